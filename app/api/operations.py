@@ -4,7 +4,6 @@ import hashlib
 import io
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
 
 from flask import Response
 
@@ -13,6 +12,7 @@ from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.sending import send_stream
 from jobprov.app.measures import get_measures
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.reruns import Reproduction
 from jobprov.provenance.capture.packing import packed, sources
 from jobprov.provenance.db.key_widths import keys_used
 from jobprov.provenance.errors import UnreachableError
@@ -89,11 +89,11 @@ def hook() -> Response:
     return answer
 
 
-def _reproduction_lines(facts: dict[str, Any]) -> list[str]:
+def _reproduction_lines(facts: Reproduction) -> list[str]:
     lines = [
         "# HELP jobprov_recipes Recipes recorded.",
         "# TYPE jobprov_recipes gauge",
-        f"jobprov_recipes {facts['recipes']}",
+        f"jobprov_recipes {facts.recipes}",
     ]
     lines += [
         "# HELP jobprov_recipes_rerun Recipes by the level of their last verdict.",
@@ -101,7 +101,7 @@ def _reproduction_lines(facts: dict[str, Any]) -> list[str]:
     ]
     return lines + [
         f'jobprov_recipes_rerun{{level="{level}"}} {count}'
-        for level, count in facts["by_level"].items()
+        for level, count in facts.by_level.items()
     ]
 
 

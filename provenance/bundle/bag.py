@@ -7,7 +7,7 @@ tar is: golden digests in the tests hold their bytes. `posix-cksum.txt` is for a
 other tool than POSIX's own. Source: RFC 8493 (BagIt 1.0); POSIX.1-2017, cksum.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NotRequired, TypedDict, Unpack
 from urllib.parse import quote
@@ -17,16 +17,9 @@ from jobprov.provenance.bundle.names import percent
 
 ALGORITHMS = ("sha256", "sha512")
 CKSUMS = "posix-cksum.txt"
-DERIVED = frozenset(
-    {
-        CKSUMS,
-        *(
-            f"{kind}-{algorithm}.txt"
-            for kind in ("manifest", "tagmanifest")
-            for algorithm in ALGORITHMS
-        ),
-    }
-)
+_PAYLOAD_LISTS = (*(f"manifest-{algorithm}.txt" for algorithm in ALGORITHMS), CKSUMS)
+_TAG_LISTS = tuple(f"tagmanifest-{algorithm}.txt" for algorithm in ALGORITHMS)
+DERIVED = frozenset({*_PAYLOAD_LISTS, *_TAG_LISTS})
 """Members that are no blobs: the writer of the tar makes them from the others."""
 _URL_LETTERS = "!#$%&'()*+,/:;=?@[]~"  # RFC 3986: reserved, and % of what is encoded already
 _HEX = {"sha256": 64, "sha512": 128}
@@ -50,45 +43,38 @@ def add_bag(draft: Draft, **facts: Unpack[BagFacts]) -> None:
     """
     count, size_bytes, path_bytes = draft.payload_sums()
     _add_declarations(draft, f"{size_bytes}.{count}", facts)
-    # the writer's order: each of these lists what was written before it
-    for name in (
-        "manifest-sha256.txt",
-        "manifest-sha512.txt",
-        CKSUMS,
-        "tagmanifest-sha256.txt",
-        "tagmanifest-sha512.txt",
-    ):
-        if name.startswith("tagmanifest-"):
-            tags = [
-                len(member.path)
-                for member in draft.own()
-                if not member.path.startswith(("data/", "tagmanifest-"))
-            ]
-            draft.add_derived(name, len(tags) * _before(name) + sum(tags))
-        else:
-            draft.add_derived(name, count * _before(name) + path_bytes)
+    for name in _PAYLOAD_LISTS:
+        draft.add_derived(name, count * _bytes_before_path(name) + path_bytes)
+    # They list the lists of the payload too, but not each other
+    tags = [member.path for member in draft.own() if not member.path.startswith("data/")]
+    tag_bytes = sum(len(path) for path in tags)
+    for name in _TAG_LISTS:
+        draft.add_derived(name, len(tags) * _bytes_before_path(name) + tag_bytes)
 
 
 def add_holey_bag(draft: Draft, fetched: Sequence[Fetched], **facts: Unpack[BagFacts]) -> None:
     """Write the tag files of a bag that is complete when what fetch.txt lists was fetched.
 
-    Of what is fetched the SHA-256 alone is known, so that there are manifests of this algorithm
-    only.
+    There are manifests of SHA-256 only: no other digest is known of what is fetched.
     """
     count, size_bytes, _ = draft.payload_sums()
-    oxum = f"{size_bytes + sum(one.size for one in fetched)}.{count + len(fetched)}"
+    oxum = f"{size_bytes + sum(file.size for file in fetched)}.{count + len(fetched)}"
     _add_declarations(draft, oxum, facts)
-    lines = [f"{quote(one.url, safe=_URL_LETTERS)} {one.size} {one.path}\n" for one in fetched]
+    lines = [f"{quote(file.url, safe=_URL_LETTERS)} {file.size} {file.path}\n" for file in fetched]
     draft.add("fetch.txt", "".join(lines).encode())
-    for name, part in (("manifest-sha256.txt", "data/"), ("tagmanifest-sha256.txt", "")):
-        listed = {
-            member.path: member.sha256
-            for member in draft.everything()
-            if member.path.startswith("data/") == bool(part)
-        }
-        listed |= {one.path: one.sha256 for one in fetched if part}
-        paths = sorted(listed, key=str.encode)
-        draft.add(name, "".join([f"{listed[path]}  {path}\n" for path in paths]).encode())
+    payload = {file.path: file.sha256 for file in fetched}
+    for member in draft.everything():
+        if member.path.startswith("data/"):
+            payload.setdefault(member.path, member.sha256)
+    draft.add("manifest-sha256.txt", _sha256_lines(payload))
+    # The manifest is one of the tag files
+    tags = [member for member in draft.own() if not member.path.startswith("data/")]
+    draft.add("tagmanifest-sha256.txt", _sha256_lines({tag.path: tag.sha256 for tag in tags}))
+
+
+def _sha256_lines(digests: Mapping[str, str]) -> bytes:
+    paths = sorted(digests, key=str.encode)
+    return "".join([f"{digests[path]}  {path}\n" for path in paths]).encode()
 
 
 def _add_declarations(draft: Draft, oxum: str, facts: BagFacts) -> None:
@@ -104,28 +90,28 @@ def _add_declarations(draft: Draft, oxum: str, facts: BagFacts) -> None:
     }
     if "record_sha256" in facts:
         lines["Record-Digest"] = f"sha256:{facts['record_sha256']}"
-    draft.add(
-        "bag-info.txt",
-        "".join(f"{key}: {value}\n" for key, value in sorted(lines.items())).encode(),
-    )
+    text = "".join(f"{key}: {value}\n" for key, value in sorted(lines.items()))
+    draft.add("bag-info.txt", text.encode())
 
 
 def manifest_lines(name: str, members: Iterable[Member]) -> bytes:
     """The lines of these members, which have their digests, in one of `DERIVED`."""
     if name == CKSUMS:
-        return "".join(
-            [
-                f"{member.cksum:{_CKSUM_DIGITS}d} {member.size:{_SIZE_DIGITS}d} {member.path}\n"
-                for member in members
-            ]
-        ).encode()
+        return "".join([_cksum_line(member) for member in members]).encode()
     if name.endswith("sha256.txt"):
         return "".join([f"{member.sha256}  {member.path}\n" for member in members]).encode()
     return "".join([f"{member.sha512}  {member.path}\n" for member in members]).encode()
 
 
-def _before(name: str) -> int:
-    """How many bytes a line of one of `DERIVED` has, its path apart."""
-    return 3 + (
-        _CKSUM_DIGITS + _SIZE_DIGITS if name == CKSUMS else _HEX[name[:-4].partition("-")[2]]
-    )
+def _cksum_line(member: Member) -> str:
+    return f"{member.cksum:{_CKSUM_DIGITS}d} {member.size:{_SIZE_DIGITS}d} {member.path}\n"
+
+
+def _bytes_before_path(name: str) -> int:
+    """How many bytes a line of one of `DERIVED` has, its path apart: digits, two blanks, LF."""
+    if name == CKSUMS:
+        digits = _CKSUM_DIGITS + _SIZE_DIGITS
+    else:
+        algorithm = name.removesuffix(".txt").partition("-")[2]
+        digits = _HEX[algorithm]
+    return digits + 3

@@ -16,6 +16,7 @@ from jobprov.provenance.bundle.description.crate import (
     FAILED,
     PROCESS,
     STATUS,
+    Entity,
     descriptor,
     profile,
 )
@@ -26,9 +27,8 @@ from jobprov.provenance.bundle.names import Shelf, percent, plain_name
 from jobprov.provenance.bundle.needs import HIGHEST, Needs, tsv
 from jobprov.provenance.bundle.payload.environment import variable_lines
 from jobprov.provenance.bundle.payload.payload import Payload
-from jobprov.provenance.bundle.payload.places import quote
 from jobprov.provenance.bundle.plan import SPEC_VERSION, Plan, bundle_time, ceiling_of, fill
-from jobprov.provenance.bundle.templates import EDITION, add_programs, template
+from jobprov.provenance.bundle.templates import EDITION, add_programs, filled, template
 from jobprov.provenance.errors import BundleError
 
 MOST_JOBS = 20_000
@@ -133,26 +133,17 @@ def _finished(
     reached = min([ceiling, HIGHEST, *(payload.needs.level() for payload in planned)])
     mtime = max(bundle_time(payload.ingredients) for payload in planned)
     _add_lists(draft, planned)
-    lines = [
-        "\t".join(_COLUMNS),
-        *("\t".join(percent(cell) for cell in _row(payload)) for payload in planned),
-    ]
-    draft.add("data/jobs.tsv", tsv(lines))
+    draft.add("data/jobs.tsv", tsv(_COLUMNS, map(_row, planned)))
     draft.add("data/NEEDS.tsv", needs.table())
-    readme = template(EDITION, "README-campaign.txt").decode()
-    words = {"@COUNT@": str(len(planned)), "@NAME@": percent(name), "@LEVEL@": f"L{reached}"}
-    for word, value in words.items():
-        readme = readme.replace(word, value)
-    draft.add("data/README.txt", readme.encode())
+    facts = {"@COUNT@": str(len(planned)), "@NAME@": percent(name), "@LEVEL@": f"L{reached}"}
+    draft.add("data/README.txt", filled(template(EDITION, "README-campaign.txt"), facts))
     programs = Payload(planned[0].ingredients, draft, top, ceiling)
     add_programs(programs, edition=EDITION)
     draft.add("data/ro-crate-metadata.json", _crate(planned, name, mtime))
-    digest = hashlib.sha256(
-        "".join(f"{payload.job_id}\n" for payload in planned).encode()
-    ).hexdigest()
+    job_ids = "".join(f"{payload.job_id}\n" for payload in planned)
     add_bag(
         draft,
-        identifier=f"urn:jobprov:jobs:{digest}",
+        identifier=f"urn:jobprov:jobs:{hashlib.sha256(job_ids.encode()).hexdigest()}",
         spec_version=SPEC_VERSION,
         level=reached,
         mtime=mtime,
@@ -179,17 +170,15 @@ def _row(payload: _JobPayload) -> tuple[str, ...]:
 
 def _add_lists(draft: Draft, planned: Sequence[_JobPayload]) -> None:
     """Write the record and the lists of every job, and once what lists share."""
-    common = dict(planned[0].variables)
-    for payload in planned[1:]:
-        common = {
-            name: word for name, word in common.items() if payload.variables.get(name) == word
-        }
+    common = _common_variables(planned)
     for payload in planned:
         sections = {
             "layout": _layout(draft, payload),
             "environment": _environment(draft, payload, common),
             "programs": [_shared(draft, payload.lists["programs"])],
-            **{name: payload.lists[name] for name in ("steps", "job", "expected")},
+            "steps": payload.lists["steps"],
+            "job": payload.lists["job"],
+            "expected": payload.lists["expected"],
         }
         lines = ["case $section in"]
         for name, body in sections.items():
@@ -198,22 +187,30 @@ def _add_lists(draft: Draft, planned: Sequence[_JobPayload]) -> None:
         draft.add(f"data/jobs/{payload.job_id}.json", payload.ingredients.record_bytes)
 
 
+def _common_variables(planned: Sequence[_JobPayload]) -> dict[str, str]:
+    """The variables that have the same value in all jobs."""
+    common = dict(planned[0].variables)
+    for payload in planned:
+        for name in list(common):
+            if payload.variables.get(name) != common[name]:
+                del common[name]
+    return common
+
+
 def _layout(draft: Draft, payload: _JobPayload) -> list[str]:
     own = [line for line in payload.layout if line.startswith(_OWN_LINES)]
     others = [line for line in payload.layout if not line.startswith(_OWN_LINES)]
-    links = [f"link {quote(target)} {place.word()}" for target, place in payload.links]
-    return [_shared(draft, others), *own, _shared(draft, links)]
+    return [_shared(draft, others), *own, _shared(draft, payload.link_lines())]
 
 
 def _environment(draft: Draft, payload: _JobPayload, common: dict[str, str]) -> list[str]:
-    shared = {name: word for name, word in common.items() if name != "PATH"}
-    own = {
-        name: word
-        for name, word in payload.variables.items()
-        if name != "PATH" and name not in shared
-    }
-    path = payload.variables["PATH"]
-    if "PATH" in common:
+    shared = dict(common)
+    is_path_shared = shared.pop("PATH", None) is not None
+    own = dict(payload.variables)
+    path = own.pop("PATH")
+    for name in shared:
+        del own[name]
+    if is_path_shared:
         return [_shared(draft, variable_lines(path, shared)), *variable_lines(None, own)]
     return [_shared(draft, variable_lines(None, shared)), *variable_lines(path, own)]
 
@@ -237,30 +234,16 @@ def _crate(planned: Sequence[_JobPayload], name: str, mtime: int) -> bytes:
     date = datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
     tool = {"@id": "urn:program:run.sh", "@type": "SoftwareApplication", "name": "run.sh"}
     experiment = text(planned[0].record.get("experiment")) or "unknown experiment"
-    agent = {
-        "@id": f"urn:jobprov:experiment:{percent(experiment)}",
-        "@type": "Organization",
-        "name": experiment,
-    }
-    actions = [
-        {
-            "@id": f"#job-{payload.job_id}",
-            "@type": "CreateAction",
-            "actionStatus": STATUS.get(text(payload.record.get("state")), FAILED),
-            "agent": {"@id": agent["@id"]},
-            "endTime": text(payload.record.get("ended_at")) or date,
-            "instrument": {"@id": tool["@id"]},
-            "name": f"{text(payload.record.get('state'))} job {payload.job_id}",
-        }
-        for payload in planned
-    ]
+    agent_id = f"urn:jobprov:experiment:{percent(experiment)}"
+    agent = {"@id": agent_id, "@type": "Organization", "name": experiment}
+    actions = [_action(payload, agent_id, tool["@id"], date) for payload in planned]
     parts = ["NEEDS.tsv", "README.txt", "jobs.tsv", "lib.sh", "run.sh", "verify.py", "verify.sh"]
     files = [{"@id": part, "@type": "File", "name": part} for part in parts]
     mentions = [{"@id": action["@id"]} for action in actions]
     root = {
         "@id": "./",
         "@type": "Dataset",
-        "author": {"@id": agent["@id"]},
+        "author": {"@id": agent_id},
         "conformsTo": {"@id": PROCESS},
         "datePublished": date,
         "description": (
@@ -273,10 +256,23 @@ def _crate(planned: Sequence[_JobPayload], name: str, mtime: int) -> bytes:
         ),
         "mentions": mentions[0] if len(mentions) == 1 else mentions,
         "name": f"Rerun bundle of {len(actions)} jobs: {name}",
-        "publisher": {"@id": agent["@id"]},
+        "publisher": {"@id": agent_id},
     }
     graph = sorted(
         [descriptor(), profile(), agent, tool, root, *files, *actions],
         key=lambda entity: str(entity["@id"]),
     )
     return readable_json({"@context": CONTEXT, "@graph": graph})
+
+
+def _action(payload: _JobPayload, agent_id: str, tool_id: str, date: str) -> Entity:
+    state = text(payload.record.get("state"))
+    return {
+        "@id": f"#job-{payload.job_id}",
+        "@type": "CreateAction",
+        "actionStatus": STATUS.get(state, FAILED),
+        "agent": {"@id": agent_id},
+        "endTime": text(payload.record.get("ended_at")) or date,
+        "instrument": {"@id": tool_id},
+        "name": f"{state} job {payload.job_id}",
+    }

@@ -5,19 +5,26 @@ version of them it was.
 """
 
 import json
+import re
 from typing import Any
 
 import msgspec
 
+from jobprov.provenance.records.job_record import JsonObject
 
-def mapping(value: Any) -> dict[str, Any]:
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+
+
+def mapping(value: Any) -> JsonObject:
     """The JSON object, or an empty one."""
     return value if isinstance(value, dict) else {}
 
 
-def rows(value: Any) -> list[dict[str, Any]]:
+def rows(value: Any) -> list[JsonObject]:
     """The objects of a JSON list, in order; everything else in it is passed over."""
-    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+    if not isinstance(value, list):
+        return []
+    return [row for row in value if isinstance(row, dict)]
 
 
 def text(value: Any) -> str:
@@ -27,9 +34,9 @@ def text(value: Any) -> str:
 
 def texts(value: Any) -> list[str]:
     """The strings of a JSON list, in order."""
-    return (
-        [text(item) for item in value if isinstance(item, str)] if isinstance(value, list) else []
-    )
+    if not isinstance(value, list):
+        return []
+    return [text(item) for item in value if isinstance(item, str)]
 
 
 def number(value: Any) -> int | None:
@@ -37,10 +44,15 @@ def number(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def decimal(value: int | None) -> str:
+    """The number as the cell of a table; empty for None."""
+    return "" if value is None else str(value)
+
+
 def digest(value: Any) -> str:
     """The lower-case SHA-256, or an empty string where it is none."""
     word = text(value).lower()
-    return word if len(word) == 64 and all(letter in "0123456789abcdef" for letter in word) else ""  # noqa: PLR2004
+    return word if _DIGEST.match(word) else ""
 
 
 def to_bytes(string: str) -> bytes:

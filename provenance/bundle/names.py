@@ -17,10 +17,11 @@ _PLAIN = re.compile(r"[A-Za-z0-9._+][A-Za-z0-9._+-]*\Z")
 
 def is_plain(path: str) -> bool:
     """True where every component of the relative path may stay as it is."""
-    return all(
-        _PLAIN.match(part) is not None and part not in {".", ".."} and len(part) <= NAME_BYTES
-        for part in path.split("/")
-    )
+    return all(map(_is_plain_part, path.split("/")))
+
+
+def _is_plain_part(part: str) -> bool:
+    return _PLAIN.match(part) is not None and part not in {".", ".."} and len(part) <= NAME_BYTES
 
 
 def split_for_ustar(path: bytes) -> tuple[bytes, bytes] | None:
@@ -44,9 +45,13 @@ def percent(string: str) -> str:
 
     Control characters, `%`, and bytes that are not UTF-8 become `%XX`.
     """
-    if string in {"", "-"}:
-        return "-" if not string else "%2D"
-    return "".join(_escape(character) for character in string) if _ODD.search(string) else string
+    if not string:
+        return "-"
+    if string == "-":
+        return "%2D"
+    if not _ODD.search(string):  # nearly always
+        return string
+    return "".join(map(_escape, string))
 
 
 def _escape(character: str) -> str:
@@ -82,12 +87,9 @@ class Shelf:
         return split_for_ustar(f"{self._top}/data/{path}".encode()) is not None
 
     def _is_free(self, path: str, digest: str) -> bool:
-        if self._taken.get(path.lower(), (path, digest)) != (path, digest):
-            return False
-        return all(
-            self._taken.get(folder.lower(), (folder, "")) == (folder, "")
-            for folder in _folders(path)
-        )
+        wanted = [(path, digest), *((folder, "") for folder in _folders(path))]
+        # The same bytes may have the same path again, and files share folders
+        return all(self._taken.get(entry[0].lower(), entry) == entry for entry in wanted)
 
     def _mark(self, path: str, digest: str) -> None:
         self._taken[path.lower()] = (path, digest)

@@ -7,8 +7,10 @@ conditions payload; L3 and the environment; L4 and all inputs. A level is comple
 stands in its way.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from jobprov.provenance.bundle.fields import decimal
 from jobprov.provenance.bundle.names import percent
 
 HIGHEST = 4
@@ -82,14 +84,18 @@ class Needs:
 
     def table(self) -> bytes:
         """NEEDS.tsv."""
-        lines = ["\t".join(COLUMNS)]
+        table = []
         for need in self.sorted():
-            length = "" if need.size is None else str(need.size)
-            cells = (need.kind, need.name, need.digest, length, need.why, need.place)
-            lines.append("\t".join(percent(cell) for cell in cells))
-        return tsv(lines)
+            size = decimal(need.size)
+            table.append((need.kind, need.name, need.digest, size, need.why, need.place))
+        return tsv(COLUMNS, table)
 
 
-def tsv(lines: list[str]) -> bytes:
-    """The lines of a table, LF at the end of each."""
+def tsv(columns: Sequence[str], table: Iterable[Sequence[str]]) -> bytes:
+    """A table: its columns, then its rows, LF at the end of each line."""
+    lines = ["\t".join(columns), *map(_line, table)]
     return ("\n".join(lines) + "\n").encode("utf-8", "replace")
+
+
+def _line(row: Sequence[str]) -> str:
+    return "\t".join([percent(cell) for cell in row])

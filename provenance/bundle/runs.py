@@ -76,9 +76,7 @@ class Run:
         self.folders: set[str] = set()
         self._top = top
         self._entries = list(self._with_folders())
-        self.blocks = sum(
-            1 + (0 if member is None else -(-member.size // BLOCK)) for _, member in self._entries
-        )
+        self.blocks = sum(blocks_of(member) for _, member in self._entries)
         self.lines = cache(self._lines)
         self._slabs: list[list[_Row]] | None = None
 
@@ -120,14 +118,8 @@ class Run:
         slabs: list[list[_Row]] = [[]]
         size, headers, shared = 0, Headers(0), dict[bytes, bytes]()
         for path, member in self._entries:
-            row = self._row(
-                headers.of(bytes(self._top) + b"/" + path.encode(), member),
-                path,
-                member,
-                pack,
-                shared,
-            )
-            slabs[-1].append(row)
+            header = headers.of(bytes(self._top) + b"/" + path.encode(), member)
+            slabs[-1].append(self._row(header, path, member, pack, shared))
             size += BLOCK + (0 if member is None else member.size)
             if size >= _SLAB:
                 slabs.append([])
@@ -171,6 +163,13 @@ def _place_of(member: Member, pack: bytes) -> tuple[int, int, bytes]:
     return *(place or (member.offset, -1)), _PADDING[-size % BLOCK]
 
 
+def blocks_of(member: Member | None) -> int:
+    """How many blocks the tar has for a member, or for a folder: its header and its bytes."""
+    if member is None:
+        return 1
+    return 1 + (member.size + BLOCK - 1) // BLOCK
+
+
 def folders_of(path: str) -> list[str]:
     """The folders around a path, outermost first."""
     parts = path.split("/")
@@ -182,26 +181,35 @@ def parts_of(plan: "Plan") -> list[Member | Run]:
 
     Members, and runs where nothing comes between.
     """
-    alone, runs = list(plan.own), list[Run]()
+    alone: list[Member] = list(plan.own)
+    runs: list[Run] = []
     for sha256, members in plan.fragments.items():
+        # The table of a tree's modes comes before its files, and is a blob of its own
         count = next((place for place, member in enumerate(members) if member.pack), len(members))
         run = _run_of(sha256, members[count:], len(plan.top))
-        alone += members if run is None else members[:count]
-        runs += [run] if run is not None else []
+        if run is None:
+            alone += members
+        else:
+            alone += members[:count]
+            runs.append(run)
     if runs:
         crossed = _crossed(runs, sorted(map(by_path, alone)))
-        alone += [member for run in crossed for member in run.members]
         runs = [run for run in runs if run not in crossed]
-    keyed: list[tuple[bytes, Member | Run]] = [(by_path(member), member) for member in alone]
-    keyed += [(run.first, run) for run in runs]
-    return [part for _, part in sorted(keyed, key=lambda pair: pair[0])]
+        for run in crossed:
+            alone += run.members
+    return sorted([*alone, *runs], key=_first_path)
+
+
+def _first_path(part: Member | Run) -> bytes:
+    return part.first if isinstance(part, Run) else by_path(part)
 
 
 def _crossed(runs: list[Run], paths: list[bytes]) -> set[Run]:
-    """Those between whose members others come."""
-    crossed = {
-        run for run in runs if bisect_left(paths, run.first) != bisect_right(paths, run.last)
-    }
+    """The runs between whose members others come."""
+    crossed = set()
+    for run in runs:
+        if bisect_left(paths, run.first) != bisect_right(paths, run.last):
+            crossed.add(run)
     widest: Run | None = None
     for run in sorted(runs, key=lambda run: run.first):
         if widest is not None and run.first <= widest.last:
@@ -218,22 +226,22 @@ _lock = Lock()
 def _run_of(sha256: str, members: tuple[Member, ...], top: int) -> Run | None:
     """The run of a fragment, remembered.
 
-    None where it is too large, or of bytes that lie elsewhere too.
+    None where it is too large, or not all of its bytes lie in one pack.
     """
+    key = (sha256, top)
     with _lock:
-        if (known := _recent.get((sha256, top))) is not None:
-            _recent.move_to_end((sha256, top))
-            return known
-    if (
-        not members
-        or len(members) > _MOST_REMEMBERED
-        or len({member.pack for member in members}) > 1
-    ):
+        remembered = _recent.get(key)
+        if remembered is not None:
+            _recent.move_to_end(key)
+            return remembered
+    packs = {member.pack for member in members}
+    if len(packs) != 1 or len(members) > _MOST_REMEMBERED:
         return None
     run = Run(members, top)
     with _lock:
-        _recent[(sha256, top)] = run
-        left = sum(len(held.members) for held in _recent.values())
-        while left > _MOST_REMEMBERED:
-            left -= len(_recent.popitem(last=False)[1].members)
+        _recent[key] = run
+        count = sum(len(recent_run.members) for recent_run in _recent.values())
+        while count > _MOST_REMEMBERED:
+            _, oldest = _recent.popitem(last=False)
+            count -= len(oldest.members)
     return run

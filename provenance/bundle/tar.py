@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from jobprov.provenance.bundle.bag import DERIVED, manifest_lines
 from jobprov.provenance.bundle.cksum import PosixCksum, posix_cksum
 from jobprov.provenance.bundle.draft import Member, digested
-from jobprov.provenance.bundle.runs import Run, folders_of, parts_of
+from jobprov.provenance.bundle.runs import Run, blocks_of, folders_of, parts_of
 from jobprov.provenance.bundle.ustar import BLOCK, Headers
 from jobprov.provenance.errors import BundleError
 from jobprov.provenance.software.read_pack import object_at
@@ -73,7 +73,8 @@ def _pieces(plan: "Plan", reader: "Reader") -> Iterator[bytes]:
         yield headers.of(path, part)
         if part is not None:
             yield from content.of(part)
-            if padding := -part.size % BLOCK:
+            padding = -part.size % BLOCK
+            if padding:
                 yield _ZEROS[:padding]
 
 
@@ -81,10 +82,7 @@ def size(plan: "Plan") -> int:
     """How many bytes the tar has."""
     blocks = 2
     for _path, part in _entries(plan, parts_of(plan)):
-        if isinstance(part, Run):
-            blocks += part.blocks
-        else:
-            blocks += 1 + (0 if part is None else (part.size + BLOCK - 1) // BLOCK)
+        blocks += part.blocks if isinstance(part, Run) else blocks_of(part)
     return blocks * BLOCK + -(blocks * BLOCK) % RECORD
 
 
@@ -215,5 +213,6 @@ def _note_digests(member: Member, data: bytes) -> tuple[str, int]:
     _check(member, len(data), hashlib.sha256(data).hexdigest())
     if len(_known_digests) >= _MOST_KNOWN:
         _known_digests.clear()
-    _known_digests[member.sha256] = found = hashlib.sha512(data).hexdigest(), posix_cksum(data)
-    return found
+    digests = hashlib.sha512(data).hexdigest(), posix_cksum(data)
+    _known_digests[member.sha256] = digests
+    return digests

@@ -24,9 +24,8 @@ class Headers:
 
     def __init__(self, mtime: int) -> None:
         self._mtime = mtime_field(mtime)
-        self._before = {
-            mode: b"%07o\0" % mode + b"%07o\0" % 0 + b"%07o\0" % 0 for mode in (0o644, 0o755)
-        }
+        owner = b"%07o\0" % 0  # root, whose number is the same on every machine; likewise the group
+        self._before = {mode: b"%07o\0" % mode + owner + owner for mode in (0o644, 0o755)}
         self._between = bytes(100) + b"ustar\x0000" + bytes(32) + bytes(32) + bytes(16)
         self._sums = {mode: sum(before) for mode, before in self._before.items()}
         self._constant = sum(self._mtime) + sum(b" " * 8) + sum(self._between)

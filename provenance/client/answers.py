@@ -64,7 +64,7 @@ def error_of(status: int, problem: dict[str, Any], url: str) -> ProvenanceError:
 
 
 def _places(problem: dict[str, Any], member: str) -> list[tuple[str, str]]:
-    return [
-        (str(place.get("experiment", "")), str(place.get("namespace", "")))
-        for place in problem.get(member, ())
-    ]
+    places = []
+    for place in problem.get(member, ()):
+        places.append((str(place.get("experiment", "")), str(place.get("namespace", ""))))
+    return places

@@ -5,9 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jobprov.provenance.answers.bundles import ComparatorsDeclared, ExperimentComparators
 from jobprov.provenance.answers.campaigns import CampaignProgress, CampaignReport
 from jobprov.provenance.answers.catalogs import CatalogComparison, DrainingUnits
-from jobprov.provenance.answers.comparisons import JobComparison
+from jobprov.provenance.answers.comparisons import (
+    DivergentRecipe,
+    DivergentRecipes,
+    JobComparison,
+    RecipeAnswer,
+)
 from jobprov.provenance.answers.estimates import Estimate
 from jobprov.provenance.answers.failures import (
     ErrorCounts,
@@ -24,6 +30,24 @@ from jobprov.provenance.answers.lookup import (
     JobList,
     JobSummary,
 )
+from jobprov.provenance.answers.orders import (
+    OrderInFlight,
+    OrdersInFlight,
+    OrdersReported,
+    RetryChoice,
+    RetryPolicies,
+    TakenOrder,
+    TakenOrders,
+)
+from jobprov.provenance.answers.recording import (
+    BatchAnswer,
+    BatchResult,
+    BlobAnswer,
+    MissingAnswer,
+    RecordAnswer,
+    TicketAnswer,
+)
+from jobprov.provenance.answers.reruns import Reproduction, VerdictPosted
 from jobprov.provenance.answers.statistics import ModuleSums
 from jobprov.provenance.answers.tasks import (
     MissingUnits,
@@ -34,9 +58,17 @@ from jobprov.provenance.answers.tasks import (
     TaskProgress,
     UnitsWaived,
 )
+from jobprov.provenance.answers.workflows import (
+    WorkflowDeclared,
+    WorkflowList,
+    WorkflowStanding,
+    WorkflowSummary,
+)
 from jobprov.provenance.client.histories import Histories
 from jobprov.provenance.client.transport import campaign_place, part
 from jobprov.provenance.errors import BadInputError, ProvenanceError
+
+_JSON = {"Content-Type": "application/json"}
 
 
 class Client(Histories):
@@ -80,17 +112,19 @@ class Client(Histories):
         """Return what would stop reruns, counted by code; filters are those of `GET /gaps`."""
         return self._ask(GapCounts, "/gaps", **filters)
 
-    def reproduction(self) -> dict[str, Any]:
+    def reproduction(self) -> Reproduction:
         """Return which share of recipes was reproduced when last run again."""
-        return self._read("/reproduction")
+        return self._ask(Reproduction, "/reproduction")
 
-    def comparators(self, experiment: str, *, version: int | None = None) -> dict[str, Any]:
+    def comparators(self, experiment: str, *, version: int | None = None) -> ExperimentComparators:
         """Return how an experiment has outputs compared."""
-        return self._read(f"/comparators/{part(experiment)}", version=version)
+        path = f"/comparators/{part(experiment)}"
+        return self._ask(ExperimentComparators, path, version=version)
 
-    def declare_comparators(self, experiment: str, rules: Mapping[str, Any]) -> dict[str, Any]:
+    def declare_comparators(self, experiment: str, rules: Mapping[str, Any]) -> ComparatorsDeclared:
         """Declare how outputs of an experiment are compared."""
-        return self._json("PUT", f"/comparators/{part(experiment)}", json=rules)
+        path = f"/comparators/{part(experiment)}"
+        return self._send(ComparatorsDeclared, "PUT", path, json=rules)
 
     def rules(self, experiment: str, *, version: int | None = None) -> ExperimentRules:
         """Return what failures of an experiment mean."""
@@ -128,13 +162,14 @@ class Client(Histories):
         answer = self._call("GET", path, params={"experiment": experiment, "format": form})
         return answer.content.decode()
 
-    def recipes(self, *, experiment: str | None = None) -> Iterator[dict[str, Any]]:
+    def recipes(self, *, experiment: str | None = None) -> Iterator[DivergentRecipe]:
         """Yield the recipes whose jobs have more than one result, page by page."""
-        return self._rows("/recipes", "recipes", experiment=experiment)
+        for page in self._pages(DivergentRecipes, "/recipes", experiment=experiment):
+            yield from page.recipes
 
-    def recipe(self, recipe_id: str) -> dict[str, Any]:
+    def recipe(self, recipe_id: str) -> RecipeAnswer:
         """Return the results of a recipe, and in what the jobs that had them differ."""
-        return self._read(f"/recipes/{part(recipe_id)}")
+        return self._ask(RecipeAnswer, f"/recipes/{part(recipe_id)}")
 
     def diff(self, before: str, after: str, *, experiment: str | None = None) -> JobComparison:
         """Return what differs from one job to another, by facet."""
@@ -209,10 +244,12 @@ class Client(Histories):
 
     def issue_ticket(
         self, task_id: str, experiment: str, *, days: int | None = None
-    ) -> dict[str, Any]:
-        """Return an upload ticket of a task: `{ticket, experiment, task_id, expires_at}`."""
-        asked = {"experiment": experiment, **({"days": days} if days is not None else {})}
-        return self._json("POST", f"/tasks/{part(task_id)}/tickets", json=asked)
+    ) -> TicketAnswer:
+        """Return an upload ticket of a task."""
+        request: dict[str, Any] = {"experiment": experiment}
+        if days is not None:
+            request["days"] = days
+        return self._send(TicketAnswer, "POST", f"/tasks/{part(task_id)}/tickets", json=request)
 
     def configuration(
         self, job_id: str, step: str, *, experiment: str | None = None
@@ -267,45 +304,42 @@ class Client(Histories):
         place, named = campaign_place(campaign)
         return self._save(f"/campaigns/{place}/bundle", {**which, **named}, target)
 
-    def record(self, body: bytes | Mapping[str, Any]) -> dict[str, Any]:
+    def record(self, body: bytes | Mapping[str, Any]) -> RecordAnswer:
         """Record a job; bytes are kept exactly as they are. Sending it again is harmless."""
         data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
         record = json.loads(data)
         if not isinstance(record, dict):
             raise BadInputError("A record is one JSON object.")
-        # Nothing could be said of the address that it would be sent to
+        # The address names the job, so that without an id there is none
         if not record.get("job_id"):
             raise BadInputError("A record has a job_id, a UUID.", {"job_id": ["missing"]})
         path = f"/jobs/{part(str(record['job_id']))}"
-        answer = self._json("PUT", path, data=data, headers={"Content-Type": "application/json"})
-        # A portal or proxy that says yes to everything
-        if answer.keys().isdisjoint({"job_id", "change"}):
-            raise self._stranger()
-        return answer
+        return self._send(RecordAnswer, "PUT", path, data=data, headers=_JSON)
 
-    def record_batch(self, bodies: Sequence[bytes]) -> list[dict[str, Any]]:
+    def record_batch(self, bodies: Sequence[bytes]) -> list[BatchResult]:
         """Record up to 1000 jobs; return what became of each, in order."""
         data = b'{"jobs":[' + b",".join(bodies) + b"]}"
-        headers = {"Content-Type": "application/json"}
-        return list(self._json("POST", "/jobs/batch", data=data, headers=headers)["results"])
+        answer = self._send(BatchAnswer, "POST", "/jobs/batch", data=data, headers=_JSON)
+        return answer.results
 
-    def revise(self, job_id: str, record: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    def revise(self, job_id: str, record: Mapping[str, Any], reason: str) -> RecordAnswer:
         """Keep a corrected record beside the first."""
-        return self._json(
-            "POST", f"/jobs/{part(job_id)}/revisions", json={"record": record, "reason": reason}
-        )
+        path = f"/jobs/{part(job_id)}/revisions"
+        revision = {"record": record, "reason": reason}
+        return self._send(RecordAnswer, "POST", path, json=revision)
 
-    def post_verdict(self, job_id: str, verdict: Mapping[str, Any]) -> dict[str, Any]:
+    def post_verdict(self, job_id: str, verdict: Mapping[str, Any]) -> VerdictPosted:
         """Append the outcome of a rerun to a job."""
-        return self._json("POST", f"/jobs/{part(job_id)}/verdicts", json=verdict)
+        return self._send(VerdictPosted, "POST", f"/jobs/{part(job_id)}/verdicts", json=verdict)
 
     def missing_blobs(self, digests: Sequence[str]) -> list[str]:
         """Return those of the digests that the experiment has not sent yet."""
-        return list(self._json("POST", "/blobs/missing", json={"sha256": list(digests)})["missing"])
+        request = {"sha256": list(digests)}
+        return self._send(MissingAnswer, "POST", "/blobs/missing", json=request).missing
 
-    def put_blob(self, sha256: str, data: bytes) -> dict[str, Any]:
+    def put_blob(self, sha256: str, data: bytes) -> BlobAnswer:
         """Send a blob."""
-        return self._json("PUT", f"/blobs/{part(sha256)}", data=data)
+        return self._send(BlobAnswer, "PUT", f"/blobs/{part(sha256)}", data=data)
 
     def get_blob(self, sha256: str) -> bytes:
         """Return a blob's bytes."""
@@ -315,19 +349,20 @@ class Client(Histories):
         """Tell of a file as a catalog or transfer service saw it."""
         return self._json("POST", "/files", json=sighting)
 
-    def declare_workflow(self, name: str, document: Mapping[str, Any]) -> dict[str, Any]:
+    def declare_workflow(self, name: str, document: Mapping[str, Any]) -> WorkflowDeclared:
         """Declare a workflow, `{text, files}`; return its version, and whether that is new."""
-        return self._json("PUT", f"/workflows/{part(name)}", json=document)
+        return self._send(WorkflowDeclared, "PUT", f"/workflows/{part(name)}", json=document)
 
-    def workflows(self, *, experiment: str | None = None) -> list[dict[str, Any]]:
+    def workflows(self, *, experiment: str | None = None) -> list[WorkflowSummary]:
         """Return the newest version of each workflow, and its state."""
-        return list(self._read("/workflows", experiment=experiment)["workflows"])
+        return self._ask(WorkflowList, "/workflows", experiment=experiment).workflows
 
     def workflow(
         self, name: str, *, experiment: str | None = None, version: int | None = None
-    ) -> dict[str, Any]:
+    ) -> WorkflowStanding:
         """Return how a workflow stands."""
-        return self._read(f"/workflows/{part(name)}", experiment=experiment, version=version)
+        path = f"/workflows/{part(name)}"
+        return self._ask(WorkflowStanding, path, experiment=experiment, version=version)
 
     def advance_workflow(
         self,
@@ -336,18 +371,17 @@ class Client(Histories):
         experiment: str | None = None,
         version: int | None = None,
         follow: bool = False,
-    ) -> dict[str, Any]:
+    ) -> WorkflowStanding:
         """Have what is ready in a workflow ordered; return how it stands then. Harmless to repeat.
 
         With `follow` the service asks the catalog first what appeared in the sources that stages
         follow.
         """
-        params = {
-            "experiment": experiment,
-            "version": version,
-            **({"follow": "true"} if follow else {}),
-        }
-        return self._json("POST", f"/workflows/{part(name)}/advance", params=params)
+        params: dict[str, Any] = {"experiment": experiment, "version": version}
+        if follow:
+            params["follow"] = "true"
+        path = f"/workflows/{part(name)}/advance"
+        return self._send(WorkflowStanding, "POST", path, params=params)
 
     def set_workflow_state(
         self,
@@ -356,53 +390,53 @@ class Client(Histories):
         *,
         experiment: str | None = None,
         version: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> WorkflowStanding:
         """Let a workflow run or stop it, `{state, who, why}`; return how it stands then."""
         params = {"experiment": experiment, "version": version}
-        return self._json("POST", f"/workflows/{part(name)}/state", json=state, params=params)
+        path = f"/workflows/{part(name)}/state"
+        return self._send(WorkflowStanding, "POST", path, json=state, params=params)
 
-    def take_orders(self, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def take_orders(self, request: Mapping[str, Any]) -> list[TakenOrder]:
         """Return orders to submit, leased to `holder`.
 
         The request is `{experiment, holder, limit, workflow}`.
         """
-        return list(self._json("POST", "/orders/take", json=asked)["orders"])
+        return self._send(TakenOrders, "POST", "/orders/take", json=request).orders
 
-    def report_orders(self, report: Mapping[str, Any]) -> dict[str, Any]:
-        """Tell which orders were placed and which are over: `{experiment, placed, ended}`.
+    def report_orders(self, report: Mapping[str, Any]) -> OrdersReported:
+        """Report which orders were placed and which are over: `{experiment, placed, ended}`.
 
         It is harmless to repeat this.
         """
-        return self._json("POST", "/orders/report", json=report)
+        return self._send(OrdersReported, "POST", "/orders/report", json=report)
 
-    def placed_orders(self, experiment: str) -> list[dict[str, Any]]:
+    def placed_orders(self, experiment: str) -> list[OrderInFlight]:
         """Return the orders of an experiment that were placed and are not over."""
-        return list(self._read("/orders", experiment=experiment)["orders"])
+        return self._ask(OrdersInFlight, "/orders", experiment=experiment).orders
 
-    def retries(self, **query: Any) -> dict[str, Any]:
+    def retries(self, **query: Any) -> RetryChoice:
         """Return which jobs would be tried again; the query is that of `GET /retries`."""
-        return self._read("/retries", **query)
+        return self._ask(RetryChoice, "/retries", **query)
 
     def retries_text(self, form: str, **query: Any) -> str:
         """Return the exact resubmission of those jobs: `condor`, `jobsub` or `sam`."""
         return self._call("GET", "/retries", params={**query, "format": form}).content.decode()
 
-    def order_retries(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Order that jobs are tried again; what is asked is that of `POST /retries`."""
-        return self._json("POST", "/retries", json=asked)
+    def order_retries(self, request: Mapping[str, Any]) -> RetryChoice:
+        """Order that jobs are tried again; the request is that of `POST /retries`."""
+        return self._send(RetryChoice, "POST", "/retries", json=request)
 
-    def retry_policies(self, experiment: str) -> dict[str, Any]:
+    def retry_policies(self, experiment: str) -> RetryPolicies:
         """Return what an experiment has tried again without asking, by stage."""
-        return self._read(f"/retry-policies/{part(experiment)}")
+        return self._ask(RetryPolicies, f"/retry-policies/{part(experiment)}")
 
-    def declare_retry_policies(
-        self, experiment: str, document: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def declare_retry_policies(self, experiment: str, document: Mapping[str, Any]) -> RetryPolicies:
         """Declare what an experiment has tried again without asking.
 
         The declaration is `{stages: {stage: policy}}`.
         """
-        return self._json("PUT", f"/retry-policies/{part(experiment)}", json=document)
+        path = f"/retry-policies/{part(experiment)}"
+        return self._send(RetryPolicies, "PUT", path, json=document)
 
     def search(self, text: str) -> list[Hit]:
         """Return what a name or id could mean."""

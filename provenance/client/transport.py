@@ -58,10 +58,10 @@ class Transport:
         self._timeout = timeout
         self._session = requests.Session()
         self._session.trust_env = False  # a .netrc must not replace our token
-        if token := (
-            token or ""
-        ).strip():  # a secret that was mounted or pasted ends with a line break
-            self._session.headers["Authorization"] = f"Bearer {token}"
+        # A secret that was mounted or pasted ends with a line break
+        bare_token = (token or "").strip()
+        if bare_token:
+            self._session.headers["Authorization"] = f"Bearer {bare_token}"
 
     def __enter__(self) -> Self:
         return self
@@ -85,11 +85,9 @@ class Transport:
             answer = self._session.get(f"{self.url}{address}", timeout=self._timeout)
         except requests.RequestException as problem:
             raise UnreachableError(f"{self.url} does not answer: {problem}.") from None
-        return (
-            (answer.url, answer.headers.get("Content-Type", ""), answer.content)
-            if answer.ok
-            else None
-        )
+        if not answer.ok:
+            return None
+        return answer.url, answer.headers.get("Content-Type", ""), answer.content
 
     def _save(self, path: str, query: Mapping[str, Any], target: Path) -> str:
         answer = self._call("GET", path, params=dict(query), stream=True)
@@ -106,16 +104,6 @@ class Transport:
         finally:
             temporary.unlink(missing_ok=True)
         return str(answer.headers.get("ETag", "")).strip('"')
-
-    def _rows(self, path: str, member: str, /, **query: Any) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a list, page by page."""
-        cursor = query.pop("cursor", None)
-        while True:
-            page = self._read(path, **query, cursor=cursor)
-            yield from page[member]
-            cursor = page["next"]
-            if cursor is None:
-                return
 
     def _pages(self, kind: type[P], path: str, /, **query: Any) -> Iterator[P]:
         """Yield the pages of a list as their type."""
@@ -201,7 +189,9 @@ def campaign_place(name: str) -> tuple[str, dict[str, str]]:
 
     The query carries a name that no path can hold.
     """
-    return (part(name), {}) if fits_path(name) else ("-", {"campaign": _visible(name)})
+    if fits_path(name):
+        return part(name), {}
+    return "-", {"campaign": _visible(name)}
 
 
 def _visible(value: Any) -> Any:
@@ -216,7 +206,9 @@ def _reason(problem: Exception) -> str:
         return "that is no address, which looks like http://HOST:PORT"
     if isinstance(problem, requests.Timeout):
         return "it does not answer in time"
-    words = {"refused": "it refuses connections", "NameResolutionError": "no such host is known"}
-    return next(
-        (told for word, told in words.items() if word in str(problem)), type(problem).__name__
-    )
+    # requests wraps these so deep that only their texts tell them apart
+    if "refused" in str(problem):
+        return "it refuses connections"
+    if "NameResolutionError" in str(problem):
+        return "no such host is known"
+    return type(problem).__name__

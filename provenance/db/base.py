@@ -87,9 +87,9 @@ class UtcInstant(TypeDecorator[datetime]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Return the column type of the dialect."""
-        return dialect.type_descriptor(
-            BigInteger() if dialect.name == "sqlite" else DateTime(timezone=True)
-        )
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(BigInteger())
+        return dialect.type_descriptor(DateTime(timezone=True))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         """Return what the driver stores; a naive moment is a mistake of ours and refused."""
@@ -98,17 +98,17 @@ class UtcInstant(TypeDecorator[datetime]):
         if value.tzinfo is None:
             message = "a moment without a time zone reached the database"
             raise ValueError(message)
-        return (
-            (value - EPOCH) // _MICROSECOND if dialect.name == "sqlite" else value.astimezone(UTC)
-        )
+        if dialect.name == "sqlite":
+            return (value - EPOCH) // _MICROSECOND
+        return value.astimezone(UTC)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Return the moment, aware and in UTC."""
         if value is None:
             return None
-        moment: datetime = (
-            EPOCH + value * _MICROSECOND if dialect.name == "sqlite" else value.astimezone(UTC)
-        )
+        if dialect.name == "sqlite":
+            return EPOCH + _MICROSECOND * int(value)
+        moment: datetime = value.astimezone(UTC)
         return moment
 
 

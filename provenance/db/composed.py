@@ -56,24 +56,21 @@ def run(connection: Connection, statement: _Statement, values: Mapping[str, Any]
         values: by the names of its parameters; one that is `expanding` takes a list of integers or
             texts.
     """
-    dialect = connection.dialect.name
-    text, wanted, results, row = _compiled(statement, dialect)
-    bound = [
-        value if convert is None else convert(value)
-        for value, convert in (
-            (values.get(name, default), convert) for name, default, convert in wanted
-        )
-    ]
-    rows = fetch(connection, text, bound)
+    text, parameters, results, make_row = _compiled(statement, connection.dialect.name)
+    bound = []
+    for name, default, convert in parameters:
+        value = values.get(name, default)
+        bound.append(value if convert is None else convert(value))
+    fetched = fetch(connection, text, bound)
     if not results:
-        return list(map(row, rows))
-    found = []
-    for one in rows:
-        cells = list(one)
-        for place, convert in results:
-            cells[place] = convert(cells[place])
-        found.append(row(cells))
-    return found
+        return list(map(make_row, fetched))
+    rows = []
+    for fetched_row in fetched:
+        cells = list(fetched_row)
+        for place, convert_cell in results:
+            cells[place] = convert_cell(cells[place])
+        rows.append(make_row(cells))
+    return rows
 
 
 @lru_cache(maxsize=512)
@@ -81,14 +78,18 @@ def _compiled(statement: _Statement, name: str) -> _Compiled:
     dialect = _DIALECTS[name]
     compiled: Any = statement.compile(dialect=dialect)
     columns = compiled._result_columns  # noqa: SLF001 - what types come back is nowhere else
-    convert = [_reader(column.type, dialect) for column in columns]
-    one, many = _AMONG[name]
-    return _Compiled(
-        _LIST.sub(lambda found: many if found[1] else one, compiled.string),
-        tuple(_value(compiled.binds[key], name) for key in compiled.positiontup or ()),
-        tuple((place, how) for place, how in enumerate(convert) if how is not None),
-        _row_of([column.keyname for column in columns]) if columns else tuple,
-    )
+    in_list, not_in_list = _AMONG[name]
+    text = _LIST.sub(lambda match: not_in_list if match[1] else in_list, compiled.string)
+    results = []
+    for place, column in enumerate(columns):
+        convert = _reader(column.type, dialect)
+        if convert is not None:
+            results.append((place, convert))
+    row: Callable[[Any], Any] = tuple
+    if columns:
+        row = _row_of([column.keyname for column in columns])
+    values = [_value(compiled.binds[key], name) for key in compiled.positiontup or ()]
+    return _Compiled(text, tuple(values), tuple(results), row)
 
 
 def _row_of(names: Sequence[str]) -> Callable[[Any], Any]:

@@ -95,11 +95,11 @@ def open_database(url: str) -> Database:
 
 
 def _no_database(what: str) -> BadInputError:
-    words = (
+    message = (
         f"{what}; JOBPROV_DATABASE_URL, or --into, is sqlite:///FILE or "
         "postgresql+psycopg://HOST/NAME."
     )
-    return BadInputError(words, {"JOBPROV_DATABASE_URL": ["no database URL"]})
+    return BadInputError(message, {"JOBPROV_DATABASE_URL": ["no database URL"]})
 
 
 def _need_psycopg() -> None:
@@ -113,7 +113,7 @@ def _need_psycopg() -> None:
 
 
 def _set_up_postgresql(more: Sequence[str], connection: Any, _record: Any) -> None:
-    """Tell the planner that a page found by an index is no dearer than the next one.
+    """Have the planner reckon that a page found by an index costs no more than the next one.
 
     Its default is for disks that turn.
     """

@@ -92,11 +92,9 @@ def _powers_of_two(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
 
 
 def _converted(prepared: _Prepared, rows: Sequence[dict[str, Any]]) -> Iterable[Row]:
-    return (
-        zip(*_columns(prepared, rows), strict=True)
-        if prepared.converters
-        else map(prepared.take, rows)
-    )
+    if prepared.converters:
+        return zip(*_columns(prepared, rows), strict=True)
+    return map(prepared.take, rows)
 
 
 def _columns(prepared: _Prepared, rows: Sequence[dict[str, Any]]) -> list[list[Any]]:
@@ -108,16 +106,10 @@ def _columns(prepared: _Prepared, rows: Sequence[dict[str, Any]]) -> list[list[A
 
 @lru_cache(maxsize=256)
 def _prepare(table: Table, names: tuple[str, ...], dialect: Dialect) -> _Prepared:
-    left_out = [
-        column.name
-        for column in table.columns
-        if column.default is not None and column.name not in names
-    ]
-    if left_out:
-        message = (
-            f"rows for {table.name} lack {', '.join(left_out)}, whose default only SQLAlchemy knows"
-        )
-        raise ValueError(message)
+    for column in table.columns:
+        if column.default is not None and column.name not in names:
+            message = f"rows for {table.name} lack {column.name}: only SQLAlchemy knows its default"
+            raise ValueError(message)
     converters = []
     for place, name in enumerate(names):
         convert = binder(table.c[name].type, dialect)

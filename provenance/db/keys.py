@@ -118,7 +118,9 @@ class KnownKeys:
     def get(self, table: Table, key: Any) -> int | None:
         """Return the key of a row, if this process has met it."""
         number = self._pending.get(table.name, {}).get(key)
-        return self._known.get(table.name, {}).get(key) if number is None else number
+        if number is None:
+            number = self._known.get(table.name, {}).get(key)
+        return number
 
     def intern(
         self,
@@ -161,27 +163,19 @@ class KnownKeys:
                 numbers[key] = number
         if not wanted:
             return numbers, set()
-        fresh = self._select(
-            connection, table, columns, [key for key in wanted if key not in absent]
-        )
-        made = self._insert(
-            connection,
-            table,
-            columns,
-            {key: rows[key] for key in wanted if key not in fresh},
-            fresh,
-        )
-        pending.update(fresh)
-        numbers.update(fresh)
+        looked_for = [key for key in wanted if key not in absent]
+        stored = self._select(connection, table, columns, looked_for)
+        missing = {key: rows[key] for key in wanted if key not in stored}
+        made = self._insert(connection, table, columns, missing, stored)
+        pending.update(stored)
+        numbers.update(stored)
         return numbers, made
 
     def _select(
         self, connection: Connection, table: Table, columns: Sequence[str], wanted: Sequence[Any]
     ) -> dict[Any, int]:
-        return {
-            key: row[0]
-            for key, row in select_by(connection, table, ("id",), tuple(columns), wanted).items()
-        }
+        rows = select_by(connection, table, ("id",), tuple(columns), wanted)
+        return {key: row[0] for key, row in rows.items()}
 
     def _insert(
         self,
@@ -189,9 +183,9 @@ class KnownKeys:
         table: Table,
         columns: Sequence[str],
         rows: Mapping[Any, Mapping[str, Any]],
-        found: dict[Any, int],
+        stored: dict[Any, int],
     ) -> set[Any]:
-        """Insert rows and add their keys to `found`.
+        """Insert rows and add their keys to `stored`.
 
         Return which were not inserted by another process meanwhile.
         """
@@ -205,9 +199,9 @@ class KnownKeys:
         if connection.dialect.name == "postgresql":
             inserted = insert_unknown(connection, table, values)
             if len(inserted) < len(made):  # another process was first
-                found.update(self._select(connection, table, columns, ordered))
+                stored.update(self._select(connection, table, columns, ordered))
                 return {key for key, number in made.items() if number in inserted}
         else:
             insert_rows(connection, table, values)
-        found.update(made)
+        stored.update(made)
         return set(made)

@@ -1,8 +1,8 @@
-"""Statements of those who read from PostgreSQL: what the server is told before each.
+"""Statements of those who read from PostgreSQL, and what is set for the server before each.
 
-Needs psycopg, and is imported where that is.
+Needs psycopg, and is imported only where that is installed.
 
-Two things hold for a transaction and are told where they change: how long a statement may take, and
+Two things hold for a transaction and are set where they change: how long a statement may take, and
 how it is planned. A statement that is the same each time finds a few rows by their keys, and
 planning it anew for the keys at hand takes longer than running it: it has one plan for all. What
 filters compose is planned for its values, which may be rare ones.
@@ -17,7 +17,7 @@ from psycopg.pq import TransactionStatus
 from jobprov.provenance.db.time_limits import clock_of
 
 PLANNED_ONCE = "SET plan_cache_mode = force_generic_plan"
-"""Said to a connection once: how it plans unless told otherwise."""
+"""Run once on each connection: how it plans unless it is set otherwise."""
 _PLANNED_FOR_VALUES = b"SET LOCAL plan_cache_mode TO auto"
 _PLANNED_ONCE_AGAIN = b"SET LOCAL plan_cache_mode TO force_generic_plan"
 
@@ -25,7 +25,7 @@ _planning_for_values: WeakSet[Connection[Any]] = WeakSet()
 
 
 class ReadingCursor(Cursor[Any]):
-    """A cursor that tells the server how much time is left, and how to plan.
+    """A cursor that sets for the server how much time is left, and how to plan.
 
     The time is what is left of the limit that holds on its connection.
 
@@ -50,8 +50,8 @@ class ReadingCursor(Cursor[Any]):
         if clock is None:
             return
         if begins:
-            clock.told = None  # it held for the transaction
-        seconds = clock.to_tell()
+            clock.server_limit = None  # it held for the transaction
+        seconds = clock.new_server_limit()
         if seconds is not None:
             value = "DEFAULT" if seconds == 0 else str(max(1, int(seconds * 1000)))
             super().execute(f"SET LOCAL statement_timeout TO {value}".encode())

@@ -34,8 +34,8 @@ def select_among(
     listed = list(keys)
     if not listed:
         return []
-    words, parameters = _among(connection, statement, listed)
-    return fetch(connection, words, (*before, *parameters))
+    text, parameters = _among(connection, statement, listed)
+    return fetch(connection, text, (*before, *parameters))
 
 
 def moment_for(connection: Connection, moment: datetime) -> Any:
@@ -77,18 +77,14 @@ def select_by(
         by: the columns of a unique constraint.
         keys: values of the one column in `by`, or tuples of the values of all.
     """
-    found: dict[Any, Row] = {}
+    rows: dict[Any, Row] = {}
     selection = _prepare(table, fields, by, connection.dialect)
     for start in range(0, len(keys), _MOST_KEYS):
         part = keys[start : start + _MOST_KEYS]
-        for row in _rows_of(connection, selection, part):
-            place = row[0]
+        for place, *values in _rows_of(connection, selection, part):
             if place < len(part):  # else the last key, repeated
-                found[part[place]] = tuple(
-                    value if convert is None else convert(value)
-                    for value, convert in zip(row[1:], selection.results, strict=True)
-                )
-    return found
+                rows[part[place]] = _converted(values, selection.results)
+    return rows
 
 
 class _Selection(NamedTuple):
@@ -99,12 +95,18 @@ class _Selection(NamedTuple):
     statement: Callable[[int], str]
 
 
+def _converted(values: Sequence[Any], converters: Sequence[_Convert]) -> Row:
+    converted = []
+    for value, convert in zip(values, converters, strict=True):
+        converted.append(value if convert is None else convert(value))
+    return tuple(converted)
+
+
 def _rows_of(connection: Connection, selection: _Selection, keys: Sequence[Any]) -> list[Row]:
     listed = [(key,) for key in keys] if len(selection.binds) == 1 else keys
-    columns = [
-        values if convert is None else [convert(value) for value in values]
-        for values, convert in zip(zip(*listed, strict=True), selection.binds, strict=True)
-    ]
+    columns: list[Sequence[Any]] = []
+    for values, convert in zip(zip(*listed, strict=True), selection.binds, strict=True):
+        columns.append(values if convert is None else [convert(value) for value in values])
     if connection.dialect.name == "postgresql":
         return fetch(connection, selection.statement(0), [list(values) for values in columns])
     length = 1 << (len(keys) - 1).bit_length()
@@ -118,11 +120,13 @@ def _prepare(
     table: Table, fields: tuple[str, ...], by: tuple[str, ...], dialect: Dialect
 ) -> _Selection:
     binds = tuple(binder(table.c[name].type, dialect) for name in by)
-    results = tuple(
-        table.c[name].type.dialect_impl(dialect).result_processor(dialect, None) for name in fields
-    )
+    results = []
+    for name in fields:
+        own_type = table.c[name].type.dialect_impl(dialect)
+        results.append(own_type.result_processor(dialect, None))
     build = _postgresql_statement if dialect.name == "postgresql" else _sqlite_statement
-    return _Selection(binds, results, lru_cache(lambda length: build(table, fields, by, length)))
+    statement = lru_cache(lambda length: build(table, fields, by, length))
+    return _Selection(binds, tuple(results), statement)
 
 
 def _sqlite_statement(

@@ -12,6 +12,7 @@ from jobprov.provenance.db.engines import Database
 
 LEAST_CHANGES = 1000
 _SHARE = 0.2
+_TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:lock)")
 _STALE = text(
     "SELECT relname FROM pg_stat_user_tables "
     "WHERE schemaname = current_schema() "
@@ -27,13 +28,11 @@ def refresh_statistics(database: Database) -> list[str]:
     if database.is_sqlite:
         return []
     with database.writing.begin() as connection:
-        if not connection.execute(
-            text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": STATISTICS}
-        ).scalar_one():
+        # Another process may do the same at this moment, and once is enough
+        if not connection.execute(_TRY_LOCK, {"lock": STATISTICS}).scalar_one():
             return []
-        stale = [
-            row[0] for row in connection.execute(_STALE, {"least": LEAST_CHANGES, "share": _SHARE})
-        ]
+        limits = {"least": LEAST_CHANGES, "share": _SHARE}
+        stale = list(connection.execute(_STALE, limits).scalars())
         for name in stale:
             connection.execute(text(f'ANALYZE "{name}"'))
     return stale

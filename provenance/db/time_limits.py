@@ -1,8 +1,8 @@
 """Ends what takes a database too long for somebody who waits.
 
-A limit holds for all that runs inside it together. PostgreSQL knows one for each statement alone:
-before a statement it is told what is left (`reading_cursor.py`), where that is another number by
-now. A limit inside another never lasts longer than that.
+A limit holds for all that runs inside it together. PostgreSQL knows only limits of single
+statements: before each, `reading_cursor.py` sets what is left, where that has changed. A limit
+inside another never lasts longer than that.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ _OPERATIONS = 20_000
 _SLACK = 0.25
 """Seconds that a statement may go on beyond the limit.
 
-Telling PostgreSQL what is left is one more round trip.
+Setting PostgreSQL's limit anew is one more round trip.
 """
 
 P = ParamSpec("P")
@@ -46,31 +46,34 @@ class Deadline(NamedTuple):
 
 @dataclass
 class Clock:
-    """The limit that holds on a connection of a driver, in seconds.
+    """The limit that holds on a connection of a driver.
 
-    With it stands what its server was told last in this transaction.
+    Attributes:
+        deadline: None where no limit holds.
+        server_limit: seconds that PostgreSQL got as its limit in this transaction; None for none.
     """
 
     deadline: Deadline | None = None
-    told: float | None = None
+    server_limit: float | None = None
 
-    def to_tell(self) -> float | None:
-        """Return what the server is to be told before the next statement.
+    def new_server_limit(self) -> float | None:
+        """Return the seconds that PostgreSQL must get before the next statement.
 
-        0 that there is no limit, None that it knows.
+        0 lifts its limit; None where the one that it has will do.
 
         Raises:
             TimeUpError: nothing is left.
         """
         if self.deadline is None:
-            changed, self.told = self.told is not None, None
-            return 0 if changed else None
+            had_limit = self.server_limit is not None
+            self.server_limit = None
+            return 0 if had_limit else None
         left = self.deadline.end - time.monotonic()
         if left <= 0:
             raise TimeUpError("The time was up.", round(self.deadline.seconds))
-        if self.told is not None and abs(self.told - left) <= _SLACK:
+        if self.server_limit is not None and abs(self.server_limit - left) <= _SLACK:
             return None
-        self.told = left
+        self.server_limit = left
         return left
 
 
@@ -94,19 +97,18 @@ def time_limit(
         LimitError: the time was up.
     """
     driver: Any = connection.connection.driver_connection
-    is_sqlite = connection.dialect.name == "sqlite"
     clock: Clock = connection.info.setdefault("clock", Clock())
+    outer = clock.deadline
+    clock.deadline = _sooner(outer, Deadline(time.monotonic() + seconds, seconds))
+    is_sqlite = connection.dialect.name == "sqlite"
     if not is_sqlite:
         _clocks[driver] = clock
-    outer = clock.deadline
-    mine = Deadline(time.monotonic() + seconds, seconds)
-    clock.deadline = mine if outer is None or mine.end < outer.end else outer
-    if is_sqlite and outer is None:
+    elif outer is None:
         _watch(driver, clock)
     try:
         yield
     except (OperationalError, TimeUpError) as problem:
-        if isinstance(problem, OperationalError) and not _is_time_up(problem):
+        if not _is_time_up(problem):
             raise
         length = clock.deadline.seconds
         raise LimitError(
@@ -116,6 +118,11 @@ def time_limit(
         clock.deadline = outer
         if is_sqlite and outer is None:
             driver.set_progress_handler(None, 0)
+
+
+def _sooner(outer: Deadline | None, inner: Deadline) -> Deadline:
+    """Return the deadline that ends first."""
+    return inner if outer is None or inner.end < outer.end else outer
 
 
 def limited(
@@ -143,5 +150,9 @@ def _watch(driver: sqlite3.Connection, clock: Clock) -> None:
     )
 
 
-def _is_time_up(problem: OperationalError) -> bool:
+def _is_time_up(problem: OperationalError | TimeUpError) -> bool:
+    """Return whether a statement was ended, or not begun, because the time was up."""
+    if isinstance(problem, TimeUpError):
+        return True
+    # The words of SQLite and of PostgreSQL
     return "interrupted" in str(problem.orig) or "statement timeout" in str(problem.orig)

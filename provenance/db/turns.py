@@ -1,11 +1,11 @@
 """Turns that processes on one PostgreSQL take to derive from what others are about to commit.
 
 Grade and gaps of a job follow from what is there beside its record: blobs, the commit of its code.
-A process that looked before another committed these, and commits after that one looked which jobs
-lack them, would leave a gap for ever. So whoever derives says so until its transaction ends, and
-whoever looks for the jobs that lack something waits for those who derive at that moment. Those who
-begin later see what came, and need not be waited for. On SQLite one transaction writes at a time:
-nothing to do.
+Say one process looks before another commits these, and commits itself after the other looked which
+jobs lack them: the job would have a gap for ever. So whoever derives holds a shared lock until its
+transaction ends, and whoever looks for the jobs that lack something waits for those who hold it at
+that moment. Those who begin later see what came, and need not be waited for. On SQLite one
+transaction writes at a time: nothing to do.
 """
 
 import time
@@ -40,7 +40,7 @@ class LostTurnError(UnreachableError):
 def begin_deriving(connection: Connection) -> None:
     """Have those who look for jobs that lack something wait until this transaction ends.
 
-    Call it before looking what is there.
+    Call it before looking for what is there.
     """
     if connection.dialect.name == "postgresql":
         fetch(connection, "SELECT pg_advisory_xact_lock_shared(?)", (DERIVING,))

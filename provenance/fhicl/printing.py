@@ -18,28 +18,31 @@ _UNKNOWN = "-:1"
 def indented_form(root: TableBody) -> str:
     """Return `to_indented_string()`."""
     lines: list[str] = []
-    depth, last_table_size = 0, 0
-    sizes: list[int] = []
+    depth, indent, last_table_size = 0, "", 0
+    sizes: list[int] = []  # of the sequences that are open
     for action, key, index, value in walk(root):
-        indent = _INDENT * depth
+        # elements of a sequence have no name
+        name = f"{key}: " if index < 0 else ""
         if action == ATOM:
-            lines.append(f"{indent}{_prefix(key, index)}{value.text}{_comma(index, sizes)}\n")
+            lines.append(f"{indent}{name}{value.text}{_comma(index, sizes)}\n")
         elif action == ENTER:
             size = len(value.body)
             line_end = "\n" if size else ""
-            lines.append(f"{indent}{_prefix(key, index)}{_opening(value)}{line_end}")
+            lines.append(f"{indent}{name}{_opening(value)}{line_end}")
             depth += 1
+            indent = _INDENT * depth
             if value.kind == TABLE:
                 last_table_size = size
             else:
                 sizes.append(size)
         else:
             depth -= 1
+            indent = _INDENT * depth
             # the reference looks at the table visited last, not at this one, so a brace may lose
             # its indentation
             is_indented = last_table_size > 0 if value.kind == TABLE else sizes.pop() > 0
-            indent = _INDENT * depth if is_indented else ""
-            lines.append(f"{indent}{_closing(value)}{_comma(index, sizes)}\n")
+            closing_indent = indent if is_indented else ""
+            lines.append(f"{closing_indent}{_closing(value)}{_comma(index, sizes)}\n")
     return "".join(lines)
 
 
@@ -49,24 +52,27 @@ def annotated_form(root: TableBody, registry: dict[str, TableBody]) -> str:
     Where the place is that of the item before, `""` stands instead.
     """
     lines: list[str] = []
-    depth, place, place_before = 0, "", ""
+    depth, indent, place, place_before = 0, "", "", ""
     sizes: list[int] = []
     for action, key, index, value in walk(root, registry):
+        name = f"{key}: " if index < 0 else ""
         if action == ATOM:
             place = reference_place(value)
-            text = f"{value.text}{_comma(index, sizes)}{_note(place, place_before)}"
-            lines.append(f"{_INDENT * depth}{_prefix(key, index)}{text}\n")
+            note = _note(place, place_before)
+            lines.append(f"{indent}{name}{value.text}{_comma(index, sizes)}{note}\n")
             place_before = place
         elif action == ENTER:
             place = reference_place(value)
-            text = f"{_opening(value)}{_note(place, place_before)}"
-            lines.append(f"{_INDENT * depth}{_prefix(key, index)}{text}\n")
+            note = _note(place, place_before)
+            lines.append(f"{indent}{name}{_opening(value)}{note}\n")
             depth += 1
+            indent = _INDENT * depth
             if value.kind == SEQUENCE:
                 sizes.append(len(value.body))
         else:
             depth -= 1
-            lines.append(f"{_INDENT * depth}{_closing_with_comma(value, index, sizes)}\n")
+            indent = _INDENT * depth
+            lines.append(f"{indent}{_closing_with_comma(value, index, sizes)}\n")
             place_before = place
     return "".join(lines)
 
@@ -77,27 +83,29 @@ def prefix_annotated_form(root: TableBody, registry: dict[str, TableBody]) -> st
     `#KEY|path|` and `#SRC|file:line|`.
     """
     lines: list[str] = []
-    depth = 0
+    depth, indent = 0, ""
     sizes: list[int] = []
-    names: list[str] = []
+    outer_names: list[str] = []
     for action, key, index, value in walk(root, registry):
         if action in (ATOM, ENTER):
-            lines.append(f"#KEY|{''.join(names)}{key}|\n#SRC|{_known_place(value)}|\n")
+            lines.append(f"#KEY|{''.join(outer_names)}{key}|\n#SRC|{_known_place(value)}|\n")
+        name = f"{key}: " if index < 0 else ""
         if action == ATOM:
-            text = f"{value.text}{_comma(index, sizes)}"
-            lines.append(f"{_INDENT * depth}{_prefix(key, index)}{text}\n")
+            lines.append(f"{indent}{name}{value.text}{_comma(index, sizes)}\n")
         elif action == ENTER:
-            lines.append(f"{_INDENT * depth}{_prefix(key, index)}{_opening(value)}\n")
+            lines.append(f"{indent}{name}{_opening(value)}\n")
             depth += 1
+            indent = _INDENT * depth
             if value.kind == TABLE:
-                names.append(f"{key}.")
+                outer_names.append(f"{key}.")
             else:
                 sizes.append(len(value.body))
         else:
             depth -= 1
+            indent = _INDENT * depth
             if value.kind == TABLE:
-                names.pop()
-            lines.append(f"{_INDENT * depth}{_closing_with_comma(value, index, sizes)}\n")
+                outer_names.pop()
+            lines.append(f"{indent}{_closing_with_comma(value, index, sizes)}\n")
     return "".join(lines)
 
 
@@ -118,11 +126,6 @@ def _note(place: str, place_before: str) -> str:
     if place in ("", _UNKNOWN):
         return ""
     return '  # ""' if place == place_before else f"  # {place}"
-
-
-def _prefix(key: str, index: int) -> str:
-    """Return the name of a member of a table; elements of a sequence have none."""
-    return f"{key}: " if index < 0 else ""
 
 
 def _opening(value: Value) -> str:

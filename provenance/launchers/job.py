@@ -1,8 +1,8 @@
 """What runners and launchers take and give back: a job to run, and its end.
 
 A runner's jobs end with it; a launcher's outlive it, and a new launcher finds them again by name.
-Neither makes records: they start programs and say how they ended; what happened inside is the
-hook's to tell.
+Neither makes records: they start programs and return how they ended; the hook records what happened
+inside.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 NOT_SUBMITTED = "not submitted: "
-"""How the problem of an order begins that could not become a job."""
+"""How the problem begins of an order that could not become a job."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class LaunchEnd:
         folder: where its files are; what it made lies there.
         exit_code: None where a signal ended it, or nobody knows.
         signal: the signal's number, or None.
-        problem: what the place says where the job did not end by itself: held, removed, lost.
+        problem: what the place reports if the job did not end by itself: held, removed, lost.
     """
 
     name: str
@@ -140,7 +140,7 @@ class Launcher(Protocol):
     def find(self, names: Collection[str]) -> dict[str, str]:
         """Return the ids of those of the jobs that this place has or had, by name.
 
-        Submitted by whoever, whenever.
+        It does not matter who submitted them, and when.
 
         Raises:
             UnreachableError: the place does not answer.

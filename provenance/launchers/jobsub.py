@@ -60,21 +60,27 @@ def read_job_info(batch_id: str, arguments: str) -> Submission:
         example = "jobsub's is like 81234.0@schedd.example.org"
         raise BadInputError(f"{batch_id[:100]!r} is no batch id; {example}.")
     argv = _argument_list(arguments)
+    options = _options(argv)
     variables: dict[str, str] = {}
     experiment: str | None = None
-    copies: int | None = 1
-    has_dataset = False
-    for option, value in _options(argv):
+    for option, value in options:
         if option in ("-e", "--environment") and "=" in value:
             name, _, text = value.partition("=")
             variables[name] = text
         elif option in ("-G", "--group"):
             experiment = value
-        elif option == "-N" and value.isdecimal() and len(value) <= _LONGEST_COUNT:
+    return Submission(batch_id, argv, variables, experiment, _copies(options))
+
+
+def _copies(options: Sequence[tuple[str, str]]) -> int | None:
+    """Return how many jobs a submission makes; None if a SAM dataset decides."""
+    copies = 1
+    for option, value in options:
+        if option.startswith("--dataset"):
+            return None
+        if option == "-N" and value.isdecimal() and len(value) <= _LONGEST_COUNT:
             copies = int(value)
-        elif option.startswith("--dataset"):
-            has_dataset = True
-    return Submission(batch_id, argv, variables, experiment, None if has_dataset else copies)
+    return copies
 
 
 def _argument_list(text: str) -> list[str]:

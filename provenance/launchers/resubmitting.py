@@ -1,6 +1,4 @@
-"""How recorded jobs are submitted again by hand.
-
-A submit file for condor_submit, a script around jobsub_submit.
+"""How recorded jobs are submitted again by hand: a submit file, or a script around jobsub_submit.
 
 Both run `retry-job.sh` with the hook beside it, on the jobs' own bundles. `jobprov retry` writes
 these files; the service only makes their text.

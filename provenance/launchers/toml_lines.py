@@ -1,8 +1,7 @@
 """The line of a TOML text where a value is set, so that an error can name it.
 
-Not a parser: tomllib comes first.
-
-Keys within inline tables and array elements have the line where the whole value begins.
+This is not a parser: tomllib reads the text first. Keys within inline tables and array elements
+have the line where the whole value begins.
 
 Source: TOML 1.0.
 """
@@ -47,10 +46,7 @@ def line_numbers(text: str) -> dict[Path, int]:
 
 
 def line_of(lines: Mapping[Path, int], path: Path) -> int | None:
-    """Return the line of a value, else of the table that it belongs to.
-
-    None if the text has neither.
-    """
+    """Return the line of a value, else of its table; None if the text has neither."""
     for length in range(len(path), 0, -1):
         if path[:length] in lines:
             return lines[path[:length]]

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from jobprov.provenance.answers.orders import StagePolicy
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.toml_lines import Path, line_numbers, line_of
 from jobprov.provenance.records.job_record import ExperimentName
@@ -31,21 +32,8 @@ _UNKNOWN = re.compile(r"unknown field (\w+)")
 _STEP = re.compile(r"([^\[.]+)|\[(\d+)\]")
 
 
-class RetryPolicy(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What is retried without asking.
-
-    Attributes:
-        times: how often one unit is retried.
-        transient_only: whether the error must be of a transient class; otherwise every failure is
-            retried.
-        memory_factor: each try gets so many times the memory of the one before.
-        other_site: whether sites where the unit failed are avoided.
-    """
-
-    times: Annotated[int, msgspec.Meta(ge=0, le=20)] = 2
-    transient_only: bool = True
-    memory_factor: Annotated[float, msgspec.Meta(ge=1, le=10)] = 1.0
-    other_site: bool = False
+class RetryPolicy(StagePolicy, forbid_unknown_fields=True, frozen=True):
+    """A policy as somebody declares it: a misspelt field is an error."""
 
 
 class CatalogSource(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
@@ -88,14 +76,14 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     Attributes:
         command: program and arguments, with `{unit}`, `{input}`, `{inputs}`, `{stem}`, `{output}`,
             `{outputs}`, `{skip}`, `{events}`.
-        count, files: units of a stage that reads no other: so many, or one for each of these files.
+        count, files: units of a stage that reads no other: so many, or each of these files.
         source: where the catalog has them (`from`); the list is frozen when the workflow is
             declared.
-        follow: files that appear in the source later are units too.
+        follow: files that appear in the source later become units, too.
         after: the stage whose files it reads.
-        reads: pattern of those of the files that it reads; all of them by default.
-        merge: so many files are one unit; what is left over is one when no more can come.
-        split_events: a file is as many units as it has parts of so many events.
+        reads: pattern of the files that it reads; all by default.
+        merge: so many files are one unit; the last one may be smaller when no more can come.
+        split_events: each file is split into units of so many events.
         needs: stages that must be complete before this one begins.
         outputs: names of the files that a job makes.
         ships: files beside the workflow that each job gets.
@@ -185,8 +173,7 @@ class Workflow(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         """Return how many units of a stage may fail for good, of so many that were tried."""
         if isinstance(self.stop_after, int):
             return self.stop_after - 1
-        # a share of a few units means little, so a rule must not stop a small stage for its first
-        # failures
+        # A share of a few units means little: a small stage does not stop at its first failures
         return max(9, tried * int(self.stop_after.rstrip("%")) // 100)
 
 
@@ -282,6 +269,11 @@ def _order_problems(stage: Stage, earlier: list[str]) -> list[tuple[str, str]]:
 
 def _unit_field_problems(stage: Stage) -> list[tuple[str, str]]:
     """Return which fields about the units of a stage do not go together."""
+    return [*_grouping_problems(stage), *_source_problems(stage), *_file_problems(stage)]
+
+
+def _grouping_problems(stage: Stage) -> list[tuple[str, str]]:
+    """Return what is wrong if a stage merges or splits files."""
     problems: list[tuple[str, str]] = []
     if stage.merge and stage.split_events:
         problems.append(("split_events", "a stage merges or splits, not both"))
@@ -291,17 +283,30 @@ def _unit_field_problems(stage: Stage) -> list[tuple[str, str]]:
             problems.append(("merge", f"{reader} can merge its files"))
         if stage.split_events:
             problems.append(("split_events", f"{reader} knows the event counts of its files"))
-    if stage.follow and stage.source is None:
-        problems.append(("follow", "only a stage that takes its files from a catalog (from) can"))
-    elif stage.follow and stage.source is not None and stage.source.snapshot_id is not None:
+    return problems
+
+
+def _source_problems(stage: Stage) -> list[tuple[str, str]]:
+    """Return what is wrong if a stage takes its files from a catalog, or follows one."""
+    problems: list[tuple[str, str]] = []
+    if stage.source is None:
+        if stage.follow:
+            message = "only a stage that takes its files from a catalog (from) can"
+            problems.append(("follow", message))
+        return problems
+    if stage.follow and stage.source.snapshot_id is not None:
         problems.append(("follow", "a snapshot never grows"))
-    if stage.source is not None and len(stage.source.declared()) != 1:
+    if len(stage.source.declared()) != 1:
         problems.append(("from", "say exactly one of definition, snapshot_id, dataset and query"))
+    return problems
+
+
+def _file_problems(stage: Stage) -> list[tuple[str, str]]:
+    """Return the first file that is listed twice."""
     for name, count in Counter(stage.files).items():
         if count > 1:
-            problems.append(("files", f"{name} is in it twice"))
-            break
-    return problems
+            return [("files", f"{name} is in it twice")]
+    return []
 
 
 def _name_problems(stage: Stage) -> list[tuple[str, str]]:

@@ -10,16 +10,13 @@ Source: record.md, bundle.md ("Closure levels").
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 import msgspec
 
-# Part of this module's interface
-from jobprov.provenance.records.findings import Findings as Findings  # noqa: PLC0414
-
-# Part of this module's interface
-from jobprov.provenance.records.gap_codes import GAPS as GAPS  # noqa: PLC0414
+from jobprov.provenance.records.findings import Findings
+from jobprov.provenance.records.gap_codes import GAPS
 from jobprov.provenance.records.identity import WITNESSES
 from jobprov.provenance.records.inputs import may_be_small, needed_inputs, standard_inputs
 from jobprov.provenance.records.job_record import (
@@ -56,9 +53,9 @@ class Gap(msgspec.Struct, frozen=True):
 
 def find_gaps(record: JobRecord, findings: Findings) -> list[Gap]:
     """Return the gaps of a record, those that stop the lowest level first."""
-    gaps = [
-        Gap(code, message, GAPS[code].how_to_close) for code, message in _gaps(record, findings)
-    ]
+    gaps = []
+    for code, message in _gaps(record, findings):
+        gaps.append(Gap(code, message, GAPS[code].how_to_close))
     return sorted(gaps, key=lambda gap: GAPS[gap.code].level)
 
 
@@ -74,11 +71,9 @@ def level_of(gaps: list[Gap], record: JobRecord, findings: Findings) -> int:
 
 
 def needs_of_next(level: int, gaps: list[Gap]) -> list[str]:
-    """Return what the closure level after this one needs.
+    """Return what the closure level after this one needs: codes of gaps, or what is no gap.
 
-    Codes of gaps, `capsule`, or `large-inputs`.
-
-    The highest level needs nothing more.
+    The latter is `capsule` or `large-inputs`. The highest level needs nothing more.
     """
     if level == _HIGHEST:
         return []
@@ -94,10 +89,7 @@ def _holds_all_inputs(record: JobRecord, findings: Findings) -> bool:
 
 
 def image_digest(record: JobRecord) -> str:
-    """Return the sha256 of the container image that a job ran in.
-
-    Empty if the record does not name it by one.
-    """
+    """Return the sha256 of the container image that a job ran in; empty if none is recorded."""
     container = record.environment.container if record.environment else None
     if container is None or not container.digest:
         return ""
@@ -111,6 +103,7 @@ def _gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
     yield from _configuration_gaps(record, findings)
     yield from _software_gaps(record, findings)
     yield from _environment_gaps(record, findings)
+    yield from _conditions_gaps(record, findings)
     yield from _file_gaps(record, findings)
     yield from _randomness_gaps(record)
     yield from _report_gaps(record, findings)
@@ -121,10 +114,7 @@ def _gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
 def _command_gaps(record: JobRecord) -> Iterator[_Message]:
     if not _names_command(record):
         yield "command-missing", "The record does not say what was run."
-    has_end = record.exit is not None and (
-        record.exit.code is not None or record.exit.signal is not None
-    )
-    if record.state in ("succeeded", "failed") and not has_end:
+    if record.state in ("succeeded", "failed") and not _names_end(record):
         yield "exit-missing", "The record does not say how the job ended."
 
 
@@ -132,9 +122,15 @@ def _names_command(record: JobRecord) -> bool:
     command = record.command
     if command is None:
         return False
-    return bool(command.argv) or any(
-        step.argv and step.role == "payload" for step in command.steps or ()
-    )
+    if command.argv:
+        return True
+    return any(step.argv and step.role == "payload" for step in command.steps or ())
+
+
+def _names_end(record: JobRecord) -> bool:
+    if record.exit is None:
+        return False
+    return record.exit.code is not None or record.exit.signal is not None
 
 
 def _configuration_gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
@@ -229,7 +225,7 @@ def _is_missing(digest: str | None, findings: Findings) -> bool:
 
 
 def _is_held_otherwise(software: Software, findings: Findings) -> bool:
-    """Return whether no repository is needed, as the code is held in another way.
+    """Return whether the code is held without a repository.
 
     That is so for a held tar file, and for an installed product, which is environment.
     """
@@ -248,6 +244,9 @@ def _environment_gaps(record: JobRecord, findings: Findings) -> Iterator[_Messag
     container = environment.container if environment else None
     if container and container.image and not container.digest:
         yield "image-without-digest", f"The container image {container.image} is named by tag only."
+
+
+def _conditions_gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
     for condition in record.conditions or ():
         name = condition.database or "a database"
         if _is_missing(condition.payload_sha256, findings):
@@ -273,17 +272,21 @@ def _file_gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
 
 
 def _input_gaps(file: Input, findings: Findings) -> Iterator[_Message]:
-    checksums = file.checksums or ()
-    if not file.sha256 and not checksums:
+    if not file.sha256 and not file.checksums:
         yield "input-without-checksum", f"Input {file.name} has no checksum."
-    elif may_be_small(file) and (not file.sha256 or file.sha256 in findings.unheld_inputs):
+        return
+    is_held = file.sha256 and file.sha256 not in findings.unheld_inputs
+    if may_be_small(file) and not is_held:
         yield (
             "input-missing",
             f"Input {file.name} is small, or of unknown size, and its bytes are not here.",
         )
-    has_strong_checksum = any(checksum.lower().startswith(_STRONG) for checksum in checksums)
-    if checksums and not file.sha256 and not has_strong_checksum:
-        yield "input-checksum-short", f"Input {file.name} is told by {checksums[0]} alone."
+    if file.checksums and not file.sha256 and not _is_any_strong(file.checksums):
+        yield "input-checksum-short", f"Input {file.name} is told by {file.checksums[0]} alone."
+
+
+def _is_any_strong(checksums: Sequence[str]) -> bool:
+    return any(checksum.lower().startswith(_STRONG) for checksum in checksums)
 
 
 def _lacks_checksum(output: Output) -> bool:
@@ -326,13 +329,13 @@ def _report_gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
         yield "value-out-of-range", f"The value of {path} is out of range."
     for path in findings.contradictions:
         yield "witness-contradiction", f"Witnesses differ in {path}."
-    for path, word, words in _words(record):
-        if word is not None and word not in words:
+    for path, word, vocabulary in _enumerated_words(record):
+        if word is not None and word not in vocabulary:
             yield "unknown-word", f"The word {word!r} in {path} is not known here."
 
 
-def _words(record: JobRecord) -> Iterator[tuple[str, str | None, tuple[str, ...]]]:
-    """Yield (path, word, the words of its enumeration) of each open enumeration of the record."""
+def _enumerated_words(record: JobRecord) -> Iterator[tuple[str, str | None, tuple[str, ...]]]:
+    """Yield (path, word, the words that this version knows there) of each open enumeration."""
     yield "witness", record.witness, WITNESSES
     for place, file in enumerate(record.inputs or ()):
         yield f"inputs[{place}].role", file.role, ROLES
@@ -343,12 +346,25 @@ def _words(record: JobRecord) -> Iterator[tuple[str, str | None, tuple[str, ...]
 
 
 def _source_gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
-    """Yield what is not here of fcl files, scripts, logs and other blobs.
-
-    Never sent, or expired.
-    """
+    """Yield which fcl files, scripts, logs and other blobs were never sent, or expired."""
     yield from _missing_sources("fcl-missing", "", _fcl_files(record), findings)
     yield from _missing_sources("script-missing", "", record.scripts or (), findings)
+    yield from _log_gaps(record, findings)
+    if findings.missing_blobs:
+        yield from _other_blob_gaps(record, findings.missing_blobs)
+
+
+def _other_blob_gaps(record: JobRecord, missing_blobs: AbstractSet[str]) -> Iterator[_Message]:
+    others = missing_blobs - _digests_with_own_gap(record)
+    if others:
+        examples = ", ".join(digest[:12] for digest in sorted(others)[:3])
+        yield (
+            "blob-missing",
+            f"Blobs that the record names are not here: {len(others)}, such as {examples}.",
+        )
+
+
+def _log_gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
     yield from _missing_sources("log-missing", "log ", record.logs or (), findings)
     for log in record.logs or ():
         if log.sha256 in findings.expired:
@@ -358,14 +374,6 @@ def _source_gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
             )
     if not record.logs and record.state not in ("running", "lost"):
         yield "log-missing", "The job has no log."
-    if findings.missing_blobs:
-        others = findings.missing_blobs - _digests_with_own_gap(record)
-        if others:
-            examples = ", ".join(digest[:12] for digest in sorted(others)[:3])
-            yield (
-                "blob-missing",
-                f"Blobs that the record names are not here: {len(others)}, such as {examples}.",
-            )
 
 
 def _missing_sources(
@@ -419,12 +427,16 @@ def _names_of_inputs(record: JobRecord) -> dict[str | None, str]:
 
 def _digests_with_own_gap(record: JobRecord) -> set[str | None]:
     """Return the digests whose absence is a gap of another code than `blob-missing`."""
-    digests: set[str | None] = {file.sha256 for file in _fcl_files(record)}
-    digests |= {script.sha256 for script in record.scripts or ()}
-    digests |= {log.sha256 for log in record.logs or ()}
-    digests |= {software.objects_sha256 for software in record.software or () if software.is_dirty}
-    digests |= {condition.payload_sha256 for condition in record.conditions or ()}
-    digests |= {digest for _, digest in _listings_of(record)}
+    digests: set[str | None] = set()
+    for file in (*_fcl_files(record), *(record.scripts or ()), *(record.logs or ())):
+        digests.add(file.sha256)
+    for software in record.software or ():
+        if software.is_dirty:
+            digests.add(software.objects_sha256)
+    for condition in record.conditions or ():
+        digests.add(condition.payload_sha256)
+    for _, digest in _listings_of(record):
+        digests.add(digest)
     digests.update(standard_inputs(record))
     return digests
 

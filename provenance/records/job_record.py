@@ -22,6 +22,8 @@ JobId = Annotated[
 ]
 Word = Annotated[str, Meta(max_length=1000)]
 Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+JsonObject = dict[str, Any]
+"""A JSON object as somebody sent it, with fields that we do not know."""
 State = Literal["running", "succeeded", "failed", "killed", "lost"]
 
 PROVISIONAL: frozenset[str] = frozenset({"running", "lost"})
@@ -198,7 +200,7 @@ class Environment(Struct, kw_only=True):
     locale: str | None = None
     timezone: str | None = None
     umask: str | None = None
-    limits: dict[str, Any] | None = None
+    limits: JsonObject | None = None
     packages_sha256: Digest | None = None
     system_packages_sha256: Digest | None = None
     libraries_sha256: Digest | None = None
@@ -314,7 +316,7 @@ class Output(Struct, kw_only=True):
     created_at: Instant | None = None
     closed_at: Instant | None = None
     parents: list[str] | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: JsonObject | None = None
 
 
 class Log(Struct, kw_only=True):
@@ -375,4 +377,4 @@ class JobRecord(Struct, kw_only=True):
     outputs: list[Output] | None = None
     logs: list[Log] | None = None
     hook: Hook | None = None
-    extra: dict[str, Any] | None = None
+    extra: JsonObject | None = None

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from jobprov.provenance.records.identity import witness_rank
-from jobprov.provenance.records.job_record import PROVISIONAL
+from jobprov.provenance.records.job_record import PROVISIONAL, JsonObject
 from jobprov.provenance.records.reading.times import read_time
 
 # Each witness says these of itself; that they differ contradicts nothing.
-_OWN = frozenset({"witness", "sent_at", "hook", "extra", "schema_version", "state"})
+_OWN = frozenset({"witness", "sent_at", "hook", "extra", "schema_version"})
 
 # What a witness knows only once the job is over.
 _ENDING = frozenset({"state", "exit", "ended_at", "resources", "outputs", "logs", "modules"})
@@ -63,8 +63,8 @@ class Contradiction(msgspec.Struct, frozen=True):
 
 
 def merge_witnesses(
-    records: dict[str, dict[str, Any]],
-) -> tuple[dict[str, Any], list[Contradiction]]:
+    records: dict[str, JsonObject],
+) -> tuple[JsonObject, list[Contradiction]]:
     """Return the merged record and the contradictions, from plain JSON records by witness.
 
     For fields about the job's end, a final state goes before a provisional one, whoever saw it: a
@@ -73,54 +73,63 @@ def merge_witnesses(
     beginning as well as later, the precedence alone decides.
     """
     by_rank = sorted(records, key=witness_rank)
-    by_state = sorted(by_rank, key=lambda witness: _place_of(records[witness].get("state")))
-    merged: dict[str, Any] = {}
+    by_state = sorted(by_rank, key=lambda witness: _state_rank(records[witness].get("state")))
+    merged: JsonObject = {}
     for witness in by_state:
         record = records[witness]
         fill(merged, {key: value for key, value in record.items() if key in _ENDING})
     for witness in by_rank:
         record = records[witness]
         fill(merged, {key: value for key, value in record.items() if key not in _ENDING})
-    finals: dict[str, dict[str, Any]] = {}
+    # What a provisional record says of a job may still change, so it contradicts nothing
+    finals: dict[str, JsonObject] = {}
     for witness in by_state:
         if records[witness].get("state") not in PROVISIONAL:
             finals[witness] = records[witness]
     return merged, _contradictions(finals, "")
 
 
-def _place_of(state: Any) -> int:
-    return 2 if state == "running" else int(state in PROVISIONAL)
+def _state_rank(state: Any) -> int:
+    if state == "running":
+        return 2
+    return 1 if state in PROVISIONAL else 0
 
 
-def fill(target: dict[str, Any], source: dict[str, Any]) -> None:
+def fill(target: JsonObject, source: JsonObject) -> None:
     """Put into the target what it lacks and the source has; lists are taken whole."""
     for key, value in source.items():
         present = target.get(key)
         if present is None or present == []:
-            target[key] = dict(value) if isinstance(value, dict) else value
+            target[key] = value
         elif isinstance(present, dict) and isinstance(value, dict):
-            copy = dict(present)
-            fill(copy, value)
-            target[key] = copy
+            # A copy, since the object is part of a witness's record
+            target[key] = dict(present)
+            fill(target[key], value)
 
 
-def _contradictions(records: dict[str, dict[str, Any]], prefix: str) -> list[Contradiction]:
+def _contradictions(records: dict[str, JsonObject], prefix: str) -> list[Contradiction]:
     if len(records) < 2:  # noqa: PLR2004 - one witness contradicts nobody
         return []
     contradictions = []
     for key in sorted(set().union(*records.values())):
-        if not prefix and key in _OWN and key != "state":
-            continue
-        values = {}
-        for witness, record in records.items():
-            if record.get(key) is not None:
-                values[witness] = record[key]
         path = f"{prefix}{key}"
+        if path in _OWN:
+            continue
+        values = _values_of(key, records)
         if all(isinstance(value, dict) for value in values.values()):
             contradictions += _contradictions(values, f"{path}.")
         elif _differ(key, list(values.values())):
             contradictions.append(Contradiction(path, values))
     return contradictions
+
+
+def _values_of(key: str, records: dict[str, JsonObject]) -> JsonObject:
+    """Return the value of a field by witness; witnesses that do not know it are left out."""
+    values = {}
+    for witness, record in records.items():
+        if record.get(key) is not None:
+            values[witness] = record[key]
+    return values
 
 
 def _differ(key: str, values: list[Any]) -> bool:

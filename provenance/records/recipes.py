@@ -142,21 +142,47 @@ def _code(record: JobRecord) -> list[_Part]:
 
     Code is repositories and products.
     """
+    scripts = [script.sha256 for script in record.scripts or ()]
+    software = [_software(software) for software in record.software or ()]
+    return [
+        *_configurations(record),
+        "scripts",
+        *_sorted(scripts),
+        "software",
+        *_sorted(software),
+        *_container(record),
+        *_conditions(record),
+    ]
+
+
+def _configurations(record: JobRecord) -> list[_Part]:
     parts: list[_Part] = []
     for configuration in record.configurations or ():
         parts += ["fcl", configuration.process_name or "", *(configuration.overrides or ())]
         parts += [file.sha256 for file in configuration.files or ()]
-    scripts = [script.sha256 for script in record.scripts or ()]
-    software = [_software(software) for software in record.software or ()]
-    parts += ["scripts", *_sorted(scripts), "software", *_sorted(software)]
-    container = record.environment.container if record.environment else None
-    if container is not None:
-        without_image = None if container.image else ""
-        parts += ["container", container.digest or container.root_hash or without_image]
-    if record.conditions:
-        conditions = [_condition(condition) for condition in record.conditions]
-        parts += ["conditions", *_sorted(conditions)]
     return parts
+
+
+def _container(record: JobRecord) -> list[_Part]:
+    """Return what identifies the container; nothing if the job ran in none."""
+    container = record.environment.container if record.environment else None
+    if container is None:
+        return []
+    digest = container.digest or container.root_hash
+    if digest:
+        return ["container", digest]
+    if container.image:
+        # Its name alone does not tell which image ran
+        return ["container", None]
+    return ["container", ""]
+
+
+def _conditions(record: JobRecord) -> list[_Part]:
+    """Return what identifies the conditions; nothing if the job read none."""
+    if not record.conditions:
+        return []
+    conditions = [_condition(condition) for condition in record.conditions]
+    return ["conditions", *_sorted(conditions)]
 
 
 def _sorted(parts: list[_Part]) -> list[_Part]:
@@ -267,10 +293,9 @@ def _steps(record: JobRecord) -> list[_Part]:
     paths = _Paths(record)
     parts: list[_Part] = []
     for step in payload:
-        arguments = [paths.argument(word) for word in step.argv or ()]
-        parts += ["step", *arguments, *_standard_input(step.stdin_sha256)]
+        parts += ["step", *paths.arguments(step.argv), *_standard_input(step.stdin_sha256)]
     if not payload:
-        parts += ["step", *(paths.argument(word) for word in command.argv or ())]
+        parts += ["step", *paths.arguments(command.argv)]
     return [*parts, *_standard_input(command.stdin_sha256)]
 
 
@@ -298,7 +323,11 @@ class _Paths:
             self._labels[plain] = label
         self._output_labels: dict[str, str] = {}
 
-    def argument(self, word: str) -> str:
+    def arguments(self, argv: Sequence[str] | None) -> list[str]:
+        """Return the arguments of a command as the recipe holds them."""
+        return [self._argument(word) for word in argv or ()]
+
+    def _argument(self, word: str) -> str:
         """Return an argument as the recipe holds it.
 
         The value of `--option=value` is looked at by itself.
@@ -334,18 +363,26 @@ def _declared_paths(record: JobRecord) -> Iterator[tuple[str, str]]:
 
     A later one of the same path counts.
     """
+    yield from _paths_of_sources(record)
+    yield from _paths_of_inputs(record)
+    for output in record.outputs or ():
+        yield output.path or output.name, _OUTPUT
+
+
+def _paths_of_sources(record: JobRecord) -> Iterator[tuple[str, str]]:
     for configuration in record.configurations or ():
         if configuration.main:
             yield configuration.main, "{fcl}"
     for script in record.scripts or ():
         yield script.path or script.name, f"{{script {script.sha256}}}"
+
+
+def _paths_of_inputs(record: JobRecord) -> Iterator[tuple[str, str]]:
     for place, file in enumerate(record.inputs or ()):
         label = f"{{input {file.sha256 or place}}}"
         yield file.path or file.name, label
         if file.location:
             yield file.location, label
-    for output in record.outputs or ():
-        yield output.path or output.name, _OUTPUT
 
 
 def _roots(record: JobRecord) -> Iterator[tuple[str, str]]:

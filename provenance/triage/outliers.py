@@ -46,20 +46,19 @@ def find_outliers(counts: Mapping[str, Count]) -> list[Outlier]:
     """Return the places that fail too often, the least probable first."""
     jobs = sum(count.jobs for count in counts.values())
     failures = sum(count.failures for count in counts.values())
-    found = []
+    outliers = []
     for name, here in counts.items():
         elsewhere = jobs - here.jobs
-        if (
-            here.failures < LEAST_FAILURES
-            or elsewhere == 0
-            or here.failures * jobs <= failures * here.jobs
-        ):
+        if here.failures < LEAST_FAILURES or elsewhere == 0:
             continue
+        if here.failures * jobs <= failures * here.jobs:
+            continue  # no more of them fail than on the average
         p_value = tail_probability(here.failures, here.jobs, failures, jobs)
         if p_value * len(counts) < SIGNIFICANCE:
             rate_elsewhere = (failures - here.failures) / elsewhere
-            found.append(Outlier(name, *here, here.failures / here.jobs, rate_elsewhere, p_value))
-    return sorted(found, key=lambda outlier: (outlier.p_value, outlier.name))
+            rate = here.failures / here.jobs
+            outliers.append(Outlier(name, *here, rate, rate_elsewhere, p_value))
+    return sorted(outliers, key=lambda outlier: (outlier.p_value, outlier.name))
 
 
 def tail_probability(drawn: int, draws: int, marked: int, total: int) -> float:

@@ -179,13 +179,18 @@ def _fits(rule: Rule, failure: Failure) -> bool:
         return False
     if rule.exit_code is not None and failure.exit_code not in rule.exit_code:
         return False
-    if rule.signal is not None:
-        numbers = [_signal_number(word) for word in rule.signal]
-        if failure.signal not in numbers:
-            return False
+    if not _has_signal(failure, rule.signal):
+        return False
     if not (_is_like(rule.step, failure.step) and _is_like(rule.program, failure.program)):
         return False
     return any(_is_like(rule.error_class, name) for name in _classes(failure.error_class))
+
+
+def _has_signal(failure: Failure, signals: Sequence[int | str] | None) -> bool:
+    """Return whether a failure has one of these signals, given by number or name."""
+    if signals is None:
+        return True
+    return failure.signal in [_signal_number(name) for name in signals]
 
 
 def _classes(error_class: str | None) -> list[str | None]:
@@ -195,8 +200,8 @@ def _classes(error_class: str | None) -> list[str | None]:
     return [error_class, *error_class.split(NESTED)]
 
 
-def _signal_number(word: int | str) -> int:
-    return word if isinstance(word, int) else int(signal.Signals[word])
+def _signal_number(name: int | str) -> int:
+    return name if isinstance(name, int) else int(signal.Signals[name])
 
 
 def _is_like(wanted: str | None, value: str | None) -> bool:
@@ -219,12 +224,12 @@ def _is_like(wanted: str | None, value: str | None) -> bool:
 
 def holds(pattern: str, line: str) -> bool:
     """Return whether the pieces of a pattern stand in a line one after the other."""
-    at = 0
+    end = 0
     for piece in pattern.split("*"):
-        found = line.find(piece, at, LONGEST_LINE)
-        if found < 0:
+        start = line.find(piece, end, LONGEST_LINE)
+        if start < 0:
             return False
-        at = found + len(piece)
+        end = start + len(piece)
     return True
 
 
@@ -242,9 +247,13 @@ def find_cause(failure: Failure, logs: Sequence[LogEnd]) -> tuple[str, int] | No
     The position is where the block begins.
     """
     message = (failure.message or "").strip().split("\n")[0][:_MESSAGE_LENGTH].strip()
-    wanted = [message] if len(message) >= _LEAST_MESSAGE else []
-    wanted += [f"---- {failure.error_class.split(NESTED)[-1]} BEGIN"] if failure.error_class else []
-    for text in wanted:
+    texts = []
+    if len(message) >= _LEAST_MESSAGE:
+        texts.append(message)
+    if failure.error_class:
+        # art begins the block of an exception with such a line
+        texts.append(f"---- {failure.error_class.split(NESTED)[-1]} BEGIN")
+    for text in texts:
         for log in logs:
             for at, line in reversed(log.lines):
                 if text in line[:LONGEST_LINE]:

@@ -47,7 +47,7 @@ def test_records_and_blobs_come_over_a_real_socket(live: LiveService) -> None:
 
     answer = client.record(a_record(scripts=[{"name": "x", "sha256": sha256(content)}]))
 
-    assert answer["missing_blobs"] == []
+    assert answer.missing_blobs == []
     assert client.job(JOB).summary.state == "succeeded"
 
 

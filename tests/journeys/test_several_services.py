@@ -17,6 +17,7 @@ import requests
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
+from jobprov.provenance.answers.recording import RecordAnswer
 from jobprov.provenance.client import Client
 from jobprov.provenance.db.engines import open_database
 from tests.library.commands import run_alone
@@ -97,7 +98,7 @@ def test_two_services_are_one(pair: Pair, tmp_path: Path) -> None:
 
     answers = pair.both(lambda place: send(pair.clients[place], records))
 
-    changes = [sorted(each["change"] for each in both) for both in zip(*answers, strict=True)]
+    changes = [sorted(each.change for each in both) for both in zip(*answers, strict=True)]
     assert changes == [["created", "same"]] * JOBS
     resolved_once(pair)
     look_ups_agree(pair, records)
@@ -135,7 +136,7 @@ def log(number: int) -> bytes:
     return b"Begin processing file %d\n" % number * 50
 
 
-def send(client: Client, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def send(client: Client, records: list[dict[str, Any]]) -> list[RecordAnswer]:
     """Send every record with its blob; the other service is sent the same."""
     answers = []
     for number, record in enumerate(records):

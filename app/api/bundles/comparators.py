@@ -7,9 +7,10 @@ from flask import Response
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
 from jobprov.app.api.wire.bodies import read_body
-from jobprov.app.api.wire.documenting import OBJECT, Section
+from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.bundles import ComparatorsDeclared, ExperimentComparators
 from jobprov.provenance.bundle.comparison.comparators import OutputRules
 from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.queries import ComparatorsQuery
@@ -24,7 +25,7 @@ _BODY_BYTES = 1024 * 1024
     "PUT",
     "/comparators/<experiment>",
     body=OutputRules,
-    answers={200: OBJECT, 201: OBJECT},
+    answers={200: ComparatorsDeclared, 201: ComparatorsDeclared},
     errors=(413, 415, 422),
     writes=True,
 )
@@ -41,13 +42,14 @@ def put_comparators(experiment: str) -> Response:
         received_at=now,
         submitter=grant.submitter,
     )
-    return json_answer(answer, 201 if answer["is_new"] else 200)
+    status = 201 if answer.is_new else 200
+    return json_answer(answer, status)
 
 
 @section.call(
     "GET",
     "/comparators/<experiment>",
-    answers={200: OBJECT},
+    answers={200: ExperimentComparators},
     parameters=parameters(ComparatorsQuery),
     errors=(401, 404, 422),
 )

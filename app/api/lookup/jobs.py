@@ -16,6 +16,7 @@ from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import Service, get_service
 from jobprov.provenance.answers.lookup import JobList
+from jobprov.provenance.answers.reruns import VerdictPosted
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.queries import (
@@ -25,7 +26,8 @@ from jobprov.provenance.schemas.queries import (
     ExperimentQuery,
     JobsQuery,
 )
-from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle, note_digest
+from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
+from jobprov.provenance.services.bundles.plans import note_digest
 from jobprov.provenance.services.comparisons.recipes import read_recipe
 from jobprov.provenance.services.configurations.configuration import (
     evaluated_json,
@@ -134,7 +136,7 @@ def get_bundle(job_id: str) -> Response:
     "POST",
     "/jobs/<job_id>/verdicts",
     body=PostedVerdict,
-    answers={201: OBJECT},
+    answers={201: VerdictPosted},
     parameters=parameters(ExperimentQuery),
     errors=(300, 404, 413, 415, 422),
     writes=True,

@@ -1,7 +1,4 @@
-"""Orders and retries over HTTP: what is to be submitted, and what became of it.
-
-Whoever may submit takes an order under a lease.
-"""
+"""Orders and retries over HTTP: what is to be submitted, and what became of it."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,18 +8,24 @@ from flask import Response
 from jobprov.app.api.wire.answers import json_answer, public_url, text_answer
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
 from jobprov.app.api.wire.bodies import read_body
-from jobprov.app.api.wire.documenting import OBJECT, Section
+from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, check_reading, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import get_service
-from jobprov.provenance.db.queries.orders.orders import placed_orders
+from jobprov.provenance.answers.orders import (
+    OrdersInFlight,
+    OrdersReported,
+    RetryChoice,
+    RetryPolicies,
+    TakenOrders,
+)
 from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.production_queries import OrdersQuery, RetriesQuery
 from jobprov.provenance.services.orders.orders import (
     ReportBody,
     TakeBody,
-    find_experiment,
+    list_orders_in_flight,
     report_orders,
     take_orders,
 )
@@ -48,35 +51,32 @@ _BODY_BYTES = 4 * 1024 * 1024
     "POST",
     "/orders/take",
     body=TakeBody,
-    answers={200: OBJECT},
+    answers={200: TakenOrders},
     errors=(404, 413, 415, 422),
     writes=True,
 )
 def post_take() -> Response:
-    """Return orders that are to be submitted, leased to the holder for ten minutes.
-
-    The answer is `{orders}`, the oldest first.
-    """
+    """Return orders that are to be submitted, leased to the holder for ten minutes."""
     grant = writing_grant()
     body = read_document(_document(), TakeBody, "The question")
     check_experiment(grant, body.experiment)
     service, now = get_service(), datetime.now(UTC)
     orders = service.write(lambda writing: take_orders(writing, body), received_at=now)
-    return json_answer({"orders": orders})
+    return json_answer(TakenOrders(orders))
 
 
 @section.call(
     "POST",
     "/orders/report",
     body=ReportBody,
-    answers={200: OBJECT},
+    answers={200: OrdersReported},
     errors=(404, 413, 415, 422),
     writes=True,
 )
 def post_report() -> Response:
     """Note which orders were placed, under which batch id, and which are over.
 
-    Telling twice changes nothing.
+    Repeating a report changes nothing.
     """
     grant = writing_grant()
     document = _document()
@@ -84,36 +84,30 @@ def post_report() -> Response:
     body = read_document(document, ReportBody, "The report")
     check_experiment(grant, body.experiment)
     now = datetime.now(UTC)
-    return json_answer(
-        get_service().write(
-            lambda writing: report_orders(writing, body), received_at=now, submitter=grant.submitter
-        )
+    reported = get_service().write(
+        lambda writing: report_orders(writing, body), received_at=now, submitter=grant.submitter
     )
+    return json_answer(reported)
 
 
 @section.call(
     "GET",
     "/orders",
-    answers={200: OBJECT},
+    answers={200: OrdersInFlight},
     parameters=parameters(OrdersQuery),
     errors=(401, 404, 422),
 )
 def get_orders() -> Response:
-    """Return the orders that were placed and are not over.
-
-    The answer is `{orders: [{order_id, batch_id, placed_at}]}`.
-    """
+    """Return the orders that were placed and are not over."""
     query = asked(OrdersQuery)
     with get_service().reading() as connection:
-        return json_answer(
-            {"orders": placed_orders(connection, find_experiment(connection, query["experiment"]))}
-        )
+        return json_answer(list_orders_in_flight(connection, query["experiment"]))
 
 
 @section.call(
     "GET",
     "/retries",
-    answers={200: OBJECT},
+    answers={200: RetryChoice},
     parameters=parameters(RetriesQuery),
     errors=(401, 404, 422),
 )
@@ -146,12 +140,12 @@ def get_retries() -> Response:
     "POST",
     "/retries",
     body=RetryBody,
-    answers={201: OBJECT},
+    answers={201: RetryChoice},
     errors=(404, 413, 415, 422),
     writes=True,
 )
 def post_retries() -> Response:
-    """Order that jobs are tried again: `{tries, skipped, by_class}`.
+    """Order that jobs are tried again.
 
     `jobprov agent` under the production account submits them.
     """
@@ -170,14 +164,14 @@ def post_retries() -> Response:
     "PUT",
     "/retry-policies/<experiment>",
     body=PoliciesBody,
-    answers={200: OBJECT},
+    answers={200: RetryPolicies},
     errors=(413, 415, 422),
     writes=True,
 )
 def put_policies(experiment: str) -> Response:
     """Declare what an experiment has tried again without asking, by stage.
 
-    The stage `*` stands for every other one.
+    The policy of the stage `*` is for all stages not named.
     """
     grant = writing_grant()
     check_experiment(grant, checked_name(experiment, "experiment"))
@@ -190,9 +184,11 @@ def put_policies(experiment: str) -> Response:
     return get_policies(experiment)
 
 
-@section.call("GET", "/retry-policies/<experiment>", answers={200: OBJECT}, errors=(401, 404, 422))
+@section.call(
+    "GET", "/retry-policies/<experiment>", answers={200: RetryPolicies}, errors=(401, 404, 422)
+)
 def get_policies(experiment: str) -> Response:
-    """Return what an experiment has tried again without asking: `{stages: {stage: policy}}`."""
+    """Return what an experiment has tried again without asking."""
     check_reading()
     with get_service().reading() as connection:
         return json_answer(show_policies(connection, checked_name(experiment, "experiment")))

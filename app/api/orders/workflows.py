@@ -5,17 +5,21 @@ The service itself submits nothing.
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
 from jobprov.app.api.wire.bodies import read_body
-from jobprov.app.api.wire.documenting import OBJECT, Section
+from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.workflows import (
+    WorkflowDeclared,
+    WorkflowList,
+    WorkflowStanding,
+)
 from jobprov.provenance.catalogs.catalog import Catalog
 from jobprov.provenance.catalogs.opening import open_catalog, read_catalogs
 from jobprov.provenance.errors import BadInputError
@@ -26,7 +30,7 @@ from jobprov.provenance.schemas.production_queries import AdvanceQuery, Workflow
 from jobprov.provenance.schemas.queries import ExperimentQuery
 from jobprov.provenance.services.orders.workflow_steps import (
     advance_workflow,
-    changed,
+    changed_state,
     list_workflows,
     show_workflow,
     survey,
@@ -36,8 +40,9 @@ from jobprov.provenance.services.orders.workflows import (
     WorkflowBody,
     WorkflowState,
     declare_workflow,
+    find_again,
+    find_same_version,
     find_workflow,
-    held_version,
     read_workflows,
     set_state,
 )
@@ -51,7 +56,7 @@ _BODY_BYTES = 2 * LONGEST_BYTES
     "PUT",
     "/workflows/<name>",
     body=WorkflowBody,
-    answers={201: OBJECT, 200: OBJECT},
+    answers={201: WorkflowDeclared, 200: WorkflowDeclared},
     errors=(413, 415, 422),
     writes=True,
 )
@@ -70,21 +75,18 @@ def put_workflow(name: str) -> Response:
         )
     service = get_service()
     with service.reading() as connection:
-        is_held = held_version(connection, service.store, workflow, document) is not None
-    listings = {} if is_held else fetch_listings(workflow, _catalog_of())
+        same_version = find_same_version(connection, service.store, workflow, document)
+    # The catalog is asked here: the one writer must not wait for it
+    listings = {} if same_version is not None else fetch_listings(workflow, _catalog_of())
 
-    def declare(writing: Writing) -> Any:
+    def declare(writing: Writing) -> WorkflowDeclared:
+        # Without tokens nobody knew whose blobs these are; the workflow names their experiment
         service.unclaimed.claim(writing, workflow.experiment, body.files.values())
         return declare_workflow(writing, document, listings=listings)
 
-    found, is_new = service.write(declare, received_at=now, submitter=grant.submitter)
-    answer = {
-        "name": found.name,
-        "version": found.version,
-        "experiment": found.experiment,
-        "is_new": is_new,
-    }
-    return json_answer(answer, 201 if is_new else 200)
+    declared = service.write(declare, received_at=now, submitter=grant.submitter)
+    status = 201 if declared.is_new else 200
+    return json_answer(declared, status)
 
 
 def _catalog_of() -> Callable[[str], Catalog]:
@@ -96,25 +98,22 @@ def _catalog_of() -> Callable[[str], Catalog]:
 @section.call(
     "GET",
     "/workflows",
-    answers={200: OBJECT},
+    answers={200: WorkflowList},
     parameters=parameters(ExperimentQuery),
     errors=(401, 422),
 )
 def get_workflows() -> Response:
-    """Return the newest version of each workflow with its state.
-
-    The answer is `{workflows: [...]}`, the newest first.
-    """
+    """Return the newest version of each workflow with its state, the newest first."""
     query = asked(ExperimentQuery)
     service = get_service()
     with service.reading() as connection:
-        return json_answer({"workflows": list_workflows(connection, service.store, **query)})
+        return json_answer(list_workflows(connection, service.store, **query))
 
 
 @section.call(
     "GET",
     "/workflows/<name>",
-    answers={200: OBJECT},
+    answers={200: WorkflowStanding},
     parameters=parameters(WorkflowQuery),
     errors=(300, 401, 404, 422),
 )
@@ -123,14 +122,14 @@ def get_workflow(name: str) -> Response:
     query = asked(WorkflowQuery)
     service = get_service()
     with service.reading() as connection:
-        found = find_workflow(connection, checked_name(name), **query)
-        return json_answer(show_workflow(connection, service.store, found, now=datetime.now(UTC)))
+        version = find_workflow(connection, checked_name(name), **query)
+        return json_answer(show_workflow(connection, service.store, version, now=datetime.now(UTC)))
 
 
 @section.call(
     "POST",
     "/workflows/<name>/advance",
-    answers={200: OBJECT},
+    answers={200: WorkflowStanding},
     parameters=parameters(AdvanceQuery),
     errors=(300, 404, 422),
     writes=True,
@@ -145,14 +144,16 @@ def post_advance(name: str) -> Response:
     follow = query.pop("follow")
     service, now = get_service(), datetime.now(UTC)
     with service.reading() as connection:
-        found = find_workflow(connection, checked_name(name), **query)
-        [declared] = read_workflows(connection, service.store, [found])
-    check_experiment(grant, found.experiment)
-    is_followed = follow and declared.state.state == "running" and not declared.state.is_frozen
-    followed = fetch_followed(declared.workflow, _catalog_of()) if is_followed else None
+        version = find_workflow(connection, checked_name(name), **query)
+        [declared] = read_workflows(connection, service.store, [version])
+    check_experiment(grant, version.experiment)
+    followed = None
+    if follow and declared.state.state == "running" and not declared.state.is_frozen:
+        # The catalog is asked here: the one writer must not wait for it
+        followed = fetch_followed(declared.workflow, _catalog_of())
 
     answer = service.write(
-        lambda writing: advance_workflow(writing, found, followed=followed),
+        lambda writing: advance_workflow(writing, version, followed=followed),
         received_at=now,
         submitter=grant.submitter,
     )
@@ -163,7 +164,7 @@ def post_advance(name: str) -> Response:
     "POST",
     "/workflows/<name>/state",
     body=WorkflowState,
-    answers={200: OBJECT},
+    answers={200: WorkflowStanding},
     parameters=parameters(WorkflowQuery),
     errors=(300, 404, 413, 415, 422),
     writes=True,
@@ -177,23 +178,23 @@ def post_state(name: str) -> Response:
     query = asked(WorkflowQuery)
     document, now = parse_object(read_body(_BODY_BYTES)), datetime.now(UTC)
     refuse_secrets(document)
-    said = read_document(document, WorkflowState, "The state")
-    if said.state == "complete":
+    requested = read_document(document, WorkflowState, "The state")
+    if requested.state == "complete":
         raise BadInputError(
             "state: running or stopped; complete is the service's to say.",
             {"state": ["running or stopped"]},
         )
     service = get_service()
     with service.reading() as connection:
-        found = find_workflow(connection, checked_name(name), **query)
-        check_experiment(grant, found.experiment)
-        standing = survey(connection, service.store, found, now=now, room=0)
-    state = changed(standing, said)
+        version = find_workflow(connection, checked_name(name), **query)
+        check_experiment(grant, version.experiment)
+        standing = survey(connection, service.store, version, now=now, room=0)
+    state = changed_state(standing, requested)
     service.write(
-        lambda writing: set_state(writing, found, state), received_at=now, submitter=grant.submitter
+        lambda writing: set_state(writing, version, state),
+        received_at=now,
+        submitter=grant.submitter,
     )
     with service.reading() as connection:
-        again = find_workflow(
-            connection, found.name, experiment=found.experiment, version=found.version
-        )
-        return json_answer(show_workflow(connection, service.store, again, now=now))
+        current = find_again(connection, version)
+        return json_answer(show_workflow(connection, service.store, current, now=now))

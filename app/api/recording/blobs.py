@@ -9,18 +9,19 @@ from http import HTTPStatus
 import msgspec
 from flask import Response, request
 
-from jobprov.app.api.wire.answers import BlobAnswer, MissingAnswer, PartAnswer, json_answer
-from jobprov.app.api.wire.blob_parts import Part, asked_part, part_chunks
+from jobprov.app.api.recording.blob_parts import Part, asked_part, part_chunks
+from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.bodies import body_chunks, read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_reading, recording_grant
 from jobprov.app.api.wire.sending import send_blob
 from jobprov.app.errors import SecretFoundError, problem_of
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.recording import BlobAnswer, MissingAnswer, PartAnswer
+from jobprov.provenance.db.queries.holdings.possessions import holders_of
 from jobprov.provenance.errors import BadInputError, ConflictError, LimitError, NotFoundError
 from jobprov.provenance.services.intake.blobs import (
     find_secret,
-    holders_of,
     is_nobodys,
     is_unwanted,
     missing_of,
@@ -64,22 +65,27 @@ _digests = msgspec.json.Decoder(Digests)
 def ask_missing() -> Response:
     """Return which of some blobs the experiment has not sent yet, and which excerpts a record may name instead of holding them."""
     grant = recording_grant()
-    read = _read_digests()
-    asked, service = read.sha256, get_service()
-    excerpts = (
-        None if read.excerpts is None else service.excerpts.known(grant.experiment, read.excerpts)
-    )
-    if not asked:
-        return json_answer(MissingAnswer([], excerpts))
-    if grant.experiment is None:
-        absent = service.store.missing(asked)
+    question = _read_digests()
+    service = get_service()
+    excerpts = None
+    if question.excerpts is not None:
+        excerpts = service.excerpts.known(grant.experiment, question.excerpts)
+    return json_answer(MissingAnswer(_missing(grant.experiment, question.sha256), excerpts))
+
+
+def _missing(experiment: str | None, digests: list[str]) -> list[str]:
+    """Return those of the digests that are to be sent, each once."""
+    if not digests:
+        return []
+    service = get_service()
+    if experiment is not None:
         with service.reading() as connection:
-            wanted = without_erased(
-                connection, [sha256 for sha256 in dict.fromkeys(asked) if sha256 in absent]
-            )
-        return json_answer(MissingAnswer(wanted, excerpts))
+            return missing_of(connection, experiment, digests)
+    # Without tokens a blob belongs to nobody until a record names it: the archive alone knows it
+    absent = service.store.missing(digests)
+    distinct = [sha256 for sha256 in dict.fromkeys(digests) if sha256 in absent]
     with service.reading() as connection:
-        return json_answer(MissingAnswer(missing_of(connection, grant.experiment, asked), excerpts))
+        return without_erased(connection, distinct)
 
 
 @section.call(
@@ -111,9 +117,9 @@ def put_blob(sha256: str) -> Response:
         size_bytes, is_stored = _store(sha256, service.settings.blob_limit_bytes)
     else:
         half = HalfSent(service.settings.data / "half-sent", experiment, sha256)
-        received = (
-            half.received() if part.start is None else half.take(part.start, part_chunks(part))
-        )
+        received = half.received()
+        if part.start is not None:
+            received = half.take(part.start, part_chunks(part))
         if received < part.total or part.start is None:
             return _part_answer(sha256, min(received, part.total))
         size_bytes, is_stored = _finish(half, sha256, part.total)
@@ -122,9 +128,10 @@ def put_blob(sha256: str) -> Response:
         service.write(lambda writing: settle_unclaimed(writing, service.unclaimed, sha256))
     else:
         is_new = service.write(lambda writing: settle_blob(writing, experiment, sha256))
-    if not is_new and _erase_again(experiment, sha256):
-        return json_answer(BlobAnswer(sha256, size_bytes, is_new=False, change="erased"))
-    return json_answer(BlobAnswer(sha256, size_bytes, is_new), 201 if is_new else 200)
+    if is_new:
+        return json_answer(BlobAnswer(sha256, size_bytes, is_new=True), 201)
+    change = "erased" if _erase_again(experiment, sha256) else None
+    return json_answer(BlobAnswer(sha256, size_bytes, is_new=False, change=change))
 
 
 @section.call(
@@ -148,11 +155,11 @@ def get_blob(sha256: str) -> Response:
 
 
 def _erased_answer(sha256: str, part: Part | None) -> Response:
-    """Read what was sent and say that it is not wanted."""
-    chunks = (
-        body_chunks(get_service().settings.blob_limit_bytes) if part is None else part_chunks(part)
-    )
-    return json_answer(BlobAnswer(sha256, sum(map(len, chunks)), is_new=False, change="erased"))
+    """Read what was sent, and answer that it is not wanted."""
+    limit_bytes = get_service().settings.blob_limit_bytes
+    chunks = body_chunks(limit_bytes) if part is None else part_chunks(part)
+    size_bytes = sum(map(len, chunks))
+    return json_answer(BlobAnswer(sha256, size_bytes, is_new=False, change="erased"))
 
 
 def _erase_again(experiment: str | None, sha256: str) -> bool:
@@ -181,11 +188,11 @@ def _finish(half: HalfSent, sha256: str, total: int) -> tuple[int, bool]:
     try:
         with half.open() as stream:
             if total <= _WHOLE_BYTES:
-                found = _store_whole(sha256, stream.read(total + 1))
+                size_bytes, is_stored = _store_whole(sha256, stream.read(total + 1))
             else:
                 chunks = iter(lambda: stream.read(_CHUNK_BYTES), b"")
                 stored = get_service().store.put_stream(chunks, expected=sha256, limit_bytes=total)
-                found = stored.size_bytes, stored.is_new
+                size_bytes, is_stored = stored.size_bytes, stored.is_new
     except FileNotFoundError:
         raise ConflictError(
             "Another one finished this blob at the same moment; ask which are missing."
@@ -195,7 +202,7 @@ def _finish(half: HalfSent, sha256: str, total: int) -> tuple[int, bool]:
             half.drop()
         raise
     half.drop()
-    return found
+    return size_bytes, is_stored
 
 
 def _store(sha256: str, limit_bytes: int) -> tuple[int, bool]:
@@ -225,25 +232,25 @@ def _store_whole(sha256: str, data: bytes) -> tuple[int, bool]:
 
 def _read_digests() -> Digests:
     try:
-        read = _digests.decode(read_body(_LIST_BYTES))
+        question = _digests.decode(read_body(_LIST_BYTES))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as problem:
         raise BadInputError(
             f"The body cannot be read: {problem}.", {"sha256": ["a list of digests"]}
         ) from None
-    asked = read.sha256
-    if len(asked) > ASKED_AT_ONCE:
+    count = len(question.sha256)
+    if count > ASKED_AT_ONCE:
         raise LimitError(
-            f"{len(asked)} digests are asked about; {ASKED_AT_ONCE} is the limit.", ASKED_AT_ONCE
+            f"{count} digests are asked about; {ASKED_AT_ONCE} is the limit.", ASKED_AT_ONCE
         )
-    if len(read.excerpts or ()) > MOST_EXCERPTS:
+    if len(question.excerpts or ()) > MOST_EXCERPTS:
         raise LimitError(f"A record has {MOST_EXCERPTS} excerpts at most.", MOST_EXCERPTS)
-    for place, sha256 in enumerate(asked):
+    for place, sha256 in enumerate(question.sha256):
         if not _DIGEST.fullmatch(sha256):
             raise BadInputError(
                 "A digest is 64 lower-case hex digits.",
                 {f"sha256[{place}]": ["not a SHA-256 in lower-case hex"]},
             )
-    return read
+    return question
 
 
 def _check_digest(sha256: str) -> None:

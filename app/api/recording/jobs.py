@@ -11,18 +11,15 @@ from typing import Any
 import msgspec
 from flask import Response, request
 
+from jobprov.app.api.recording.batches import read_batch
 from jobprov.app.api.recording.log_tails import forget_tails
 from jobprov.app.api.wire.answers import (
-    BatchAnswer,
-    BatchResult,
-    RecordAnswer,
     batch_result,
     conflict_words,
     json_answer,
     public_url,
     record_answer,
 )
-from jobprov.app.api.wire.batches import read_batch
 from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import (
@@ -33,8 +30,9 @@ from jobprov.app.api.wire.guard import (
     refusal,
     writing_grant,
 )
-from jobprov.app.api.wire.secrets import refuse_secrets, refuse_secrets_of, secret_words
+from jobprov.app.api.wire.secrets import refuse_secrets, refuse_secrets_of, secret_messages
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.recording import BatchAnswer, BatchResult, RecordAnswer
 from jobprov.provenance.errors import BadInputError, ConflictError, RecordError
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.decoding import LIMIT_BYTES, DecodedRecord, decode_record
@@ -145,10 +143,11 @@ def _record_batch(grant: Grant, bodies: list[bytes]) -> BatchAnswer:
             results[place] = decoded
         else:
             taken[place] = decoded
-    others = check_jobs(grant, [decoded.job_id for decoded in taken.values()])
-    for place, decoded in list(taken.items()) if others else ():
-        if reason := others.get(decoded.job_id):
-            results[place] = BatchResult(taken.pop(place).job_id, 403, detail=reason)
+    refusals = check_jobs(grant, [decoded.job_id for decoded in taken.values()])
+    for place, decoded in list(taken.items()):
+        if reason := refusals.get(decoded.job_id):
+            results[place] = BatchResult(decoded.job_id, 403, detail=reason)
+            del taken[place]
     submissions = Submission.packed_together(list(taken.values()), now, grant.submitter)
     outcomes = get_service().record_many(submissions)
     here = public_url()
@@ -187,10 +186,9 @@ def post_revision(job_id: str) -> Response:
     refuse_secrets_of(decoded)
     refuse_secrets({"reason": reason})
     outcome = get_service().record(Submission(decoded, datetime.now(UTC), grant.submitter, reason))
-    return json_answer(
-        record_answer(outcome, public_url()),
-        201 if outcome.change in ("created", "replaced") else STATUS[outcome.change],
-    )
+    # A revision that replaces the record is itself a new one
+    status = 201 if outcome.change == "replaced" else STATUS[outcome.change]
+    return json_answer(record_answer(outcome, public_url()), status)
 
 
 def _read_record(grant: Grant) -> tuple[bytes, list[bytes]]:
@@ -201,6 +199,7 @@ def _read_record(grant: Grant) -> tuple[bytes, list[bytes]]:
 
 
 def _split(grant: Grant, body: bytes) -> list[bytes]:
+    """Return the records of a batch; a body that cannot be taken apart is kept as a dead letter."""
     try:
         return read_batch(body)
     except BadInputError as problem:
@@ -209,22 +208,22 @@ def _split(grant: Grant, body: bytes) -> list[bytes]:
 
 
 def _take(grant: Grant, body: bytes, letters: list[Undecoded]) -> BatchResult | DecodedRecord:
+    """Return a record of a batch that may be recorded, or why it may not.
+
+    One that cannot be decoded is added to the dead letters.
+    """
     try:
         decoded = decode_record(body)
     except RecordError as problem:
-        job_id = _named(body)
+        job_id = _job_id_in(body)
         letters.append(_letter(grant, job_id, problem, body))
-        return BatchResult(
-            job_id,
-            413 if len(body) > LIMIT_BYTES else 422,
-            detail=str(problem),
-            errors=problem.fields,
-        )
+        status = 413 if len(body) > LIMIT_BYTES else 422
+        return BatchResult(job_id, status, detail=str(problem), errors=problem.fields)
     if not grant.allows_record(decoded.experiment, decoded.task_id):
         return BatchResult(decoded.job_id, 403, detail=refusal(grant, decoded))
-    if found := secrets_in_record(decoded):
-        words = "The record holds what looks like a secret and was not stored; send it redacted."
-        return BatchResult(decoded.job_id, 422, detail=words, errors=secret_words(found))
+    if secrets := secrets_in_record(decoded):
+        detail = "The record holds what looks like a secret and was not stored; send it redacted."
+        return BatchResult(decoded.job_id, 422, detail=detail, errors=secret_messages(secrets))
     return decoded
 
 
@@ -232,9 +231,9 @@ def _parse(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> Any:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as problem:
-        words, _, path = str(problem).partition(" - at ")
+        message, _, path = str(problem).partition(" - at ")
         field = path.strip("`$.") or "jobs"
-        raise BadInputError(f"The body cannot be read: {words}.", {field: [words]}) from None
+        raise BadInputError(f"The body cannot be read: {message}.", {field: [message]}) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise BadInputError(f"The body is not JSON: {problem}.", {"": [str(problem)]}) from None
 
@@ -272,14 +271,15 @@ def _keep_letters(letters: list[Undecoded]) -> None:
         get_service().write(lambda writing: keep_letters(writing, letters))
 
 
-class _Named(msgspec.Struct):
+class _JobName(msgspec.Struct):
     job_id: str = ""
 
 
-def _named(body: bytes) -> str:
+def _job_id_in(body: bytes) -> str:
     """Return the job id of a record that cannot be taken, as far as it can be read."""
     try:
-        return msgspec.json.decode(body, type=_Named).job_id[:100]
+        return msgspec.json.decode(body, type=_JobName).job_id[:100]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        found = _JOB_ID.search(body)  # of what is no JSON
-        return found[1].decode() if found else ""
+        # Also in what is no JSON, so that people can tell whose letter it is
+        match = _JOB_ID.search(body)
+        return match[1].decode() if match else ""

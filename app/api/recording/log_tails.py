@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-import msgspec
 from flask import Response, request
 
 from jobprov.app.api.wire.answers import json_answer
@@ -13,6 +12,7 @@ from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, check_job, recording_grant
 from jobprov.app.errors import SecretFoundError
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.recording import TailAnswer
 from jobprov.provenance.errors import ConflictError
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.schemas.parameters import read_query
@@ -23,14 +23,6 @@ from jobprov.provenance.services.lookup.job import read_job
 from jobprov.provenance.services.recording.submissions import Outcome
 
 section = Section("log-tails", "Ends of logs of running jobs.")
-
-
-class TailAnswer(msgspec.Struct):
-    """Up to which position the service has the log."""
-
-    job_id: str
-    name: str
-    received_bytes: int
 
 
 @section.call(
@@ -63,38 +55,38 @@ def put_log_tail(job_id: str, name: str) -> Response:
         raise ConflictError(
             f"Log {name} of job {job_id} came with the job's record; nothing is added to it."
         )
-    chunk = read_body(KEPT_BYTES)
-    if rules := find_secret(chunk):
-        words = (
+    content = read_body(KEPT_BYTES)
+    if rules := find_secret(content):
+        message = (
             f"The log holds what looks like a secret (rule {', '.join(rules)}); send it redacted."
         )
-        raise SecretFoundError(words, {"": [f"secret-found: {', '.join(rules)}"]})
-    found = job.found
-    piece = Chunk(
-        found.key, found.experiment_key, name, query.get("offset", 0), chunk, datetime.now(UTC)
+        raise SecretFoundError(message, {"": [f"secret-found: {', '.join(rules)}"]})
+    chunk = Chunk(
+        job=job.found.key,
+        experiment=job.found.experiment_key,
+        name=name,
+        offset=query.get("offset", 0),
+        content=content,
+        received_at=datetime.now(UTC),
     )
-    end = service.write(lambda writing: append_tail(writing.connection, piece))
-    return json_answer(TailAnswer(found.job_id, name, end))
+    end = service.write(lambda writing: append_tail(writing.connection, chunk))
+    return json_answer(TailAnswer(job.found.job_id, name, end))
 
 
 def forget_tails(taken: Iterable[tuple[DecodedRecord, Outcome]]) -> None:
-    """Remove the ends of logs that records brought whole, but for those whose bytes are missing.
-
-    A hook that sends ends says before that its job runs: where its record is the first, there are
-    none.
-    """
+    """Remove the ends of logs that records brought whole, but for those whose bytes are missing."""
     whole: dict[tuple[str, str], list[str]] = {}
     for decoded, outcome in taken:
-        is_first = outcome.change == "created" and decoded.witness == "wrapper"
-        logs = (
-            decoded.record.logs
-            if decoded.record is not None and outcome.change != "conflict"
-            else None
-        )
-        if logs and not is_first:
-            names = [
-                log.name for log in logs if log.sha256 and log.sha256 not in outcome.missing_blobs
-            ]
-            whole[decoded.experiment, decoded.job_id] = names
+        if decoded.record is None or not decoded.record.logs or outcome.change == "conflict":
+            continue
+        # A hook that sends ends of logs has sent a running record before: where its record is the
+        # first of the job, there are no ends, and nothing needs to be written
+        if outcome.change == "created" and decoded.witness == "wrapper":
+            continue
+        names = []
+        for log in decoded.record.logs:
+            if log.sha256 and log.sha256 not in outcome.missing_blobs:
+                names.append(log.name)
+        whole[decoded.experiment, decoded.job_id] = names
     if whole:
         get_service().write(lambda writing: drop_tails(writing.connection, whole))

@@ -12,6 +12,7 @@ from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.recording import TicketAnswer
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.job_record import ExperimentName
 from jobprov.provenance.records.reading.repairing import split_message
@@ -26,15 +27,6 @@ class TicketBody(msgspec.Struct):
 
     experiment: ExperimentName
     days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = TICKET_DAYS
-
-
-class TicketAnswer(msgspec.Struct):
-    """The ticket, this once: only its SHA-256 is kept."""
-
-    ticket: str
-    experiment: str
-    task_id: str
-    expires_at: datetime
 
 
 _decoder = msgspec.json.Decoder(TicketBody)
@@ -54,16 +46,16 @@ def post_ticket(task_id: str) -> Response:
     It is shown this once.
     """
     grant = writing_grant()
-    asked = _read(read_body(_BODY_BYTES))
-    check_experiment(grant, asked.experiment)
+    body = _read(read_body(_BODY_BYTES))
+    check_experiment(grant, body.experiment)
     checked_name(task_id, "task_id")
     now = datetime.now(UTC)
     ticket, expires_at = get_service().write(
         lambda writing: create_ticket(
-            writing, experiment=asked.experiment, task_id=task_id, now=now, days=asked.days
+            writing, experiment=body.experiment, task_id=task_id, now=now, days=body.days
         )
     )
-    return json_answer(TicketAnswer(ticket, asked.experiment, task_id, expires_at), 201)
+    return json_answer(TicketAnswer(ticket, body.experiment, task_id, expires_at), 201)
 
 
 def _read(body: bytes) -> TicketBody:

@@ -1,7 +1,4 @@
-"""The answers of the writing calls, as msgspec types.
-
-They are encoded in a few microseconds, and described in the OpenAPI document.
-"""
+"""Answers on their way out: as JSON or text, and what became of records."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,67 +8,10 @@ from flask import Response, request
 
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import job_page
-from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.answers.recording import BatchResult, RecordAnswer
 from jobprov.provenance.services.recording.submissions import STATUS, Outcome
 
 _encoder = msgspec.json.Encoder()
-
-
-class RecordAnswer(msgspec.Struct):
-    """What became of a record."""
-
-    job_id: str
-    change: str
-    url: str
-    grade: str
-    gaps: list[Gap]
-    missing_blobs: list[str]
-
-
-class BatchResult(msgspec.Struct, omit_defaults=True):
-    """What became of one record of a batch; `errors` and `detail` where it was refused."""
-
-    job_id: str
-    status: int
-    url: str | None = None
-    change: str | None = None
-    grade: str | None = None
-    gaps: list[Gap] | None = None
-    missing_blobs: list[str] | None = None
-    detail: str | None = None
-    errors: dict[str, list[str]] | None = None
-
-
-class BatchAnswer(msgspec.Struct):
-    """What became of each record of a batch, in order."""
-
-    results: list[BatchResult]
-
-
-class MissingAnswer(msgspec.Struct, omit_defaults=True):
-    """Digests of blobs that are not here yet, and of known ones among the excerpts asked for."""
-
-    missing: list[str]
-    excerpts: list[str] | None = None
-
-
-class BlobAnswer(msgspec.Struct, omit_defaults=True):
-    """A blob that is here now, or that was erased on purpose.
-
-    In the second case `change` is `erased`, and the blob is not stored again.
-    """
-
-    sha256: str
-    size_bytes: int
-    is_new: bool
-    change: str | None = None
-
-
-class PartAnswer(msgspec.Struct):
-    """How much of a half-sent blob is here, from the first byte on."""
-
-    sha256: str
-    received_bytes: int
 
 
 def json_answer(document: Any, status: int = 200) -> Response:
@@ -87,7 +27,7 @@ def text_answer(lines: Iterable[str]) -> Response:
 
 
 def record_answer(outcome: Outcome, here: str) -> RecordAnswer:
-    """Return what the client of one record is told; `here` is the service's address."""
+    """Return what became of a record; `here` is the service's address."""
     return RecordAnswer(
         outcome.job_id,
         outcome.change,
@@ -99,7 +39,7 @@ def record_answer(outcome: Outcome, here: str) -> RecordAnswer:
 
 
 def batch_result(outcome: Outcome, here: str) -> BatchResult:
-    """Return what is told of one record of a batch."""
+    """Return what became of one record of a batch; `here` is the service's address."""
     if outcome.change == "conflict":
         return BatchResult(
             outcome.job_id, STATUS["conflict"], detail=conflict_words(outcome.job_id)

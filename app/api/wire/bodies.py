@@ -72,9 +72,9 @@ def _read(limit_bytes: int) -> bytes:
 
 
 def _read_exactly(length: int) -> bytes:
-    """Return so many bytes, from the server's own stream.
+    """Return so many bytes, read from the server's own stream.
 
-    Theirs around it looks for limits that were looked for here.
+    The framework's stream around it checks limits that are checked here already.
     """
     body: bytes = request.environ["wsgi.input"].read(length)
     if len(body) < length:
@@ -83,7 +83,8 @@ def _read_exactly(length: int) -> bytes:
 
 
 def _stream(limit_bytes: int) -> BinaryIO:
-    request.max_content_length = limit_bytes + 1  # ours speaks first
+    # One byte more, so that a body past the limit gets our answer and not the framework's
+    request.max_content_length = limit_bytes + 1
     return cast("BinaryIO", request.stream)
 
 

@@ -225,8 +225,9 @@ def _add_items(schema: Any) -> None:
     msgspec leaves `items` out for a list of anything, and makers of clients then skip the type.
     """
     if isinstance(schema, dict):
-        if schema.get("type") == "array":
-            schema.setdefault("items", {})
+        # False stands for a tuple, whose maxItems says the same; apispec takes it for a name
+        if schema.get("type") == "array" and not schema.get("items"):
+            schema["items"] = {}
         for part in schema.values():
             _add_items(part)
     elif isinstance(schema, list):

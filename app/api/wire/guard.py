@@ -10,9 +10,9 @@ from flask import request
 from jobprov.app.errors import UnauthorizedError
 from jobprov.app.locality import is_local
 from jobprov.app.wiring import get_service
+from jobprov.provenance.db.queries.intake.tickets import jobs_of_other_tasks
 from jobprov.provenance.errors import ForbiddenError
 from jobprov.provenance.records.reading.decoding import DecodedRecord
-from jobprov.provenance.services.intake.tickets import jobs_of_other_tasks
 from jobprov.provenance.services.intake.tokens import Grant
 
 _LOCAL = Grant(None, "this machine")
@@ -74,7 +74,7 @@ def check_reading() -> Grant | None:
 
 
 def check_experiment(grant: Grant, experiment: str) -> None:
-    """Do nothing where the grant allows writing to the experiment.
+    """Check that the grant allows writing to the experiment.
 
     Raises:
         ForbiddenError: it is another one's token.
@@ -84,7 +84,7 @@ def check_experiment(grant: Grant, experiment: str) -> None:
 
 
 def check_record(grant: Grant, decoded: DecodedRecord) -> None:
-    """Do nothing where the grant allows writing the decoded record.
+    """Check that the grant allows writing the decoded record.
 
     Raises:
         ForbiddenError: it is the token of another experiment, or the ticket of another task, or the
@@ -104,12 +104,16 @@ def check_jobs(grant: Grant, job_ids: Sequence[str]) -> dict[str, str]:
         return {}
     with get_service().reading() as connection:
         others = jobs_of_other_tasks(connection, grant.experiment, grant.task_id, job_ids)
-    words = f"The ticket is of {grant.names()}; job {{}} is known as one of another task."
-    return {job_id: words.format(job_id) for job_id in others}
+    reasons: dict[str, str] = {}
+    for job_id in others:
+        reasons[job_id] = (
+            f"The ticket is of {grant.names()}; job {job_id} is known as one of another task."
+        )
+    return reasons
 
 
 def check_job(grant: Grant, job_id: str) -> None:
-    """Do nothing where the grant allows writing of a job as it is known.
+    """Check that the grant allows writing of a job as it is known.
 
     Raises:
         ForbiddenError: it is a ticket, and the job is another task's.

@@ -8,7 +8,7 @@ from jobprov.provenance.services.intake.secrets import secrets_in, secrets_in_re
 
 
 def refuse_secrets(document: Any) -> None:
-    """Do nothing where no rule finds a secret in a decoded body.
+    """Check that no rule finds a secret in a decoded body.
 
     Raises:
         SecretFoundError: one does; nothing was stored, and `errors` says where.
@@ -17,19 +17,23 @@ def refuse_secrets(document: Any) -> None:
 
 
 def refuse_secrets_of(decoded: DecodedRecord) -> None:
-    """Do the same for a record."""
+    """Check the same of a record.
+
+    Raises:
+        SecretFoundError: see `refuse_secrets`.
+    """
     _refuse(secrets_in_record(decoded))
 
 
-def _refuse(found: dict[str, list[str]]) -> None:
-    if found:
-        places = ", ".join(list(found)[:5]) or "the body"
+def _refuse(secrets: dict[str, list[str]]) -> None:
+    if secrets:
+        places = ", ".join(list(secrets)[:5]) or "the body"
         message = (
             f"What looks like a secret stands in {places}; nothing was stored, send it redacted."
         )
-        raise SecretFoundError(message, secret_words(found))
+        raise SecretFoundError(message, secret_messages(secrets))
 
 
-def secret_words(found: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Return the messages by field of what was found."""
-    return {path: [f"secret-found: {', '.join(rules)}"] for path, rules in found.items()}
+def secret_messages(secrets: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return messages by field, from the rules that found a secret there."""
+    return {path: [f"secret-found: {', '.join(rules)}"] for path, rules in secrets.items()}

@@ -37,28 +37,22 @@ def attest(
     """
     if new_key is not None:
         keyid = attesting.make_key(new_key)
-        emit(
-            {"keyid": keyid},
-            f"Key {keyid} is in {new_key}; give {new_key}.pub away.",
-            as_json=as_json,
-        )
+        text = f"Key {keyid} is in {new_key}; give {new_key}.pub away."
+        emit({"keyid": keyid}, text, as_json=as_json)
         return
-    if tar is None or (public_key if is_check else key) is None:
-        words = "--public-key" if is_check else "--key"
+    used_key, option = (public_key, "--public-key") if is_check else (key, "--key")
+    if tar is None or used_key is None:
         raise BadInputError(
-            f"Name a bundle and {words} FILE, or make a key with --new-key FILE.",
+            f"Name a bundle and {option} FILE, or make a key with --new-key FILE.",
             {"key": ["missing"]},
         )
     beside = envelope or tar.with_name(tar.name + attesting.SUFFIX)
     if is_check:
-        found = attesting.check_attestation(tar, beside, public_key)  # type: ignore[arg-type]
-        emit(
-            found._asdict(),
-            f"{beside} holds: {tar} is attested with key {found.keyid}.",
-            as_json=as_json,
-        )
+        attestation = attesting.check_attestation(tar, beside, used_key)
+        text = f"{beside} holds: {tar} is attested with key {attestation.keyid}."
+        emit(attestation._asdict(), text, as_json=as_json)
         return
-    beside.write_bytes(attesting.attest(tar, key))  # type: ignore[arg-type]
+    beside.write_bytes(attesting.attest(tar, used_key))
     emit({"envelope": str(beside)}, f"{beside} attests {tar}.", as_json=as_json)
 
 

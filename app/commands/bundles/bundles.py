@@ -2,16 +2,17 @@
 
 import sys
 import tempfile
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.services.reruns import execution as rerun_bundle
+from jobprov.provenance.services.reruns import execution
 from jobprov.provenance.services.reruns.isolation import Isolation, apart
 
 
@@ -52,31 +53,49 @@ def bundle(
     **which: Any,
 ) -> None:
     """Write the rerun bundle of the job with this id, or of many jobs."""
-    named = {"ID": job_id, "--task": task, "--campaign": campaign}
-    given = [(word, name) for word, name in named.items() if name is not None]
+    option, name = _asked_for({"ID": job_id, "--task": task, "--campaign": campaign})
+    _check_options(job_id, stage=stage, plan=plan, is_holey=is_holey)
+    target = output or Path(f"{Path(name).name}.tar")
+    client = client_for(url)
+    if option == "ID":
+        etag = client.save_bundle(name, target, plan=plan, is_holey=is_holey, **which)
+        next_step = f"or: jobprov rerun {target}"
+    else:
+        save = client.save_task_bundle if option == "--task" else client.save_campaign_bundle
+        etag = save(name, target, stage=stage, **which)
+        next_step = "and choose a job by sh run.sh --job ID OUT"
+    size = target.stat().st_size
+    text = (
+        f"{target} ({size} bytes, plan and level {etag}). Unpack it and read README.txt, "
+        f"{next_step}"
+    )
+    emit({"file": str(target), "size_bytes": size, "etag": etag}, text, as_json=as_json)
+
+
+def _asked_for(options: Mapping[str, str | None]) -> tuple[str, str]:
+    """Return the one option that was given, and its value.
+
+    Raises:
+        BadInputError: none was given, or several.
+    """
+    given = [(option, value) for option, value in options.items() if value is not None]
     if len(given) != 1:
         raise BadInputError(
             "Name one job, or one --task, or one --campaign.", {"job_id": ["name one thing"]}
         )
-    [(word, name)] = given
-    if (stage and job_id) or ((plan or is_holey) and not job_id):
+    return given[0]
+
+
+def _check_options(
+    job_id: str | None, *, stage: str | None, plan: int | None, is_holey: bool
+) -> None:
+    is_for_many = bool(stage)
+    is_for_one = bool(plan) or is_holey
+    if (is_for_many and job_id) or (is_for_one and not job_id):
+        option = "stage" if is_for_many else "plan"
         raise BadInputError(
-            "--stage is for many jobs, --plan and --holey for one.",
-            {"stage" if stage else "plan": ["not with this"]},
+            "--stage is for many jobs, --plan and --holey for one.", {option: ["not with this"]}
         )
-    target = output or Path(f"{Path(name).name}.tar")
-    client = client_for(url)
-    if word == "ID":
-        etag = client.save_bundle(name, target, plan=plan, is_holey=is_holey, **which)
-    else:
-        save = client.save_task_bundle if word == "--task" else client.save_campaign_bundle
-        etag = save(name, target, stage=stage, **which)
-    size = target.stat().st_size
-    after = (
-        f"or: jobprov rerun {target}" if job_id else "and choose a job by sh run.sh --job ID OUT"
-    )
-    text = f"{target} ({size} bytes, plan and level {etag}). Unpack it and read README.txt, {after}"
-    emit({"file": str(target), "size_bytes": size, "etag": etag}, text, as_json=as_json)
 
 
 @click.command()
@@ -121,41 +140,53 @@ def rerun(
 
     Exit code 0 where all outputs are equal.
     """
+    folder = _empty_folder(into)
+    root = unpacked(what, folder, experiment=experiment, url=url)
+    out = (folder / "out").resolve()
+    # Lines of the rerun are no JSON: they go to stderr where the answer is
+    report = partial(click.echo, err=as_json)
+    report(f"Running {root.name} in {out}")
+    isolation = apart() if is_apart else Isolation()
+    result = execution.rerun(root, out, report, input_dirs=input_dir, isolation=isolation)
+    decision, verdict = None, None
+    if result.verified is None:
+        click.echo("The job was not started, as the lines above say.", err=True)
+    else:
+        decision, verdict = result.verified.decision, result.verified.verdict
+    posted = None
+    if post and verdict is not None:
+        posted = client_for(url).post_verdict(root.name, verdict)
+        report(f"Posted: {posted.level}, {posted.meaning}.")
+    if as_json:
+        answer = {
+            "job_id": root.name,
+            "folder": str(out),
+            "is_started": result.is_started,
+            "exit_code": result.exit_code,
+            "log": str(result.log),
+            "decision": decision,
+            "verdict": verdict,
+            "posted": posted,
+        }
+        emit(answer, "", as_json=True)
+    _exit_by(decision)
+
+
+def _empty_folder(into: Path | None) -> Path:
+    """Return the folder for bundle and rerun, made if it is not there.
+
+    Raises:
+        BadInputError: it is not empty.
+    """
     folder = into or Path(tempfile.mkdtemp(prefix="jobprov-rerun-"))
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise BadInputError(f"{folder} is not empty; name a new folder.", {"into": ["not empty"]})
-    root = unpacked(what, folder, experiment=experiment, url=url)
-    out = (folder / "out").resolve()
-    say = partial(click.echo, err=as_json)
-    say(f"Running {root.name} in {out}")
-    kept = apart() if is_apart else Isolation()
-    result = rerun_bundle.rerun(root, out, say, input_dirs=input_dir, isolation=kept)
-    if not result.is_started:
-        click.echo("The job was not started, as the lines above say.", err=True)
-    verdict = result.verified.verdict if result.verified else None
-    posted = (
-        client_for(url).post_verdict(root.name, verdict) if post and verdict is not None else None
-    )
-    if posted is not None:
-        say(f"Posted: {posted['level']}, {posted['meaning']}.")
-    decision = result.verified.decision if result.verified else None
-    if as_json:
-        emit(
-            {
-                "job_id": root.name,
-                "folder": str(out),
-                "is_started": result.is_started,
-                "exit_code": result.exit_code,
-                "log": str(result.log),
-                "decision": decision,
-                "verdict": verdict,
-                "posted": posted,
-            },
-            "",
-            as_json=True,
-        )
-    sys.exit(0 if decision == "equal" else 1)
+    return folder
+
+
+def _exit_by(decision: execution.Decision | None) -> NoReturn:
+    sys.exit(int(decision != "equal"))
 
 
 def unpacked(what: str, folder: Path, *, experiment: str | None, url: str | None) -> Path:
@@ -164,10 +195,10 @@ def unpacked(what: str, folder: Path, *, experiment: str | None, url: str | None
     Return its own folder.
     """
     if Path(what).is_file():
-        return rerun_bundle.unpack(Path(what), folder / "bundle")
+        return execution.unpack(Path(what), folder / "bundle")
     tar = folder / "bundle.tar"
     client_for(url).save_bundle(what, tar, experiment=experiment)
-    root = rerun_bundle.unpack(tar, folder / "bundle")
+    root = execution.unpack(tar, folder / "bundle")
     tar.unlink()
     return root
 
@@ -179,13 +210,14 @@ def unpacked(what: str, folder: Path, *, experiment: str | None, url: str | None
 def verify(*, tar: Path, folder: Path, as_json: bool) -> None:
     """Compare the rerun in FOLDER with what the bundle TAR says the job made, by the bundle's own verify.sh."""
     with tempfile.TemporaryDirectory(prefix="jobprov-verify-") as place:
-        result = rerun_bundle.verify(rerun_bundle.unpack(tar, Path(place) / "bundle"), folder)
+        root = execution.unpack(tar, Path(place) / "bundle")
+        result = execution.verify(root, folder)
     emit(
         {"decision": result.decision, "verdict": result.verdict},
         "\n".join(result.lines),
         as_json=as_json,
     )
-    sys.exit(0 if result.decision == "equal" else 1)
+    _exit_by(result.decision)
 
 
 COMMANDS = {"bundle": bundle, "rerun": rerun, "verify": verify}

@@ -29,12 +29,9 @@ def set_(*, experiment: str, file: Path, url: str | None, as_json: bool) -> None
     A new version counts from then on.
     """
     answer = client_for(url).declare_comparators(experiment, _read(file))
-    words = "declared" if answer["is_new"] else "was the same already"
-    emit(
-        answer,
-        f"Version {answer['version']} of the comparators of {experiment} {words}.",
-        as_json=as_json,
-    )
+    change = "declared" if answer.is_new else "was the same already"
+    sentence = f"Version {answer.version} of the comparators of {experiment} {change}."
+    emit(answer, sentence, as_json=as_json)
 
 
 @comparators.command()
@@ -47,8 +44,8 @@ def set_(*, experiment: str, file: Path, url: str | None, as_json: bool) -> None
 def show(*, experiment: str, version: int | None, url: str | None, as_json: bool) -> None:
     """Show the comparators of EXPERIMENT."""
     shown = client_for(url).comparators(experiment, version=version)
-    lines = [f"version {shown['version']} of {len(shown['versions'])}"]
-    lines += [json.dumps(rule, ensure_ascii=False) for rule in shown["comparators"]["output"]]
+    lines = [f"version {shown.version} of {len(shown.versions)}"]
+    lines += [json.dumps(rule, ensure_ascii=False) for rule in shown.comparators["output"]]
     emit(shown, "\n".join(lines), as_json=as_json)
 
 

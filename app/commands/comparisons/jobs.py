@@ -95,10 +95,9 @@ def comparison_text(
 
 def _job(letter: str, job: ComparedJob) -> str:
     task = job.task
-    where = [job.batch_id, task.task_id, task.unit, job.host.hostname, job.code]
-    return (
-        f"{letter}  {job.job_id}  {job.state:9}  {shown(', '.join(word for word in where if word))}"
-    )
+    facts = [job.batch_id, task.task_id, task.unit, job.host.hostname, job.code]
+    line = ", ".join(fact for fact in facts if fact)
+    return f"{letter}  {job.job_id}  {job.state:9}  {shown(line)}"
 
 
 def _facet(facet: Facet) -> Iterator[str]:
@@ -143,23 +142,29 @@ def _text(value: Any) -> str:
 
 def _rest(facets: list[Facet], *, everything: bool) -> Iterator[str]:
     """Yield what is the same, and what differs in any two runs, in a line each."""
-    same = [
-        facet.title.lower()
-        for facet in facets
-        if facet.said and not facet.count and not facet.problems
-    ]
-    silent = [facet.title.lower() for facet in facets if not facet.said]
-    other = [
-        f"{facet.title.lower()} {facet.count}"
-        for facet in facets
-        if facet.matters == "circumstance" and facet.count and facet.name != "fcl"
-    ]
+    same, silent, other = [], [], []
+    for facet in facets:
+        title = facet.title.lower()
+        if not facet.said:
+            silent.append(title)
+        elif not facet.count and not facet.problems:
+            same.append(title)
+        if _differs_anyway(facet):
+            other.append(f"{title} {facet.count}")
     if same:
         yield f"Same: {', '.join(same)}."
     if silent:
         yield f"Neither says: {', '.join(silent)}."
     if other and not everything:
         yield f"Differs in any two runs, shown by --all: {', '.join(other)}."
+
+
+def _differs_anyway(facet: Facet) -> bool:
+    """Return whether a facet differs that differs in any two runs.
+
+    The text of fcl files is not meant: it is shown without --all too.
+    """
+    return facet.matters == "circumstance" and facet.count > 0 and facet.name != "fcl"
 
 
 COMMANDS = {"diff": diff}

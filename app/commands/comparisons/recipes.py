@@ -1,12 +1,12 @@
 """`jobprov recipes`: which jobs should have come out alike and did not."""
 
 import sys
-from typing import Any
 
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
+from jobprov.provenance.answers.comparisons import DivergentRecipe, RecipeAnswer
 from jobprov.provenance.lineage.words import counted
 
 _LISTED = 20
@@ -28,51 +28,39 @@ def recipes(
     if recipe_id is not None:
         recipe = client.recipe(recipe_id)
         emit(recipe, _recipe_text(recipe), as_json=as_json)
-        sys.exit(1 if recipe["is_divergent"] else 0)
-    found = list(client.recipes(experiment=experiment))
-    none = "No recipe has more than one result"
-    none += (
-        "." if experiment is None else ", or the experiment's name is not spelt as it is recorded."
-    )
-    emit({"recipes": found}, _list_text(found) or none, as_json=as_json)
-    sys.exit(1 if found else 0)
+        sys.exit(int(recipe.is_divergent))
+    divergent = list(client.recipes(experiment=experiment))
+    text = "\n".join(_line(recipe) for recipe in divergent)
+    if not divergent:
+        text = "No recipe has more than one result"
+        if experiment is not None:
+            text += ", or the experiment's name is not spelt as it is recorded"
+        text += "."
+    emit({"recipes": divergent}, text, as_json=as_json)
+    sys.exit(int(bool(divergent)))
 
 
-def _list_text(found: list[dict[str, Any]]) -> str:
-    lines = []
-    for recipe in found:
-        results = [row for row in recipe["results"] if row["result_id"]]
-        stage = results[0]["example"]["task"]["stage"] or "no stage"
-        lines.append(
-            f"{recipe['recipe_id']}  {stage}: {counted(recipe['job_count'], 'job')}, "
-            f"{len(results)} results"
-        )
-    return "\n".join(lines)
+def _line(recipe: DivergentRecipe) -> str:
+    results = [result for result in recipe.results if result.result_id is not None]
+    stage = results[0].example.task.stage or "no stage"
+    jobs = counted(recipe.job_count, "job")
+    return f"{recipe.recipe_id}  {stage}: {jobs}, {len(results)} results"
 
 
-def _recipe_text(recipe: dict[str, Any]) -> str:
-    lines = [
-        (
-            f"{recipe['recipe_id']}: {counted(recipe['job_count'], 'job')}, "
-            f"{counted(recipe['result_count'], 'result')}"
-        )
-    ]
-    for row in recipe["results"]:
-        jobs = ", ".join(job["job_id"] for job in row["jobs"][:3])
-        lines.append(
-            f"  {row['result_id'] or 'no result'}: {counted(row['job_count'], 'job')}, such as "
-            f"{jobs}"
-        )
-    for output in recipe["outputs"][:_LISTED]:
-        name = next(name for name in output["names"].values() if name)
-        lines.append(
-            f"  differs: {name} "
-            f"({', '.join(str(digest)[:30] for digest in output['digests'].values())})"
-        )
-    lines += [
-        f"  {fact['field']}: {' | '.join(str(value)[:40] for value in fact['values'].values())}"
-        for fact in recipe["differences"][:_LISTED]
-    ]
+def _recipe_text(recipe: RecipeAnswer) -> str:
+    jobs, results = counted(recipe.job_count, "job"), counted(recipe.result_count, "result")
+    lines = [f"{recipe.recipe_id}: {jobs}, {results}"]
+    for result in recipe.results:
+        examples = ", ".join(job.job_id for job in result.jobs[:3])
+        jobs = counted(result.job_count, "job")
+        lines.append(f"  {result.result_id or 'no result'}: {jobs}, such as {examples}")
+    for output in recipe.outputs[:_LISTED]:
+        name = next(name for name in output.names.values() if name)
+        digests = ", ".join(str(digest)[:30] for digest in output.digests.values())
+        lines.append(f"  differs: {name} ({digests})")
+    for fact in recipe.differences[:_LISTED]:
+        values = " | ".join(str(value)[:40] for value in fact.values.values())
+        lines.append(f"  {fact.field}: {values}")
     return "\n".join(lines)
 
 

@@ -160,10 +160,10 @@ def _record(file: ArtFile, experiment: str | None, url: str | None, *, as_json: 
         client.put_blob(digest, data)
     answer = client.record(document)
     words = (
-        f"{answer['change']} as {answer['job_id']}, reconstructed from the file; "
-        f"{counted(len(answer['gaps']), 'gap')}."
+        f"{answer.change} as {answer.job_id}, reconstructed from the file; "
+        f"{counted(len(answer.gaps), 'gap')}."
     )
-    emit(answer, f"{words}\n{answer['url']}", as_json=as_json)
+    emit(answer, f"{words}\n{answer.url}", as_json=as_json)
 
 
 COMMANDS = {"art": art}

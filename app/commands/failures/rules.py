@@ -60,13 +60,14 @@ def show(
 @url_option
 @json_option
 def set_(
-    *, experiment: str, file: Path, after: int | None, url: str | None, as_json: bool, **said: Any
+    *, experiment: str, file: Path, after: int | None, url: str | None, as_json: bool, **fields: Any
 ) -> None:
     """Declare the rules of EXPERIMENT from a TOML or JSON file, as a whole.
 
     Failures recorded from then on are read by them.
     """
-    document = {**_read(file), **{name: value for name, value in said.items() if value is not None}}
+    given = {name: value for name, value in fields.items() if value is not None}
+    document = {**_read(file), **given}
     answer = client_for(url).declare_rules(experiment, document, after=after)
     change = "declared" if answer.is_new else "was the same already"
     text = f"Version {answer.version} of the rules of {experiment} {change}."

@@ -5,12 +5,13 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from jobprov.app.commands.orders.launching import (
     AGAIN,
+    LaunchingOptions,
     every,
     launching_options,
     runner_of,
@@ -18,6 +19,7 @@ from jobprov.app.commands.orders.launching import (
 )
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option
+from jobprov.provenance.answers.workflows import WorkflowStanding
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, UnreachableError
 from jobprov.provenance.launchers.workflow import LONGEST_BYTES, Stage, Workflow, read_workflow
@@ -26,20 +28,20 @@ from jobprov.provenance.services.agents.submission import summary
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--check", is_flag=True, help="Only say whether the workflow can be read.")
+@click.option("--check", is_flag=True, help="Only check whether the workflow can be read.")
 @click.option(
     "--by-agent", is_flag=True, help="Declare it and leave the submitting to `jobprov agent`."
 )
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on although it was stopped; what failed until now counts no more.",
+    help="Resume a stopped workflow; earlier failures are ignored.",
 )
-@click.option("--stop", is_flag=True, help="Order nothing more; what was submitted goes on.")
+@click.option("--stop", is_flag=True, help="Order nothing more; submitted jobs go on.")
 @click.option(
     "--freeze",
     is_flag=True,
-    help="Take nothing more from sources that stages follow: what is there is all.",
+    help="Take no more files from sources that stages follow.",
 )
 @click.option(
     "--who",
@@ -59,6 +61,8 @@ def launch(
     resume: bool,
     stop: bool,
     freeze: bool,
+    who: str,
+    why: str,
     url: str | None,
     as_json: bool,
     **given: Any,
@@ -68,62 +72,91 @@ def launch(
     Files go to the next stage as they appear. Killed and started again, it goes on and submits
     nothing twice. Exit code 1 where it was stopped.
     """
-    if stop and (resume or freeze):
-        raise click.UsageError("--stop goes alone: --resume and --freeze let it go on.")
+    state = _requested_state(stop=stop, resume=resume, freeze=freeze)
     text = _read(file)
     workflow = read_workflow(text, file.name)
     if check:
-        emit(
-            {"name": workflow.name, "stages": [stage.name for stage in workflow.stages]},
-            _described(workflow),
-            as_json=as_json,
-        )
+        stages = [stage.name for stage in workflow.stages]
+        document = {"name": workflow.name, "stages": stages}
+        emit(document, _described(workflow), as_json=as_json)
         return
     client = client_for(url)
-    version = _declare(client, workflow, text, file.parent)
-    where: dict[str, Any] = {"experiment": workflow.experiment, "version": version}
-    shown = client.workflow(workflow.name, **where)
-    if resume or stop or freeze:
-        said = {
-            "state": "stopped" if stop else "running",
-            "who": given["who"],
-            "why": given["why"],
-            "is_frozen": freeze,
-        }
-        shown = client.set_workflow_state(workflow.name, said, **where)
+    launched = _Launched(client, workflow, _declare(client, workflow, text, file.parent))
+    if state is not None:
+        launched.set_state({"state": state, "who": who, "why": why, "is_frozen": freeze})
     if not (by_agent or stop):
-        shown = _watch(client, workflow, version, given)
-    page = f"{client.url}/workflows/{workflow.experiment}/{workflow.name}?version={version}"
-    emit(shown, f"{summary(shown)}\n{shown['state']}: {shown['why']}\n{page}", as_json=as_json)
-    sys.exit(1 if shown["state"] == "stopped" and not stop else 0)
+        _watch(launched, LaunchingOptions(**given))
+    standing = launched.standing()
+    emit(standing, launched.described(standing), as_json=as_json)
+    if standing.state == "stopped" and not stop:
+        sys.exit(1)
 
 
-def _watch(
-    client: Client, workflow: Workflow, version: int, given: dict[str, Any]
-) -> dict[str, Any]:
-    """Take turns until the workflow runs no more and none of its jobs is left.
+def _requested_state(*, stop: bool, resume: bool, freeze: bool) -> str | None:
+    """Return the state that the options ask for; None where they leave it as it is."""
+    if stop:
+        if resume or freeze:
+            raise click.UsageError("--stop goes alone: --resume and --freeze let it go on.")
+        return "stopped"
+    return "running" if resume or freeze else None
 
-    Return how it stands then.
-    """
-    where: dict[str, Any] = {"experiment": workflow.experiment, "version": version}
-    said = ""
-    is_due = every(given["follow_interval"])
-    with runner_of(client, workflow.experiment, given, workflow.name) as turn:
+
+class _Launched(NamedTuple):
+    """A version of a workflow that is declared at a service."""
+
+    client: Client
+    workflow: Workflow
+    version: int
+
+    def standing(self) -> WorkflowStanding:
+        """Return how it stands."""
+        return self.client.workflow(
+            self.workflow.name, experiment=self.workflow.experiment, version=self.version
+        )
+
+    def advance(self, *, follow: bool) -> WorkflowStanding:
+        """Have what is ready ordered; return how it stands then."""
+        return self.client.advance_workflow(
+            self.workflow.name,
+            experiment=self.workflow.experiment,
+            version=self.version,
+            follow=follow,
+        )
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Let it run, or stop it: `{state, who, why, is_frozen}`."""
+        self.client.set_workflow_state(
+            self.workflow.name, state, experiment=self.workflow.experiment, version=self.version
+        )
+
+    def described(self, standing: WorkflowStanding) -> str:
+        """Return how it stands, for people, with the address of its page."""
+        place = f"{self.workflow.experiment}/{self.workflow.name}"
+        page = f"{self.client.url}/workflows/{place}?version={self.version}"
+        return f"{summary(standing)}\n{standing.state}: {standing.why}\n{page}"
+
+
+def _watch(launched: _Launched, options: LaunchingOptions) -> None:
+    """Take turns until the workflow runs no more and none of its jobs is left."""
+    last_summary = ""
+    is_due = every(options.follow_interval)
+    workflow = launched.workflow
+    with runner_of(launched.client, workflow.experiment, options, workflow.name) as turn:
         while True:
             try:
-                shown = client.advance_workflow(workflow.name, **where, follow=is_due())
-                say_problems(shown)
+                standing = launched.advance(follow=is_due())
             except UnreachableError as problem:
                 click.echo(f"{problem} {AGAIN}", err=True)
-                time.sleep(given["interval"])
+                time.sleep(options.interval)
                 continue
-            if (words := summary(shown)) != said:
-                said = words
-                click.echo(words, err=True)
+            say_problems(standing)
+            if summary(standing) != last_summary:
+                last_summary = summary(standing)
+                click.echo(last_summary, err=True)
             is_busy = turn()
-            if shown["state"] != "running" and not is_busy:
-                return client.workflow(workflow.name, **where)
-            time.sleep(given["interval"])
+            if standing.state != "running" and not is_busy:
+                return
+            time.sleep(options.interval)
 
 
 def _declare(client: Client, workflow: Workflow, text: str, beside: Path) -> int:
@@ -138,7 +171,7 @@ def _declare(client: Client, workflow: Workflow, text: str, beside: Path) -> int
             ) from None
         files[name] = hashlib.sha256(content).hexdigest()
         client.put_blob(files[name], content)
-    return int(client.declare_workflow(workflow.name, {"text": text, "files": files})["version"])
+    return client.declare_workflow(workflow.name, {"text": text, "files": files}).version
 
 
 def _read(file: Path) -> str:
@@ -155,17 +188,19 @@ def _described(workflow: Workflow) -> str:
         f"{workflow.name} of {workflow.experiment} can be read: {len(workflow.stages)} stages."
     ]
     for stage in workflow.stages:
-        units = _units_words(stage)
-        merge = f", {stage.merge} files a job" if stage.merge else ""
-        lines.append(f"  {stage.name}: {units}{merge}; {' '.join(stage.command)}")
+        units = _units_described(stage)
+        if stage.merge:
+            units += f", {stage.merge} files a job"
+        lines.append(f"  {stage.name}: {units}; {' '.join(stage.command)}")
     return "\n".join(lines)
 
 
-def _units_words(stage: Stage) -> str:
+def _units_described(stage: Stage) -> str:
     if stage.after is not None:
         return f"reads {stage.after}"
     if stage.source is not None:
-        return f"files of {stage.source.words()}" + (", followed" if stage.follow else "")
+        followed = ", followed" if stage.follow else ""
+        return f"files of {stage.source.words()}{followed}"
     return f"{stage.count or len(stage.files or ())} units"
 
 

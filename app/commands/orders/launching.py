@@ -1,7 +1,4 @@
-"""What `jobprov agent` and `jobprov launch` have in common.
-
-That is their options, and turns of submitting what is ordered.
-"""
+"""What `jobprov agent` and `jobprov launch` share: options, and turns of submitting orders."""
 
 import fcntl
 import socket
@@ -9,12 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from jobprov.app.commands.orders.witness import look
 from jobprov.app.commands.terminal.opening import settings_with, url_option
+from jobprov.provenance.answers.workflows import WorkflowStanding
 from jobprov.provenance.capture.packing import build
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import ConflictError, UnreachableError
@@ -27,6 +25,30 @@ from jobprov.provenance.services.agents.submission import OrderRunner
 _WITNESS_SECONDS = 60
 _DAYS = 30
 AGAIN = "The next look tries again."
+
+
+class LaunchingOptions(NamedTuple):
+    """The options of whatever submits jobs, as `launching_options` adds them.
+
+    Attributes:
+        kind: `condor` or `local`.
+        folder: for the jobs' folders; None for `jobprov-agent`.
+        slots: local jobs at a time.
+        lines: more lines for every submit file.
+        hook: None for one that is built.
+        interval, follow_interval: seconds between looks, and between looks into the catalog.
+        witnesses: whether what HTCondor saw of jobs is reported, too.
+    """
+
+    kind: str
+    folder: Path | None
+    slots: int
+    schedd: str | None
+    lines: tuple[str, ...]
+    hook: Path | None
+    interval: float
+    follow_interval: float
+    witnesses: bool
 
 
 def launching_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,13 +78,13 @@ def launching_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--follow-interval", type=click.FloatRange(0.1, 86400), default=300, show_default=True,
             help=(
-                "Seconds between looks into the catalog "
-                "for what appeared in sources that stages follow."
+                "Seconds between looks into the catalog for new files "
+                "of sources that stages follow."
             ),
         ),
         click.option(
             "--witness/--no-witness", "witnesses", default=True,
-            help="Tell what HTCondor saw of jobs, once a minute.",
+            help="Report what HTCondor saw of jobs, once a minute.",
         ),
         url_option,
     )):  # fmt: skip
@@ -71,9 +93,9 @@ def launching_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def every(seconds: float) -> Callable[[], bool]:
-    """Return what says whether so many seconds are over since it last said so.
+    """Return a function that answers whether so many seconds have passed since it last said yes.
 
-    At first they are.
+    The first answer is yes.
     """
     last: float | None = None
 
@@ -87,57 +109,51 @@ def every(seconds: float) -> Callable[[], bool]:
     return is_due
 
 
-def say_problems(shown: dict[str, Any]) -> None:
+def say_problems(standing: WorkflowStanding) -> None:
     """Say which sources that stages follow could not be asked; the next look asks again."""
-    for stage in shown["stages"]:
-        if problem := stage.get("follow_problem"):
-            click.echo(f"{shown['name']}, stage {stage['stage']}: {problem}", err=True)
+    for stage in standing.stages:
+        if stage.follow_problem:
+            click.echo(f"{standing.name}, stage {stage.stage}: {stage.follow_problem}", err=True)
 
 
 @contextmanager
 def runner_of(
-    client: Client, experiment: str, given: dict[str, Any], workflow: str | None
+    client: Client, experiment: str, options: LaunchingOptions, workflow: str | None
 ) -> Iterator[Callable[[], bool]]:
-    """Yield what takes one turn, and returns whether jobs are left; alone in its folder."""
-    folder = (given["folder"] or Path("jobprov-agent")).resolve()
+    """Yield a function that takes one turn and returns whether jobs are left.
+
+    Only one runner works in a folder at a time.
+    """
+    folder = (options.folder or Path("jobprov-agent")).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    hook = given["hook"].resolve() if given["hook"] else folder / "job-end-hook.pyz"
-    if given["hook"] is None:
-        build(str(hook))
     settings = settings_with(url=client.url)
-    is_local = given["kind"] == "local"
-    launcher: Launcher = (
-        LocalLauncher(folder / "jobs", given["slots"])
-        if is_local
-        else CondorLauncher(
-            folder / "jobs",
-            schedd=given["schedd"],
-            since=time.time() - _DAYS * 86400,
-            lines=given["lines"],
-        )
+    is_local = options.kind == "local"
+    workshop = Workshop(
+        client,
+        experiment,
+        folder,
+        _hook(options.hook, folder),
+        needs_tickets=bool(settings.token),
+        names_jobs=is_local,
     )
-    shop = Workshop(
-        client, experiment, folder, hook, needs_tickets=bool(settings.token), names_jobs=is_local
-    )
-    holder = f"{socket.gethostname()}:{folder}"
     runner = OrderRunner(
-        client, launcher, shop, holder, workflow, lambda line: click.echo(line, err=True)
+        client,
+        _launcher(options, folder / "jobs"),
+        workshop,
+        holder=f"{socket.gethostname()}:{folder}",
+        workflow=workflow,
+        report=lambda line: click.echo(line, err=True),
     )
-    witnessed = 0.0
+    witnesses = options.witnesses and not is_local
+    is_witness_due = every(_WITNESS_SECONDS)
 
     def turn() -> bool:
-        nonlocal witnessed
         try:
             done = runner.turn()
             if words := done.words():
                 click.echo(words, err=True)
-            if (
-                given["witnesses"]
-                and not is_local
-                and time.monotonic() - witnessed > _WITNESS_SECONDS
-            ):
-                witnessed = time.monotonic()
-                look(settings, folder / "witness.db", experiment=experiment, schedd=given["schedd"])
+            if witnesses and is_witness_due():
+                look(settings, folder / "witness.db", experiment=experiment, schedd=options.schedd)
         except UnreachableError as problem:
             click.echo(f"{problem} {AGAIN}", err=True)
             return True
@@ -147,8 +163,29 @@ def runner_of(
         yield turn
 
 
+def _hook(file: Path | None, folder: Path) -> Path:
+    """Return the hook that jobs get: a file that was named, or one built in the folder."""
+    if file is not None:
+        return file.resolve()
+    built = folder / "job-end-hook.pyz"
+    build(str(built))
+    return built
+
+
+def _launcher(options: LaunchingOptions, folder: Path) -> Launcher:
+    if options.kind == "local":
+        return LocalLauncher(folder, options.slots)
+    return CondorLauncher(
+        folder,
+        schedd=options.schedd,
+        since=time.time() - _DAYS * 86400,
+        lines=options.lines,
+    )
+
+
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
+    # The kernel drops this lock when the process ends, however it ends
     with (folder / "lock").open("a", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

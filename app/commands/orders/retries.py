@@ -1,6 +1,6 @@
 """`jobprov retry` and `retry-policy`: try recorded jobs again as they were recorded.
 
-The agent does it, or you do it by hand, or here, to see the error.
+The agent submits them, or you do by hand, or you run one here to see its error.
 """
 
 import re
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from jobprov.app.commands.bundles.bundles import unpacked
 from jobprov.app.commands.terminal.asking import client_for
@@ -24,6 +25,7 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
+from jobprov.provenance.answers.orders import Retry, RetryChoice, SkippedJob
 from jobprov.provenance.capture.packing import build
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError
@@ -32,7 +34,9 @@ from jobprov.provenance.launchers.scripts import retry_script
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.agents.local_retries import run_here
 
-_AT_ONCE = 80  # ids in one address
+_AT_ONCE = 80
+"""Ids of jobs in one address."""
+
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -42,27 +46,29 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
     "--task",
     "task_id",
     metavar="TASK_ID",
-    help="Those of this task that the policy of its stage offers.",
+    help="Retry what the policy of this task's stage offers.",
 )
 @click.option("--experiment", required=True, help="Whose jobs.")
 @click.option(
     "--memory-factor",
     type=click.FloatRange(1, 10),
-    help="So many times the memory; the policy's by default.",
+    help="Multiply the memory by this; the policy's factor by default.",
 )
 @click.option(
     "--other-site/--any-site",
     default=None,
     help="Avoid sites where the unit failed; as the policy says by default.",
 )
-@click.option("--order", "is_ordered", is_flag=True, help="Order it: `jobprov agent` submits.")
+@click.option(
+    "--order", "is_ordered", is_flag=True, help="Order the retries; `jobprov agent` submits them."
+)
 @click.option("--who", help="With --order: the person who decides; USER by default.", envvar="USER")
 @click.option("--why", default="by hand", show_default=True, help="With --order: the reason.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["condor", "jobsub", "sam"]),
-    help="Write what submits it by hand instead.",
+    help="Write files to submit by hand instead.",
 )
 @click.option(
     "-o",
@@ -77,7 +83,7 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
     "input_dirs",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="With --here: where inputs lie.",
+    help="With --here: where inputs are.",
 )
 @url_option
 @json_option
@@ -91,39 +97,31 @@ def retry(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Try JOBs, or what a task's policy offers, again.
+    """Retry JOBs, or what a task's policy offers.
 
-    The recorded configuration, code and inputs, not today's.
+    They run with the recorded configuration, code and inputs, not today's.
 
-    Without a further word, only says what would be tried again, and why the rest would not.
+    Without --order, --format or --here, only shows what would be retried, and why the rest would
+    not.
     """
     if not jobs and given["task_id"] is None:
         raise click.UsageError("Name jobs, or a --task.")
     client = client_for(url)
-    jobs = tuple(
-        job if _ID.fullmatch(job) else _whole_id(client, job, given["experiment"]) for job in jobs
-    )
+    jobs = tuple(_whole_id(client, job, given["experiment"]) for job in jobs)
     if here:
         sys.exit(_run_here(client, jobs, given))
-    asked = {
-        name: given[name]
-        for name in ("experiment", "task_id", "memory_factor", "other_site")
-        if given[name] is not None
-    }
+    question = _question(given)
     if form is not None:
-        _write(client, asked, jobs, form, output)
+        _Submission(client, question, jobs).write(form, output)
     elif given["is_ordered"]:
-        body = {**asked, "jobs": list(jobs), "who": given["who"] or "-", "why": given["why"]}
-        answer = client.order_retries(body)
-        emit(
-            answer,
-            f"Ordered {counted(len(answer['tries']), 'job')}.\n{_shown(answer)}",
-            as_json=as_json,
-        )
+        decision = {"who": given["who"] or "-", "why": given["why"]}
+        choice = client.order_retries({**question, "jobs": list(jobs), **decision})
+        text = f"Ordered {counted(len(choice.tries), 'job')}.\n{_shown(choice)}"
+        emit(choice, text, as_json=as_json)
     else:
-        answer = _asked(client, asked, jobs)
-        emit(answer, _shown(answer), as_json=as_json)
-        sys.exit(0 if answer["tries"] else 1)
+        choice = _choice(client, question, jobs)
+        emit(choice, _shown(choice), as_json=as_json)
+        sys.exit(0 if choice.tries else 1)
 
 
 @click.command(name="retry-policy")
@@ -134,9 +132,9 @@ def retry(
 @url_option
 @json_option
 def retry_policy(*, experiment: str, file: Path | None, url: str | None, as_json: bool) -> None:
-    """Show what EXPERIMENT has tried again without asking, or declare it by FILE.
+    """Show what EXPERIMENT has retried without asking, or declare it with FILE.
 
-    TOML, a table `[stages.NAME]` each, `*` for the rest.
+    FILE is TOML with a table `[stages.NAME]` for each stage; `*` is for all others.
     """
     client = client_for(url)
     if file is not None:
@@ -145,8 +143,11 @@ def retry_policy(*, experiment: str, file: Path | None, url: str | None, as_json
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
             raise BadInputError(f"{file}: {problem}.") from None
         client.declare_retry_policies(experiment, document)
-    shown = client.retry_policies(experiment)
-    rows = [{"stage": stage, **policy} for stage, policy in shown["stages"].items()]
+    policies = client.retry_policies(experiment)
+    rows = [
+        {"stage": stage, **msgspec.structs.asdict(policy)}
+        for stage, policy in policies.stages.items()
+    ]
     columns = {
         "stage": "STAGE",
         "times": "TIMES",
@@ -154,100 +155,120 @@ def retry_policy(*, experiment: str, file: Path | None, url: str | None, as_json
         "memory_factor": "MEMORY",
         "other_site": "OTHER SITE",
     }
-    emit(shown, table(rows, columns), as_json=as_json)
+    emit(policies, table(rows, columns), as_json=as_json)
 
 
-def _whole_id(client: Client, begun: str, experiment: str) -> str:
+def _question(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the query of `GET /retries` that the options make, without the jobs."""
+    names = ("experiment", "task_id", "memory_factor", "other_site")
+    return {name: given[name] for name in names if given[name] is not None}
+
+
+def _whole_id(client: Client, job: str, experiment: str) -> str:
     """Return the id of the job that a batch id or the first digits of an id name."""
-    return client.job(begun, experiment=experiment).summary.job_id
+    if _ID.fullmatch(job):
+        return job
+    return client.job(job, experiment=experiment).summary.job_id
 
 
-def _asked(client: Client, asked: dict[str, Any], jobs: Sequence[str]) -> dict[str, Any]:
-    """Return what would be tried again, asked in parts that fit into an address."""
+def _choice(client: Client, question: dict[str, Any], jobs: Sequence[str]) -> RetryChoice:
+    """Return what would be tried again; many jobs are asked about in parts."""
     if not jobs:
-        return client.retries(**asked)
-    found: dict[str, Any] = {"tries": [], "skipped": [], "by_class": {}}
+        return client.retries(**question)
+    tries: list[Retry] = []
+    skipped: list[SkippedJob] = []
     classes: Counter[str] = Counter()
     for start in range(0, len(jobs), _AT_ONCE):
-        part = client.retries(**asked, jobs=",".join(jobs[start : start + _AT_ONCE]))
-        found["tries"] += part["tries"]
-        found["skipped"] += part["skipped"]
-        classes.update(part["by_class"])
-    return {**found, "by_class": dict(classes)}
+        part = client.retries(**question, jobs=",".join(jobs[start : start + _AT_ONCE]))
+        tries += part.tries
+        skipped += part.skipped
+        classes.update(part.by_class)
+    return RetryChoice(tries, skipped, dict(classes))
 
 
-def _shown(answer: dict[str, Any]) -> str:
-    lines = [
-        f"{counted(len(answer['tries']), 'job')} to be tried again, {len(answer['skipped'])} not."
-    ]
-    for each in answer["tries"]:
-        read = each["class"] or {}
-        words = (
-            f"{read.get('class', 'unknown')}, attempt {each['attempt']}, from its {each['from']}"
-        )
-        lines.append(f"  {each['job_id']}  {each['unit']}  {words}")
-    if short := sum(each.get("runs_out_again", False) for each in answer["tries"]):
+def _shown(choice: RetryChoice) -> str:
+    lines = [f"{counted(len(choice.tries), 'job')} to be tried again, {len(choice.skipped)} not."]
+    for retry in choice.tries:
+        class_name = "unknown" if retry.failure is None else retry.failure.class_name
+        words = f"{class_name}, attempt {retry.attempt}, from its {retry.made_from}"
+        lines.append(f"  {retry.job_id}  {retry.unit}  {words}")
+    short = sum(retry.runs_out_again for retry in choice.tries)
+    if short:
         lines.append(
-            f"{short} of them took more memory than they may, and would get no more now: "
+            f"{short} of them took more memory than allowed, and would get no more now: "
             "--memory-factor 1.5 asks for it."
         )
-    lines += [
-        f"  not {each['job_id']}  {each['unit'] or '-'}: {each['reason']}"
-        for each in answer["skipped"]
-    ]
+    lines += [f"  not {job.job_id}  {job.unit or '-'}: {job.reason}" for job in choice.skipped]
     return "\n".join(lines)
 
 
-def _write(
-    client: Client, asked: dict[str, Any], jobs: Sequence[str], form: str, folder: Path | None
-) -> None:
-    """Write what submits the tries by hand, with all that it needs beside it."""
-    if len(jobs) > _AT_ONCE:
-        raise BadInputError(
-            f"{len(jobs)} jobs do not fit into one submission by hand; name {_AT_ONCE} at most, "
-            "or --order."
-        )
-    query = {**asked, "jobs": ",".join(jobs)} if jobs else asked
-    text = client.retries_text(form, **query)
-    if form == "sam":
-        click.echo(text, nl=False)
-        return
-    if folder is None:
-        raise click.UsageError("Where to? Give a folder with -o.")
-    folder.mkdir(parents=True, exist_ok=True)
-    tries = _asked(client, asked, jobs)["tries"]
-    if not tries:
-        raise BadInputError(
-            "There is nothing to be tried again; without --format, the command says why."
-        )
-    build(str(folder / HOOK))
-    _put(folder / SCRIPT, retry_script(), 0o755)
-    if settings_with(url=client.url).token:
-        _write_ticket(client, folder, tries, asked["experiment"])
-    if form == "condor":
-        for each in tries:
-            client.save_bundle(
-                each["job_id"], folder / f"{each['job_id']}.tar", experiment=asked["experiment"]
+class _Submission:
+    """A submission by hand of what would be tried again, as files in a folder.
+
+    Attributes:
+        question: as for `GET /retries`, without the jobs.
+        jobs: the selection; empty for what the policy of a task offers.
+    """
+
+    def __init__(self, client: Client, question: dict[str, Any], jobs: Sequence[str]) -> None:
+        self.client, self.question, self.jobs = client, question, jobs
+
+    def write(self, form: str, folder: Path | None) -> None:
+        """Write what submits the tries by hand, with all that it needs beside it."""
+        text = self._text(form)
+        if form == "sam":
+            click.echo(text, nl=False)
+            return
+        if folder is None:
+            raise click.UsageError("Where to? Give a folder with -o.")
+        folder.mkdir(parents=True, exist_ok=True)
+        tries = _choice(self.client, self.question, self.jobs).tries
+        if not tries:
+            raise BadInputError(
+                "There is nothing to retry; without --format, the command shows why."
             )
-    name = SUBMIT_FILE if form == "condor" else "retry.sh"
-    _put(folder / name, text, 0o644 if form == "condor" else 0o755)
-    then = f"condor_submit {SUBMIT_FILE}" if form == "condor" else "./retry.sh"
-    click.echo(f"{counted(len(tries), 'job')} in {folder}. Now: cd {folder} && {then}")
+        build(str(folder / HOOK))
+        _put(folder / SCRIPT, retry_script(), 0o755)
+        if settings_with(url=self.client.url).token:
+            self._write_ticket(folder, tries)
+        if form == "condor":
+            self._save_bundles(folder, tries)
+            _put(folder / SUBMIT_FILE, text, 0o644)
+            command = f"condor_submit {SUBMIT_FILE}"
+        else:
+            # Jobs of jobsub fetch their bundles themselves
+            _put(folder / "retry.sh", text, 0o755)
+            command = "./retry.sh"
+        click.echo(f"{counted(len(tries), 'job')} in {folder}. Now: cd {folder} && {command}")
 
+    def _text(self, form: str) -> str:
+        if len(self.jobs) > _AT_ONCE:
+            raise BadInputError(
+                f"{len(self.jobs)} jobs do not fit into one submission by hand; name {_AT_ONCE} "
+                "at most, or --order."
+            )
+        if not self.jobs:
+            return self.client.retries_text(form, **self.question)
+        return self.client.retries_text(form, **self.question, jobs=",".join(self.jobs))
 
-def _write_ticket(
-    client: Client, folder: Path, tries: Sequence[dict[str, Any]], experiment: str
-) -> None:
-    tasks = sorted({each["task_id"] for each in tries})
-    if len(tasks) > 1:
-        raise BadInputError(
-            f"A ticket is of one task, and these are of {', '.join(tasks[:5])}: write one folder "
-            "a task."
-        )
-    _put(folder / TICKET, client.issue_ticket(tasks[0], experiment)["ticket"] + "\n", 0o600)
+    def _save_bundles(self, folder: Path, tries: Sequence[Retry]) -> None:
+        for retry in tries:
+            bundle = folder / f"{retry.job_id}.tar"
+            self.client.save_bundle(retry.job_id, bundle, experiment=self.question["experiment"])
+
+    def _write_ticket(self, folder: Path, tries: Sequence[Retry]) -> None:
+        tasks = sorted({retry.order.task_id for retry in tries})
+        if len(tasks) > 1:
+            raise BadInputError(
+                f"A ticket is for one task, and these jobs are of {', '.join(tasks[:5])}: write one "
+                "folder a task."
+            )
+        ticket = self.client.issue_ticket(tasks[0], self.question["experiment"]).ticket
+        _put(folder / TICKET, ticket + "\n", 0o600)
 
 
 def _put(file: Path, text: str, mode: int) -> None:
+    # Before anything is in it: nobody else may read a ticket, not even for a moment
     file.touch(mode=mode)
     file.write_text(text, encoding="utf-8")
     file.chmod(mode)

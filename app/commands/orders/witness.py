@@ -1,14 +1,14 @@
-"""`jobprov witness`: tell the service what the batch system saw of jobs.
+"""`jobprov witness`: report to the service what the batch system saw of jobs.
 
-It tells of jobs whose hook reported and of those whose hook did not.
+It reports jobs whether their hook did or not.
 """
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import click
 
@@ -18,17 +18,20 @@ from jobprov.app.config import Settings
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.sending.delivery import deliver
 from jobprov.provenance.client import Client
+from jobprov.provenance.db.witness_state import WitnessState, stamp_of
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.condor.ads import Ad, read_ads
-from jobprov.provenance.launchers.condor.attempts import Collection, Source
+from jobprov.provenance.launchers.condor.attempts import SOURCES, Collection, Source
 from jobprov.provenance.launchers.condor.events import attempts_of, read_events
 from jobprov.provenance.launchers.condor.tools import ask_condor
+from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.agents.witness import Deliver, Report, Telling, witness_batch
-from jobprov.provenance.services.agents.witness_state import WitnessState, stamp_of
 
 _FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 _STDIN = Path("-")
 _ENTRY_SECONDS = 60.0
+_LOOK_SETTLE_SECONDS = 5
+_MOST_REFUSED = 20
 
 
 @click.command()
@@ -52,13 +55,15 @@ _ENTRY_SECONDS = 60.0
     type=_FILE,
     help="User event log (`log =` of a submit file).",
 )
-@click.option("--schedd", help="Name of the schedd: to ask, and for event logs that do not tell.")
+@click.option(
+    "--schedd", help="Name of the schedd: to ask, and for event logs that do not name it."
+)
 @click.option("--experiment", help="Only its jobs, and those that name none.")
 @click.option(
     "--state",
     "state_file",
     type=_FILE,
-    help="What was told already; witness.db in JOBPROV_DATA by default.",
+    help="What was reported already; witness.db in JOBPROV_DATA by default.",
 )
 @click.option(
     "--days",
@@ -94,54 +99,74 @@ _ENTRY_SECONDS = 60.0
     default=True,
     help="Send output and event logs of jobs that did not succeed.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be told.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be reported.")
 @url_option
 @json_option
 def witness(
     *, state_file: Path | None, url: str | None, dry_run: bool, as_json: bool, **given: Any
 ) -> None:
-    """Tell what the batch system saw of jobs, also of those that were killed or lost and never reported.
+    """Report what the batch system saw of jobs, also of jobs that were killed or lost and never reported.
 
     Without files, condor_history and condor_q of this machine are asked. Meant for cron: each run
     goes on where the last one stopped, and two at once do not collide.
     """
-    now = int(time.time())
-    options = given["experiment"], given["settle_seconds"], given["limit"], given["with_logs"]
-    telling = Telling(now, *options, deliver=_deliver_to(settings_with(url=url)))
-    file = state_file or Path(settings_with().data) / "witness.db"
-    with WitnessState(file) as state:
-        collection, stamps = Collection(), []
-        if any(given[name] for name in ("epochs", "history", "queue", "events")):
-            stamps = _read_files(collection, state, given)
+    telling = Telling(
+        now=int(time.time()),
+        experiment=given["experiment"],
+        settle_seconds=given["settle_seconds"],
+        limit=given["limit"],
+        with_logs=given["with_logs"],
+        deliver=_deliver_to(settings_with(url=url)),
+    )
+    client = None if dry_run else client_for(url)
+    files = {source: given[source] for source in SOURCES if given[source]}
+    collection = Collection()
+    stamps: list[tuple[Path, str]] = []
+    with WitnessState(state_file or Path(settings_with().data) / "witness.db") as state:
+        if files:
+            stamps = _read_files(collection, state, files, given["schedd"])
         else:
-            _ask(collection, state, given, now)
-        report = witness_batch(None if dry_run else client_for(url), collection, state, telling)
+            window = Window(given["schedd"], given["days"], given["overlap_seconds"])
+            _ask(collection, state, window, telling.now)
+        report = witness_batch(client, collection, state, telling)
         if not dry_run:
             _remember(state, report, stamps)
     emit(_document(report, collection), _sentences(report, collection), as_json=as_json)
     sys.exit(1 if report.refused else 0)
 
 
+class Window(NamedTuple):
+    """What a run asks HTCondor for.
+
+    Attributes:
+        schedd: its name, where it is not this machine's own.
+        days: how far back it looks at most.
+        overlap_seconds: how far before the end of the last run it looks again.
+    """
+
+    schedd: str | None = None
+    days: float = 7
+    overlap_seconds: int = 600
+
+
 def look(
     settings: Settings, state_file: Path, *, experiment: str, schedd: str | None = None
 ) -> Report:
-    """Tell the service what HTCondor saw of an experiment's jobs since the last look.
+    """Report to the service what HTCondor saw of an experiment's jobs since the last look.
 
-    The service is that of the settings. Returns the report.
+    The service is that of the settings. Returns what was done.
 
     Raises:
         UnreachableError: HTCondor or the service does not answer.
     """
-    given = {"schedd": schedd, "days": 7, "overlap_seconds": 600}
     telling = Telling(
-        int(time.time()), experiment, 5, 20_000, with_logs=True, deliver=_deliver_to(settings)
+        int(time.time()), experiment, _LOOK_SETTLE_SECONDS, deliver=_deliver_to(settings)
     )
+    client = Client(settings.url, settings.token or None)
+    collection = Collection()
     with WitnessState(state_file) as state:
-        collection = Collection()
-        _ask(collection, state, given, telling.now)
-        report = witness_batch(
-            Client(settings.url, settings.token or None), collection, state, telling
-        )
+        _ask(collection, state, Window(schedd), telling.now)
+        report = witness_batch(client, collection, state, telling)
         _remember(state, report, [])
     return report
 
@@ -150,40 +175,42 @@ def _deliver_to(settings: Settings) -> Deliver:
     return lambda entry: deliver(entry, settings.url, settings.token, Clock(_ENTRY_SECONDS))
 
 
-def _ask(collection: Collection, state: WitnessState, given: dict[str, Any], now: int) -> None:
+def _ask(collection: Collection, state: WitnessState, window: Window, now: int) -> None:
+    """Ask HTCondor for what ended since the last run, or within so many days at first."""
+    since = now - int(window.days * 86400)
     reached = state.reached()
-    since = max(
-        now - int(given["days"] * 86400),
-        0 if reached is None else reached - given["overlap_seconds"],
-    )
+    if reached is not None:
+        since = max(since, reached - window.overlap_seconds)
     sources: tuple[Source, ...] = ("epochs", "history", "queue")
     for source in sources:
-        collection.add(ask_condor(source, since, given["schedd"]), source)
+        collection.add(ask_condor(source, since, window.schedd), source)
 
 
 def _read_files(
-    collection: Collection, state: WitnessState, given: dict[str, Any]
+    collection: Collection,
+    state: WitnessState,
+    files: Mapping[Source, Sequence[Path]],
+    schedd: str | None,
 ) -> list[tuple[Path, str]]:
-    """Read the files that changed since everything in them was told.
+    """Read the files that changed since everything in them was reported.
 
     Return what to remember of them.
     """
     stamps = []
-    sources: tuple[Source, ...] = ("epochs", "history", "queue", "events")
-    for source in sources:
-        for file in given[source]:
-            if file == _STDIN:
-                collection.add(_ads(sys.stdin.buffer, file, source, given["schedd"]), source)
+    for source, paths in files.items():
+        for path in paths:
+            if path == _STDIN:
+                collection.add(_ads(sys.stdin.buffer, path, source, schedd), source)
                 continue
             with suppress(FileNotFoundError):
-                if state.is_unchanged(file):
+                if state.is_unchanged(path):
                     continue
-                stamps.append((file, stamp_of(file)))
+                stamps.append((path, stamp_of(path)))
             try:
-                with file.open("rb") as stream:
-                    collection.add(_ads(stream, file, source, given["schedd"]), source)
+                with path.open("rb") as stream:
+                    collection.add(_ads(stream, path, source, schedd), source)
             except OSError as problem:
-                raise BadInputError(f"{file} cannot be read: {problem.strerror}.") from None
+                raise BadInputError(f"{path} cannot be read: {problem.strerror}.") from None
     return stamps
 
 
@@ -195,6 +222,7 @@ def _ads(stream: BinaryIO, file: Path, source: Source, schedd: str | None) -> It
 
 
 def _remember(state: WitnessState, report: Report, stamps: list[tuple[Path, str]]) -> None:
+    """Note what the next run need not look at again."""
     is_whole = not (report.refused or report.waiting or report.left)
     if stamps:
         state.note_files(stamps if is_whole else [])
@@ -212,17 +240,15 @@ def _document(report: Report, collection: Collection) -> dict[str, Any]:
 
 
 def _sentences(report: Report, collection: Collection) -> str:
-    told = sum(report.states.values())
+    """Return what was done, a line for each kind of attempt that there was."""
     states = ", ".join(f"{count} {state}" for state, count in sorted(report.states.items()))
-    lines = [
-        (
-            f"{told} attempts told{f' ({states})' if states else ''}, {report.new} of them new to "
-            "the service"
-        )
-    ]
-    for count, words in (
+    in_brackets = f" ({states})" if states else ""
+    reported = sum(report.states.values())
+    attempts = counted(reported, "attempt")
+    lines = [f"{attempts} reported{in_brackets}, {report.new} of them new to the service"]
+    counts = (
         (report.leftovers, "records of the hook that came home unsent were sent"),
-        (report.told_before, "told before"),
+        (report.told_before, "reported before"),
         (report.waiting, "ended just now and wait for the next run"),
         (report.left, "beyond the limit of one run"),
         (report.elsewhere, "of another experiment, or of none: see --experiment"),
@@ -236,13 +262,12 @@ def _sentences(report: Report, collection: Collection) -> str:
         ),
         (
             len(report.conflicts),
-            "of which this witness had said something else before; the first word stands",
+            "reported otherwise by this witness before; the first report counts",
         ),
-    ):
-        lines += [f"{count} {words}"] if count else []
-    lines += [
-        f"refused: {job_id}: {reason}" for job_id, reason in list(report.refused.items())[:20]
-    ]
+    )
+    lines += [f"{count} {words}" for count, words in counts if count]
+    refused = list(report.refused.items())[:_MOST_REFUSED]
+    lines += [f"refused: {job_id}: {reason}" for job_id, reason in refused]
     return "\n".join(lines)
 
 

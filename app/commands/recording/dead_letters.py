@@ -15,12 +15,9 @@ from jobprov.app.commands.terminal.opening import (
     settings_with,
     table,
 )
+from jobprov.provenance.db.queries.recording.dead_letters import list_letters
 from jobprov.provenance.errors import ProvenanceError
-from jobprov.provenance.services.recording.dead_letters import (
-    list_letters,
-    read_letter,
-    replay_letter,
-)
+from jobprov.provenance.services.recording.dead_letters import read_letter, replay_letter
 
 
 @click.group("dead-letter", cls=Group)
@@ -42,12 +39,10 @@ def list_them(*, data: str | None, as_json: bool) -> None:
         "task_id": "TICKET OF",
         "job_id": "JOB",
         "size_bytes": "BYTES",
+        "reason": "WHY",
     }
-    emit(
-        rows,
-        table(rows, titles | {"reason": "WHY"}) if rows else "There is no dead letter.",
-        as_json=as_json,
-    )
+    text = table(rows, titles) if rows else "There is no dead letter."
+    emit(rows, text, as_json=as_json)
 
 
 @dead_letter.command()
@@ -59,12 +54,10 @@ def show(*, number: int, data: str | None, as_json: bool) -> None:
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
         body = read_letter(connection, number)
     if as_json:
-        emit(
-            {"number": number, "size_bytes": len(body), "base64": b64encode(body).decode()},
-            "",
-            as_json=True,
-        )
+        letter = {"number": number, "size_bytes": len(body), "base64": b64encode(body).decode()}
+        emit(letter, "", as_json=True)
     else:
+        # As bytes: click would have them be text
         sys.stdout.buffer.write(body)
 
 
@@ -93,9 +86,9 @@ def replay(*, numbers: tuple[int, ...], data: str | None, as_json: bool) -> None
                 click.echo(f"{number} stays: {problem}", err=True)
             else:
                 taken.append({"number": number, "job_id": outcome.job_id, "change": outcome.change})
-    lines = [
-        f"{letter['number']} is job {letter['job_id']}: {letter['change']}" for letter in taken
-    ]
+    lines = []
+    for letter in taken:
+        lines.append(f"{letter['number']} is job {letter['job_id']}: {letter['change']}")
     if lines or as_json:
         emit({"taken": taken, "refused": refused}, "\n".join(lines), as_json=as_json)
     if refused:

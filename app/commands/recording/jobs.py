@@ -1,19 +1,49 @@
 """`jobprov record`: send records, or a spool of the hook, by hand."""
 
-import json
 import os
 import sys
 import tempfile
 from pathlib import Path
 
 import click
+import msgspec
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, settings_with, url_option
+from jobprov.provenance.answers.recording import RecordAnswer
 from jobprov.provenance.capture.packing import build
 from jobprov.provenance.errors import ProvenanceError, UnreachableError
+from jobprov.provenance.lineage.words import counted
 
 _BLOCK = b"-----BEGIN JOBPROV RECORD "
+
+
+class SentPath(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of a file or folder that was to be sent.
+
+    Attributes:
+        outcome: for people.
+        is_unreachable: no service answered.
+        answer: about a record alone; what a spool held has several.
+    """
+
+    path: str
+    is_taken: bool
+    outcome: str
+    is_unreachable: bool = False
+    answer: RecordAnswer | None = None
+
+
+class _Flush(msgspec.Struct):
+    """What the hook says of a flush.
+
+    Attributes:
+        found: how many records were there; None where the hook does not count them.
+        is_answered: whether a service answered.
+    """
+
+    found: int | None = None
+    is_answered: bool = True
 
 
 @click.command()
@@ -31,94 +61,74 @@ def record(*, paths: tuple[Path, ...], url: str | None, as_json: bool) -> None:
 
     Or what a job's error output holds.
     """
-    results = [
-        _flush(path, url) if path.is_dir() or _is_log(path) else _send(path, url) for path in paths
-    ]
-    lines = [f"{result['path']}: {result['outcome']}" for result in results]
+    results = []
+    for path in paths:
+        send = _flush if path.is_dir() or _is_log(path) else _send
+        results.append(send(path, url))
+    lines = [f"{result.path}: {result.outcome}" for result in results]
     emit(results, "\n".join(lines), as_json=as_json)
-    if not all(result["is_taken"] for result in results):
-        sys.exit(3 if any(result.get("is_unreachable") for result in results) else 1)
+    if all(result.is_taken for result in results):
+        return
+    is_unreachable = any(result.is_unreachable for result in results)
+    sys.exit(3 if is_unreachable else 1)
 
 
 def _is_log(path: Path) -> bool:
     return _BLOCK in path.read_bytes()
 
 
-def _send(path: Path, url: str | None) -> dict[str, object]:
+def _send(path: Path, url: str | None) -> SentPath:
+    """Send a record that lies in a file of its own."""
+    name = str(path)
     try:
         answer = client_for(url).record(path.read_bytes())
     except UnreachableError as problem:
-        return {
-            "path": str(path),
-            "is_taken": False,
-            "outcome": f"not sent: {problem}",
-            "is_unreachable": True,
-        }
+        return SentPath(name, is_taken=False, outcome=f"not sent: {problem}", is_unreachable=True)
     except ProvenanceError as problem:
-        return {"path": str(path), "is_taken": False, "outcome": f"refused: {problem}"}
+        return SentPath(name, is_taken=False, outcome=f"refused: {problem}")
     except ValueError as problem:
-        return {
-            "path": str(path),
-            "is_taken": False,
-            "outcome": f"refused: it holds no JSON: {problem}",
-        }
-    gaps = len(answer["gaps"])
-    outcome = (
-        f"{answer['change']} as {answer['job_id']}, grade {answer['grade']}, {gaps} "
-        f"gap{'' if gaps == 1 else 's'}"
-    )
-    return {"path": str(path), "is_taken": True, "outcome": outcome, "answer": answer}
+        return SentPath(name, is_taken=False, outcome=f"refused: it holds no JSON: {problem}")
+    gaps = counted(len(answer.gaps), "gap")
+    outcome = f"{answer.change} as {answer.job_id}, grade {answer.grade}, {gaps}"
+    return SentPath(name, is_taken=True, outcome=outcome, answer=answer)
 
 
-def _flush(path: Path, url: str | None) -> dict[str, object]:
+def _flush(path: Path, url: str | None) -> SentPath:
     """Have the hook itself send its spool."""
     import subprocess  # noqa: PLC0415 - for spools alone
 
     settings = settings_with(url=url)
+    environment = dict(os.environ)
+    if settings.token:
+        environment["JOBPROV_TOKEN"] = settings.token
     with tempfile.TemporaryDirectory() as folder:
         hook = Path(folder) / "job-end-hook.pyz"
         build(str(hook))
-        environment = {
-            **os.environ,
-            **({"JOBPROV_TOKEN": settings.token} if settings.token else {}),
-        }
-        spool = [] if path.is_dir() else ["--spool", str(Path(folder) / "spool")]
-        words = [
-            sys.executable,
-            str(hook),
-            "flush",
-            "--json",
-            *spool,
-            "--url",
-            settings.url,
-            str(path),
-        ]
+        words = [sys.executable, str(hook), "flush", "--json"]
+        if not path.is_dir():
+            # What a log holds is unpacked into a spool first
+            words += ["--spool", str(Path(folder) / "spool")]
+        words += ["--url", settings.url, str(path)]
         ended = subprocess.run(
             words, env=environment, capture_output=True, text=True, errors="replace", check=False
         )
-    said = _said(ended.stdout)
-    outcome = ended.stderr.strip()
-    if said.get("found") == 0:
-        return {
-            "path": str(path),
-            "is_taken": False,
-            "outcome": "it holds no whole record: what it has of one was cut or changed",
-        }
-    result: dict[str, object] = {
-        "path": str(path),
-        "is_taken": ended.returncode == 0,
-        "outcome": outcome,
-    }
-    return result if said.get("is_answered", True) else {**result, "is_unreachable": True}
+    flush = _read_flush(ended.stdout)
+    if flush.found == 0:
+        outcome = "it holds no whole record: what it has of one was cut or changed"
+        return SentPath(str(path), is_taken=False, outcome=outcome)
+    return SentPath(
+        str(path),
+        is_taken=ended.returncode == 0,
+        outcome=ended.stderr.strip(),
+        is_unreachable=not flush.is_answered,
+    )
 
 
-def _said(text: str) -> dict[str, object]:
-    """Return what the hook says of a flush; nothing where it could not say it."""
+def _read_flush(text: str) -> _Flush:
     try:
-        said = json.loads(text)
-    except ValueError:
-        return {}
-    return said if isinstance(said, dict) else {}
+        return msgspec.json.decode(text, type=_Flush)
+    except msgspec.MsgspecError:
+        return _Flush()  # it ended before it could say anything
 
 
 COMMANDS = {"record": record}

@@ -84,35 +84,37 @@ def register(
     submission = _submission(job_info)
     experiment, task_id = _named(given, submission)
     client = client_for(url)
-    declared = _declare(client, experiment, task_id, _told(given, submission))
+    declared = _declare(client, experiment, task_id, _known_fields(given, submission))
     variables = {
         "JOBPROV_URL": client.url,
         "JOBPROV_EXPERIMENT": experiment,
         "JOBPROV_TASK_ID": task_id,
     }
-    ends = None
-    if (
-        given["with_ticket"]
-        or (given["with_ticket"] is None and submission is None)
-        or given["ticket_file"]
-    ):
+    file: Path | None = given["ticket_file"]
+    expires_at = None
+    if _needs_ticket(given, submission):
         made = client.issue_ticket(task_id, experiment, days=given["days"])
-        variables |= _keep(made["ticket"], given["ticket_file"])
-        ends = made["expires_at"]
-    file = str(given["ticket_file"].absolute()) if given["ticket_file"] else None
+        variables |= _keep(made.ticket, file)
+        expires_at = made.expires_at
     document = {
         "experiment": experiment,
         "task_id": task_id,
         "declared": declared,
         "settings": variables,
-        "expires_at": ends,
+        "expires_at": expires_at,
     }
-    lines = (
-        settings_lines(variables, form, file)
-        if submission is None or ends
-        else [f"registered task {task_id}"]
-    )
+    lines = [f"registered task {task_id}"]
+    # After a submission settings come too late, unless somebody wants a ticket
+    if submission is None or expires_at is not None:
+        lines = settings_lines(variables, form, str(file.absolute()) if file else None)
     emit(document, "\n".join(lines), as_json=as_json)
+
+
+def _needs_ticket(given: dict[str, Any], submission: Submission | None) -> bool:
+    """Whether a ticket is made: where it is asked for, or by default before a submission."""
+    if given["with_ticket"] or given["ticket_file"]:
+        return True
+    return given["with_ticket"] is None and submission is None
 
 
 def _submission(job_info: tuple[str, ...]) -> Submission | None:
@@ -142,31 +144,30 @@ def _named(given: dict[str, Any], submission: Submission | None) -> tuple[str, s
     return experiment, task_id
 
 
-def _told(given: dict[str, Any], submission: Submission | None) -> dict[str, Any]:
+def _known_fields(given: dict[str, Any], submission: Submission | None) -> dict[str, Any]:
     """Return what is known of the task, as fields of its declaration."""
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "campaign": given["campaign"],
         "stage": given["stage"],
         "units": given["count"],
     }
     if given["units_file"] is not None:
-        told["units"] = _read_units(given["units_file"])
+        fields["units"] = _read_units(given["units_file"])
     if submission is not None:
-        told["campaign"] = told["campaign"] or submission.named("JOBPROV_CAMPAIGN")
-        told["stage"] = told["stage"] or submission.named("JOBPROV_STAGE")
-        told["batch_id"] = submission.batch_id
-        told["submit_command"] = redact_arguments(submission.argv)
-        told["submitted_jobs"] = submission.copies
-    return {name: value for name, value in told.items() if value is not None}
+        fields["campaign"] = fields["campaign"] or submission.named("JOBPROV_CAMPAIGN")
+        fields["stage"] = fields["stage"] or submission.named("JOBPROV_STAGE")
+        fields["batch_id"] = submission.batch_id
+        fields["submit_command"] = redact_arguments(submission.argv)
+        fields["submitted_jobs"] = submission.copies
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _read_units(file: Path) -> list[str]:
     try:
-        units = [
-            line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()
-        ]
+        lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as problem:
         raise BadInputError(f"The list of units {file} cannot be read: {problem}.") from None
+    units = [line.strip() for line in lines if line.strip()]
     if not units:
         raise BadInputError(
             f"The list of units {file} is empty; leave it out where the units are not known."
@@ -174,7 +175,9 @@ def _read_units(file: Path) -> list[str]:
     return units
 
 
-def _declare(client: Client, experiment: str, task_id: str, told: dict[str, Any]) -> dict[str, Any]:
+def _declare(
+    client: Client, experiment: str, task_id: str, fields: dict[str, Any]
+) -> dict[str, Any]:
     """Declare the task and return the declaration.
 
     What was declared before stays, and a frozen list is not replaced.
@@ -186,12 +189,12 @@ def _declare(client: Client, experiment: str, task_id: str, told: dict[str, Any]
         before = client.task(task_id, experiment=experiment).declared or {}
     except NotFoundError:
         before = {}
-    if before.get("units") is not None and told.get("units", before["units"]) != before["units"]:
+    if before.get("units") is not None and fields.get("units", before["units"]) != before["units"]:
         raise ConflictError(
             f"Other units of task {task_id} are frozen already; a further submission is another "
             "task."
         )
-    declaration = {**before, **told, "experiment": experiment}
+    declaration = {**before, **fields, "experiment": experiment}
     if declaration != before:
         client.declare_task(task_id, declaration)
     return declaration

@@ -16,7 +16,8 @@ from jobprov.app.commands.terminal.opening import (
     settings_with,
     table,
 )
-from jobprov.provenance.services.intake.tokens import create_token, list_tokens, revoke_token
+from jobprov.provenance.db.queries.intake.tokens import list_tokens
+from jobprov.provenance.services.intake.tokens import create_token, revoke_token
 
 
 @click.group(cls=Group)
@@ -61,9 +62,11 @@ def list_them(*, data: str | None, as_json: bool) -> None:
         "name": "NAME",
         "task_id": "TASK",
         "created_at": "MADE",
+        "expires_at": "EXPIRES",
+        "revoked_at": "REVOKED",
     }
-    titles |= {"expires_at": "EXPIRES", "revoked_at": "REVOKED"}
-    emit(rows, table(rows, titles) if rows else "There is no token.", as_json=as_json)
+    text = table(rows, titles) if rows else "There is no token."
+    emit(rows, text, as_json=as_json)
 
 
 @token.command()

@@ -3,11 +3,14 @@
 The environment is kept as far as the release's jobs touch it.
 """
 
+import shutil
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from msgspec.structs import asdict
 
 from jobprov.app.commands.terminal.groups import Group
 from jobprov.app.commands.terminal.opening import (
@@ -19,7 +22,7 @@ from jobprov.app.commands.terminal.opening import (
     table,
 )
 from jobprov.provenance.records.verdicts import LEVELS, REPRODUCED
-from jobprov.provenance.services.reruns.capsule_making import make_capsule
+from jobprov.provenance.services.reruns.capsule_making import CapsuleReport, make_capsule
 from jobprov.provenance.services.reruns.capsules import (
     find_capsule,
     list_capsules,
@@ -72,32 +75,45 @@ def make(
     the archive, and no release is wanted.
     """
     if jobs:
-        with opened_service(settings_with(data=data)) as service:
-            with service.reading() as connection:
-                traces = [
-                    read_trace(connection, service.store, job, experiment=experiment)
-                    for job in jobs
-                ]
-            report = make_traced_capsule(folder, traces, service.store, tars, apart())
+        report = _make_from_traces(folder, tars, jobs, experiment=experiment, data=data)
     elif tars:
         report = make_capsule(folder, tars, apart())
     else:
         raise click.UsageError("Name bundles of jobs, or jobs by --from-trace.")
-    lines = [
-        f"{name}: {level or '-'} inside the capsule, {LEVELS.get(level or '', 'not started')}"
-        for name, level in report.levels.items()
-    ]
+    emit(report._asdict(), _report_text(folder, report), as_json=as_json)
+    are_reproduced = all(level in REPRODUCED for level in report.levels.values())
+    sys.exit(int(not are_reproduced))
+
+
+def _make_from_traces(
+    folder: Path,
+    tars: Sequence[Path],
+    jobs: Sequence[str],
+    *,
+    experiment: str | None,
+    data: str | None,
+) -> CapsuleReport:
+    with opened_service(settings_with(data=data)) as service:
+        with service.reading() as connection:
+            traces = [
+                read_trace(connection, service.store, job, experiment=experiment) for job in jobs
+            ]
+        return make_traced_capsule(folder, traces, service.store, tars, apart())
+
+
+def _report_text(folder: Path, report: CapsuleReport) -> str:
+    lines = []
+    for name, level in report.levels.items():
+        meaning = LEVELS.get(level or "", "not started")
+        lines.append(f"{name}: {level or '-'} inside the capsule, {meaning}")
     lines.append(
         f"{folder}: {report.files} files, {report.size_bytes} bytes; {report.added} are new."
     )
-    lines += [
-        f"left out, since not everybody may read it, or it looks like a secret: {path}"
-        for path in report.left_out
-    ]
+    unreadable = "left out, since not everybody may read it, or it looks like a secret"
+    lines += [f"{unreadable}: {path}" for path in report.left_out]
     lines += [f"left out, since its bytes are not held: {path}" for path in report.missing]
     lines.append(f"Rerun inside it: sh run.sh --capsule {folder}/data/root OUT")
-    emit(report._asdict(), "\n".join(lines), as_json=as_json)
-    sys.exit(0 if all(level in REPRODUCED for level in report.levels.values()) else 1)
+    return "\n".join(lines)
 
 
 @capsule.command()
@@ -138,16 +154,12 @@ def add(
             ),
             received_at=datetime.now(UTC),
         )
-    words = "is registered" if answer["is_new"] else "was registered already"
-    line = (
-        f"Capsule {answer['name']} {words}: {answer['size_bytes']} bytes, sha256 "
-        f"{answer['sha256']}."
+    change = "is registered" if answer.is_new else "was registered already"
+    text = (
+        f"Capsule {answer.name} {change}: {answer.size_bytes} bytes, sha256 {answer.sha256}.\n"
+        "`jobprov serve` grades its jobs anew, `jobprov work` does so now."
     )
-    emit(
-        answer,
-        f"{line}\n`jobprov serve` grades its jobs anew, `jobprov work` does so now.",
-        as_json=as_json,
-    )
+    emit(answer, text, as_json=as_json)
 
 
 @capsule.command("list")
@@ -156,8 +168,8 @@ def add(
 def list_them(*, data: str | None, as_json: bool) -> None:
     """List the registered capsules, newest first."""
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
-        rows = list_capsules(connection)
-    shown = [{**row, "stages": ", ".join(row["stages"])} for row in rows]
+        capsules = list_capsules(connection)
+    rows = [{**asdict(row), "stages": ", ".join(row.stages)} for row in capsules]
     titles = {
         "experiment": "EXPERIMENT",
         "name": "NAME",
@@ -165,7 +177,8 @@ def list_them(*, data: str | None, as_json: bool) -> None:
         "size_bytes": "BYTES",
         "sha256": "SHA256",
     }
-    emit(rows, table(shown, titles) if rows else "No capsule is registered.", as_json=as_json)
+    text = table(rows, titles) if rows else "No capsule is registered."
+    emit(capsules, text, as_json=as_json)
 
 
 @capsule.command()
@@ -180,15 +193,11 @@ def get(*, name: str, file: Path, data: str | None, as_json: bool) -> None:
     """
     with opened_service(settings_with(data=data)) as service:
         with service.reading() as connection:
-            found = find_capsule(connection, name)
-        with service.store.open(found["sha256"]) as held, file.open("wb") as written:
-            while piece := held.read(_PIECE):
-                written.write(piece)
-    emit(
-        {**found, "file": str(file)},
-        f"{file}: {found['size_bytes']} bytes, sha256 {found['sha256']}.",
-        as_json=as_json,
-    )
+            registered = find_capsule(connection, name)
+        with service.store.open(registered.sha256) as stored, file.open("wb") as target:
+            shutil.copyfileobj(stored, target, _PIECE)
+    text = f"{file}: {registered.size_bytes} bytes, sha256 {registered.sha256}."
+    emit({**asdict(registered), "file": str(file)}, text, as_json=as_json)
 
 
 COMMANDS = {"capsule": capsule}

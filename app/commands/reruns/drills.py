@@ -72,39 +72,40 @@ def run_drill(
             "The kernel allows no namespace here: reruns have this machine's network.", err=True
         )
     limits = DrillLimits(jobs, seconds, job_seconds, int(disk * _GIB), timedelta(days=again_after))
+    report = _ignore if as_json else _report
     with opened_service(settings) as service:
         parts = DrillParts(
             service.database, service.writer, service.store, settings.data / "drill", isolation
         )
-        done = drill(
-            parts, limits, experiment=experiment, report=(lambda _: None) if as_json else _say
-        )
-    if done is None:
+        drilled = drill(parts, limits, experiment=experiment, report=report)
+    if drilled is None:
         emit(
             {"is_busy": True, "jobs": []},
             "Another drill is at work here; nothing was done.",
             as_json=as_json,
         )
         sys.exit(0)
-    emit(
-        {"is_busy": False, "jobs": [each._asdict() for each in done]},
-        _summary(done),
-        as_json=as_json,
-    )
-    sys.exit(0 if all(each.level in REPRODUCED for each in done) else 1)
+    answer = {"is_busy": False, "jobs": [job._asdict() for job in drilled]}
+    emit(answer, _summary(drilled), as_json=as_json)
+    are_reproduced = all(job.level in REPRODUCED for job in drilled)
+    sys.exit(int(not are_reproduced))
 
 
-def _say(job: DrilledJob) -> None:
+def _ignore(_job: DrilledJob) -> None:
+    """Print nothing of a job: the answer has all of them."""
+
+
+def _report(job: DrilledJob) -> None:
     meaning = LEVELS.get(job.level or "", "no verdict")
-    click.echo(
-        f"{job.job_id}  {job.level or '-':<3} {meaning}, {job.seconds:.1f} s"
-        + (f": {job.reason}" if job.reason else "")
-    )
+    reason = f": {job.reason}" if job.reason else ""
+    click.echo(f"{job.job_id}  {job.level or '-':<3} {meaning}, {job.seconds:.1f} s{reason}")
 
 
-def _summary(done: list[DrilledJob]) -> str:
-    good = sum(each.level in REPRODUCED for each in done)
-    return f"{good} of {counted(len(done), 'job')} reproduced." if done else "Nothing is due."
+def _summary(drilled: list[DrilledJob]) -> str:
+    if not drilled:
+        return "Nothing is due."
+    reproduced = sum(job.level in REPRODUCED for job in drilled)
+    return f"{reproduced} of {counted(len(drilled), 'job')} reproduced."
 
 
 COMMANDS: dict[str, Any] = {"drill": run_drill}

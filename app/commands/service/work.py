@@ -9,9 +9,10 @@ from jobprov.app.commands.terminal.opening import (
     opened_service,
     settings_with,
 )
+from jobprov.provenance.db.queries.work.queue import waiting_items
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.recording.rederivation import enqueue_derivation
-from jobprov.provenance.services.work.queue import Parts, drain, waiting_work
+from jobprov.provenance.services.work.queue import Parts, drain
 
 
 @click.command()
@@ -25,12 +26,11 @@ def work(*, data: str | None, as_json: bool) -> None:
         enqueue_derivation(parts)
         done = drain(parts, HANDLERS)
         with service.reading() as connection:
-            waiting = waiting_work(connection)
+            waiting = waiting_items(connection)
     lines = [f"{done} done, {len(waiting)} waiting."]
-    lines += [
-        f"{item['kind']} {item['key'][:20]}: {item['last_error'] or 'not tried yet'}"
-        for item in waiting
-    ]
+    for item in waiting:
+        problem = item.last_error or "not tried yet"
+        lines.append(f"{item.kind} {item.key[:20]}: {problem}")
     emit({"done": done, "waiting": waiting}, "\n".join(lines), as_json=as_json)
 
 

@@ -18,6 +18,7 @@ from jobprov.provenance.services.comparisons.companions import find_companions
 from jobprov.provenance.services.comparisons.jobs import compare_jobs
 from jobprov.provenance.services.comparisons.sentences import narrowed, readable
 
+# A digest is shown by its first digits, with the algorithm before them
 _DIGEST = re.compile(r"((?:[\w-]+:)?[0-9a-f]{12})[0-9a-f]{28}(?:[0-9a-f]{24})?")
 _MOST_DIFFERENCES = 10_000
 _ROWS = {"recipe": 40, "result": 25, "circumstance": 15}
@@ -70,16 +71,17 @@ def show_page(before: str, after: str) -> Response:
             connection, service.store, before, after, experiment=experiment, limit=_MOST_DIFFERENCES
         )
     names = comparison.a.job_id, comparison.b.job_id
-    words = {"experiment": experiment or ""}
+    query = {"experiment": experiment or ""}
     chosen, wanted = asked("facet"), asked("q")
+    choice = {"facet": chosen or "", "q": wanted or ""}
     return answer(
         "comparisons/diff.html",
-        twin=address(f"/jobs/{names[0]}/diff/{names[1]}", words),
+        twin=address(f"/jobs/{names[0]}/diff/{names[1]}", query),
         a=comparison.a,
         b=comparison.b,
         first_line=comparison.first_line,
-        swapped=difference_page(names[1], names[0], **words, facet=chosen, q=wanted),
-        other=address(f"/jobs/{names[0]}/diff", words),
+        swapped=difference_page(names[1], names[0], **query, **choice),
+        other=address(f"/jobs/{names[0]}/diff", query),
         diverge=_divergence(comparison.a, comparison.b),
         shown_row=shown_row,
         facets=[_shown(facet, wanted) for facet in comparison.facets if _is_wanted(facet, chosen)],
@@ -120,17 +122,19 @@ def _choices(facets: list[Facet], chosen: str | None) -> list[tuple[str, int | N
 
     "Everything" comes first.
     """
-    every = [("Everything", None, here(facet=None, whole=None, **{"from": None}), chosen is None)]
-    return every + [
-        (
-            facet.title,
-            facet.count,
-            here(facet=facet.name, whole=None, **{"from": None}),
-            chosen == facet.name,
-        )
-        for facet in facets
-        if facet.count or facet.problems
+    choices: list[tuple[str, int | None, str, bool]] = [
+        ("Everything", None, _facet_url(None), chosen is None)
     ]
+    for facet in facets:
+        if facet.count or facet.problems:
+            url = _facet_url(facet.name)
+            choices.append((facet.title, facet.count, url, chosen == facet.name))
+    return choices
+
+
+def _facet_url(name: str | None) -> str:
+    """Return the address of this page with one facet, or with all of them."""
+    return here(facet=name, whole=None, **{"from": None})
 
 
 class ShownFacet(NamedTuple):
@@ -197,6 +201,6 @@ def _value(key: str, value: Any) -> str:
     for ending, shown in _FORMATS.items():
         if key.endswith(ending):
             return shown(value)
-    found = formats.text(value)
-    digest = _DIGEST.fullmatch(found)
-    return digest[1] if digest else readable(found)
+    text = formats.text(value)
+    digest = _DIGEST.fullmatch(text)
+    return digest[1] if digest else readable(text)

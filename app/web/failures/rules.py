@@ -70,7 +70,7 @@ def show_page() -> Response:
         is_newest=version is None or version == shown.versions[0].version,
         edit=address("/rules", {"experiment": experiment, "edit": "1"}),
         queued=asked("queued"),
-        token_field=TOKEN_FIELD if needs_token() else None,
+        token_field=_token_field(),
     )
 
 
@@ -128,8 +128,13 @@ def _form(
         text=text,
         problem=problem,
         fields=fields,
-        token_field=TOKEN_FIELD if needs_token() else None,
+        token_field=_token_field(),
     )
+
+
+def _token_field() -> str | None:
+    """Return the name of the form's field for a token, None where none is needed."""
+    return TOKEN_FIELD if needs_token() else None
 
 
 def _experiment(word: str | None) -> str:
@@ -141,11 +146,11 @@ def _experiment(word: str | None) -> str:
 def _rule_rows(rules: list[dict[str, Any]]) -> list[RuleRow]:
     rows = []
     for rule in msgspec.convert(rules, list[Rule]):
-        conditions = [
-            (name.replace("_", " "), _text(value))
-            for name in _CONDITIONS
-            if (value := getattr(rule, name)) is not None
-        ]
+        conditions = []
+        for name in _CONDITIONS:
+            value = getattr(rule, name)
+            if value is not None:
+                conditions.append((name.replace("_", " "), _text(value)))
         rows.append(RuleRow(rule, conditions))
     return rows
 

@@ -1,11 +1,11 @@
-"""The page that tries jobs again: a selection, and what its failures were.
+"""The page of retries: failed jobs of a task, or a selection of jobs, and what to do with them.
 
-The exact resubmission is there in three forms, or the agent does it.
+They are ordered for the agent, waived, or shown as a resubmission by hand in one of three forms.
 """
 
 import re
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
 from flask import Blueprint, Response, redirect, request
@@ -15,6 +15,8 @@ from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import answer, asked, asked_number
 from jobprov.app.web.frame.writing import TOKEN_FIELD, form_grant, needs_token
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.lookup import Failure
+from jobprov.provenance.answers.orders import FailedJob, RetryChoice
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.resubmitting import SUBMIT_FILE
 from jobprov.provenance.services.orders.resubmission import FORMS, repeats_of, resubmission
@@ -25,15 +27,66 @@ from jobprov.provenance.services.orders.retries import (
     read_retry,
     units_of,
 )
-from jobprov.provenance.services.orders.retry_choice import show_choice
+from jobprov.provenance.services.orders.retry_choice import Choice, show_choice
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.services.tasks.waivers import waive_units
 
 _ROWS = 80
 _MOST = 1_000_000
 _TEXT = 20_000
+_NAMED_JOBS = 20
+"""Jobs that the shown command line names."""
 _JOB = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FIELDS = ("experiment", "task_id", "who", "why", "memory_factor")
+
+
+class OfferedJob(NamedTuple):
+    """A row of the table of jobs.
+
+    Attributes:
+        failure: what the failure was; None where the job did not fail, or `reason` stands instead.
+        reason: why the policy does not offer the job; None where it does.
+    """
+
+    job: FailedJob
+    failure: Failure | None
+    reason: str | None
+    is_selected: bool
+
+
+class ChosenJobs(NamedTuple):
+    """The selected jobs, with their resubmission as text where a form of it was asked for.
+
+    Attributes:
+        is_cut: the text is only the beginning.
+    """
+
+    choice: RetryChoice
+    text: str = ""
+    is_cut: bool = False
+
+
+class _Question(NamedTuple):
+    """What the address asks for: the jobs of a task, a selection of jobs, or both."""
+
+    experiment: str
+    task_id: str | None
+    jobs: list[str]
+    form: str | None
+
+    def query(self) -> dict[str, str]:
+        """Return the query of the call that answers the same."""
+        query = {"experiment": self.experiment, "task_id": self.task_id or ""}
+        if self.jobs:
+            query["jobs"] = ",".join(self.jobs)
+        return query
+
+    def command(self) -> str:
+        """Return the command for these jobs, or for a `JOB`."""
+        jobs = " ".join(self.jobs[:_NAMED_JOBS]) or "JOB"
+        if len(self.jobs) > _NAMED_JOBS:
+            jobs += " …"
+        return f"jobprov retry --experiment {self.experiment} {jobs}"
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -43,42 +96,97 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 def show_page() -> Response:
-    """Show what of a task, or of a selection of jobs, would be tried again."""
-    experiment, task_id, jobs = (
-        asked("experiment"),
-        asked("task_id"),
-        _selected(request.args.getlist("job")),
-    )
-    if experiment is None:
-        raise BadInputError("experiment: say whose jobs.", {"experiment": ["missing"]})
-    body = read_retry({"experiment": experiment, **({"task_id": task_id} if task_id else {})})
-    service, form = get_service(), asked("format")
-    with service.reading() as connection:
-        offered = show_choice(choose_retries(connection, service.store, body)) if task_id else None
-        chosen = _chosen(connection, body, jobs, form) if jobs else None
-    words = {
-        "experiment": experiment,
-        "task_id": task_id or "",
-        **({"jobs": ",".join(jobs)} if jobs else {}),
-    }
+    """Show what of a task, or of a selection of jobs, would be retried."""
+    question = _asked_question()
+    offered = _offered(question)
+    chosen = _chosen(question)
+    rows = [] if offered is None else _rows(offered, question.jobs)
+    tries = [] if offered is None else offered.tries
+    classes = {} if offered is None else offered.by_class
     return answer(
         "orders/retry.html",
-        twin=address("/retries", words),
-        experiment=experiment,
-        task_id=task_id,
-        offered=cut_rows("offered", _rows(offered, jobs) if offered else [], _ROWS),
-        classes=offered["by_class"] if offered else {},
-        short_count=sum(each["runs_out_again"] for each in offered["tries"]) if offered else 0,
+        twin=address("/retries", question.query()),
+        experiment=question.experiment,
+        task_id=question.task_id,
+        offered=cut_rows("offered", rows, _ROWS),
+        classes=classes,
+        short_count=sum(retry.runs_out_again for retry in tries),
         chosen=chosen,
-        jobs=jobs,
-        form=form,
+        jobs=question.jobs,
+        form=question.form,
         forms=FORMS,
         submit_file=SUBMIT_FILE,
         token_field=TOKEN_FIELD if needs_token() else None,
-        command=_command(experiment, jobs),
+        command=question.command(),
         ordered=asked_number("ordered", least=0, most=_MOST),
         waived=asked_number("waived", least=0, most=_MOST),
-        first_line=first_line(task_id, offered, chosen),
+        first_line=first_line(question.task_id, offered, chosen),
+    )
+
+
+def _asked_question() -> _Question:
+    experiment = asked("experiment")
+    jobs = _checked_ids(request.args.getlist("job"))
+    if experiment is None:
+        raise BadInputError("experiment: whose jobs?", {"experiment": ["missing"]})
+    return _Question(experiment, asked("task_id"), jobs, asked("format"))
+
+
+def _offered(question: _Question) -> RetryChoice | None:
+    """Return what the policy of the task offers, and what not; None without a task."""
+    if question.task_id is None:
+        return None
+    document = {"experiment": question.experiment, "task_id": question.task_id}
+    service = get_service()
+    with service.reading() as connection:
+        return show_choice(choose_retries(connection, service.store, read_retry(document)))
+
+
+def _chosen(question: _Question) -> ChosenJobs | None:
+    """Return the selected jobs; None where none are selected."""
+    if not question.jobs:
+        return None
+    service = get_service()
+    selection = RetryBody(experiment=question.experiment, jobs=question.jobs)
+    with service.reading() as connection:
+        choice = choose_retries(connection, service.store, selection)
+        if question.form not in FORMS or not choice.tries:
+            return ChosenJobs(show_choice(choice))
+        text = _resubmission(connection, choice, question.experiment, question.form)
+    return ChosenJobs(show_choice(choice), text[:_TEXT], is_cut=len(text) > _TEXT)
+
+
+def _resubmission(connection: Any, choice: Choice, experiment: str, form: str) -> str:
+    service = get_service()
+    url = service.settings.public_url or f"{request.scheme}://{request.host}"
+    repeats = repeats_of(connection, service.store, choice, experiment)
+    return resubmission(repeats, form, experiment=experiment, url=url, with_ticket=needs_token())
+
+
+def _rows(offered: RetryChoice, jobs: list[str]) -> list[OfferedJob]:
+    """Return the jobs of a task, those that its policy offers first."""
+    rows = []
+    for retry in offered.tries:
+        is_selected = not jobs or retry.job_id in jobs
+        rows.append(OfferedJob(retry, retry.failure, None, is_selected))
+    rows += [OfferedJob(job, None, job.reason, job.job_id in jobs) for job in offered.skipped]
+    return rows
+
+
+def first_line(task_id: str | None, offered: RetryChoice | None, chosen: ChosenJobs | None) -> str:
+    """Return what would be retried, in words."""
+    if chosen is not None:
+        skipped = len(chosen.choice.skipped)
+        rest = f"; {number(skipped)} cannot be, see below" if skipped else ""
+        return f"{counted(len(chosen.choice.tries), 'job')} selected to retry as recorded{rest}."
+    if offered is None:
+        return "Name a task, or select jobs on its page."
+    tries, skipped = len(offered.tries), len(offered.skipped)
+    if not tries and not skipped:
+        return f"No unit of task {task_id} waits for a retry."
+    return (
+        f"{counted(tries, 'job')} of task {task_id} may be retried by its policy; "
+        f"{number(skipped)} only by hand."
     )
 
 
@@ -88,41 +196,45 @@ def decide() -> Response:
     All go by one method, so that no token gets into an address.
     """
     given = {name: request.form.get(name, "").strip() for name in _FIELDS}
-    jobs = _selected(request.form.getlist("job"))
-    if request.form.get("do") == "show":
-        where = address(
-            "/retry",
-            {"experiment": given["experiment"], "task_id": given["task_id"], "format": "condor"},
-        )
-        return _led_to(where + "".join(f"&job={quote(job, safe='')}" for job in jobs))
+    jobs = _checked_ids(request.form.getlist("job"))
+    action = request.form.get("do")
+    place = {"experiment": given["experiment"], "task_id": given["task_id"]}
+    if action == "show":
+        selection = "".join(f"&job={quote(job, safe='')}" for job in jobs)
+        return _led_to(address("/retry", {**place, "format": "condor"}) + selection)
     grant = form_grant(given["experiment"])
     if "every" in request.form:
-        jobs = _every(given)
+        jobs = _all_failed(given)
+    _check_decision(given, jobs)
+    if action == "waive":
+        count = _waive(given, jobs, grant.submitter)
+        return _led_to(address("/retry", {**place, "waived": str(count)}))
+    count = _order(given, jobs, grant.submitter)
+    return _led_to(address("/retry", {**place, "ordered": str(count)}))
+
+
+def _check_decision(given: dict[str, str], jobs: list[str]) -> None:
     if not jobs:
         raise BadInputError("job: select at least one job.", {"job": ["none is selected"]})
-    if lacking := [name for name in ("who", "why") if not given[name]]:
-        raise BadInputError(
-            f"{lacking[0]}: say it, for whoever asks in a year.", {lacking[0]: ["missing"]}
-        )
-    waives = request.form.get("do") == "waive"
-    count = (_waive if waives else _order)(given, jobs, grant.submitter)
-    words = {"experiment": given["experiment"], "task_id": given["task_id"]}
-    words["waived" if waives else "ordered"] = str(count)
-    return _led_to(address("/retry", words))
+    for name in ("who", "why"):
+        if not given[name]:
+            raise BadInputError(
+                f"{name}: fill it in, for whoever asks in a year.", {name: ["missing"]}
+            )
 
 
-def _every(given: dict[str, str]) -> list[str]:
+def _all_failed(given: dict[str, str]) -> list[str]:
     """Return the last attempt of each unit of the task that failed and never succeeded."""
-    service, body = (
-        get_service(),
-        read_retry({name: given[name] for name in ("experiment", "task_id")}),
-    )
+    body = read_retry({name: given[name] for name in ("experiment", "task_id")})
+    service = get_service()
     with service.reading() as connection:
         choice = choose_retries(connection, service.store, body)
-    return [each.job.job_id for each in choice.tries] + [job.job_id for job, _ in choice.skipped]
+    offered = [retry.job.job_id for retry in choice.tries]
+    return offered + [job.job_id for job, _ in choice.skipped]
 
 
 def _led_to(where: str) -> Response:
+    # 303: the browser reads the page anew, and to load it again orders nothing twice
     return cast("Response", redirect(where, 303))
 
 
@@ -132,10 +244,10 @@ def _order(given: dict[str, str], jobs: list[str], submitter: str | None) -> int
     if given["memory_factor"]:
         document["memory_factor"] = _factor(given["memory_factor"])
     service, now = get_service(), datetime.now(UTC)
-    done = service.write(
+    choice = service.write(
         lambda writing: order_retries(writing, document), received_at=now, submitter=submitter
     )
-    return len(done["tries"])
+    return len(choice.tries)
 
 
 def _waive(given: dict[str, str], jobs: list[str], submitter: str | None) -> int:
@@ -149,60 +261,8 @@ def _waive(given: dict[str, str], jobs: list[str], submitter: str | None) -> int
     )
 
 
-def first_line(
-    task_id: str | None, offered: dict[str, Any] | None, chosen: dict[str, Any] | None
-) -> str:
-    """Return what would be tried again, in words."""
-    if chosen is not None:
-        kept = len(chosen["skipped"])
-        rest = f"; {number(kept)} not, as said below" if kept else ""
-        return (
-            f"{counted(len(chosen['tries']), 'job')} selected to be tried again as recorded{rest}."
-        )
-    if offered is None:
-        return "Name a task, or select jobs on its page."
-    tries, kept = len(offered["tries"]), len(offered["skipped"])
-    if not tries and not kept:
-        return f"Nothing of task {task_id} failed: there is nothing to try again."
-    return (
-        f"{counted(tries, 'job')} of task {task_id} may be tried again by its policy; "
-        f"{number(kept)} only by hand."
-    )
-
-
-def _rows(offered: dict[str, Any], jobs: list[str]) -> list[dict[str, Any]]:
-    rows = [
-        {**each, "reason": None, "is_selected": not jobs or each["job_id"] in jobs}
-        for each in offered["tries"]
-    ]
-    return rows + [
-        {**each, "class": None, "is_selected": each["job_id"] in jobs}
-        for each in offered["skipped"]
-    ]
-
-
-def _chosen(connection: Any, body: RetryBody, jobs: list[str], form: str | None) -> dict[str, Any]:
-    service = get_service()
-    selection = RetryBody(experiment=body.experiment, jobs=jobs)
-    choice = choose_retries(connection, service.store, selection)
-    shown: dict[str, Any] = {**show_choice(choice), "text": "", "is_cut": False}
-    if form in FORMS and choice.tries:
-        url = service.settings.public_url or f"{request.scheme}://{request.host}"
-        repeats = repeats_of(connection, service.store, choice, body.experiment)
-        text = resubmission(
-            repeats, form, experiment=body.experiment, url=url, with_ticket=needs_token()
-        )
-        shown |= {"text": text[:_TEXT], "is_cut": len(text) > _TEXT}
-    return shown
-
-
-def _command(experiment: str, jobs: list[str]) -> str:
-    # What a line bears
-    listed = " ".join(jobs[:20]) + (" …" if len(jobs) > 20 else "")  # noqa: PLR2004
-    return f"jobprov retry --experiment {experiment} {listed or 'JOB'}"
-
-
-def _selected(listed: list[str]) -> list[str]:
+def _checked_ids(listed: list[str]) -> list[str]:
+    """Return ids of jobs, each once."""
     jobs = list(dict.fromkeys(word.strip() for word in listed if word.strip()))
     for job in jobs:
         if not _JOB.fullmatch(job):

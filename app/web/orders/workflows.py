@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from flask import Blueprint, Response, current_app
@@ -10,24 +10,39 @@ from flask import Blueprint, Response, current_app
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import answer, asked_number, experiment_asked
-from jobprov.app.web.frame.progress import progress
+from jobprov.app.web.frame.progress import Piece, progress
 from jobprov.app.wiring import get_service
-from jobprov.provenance.db.queries.orders.orders import WorkflowFound
+from jobprov.provenance.answers.workflows import StageStanding, WorkflowStanding
+from jobprov.provenance.db.queries.orders.workflows import WorkflowVersion
 from jobprov.provenance.services.orders.workflow_steps import list_workflows, show_workflow
 from jobprov.provenance.services.orders.workflows import find_workflow
 
-_WORK = ("running", "queued", "wanted", "ended", "retrying")
 _WORDS = {
     "running": ("runs", "run"),
     "queued": ("waits in the batch system", "wait in the batch system"),
     "wanted": ("is to be submitted", "are to be submitted"),
-    "ended": ("is over and its record is to come", "are over and their records are to come"),
-    "retrying": ("is to be tried again", "are to be tried again"),
-    "held_back": ("waits for room", "wait for room"),
+    "ended": ("has ended without a record so far", "have ended without a record so far"),
+    "retrying": ("will be retried", "will be retried"),
+    "held_back": ("waits for other jobs to end", "wait for other jobs to end"),
     "to_come": ("waits for its files", "wait for their files"),
-    "failed": ("failed for good and waits for somebody", "failed for good and wait for somebody"),
+    "failed": ("failed for good and needs a decision", "failed for good and need a decision"),
 }
-"""Of one unit, and of several."""
+"""What one unit does, and several, by the member of `StageStanding` that counts them."""
+
+
+class StageRow(NamedTuple):
+    """A row of the table of stages.
+
+    Attributes:
+        bars: its progress as pieces of a line.
+        next: what happens next, in words.
+        retry: the address of the page of retries.
+    """
+
+    standing: StageStanding
+    bars: list[Piece]
+    next: str
+    retry: str
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -42,45 +57,44 @@ def show_list() -> Response:
     """Show the newest version of each workflow."""
     service, experiment = get_service(), experiment_asked()
     with service.reading() as connection:
-        workflows = list_workflows(connection, service.store, experiment=experiment)
-    running = sum(each["state"] == "running" for each in workflows)
-    words = (
-        f"{counted(len(workflows), 'workflow')}; {number(running)} running."
-        if workflows
-        else "No workflow is declared."
-    )
+        workflows = list_workflows(connection, service.store, experiment=experiment).workflows
+    running = sum(workflow.state == "running" for workflow in workflows)
+    lead = "No workflow is declared."
+    if workflows:
+        lead = f"{counted(len(workflows), 'workflow')}; {number(running)} running."
     return answer(
         "orders/workflows.html",
         twin=address("/workflows", {"experiment": experiment or ""}),
         workflows=cut_rows("workflows", workflows, 60),
-        first_line=words,
+        first_line=lead,
     )
 
 
 def show_page(experiment: str, name: str) -> Response:
     """Show how a workflow stands."""
-    version = asked_number("version", least=1, most=1_000_000)
+    number_asked = asked_number("version", least=1, most=1_000_000)
     with get_service().reading() as connection:
-        found = find_workflow(connection, name, experiment=experiment, version=version)
-        workflow = _standing(connection, found)
-    stages = [
-        {
-            **stage,
-            "bars": progress(_shares(stage), stage["units"] or None),
-            "next": next_words(stage),
-            "retry": address("/retry", {"experiment": experiment, "task_id": stage["task_id"]}),
-        }
-        for stage in workflow["stages"]
-    ]
-    query = address("", {"experiment": experiment, "version": str(found.version)})
+        version = find_workflow(connection, name, experiment=experiment, version=number_asked)
+        workflow = _standing(connection, version)
+    rows = [_stage_row(stage, experiment) for stage in workflow.stages]
+    query = address("", {"experiment": experiment, "version": str(version.number)})
     return answer(
         "orders/workflow.html",
         twin=f"/workflows/{quote(name, safe='')}{query}",
-        is_live=workflow["state"] == "running",
+        is_live=workflow.state == "running",
         workflow=workflow,
-        stages=stages,
-        blocking=[stage for stage in stages if stage["failed"]],
+        rows=rows,
+        blocking=[row for row in rows if row.standing.failed],
         first_line=first_line(workflow),
+    )
+
+
+def _stage_row(stage: StageStanding, experiment: str) -> StageRow:
+    return StageRow(
+        standing=stage,
+        bars=progress(_shares(stage), stage.units or None),
+        next=next_words(stage),
+        retry=address("/retry", {"experiment": experiment, "task_id": stage.task_id}),
     )
 
 
@@ -93,67 +107,81 @@ So looking at a large workflow costs a twentieth of a processor at most.
 """
 
 
-def _standing(connection: Any, found: WorkflowFound) -> dict[str, Any]:
-    kept: dict[int, tuple[float, dict[str, Any]]] = current_app.extensions.setdefault(
+def _standing(connection: Any, version: WorkflowVersion) -> WorkflowStanding:
+    """Return how a workflow stands, from memory where it was costly and is still fresh."""
+    kept: dict[int, tuple[float, WorkflowStanding]] = current_app.extensions.setdefault(
         "jobprov-standings", {}
     )
     began = time.monotonic()
-    until, workflow = kept.get(found.key, (0.0, {}))
-    if until > began:
-        return workflow
-    workflow = show_workflow(connection, get_service().store, found, now=datetime.now(UTC))
-    took = time.monotonic() - began
-    if took > _CHEAP_SECONDS:
+    if version.key in kept:
+        until, workflow = kept[version.key]
+        if until > began:
+            return workflow
+    workflow = show_workflow(connection, get_service().store, version, now=datetime.now(UTC))
+    seconds = time.monotonic() - began
+    if seconds > _CHEAP_SECONDS:
         if len(kept) >= _MOST_KEPT:
             kept.clear()
-        kept[found.key] = (began + took * _REST, workflow)
+        kept[version.key] = (began + seconds * _REST, workflow)
     return workflow
 
 
-def first_line(workflow: dict[str, Any]) -> str:
+def first_line(workflow: WorkflowStanding) -> str:
     """Return how the workflow stands: whether it runs, how far it is, what it waits for most."""
-    stages = workflow["stages"]
-    done, units = (sum(stage[name] for stage in stages) for name in ("done", "units"))
-    failed = [stage for stage in stages if stage["failed"]]
-    is_idle = failed and not any(stage[name] for stage in stages for name in (*_WORK, "held_back"))
-    heads = {
-        "running": "Waiting" if is_idle else "Running",
-        "stopped": "Stopped",
-        "complete": "Complete",
-    }
-    head = heads[workflow["state"]]
-    why = f" ({workflow['why']})" if workflow["state"] == "stopped" else ""
-    at = ", ".join(f"{number(stage['failed'])} of {stage['stage']}" for stage in failed)
-    blocked = (
-        f"; {at} {_WORDS['failed'][sum(stage['failed'] for stage in failed) > 1]}" if failed else ""
+    done = sum(stage.done for stage in workflow.stages)
+    units = sum(stage.units for stage in workflow.stages)
+    progress_words = (
+        f"{number(done)} of {counted(units, 'unit')} done in "
+        f"{counted(len(workflow.stages), 'stage')}"
     )
-    return (
-        f"{head}{why}: {number(done)} of {counted(units, 'unit')} done in "
-        f"{counted(len(stages), 'stage')}{blocked}."
-    )
+    return f"{_state_words(workflow)}: {progress_words}{_failed_words(workflow)}."
 
 
-def next_words(stage: dict[str, Any]) -> str:
-    """Return what happens next in a stage, and what for it waits."""
-    if stage["is_closed"]:
+def _state_words(workflow: WorkflowStanding) -> str:
+    if workflow.state == "complete":
+        return "Complete"
+    if workflow.state == "stopped":
+        return f"Stopped ({workflow.why})"
+    has_failed = any(stage.failed for stage in workflow.stages)
+    is_busy = any(stage.in_work or stage.held_back for stage in workflow.stages)
+    return "Waiting" if has_failed and not is_busy else "Running"
+
+
+def _failed_words(workflow: WorkflowStanding) -> str:
+    """Return which stages need a decision, to go on a sentence; empty where none do."""
+    failed = [stage for stage in workflow.stages if stage.failed]
+    if not failed:
+        return ""
+    at = ", ".join(f"{number(stage.failed)} of {stage.stage}" for stage in failed)
+    one, several = _WORDS["failed"]
+    is_one = sum(stage.failed for stage in failed) == 1
+    return f"; {at} {one if is_one else several}"
+
+
+def next_words(stage: StageStanding) -> str:
+    """Return what happens next in a stage, and what it waits for."""
+    if stage.is_closed:
         return "Complete."
-    parts = [
-        f"{number(stage[name])} {words[stage[name] > 1]}"
-        for name, words in _WORDS.items()
-        if stage[name]
-    ]
-    words = f"{', '.join(parts)}." if parts else ""
-    words += f" Takes what appears in {stage['from']}." if stage["follows"] else ""
-    words = words.strip()
-    because = f" Waits: {stage['waits_for']}." if stage["waits_for"] and stage["to_come"] else ""
-    return (words[:1].upper() + words[1:] + because) or "Nothing is to be done."
+    parts = []
+    for member, (one, several) in _WORDS.items():
+        count = getattr(stage, member)
+        if count:
+            parts.append(f"{number(count)} {one if count == 1 else several}")
+    sentences = []
+    if parts:
+        sentences.append(f"{', '.join(parts)}.")
+    if stage.follows:
+        sentences.append(f"Takes what appears in {stage.source}.")
+    if stage.waits_for and stage.to_come:
+        sentences.append(f"Waits: {stage.waits_for}.")
+    return " ".join(sentences) or "Nothing to do."
 
 
-def _shares(stage: dict[str, Any]) -> dict[str, int]:
+def _shares(stage: StageStanding) -> dict[str, int]:
     shares = {
-        "succeeded": stage["done"],
-        "running": sum(stage[name] for name in _WORK),
-        "failed": stage["failed"],
-        "waived": stage["waived"],
+        "succeeded": stage.done,
+        "running": stage.in_work,
+        "failed": stage.failed,
+        "waived": stage.waived,
     }
     return {name: count for name, count in shares.items() if count}

@@ -5,12 +5,14 @@ keys are sorted, there are no floats. Source: RO-Crate 1.1, Process Run Crate 0.
 a plain string, as the profile's shapes compare it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from jobprov.provenance.bundle.description.preview import preview
+from jobprov.provenance.bundle.draft import Member
 from jobprov.provenance.bundle.fields import digest, mapping, number, readable_json, rows, text
+from jobprov.provenance.bundle.ingredients import Resolution
 from jobprov.provenance.bundle.names import percent
 from jobprov.provenance.bundle.payload.command import payload_steps
 from jobprov.provenance.bundle.payload.payload import Payload
@@ -26,6 +28,7 @@ _LISTED = ("command/", "context/", "env/", "fcl/", "git/", "outputs/", "prov/", 
 
 _INFERRED = "inferred from the version of an installed product, which is what ran"
 Entity = dict[str, Any]
+"""A member of `@graph`: text, references to other entities, or lists of them, by property."""
 
 
 def add_crate(payload: Payload, *, job_id: str, mtime: int) -> None:
@@ -107,7 +110,7 @@ def _action(
     tools: list[Entity],
 ) -> Entity:
     record = payload.record
-    state = text(record.get("state"))
+    state, stage = text(record.get("state")), text(mapping(record.get("task")).get("stage"))
     action: Entity = {
         "@id": f"#job-{_id(job_id)}",
         "@type": "CreateAction",
@@ -115,9 +118,7 @@ def _action(
         "agent": {"@id": _experiment(payload)["@id"]},
         "endTime": date,
         "instrument": {"@id": tools[0]["@id"]},
-        "name": " ".join(
-            word for word in (state, "job", text(mapping(record.get("task")).get("stage"))) if word
-        ),
+        "name": " ".join(filter(None, (state, "job", stage))),
         "object": _references(inputs),
         "result": _references(outputs),
     }
@@ -138,45 +139,38 @@ def _tools(payload: Payload) -> list[Entity]:
         "@type": "SoftwareApplication",
         "name": name,
     }
-    software = []
-    for resolution in sorted(
-        payload.ingredients.resolutions, key=lambda resolution: resolution.index
-    ):
-        where = (
-            f"{resolution.url or 'urn:software'}#{resolution.commit}"
-            if resolution.commit
-            else f"urn:software:{_id(resolution.name)}"
-        )
-        software.append(
-            {
-                "@id": where,
-                "@type": "SoftwareSourceCode",
-                "name": resolution.name,
-                "version": resolution.commit or "unknown",
-                **({"description": _INFERRED} if resolution.inferred is not None else {}),
-            }
-        )
+    by_index = sorted(payload.ingredients.resolutions, key=lambda resolution: resolution.index)
+    software = [_source_code(resolution) for resolution in by_index]
     if software:
         program["softwareRequirements"] = _references(software)
     return [program, *software]
 
 
-def _data(payload: Payload, entry: Mapping[str, Any], kind: str) -> Entity:
-    name, size, sha256 = (
-        text(entry.get("name")),
-        number(entry.get("size_bytes")),
-        digest(entry.get("sha256")),
-    )
-    member = payload.draft.find(f"data/{kind}/files/{name}") or payload.draft.find(
-        f"data/{kind}/files/{sha256}"
-    )
-    is_here = member is not None and member.sha256 == sha256
-    stored = member.path.removeprefix("data/") if member is not None else ""
+def _source_code(resolution: Resolution) -> Entity:
+    iri = f"urn:software:{_id(resolution.name)}"
+    if resolution.commit:
+        iri = f"{resolution.url or 'urn:software'}#{resolution.commit}"
     entity: Entity = {
-        "@id": stored if is_here else f"#{kind}-{_id(name)}",
-        "@type": "File" if is_here else "CreativeWork",
-        "name": name,
+        "@id": iri,
+        "@type": "SoftwareSourceCode",
+        "name": resolution.name,
+        "version": resolution.commit or "unknown",
     }
+    if resolution.inferred is not None:
+        entity["description"] = _INFERRED
+    return entity
+
+
+def _data(payload: Payload, entry: Mapping[str, Any], kind: str) -> Entity:
+    """A file that the job read or wrote; a `File` of the crate only if the bundle holds it."""
+    name, sha256 = text(entry.get("name")), digest(entry.get("sha256"))
+    size = number(entry.get("size_bytes"))
+    entity: Entity = {"@id": f"#{kind}-{_id(name)}", "@type": "CreativeWork", "name": name}
+    folder = f"data/{kind}/files"
+    # It is stored under its digest if its name is not allowed
+    member = payload.draft.find(f"{folder}/{name}") or payload.draft.find(f"{folder}/{sha256}")
+    if member is not None and member.sha256 == sha256:
+        entity |= {"@id": member.path.removeprefix("data/"), "@type": "File"}
     if size is not None:
         entity["contentSize"] = str(size)
     if sha256:
@@ -189,21 +183,24 @@ def _parts(payload: Payload) -> list[Entity]:
     for member in payload.draft.own("data/"):
         path = member.path.removeprefix("data/")
         if "/" not in path or path.startswith(_LISTED):
-            entities.append(
-                {
-                    "@id": path,
-                    "@type": "File",
-                    "contentSize": str(member.size),
-                    "name": path,
-                    "sha256": member.sha256,
-                }
-            )
+            entities.append(_part(path, member))
     return entities
 
 
-def _references(entities: Any) -> list[dict[str, str]] | dict[str, str]:
+def _part(path: str, member: Member) -> Entity:
+    return {
+        "@id": path,
+        "@type": "File",
+        "contentSize": str(member.size),
+        "name": path,
+        "sha256": member.sha256,
+    }
+
+
+def _references(entities: Iterable[Entity]) -> list[Entity] | Entity:
     """Links to entities, sorted; one alone is not wrapped in a list, as the profile demands."""
-    links = [{"@id": name} for name in sorted({entity["@id"] for entity in entities})]
+    names = {entity["@id"] for entity in entities}
+    links: list[Entity] = [{"@id": name} for name in sorted(names)]
     return links[0] if len(links) == 1 else links
 
 

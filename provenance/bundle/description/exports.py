@@ -6,11 +6,13 @@ OpenLineage 2-0-2, in-toto Statement v1, SLSA provenance v1.
 """
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from jobprov.provenance.bundle.description.provn import provn
+import msgspec
+
+from jobprov.provenance.bundle.description.provn import Facts, ProvDocument, provn
 from jobprov.provenance.bundle.fields import (
     canonical_json,
     digest,
@@ -21,9 +23,11 @@ from jobprov.provenance.bundle.fields import (
     text,
     texts,
 )
+from jobprov.provenance.bundle.ingredients import Resolution
 from jobprov.provenance.bundle.names import percent
 from jobprov.provenance.bundle.payload.command import payload_steps
 from jobprov.provenance.bundle.payload.payload import Payload
+from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.records.openlineage.datasets import with_slash
 from jobprov.provenance.records.openlineage.runs import END_OF
 from jobprov.provenance.records.reading.times import read_time
@@ -45,202 +49,212 @@ _PREFIXES = {
 _PRODUCER = "urn:jobprov:bundle-specification:1"
 _RUN_EVENT = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 
-Document = dict[str, dict[str, Any]]
-
 
 def add_exports(payload: Payload, *, mtime: int) -> None:
     """Write PROV-JSON, PROV-N, OpenLineage events and an unsigned in-toto statement."""
     document = prov_document(payload)
-    payload.write("prov/prov.json", readable_json(document))
+    payload.write("prov/prov.json", readable_json(msgspec.to_builtins(document)))
     payload.write("prov/prov.provn", provn(document).encode("utf-8", "replace"))
     events = [canonical_json(event) + b"\n" for event in _openlineage(payload, mtime)]
     payload.write("prov/openlineage.ndjson", b"".join(events))
     payload.write("prov/statement.json", readable_json(_statement(payload)))
 
 
-def prov_document(payload: Payload) -> Document:
+def prov_document(payload: Payload) -> ProvDocument:
     """The job as PROV-JSON.
 
-    The job is one activity, its files and code are entities, the experiment and the site are
-    agents.
+    The job is one activity, its files and code are entities, the experiment is an agent.
     """
     record = payload.record
     activity = f"job:{percent(text(record.get('job_id')))}"
     experiment = text(record.get("experiment")) or "unknown"
-    document: Document = {
-        "prefix": dict(_PREFIXES),
-        "agent": {
-            f"jobprov:experiment:{_local(experiment)}": {
-                "prov:label": experiment,
-                "prov:type": _qualified("prov:Organization"),
-            }
+    agent = f"jobprov:experiment:{_local(experiment)}"
+    document = ProvDocument(
+        prefix=dict(_PREFIXES),
+        agent={agent: {"prov:label": experiment, "prov:type": _qualified("prov:Organization")}},
+        activity={activity: _activity(record)},
+        was_associated_with={
+            "_:associated1": {"prov:activity": activity, "prov:agent": agent},
         },
-        "activity": {activity: _activity(record)},
-        "entity": {},
-        "used": {},
-        "wasGeneratedBy": {},
-        "wasAssociatedWith": {},
-    }
-    agent = next(iter(document["agent"]))
-    document["wasAssociatedWith"]["_:associated1"] = {
-        "prov:activity": activity,
-        "prov:agent": agent,
-    }
-    _add_files(document, activity, "used", rows(record.get("inputs")))
+    )
+    _add_files(document, activity, document.used, "used", rows(record.get("inputs")))
     _add_code(document, activity, payload)
-    _add_files(document, activity, "wasGeneratedBy", rows(record.get("outputs")))
-    return {kind: entries for kind, entries in document.items() if entries}
+    outputs = rows(record.get("outputs"))
+    _add_files(document, activity, document.was_generated_by, "wasGeneratedBy", outputs)
+    return document
 
 
-def _activity(record: Mapping[str, Any]) -> dict[str, Any]:
-    facts = {
+def _activity(record: Mapping[str, Any]) -> Facts:
+    task = mapping(record.get("task"))
+    facts: Facts = {
         "prov:startTime": _instant(text(record.get("started_at"))),
         "prov:endTime": _instant(text(record.get("ended_at"))),
         "prov:type": _qualified("jobprov:job"),
         "jobprov:state": text(record.get("state")),
-        "jobprov:task": text(mapping(record.get("task")).get("task_id")),
-        "jobprov:stage": text(mapping(record.get("task")).get("stage")),
+        "jobprov:task": text(task.get("task_id")),
+        "jobprov:stage": text(task.get("stage")),
     }
+    facts = {name: value for name, value in facts.items() if value}
     code = number(mapping(record.get("exit")).get("code"))
-    known = {name: value for name, value in facts.items() if value}
-    return known if code is None else known | {"jobprov:exit_code": code}
+    if code is not None:
+        facts["jobprov:exit_code"] = code
+    return facts
 
 
 def _add_files(
-    document: Document, activity: str, relation: str, files: list[dict[str, Any]]
+    document: ProvDocument,
+    activity: str,
+    relations: dict[str, Facts],
+    relation: str,
+    files: Iterable[Mapping[str, Any]],
 ) -> None:
-    for place, file in enumerate(files):
-        name, sha256, size = (
-            text(file.get("name")),
-            digest(file.get("sha256")),
-            number(file.get("size_bytes")),
-        )
-        # Files of one name are not one file
-        spaces = (
-            text(file.get("experiment")),
-            text(file.get("namespace")),
-        )
-        entity = f"file:{sha256 or _local(':'.join([*filter(None, spaces), name]))}"
-        facts: dict[str, Any] = {"prov:label": name, "prov:type": _qualified("jobprov:file")}
-        if sha256:
-            facts["jobprov:sha256"] = sha256
-        if size is not None:
-            facts["jobprov:size_bytes"] = size
-        document["entity"].setdefault(entity, facts)
-        document[relation][f"_:{relation}{place + 1:06d}"] = {
-            "prov:activity": activity,
-            "prov:entity": entity,
-        }
+    """Add files as entities, and how the activity is related to each."""
+    for place, file in enumerate(files, 1):
+        entity = _entity_of(file)
+        document.entity.setdefault(entity, _file_facts(file))
+        relations[f"_:{relation}{place:06d}"] = {"prov:activity": activity, "prov:entity": entity}
 
 
-def _add_code(document: Document, activity: str, payload: Payload) -> None:
-    for place, found in enumerate(payload.ingredients.resolutions):
-        if not found.commit:
+def _entity_of(file: Mapping[str, Any]) -> str:
+    sha256 = digest(file.get("sha256"))
+    if sha256:
+        return f"file:{sha256}"
+    # Files of one name are not one file
+    outer_names = filter(None, (text(file.get("experiment")), text(file.get("namespace"))))
+    full_name = ":".join([*outer_names, text(file.get("name"))])
+    return f"file:{_local(full_name)}"
+
+
+def _file_facts(file: Mapping[str, Any]) -> Facts:
+    facts: Facts = {
+        "prov:label": text(file.get("name")),
+        "prov:type": _qualified("jobprov:file"),
+    }
+    sha256, size = digest(file.get("sha256")), number(file.get("size_bytes"))
+    if sha256:
+        facts["jobprov:sha256"] = sha256
+    if size is not None:
+        facts["jobprov:size_bytes"] = size
+    return facts
+
+
+def _add_code(document: ProvDocument, activity: str, payload: Payload) -> None:
+    for place, resolution in enumerate(payload.ingredients.resolutions, 1):
+        if not resolution.commit:
             continue
-        entity = f"code:{found.commit}"
-        facts = {
-            "prov:label": found.name,
+        entity = f"code:{resolution.commit}"
+        facts: Facts = {
+            "prov:label": resolution.name,
             "prov:type": _qualified("jobprov:commit"),
-            "jobprov:repository": found.url,
+            "jobprov:repository": resolution.url,
         }
-        document["entity"].setdefault(
-            entity, {name: value for name, value in facts.items() if value}
-        )
-        used = {"prov:activity": activity, "prov:entity": entity}
-        how = {"jobprov:evidence": "inferred"} if found.inferred is not None else {}
-        document["used"][f"_:usedcode{place + 1:06d}"] = used | how
+        facts = {name: value for name, value in facts.items() if value}
+        document.entity.setdefault(entity, facts)
+        used: Facts = {"prov:activity": activity, "prov:entity": entity}
+        if resolution.inferred is not None:
+            used["jobprov:evidence"] = "inferred"
+        document.used[f"_:usedcode{place:06d}"] = used
 
 
-def _openlineage(payload: Payload, mtime: int) -> list[dict[str, Any]]:
+def _openlineage(payload: Payload, mtime: int) -> list[JsonObject]:
+    """The events of the job's run: its start, and its end if it has ended."""
     record = payload.record
+    state = text(record.get("state"))
+    ended_at = datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
+    started_at = _instant(text(record.get("started_at"))) or ended_at
     experiment, task = text(record.get("experiment")) or "unknown", mapping(record.get("task"))
-    name = text(task.get("stage")) or text(task.get("task_id")) or "job"
-    end = datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
+    job_name = text(task.get("stage")) or text(task.get("task_id")) or "job"
     common = {
         "producer": _PRODUCER,
         "schemaURL": _RUN_EVENT,
         "run": {"runId": text(record.get("job_id"))},
-        "job": {"namespace": experiment, "name": name},
+        "job": {"namespace": experiment, "name": job_name},
+        "inputs": [_dataset(experiment, file) for file in rows(record.get("inputs"))],
     }
-    inputs = [_dataset(experiment, file) for file in rows(record.get("inputs"))]
-    outputs = [_dataset(experiment, file) for file in rows(record.get("outputs"))]
-    started = _instant(text(record.get("started_at"))) or end
-    state = text(record.get("state"))
-    start = common | {"eventType": "START", "eventTime": started, "inputs": inputs, "outputs": []}
+    start = common | {"eventType": "START", "eventTime": started_at, "outputs": []}
     if state == "running":
         return [start]
-    ended = END_OF.get(state, "FAIL")
-    return [
-        start,
-        common | {"eventType": ended, "eventTime": end, "inputs": inputs, "outputs": outputs},
-    ]
+    outputs = [_dataset(experiment, file) for file in rows(record.get("outputs"))]
+    event_type = END_OF.get(state, "FAIL")
+    end = common | {"eventType": event_type, "eventTime": ended_at, "outputs": outputs}
+    return [start, end]
 
 
 def _dataset(experiment: str, file: Mapping[str, Any]) -> dict[str, str]:
     """Return a file as `POST /api/v1/lineage` takes it, and as the events of a history name it."""
-    namespace = (
-        with_slash(text(file.get("namespace"))) or text(file.get("experiment")) or experiment
-    )
-    return {"namespace": namespace, "name": text(file.get("name"))}
+    namespace = with_slash(text(file.get("namespace")))
+    return {
+        "namespace": namespace or text(file.get("experiment")) or experiment,
+        "name": text(file.get("name")),
+    }
 
 
-def _statement(payload: Payload) -> dict[str, Any]:
+def _statement(payload: Payload) -> JsonObject:
     """The outputs that have a digest, and what they were made of.
 
     Unsigned, since a signature is never part of a bundle.
     """
     record = payload.record
-    subject = [
-        _resource(file) for file in rows(record.get("outputs")) if digest(file.get("sha256"))
-    ]
-    code = [
-        {
-            "uri": found.url or f"urn:jobprov:code:{_local(found.name)}",
-            "digest": {"gitCommit": found.commit},
-        }
-        | ({"annotations": {"evidence": "inferred"}} if found.inferred is not None else {})
-        for found in payload.ingredients.resolutions
-        if found.commit
-    ]
-    files = [_resource(file) for file in rows(record.get("inputs")) if digest(file.get("sha256"))]
-    times = {"startedOn": record.get("started_at"), "finishedOn": record.get("ended_at")}
-    known = {name: instant for name, value in times.items() if (instant := _instant(text(value)))}
+    code = _code_resources(payload.ingredients.resolutions)
+    site = text(mapping(record.get("host")).get("site")) or "unknown"
     return {
         "_type": "https://in-toto.io/Statement/v1",
-        "subject": subject,
+        "subject": _file_resources(rows(record.get("outputs"))),
         "predicateType": "https://slsa.dev/provenance/v1",
         "predicate": {
             "buildDefinition": {
                 "buildType": "urn:jobprov:batch-job:1",
-                "externalParameters": {
-                    "steps": [
-                        {"name": step.name, "argv": step.argv} for step in payload_steps(record)
-                    ],
-                    "configurations": [
-                        {
-                            "main": text(entry.get("main")),
-                            "overrides": texts(entry.get("overrides")),
-                        }
-                        for entry in rows(record.get("configurations"))
-                    ],
-                },
-                "resolvedDependencies": code + files,
+                "externalParameters": _external_parameters(record),
+                "resolvedDependencies": code + _file_resources(rows(record.get("inputs"))),
             },
             "runDetails": {
-                "builder": {
-                    "id": (
-                        "urn:jobprov:site:"
-                        f"{_local(text(mapping(record.get('host')).get('site')) or 'unknown')}"
-                    )
-                },
-                "metadata": {"invocationId": f"urn:uuid:{text(record.get('job_id'))}", **known},
+                "builder": {"id": f"urn:jobprov:site:{_local(site)}"},
+                "metadata": _run_metadata(record),
             },
         },
     }
 
 
-def _resource(file: Mapping[str, Any]) -> dict[str, Any]:
-    return {"name": text(file.get("name")), "digest": {"sha256": digest(file.get("sha256"))}}
+def _external_parameters(record: Mapping[str, Any]) -> JsonObject:
+    """What the job was told to do: its commands and its configurations."""
+    steps = [{"name": step.name, "argv": step.argv} for step in payload_steps(record)]
+    configurations = []
+    for entry in rows(record.get("configurations")):
+        main, overrides = text(entry.get("main")), texts(entry.get("overrides"))
+        configurations.append({"main": main, "overrides": overrides})
+    return {"steps": steps, "configurations": configurations}
+
+
+def _run_metadata(record: Mapping[str, Any]) -> dict[str, str]:
+    metadata = {"invocationId": f"urn:uuid:{text(record.get('job_id'))}"}
+    for name, field in (("startedOn", "started_at"), ("finishedOn", "ended_at")):
+        instant = _instant(text(record.get(field)))
+        if instant:
+            metadata[name] = instant
+    return metadata
+
+
+def _code_resources(resolutions: Iterable[Resolution]) -> list[JsonObject]:
+    resources: list[JsonObject] = []
+    for resolution in resolutions:
+        if not resolution.commit:
+            continue
+        uri = resolution.url or f"urn:jobprov:code:{_local(resolution.name)}"
+        resource: JsonObject = {"uri": uri, "digest": {"gitCommit": resolution.commit}}
+        if resolution.inferred is not None:
+            resource["annotations"] = {"evidence": "inferred"}
+        resources.append(resource)
+    return resources
+
+
+def _file_resources(files: Iterable[Mapping[str, Any]]) -> list[JsonObject]:
+    """The files that have a digest; a statement cannot name others."""
+    resources: list[JsonObject] = []
+    for file in files:
+        sha256 = digest(file.get("sha256"))
+        if sha256:
+            resources.append({"name": text(file.get("name")), "digest": {"sha256": sha256}})
+    return resources
 
 
 def _qualified(name: str) -> dict[str, str]:
@@ -255,14 +269,11 @@ def _instant(written: str) -> str:
 
 def _local(name: str) -> str:
     """A name as the local part of a qualified name: letters, digits, `._-`; the rest as `%XX`."""
-    plain = "".join(
-        character
-        if character.isascii() and (character.isalnum() or character in "._-")
-        else _escaped(character)
-        for character in posixpath.normpath(name)
-    )
-    return plain or "-"
+    # normpath is never empty
+    return "".join(map(_escaped, posixpath.normpath(name)))
 
 
 def _escaped(character: str) -> str:
+    if character.isascii() and (character.isalnum() or character in "._-"):
+        return character
     return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogateescape"))

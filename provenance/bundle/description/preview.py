@@ -7,7 +7,7 @@ from typing import Any
 
 from jobprov.provenance.bundle.fields import mapping, rows, text
 from jobprov.provenance.bundle.names import percent
-from jobprov.provenance.bundle.payload.command import payload_steps
+from jobprov.provenance.bundle.payload.command import Step, payload_steps
 from jobprov.provenance.bundle.payload.payload import Payload
 
 _STYLE = (
@@ -22,22 +22,20 @@ _PLAIN_LINK = re.compile(r"[A-Za-z0-9._+/-]+\Z")
 def preview(payload: Payload, entities: Sequence[Mapping[str, Any]], date: str) -> bytes:
     """The page for people.
 
-    It says what ran, how to run it again, what it read and wrote, what is lacking, and which files
+    It shows what ran, how to run it again, what it read and wrote, what is lacking, and which files
     are here.
     """
     record = payload.record
-    job_id, state = text(record.get("job_id")), text(record.get("state"))
+    job_id = text(record.get("job_id"))
     task = mapping(record.get("task"))
     facts = [
         ("experiment", text(record.get("experiment"))),
         ("task", text(task.get("task_id"))),
         ("stage", text(task.get("stage"))),
-        ("state", state),
+        ("state", text(record.get("state"))),
         ("ended", date),
     ]
-    commands = "\n".join(
-        " ".join(percent(word) for word in step.argv) for step in payload_steps(record)
-    )
+    commands = "\n".join(_command_line(step) for step in payload_steps(record))
     needs = [(need.kind, need.name, need.digest, need.why) for need in payload.needs.sorted()]
     parts = [
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
@@ -60,39 +58,39 @@ def preview(payload: Payload, entities: Sequence[Mapping[str, Any]], date: str) 
     return "".join(parts).encode("utf-8", "replace")
 
 
+def _command_line(step: Step) -> str:
+    return " ".join(percent(argument) for argument in step.argv)
+
+
 def _files(title: str, files: Sequence[Mapping[str, Any]]) -> str:
-    lines = [
-        (text(file.get("name")), str(file.get("size_bytes") or ""), text(file.get("sha256")))
-        for file in files
-    ]
-    if not lines:
+    if not files:
         return ""
-    more = f"<p>and {len(lines) - _MOST} more</p>\n" if len(lines) > _MOST else ""
-    return _table(f"<h2>{title}</h2>\n", lines[:_MOST]) + more
+    table = []
+    for file in files[:_MOST]:
+        size = str(file.get("size_bytes") or "")
+        table.append((text(file.get("name")), size, text(file.get("sha256"))))
+    more = f"<p>and {len(files) - _MOST} more</p>\n" if len(files) > _MOST else ""
+    return _table(f"<h2>{title}</h2>\n", table) + more
 
 
-def _table(title: str, lines: Sequence[Sequence[str]]) -> str:
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f"<{tag}>{_text(cell)}</{tag}>"
-            for tag, cell in zip(["th"] + ["td"] * 9, line, strict=False)
-        )
-        + "</tr>\n"
-        for line in lines
-    )
+def _table(title: str, table: Sequence[Sequence[str]]) -> str:
+    body = "".join(_table_row(row) for row in table)
     return f"{title}<table>\n{body}</table>\n"
+
+
+def _table_row(row: Sequence[str]) -> str:
+    heading, *cells = row
+    others = "".join(f"<td>{_text(cell)}</td>" for cell in cells)
+    return f"<tr><th>{_text(heading)}</th>{others}</tr>\n"
 
 
 def _item(entity: Mapping[str, Any]) -> str:
     name = str(entity["@id"])
     label = _text(name)
-    return (
-        f'<li><a href="./{label}">{label}</a></li>\n'
-        if _PLAIN_LINK.match(name)
-        else f"<li>{label}</li>\n"
-    )
+    if _PLAIN_LINK.match(name):
+        return f'<li><a href="./{label}">{label}</a></li>\n'
+    return f"<li>{label}</li>\n"
 
 
-def _text(words: str) -> str:
-    return escape(percent(words)) if words else ""
+def _text(recorded: str) -> str:
+    return escape(percent(recorded)) if recorded else ""

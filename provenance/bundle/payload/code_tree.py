@@ -20,7 +20,7 @@ from typing import Any
 from jobprov.provenance.bundle.draft import Draft, Fragment, Member, by_path, member_of
 from jobprov.provenance.bundle.fields import canonical_json
 from jobprov.provenance.bundle.ingredients import GITLINK, SYMLINK
-from jobprov.provenance.bundle.names import Shelf, percent
+from jobprov.provenance.bundle.names import Shelf
 from jobprov.provenance.bundle.needs import tsv
 from jobprov.provenance.errors import BundleError
 from jobprov.provenance.software.read_pack import TreeFile, iterate_tree
@@ -80,7 +80,14 @@ def read_fragment(data: bytes) -> tuple[Member, ...]:
 
 def _read_member(pack: str, row: list[Any]) -> Member:
     fields = dict(zip(_FIELDS, row, strict=True))
-    return Member(**fields, pack=pack if fields["offset"] >= 0 else "")
+    # Without an offset the bytes are a blob of their own
+    if fields["offset"] < 0:
+        pack = ""
+    return Member(**fields, pack=pack)
+
+
+def _row_of(member: Member) -> list[Any]:
+    return [getattr(member, field) for field in _FIELDS]
 
 
 def code_tree(draft: Draft, pack_sha256: str, tree: str, *, name: str, top: str) -> CodeTree:
@@ -91,17 +98,18 @@ def code_tree(draft: Draft, pack_sha256: str, tree: str, *, name: str, top: str)
     """
     key = (pack_sha256, tree, name, len(top))
     with _lock:
-        known = _recent.get(key)
-        if known is not None:
+        remembered = _recent.get(key)
+        if remembered is not None:
             _recent.move_to_end(key)
-            return known
-    made = _Tree(pack_sha256, name, top).plan(iterate_tree(draft.reader.get(pack_sha256), tree))
-    if len(made.fragment.members) <= _LARGEST_REMEMBERED:
+            return remembered
+    # Planned without the lock, so that bundles of other releases need not wait
+    planned = _Tree(pack_sha256, name, top).plan(iterate_tree(draft.reader.get(pack_sha256), tree))
+    if len(planned.fragment.members) <= _LARGEST_REMEMBERED:
         with _lock:
-            _recent[key] = made
+            _recent[key] = planned
             while len(_recent) > _REMEMBERED:
                 _recent.popitem(last=False)
-    return made
+    return planned
 
 
 _recent: OrderedDict[tuple[str, str, str, int], CodeTree] = OrderedDict()
@@ -128,11 +136,7 @@ class _Tree:
         """The planned tree of these files, which come sorted by the bytes of their path."""
         for file in files:
             self._add(file)
-        lines = [
-            "\t".join(_MODES),
-            *("\t".join(percent(cell) for cell in line) for line in self._modes),
-        ]
-        modes = tsv(lines)
+        modes = tsv(_MODES, self._modes)
         self._keep(member_of(f"data/{self._folder}.modes.tsv", modes))
         members = tuple(sorted(self._members.values(), key=by_path))
         return CodeTree(
@@ -176,13 +180,13 @@ class _Tree:
         self._members.setdefault(member.path, member)
 
     def _fragment(self, members: tuple[Member, ...], modes: bytes) -> Fragment:
-        rows = [[getattr(member, field) for field in _FIELDS] for member in members]
-        blobs = {
-            hashlib.sha256(data).hexdigest(): data
-            for data in (modes, canonical_json({"pack": self._pack, "members": rows}))
-        }
-        size_bytes, path_bytes = (
-            sum(member.size for member in members),
-            sum(len(member.path) for member in members),
+        rows = [_row_of(member) for member in members]
+        listing = canonical_json({"pack": self._pack, "members": rows})
+        sha256 = hashlib.sha256(listing).hexdigest()
+        return Fragment(
+            sha256=sha256,
+            members=members,
+            blobs={hashlib.sha256(modes).hexdigest(): modes, sha256: listing},
+            size_bytes=sum(member.size for member in members),
+            path_bytes=sum(len(member.path) for member in members),
         )
-        return Fragment(list(blobs)[-1], members, blobs, size_bytes, path_bytes)

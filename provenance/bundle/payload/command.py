@@ -3,7 +3,6 @@
 run.sh replays the payload steps.
 """
 
-import os.path
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -52,9 +51,8 @@ class Step:
 
     Attributes:
         expected: the exit code that a shell sees, `-` where none was recorded.
-        stdin: digest of what it read from standard input, where that is told of the step itself;
-            empty for nothing.
-        words: the arguments as they were, where they are no UTF-8.
+        stdin: digest of what the step itself read from standard input; empty if none is recorded.
+        words: `argv` with the bytes that are not UTF-8.
     """
 
     name: str
@@ -66,28 +64,29 @@ class Step:
 
 def payload_steps(record: Mapping[str, Any]) -> list[Step]:
     """The steps that a rerun replays: those whose role is payload, else the command itself."""
-    command, outcome = mapping(record.get("command")), mapping(record.get("exit"))
-    chosen = [
-        step
-        for step in rows(command.get("steps"))
-        if step.get("role") == "payload" and texts(step.get("argv"))
-    ]
-    steps = [
-        Step(
-            text(step.get("name")) or f"step-{index}",
-            texts(step.get("argv")),
-            _code(step, "exit_code"),
-            digest(step.get("stdin_sha256")),
-            tuple(exact_words(step)),
-        )
-        for index, step in enumerate(chosen)
-    ]
-    if not steps and texts(command.get("argv")):
-        argv = texts(command.get("argv"))
-        steps = [Step("job", argv, _code(outcome, "code"), words=tuple(argv))]
+    command = mapping(record.get("command"))
+    code_of_job = _code(mapping(record.get("exit")), "code")
+    steps: list[Step] = []
+    for step in rows(command.get("steps")):
+        if step.get("role") == "payload" and texts(step.get("argv")):
+            steps.append(_step(step, len(steps)))
+    argv = texts(command.get("argv"))
+    if not steps and argv:
+        return [Step("job", argv, code_of_job, words=tuple(argv))]
     if len(steps) == 1 and steps[0].expected == "-":
-        steps = [replace(steps[0], expected=_code(outcome, "code"))]
+        # The only step ended as the job did
+        return [replace(steps[0], expected=code_of_job)]
     return steps
+
+
+def _step(step: Mapping[str, Any], index: int) -> Step:
+    return Step(
+        name=text(step.get("name")) or f"step-{index}",
+        argv=texts(step.get("argv")),
+        expected=_code(step, "exit_code"),
+        stdin=digest(step.get("stdin_sha256")),
+        words=tuple(exact_words(step)),
+    )
 
 
 def _code(outcome: Mapping[str, Any], field: str) -> str:
@@ -98,16 +97,17 @@ def _code(outcome: Mapping[str, Any], field: str) -> str:
 
 
 def _shown(code: int) -> str:
-    """What a shell sees of a code as a program told it: codes of its own come out modulo 256.
+    """What a shell sees of a recorded exit code: the code modulo 256.
 
-    Multiples of 256 are the status that `system()` and `wait()` hand on; -2 to -64 signals, as
-    Python's subprocess tells them.
+    Multiples of 256 are the status that `system()` and `wait()` hand on; -2 to -64 are signals, in
+    the way of Python's subprocess.
     """
     if code in _SIGNALS:
         return str(_SIGNALLED - code)
-    if code and code % _CODES == 0:
-        return str(code // _CODES) if 0 < code // _CODES < _CODES else "-"
-    return str(code % _CODES)
+    if code == 0 or code % _CODES != 0:
+        return str(code % _CODES)
+    code_in_status = code // _CODES
+    return str(code_in_status) if 0 < code_in_status < _CODES else "-"
 
 
 def add_command(payload: Payload) -> None:
@@ -117,41 +117,27 @@ def add_command(payload: Payload) -> None:
     """
     steps = payload_steps(payload.record)
     payload.write("command/argv.txt", _argv_text(steps))
-    payload.write(
-        "command/cwd.txt", f"{percent(text(payload.command.get('working_directory')))}\n".encode()
-    )
+    working_directory = percent(text(payload.command.get("working_directory")))
+    payload.write("command/cwd.txt", f"{working_directory}\n".encode())
     payload.shell("command/steps.sh", [*_settings(payload), *_step_lines(payload, steps)])
     payload.shell("command/programs.sh", _program_lines(payload, steps))
     if not steps:
         payload.needs.add(1, "code", "command", "the command of the job was not recorded")
     _link_beside(payload)
-    payload.shell(
-        "command/layout.sh",
-        payload.layout
-        + [f"link {quote(target)} {place.word()}" for target, place in payload.links],
-    )
+    payload.shell("command/layout.sh", [*payload.layout, *payload.link_lines()])
 
 
 def _link_beside(payload: Payload) -> None:
     """Let scripts find by `../NAME` what the job used beside its working directory.
 
     Arguments are rewritten, scripts are not.
-
-    In a copy of a checkout the folders lie as they did; further up than OUT nothing can lie.
     """
-    if not payload.places.working_directory or any(
-        line.startswith("work_inside ") for line in payload.layout
-    ):
+    if not payload.places.working_directory:
         return
-    files = [
-        file for name in ("inputs", "outputs", "scripts") for file in rows(payload.record.get(name))
-    ]
-    names = {
-        posixpath.normpath(text(file.get("path"))).split("/")[:2][-1]
-        for file in files
-        if _is_beside(file)
-    }
-    for name in sorted(names.difference(_OUR_OWN)):
+    # In a copy of a checkout the folders lie as they did
+    if any(line.startswith("work_inside ") for line in payload.layout):
+        return
+    for name in sorted(_names_beside(payload.record) - _OUR_OWN):
         if name.startswith("stdin-"):
             continue  # run.sh's own, too
         beside = payload.places.absolute(f"../{name}")
@@ -159,16 +145,28 @@ def _link_beside(payload: Payload) -> None:
         payload.links.append((f"{place.variable}{place.rest}", Place("out", f"/{name}")))
 
 
-def _is_beside(file: Mapping[str, Any]) -> bool:
-    parts = posixpath.normpath(text(file.get("path"))).split("/")
-    return len(parts) > 1 and parts[0] == ".." and parts[1] != ".."
+def _names_beside(record: Mapping[str, Any]) -> set[str]:
+    """The names of what the job used by `../NAME`, as files or folders.
+
+    What lies further up cannot be laid out: it would lie outside OUT.
+    """
+    names = set()
+    for kind in ("inputs", "outputs", "scripts"):
+        for file in rows(record.get(kind)):
+            parts = posixpath.normpath(text(file.get("path"))).split("/")
+            if len(parts) > 1 and parts[0] == ".." and parts[1] != "..":
+                names.add(parts[1])
+    return names
 
 
 def _argv_text(steps: list[Step]) -> bytes:
     """One argument a line, percent-encoded; an empty line between steps."""
-    return "\n".join(
-        "".join(f"{percent(argument)}\n" for argument in step.words) for step in steps
-    ).encode("utf-8", "replace")
+    lines: list[str] = []
+    for step in steps:
+        if lines:
+            lines.append("")
+        lines += [percent(argument) for argument in step.words]
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
 
 
 def _settings(payload: Payload) -> list[str]:
@@ -179,13 +177,13 @@ def _settings(payload: Payload) -> list[str]:
         lines.append(f"umask {umask}")
     limits = mapping(environment.get("limits"))
     is_killed = any(step.expected == _KILLED for step in payload_steps(payload.record))
+    # A job that ran into its limit must run into it again: at the soft limit the kernel warns, at
+    # the hard one it kills
+    ulimit = "ulimit" if is_killed else "ulimit -S"
     for option, field, unit in _LIMITS:
-        if (value := number(limits.get(field))) is not None and value > 0:
-            # a job that ran into its limit must run into it again: at the soft one the kernel
-            # warns, at the hard one it kills
-            lines.append(
-                f"ulimit {'' if is_killed else '-S '}-{option} {value // unit} 2>/dev/null || :"
-            )
+        value = number(limits.get(field))
+        if value is not None and value > 0:
+            lines.append(f"{ulimit} -{option} {value // unit} 2>/dev/null || :")
     return lines
 
 
@@ -195,25 +193,21 @@ def _step_lines(payload: Payload, steps: list[Step]) -> list[str]:
     Its own standard input where steps have one, else all that of the job.
     """
     if not any(step.stdin for step in steps):
-        return [
-            *_standard_input(payload, "stdin", _of_job(payload)),
-            *(_step_line(payload, step) for step in steps),
-        ]
-    lines: list[str] = []
+        stdin = digest(payload.command.get("stdin_sha256"))
+        lines = _standard_input(payload, "stdin", stdin)
+        return lines + [_step_line(payload, step) for step in steps]
+    lines = []
     for index, step in enumerate(steps, 1):
         lines += _standard_input(payload, f"stdin-{index}", step.stdin) or ["stdin=/dev/null"]
         lines.append(_step_line(payload, step))
     return lines
 
 
-def _of_job(payload: Payload) -> str:
-    return digest(payload.command.get("stdin_sha256"))
-
-
 def _standard_input(payload: Payload, name: str, sha256: str) -> list[str]:
     """Write what is read from standard input, else have run.sh look for it.
 
-    The line that names it to run.sh.
+    Returns:
+        The line that names it to run.sh, if one is needed.
     """
     if not sha256:
         return []
@@ -232,14 +226,12 @@ def _standard_input(payload: Payload, name: str, sha256: str) -> list[str]:
 
 def _step_line(payload: Payload, step: Step) -> str:
     program, *arguments = step.words
-    words = [
-        _program_word(payload, program),
-        *(payload.places.rewrite(argument) for argument in arguments),
-    ]
+    command = [_program_word(payload, program)]
+    command += [payload.places.rewrite(argument) for argument in arguments]
     if "=" in program or program.startswith("-"):
         # env would take it for a variable or an option
-        words = ["sh", "-c", quote('exec "$@"'), "sh", *words]
-    return " ".join(["step", quote(step.name), step.expected, *words])
+        command = ["sh", "-c", quote('exec "$@"'), "sh", *command]
+    return " ".join(["step", quote(step.name), step.expected, *command])
 
 
 def _program_word(payload: Payload, program: str) -> str:
@@ -247,7 +239,9 @@ def _program_word(payload: Payload, program: str) -> str:
 
     One that only lay in a mapped folder (a venv in a checkout) stays where it was.
     """
-    return payload.places.rewrite(program) if not _is_outside(payload, program) else quote(program)
+    if _is_outside(payload, program):
+        return quote(program)
+    return payload.places.rewrite(program)
 
 
 def _is_outside(payload: Payload, program: str) -> bool:
@@ -258,8 +252,10 @@ def _is_outside(payload: Payload, program: str) -> bool:
 def _place_of(payload: Payload, program: str) -> Place | None:
     if "/" not in program:
         return _place_on_path(payload, program)
-    whole = payload.places.absolute(program)
-    return payload.places.locate(whole) if whole.startswith("/") else payload.places.settle(program)
+    absolute = payload.places.absolute(program)
+    if absolute.startswith("/"):
+        return payload.places.locate(absolute)
+    return payload.places.settle(program)
 
 
 def _place_on_path(payload: Payload, program: str) -> Place | None:
@@ -269,21 +265,14 @@ def _place_on_path(payload: Payload, program: str) -> Place | None:
     """
     path = _recorded_path(payload)
     folders = path.split(":") if path else []
-    # of other folders a single file may be laid out, which the path of a rerun does not lead to
-    mapped = [
-        folder or "."
-        for folder in folders
-        if not folder.startswith("/") or payload.places.locate(folder)
-    ]
-    candidates = [_place_of(payload, f"{folder}/{program}") for folder in mapped]
-    return next(
-        (
-            place
-            for place in candidates
-            if place in payload.laid_out or _is_provided(payload, place)
-        ),
-        None,
-    )
+    for folder in folders:
+        if folder.startswith("/") and payload.places.locate(folder) is None:
+            # a single file of it may be laid out, but the path of a rerun does not lead to that
+            continue
+        place = _place_of(payload, f"{folder or '.'}/{program}")
+        if place in payload.laid_out or _is_provided(payload, place):
+            return place
+    return None
 
 
 def _is_provided(payload: Payload, place: Place | None) -> bool:
@@ -296,36 +285,43 @@ def _recorded_path(payload: Payload) -> str:
 
 def _scripts_that_ran(payload: Payload, steps: list[Step]) -> set[Place]:
     """Every recorded script, and every program of a step, that has an interpreter."""
-    paths = [
-        text(script.get("path")) or text(script.get("name"))
-        for script in rows(payload.record.get("scripts"))
-    ]
-    ran = {_place_of(payload, f"./{path}" if "/" not in path else path) for path in paths}
-    ran |= {_place_of(payload, step.words[0]) for step in steps}
-    return {place for place in ran if place is not None and place in payload.shebangs}
+    places = {_place_of(payload, step.words[0]) for step in steps}
+    for script in rows(payload.record.get("scripts")):
+        path = text(script.get("path")) or text(script.get("name"))
+        if "/" not in path:
+            # A bare name would be looked for on the PATH
+            path = f"./{path}"
+        places.add(_place_of(payload, path))
+    return {place for place in places if place is not None and place in payload.shebangs}
 
 
 def _program_lines(payload: Payload, steps: list[Step]) -> list[str]:
     """What `run.sh --check` looks for, and the Pythons that verify.sh tries first."""
     path = _recorded_path(payload)
-    wanted: dict[str, str] = {}
+    programs = _programs_from_outside(payload, steps)
+    for program, why in programs.items():
+        where = "" if "/" in program else path
+        payload.needs.add(3, "program", program, why, place=where)
+    lines = [f"program {quote(program)}" for program in sorted(programs)]
+    pythons = [program for program in sorted(programs) if _is_python(program)]
+    return lines + [f"python {quote(program)}" for program in pythons]
+
+
+def _is_python(program: str) -> bool:
+    return posixpath.basename(program).startswith("python")
+
+
+def _programs_from_outside(payload: Payload, steps: list[Step]) -> dict[str, str]:
+    """The programs that are not in the bundle, and what each is for."""
+    programs: dict[str, str] = {}
     for step in steps:
         program = step.words[0]
         if _is_outside(payload, program) and step.expected not in _NOT_FOUND:
-            wanted.setdefault(program, f"step {step.name}")
-    for place in sorted(
-        _scripts_that_ran(payload, steps), key=lambda place: (place.variable, place.rest)
-    ):
+            programs.setdefault(program, f"step {step.name}")
+    scripts = _scripts_that_ran(payload, steps)
+    for place in sorted(scripts, key=lambda place: (place.variable, place.rest)):
         interpreter = payload.shebangs[place]
         # `env` looks a bare name up as the job does
         if "/" in interpreter or _is_outside(payload, interpreter):
-            wanted.setdefault(interpreter, f"interpreter of {place.rest.lstrip('/')}")
-    for program, why in wanted.items():
-        payload.needs.add(3, "program", program, why, place="" if "/" in program else path)
-    lines = [f"program {quote(program)}" for program in sorted(wanted)]
-    pythons = [
-        program
-        for program in sorted(wanted)
-        if os.path.basename(program).startswith("python")  # noqa: PTH119
-    ]
-    return lines + [f"python {quote(program)}" for program in pythons]
+            programs.setdefault(interpreter, f"interpreter of {place.rest.lstrip('/')}")
+    return programs

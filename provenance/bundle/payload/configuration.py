@@ -4,7 +4,7 @@ import posixpath
 from collections.abc import Mapping
 from typing import Any
 
-from jobprov.provenance.bundle.fields import digest, number, rows, text, texts
+from jobprov.provenance.bundle.fields import decimal, digest, number, rows, text, texts
 from jobprov.provenance.bundle.names import NAME_BYTES, plain_name
 from jobprov.provenance.bundle.payload.payload import Payload
 
@@ -38,23 +38,12 @@ def _add_configuration(
     for file in rows(configuration.get("files")):
         path, sha256 = _used_path(file, search_path), digest(file.get("sha256"))
         stored = _store(payload, file, folder, path, sha256)
-        directories |= {
-            element
-            for element in search_path
-            if element.startswith("/") and path.startswith(f"{element}/")
-        }
+        for element in search_path:
+            if element.startswith("/") and path.startswith(f"{element}/"):
+                directories.add(element)
+        found_in = decimal(number(file.get("found_in")))
         origin = (text(file.get("software")), text(file.get("path_in_repository")))
-        element = number(file.get("found_in"))
-        closure.append(
-            (
-                sha256,
-                text(file.get("name")),
-                "" if element is None else str(element),
-                path,
-                *origin,
-                stored,
-            )
-        )
+        closure.append((sha256, text(file.get("name")), found_in, path, *origin, stored))
     payload.table(f"{folder}/closure.tsv", _CLOSURE, closure)
     for directory in sorted(directories):
         payload.map_folder(directory)
@@ -81,38 +70,31 @@ def _store(payload: Payload, file: Mapping[str, Any], folder: str, path: str, sh
         return ""
     element = number(file.get("found_in"))
     # some recorders say -1 of a file that no folder of the search path had
-    shelf = f"{folder}/path/{'main' if element is None or element < 0 else f'{element:02d}'}"
-    stored = payload.shelve(shelf, name.lstrip("/"), sha256)
+    is_main = element is None or element < 0
+    shelf = "main" if is_main else f"{element:02d}"
+    stored = payload.shelve(f"{folder}/path/{shelf}", name.lstrip("/"), sha256)
     payload.place(stored, "0644", path)
     return stored
 
 
 def _add_forms(payload: Payload, configuration: Mapping[str, Any], index: int, folder: str) -> None:
-    main, final = text(configuration.get("main")), digest(configuration.get("final_sha256"))
-    identity = (
-        ("process_name", "process_name"),
-        ("parameter_set_id", "parameter_set_id"),
-        ("main", "main"),
-    )
-    payload.table(
-        f"{folder}/psetid.txt",
-        ("key", "value"),
-        [(key, text(configuration.get(field))) for key, field in identity],
-    )
+    """Write the configuration as a whole: its main file, and the forms that were made of it."""
+    fields = ("process_name", "parameter_set_id", "main")
+    identity = [(field, text(configuration.get(field))) for field in fields]
+    payload.table(f"{folder}/psetid.txt", ("key", "value"), identity)
     if payload.level < 1:
         return
+    main = text(configuration.get("main"))
     for file in rows(configuration.get("files")):
-        if (
-            main
-            and main in {text(file.get("name")), text(file.get("path"))}
-            and payload.has(digest(file.get("sha256")))
-        ):
-            payload.keep(f"{folder}/top.fcl", digest(file.get("sha256")))
+        sha256 = digest(file.get("sha256"))
+        is_main = main and main in {text(file.get("name")), text(file.get("path"))}
+        if is_main and payload.has(sha256):
+            payload.keep(f"{folder}/top.fcl", sha256)
+    final = digest(configuration.get("final_sha256"))
     if payload.has(final):
         payload.keep(f"{folder}/final.fcl", final)
-    for form, known in (
-        ("expanded", payload.ingredients.expanded),
-        ("evaluated", payload.ingredients.evaluated),
-    ):
-        if index in known:
-            payload.write_shared(f"{folder}/{form}.fcl", known[index])
+    ingredients = payload.ingredients
+    if index in ingredients.expanded:
+        payload.write_shared(f"{folder}/expanded.fcl", ingredients.expanded[index])
+    if index in ingredients.evaluated:
+        payload.write_shared(f"{folder}/evaluated.fcl", ingredients.evaluated[index])

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from jobprov.provenance.bundle.fields import digest, mapping, readable_json, rows, text, texts
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import quote
+from jobprov.provenance.records.job_record import JsonObject
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_LISTS = ("PATH", "LD_LIBRARY_PATH")
 # set by run.sh itself, or true of one session only
 _PER_RUN = frozenset({"HOME", "OLDPWD", "PWD", "SHLVL", "TMPDIR", "_"})
 _HOST = (
@@ -43,10 +43,9 @@ def add_environment(payload: Payload) -> None:
     This comes after everything is laid out, so that variables are rewritten for all of it.
     """
     environment = mapping(payload.record.get("environment"))
-    variables = {
-        text(key): text(value) for key, value in mapping(environment.get("variables")).items()
-    }
-    if not isinstance(environment.get("variables"), Mapping):
+    recorded = environment.get("variables")
+    variables = {text(name): text(value) for name, value in mapping(recorded).items()}
+    if not isinstance(recorded, Mapping):
         payload.needs.add(
             1, "environment", "variables", "the environment of the job was not recorded"
         )
@@ -73,44 +72,49 @@ def _listed_packages(payload: Payload) -> list[list[str]]:
     sha256 = digest(mapping(payload.record.get("environment")).get("packages_sha256"))
     if not payload.has(sha256) or payload.draft.reader.size(sha256) > _LARGEST_LISTING:
         return []
-    lines = payload.draft.reader.get(sha256).decode("utf-8", "replace").splitlines()
-    found = [line.split("\t") for line in lines]
-    return [
-        cells for cells in found if len(cells) == _LISTING_COLUMNS and cells[0] in _PACKAGE_KINDS
-    ]
+    packages = []
+    for line in payload.draft.reader.get(sha256).decode("utf-8", "replace").splitlines():
+        cells = line.split("\t")
+        if len(cells) == _LISTING_COLUMNS and cells[0] in _PACKAGE_KINDS:
+            packages.append(cells)
+    return packages
 
 
 def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
     """`env/environment.sh`: one `set --` of NAME=VALUE words before the arguments there are."""
-    kept = {
-        name: value
-        for name, value in variables.items()
-        if _NAME.match(name) and not _is_per_run(name)
-    }
-    if "FHICL_FILE_PATH" not in kept and (search_path := _search_path(payload)):
-        kept["FHICL_FILE_PATH"] = search_path
-    path = kept.pop("PATH", "")  # an empty one too: the caller's counts then
+    settable = {name: value for name, value in variables.items() if _is_settable(name)}
+    search_path = _search_path(payload)
+    if search_path:
+        settable.setdefault("FHICL_FILE_PATH", search_path)
+    path = settable.pop("PATH", "")  # an empty one too: the caller's counts then
     job_path = _list_word(payload, path) + ":" if path else ""
-    words = {
-        name: _list_word(payload, value) if name in _LISTS else payload.places.rewrite(value)
-        for name, value in sorted(kept.items())
-    }
-    payload.variables = {"PATH": job_path, **words}
-    lines = [
+    shell_words = {}
+    for name, value in sorted(settable.items()):
+        if name == "LD_LIBRARY_PATH":
+            shell_words[name] = _list_word(payload, value)
+        else:
+            shell_words[name] = payload.places.rewrite(value)
+    payload.variables = {"PATH": job_path, **shell_words}
+    comment = (
         "# the recorded variables; sourced by run.sh, nothing in single quotes is ever expanded"
-    ]
-    payload.shell("env/environment.sh", [*lines, *variable_lines(job_path, words)])
+    )
+    payload.shell("env/environment.sh", [comment, *variable_lines(job_path, shell_words)])
 
 
-def variable_lines(job_path: str | None, words: Mapping[str, str]) -> list[str]:
+def variable_lines(job_path: str | None, shell_words: Mapping[str, str]) -> list[str]:
     """Lines of shell that set PATH and put variables before the arguments.
 
     `job_path` comes before the caller's PATH; it is None where that is set already.
     """
     lines = [] if job_path is None else [f'job_path={job_path}"$caller_path"']
-    if not words:
+    if not shell_words:
         return lines
-    return [*lines, "set -- \\", *(f"  {name}={word} \\" for name, word in words.items()), '  "$@"']
+    settings = [f"  {name}={word} \\" for name, word in shell_words.items()]
+    return [*lines, "set -- \\", *settings, '  "$@"']
+
+
+def _is_settable(name: str) -> bool:
+    return _NAME.match(name) is not None and not _is_per_run(name)
 
 
 def _is_per_run(name: str) -> bool:
@@ -138,13 +142,11 @@ def _search_path(payload: Payload) -> str:
 
 
 def _write_withheld(payload: Payload, variables: dict[str, str], withheld: list[str]) -> None:
+    per_run = [name for name in sorted(variables) if _is_per_run(name)]
+    not_settable = [name for name in sorted(variables) if not _NAME.match(name)]
     lines = [(name, "withheld by the recorder") for name in sorted(set(withheld))]
-    lines += [(name, "true of one run only") for name in sorted(variables) if _is_per_run(name)]
-    lines += [
-        (name, "no name that a shell can set")
-        for name in sorted(variables)
-        if not _NAME.match(name)
-    ]
+    lines += [(name, "true of one run only") for name in per_run]
+    lines += [(name, "no name that a shell can set") for name in not_settable]
     payload.table("env/withheld.tsv", ("name", "why"), lines)
 
 
@@ -200,12 +202,8 @@ def _write_container(payload: Payload) -> None:
             digest=text(container.get("digest")),
             place=text(container.get("resolved_path")),
         )
-    kept = (
-        None
-        if capsule is None
-        else {"kind": capsule.kind, "sha256": capsule.sha256, "size": capsule.size}
-    )
-    if container or kept:
-        payload.write(
-            "env/capsule.json", readable_json({"capsule": kept, "container": container or None})
-        )
+    document: JsonObject = {"capsule": None, "container": container or None}
+    if capsule is not None:
+        document["capsule"] = {"kind": capsule.kind, "sha256": capsule.sha256, "size": capsule.size}
+    if container or capsule is not None:
+        payload.write("env/capsule.json", readable_json(document))

@@ -17,19 +17,17 @@ _BYTE = re.compile("[\udc80-\udcff]")  # surrogateescape's image of a raw byte
 
 
 def exact_words(step: Mapping[str, Any]) -> list[str]:
-    """The arguments of a step as the job had them, bytes that are no UTF-8 as surrogates.
-
-    Only what the argument list says too is taken: a word that was redacted later stays redacted.
-    """
-    words, encoded = texts(step.get("argv")), mapping(step.get("argv_encoded"))
-    exact = [
-        unquote_to_bytes(text(encoded.get(str(place)))).decode("utf-8", "surrogateescape")
-        for place in range(len(words))
-    ]
-    return [
-        odd if "\0" not in odd and _escaped(odd) == word else word
-        for word, odd in zip(words, exact, strict=True)
-    ]
+    """The arguments of a step as the job had them, bytes that are no UTF-8 as surrogates."""
+    encoded = mapping(step.get("argv_encoded"))
+    exact = []
+    for place, word in enumerate(texts(step.get("argv"))):
+        odd = unquote_to_bytes(text(encoded.get(str(place)))).decode("utf-8", "surrogateescape")
+        # Only if the argument list has the same: a word that was redacted later stays redacted
+        if "\0" not in odd and _escaped(odd) == word:
+            exact.append(odd)
+        else:
+            exact.append(word)
+    return exact
 
 
 def odd_names(record: Mapping[str, Any]) -> dict[str, str]:
@@ -37,14 +35,14 @@ def odd_names(record: Mapping[str, Any]) -> dict[str, str]:
 
     These are whole arguments, and values of `--option=value`.
     """
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     for step in rows(mapping(record.get("command")).get("steps")):
         for word, exact in zip(texts(step.get("argv")), exact_words(step), strict=True):
             if word != exact:
-                found[word] = exact
-                found[word.partition("=")[2]] = exact.partition("=")[2]
-    found.pop("", None)
-    return found
+                names[word] = exact
+                names[word.partition("=")[2]] = exact.partition("=")[2]
+    names.pop("", None)
+    return names
 
 
 def _escaped(word: str) -> str:

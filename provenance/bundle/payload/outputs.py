@@ -3,10 +3,11 @@
 import json
 import posixpath
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobprov.provenance.bundle.comparison.comparators import rule_for
 from jobprov.provenance.bundle.fields import (
+    decimal,
     digest,
     mapping,
     number,
@@ -21,19 +22,6 @@ from jobprov.provenance.bundle.payload.command import payload_steps
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place, quote
 
-_EXPECTED = (
-    "name",
-    "path",
-    "size",
-    "sha256",
-    "comparator",
-    "content_digest",
-    "events",
-    "required",
-    "status",
-    "checksums",
-    "reference",
-)
 _REQUIRED = frozenset({"", "written", "empty", "copy_failed"})
 _ROOT_FORMATS = frozenset({"root", "artroot", "rootntuple", "caf"})
 _WITHOUT_FILE = frozenset({"root", "content", "bytes"})
@@ -42,13 +30,17 @@ _DEEP = 2  # a folder of outputs is mapped as a whole where it lies deeper than 
 
 def add_outputs(payload: Payload) -> None:
     """Write what each output was, and the list that verify.sh obeys."""
-    table, lines = [], []
+    table: list[_Expected] = []
+    lines: list[str] = []
     for output in rows(payload.record.get("outputs")):
-        row, line = _add_output(payload, output)
-        table.append(row)
-        if line:
-            lines.append(line)
-    payload.table("outputs/expected.tsv", _EXPECTED, table)
+        expected = _expected_of(payload, output)
+        table.append(expected)
+        _write_content_digest(payload, output)
+        place = payload.places.settle(expected.path)
+        if place is not None:
+            _make_folder(payload, expected.path, place)
+            lines.append(_shell_line(expected, place))
+    payload.table("outputs/expected.tsv", _Expected._fields, table)
     payload.shell("outputs/job.sh", [_job_line(payload)])
     payload.shell("outputs/expected.sh", lines)
     _write_resources(payload)
@@ -66,85 +58,95 @@ def comparator(output: Mapping[str, Any]) -> str:
     return "content" if text(output.get("content_digest")) else "bytes"
 
 
-def _add_output(payload: Payload, output: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
+class _Expected(NamedTuple):
+    """What is expected of an output in a rerun: a line of `outputs/expected.tsv`.
+
+    The fields are its columns, `-` where nothing was recorded; `events` and `status` are empty then.
+    """
+
+    name: str
+    path: str
+    size: str
+    sha256: str
+    comparator: str
+    content_digest: str
+    events: str
+    required: str
+    status: str
+    checksums: str
+    reference: str
+
+
+def _expected_of(payload: Payload, output: Mapping[str, Any]) -> _Expected:
+    """Describe an output; its recorded bytes are put into the bundle where they are wanted."""
     name, status = text(output.get("name")), text(output.get("status"))
-    rule = rule_for(
-        payload.ingredients.rules, name, text(mapping(payload.record.get("task")).get("stage"))
-    )
-    compared_by = (rule.text() if rule else "") or comparator(output)
-    path, size, events = (
-        text(output.get("path")) or name,
-        number(output.get("size_bytes")),
-        number(output.get("event_count")),
-    )
+    stage = text(mapping(payload.record.get("task")).get("stage"))
+    rule = rule_for(payload.ingredients.rules, name, stage)
+    declared_comparator = rule.text() if rule else ""
+    compared_by = declared_comparator or comparator(output)
     is_required = status in _REQUIRED and (rule is None or rule.required is not False)
-    required = "yes" if is_required else "no"
-    reference = _reference(payload, output, name, compared_by)
-    fields = {
-        "size": "-" if size is None else str(size),
-        "sha256": digest(output.get("sha256")) or "-",
-        "comparator": compared_by,
-        "content_digest": text(output.get("content_digest")) or "-",
-        "checksums": ",".join(texts(output.get("checksums"))) or "-",
-    }
-    if fields["content_digest"] != "-":
-        document = {
-            "content_digest": fields["content_digest"],
-            "name": name,
-            "source": "the job record",
-        }
-        stored = payload.shelf.take(
-            "outputs/content",
-            f"{posixpath.basename(name)}.json",
-            digest(output.get("sha256")) or "content",
-        )
-        payload.write(stored, readable_json(document))
-    row = (
-        name,
-        path,
-        fields["size"],
-        fields["sha256"],
-        fields["comparator"],
-        fields["content_digest"],
-        "" if events is None else str(events),
-        required,
-        status,
-        fields["checksums"],
-        reference,
+    return _Expected(
+        name=name,
+        path=text(output.get("path")) or name,
+        size=decimal(number(output.get("size_bytes"))) or "-",
+        sha256=digest(output.get("sha256")) or "-",
+        comparator=compared_by,
+        content_digest=text(output.get("content_digest")) or "-",
+        events=decimal(number(output.get("event_count"))),
+        required="yes" if is_required else "no",
+        status=status,
+        checksums=",".join(texts(output.get("checksums"))) or "-",
+        reference=_reference(payload, output, name, compared_by),
     )
-    place = payload.places.settle(path)
-    if place is None:
-        return row, ""
-    _make_folder(payload, path, place)
-    words = [
-        quote(name),
-        quote(_json_word(name)),
-        required,
-        *(quote(value) for value in fields.values()),
-    ]
-    return row, " ".join(["output", *words, quote(reference), place.word()])
+
+
+def _write_content_digest(payload: Payload, output: Mapping[str, Any]) -> None:
+    name, content_digest = text(output.get("name")), text(output.get("content_digest"))
+    if not content_digest:
+        return
+    stored = payload.shelf.take(
+        "outputs/content",
+        f"{posixpath.basename(name)}.json",
+        digest(output.get("sha256")) or "content",
+    )
+    document = {"content_digest": content_digest, "name": name, "source": "the job record"}
+    payload.write(stored, readable_json(document))
+
+
+def _shell_line(expected: _Expected, place: Place) -> str:
+    """The line by which verify.sh compares an output that lies at a place of the rerun."""
+    words = (
+        quote(expected.name),
+        quote(_json_word(expected.name)),
+        expected.required,
+        quote(expected.size),
+        quote(expected.sha256),
+        quote(expected.comparator),
+        quote(expected.content_digest),
+        quote(expected.checksums),
+        quote(expected.reference),
+        place.word(),
+    )
+    return " ".join(["output", *words])
 
 
 def _reference(payload: Payload, output: Mapping[str, Any], name: str, compared_by: str) -> str:
-    """Where the recorded output itself is put.
-
-    It must be possessed and small, and there must be nothing smaller to compare content with.
-
-    A masked digest is not enough: where it differs, it cannot tell whether the content does.
-    """
+    """Where the recorded output itself is put; empty if it is not wanted, possessed or small."""
     sha256 = digest(output.get("sha256"))
-    content = text(output.get("content_digest"))
-    is_wanted = compared_by not in _WITHOUT_FILE or (
-        compared_by == "root" and (not content or content.startswith("root-masked-"))
-    )
-    if (
-        not is_wanted
-        or payload.level < 1
-        or not payload.has(sha256)
-        or payload.draft.reader.size(sha256) > SMALL_BYTES
-    ):
+    if payload.level < 1 or not payload.has(sha256) or not _is_file_wanted(output, compared_by):
+        return ""
+    if payload.draft.reader.size(sha256) > SMALL_BYTES:
         return ""
     return payload.shelve("outputs/files", posixpath.basename(name), sha256)
+
+
+def _is_file_wanted(output: Mapping[str, Any], compared_by: str) -> bool:
+    """Whether a comparison takes the recorded file, since nothing smaller tells its content."""
+    if compared_by not in _WITHOUT_FILE:
+        return True
+    content = text(output.get("content_digest"))
+    # Where a masked digest differs, it cannot tell whether the content does
+    return compared_by == "root" and (not content or content.startswith("root-masked-"))
 
 
 def _make_folder(payload: Payload, path: str, place: Place) -> None:
@@ -168,13 +170,9 @@ def _json_word(name: str) -> str:
 
 def _job_line(payload: Payload) -> str:
     """`job ID REVISION STATE EXPECTED`: the expected codes of the steps, in order."""
+    job_id, state = text(payload.record.get("job_id")), text(payload.record.get("state"))
     codes = " ".join(step.expected for step in payload_steps(payload.record))
-    words = [
-        quote(text(payload.record.get("job_id"))),
-        str(payload.ingredients.revision),
-        quote(text(payload.record.get("state"))),
-    ]
-    return " ".join(["job", *words, quote(codes)])
+    return f"job {quote(job_id)} {payload.ingredients.revision} {quote(state)} {quote(codes)}"
 
 
 def _write_resources(payload: Payload) -> None:

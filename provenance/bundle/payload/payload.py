@@ -1,7 +1,4 @@
-"""The one thing that every part of the payload writes into.
-
-Members, shell lists, places and needs of one bundle.
-"""
+"""What every part of the payload writes into: members, shell lists, places, needs of a bundle."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -10,7 +7,7 @@ from typing import Any
 from jobprov.provenance.bundle.draft import Draft, Fetched
 from jobprov.provenance.bundle.fields import mapping, text, to_bytes
 from jobprov.provenance.bundle.ingredients import Ingredients
-from jobprov.provenance.bundle.names import NAME_BYTES, Shelf, percent, plain_name
+from jobprov.provenance.bundle.names import NAME_BYTES, Shelf, plain_name
 from jobprov.provenance.bundle.needs import Needs, tsv
 from jobprov.provenance.bundle.payload.odd_words import odd_names
 from jobprov.provenance.bundle.payload.places import Place, Places, normal, quote
@@ -91,12 +88,7 @@ class Payload:
         The same name never holds another thing.
         """
         name = plain_name(wanted, fallback)
-        taken = {known.lower(): held for known, held in self.repositories.items()}
-        if (
-            name.endswith((".odd", _BESIDE))
-            or taken.get(name.lower(), key) != key
-            or (not key and name in taken)
-        ):
+        if name.endswith((".odd", _BESIDE)) or self._is_taken(name, key):
             name = fallback
         if len(name) + len(_BESIDE) > NAME_BYTES:  # what lies beside the folder has a name too
             name = hashlib.sha256(f"{name} {key}".encode()).hexdigest()
@@ -105,22 +97,23 @@ class Payload:
         self.repositories[name] = key
         return name
 
+    def _is_taken(self, name: str, key: str) -> bool:
+        # Some file systems fold case
+        keys = {taken.lower(): taken_by for taken, taken_by in self.repositories.items()}
+        return keys.get(name.lower(), key) != key or (not key and name in keys)
+
     def provide(self, place: Place, paths: frozenset[str]) -> None:
         """Note what a repository's copy fills at a place."""
         self._provided.append((place, paths))
 
     def provides(self, place: Place) -> bool:
         """Whether a repository's copy fills this place."""
-        return any(
-            place.variable == tree.variable
-            and place.rest.startswith(tree.rest + "/")
-            and place.rest[len(tree.rest) + 1 :] in paths
-            for tree, paths in self._provided
-        )
+        return any(_is_in_tree(place, tree, paths) for tree, paths in self._provided)
 
     def note_shebang(self, place: Place, first_bytes: bytes) -> None:
         """Remember which interpreter a script's first line asks for."""
-        if interpreter := shebang(first_bytes):
+        interpreter = shebang(first_bytes)
+        if interpreter:
             self.shebangs[place] = interpreter
 
     def map_folder(self, folder: str) -> None:
@@ -129,10 +122,7 @@ class Payload:
             self.places.map(folder, Place("elsewhere", normal(folder)))
 
     def _is_behind_link(self, place: Place) -> bool:
-        return any(
-            link.variable == place.variable and place.rest.startswith(link.rest + "/")
-            for _target, link in self.links
-        )
+        return any(place.is_below(link) for _target, link in self.links)
 
     def has(self, sha256: str) -> bool:
         """Whether the blob is possessed."""
@@ -140,24 +130,27 @@ class Payload:
 
     def lay_out(self, word: str, *arguments: str | Place) -> None:
         """Add one line to the layout: a word of lib.sh and its arguments, recorded text quoted."""
-        quoted = [
-            argument.word() if isinstance(argument, Place) else quote(argument)
-            for argument in arguments
-        ]
-        self.layout.append(" ".join([word, *quoted]))
+        self.layout.append(" ".join([word, *map(_shell_word, arguments)]))
+
+    def link_lines(self) -> list[str]:
+        """The last lines of the layout: the symbolic links."""
+        return [f"link {quote(target)} {place.word()}" for target, place in self.links]
 
     def table(self, path: str, columns: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> None:
         """Put a .tsv at a path of the payload."""
-        self.write(
-            path,
-            tsv(
-                ["\t".join(columns), *("\t".join(percent(cell) for cell in line) for line in lines)]
-            ),
-        )
+        self.write(path, tsv(columns, lines))
 
     def shell(self, path: str, lines: list[str]) -> None:
         """Put a list for run.sh or verify.sh at a path of the payload."""
         self.write(path, to_bytes("".join(line + "\n" for line in lines)))
+
+
+def _is_in_tree(place: Place, tree: Place, paths: frozenset[str]) -> bool:
+    return place.is_below(tree) and place.rest[len(tree.rest) + 1 :] in paths
+
+
+def _shell_word(argument: str | Place) -> str:
+    return argument.word() if isinstance(argument, Place) else quote(argument)
 
 
 def shebang(first_bytes: bytes) -> str:
@@ -167,7 +160,9 @@ def shebang(first_bytes: bytes) -> str:
     """
     if not first_bytes.startswith(b"#!"):
         return ""
-    words = first_bytes[2:512].split(b"\n", 1)[0].decode("utf-8", "replace").split()
-    if words and words[0].endswith("/env"):
-        words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
-    return words[0] if words else ""
+    line = first_bytes[2:512].split(b"\n", 1)[0].decode("utf-8", "replace")
+    command = line.split()
+    if command and command[0].endswith("/env"):
+        # its options and variables come before the program
+        command = [word for word in command[1:] if not word.startswith("-") and "=" not in word]
+    return command[0] if command else ""

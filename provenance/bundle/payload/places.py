@@ -30,9 +30,14 @@ class Place:
         """The path `relative` below this one."""
         return Place(self.variable, f"{self.rest}/{relative}") if relative else self
 
+    def is_below(self, folder: "Place") -> bool:
+        """Whether this path lies in a folder, at any depth."""
+        return self.variable == folder.variable and self.rest.startswith(folder.rest + "/")
+
     def word(self) -> str:
         """The path as a shell word."""
-        return f'"${self.variable}"{quote(self.rest) if self.rest else ""}'
+        rest = quote(self.rest) if self.rest else ""
+        return f'"${self.variable}"{rest}'
 
 
 def quote(string: str) -> str:
@@ -91,21 +96,17 @@ class Places:
         """
         path = self._odd.get(path, path)
         if "://" in path:
-            return self._settle_exact(
-                path,
-                Place(
-                    "elsewhere", "/" + posixpath.normpath("/" + path.split("://", 1)[1]).lstrip("/")
-                ),
-            )
-        whole = self.absolute(path)
-        if not path or whole in {"", ".", "/"} or whole == ".." or whole.startswith("../"):
+            path_of_url = normal("/" + path.split("://", 1)[1])
+            return self._settle_exact(path, Place("elsewhere", path_of_url))
+        absolute = self.absolute(path)
+        if not path or absolute in {"", ".", "/", ".."} or absolute.startswith("../"):
             return None
-        if not whole.startswith("/"):
-            return Place("work", "/" + whole)
-        place = self.locate(whole)
+        if not absolute.startswith("/"):  # nobody recorded the working directory
+            return Place("work", "/" + absolute)
+        place = self.locate(absolute)
         if place is None:
-            place = Place("elsewhere", whole)
-            self.map(whole, place)
+            place = Place("elsewhere", absolute)
+            self.map(absolute, place)
         if not path.startswith("/") and normal(path).startswith("../"):
             self._settle_exact(path, place)
         return place
@@ -137,8 +138,7 @@ class Places:
 
 def normal(path: str) -> str:
     """The path without `.`, `..` and doubled slashes, by its letters alone."""
-    return (
-        "/" + posixpath.normpath(path).lstrip("/")
-        if path.startswith("/")
-        else posixpath.normpath(path)
-    )
+    if path.startswith("/"):
+        # normpath leaves two slashes in front, which POSIX allows to mean something else
+        return "/" + posixpath.normpath(path).lstrip("/")
+    return posixpath.normpath(path)

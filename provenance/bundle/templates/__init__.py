@@ -1,4 +1,4 @@
-"""The scripts of a bundle: one folder for each edition, with the files that differ from the edition before.
+"""The scripts of a bundle: a folder for each edition, with the files that differ from the one before.
 
 A folder is never edited once it is released. Before a next edition, `verify.py.txt` with the text
 of verify.py goes into the folder of the last one, because the newest verify.py is made of the
@@ -6,6 +6,7 @@ modules. A plan names its scripts by digest: a plan that was made keeps its edit
 takes the newest.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
@@ -39,28 +40,35 @@ def add_programs(payload: Payload, *, edition: int) -> None:
 
 def add_readme(payload: Payload, *, edition: int, level: int) -> None:
     """Write README.txt."""
-    readme = template(edition, "README.txt").decode()
-    words = {
+    facts = {
         "@JOB@": text(payload.record.get("job_id")),
         "@EXPERIMENT@": text(payload.record.get("experiment")),
         "@STATE@": text(payload.record.get("state")),
         "@LEVEL@": f"L{level}",
     }
-    for word, value in words.items():
-        readme = readme.replace(word, value)
-    payload.write("README.txt", readme.encode("utf-8", "replace"))
+    payload.write("README.txt", filled(template(edition, "README.txt"), facts))
+
+
+def filled(readme: bytes, facts: Mapping[str, str]) -> bytes:
+    """A README with each mark replaced by its value."""
+    content = readme.decode()
+    for mark, value in facts.items():
+        content = content.replace(mark, value)
+    return content.encode("utf-8", "replace")
 
 
 @cache
 def template(edition: int, name: str) -> bytes:
-    """The bytes of a file of an edition: its own, or that of the newest edition before it that has one."""
+    """The bytes of a file of an edition: its own, else that of the newest edition that has one."""
     file = FOLDER / str(edition) / name
-    return file.read_bytes() if file.is_file() or edition == 1 else template(edition - 1, name)
+    if edition > 1 and not file.is_file():
+        return template(edition - 1, name)
+    return file.read_bytes()
 
 
 @cache
 def comparison_program(edition: int = EDITION) -> bytes:
-    """The text of verify.py: the comparison and the modules that it imports, in one file without imports of ours."""
+    """The text of verify.py: the comparison and what it imports, in one file without our imports."""
     if edition < EDITION:
         return template(edition, "verify.py.txt")
     lines = []

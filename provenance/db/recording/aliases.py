@@ -72,10 +72,9 @@ class _Birth(NamedTuple):
 
     def equals(self, seen: _Seen) -> bool:
         """Return whether both share a checksum and contradict each other in no size."""
-        is_size_open = (
-            self.size_bytes is None or seen.size_bytes is None or self.size_bytes == seen.size_bytes
-        )
-        return is_size_open and not self.checksums.isdisjoint(seen.checksums)
+        if None not in (self.size_bytes, seen.size_bytes) and self.size_bytes != seen.size_bytes:
+            return False
+        return not self.checksums.isdisjoint(seen.checksums)
 
 
 class Alias(NamedTuple):
@@ -126,11 +125,11 @@ def alias_files(connection: Connection, files: Iterable[int]) -> None:
         for seen in sorted(_sightings(connection, part), key=lambda seen: seen.rank):
             for birth in _births(connection, seen):
                 desired[seen.file, birth.claim] = Alias(seen.file, birth.claim, seen.identity)
-        held = _held(connection, part)
-        gone = [claim for alias, claim in held.items() if alias not in desired.values()]
+        stored = _stored_aliases(connection, part)
+        gone = [claim for alias, claim in stored.items() if alias not in desired.values()]
         unlink_claims(connection, gone)
-        fresh = _insert(connection, [alias for alias in desired.values() if alias not in held])
-        link_files(connection, part, fresh)
+        fresh = [alias for alias in desired.values() if alias not in stored]
+        link_files(connection, part, _insert(connection, fresh))
 
 
 def _sightings(connection: Connection, files: Sequence[int]) -> list[_Seen]:
@@ -204,15 +203,16 @@ def _read_births(connection: Connection, query: _BirthQuery) -> list[_Birth]:
     return births
 
 
-def _held(connection: Connection, files: Sequence[int]) -> dict[Alias, int]:
+def _stored_aliases(connection: Connection, files: Sequence[int]) -> dict[Alias, int]:
+    """Return the keys of the alias claims to these files."""
     query = select(Claim.file_id, Claim.alias_of, Claim.identity_id, Claim.id).where(
         Claim.file_id.in_(files), Claim.alias_of.is_not(None)
     )
-    return {
-        Alias(file, birth, identity): claim
-        for file, birth, identity, claim in connection.execute(query)
-        if birth
-    }
+    aliases: dict[Alias, int] = {}
+    for file, birth, identity, claim in connection.execute(query):
+        if birth is not None:
+            aliases[Alias(file, birth, identity)] = claim
+    return aliases
 
 
 def _insert(connection: Connection, aliases: Sequence[Alias]) -> list[int]:

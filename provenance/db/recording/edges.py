@@ -53,12 +53,7 @@ def resolve_name(identities: Sequence[IdentityFacts], claims: Sequence[ClaimFact
     if len(claims) > CROWD:
         return crowded_links(identities, claims)
     if len(identities) == 1:
-        is_sure = bool(identities[0].checksums)
-        return {
-            Link(identities[0].id, claim.id, is_sure)
-            for claim in claims
-            if is_sure or claim.has_succeeded
-        }
+        return _links_of_one(identities[0], claims)
     group_of = _groups(identities)
     known = {identity.id: _Known.of(identity) for identity in identities}
     merged = _merge_known(known, group_of)
@@ -71,11 +66,15 @@ def resolve_name(identities: Sequence[IdentityFacts], claims: Sequence[ClaimFact
 def crowded_links(identities: Iterable[IdentityFacts], claims: Iterable[ClaimFacts]) -> set[Link]:
     """Return the links of a crowded name: equal identities that have a checksum."""
     checked = {identity.id for identity in identities if identity.checksums}
-    return {
-        Link(claim.identity_id, claim.id, is_sure=True)
-        for claim in claims
-        if claim.identity_id in checked
-    }
+    counted = [claim for claim in claims if claim.identity_id in checked]
+    return {Link(claim.identity_id, claim.id, is_sure=True) for claim in counted}
+
+
+def _links_of_one(identity: IdentityFacts, claims: Sequence[ClaimFacts]) -> set[Link]:
+    """Return the links of a name with one identity: all claims are claims to it."""
+    is_sure = bool(identity.checksums)
+    counted = [claim for claim in claims if is_sure or claim.has_succeeded]
+    return {Link(identity.id, claim.id, is_sure) for claim in counted}
 
 
 def _links_of(

@@ -1,9 +1,9 @@
 """Files of jobs as rows: identities, claims, mentions and parents.
 
-And the end of those that an earlier reading wrote.
+They are written here, and removed where an earlier reading of a job wrote them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -12,7 +12,7 @@ from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.recording.edges import ClaimFacts, IdentityFacts
-from jobprov.provenance.db.recording.identities import SeenIdentity
+from jobprov.provenance.db.recording.identities import FileKey, SeenIdentity
 from jobprov.provenance.db.recording.job_rows import ClaimRow, MentionRow, claim_rows, mention_rows
 from jobprov.provenance.db.recording.linking import is_crowd, unlinked_files
 from jobprov.provenance.db.selecting import change_among, select_among
@@ -53,6 +53,18 @@ class _Named(NamedTuple):
     mentions: dict[int, list[MentionRow]]
     claims: dict[int, list[ClaimRow]]
 
+    @classmethod
+    def in_records(
+        cls, records: Mapping[int, JobRecord], experiments: Mapping[str, int]
+    ) -> "_Named":
+        """Return what these records say."""
+        mentions: dict[int, list[MentionRow]] = {}
+        claims: dict[int, list[ClaimRow]] = {}
+        for job, record in records.items():
+            mentions[job] = mention_rows(record, experiments)
+            claims[job] = claim_rows(record, mentions[job], experiments)
+        return cls(mentions, claims)
+
     def identities(self) -> dict[bytes, SeenIdentity]:
         """Return every identity that is named, by its key."""
         seen: dict[bytes, SeenIdentity] = {}
@@ -67,10 +79,7 @@ class _Named(NamedTuple):
         return seen
 
     def of_reruns_alone(self, records: Mapping[int, JobRecord]) -> set[bytes]:
-        """Return the identities that reruns wrote and nobody else names.
-
-        They must not tie others together.
-        """
+        """Return the identities that reruns wrote and nobody else names."""
         of_reruns: set[bytes] = set()
         others = dict(self.claims)
         for job, record in records.items():
@@ -86,42 +95,45 @@ def write_files(
 ) -> Touched:
     """Write the inputs and outputs of jobs, by key of the job."""
     connection = transaction.connection
-    mentions = {job: mention_rows(record, experiments) for job, record in records.items()}
-    claims = {
-        job: claim_rows(record, mentions[job], experiments) for job, record in records.items()
-    }
-    named = _Named(mentions, claims)
+    named = _Named.in_records(records, experiments)
     seen = named.identities()
-    files, new_names = transaction.intern_new(
-        table_of(File),
-        ["name", "namespace", "experiment_id"],
-        {
-            identity.file: {**identity.file._asdict(), "is_crowded": False}
-            for identity in seen.values()
-        },
-    )
+    files, new_names = _intern_files(transaction, seen.values())
+    # Of a file that nobody had named before no identity can be stored: these are not looked for
     absent = {key for key, identity in seen.items() if identity.file in new_names}
     identities, fresh = _intern_identities(transaction, seen, files, absent)
     touched = {files[seen[key].file] for key in fresh}
-    touched |= unlinked_files(
-        connection, [number for key, number in identities.items() if key not in fresh]
-    )
-    _insert_mentions(connection, mentions, identities)
-    written = _insert_claims(connection, claims, files, identities)
-    touched.update(row["file_id"] for row in written)
+    stored = [number for key, number in identities.items() if key not in fresh]
+    touched |= unlinked_files(connection, stored)
+    _insert_mentions(connection, named.mentions, identities)
+    claims = _insert_claims(connection, named.claims, files, identities)
+    touched.update(row["file_id"] for row in claims)
+
     new_files = {files[name] for name in new_names}
-    new_claims = _claims_to(new_files, written, records)
-    crowds = {file for file, facts in new_claims.items() if is_crowd(facts)}
-    for file in crowds:
-        del new_claims[file]  # linked as files are that were named before
+    new_claims = _claims_to(new_files, claims, records)
+    for file in [file for file, facts in new_claims.items() if is_crowd(facts)]:
+        # Linked as files are that were named before
+        del new_claims[file]
+        new_files.remove(file)
+    # What reruns alone name must not tie others together
+    counted = absent - named.of_reruns_alone(records)
     new_identities: dict[int, list[IdentityFacts]] = {file: [] for file in new_claims}
-    for key in absent - named.of_reruns_alone(records):
+    for key in counted:
         identity, file = seen[key], files[seen[key].file]
-        if file in new_claims:
+        if file in new_identities:
             facts = IdentityFacts(identities[key], identity.size_bytes, identity.checksums)
             new_identities[file].append(facts)
-    others = touched - (new_files - crowds)
-    return Touched(others, [row["id"] for row in written], new_identities, new_claims)
+    claim_keys = [row["id"] for row in claims]
+    return Touched(touched - new_files, claim_keys, new_identities, new_claims)
+
+
+def _intern_files(
+    transaction: Transaction, identities: Iterable[SeenIdentity]
+) -> tuple[dict[FileKey, int], set[FileKey]]:
+    """Return the keys of the files of all identities, and which of them are new."""
+    rows: dict[FileKey, dict[str, Any]] = {}
+    for identity in identities:
+        rows[identity.file] = {**identity.file._asdict(), "is_crowded": False}
+    return transaction.intern_new(table_of(File), ["name", "namespace", "experiment_id"], rows)
 
 
 def _claims_to(

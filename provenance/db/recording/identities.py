@@ -47,10 +47,10 @@ def see_identity(
     file: FileKey, size_bytes: int | None, checksums: Iterable[str] | None, sha256: str | None
 ) -> SeenIdentity:
     """Return the identity that one mention, claim or sighting of a file describes."""
-    words = {normal_checksum(checksum) for checksum in checksums or ()}
+    normal = {normal_checksum(checksum) for checksum in checksums or ()}
     if sha256:
-        words.add(f"sha256:{sha256}")
-    joined = " ".join(sorted(words))
+        normal.add(f"sha256:{sha256}")
+    joined = " ".join(sorted(normal))
     text = f"{file.experiment_id}\0{file.namespace}\0{file.name}\0{size_bytes}\0{joined}"
     return SeenIdentity(
         file,

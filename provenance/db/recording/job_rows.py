@@ -88,16 +88,19 @@ def _exit_columns(exit_: Exit) -> dict[str, Any]:
 
 
 def _resource_columns(resources: Resources) -> dict[str, Any]:
-    cpu = [
-        seconds
-        for seconds in (resources.cpu_user_seconds, resources.cpu_system_seconds)
-        if seconds is not None
-    ]
     return {
         "wall_seconds": resources.wall_seconds,
-        "cpu_seconds": sum(cpu) if cpu else None,
+        "cpu_seconds": _cpu_seconds(resources),
         "max_rss_bytes": resources.max_rss_bytes,
     }
+
+
+def _cpu_seconds(resources: Resources) -> float | None:
+    """Return user and system time together; where the record says only one, that one."""
+    user, system = resources.cpu_user_seconds, resources.cpu_system_seconds
+    if user is None:
+        return system
+    return user if system is None else user + system
 
 
 def host_key(record: JobRecord) -> tuple[str, str, str] | None:
@@ -128,11 +131,8 @@ def mention_rows(record: JobRecord, experiment_ids: Mapping[str, int]) -> list[M
     for position, file in enumerate(record.inputs or ()):
         experiment = experiment_ids[file.experiment or record.experiment]
         key = FileKey(file.name, file.namespace or "", experiment)
-        rows.append(
-            MentionRow(
-                see_identity(key, file.size_bytes, file.checksums, file.sha256), position, file
-            )
-        )
+        identity = see_identity(key, file.size_bytes, file.checksums, file.sha256)
+        rows.append(MentionRow(identity, position, file))
     return rows
 
 
@@ -168,21 +168,22 @@ class _Parents:
         is_derived = any(output.parents is None for output in outputs) and not self._is_rerun
         if is_derived and not has_too_many_parents(record):
             self._within = Within(record)
-        declares = any(output.parents for output in outputs)
-        self._declared = _Declared(record, mentions if declares else [], experiment)
+        # Inputs are looked up by name only where an output declares its parents
+        is_declared = any(output.parents for output in outputs)
+        named = mentions if is_declared else []
+        self._declared = _Declared(record, named, experiment)
 
     def of(self, output: Output) -> tuple[SeenIdentity, ...]:
         """Return the parents of an output, each once."""
-        parents: dict[SeenIdentity, None] = {}
         if self._is_rerun:
             return ()
+        parents: dict[SeenIdentity, None] = {}
         if output.parents is not None:
             for name in output.parents:
                 parents.update(dict.fromkeys(self._declared.parents(name)))
         elif self._within is not None:
-            parents = dict.fromkeys(
-                self._mentions[place].identity for place in self._within.parents(output)
-            )
+            for place in self._within.parents(output):
+                parents[self._mentions[place].identity] = None
         return tuple(parents)
 
 
@@ -209,16 +210,23 @@ class _Declared:
         An input that an earlier step wrote stands for what that was made from, as it does where
         nothing is declared.
         """
+        mention = self._find(name)
+        if mention is None:
+            namespace, _, bare = name.rpartition(":")
+            return [see_identity(FileKey(bare, namespace, self._experiment), None, None, None)]
+        if mention.input.name not in self._written:
+            return [mention.identity]
+        places = self._within.origins(mention.input)
+        if places is None or self._inside + len(places) > _MOST_INSIDE:
+            return [mention.identity]
+        self._inside += len(places)
+        return [self._mentions[place].identity for place in places]
+
+    def _find(self, name: str) -> MentionRow | None:
+        """Return the first input that is called so; None where none is."""
         called = [*map(self._full.get, splits(name) or [("", name)]), self._bare.get(name)]
-        if found := [row for row in called if row is not None]:
-            row = min(found, key=lambda row: row.position)
-            places = self._within.origins(row.input) if row.input.name in self._written else None
-            if places is None or self._inside + len(places) > _MOST_INSIDE:
-                return [row.identity]
-            self._inside += len(places)
-            return [self._mentions[place].identity for place in places]
-        namespace, _, bare = name.rpartition(":")
-        return [see_identity(FileKey(bare, namespace, self._experiment), None, None, None)]
+        mentions = [mention for mention in called if mention is not None]
+        return min(mentions, key=lambda mention: mention.position, default=None)
 
     @cached_property
     def _within(self) -> Within:

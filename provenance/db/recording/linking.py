@@ -36,7 +36,7 @@ _CLAIMS = """
 SELECT c.file_id, c.id, c.identity_id, j.state FROM claims c JOIN jobs j ON j.id = c.job_id
 WHERE j.rerun_of IS NULL AND c.file_id {among}
 """
-_HELD = """
+_LINKS = """
 SELECT p.identity_id, p.claim_id, p.is_sure FROM identities i JOIN producers p ON p.identity_id = i.id WHERE i.file_id {among}
 """
 _NEW_CLAIMS = """
@@ -111,7 +111,7 @@ def _relink(connection: Connection, files: Sequence[int]) -> None:
     desired: set[Link] = set()
     for file, file_claims in claims.items():
         desired |= resolve_name(identities[file], file_claims)
-    _write_difference(connection, desired, _held(connection, files))
+    _write_difference(connection, desired, _stored_links(connection, files))
 
 
 def _link_in_crowd(connection: Connection, crowded: set[int], new_claims: Sequence[int]) -> None:
@@ -179,13 +179,13 @@ def _claims(connection: Connection, files: Sequence[int]) -> dict[int, list[Clai
     return claims
 
 
-def _held(connection: Connection, files: Sequence[int]) -> set[Link]:
-    return {Link(row[0], row[1], bool(row[2])) for row in select_among(connection, _HELD, files)}
+def _stored_links(connection: Connection, files: Sequence[int]) -> set[Link]:
+    return {Link(row[0], row[1], bool(row[2])) for row in select_among(connection, _LINKS, files)}
 
 
-def _write_difference(connection: Connection, desired: set[Link], held: set[Link]) -> None:
-    gone = sorted(held - desired)
+def _write_difference(connection: Connection, desired: set[Link], stored: set[Link]) -> None:
+    gone = sorted(stored - desired)
     if gone:
         change_many(connection, _UNLINK, [(link.identity_id, link.claim_id) for link in gone])
-    fresh = sorted(desired - held)
+    fresh = sorted(desired - stored)
     insert_rows(connection, _PRODUCERS, [link._asdict() for link in fresh])

@@ -42,9 +42,9 @@ def write_modules(
     if not timed:
         return
     documents = {job: _set_document(modules) for job, modules in timed.items()}
-    rows = {
-        digest: {"sha256": digest, "document": document} for digest, document in documents.values()
-    }
+    rows: dict[str, dict[str, str]] = {}
+    for digest, document in documents.values():
+        rows[digest] = {"sha256": digest, "document": document}
     sets = transaction.intern(table_of(ModuleSet), ["sha256"], rows)
     cost_rows = []
     for job, modules in timed.items():

@@ -56,14 +56,14 @@ class IndexedTable(NamedTuple):
 
 def indexed_tables(configuration: Configuration) -> list[IndexedTable]:
     """Return the tables of a configuration that have parameters directly in them."""
-    values = atoms_and_sequences(configuration.root)
-    placed = sorted(
-        (path.rpartition(".")[0], indexed_key(path), indexed_text(canonical))
-        for path, canonical in values
-    )
+    placed = []
+    for path, canonical in atoms_and_sequences(configuration.root):
+        table = path.rpartition(".")[0]
+        placed.append((table, indexed_key(path), indexed_text(canonical)))
+    placed.sort()
     tables = []
-    for _, inside in groupby(placed, lambda parameter: parameter[0]):
-        tables.append(_table([(path, text) for _, path, text in inside]))
+    for _, parameters in groupby(placed, lambda parameter: parameter[0]):
+        tables.append(_table([(path, text) for _, path, text in parameters]))
     return tables
 
 
@@ -89,9 +89,9 @@ def indexed_text(canonical: str) -> str:
     """
     if len(canonical) <= LONGEST_KEPT:
         return canonical
-    exponent = (
-        canonical[canonical.find("e") :] if _NUMBER.match(canonical) and "e" in canonical else ""
-    )
+    exponent = ""
+    if _NUMBER.match(canonical) and "e" in canonical:
+        exponent = canonical[canonical.find("e") :]
     return f"{_cut(canonical)}{exponent}"
 
 
@@ -124,11 +124,10 @@ def write_tables(transaction: Transaction, tables: Sequence[IndexedTable]) -> di
     for table in tables:
         names.update((path, {"name": path}) for path, _ in table.values)
     keys = transaction.intern(table_of(ParameterKey), ["name"], names)
-    unmet = [
-        table
-        for table in tables
-        if transaction.known_key(table_of(ParameterTable), table.key) is None
-    ]
+    unmet = []
+    for table in tables:
+        if transaction.known_key(table_of(ParameterTable), table.key) is None:
+            unmet.append(table)
     fresh = unwritten_tables(connection, unmet)
     by_key = {table.key: {"key": table.key} for table in tables}
     numbers = transaction.intern(table_of(ParameterTable), ["key"], by_key)
@@ -144,10 +143,8 @@ def write_tables(transaction: Transaction, tables: Sequence[IndexedTable]) -> di
     rows: list[dict[str, int]] = []
     for table in fresh:
         number = numbers[table.key]
-        rows.extend(
-            {"value_id": values[keys[path], text], "table_id": number}
-            for path, text in table.values
-        )
+        for path, text in table.values:
+            rows.append({"value_id": values[keys[path], text], "table_id": number})
     # on PostgreSQL another process may have written the same table since
     insert_rows(
         connection, table_of(Parameter), rows, skip_known=connection.dialect.name == "postgresql"
@@ -169,8 +166,8 @@ def write_set(transaction: Transaction, identity: str, tables: Sequence[IndexedT
     """Write a parameter set where it is new; return its integer key."""
     connection = transaction.connection
     table = table_of(ParameterSet)
-    held = select(table.c.id).where(table.c.identity == identity)
-    number: int | None = connection.execute(held).scalar_one_or_none()
+    query = select(table.c.id).where(table.c.identity == identity)
+    number: int | None = connection.execute(query).scalar_one_or_none()
     if number is not None:
         return number
     numbers = write_tables(transaction, tables)

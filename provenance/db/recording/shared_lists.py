@@ -34,16 +34,15 @@ def intern_lists(
     """
     sets, members = tables
     whose, position, what = members.columns.keys()
-    fresh = {
-        digest: listed
-        for digest, listed in lists.items()
-        if transaction.known_key(sets, digest) is None
-    }
+    unmet = [digest for digest in lists if transaction.known_key(sets, digest) is None]
+    fresh = {digest: lists[digest] for digest in unmet}
     member_keys = intern_members(fresh.values())
     keys = transaction.intern(sets, ["sha256"], {digest: {"sha256": digest} for digest in lists})
-    held_already = f"SELECT DISTINCT {whose} FROM {members.name} WHERE {whose} {{among}}"  # noqa: S608 - names are the schema's
+    lists_with_members = f"SELECT DISTINCT {whose} FROM {members.name} WHERE {whose} {{among}}"  # noqa: S608 - names are the schema's
     numbers = [keys[digest] for digest in fresh]
-    with_members = {row[0] for row in select_among(transaction.connection, held_already, numbers)}
+    with_members = {
+        row[0] for row in select_among(transaction.connection, lists_with_members, numbers)
+    }
     rows: list[dict[str, int]] = []
     for digest in sorted(fresh):
         if keys[digest] in with_members:

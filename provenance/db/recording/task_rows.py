@@ -1,7 +1,7 @@
 """Stages and tasks that records name, and which stage a task is of."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -15,9 +15,16 @@ from jobprov.provenance.records.job_record import JobRecord
 
 StageKey = tuple[int, str, str]
 TaskKey = tuple[int, str]
-Place = tuple[str, str]
-"""Campaign and stage, '' for what is not said."""
-_NOWHERE: Place = ("", "")
+
+
+class Place(NamedTuple):
+    """Campaign and stage, '' for what is not said."""
+
+    campaign: str
+    stage: str
+
+
+_NOWHERE = Place("", "")
 
 _PLACES = """
 SELECT t.id, s.campaign, s.name, d.campaign, d.name FROM tasks t
@@ -51,22 +58,23 @@ def intern_stages(
 def intern_tasks(
     transaction: Transaction, records: Sequence[JobRecord], experiments: Mapping[str, int]
 ) -> dict[TaskKey, int]:
-    """Return task keys.
+    """Return the keys of the tasks that records name, made where they are new.
 
     Campaign and stage of a task are each what its declaration says, else the first by name that a
     job says.
     """
     rows: dict[TaskKey, dict[str, Any]] = {}
-    said: dict[TaskKey, Place] = {}
+    first_places: dict[TaskKey, Place] = {}
     for record in records:
         if record.task is None or record.task.task_id is None:
             continue
         key = (experiments[record.experiment], record.task.task_id)
         rows[key] = {"experiment_id": key[0], "task_id": key[1]}
         if stage := stage_key(record):
-            said[key] = _first_of(said.get(key, _NOWHERE), stage)
+            first_places[key] = _first_of(first_places.get(key, _NOWHERE), Place(*stage))
     tasks = transaction.intern(table_of(TaskRow), ["experiment_id", "task_id"], rows)
-    _place(transaction, {tasks[key]: (key[0], *place) for key, place in said.items()})
+    stages = {tasks[key]: (key[0], *place) for key, place in first_places.items()}
+    _place(transaction, stages)
     return tasks
 
 
@@ -76,8 +84,11 @@ def place_again(transaction: Transaction, tasks: Iterable[int]) -> None:
     These are tasks whose declaration is another, or of which a job says something else than before,
     or nothing more.
     """
-    rows = select_among(transaction.connection, _FIRST_SAID, sorted(tasks))
-    places = {row[0]: (row[1], *_placed(_place_of(row[2:4]), _place_of(row[4:6]))) for row in rows}
+    places: dict[int, StageKey] = {}
+    for row in select_among(transaction.connection, _FIRST_SAID, sorted(tasks)):
+        task, experiment, *names = row
+        place = _placed(declared=_place_of(names[0:2]), said=_place_of(names[2:4]))
+        places[task] = (experiment, *place)
     _write_places(transaction, places)
 
 
@@ -94,14 +105,16 @@ def _place(transaction: Transaction, said: Mapping[int, StageKey]) -> None:
 
 
 def _moved(connection: Connection, said: Mapping[int, StageKey]) -> dict[int, StageKey]:
-    found: dict[int, StageKey] = {}
-    for row in select_among(connection, _PLACES, said):
-        experiment, *place = said[row[0]]
-        held = _place_of(row[1:3])
-        to_be = _placed(_place_of(row[3:5]), _first_of(held, _place_of(place)))
-        if to_be != held:
-            found[row[0]] = (experiment, *to_be)
-    return found
+    """Return the tasks that have another place now that jobs say these, and that place."""
+    moved: dict[int, StageKey] = {}
+    for task, *names in select_among(connection, _PLACES, said):
+        experiment, campaign, stage = said[task]
+        before = _place_of(names[0:2])
+        first = _first_of(before, Place(campaign, stage))
+        after = _placed(declared=_place_of(names[2:4]), said=first)
+        if after != before:
+            moved[task] = (experiment, *after)
+    return moved
 
 
 def _write_places(transaction: Transaction, places: Mapping[int, StageKey]) -> None:
@@ -114,26 +127,27 @@ def _write_places(transaction: Transaction, places: Mapping[int, StageKey]) -> N
                 "name": name,
             }
     stages = transaction.intern(table_of(Stage), ["experiment_id", "campaign", "name"], rows)
-    change_many(
-        transaction.connection,
-        _WRITE_PLACE,
-        [(stages.get(key), task) for task, key in places.items()],
-    )
+    rows_of_tasks = [(stages.get(key), task) for task, key in places.items()]
+    change_many(transaction.connection, _WRITE_PLACE, rows_of_tasks)
 
 
-def _place_of(words: Sequence[str | None]) -> Place:
-    campaign, name = words
-    return campaign or "", name or ""
+def _place_of(names: Sequence[str | None]) -> Place:
+    campaign, stage = names
+    return Place(campaign or "", stage or "")
 
 
-def _first_of(one: Place, other: Place) -> Place:
+def _first_of(place: Place, other: Place) -> Place:
     """Return the first campaign and the first stage by name, of those that are said."""
-    return _first_name(one[0], other[0]), _first_name(one[1], other[1])
+    campaign = _first_name(place.campaign, other.campaign)
+    return Place(campaign, _first_name(place.stage, other.stage))
 
 
-def _first_name(one: str, other: str) -> str:
-    return min(one, other) if one and other else one or other
+def _first_name(name: str, other: str) -> str:
+    if name and other:
+        return min(name, other)
+    return name or other
 
 
-def _placed(declared: Place, said: Place) -> Place:
-    return declared[0] or said[0], declared[1] or said[1]
+def _placed(*, declared: Place, said: Place) -> Place:
+    """Return what a declaration says, and what jobs say where it says nothing."""
+    return Place(declared.campaign or said.campaign, declared.stage or said.stage)

@@ -1,6 +1,7 @@
 """Writes jobs set-wise: a few statements a table and batch, whatever the number of records.
 
-It uses no per-row ORM.
+It uses no per-row ORM. What many jobs share (experiments, hosts, stages, tasks, lists of software,
+configurations and gaps) is written once, and jobs point at it.
 
 Not here: whether a record may be written (services/recording/jobs.py), and its exact bytes (the
 ledger).
@@ -8,6 +9,7 @@ ledger).
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, update
@@ -15,26 +17,31 @@ from sqlalchemy import Connection, update
 from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.recording.closure_rows import closure_set_digest
+from jobprov.provenance.db.recording.closure_rows import closure_set_digest, intern_closure_sets
 from jobprov.provenance.db.recording.file_rows import (
     Removed,
     remove_files,
     unlink_claims,
     write_files,
 )
-from jobprov.provenance.db.recording.job_rows import host_key, job_columns, stage_key
+from jobprov.provenance.db.recording.job_rows import (
+    host_key,
+    job_columns,
+    shared_document,
+    stage_key,
+)
 from jobprov.provenance.db.recording.linking import link_files, link_new_files
 from jobprov.provenance.db.recording.module_rows import write_modules
-from jobprov.provenance.db.recording.shared_rows import (
-    SharedKeys,
-    gap_document,
-    intern_experiments,
-    intern_shared,
+from jobprov.provenance.db.recording.software_rows import intern_software_sets, software_set_digest
+from jobprov.provenance.db.recording.task_rows import (
+    StageKey,
+    TaskKey,
+    intern_stages,
+    intern_tasks,
+    place_again,
 )
-from jobprov.provenance.db.recording.software_rows import software_set_digest
-from jobprov.provenance.db.recording.task_rows import place_again
 from jobprov.provenance.db.selecting import change_among, select_among
-from jobprov.provenance.db.tables import Job
+from jobprov.provenance.db.tables import Experiment, GapSet, Host, Job
 from jobprov.provenance.db.transaction import Transaction
 from jobprov.provenance.records.gaps import Gap
 from jobprov.provenance.records.job_record import JobRecord
@@ -57,7 +64,7 @@ class JobDraft(NamedTuple):
     Attributes:
         key: integer key, allocated.
         is_new: False where rows of an earlier reading have to go first.
-        columns: what `job_columns` says of the record, where somebody asked it before.
+        columns: what `job_columns` returns for the record, where somebody has called it already.
     """
 
     key: int
@@ -67,6 +74,21 @@ class JobDraft(NamedTuple):
     level: int
     gaps: list[Gap]
     columns: dict[str, Any] | None = None
+
+
+class SharedKeys(NamedTuple):
+    """Integer keys of what a batch of jobs shares, by natural key.
+
+    Lists of configurations, software and gaps stand there by digest.
+    """
+
+    experiments: dict[str, int]
+    hosts: dict[tuple[str, str, str], int]
+    stages: dict[StageKey, int]
+    tasks: dict[TaskKey, int]
+    closure_sets: dict[str, int]
+    software_sets: dict[str, int]
+    gap_sets: dict[str, int]
 
 
 def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]:
@@ -86,8 +108,9 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]
     before = _places(connection, replaced)
     _write_job_rows(connection, drafts, shared)
     after = _places(connection, replaced)
-    moved = {task for job, (task, stage) in before.items() if task and (task, stage) != after[job]}
-    place_again(transaction, moved)
+    # A task's stage follows from its jobs: where one of them left, it may be another now
+    left = {place.task for job, place in before.items() if place.task and place != after[job]}
+    place_again(transaction, left)
     records = {draft.key: draft.record for draft in drafts}
     change_among(connection, "DELETE FROM failure_classes WHERE job_id {among}", replaced)
     write_modules(transaction, records, replaced)
@@ -97,15 +120,18 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]
     return removed.claimed
 
 
-def _places(
-    connection: Connection, jobs: Sequence[int]
-) -> dict[int, tuple[int | None, int | None]]:
-    """Return task and stage of each job."""
-    places: dict[int, tuple[int | None, int | None]] = {}
+class _Place(NamedTuple):
+    """Keys of a job's task and stage, None where its record names none."""
+
+    task: int | None
+    stage: int | None
+
+
+def _places(connection: Connection, jobs: Sequence[int]) -> dict[int, _Place]:
+    places: dict[int, _Place] = {}
     for part in chunks(jobs):
-        places.update(
-            (job, (task, stage)) for job, task, stage in select_among(connection, _PLACES, part)
-        )
+        for job, task, stage in select_among(connection, _PLACES, part):
+            places[job] = _Place(task, stage)
     return places
 
 
@@ -152,3 +178,63 @@ def _shared_columns(record: JobRecord, shared: SharedKeys) -> dict[str, int | No
     if record.configurations:
         columns["closure_set_id"] = shared.closure_sets[closure_set_digest(record.configurations)]
     return columns
+
+
+def intern_experiments(transaction: Transaction, names: set[str]) -> dict[str, int]:
+    """Return the integer key of each experiment, made where it is new."""
+    return transaction.intern(
+        table_of(Experiment), ["name"], {name: {"name": name} for name in names}
+    )
+
+
+def intern_shared(
+    transaction: Transaction, records: Sequence[JobRecord], gaps: Sequence[Sequence[Gap]]
+) -> SharedKeys:
+    """Return the keys of what these records share, made where they are new.
+
+    `gaps` are those of each record.
+    """
+    names: set[str] = set()
+    hosts: dict[tuple[str, str, str], dict[str, str]] = {}
+    for record in records:
+        names.add(record.experiment)
+        for file in record.inputs or ():
+            if file.experiment:
+                names.add(file.experiment)
+        if host := host_key(record):
+            hosts[host] = dict(zip(("hostname", "site", "facility"), host, strict=True))
+    configurations = [record.configurations for record in records if record.configurations]
+    software = [record.software for record in records if record.software]
+    experiments = intern_experiments(transaction, names)
+    stages = intern_stages(transaction, records, experiments)
+    return SharedKeys(
+        experiments=experiments,
+        hosts=transaction.intern(table_of(Host), ["hostname", "site", "facility"], hosts),
+        stages=stages,
+        tasks=intern_tasks(transaction, records, experiments),
+        closure_sets=intern_closure_sets(transaction, configurations),
+        software_sets=intern_software_sets(transaction, software),
+        gap_sets=_intern_gap_sets(transaction, gaps),
+    )
+
+
+def _intern_gap_sets(transaction: Transaction, gaps: Sequence[Sequence[Gap]]) -> dict[str, int]:
+    rows = {}
+    for job_gaps in gaps:
+        digest, document = gap_document(job_gaps)
+        rows[digest] = {"sha256": digest, "document": document}
+    return transaction.intern(table_of(GapSet), ["sha256"], rows)
+
+
+def gap_document(gaps: Sequence[Gap]) -> tuple[str, str]:
+    """Return digest and text of the codes of a job's gaps, in order.
+
+    Their messages are not stored: they are made where a job is shown.
+    """
+    return _codes_document(tuple([gap.code for gap in gaps]))
+
+
+@lru_cache(maxsize=4096)
+def _codes_document(codes: tuple[str, ...]) -> tuple[str, str]:
+    digest, body = shared_document(list(codes))
+    return digest, body.decode()

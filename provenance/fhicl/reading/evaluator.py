@@ -170,10 +170,12 @@ class _StructureBuilder:
                 TYPE_MISMATCH, f"@table::{dotted(path)} does not refer to a table", offset
             )
         self._symbols.spend(len(table.body), offset)
-        members = []
-        for name, value in sorted(table.body.members.items()):
-            members.append((name, value.moved(self._place, offset, value.protection)))
-        return members
+        # made by the hundred thousand: a comprehension is faster than a loop that appends
+        named_values = sorted(table.body.members.items())
+        place = self._place
+        return [
+            (name, value.moved(place, offset, value.protection)) for name, value in named_values
+        ]
 
     def _set_member(self, step: SetMember) -> None:
         value = step.value

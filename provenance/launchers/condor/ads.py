@@ -1,13 +1,11 @@
-"""Reads ads as HTCondor's tools and files give them.
+"""Reads ads from HTCondor's tools and files, without its Python bindings.
 
-JSON of `-json` and `-jsonl`, and the long form of history files.
-
-Streaming: one ad at a time, whatever the size of the whole. Python bindings of HTCondor are not
-needed.
+It reads the JSON of `-json` and `-jsonl`, and the long form of history files; one ad at a time,
+whatever the size of the whole.
 
 Source: HTCondor manual, condor_history (`-json`, `-epochs`), HISTORY and JOB_EPOCH_HISTORY (each ad
-is followed by a line that begins with `***`). Expressions are text, `/Expr(...)/` in JSON; whoever
-asks for a number does not get one.
+is followed by a line that begins with `***`). Expressions are text, `/Expr(...)/` in JSON, also
+where a number is expected.
 """
 
 import json
@@ -76,7 +74,7 @@ def _next_object(buffer: str, position: int) -> int | None:
 
 
 def _is_between(text: str) -> bool:
-    """Return whether a text is what stands between the ads of a list, or of lines."""
+    """Return whether a text only separates the ads of a list, or of lines."""
     return not text.strip(" \r\n\t,[]")
 
 
@@ -106,7 +104,8 @@ def _lines(stream: IO[bytes], first: bytes) -> Iterator[bytes]:
     while chunk:
         *whole, rest = (rest + chunk).split(b"\n")
         yield from whole
-        if len(rest) > LARGEST_AD_BYTES:  # no line of an ad, and there may be gigabytes of it
+        # No line of an ad is as long, and there may be gigabytes of it: what comes next refuses it
+        if len(rest) > LARGEST_AD_BYTES:
             yield rest
             rest = b""
         chunk = stream.read(_CHUNK_BYTES)

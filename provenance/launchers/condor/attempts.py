@@ -1,9 +1,7 @@
-"""Attempts of batch jobs, each with what every source says of it.
+"""Attempts of batch jobs, each with the ads that the sources have of it.
 
-Batch history, epoch history, queue, event logs.
-
-An attempt is (GlobalJobId, NumShadowStarts). A source says one ad of it; only attempts that are
-over are here.
+The sources are batch history, epoch history, queue and event logs. An attempt is (GlobalJobId,
+NumShadowStarts). A source has one ad of it; only attempts that are over are here.
 """
 
 from collections.abc import Iterable
@@ -41,16 +39,16 @@ _KEPT = frozenset(
 
 @dataclass
 class Attempt:
-    """One attempt of one batch job, as its sources say it."""
+    """One attempt of one batch job, with the ad of each source."""
 
     identity: str
     number: int
     ads: dict[Source, Ad] = field(default_factory=dict)
 
     def fact(self, *names: str) -> Any:
-        """Return the first of these attributes that a source knows, the better source first.
+        """Return the first of these attributes that a source knows; None where none does.
 
-        None where none does.
+        The better source comes first.
         """
         for source in SOURCES:
             ad = self.ads.get(source, {})
@@ -107,11 +105,11 @@ class Collection:
         for ad in ads:
             self._add(ad, source)
             if len(self.attempts) > MOST_ATTEMPTS:
-                words = (
+                raise LimitError(
                     f"There are more than {MOST_ATTEMPTS} attempts: look less far back (--days), "
-                    "or give smaller files."
+                    "or give smaller files.",
+                    MOST_ATTEMPTS,
                 )
-                raise LimitError(words, MOST_ATTEMPTS)
 
     def _add(self, ad: Ad, source: Source) -> None:
         identity, number = ad.get("GlobalJobId"), ad.get("NumShadowStarts")
@@ -130,7 +128,7 @@ class Collection:
 
 
 def is_whole(value: Any) -> TypeGuard[int]:
-    """Return whether a value is a whole number that a record may hold; `true` is none."""
+    """Return whether a value is a whole number that a record may hold; `true` is not one."""
     return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
@@ -142,13 +140,11 @@ def is_moment(value: Any) -> TypeGuard[float]:
 def _encodable(value: Any) -> Any:
     """Return a text without the halves of characters that an escape in JSON may leave.
 
-    Anything else as it is.
+    Anything else is returned as it is.
     """
-    return (
-        value
-        if not isinstance(value, str) or value.isascii()
-        else value.encode(errors="replace").decode()
-    )
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode(errors="replace").decode()
 
 
 def _is_kept(name: str) -> bool:

@@ -87,29 +87,6 @@ class End(NamedTuple):
     at: float | None
 
 
-def end_of(attempt: Attempt) -> End:
-    """Return how an attempt ended."""
-    ticket = _ticket(attempt)
-    at = _ended_at(attempt, ticket)
-    action = _action(attempt)
-    own_exit = _own_exit(attempt, ticket)
-    if own_exit is not None:
-        return _own_end(attempt, own_exit, action, at)
-    vacate_code = attempt.fact("VacateReasonCode")
-    vacate_reason = _sentence(attempt, "VacateReason")
-    if action is None and is_whole(vacate_code) and vacate_code in _LOST:
-        return End("lost", None, None, f"lost: {_reason(vacate_code)}", vacate_reason, at)
-    if action is not None and action.error_class in _AFTER_THE_END:
-        return End("failed", None, None, action.error_class, action.message, at)
-    signal = _signal(attempt, ticket)
-    message = vacate_reason or (_sentence(attempt, "ExitReason") if signal else None)
-    error_class = _eviction(attempt)
-    if action is not None:
-        message = action.message or message
-        error_class = action.error_class
-    return End("killed", 128 + signal if signal else None, signal, error_class, message, at)
-
-
 class _Action(NamedTuple):
     """What the batch system did to a job: a hold or a removal.
 
@@ -122,19 +99,61 @@ class _Action(NamedTuple):
     message: str
 
 
+def end_of(attempt: Attempt) -> End:
+    """Return how an attempt ended."""
+    ticket = _ticket(attempt)
+    at = _ended_at(attempt, ticket)
+    action = _action(attempt)
+    own_exit = _own_exit(attempt, ticket)
+    if own_exit is not None:
+        return _own_end(attempt, own_exit, action, at)
+    if action is None:
+        return _lost(attempt, at) or _killed(attempt, ticket, action, at)
+    # The job had ended, and only its output could not be brought home
+    if action.error_class in _AFTER_THE_END:
+        return End("failed", None, None, action.error_class, action.message, at)
+    return _killed(attempt, ticket, action, at)
+
+
+def _lost(attempt: Attempt, at: float | None) -> End | None:
+    """Return the end of an attempt that nobody saw end; None if somebody did."""
+    code = attempt.fact("VacateReasonCode")
+    if not is_whole(code) or code not in _LOST:
+        return None
+    message = _sentence(attempt, "VacateReason")
+    return End("lost", None, None, f"lost: {_reason(code)}", message, at)
+
+
+def _killed(
+    attempt: Attempt, ticket: dict[str, Any], action: _Action | None, at: float | None
+) -> End:
+    """Return the end of an attempt that the batch system ended."""
+    signal = _signal(attempt, ticket)
+    message = _sentence(attempt, "VacateReason")
+    if not message and signal:
+        message = _sentence(attempt, "ExitReason")
+    error_class = _eviction(attempt)
+    if action is not None:
+        message = action.message or message
+        error_class = action.error_class
+    code = 128 + signal if signal else None
+    return End("killed", code, signal, error_class, message, at)
+
+
 def _own_end(
     attempt: Attempt, own_exit: tuple[int, int | None], action: _Action | None, at: float | None
 ) -> End:
     """Return the end of a job that ended by itself."""
     code, signal = own_exit
-    # As the hook's are called
+    # The same word as the hook's for the same end
     state = state_of(code, signal, was_evicted=False)
     message = None if action is None else action.message
     if not message and signal:
         message = _sentence(attempt, "ExitReason")
     error_class = None if action is None else action.error_class
+    # It did its work, but its output could not be brought home
     if state == "succeeded" and error_class and error_class.startswith("held"):
-        state = "failed"  # it did its work, but its output could not be brought home
+        state = "failed"
     return End(state, code, signal, error_class, message, at)
 
 
@@ -202,12 +221,12 @@ def _action(attempt: Attempt) -> _Action | None:
 
 def _action_in(ad: dict[str, Any], *, is_own: bool) -> _Action | None:
     """Return the hold or removal in an ad; `is_own` if the source has ads of one attempt alone."""
-    status, status_before = ad.get("JobStatus"), ad.get("LastJobStatus")
-    if ad.get("HoldReason") and (is_own or (status == HELD and status_before == RUNNING)):
+    change = (ad.get("LastJobStatus"), ad.get("JobStatus"))
+    if ad.get("HoldReason") and (is_own or change == (RUNNING, HELD)):
         return _Action(f"held: {_reason(ad.get('HoldReasonCode'))}", str(ad["HoldReason"]))
-    if ad.get("LastHoldReason") and status == REMOVED and status_before == HELD:
+    if ad.get("LastHoldReason") and change == (HELD, REMOVED):
         return _Action(f"held: {_reason(ad.get('LastHoldReasonCode'))}", str(ad["LastHoldReason"]))
-    if ad.get("RemoveReason") and (is_own or (status == REMOVED and status_before == RUNNING)):
+    if ad.get("RemoveReason") and (is_own or change == (RUNNING, REMOVED)):
         return _Action("removed", str(ad["RemoveReason"]))
     return None
 

@@ -34,10 +34,10 @@ _USAGE = re.compile(
     r"Usr (\d+) (\d+):(\d+):(\d+), Sys (\d+) (\d+):(\d+):(\d+)\s+-\s+Run Remote Usage"
 )
 _LARGEST_EVENT_LINES = 2000
-_ONE_ACT_SECONDS = (
-    10  # an eviction and the hold or removal that caused it are logged one after the other
-)
-# an eviction in name only: the program ended by itself, and is to run again
+_ONE_ACT_SECONDS = 10
+"""An eviction and the hold or removal that caused it are logged one after the other."""
+
+# An eviction in name only: the program ended by itself, and is to run again
 _REQUEUED = "Job terminated and was requeued"
 _DAY = 86400
 _LEAP_YEARS_APART = 8  # at most, around 1900 and 2100
@@ -45,9 +45,14 @@ _LEAP_YEARS_APART = 8  # at most, around 1900 and 2100
 
 @dataclass
 class Event:
-    """One event: its number, the job as (cluster, process), seconds since 1970, and its lines.
+    """One event.
 
-    The lines come without the head.
+    Attributes:
+        number: its kind.
+        job: (cluster, process).
+        at: seconds since 1970.
+        lines: without the head.
+        text: with the head, as in the log.
     """
 
     number: int
@@ -135,7 +140,8 @@ def _seconds(year: int | None, clock: list[int], *, is_utc: bool) -> int | None:
     this_year = time.localtime().tm_year
     for guess in range(this_year, this_year - _LEAP_YEARS_APART - 1, -1):
         at = _seconds_in(guess, clock, is_utc=is_utc)
-        if at is not None and at <= time.time() + _DAY:  # December's events are read in January too
+        # The log of December may be read in January: then the date is of the year before
+        if at is not None and at <= time.time() + _DAY:
             return at
     return None
 
@@ -162,14 +168,13 @@ def attempts_of(events: Iterable[Event], schedd: str | None = None) -> list[Ad]:
         identity = job.identity
         if identity is None and schedd and job.submitted_at is not None:
             identity = f"{schedd}#{cluster}.{process}#{job.submitted_at}"
-        common = _known(
-            {
-                "ClusterId": cluster,
-                "ProcId": process,
-                "QDate": job.submitted_at,
-                "GlobalJobId": identity,
-            }
-        )
+        facts = {
+            "ClusterId": cluster,
+            "ProcId": process,
+            "QDate": job.submitted_at,
+            "GlobalJobId": identity,
+        }
+        common = {name: value for name, value in facts.items() if value is not None}
         for place, attempt in enumerate(job.attempts, 1):
             if attempt.is_over:
                 ads.append({"NumShadowStarts": place, **common, **attempt.ad})
@@ -184,20 +189,20 @@ def _jobs_of(events: Iterable[Event]) -> list[tuple[tuple[int, int], _Job]]:
     jobs: list[tuple[tuple[int, int], _Job]] = []
     last: dict[tuple[int, int], _Job] = {}
     for event in events:
+        # An event of a whole cluster
         if min(event.job) < 0:
-            continue  # of a whole cluster
+            continue
         job = last.get(event.job)
-        if job is None or (
-            event.number == SUBMIT and (job.attempts or job.submitted_at != event.at)
-        ):
+        if job is None or (event.number == SUBMIT and _is_over(job, event)):
             job = last[event.job] = _Job()
             jobs.append((event.job, job))
         _take(job, event)
     return jobs
 
 
-def _known(fields: Ad) -> Ad:
-    return {name: value for name, value in fields.items() if value is not None}
+def _is_over(job: _Job, submission: Event) -> bool:
+    """Return whether a submission is of another job than the one that has its number."""
+    return bool(job.attempts) or job.submitted_at != submission.at
 
 
 def _take(job: _Job, event: Event) -> None:

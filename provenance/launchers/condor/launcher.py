@@ -1,7 +1,5 @@
 """Launches jobs through HTCondor's own tools, from the account that this runs under.
 
-The engine is HTCondor's.
-
 Each job's ad has its name (`JobprovJob`), by which it is found in the queue and the history:
 nothing is submitted twice, even if the submitter was killed before it could note the id.
 condor_submit queues all jobs of a call or none.
@@ -123,13 +121,13 @@ class CondorLauncher:
             UnreachableError: HTCondor does not answer.
         """
         ends: list[LaunchEnd] = []
-        known: set[str] = set()
+        missing = set(names)
         for name, ad in self._ads(names):
-            known.add(name)
+            missing.discard(name)
             if ad.get("JobStatus") in (REMOVED, COMPLETED, HELD):
                 ends.append(self._end(name, ad))
         for name in names:
-            if name not in known:
+            if name in missing:
                 problem = "lost: HTCondor knows nothing of it"
                 ends.append(LaunchEnd(name, self._folder / name, problem=problem))
         return ends
@@ -151,12 +149,9 @@ class CondorLauncher:
                 ) from None
 
     def _ads(self, names: Collection[str]) -> Iterator[tuple[str, Ad]]:
-        """Yield name and ad of each job that HTCondor knows.
-
-        From the queue, else from the history.
-        """
+        """Yield name and ad of each job that HTCondor knows, from the queue or the history."""
         missing = set(names)
-        # the history comes second, for a job may leave the queue between the two questions
+        # The history comes second, for a job may leave the queue between the two questions
         for ads in (self._queue, self._history):
             if not missing:
                 return
@@ -188,8 +183,6 @@ class CondorLauncher:
 
 def describe(jobs: Sequence[BatchJob], folders: Sequence[Path], lines: Sequence[str] = ()) -> str:
     """Return a submit description of jobs whose folders are filled, one cluster.
-
-    `condor_submit` takes it.
 
     A job that goes on hold leaves the queue after a few seconds; whether and how it is retried is
     decided elsewhere.
@@ -240,10 +233,7 @@ def _lines_of_job(job: BatchJob, folder: Path) -> list[str]:
 
 
 def quoted(value: str) -> str:
-    """Return a value in the new form of `environment`.
-
-    Within single quotes, quotes of both kinds doubled.
-    """
+    """Return a value in the new form of `environment`: in single quotes, all quotes doubled."""
     doubled = checked(value, quotes=True).replace("'", "''").replace('"', '""')
     return f"'{doubled}'"
 

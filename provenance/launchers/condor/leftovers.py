@@ -1,10 +1,8 @@
 """Records that the hook could not send and the batch system brought home.
 
-Beside the job's output, or in its errors.
-
-Whoever submitted wrote these files. So one is read only where it belongs to the job's owner, and it
-counts only where it is a record of this very attempt: else a user could speak for the jobs of
-others with the witness's token.
+They are beside the job's output, or in its errors. Whoever submitted the job wrote these files. So
+a file is read only if it belongs to the job's owner, and it counts only if it is a record of this
+very attempt: else a user could report jobs of others with the witness's token.
 
 Source: docs/reference/hook.md, "Delivery".
 """
@@ -23,9 +21,15 @@ from jobprov.provenance.capture.surroundings import batch
 from jobprov.provenance.launchers.condor.attempts import Attempt
 from jobprov.provenance.launchers.condor.logs import open_owned
 
-_MOST_PARTS = 10  # records of one attempt that are looked for
-_SEARCHED_BYTES = 4 << 20  # at the end of the errors: a block has a third of a MiB at most
-_LARGEST_BYTES = 512 << 20  # of an entry, unpacked
+_MOST_PARTS = 10
+"""Records of one attempt that are looked for."""
+
+_SEARCHED_BYTES = 4 << 20
+"""At the end of the errors; a block has a third of a MiB at most."""
+
+_LARGEST_BYTES = 512 << 20
+"""Of an entry, unpacked."""
+
 _LARGEST_RECORD_BYTES = 8 << 20
 _RECORD = "record.json"
 
@@ -33,7 +37,7 @@ _RECORD = "record.json"
 class Leftovers:
     """Finds what came home of attempts.
 
-    Remembers what lies in each folder, which many jobs share.
+    It remembers the names in each folder, which many jobs share.
     """
 
     def __init__(self) -> None:
@@ -45,14 +49,15 @@ class Leftovers:
         Those of other jobs or experiments are left out.
         """
         job_ids = [_job_id(attempt, part) for part in range(_MOST_PARTS)]
-        there = self._names_in(attempt.fact("Iwd"))
-        names = [str(entry_name(job_id)) for job_id in job_ids]
-        for stream in [
-            *(open_owned(attempt, name) for name in names if name in there),
-            *_in_errors(attempt),
-        ]:
-            if stream is None:
-                continue
+        streams: list[BinaryIO] = []
+        names_there = self._names_in(attempt.fact("Iwd"))
+        for job_id in job_ids:
+            name = str(entry_name(job_id))
+            stream = open_owned(attempt, name) if name in names_there else None
+            if stream is not None:
+                streams.append(stream)
+        streams += _in_errors(attempt)
+        for stream in streams:
             with stream:
                 if _is_of(stream, experiment, job_ids):
                     stream.seek(0)
@@ -78,9 +83,8 @@ def _job_id(attempt: Attempt, part: int) -> str:
 
 
 def _in_errors(attempt: Attempt) -> Iterator[BinaryIO]:
-    stream = (
-        None if attempt.fact("Err") == "/dev/null" else open_owned(attempt, attempt.fact("Err"))
-    )
+    name = attempt.fact("Err")
+    stream = None if name == "/dev/null" else open_owned(attempt, name)
     if stream is None:
         return
     with stream:

@@ -44,7 +44,7 @@ class KeptLog(NamedTuple):
 def kept_logs(attempt: Attempt) -> Iterator[KeptLog]:
     """Yield the logs of an attempt that are there.
 
-    Output and errors where the file is not older than the attempt.
+    Output and errors count only where the file is not older than the attempt.
     """
     if attempt.fact("Out") != "/dev/null" or attempt.fact("Err") != "/dev/null":
         start = started_at(attempt) or 0.0

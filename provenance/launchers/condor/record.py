@@ -1,8 +1,8 @@
-"""The job record of one attempt, as the batch system tells it: the witness `history`.
+"""The job record of one attempt, from what the batch system knows: the witness `history`.
 
-The same sources give the same bytes, so that sending twice is harmless. What the ad has as zero
-(CPU, memory) was not measured and stays out. A value that no record may hold costs that value
-alone: it is left out, and a word is cut, with a note.
+The same sources give the same bytes, so that sending twice is harmless. A zero in the ad (CPU,
+memory) means not measured and stays out. A value that no record may hold is left out, and a word
+that is too long is cut, both with a note.
 
 Source: record.md; names of sites in ads of glideins: `MATCH_EXP_JOB_GLIDEIN_Site` and its like.
 """
@@ -47,7 +47,8 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
     ad, end = _whole_ad(attempt), end_of(attempt)
     start, described = started_at(attempt), _batch(ad)
     variables = job_variables(ad)
-    record = _known(
+    command = {"argv": redaction.redact_arguments(command_of(ad))} if ad.get("Cmd") else None
+    record = _without_empty(
         {
             "schema_version": 1,
             "job_id": batch.name_job(described),
@@ -59,9 +60,7 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
             "batch": described,
             "started_at": _moment(_begun(attempt, start, end)),
             "ended_at": _moment(end.at),
-            "command": {"argv": redaction.redact_arguments(command_of(ad))}
-            if ad.get("Cmd")
-            else None,
+            "command": command,
             "exit": _exit(end),
             "environment": _environment(attempt),
             "host": _host(attempt),
@@ -89,11 +88,13 @@ def _acceptable(record: dict[str, Any]) -> dict[str, Any]:
 def _begun(attempt: Attempt, start: float | None, end: End) -> float | None:
     """Return when the attempt started.
 
-    If no source tells and its state needs it, the first known moment after that.
+    If no source knows it and a record of its state needs it, the first known moment after that.
     """
     if start is not None or end.state in ("killed", "lost"):
         return start
-    return end.at if end.at is not None else last_seen_at(attempt) or attempt.moment_of("QDate")
+    if end.at is not None:
+        return end.at
+    return last_seen_at(attempt) or attempt.moment_of("QDate")
 
 
 def _task(ad: dict[str, Any], variables: dict[str, str]) -> dict[str, Any]:
@@ -126,7 +127,7 @@ def _batch(ad: dict[str, Any]) -> dict[str, Any]:
 
 def _exit(end: End) -> dict[str, Any]:
     message = redaction.redact_text(end.message)[:_LONGEST_MESSAGE] if end.message else None
-    return _known(
+    return _without_empty(
         {"code": end.code, "signal": end.signal, "error_class": end.error_class, "message": message}
     )
 
@@ -142,27 +143,31 @@ def _host(attempt: Attempt) -> dict[str, Any]:
     if not isinstance(slot, str):
         return {}
     site = attempt.fact(*_SITES)
-    is_site = isinstance(site, str) and "$$" not in site
-    return _known(
-        {"hostname": slot.rsplit("@", 1)[-1], "slot": slot, "site": site if is_site else None}
-    )
+    # `$$(…)` is a macro that HTCondor replaces at the match; unreplaced, it names no site
+    if not isinstance(site, str) or "$$" in site:
+        site = None
+    return _without_empty({"hostname": slot.rsplit("@", 1)[-1], "slot": slot, "site": site})
 
 
 def _resources(attempt: Attempt, start: float | None, end: End) -> dict[str, Any]:
-    memory, rss = (
-        attempt.number_of("RequestMemory"),
-        attempt.number_of("ResidentSetSize_RAW", "ResidentSetSize"),
-    )
-    wall = end.at - start if end.at is not None and start is not None and end.state != "lost" else 0
-    return _known(
+    memory = attempt.number_of("RequestMemory")
+    rss = attempt.number_of("ResidentSetSize_RAW", "ResidentSetSize")
+    return _without_empty(
         {
-            "wall_seconds": float(wall) if wall > 0 else None,  # told in whole seconds
+            "wall_seconds": _wall_seconds(start, end),
             "cpu_user_seconds": attempt.number_of("RemoteUserCpu"),
             "cpu_system_seconds": attempt.number_of("RemoteSysCpu"),
             "max_rss_bytes": int(rss * 1024) if rss else None,
             "requested_memory_bytes": int(memory * _MIB) if memory else None,
         }
     )
+
+
+def _wall_seconds(start: float | None, end: End) -> float | None:
+    """Return how long an attempt ran; None if that is not known, or less than a second."""
+    if start is None or end.at is None or end.state == "lost" or end.at <= start:
+        return None
+    return float(end.at - start)
 
 
 def _history(attempt: Attempt) -> dict[str, Any]:
@@ -173,13 +178,15 @@ def _history(attempt: Attempt) -> dict[str, Any]:
         "hold_reason_code": attempt.fact("HoldReasonCode", "LastHoldReasonCode"),
         "vacate_reason_code": attempt.number_of("VacateReasonCode"),
     }
-    told = {name: value for name, value in numbers.items() if is_whole(value)}
-    return {**told, "ended_by": how} if isinstance(how, str) else told
+    history: dict[str, Any] = {name: value for name, value in numbers.items() if is_whole(value)}
+    if isinstance(how, str):
+        history["ended_by"] = how
+    return history
 
 
 def _moment(seconds: float | None) -> str | None:
     return None if seconds is None else str(moment(seconds))
 
 
-def _known(fields: dict[str, Any]) -> dict[str, Any]:
+def _without_empty(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None and value != {}}

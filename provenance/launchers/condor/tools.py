@@ -26,57 +26,51 @@ def ask_condor(source: Source, since: int, schedd: str | None = None) -> Iterato
         schedd: its name, where it is not this machine's own.
 
     Raises:
-        UnreachableError: the tool is not there, or it failed; with what it said.
+        UnreachableError: the tool is not there, or it failed; with its last line.
     """
     place = ["-name", schedd] if schedd else []
-    words = {
-        "epochs": [
-            "condor_history",
-            "-epochs",
-            *place,
-            "-json",
-            "-since",
-            f"EpochWriteDate < {since}",
-        ],
-        "history": ["condor_history", *place, "-json", "-since", f"EnteredCurrentStatus < {since}"],
-        "queue": ["condor_q", *place, "-allusers", "-json", "-constraint", _QUEUED],
-    }[source]
-    return ads_of(words)
+    if source == "queue":
+        return ads_of(["condor_q", *place, "-allusers", "-json", "-constraint", _QUEUED])
+    if source == "epochs":
+        until = f"EpochWriteDate < {since}"
+        return ads_of(["condor_history", "-epochs", *place, "-json", "-since", until])
+    until = f"EnteredCurrentStatus < {since}"
+    return ads_of(["condor_history", *place, "-json", "-since", until])
 
 
-def ads_of(words: Sequence[str]) -> Iterator[Ad]:
+def ads_of(command: Sequence[str]) -> Iterator[Ad]:
     """Yield the ads that one of HTCondor's tools prints as JSON.
 
     Raises:
-        UnreachableError: the tool is not there, or it failed; with what it said.
+        UnreachableError: the tool is not there, or it failed; with its last line.
     """
     with tempfile.TemporaryFile() as errors:
         try:
             process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
             )
         except FileNotFoundError:
             raise UnreachableError(
-                f"{words[0]} is not on the PATH: run this on a submit node, "
+                f"{command[0]} is not on the PATH: run this on a submit node, "
                 "or give the files (--history, --epochs)."
             ) from None
         with process:
             assert process.stdout is not None  # noqa: S101 - it was asked for
             try:
-                yield from read_ads(process.stdout, words[0])
+                yield from read_ads(process.stdout, command[0])
             except BaseException:
                 process.kill()
                 raise
             if process.wait() != 0:
-                raise UnreachableError(f"`{' '.join(words[:3])} …` fails: {_said(errors)}.")
+                raise UnreachableError(f"`{' '.join(command[:3])} …` fails: {_last_error(errors)}.")
 
 
 def last_line(text: str) -> str:
-    """Return the last line that a tool said, without its full stop."""
+    """Return the last line that a tool printed, without its full stop."""
     lines = text.strip().splitlines()
-    return lines[-1].rstrip(".") if lines else "it says nothing"
+    return lines[-1].rstrip(".") if lines else "it printed nothing"
 
 
-def _said(stream: IO[bytes]) -> str:
+def _last_error(stream: IO[bytes]) -> str:
     stream.seek(0)
     return last_line(stream.read(1 << 20).decode("utf-8", "replace"))

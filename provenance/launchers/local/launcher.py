@@ -1,9 +1,9 @@
 """Launches jobs on this machine, for trials.
 
-A few at a time, each in a session of its own that outlives this process.
+A few run at a time, each in a session of its own that outlives this process.
 
-What a job is up to is told by files beside its folder, so that a launcher that was killed, and its
-successor, see the same: `NAME/` waits, `NAME.pid` began, `NAME.end` is over.
+Files beside its folder show how far a job is, so that the successor of a launcher that was killed
+sees the same: `NAME/` waits, `NAME.pid` began, `NAME.end` is over.
 """
 
 import contextlib
@@ -98,8 +98,7 @@ class LocalLauncher:
 
     def _start(self, name: str) -> None:
         limit = (self._folder / f"{name}.limit").read_text(encoding="ascii")
-        # a shell between, which leaves at once: the job is nobody's child, and nobody has to wait
-        # for it
+        # A shell between them leaves at once: the job is nobody's child, and nobody has to wait for it
         subprocess.run(
             [
                 "/bin/sh",
@@ -117,8 +116,9 @@ class LocalLauncher:
             check=True,
         )
         end = time.monotonic() + _START_SECONDS
+        # Without the file it does not count as running, and more jobs than slots would start
         while not (self._folder / f"{name}.pid").exists() and time.monotonic() < end:
-            time.sleep(0.005)  # it counts as running from the moment it does
+            time.sleep(0.005)
 
     def _end(self, name: str) -> LaunchEnd | None:
         folder = self._folder / name
@@ -127,7 +127,8 @@ class LocalLauncher:
         except FileNotFoundError:
             if not folder.with_name(f"{name}.pid").exists() or self._is_running(name):
                 return None
-            if folder.with_name(f"{name}.end").exists():  # it ended between the two looks
+            # It ended between the two looks
+            if folder.with_name(f"{name}.end").exists():
                 return self._end(name)
             return LaunchEnd(name, folder, problem="lost: it is gone and left no exit code")
         except ValueError:

@@ -12,14 +12,14 @@ record.md, "Events of OpenLineage".
 import json
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
 from jobprov.provenance.errors import BadInputError, LimitError, RecordError
-from jobprov.provenance.records.job_record import Instant
+from jobprov.provenance.records.job_record import Instant, JsonObject
 from jobprov.provenance.records.openlineage.datasets import (
     Dataset,
     Facets,
@@ -79,12 +79,12 @@ class ReadEvent(NamedTuple):
 
     Attributes:
         document: as it was sent.
-        text: the same as JSON, always alike: what tells two events apart.
+        text: the same as canonical JSON, by which events are compared.
     """
 
     job_id: str
     event: RunEvent
-    document: dict[str, Any]
+    document: JsonObject
     text: str
 
     @property
@@ -102,13 +102,13 @@ def read_event(body: bytes) -> ReadEvent:
     """Return the run event in `body`.
 
     Raises:
-        BadInputError: it is none; `fields` names what is missing or wrong.
+        BadInputError: it is no run event; `fields` names what is missing or wrong.
     """
     return run_event_of(parse_object(body, "The event"))
 
 
-def run_event_of(document: dict[str, Any]) -> ReadEvent:
-    """Return the run event that a JSON object is.
+def run_event_of(document: JsonObject) -> ReadEvent:
+    """Return a JSON object as a run event.
 
     Raises:
         BadInputError: as `read_event`.
@@ -125,12 +125,12 @@ def _job_id(run_id: str) -> str:
         raise BadInputError(message, {"run.runId": ["not a UUID"]}) from None
 
 
-def canonical(document: dict[str, Any]) -> str:
-    """Return an event as JSON, always alike."""
+def canonical(document: JsonObject) -> str:
+    """Return an event as canonical JSON: equal events have equal texts."""
     return json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def events_of(record: dict[str, Any]) -> list[ReadEvent] | None:
+def events_of(record: JsonObject) -> list[ReadEvent] | None:
     """Return the events that a record was made from; None if it was not made from events."""
     section = (record.get("extra") or {}).get("openlineage")
     texts = section.get("events") if isinstance(section, dict) else None
@@ -139,49 +139,72 @@ def events_of(record: dict[str, Any]) -> list[ReadEvent] | None:
     return [read_event(str(text).encode()) for text in texts]
 
 
-def record_of_run(events: Iterable[ReadEvent], experiment: str) -> dict[str, Any]:
+def record_of_run(events: Iterable[ReadEvent], experiment: str) -> JsonObject:
     """Return the record that the events of one run make together.
 
     Raises:
-        BadInputError: a name is too long, or a dataset is none that a file can be.
+        BadInputError: a name is too long, or a file cannot be such a dataset.
         LimitError: more events than are kept.
     """
     ordered = sorted(events, key=lambda event: event.rank)
-    # ends do not count, whatever their time: an end may be stamped too early
-    if sum(not event.is_end for event in ordered) > MOST_EVENTS:
-        message = f"Run {ordered[0].job_id} has more than {MOST_EVENTS} events; send its end alone."
-        raise LimitError(message, MOST_EVENTS)
+    _check_count(ordered)
     run_events = [event.event for event in ordered]
-    first, last = run_events[0], run_events[-1]
-    starts = [event.eventTime for event in run_events if event.eventType == "START"]
+    job = run_events[-1].job
     end = _end_among(run_events)
     run_facets = _merged(event.run.facets for event in run_events)
     job_facets = _merged(event.job.facets for event in run_events)
-    inputs = _files("inputs", run_events, experiment)
-    record = {
+    record: JsonObject = {
         "schema_version": 1,
         "job_id": ordered[0].job_id,
         "experiment": experiment,
         "witness": WITNESS,
-        "state": ENDS[end.eventType] if end is not None and end.eventType else "running",
-        "started_at": min(starts or [first.eventTime]).isoformat(),
-        "ended_at": end.eventTime.isoformat() if end is not None else None,
-        "task": _task(last.job, run_facets),
+        "state": _state_after(end),
+        "started_at": _start_of(run_events).isoformat(),
+        "task": _task(job, run_facets),
         "exit": _exit(end, run_facets),
-        "software": list(_software(job_facets)),
+        "software": _software(job_facets),
         "environment": _environment(run_facets),
-        "inputs": [{**file, "role": "primary"} for file in inputs],
+        "inputs": _files("inputs", run_events, experiment),
         "outputs": _files("outputs", run_events, experiment),
-        "extra": {
-            "openlineage": {
-                "producers": sorted({event.producer for event in run_events}),
-                "job": {"namespace": last.job.namespace, "name": last.job.name},
-                # as texts, because a facet's `sha256` does not refer to a blob of ours
-                "events": [event.text for event in ordered],
-            }
-        },
+        "extra": {"openlineage": _section_of(ordered)},
     }
+    if end is not None:
+        record["ended_at"] = end.eventTime.isoformat()
+    for file in record["inputs"]:
+        file["role"] = "primary"
     return {name: value for name, value in record.items() if value}
+
+
+def _check_count(events: Sequence[ReadEvent]) -> None:
+    # Ends are not counted, so that a run can always be ended, even by an end with an early time
+    if sum(not event.is_end for event in events) > MOST_EVENTS:
+        message = f"Run {events[0].job_id} has more than {MOST_EVENTS} events; send its end alone."
+        raise LimitError(message, MOST_EVENTS)
+
+
+def _state_after(end: RunEvent | None) -> str:
+    if end is None or end.eventType is None:
+        return "running"
+    return ENDS[end.eventType]
+
+
+def _start_of(run_events: Sequence[RunEvent]) -> datetime:
+    """Return the time of the first START; of the first event if none is one."""
+    for event in run_events:  # in the order of their times
+        if event.eventType == "START":
+            return event.eventTime
+    return run_events[0].eventTime
+
+
+def _section_of(events: Sequence[ReadEvent]) -> JsonObject:
+    """Return what the record keeps of its events: the section `openlineage` of `extra`."""
+    job = events[-1].event.job
+    return {
+        "producers": sorted({event.event.producer for event in events}),
+        "job": {"namespace": job.namespace, "name": job.name},
+        # As texts, because a facet's `sha256` does not refer to a blob of ours
+        "events": [event.text for event in events],
+    }
 
 
 def _end_among(run_events: Sequence[RunEvent]) -> RunEvent | None:
@@ -203,26 +226,29 @@ def in_words_of_events(problem: RecordError) -> BadInputError:
     return BadInputError(f"{field}: {messages[0]}.", event_fields)
 
 
-def _merged(facets_of_events: Iterable[Facets]) -> dict[str, Any]:
+def _merged(facets_of_events: Iterable[Facets]) -> JsonObject:
     """Return facets by name, the latest of each; a facet that is not an object is ignored."""
-    merged: dict[str, Any] = {}
+    merged: JsonObject = {}
     for facets in facets_of_events:
-        objects = {name: facet for name, facet in (facets or {}).items() if isinstance(facet, dict)}
-        merged.update(objects)
+        for name, facet in (facets or {}).items():
+            if isinstance(facet, dict):
+                merged[name] = facet
     return merged
 
 
-def _task(job: Job, facets: dict[str, Any]) -> dict[str, str]:
-    """Return campaign, stage and task.
+def _task(job: Job, facets: JsonObject) -> dict[str, str]:
+    """Return the task of a run's record.
 
-    They are namespace and name of the job, and the parent's run that submitted it.
+    The namespace and the name of the job are its campaign and stage. With the run of the parent,
+    which submitted it, they make the task id.
     """
     parent = facets.get("parent", {}).get("run")
     run = parent.get("runId") if isinstance(parent, dict) else None
     name, field = f"{job.namespace}:{job.name}", "job.name"
     if isinstance(run, str) and run:
         name += f"@{run}"
-        if len(run) > len(job.name):  # then it is the run's fault if the name is too long
+        # If the task id becomes too long, blame the longer part of it
+        if len(run) > len(job.name):
             field = _PLACES["task.task_id"]
     return {"task_id": task_id_of(name, field), "campaign": job.namespace, "stage": job.name}
 
@@ -231,7 +257,7 @@ def task_id_of(name: str, field: str = "job.name") -> str:
     """Return the id of the task for a job of this full name.
 
     Raises:
-        BadInputError: it is longer than a task id can be, because of the event's field `field`.
+        BadInputError: it is longer than a task id can be; the event's field `field` is to blame.
     """
     task_id = without_slash(name)
     if len(task_id) > 1000:  # noqa: PLR2004 - as the record says
@@ -239,18 +265,18 @@ def task_id_of(name: str, field: str = "job.name") -> str:
     return task_id
 
 
-def _exit(end: RunEvent | None, facets: dict[str, Any]) -> dict[str, str]:
+def _exit(end: RunEvent | None, facets: JsonObject) -> dict[str, str]:
     message = text_of(facets.get("errorMessage", {}), "message")
     has_failed = end is not None and end.eventType != "COMPLETE"
     return {"message": message} if message and has_failed else {}
 
 
-def _software(facets: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the code in `sourceCodeLocation`: repository, and a commit or a ref."""
+def _software(facets: JsonObject) -> list[JsonObject]:
+    """Return the code in `sourceCodeLocation`: repository, and a commit or a ref."""
     facet = facets.get("sourceCodeLocation", {})
     repository = text_of(facet, "repoUrl") or text_of(facet, "url")
     if not repository:
-        return
+        return []
     version = text_of(facet, "version")
     is_commit = re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", version) is not None
     ref = text_of(facet, "tag") or text_of(facet, "branch")
@@ -264,10 +290,10 @@ def _software(facets: dict[str, Any]) -> Iterator[dict[str, Any]]:
         "requested_ref": ref,
         "revision": version if is_commit else "",
     }
-    yield {name: value for name, value in software.items() if value}
+    return [{name: value for name, value in software.items() if value}]
 
 
-def _environment(facets: dict[str, Any]) -> dict[str, Any]:
+def _environment(facets: JsonObject) -> JsonObject:
     pairs = facets.get("environmentVariables", {}).get("environmentVariables")
     if not isinstance(pairs, list):
         return {}
@@ -278,18 +304,23 @@ def _environment(facets: dict[str, Any]) -> dict[str, Any]:
     return {"variables": variables} if variables else {}
 
 
-def _files(kind: str, events: Sequence[RunEvent], experiment: str) -> list[dict[str, Any]]:
-    """Return the datasets as inputs or outputs."""
-    datasets = _datasets([getattr(event, kind) for event in events], experiment)
-    return [file_of(dataset, experiment, f"{kind}[{place}]") for place, dataset in datasets]
+def _files(
+    kind: Literal["inputs", "outputs"], events: Sequence[RunEvent], experiment: str
+) -> list[JsonObject]:
+    """Return the datasets as inputs or outputs of a record."""
+    files = []
+    for place, dataset in _datasets([getattr(event, kind) for event in events], experiment):
+        file = file_of(dataset, experiment, f"{kind}[{place}]")
+        files.append(file.as_json())
+    return files
 
 
 def _datasets(
     lists: Iterable[Sequence[Dataset] | None], experiment: str
 ) -> list[tuple[int, Dataset]]:
-    """Return each file once, as the latest event spells it, with the latest of each of its facets.
+    """Return each file once, as the latest event spells it, and its place in that event.
 
-    Beside it stands its place in that event.
+    It has the latest of each of its facets.
     """
     latest: dict[tuple[str, str], tuple[int, Dataset]] = {}
     for datasets in lists:

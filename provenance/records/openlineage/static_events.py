@@ -1,17 +1,15 @@
-"""OpenLineage events that tell of no run: what a job is declared to read and write, and datasets.
+"""OpenLineage events without a run: what a job is declared to read and write, and datasets.
 
-Of a dataset they tell what is known of it. A JobEvent declares the task that runs of the job belong
-to; its datasets, and that of a DatasetEvent, are files as a catalog saw them.
+A JobEvent declares the task that runs of the job belong to. Its datasets, and the dataset of a
+DatasetEvent, are files as a catalog saw them.
 
 Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, JobEvent and
 DatasetEvent; record.md, "Events of OpenLineage".
 """
 
-from typing import Any
-
 from msgspec import Struct
 
-from jobprov.provenance.records.job_record import Instant
+from jobprov.provenance.records.job_record import Instant, JsonObject
 from jobprov.provenance.records.openlineage.datasets import Dataset, converted, file_of, refuse
 from jobprov.provenance.records.openlineage.runs import Job, canonical, task_id_of
 from jobprov.provenance.records.reading.checks import word_problem
@@ -48,13 +46,13 @@ class DatasetEvent(Struct):
     producer: str
 
 
-def static_event_of(document: dict[str, Any]) -> JobEvent | DatasetEvent | None:
+def static_event_of(document: JsonObject) -> JobEvent | DatasetEvent | None:
     """Return a JSON object as the event of a job or dataset without a run.
 
-    None if it is, or is meant as, one of a run.
+    None if it is meant as the event of a run.
 
     Raises:
-        BadInputError: it is none; `fields` names what is missing or wrong.
+        BadInputError: a field is missing or wrong; `fields` names it.
     """
     if "run" in document or "eventType" in document:
         return None
@@ -65,8 +63,8 @@ def static_event_of(document: dict[str, Any]) -> JobEvent | DatasetEvent | None:
     return None
 
 
-def declaration_of(event: JobEvent, document: dict[str, Any], experiment: str) -> dict[str, Any]:
-    """Return the declaration of the task that a job is, with the unchanged event."""
+def declaration_of(event: JobEvent, document: JsonObject, experiment: str) -> JsonObject:
+    """Return the declaration of the task that an event's job belongs to, with the event."""
     return {
         "experiment": experiment,
         "campaign": event.job.namespace,
@@ -75,12 +73,11 @@ def declaration_of(event: JobEvent, document: dict[str, Any], experiment: str) -
     }
 
 
-def sightings_of_event(event: JobEvent | DatasetEvent, experiment: str) -> list[dict[str, Any]]:
+def sightings_of_event(event: JobEvent | DatasetEvent, experiment: str) -> list[JsonObject]:
     """Return the datasets of an event as files that were seen.
 
     Raises:
-        BadInputError: a task or file cannot have such a name, or no file can be such a dataset;
-            `fields` says where.
+        BadInputError: a task or file cannot have such a name; `fields` says where.
     """
     if isinstance(event, DatasetEvent):
         catalog = f"OpenLineage of {event.producer}"
@@ -103,18 +100,24 @@ def sightings_of_event(event: JobEvent | DatasetEvent, experiment: str) -> list[
 
 def _sighting(
     dataset: Dataset, place: str, experiment: str, event: JobEvent | DatasetEvent, catalog: str
-) -> dict[str, Any]:
-    sighting = {"experiment": experiment, **file_of(dataset, experiment, place)}
-    location = sighting.pop("location", None)
-    if location and len(location) <= _LONGEST_LOCATION:
-        sighting["locations"] = [location]
+) -> JsonObject:
+    plain_dataset = {
+        "namespace": dataset.namespace,
+        "name": dataset.name,
+        "facets": dataset.facets or {},
+    }
     metadata = {
         "producer": event.producer,
         "eventTime": event.eventTime.isoformat(),
-        "dataset": canonical(_plain(dataset)),
+        "dataset": canonical(plain_dataset),
     }
-    return sighting | {"catalog": catalog, "metadata": {MARK: metadata}}
-
-
-def _plain(dataset: Dataset) -> dict[str, Any]:
-    return {"namespace": dataset.namespace, "name": dataset.name, "facets": dataset.facets or {}}
+    sighting = {
+        "experiment": experiment,
+        "catalog": catalog,
+        "metadata": {MARK: metadata},
+        **file_of(dataset, experiment, place).as_json(),
+    }
+    location = sighting.pop("location", None)
+    if location and len(location) <= _LONGEST_LOCATION:
+        sighting["locations"] = [location]
+    return sighting

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from jobprov.provenance.errors import RecordError
-from jobprov.provenance.records.job_record import FclConfiguration, JobRecord, Software
+from jobprov.provenance.records.job_record import FclConfiguration, JobRecord, JsonObject, Software
 from jobprov.provenance.records.reading.checks import (
     check_record,
     configuration_problems,
@@ -57,7 +57,7 @@ class DecodedRecord:
         references: AbstractSet[str],
         repairs: tuple[str, ...] = (),
         *,
-        raw: dict[str, Any] | None = None,
+        raw: JsonObject | None = None,
         pieces: tuple[bytes, ...] | None = None,
     ) -> None:
         self.body = body
@@ -68,7 +68,7 @@ class DecodedRecord:
         self._raw = raw
 
     @property
-    def raw(self) -> dict[str, Any]:
+    def raw(self) -> JsonObject:
         """The same as plain JSON values, unknown fields included; read when first asked for."""
         if self._raw is None:
             self._raw = msgspec.json.decode(self.body)
@@ -76,21 +76,19 @@ class DecodedRecord:
 
     @property
     def job_id(self) -> str:
-        """Which job it is of."""
+        """The job that it describes."""
         return self.record.job_id if self.record is not None else str(self.raw["job_id"])
 
     @property
     def experiment(self) -> str:
-        """Whose it is."""
+        """Which experiment the job belongs to."""
         return self.record.experiment if self.record is not None else str(self.raw["experiment"])
 
     @property
     def witness(self) -> str:
         """Who saw the job; the wrapper where the record does not say."""
-        return str(
-            (self.record.witness if self.record is not None else self.raw.get("witness"))
-            or "wrapper"
-        )
+        witness = self.raw.get("witness") if self.record is None else self.record.witness
+        return str(witness or "wrapper")
 
     @property
     def task_id(self) -> str | None:
@@ -98,8 +96,8 @@ class DecodedRecord:
         if self.record is not None:
             return self.record.task.task_id if self.record.task is not None else None
         task = self.raw.get("task")
-        named = task.get("task_id") if isinstance(task, dict) else None
-        return named if isinstance(named, str) else None
+        task_id = task.get("task_id") if isinstance(task, dict) else None
+        return task_id if isinstance(task_id, str) else None
 
     @property
     def state(self) -> Any:
@@ -120,7 +118,8 @@ def decode_record(body: bytes) -> DecodedRecord:
             "Send logs and tables as blobs.",
             {"": [f"longer than {LIMIT_BYTES} bytes"]},
         )
-    if (common := _decode_common(body)) is not None:
+    common = _decode_common(body)
+    if common is not None:
         return common
     raw = parse_object(body, "The record")
     if is_later(raw):
@@ -130,7 +129,7 @@ def decode_record(body: bytes) -> DecodedRecord:
 
 
 class _Outline(JobRecord, kw_only=True):
-    """A record of which the parts that many share are read apart."""
+    """A record without the parts that many records share: these are read apart."""
 
     configurations: Any = None
     software: Any = None
@@ -151,10 +150,10 @@ _shared_bytes = msgspec.json.Decoder(_SharedBytes)
 def _decode_common(body: bytes) -> DecodedRecord | None:
     """Return a record in which nothing has to be repaired or refused; None for any other.
 
-    A fifth of the careful way's time. What many records share is read once and replaced by a `0`
-    before the rest is read. An escape by number could hide a quote, a NUL or a surrogate; such a
-    record is for the careful way.
+    This takes a fifth of the careful way's time. What many records share is read once, and replaced
+    by a `0` before the rest is read.
     """
+    # An escape by number could hide a quote, a NUL or a surrogate
     if (b"\\" in body and b"\\u" in body) or _NANOSECONDS.search(body):
         return None
     try:
@@ -203,16 +202,16 @@ def _take_shared(body: bytes) -> tuple[dict[str, Part[Any]], bytes]:
 def _is_unique(raw: Any, body: bytes) -> bool:
     """Return whether no key stands twice in one object.
 
-    It shows when the values are written again: there are fewer quotes then, as every string has
-    two, and one inside a string stays one.
+    A key that does would be lost when the values are written again, and two quotes with it. The
+    number of other quotes stays the same.
     """
     return msgspec.json.encode(raw).count(b'"') == body.count(b'"')
 
 
 def _reader(kind: Any, check: Callable[[Any], bool]) -> Callable[[bytes], Part[Any] | None]:
-    """Return what reads a shared part of that type.
+    """Return the reader of a shared part of that type.
 
-    It returns None for a part that has to be read with its record.
+    The reader returns None for a part that has to be read with its record.
     """
     decoder = msgspec.json.Decoder(kind)
 

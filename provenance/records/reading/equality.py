@@ -14,8 +14,8 @@ _MOST_DIGITS = 4000
 def have_equal_values(left_body: bytes, right_body: bytes) -> bool:
     """Return whether two JSON documents have equal values.
 
-    The order of keys does not count, nor how a number is written (`1`, `1.0` and `1e0`); a truth
-    value is no number. Numbers with a fraction or an exponent are equal if they are equal as
+    The order of keys does not count, nor how a number is written (`1`, `1.0` and `1e0`); true and
+    false equal no number. Numbers with a fraction or an exponent are equal if they are equal as
     doubles, since most programs that write records use doubles; numbers beyond doubles are compared
     as they are written.
     """
@@ -30,9 +30,14 @@ def have_equal_values(left_body: bytes, right_body: bytes) -> bool:
             if len(left) != len(right):
                 return False
             pairs += zip(left, right, strict=True)
-        elif isinstance(left, bool) is not isinstance(right, bool) or left != right:
-            return False  # Python holds True equal to 1
+        elif not _are_equal(left, right):
+            return False
     return True
+
+
+def _are_equal(left: Any, right: Any) -> bool:
+    # To Python, True equals 1
+    return isinstance(left, bool) is isinstance(right, bool) and left == right
 
 
 def _values(body: bytes) -> Any:

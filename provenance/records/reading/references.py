@@ -8,16 +8,19 @@ import re
 from collections import Counter
 from typing import Any
 
+from jobprov.provenance.records.job_record import JsonObject
+
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 # begins with plain letters, which are searched for ten times faster
 _KEYED = re.compile(rb'sha256"(?<=["_]sha256")\s*:\s*"([0-9a-f]{64})"')
 
 
-def references_in(body: bytes, raw: dict[str, Any]) -> set[str]:
+def references_in(body: bytes, raw: JsonObject) -> set[str]:
     """Return the digests of every blob that a record refers to.
 
-    The record comes as its exact bytes and as plain JSON values. One search over the bytes takes 10
-    us, a walk over the values 100; so the identities of files are subtracted by count.
+    The record comes as its exact bytes and as plain JSON values. A search over the bytes takes 10
+    us, a walk over the values 100. The search finds the identities of files too; these are
+    subtracted by count.
     """
     # an escape may hide a key
     if b"\\" in body and (b"\\u" in body or b'\\"sha256' in body):
@@ -34,14 +37,14 @@ def references_in(body: bytes, raw: dict[str, Any]) -> set[str]:
     return {digest.decode() for digest, count in counts.items() if count > 0}
 
 
-def _files(raw: dict[str, Any], key: str) -> list[dict[str, Any]]:
+def _files(raw: JsonObject, key: str) -> list[JsonObject]:
     files = raw.get(key)
     if not isinstance(files, list):
         return []
     return [file for file in files if isinstance(file, dict)]
 
 
-def referenced_blobs(raw: dict[str, Any]) -> set[str]:
+def referenced_blobs(raw: JsonObject) -> set[str]:
     """Return the digests of every blob that a record, as plain JSON values, refers to."""
     digests: set[str] = set()
     for key, value in raw.items():
@@ -53,7 +56,7 @@ def referenced_blobs(raw: dict[str, Any]) -> set[str]:
     return digests
 
 
-def _collect(value: dict[str, Any] | list[Any], digests: set[str]) -> None:
+def _collect(value: JsonObject | list[Any], digests: set[str]) -> None:
     """Add the digests under keys `sha256` and `*_sha256`, at any depth."""
     if isinstance(value, dict):
         for key, item in value.items():

@@ -1,4 +1,4 @@
-"""The careful way from bytes to a typed record: what may be repaired is, what may not is named.
+"""The careful way from bytes to a typed record: it repairs what it may, and names what it may not.
 
 For records that `decoding.py` cannot read at once: a number past 64 bits, a leap second,
 nanoseconds (repaired as the contract says), a wrong type, a duplicate key, a NUL (refused, with the
@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from jobprov.provenance.errors import RecordError
-from jobprov.provenance.records.job_record import ExperimentName, JobId, JobRecord
+from jobprov.provenance.records.job_record import ExperimentName, JobId, JobRecord, JsonObject
 from jobprov.provenance.records.reading.checks import LARGEST
 from jobprov.provenance.records.reading.times import plain_time
 
@@ -35,15 +35,17 @@ _PATTERNS = {
 _PATH = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
 
 
-def parse_object(body: bytes, what: str = "The body") -> dict[str, Any]:
+def parse_object(body: bytes, what: str = "The body") -> JsonObject:
     """Return the JSON object in `body`, in UTF-8.
 
     Refuses duplicate keys, NUL and lone surrogates, NaN, and anything but an object.
 
-    `what` it is begins the sentence that tells so.
+    Args:
+        body: the bytes.
+        what: the subject of the error's sentence.
     """
     try:
-        # Of bytes, json.loads guesses: UTF-16 would be kept
+        # json.loads guesses the encoding of bytes, so that it would take UTF-16
         text = body.decode("utf-8", "surrogatepass")
         raw = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError:
@@ -54,33 +56,36 @@ def parse_object(body: bytes, what: str = "The body") -> dict[str, Any]:
         raise RecordError(f"{what} is no JSON object.", {"": ["not an object"]})
     if body.count(b"[") + body.count(b"{") > MOST_NESTED and _is_deeper(raw, MOST_NESTED):
         raise _too_deep(what)
-    if _may_hide_text(body) and (path := unstorable_text(raw, "")) is not None:
-        raise RecordError(
-            f"The text of {path} holds a NUL or a lone surrogate; escape it.",
-            {path: ["NUL or lone surrogate"]},
-        )
+    if _may_hide_text(body):
+        _check_texts(raw)
     return raw
 
 
 def _too_deep(what: str) -> RecordError:
-    words = (
-        f"{what} is nested too deeply: objects and lists may lie {MOST_NESTED} deep in each other."
-    )
-    return RecordError(words, {"": ["nested too deeply"]})
+    limit = f"objects and lists may lie {MOST_NESTED} deep in each other"
+    return RecordError(f"{what} is nested too deeply: {limit}.", {"": ["nested too deeply"]})
 
 
-def _is_deeper(value: dict[str, Any], most: int) -> bool:
-    """Return whether objects and lists lie in each other more than so deep, itself counted."""
+def _check_texts(raw: JsonObject) -> None:
+    path = unstorable_text(raw, "")
+    if path is not None:
+        raise RecordError(
+            f"The text of {path} holds a NUL or a lone surrogate; escape it.",
+            {path: ["NUL or lone surrogate"]},
+        )
+
+
+def _is_deeper(value: JsonObject, most: int) -> bool:
+    """Return whether objects and lists lie more than `most` deep in each other, itself counted."""
     level: list[Any] = [value]
     for _ in range(most):
-        inner = (
-            item
-            for outer in level
-            for item in (outer.values() if isinstance(outer, dict) else outer)
-        )
-        level = [item for item in inner if isinstance(item, dict | list)]
-        if not level:
+        next_level: list[Any] = []
+        for outer in level:
+            items = outer.values() if isinstance(outer, dict) else outer
+            next_level += [item for item in items if isinstance(item, dict | list)]
+        if not next_level:
             return False
+        level = next_level
     return True
 
 
@@ -92,10 +97,11 @@ class _Envelope(msgspec.Struct):
     experiment: ExperimentName
 
 
-def is_later(raw: dict[str, Any]) -> bool:
+def is_later(raw: JsonObject) -> bool:
     """Return whether the record is of a version that this service does not read yet.
 
-    Its names must hold all the same.
+    Raises:
+        RecordError: it is, and its id or experiment is wrong.
     """
     version = raw.get("schema_version")
     if isinstance(version, bool) or not isinstance(version, int) or version <= SCHEMA_VERSION:
@@ -108,7 +114,7 @@ def is_later(raw: dict[str, Any]) -> bool:
     return True
 
 
-def read_typed(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
+def read_typed(raw: JsonObject) -> tuple[JobRecord, tuple[str, ...]]:
     """Return what `read_plain` does.
 
     Raises:
@@ -118,20 +124,19 @@ def read_typed(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
         return read_plain(raw)
     except msgspec.ValidationError as problem:
         path, message = split_message(str(problem))
-        path = _which_variable(raw) if path == "environment.variables[...]" else path
+        if path == "environment.variables[...]":
+            path = _path_of_variable(raw)
         raise RecordError(f"{path or 'The record'}: {message}.", {path: [message]}) from None
 
 
-def _which_variable(raw: dict[str, Any]) -> str:
-    """Return the path of the first variable that is no text: msgspec does not say which it was."""
+def _path_of_variable(raw: JsonObject) -> str:
+    """Return the path of the first variable that is no text: msgspec does not name it."""
     variables = raw["environment"]["variables"]
-    return (
-        "environment.variables."
-        f"{next(name for name in variables if not isinstance(variables[name], str))}"
-    )
+    name = next(name for name in variables if not isinstance(variables[name], str))
+    return f"environment.variables.{name}"
 
 
-def read_plain(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
+def read_plain(raw: JsonObject) -> tuple[JobRecord, tuple[str, ...]]:
     """Return the typed reading of plain JSON values, and the field paths that had to be repaired.
 
     Raises:
@@ -139,35 +144,36 @@ def read_plain(raw: dict[str, Any]) -> tuple[JobRecord, tuple[str, ...]]:
     """
     repairs: list[str] = []
     record = msgspec.convert(_repair(raw, "", repairs), JobRecord)
-    if repairs:  # a number may be left out only where a number belongs
+    if repairs:
+        # A null fits every field. That a number in its place fits too shows that one belongs there
         msgspec.convert(_repair(raw, "", [], instead=1), JobRecord)
     return record, tuple(repairs)
 
 
-def without_unfit(raw: dict[str, Any], repairs: list[str]) -> dict[str, Any]:
+def without_unfit(raw: JsonObject, repairs: list[str]) -> JsonObject:
     """Return a record with null for values out of range, so that another witness may give them.
 
     Adds their paths to `repairs`.
 
     Lists are left as they are: they are taken whole, from one witness.
     """
-    return {
-        key: value if key in _FREE else _fitting(value, key, repairs) for key, value in raw.items()
-    }
+    record: JsonObject = _fitting(raw, "", repairs, 0)
+    return record
 
 
-def _fitting(value: Any, path: str, repairs: list[str], depth: int = 1) -> Any:
+def _fitting(value: Any, path: str, repairs: list[str], depth: int) -> Any:
     if isinstance(value, dict) and depth < _DEEPEST:
-        return {
-            key: item if key in _FREE else _fitting(item, f"{path}.{key}", repairs, depth + 1)
-            for key, item in value.items()
-        }
-    is_unfit = (
-        isinstance(value, int | float) and not isinstance(value, bool) and not _in_range(value)
-    )
-    if is_unfit:
+        fitting = {}
+        for key, item in value.items():
+            if key in _FREE:
+                fitting[key] = item
+            else:
+                fitting[key] = _fitting(item, _member_path(path, key), repairs, depth + 1)
+        return fitting
+    if _is_number(value) and not _in_range(value):
         repairs.append(path)
-    return None if is_unfit else value
+        return None
+    return value
 
 
 def repaired(value: Any) -> Any:
@@ -179,18 +185,20 @@ def repaired(value: Any) -> Any:
 
 
 def split_message(text: str) -> tuple[str, str]:
-    """Return the field path and the words of a msgspec message.
+    """Return the field path and the message proper of a msgspec message.
 
-    In place of a regular expression, what it asks for.
+    A message with one of our regular expressions is replaced by one in words.
     """
-    found = _PATH.search(text)
-    if found:
-        message = text[: found.start()].replace("`", "")
-        return found.group(1), next(
-            (words for part, words in _PATTERNS.items() if part in message), message
-        )
-    missing = re.search(r"missing required field `(\w+)`", text)
-    return (missing.group(1) if missing else ""), text.replace("`", "")
+    place = _PATH.search(text)
+    if place is None:
+        missing = re.search(r"missing required field `(\w+)`", text)
+        path = missing[1] if missing else ""
+        return path, text.replace("`", "")
+    message = text[: place.start()].replace("`", "")
+    for part_of_pattern, in_words in _PATTERNS.items():
+        if part_of_pattern in message:
+            return place[1], in_words
+    return place[1], message
 
 
 def _may_hide_text(body: bytes) -> bool:
@@ -201,15 +209,16 @@ def _may_hide_text(body: bytes) -> bool:
     return any(part in body for part in (b"\\u0000", b"\\ud", b"\\uD", b"\xed"))
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
+    """Return the object with these members; json.loads itself would take the last of one key."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise RecordError(
             f"The key {twice!r} stands twice in one object.", {twice: ["duplicate key"]}
         )
-    return found
+    return members
 
 
 def _refuse_constant(word: str) -> Any:
@@ -221,22 +230,32 @@ def unstorable_text(value: Any, path: str) -> str | None:
 
     None where there is none.
     """
-    # By hand: a client's lists may lie in each other as deep as a call can go
+    # Without recursion: a client's lists may lie in each other deeper than calls can
     stack = [(value, path)]
     while stack:
         value, path = stack.pop()
         if isinstance(value, str) and _is_unstorable(value):
             return path.encode("unicode_escape").decode() if _is_unstorable(path) else path
-        if isinstance(value, dict):
-            below = [(key, item, f"{path}.{key}" if path else key) for key, item in value.items()]
-            stack += [
-                pair for key, item, here in reversed(below) for pair in ((item, here), (key, here))
-            ]
-        elif isinstance(value, list):
-            stack += [
-                (item, f"{path}[{place}]") for place, item in reversed(list(enumerate(value)))
-            ]
+        # What comes first is to be popped first
+        stack += reversed(_inside(value, path))
     return None
+
+
+def _inside(value: Any, path: str) -> list[tuple[Any, str]]:
+    """Return what an object or list holds, each with its path: keys, members and elements."""
+    inside: list[tuple[Any, str]] = []
+    if isinstance(value, dict):
+        for key, item in value.items():
+            member_path = _member_path(path, key)
+            inside += ((key, member_path), (item, member_path))
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            inside.append((item, f"{path}[{place}]"))
+    return inside
+
+
+def _member_path(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
 
 
 def _is_unstorable(text: str) -> bool:
@@ -251,27 +270,41 @@ _DEEPEST = 20  # no typed field lies that deep
 def _repair(
     value: Any, path: str, repairs: list[str], *, instead: int | None = None, depth: int = 0
 ) -> Any:
+    """Return a value with `instead` for numbers out of range, and with times cut.
+
+    Adds the paths of the numbers to `repairs`.
+    """
     if isinstance(value, dict | list) and depth < _DEEPEST:
-        how: Any = {"instead": instead, "depth": depth + 1}
-        if isinstance(value, list):
-            return [
-                _repair(item, f"{path}[{place}]", repairs, **how)
-                for place, item in enumerate(value)
-            ]
-        return {
-            key: item
-            if key in _FREE
-            else _repair(item, f"{path}.{key}" if path else key, repairs, **how)
-            for key, item in value.items()
-        }
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int | float) and not _in_range(value):
+        return _repair_inside(value, path, repairs, instead, depth + 1)
+    if _is_number(value) and not _in_range(value):
         repairs.append(path)
         return instead
     if isinstance(value, str) and path.endswith("_at"):
         return plain_time(value)
     return value
+
+
+def _repair_inside(
+    value: JsonObject | list[Any], path: str, repairs: list[str], instead: int | None, depth: int
+) -> Any:
+    if isinstance(value, list):
+        items = []
+        for place, item in enumerate(value):
+            item_path = f"{path}[{place}]"
+            items.append(_repair(item, item_path, repairs, instead=instead, depth=depth))
+        return items
+    members = {}
+    for key, item in value.items():
+        if key in _FREE:
+            members[key] = item
+        else:
+            member_path = _member_path(path, key)
+            members[key] = _repair(item, member_path, repairs, instead=instead, depth=depth)
+    return members
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _in_range(value: float) -> bool:

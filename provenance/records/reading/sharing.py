@@ -17,14 +17,18 @@ LONGEST_PART = 256 * 1024
 MOST_BYTES = 4 * 1024 * 1024
 
 
-class _Known(NamedTuple):
-    """A shared object, kept so that no other gets its id, and the results of functions of it."""
+class _SharedObject(NamedTuple):
+    """A shared object and the results of functions of it.
+
+    As long as this refers to the object, no other object gets its id.
+    """
 
     part: Any
     results: dict[Callable[[Any], Any], Any]
 
 
-_known: dict[int, _Known] = {}
+_shared_objects: dict[int, _SharedObject] = {}
+"""By id."""
 
 
 class Part(NamedTuple, Generic[T]):
@@ -57,32 +61,33 @@ class SharedParts(Generic[T]):
         if part is None:
             return None
         with self._lock:
+            # Another thread may have read it meanwhile
             return self._parts.get(body) or self._remember(body, part)
 
     def _remember(self, body: bytes, part: Part[T]) -> Part[T]:
         self._parts[body] = part
-        _known[id(part.value)] = _Known(part.value, {})
+        _shared_objects[id(part.value)] = _SharedObject(part.value, {})
         self._bytes += len(body)
         while self._bytes > MOST_BYTES:
             oldest = next(iter(self._parts))
             forgotten = self._parts.pop(oldest)
             self._bytes -= len(oldest)
-            _known.pop(id(forgotten.value), None)
+            _shared_objects.pop(id(forgotten.value), None)
         return part
 
 
 def remembered(function: Callable[[T], R]) -> Callable[[T], R]:
-    """Return the function with a memory for shared parts.
+    """Return the function with a memory of its results for shared parts.
 
-    For any other object it computes its result each time.
+    The result for any other object is computed each time.
     """
 
     def remember(part: T) -> R:
-        known = _known.get(id(part))
-        if known is None or known.part is not part:
+        shared = _shared_objects.get(id(part))
+        if shared is None or shared.part is not part:
             return function(part)
-        if function not in known.results:
-            known.results[function] = function(part)
-        return known.results[function]  # type: ignore[no-any-return]
+        if function not in shared.results:
+            shared.results[function] = function(part)
+        return shared.results[function]  # type: ignore[no-any-return]
 
     return remember

@@ -1,8 +1,8 @@
 """Runs a recorded job here, from its unpacked bundle, with its output on this terminal.
 
-It does so to show an error: nothing is recorded and nothing compared; see `reruns/execution.py` for
-that. The number of events is changed where the program is one of art's, whose options are known;
-other programs run as recorded.
+It shows an error: nothing is recorded or compared; see `reruns/execution.py` for that. The number
+of events is changed where the program is one of art's, whose options are known; other programs run
+as recorded.
 """
 
 import shlex
@@ -64,7 +64,7 @@ def run_here(
 ) -> int:
     """Return the exit code of a job that was run in the new folder `out`.
 
-    It is 125 where run.sh could not lay it out, and says why.
+    It is 125 where run.sh could not make the folder; run.sh prints why.
 
     Args:
         root: the unpacked bundle.
@@ -78,10 +78,12 @@ def run_here(
     data = root.resolve() / "data"
     if not (data / "run.sh").is_file():
         raise BundleError(f"There is no bundle at {root}: run.sh is missing; unpack its tar first.")
-    words = ["sh", str(data / "run.sh")]
-    words += [word for folder in input_dirs for word in ("--input-dir", str(folder.resolve()))]
-    # run.sh's shell is told it is interactive and would prompt: our lines come in a file, by one
-    # line that ends it
+    command = ["sh", str(data / "run.sh")]
+    for folder in input_dirs:
+        command += ["--input-dir", str(folder.resolve())]
+    command += ["--shell", str(out.resolve())]
+    # The shell of run.sh is interactive and prompts before each line: it gets one line alone, which
+    # replaces it by a shell that reads ours from a file
     script = out.resolve().with_name(f"{out.name}.steps")
     script.write_text(
         _SHELL.format(
@@ -91,9 +93,7 @@ def run_here(
     )
     line = f"exec sh {shlex.quote(str(script))}\n"
     try:
-        done = subprocess.run(
-            [*words, "--shell", str(out.resolve())], input=line, text=True, check=False
-        )
+        done = subprocess.run(command, input=line, text=True, check=False)
     except OSError as error:
         raise BundleError(
             f"A bundle needs a POSIX shell named sh on the PATH ({error})."

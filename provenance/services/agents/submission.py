@@ -1,19 +1,22 @@
-"""Submits what is ordered, and tells the service what became of it.
+"""Submits what is ordered, and reports to the service what became of it.
 
 It submits under the account that it runs in.
 
 Nothing is submitted twice, whenever this is killed: an order is leased to one holder; its id goes
 into the batch system with the job; and the batch system is asked for that id before each
-submission. What was submitted and not told is found there and told.
+submission. A job that was submitted and not reported is found there and reported.
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
+from jobprov.provenance.answers.orders import OrderInFlight, TakenOrder
+from jobprov.provenance.answers.workflows import WorkflowStanding
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import (
     BadInputError,
@@ -23,9 +26,11 @@ from jobprov.provenance.errors import (
 )
 from jobprov.provenance.launchers.job import NOT_SUBMITTED, BatchJob, LaunchEnd, Launcher
 from jobprov.provenance.services.agents.order_jobs import NotHereYetError, Workshop
+from jobprov.provenance.services.orders.orders import EndedOrder, PlacedOrder, ReportBody
 
 _AT_ONCE = 100
 _TIDY_SECONDS = 3600.0
+_LONGEST_PROBLEM = 3000
 
 
 @dataclass
@@ -33,9 +38,11 @@ class Turn:
     """What one turn did.
 
     Attributes:
-        submitted, found, ended, waiting: jobs submitted; found submitted before; that are over;
-            whose input is not there yet.
-        refused: orders that cannot become a job, with the reason.
+        submitted: jobs submitted now.
+        found: jobs that were submitted before, and not reported.
+        ended: jobs that are over.
+        waiting: orders whose input is not there yet.
+        refused: orders that cannot become a job.
         open: orders that are placed and not over.
     """
 
@@ -75,40 +82,41 @@ class OrderRunner:
     _tidy_at: float = 0.0
 
     def turn(self) -> Turn:
-        """Tell what is over, submit what is ordered; return what was done.
+        """Report what is over, submit what is ordered; return what was done.
 
         Raises:
             UnreachableError: the service or the batch system does not answer; the next turn goes
                 on.
         """
         done = Turn()
-        self._tell_ends(done)
-        asked = {"experiment": self.workshop.experiment, "holder": self.holder, "limit": _AT_ONCE}
+        self._report_ends(done)
+        request = {"experiment": self.workshop.experiment, "holder": self.holder, "limit": _AT_ONCE}
         if self.workflow is not None:
-            asked["workflow"] = self.workflow
-        orders = self.client.take_orders(asked)
+            request["workflow"] = self.workflow
+        orders = self.client.take_orders(request)
         if orders:
             self._submit(orders, done)
         return done
 
-    def _submit(self, orders: Sequence[Mapping[str, Any]], done: Turn) -> None:
-        known = self.launcher.find([order["order_id"] for order in orders])
-        done.found += len(known)
-        self._tell(placed=known)
-        fresh: list[BatchJob] = []
+    def _submit(self, orders: Sequence[TakenOrder], done: Turn) -> None:
+        submitted = self.launcher.find([order.order_id for order in orders])
+        done.found += len(submitted)
+        self._report_placed(submitted)
+        jobs: list[BatchJob] = []
         for order in orders:
-            if order["order_id"] in known or _is_over(order["leased_until"]):
+            # To look for jobs may take so long that somebody else has the order by now
+            if order.order_id in submitted or _is_over(order.leased_until):
                 continue
             try:
-                fresh.append(self.workshop.make(order))
+                jobs.append(self.workshop.make(order))
             except NotHereYetError:
                 done.waiting += 1
             except UnreachableError:
                 raise
             except ProvenanceError as problem:
-                self._refuse(order["order_id"], problem, done)
-        self._launch(fresh, done)
-        done.open += len(known) + done.submitted
+                self._refuse(order.order_id, problem, done)
+        self._launch(jobs, done)
+        done.open += len(submitted) + done.submitted
 
     def _launch(self, jobs: Sequence[BatchJob], done: Turn) -> None:
         try:
@@ -117,110 +125,108 @@ class OrderRunner:
             if len(jobs) == 1:
                 self._refuse(jobs[0].name, problem, done)
                 return
-            for job in jobs:  # one of them is at fault: each alone
+            # One job is at fault and holds up all: each alone
+            for job in jobs:
                 self._launch([job], done)
             return
         done.submitted += len(placed)
-        self._tell(placed=placed)
+        self._report_placed(placed)
 
     def _refuse(self, order_id: str, problem: ProvenanceError, done: Turn) -> None:
-        """Tell that an order cannot become a job.
+        """Report that an order cannot become a job.
 
-        It counts as tried, so that it is seen and not tried for ever.
+        It counts as tried, so that people see it and it is not tried for ever.
         """
         done.refused += 1
         self.report(f"order {order_id}: {problem}")
-        self._tell(ended=[{"order_id": order_id, "problem": f"{NOT_SUBMITTED}{problem}"[:3000]}])
+        words = f"{NOT_SUBMITTED}{problem}"[:_LONGEST_PROBLEM]
+        self._report_ended([EndedOrder(order_id, problem=words)])
 
-    def _tell_ends(self, done: Turn) -> None:
-        placed = {
-            order["order_id"]: order
-            for order in self.client.placed_orders(self.workshop.experiment)
+    def _report_ends(self, done: Turn) -> None:
+        """Bring home and report what is over of the jobs that were made here."""
+        in_flight = {
+            order.order_id: order for order in self.client.placed_orders(self.workshop.experiment)
         }
-        mine = [order_id for order_id in placed if self.workshop.order(order_id) is not None]
+        mine = [order_id for order_id in in_flight if self.workshop.order(order_id) is not None]
         if time.monotonic() > self._tidy_at:
             self.workshop.tidy(mine, days=self.keep_days)
             self._tidy_at = time.monotonic() + _TIDY_SECONDS
         ends = self.launcher.ended(mine) if mine else []
-        told = []
+        ended = []
         for end in ends:
-            wrong = self.workshop.bring_home(end)
+            problem = self.workshop.bring_home(end)
             if self.workshop.names_jobs:
-                self._witness(end, placed[end.name])
-            problem = end.problem or wrong
-            told.append(
-                {
-                    "order_id": end.name,
-                    "exit_code": end.exit_code,
-                    "signal": end.signal,
-                    "problem": problem,
-                }
-            )
-        for start in range(0, len(told), _AT_ONCE):
-            self._tell(ended=told[start : start + _AT_ONCE])
-        done.ended += len(told)
-        done.open += len(mine) - len(told)
+                self._witness(end, in_flight[end.name])
+            ended.append(EndedOrder(end.name, end.exit_code, end.signal, end.problem or problem))
+        self._report_ended(ended)
+        done.ended += len(ended)
+        done.open += len(mine) - len(ended)
 
-    def _witness(self, end: LaunchEnd, placed: Mapping[str, Any]) -> None:
-        """Tell of a job that is over and whose own record never came: nobody else saw its end."""
-        order = self.workshop.order(end.name) or {}
-        if end.is_success or self._is_final(end.name):
+    def _witness(self, end: LaunchEnd, placed: OrderInFlight) -> None:
+        """Record a job that is over and whose own record never came: nobody else saw its end."""
+        order = self.workshop.order(end.name)
+        if order is None or end.is_success or self._is_final(end.name):
             return
+        task = {
+            "task_id": order.task_id,
+            "campaign": order.campaign,
+            "stage": order.stage,
+            "unit": order.unit,
+        }
+        has_own_exit = end.signal is None and end.problem is None
         code = end.exit_code if end.signal is None else 128 + end.signal
         record = {
             "schema_version": 1,
             "job_id": end.name,
             "witness": "history",
             "experiment": self.workshop.experiment,
-            "state": "failed" if end.signal is None and end.problem is None else "killed",
-            "task": {
-                name: order[name]
-                for name in ("task_id", "campaign", "stage", "unit")
-                if order.get(name)
-            },
-            "started_at": placed["placed_at"],
+            "state": "failed" if has_own_exit else "killed",
+            "task": {name: value for name, value in task.items() if value},
+            "started_at": placed.placed_at,
             "ended_at": datetime.now(UTC).isoformat(),
             "exit": {"code": code, "signal": end.signal, "message": end.problem},
-            "retry_of": order.get("retry_of"),
+            "retry_of": order.retry_of,
         }
         self.client.record(record)
 
     def _is_final(self, job_id: str) -> bool:
+        """Return whether the service has a record of a job's end."""
         try:
-            shown = self.client.job(job_id, experiment=self.workshop.experiment)
+            job = self.client.job(job_id, experiment=self.workshop.experiment)
         except NotFoundError:
             return False
-        return bool(shown.record["state"] != "running")
+        return bool(job.record["state"] != "running")
 
-    def _tell(
-        self, *, placed: Mapping[str, str] | None = None, ended: Sequence[Mapping[str, Any]] = ()
-    ) -> None:
-        if placed or ended:
-            listed = [
-                {"order_id": name, "batch_id": batch_id}
-                for name, batch_id in (placed or {}).items()
-            ]
-            self.client.report_orders(
-                {"experiment": self.workshop.experiment, "placed": listed, "ended": list(ended)}
-            )
+    def _report_placed(self, batch_ids: Mapping[str, str]) -> None:
+        placed = [PlacedOrder(order_id, batch_id) for order_id, batch_id in batch_ids.items()]
+        if placed:
+            self._send(ReportBody(experiment=self.workshop.experiment, placed=placed))
+
+    def _report_ended(self, ended: Sequence[EndedOrder]) -> None:
+        for start in range(0, len(ended), _AT_ONCE):
+            part = list(ended[start : start + _AT_ONCE])
+            self._send(ReportBody(experiment=self.workshop.experiment, ended=part))
+
+    def _send(self, report: ReportBody) -> None:
+        document: dict[str, Any] = msgspec.to_builtins(report)
+        self.client.report_orders(document)
 
 
 def _is_over(moment: str) -> bool:
     return datetime.fromisoformat(moment) <= datetime.now(UTC)
 
 
-def summary(shown: Mapping[str, Any]) -> str:
-    """Return how a workflow stands in one line.
-
-    It says what is done of what is expected by stage, what failed, and what it waits for.
-    """
+def summary(standing: WorkflowStanding) -> str:
+    """Return how a workflow stands in one line: by stage, what is done of what is expected."""
     parts = []
-    for stage in shown["stages"]:
-        counts = Counter(
-            {name: stage[name] for name in ("running", "queued", "failed", "waived") if stage[name]}
-        )
-        words = ", ".join(f"{count} {name}" for name, count in counts.items())
-        parts.append(
-            f"{stage['stage']} {stage['done']}/{stage['units']}" + (f" ({words})" if words else "")
-        )
+    for stage in standing.stages:
+        counts = {
+            "running": stage.running,
+            "queued": stage.queued,
+            "failed": stage.failed,
+            "waived": stage.waived,
+        }
+        words = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+        part = f"{stage.stage} {stage.done}/{stage.units}"
+        parts.append(f"{part} ({words})" if words else part)
     return "; ".join(parts)

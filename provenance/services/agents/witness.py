@@ -1,35 +1,35 @@
-"""The witness outside: tells the service of attempts that the batch system saw end.
+"""The witness outside: reports to the service attempts that the batch system saw end.
 
-It does so whether their hook reported or not.
+It reports them whether their hook did or not.
 
-Idempotent: what was told is remembered, and telling it again changes nothing. Bounded: so many
-attempts a run, oldest first.
+Idempotent: what was reported is remembered, and to report it again changes nothing. Bounded: so
+many attempts a run, oldest first.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from http import HTTPStatus
+from typing import Any, BinaryIO, NamedTuple
 
+from jobprov.provenance.answers.recording import BatchResult
 from jobprov.provenance.capture.sending.delivery import LaterError, RefusedError
 from jobprov.provenance.client import Client
+from jobprov.provenance.db.witness_state import WitnessState
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.condor.attempts import Attempt, Collection
 from jobprov.provenance.launchers.condor.ends import end_of, last_seen_at
 from jobprov.provenance.launchers.condor.leftovers import Leftovers
 from jobprov.provenance.launchers.condor.logs import kept_logs
 from jobprov.provenance.launchers.condor.record import experiment_of, job_id_of, record_of
-from jobprov.provenance.services.agents.witness_state import WitnessState
 
 _BATCH_RECORDS = 100
-_CONFLICT = 409
 _SKEW_SECONDS = 3600
-"""By how much the clock of a schedd may be before ours.
+"""By how much the clock of a schedd may be ahead of ours.
 
-What ended later than that has a date that is wrong, and is not waited for.
+An attempt that ended later than that has a wrong date, and nobody waits for it.
 """
-_UNUSABLE = 422  # saying it again would not help; the service keeps the body as a dead letter
 
 
 Deliver = Callable[[BinaryIO], object]
@@ -38,12 +38,11 @@ Deliver = Callable[[BinaryIO], object]
 
 @dataclass(frozen=True)
 class Telling:
-    """What to tell, and what not.
+    """What to report, and what not.
 
     Attributes:
         now: seconds since 1970.
-        experiment: tell only of its jobs, and of those that name none; None tells of those that
-            name one.
+        experiment: report only its jobs, and those that name none; None reports all that name one.
         settle_seconds: an attempt must be over for so long, since the batch system writes its facts
             one after the other.
         limit: attempts a run at most.
@@ -65,16 +64,16 @@ class Report:
     """What a run did.
 
     Attributes:
-        states: attempts told, by the state that the batch system saw.
+        states: attempts reported, by the state that the batch system saw.
         new: how many of them the service did not know of this witness.
         leftovers: records of the hook that came home unsent, and were sent now.
-        told_before: attempts that an earlier run told.
-        waiting: attempts that ended just now; the next run tells of them.
-        left: attempts beyond the limit; the next run tells of them.
+        told_before: attempts that an earlier run reported.
+        waiting: attempts that ended just now; the next run reports them.
+        left: attempts beyond the limit; the next run reports them.
         elsewhere: attempts of other experiments, or of none.
-        conflicts: job ids of which this witness had said something else; the first word stands.
+        conflicts: ids of jobs that this witness had reported otherwise; the first report counts.
         refused: why the service did not take a record, by job id.
-        reached: the moment up to which everything was told, seconds since 1970.
+        reached: the moment up to which everything was reported, seconds since 1970.
     """
 
     states: dict[str, int] = field(default_factory=dict)
@@ -89,42 +88,69 @@ class Report:
     reached: int | None = None
 
 
+class EndedAttempt(NamedTuple):
+    """An attempt that is to be reported.
+
+    Attributes:
+        at: when it ended, seconds since 1970; 0 where no source has a date.
+    """
+
+    attempt: Attempt
+    experiment: str
+    at: float
+
+
+@dataclass
+class _Entry:
+    """An attempt that is to be reported, and its record."""
+
+    ended: EndedAttempt
+    record: dict[str, Any]
+
+    @property
+    def job_id(self) -> str:
+        """The job's id."""
+        return str(self.record["job_id"])
+
+
 def witness_batch(
     client: Client | None, collection: Collection, state: WitnessState, telling: Telling
 ) -> Report:
-    """Tell of the attempts of a collection that were not told yet.
+    """Report the attempts of a collection that were not reported yet.
 
     Without a client, only count them.
 
     Raises:
-        UnreachableError: the service does not answer; what was told before that is remembered.
+        UnreachableError: the service does not answer; what was reported before is remembered.
         ForbiddenError: the token does not allow it.
     """
     report = Report(reached=telling.now)
-    chosen, leftovers = _choose(collection, state, telling, report), Leftovers()
+    chosen = _choose(collection, state, telling, report)
+    leftovers = Leftovers()
     for start in range(0, len(chosen), _BATCH_RECORDS):
-        part = chosen[start : start + _BATCH_RECORDS]
-        records = [record_of(attempt, experiment) for attempt, experiment, _ in part]
+        entries = [
+            _Entry(ended, record_of(ended.attempt, ended.experiment))
+            for ended in chosen[start : start + _BATCH_RECORDS]
+        ]
         if client is not None:
-            held_up = _send_leftovers(leftovers, part, records, telling, report)
-            told = _tell(client, part, records, telling, report)
-            state.note_told((job_id, at) for job_id, at in told if job_id not in held_up)
-        for record in records:
-            report.states[record["state"]] = report.states.get(record["state"], 0) + 1
+            held_up = _send_leftovers(leftovers, entries, telling, report)
+            settled = _send_records(client, entries, telling, report)
+            state.note_told(
+                (entry.job_id, entry.ended.at) for entry in settled if entry.job_id not in held_up
+            )
+        for entry in entries:
+            word = entry.record["state"]
+            report.states[word] = report.states.get(word, 0) + 1
     return report
-
-
-Chosen = tuple[Attempt, str, float]
 
 
 def _choose(
     collection: Collection, state: WitnessState, telling: Telling, report: Report
-) -> list[Chosen]:
-    """Return (attempt, experiment, end) of what is to be told, oldest first."""
-    chosen: list[Chosen] = []
+) -> list[EndedAttempt]:
+    """Return the attempts that are to be reported, oldest first; count the others."""
+    chosen: list[EndedAttempt] = []
     for attempt in collection.attempts.values():
-        named = experiment_of(attempt)
-        experiment = named or telling.experiment
+        experiment = experiment_of(attempt) or telling.experiment
         # Without any date it could be waited for for ever
         at = end_of(attempt).at or last_seen_at(attempt) or 0.0
         if experiment is None or telling.experiment not in (None, experiment):
@@ -135,103 +161,112 @@ def _choose(
             report.waiting += 1
             _hold_back(report, at)
         else:
-            chosen.append((attempt, experiment, at))
-    chosen.sort(key=lambda entry: (entry[2], entry[0].identity, entry[0].number))
-    for _, _, at in chosen[telling.limit : telling.limit + 1]:
+            chosen.append(EndedAttempt(attempt, experiment, at))
+    chosen.sort(key=lambda ended: (ended.at, ended.attempt.identity, ended.attempt.number))
+    if len(chosen) > telling.limit:
         report.left = len(chosen) - telling.limit
-        _hold_back(report, at)
+        _hold_back(report, chosen[telling.limit].at)
     return chosen[: telling.limit]
 
 
 def _hold_back(report: Report, at: float) -> None:
+    """Have the next run look again from this moment on."""
     report.reached = min(int(at), report.reached if report.reached is not None else int(at))
 
 
-def _tell(
-    client: Client,
-    part: Sequence[Chosen],
-    records: Sequence[dict[str, Any]],
-    telling: Telling,
-    report: Report,
-) -> list[tuple[str, float]]:
-    """Send records and their logs; return (job id, end) of those that need not be told again."""
+def _send_records(
+    client: Client, entries: Sequence[_Entry], telling: Telling, report: Report
+) -> list[_Entry]:
+    """Send records and their logs; return those that need not be sent again."""
     if telling.with_logs:
-        _send_logs(client, [attempt for attempt, _, _ in part], records)
-    settled = []
+        _send_logs(client, entries)
     bodies = [
-        json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() for record in records
+        json.dumps(entry.record, ensure_ascii=False, separators=(",", ":")).encode()
+        for entry in entries
     ]
-    for record, (_, _, at), result in zip(records, part, client.record_batch(bodies), strict=True):
-        job_id, status = record["job_id"], int(result["status"])
-        if status < 300 or status in {_CONFLICT, _UNUSABLE}:  # noqa: PLR2004 - a success
-            settled.append((job_id, at))
+    settled = []
+    for entry, result in zip(entries, client.record_batch(bodies), strict=True):
+        if _note_result(report, entry.job_id, result):
+            settled.append(entry)
         else:
-            _hold_back(report, at)
-        if status == _CONFLICT:
-            report.conflicts.append(job_id)
-        elif status >= 300:  # noqa: PLR2004 - not a success
-            report.refused[job_id] = str(result.get("detail") or f"status {status}")
-        elif status != 200:  # noqa: PLR2004 - known already
-            report.new += 1
+            _hold_back(report, entry.ended.at)
     return settled
 
 
-def _send_leftovers(
-    leftovers: Leftovers,
-    part: Sequence[Chosen],
-    records: Sequence[dict[str, Any]],
-    telling: Telling,
-    report: Report,
-) -> set[str]:
-    """Send what the hook could not; return the ids of jobs whose turn comes again.
+def _note_result(report: Report, job_id: str, result: BatchResult) -> bool:
+    """Note what became of a record; return whether it need not be sent again."""
+    status = result.status
+    if status == HTTPStatus.OK:
+        return True
+    if status < HTTPStatus.MULTIPLE_CHOICES:
+        report.new += 1
+        return True
+    if status == HTTPStatus.CONFLICT:
+        report.conflicts.append(job_id)
+        return True
+    report.refused[job_id] = result.detail or f"status {status}"
+    # To send it again would not help: the service keeps the body as a dead letter
+    return status == HTTPStatus.UNPROCESSABLE_ENTITY
 
-    Those are the jobs that the service could not take now.
+
+def _send_leftovers(
+    leftovers: Leftovers, entries: Sequence[_Entry], telling: Telling, report: Report
+) -> set[str]:
+    """Send records that the hook could not send.
+
+    Return the ids of the jobs whose records the service could not take now.
     """
     held_up: set[str] = set()
     deliver = telling.deliver
     if deliver is None:
         return held_up
-    for (attempt, experiment, at), record in zip(part, records, strict=True):
-        for stream in leftovers.of(attempt, experiment):
+    for entry in entries:
+        for stream in leftovers.of(entry.ended.attempt, entry.ended.experiment):
             try:
                 deliver(stream)
                 report.leftovers += 1
             except RefusedError as refusal:
-                report.refused[record["job_id"]] = f"what the hook left: {refusal}"
+                report.refused[entry.job_id] = f"what the hook left: {refusal}"
             except LaterError as problem:
-                report.refused[record["job_id"]] = f"what the hook left: {problem}"
-                held_up.add(record["job_id"])
-                _hold_back(report, at)
+                report.refused[entry.job_id] = f"what the hook left: {problem}"
+                held_up.add(entry.job_id)
+                _hold_back(report, entry.ended.at)
     return held_up
 
 
-def _send_logs(
-    client: Client, attempts: Sequence[Attempt], records: Sequence[dict[str, Any]]
-) -> None:
-    """Send the logs of failed jobs that the service lacks, and name them in the records.
-
-    A failed job is any that did not succeed.
-    """
+def _send_logs(client: Client, entries: Sequence[_Entry]) -> None:
+    """Send the logs of jobs that did not succeed, and name them in the records."""
     blobs: dict[str, bytes] = {}
-    for attempt, record in zip(attempts, records, strict=True):
-        if record["state"] != "succeeded":
-            record["logs"] = list(_log_entries(attempt, blobs))
-    refused = set()
-    for sha256 in client.missing_blobs(list(blobs)) if blobs else ():
-        # The service finds a secret that is none to us: the log stays where it is
+    for entry in entries:
+        if entry.record["state"] != "succeeded":
+            entry.record["logs"] = list(_log_entries(entry.ended.attempt, blobs))
+    refused = _send_blobs(client, blobs)
+    for entry in entries:
+        logs = [log for log in entry.record.pop("logs", ()) if log["sha256"] not in refused]
+        if logs:
+            entry.record["logs"] = logs
+
+
+def _send_blobs(client: Client, blobs: dict[str, bytes]) -> set[str]:
+    """Send those blobs that the service lacks; return the digests of those that it refuses."""
+    refused: set[str] = set()
+    if not blobs:
+        return refused
+    for sha256 in client.missing_blobs(list(blobs)):
+        # The service may find a secret where we find none: the log stays where it is
         try:
             client.put_blob(sha256, blobs[sha256])
         except BadInputError:
             refused.add(sha256)
-    for record in records:
-        kept = [entry for entry in record.pop("logs", ()) if entry["sha256"] not in refused]
-        if kept:
-            record["logs"] = kept
+    return refused
 
 
 def _log_entries(attempt: Attempt, blobs: dict[str, bytes]) -> Iterator[dict[str, Any]]:
+    """Yield how a record names the logs of an attempt; add their bytes to the blobs."""
     for log in kept_logs(attempt):
         sha256 = hashlib.sha256(log.content).hexdigest()
         blobs[sha256] = log.content
-        entry = {"name": log.name, "sha256": sha256, "size_bytes": log.size_bytes}
-        yield {**entry, "is_truncated": True} if log.is_truncated else entry
+        entry: dict[str, Any] = {"name": log.name, "sha256": sha256, "size_bytes": log.size_bytes}
+        if log.is_truncated:
+            entry["is_truncated"] = True
+        yield entry

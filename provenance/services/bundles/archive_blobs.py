@@ -20,11 +20,11 @@ class PossessedBlobs(NamedTuple):
     """
 
     store: Store
-    held: frozenset[str]
+    digests: frozenset[str]
 
     def has(self, sha256: str) -> bool:
         """Return whether the bundle may hold this blob."""
-        return sha256 in self.held
+        return sha256 in self.digests
 
     def get(self, sha256: str) -> bytes:
         """Return all bytes of a blob."""

@@ -55,6 +55,7 @@ def make_key(file: Path) -> str:
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     public = private.public_key().public_bytes(serialization.Encoding.PEM, form)
     try:
+        # Private from the first moment, and never in place of another key
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
             stream.write(signer.private_bytes)
         Path(f"{file}.pub").write_bytes(public)
@@ -73,7 +74,7 @@ def attest(tar: Path, key: Path) -> bytes:
         BadInputError: the key cannot be read.
     """
     signer = _load_signer(key)
-    # An extra; what came before says so where it is not there
+    # An optional package; _load_signer has raised where it is not installed
     from securesystemslib.dsse import Envelope  # noqa: PLC0415
 
     envelope = Envelope(_canonical(_statement_of(tar)), PAYLOAD_TYPE, {})
@@ -89,8 +90,7 @@ def check_attestation(tar: Path, envelope: Path, public_key: Path) -> Attestatio
     Raises:
         NotFoundError: there is no envelope.
         BadInputError: envelope or key cannot be read.
-        BundleError: the signature is not of this key, or not of this bundle; the message says
-            which.
+        BundleError: the signature is not of this key, or not of this bundle.
     """
     key = _load_public_key(public_key)
     from securesystemslib.dsse import Envelope  # noqa: PLC0415 - as above
@@ -149,11 +149,11 @@ def _statement_of(tar: Path) -> dict[str, Any]:
 
 
 def _sha256(file: Path) -> str:
-    seen = hashlib.sha256()
+    digest = hashlib.sha256()
     with file.open("rb") as stream:
         while piece := stream.read(_PIECE):
-            seen.update(piece)
-    return seen.hexdigest()
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def _signing() -> Any:

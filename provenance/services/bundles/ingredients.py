@@ -6,12 +6,13 @@ The record, what is possessed, what was resolved.
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import msgspec
 from sqlalchemy import Connection
@@ -22,7 +23,7 @@ from jobprov.provenance.bundle.ingredients import Capsule, Ingredients, Resoluti
 from jobprov.provenance.bundle.plan import SPEC_VERSION
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.lookup.job import resolutions_of
-from jobprov.provenance.db.queries.reruns.capsules import HeldCapsule, capsules_of, use_of
+from jobprov.provenance.db.queries.reruns.capsules import HeldCapsule, Use, capsules_of, use_of
 from jobprov.provenance.records.gaps import image_digest
 from jobprov.provenance.records.inputs import small_inputs
 from jobprov.provenance.records.job_record import FclConfiguration, JobRecord
@@ -89,9 +90,11 @@ def gather(
 
     `level` is the ceiling asked for, `is_holey` has a plan of its own.
     """
-    found = {job.found.key: resolutions_of(connection, job.found.key)}
-    wanted = level if not is_holey else f"{level or ''}, holey"  # part of what tells plans apart
-    return gather_all(connection, store, [job], found, level=wanted)[0]
+    documents = {job.found.key: resolutions_of(connection, job.found.key)}
+    if is_holey:
+        # The level is part of the digest: a holey bundle so gets a plan of its own
+        level = f"{level or ''}, holey"
+    return gather_all(connection, store, [job], documents, level=level)[0]
 
 
 def gather_all(
@@ -106,67 +109,112 @@ def gather_all(
 
     `documents` are their resolutions by key.
 
-    `level` is what was asked for, in words that tell one plan from another.
+    `level` is what was asked for; plans of different levels have different digests.
     """
-    experiment = jobs[0].found.experiment
     wanted = [_wanted(job) for job in jobs]
-    possessed = possessed_blobs(connection, experiment, set().union(*wanted))
-    capsules = capsules_of(connection, [experiment])
-    rules = comparators_of(connection, experiment)
-    ambiguous = ambiguous_entries(connection, [job.reading.record.software or () for job in jobs])
+    shared = _Shared.read(connection, jobs, set().union(*wanted))
     gathered = []
     for job, digests in zip(jobs, wanted, strict=True):
-        words = placed(job.reading.record, ambiguous) if ambiguous else {}
-        resolutions = [
-            resolution(document, place, ambiguous=words.get(place, ""))
-            for place, document in sorted(documents[job.found.key].items())
-        ]
-        packs = {sha256 for found in resolutions for sha256 in _packs(found)}
-        use = use_of(job.reading.record)
-        registered = None if use is None else capsules.get((experiment, use))
-        held = frozenset((digests & possessed) | packs)
-        capsule = _capsule(job.reading.record, registered, store, held)
+        resolutions = shared.resolutions_of(job, documents[job.found.key])
+        allowed = frozenset((digests & shared.possessed) | set(_packs_of(resolutions)))
+        registered = shared.capsule_of(job)
         named = [] if registered is None else [registered.sha256]
-        digest = _digest_of(job, [*held, *named], resolutions, rules, level)
-        gathered.append(
-            Gathered(job, PossessedBlobs(store, held), resolutions, capsule, rules, digest)
+        digest = _digest_of(job, [*allowed, *named], resolutions, shared.rules, level)
+        ingredients = Gathered(
+            job=job,
+            reader=PossessedBlobs(store, allowed),
+            resolutions=resolutions,
+            capsule=_capsule(job.reading.record, registered, store, allowed),
+            rules=shared.rules,
+            digest=digest,
         )
+        gathered.append(ingredients)
     return gathered
 
 
+class _Shared(NamedTuple):
+    """What is read once for all bundles of jobs of one experiment.
+
+    Attributes:
+        possessed: those blobs that the jobs name and the experiment uploaded.
+        capsules: the newest, by experiment and what it serves.
+        ambiguous: why refs of their software may have meant other commits, by digest of the entry.
+    """
+
+    experiment: str
+    possessed: AbstractSet[str]
+    capsules: Mapping[tuple[str, Use], HeldCapsule]
+    rules: list[OutputRule]
+    ambiguous: Mapping[str, str]
+
+    @classmethod
+    def read(
+        cls, connection: Connection, jobs: Sequence[ReadJob], wanted: AbstractSet[str]
+    ) -> Self:
+        """Read it; `wanted` are the blobs that the jobs name."""
+        experiment = jobs[0].found.experiment
+        software = [job.reading.record.software or () for job in jobs]
+        return cls(
+            experiment,
+            possessed_blobs(connection, experiment, wanted),
+            capsules_of(connection, [experiment]),
+            comparators_of(connection, experiment),
+            ambiguous_entries(connection, software),
+        )
+
+    def resolutions_of(
+        self, job: ReadJob, documents: Mapping[int, Mapping[str, Any]]
+    ) -> list[Resolution]:
+        """Return the resolved code of a job, in the order of its record."""
+        ambiguous = placed(job.reading.record, self.ambiguous) if self.ambiguous else {}
+        resolutions = []
+        for position, document in sorted(documents.items()):
+            reason = ambiguous.get(position, "")
+            resolutions.append(resolution(document, position, ambiguous=reason))
+        return resolutions
+
+    def capsule_of(self, job: ReadJob) -> HeldCapsule | None:
+        """Return the capsule that was registered for the release of a job."""
+        use = use_of(job.reading.record)
+        return None if use is None else self.capsules.get((self.experiment, use))
+
+
 def _wanted(job: ReadJob) -> set[str]:
+    """Return the digests of all blobs that a bundle would hold, possessed or not."""
     record = job.reading.record
     wanted = set(job.reading.references) | small_inputs(record)
-    wanted |= {
-        file.sha256 for file in [*(record.inputs or ()), *(record.outputs or ())] if file.sha256
-    }
-    image = image_digest(record)
-    return wanted | {image} if image else wanted
+    for file in [*(record.inputs or ()), *(record.outputs or ())]:
+        if file.sha256:
+            wanted.add(file.sha256)
+    if image := image_digest(record):
+        wanted.add(image)
+    return wanted
 
 
 def _capsule(
-    record: JobRecord, registered: HeldCapsule | None, store: Store, held: AbstractSet[str]
+    record: JobRecord, registered: HeldCapsule | None, store: Store, allowed: AbstractSet[str]
 ) -> Capsule | None:
-    """Return the image that the job ran in, where it is held.
+    """Return what a rerun may live in; None where there is nothing.
 
-    Where it is not, return the capsule that was registered for the job's release.
+    That is the image that the job ran in, if the bundle may hold it, else the capsule that was
+    registered for the job's release.
     """
     image = image_digest(record)
-    if image not in held:
-        if registered is None:
-            return None
-        return Capsule(
-            kind=registered.kind,
-            name=registered.name,
-            sha256=registered.sha256,
-            size=registered.size_bytes,
-        )
-    return Capsule(kind="image", name=_image_name(record), sha256=image, size=store.size(image))
+    if image is not None and image in allowed:
+        return Capsule(kind="image", name=_image_name(record), sha256=image, size=store.size(image))
+    if registered is None:
+        return None
+    return Capsule(
+        kind=registered.kind,
+        name=registered.name,
+        sha256=registered.sha256,
+        size=registered.size_bytes,
+    )
 
 
 def _digest_of(
     job: ReadJob,
-    held: Iterable[str],
+    blobs: Iterable[str],
     resolutions: Sequence[Resolution],
     rules: Sequence[OutputRule],
     level: str | None,
@@ -178,35 +226,43 @@ def _digest_of(
         hashlib.sha256(job.body_of()).hexdigest(),
         hashlib.sha256(json.dumps(job.reading.raw, sort_keys=True).encode()).hexdigest(),
         _revision(job),
-        sorted(held),
-        [_identity(found) for found in resolutions],
+        sorted(blobs),
+        [_identity(resolved) for resolved in resolutions],
         [msgspec.to_builtins(rule) for rule in rules],
     ]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
-def resolution(document: Mapping[str, Any], place: int = 0, *, ambiguous: str = "") -> Resolution:
+def resolution(
+    document: Mapping[str, Any], position: int = 0, *, ambiguous: str = ""
+) -> Resolution:
     """Return a stored resolution, as a bundle sees it; submodules are resolutions of their own."""
+    inferred = None
+    if is_inferred(document):
+        inferred = {"product": document.get("product"), "template": document.get("template")}
     return Resolution(
-        index=place,
-        name=document.get("name") or f"software-{place}",
-        path=document.get("path") or "",
-        url=document.get("url") or "",
-        requested_ref=document.get("requested_ref") or "",
-        ref_kind=document.get("ref_kind") or "",
+        index=position,
+        name=_text(document, "name") or f"software-{position}",
+        path=_text(document, "path"),
+        url=_text(document, "url"),
+        requested_ref=_text(document, "requested_ref"),
+        ref_kind=_text(document, "ref_kind"),
         tag_object=document.get("tag_object"),
-        commit=document.get("commit") or "",
-        tree=document.get("tree") or "",
-        describe=document.get("describe") or "",
-        committed_at=document.get("committed_at") or "",
+        commit=_text(document, "commit"),
+        tree=_text(document, "tree"),
+        describe=_text(document, "describe"),
+        committed_at=_text(document, "committed_at"),
         pack_sha256=document.get("pack_sha256"),
         worktree_tree=document.get("worktree_tree"),
-        submodules=[resolution(inner) for inner in document.get("submodules") or ()],
+        submodules=[resolution(submodule) for submodule in document.get("submodules") or ()],
         ambiguous=ambiguous,
-        inferred={field: document.get(field) for field in ("product", "template")}
-        if is_inferred(document)
-        else None,
+        inferred=inferred,
     )
+
+
+def _text(document: Mapping[str, Any], member: str) -> str:
+    """Return a member of a document, empty where it is missing or null."""
+    return document.get(member) or ""
 
 
 @cache
@@ -219,24 +275,30 @@ def _revision(job: ReadJob) -> int:
     return max([final.revision for final in job.held.finals.values()], default=0)
 
 
-def _packs(found: Resolution) -> list[str]:
-    inner = [sha256 for submodule in found.submodules for sha256 in _packs(submodule)]
-    return [found.pack_sha256, *inner] if found.pack_sha256 else inner
+def _packs_of(resolutions: Iterable[Resolution]) -> Iterator[str]:
+    """Yield the digests of the packs of resolved code, submodules of any depth included."""
+    for resolved in resolutions:
+        if resolved.pack_sha256:
+            yield resolved.pack_sha256
+        yield from _packs_of(resolved.submodules)
 
 
-def _identity(found: Resolution) -> list[Any]:
-    submodules = [_identity(submodule) for submodule in found.submodules]
-    how: list[Any] = [found.inferred] if found.inferred is not None else []
-    how += [found.ambiguous] if found.ambiguous else []
-    return [
-        found.index,
-        found.path,
-        found.commit,
-        found.tag_object,
-        found.pack_sha256,
-        submodules,
-        *how,
+def _identity(resolved: Resolution) -> list[Any]:
+    """Return what of a resolution changes the digest of a plan."""
+    identity: list[Any] = [
+        resolved.index,
+        resolved.path,
+        resolved.commit,
+        resolved.tag_object,
+        resolved.pack_sha256,
+        [_identity(submodule) for submodule in resolved.submodules],
     ]
+    # Only where it is there, so that plans of all other code keep their digests
+    if resolved.inferred is not None:
+        identity.append(resolved.inferred)
+    if resolved.ambiguous:
+        identity.append(resolved.ambiguous)
+    return identity
 
 
 def _image_name(record: JobRecord) -> str:
@@ -264,19 +326,19 @@ def _configurations(
 
 
 def _forms(recorded: FclConfiguration, reader: PossessedBlobs) -> tuple[bytes, bytes] | None:
-    held = {file.sha256 for file in recorded.files or () if file.sha256} & reader.held
-    key = hashlib.sha256(msgspec.json.encode([recorded, sorted(held)])).hexdigest()
+    """Return a configuration expanded and evaluated; None where it cannot be evaluated."""
+    listed = {file.sha256 for file in recorded.files or () if file.sha256}
+    readable = listed & reader.digests
+    key = hashlib.sha256(msgspec.json.encode([recorded, sorted(readable)])).hexdigest()
     with _lock:
         if key in _evaluated:
             _evaluated.move_to_end(key)
             return _evaluated[key]
-    try:
-        configuration = evaluate_recorded(
-            recorded, {sha256: reader.store.get(sha256) for sha256 in held}
-        )
+    sources = {sha256: reader.store.get(sha256) for sha256 in readable}
+    forms: tuple[bytes, bytes] | None = None
+    with suppress(ConfigurationError):
+        configuration = evaluate_recorded(recorded, sources)
         forms = configuration.expanded, configuration.to_indented_string().encode()
-    except ConfigurationError:
-        forms = None
     if forms is None or len(forms[0]) + len(forms[1]) <= _LONGEST_REMEMBERED:
         with _lock:
             _evaluated[key] = forms

@@ -10,22 +10,18 @@ earlier specification stays what it is.
 Source: storage.md, "Bundles"; bundle.md.
 """
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
-
-from sqlalchemy import Connection, select
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from jobprov.archive.store import Store
 from jobprov.provenance.bundle import tar
 from jobprov.provenance.bundle.plan import Plan, ceiling_of, make_plan
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.tables import BundlePlan
+from jobprov.provenance.db.queries.holdings.plans import StoredPlan, plan_made_of, plan_numbered
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.bundles.archive_blobs import GeneratedBlobs, PlannedBlobs
-from jobprov.provenance.services.bundles.ingredients import gather
-from jobprov.provenance.services.bundles.plans import enter_plan, erased_plans
-from jobprov.provenance.services.bundles.plans import note_digest as note_digest  # noqa: PLC0414
+from jobprov.provenance.services.bundles.ingredients import Gathered, gather
+from jobprov.provenance.services.bundles.plans import enter_plan
 from jobprov.provenance.services.lookup.job import ReadJob, read_job
 from jobprov.provenance.services.writing import Writer
 
@@ -34,6 +30,7 @@ class Bundle(NamedTuple):
     """A bundle ready to be streamed.
 
     Attributes:
+        key: integer key of its plan.
         number: of the plan, from 1.
         plan_sha256: digest of the plan's blob.
         tar_sha256: digest that the tar had when it was first built whole; None before.
@@ -95,20 +92,12 @@ def build_bundle(
     with database.reading.connect() as connection:
         job = read_job(connection, store, job_id, experiment=experiment)
         if number is not None:
-            return _existing(connection, store, job, BundlePlan.number == number)
+            return _bundle(store, job, plan_numbered(connection, job.found, number))
         gathered = gather(connection, store, job, level=level, is_holey=is_holey)
-        try:
-            return _existing(
-                connection, store, job, BundlePlan.ingredients_sha256 == gathered.digest
-            )
-        except NotFoundError:
-            pass
-    generated = GeneratedBlobs()
-    plan = make_plan(
-        gathered.ingredients(), gathered.reader, generated.keep, level=level, is_holey=is_holey
-    )
-    plan_sha256 = generated.keep(plan.to_bytes())
-    generated.store(store)
+        stored = plan_made_of(connection, job.found, gathered.digest)
+    if stored is not None:
+        return _bundle(store, job, stored)
+    plan, plan_sha256 = _make_plan(store, gathered, level=level, is_holey=is_holey)
     document = {
         "job_id": job.found.job_id,
         "level": int(plan.level[1:]),
@@ -118,56 +107,50 @@ def build_bundle(
     }
     writer.run(lambda writing: enter_plan(writing, job.found, document))
     with database.reading.connect() as connection:
-        return _existing(
-            connection,
-            store,
-            job,
-            BundlePlan.ingredients_sha256 == gathered.digest,
-            made={plan_sha256: plan},
-        )
+        stored = plan_made_of(connection, job.found, gathered.digest)
+    # Another process may have entered its own plan first, and that one stands
+    if stored is not None and stored.plan_sha256 == plan_sha256:
+        return _bundle(store, job, stored, plan)
+    return _bundle(store, job, stored)
 
 
-def _existing(
-    connection: Connection,
-    store: Store,
-    job: ReadJob,
-    condition: Any,
-    *,
-    made: Mapping[str, Plan] = MappingProxyType({}),
-) -> Bundle:
-    """Return the newest plan that fits.
-
-    `made` by digest spares reading one that was made just now.
-    """
-    query = (
-        select(
-            BundlePlan.id,
-            BundlePlan.number,
-            BundlePlan.plan_sha256,
-            BundlePlan.tar_sha256,
-            BundlePlan.tar_bytes,
-        )
-        .where(BundlePlan.job_id == job.found.key, condition)
-        .where(BundlePlan.plan_sha256.not_in(erased_plans(job.found.experiment_key)))
-        .order_by(BundlePlan.number.desc())
-        .limit(1)
+def _make_plan(
+    store: Store, gathered: Gathered, *, level: str | None, is_holey: bool
+) -> tuple[Plan, str]:
+    """Return a new plan and the digest of its blob; all that it generates is stored."""
+    generated = GeneratedBlobs()
+    plan = make_plan(
+        gathered.ingredients(), gathered.reader, generated.keep, level=level, is_holey=is_holey
     )
-    row = connection.execute(query).first()
-    if row is None:
+    plan_sha256 = generated.keep(plan.to_bytes())
+    generated.store(store)
+    return plan, plan_sha256
+
+
+def _bundle(
+    store: Store, job: ReadJob, stored: StoredPlan | None, plan: Plan | None = None
+) -> Bundle:
+    """Return the bundle of a stored plan; `plan` spares reading what was made just now.
+
+    Raises:
+        NotFoundError: there is no such plan.
+    """
+    if stored is None:
         raise NotFoundError(
             f"Job {job.found.job_id} has no such bundle plan, or it held what was erased."
         )
-    plan = made.get(row.plan_sha256) or read_plan(store, row.plan_sha256)
+    if plan is None:
+        plan = read_plan(store, stored.plan_sha256)
     return Bundle(
-        row.id,
-        job.found.job_id,
-        row.number,
-        plan.level,
-        plan,
-        row.plan_sha256,
-        row.tar_sha256,
-        row.tar_bytes,
-        store,
+        key=stored.key,
+        job_id=job.found.job_id,
+        number=stored.number,
+        level=plan.level,
+        plan=plan,
+        plan_sha256=stored.plan_sha256,
+        tar_sha256=stored.tar_sha256,
+        size_bytes=stored.tar_bytes,
+        reader=store,
     )
 
 

@@ -6,14 +6,16 @@ This also finds those that were generated for plans that were erased, and for no
 import json
 from collections.abc import Collection, Iterator
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from jobprov.archive.errors import ArchiveError
 from jobprov.archive.store import Store
 from jobprov.provenance.bundle.plan import Plan
-from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.holdings.blob_users import plan_digests
-from jobprov.provenance.db.tables import CapsuleRow, ErasedBytes, Possession, Resolution
+from jobprov.provenance.db.queries.code.packs import resolutions_with_submodules, resolved_packs
+from jobprov.provenance.db.queries.holdings.erasures import all_erased
+from jobprov.provenance.db.queries.holdings.expiry import needed_by_nobody
+from jobprov.provenance.db.queries.holdings.plans import plan_digests
+from jobprov.provenance.db.queries.reruns.capsules import capsule_digests
 from jobprov.provenance.errors import BundleError
 from jobprov.provenance.services.code.submodules import packs_of_submodules
 
@@ -23,7 +25,8 @@ def named_in_plan(store: Store, sha256: str) -> set[str]:
     try:
         data = store.get(sha256)
     except ArchiveError:
-        return set()  # a check reports it as a blob of its own
+        # A check of the archive reports the plan itself
+        return set()
     try:
         return Plan.from_bytes(data, store.get).blobs()
     except (ArchiveError, BundleError):
@@ -33,16 +36,14 @@ def named_in_plan(store: Store, sha256: str) -> set[str]:
 
 def packs_of_code(connection: Connection) -> Iterator[str]:
     """Yield the packs of all code that was resolved, those of submodules too."""
-    packs = select(Resolution.pack_sha256).where(Resolution.pack_sha256.is_not(None)).distinct()
-    yield from [sha256 for (sha256,) in connection.execute(packs) if sha256]
-    inner = select(Resolution.document).where(Resolution.document.contains("submodules"))
-    for (document,) in connection.execute(inner):
+    yield from resolved_packs(connection)
+    for document in resolutions_with_submodules(connection):
         yield from packs_of_submodules(json.loads(document))
 
 
 def live_plans(connection: Connection) -> list[str]:
     """Return the digests of all bundle plans but those that were erased."""
-    erased = {row[0] for row in connection.execute(select(ErasedBytes.sha256))}
+    erased = all_erased(connection)
     return [sha256 for sha256 in plan_digests(connection) if sha256 not in erased]
 
 
@@ -51,15 +52,14 @@ def generated_by(connection: Connection, store: Store, plans: Collection[str]) -
 
     All that they name, but for code, capsules and what somebody sent.
     """
-    found: set[str] = set().union(*(named_in_plan(store, sha256) for sha256 in plans))
-    if not found:
-        return found
-    found -= set(packs_of_code(connection))
-    found -= {row[0] for row in connection.execute(select(CapsuleRow.sha256))}
-    for part in chunks(sorted(found)):
-        query = select(Possession.sha256).where(Possession.sha256.in_(part))
-        found -= {row[0] for row in connection.execute(query)}
-    return found
+    named: set[str] = set()
+    for plan in plans:
+        named |= named_in_plan(store, plan)
+    if not named:
+        return named
+    named -= set(packs_of_code(connection))
+    named -= capsule_digests(connection)
+    return set(needed_by_nobody(connection, named))
 
 
 def generated_for_nobody_else(
@@ -69,8 +69,10 @@ def generated_for_nobody_else(
 
     No plan that was not erased names them. All plans are read for this.
     """
-    found = generated_by(connection, store, plans)
-    for sha256 in live_plans(connection) if found else ():
-        if sha256 not in plans:
-            found -= named_in_plan(store, sha256)
-    return found
+    generated = generated_by(connection, store, plans)
+    if not generated:
+        return generated
+    for plan in live_plans(connection):
+        if plan not in plans:
+            generated -= named_in_plan(store, plan)
+    return generated

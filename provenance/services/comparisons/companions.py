@@ -1,4 +1,4 @@
-"""Which jobs one would put beside a job, to see what is not the same."""
+"""Which jobs one would compare with a job."""
 
 from sqlalchemy import Connection
 
@@ -25,8 +25,9 @@ def find_companions(
         AmbiguousError: several experiments have it.
     """
     job = find_job(connection, job_id, experiment=experiment)
-    chosen = companions_of(connection, job.key)
-    groups = [
-        CompanionGroup(why, words, chosen[why]) for why, words in WHY.items() if why in chosen
-    ]
+    companions = companions_of(connection, job.key)
+    groups = []
+    for why, title in WHY.items():
+        if why in companions:
+            groups.append(CompanionGroup(why, title, companions[why]))
     return JobCompanions(summaries_of(connection, [job.key])[job.key], groups)

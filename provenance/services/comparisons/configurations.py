@@ -3,7 +3,7 @@
 By parameter, as their recorded files evaluate, with the line that each value came from.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple, Self
 from urllib.parse import quote
@@ -16,8 +16,13 @@ from jobprov.provenance.fhicl import Change, Configuration, Origin, diff
 from jobprov.provenance.fhicl.diff import RENAMED
 from jobprov.provenance.records.job_record import FclConfiguration
 from jobprov.provenance.records.reading.repairing import repaired
-from jobprov.provenance.services.comparisons.differences import RECIPE, compared, keyed, shortened
-from jobprov.provenance.services.comparisons.facets import facet
+from jobprov.provenance.services.comparisons.differences import (
+    RECIPE,
+    compared,
+    facet,
+    keyed,
+    shortened,
+)
 from jobprov.provenance.services.configurations.configuration import (
     ConfigurationError,
     evaluate_recorded,
@@ -27,10 +32,18 @@ Job = Mapping[str, Any]
 Entry = dict[str, Any]
 
 
+class _StepPair(NamedTuple):
+    """The configurations of a step in both jobs; None in a job that does not have the step."""
+
+    name: str
+    before: Entry | None
+    after: Entry | None
+
+
 def configuration_facet(jobs: Sequence[Job], sources: Mapping[str, bytes]) -> Facet:
     """Return how the configurations of two jobs differ.
 
-    Problems say which step could not be evaluated.
+    Its problems name the steps that could not be evaluated.
 
     Args:
         jobs: what `show_job` answers, twice.
@@ -38,65 +51,87 @@ def configuration_facet(jobs: Sequence[Job], sources: Mapping[str, bytes]) -> Fa
     """
     rows: list[Difference] = []
     problems: list[str] = []
-    said = 0
-    pairs = list(_paired_steps(jobs))
-    for name, old, new in pairs:
-        part = name if len(pairs) > 1 else None
-        if old is None or new is None:
-            shown = [None if entry is None else entry.get("main") or "fcl" for entry in (old, new)]
-            kind = "removed" if new is None else "added"
-            rows.append(
-                Difference(kind, f"configuration of step {name}", before=shown[0], after=shown[1])
-            )
+    compared_steps = 0
+    steps = _paired_steps(jobs)
+    for step in steps:
+        if step.before is None or step.after is None:
+            rows.append(_lone_step(step))
             continue
-        said += 1
+        compared_steps += 1
+        part = step.name if len(steps) > 1 else None
         try:
-            rows += _compared_step(jobs, part, old, new, sources)
+            changes = _compared_step(jobs, step.before, step.after, sources)
         except ConfigurationError as problem:
-            problems.append(f"Step {name}: {problem}")
-    found = facet("configuration", "Configuration", RECIPE, rows, said)
-    found.problems = problems
-    return found
+            problems.append(f"Step {step.name}: {problem}")
+        else:
+            rows += [msgspec.structs.replace(row, part=part) for row in changes]
+    result = facet("configuration", "Configuration", RECIPE, rows, compared_steps)
+    result.problems = problems
+    return result
 
 
-def _paired_steps(
-    jobs: Sequence[Job],
-) -> Iterator[tuple[str, Entry | None, Entry | None]]:
-    """Yield the configurations of each step of either job; steps without a name go in order."""
-    listed = [job["configurations"] for job in jobs]
-    if all(len(each) == 1 for each in listed):
-        yield str(listed[0][0].get("step") or "job"), listed[0][0], listed[1][0]
-        return
-    named = [
-        keyed([e for e in each if e.get("step")], lambda entry: entry["step"]) for each in listed
-    ]
-    for name in [*named[0], *(name for name in named[1] if name not in named[0])]:
-        yield name, named[0].get(name), named[1].get(name)  # type: ignore[misc]
-    nameless = [[entry for entry in each if not entry.get("step")] for each in listed]
-    for place, (old, new) in enumerate(zip_longest(*nameless)):
-        yield str(place), old, new
+def _paired_steps(jobs: Sequence[Job]) -> list[_StepPair]:
+    """Return the configurations of each step of either job; steps without a name go in order."""
+    before, after = (job["configurations"] for job in jobs)
+    if len(before) == 1 and len(after) == 1:
+        # Compared even if the steps have other names: there is nothing else to compare them with
+        return [_StepPair(str(before[0].get("step") or "job"), before[0], after[0])]
+    old, new = _by_step(before), _by_step(after)
+    pairs = [_StepPair(name, old.get(name), new.get(name)) for name in {**old, **new}]
+    nameless = zip_longest(_nameless(before), _nameless(after))
+    pairs += [_StepPair(str(position), *entries) for position, entries in enumerate(nameless)]
+    return pairs
+
+
+def _by_step(entries: Sequence[Entry]) -> dict[str, Entry]:
+    named = [entry for entry in entries if entry.get("step")]
+    return keyed(named, lambda entry: entry["step"])
+
+
+def _nameless(entries: Sequence[Entry]) -> list[Entry]:
+    return [entry for entry in entries if not entry.get("step")]
+
+
+def _lone_step(step: _StepPair) -> Difference:
+    """Return the difference of a step that only one job has."""
+    key = f"configuration of step {step.name}"
+    if step.before is not None:
+        return Difference("removed", key, before=step.before.get("main") or "fcl")
+    entry = step.after or {}
+    return Difference("added", key, after=entry.get("main") or "fcl")
 
 
 def _compared_step(
-    jobs: Sequence[Job], part: str | None, old: Entry, new: Entry, sources: Mapping[str, bytes]
-) -> Iterable[Difference]:
-    facts = [
-        {
-            "process name": entry.get("process_name"),
-            "overrides": " ".join(map(str, entry.get("overrides") or ())) or None,
-        }
-        for entry in (old, new)
-    ]
-    rows = [msgspec.structs.replace(row, part=part) for row in compared(*facts)]
+    jobs: Sequence[Job], old: Entry, new: Entry, sources: Mapping[str, bytes]
+) -> list[Difference]:
+    """Return how the configuration of one step differs.
+
+    Raises:
+        ConfigurationError: it cannot be evaluated.
+    """
+    rows = compared(_facts_beside_fcl(old), _facts_beside_fcl(new))
+    # Evaluating takes longest: files that are the same need none of it
     if _closure(old) != _closure(new):
-        evaluated = [_evaluated(entry, sources) for entry in (old, new)]
+        changes = diff(_evaluated(old, sources), _evaluated(new, sources)).changes
         sides = _Side.of(jobs[0], old), _Side.of(jobs[1], new)
-        rows += [_row(change, part, sides) for change in diff(*evaluated).changes]
-    if not rows:
-        ids = [{"ParameterSetID, as run": entry.get("parameter_set_id")} for entry in (old, new)]
-        if all(each["ParameterSetID, as run"] for each in ids):
-            rows += [msgspec.structs.replace(row, part=part) for row in compared(*ids)]
-    return rows
+        rows += [_row(change, sides) for change in changes]
+    if rows:
+        return rows
+    return _differing_ids(old, new)
+
+
+def _facts_beside_fcl(entry: Entry) -> dict[str, Any]:
+    overrides = " ".join(str(override) for override in entry.get("overrides") or ())
+    return {"process name": entry.get("process_name"), "overrides": overrides or None}
+
+
+def _differing_ids(old: Entry, new: Entry) -> list[Difference]:
+    """Return that art ran different parameter sets, where both jobs recorded which they ran."""
+    before, after = old.get("parameter_set_id"), new.get("parameter_set_id")
+    if not before or not after:
+        return []
+    key = "ParameterSetID, as run"
+    return compared({key: before}, {key: after})
 
 
 def _closure(entry: Entry) -> Any:
@@ -123,27 +158,30 @@ class _Side(NamedTuple):
 
         They are named by the step where only it is called so, else by position.
         """
-        listed = job["configurations"]
+        entries = job["configurations"]
         step = entry.get("step")
-        place = str(next(at for at, each in enumerate(listed) if each is entry))
-        if step and sum(other.get("step") == step for other in listed) == 1:
+        # By identity: two steps may have run the same configuration
+        place = str(next(at for at, other in enumerate(entries) if other is entry))
+        if step and sum(other.get("step") == step for other in entries) == 1:
             place = step
-        names = {
-            file.get("path") or file["name"]: file["name"] for file in entry.get("files") or ()
-        }
+        names = {}
+        for file in entry.get("files") or ():
+            names[file.get("path") or file["name"]] = file["name"]
         return cls(configuration_page(job["summary"]["job_id"], place), names)
 
 
-def _row(change: Change, part: str | None, sides: tuple[_Side, _Side]) -> Difference:
-    same = change.path_before in (None, change.path)
-    is_renamed = change.kind == RENAMED  # what changed inside has rows of its own
+def _row(change: Change, sides: tuple[_Side, _Side]) -> Difference:
+    key_before = change.path_before if change.path_before != change.path else None
+    before, after = shortened(change.before), shortened(change.after)
+    if change.kind == RENAMED:
+        # What changed inside a renamed table has rows of its own
+        before, after = None, None
     return Difference(
         change.kind,
         change.path,
-        before=None if is_renamed else shortened(change.before),
-        after=None if is_renamed else shortened(change.after),
-        key_before=None if same else change.path_before,
-        part=part,
+        before=before,
+        after=after,
+        key_before=key_before,
         origin_before=_place(change.origin_before, sides[0]),
         origin_after=_place(change.origin_after, sides[1]),
     )
@@ -152,11 +190,8 @@ def _row(change: Change, part: str | None, sides: tuple[_Side, _Side]) -> Differ
 def _place(origin: Origin | None, side: _Side) -> Place | None:
     if origin is None:
         return None
-    name = side.names.get(origin.file)
-    return Place(
-        origin.file,
-        origin.line,
-        None
-        if name is None
-        else f"{side.url}?file={quote(name, safe='')}&line={origin.line}#L{origin.line}",
-    )
+    url = None
+    if origin.file in side.names:
+        name = quote(side.names[origin.file], safe="")
+        url = f"{side.url}?file={name}&line={origin.line}#L{origin.line}"
+    return Place(origin.file, origin.line, url)

@@ -1,61 +1,79 @@
 """What two jobs are compared by: facets, each a list of differences.
 
-Values are shortened to what a reader can bear.
+Values are shortened to what fits on a page.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from jobprov.provenance.answers.comparisons import Difference
+from jobprov.provenance.answers.comparisons import Difference, Facet
+
+E = TypeVar("E", bound=Mapping[str, Any])
 
 LONGEST_VALUE = 4000
-# levels of a record's own objects that get rows of their own; what is deeper is compared as JSON
+# Levels of a record's own objects that get rows of their own; what is deeper is compared as JSON
 _DEEPEST = 8
 
 RECIPE, RESULT, CIRCUMSTANCE = "recipe", "result", "circumstance"
 
 
+def facet(name: str, title: str, matters: str, rows: list[Difference], said: int) -> Facet:
+    """Return a facet with all of its differences."""
+    return Facet(name, title, matters, said, len(rows), rows)
+
+
 def compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
     """Return what differs between two sets of facts, in the order of the first, then the second."""
-    found = []
-    for key in [*before, *(key for key in after if key not in before)]:
+    rows = []
+    for key in {**before, **after}:
         old, new = before.get(key), after.get(key)
-        if old != new:
-            kind = "added" if old is None else "removed" if new is None else "changed"
-            found.append(Difference(kind, key, shortened(old), shortened(new)))
-    return found
+        if old == new:
+            continue
+        kind = "changed"
+        if old is None:
+            kind = "added"
+        elif new is None:
+            kind = "removed"
+        rows.append(Difference(kind, key, shortened(old), shortened(new)))
+    return rows
 
 
 def flat(value: Any, prefix: str = "", depth: int = 0) -> dict[str, Any]:
     """Return the members of an object by path; lists and what lies deep are values.
 
-    Absent, null and empty are the same: not said.
+    Absent, null and empty are the same: they are left out.
     """
     if isinstance(value, Mapping) and depth < _DEEPEST:
-        found: dict[str, Any] = {}
+        members: dict[str, Any] = {}
         for name, inner in value.items():
-            found |= flat(inner, f"{prefix}.{name}" if prefix else str(name), depth + 1)
-        return found
-    return {} if value is None or value in ("", [], {}) else {prefix: value}
+            path = f"{prefix}.{name}" if prefix else str(name)
+            members |= flat(inner, path, depth + 1)
+        return members
+    if value is None or value in ("", [], {}):
+        return {}
+    return {prefix: value}
 
 
-def keyed(entries: Sequence[Mapping[str, Any]] | None, name: Any) -> dict[str, Mapping[str, Any]]:
-    """Return entries by what `name` calls each.
+def keyed(entries: Sequence[E] | None, name: Callable[[E], Any]) -> dict[str, E]:
+    """Return entries by the name that `name` gives each.
 
-    Of those called the same, the later ones are numbered.
+    Where several get the same name, the later ones are numbered.
     """
-    found: dict[str, Mapping[str, Any]] = {}
-    met: dict[str, int] = {}
+    by_name: dict[str, E] = {}
+    counts = Counter[str]()
     for entry in entries or ():
-        called = str(name(entry))
-        met[called] = met.get(called, 0) + 1
-        found[called if met[called] == 1 else f"{called} ({met[called]})"] = entry
-    return found
+        key = str(name(entry))
+        counts[key] += 1
+        if counts[key] > 1:
+            key = f"{key} ({counts[key]})"
+        by_name[key] = entry
+    return by_name
 
 
 def shortened(value: Any) -> Any:
-    """Return a value as an answer holds it: long text is cut, and says how long it was."""
+    """Return a value as an answer holds it: long text is cut, with its length at the end."""
     text = value if isinstance(value, str) else None
     if isinstance(value, list | dict):
         text = json.dumps(value, ensure_ascii=False, default=str)

@@ -19,9 +19,10 @@ from jobprov.provenance.services.comparisons.differences import (
     RECIPE,
     RESULT,
     compared,
+    facet,
     keyed,
 )
-from jobprov.provenance.services.comparisons.facets import facet, record_facets
+from jobprov.provenance.services.comparisons.facets import record_facets
 from jobprov.provenance.services.comparisons.sentences import comparison_sentence
 from jobprov.provenance.services.comparisons.text_differences import unified
 from jobprov.provenance.services.histories.divergence import full_name
@@ -52,10 +53,10 @@ def compare_jobs(
         AmbiguousError: several experiments have it.
     """
     jobs = [_shown(connection, store, name, experiment) for name in (before, after)]
-    records = [_as_compared(job) for job in jobs]
     sources = _sources(connection, store, jobs)
-    facets = [*record_facets(*records), *_file_facets(jobs, sources)]
-    facets.sort(key=lambda facet: _ORDER.index(facet.name))
+    facets = [*record_facets(*map(_as_compared, jobs)), *_file_facets(jobs, sources)]
+    facets.sort(key=lambda side: _ORDER.index(side.name))
+    # Of all differences: those that are cut off below count too
     sentence = comparison_sentence(jobs[0], jobs[1], facets)
     for side in facets:
         side.omitted = max(0, side.count - limit)
@@ -81,23 +82,21 @@ def _shown(
 
 
 def _is_same(jobs: list[dict[str, Any]], facets: list[Facet], identity: str, matters: str) -> bool:
-    """Return whether the ids of both jobs say that they are the same.
-
-    Where they do not, return whether nothing that was compared differs.
-    """
-    if jobs[0][identity] is not None and jobs[0][identity] == jobs[1][identity]:
+    """Return whether both jobs have the same id, or nothing that was compared differs."""
+    before, after = (job[identity] for job in jobs)
+    if before is not None and before == after:
         return True
-    return not any(found.count or found.problems for found in facets if found.matters == matters)
+    return not any(side.count or side.problems for side in facets if side.matters == matters)
 
 
 def _compared_job(job: dict[str, Any]) -> ComparedJob:
-    """Return what a comparison says of each job."""
-    kept = (full_name(file) for file in job["outputs"] if file.get("status") in _KEPT)
+    """Return a job as the head of a comparison shows it."""
+    kept_outputs = [file for file in job["outputs"] if file.get("status") in _KEPT]
     facts = {
         **job["summary"],
         "recipe_id": job["recipe_id"],
         "result_id": job["result_id"],
-        "output": next(kept, None),
+        "output": full_name(kept_outputs[0]) if kept_outputs else None,
     }
     return msgspec.convert(facts, ComparedJob)
 
@@ -107,38 +106,41 @@ def _as_compared(job: dict[str, Any]) -> dict[str, Any]:
 
     That is resolved commits, and pages of files.
     """
-    return {**job["merged"], **{part: job[part] for part in ("software", "inputs", "outputs")}}
+    return {
+        **job["merged"],
+        "software": job["software"],
+        "inputs": job["inputs"],
+        "outputs": job["outputs"],
+    }
 
 
 def _sources(connection: Connection, store: Store, jobs: list[dict[str, Any]]) -> dict[str, bytes]:
     """Return the bytes of fcl files and scripts that are here and not all the same in both jobs."""
     files = [_fcl_files(job) for job in jobs]
     scripts = [_scripts(job) for job in jobs]
+    # Scripts that both jobs ran are the same; fcl files are all read to evaluate what differs
     wanted = set(scripts[0].values()) ^ set(scripts[1].values())
     if files[0] != files[1]:
-        wanted |= {digest for each in files for digest in each.values()}
-    found: set[str] = set()
-    for name in {job["summary"]["experiment"] for job in jobs}:
-        found |= possessed_blobs(connection, name, wanted - {""})
-    return {digest: store.get(digest) for digest in sorted(found)}
+        wanted |= {*files[0].values(), *files[1].values()}
+    possessed: set[str] = set()
+    for experiment in {job["summary"]["experiment"] for job in jobs}:
+        possessed |= possessed_blobs(connection, experiment, wanted - {""})
+    return {digest: store.get(digest) for digest in sorted(possessed)}
 
 
 def _fcl_files(job: Mapping[str, Any]) -> dict[str, str]:
     """Return the digests of the fcl files by name.
 
-    A name that steps read from different places is told by step.
+    Where steps read a name from different places, the step is added to the name.
     """
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for entry in job["configurations"]:
         for file in entry.get("files") or ():
-            digest = file.get("sha256") or ""
-            name = (
-                file["name"]
-                if found.get(file["name"], digest) == digest
-                else f"{file['name']} ({entry.get('step')})"
-            )
-            found[name] = digest
-    return found
+            name, digest = file["name"], file.get("sha256") or ""
+            if digests.get(name, digest) != digest:
+                name = f"{name} ({entry.get('step')})"
+            digests[name] = digest
+    return digests
 
 
 def _scripts(job: Mapping[str, Any]) -> dict[str, str]:
@@ -154,32 +156,28 @@ def _file_facets(jobs: list[dict[str, Any]], sources: Mapping[str, bytes]) -> It
     evaluated = configuration_facet(jobs, sources)
     yield evaluated
     files = [_fcl_files(job) for job in jobs]
-    found = _with_lines(compared(*files), files, sources)
-    yield facet(
-        "fcl",
-        "fcl files",
-        RECIPE if evaluated.problems else CIRCUMSTANCE,
-        found,
-        len(files[0] | files[1]),
-    )
+    rows = _with_lines(compared(*files), files, sources)
+    # The text decides only where the parameters cannot be compared
+    matters = RECIPE if evaluated.problems else CIRCUMSTANCE
+    yield facet("fcl", "fcl files", matters, rows, len(files[0] | files[1]))
     scripts = [_scripts(job) for job in jobs]
-    found = _with_lines(compared(*scripts), scripts, sources)
-    yield facet("scripts", "Scripts", RECIPE, found, len(scripts[0] | scripts[1]))
+    rows = _with_lines(compared(*scripts), scripts, sources)
+    yield facet("scripts", "Scripts", RECIPE, rows, len(scripts[0] | scripts[1]))
 
 
 def _with_lines(
-    found: list[Difference], files: list[dict[str, str]], sources: Mapping[str, bytes]
+    rows: list[Difference], files: list[dict[str, str]], sources: Mapping[str, bytes]
 ) -> list[Difference]:
     """Return the differences of files with those of their lines.
 
     Of a file that only one job has, its name is enough.
     """
-    read: list[Difference] = []
-    for row in found:
-        old, new = (sources.get(each.get(row.key, "")) for each in files)
-        if old is not None and new is not None and len(read) < _MOST_TEXTS:
-            lines, omitted = unified(old, new)
-            # The same row, told better
-            row = msgspec.structs.replace(row, lines=lines, lines_omitted=omitted)  # noqa: PLW2901
-        read.append(row)
-    return read
+    with_lines: list[Difference] = []
+    for row in rows:
+        old, new = (sources.get(digests.get(row.key, "")) for digests in files)
+        if old is None or new is None or len(with_lines) >= _MOST_TEXTS:
+            with_lines.append(row)
+            continue
+        lines, omitted = unified(old, new)
+        with_lines.append(msgspec.structs.replace(row, lines=lines, lines_omitted=omitted))
+    return with_lines

@@ -1,25 +1,35 @@
 """Recipes that had more than one result.
 
-They show nondeterminism across the fleet without running anything again.
-
-A job is compared with others of the same recipe (provenance.records.recipes): what came out, and
-where else they differ.
+They show which jobs are not deterministic, without running anything again. A job is compared with
+others of the same recipe (provenance.records.recipes): what came out, and where else they differ.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from itertools import combinations
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.addresses import recipe_page
+from jobprov.provenance.answers.comparisons import (
+    DifferingFact,
+    DifferingOutput,
+    DivergentRecipe,
+    DivergentRecipes,
+    ExampleOfResult,
+    JobsOfResult,
+    RecipeAnswer,
+)
+from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.db.queries.comparisons.recipes import (
     ResultRow,
     divergent_recipes,
     jobs_with,
     results_of,
 )
-from jobprov.provenance.db.queries.lookup.job_summaries import job_summaries
+from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.job_record import JobRecord, Output
 from jobprov.provenance.records.recipes import is_comparable, parse_recipe, recipe_text, result_text
@@ -28,7 +38,20 @@ from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_reco
 MOST = 500
 _JOBS_A_RESULT = 20
 _RESULTS_SHOWN = 20
+_SYSTEM = ("locale", "timezone", "libraries_sha256")
 _VARIABLES = "environment.variables."
+
+
+class _Example(NamedTuple):
+    """The first job of a result.
+
+    Attributes:
+        raw: its record as plain values.
+    """
+
+    result_id: str
+    record: JobRecord
+    raw: dict[str, Any]
 
 
 def read_recipe(text: str, field: str = "recipe_id") -> bytes:
@@ -37,11 +60,11 @@ def read_recipe(text: str, field: str = "recipe_id") -> bytes:
     Raises:
         BadInputError: this is none.
     """
-    found = parse_recipe(text)
-    if found is None:
-        words = "a recipe id: r1: or r1w: and 32 hexadecimal digits"
-        raise BadInputError(f"{field}: {text[:60]!r} is not {words}.", {field: [f"not {words}"]})
-    return found
+    recipe = parse_recipe(text)
+    if recipe is None:
+        form = "a recipe id: r1: or r1w: and 32 hexadecimal digits"
+        raise BadInputError(f"{field}: {text[:60]!r} is not {form}.", {field: [f"not {form}"]})
+    return recipe
 
 
 def list_divergent(
@@ -50,10 +73,8 @@ def list_divergent(
     experiment: str | None = None,
     limit: int = 100,
     cursor: str | None = None,
-) -> dict[str, Any]:
-    """Return `{"recipes": [{recipe_id, job_count, results, url}], "next"}`.
-
-    They are recipes with results that differ.
+) -> DivergentRecipes:
+    """Return a page of the recipes with results that differ.
 
     Raises:
         BadInputError: a limit or cursor that is none.
@@ -61,23 +82,21 @@ def list_divergent(
     if not 1 <= limit <= MOST:
         raise BadInputError(f"limit: between 1 and {MOST}.", {"limit": [f"between 1 and {MOST}"]})
     after = None if cursor is None else read_recipe(cursor, "cursor")
-    found = divergent_recipes(connection, experiment=experiment, after=after, limit=limit + 1)
+    # One more than the page holds: where it is there, another page follows
+    recipes = divergent_recipes(connection, experiment=experiment, after=after, limit=limit + 1)
     by_recipe: dict[bytes, list[ResultRow]] = {}
-    for row in results_of(connection, found[:limit]):
+    for row in results_of(connection, recipes[:limit]):
         by_recipe.setdefault(row.recipe, []).append(row)
     divergent = {recipe: rows for recipe, rows in by_recipe.items() if _is_divergent(rows)}
-    firsts = job_summaries(connection, [row.first for rows in divergent.values() for row in rows])
-    recipes = [_recipe_json(recipe, rows, firsts) for recipe, rows in divergent.items()]
-    return {
-        "recipes": recipes,
-        "next": recipe_text(found[limit - 1]) if len(found) > limit else None,
-    }
+    firsts = [row.first for rows in divergent.values() for row in rows]
+    summaries = summaries_of(connection, firsts)
+    page = [_divergent(recipe, rows, summaries) for recipe, rows in divergent.items()]
+    cursor = recipe_text(recipes[limit - 1]) if len(recipes) > limit else None
+    return DivergentRecipes(page, cursor)
 
 
-def show_recipe(connection: Connection, store: Store, recipe_id: str) -> dict[str, Any]:
-    """Return a recipe's results with the jobs that had them, and the outputs that differ.
-
-    It also says what else differs between those jobs.
+def show_recipe(connection: Connection, store: Store, recipe_id: str) -> RecipeAnswer:
+    """Return a recipe's results with the jobs that had them, and in what these jobs differ.
 
     Raises:
         BadInputError: no recipe id.
@@ -87,133 +106,128 @@ def show_recipe(connection: Connection, store: Store, recipe_id: str) -> dict[st
     rows = results_of(connection, [recipe])
     if not rows:
         raise NotFoundError(f"No recorded job has the recipe {recipe_id}.")
-    keys = {
-        row: jobs_with(connection, recipe, row.result, limit=_JOBS_A_RESULT)
-        for row in rows[:_RESULTS_SHOWN]
-    }
-    summaries = job_summaries(connection, [key for listed in keys.values() for key in listed])
-    results = [
-        {**_result_json(row), "jobs": [summaries[key] for key in listed]}
-        for row, listed in keys.items()
-    ]
-    compared = [row for row in keys if row.result is not None]
-    records = _records(connection, store, [row.first for row in compared])
-    names = [result_text(row.result) for row in compared if row.result is not None]
-    pairs = list(zip(names, records, strict=True))
-    return {
-        "recipe_id": recipe_id,
-        "job_count": sum(row.job_count for row in rows),
-        "result_count": sum(row.result is not None for row in rows),
-        "is_divergent": _is_divergent(rows),
-        "results": results,
-        "outputs": _differing_outputs(pairs),
-        "differences": _differing_facts(pairs),
-        "url": recipe_page(recipe_id),
-    }
+    shown = rows[:_RESULTS_SHOWN]
+    keys = {row: jobs_with(connection, recipe, row.result, limit=_JOBS_A_RESULT) for row in shown}
+    summaries = summaries_of(connection, [key for listed in keys.values() for key in listed])
+    results = []
+    for row in shown:
+        jobs = [summaries[key] for key in keys[row]]
+        results.append(JobsOfResult(_result_id(row), row.job_count, jobs))
+    examples = _examples(connection, store, shown, summaries)
+    return RecipeAnswer(
+        recipe_id=recipe_id,
+        job_count=sum(row.job_count for row in rows),
+        result_count=sum(row.result is not None for row in rows),
+        is_divergent=_is_divergent(rows),
+        results=results,
+        outputs=_differing_outputs(examples),
+        differences=_differing_facts(examples),
+        url=recipe_page(recipe_id),
+    )
 
 
 def _is_divergent(rows: Sequence[ResultRow]) -> bool:
     """Return whether two results of one algorithm differ.
 
-    Those of two algorithms say nothing of each other.
+    Results of two algorithms cannot be compared.
     """
     results = [row.result for row in rows if row.result is not None]
-    return any(
-        is_comparable(one, other) for place, one in enumerate(results) for other in results[:place]
-    )
+    return any(is_comparable(first, second) for first, second in combinations(results, 2))
 
 
-def _recipe_json(
-    recipe: bytes, rows: Sequence[ResultRow], firsts: Mapping[int, Any]
-) -> dict[str, Any]:
-    return {
-        "recipe_id": recipe_text(recipe),
-        "job_count": sum(row.job_count for row in rows),
-        "results": [
-            {**_result_json(row), "example": firsts[row.first]} for row in rows[:_RESULTS_SHOWN]
-        ],
-        "url": recipe_page(recipe_text(recipe)),
-    }
+def _divergent(
+    recipe: bytes, rows: Sequence[ResultRow], summaries: Mapping[int, JobSummary]
+) -> DivergentRecipe:
+    recipe_id = recipe_text(recipe)
+    results = [_result(row, summaries[row.first]) for row in rows[:_RESULTS_SHOWN]]
+    job_count = sum(row.job_count for row in rows)
+    return DivergentRecipe(recipe_id, job_count, results, recipe_page(recipe_id))
 
 
-def _result_json(row: ResultRow) -> dict[str, Any]:
-    return {
-        "result_id": None if row.result is None else result_text(row.result),
-        "job_count": row.job_count,
-    }
+def _result(row: ResultRow, example: JobSummary) -> ExampleOfResult:
+    return ExampleOfResult(_result_id(row), row.job_count, example)
 
 
-def _records(
-    connection: Connection, store: Store, keys: Sequence[int]
-) -> list[tuple[JobRecord, dict[str, Any]]]:
-    received = {
-        key: summary["received_at"] for key, summary in job_summaries(connection, keys).items()
-    }
-    held = {key: HeldJob(key, received[key], {}, {}) for key in keys}
-    fill_records(connection, store, held)
-    readings = [read_together(held[key].records_but(None)) for key in keys]
-    return [(reading.record, reading.raw) for reading in readings]
+def _result_id(row: ResultRow) -> str | None:
+    return None if row.result is None else result_text(row.result)
 
 
-def _differing_outputs(
-    pairs: Sequence[tuple[str, tuple[JobRecord, dict[str, Any]]]],
-) -> list[dict[str, Any]]:
+def _examples(
+    connection: Connection,
+    store: Store,
+    rows: Sequence[ResultRow],
+    summaries: Mapping[int, JobSummary],
+) -> list[_Example]:
+    """Return the first job of each result; jobs without a result are left out."""
+    first_jobs: dict[int, HeldJob] = {}
+    for row in rows:
+        if row.result is not None:
+            received_at = datetime.fromisoformat(summaries[row.first].received_at)
+            first_jobs[row.first] = HeldJob(row.first, received_at, {}, {})
+    fill_records(connection, store, first_jobs)
+    examples = []
+    for row in rows:
+        if row.result is not None:
+            reading = read_together(first_jobs[row.first].records_but(None))
+            examples.append(_Example(result_text(row.result), reading.record, reading.raw))
+    return examples
+
+
+def _differing_outputs(examples: Sequence[_Example]) -> list[DifferingOutput]:
     """Return outputs, by their place in the record, whose digests differ between results."""
-    count = max((len(record.outputs or ()) for _, (record, _) in pairs), default=0)
-    found = []
-    for place in range(count):
+    most_outputs = max((len(example.record.outputs or ()) for example in examples), default=0)
+    differing = []
+    for position in range(most_outputs):
         digests: dict[str, str | None] = {}
         names: dict[str, str | None] = {}
-        for result, (record, _) in pairs:
-            outputs = record.outputs or []
-            output = outputs[place] if place < len(outputs) else None
-            names[result] = None if output is None else output.name
-            digests[result] = None if output is None else _digest_of(output)
+        for example in examples:
+            outputs = example.record.outputs or []
+            output = outputs[position] if position < len(outputs) else None
+            names[example.result_id] = None if output is None else output.name
+            digests[example.result_id] = None if output is None else _digest_of(output)
         if len(set(digests.values())) > 1:
-            found.append({"position": place, "names": names, "digests": digests})
-    return found
+            differing.append(DifferingOutput(position, names, digests))
+    return differing
 
 
 def _digest_of(output: Output) -> str | None:
     return output.content_digest or output.sha256 or next(iter(output.checksums or ()), None)
 
 
-def _differing_facts(
-    pairs: Sequence[tuple[str, tuple[JobRecord, dict[str, Any]]]],
-) -> list[dict[str, Any]]:
+def _differing_facts(examples: Sequence[_Example]) -> list[DifferingFact]:
     """Return what the recipe leaves out and the jobs do not agree in.
 
     That is host, processor, system, variables.
     """
-    facts = {result: _facts(raw) for result, (_, raw) in pairs}
-    fields = sorted(
-        {field for known in facts.values() for field in known},
-        key=lambda field: (field.startswith(_VARIABLES), field),
-    )
-    found = []
-    for field in fields:
-        values = {result: known.get(field) for result, known in facts.items()}
+    by_result = {example.result_id: _facts(example.raw) for example in examples}
+    fields: set[str] = set()
+    for facts in by_result.values():
+        fields |= facts.keys()
+    differing = []
+    for field in sorted(fields, key=_variables_last):
+        values = {result_id: facts.get(field) for result_id, facts in by_result.items()}
+        # Compared as text: values of any JSON type come here, lists and objects too
         if len({str(value) for value in values.values()}) > 1:
-            found.append({"field": field, "values": values})
-    return found
+            differing.append(DifferingFact(field, values))
+    return differing
 
 
-def _facts(raw: dict[str, Any]) -> dict[str, Any]:
+def _variables_last(field: str) -> tuple[bool, str]:
+    return field.startswith(_VARIABLES), field
+
+
+def _facts(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return by path what the recipe leaves out of a record."""
     environment, host = raw.get("environment") or {}, raw.get("host") or {}
-    facts: dict[str, Any] = {
-        f"host.{name}": value
-        for name, value in host.items()
-        if isinstance(value, str | int | float)
+    plain = {name: value for name, value in host.items() if isinstance(value, str | int | float)}
+    system = {name: environment[name] for name in _SYSTEM if name in environment}
+    return {
+        **_prefixed("host.", plain),
+        **_prefixed("environment.os.", environment.get("os") or {}),
+        **_prefixed("environment.", system),
+        **_prefixed(_VARIABLES, environment.get("variables") or {}),
     }
-    facts |= {
-        f"environment.os.{name}": value for name, value in (environment.get("os") or {}).items()
-    }
-    facts |= {
-        f"environment.{name}": environment.get(name)
-        for name in ("locale", "timezone", "libraries_sha256")
-        if name in environment
-    }
-    facts |= {
-        f"{_VARIABLES}{name}": value for name, value in (environment.get("variables") or {}).items()
-    }
-    return facts
+
+
+def _prefixed(prefix: str, members: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}{name}": value for name, value in members.items()}

@@ -4,7 +4,7 @@ It also says whether the differences show in the result.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -29,37 +29,46 @@ _ENDS = {
 def comparison_sentence(
     before: dict[str, Any], after: dict[str, Any], facets: Sequence[Facet]
 ) -> str:
-    """Return one sentence, for example "Same code and inputs; 3 parameters differ.
+    """Return one sentence that names what is the same, what differs, and how both jobs ended.
 
-    Results differ.".
+    For example "Same code and inputs; 3 parameters differ; both succeeded; results differ."
     """
-    by_name = {found.name: found for found in facets}
+    by_name = {facet.name: facet for facet in facets}
     if before["recipe_id"] is not None and before["recipe_id"] == after["recipe_id"]:
         parts = ["same recipe"]
     else:
-        same = [name for name in _COMMON if (found := by_name[name]).said and not _differs(found)]
-        parts = [f"same {_listed(same)}"] if same else []
-        parts += [_said(found) for found in facets if found.matters == RECIPE and _differs(found)]
+        parts = _recipe_parts(facets, by_name)
     parts += [_ending(before, after), *_result(before, after, by_name["outputs"])]
-    text = "; ".join(part for part in parts if part)
+    text = "; ".join(parts)
     return text[:1].upper() + text[1:] + "."
 
 
-def _differs(found: Facet) -> bool:
-    return bool(found.count or found.problems)
+def _recipe_parts(facets: Sequence[Facet], by_name: Mapping[str, Facet]) -> list[str]:
+    """Return what is the same of what decides the outcome, and what differs of it."""
+    same = [name for name in _COMMON if by_name[name].said and not _differs(by_name[name])]
+    differing = [facet for facet in facets if facet.matters == RECIPE and _differs(facet)]
+    parts = [f"same {_listed(same)}"] if same else []
+    return parts + [_difference(facet) for facet in differing]
 
 
-def _said(found: Facet) -> str:
-    title = found.title[0].lower() + found.title[1:]
-    if found.problems and not found.count:
+def _differs(facet: Facet) -> bool:
+    return bool(facet.count or facet.problems)
+
+
+def _difference(facet: Facet) -> str:
+    title = facet.title[0].lower() + facet.title[1:]
+    if facet.problems and not facet.count:
         return f"{title} cannot be compared"
-    count = found.count
-    if found.name == "configuration":
-        count = sum(bool(row.origin_before or row.origin_after) for row in found.differences)
-    word = _COUNTED.get(found.name)
-    if word is None or not count:
-        return f"{title} {'differ' if found.name in _MANY else 'differs'}"
-    return f"{words.counted(count, word)} {'differs' if count == 1 else 'differ'}"
+    count = facet.count
+    if facet.name == "configuration":
+        # Parameters alone: a process name or overrides come from no line of a file
+        count = sum(bool(row.origin_before or row.origin_after) for row in facet.differences)
+    noun = _COUNTED.get(facet.name)
+    if noun is None or not count:
+        verb = "differ" if facet.name in _MANY else "differs"
+        return f"{title} {verb}"
+    verb = "differs" if count == 1 else "differ"
+    return f"{words.counted(count, noun)} {verb}"
 
 
 def _ending(before: dict[str, Any], after: dict[str, Any]) -> str:
@@ -79,8 +88,10 @@ def _result(before: dict[str, Any], after: dict[str, Any], outputs: Facet) -> li
     return ["outputs differ"] if outputs.matters == RESULT and outputs.count else []
 
 
-def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+def _listed(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def readable(value: str) -> str:
@@ -93,10 +104,11 @@ def readable(value: str) -> str:
 
 def narrowed(before: str, after: str, width: int) -> tuple[str, str]:
     """Return two texts cut to a width around the first difference, so that it is in sight."""
-    start = next(
-        (at for at, (one, other) in enumerate(zip(before, after, strict=False)) if one != other),
-        min(len(before), len(after)),
-    )
+    start = min(len(before), len(after))
+    for position, (character, other) in enumerate(zip(before, after, strict=False)):
+        if character != other:
+            start = position
+            break
     first = max(0, start - width // 3) if max(len(before), len(after)) > width else 0
     return _window(before, first, width), _window(after, first, width)
 

@@ -13,14 +13,14 @@ _CONTEXT = 3
 def unified(before: bytes, after: bytes) -> tuple[list[str], int]:
     """Return (lines, how many are left out) of the unified difference of two texts.
 
-    It is None where one is larger than a megabyte.
+    There are no lines where one of them is larger than a megabyte.
     """
     if max(len(before), len(after)) > LARGEST_BYTES:
         return [], 0
     old, new = _lines(before), _lines(after)
     stretches = list(changed_stretches(kept_pairs(old, new), len(old), len(new)))
-    found = [line for group in _grouped(stretches) for line in _hunk(group, old, new)]
-    return found[:MOST_LINES], max(0, len(found) - MOST_LINES)
+    lines = [line for group in _grouped(stretches) for line in _hunk(group, old, new)]
+    return lines[:MOST_LINES], max(0, len(lines) - MOST_LINES)
 
 
 def _lines(text: bytes) -> list[str]:
@@ -45,23 +45,22 @@ def _hunk(group: list[tuple[range, range]], old: list[str], new: list[str]) -> I
     old_lines = range(group[0][0].start - head, group[-1][0].stop + tail)
     new_lines = range(group[0][1].start - head, group[-1][1].stop + tail)
     yield f"@@ -{_span(old_lines)} +{_span(new_lines)} @@"
-    at = old_lines.start
-    for gone, come in group:
-        yield from (f" {_cut(line)}" for line in old[at : gone.start])
-        yield from (f"-{_cut(old[place])}" for place in gone)
-        yield from (f"+{_cut(new[place])}" for place in come)
-        at = gone.stop
-    yield from (f" {_cut(line)}" for line in old[at : old_lines.stop])
+    position = old_lines.start
+    for removed, added in group:
+        yield from (f" {_cut(line)}" for line in old[position : removed.start])
+        yield from (f"-{_cut(old[number])}" for number in removed)
+        yield from (f"+{_cut(new[number])}" for number in added)
+        position = removed.stop
+    yield from (f" {_cut(line)}" for line in old[position : old_lines.stop])
 
 
 def _span(lines: range) -> str:
+    # Lines count from 1; an empty range names the line before it, as `diff -u` does
     first = lines.start + 1 if lines else lines.start
     return str(first) if len(lines) == 1 else f"{first},{len(lines)}"
 
 
 def _cut(line: str) -> str:
-    return (
-        line
-        if len(line) <= _LONGEST_LINE
-        else f"{line[:_LONGEST_LINE]}... ({len(line):,} characters)"
-    )
+    if len(line) <= _LONGEST_LINE:
+        return line
+    return f"{line[:_LONGEST_LINE]}... ({len(line):,} characters)"

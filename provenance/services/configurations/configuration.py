@@ -11,12 +11,12 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
+from jobprov.provenance.db.queries.recording.evaluations import KnownEvaluation, read_evaluations
 from jobprov.provenance.db.recording.closure_rows import closure_digests
 from jobprov.provenance.errors import NotFoundError, ProvenanceError
 from jobprov.provenance.fhicl import Configuration, FhiclError, FoundFile, load_files
 from jobprov.provenance.records.job_record import FclConfiguration
 from jobprov.provenance.services.lookup.job import read_job
-from jobprov.provenance.services.recording.evaluations import KnownEvaluation, read_evaluations
 
 
 class ConfigurationError(ProvenanceError):

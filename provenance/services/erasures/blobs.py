@@ -19,13 +19,12 @@ from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.holdings.blob_users import JobName
 from jobprov.provenance.db.queries.holdings.erasures import was_erased
 from jobprov.provenance.db.queries.holdings.expiry import expired_logs
-from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
+from jobprov.provenance.db.queries.holdings.possessions import holders_of, possessed_blobs
 from jobprov.provenance.db.tables import BundlePlan, CapsuleRow, Experiment, Job, ProvisionalRecord
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.bundles.plan_blobs import live_plans, named_in_plan, packs_of_code
 from jobprov.provenance.services.erasures.log_expiry import Owner
 from jobprov.provenance.services.erasures.rows import Erasure, write_erasure_rows
-from jobprov.provenance.services.intake.blobs import holders_of
 from jobprov.provenance.services.intake.secrets import secrets_in
 from jobprov.provenance.services.ledger.chain_erasures import KIND
 from jobprov.provenance.services.ledger.entries import enter_document

@@ -7,20 +7,19 @@ in force; `classes_of` answers for those that were not read yet from what the li
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection
 
 from jobprov.archive.errors import ArchiveError
 from jobprov.archive.store import Store
+from jobprov.provenance.db.changes.failures import NewClass, replace_classes
+from jobprov.provenance.db.changes.work import remove_items_of
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.failures.classes import FailedJob, ReadClass, failed_jobs
 from jobprov.provenance.db.queries.failures.rules import failures_of
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.recording.writing import table_of
-from jobprov.provenance.db.tables import Experiment, FailureClass, Job, WorkItem
 from jobprov.provenance.db.transaction import Memory
-from jobprov.provenance.records.job_record import JobRecord, Log
+from jobprov.provenance.records.job_record import JobRecord, Log, Step
 from jobprov.provenance.services.failures.rules import RuleHistory, RuleVersion
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
 from jobprov.provenance.services.work.classifications import CLASSIFY
@@ -32,7 +31,6 @@ UNKNOWN = "unknown"
 END_BYTES = 64 * 1024
 _MOST_LOGS = 8
 _AT_ONCE = 200
-_BAD = STATES.index("failed")
 _ART = frozenset({"art", "lar", "mu2e", "nova", "gm2", "uboone"})
 
 
@@ -75,58 +73,51 @@ def classes_of(connection: Connection, jobs: Iterable[int]) -> dict[int, JobClas
 
     Jobs that did not fail are left out. A few statements in all.
     """
-    found: dict[int, JobClass] = {}
-    for part in chunks(sorted(set(jobs))):
-        rows = connection.execute(_columns().where(Job.id.in_(part), Job.state >= _BAD)).all()
-        history = RuleHistory(connection, (row.experiment_id for row in rows))
-        for row in rows:
-            found[row.id] = (
-                _read_class(row, history)
-                if row.class_name is not None
-                else _first_class(row, history)
-            )
-    return found
+    failed = failed_jobs(connection, sorted(set(jobs)))
+    history = RuleHistory(connection, (job.experiment_id for job in failed))
+    classes: dict[int, JobClass] = {}
+    for job in failed:
+        if job.read_class is not None:
+            classes[job.key] = _class_as_read(job.experiment_id, job.read_class, history)
+        else:
+            classes[job.key] = _first_class(job, history)
+    return classes
 
 
-def _columns() -> Any:
-    return select(
-        Job.id, Job.experiment_id, Job.task_id, Job.received_at, Job.state, Job.exit_code, Job.exit_signal,
-        Job.failed_step, Job.error_class, Job.message, FailureClass.class_name, FailureClass.version,
-        FailureClass.rule, FailureClass.transient, FailureClass.log_name, FailureClass.log_at,
-    ).outerjoin(FailureClass, FailureClass.job_id == Job.id)  # fmt: skip
-
-
-def _read_class(row: Any, history: RuleHistory) -> JobClass:
-    rules = history.version(row.experiment_id, row.version).rules()
-    rule = next((rule for rule in rules if rule.name == row.rule), None)
-    words, advice = (rule.words, rule.advice) if rule else (None, None)
+def _class_as_read(experiment: int, read_class: ReadClass, history: RuleHistory) -> JobClass:
+    """Return what a failure was; words and advice are those of the rule that fitted then."""
+    words, advice = None, None
+    for rule in history.version(experiment, read_class.version).rules():
+        if rule.name == read_class.rule:
+            words, advice = rule.words, rule.advice
+            break
     return JobClass(
-        row.class_name,
+        read_class.class_name,
         words,
         advice,
-        row.transient,
-        row.rule,
-        row.version,
-        row.log_name,
-        row.log_at,
+        read_class.transient,
+        read_class.rule,
+        read_class.version,
+        read_class.log_name,
+        read_class.log_at,
         is_read=True,
     )
 
 
-def _first_class(row: Any, history: RuleHistory) -> JobClass:
-    rules = history.in_force(row.experiment_id, row.task_id, row.received_at)
-    return _class(find_rule(rules.rules(), _failure(row)), rules)
+def _first_class(job: FailedJob, history: RuleHistory) -> JobClass:
+    rules = history.in_force(job.experiment_id, job.task_id, job.received_at)
+    return _class(find_rule(rules.rules(), _failure(job)), rules)
 
 
-def _failure(row: Any, program: str | None = None) -> Failure:
+def _failure(job: FailedJob, program: str | None = None) -> Failure:
     return Failure(
-        STATES[row.state],
-        row.exit_code,
-        row.exit_signal,
-        row.failed_step,
+        job.state,
+        job.exit_code,
+        job.exit_signal,
+        job.failed_step,
         program,
-        row.error_class,
-        row.message,
+        job.error_class,
+        job.message,
     )
 
 
@@ -148,10 +139,12 @@ def _class(match: Match | None, rules: RuleVersion) -> JobClass:
 
 def classify(parts: Parts, key: str) -> None:
     """Read the failures that `key` names (see `enqueue_failures`), and write what they were."""
-    jobs = [int(word) for word in key.partition(":")[2].split(",")]
+    jobs = [int(number) for number in key.partition(":")[2].split(",")]
     with parts.database.reading.connect() as connection:
-        rows = _classified(connection, parts.store, jobs)
-    parts.writer.run(lambda writing: _write(writing.connection, jobs, rows))
+        classes = _read_failures(connection, parts.store, jobs)
+    # Of all the jobs: one that is another one's by now, or succeeded, loses its class, and is read
+    # again when that is noted
+    parts.writer.run(lambda writing: replace_classes(writing.connection, jobs, classes))
 
 
 def classify_waiting(database: Database, memory: Memory, store: Store) -> int:
@@ -160,54 +153,52 @@ def classify_waiting(database: Database, memory: Memory, store: Store) -> int:
         jobs = failures_of(connection, None)
     for part in chunks(jobs, _AT_ONCE):
         with writing_alone(database, memory, store) as writing:
-            _write(writing.connection, part, _classified(writing.connection, store, part))
+            classes = _read_failures(writing.connection, writing.store, part)
+            replace_classes(writing.connection, part, classes)
     with writing_alone(database, memory, store) as writing:
-        writing.connection.execute(delete(WorkItem).where(WorkItem.kind == CLASSIFY))
+        remove_items_of(writing.connection, CLASSIFY)
     return len(jobs)
 
 
-def _write(connection: Connection, jobs: Sequence[int], rows: list[dict[str, Any]]) -> None:
-    """Write what was read.
-
-    A job that is another one's by now, or succeeded, is read again when that is noted.
-    """
-    table = table_of(FailureClass)
-    for part in chunks(jobs):
-        connection.execute(delete(table).where(table.c.job_id.in_(part)))
-    insert_rows(connection, table, rows)
-
-
-def _classified(connection: Connection, store: Store, jobs: Sequence[int]) -> list[dict[str, Any]]:
-    names = select(Experiment.id, Experiment.name)
-    rows = connection.execute(_columns().where(Job.id.in_(jobs), Job.state >= _BAD)).all()
-    experiments = {row[0]: row[1] for row in connection.execute(names)} if rows else {}
-    held = {row.id: HeldJob(row.id, row.received_at, {}, {}) for row in rows}
-    fill_records(connection, store, held)
-    history = RuleHistory(connection, (row.experiment_id for row in rows))
-    found = []
-    for row in rows:
-        record = read_together(held[row.id].records_but(None)).record
-        rules = history.in_force(row.experiment_id, row.task_id, row.received_at)
-        logs = list(_log_ends(connection, store, experiments[row.experiment_id], record.logs or ()))
-        failure = _failure(row, program_of(record))
-        read = _class(find_rule(rules.rules(), failure, logs), rules)
-        if read.log_name is None and (place := find_cause(failure, logs)) is not None:
-            read = read._replace(log_name=place[0], log_at=place[1])
-        found.append(_row(row.id, read, rules))
-    return found
+def _read_failures(connection: Connection, store: Store, jobs: Sequence[int]) -> list[NewClass]:
+    """Return what failures were, from the records of the jobs and the ends of their logs."""
+    failed = failed_jobs(connection, jobs)
+    held_jobs = {job.key: HeldJob(job.key, job.received_at, {}, {}) for job in failed}
+    fill_records(connection, store, held_jobs)
+    history = RuleHistory(connection, (job.experiment_id for job in failed))
+    classes = []
+    for job in failed:
+        record = read_together(held_jobs[job.key].records_but(None)).record
+        rules = history.in_force(job.experiment_id, job.task_id, job.received_at)
+        logs = list(_log_ends(connection, store, job.experiment, record.logs or ()))
+        failure = _failure(job, program_of(record))
+        job_class = _class(find_rule(rules.rules(), failure, logs), rules)
+        if job_class.log_name is None:
+            job_class = _with_cause(job_class, failure, logs)
+        classes.append(_new_class(job.key, job_class, rules))
+    return classes
 
 
-def _row(job: int, read: JobClass, rules: RuleVersion) -> dict[str, Any]:
-    return {
-        "job_id": job,
-        "log_at": read.log_at,
-        "version": rules.version,
-        "built_in": rules.built_in,
-        "transient": read.transient,
-        "class_name": read.class_name,
-        "rule": read.rule,
-        "log_name": read.log_name,
-    }
+def _with_cause(job_class: JobClass, failure: Failure, logs: Sequence[LogEnd]) -> JobClass:
+    """Return the class with the line of a log that says what the exit message says."""
+    place = find_cause(failure, logs)
+    if place is None:
+        return job_class
+    log_name, log_at = place
+    return job_class._replace(log_name=log_name, log_at=log_at)
+
+
+def _new_class(job: int, job_class: JobClass, rules: RuleVersion) -> NewClass:
+    return NewClass(
+        job_id=job,
+        class_name=job_class.class_name,
+        rule=job_class.rule,
+        version=rules.version,
+        built_in=rules.built_in,
+        transient=job_class.transient,
+        log_name=job_class.log_name,
+        log_at=job_class.log_at,
+    )
 
 
 def program_of(record: JobRecord) -> str | None:
@@ -215,32 +206,55 @@ def program_of(record: JobRecord) -> str | None:
 
     `art` for any that read FHiCL; None where nothing tells.
     """
-    step = record.exit.failed_step if record.exit else None
-    steps = (record.command.steps or []) if record.command else []
-    argv = next((each.argv for each in steps if each.name == step), None)
-    if argv is None and record.command is not None and not steps:
-        argv = record.command.argv
-    if step is not None and any(fcl.step == step for fcl in record.configurations or ()):
+    failed_step = record.exit.failed_step if record.exit else None
+    if _has_read_fcl(record, failed_step):
         return "art"
-    if step is None and record.configurations and len(steps) <= 1:
-        return "art"
-    name = argv[0].rpartition("/")[2] if argv else None
-    return "art" if name in _ART else name
+    argv = _arguments_of(record, failed_step)
+    if not argv:
+        return None
+    program = argv[0].rpartition("/")[2]
+    return "art" if program in _ART else program
+
+
+def _has_read_fcl(record: JobRecord, step: str | None) -> bool:
+    """Whether a step read FHiCL; a job that names no step is its only one."""
+    configurations = record.configurations or ()
+    if step is None:
+        return bool(configurations) and len(_steps_of(record)) <= 1
+    return any(configuration.step == step for configuration in configurations)
+
+
+def _arguments_of(record: JobRecord, step: str | None) -> Sequence[str] | None:
+    """Return the arguments of a step, or of the whole command where it has no steps."""
+    steps = _steps_of(record)
+    if not steps:
+        return record.command.argv if record.command else None
+    for candidate in steps:
+        if candidate.name == step:
+            return candidate.argv
+    return None
+
+
+def _steps_of(record: JobRecord) -> Sequence[Step]:
+    if record.command is None:
+        return ()
+    return record.command.steps or ()
 
 
 def _log_ends(
     connection: Connection, store: Store, experiment: str, logs: Iterable[Log]
 ) -> Iterator[LogEnd]:
     """Yield the ends of the logs that are here, standard error first."""
-    named = [log for log in logs if log.sha256 is not None][:_MOST_LOGS]
-    here = possessed_blobs(connection, experiment, {log.sha256 for log in named if log.sha256})
-    for log in sorted(named, key=lambda log: (log.name or "") != "stderr"):
-        if log.sha256 in here:
-            try:
-                start = max(0, store.size(log.sha256) - END_BYTES)
-                with store.open(log.sha256) as stream:
-                    stream.seek(start)
-                    content = stream.read(END_BYTES)
-            except ArchiveError:
-                continue  # damaged or gone: `archive check` says so
-            yield log_end(log.name or "", content, start)
+    sent = [log for log in logs if log.sha256 is not None][:_MOST_LOGS]
+    possessed = possessed_blobs(connection, experiment, {log.sha256 for log in sent if log.sha256})
+    for log in sorted(sent, key=lambda log: (log.name or "") != "stderr"):
+        if log.sha256 not in possessed:
+            continue
+        try:
+            start = max(0, store.size(log.sha256) - END_BYTES)
+            with store.open(log.sha256) as stream:
+                stream.seek(start)
+                content = stream.read(END_BYTES)
+        except ArchiveError:
+            continue  # damaged or gone: `archive check` says so
+        yield log_end(log.name or "", content, start)

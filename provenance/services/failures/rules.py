@@ -21,6 +21,12 @@ from jobprov.provenance.answers.failures import (
     RulesReapplied,
     RulesVersion,
 )
+from jobprov.provenance.db.changes.failures import (
+    NewReclassification,
+    NewRules,
+    add_reclassification,
+    add_rules,
+)
 from jobprov.provenance.db.queries.failures.rules import (
     DeclaredTable,
     ReclassificationRow,
@@ -33,8 +39,7 @@ from jobprov.provenance.db.queries.failures.rules import (
     table_versions,
 )
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
-from jobprov.provenance.db.recording.writing import intern_experiments, table_of
-from jobprov.provenance.db.tables import Reclassification, RuleTableRow
+from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import ConflictError, NotFoundError
 from jobprov.provenance.records.reading.documents import check_experiment_name
 from jobprov.provenance.services.ledger.entries import enter_document
@@ -80,8 +85,6 @@ def declare_rules(
         writing: the transaction.
         experiment: whose they are.
         document: see `RuleTable`.
-        received_at: when it came.
-        submitter: who sent it.
         after: the version that it was made from; None where that does not matter.
 
     Raises:
@@ -116,16 +119,11 @@ def write_rules_row(
 
     Return its version, which follows the one before.
     """
-    row = {
-        "entry_id": entry,
-        "experiment_id": experiment,
-        "version": _newest(connection, experiment).version + 1,
-        "built_in": body["built_in"],
-        "document": json.dumps(body["rules"], sort_keys=True, ensure_ascii=False),
-        "created_at": received_at,
-    }
-    connection.execute(table_of(RuleTableRow).insert(), [row])
-    return int(str(row["version"]))
+    version = _newest(connection, experiment).version + 1
+    document = json.dumps(body["rules"], sort_keys=True, ensure_ascii=False)
+    rules = NewRules(entry, experiment, version, body["built_in"], document, received_at)
+    add_rules(connection, rules)
+    return version
 
 
 def reclassify(
@@ -141,17 +139,18 @@ def reclassify(
     connection = writing.connection
     key = intern_experiments(writing, {experiment})[experiment]
     version = _newest(connection, key).version
-    body = {"version": version, "task_id": task.task_id if task else None}
+    task_id, task_key = (None, None) if task is None else (task.task_id, task.key)
+    body = {"version": version, "task_id": task_id}
     entry = enter_document(writing, key, "reclassification", body)
     write_reclassification_row(
         connection,
         key,
         entry,
         version=version,
-        task=task.key if task else None,
+        task=task_key,
         received_at=writing.received_at,
     )
-    jobs = failures_of(connection, key, task.key if task else None)
+    jobs = failures_of(connection, key, task_key)
     enqueue_failures(connection, jobs)
     return RulesReapplied(experiment, version, len(jobs))
 
@@ -166,14 +165,9 @@ def write_reclassification_row(
     received_at: datetime,
 ) -> None:
     """Write the row of a reclassification whose ledger entry is there."""
-    row = {
-        "entry_id": entry,
-        "experiment_id": experiment,
-        "task_id": task,
-        "version": version,
-        "created_at": received_at,
-    }
-    connection.execute(table_of(Reclassification).insert(), [row])
+    add_reclassification(
+        connection, NewReclassification(entry, experiment, task, version, received_at)
+    )
 
 
 class RuleHistory:

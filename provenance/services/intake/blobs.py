@@ -7,12 +7,14 @@ Source: storage.md, "Possession".
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from jobprov.provenance.capture.record.redaction import redact
+from jobprov.provenance.db.changes.intake import add_possessions
 from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.holdings.awaited import experiments_awaiting
 from jobprov.provenance.db.queries.holdings.erasures import (
     erased_among,
     erased_anywhere,
@@ -20,9 +22,11 @@ from jobprov.provenance.db.queries.holdings.erasures import (
     was_erased,
 )
 from jobprov.provenance.db.queries.holdings.expiry import expired_logs, needed_by_nobody
-from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.db.recording.writing import intern_experiments, table_of
-from jobprov.provenance.db.tables import AwaitedBlob, Experiment, Job, Possession
+from jobprov.provenance.db.queries.holdings.possessions import (
+    possessed_blobs,
+    possessed_by_anybody,
+)
+from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.records.inputs import all_inputs
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.services.work.notices import blob_arrived
@@ -46,77 +50,59 @@ def grant_possession(writing: Writing, uploads: Sequence[Upload]) -> list[bool]:
     """
     experiments = intern_experiments(writing, {upload.experiment for upload in uploads})
     not_taken = _possessed_or_erased(writing.connection, experiments, uploads)
-    rows: list[dict[str, Any]] = []
-    answers: list[bool] = []
+    granted: list[tuple[int, str]] = []
+    are_new: list[bool] = []
     for upload in uploads:
-        answers.append(upload not in not_taken)
-        if upload not in not_taken:
-            rows.append({"experiment_id": experiments[upload.experiment], "sha256": upload.sha256})
+        is_new = upload not in not_taken
+        are_new.append(is_new)
+        if is_new:
+            granted.append((experiments[upload.experiment], upload.sha256))
             not_taken.add(upload)  # the same again in this list is not new
-    if rows:
-        writing.connection.execute(table_of(Possession).insert(), rows)
-    return answers
+    add_possessions(writing.connection, granted)
+    return are_new
 
 
 def _possessed_or_erased(
     connection: Connection, experiments: Mapping[str, int], uploads: Sequence[Upload]
 ) -> set[Upload]:
     """Return the uploads that experiments possess already or erased on purpose."""
-    known: set[Upload] = set()
+    not_taken: set[Upload] = set()
     for experiment in experiments:
         digests = sorted({upload.sha256 for upload in uploads if upload.experiment == experiment})
         for part in chunks(digests):
-            known.update(
-                Upload(experiment, sha256)
-                for sha256 in possessed_blobs(connection, experiment, part)
-            )
-    unknown = [
-        (experiments[upload.experiment], upload.sha256) for upload in uploads if upload not in known
-    ]
-    if unknown:
+            possessed = possessed_blobs(connection, experiment, part)
+            not_taken.update(Upload(experiment, sha256) for sha256 in possessed)
+    others = [upload for upload in uploads if upload not in not_taken]
+    if others:
         names = {key: name for name, key in experiments.items()}
-        known.update(
-            Upload(names[key], sha256) for key, sha256 in erased_among(connection, unknown)
-        )
-    return known
+        pairs = [(experiments[upload.experiment], upload.sha256) for upload in others]
+        for key, sha256 in erased_among(connection, pairs):
+            not_taken.add(Upload(names[key], sha256))
+    return not_taken
 
 
 def missing_of(connection: Connection, experiment: str | None, digests: Sequence[str]) -> list[str]:
     """Return those of the digests that the experiment has not uploaded.
 
-    They stand in the order asked, each once; with None as the experiment, any counts.
+    They come in the order asked, each once. With None as the experiment, an upload by any counts.
 
     Logs that expired are not asked for again, nor is what was erased on purpose.
     """
     distinct = list(dict.fromkeys(digests))
-    if experiment is not None:
+    if experiment is None:
+        not_wanted = possessed_by_anybody(connection, distinct)
+    else:
         not_wanted = possessed_blobs(connection, experiment, distinct)
         others = [sha256 for sha256 in distinct if sha256 not in not_wanted]
         not_wanted |= expired_logs(connection, experiment, others).keys()
         not_wanted |= erased_digests(connection, {experiment: distinct}).get(experiment, set())
-    else:
-        not_wanted = set()
-        for part in chunks(distinct):
-            query = select(Possession.sha256).where(Possession.sha256.in_(part))
-            not_wanted.update(row.sha256 for row in connection.execute(query))
     return [sha256 for sha256 in distinct if sha256 not in not_wanted]
-
-
-def holders_of(connection: Connection, sha256: str) -> list[str]:
-    """Return the experiments that uploaded the blob, by name."""
-    query = (
-        select(Experiment.name)
-        .join(Possession, Possession.experiment_id == Experiment.id)
-        .where(Possession.sha256 == sha256)
-        .order_by(Experiment.name)
-    )
-    return [row[0] for row in connection.execute(query)]
 
 
 class Unclaimed:
     """Blobs that came to a service without tokens, before any record named them.
 
-    Whose they are, the record will say.
+    The first record that names a blob gives it to the record's experiment.
 
     Kept in memory alone and used by the writer's thread alone. What is forgotten (a restart, more
     than 100,000) comes to its experiment all the same: the answer to the record lists it as
@@ -133,7 +119,7 @@ class Unclaimed:
             self._digests.pop(next(iter(self._digests)))
 
     def adopt(self, writing: Writing, records: Sequence[DecodedRecord]) -> None:
-        """Give experiments what their records name of it."""
+        """Give experiments those of the blobs that their records name."""
         if not self._digests:
             return
         uploads: list[Upload] = []
@@ -146,13 +132,11 @@ class Unclaimed:
 
     def claim(self, writing: Writing, experiment: str, digests: Iterable[str]) -> None:
         """Give an experiment those of the blobs that it names in a declaration."""
-        uploads = [
-            Upload(experiment, sha256) for sha256 in sorted(self._digests.keys() & set(digests))
-        ]
-        if uploads:
-            grant_possession(writing, uploads)
-            for upload in uploads:
-                self._digests.pop(upload.sha256)
+        named = sorted(self._digests.keys() & set(digests))
+        if named:
+            grant_possession(writing, [Upload(experiment, sha256) for sha256 in named])
+            for sha256 in named:
+                self._digests.pop(sha256)
 
 
 def _named_in(decoded: DecodedRecord) -> set[str]:
@@ -162,19 +146,6 @@ def _named_in(decoded: DecodedRecord) -> set[str]:
         named |= all_inputs(decoded.record)
         named |= {output.sha256 for output in decoded.record.outputs or () if output.sha256}
     return named
-
-
-def experiments_awaiting(connection: Connection, sha256: str) -> list[str]:
-    """Return the experiments whose jobs wait for the blob, by name."""
-    query = (
-        select(Experiment.name)
-        .join(Job, Job.experiment_id == Experiment.id)
-        .join(AwaitedBlob, AwaitedBlob.job_id == Job.id)
-        .where(AwaitedBlob.sha256 == sha256)
-        .distinct()
-        .order_by(Experiment.name)
-    )
-    return [row[0] for row in connection.execute(query)]
 
 
 def settle_blob(writing: Writing, experiment: str, sha256: str) -> bool:

@@ -1,9 +1,9 @@
-"""Excerpts of records, each of which is sent once.
+"""Excerpts of records: stretches that thousands of records of a task have in the same bytes.
 
-Excerpts are stretches that thousands of records of a task have in the same bytes.
+Each is sent once. They are kept in memory alone: what is forgotten is sent whole again, and nothing
+depends on it. What an experiment sent is known to that experiment alone.
 
-A memory and no store: what it does not know any more is sent whole, and nothing depends on it. What
-an experiment sent is known to that experiment alone. Source: http.md, "Excerpts".
+Source: http.md, "Excerpts".
 """
 
 import hashlib
@@ -67,7 +67,11 @@ class Excerpts:
             BadInputError, LimitError: the head cannot be read, or says what cannot be.
         """
         head, _, rest = body.partition(b"\n")
-        parts, new, at, size, end = [], [], 0, 0, 0
+        parts: list[bytes] = []
+        new: list[bytes] = []
+        at = 0  # in what came
+        end = 0  # of the excerpt before, in the whole record
+        size = 0
         for place in _read(head):
             gap = place.start - end
             if gap < 0 or place.length < 0 or at + gap > len(rest):
@@ -83,6 +87,7 @@ class Excerpts:
             parts.append(content)
             end = place.start + place.length
             size += gap + len(content)
+            # A few bytes may name excerpts of any length
             if size > LIMIT_BYTES:
                 raise LimitError(
                     f"The record is longer than {LIMIT_BYTES} bytes, the limit of this call.",
@@ -93,14 +98,13 @@ class Excerpts:
     def remember(
         self, experiment: str | None, contents: Iterable[bytes], missing: Collection[str]
     ) -> None:
-        """Remember excerpts of a recorded job, but for those that name blobs that are missing.
+        """Remember excerpts of a recorded job, except those that name missing blobs.
 
         The oldest go first.
         """
         for content in contents:
-            if len(content) > LONGEST_BYTES or any(
-                sha256.encode() in content for sha256 in missing
-            ):
+            names_missing = any(sha256.encode() in content for sha256 in missing)
+            if len(content) > LONGEST_BYTES or names_missing:
                 continue
             key = (experiment, hashlib.sha256(content).hexdigest())
             with self._lock:
@@ -132,7 +136,7 @@ def _read(head: bytes) -> list[_Place]:
     return places
 
 
-def _bad(words: str) -> BadInputError:
+def _bad(problem: str) -> BadInputError:
     return BadInputError(
-        "The first line of the body, a record's excerpts, cannot be read.", {"excerpts": [words]}
+        "The first line of the body, a record's excerpts, cannot be read.", {"excerpts": [problem]}
     )

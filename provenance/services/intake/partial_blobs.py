@@ -64,7 +64,8 @@ def make_room(folder: Path, now: float | None = None) -> None:
     moment = time.time() if now is None else now
     for experiment in _entries(folder):
         left, room = EXPERIMENT_FILES, EXPERIMENT_BYTES
-        for entry, status in sorted(_files(experiment.path), key=lambda found: -found[1].st_mtime):
+        newest_first = sorted(_files(experiment.path), key=lambda file: -file[1].st_mtime)
+        for entry, status in newest_first:
             left, room = left - 1, room - status.st_size
             if status.st_mtime < moment - KEPT_SECONDS or left < 0 or room < 0:
                 Path(entry.path).unlink(missing_ok=True)

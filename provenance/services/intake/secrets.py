@@ -3,9 +3,9 @@
 The hook's rules, applied again before anything is stored.
 
 No rule hits in bytes that hold none of the rules' signs, and looking for all signs at once takes 2
-us of a record. Where one is there, the record is taken apart at its quotes, and what was found of a
+us of a record. Where one is there, the record is taken apart at its quotes, and the answer for a
 text is remembered, since most stand in thousands of records. Nothing is redacted here: the client
-is told, and sends again what it may.
+learns what was found, and sends again what it may.
 """
 
 import re
@@ -19,7 +19,7 @@ from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 
-_SHORTEST = 12  # what is shorter no rule finds
+_SHORTEST = 12  # no rule finds anything shorter
 _REMEMBERED = 8192
 # Digests, ids, times
 _HARMLESS = re.compile(r"[0-9a-f-]{12,64}|[0-9T:.Z+-]{12,40}|[a-z0-9-]{1,20}:[0-9a-f]{6,128}")
@@ -35,12 +35,10 @@ _signs = ahocorasick_rs.BytesAhoCorasick(
 
 
 def secrets_in_record(decoded: DecodedRecord) -> dict[str, list[str]]:
-    """Return the same of a record."""
-    return (
-        {}
-        if decoded.record is not None and _is_clean_record(decoded, decoded.record)
-        else secrets_in(decoded.raw)
-    )
+    """Return {field path: [rules]} of the texts in a record that a rule finds."""
+    if decoded.record is not None and _is_clean_record(decoded, decoded.record):
+        return {}
+    return secrets_in(decoded.raw)
 
 
 def _is_clean_record(decoded: DecodedRecord, record: JobRecord) -> bool:
@@ -65,7 +63,10 @@ def secrets_in(document: Any) -> dict[str, list[str]]:
 
     Empty where there is none.
     """
-    return {path: list(rules) for path, rules in _found(document)} if _has_any(document) else {}
+    # Mostly there is none, and the first look, which builds no paths, is the only one
+    if not _has_any(document):
+        return {}
+    return {path: list(rules) for path, rules in _findings(document)}
 
 
 def without_secrets(body: bytes) -> bytes:
@@ -82,9 +83,15 @@ def _is_clean(body: bytes) -> bool:
         return False
     if not (_signs.find_matches_as_indexes(body.lower()) or redaction.has_url_password(body)):
         return True
+    # A text with an escape in it is not what stands between its quotes
     if b"\\" in body:
         return False
-    fresh = [text for text in set(body.split(b'"')).difference(_clean) if len(text) >= _SHORTEST]
+    return _are_clean(set(body.split(b'"')))
+
+
+def _are_clean(texts: set[bytes]) -> bool:
+    """Whether no rule finds a secret in any of these texts."""
+    fresh = [text for text in texts.difference(_clean) if len(text) >= _SHORTEST]
     searched = [text for text in fresh if not _HARMLESS_BYTES.fullmatch(text)]
     if not searched:
         return True
@@ -102,16 +109,17 @@ _is_clean_part = lru_cache(maxsize=_REMEMBERED // 64)(_is_clean)
 
 
 def _has_any(document: Any) -> bool:
-    stack = [document]  # by hand: a client's lists may lie in each other as deep as a call can go
+    # Not recursive: a client's lists may lie in each other deeper than Python's calls can go
+    stack = [document]
     while stack:
         value = stack.pop()
         if isinstance(value, str):
             if _rules_of(value):
                 return True
         elif isinstance(value, dict):
-            if (_is_environment(value) and _secret_names(value["variables"])) or any(
-                map(_rules_of, value)
-            ):
+            if any(map(_rules_of, value)):
+                return True
+            if _is_environment(value) and _secret_names(value["variables"]):
                 return True
             stack += value.values()
         elif isinstance(value, list):
@@ -119,7 +127,8 @@ def _has_any(document: Any) -> bool:
     return False
 
 
-def _found(document: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _findings(document: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the path of each text that a rule finds, and the rules."""
     stack = [(document, "")]
     while stack:
         value, path = stack.pop()
@@ -128,13 +137,12 @@ def _found(document: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
                 yield path, rules
         elif isinstance(value, dict):
             yield from _of_keys(value, path)
-            stack += [
-                (item, f"{path}.{key}" if path else key) for key, item in reversed(value.items())
-            ]
+            # Backwards, since the last one on the stack is looked at first
+            for key, item in reversed(value.items()):
+                stack.append((item, f"{path}.{key}" if path else key))
         elif isinstance(value, list):
-            stack += [
-                (item, f"{path}[{place}]") for place, item in reversed(list(enumerate(value)))
-            ]
+            items = [(item, f"{path}[{place}]") for place, item in enumerate(value)]
+            stack += reversed(items)
 
 
 def _of_keys(value: Mapping[str, Any], path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -142,10 +150,13 @@ def _of_keys(value: Mapping[str, Any], path: str) -> Iterator[tuple[str, tuple[s
 
     Where the object is an environment, the names of its variables are searched as well.
     """
-    yield from ((path, rules) for key in value if (rules := _rules_of(key)))
+    for key in value:
+        if rules := _rules_of(key):
+            yield path, rules
     if _is_environment(value):
         below = f"{path}.variables" if path else "variables"
-        yield from ((f"{below}.{name}", ("name",)) for name in _secret_names(value["variables"]))
+        for name in _secret_names(value["variables"]):
+            yield f"{below}.{name}", ("name",)
 
 
 def _is_environment(value: Mapping[str, Any]) -> bool:

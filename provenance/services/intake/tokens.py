@@ -1,4 +1,4 @@
-"""Write tokens of experiments: made, listed, revoked, and told from guesses.
+"""Write tokens of experiments: made, revoked, and told from guesses.
 
 A token is `prov_<number>_<43 characters>`: the number finds its row, the rest is 256 random bits,
 of which only the SHA-256 is kept (so much randomness needs no slow hash). It is shown once, when it
@@ -15,12 +15,17 @@ import time
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine
 
 from jobprov.provenance.db.base import EPOCH
-from jobprov.provenance.db.keys import allocate_keys
-from jobprov.provenance.db.recording.writing import intern_experiments, table_of
-from jobprov.provenance.db.tables import Experiment, WriteToken
+from jobprov.provenance.db.changes.intake import (
+    NewToken,
+    add_token,
+    mark_revoked,
+    next_token_number,
+)
+from jobprov.provenance.db.queries.intake.tokens import StoredToken, find_token, is_any_token_made
+from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.writing import Writing
 
@@ -52,24 +57,10 @@ class Grant(NamedTuple):
         return self.allows(experiment) and self.task_id in (None, task_id)
 
     def names(self) -> str:
-        """Return what the token is of, for people who used it for something else."""
-        return (
-            f"{self.experiment}"
-            if self.task_id is None
-            else f"{self.experiment}, task {self.task_id} alone"
-        )
-
-
-class TokenRow(NamedTuple):
-    """A token as operators see it, in a list."""
-
-    number: int
-    experiment: str
-    name: str
-    task_id: str | None
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
+        """Return what the token is for, to tell people who used it for something else."""
+        if self.task_id is None:
+            return f"{self.experiment}"
+        return f"{self.experiment}, task {self.task_id} alone"
 
 
 def create_token(
@@ -101,18 +92,11 @@ def create_token(
             {"name": ["1 to 200 printable characters"]},
         )
     key = intern_experiments(writing, {experiment})[experiment]
-    number = allocate_keys(writing.connection, table_of(WriteToken), 1)[0]
+    number = next_token_number(writing.connection)
     token = f"prov_{number}_{secrets.token_urlsafe(32)}"
-    row = {
-        "id": number,
-        "experiment_id": key,
-        "name": name,
-        "sha256": _digest(token),
-        "created_at": now,
-        "task_id": task_id,
-    }
-    expires_at = now + timedelta(days=days) if days is not None else None
-    writing.connection.execute(insert(table_of(WriteToken)).values(**row, expires_at=expires_at))
+    expires_at = None if days is None else now + timedelta(days=days)
+    stored = NewToken(number, key, name, _digest(token), now, task_id, expires_at)
+    add_token(writing.connection, stored)
     return token
 
 
@@ -124,31 +108,13 @@ def create_ticket(
     Raises:
         BadInputError: see `create_token`.
     """
-    name = "".join(
-        character if character.isprintable() else "?" for character in f"ticket {task_id}"
-    )[:200]
+    # A task's id may hold anything, a token's name is printed in lists
+    characters = [letter if letter.isprintable() else "?" for letter in f"ticket {task_id}"]
+    name = "".join(characters)[:200]
     ticket = create_token(
         writing, experiment=experiment, name=name, now=now, days=days, task_id=task_id
     )
     return ticket, now + timedelta(days=days)
-
-
-def list_tokens(connection: Connection) -> list[TokenRow]:
-    """Return every token that was made, revoked ones too, in the order of making."""
-    query = (
-        select(
-            WriteToken.id,
-            Experiment.name,
-            WriteToken.name,
-            WriteToken.task_id,
-            WriteToken.created_at,
-            WriteToken.expires_at,
-            WriteToken.revoked_at,
-        )
-        .join(Experiment, Experiment.id == WriteToken.experiment_id)
-        .order_by(WriteToken.id)
-    )
-    return [TokenRow(*row) for row in connection.execute(query)]
 
 
 def revoke_token(connection: Connection, number: int, now: datetime) -> None:
@@ -157,23 +123,32 @@ def revoke_token(connection: Connection, number: int, now: datetime) -> None:
     Raises:
         NotFoundError: there is no such token, or it was revoked before.
     """
-    statement = (
-        update(WriteToken)
-        .where(WriteToken.id == number, WriteToken.revoked_at.is_(None))
-        .values(revoked_at=now)
-    )
-    if connection.execute(statement).rowcount == 0:
+    if not mark_revoked(connection, number, now):
         raise NotFoundError(f"There is no valid token {number}; `jobprov token list` shows them.")
 
 
+class _RememberedGrant(NamedTuple):
+    """What a token allows, until when that is believed, and when the token itself ends.
+
+    Attributes:
+        until: of the monotonic clock.
+        ends: seconds since 1970, `inf` for a token that does not expire.
+    """
+
+    until: float
+    grant: Grant
+    ends: float
+
+
 class TokenBook:
-    """Looks tokens up, remembering what was found for five seconds; thread-safe."""
+    """Looks tokens up and remembers the answers for five seconds; thread-safe."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
-        self._grants: dict[str, tuple[float, Grant, float]] = {}
-        self._exists: tuple[float, bool] = (0.0, False)
+        self._grants: dict[str, _RememberedGrant] = {}
+        self._exist = False
+        self._ask_again_at = 0.0
 
     def grant(self, token: str) -> Grant | None:
         """Return what the token allows, or None where it is unknown, expired or revoked."""
@@ -182,9 +157,9 @@ class TokenBook:
             return None
         digest = _digest(token)
         moment = time.monotonic()
-        found = self._grants.get(digest)
-        if found is not None and moment < found[0] and time.time() < found[2]:
-            return found[1]
+        remembered = self._grants.get(digest)
+        if remembered is not None and moment < remembered.until and time.time() < remembered.ends:
+            return remembered.grant
         return self._look_up(digest, int(shape.group(1)), moment)
 
     def exist(self) -> bool:
@@ -192,42 +167,38 @@ class TokenBook:
 
         Before the first, writing is for this machine alone.
         """
+        # Tokens are revoked but never deleted, so that only "none yet" is asked again
         moment = time.monotonic()
-        if not self._exists[1] and moment >= self._exists[0]:
+        if not self._exist and moment >= self._ask_again_at:
             with self._engine.connect() as connection:
-                query = (
-                    select(func.count()).select_from(WriteToken).where(WriteToken.task_id.is_(None))
-                )
-                count = connection.execute(query).scalar_one()
-            self._exists = (moment + 1.0, count > 0)
-        return self._exists[1]
+                self._exist = is_any_token_made(connection)
+            self._ask_again_at = moment + 1.0
+        return self._exist
 
     def _look_up(self, digest: str, number: int, moment: float) -> Grant | None:
-        query = (
-            select(
-                WriteToken.sha256,
-                WriteToken.name,
-                WriteToken.expires_at,
-                WriteToken.revoked_at,
-                Experiment.name,
-                WriteToken.task_id,
-            )
-            .join(Experiment, Experiment.id == WriteToken.experiment_id)
-            .where(WriteToken.id == number)
-        )
         with self._engine.connect() as connection:
-            row = connection.execute(query).one_or_none()
-        if row is None or not hmac.compare_digest(row[0], digest) or row[3] is not None:
+            token = find_token(connection, number)
+        if token is None or token.revoked_at is not None:
             return None
-        ends = (row[2] - EPOCH).total_seconds() if row[2] is not None else float("inf")
+        # In constant time: how long a comparison takes must not help guess the digest
+        if not hmac.compare_digest(token.sha256, digest):
+            return None
+        ends = _end_of(token)
         if time.time() >= ends:
             return None
-        grant = Grant(row[4], f"token {number} {row[1]}"[:200], row[5])
+        grant = Grant(token.experiment, f"token {number} {token.name}"[:200], token.task_id)
         with self._lock:
             if len(self._grants) > 10_000:  # noqa: PLR2004 - more tokens than an experiment has
                 self._grants.clear()
-            self._grants[digest] = (moment + _SECONDS_KEPT, grant, ends)
+            self._grants[digest] = _RememberedGrant(moment + _SECONDS_KEPT, grant, ends)
         return grant
+
+
+def _end_of(token: StoredToken) -> float:
+    """Return when a token expires, in seconds since 1970."""
+    if token.expires_at is None:
+        return float("inf")
+    return (token.expires_at - EPOCH).total_seconds()
 
 
 def _digest(token: str) -> str:

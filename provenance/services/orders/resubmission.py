@@ -1,6 +1,6 @@
 """The exact resubmission of recorded jobs, as text.
 
-A submit file, a jobsub script, or what a SAM recovery project would read.
+It is a submit file, a jobsub script, or what a SAM recovery project would read.
 """
 
 from collections.abc import Sequence
@@ -22,29 +22,34 @@ def repeats_of(
     connection: Connection, store: Store, choice: Choice, experiment: str
 ) -> list[Repeat]:
     """Return what is tried again, with the files that each job read as recorded."""
-    held = {
-        each.job.key: HeldJob(each.job.key, each.job.received_at, {}, {}) for each in choice.tries
+    jobs = {
+        retry.job.key: HeldJob(retry.job.key, retry.job.received_at, {}, {})
+        for retry in choice.tries
     }
-    fill_records(connection, store, held)
+    fill_records(connection, store, jobs)
     repeats = []
-    for each in choice.tries:
-        record = read_together(held[each.job.key].records_but(None)).record
-        inputs = tuple(file.name for file in record.inputs or () if file.role not in _ASIDE)
-        order = each.order
+    for retry in choice.tries:
+        order = retry.order
         repeats.append(
             Repeat(
-                order_id(experiment, order),
-                each.job.job_id,
-                order.task_id,
-                order.unit,
-                order.stage,
-                order.campaign,
-                inputs or tuple(order.inputs),
-                order.memory_bytes,
-                tuple(order.avoided_sites),
+                order_id=order_id(experiment, order),
+                job_id=retry.job.job_id,
+                task_id=order.task_id,
+                unit=order.unit,
+                stage=order.stage,
+                campaign=order.campaign,
+                inputs=_recorded_inputs(jobs[retry.job.key]) or tuple(order.inputs),
+                memory_bytes=order.memory_bytes,
+                avoided_sites=tuple(order.avoided_sites),
             )
         )
     return repeats
+
+
+def _recorded_inputs(job: HeldJob) -> tuple[str, ...]:
+    """Return the names of the data files that a job read, without configuration and the like."""
+    record = read_together(job.records_but(None)).record
+    return tuple(file.name for file in record.inputs or () if file.role not in _ASIDE)
 
 
 def resubmission(
@@ -55,7 +60,7 @@ def resubmission(
     Pass `with_ticket` where jobs need a ticket to report.
 
     Raises:
-        BadInputError: a name cannot be said in that form.
+        BadInputError: a name cannot be written in that form.
     """
     if form == "sam":
         names = dict.fromkeys(name for repeat in repeats for name in repeat.inputs)

@@ -1,16 +1,12 @@
-"""What is to be tried again, and what is not, each with the reason.
-
-How the HTTP interface says it is here too.
-"""
+"""What is to be tried again, and what is not, each with the reason."""
 
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-import msgspec
-
+from jobprov.provenance.answers.lookup import Failure
+from jobprov.provenance.answers.orders import NewOrder, Retry, RetryChoice, SkippedJob
 from jobprov.provenance.db.queries.orders.retries import Attempt
-from jobprov.provenance.services.failures.classes import JobClass
-from jobprov.provenance.services.orders.orders import NewOrder
+from jobprov.provenance.services.failures.classes import UNKNOWN, JobClass
 
 _MEMORY = "memory"
 
@@ -20,20 +16,25 @@ class Try(NamedTuple):
 
     Attributes:
         job: its last attempt.
-        read: what the failure was.
+        job_class: what the failure was; None where the job did not fail.
         order: what is to be done.
         memory_factor: so many times the memory of the last attempt.
     """
 
     job: Attempt
-    read: JobClass | None
+    job_class: JobClass | None
     order: NewOrder
     memory_factor: float
 
     @property
+    def class_name(self) -> str:
+        """The class of the failure, `unknown` where there is none."""
+        return UNKNOWN if self.job_class is None else self.job_class.class_name
+
+    @property
     def runs_out_again(self) -> bool:
         """Whether it failed for want of memory and gets no more than it had."""
-        return self.read is not None and self.read.class_name == _MEMORY and self.memory_factor <= 1
+        return self.class_name == _MEMORY and self.memory_factor <= 1
 
 
 class Choice(NamedTuple):
@@ -43,31 +44,35 @@ class Choice(NamedTuple):
     skipped: list[tuple[Attempt, str]]
 
 
-def show_choice(choice: Choice) -> dict[str, Any]:
-    """Return a choice in the words of the HTTP interface: `{tries, skipped, by_class}`."""
-    classes = Counter(each.read.class_name if each.read else "unknown" for each in choice.tries)
-    return {
-        "tries": [
-            {
-                **_named(each.job),
-                "attempt": each.order.attempt,
-                "retry_of": each.order.retry_of,
-                "from": "workflow" if each.order.workflow else "bundle",
-                "memory_bytes": each.order.memory_bytes,
-                "memory_factor": each.memory_factor,
-                "runs_out_again": each.runs_out_again,
-                "avoided_sites": each.order.avoided_sites,
-                "class": each.read.shown() if each.read else None,
-                "order": msgspec.to_builtins(each.order),
-            }
-            for each in choice.tries
-        ],
-        "skipped": [{**_named(job), "reason": reason} for job, reason in choice.skipped],
-        "by_class": dict(classes.most_common()),
-    }
+def show_choice(choice: Choice) -> RetryChoice:
+    """Return a choice as an answer."""
+    classes = Counter(retry.class_name for retry in choice.tries)
+    return RetryChoice(
+        tries=[_show_try(retry) for retry in choice.tries],
+        skipped=[SkippedJob(**_show_job(job), reason=reason) for job, reason in choice.skipped],
+        by_class=dict(classes.most_common()),
+    )
 
 
-def _named(job: Attempt) -> dict[str, Any]:
+def _show_try(retry: Try) -> Retry:
+    made_from: Literal["workflow", "bundle"] = "workflow" if retry.order.workflow else "bundle"
+    failure = None if retry.job_class is None else Failure(**retry.job_class._asdict())
+    return Retry(
+        **_show_job(retry.job),
+        attempt=retry.order.attempt,
+        retry_of=retry.order.retry_of,
+        made_from=made_from,
+        memory_bytes=retry.order.memory_bytes,
+        memory_factor=retry.memory_factor,
+        runs_out_again=retry.runs_out_again,
+        avoided_sites=retry.order.avoided_sites,
+        failure=failure,
+        order=retry.order,
+    )
+
+
+def _show_job(job: Attempt) -> dict[str, Any]:
+    """Return the members of a `FailedJob`."""
     return {
         "job_id": job.job_id,
         "task_id": job.task_id,

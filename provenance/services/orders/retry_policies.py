@@ -1,20 +1,21 @@
 """What an experiment has tried again without asking, stage by stage.
 
-It is for jobs that no workflow of jobprov launched.
+These policies are for jobs that no workflow launched; a workflow declares those of its own stages.
 
-Source: http.md, `PUT /retry-policies/{experiment}`. A workflow says it for its own stages.
+Source: http.md, `PUT /retry-policies/{experiment}`.
 """
 
 import json
 from typing import Annotated, Any
 
 import msgspec
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection
 
-from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.answers.orders import RetryPolicies, StagePolicy
+from jobprov.provenance.db.changes.orders import replace_policies
+from jobprov.provenance.db.queries.orders.retry_policies import policy_documents
 from jobprov.provenance.db.queries.tasks.samples import is_recorded
-from jobprov.provenance.db.recording.writing import intern_experiments, table_of
-from jobprov.provenance.db.tables import Experiment, RetryPolicyRow
+from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.launchers.workflow import RetryPolicy
 from jobprov.provenance.records.reading.documents import check_experiment_name, read_document
@@ -22,7 +23,7 @@ from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.writing import Writing
 
 ANY_STAGE = "*"
-_DEFAULT = RetryPolicy()
+_DEFAULT = StagePolicy()
 
 
 class PoliciesBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -32,7 +33,7 @@ class PoliciesBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def declare_policies(writing: Writing, experiment: str, document: dict[str, Any]) -> int:
-    """Put these policies in the place of those before; return how many they are.
+    """Replace the policies of an experiment; return how many there are now.
 
     Raises:
         BadInputError: a field is missing, unknown or wrong, which it names; or no record could name
@@ -50,52 +51,29 @@ def write_policy_rows(
     connection: Connection, experiment: int, entry: int, policies: dict[str, Any]
 ) -> None:
     """Write the rows of policies whose ledger entry is there."""
-    table = table_of(RetryPolicyRow)
-    connection.execute(delete(table).where(table.c.experiment_id == experiment))
-    rows = [
-        {
-            "experiment_id": experiment,
-            "stage": stage,
-            "entry_id": entry,
-            "document": json.dumps(policy, sort_keys=True),
-        }
-        for stage, policy in sorted(policies.items())
-    ]
-    insert_rows(connection, table, rows)
+    documents = {stage: json.dumps(policy, sort_keys=True) for stage, policy in policies.items()}
+    replace_policies(connection, experiment, entry, documents)
 
 
-def read_policies(connection: Connection, experiment: str) -> dict[str, RetryPolicy]:
+def read_policies(connection: Connection, experiment: str) -> dict[str, StagePolicy]:
     """Return the policies of an experiment by stage; `*` is always there."""
-    query = (
-        select(RetryPolicyRow.stage, RetryPolicyRow.document)
-        .join(Experiment, Experiment.id == RetryPolicyRow.experiment_id)
-        .where(Experiment.name == experiment)
-        .order_by(RetryPolicyRow.stage)
-    )
-    found = {
-        row[0]: msgspec.convert(json.loads(row[1]), RetryPolicy)
-        for row in connection.execute(query)
-    }
-    return {ANY_STAGE: _DEFAULT, **found}
+    policies: dict[str, StagePolicy] = {ANY_STAGE: _DEFAULT}
+    for stage, document in policy_documents(connection, experiment).items():
+        policies[stage] = msgspec.json.decode(document, type=StagePolicy)
+    return policies
 
 
-def policy_of(policies: dict[str, RetryPolicy], stage: str | None) -> RetryPolicy:
+def policy_of(policies: dict[str, StagePolicy], stage: str | None) -> StagePolicy:
     """Return the policy that a stage falls under."""
     return policies.get(stage or "", policies[ANY_STAGE])
 
 
-def show_policies(connection: Connection, experiment: str) -> dict[str, Any]:
-    """Return the policies of an experiment in the words of the HTTP interface.
-
-    They are `{experiment, stages}`.
+def show_policies(connection: Connection, experiment: str) -> RetryPolicies:
+    """Return the policies of an experiment.
 
     Raises:
         NotFoundError: no such experiment is recorded.
     """
     if not is_recorded(connection, experiment):
         raise NotFoundError(f"No experiment {experiment} is recorded.")
-    policies = read_policies(connection, experiment)
-    return {
-        "experiment": experiment,
-        "stages": {stage: msgspec.to_builtins(each) for stage, each in policies.items()},
-    }
+    return RetryPolicies(experiment, read_policies(connection, experiment))

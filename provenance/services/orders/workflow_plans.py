@@ -1,18 +1,19 @@
-"""What a workflow does next, from what is known of it.
+"""What a workflow does next: which units there are, how each stands, and which jobs to order.
 
-It says which units there are, how each stands, and which jobs to order.
-
-Pure: facts in, decisions out. A unit is in one place alone, so that the numbers of a stage add up.
-Nothing waits for the slowest job: a file is a unit of the next stage as soon as its job is over,
-and only the last, smaller group of a merge waits for the rest.
+Nothing is read or written here: facts come in, plans go out. Each unit stands in one way alone, so
+that the numbers of a stage add up. A file is a unit of the next stage as soon as its own job is
+over; only the last, smaller group of a merge waits for the rest.
 """
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
+from typing import Literal
 
+from jobprov.provenance.answers.orders import NewOrder, Part
 from jobprov.provenance.db.queries.orders.orders import (
     FailedAttempt,
     MadeFile,
@@ -21,14 +22,14 @@ from jobprov.provenance.db.queries.orders.orders import (
 )
 from jobprov.provenance.launchers.job import NOT_SUBMITTED
 from jobprov.provenance.launchers.workflow import Stage, Workflow
-from jobprov.provenance.services.orders.orders import NewOrder, Part
 
-STANDINGS = ("done", "running", "queued", "wanted", "ended", "retrying", "failed", "waived")
-"""How a unit can stand: done; running; submitted and not heard of; to be submitted.
+UnitStanding = Literal[
+    "done", "running", "queued", "wanted", "ended", "retrying", "failed", "waived"
+]
+"""How a unit can stand; `StageStanding` of the answers explains the words."""
 
-Over, its record to come; to be tried again;
-failed for good; done without.
-"""
+_SETTLED = ("done", "waived")
+_IN_WORK = ("running", "queued", "wanted", "ended", "retrying")
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,14 @@ class StageFacts:
 
     Attributes:
         task_id: of the task that holds it.
-        states: of each unit with attempts, the state of the best one.
-        orders: of each unit, in order.
-        inputs: the files that each unit reads.
-        failures: of each unit, the attempts that did not succeed.
+        states: by unit, the state of its best attempt.
+        orders: by unit, in order.
+        inputs: by unit, the files that it reads.
+        failures: by unit, the attempts that did not succeed, the last one last.
         transient: jobs (by integer key) whose failure is of a transient class.
-        waived: units that are done without.
-        files: what the units that are done made.
-        listed: the units that a catalog listed, of a stage that takes its files from there.
+        waived: units that the task goes on without.
+        files: what jobs that succeeded made.
+        listed: the units that a catalog listed, if the stage takes its files from there.
         grows: whether that list may become longer.
     """
 
@@ -67,14 +68,15 @@ class StagePlan:
     Attributes:
         standings: how many units stand in each way.
         failed: units that failed for good and that nobody waived.
-        problems: of those, what the submitter or the batch system said, where it said something.
+        problems: of these units, what the submitter or the batch system reported.
         orders: what to order now.
-        unordered: units that were not ordered before, and could be.
+        unordered: units that are ready and were never ordered.
         to_come: units whose files are not there yet.
-        held_back: units that could be ordered and are not, since enough is in flight.
+        held_back: units that are ready and not ordered because enough jobs are in flight.
         waits_for: why no more can be ordered now, a sentence; empty where nothing is to come.
         is_closed: whether nothing more can come of it.
         grows: whether its list of units may become longer.
+        standing_of: how each unit stands that was ordered or waived.
     """
 
     stage: Stage
@@ -89,17 +91,22 @@ class StagePlan:
     waits_for: str = ""
     is_closed: bool = False
     grows: bool = False
-    standing_of: dict[str, str] = field(default_factory=dict)
+    standing_of: dict[str, UnitStanding] = field(default_factory=dict)
 
     @property
     def expected(self) -> int:
-        """Return how many units the stage has in the end, as far as that can be told now."""
+        """How many units the stage has in the end, as far as that can be told now."""
         return len(self.standing_of) + self.held_back + self.to_come
 
     @property
     def tried(self) -> int:
-        """Return how many units are over, well or ill."""
+        """How many units are done or failed for good."""
         return self.standings["done"] + self.standings["failed"]
+
+    @property
+    def open_units(self) -> int:
+        """How many units were ordered and are neither done nor waived."""
+        return sum(standing not in _SETTLED for standing in self.standing_of.values())
 
 
 def plan_workflow(
@@ -115,87 +122,121 @@ def plan_workflow(
     There are at most `room` orders, those of the last stages first.
     """
     plans: dict[str, StagePlan] = {}
-    units: dict[str, list[NewOrder]] = {}
+    ready: dict[str, list[NewOrder]] = {}
+    settled_before = now - timedelta(seconds=workflow.settle_seconds)
     for stage in workflow.stages:
-        known = facts[stage.name]
-        plan = plans[stage.name] = StagePlan(stage, known.task_id, grows=known.grows)
-        retries = _place(plan, known, workflow, now)
-        fresh = _fresh(plan, known, facts, plans, most=room)
-        may_grow = known.grows or (stage.after is not None and not plans[stage.after].is_closed)
-        plan.is_closed = not (may_grow or plan.to_come or plan.unordered or retries) and all(
-            standing in ("done", "waived") for standing in plan.standing_of.values()
-        )
-        units[stage.name] = [
-            _ordered(order, workflow, version, stage) for order in (*retries, *fresh)
-        ]
-    for stage in reversed(workflow.stages):
-        plan, wanted = plans[stage.name], units[stage.name]
-        plan.orders = wanted[: max(0, room)]
-        plan.held_back = plan.unordered - sum(order.attempt == 1 for order in plan.orders)
-        room -= len(plan.orders)
-        for order in plan.orders:
-            plan.standing_of[order.unit] = "wanted"
+        stage_facts = facts[stage.name]
+        plan = StagePlan(stage, stage_facts.task_id, grows=stage_facts.grows)
+        plans[stage.name] = plan
+        retries = _place_units(plan, stage_facts, settled_before)
+        orders = [*retries, *_first_orders(plan, facts, plans, most=room)]
+        for order in orders:
+            _fill_order(order, workflow, version, stage)
+        ready[stage.name] = orders
+        plan.is_closed = _is_closed(plan, plans)
+    _share_room(list(plans.values()), ready, room)
     for plan in plans.values():
         plan.standings = Counter(plan.standing_of.values())
     return list(plans.values())
 
 
-def _place(plan: StagePlan, facts: StageFacts, workflow: Workflow, now: datetime) -> list[NewOrder]:
-    """Say how each unit that was ordered stands.
+def _is_closed(plan: StagePlan, plans: Mapping[str, StagePlan]) -> bool:
+    """Return whether nothing more can come of a stage."""
+    above = plan.stage.after
+    may_grow = plan.grows or (above is not None and not plans[above].is_closed)
+    return not (may_grow or plan.to_come or plan.unordered or plan.open_units)
 
-    Return orders of those that are to be tried again.
+
+def _share_room(
+    plans: Sequence[StagePlan], ready: Mapping[str, Sequence[NewOrder]], room: int
+) -> None:
+    """Order as much of what is ready as there is room for.
+
+    The last stages come first, so that what has begun is brought to its end.
     """
+    for plan in reversed(plans):
+        plan.orders = list(ready[plan.stage.name][: max(0, room)])
+        plan.held_back = plan.unordered - sum(order.attempt == 1 for order in plan.orders)
+        room -= len(plan.orders)
+        for order in plan.orders:
+            plan.standing_of[order.unit] = "wanted"
+
+
+def _place_units(plan: StagePlan, facts: StageFacts, settled_before: datetime) -> list[NewOrder]:
+    """Note how each unit stands that was ordered or waived; return orders of new attempts."""
     retries = []
-    settled = now - timedelta(seconds=workflow.settle_seconds)
     for unit, orders in facts.orders.items():
-        standing = _standing(plan.stage, facts, unit, orders, settled)
+        standing = _standing(plan.stage, facts, unit, settled_before)
         plan.standing_of[unit] = standing
         if standing == "failed":
             plan.failed.append(unit)
-            plan.problems |= {unit: orders[-1].problem} if orders[-1].problem else {}
+            problem = orders[-1].problem
+            if problem:
+                plan.problems[unit] = problem
         elif standing == "retrying":
-            retries.append(_retry(plan.stage, facts, unit, orders))
+            retries.append(_retry(plan.stage, facts, unit))
     for unit in facts.waived - facts.orders.keys():
         plan.standing_of[unit] = "waived"
     return retries
 
 
-def _standing(
-    stage: Stage, facts: StageFacts, unit: str, orders: Sequence[OrderRow], settled: datetime
-) -> str:
+def _standing(stage: Stage, facts: StageFacts, unit: str, settled_before: datetime) -> UnitStanding:
+    """Return how a unit stands that was ordered."""
     state = facts.states.get(unit)
-    last = orders[-1]
-    if last.ended_at is None:
-        return ("running" if state == "running" else "queued") if last.batch_id else "wanted"
-    if state == "succeeded" and not last.problem:
+    order = facts.orders[unit][-1]
+    if order.ended_at is None:
+        return _standing_in_batch(order, state)
+    # A job may succeed and its output not come home: then the order has a problem
+    if state == "succeeded" and not order.problem:
         return "done"
     if unit in facts.waived:
         return "waived"
-    if (last.problem or "").startswith(NOT_SUBMITTED):
-        return "failed"  # the same would happen again
-    failures = facts.failures.get(unit, ())
-    if len(failures) < len(orders) and last.ended_at > settled:
-        return "ended"  # its record is still to come
-    is_transient = len(failures) < len(orders) or failures[-1].job in facts.transient
-    may_retry = is_transient or not stage.retry.transient_only
-    return "retrying" if may_retry and len(orders) <= stage.retry.times else "failed"
+    lacks_record = len(facts.failures.get(unit, ())) < len(facts.orders[unit])
+    if lacks_record and order.ended_at > settled_before and not _was_refused(order):
+        return "ended"
+    return "retrying" if _may_retry(stage, facts, unit) else "failed"
 
 
-def _retry(stage: Stage, facts: StageFacts, unit: str, orders: Sequence[OrderRow]) -> NewOrder:
+def _standing_in_batch(order: OrderRow, state: str | None) -> UnitStanding:
+    """Return how a unit stands whose last order is not over."""
+    if order.batch_id is None:
+        return "wanted"
+    return "running" if state == "running" else "queued"
+
+
+def _was_refused(order: OrderRow) -> bool:
+    """Return whether an order could not become a job."""
+    return order.problem is not None and order.problem.startswith(NOT_SUBMITTED)
+
+
+def _may_retry(stage: Stage, facts: StageFacts, unit: str) -> bool:
+    """Return whether the policy of a stage lets a unit that failed be tried again."""
+    orders = facts.orders[unit]
     failures = facts.failures.get(unit, ())
-    sites = (
-        sorted({failure.site for failure in failures if failure.site})
-        if stage.retry.other_site
-        else []
-    )
+    # The same order would be refused again
+    if _was_refused(orders[-1]) or len(orders) > stage.retry.times:
+        return False
+    if not stage.retry.transient_only:
+        return True
+    # Without a record of failure, the job or its output was lost: another try may bring both
+    return len(failures) < len(orders) or failures[-1].job in facts.transient
+
+
+def _retry(stage: Stage, facts: StageFacts, unit: str) -> NewOrder:
+    """Return the order of another attempt at a unit."""
+    orders = facts.orders[unit]
+    failures = facts.failures.get(unit, ())
+    sites: list[str] = []
+    if stage.retry.other_site:
+        sites = sorted({failure.site for failure in failures if failure.site})
     memory = stage.memory_bytes
     if memory is not None:
         memory = math.ceil(memory * stage.retry.memory_factor ** len(orders))
     return NewOrder(
         task_id=facts.task_id,
         unit=unit,
-        attempt=last_attempt(orders)
-        + 1,  # not their number: a retry by hand counts recorded jobs, too
+        # Not the number of orders: a retry by hand counts recorded jobs, too
+        attempt=last_attempt(orders) + 1,
         inputs=list(facts.inputs.get(unit, ())),
         retry_of=failures[-1].job_id if failures else None,
         memory_bytes=memory,
@@ -203,158 +244,182 @@ def _retry(stage: Stage, facts: StageFacts, unit: str, orders: Sequence[OrderRow
     )
 
 
-def _fresh(
+def _first_orders(
     plan: StagePlan,
-    facts: StageFacts,
-    all_facts: Mapping[str, StageFacts],
+    facts: Mapping[str, StageFacts],
     plans: Mapping[str, StagePlan],
     *,
     most: int,
 ) -> list[NewOrder]:
-    """Return first orders of units that are ready, `most` of those of a stage without inputs.
+    """Return first orders of units that are ready, and note how many units are.
 
-    Note how many there are in all.
+    A stage that reads no other one may have a million units: `most` of them get an order.
     """
     stage = plan.stage
-    open_needs = [need for need in stage.needs if not plans[need].is_closed]
+    own_facts = facts[stage.name]
     if stage.after is None:
-        fresh = _source_units(plan, facts, most)
+        orders = _source_orders(plan, own_facts, most)
     else:
-        units = _read_units(plan, facts, all_facts[stage.after], plans[stage.after])
-        fresh = [order for order in units if order.unit not in facts.waived]
-        plan.unordered = len(fresh)
+        orders = [
+            order
+            for order in _reading_orders(plan, own_facts, facts[stage.after], plans[stage.after])
+            if order.unit not in own_facts.waived
+        ]
+        plan.unordered = len(orders)
+    open_needs = [need for need in stage.needs if not plans[need].is_closed]
     if open_needs and (plan.unordered or plan.to_come):
         plan.to_come += plan.unordered
         plan.unordered = 0
         plan.waits_for = f"stage {open_needs[0]} must be complete first"
         return []
-    return fresh
+    return orders
 
 
-def _source_units(plan: StagePlan, facts: StageFacts, most: int) -> list[NewOrder]:
+def _first_order(
+    facts: StageFacts, unit: str, inputs: list[str], part: Part | None = None
+) -> NewOrder:
+    return NewOrder(task_id=facts.task_id, unit=unit, attempt=1, inputs=inputs, part=part)
+
+
+def _source_orders(plan: StagePlan, facts: StageFacts, most: int) -> list[NewOrder]:
+    """Return first orders of a stage that reads no other one."""
     stage = plan.stage
-    numbers = map(str, range(stage.count or 0))
-    names = (
-        facts.listed
-        if stage.source is not None
-        else stage.files
-        if stage.files is not None
-        else numbers
-    )
-    left = [name for name in names if name not in facts.orders and name not in facts.waived]
-    plan.unordered = len(left)
-    return [
-        NewOrder(
-            task_id=facts.task_id,
-            unit=name,
-            attempt=1,
-            inputs=[name] if stage.count is None else [],
-        )
-        for name in left[: max(0, most)]
+    names = [
+        name
+        for name in _source_units(stage, facts)
+        if name not in facts.orders and name not in facts.waived
     ]
+    plan.unordered = len(names)
+    orders = []
+    for name in names[: max(0, most)]:
+        inputs = [name] if stage.count is None else []
+        orders.append(_first_order(facts, name, inputs))
+    return orders
 
 
-def _read_units(
-    plan: StagePlan, facts: StageFacts, above: StageFacts, plan_above: StagePlan
+def _source_units(stage: Stage, facts: StageFacts) -> Iterable[str]:
+    """Return the units of a stage that reads no other one: files, or numbers from 0."""
+    if stage.source is not None:
+        return facts.listed
+    if stage.files is not None:
+        return stage.files
+    return map(str, range(stage.count or 0))
+
+
+def _reading_orders(
+    plan: StagePlan, facts: StageFacts, facts_above: StageFacts, above: StagePlan
 ) -> list[NewOrder]:
+    """Return first orders of a stage that reads the files of the one above."""
     stage = plan.stage
-    done = {unit for unit, standing in plan_above.standing_of.items() if standing == "done"}
-    made = [file for file in above.files if file.unit in done and stage.reads_name(file.name)]
+    made = _made_files(stage, facts_above, above)
     if stage.split_events:
-        return _split_units(plan, facts, made, plan_above)
-    used = {name for names in facts.inputs.values() for name in names}
-    free = [file.name for file in dict.fromkeys(made) if file.name not in used]
-    open_above = _files_to_come(plan_above, stage)
-    if not stage.merge:
-        plan.to_come = open_above
-        plan.waits_for = _waiting(plan_above, open_above)
-        return [
-            NewOrder(task_id=facts.task_id, unit=name, attempt=1, inputs=[name]) for name in free
-        ]
-    whole = len(free) // stage.merge * stage.merge
-    if plan_above.is_closed:
-        whole = len(free)  # what is left over is all there will be
-    else:
-        missing = stage.merge - (len(free) - whole)
-        plan.waits_for = (
-            f"the next group of {stage.merge} lacks {missing} file{'s' if missing > 1 else ''}; "
-            + _waiting(plan_above, max(1, open_above))
-        )
-    plan.to_come = math.ceil((len(free) - whole + open_above) / stage.merge)
-    first = len(facts.orders)
-    return [
-        NewOrder(
-            task_id=facts.task_id,
-            unit=f"{stage.name}-{first + number + 1:05d}",
-            attempt=1,
-            inputs=free[start : start + stage.merge],
-        )
-        for number, start in enumerate(range(0, whole, stage.merge))
-    ]
+        return _split_orders(plan, facts, made, above)
+    used = set(chain.from_iterable(facts.inputs.values()))
+    free = [file.name for file in made if file.name not in used]
+    if stage.merge:
+        return _merge_orders(plan, facts, free, above)
+    plan.to_come = _files_to_come(above, stage)
+    plan.waits_for = _waiting(above, plan.to_come)
+    return [_first_order(facts, name, [name]) for name in free]
 
 
-def _split_units(
-    plan: StagePlan, facts: StageFacts, made: Sequence[MadeFile], plan_above: StagePlan
+def _made_files(stage: Stage, facts_above: StageFacts, above: StagePlan) -> list[MadeFile]:
+    """Return the files of the stage above that a stage may read now, each once."""
+    done = {unit for unit, standing in above.standing_of.items() if standing == "done"}
+    files = dict.fromkeys(file for file in facts_above.files if file.unit in done)
+    return [file for file in files if stage.reads_name(file.name)]
+
+
+def _merge_orders(
+    plan: StagePlan, facts: StageFacts, free: Sequence[str], above: StagePlan
 ) -> list[NewOrder]:
-    size = plan.stage.split_events or 1
-    fresh = []
+    """Return first orders of groups of files."""
+    size = plan.stage.merge or 1
+    files_to_come = _files_to_come(above, plan.stage)
+    if above.is_closed:
+        # The last group may be smaller: no more files can come
+        grouped = len(free)
+    else:
+        grouped = len(free) // size * size
+        missing = size - (len(free) - grouped)
+        files = "file" if missing == 1 else "files"
+        plan.waits_for = f"the next group of {size} lacks {missing} {files}; " + _waiting(
+            above, max(1, files_to_come)
+        )
+    plan.to_come = math.ceil((len(free) - grouped + files_to_come) / size)
+    orders = []
+    number = len(facts.orders)
+    for start in range(0, grouped, size):
+        number += 1
+        unit = f"{plan.stage.name}-{number:05d}"
+        orders.append(_first_order(facts, unit, list(free[start : start + size])))
+    return orders
+
+
+def _split_orders(
+    plan: StagePlan, facts: StageFacts, made: Sequence[MadeFile], above: StagePlan
+) -> list[NewOrder]:
+    """Return first orders of parts of files."""
+    orders = []
     uncounted = 0
-    for file in dict.fromkeys(made):
+    for file in made:
         if file.event_count is None:
             uncounted += 1
             continue
-        for number in range(max(1, math.ceil(file.event_count / size))):
-            unit = f"{file.name}#{number + 1}"
+        for part in _parts(file.event_count, plan.stage.split_events or 1):
+            unit = f"{file.name}#{part.part}"
             if unit not in facts.orders:
-                part = Part(number * size, min(size, file.event_count - number * size), number + 1)
-                fresh.append(
-                    NewOrder(
-                        task_id=facts.task_id, unit=unit, attempt=1, inputs=[file.name], part=part
-                    )
-                )
-    plan.to_come = uncounted + sum(
-        standing not in ("done", "waived") for standing in plan_above.standing_of.values()
-    )
-    plan.to_come += plan_above.to_come + plan_above.unordered
-    plan.waits_for = _waiting(plan_above, plan.to_come)
+                orders.append(_first_order(facts, unit, [file.name], part))
+    # In how many parts a file to come will be split is not known: it counts as one unit
+    plan.to_come = uncounted + above.open_units + above.to_come + above.unordered
+    plan.waits_for = _waiting(above, plan.to_come)
     if uncounted:
         plan.waits_for = (
             f"{uncounted} files have no event count, so that they cannot be split; "
             + plan.waits_for
         )
-    return fresh
+    return orders
+
+
+def _parts(event_count: int, size: int) -> list[Part]:
+    """Return the parts of a file, at least one: a file without events is read, too."""
+    parts = []
+    for number in range(max(1, math.ceil(event_count / size))):
+        skip = number * size
+        parts.append(Part(skip, min(size, event_count - skip), number + 1))
+    return parts
 
 
 def _files_to_come(above: StagePlan, stage: Stage) -> int:
-    """Return how many files that a stage reads are still to be made by the one before it."""
+    """Return how many files that a stage reads are still to be made by the one above."""
     if above.is_closed:
         return 0
-    each = sum(
-        stage.reads_name(name.replace("{", "").replace("}", "")) for name in above.stage.outputs
-    )
-    open_units = sum(standing not in ("done", "waived") for standing in above.standing_of.values())
-    return max(1, each) * (open_units + above.unordered + above.to_come)
+    # The pattern is tried on the names of outputs with their braces taken away
+    names = [name.replace("{", "").replace("}", "") for name in above.stage.outputs]
+    files_per_unit = max(1, sum(stage.reads_name(name) for name in names))
+    return files_per_unit * (above.open_units + above.unordered + above.to_come)
 
 
 def _waiting(above: StagePlan, count: int) -> str:
+    """Return why files of the stage above are still to come; empty where none are."""
     if not count:
         return ""
+    parts = []
+    working = sum(standing in _IN_WORK for standing in above.standing_of.values())
+    if working:
+        parts.append(f"{working} in work")
     failed = len(above.failed)
-    counts = Counter(above.standing_of.values())
-    working = sum(
-        counts[standing] for standing in ("running", "queued", "wanted", "ended", "retrying")
-    )
-    words = [f"{working} in work"] if working else []
-    them = "it" if failed == 1 else "them"
-    words += [f"{failed} failed for good: try {them} again or waive {them}"] if failed else []
-    words += [f"{above.to_come} not begun"] if above.to_come else []
-    return f"stage {above.stage.name} has {', '.join(words) or 'units to come'}"
+    if failed:
+        them = "it" if failed == 1 else "them"
+        parts.append(f"{failed} failed for good: try {them} again or waive {them}")
+    if above.to_come:
+        parts.append(f"{above.to_come} not begun")
+    return f"stage {above.stage.name} has {', '.join(parts) or 'units to come'}"
 
 
-def _ordered(order: NewOrder, workflow: Workflow, version: int, stage: Stage) -> NewOrder:
-    """Return an order with what is the same for all of its stage."""
+def _fill_order(order: NewOrder, workflow: Workflow, version: int, stage: Stage) -> None:
+    """Add to an order what is the same for all orders of its stage."""
     order.stage, order.campaign = stage.name, workflow.campaign
     order.workflow = (workflow.name, version)
     if order.memory_bytes is None:
         order.memory_bytes = stage.memory_bytes
-    return order

@@ -1,39 +1,47 @@
 """Lets a workflow take its next step.
 
-It reads how the stages stand, orders what is ready, and stops the workflow where too much fails.
+A step reads how the stages stand, orders what is ready, and stops the workflow if too many units of
+a stage failed.
 
-All in one transaction of the writer, and from the database alone: whoever asks, how often, and
-whatever died in between, each attempt of each unit is ordered once.
+It is one transaction of the writer, and uses the database alone. So each attempt of each unit is
+ordered once, whoever asks, how often, and whatever died in between.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.addresses import workflow_page
+from jobprov.provenance.answers.workflows import (
+    StageStanding,
+    WorkflowList,
+    WorkflowStanding,
+    WorkflowSummary,
+)
+from jobprov.provenance.db.changes.orders import lock_workflow
 from jobprov.provenance.db.queries.orders.orders import (
     OrderRow,
-    WorkflowFound,
     failed_attempts,
-    find_workflows,
     inputs_of_task,
     made_files,
-    open_count,
     orders_of_task,
+)
+from jobprov.provenance.db.queries.orders.workflows import (
+    WorkflowVersion,
+    count_open_orders,
+    find_versions,
 )
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.db.queries.tasks.units import unit_rows, waived_units
-from jobprov.provenance.db.tables import WorkflowRow
 from jobprov.provenance.launchers.workflow import Stage
 from jobprov.provenance.services.failures.classes import classes_of
 from jobprov.provenance.services.orders.orders import append_orders
 from jobprov.provenance.services.orders.workflow_plans import (
-    STANDINGS,
     StageFacts,
     StagePlan,
     plan_workflow,
@@ -47,6 +55,7 @@ from jobprov.provenance.services.orders.workflow_tasks import (
 from jobprov.provenance.services.orders.workflows import (
     DeclaredWorkflow,
     WorkflowState,
+    find_again,
     read_workflows,
     set_state,
 )
@@ -71,7 +80,7 @@ class Standing(NamedTuple):
 def survey(
     connection: Connection,
     store: Store,
-    found: WorkflowFound,
+    version: WorkflowVersion,
     *,
     now: datetime,
     room: int | None = None,
@@ -79,157 +88,184 @@ def survey(
     """Return how a workflow stands and what it would order; nothing is written.
 
     A few statements a stage.
+
+    Args:
+        connection: where from.
+        store: the archive.
+        version: of the workflow.
+        now: when.
+        room: how many orders at most; as many as the workflow lets be in flight by default.
     """
-    [declared] = read_workflows(connection, store, [found])
+    [declared] = read_workflows(connection, store, [version])
     workflow = declared.workflow
     facts = {stage.name: _facts(connection, store, declared, stage) for stage in workflow.stages}
     if room is None:
-        room = max(0, workflow.in_flight - open_count(connection, found.key))
-    return Standing(declared, plan_workflow(workflow, found.version, facts, now=now, room=room))
+        room = max(0, workflow.in_flight - count_open_orders(connection, version.key))
+    plans = plan_workflow(workflow, version.number, facts, now=now, room=room)
+    return Standing(declared, plans)
 
 
 def advance_workflow(
     writing: Writing,
-    found: WorkflowFound,
+    version: WorkflowVersion,
     *,
     followed: Followed | None = None,
-) -> dict[str, Any]:
-    """Order what is ready and return how the workflow stands then, as `show_workflow` does.
+) -> WorkflowStanding:
+    """Order what is ready and return how the workflow stands then.
 
-    `followed` is what catalogs list now for stages that follow them; what cannot be taken is said
-    in `follow_problem` of the stage.
+    `followed` is what catalogs list now for stages that follow them. Where that cannot be taken,
+    `follow_problem` of the stage gives the reason.
     """
-    connection = writing.connection
-    connection.execute(select(WorkflowRow.id).where(WorkflowRow.id == found.key).with_for_update())
-    problems = _top_up(writing, found, followed) if followed else {}
-    standing = survey(connection, writing.store, found, now=writing.received_at)
-    declared, plans = standing
-    state = declared.state.state
-    if state == "running":
-        said = _stop(declared, plans) or _complete(standing)
-        if said is not None:
-            set_state(writing, found, said)
-        else:
-            orders = [order for plan in plans for order in plan.orders]
-            _declare_tasks(writing, standing)
-            append_orders(writing, found.experiment, orders)
-        [declared] = read_workflows(connection, writing.store, [_again(connection, found)])
-        standing = Standing(declared, plans)
-    answer = shown(standing)
-    for stage in answer["stages"]:
-        stage["follow_problem"] = problems.get(stage["stage"])
-    return answer
+    # Two steps at once would both see the same units as not ordered yet
+    lock_workflow(writing.connection, version.key)
+    problems = _take_listings(writing, version, followed) if followed else {}
+    standing = survey(writing.connection, writing.store, version, now=writing.received_at)
+    if standing.declared.state.state == "running":
+        standing = _take_step(writing, standing)
+    return show_standing(standing, follow_problems=problems)
 
 
-def _top_up(writing: Writing, found: WorkflowFound, followed: Followed) -> dict[str, str]:
-    """Take what is new in the lists of a workflow that still runs and follows.
-
-    Return why not, by stage.
-    """
-    [declared] = read_workflows(
-        writing.connection, writing.store, [_again(writing.connection, found)]
-    )
+def _take_listings(
+    writing: Writing, version: WorkflowVersion, followed: Followed
+) -> dict[str, str]:
+    """Take what is new in the lists of a workflow; return by stage why that cannot be done."""
+    # The state may have changed while the catalog was asked, which is outside of the transaction
+    current = find_again(writing.connection, version)
+    [declared] = read_workflows(writing.connection, writing.store, [current])
     if declared.state.state != "running" or declared.state.is_frozen:
         return {}
-    refused = top_up(writing, found, workflow=declared.workflow, listings=followed.listings)
+    refused = top_up(writing, version, workflow=declared.workflow, listings=followed.listings)
     return {**followed.problems, **refused}
 
 
-def show_workflow(
-    connection: Connection, store: Store, found: WorkflowFound, *, now: datetime
-) -> dict[str, Any]:
-    """Return how a workflow stands, in the words of the HTTP interface.
+def _take_step(writing: Writing, standing: Standing) -> Standing:
+    """End or stop a running workflow, or else order what is ready; return how it stands then."""
+    declared, plans = standing
+    version = declared.version
+    new_state = _stopped(declared, plans) or _completed(standing)
+    if new_state is not None:
+        set_state(writing, version, new_state)
+    else:
+        _declare_tasks(writing, standing)
+        orders = []
+        for plan in plans:
+            orders += plan.orders
+        append_orders(writing, version.experiment, orders)
+    current = find_again(writing.connection, version)
+    [declared] = read_workflows(writing.connection, writing.store, [current])
+    return Standing(declared, plans)
 
-    Each stage has `units` (expected in the end, as far as that can be told now), how many stand in
-    each way, `to_come` and why no more can be ordered now (`waits_for`), and the first hundred
-    units that failed for good (`failed_units`).
-    """
-    return shown(survey(connection, store, found, now=now, room=0))
+
+def show_workflow(
+    connection: Connection, store: Store, version: WorkflowVersion, *, now: datetime
+) -> WorkflowStanding:
+    """Return how a workflow stands; nothing is ordered."""
+    return show_standing(survey(connection, store, version, now=now, room=0))
 
 
 def list_workflows(
     connection: Connection, store: Store, *, experiment: str | None = None
-) -> list[dict[str, Any]]:
-    """Return the newest version of each workflow.
+) -> WorkflowList:
+    """Return the newest version of each workflow, the newest first."""
+    newest: dict[tuple[str, str], WorkflowVersion] = {}
+    for version in find_versions(connection, experiment=experiment):
+        newest.setdefault((version.experiment, version.name), version)
+    workflows = []
+    for declared in read_workflows(connection, store, list(newest.values())):
+        version, state = declared.version, declared.state
+        workflows.append(
+            WorkflowSummary(
+                name=version.name,
+                version=version.number,
+                experiment=version.experiment,
+                campaign=declared.workflow.campaign,
+                state=state.state,
+                who=state.who,
+                why=state.why,
+                url=workflow_page(version.name, version.experiment),
+            )
+        )
+    return WorkflowList(workflows)
 
-    Each is `{name, version, experiment, campaign, state, who, why, url}`.
+
+def show_standing(
+    standing: Standing, *, follow_problems: Mapping[str, str] | None = None
+) -> WorkflowStanding:
+    """Return a standing as an answer.
+
+    `follow_problems` are by stage; None where no step was asked for.
     """
-    newest: dict[tuple[str, str], WorkflowFound] = {}
-    for found in find_workflows(connection, experiment=experiment):
-        newest.setdefault((found.experiment, found.name), found)
-    return [
-        {
-            "name": each.found.name,
-            "version": each.found.version,
-            "experiment": each.found.experiment,
-            "campaign": each.workflow.campaign,
-            "state": each.state.state,
-            "who": each.state.who,
-            "why": each.state.why,
-            "url": workflow_page(each.found.name, each.found.experiment),
-        }
-        for each in read_workflows(connection, store, list(newest.values()))
-    ]
-
-
-def shown(standing: Standing) -> dict[str, Any]:
-    """Return a standing in the words of the HTTP interface."""
     declared, plans = standing
-    found, workflow = declared.found, declared.workflow
-    return {
-        "name": found.name,
-        "version": found.version,
-        "experiment": found.experiment,
-        "campaign": workflow.campaign,
-        "state": declared.state.state,
-        "who": declared.state.who,
-        "why": declared.state.why,
-        "ordered": sum(len(plan.orders) for plan in plans),
-        "stages": [_shown_stage(plan) for plan in plans],
-        "text": declared.text,
-        "files": declared.files,
-    }
+    stages = [_show_stage(plan) for plan in plans]
+    if follow_problems is not None:
+        stages = [
+            msgspec.structs.replace(stage, follow_problem=follow_problems.get(stage.stage))
+            for stage in stages
+        ]
+    return WorkflowStanding(
+        name=declared.version.name,
+        version=declared.version.number,
+        experiment=declared.version.experiment,
+        campaign=declared.workflow.campaign,
+        state=declared.state.state,
+        who=declared.state.who,
+        why=declared.state.why,
+        ordered=sum(len(plan.orders) for plan in plans),
+        stages=stages,
+        text=declared.text,
+        files=declared.files,
+    )
 
 
-def _shown_stage(plan: StagePlan) -> dict[str, Any]:
-    return {
-        "stage": plan.stage.name,
-        "task_id": plan.task_id,
-        "after": plan.stage.after,
-        "from": plan.stage.source.words() if plan.stage.source is not None else None,
-        "follows": plan.grows,
-        "units": plan.expected,
-        **{standing: plan.standings[standing] for standing in STANDINGS},
-        "held_back": plan.held_back,
-        "to_come": plan.to_come,
-        "waits_for": plan.waits_for or None,
-        "is_closed": plan.is_closed,
-        "failed_units": sorted(plan.failed)[:_LISTED],
-        "problems": {unit: plan.problems[unit] for unit in sorted(plan.problems)[:_LISTED]},
-    }
+def _show_stage(plan: StagePlan) -> StageStanding:
+    source = plan.stage.source
+    problems = {unit: plan.problems[unit] for unit in sorted(plan.problems)[:_LISTED]}
+    return StageStanding(
+        stage=plan.stage.name,
+        task_id=plan.task_id,
+        after=plan.stage.after,
+        source=None if source is None else source.words(),
+        follows=plan.grows,
+        units=plan.expected,
+        done=plan.standings["done"],
+        running=plan.standings["running"],
+        queued=plan.standings["queued"],
+        wanted=plan.standings["wanted"],
+        ended=plan.standings["ended"],
+        retrying=plan.standings["retrying"],
+        failed=plan.standings["failed"],
+        waived=plan.standings["waived"],
+        held_back=plan.held_back,
+        to_come=plan.to_come,
+        waits_for=plan.waits_for or None,
+        is_closed=plan.is_closed,
+        failed_units=sorted(plan.failed)[:_LISTED],
+        problems=problems,
+    )
 
 
 def _facts(
     connection: Connection, store: Store, declared: DeclaredWorkflow, stage: Stage
 ) -> StageFacts:
     task_id = declared.task_id(stage.name)
-    tasks = find_tasks(connection, task_id, declared.found.experiment)
+    tasks = find_tasks(connection, task_id, declared.version.experiment)
     if not tasks:
         return StageFacts(task_id)
     task = tasks[0].key
     failures = failed_attempts(connection, task)
     states = {row.unit: row.state for row in unit_rows(connection, [task])[task]}
-    asked = [
+    # What failed before a unit was done counts no more
+    last_failures = [
         attempts[-1].job for unit, attempts in failures.items() if states.get(unit) != "succeeded"
     ]
-    classes = classes_of(connection, asked)
+    classes = classes_of(connection, last_failures)
     return StageFacts(
         task_id,
         states=states,
         orders=_by_unit(orders_of_task(connection, task)),
         inputs=inputs_of_task(connection, task),
         failures=failures,
-        transient=frozenset(job for job, read in classes.items() if read.transient),
+        transient=frozenset(job for job, job_class in classes.items() if job_class.transient),
         waived=frozenset(waived_units(connection, [task])[task]),
         files=made_files(connection, task),
         listed=_listed(connection, store, declared, stage),
@@ -244,20 +280,20 @@ def _listed(
     if stage.source is None:
         return []
     listing = read_listing(
-        connection, store, declared.task_id(stage.name), declared.found.experiment
+        connection, store, declared.task_id(stage.name), declared.version.experiment
     )
     return list(listing.get("units", ()))
 
 
 def _by_unit(rows: Iterable[OrderRow]) -> dict[str, list[OrderRow]]:
-    found: dict[str, list[OrderRow]] = defaultdict(list)
+    orders: dict[str, list[OrderRow]] = defaultdict(list)
     for row in rows:
-        found[row.unit].append(row)
-    return dict(found)
+        orders[row.unit].append(row)
+    return dict(orders)
 
 
-def _stop(declared: DeclaredWorkflow, plans: Sequence[StagePlan]) -> WorkflowState | None:
-    """Return that the workflow stops, where too much of a stage failed for good; else None."""
+def _stopped(declared: DeclaredWorkflow, plans: Sequence[StagePlan]) -> WorkflowState | None:
+    """Return the stopped state if too many units of a stage failed for good; else None."""
     for plan in plans:
         failed = len(plan.failed) - declared.state.forgiven.get(plan.stage.name, 0)
         if failed > declared.workflow.failures_allowed(plan.tried):
@@ -270,43 +306,46 @@ def _stop(declared: DeclaredWorkflow, plans: Sequence[StagePlan]) -> WorkflowSta
     return None
 
 
-def _complete(standing: Standing) -> WorkflowState | None:
+def _completed(standing: Standing) -> WorkflowState | None:
+    """Return the complete state if nothing more can come of any stage; else None."""
     if not standing.is_complete:
         return None
     state = standing.declared.state
     waived = sum(plan.standings["waived"] for plan in standing.plans)
-    why = "every unit of every stage is done" + (f", {waived} are waived" if waived else "")
+    why = "every unit of every stage is done"
+    if waived:
+        why += f", {waived} are waived"
     return msgspec.structs.replace(state, state="complete", who="jobprov", why=why)
 
 
-def changed(standing: Standing, said: WorkflowState) -> WorkflowState:
-    """Return the state that somebody wants; frozen lists stay frozen.
+def changed_state(standing: Standing, request: WorkflowState) -> WorkflowState:
+    """Return the state that somebody asks for; frozen lists stay frozen.
 
     Where the workflow runs again, what failed until now no longer counts.
     """
-    now = standing.declared.state
-    forgiven = now.forgiven
-    if said.state == "running" and not (said.is_frozen and now.state == "running"):
+    current = standing.declared.state
+    forgiven = current.forgiven
+    # To freeze a running workflow forgives nothing: it did not stop for what failed
+    only_freezes = request.is_frozen and current.state == "running"
+    if request.state == "running" and not only_freezes:
         forgiven = {plan.stage.name: len(plan.failed) for plan in standing.plans if plan.failed}
     return msgspec.structs.replace(
-        said, forgiven=forgiven, is_frozen=said.is_frozen or now.is_frozen
+        request, forgiven=forgiven, is_frozen=request.is_frozen or current.is_frozen
     )
 
 
 def _declare_tasks(writing: Writing, standing: Standing) -> None:
     """Declare the task of each stage that has units, again where their number changed.
 
-    The lists of catalogs are declared before.
+    Tasks with lists of a catalog are declared with their list.
     """
-    found, workflow = standing.declared.found, standing.declared.workflow
+    version, workflow = standing.declared.version, standing.declared.workflow
     for plan in standing.plans:
         if not plan.expected or plan.stage.source is not None:
             continue
-        units = list(plan.stage.files) if plan.stage.files is not None else plan.expected
-        document = stage_document(found, workflow, plan.stage, {"units": units})
+        units: list[str] | int = plan.expected
+        if plan.stage.files is not None:
+            units = list(plan.stage.files)
+        document = stage_document(version, workflow, plan.stage, {"units": units})
+        # The service declares it by itself, whoever asked for the step
         declare_task(writing.by(None), plan.task_id, document)
-
-
-def _again(connection: Connection, found: WorkflowFound) -> WorkflowFound:
-    state = select(WorkflowRow.state_entry_id).where(WorkflowRow.id == found.key)
-    return found._replace(state_entry_id=connection.execute(state).scalar_one())

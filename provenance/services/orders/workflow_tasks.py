@@ -1,7 +1,7 @@
 """The tasks that hold the stages of a workflow, and the lists of stages with files in a catalog.
 
-A list is frozen when the workflow is declared. A stage that follows its source gets at its end what
-appears there later; what left the source stays a unit.
+A list is frozen when the workflow is declared. Where a stage follows its source, files that appear
+there later are added at the end of its list; files that leave the source stay units.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.catalogs.catalog import Catalog
-from jobprov.provenance.db.queries.orders.orders import WorkflowFound
+from jobprov.provenance.db.queries.orders.workflows import WorkflowVersion
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import BadInputError, ProvenanceError
-from jobprov.provenance.launchers.workflow import Stage, Workflow
+from jobprov.provenance.launchers.workflow import CatalogSource, Stage, Workflow
 from jobprov.provenance.services.catalogs.frozen_units import fetch_units
 from jobprov.provenance.services.tasks.declarations import (
     MOST_UNITS,
@@ -25,13 +25,15 @@ from jobprov.provenance.services.tasks.declarations import (
 from jobprov.provenance.services.writing import Writing
 
 Listing = dict[str, Any]
-"""`{units, units_from, namespace}` of what a catalog selects, as a task's declaration says it."""
+"""What a catalog selects, in the form of a task's declaration: `{units, units_from, namespace}`."""
 
 
 class Followed(NamedTuple):
-    """What catalogs list now of the stages that follow them, and why not of the others.
+    """What catalogs list now for the stages that follow them.
 
-    Both are by stage.
+    Attributes:
+        listings: by stage.
+        problems: by stage, why its catalog could not be asked.
     """
 
     listings: dict[str, Listing]
@@ -46,45 +48,52 @@ def fetch_listings(workflow: Workflow, catalog_of: Callable[[str], Catalog]) -> 
         catalog_of: opens the catalog of an experiment.
 
     Raises:
-        BadInputError: a source is none of this catalog, or selects nothing, unless it is followed.
+        BadInputError: the catalog has no such kind of source, or the source is empty and not
+            followed.
         NotFoundError: no catalog is named, or it does not know the source.
         UnreachableError, ForbiddenError, LimitError: the catalog does not give it.
     """
-    return {
-        stage.name: _fetch(workflow, stage, catalog_of)
-        for stage in workflow.stages
-        if stage.source is not None
-    }
+    listings = {}
+    for stage in workflow.stages:
+        if stage.source is not None:
+            listings[stage.name] = _fetch(workflow, stage, stage.source, catalog_of)
+    return listings
 
 
 def fetch_followed(workflow: Workflow, catalog_of: Callable[[str], Catalog]) -> Followed:
     """Return what the catalog lists now for each stage that follows it.
 
-    One that cannot be asked keeps nothing else waiting.
+    A stage whose catalog cannot be asked does not hold up the others.
     """
-    found = Followed({}, {})
+    followed = Followed({}, {})
     for stage in workflow.stages:
-        if stage.follow:
-            try:
-                found.listings[stage.name] = _fetch(workflow, stage, catalog_of)
-            except ProvenanceError as problem:
-                found.problems[stage.name] = str(problem)
-    return found
+        if not stage.follow or stage.source is None:
+            continue
+        try:
+            listing = _fetch(workflow, stage, stage.source, catalog_of)
+        except ProvenanceError as problem:
+            followed.problems[stage.name] = str(problem)
+        else:
+            followed.listings[stage.name] = listing
+    return followed
 
 
-def _fetch(workflow: Workflow, stage: Stage, catalog_of: Callable[[str], Catalog]) -> Listing:
-    said = stage.source.declared() if stage.source is not None else {}
+def _fetch(
+    workflow: Workflow,
+    stage: Stage,
+    source: CatalogSource,
+    catalog_of: Callable[[str], Catalog],
+) -> Listing:
     try:
-        return fetch_units(
-            catalog_of(workflow.experiment), UnitSource(**said), may_be_empty=stage.follow
-        )
+        catalog = catalog_of(workflow.experiment)
+        return fetch_units(catalog, UnitSource(**source.declared()), may_be_empty=stage.follow)
     except BadInputError as problem:
         raise BadInputError(f"stage {stage.name}: {problem}", problem.fields) from None
 
 
 def declare_listings(
     writing: Writing,
-    found: WorkflowFound,
+    version: WorkflowVersion,
     *,
     workflow: Workflow,
     listings: Mapping[str, Listing],
@@ -92,7 +101,7 @@ def declare_listings(
     """Declare the task of each stage that takes its files from a catalog, with the list.
 
     Raises:
-        BadInputError: of a stage no list came.
+        BadInputError: the list of a stage did not come.
     """
     for stage in workflow.stages:
         if stage.source is None:
@@ -102,73 +111,75 @@ def declare_listings(
                 f"stage {stage.name}: the list of its files was not fetched from the catalog.",
                 {"text": ["no list came"]},
             )
-        document = stage_document(found, workflow, stage, listings[stage.name])
-        task_id = workflow.task_id(found.version, stage.name)
+        document = stage_document(version, workflow, stage, listings[stage.name])
+        task_id = workflow.task_id(version.number, stage.name)
         declare_task(writing.by(None), task_id, document)
 
 
 def top_up(
     writing: Writing,
-    found: WorkflowFound,
+    version: WorkflowVersion,
     *,
     workflow: Workflow,
     listings: Mapping[str, Listing],
 ) -> dict[str, str]:
-    """Put what is new in these lists behind the units of their stages.
+    """Add what is new in these lists to the units of their stages.
 
-    Return why not, by stage, where that cannot be.
+    Return by stage why that cannot be done.
     """
     problems = {}
     for name, listing in listings.items():
-        task_id = workflow.task_id(found.version, name)
-        held = read_listing(writing.connection, writing.store, task_id, found.experiment)
-        seen = set(held.get("units", ()))
-        fresh = [unit for unit in listing["units"] if unit not in seen]
-        if not fresh:
+        task_id = workflow.task_id(version.number, name)
+        declared = read_listing(writing.connection, writing.store, task_id, version.experiment)
+        units = declared.get("units", [])
+        listed_before = set(units)
+        new_units = [unit for unit in listing["units"] if unit not in listed_before]
+        if not new_units:
             continue
-        where = held.get("namespace")
-        if where is not None and where != listing.get("namespace"):
-            problems[name] = (
-                f"new files are of namespace {listing.get('namespace')}, and those before of "
-                f"{where}"
-            )
-        elif len(seen) + len(fresh) > MOST_UNITS:
-            problems[name] = f"there would be more than {MOST_UNITS} units"
-        else:
-            document = stage_document(
-                found,
-                workflow,
-                workflow.stage(name),
-                {**listing, "units": [*held.get("units", ()), *fresh]},
-            )
-            declare_task(writing.by(None), task_id, document)
+        problem = _growth_problem(declared, listing, len(listed_before) + len(new_units))
+        if problem:
+            problems[name] = problem
+            continue
+        grown = {**listing, "units": [*units, *new_units]}
+        document = stage_document(version, workflow, workflow.stage(name), grown)
+        declare_task(writing.by(None), task_id, document)
     return problems
 
 
-def read_listing(connection: Connection, store: Store, task_id: str, experiment: str) -> Listing:
-    """Return the declaration of the task that holds the list of a stage.
+def _growth_problem(declared: Listing, listing: Listing, unit_count: int) -> str | None:
+    """Return why a list cannot grow to so many units by what its catalog lists now."""
+    namespace = declared.get("namespace")
+    new_namespace = listing.get("namespace")
+    if namespace is not None and namespace != new_namespace:
+        return f"new files are of namespace {new_namespace}, and those before of {namespace}"
+    if unit_count > MOST_UNITS:
+        return f"there would be more than {MOST_UNITS} units"
+    return None
 
-    It is empty where there is none yet.
-    """
-    tasks = find_tasks(connection, task_id, experiment)
-    return (read_task_document(connection, store, tasks[0]) if tasks else None) or {}
+
+def read_listing(connection: Connection, store: Store, task_id: str, experiment: str) -> Listing:
+    """Return the declaration of the task that holds the list of a stage, empty if there is none."""
+    for task in find_tasks(connection, task_id, experiment):
+        return read_task_document(connection, store, task) or {}
+    return {}
 
 
 def stage_document(
-    found: WorkflowFound, workflow: Workflow, stage: Stage, units: Mapping[str, Any]
+    version: WorkflowVersion, workflow: Workflow, stage: Stage, units: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the declaration of the task that holds a stage; `units` says which there are."""
+    """Return the declaration of the task that holds a stage; `units` names or counts its units."""
+    software = [
+        {"name": code.name, "repository": code.repository, "requested_ref": code.ref}
+        for code in workflow.software
+    ]
     document: dict[str, Any] = {
-        "experiment": found.experiment,
+        "experiment": version.experiment,
         "campaign": workflow.campaign,
         "stage": stage.name,
         **units,
         "outputs_per_unit": len(stage.outputs),
         "dependencies": [stage.after] if stage.after else [],
-        "software": [
-            {"name": code.name, "repository": code.repository, "requested_ref": code.ref}
-            for code in workflow.software
-        ],
-        "workflow": {"name": found.name, "version": found.version},
+        "software": software,
+        "workflow": {"name": version.name, "version": version.number},
     }
     return {name: value for name, value in document.items() if value is not None}

@@ -1,9 +1,7 @@
-"""Bodies that were authenticated but could not be decoded.
+"""Bodies that came with a valid token but could not be decoded.
 
-Kept, listed, and replayed once the service reads them.
-
-A hook takes 422 as final and gives up, so that a bug in it, or here, would lose records; here they
-wait.
+They are kept, and replayed once the service can read them. A hook takes 422 as final and gives up:
+without this, a bug in the hook or in the service would lose records.
 """
 
 from collections.abc import Sequence
@@ -11,18 +9,21 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection
 
-from jobprov.provenance.db.recording.packing import pack, unpack
-from jobprov.provenance.db.recording.writing import intern_experiments, table_of
-from jobprov.provenance.db.tables import DeadLetter, Experiment
+from jobprov.provenance.db.changes.recording import NewLetter, add_letter_once, remove_letter
+from jobprov.provenance.db.queries.intake.tickets import jobs_of_other_tasks
+from jobprov.provenance.db.queries.recording.dead_letters import StoredLetter, find_letter
+from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import ConflictError, NotFoundError, RecordError
 from jobprov.provenance.records.reading.decoding import DecodedRecord, decode_record
-from jobprov.provenance.services.intake.tickets import jobs_of_other_tasks
 from jobprov.provenance.services.intake.tokens import Grant
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
 from jobprov.provenance.services.writing import Writing
+
+_JOB_ID_LENGTH = 200
+"""What the column takes; the job id of a body that cannot be read is whatever was sent."""
 
 
 class Undecoded(NamedTuple):
@@ -44,18 +45,6 @@ class Undecoded(NamedTuple):
     task_id: str | None = None
 
 
-class Letter(NamedTuple):
-    """A dead letter in a list."""
-
-    number: int
-    experiment: str | None
-    job_id: str
-    reason: str
-    received_at: datetime
-    task_id: str | None
-    size_bytes: int
-
-
 class _Revision(msgspec.Struct):
     """A letter that holds a corrected record.
 
@@ -72,47 +61,22 @@ def keep_letters(writing: Writing, letters: Sequence[Undecoded]) -> None:
 
     A body is not kept again for the same job, from one who may write the same.
     """
-    table = table_of(DeadLetter)
+    connection = writing.connection
     names = {letter.experiment for letter in letters if letter.experiment is not None}
-    keys = intern_experiments(writing, names) if names else {}
+    experiments = intern_experiments(writing, names) if names else {}
     for letter in letters:
-        packed = pack(letter.body)
-        experiment = keys[letter.experiment] if letter.experiment is not None else None
-        same = select(table.c.id).where(
-            table.c.job_id == letter.job_id[:200],
-            table.c.body == packed,
-            table.c.experiment_id.is_not_distinct_from(experiment),
-            table.c.task_id.is_not_distinct_from(letter.task_id),
+        experiment = None
+        if letter.experiment is not None:
+            experiment = experiments[letter.experiment]
+        new = NewLetter(
+            experiment_id=experiment,
+            task_id=letter.task_id,
+            received_at=letter.received_at,
+            job_id=letter.job_id[:_JOB_ID_LENGTH],
+            reason=letter.reason,
+            body=letter.body,
         )
-        if writing.connection.execute(same.limit(1)).first() is None:
-            row = {
-                "experiment_id": experiment,
-                "task_id": letter.task_id,
-                "received_at": letter.received_at,
-                "job_id": letter.job_id[:200],
-                "reason": letter.reason,
-                "body": packed,
-            }
-            writing.connection.execute(insert(table).values(row))
-
-
-def list_letters(connection: Connection) -> list[Letter]:
-    """Return every dead letter, oldest first."""
-    columns = (
-        DeadLetter.id,
-        Experiment.name,
-        DeadLetter.job_id,
-        DeadLetter.reason,
-        DeadLetter.received_at,
-        DeadLetter.task_id,
-        DeadLetter.body,
-    )
-    query = (
-        select(*columns)
-        .join(Experiment, Experiment.id == DeadLetter.experiment_id, isouter=True)
-        .order_by(DeadLetter.id)
-    )
-    return [Letter(*row[:6], len(unpack(row[6]))) for row in connection.execute(query)]
+        add_letter_once(connection, new)
 
 
 def read_letter(connection: Connection, number: int) -> bytes:
@@ -121,14 +85,7 @@ def read_letter(connection: Connection, number: int) -> bytes:
     Raises:
         NotFoundError: there is no such letter.
     """
-    body = connection.execute(
-        select(DeadLetter.body).where(DeadLetter.id == number)
-    ).scalar_one_or_none()
-    if body is None:
-        raise NotFoundError(
-            f"There is no dead letter {number}; `jobprov dead-letter list` shows them."
-        )
-    return unpack(body)
+    return _find(connection, number).body
 
 
 def replay_letter(writing: Writing, number: int) -> Outcome:
@@ -139,28 +96,29 @@ def replay_letter(writing: Writing, number: int) -> Outcome:
     Raises:
         NotFoundError: there is no such letter.
         RecordError: it cannot be decoded even now, or is not what its token or ticket may record.
-        ConflictError: another final record of the job is held; the letter stays.
+        ConflictError: another final record of the job is stored; the letter stays.
     """
     connection = writing.connection
-    query = (
-        select(DeadLetter.body, DeadLetter.received_at, DeadLetter.task_id, Experiment.name)
-        .join(Experiment, Experiment.id == DeadLetter.experiment_id, isouter=True)
-        .where(DeadLetter.id == number)
-    )
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        raise NotFoundError(
-            f"There is no dead letter {number}; `jobprov dead-letter list` shows them."
-        )
-    decoded, reason = _read(unpack(row.body))
-    _check_grant(connection, Grant(row.name, None, row.task_id), decoded)
-    outcome = record_jobs(writing, [Submission(decoded, row.received_at, "dead letter", reason)])[0]
+    letter = _find(connection, number)
+    decoded, reason = _read(letter.body)
+    _check_grant(connection, Grant(letter.experiment, None, letter.task_id), decoded)
+    submission = Submission(decoded, letter.received_at, "dead letter", reason)
+    [outcome] = record_jobs(writing, [submission])
     if outcome.change == "conflict":
         raise ConflictError(
             f"Another final record of job {outcome.job_id} is held; the letter {number} stays."
         )
-    connection.execute(delete(DeadLetter).where(DeadLetter.id == number))
+    remove_letter(connection, number)
     return outcome
+
+
+def _find(connection: Connection, number: int) -> StoredLetter:
+    letter = find_letter(connection, number)
+    if letter is None:
+        raise NotFoundError(
+            f"There is no dead letter {number}; `jobprov dead-letter list` shows them."
+        )
+    return letter
 
 
 def _read(body: bytes) -> tuple[DecodedRecord, str | None]:
@@ -185,21 +143,20 @@ def _read(body: bytes) -> tuple[DecodedRecord, str | None]:
 
 
 def _check_grant(connection: Connection, grant: Grant, decoded: DecodedRecord) -> None:
-    """Do nothing where what the letter came with would have recorded it.
+    """Check that what the letter came with would have recorded it.
 
     Raises:
         RecordError: it would not.
     """
-    if not grant.allows_record(decoded.experiment, decoded.task_id):
-        named = decoded.task_id or "(none)"
+    experiment, task_id = decoded.experiment, decoded.task_id
+    if not grant.allows_record(experiment, task_id):
         raise RecordError(
             f"The letter came with a token of {grant.names()}; its record is of "
-            f"{decoded.experiment}, task {named}."
+            f"{experiment}, task {task_id or '(none)'}."
         )
-    task = grant.task_id
-    if task is not None and jobs_of_other_tasks(
-        connection, decoded.experiment, task, [decoded.job_id]
-    ):
+    if grant.task_id is None:
+        return
+    if jobs_of_other_tasks(connection, experiment, grant.task_id, [decoded.job_id]):
         raise RecordError(
             f"The letter came with a ticket of {grant.names()}; job {decoded.job_id} is known as "
             "one of another task."

@@ -5,21 +5,17 @@ record comes, and again when what follows from one has changed (`recording/reder
 records themselves are written by `recording/jobs.py`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, delete
-
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.changes.recording import write_awaited
 from jobprov.provenance.db.recording.aliases import join_sightings
 from jobprov.provenance.db.recording.writing import JobDraft, intern_experiments, write_jobs
-from jobprov.provenance.db.tables import AwaitedBlob
 from jobprov.provenance.db.turns import begin_deriving
-from jobprov.provenance.records.gaps import Findings, Gap, find_gaps, level_of
+from jobprov.provenance.records.findings import Findings
+from jobprov.provenance.records.gaps import Gap, find_gaps, level_of
 from jobprov.provenance.records.job_record import FAILED, Software
 from jobprov.provenance.services.code.products import enqueue_products
 from jobprov.provenance.services.code.repositories import enqueue_resolutions
@@ -31,7 +27,7 @@ from jobprov.provenance.services.writing import Writing
 
 
 class ReadJob(NamedTuple):
-    """A job as its witnesses say it, and where its rows go.
+    """A job as its witnesses describe it, and the key of its rows.
 
     Attributes:
         key: integer key, allocated.
@@ -60,6 +56,7 @@ def derive_jobs(writing: Writing, jobs: Sequence[ReadJob]) -> list[Grading]:
     if not jobs:
         return []
     connection = writing.connection
+    # Before anything is looked up: else neither side would see what comes in between
     begin_deriving(connection)
     findings = find_for(connection, writing.memory, [job.reading for job in jobs])
     drafts: list[JobDraft] = []
@@ -91,16 +88,13 @@ def _draft(job: ReadJob, grading: Grading) -> JobDraft:
 
 
 def grade(reading: Reading, findings: Findings) -> Grading:
-    """Return what a job's own record and what the service knows beside it say of its rerun."""
+    """Return level and gaps of a job, from its record and from what the service knows beside it."""
     gaps = find_gaps(reading.record, findings)
     return Grading(level_of(gaps, reading.record, findings), gaps, sorted(findings.missing_blobs))
 
 
 def _ask_for_work(writing: Writing, jobs: Sequence[ReadJob], findings: Sequence[Findings]) -> None:
-    """Have failures classified, code resolved and configurations evaluated.
-
-    Only what these jobs are the first to have is asked for.
-    """
+    """Have failures classified, code resolved and configurations evaluated, where that is open."""
     failures: list[int] = []
     unresolved: list[tuple[Sequence[Software], Iterable[int]]] = []
     for job, job_findings in zip(jobs, findings, strict=True):
@@ -116,18 +110,3 @@ def _ask_for_work(writing: Writing, jobs: Sequence[ReadJob], findings: Sequence[
     if pending := pending_of([job.reading for job in jobs], findings):
         experiments = intern_experiments(writing, {experiment for experiment, _ in pending})
         enqueue_evaluations(writing.connection, experiments, pending)
-
-
-def write_awaited(
-    connection: Connection, missing: Mapping[int, Iterable[str]], *, replace: Sequence[int]
-) -> None:
-    """Note which blobs each of these jobs still waits for.
-
-    What was noted of the jobs in `replace` goes first.
-    """
-    for part in chunks(replace):
-        connection.execute(delete(AwaitedBlob).where(AwaitedBlob.job_id.in_(part)))
-    rows: list[dict[str, Any]] = []
-    for job, digests in missing.items():
-        rows.extend({"sha256": sha256, "job_id": job} for sha256 in sorted(digests))
-    insert_rows(connection, table_of(AwaitedBlob), rows)

@@ -1,52 +1,27 @@
-"""What is known of evaluated configurations when records are looked at.
+"""What is known of the configurations of records: evaluated, failed, or to be evaluated now."""
 
-Which are done, which failed, and which can be done now.
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.recording.evaluations import (
+    KnownEvaluation,
+    read_evaluations,
+)
 from jobprov.provenance.db.recording.closure_rows import closure_digests
-from jobprov.provenance.db.selecting import select_among, select_by
-from jobprov.provenance.db.tables import Closure
 from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.records.job_record import FclConfiguration, JobRecord
 from jobprov.provenance.services.work.evaluations import Configuration
 
 _MOST_REMEMBERED = 100_000
-_CLOSURES = table_of(Closure)
-_EVALUATIONS = """
-SELECT v.closure_id, e.name, v.problem, v.difference, v.ran_as, v.parsed_as
-FROM evaluations v JOIN experiments e ON e.id = v.experiment_id WHERE v.closure_id {among}
-"""
-
-
-class KnownEvaluation(NamedTuple):
-    """What is known of one configuration: the columns of its evaluation.
-
-    `ran_as` None where what art wrote was not looked at.
-    """
-
-    problem: str | None
-    difference: str | None
-    ran_as: str | None
-    parsed_as: str | None
-
-    def is_finished(self, configuration: FclConfiguration) -> bool:
-        """Whether a gap has nothing to say of it, and nothing is left to be read."""
-        is_read = self.ran_as is not None or not configuration.final_sha256
-        return self.problem is None and self.difference is None and is_read
 
 
 class EvaluationFindings(NamedTuple):
     """What is known of a record's configurations, by position.
 
-    In `pending` the digests of those that can be evaluated now.
+    `pending` holds the digests of those that can be evaluated now.
     """
 
     problems: Mapping[int, str]
@@ -58,9 +33,9 @@ NOTHING_FOUND = EvaluationFindings({}, {}, ())
 
 
 class FinishedConfigurations(set[Configuration]):
-    """Remembers configurations of which there is nothing to say and nothing left to do.
+    """Remembers configurations that make no gap and have nothing left to be read.
 
-    That does not change.
+    That does not change any more.
     """
 
     def keep_bounded(self) -> None:
@@ -73,16 +48,16 @@ def find_evaluations(
     connection: Connection,
     memory: Memory,
     records: Sequence[JobRecord],
-    held: Mapping[str, AbstractSet[str]],
+    possessed: Mapping[str, AbstractSet[str]],
 ) -> list[EvaluationFindings]:
     """Return what is known of the configurations of each record, in order.
 
     Args:
         connection: to read with.
-        memory: keeps the configurations of which there is nothing to say.
+        memory: keeps the configurations that are finished.
         records: merged ones.
-        held: digests of the blobs that each experiment possesses, of those that the records refer
-            to.
+        possessed: digests of the blobs that each experiment possesses, of those that the records
+            refer to.
     """
     finished = memory.of(FinishedConfigurations)
     finished.keep_bounded()
@@ -96,7 +71,7 @@ def find_evaluations(
     evaluations = read_evaluations(connection, unfinished)
     findings = []
     for record in records:
-        blobs = held.get(record.experiment, frozenset())
+        blobs = possessed.get(record.experiment, frozenset())
         findings.append(_findings(record, evaluations, finished, blobs))
     return findings
 
@@ -105,50 +80,48 @@ def _findings(
     record: JobRecord,
     evaluations: Mapping[Configuration, KnownEvaluation],
     finished: FinishedConfigurations,
-    held: AbstractSet[str],
+    possessed: AbstractSet[str],
 ) -> EvaluationFindings:
     problems: dict[int, str] = {}
     differences: dict[int, str] = {}
     pending: list[str] = []
     configurations = record.configurations or ()
     for place, digest in enumerate(closure_digests(configurations)):
-        name, configuration = (record.experiment, digest), configurations[place]
-        known = evaluations.get(name)
-        if known is not None and known.problem is not None:
-            problems[place] = known.problem
-        if known is not None and known.difference is not None:
-            differences[place] = known.difference
-        if name not in finished and _can_be_evaluated(configuration, known, held):
+        name = (record.experiment, digest)
+        if name in finished:
+            continue
+        configuration, evaluation = configurations[place], evaluations.get(name)
+        if evaluation is not None and evaluation.problem is not None:
+            problems[place] = evaluation.problem
+        if evaluation is not None and evaluation.difference is not None:
+            differences[place] = evaluation.difference
+        if _can_be_evaluated(configuration, evaluation, possessed):
             pending.append(digest)
-        elif known is not None and known.is_finished(configuration):
+        elif evaluation is not None and _is_finished(configuration, evaluation):
             finished.add(name)
     return EvaluationFindings(problems, differences, tuple(pending))
 
 
 def _can_be_evaluated(
-    configuration: FclConfiguration, known: KnownEvaluation | None, held: AbstractSet[str]
+    configuration: FclConfiguration,
+    evaluation: KnownEvaluation | None,
+    possessed: AbstractSet[str],
 ) -> bool:
-    """Return whether evaluating it would tell more.
+    """Return whether an evaluation would find out more.
 
-    All its files are here, and it, or what art wrote of it, was not read yet.
+    All files are here, and the configuration, or what art wrote of it, was not read yet.
     """
-    if not configuration.files or any(file.sha256 not in held for file in configuration.files):
+    files = configuration.files
+    if not files or any(file.sha256 not in possessed for file in files):
         return False
-    return known is None or (
-        configuration.final_sha256 in held and known.ran_as is None and known.difference is None
-    )
+    if evaluation is None:
+        return True
+    was_compared = evaluation.ran_as is not None or evaluation.difference is not None
+    return configuration.final_sha256 in possessed and not was_compared
 
 
-def read_evaluations(
-    connection: Connection, wanted: Iterable[Configuration]
-) -> dict[Configuration, KnownEvaluation]:
-    """Return what is known of configurations; those that were not evaluated yet are left out."""
-    keys = select_by(
-        connection, _CLOSURES, ("id",), ("sha256",), sorted({digest for _, digest in wanted})
-    )
-    digests = {row[0]: digest for digest, row in keys.items()}
-    evaluations: dict[Configuration, KnownEvaluation] = {}
-    for part in chunks(list(digests)):
-        for closure, experiment, *columns in select_among(connection, _EVALUATIONS, part):
-            evaluations[experiment, digests[closure]] = KnownEvaluation(*columns)
-    return evaluations
+def _is_finished(configuration: FclConfiguration, evaluation: KnownEvaluation) -> bool:
+    """Whether no gap follows from the evaluation, and nothing is left to be read."""
+    has_gap = evaluation.problem is not None or evaluation.difference is not None
+    is_read = evaluation.ran_as is not None or not configuration.final_sha256
+    return is_read and not has_gap

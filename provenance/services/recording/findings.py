@@ -1,6 +1,6 @@
 """What only the service knows about records: which blobs are here, which code is resolved.
 
-It is asked once for a batch, and answered for each.
+Each class below looks things up once for a batch, and then answers for each record.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,8 @@ from jobprov.provenance.db.queries.holdings.expiry import expired_logs
 from jobprov.provenance.db.queries.holdings.possessions import Possessions
 from jobprov.provenance.db.queries.reruns.capsules import Use, use_of, uses_served
 from jobprov.provenance.db.transaction import Memory
-from jobprov.provenance.records.gaps import Findings, image_digest
+from jobprov.provenance.records.findings import Findings
+from jobprov.provenance.records.gaps import image_digest
 from jobprov.provenance.records.inputs import all_inputs, small_inputs
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.services.ledger.readings import Reading
@@ -37,14 +38,14 @@ def find_for(connection: Connection, memory: Memory, readings: Sequence[Reading]
     has_capsule = [capsules.serve(record) or blobs.include_image(record) for record in records]
     large: dict[str, set[str]] = {}
     for place, record in enumerate(records):
-        # Only there does a grade tell large inputs that are held from others
+        # Without a capsule no grade depends on large inputs, and they are not looked up
         if has_capsule[place]:
             inputs[place] = all_inputs(record)
             large.setdefault(record.experiment, set()).update(inputs[place])
     blobs.look_up(large)
     code = CodeFindings.of(connection, memory, records)
     expired = ExpiredLogs.of(connection, memory, readings, blobs)
-    evaluations = find_evaluations(connection, memory, records, blobs.held)
+    evaluations = find_evaluations(connection, memory, records, blobs.possessed)
     findings = []
     for place, reading in enumerate(readings):
         record, experiment = reading.record, reading.record.experiment
@@ -92,14 +93,14 @@ class BlobFindings:
     """Which blobs the experiments of a batch hold, and which they erased on purpose.
 
     Attributes:
-        held: digests by experiment, of those that were looked up.
+        possessed: digests by experiment, of those that were looked up.
     """
 
     def __init__(self, connection: Connection, memory: Memory) -> None:
         self._connection = connection
-        self._possessed = memory.of(Possessions)
+        self._possessions = memory.of(Possessions)
         self._read_ahead = memory.of(ReadAhead)
-        self.held: dict[str, set[str]] = {}
+        self.possessed: dict[str, set[str]] = {}
         self._erased: dict[str, set[str]] = {}
 
     def look_up(self, wanted: Mapping[str, set[str]]) -> None:
@@ -107,19 +108,19 @@ class BlobFindings:
         if not wanted:
             return
         for experiment, digests in wanted.items():
-            held = self.held.setdefault(experiment, set())
-            held |= self._possessed.among(self._connection, experiment, digests)
-        # asked afterwards: another process may erase what is remembered here, or was there a moment
+            possessed = self._possessions.among(self._connection, experiment, digests)
+            self.possessed.setdefault(experiment, set()).update(possessed)
+        # Asked afterwards: another process may erase what is remembered here, or was there a moment
         # ago
         erased = erased_digests(self._connection, wanted)
         for experiment, digests in wanted.items():
             gone = erased.get(experiment, set()) | (digests & self._read_ahead.erased[experiment])
-            self.held[experiment] -= gone
+            self.possessed[experiment] -= gone
             self._erased.setdefault(experiment, set()).update(gone)
 
     def missing(self, experiment: str, digests: AbstractSet[str]) -> AbstractSet[str]:
         """Return those of the digests that the experiment neither holds nor erased."""
-        missing = digests - self.held[experiment]
+        missing = digests - self.possessed[experiment]
         return missing - self._erased[experiment] if missing else missing
 
     def erased(
@@ -131,7 +132,7 @@ class BlobFindings:
 
     def include_image(self, record: JobRecord) -> bool:
         """Whether the experiment holds the container image that the job ran in."""
-        return image_digest(record) in self.held[record.experiment]
+        return image_digest(record) in self.possessed[record.experiment]
 
 
 class ServedUses:

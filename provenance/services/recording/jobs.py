@@ -14,14 +14,21 @@ from datetime import datetime
 from itertools import chain
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, select, update
-
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import allocate_keys
+from jobprov.provenance.db.changes.recording import (
+    NewConflict,
+    NewProvisional,
+    NewUnread,
+    add_conflict,
+    add_provisional,
+    add_unread,
+    new_job_keys,
+    remove_provisional,
+    set_received,
+)
 from jobprov.provenance.db.queries.holdings.erasures import erased_among
+from jobprov.provenance.db.queries.recording.jobs import is_conflict_known, is_unread_known
 from jobprov.provenance.db.recording.packing import pack
-from jobprov.provenance.db.recording.writing import intern_experiments, table_of
-from jobprov.provenance.db.tables import Conflict, Job, ProvisionalRecord, UnreadRecord
+from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.records.erasing import digests_of
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.records.reading.equality import have_equal_values
@@ -193,40 +200,24 @@ def _keep_evidence(batch: _Batch, unchanged: Sequence[_Decision]) -> None:
 
 
 def _keep_conflict(batch: _Batch, submission: Submission, held_job: HeldJob) -> None:
-    connection, sha256 = (
-        batch.writing.connection,
-        hashlib.sha256(submission.decoded.body).hexdigest(),
-    )
-    kept = select(Conflict.entry_id).where(
-        Conflict.job_id == held_job.key, Conflict.sha256 == sha256
-    )
-    if connection.execute(kept).first() is not None:
+    connection = batch.writing.connection
+    sha256 = hashlib.sha256(submission.decoded.body).hexdigest()
+    if is_conflict_known(connection, held_job.key, sha256):
         return
     entry = _entry_aside(batch, submission, "conflict")
-    row = {
-        "entry_id": entry,
-        "job_id": held_job.key,
-        "witness": submission.witness,
-        "sha256": sha256,
-    }
-    connection.execute(table_of(Conflict).insert(), [row])
+    add_conflict(connection, NewConflict(entry, held_job.key, submission.witness, sha256))
     # In a chain it may stand behind what came later
     if submission.received_at < held_job.received_at:
-        came = update(Job).where(Job.id == held_job.key)
-        connection.execute(came.values(received_at=submission.received_at))
+        set_received(connection, held_job.key, submission.received_at)
 
 
 def _keep_unread(batch: _Batch, submission: Submission, change: Change) -> None:
     connection, job_id = batch.writing.connection, submission.decoded.job_id
     sha256 = hashlib.sha256(submission.decoded.body).hexdigest()
-    kept = select(UnreadRecord.entry_id).where(
-        UnreadRecord.job_uuid == job_id, UnreadRecord.sha256 == sha256
-    )
-    if connection.execute(kept).first() is not None:
+    if is_unread_known(connection, job_id, sha256):
         return
     entry = _entry_aside(batch, submission, change)
-    row = {"entry_id": entry, "job_uuid": job_id, "sha256": sha256}
-    connection.execute(table_of(UnreadRecord).insert(), [row])
+    add_unread(connection, NewUnread(entry, job_id, sha256))
 
 
 def _entry_aside(batch: _Batch, submission: Submission, change: Change) -> int:
@@ -256,23 +247,15 @@ def _write(batch: _Batch, accepted: Sequence[_Decision]) -> dict[int, Outcome]:
     """
     if not accepted:
         return {}
-    fresh = [
-        batch.key_of(decision.submission) for decision in accepted if decision.held_job is None
-    ]
-    numbers = allocate_keys(batch.writing.connection, table_of(Job), len(fresh))
-    new_keys = dict(zip(fresh, numbers, strict=True))
+    fresh = [decision.submission for decision in accepted if decision.held_job is None]
+    numbers = new_job_keys(batch.writing.connection, len(fresh))
+    new_keys = dict(zip(map(batch.key_of, fresh), numbers, strict=True))
     jobs = []
     for decision in accepted:
         submission, held_job = decision.submission, decision.held_job
         key = held_job.key if held_job else new_keys[batch.key_of(submission)]
-        jobs.append(
-            ReadJob(
-                key,
-                held_job is None,
-                _first_received(submission, held_job),
-                _merge(submission, held_job),
-            )
-        )
+        received_at = _first_received(submission, held_job)
+        jobs.append(ReadJob(key, held_job is None, received_at, _merge(submission, held_job)))
     gradings = derive_jobs(batch.writing, jobs)
     _write_witnesses(batch, accepted, [job.key for job in jobs])
     outcomes = {}
@@ -323,9 +306,8 @@ def _describe_unchanged(batch: _Batch, unchanged: Sequence[_Decision]) -> dict[i
             readings[decision.place] = read_together(held_job.records_but(None))
     findings = find_for(batch.writing.connection, batch.writing.memory, list(readings.values()))
     for (place, reading), job_findings in zip(readings.items(), findings, strict=True):
-        outcomes[place] = Outcome(
-            outcomes[place].job_id, outcomes[place].change, *grade(reading, job_findings)
-        )
+        outcome = outcomes[place]
+        outcomes[place] = Outcome(outcome.job_id, outcome.change, *grade(reading, job_findings))
     return outcomes
 
 
@@ -337,13 +319,13 @@ def _write_witnesses(batch: _Batch, accepted: Sequence[_Decision], jobs: Sequenc
     connection = batch.writing.connection
     entries: list[NewEntry] = []
     entered: dict[int, OfJob] = {}
-    provisional: list[dict[str, Any]] = []
+    provisional: list[NewProvisional] = []
     for decision, job in zip(accepted, jobs, strict=True):
         submission, held_job = decision.submission, decision.held_job
         if held_job is not None and submission.witness in held_job.provisional:
-            _remove_provisional(connection, job, submission.witness)
+            remove_provisional(connection, job, submission.witness)
         if submission.is_provisional:
-            provisional.append(_provisional_row(job, submission))
+            provisional.append(_provisional_record(job, submission))
             continue
         of_job = OfJob(job, submission.witness, _revision(submission, held_job))
         if held_job is not None:
@@ -354,16 +336,12 @@ def _write_witnesses(batch: _Batch, accepted: Sequence[_Decision], jobs: Sequenc
             entries.append(_entry_of(submission, batch.experiments, of_job))
     append_entries(connection, entries)
     count_entries(connection, entered)
-    insert_rows(connection, table_of(ProvisionalRecord), provisional)
+    add_provisional(connection, provisional)
 
 
-def _provisional_row(job: int, submission: Submission) -> dict[str, Any]:
-    return {
-        "job_id": job,
-        "witness": submission.witness,
-        "received_at": submission.received_at,
-        "body": submission.packed or pack(submission.decoded.body),
-    }
+def _provisional_record(job: int, submission: Submission) -> NewProvisional:
+    packed = submission.packed or pack(submission.decoded.body)
+    return NewProvisional(job, submission.witness, submission.received_at, packed)
 
 
 def _revision(submission: Submission, held_job: HeldJob | None) -> int:
@@ -373,14 +351,6 @@ def _revision(submission: Submission, held_job: HeldJob | None) -> int:
     if submission.reason is None:
         return 0
     return held_job.next_revision(submission.witness) if held_job is not None else 1
-
-
-def _remove_provisional(connection: Connection, job: int, witness: str) -> None:
-    connection.execute(
-        delete(ProvisionalRecord).where(
-            ProvisionalRecord.job_id == job, ProvisionalRecord.witness == witness
-        )
-    )
 
 
 def _entry_of(submission: Submission, experiments: dict[str, int], of_job: OfJob) -> NewEntry:

@@ -3,28 +3,24 @@
 This also finds what a gap says of those that have none.
 
 Resolutions do not change, so the writer remembers the entries that have one. A replay of the ledger
-tells of them before their rows are there.
+notes them before their rows are there.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.driver import fetch
+from jobprov.provenance.db.queries.recording.resolved_code import (
+    registered_match_keys,
+    resolutions_of,
+)
 from jobprov.provenance.db.recording.software_rows import repository_match_key, software_digests
-from jobprov.provenance.db.selecting import select_by
-from jobprov.provenance.db.tables import Resolution, SoftwareRow
 from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.records.gaps import NO_REPOSITORY
 from jobprov.provenance.records.job_record import JobRecord, Software
 from jobprov.provenance.services.code.ambiguous_code import RefMeanings, ambiguous_code, asks_ref
 from jobprov.provenance.services.code.products import is_inferred, unresolved_words
-
-_SOFTWARE = table_of(SoftwareRow)
-_RESOLUTIONS = table_of(Resolution)
 
 
 class ResolvedSoftware:
@@ -57,10 +53,11 @@ class ResolvedSoftware:
 
 
 def _lacks_submodules(resolution: Mapping[str, Any]) -> bool:
-    submodules = resolution.get("submodules") or ()
-    return any(
-        not submodule.get("pack_sha256") or _lacks_submodules(submodule) for submodule in submodules
-    )
+    return any(map(_is_incomplete, resolution.get("submodules") or ()))
+
+
+def _is_incomplete(submodule: Mapping[str, Any]) -> bool:
+    return not submodule.get("pack_sha256") or _lacks_submodules(submodule)
 
 
 def note_resolution(
@@ -118,10 +115,11 @@ class CodeFindings:
 
 def placed(record: JobRecord, reasons: Mapping[str, str]) -> dict[int, str]:
     """Return the reasons of a record's software entries, by position."""
-    digests = software_digests(record.software or ())
-    return {
-        position: reasons[digest] for position, digest in enumerate(digests) if digest in reasons
-    }
+    by_position: dict[int, str] = {}
+    for position, digest in enumerate(software_digests(record.software or ())):
+        if digest in reasons:
+            by_position[position] = reasons[digest]
+    return by_position
 
 
 def _positions(record: JobRecord, among: set[str]) -> frozenset[int]:
@@ -150,21 +148,20 @@ def _unresolved(
         return {}
     _note_resolutions(connection, memory, {digest: entries[digest] for digest in unknown})
     unresolved = {digest: entries[digest] for digest in unknown if digest not in resolved}
-    registered = {row[0] for row in fetch(connection, "SELECT match_key FROM repositories")}
+    registered = registered_match_keys(connection)
     of_products = unresolved_words(connection, unresolved)
-    return {
-        digest: of_products.get(digest) or _reason(entry, registered)
-        for digest, entry in unresolved.items()
-    }
+    reasons: dict[str, str] = {}
+    for digest, entry in unresolved.items():
+        reasons[digest] = of_products.get(digest) or _reason(entry, registered)
+    return reasons
 
 
 def ambiguous_entries(
     connection: Connection, lists: Iterable[Sequence[Software]]
 ) -> dict[str, str]:
     """Return why the refs in these software lists may have meant other commits, by digest."""
-    naming_refs = {
-        digest: entry for digest, entry in distinct_entries(lists).items() if asks_ref(entry)
-    }
+    entries = distinct_entries(lists)
+    naming_refs = {digest: entry for digest, entry in entries.items() if asks_ref(entry)}
     memory = Memory()
     _note_resolutions(connection, memory, naming_refs)
     return ambiguous_code(connection, memory, naming_refs)
@@ -174,19 +171,11 @@ def _note_resolutions(
     connection: Connection, memory: Memory, entries: Mapping[str, Software]
 ) -> None:
     """Remember those of the entries that have a resolution, and what their refs mean."""
-    rows = select_by(connection, _SOFTWARE, ("resolution_id",), ("sha256",), list(entries))
-    keys = {digest: row[0] for digest, row in rows.items() if row[0] is not None}
-    resolutions: dict[int, tuple[str, Any]] = {}
-    documents = select_by(
-        connection, _RESOLUTIONS, ("match_key", "document"), ("id",), sorted(set(keys.values()))
-    )
-    for key, (match_key, document) in documents.items():
-        resolutions[key] = match_key, json.loads(document)  # many entries share one
-    for digest, key in keys.items():
-        match_key, resolution = resolutions[key]
-        memory.of(ResolvedSoftware).note(digest, resolution)
+    resolved, meanings = memory.of(ResolvedSoftware), memory.of(RefMeanings)
+    for digest, resolution in resolutions_of(connection, list(entries)).items():
+        resolved.note(digest, resolution.document)
         if asks_ref(entries[digest]):
-            memory.of(RefMeanings).note(digest, match_key, resolution)
+            meanings.note(digest, resolution.match_key, resolution.document)
 
 
 def _reason(entry: Software, registered: set[str]) -> str:

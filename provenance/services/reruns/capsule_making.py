@@ -30,6 +30,7 @@ _KERNEL = ("/proc", "/sys", "/dev")
 _MOST_LINKS = 40
 _READABLE = 0o004
 _PIECE = 1 << 20
+_LINKS, _LEFT_OUT = "data/links.tsv", "data/left-out.tsv"
 _BAGIT = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 
 
@@ -39,9 +40,9 @@ class CapsuleReport(NamedTuple):
     Attributes:
         added: files that these jobs were the first to need.
         left_out: paths that not everybody may read.
-        levels: of each bundle's rerun inside the capsule, by the bundle's file name; None where it
-            could not be told.
-        missing: paths that a trace tells and whose bytes are not held.
+        levels: of each bundle's rerun inside the capsule, by the bundle's file name; None where
+            nothing could be compared.
+        missing: paths that a trace names and whose bytes are not held.
     """
 
     files: int
@@ -55,7 +56,7 @@ class CapsuleReport(NamedTuple):
 def make_capsule(folder: Path, tars: Sequence[Path], isolation: Isolation) -> CapsuleReport:
     """Add what these bundles' jobs touch to a capsule, new or begun before.
 
-    Run each again inside it, and say how that compares.
+    Run each again inside it, and compare.
 
     Raises:
         BadInputError: the folder holds something else, or strace is not installed.
@@ -67,19 +68,23 @@ def make_capsule(folder: Path, tars: Sequence[Path], isolation: Isolation) -> Ca
             "A capsule is made by tracing: install strace.", {"strace": ["not installed"]}
         )
     tree = open_tree(folder)
-    with tempfile.TemporaryDirectory(prefix="jobprov-capsule-") as scratch:
-        roots = {
-            tar.name: unpack(tar, Path(scratch) / f"bundle-{place}")
-            for place, tar in enumerate(tars)
-        }
-        for place, (name, root) in enumerate(roots.items()):
-            tree.add_all(
-                _touched(root, Path(scratch) / f"traced-{place}", name, isolation),
-                Path(scratch).resolve(),
-            )
+    with tempfile.TemporaryDirectory(prefix="jobprov-capsule-") as temporary:
+        scratch = Path(temporary)
+        roots = unpack_all(tars, scratch)
+        for position, (name, root) in enumerate(roots.items()):
+            touched = _touched(root, scratch / f"traced-{position}", name, isolation)
+            tree.add_all(touched, scratch.resolve())
         files, size = write_bag(folder, tree)
-        levels = run_inside(tree.root, roots, Path(scratch), isolation)
+        levels = run_inside(tree.root, roots, scratch, isolation)
     return CapsuleReport(files, size, tree.added, tuple(sorted(tree.left_out)), levels)
+
+
+def unpack_all(tars: Sequence[Path], scratch: Path) -> dict[str, Path]:
+    """Unpack bundles below a folder; return their roots by the names of their files."""
+    roots = {}
+    for position, tar in enumerate(tars):
+        roots[tar.name] = unpack(tar, scratch / f"bundle-{position}")
+    return roots
 
 
 def open_tree(folder: Path) -> "Tree":
@@ -101,13 +106,13 @@ def run_inside(
 ) -> dict[str, str | None]:
     """Run unpacked bundles, by name, inside a capsule's root folder.
 
-    Return the level of each, None where it cannot be told.
+    Return the level of each, None where nothing could be compared.
     """
     levels = {}
-    for place, (name, root) in enumerate(roots.items()):
-        # run.sh makes namespaces of its own for a capsule; within others it may not mount
-        inside = isolation._replace(prefix=())
-        result = rerun(root, scratch / f"inside-{place}", isolation=inside, capsule=capsule)
+    # run.sh makes namespaces of its own for a capsule; within others it may not mount
+    inside = isolation._replace(prefix=())
+    for position, (name, root) in enumerate(roots.items()):
+        result = rerun(root, scratch / f"inside-{position}", isolation=inside, capsule=capsule)
         levels[name] = result.verified.level if result.verified else None
     return levels
 
@@ -120,7 +125,8 @@ def _touched(root: Path, out: Path, name: str, isolation: Isolation) -> Iterator
     trace = out.with_suffix(".trace")
     traced = isolation._replace(tracer=(*_STRACE, str(trace)))
     _check(rerun(root, out, isolation=traced), name)
-    yield "/bin/sh"  # what run.sh starts a step with, wherever the traced shell lay
+    # What run.sh starts a step with, wherever the traced shell was
+    yield "/bin/sh"
     yield from interpreters("/bin/sh")
     seen: set[str] = set()
     # One a process: their lines do not break each other
@@ -135,10 +141,10 @@ def _touched(root: Path, out: Path, name: str, isolation: Isolation) -> Iterator
 
 def _check(result: RerunResult, name: str) -> None:
     if result.verified is None or result.verified.decision == "differs":
-        words = " ".join(result.lines[-4:])
+        last_lines = " ".join(result.lines[-4:])
         raise BundleError(
             f"{name} does not come out as recorded on this machine, so that a capsule of it would "
-            f"not help: {words}"
+            f"not help: {last_lines}"
         )
 
 
@@ -154,35 +160,36 @@ class Tree:
 
     def add_all(self, paths: Iterable[str], scratch: Path) -> None:
         """Copy these paths, but not the kernel's folders or the scratch folder of the rerun."""
+        left_alone = (f"{scratch}/", *(f"{folder}/" for folder in _KERNEL))
         for path in paths:
-            if not f"{path}/".startswith((f"{scratch}/", *(f"{folder}/" for folder in _KERNEL))):
+            if not f"{path}/".startswith(left_alone):
                 self._add(path)
 
     def _add(self, path: str) -> None:
+        """Copy a path as the kernel walks it: part by part, into what each link leads to."""
         links = 0
-        waiting = [part for part in reversed(path.split("/")) if part]
-        here = "/"
-        while waiting:
-            part = waiting.pop()
+        parts = _last_first(path)
+        folder = "/"
+        while parts:
+            part = parts.pop()
             if part == "..":
-                here = os.path.dirname(here)  # noqa: PTH120 - text, not yet a path here
+                folder = os.path.dirname(folder)  # noqa: PTH120 - text, not yet a path here
                 continue
-            source, target = (
-                os.path.join(here, part),  # noqa: PTH118
-                self.root / os.path.join(here, part).lstrip("/"),  # noqa: PTH118
-            )
+            source = os.path.join(folder, part)  # noqa: PTH118
+            target = self.root / source.lstrip("/")
             if os.path.islink(source):  # noqa: PTH114
-                links += 1
                 aim = os.readlink(source)  # noqa: PTH115
-                if not target.is_symlink():
-                    target.symlink_to(os.path.relpath(aim, here) if aim.startswith("/") else aim)
+                _add_link(target, aim, folder)
+                links += 1
+                # As the kernel does: a circle of links has no end
                 if links > _MOST_LINKS:
                     return
-                waiting += [piece for piece in reversed(aim.split("/")) if piece not in ("", ".")]
-                here = "/" if aim.startswith("/") else here
+                parts += _last_first(aim)
+                if aim.startswith("/"):
+                    folder = "/"
             elif os.path.isdir(source):  # noqa: PTH112
                 target.mkdir(exist_ok=True)
-                here = source
+                folder = source
             else:
                 self._copy(source, target)
                 return
@@ -194,8 +201,23 @@ class Tree:
             self.left_out.add(source)
             return
         shutil.copyfile(source, target)
-        target.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
+        mode = 0o755 if os.access(source, os.X_OK) else 0o644
+        target.chmod(mode)
         self.added += 1
+
+
+def _last_first(path: str) -> list[str]:
+    """Return the parts of a path as a stack, the first part on top."""
+    return [part for part in reversed(path.split("/")) if part not in ("", ".")]
+
+
+def _add_link(target: Path, aim: str, folder: str) -> None:
+    """Make the link that is in a folder; an absolute one is made relative, to stay in the tree."""
+    if target.is_symlink():
+        return
+    if aim.startswith("/"):
+        aim = os.path.relpath(aim, folder)
+    target.symlink_to(aim)
 
 
 def write_bag(folder: Path, tree: Tree) -> tuple[int, int]:
@@ -203,37 +225,42 @@ def write_bag(folder: Path, tree: Tree) -> tuple[int, int]:
 
     Links that lead out of it are taken away.
     """
-    lines, links, size = [], [], 0
+    lines: list[str] = []
+    links: list[str] = []
+    size = 0
     inside = tree.root.resolve()
     for path in sorted(folder.joinpath("data").rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
+            # What it leads to was left out, or is outside
             if not path.exists() or not path.resolve().is_relative_to(inside):
-                path.unlink()  # what it led to was left out
+                path.unlink()
                 continue
             links.append(f"{name}\t{path.readlink()}\n")
-        if path.is_file() and name not in ("data/links.tsv", "data/left-out.tsv"):
+        if path.is_file() and name not in (_LINKS, _LEFT_OUT):
             lines.append(_line(path, name))
             size += 0 if path.is_symlink() else path.stat().st_size
     count = len(lines)
-    for name, rows in (
-        ("data/links.tsv", links),
-        ("data/left-out.tsv", [f"{path}\n" for path in sorted(tree.left_out)]),
-    ):
-        (folder / name).write_text("".join(rows), encoding="utf-8", errors="surrogateescape")
+    left_out = [f"{path}\n" for path in sorted(tree.left_out)]
+    for name, rows in ((_LINKS, links), (_LEFT_OUT, left_out)):
+        _write(folder / name, "".join(rows))
         lines.append(_line(folder / name, name))
     (folder / "bagit.txt").write_text(_BAGIT, encoding="utf-8")
-    manifest = "".join(sorted(lines, key=lambda line: line.partition("  ")[2]))
-    (folder / "manifest-sha256.txt").write_text(
-        manifest, encoding="utf-8", errors="surrogateescape"
-    )
+    lines.sort(key=lambda line: line.partition("  ")[2])
+    _write(folder / "manifest-sha256.txt", "".join(lines))
     return count, size
 
 
+def _write(file: Path, text: str) -> None:
+    # Names of files need not be UTF-8
+    file.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
 def _line(path: Path, name: str) -> str:
-    seen = hashlib.sha256()
+    """Return the line of a file in the manifest; BagIt encodes what would break the line."""
+    digest = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
-            seen.update(piece)
+            digest.update(piece)
     encoded = name.replace("%", "%25").replace("\n", "%0A").replace("\r", "%0D")
-    return f"{seen.hexdigest()}  {encoded}\n"
+    return f"{digest.hexdigest()}  {encoded}\n"

@@ -10,19 +10,25 @@ job, the newest counts, and a next plan is made.
 import hashlib
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.queries.reruns.capsules import Use, capsules_of, use_of
+from jobprov.provenance.answers.reruns import CapsuleRegistered, RegisteredCapsule
+from jobprov.provenance.db.changes.reruns import add_capsule
+from jobprov.provenance.db.queries.reruns.capsules import (
+    Use,
+    capsules_of,
+    registered_capsules,
+    use_of,
+)
 from jobprov.provenance.db.recording.writing import intern_experiments
-from jobprov.provenance.db.tables import CapsuleRow, CapsuleUse, Experiment, LedgerEntry
 from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.services.intake.blobs import settle_blob
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.lookup.job import read_job
@@ -57,12 +63,13 @@ def store_capsule(store: Store, path: Path) -> StoredCapsule:
         )
     kind = FILES if path.is_dir() else IMAGE
     with _one_file(path) as file:
-        seen = hashlib.sha256()
+        # Read twice: the archive checks a stream against a digest that is known before
+        digest = hashlib.sha256()
         for piece in _pieces(file):
-            seen.update(piece)
+            digest.update(piece)
         size = file.tell()
-        store.put_stream(_pieces(file), expected=seen.hexdigest())
-    return StoredCapsule(kind, seen.hexdigest(), size)
+        store.put_stream(_pieces(file), expected=digest.hexdigest())
+    return StoredCapsule(kind, digest.hexdigest(), size)
 
 
 def register_capsule(
@@ -72,20 +79,47 @@ def register_capsule(
     name: str,
     jobs: Sequence[str],
     experiment: str | None = None,
-) -> dict[str, Any]:
+) -> CapsuleRegistered:
     """Register a capsule for the release of these jobs.
-
-    Return `{name, kind, sha256, size_bytes, experiment, stages, is_new}`.
 
     Raises:
         BadInputError: the jobs are of several experiments, or one of them names no software.
         NotFoundError: no such job.
     """
-    connection = writing.connection
-    records = [
-        read_job(connection, writing.store, job, experiment=experiment).reading.record
-        for job in jobs
-    ]
+    records = _read_records(writing, jobs, experiment)
+    owner = _owner_of(records.values())
+    uses = sorted({_use_of(record, job) for job, record in records.items()})
+    is_new = not _is_served(writing.connection, owner, uses, name=name, sha256=stored.sha256)
+    if is_new:
+        _enter_capsule(writing, stored, name=name, experiment=owner, uses=uses)
+    return CapsuleRegistered(
+        name=name,
+        kind=stored.kind,
+        sha256=stored.sha256,
+        size_bytes=stored.size_bytes,
+        experiment=owner,
+        stages=sorted({stage for _, stage in uses}),
+        is_new=is_new,
+    )
+
+
+def _read_records(
+    writing: Writing, jobs: Sequence[str], experiment: str | None
+) -> dict[str, JobRecord]:
+    """Return the records of jobs, by the id that was asked for."""
+    records = {}
+    for job_id in jobs:
+        job = read_job(writing.connection, writing.store, job_id, experiment=experiment)
+        records[job_id] = job.reading.record
+    return records
+
+
+def _owner_of(records: Iterable[JobRecord]) -> str:
+    """Return the one experiment of these records.
+
+    Raises:
+        BadInputError: there is not exactly one.
+    """
     experiments = sorted({record.experiment for record in records})
     if len(experiments) != 1:
         raise BadInputError(
@@ -93,51 +127,67 @@ def register_capsule(
             f"{', '.join(experiments) or 'none'}.",
             {"job": ["of several experiments"]},
         )
-    uses = sorted(
-        {_use(record_use, job) for record_use, job in zip(map(use_of, records), jobs, strict=True)}
-    )
-    [owner] = experiments
+    return experiments[0]
+
+
+def _use_of(record: JobRecord, job_id: str) -> Use:
+    use = use_of(record)
+    if use is None:
+        raise BadInputError(
+            f"The record of job {job_id} names no software, by which a capsule is found; name "
+            "another job of the release.",
+            {"job": ["names no software"]},
+        )
+    return use
+
+
+def _is_served(
+    connection: Connection, experiment: str, uses: Iterable[Use], *, name: str, sha256: str
+) -> bool:
+    """Return whether each of these uses is served by this very capsule now."""
+    newest = capsules_of(connection, [experiment])
+    for use in uses:
+        capsule = newest.get((experiment, use))
+        if capsule is None or (capsule.name, capsule.sha256) != (name, sha256):
+            return False
+    return True
+
+
+def _enter_capsule(
+    writing: Writing,
+    stored: StoredCapsule,
+    *,
+    name: str,
+    experiment: str,
+    uses: Iterable[Use],
+) -> None:
+    """Write the ledger entry of a registration, and its rows."""
     document = {
         "name": name,
         **stored._asdict(),
         "serves": [{"software_set": software_set, "stage": stage} for software_set, stage in uses],
     }
-    serving = capsules_of(connection, [owner])
-    held = {
-        (capsule.name, capsule.sha256)
-        for use in uses
-        if (capsule := serving.get((owner, use))) is not None
-    }
-    is_new = held != {(name, stored.sha256)} or any((owner, use) not in serving for use in uses)
-    if is_new:
-        key = intern_experiments(writing, {owner})[owner]
-        settle_blob(writing, owner, stored.sha256)
-        entry = enter_document(writing.by(None), key, "capsule", {"capsule": document})
-        write_capsule_rows(connection, key, entry, document)
-        capsule_registered(connection, entry)
-    stages = sorted({stage for _, stage in uses})
-    return {
-        "name": name,
-        **stored._asdict(),
-        "experiment": owner,
-        "stages": stages,
-        "is_new": is_new,
-    }
+    key = intern_experiments(writing, {experiment})[experiment]
+    settle_blob(writing, experiment, stored.sha256)
+    entry = enter_document(writing.by(None), key, "capsule", {"capsule": document})
+    write_capsule_rows(writing.connection, key, entry, document)
+    capsule_registered(writing.connection, entry)
 
 
 def write_capsule_rows(
     connection: Connection, experiment: int, entry: int, document: Mapping[str, Any]
 ) -> None:
     """Write the rows of a registration whose ledger entry is there."""
-    row = {field: document[field] for field in ("name", "kind", "sha256", "size_bytes")}
-    connection.execute(
-        table_of(CapsuleRow).insert(), [{"entry_id": entry, "experiment_id": experiment, **row}]
+    add_capsule(
+        connection,
+        experiment=experiment,
+        entry=entry,
+        name=document["name"],
+        kind=document["kind"],
+        sha256=document["sha256"],
+        size_bytes=document["size_bytes"],
+        serves=uses_in(document),
     )
-    uses = [
-        {"entry_id": entry, "software_set_sha256": software_set, "stage": stage}
-        for software_set, stage in uses_in(document)
-    ]
-    connection.execute(table_of(CapsuleUse).insert(), uses)
 
 
 def uses_in(document: Mapping[str, Any]) -> list[Use]:
@@ -145,62 +195,21 @@ def uses_in(document: Mapping[str, Any]) -> list[Use]:
     return [(use["software_set"], use["stage"]) for use in document["serves"]]
 
 
-def list_capsules(connection: Connection) -> list[dict[str, Any]]:
-    """Return the registrations, newest first.
-
-    Each is `{experiment, name, kind, sha256, size_bytes, stages, registered_at}`.
-    """
-    stages: dict[int, set[str]] = {}
-    for entry, stage in connection.execute(select(CapsuleUse.entry_id, CapsuleUse.stage)):
-        stages.setdefault(entry, set()).add(stage)
-    query = (
-        select(
-            Experiment.name.label("experiment"),
-            CapsuleRow.name,
-            CapsuleRow.kind,
-            CapsuleRow.sha256,
-            CapsuleRow.size_bytes,
-            CapsuleRow.entry_id,
-            LedgerEntry.received_at,
-        )
-        .join(Experiment, Experiment.id == CapsuleRow.experiment_id)
-        .join(LedgerEntry, LedgerEntry.id == CapsuleRow.entry_id)
-        .order_by(CapsuleRow.entry_id.desc())
-    )
-    return [
-        {
-            "experiment": row.experiment,
-            "name": row.name,
-            "kind": row.kind,
-            "sha256": row.sha256,
-            "size_bytes": row.size_bytes,
-            "stages": sorted(stages[row.entry_id]),
-            "registered_at": row.received_at.isoformat(),
-        }
-        for row in connection.execute(query)
-    ]
+def list_capsules(connection: Connection) -> list[RegisteredCapsule]:
+    """Return the registrations, newest first."""
+    return registered_capsules(connection)
 
 
-def find_capsule(connection: Connection, name: str) -> dict[str, Any]:
+def find_capsule(connection: Connection, name: str) -> RegisteredCapsule:
     """Return the newest registration of this name.
 
     Raises:
         NotFoundError: there is none.
     """
-    for capsule in list_capsules(connection):
-        if capsule["name"] == name:
+    for capsule in registered_capsules(connection):
+        if capsule.name == name:
             return capsule
     raise NotFoundError(f"No capsule {name} is registered.")
-
-
-def _use(found: Use | None, job: str) -> Use:
-    if found is None:
-        raise BadInputError(
-            f"The record of job {job} names no software, by which a capsule is found; name "
-            "another job of the release.",
-            {"job": ["names no software"]},
-        )
-    return found
 
 
 @contextmanager
@@ -218,6 +227,7 @@ def _one_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    # Of whoever ran the command, and when: the same files give the same digest
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = ""
     entry.mtime = 0

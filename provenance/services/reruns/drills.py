@@ -1,12 +1,13 @@
 """Runs recorded jobs again, to see whether the promise holds.
 
 Each runs from its bundle, in an empty folder with an empty environment and no network; its outputs
-are compared, and the verdict is recorded. One recipe is one rerun: never compared ones first, in
-the order of their digests, which is a sample without bias; then those for which it is longest ago.
-A verdict is written as soon as it is there, so that a drill that is stopped goes on where it was.
+are compared, and the verdict is recorded. Of each recipe one job is run: first the recipes that were
+never compared, in the order of their digests, which is a sample without bias; then those that were
+compared longest ago. A verdict is written as soon as it is there, so that a drill that is stopped
+goes on where it was.
 
 What is run is the recorded jobs' own code, with the rights of whoever calls this. Not here: how a
-rerun works (rerun_bundle.py).
+rerun works (execution.py).
 """
 
 import fcntl
@@ -39,14 +40,15 @@ from jobprov.provenance.services.writing import Writer
 
 _AT_ONCE = 20
 _UNPACKED = 3  # times the bundle: its tar, what it holds, what is laid out for the job
+_REASON_LENGTH = 1000
 
 
 class DrillLimits(NamedTuple):
     """Where a drill ends.
 
     Attributes:
-        jobs: so many reruns.
-        seconds: nothing is begun after so many.
+        jobs: the number of reruns.
+        seconds: no rerun is begun after this time.
         job_seconds: a rerun that takes longer is stopped.
         disk_bytes: for one rerun, bundle included.
         again_after: a recipe that was compared more recently is left alone.
@@ -63,7 +65,7 @@ class DrilledJob(NamedTuple):
     """One rerun.
 
     Attributes:
-        level: of the verdict that was recorded; None where none could be, as `reason` says.
+        level: of the verdict that was recorded; None where none was.
         reason: why it did not run, or could not be compared.
     """
 
@@ -72,6 +74,18 @@ class DrilledJob(NamedTuple):
     recipe_id: str
     level: str | None
     seconds: float
+    reason: str | None
+
+
+class _Outcome(NamedTuple):
+    """What became of a rerun.
+
+    Attributes:
+        verdict: to be recorded; None where there was no rerun.
+        reason: why it did not run, or could not be compared; None where it was compared.
+    """
+
+    verdict: dict[str, Any] | None
     reason: str | None
 
 
@@ -100,7 +114,7 @@ def drill(
         parts: what to work with.
         limits: where to end.
         experiment: jobs of this one alone.
-        report: is told each as it ends.
+        report: is called with each job as it ends.
 
     Raises:
         NotFoundError: no such experiment is recorded.
@@ -162,8 +176,9 @@ def _chosen(parts: DrillParts, limits: DrillLimits, experiment: str | None) -> I
     for query in queries:
         while True:
             with parts.database.reading.connect() as connection:
-                found = query(connection, len(seen) + _AT_ONCE)
-            fresh = [candidate for candidate in found if candidate.recipe not in seen]
+                # Those that were drilled just now may still be among them
+                candidates = query(connection, len(seen) + _AT_ONCE)
+            fresh = [candidate for candidate in candidates if candidate.recipe not in seen]
             if not fresh:
                 break
             for candidate in fresh:
@@ -175,33 +190,32 @@ def _drill_one(parts: DrillParts, limits: DrillLimits, candidate: Candidate) -> 
     began = time.monotonic()
     folder = parts.folder / "job"
     _empty(folder)
-    verdict, reason = None, None
     try:
-        verdict, reason = _rerun(parts, limits, candidate, folder)
+        outcome = _rerun(parts, limits, candidate, folder)
     except ArchiveUnreachableError:
+        # No other job could be read either: the drill ends
         raise
     except (ProvenanceError, ArchiveError, OSError) as problem:
-        reason = str(problem)  # of this job alone: a blob is gone, or its disk is full
+        # Of this job alone: a blob is gone, or its disk is full
+        outcome = _Outcome(None, str(problem))
     finally:
         _empty(folder)
-    if verdict is not None:
-        _record(parts, candidate, verdict)
-    level = None if verdict is None else str(verdict["level"])
-    seconds = time.monotonic() - began
+    level = None
+    if outcome.verdict is not None:
+        _record(parts, candidate, outcome.verdict)
+        level = str(outcome.verdict["level"])
     return DrilledJob(
-        candidate.job_id,
-        candidate.experiment,
-        recipe_text(candidate.recipe),
-        level,
-        seconds,
-        reason,
+        job_id=candidate.job_id,
+        experiment=candidate.experiment,
+        recipe_id=recipe_text(candidate.recipe),
+        level=level,
+        seconds=time.monotonic() - began,
+        reason=outcome.reason,
     )
 
 
-def _rerun(
-    parts: DrillParts, limits: DrillLimits, candidate: Candidate, folder: Path
-) -> tuple[dict[str, Any] | None, str | None]:
-    """Return the verdict, and why it is none or says no more."""
+def _rerun(parts: DrillParts, limits: DrillLimits, candidate: Candidate, folder: Path) -> _Outcome:
+    """Run a job again from its bundle; return its verdict."""
     bundle = build_bundle(
         parts.database, parts.writer, parts.store, candidate.job_id, experiment=candidate.experiment
     )
@@ -211,7 +225,8 @@ def _rerun(
         "by": "drill",
     }
     if bundle.size_bytes * _UNPACKED > limits.disk_bytes:
-        return None, f"its bundle has {bundle.size_bytes} bytes, too many for the disk allowed"
+        reason = f"its bundle has {bundle.size_bytes} bytes, too many for the disk allowed"
+        return _Outcome(None, reason)
     folder.mkdir()
     tar = folder / "bundle.tar"
     with tar.open("wb") as file:
@@ -219,24 +234,21 @@ def _rerun(
             file.write(piece)
     root = unpack(tar, folder / "bundle")
     tar.unlink()
-    result = rerun(
-        root,
-        folder / "out",
-        isolation=parts.isolation.within(limits.job_seconds, limits.disk_bytes, folder),
-    )
-    return _outcome(base, result)
+    isolation = parts.isolation.within(limits.job_seconds, limits.disk_bytes, folder)
+    return _outcome(base, rerun(root, folder / "out", isolation=isolation))
 
 
-def _outcome(base: dict[str, Any], result: RerunResult) -> tuple[dict[str, Any] | None, str | None]:
+def _outcome(base: dict[str, Any], result: RerunResult) -> _Outcome:
+    """Return the verdict on a rerun; R0 with the reason where nothing could be compared."""
+    if result.verified is not None and result.verified.verdict is not None:
+        return _Outcome({**base, **result.verified.verdict}, None)
     if result.stopped is not None:
-        return {**base, "level": "R0", "reason": result.stopped}, result.stopped
-    if result.verified is None:
+        reason = result.stopped
+    elif result.verified is None:
         reason = "not started: " + " ".join(result.lines[-5:])
-        return {**base, "level": "R0", "reason": reason[:1000]}, reason
-    if result.verified.verdict is None:
+    else:
         reason = "ran, and cannot be compared here: " + " ".join(result.verified.lines[-3:])
-        return {**base, "level": "R0", "reason": reason[:1000]}, reason
-    return {**base, **result.verified.verdict}, None
+    return _Outcome({**base, "level": "R0", "reason": reason[:_REASON_LENGTH]}, reason)
 
 
 def _record(parts: DrillParts, candidate: Candidate, verdict: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from jobprov.provenance.errors import BundleError, NotFoundError
 from jobprov.provenance.services.reruns.isolation import Isolation
 
 NOT_STARTED = 125
-"""What run.sh answers where the job could not be started; its lines say why."""
+"""The exit code of run.sh where the job could not be started; its lines give the reason."""
 
 Decision = Literal["equal", "differs", "undecided"]
 
@@ -42,9 +42,9 @@ class VerifyResult(NamedTuple):
     """How a rerun compares with the record.
 
     Attributes:
-        decision: `undecided` where it cannot be told here, and where nothing ran.
+        decision: `undecided` where the outputs cannot be compared here, and where nothing ran.
         verdict: what `POST /jobs/{id}/verdicts` takes; None while an output is undecided.
-        lines: what verify.sh said, for people.
+        lines: what verify.sh printed, for people.
     """
 
     decision: Decision
@@ -64,7 +64,7 @@ class RerunResult(NamedTuple):
         exit_code: the job's own, 128 and the signal where it was killed; NOT_STARTED where it did
             not run.
         verified: the comparison; None where the job was not started.
-        lines: what run.sh and verify.sh said, in order.
+        lines: what run.sh and verify.sh printed, in order.
         log: the job's own output.
         stopped: the limit that ended it; nothing is compared then.
     """
@@ -85,8 +85,8 @@ def unpack(tar: Path | BinaryIO, into: Path) -> Path:
     """Unpack a bundle into a new or empty folder and return the bundle's root, its one top folder.
 
     Only what a bundle is made of is taken: plain files and folders with plain names, each once, and
-    exactly those that the bundle's manifests list, with the bytes that they tell. Of a tar that is
-    refused nothing is left behind.
+    exactly those that the bundle's manifests list, with the bytes that they list. Nothing is left
+    behind of a tar that is refused.
 
     Args:
         tar: a file, or an open binary stream; it is read once, from where it stands.
@@ -95,7 +95,7 @@ def unpack(tar: Path | BinaryIO, into: Path) -> Path:
     Raises:
         NotFoundError: there is no such file.
         BundleError: the folder is not empty or cannot be written, or the tar is no bundle, damaged,
-            or not what its manifests tell.
+            or not what its manifests list.
     """
     if isinstance(tar, Path):
         if not tar.is_file():
@@ -108,12 +108,8 @@ def unpack(tar: Path | BinaryIO, into: Path) -> Path:
         try:
             with tarfile.open(fileobj=tar, mode="r|") as archive:
                 digests = _write_members(archive, into)
-        except (
-            tarfile.TarError,
-            EOFError,
-            UnicodeError,
-            RecursionError,
-        ) as error:  # the last: of headers without end
+        # RecursionError: tarfile follows extended headers, and a bad tar has them without end
+        except (tarfile.TarError, EOFError, UnicodeError, RecursionError) as error:
             raise BundleError(f"This is no whole tar ({error}); get the bundle again.") from error
         except OSError as error:
             raise BundleError(
@@ -138,7 +134,7 @@ def rerun(
     Args:
         bundle_root: what `unpack` returned; it is only read.
         out: the folder of the rerun; `out/work` is the job's working directory afterwards.
-        report: is told every line as it comes.
+        report: is called with every line as it comes.
         input_dirs: where to look for inputs that are not in the bundle.
         isolation: what the programs may do; by default what the caller may.
         capsule: the root folder or image that the job's programs see.
@@ -146,14 +142,19 @@ def rerun(
     Raises:
         BundleError: there is no bundle at this place, or no shell to run it.
     """
-    words = [word for folder in input_dirs for word in ("--input-dir", str(folder.resolve()))]
-    words += ["--capsule", str(capsule.resolve())] if capsule is not None else []
-    code, lines, stopped = _run_script(
-        bundle_root, "run.sh", [*words, str(out.resolve())], report, isolation
-    )
+    arguments: list[str] = []
+    for folder in input_dirs:
+        arguments += ["--input-dir", str(folder.resolve())]
+    if capsule is not None:
+        arguments += ["--capsule", str(capsule.resolve())]
+    arguments.append(str(out.resolve()))
+    code, lines, stopped = _run_script(bundle_root, "run.sh", arguments, report, isolation)
     log = out / "run.log"
-    if stopped is not None or not (out / "exit-codes.txt").is_file():
-        return RerunResult(NOT_STARTED if stopped is None else code, None, lines, log, stopped)
+    if stopped is not None:
+        return RerunResult(code, None, lines, log, stopped)
+    # run.sh makes this file right before it starts the job
+    if not (out / "exit-codes.txt").is_file():
+        return RerunResult(NOT_STARTED, None, lines, log)
     verified = verify(bundle_root, out, report, isolation=isolation)
     return RerunResult(code, verified, lines + verified.lines, log)
 
@@ -175,8 +176,8 @@ def verify(
     """
     with tempfile.TemporaryDirectory(prefix="jobprov-verify-") as scratch:
         file = Path(scratch) / "verdict.json"
-        words = ["--report", str(file), str(out.resolve())]
-        code, lines, _ = _run_script(bundle_root, "verify.sh", words, report, isolation)
+        arguments = ["--report", str(file), str(out.resolve())]
+        code, lines, _ = _run_script(bundle_root, "verify.sh", arguments, report, isolation)
         return VerifyResult(_DECISIONS.get(code, "undecided"), _read_verdict(file), lines)
 
 
@@ -209,11 +210,10 @@ def _write_members(archive: tarfile.TarFile, into: Path) -> dict[str, str]:
             else:
                 digests[member.name] = _write_file(archive, member, target)
         except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
-            message = (
+            raise BundleError(
                 f"{member.name}: the tar names it twice, or outside of its folders; get the bundle "
                 "again."
-            )
-            raise BundleError(message) from error
+            ) from error
     return digests
 
 
@@ -222,28 +222,26 @@ def _check_member(member: tarfile.TarInfo) -> None:
 
     That is links, devices, sparse files, extended headers, and names that lead elsewhere.
     """
-    is_kind = (
-        member.type in {tarfile.REGTYPE, tarfile.DIRTYPE}
-        and not member.issparse()
-        and not member.pax_headers
-    )
-    if not is_kind or not is_plain(member.name):
-        message = (
+    is_file_or_folder = member.type in {tarfile.REGTYPE, tarfile.DIRTYPE}
+    is_extended = member.issparse() or bool(member.pax_headers)
+    if not is_file_or_folder or is_extended or not is_plain(member.name):
+        raise BundleError(
             f"{member.name!r} (type {member.type!r}): a bundle holds plain files and folders "
             "alone; this tar is none."
         )
-        raise BundleError(message)
 
 
 def _write_file(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> str:
+    """Write a file; return its SHA-256."""
     source = archive.extractfile(member)
-    seen = hashlib.sha256()
+    digest = hashlib.sha256()
+    mode = 0o755 if member.mode & 0o100 else 0o644
     with target.open("xb") as file:
         while source is not None and (piece := source.read(_PIECE)):
-            seen.update(piece)
+            digest.update(piece)
             file.write(piece)
-        os.fchmod(file.fileno(), 0o755 if member.mode & 0o100 else 0o644)
-    return seen.hexdigest()
+        os.fchmod(file.fileno(), mode)
+    return digest.hexdigest()
 
 
 def _only_folder(into: Path, digests: dict[str, str]) -> Path:
@@ -260,18 +258,14 @@ def _check_manifests(root: Path, digests: dict[str, str]) -> None:
 
     There must be nothing less and nothing more, and the bytes must be the same.
     """
-    listed: dict[str, str] = {}
-    for name in _MANIFESTS:
-        if name not in digests:
-            raise BundleError(f"The tar holds no {name}, so it is no bundle.")
-        lines = (root / name).read_text("utf-8", "replace").splitlines()
-        listed |= {path: sha256 for sha256, _, path in (line.partition("  ") for line in lines)}
-    found = {path: sha256 for path, sha256 in digests.items() if path not in _UNLISTED}
-    for path in _to_be_fetched(root) - found.keys():
-        listed.pop(path, None)  # of a bundle with fetch.txt: run.sh looks for it, or fetches it
-    if wrong := sorted(
-        path for path in listed.keys() | found.keys() if listed.get(path) != found.get(path)
-    ):
+    unpacked = {path: sha256 for path, sha256 in digests.items() if path not in _UNLISTED}
+    listed = _listed_files(root, digests)
+    for path in _to_be_fetched(root) - unpacked.keys():
+        # A bundle with fetch.txt lacks these: run.sh looks for them, or fetches them
+        listed.pop(path, None)
+    paths = listed.keys() | unpacked.keys()
+    wrong = sorted(path for path in paths if listed.get(path) != unpacked.get(path))
+    if wrong:
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         raise BundleError(
             f"{wrong[0]}{more}: not as the bundle's manifests tell; it was changed or damaged, get "
@@ -284,25 +278,45 @@ def _check_manifests(root: Path, digests: dict[str, str]) -> None:
         )
 
 
+def _listed_files(root: Path, digests: dict[str, str]) -> dict[str, str]:
+    """Return what the manifests list, digests by path."""
+    listed: dict[str, str] = {}
+    for name in _MANIFESTS:
+        if name not in digests:
+            raise BundleError(f"The tar holds no {name}, so it is no bundle.")
+        listed |= _read_manifest(root / name)
+    return listed
+
+
+def _read_manifest(file: Path) -> dict[str, str]:
+    """Return digests by path, of a manifest with a digest, two blanks and a path a line."""
+    digests = {}
+    for line in _lines(file):
+        digest, _, path = line.partition("  ")
+        digests[path] = digest
+    return digests
+
+
 def _to_be_fetched(root: Path) -> set[str]:
-    """The inputs that fetch.txt lists: `URL LENGTH PATH` a line."""
-    file = root / "fetch.txt"
-    lines = file.read_text("utf-8", "replace").splitlines() if file.is_file() else ()
-    return {line.split(" ", 2)[-1] for line in lines}
+    """Return the inputs that fetch.txt lists: `URL LENGTH PATH` a line."""
+    return {line.split(" ", 2)[-1] for line in _lines(root / "fetch.txt")}
 
 
 def _is_last_manifest_whole(root: Path) -> bool:
-    """Whether the last list of a tar tells the digests of the lists before it.
+    """Return whether the last list of a tar has the digests of the lists before it.
 
     A tar ends with this list, and no other one lists it.
     """
-    last = root / _LAST_MANIFEST
-    lines = last.read_text("utf-8", "replace").splitlines() if last.is_file() else ()
-    told = {name: sha512 for sha512, _, name in (line.partition("  ") for line in lines)}
+    listed = _read_manifest(root / _LAST_MANIFEST)
     before = [path for path in root.iterdir() if path.is_file() and path.name not in _UNLISTED]
     return all(
-        told.get(path.name) == hashlib.sha512(path.read_bytes()).hexdigest() for path in before
+        listed.get(path.name) == hashlib.sha512(path.read_bytes()).hexdigest() for path in before
     )
+
+
+def _lines(file: Path) -> list[str]:
+    """Return the lines of a text file, none where it is not there."""
+    return file.read_text("utf-8", "replace").splitlines() if file.is_file() else []
 
 
 def _run_script(
@@ -314,24 +328,21 @@ def _run_script(
 ) -> tuple[int, tuple[str, ...], str | None]:
     """Run a script of the bundle.
 
-    Return its exit code as a shell tells it, its lines, and the limit that ended it.
+    Return its exit code as a shell has it, its lines, and the limit that ended it.
     """
     path = root.resolve() / "data" / script
     if not path.is_file():
         raise BundleError(
             f"There is no bundle at {root}: {path.name} is missing; unpack its tar first."
         )
-    # this Python may have what the job's has not: the reader of ROOT files
+    # This Python may have what the job's does not: the reader of ROOT files
     environment = isolation.environment or {"JOBPROV_PYTHON": sys.executable, **os.environ}
+    command = ["sh", str(path), *arguments]
+    if script == "run.sh":
+        command = [*isolation.tracer, *command]
     try:
         process = subprocess.Popen(
-            [
-                *isolation.prefix,
-                *(isolation.tracer if script == "run.sh" else ()),
-                "sh",
-                str(path),
-                *arguments,
-            ],
+            [*isolation.prefix, *command],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -342,12 +353,15 @@ def _run_script(
         raise BundleError(
             f"A bundle needs a POSIX shell named sh on the PATH ({error})."
         ) from error
-    lines = []
+    lines: list[str] = []
     with process, process.stdout as stream, isolation.watching(process) as watch:  # type: ignore[union-attr]
         for raw in stream:
             lines.append(raw.decode("utf-8", "replace").rstrip("\n"))
             report(lines[-1])
-    code = process.returncode if process.returncode >= 0 else 128 - process.returncode
+    code = process.returncode
+    if code < 0:
+        # Python gives a signal as a negative number, a shell as 128 and the signal
+        code = 128 - code
     return code, tuple(lines), watch.stopped
 
 

@@ -1,9 +1,9 @@
 """How a rerun is kept apart from the machine that it runs on.
 
-An empty environment, no network, a time and a disk that end.
+It has an empty environment, no network, and limits of time and disk space.
 
 The kernel has to allow user namespaces for the network to be taken away (`unshare`, util-linux);
-where it does not, `is_offline` is False, and the caller says so.
+where it does not, `is_offline` is False, and the caller warns.
 """
 
 import os
@@ -18,24 +18,20 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-# With its own process numbers, nothing outlives its first
-_ALONE = (
-    "--net",
-    "--pid",
-    "--fork",
-    "--kill-child",
-    "--mount-proc",
-)
-_WAYS = tuple(
-    ("unshare", user, *alone)
-    for alone in (_ALONE, ("--net",))
-    for user in ("--map-current-user", "--map-root-user")
+# With process numbers of its own: once its first process ends, the kernel ends all others
+_ALONE = ("--net", "--pid", "--fork", "--kill-child", "--mount-proc")
+# The best one first: kernels and container runtimes refuse some of them
+_WAYS = (
+    ("unshare", "--map-current-user", *_ALONE),
+    ("unshare", "--map-root-user", *_ALONE),
+    ("unshare", "--map-current-user", "--net"),
+    ("unshare", "--map-root-user", "--net"),
 )
 _POLL_SECONDS = 0.5
 
 
 class Watch:
-    """A process under limits; `stopped` says why it was ended."""
+    """A process under limits; `stopped` is the limit that ended it, None before."""
 
     def __init__(self) -> None:
         self.stopped: str | None = None
@@ -116,20 +112,18 @@ def apart(*, network: bool = False) -> Isolation:
     An empty environment, and no network unless it is wanted.
     """
     environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "JOBPROV_PYTHON": sys.executable}
-    return Isolation(prefix=() if network else _offline_prefix(), environment=environment)
+    prefix = () if network else _offline_prefix()
+    return Isolation(prefix=prefix, environment=environment)
 
 
 @cache
 def _offline_prefix() -> tuple[str, ...]:
+    """Return the words that start a command without a network; none where nothing does."""
     for way in _WAYS:
         try:
-            if (
-                subprocess.run(
-                    [*way, "true"], capture_output=True, check=False, timeout=10
-                ).returncode
-                == 0
-            ):
-                return way
+            trial = subprocess.run([*way, "true"], capture_output=True, check=False, timeout=10)
         except (OSError, subprocess.TimeoutExpired):
             continue
+        if trial.returncode == 0:
+            return way
     return ()

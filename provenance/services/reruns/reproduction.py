@@ -1,56 +1,65 @@
 """The headline: which share of recipes was reproduced when last run again, by level and by age."""
 
 import time
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.queries.reruns.reproduction import last_levels, recipe_count
+from jobprov.provenance.answers.reruns import Reproduction, RerunsOfAge
+from jobprov.provenance.db.queries.reruns.reproduction import (
+    LevelCount,
+    last_levels,
+    recipe_count,
+)
 from jobprov.provenance.records.verdicts import LEVELS, REPRODUCED
 
 AGES = (30, 365)
 """Days: verdicts are counted as younger than a month, than a year, and older."""
-
 
 _MANY = 20_000
 _REMEMBERED_SECONDS = 60.0
 _counts: dict[str, tuple[float, int]] = {}
 
 
-def reproduction_facts(connection: Connection, now: datetime) -> dict[str, Any]:
-    """Return figures over the last verdict on each recipe.
-
-    They are `{recipes, drilled, reproduced, share, by_level, by_age}`.
-
-    `share` is reproduced / drilled, None where nothing was drilled. `by_age` counts drilled and
-    reproduced within so many days.
-    """
-    rows = last_levels(connection, [now - timedelta(days=days) for days in AGES])
-    by_level = {
-        level: sum(count for found, _, count in rows if found == level)
-        for level in reversed(LEVELS)
-    }
+def reproduction_facts(connection: Connection, now: datetime) -> Reproduction:
+    """Return figures over the last verdict on each recipe."""
+    counts = last_levels(connection, [now - timedelta(days=days) for days in AGES])
+    by_level = _by_level(counts)
     drilled = sum(by_level.values())
     reproduced = sum(count for level, count in by_level.items() if level in REPRODUCED)
-    ages = [
-        {
-            "within_days": days,
-            "drilled": sum(count for _, age, count in rows if age == place),
-            "reproduced": sum(
-                count for level, age, count in rows if age == place and level in REPRODUCED
-            ),
-        }
-        for place, days in enumerate((*AGES, None))
-    ]
-    return {
-        "recipes": _recipe_count(connection),
-        "drilled": drilled,
-        "reproduced": reproduced,
-        "share": reproduced / drilled if drilled else None,
-        "by_level": {level: count for level, count in by_level.items() if count},
-        "by_age": [row for row in ages if row["drilled"]],
-    }
+    share = reproduced / drilled if drilled else None
+    return Reproduction(
+        recipes=_recipe_count(connection),
+        drilled=drilled,
+        reproduced=reproduced,
+        share=share,
+        by_level=by_level,
+        by_age=_by_age(counts),
+    )
+
+
+def _by_level(counts: Sequence[LevelCount]) -> dict[str, int]:
+    """Return recipes by the level of their last verdict, the best first."""
+    recipes = Counter[str]()
+    for count in counts:
+        recipes[count.level] += count.recipes
+    return {level: recipes[level] for level in reversed(LEVELS) if recipes[level]}
+
+
+def _by_age(counts: Sequence[LevelCount]) -> list[RerunsOfAge]:
+    """Return recipes by the age of their last verdict, the youngest first."""
+    drilled, reproduced = Counter[int](), Counter[int]()
+    for count in counts:
+        drilled[count.age] += count.recipes
+        if count.level in REPRODUCED:
+            reproduced[count.age] += count.recipes
+    by_age = []
+    for age, days in enumerate((*AGES, None)):
+        if drilled[age]:
+            by_age.append(RerunsOfAge(days, drilled[age], reproduced[age]))
+    return by_age
 
 
 def _recipe_count(connection: Connection) -> int:

@@ -1,10 +1,10 @@
 """Environment capsules without a rerun.
 
-They are made from what jobs touched while they were recorded (`run --trace`), and the archive's
-bytes.
+They are made from what jobs touched while they were recorded (`run --trace`), and from blobs of the
+archive.
 
 The listing comes from whoever may record jobs. So names that are no plain absolute path are passed
-over, nothing is written through a link, and bytes that another experiment alone sent are not taken.
+over, nothing is written through a link, and blobs that only another experiment sent are not taken.
 Source: docs/reference/hook.md, "Tracing".
 """
 
@@ -12,15 +12,15 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.capture.trace.inventory import read_line
-from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.tables import Experiment, Possession
+from jobprov.provenance.db.queries.holdings.possessions import senders_of
 from jobprov.provenance.errors import BadInputError, BundleError
 from jobprov.provenance.services.lookup.job import read_job
 from jobprov.provenance.services.reruns.capsule_making import (
@@ -28,23 +28,51 @@ from jobprov.provenance.services.reruns.capsule_making import (
     Tree,
     open_tree,
     run_inside,
+    unpack_all,
     write_bag,
 )
-from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.reruns.isolation import Isolation
 
 _LARGEST_LISTING = 64 * 1024 * 1024
 _PIECE = 1 << 20
-_CELLS = {"dir": 2, "link": 3, "file": 5}
 _EXECUTABLE = 0o111
 _WITHHELD = "-"
 
 
-class Trace(NamedTuple):
-    """What a job touched: the lines of the listing as cells, and the digests that may be taken."""
+class TouchedPath(NamedTuple):
+    """A line of the listing.
 
-    entries: list[list[str]]
-    held: frozenset[str]
+    Attributes:
+        kind: `dir`, `link` or `file`.
+        aim: where a link leads.
+        mode: of a file, in octal digits.
+        sha256: of a file; `-` where the hook withheld its bytes.
+    """
+
+    path: str
+    kind: str
+    aim: str = ""
+    mode: str = ""
+    sha256: str = ""
+
+    @classmethod
+    def read(cls, cells: Sequence[str]) -> Self | None:
+        """Return the path of a line; None for a line that is none of ours."""
+        match cells:
+            case [path, "dir"]:
+                return cls(path, "dir")
+            case [path, "link", aim]:
+                return cls(path, "link", aim=aim)
+            case [path, "file", mode, _, sha256]:
+                return cls(path, "file", mode=mode, sha256=sha256)
+        return None
+
+
+class Trace(NamedTuple):
+    """What a job touched, and the digests of files whose bytes may be taken."""
+
+    paths: list[TouchedPath]
+    available: frozenset[str]
 
 
 def read_trace(
@@ -64,20 +92,25 @@ def read_trace(
             "the capsule of bundles.",
             {"from-trace": ["not traced"]},
         )
-    if (
-        listing not in _held(connection, store, record.experiment, [listing])
-        or store.size(listing) > _LARGEST_LISTING
-    ):
+    is_held = listing in _held(connection, store, record.experiment, [listing])
+    if not is_held or store.size(listing) > _LARGEST_LISTING:
         raise BadInputError(
             f"The listing {listing} of what job {job_id} touched is not held; send it again "
             "(`flush`).",
             {"from-trace": ["not held"]},
         )
-    lines = store.get(listing).decode("utf-8", "surrogateescape").split("\n")
-    cells: list[list[str]] = [read_line(line) for line in lines]
-    entries = [entry for entry in cells if len(entry) > 1 and len(entry) == _CELLS.get(entry[1])]
-    digests = sorted({entry[4] for entry in entries if entry[1] == "file"} - {_WITHHELD})
-    return Trace(entries, _held(connection, store, record.experiment, digests))
+    paths = _read_listing(store.get(listing))
+    digests = sorted({path.sha256 for path in paths if path.kind == "file"} - {_WITHHELD})
+    return Trace(paths, _held(connection, store, record.experiment, digests))
+
+
+def _read_listing(listing: bytes) -> list[TouchedPath]:
+    paths = []
+    for line in listing.decode("utf-8", "surrogateescape").split("\n"):
+        path = TouchedPath.read(read_line(line))
+        if path is not None:
+            paths.append(path)
+    return paths
 
 
 def make_traced_capsule(
@@ -85,7 +118,7 @@ def make_traced_capsule(
 ) -> CapsuleReport:
     """Add what jobs touched to a capsule, new or begun before.
 
-    Run these bundles inside it, and say how that compares.
+    Run these bundles inside it, and compare.
 
     Raises:
         BadInputError: the folder holds something else.
@@ -97,10 +130,7 @@ def make_traced_capsule(
         missing |= _lay_out(tree, trace, store)
     files, size = write_bag(folder, tree)
     with tempfile.TemporaryDirectory(prefix="jobprov-capsule-") as scratch:
-        roots = {
-            tar.name: unpack(tar, Path(scratch) / f"bundle-{place}")
-            for place, tar in enumerate(tars)
-        }
+        roots = unpack_all(tars, Path(scratch))
         levels = run_inside(tree.root, roots, Path(scratch), isolation)
     return CapsuleReport(
         files, size, tree.added, tuple(sorted(tree.left_out)), levels, tuple(sorted(missing))
@@ -111,13 +141,8 @@ def _held(
     connection: Connection, store: Store, experiment: str, digests: list[str]
 ) -> frozenset[str]:
     """Return those of the digests that the archive has, unless only others sent them."""
-    senders: dict[str, set[str]] = {}
-    for part in chunks(digests):
-        query = select(Possession.sha256, Experiment.name).join(
-            Experiment, Experiment.id == Possession.experiment_id
-        )
-        for sha256, name in connection.execute(query.where(Possession.sha256.in_(part))):
-            senders.setdefault(sha256, set()).add(name)
+    senders = senders_of(connection, digests)
+    # A blob that no experiment sent is the service's own
     own = [sha256 for sha256 in digests if experiment in senders.get(sha256, {experiment})]
     return frozenset(own) - store.missing(own)
 
@@ -125,39 +150,43 @@ def _held(
 def _lay_out(tree: Tree, trace: Trace, store: Store) -> set[str]:
     """Write files and folders, then links; return the paths of files whose bytes are not held."""
     missing = set()
-    for entry in sorted(trace.entries, key=lambda entry: entry[1] == "link"):
-        path, kind = entry[:2]
-        if not _is_plain(path) or not _has_plain_way(tree.root, path):
+    for touched in sorted(trace.paths, key=lambda path: path.kind == "link"):
+        if not _is_plain(touched.path) or not _has_plain_way(tree.root, touched.path):
             continue
-        target = tree.root / path[1:]
-        try:
-            if kind == "dir":
-                target.mkdir(parents=True, exist_ok=True)
-            elif kind == "link":
-                _link(target, path, entry[2])
-            elif entry[4] == _WITHHELD:
-                tree.left_out.add(path)
-            elif entry[4] not in trace.held:
-                missing.add(path)
-            elif not target.exists():
-                mode = 0o755 if int(entry[2], 8) & _EXECUTABLE else 0o644
-                target.parent.mkdir(parents=True, exist_ok=True)
-                _copy(store, entry[4], target)
-                target.chmod(mode)
-                tree.added += 1
-        except (FileExistsError, NotADirectoryError, ValueError):
-            continue  # two traces that contradict each other: the first stays
+        if touched.sha256 == _WITHHELD:
+            tree.left_out.add(touched.path)
+        elif touched.kind == "file" and touched.sha256 not in trace.available:
+            missing.add(touched.path)
+        else:
+            # Two traces may contradict each other: what is there first stays
+            with suppress(FileExistsError, NotADirectoryError, ValueError):
+                _write(tree, touched, store)
     return missing
 
 
-def _is_plain(path: str) -> bool:
-    """Return whether a name is absolute and says what it means.
+def _write(tree: Tree, touched: TouchedPath, store: Store) -> None:
+    target = tree.root / touched.path[1:]
+    if touched.kind == "dir":
+        target.mkdir(parents=True, exist_ok=True)
+    elif touched.kind == "link":
+        _link(target, touched.path, touched.aim)
+    elif not target.exists():
+        mode = 0o755 if int(touched.mode, 8) & _EXECUTABLE else 0o644
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _copy(store, touched.sha256, target)
+        target.chmod(mode)
+        tree.added += 1
 
-    No `..`, no empty part (POSIX lets `//` in front stand).
+
+def _is_plain(path: str) -> bool:
+    """Return whether a name is absolute and leads where it seems to lead.
+
+    It has no `..` and no empty part (POSIX allows `//` in front to mean another place).
     """
-    return path.startswith("/") and not any(
-        part in {"", ".", ".."} or "\0" in part for part in path.split("/")[1:]
-    )
+    if not path.startswith("/"):
+        return False
+    parts = path.split("/")[1:]
+    return not any(part in {"", ".", ".."} or "\0" in part for part in parts)
 
 
 def _has_plain_way(root: Path, path: str) -> bool:
@@ -173,16 +202,19 @@ def _has_plain_way(root: Path, path: str) -> bool:
 def _link(target: Path, path: str, aim: str) -> None:
     if target.is_symlink() or target.exists():
         return
+    if aim.startswith("/"):
+        # An absolute link would lead out of the capsule
+        aim = os.path.relpath(aim, os.path.dirname(path))  # noqa: PTH120 - text
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.symlink_to(os.path.relpath(aim, os.path.dirname(path)) if aim.startswith("/") else aim)  # noqa: PTH120 - text
+    target.symlink_to(aim)
 
 
 def _copy(store: Store, sha256: str, target: Path) -> None:
-    seen = hashlib.sha256()
-    with store.open(sha256) as held, target.open("xb") as written:
-        while piece := held.read(_PIECE):
-            seen.update(piece)
+    digest = hashlib.sha256()
+    with store.open(sha256) as stored, target.open("xb") as written:
+        while piece := stored.read(_PIECE):
+            digest.update(piece)
             written.write(piece)
-    if seen.hexdigest() != sha256:
+    if digest.hexdigest() != sha256:
         target.unlink()
         raise BundleError(f"Blob {sha256} is damaged in the archive; run `jobprov archive check`.")

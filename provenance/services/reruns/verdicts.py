@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.recording.writing import table_of
-from jobprov.provenance.db.tables import Verdict
+from jobprov.provenance.answers.reruns import VerdictPosted
+from jobprov.provenance.db.changes.reruns import add_verdict
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.records.verdicts import LEVELS
@@ -68,7 +68,7 @@ def post_verdict(
     document: dict[str, Any],
     *,
     experiment: str | None = None,
-) -> dict[str, Any]:
+) -> VerdictPosted:
     """Append a verdict to a job; return it with its meaning.
 
     Raises:
@@ -82,18 +82,18 @@ def post_verdict(
         writing, job.experiment_key, "verdict", {"job_id": job.job_id, "verdict": document}
     )
     write_verdict_row(connection, job.key, entry, document, writing.received_at)
-    return {"job_id": job.job_id, "level": verdict.level, "meaning": LEVELS[verdict.level]}
+    return VerdictPosted(job.job_id, verdict.level, LEVELS[verdict.level])
 
 
 def write_verdict_row(
     connection: Connection, job: int, entry: int, document: dict[str, Any], received_at: datetime
 ) -> None:
     """Write the row of a verdict whose ledger entry is there."""
-    row = {
-        "entry_id": entry,
-        "job_id": job,
-        "level": document["level"],
-        "document": json.dumps(document, sort_keys=True, ensure_ascii=False),
-        "posted_at": received_at,
-    }
-    connection.execute(table_of(Verdict).insert(), [row])
+    add_verdict(
+        connection,
+        job=job,
+        entry=entry,
+        level=document["level"],
+        document=json.dumps(document, sort_keys=True, ensure_ascii=False),
+        posted_at=received_at,
+    )

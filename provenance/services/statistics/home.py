@@ -1,11 +1,12 @@
 """What the home page shows: the newest jobs, what campaigns there are, how much is recorded."""
 
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.answers.reruns import Reproduction
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, list_job_rows
 from jobprov.provenance.db.queries.statistics.home import (
     experiment_names,
@@ -31,7 +32,7 @@ class HomeFacts(NamedTuple):
     newest: list[JobSummary]
     job_count: int
     file_count: int
-    reproduction: Any
+    reproduction: Reproduction
 
 
 def home_facts(connection: Connection) -> HomeFacts:

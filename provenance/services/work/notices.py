@@ -1,17 +1,13 @@
-"""What came, told to those that bring the gaps of jobs up to date.
+"""Notices of what has come, for whoever brings the gaps of jobs up to date.
 
 Each notice is a piece of background work.
 """
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.tables import (
-    AwaitedBlob,
-    Possession,
-)
+from jobprov.provenance.db.queries.holdings.awaited import arrived_among, is_awaited
 from jobprov.provenance.services.work.queue import enqueue, enqueue_all
 
 REFRESH = "refresh"
@@ -23,20 +19,14 @@ def blob_arrived(connection: Connection, sha256: str) -> None:
     Another process may record such a job at the same moment, and see no blob where this one sees no
     job: sealing asks again.
     """
-    waits = select(AwaitedBlob.job_id).where(AwaitedBlob.sha256 == sha256).limit(1)
-    if connection.execute(waits).first() is not None:
+    if is_awaited(connection, sha256):
         enqueue(connection, REFRESH, f"blob:{sha256}")
 
 
 def blobs_there(connection: Connection, digests: Sequence[str]) -> None:
     """Have the jobs looked at again that wait for any of these blobs, which somebody possesses."""
-    waits = select(AwaitedBlob.job_id).where(AwaitedBlob.sha256 == Possession.sha256).exists()
-    for part in chunks(digests):
-        rows = connection.execute(
-            select(Possession.sha256).where(Possession.sha256.in_(part), waits)
-        )
-        awaited = sorted({row.sha256 for row in rows})
-        enqueue_all(connection, REFRESH, [f"blob:{sha256}" for sha256 in awaited])
+    arrived = arrived_among(connection, digests)
+    enqueue_all(connection, REFRESH, [f"blob:{sha256}" for sha256 in arrived])
 
 
 def blob_erased(connection: Connection, experiment: str, sha256: str) -> None:

@@ -21,7 +21,12 @@ from jobprov.provenance.services.orders.orders import (
 from jobprov.provenance.services.orders.retries import order_retries
 from jobprov.provenance.services.orders.retry_policies import declare_policies
 from jobprov.provenance.services.orders.workflow_steps import advance_workflow
-from jobprov.provenance.services.orders.workflows import WorkflowState, declare_workflow, set_state
+from jobprov.provenance.services.orders.workflows import (
+    WorkflowState,
+    declare_workflow,
+    find_workflow,
+    set_state,
+)
 from tests.library.git import make_repository, move_tag
 from tests.library.production import Production
 from tests.library.records import job_id, record_of
@@ -233,16 +238,18 @@ def launch(production: Production) -> None:
     """
     shipped = {"gen.sh": production.upload(b"a script")}
     for text in (WORKFLOW, WORKFLOW.replace("count = 3", "count = 4")):
-        found, _ = production.write_now(declare_workflow, {"text": text, "files": shipped})
-    production.write_now(advance_workflow, found)
-    experiment = found.experiment
+        declared = production.write_now(declare_workflow, {"text": text, "files": shipped})
+    experiment = declared.experiment
+    with production.database.reading.connect() as connection:
+        version = find_workflow(connection, declared.name, experiment=experiment)
+    production.write_now(advance_workflow, version)
     body = TakeBody(experiment=experiment, holder="agent", limit=3)
     with production.database.reading.connect() as connection:
         assert len(connection.execute(select(Order.id)).all()) == 4
     taken = production.writer.run(
         lambda writing: take_orders(writing, body), received_at=production.tick()
     )
-    ids = [order["order_id"] for order in taken]
+    ids = [order.order_id for order in taken]
     placed = [PlacedOrder(each, f"1.{number}@sched") for number, each in enumerate(ids)]
     ended = [EndedOrder(ids[0], exit_code=0), EndedOrder(ids[1], exit_code=1, problem="odd")]
     task = {"task_id": "launched-v2-gen", "campaign": "c", "stage": "gen"}
@@ -256,13 +263,13 @@ def launch(production: Production) -> None:
     report = ReportBody(experiment=experiment, placed=placed, ended=ended)
     now = production.tick()
     production.writer.run(lambda writing: report_orders(writing, report), received_at=now)
-    production.write_now(advance_workflow, found)
+    production.write_now(advance_workflow, version)
     production.write_now(
         declare_policies, experiment, {"stages": {"gen": {"times": 3, "transient_only": False}}}
     )
     ordered = production.write_now(
         order_retries, {"experiment": experiment, "jobs": [job_id(71)], "who": "me"}
     )
-    assert [each["unit"] for each in ordered["tries"]] == ["1"]
+    assert [retry.unit for retry in ordered.tries] == ["1"]
     said, now = WorkflowState(state="stopped", who="shifter", why="enough"), production.tick()
-    production.writer.run(lambda writing: set_state(writing, found, said), received_at=now)
+    production.writer.run(lambda writing: set_state(writing, version, said), received_at=now)

@@ -6,10 +6,11 @@ import pwd
 from collections.abc import Sequence
 from typing import Any
 
+from jobprov.provenance.answers.recording import BatchResult
+from jobprov.provenance.db.witness_state import WitnessState
 from jobprov.provenance.errors import BadInputError, UnreachableError
 from jobprov.provenance.launchers.condor.attempts import Collection
 from jobprov.provenance.services.agents.witness import Report, Telling, witness_batch
-from jobprov.provenance.services.agents.witness_state import WitnessState
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 NOW = 1_800_000_000
@@ -35,14 +36,16 @@ class Service:
             raise BadInputError("secret-found")
         self.blobs[sha256] = data
 
-    def record_batch(self, bodies: Sequence[bytes]) -> list[dict[str, Any]]:
+    def record_batch(self, bodies: Sequence[bytes]) -> list[BatchResult]:
         if self.fails_after is not None and len(self.calls) >= self.fails_after:
             raise UnreachableError("nobody answers")
         self.calls.append(len(bodies))
-        return [{"status": self._take(body)} for body in bodies]
+        return [self._take(json.loads(body), body) for body in bodies]
 
-    def _take(self, body: bytes) -> int:
-        record = json.loads(body)
+    def _take(self, record: dict[str, Any], body: bytes) -> BatchResult:
+        return BatchResult(record["job_id"], self._status(record, body))
+
+    def _status(self, record: dict[str, Any], body: bytes) -> int:
         if record["experiment"] in self.forbidden:
             return 403
         if record["experiment"] in self.unusable:

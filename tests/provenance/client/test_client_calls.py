@@ -14,6 +14,7 @@ import msgspec
 import pytest
 import requests
 
+from jobprov.provenance.answers.recording import RecordAnswer
 from jobprov.provenance.client import Client, transport
 from jobprov.provenance.errors import (
     AmbiguousError,
@@ -178,9 +179,10 @@ def test_names_are_one_part_of_the_address(peer: Peer) -> None:
 
 def test_bytes_of_a_record_are_sent_as_they_are(peer: Peer) -> None:
     body = b'{ "job_id" : "' + JOB.encode() + b'" }'
-    peer.answers = [(201, {"change": "created"})]
+    answer = RecordAnswer(JOB, "created", f"{peer.url}/jobs/{JOB}", "L0", [], [])
+    peer.answers = [(201, msgspec.to_builtins(answer))]
 
-    assert Client(peer.url).record(body)["change"] == "created"
+    assert Client(peer.url).record(body) == answer
     assert peer.requests[0][:3] == ("PUT", f"/api/v1/jobs/{JOB}", body)
 
 

@@ -5,7 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from jobprov.provenance.records.gaps import GAPS, Findings, find_gaps, level_of, needs_of_next
+from jobprov.provenance.records.findings import Findings
+from jobprov.provenance.records.gap_codes import GAPS
+from jobprov.provenance.records.gaps import find_gaps, level_of, needs_of_next
 from jobprov.provenance.records.inputs import small_inputs
 from jobprov.provenance.records.job_record import JobRecord
 from tests.library.records import a_record, digest

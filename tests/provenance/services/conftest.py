@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobprov.provenance.services.agents.witness_state import WitnessState
+from jobprov.provenance.db.witness_state import WitnessState
 
 
 @pytest.fixture

@@ -23,26 +23,38 @@ def companions_of(connection: Connection, key: int) -> dict[str, list[JobSummary
     The reasons are `attempt`, `recipe`, `sibling` (same task, succeeded) and `stage` (another task,
     succeeded).
     """
-    here = connection.execute(select(Job.task_id, Job.unit, Job.recipe).where(Job.id == key)).one()
-    queries: dict[str, Select[Any]] = {}
-    newest = select(Job.id).where(Job.id != key).order_by(Job.id.desc()).limit(_MOST)
-    if here.task_id is not None and here.unit is not None:
-        queries["attempt"] = newest.where(Job.task_id == here.task_id, Job.unit == here.unit)
-    succeeded = newest.where(Job.state == _SUCCEEDED)
-    if here.task_id is not None:
-        queries["sibling"] = succeeded.where(Job.task_id == here.task_id)
-    if here.recipe is not None:
-        queries["recipe"] = newest.where(Job.recipe == here.recipe)
-    if here.task_id is not None and (task := _task_before(connection, here.task_id)) is not None:
-        queries["stage"] = succeeded.where(Job.task_id == task)
-    keys = {why: [row[0] for row in connection.execute(query)] for why, query in queries.items()}
+    keys = {}
+    for reason, query in _queries(connection, key).items():
+        keys[reason] = [row[0] for row in connection.execute(query)]
     summaries = summaries_of(connection, chain.from_iterable(keys.values()))
-    seen: set[int] = set()
-    chosen: dict[str, list[JobSummary]] = {}
-    for why, job_keys in keys.items():
-        chosen[why] = [summaries[job_key] for job_key in job_keys if job_key not in seen]
-        seen.update(job_keys)
-    return {why: jobs for why, jobs in chosen.items() if jobs}
+    shown: set[int] = set()
+    companions: dict[str, list[JobSummary]] = {}
+    for reason, job_keys in keys.items():
+        # A job is shown once, for the first reason
+        jobs = [summaries[job_key] for job_key in job_keys if job_key not in shown]
+        shown.update(job_keys)
+        if jobs:
+            companions[reason] = jobs
+    return companions
+
+
+def _queries(connection: Connection, key: int) -> dict[str, Select[Any]]:
+    """Return the query for the keys of companions, by reason."""
+    job = connection.execute(select(Job.task_id, Job.unit, Job.recipe).where(Job.id == key)).one()
+    newest = select(Job.id).where(Job.id != key).order_by(Job.id.desc()).limit(_MOST)
+    succeeded = newest.where(Job.state == _SUCCEEDED)
+    queries: dict[str, Select[Any]] = {}
+    if job.task_id is not None and job.unit is not None:
+        queries["attempt"] = newest.where(Job.task_id == job.task_id, Job.unit == job.unit)
+    if job.task_id is not None:
+        queries["sibling"] = succeeded.where(Job.task_id == job.task_id)
+    if job.recipe is not None:
+        queries["recipe"] = newest.where(Job.recipe == job.recipe)
+    if job.task_id is not None:
+        task = _task_before(connection, job.task_id)
+        if task is not None:
+            queries["stage"] = succeeded.where(Job.task_id == task)
+    return queries
 
 
 def _task_before(connection: Connection, task: int) -> int | None:

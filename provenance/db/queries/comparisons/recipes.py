@@ -60,11 +60,10 @@ def results_of(connection: Connection, recipes: Iterable[bytes]) -> list[ResultR
             .where(Job.recipe.in_(part))
             .group_by(Job.recipe, Job.result)
         )
-        rows += [
-            ResultRow(bytes(recipe), None if result is None else bytes(result), count, first)
-            for recipe, result, count, first in connection.execute(query)
-            if recipe is not None
-        ]
+        for recipe, result, job_count, first in connection.execute(query):
+            if recipe is not None:
+                result_bytes = None if result is None else bytes(result)
+                rows.append(ResultRow(bytes(recipe), result_bytes, job_count, first))
     return sorted(rows, key=lambda row: (row.recipe, row.result is None, -row.job_count, row.first))
 
 

@@ -123,12 +123,19 @@ def cause_rows(
         query = query.outerjoin(TaskRow, TaskRow.id == Job.task_id).outerjoin(
             Stage, Stage.id == TaskRow.stage_id
         )
-    grouping = cause if facet is None else (by,) if facet in _ALONE else (by, *cause)
+    grouping: tuple[Any, ...] = (by, *cause)
+    if facet is None:
+        grouping = cause
+    elif facet in _ALONE:
+        grouping = (by,)
     query = query.outerjoin(FailureClass, FailureClass.job_id == Job.id)
     query = query.where(_IS_BAD, Job.rerun_of.is_(None)).group_by(*grouping)
     query = query.order_by(func.count().desc(), func.max(Job.id).desc()).limit(limit)
-    rows = connection.execute(query)
-    return [CauseRow(row[0], None if row[1] is None else STATES[row[1]], *row[2:]) for row in rows]
+    causes = []
+    for part, state, *others in connection.execute(query):
+        state_name = None if state is None else STATES[state]
+        causes.append(CauseRow(part, state_name, *others))
+    return causes
 
 
 def place_counts(connection: Connection, filters: JobFilters) -> list[PlaceCount]:
@@ -140,11 +147,12 @@ def place_counts(connection: Connection, filters: JobFilters) -> list[PlaceCount
             select(Host.id, Host.hostname, Host.site).where(Host.id.in_(part))
         )
         names.update((row[0], (row[1], row[2])) for row in rows)
-    return [
-        PlaceCount(*names.get(host, (None, None)), jobs, failures)
-        for host, (jobs, failures) in counts.items()
-        if jobs
-    ]
+    places = []
+    for host, (jobs, failures) in counts.items():
+        if jobs:
+            hostname, site = names.get(host, (None, None))
+            places.append(PlaceCount(hostname, site, jobs, failures))
+    return places
 
 
 def _host_counts(connection: Connection, filters: JobFilters) -> dict[int | None, tuple[int, int]]:

@@ -59,20 +59,15 @@ def jobs_of_plans(connection: Connection, plan_sha256: str) -> list[JobName]:
 
 def jobs_of_capsules(connection: Connection, sha256: str) -> list[JobName]:
     """Return the jobs whose environment is in this capsule."""
-    registrations = connection.execute(
-        select(CapsuleRow.entry_id).where(CapsuleRow.sha256 == sha256)
-    )
-    served = {job for (entry,) in registrations.all() for job in jobs_served(connection, entry)}
-    return sorted(
-        name
-        for part in chunks(sorted(served))
-        for name in _named(connection, _jobs().where(Job.id.in_(part)))
-    )
-
-
-def plan_digests(connection: Connection) -> list[str]:
-    """Return the digests of all bundle plans."""
-    return sorted({row[0] for row in connection.execute(select(BundlePlan.plan_sha256))})
+    query = select(CapsuleRow.entry_id).where(CapsuleRow.sha256 == sha256)
+    registrations = [entry for (entry,) in connection.execute(query)]
+    served: set[int] = set()
+    for registration in registrations:
+        served.update(jobs_served(connection, registration))
+    names: list[JobName] = []
+    for part in chunks(sorted(served)):
+        names += _named(connection, _jobs().where(Job.id.in_(part)))
+    return sorted(names)
 
 
 def jobs_of_entries(
@@ -94,7 +89,7 @@ def jobs_of_entries(
 def unsealed_bodies(connection: Connection) -> Iterator[tuple[str, str, bytes]]:
     """Yield experiment, kind and packed bytes of the entries that wait to be sealed.
 
-    No bytes of those that were erased.
+    Entries whose bytes were erased are left out.
     """
     query = (
         select(Experiment.name, LedgerEntry.kind, EntryBody.body)
@@ -102,5 +97,6 @@ def unsealed_bodies(connection: Connection) -> Iterator[tuple[str, str, bytes]]:
         .join(EntryBody, EntryBody.entry_id == LedgerEntry.id)
         .where(LedgerEntry.segment.is_(None))
     )
+    # At most some hundred bodies are in memory: all that wait may be gigabytes
     for experiment, kind, body in connection.execution_options(yield_per=500).execute(query):
         yield experiment, kind, bytes(body)

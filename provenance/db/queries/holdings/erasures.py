@@ -1,7 +1,7 @@
 """What was erased on purpose.
 
-The queries find the bytes that an experiment does not want back, and the entries that have none any
-more.
+The queries find the bytes that an experiment does not want back, and the entries that have no bytes
+any more.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,12 +45,18 @@ def erased_digests(
     """
     if not is_anything_erased(connection):
         return {}
-    keys = {row[0][0]: name for name in wanted if (row := fetch(connection, _EXPERIMENT, (name,)))}
-    pairs = [(key, sha256) for key, name in keys.items() for sha256 in wanted[name]]
-    found: dict[str, set[str]] = {}
-    for key, sha256 in erased_among(connection, pairs) if pairs else ():
-        found.setdefault(keys[key], set()).add(sha256)
-    return found
+    keys: dict[int, str] = {}
+    pairs: list[tuple[int, str]] = []
+    for experiment, digests in wanted.items():
+        if rows := fetch(connection, _EXPERIMENT, (experiment,)):
+            key = rows[0][0]
+            keys[key] = experiment
+            pairs += [(key, sha256) for sha256 in digests]
+    erased: dict[str, set[str]] = {}
+    if pairs:
+        for key, sha256 in erased_among(connection, pairs):
+            erased.setdefault(keys[key], set()).add(sha256)
+    return erased
 
 
 def was_erased(connection: Connection, experiment: str | None, sha256: str) -> bool:
@@ -64,10 +70,11 @@ def erased_anywhere(connection: Connection, digests: Sequence[str]) -> set[str]:
     """Return those of the digests that some experiment erased."""
     if not is_anything_erased(connection):
         return set()
-    parts = (
-        select(ErasedBytes.sha256).where(ErasedBytes.sha256.in_(part)) for part in chunks(digests)
-    )
-    return {row[0] for query in parts for row in connection.execute(query)}
+    erased: set[str] = set()
+    for part in chunks(digests):
+        query = select(ErasedBytes.sha256).where(ErasedBytes.sha256.in_(part))
+        erased |= {row[0] for row in connection.execute(query)}
+    return erased
 
 
 def all_erased(connection: Connection) -> set[str]:
@@ -88,7 +95,7 @@ def erased_places(
 
     The answer is positions by segment.
     """
-    found: dict[int, set[int]] = {}
+    positions: dict[int, set[int]] = {}
     query: Any = (
         select(LedgerEntry.segment, LedgerEntry.position)
         .join(ErasedEntry, ErasedEntry.entry_id == LedgerEntry.id)
@@ -98,5 +105,5 @@ def erased_places(
     for part in [None] if entries is None else chunks(entries):
         chosen = query if part is None else query.where(ErasedEntry.entry_id.in_(part))
         for segment, position in connection.execute(chosen):
-            found.setdefault(segment, set()).add(position)
-    return found
+            positions.setdefault(segment, set()).add(position)
+    return positions

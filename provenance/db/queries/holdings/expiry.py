@@ -1,6 +1,6 @@
 """Which logs expired, and which may.
 
-Those of jobs that succeeded long ago may, unless a bundle holds them.
+Logs of jobs that succeeded long ago may expire, unless a bundle holds them.
 """
 
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ def expired_logs(
     connection: Connection, experiment: str, digests: Iterable[str]
 ) -> dict[str, Expired]:
     """Return those of the digests that are expired logs of an experiment."""
-    found: dict[str, Expired] = {}
+    expired: dict[str, Expired] = {}
     query = (
         select(
             ExpiredLog.sha256,
@@ -48,8 +48,8 @@ def expired_logs(
     )
     for part in chunks(sorted(set(digests))):
         for row in connection.execute(query.where(ExpiredLog.sha256.in_(part))):
-            found[row[0]] = Expired(row[1], row[2], row[3])
-    return found
+            expired[row[0]] = Expired(row[1], row[2], row[3])
+    return expired
 
 
 class OldJob(NamedTuple):
@@ -74,12 +74,12 @@ def old_jobs(
         .order_by(Job.id)
         .limit(limit)
     )
-    found = []
-    for row in connection.execute(query):
-        if row[1] >= before:
+    jobs = []
+    for key, received_at, may_expire in connection.execute(query):
+        if received_at >= before:
             break
-        found.append(OldJob(row[0], row[1], bool(row[2])))
-    return found
+        jobs.append(OldJob(key, received_at, bool(may_expire)))
+    return jobs
 
 
 def last_looked_at(connection: Connection, experiment: int) -> int:
@@ -91,11 +91,11 @@ def last_looked_at(connection: Connection, experiment: int) -> int:
 def needed_by_nobody(connection: Connection, digests: Iterable[str]) -> list[str]:
     """Return those of the digests that no experiment possesses."""
     wanted = sorted(set(digests))
-    held: set[str] = set()
+    possessed: set[str] = set()
     for part in chunks(wanted):
         query = select(Possession.sha256).where(Possession.sha256.in_(part))
-        held |= {row[0] for row in connection.execute(query)}
-    return [sha256 for sha256 in wanted if sha256 not in held]
+        possessed |= {row[0] for row in connection.execute(query)}
+    return [sha256 for sha256 in wanted if sha256 not in possessed]
 
 
 def all_expired(connection: Connection, experiment: int) -> list[str]:

@@ -1,13 +1,14 @@
 """Which blobs experiments uploaded."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.driver import fetch
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.selecting import select_by
-from jobprov.provenance.db.tables import Possession
+from jobprov.provenance.db.tables import Experiment, Possession
 
 _POSSESSIONS = table_of(Possession)
 
@@ -49,3 +50,35 @@ class Possessions:
 def possessed_blobs(connection: Connection, experiment: str, digests: Iterable[str]) -> set[str]:
     """Return those of `digests` that the experiment uploaded."""
     return Possessions().among(connection, experiment, set(digests))
+
+
+def senders_of(connection: Connection, digests: Iterable[str]) -> dict[str, set[str]]:
+    """Return the names of the experiments that uploaded each blob; none uploaded the others."""
+    senders: dict[str, set[str]] = {}
+    query = select(Possession.sha256, Experiment.name).join(
+        Experiment, Experiment.id == Possession.experiment_id
+    )
+    for part in chunks(sorted(set(digests))):
+        for sha256, experiment in connection.execute(query.where(Possession.sha256.in_(part))):
+            senders.setdefault(sha256, set()).add(experiment)
+    return senders
+
+
+def possessed_by_anybody(connection: Connection, digests: Sequence[str]) -> set[str]:
+    """Return those of `digests` that any experiment uploaded."""
+    possessed: set[str] = set()
+    for part in chunks(digests):
+        query = select(Possession.sha256).where(Possession.sha256.in_(part))
+        possessed.update(connection.execute(query).scalars())
+    return possessed
+
+
+def holders_of(connection: Connection, sha256: str) -> list[str]:
+    """Return the experiments that uploaded the blob, by name."""
+    query = (
+        select(Experiment.name)
+        .join(Possession, Possession.experiment_id == Experiment.id)
+        .where(Possession.sha256 == sha256)
+        .order_by(Experiment.name)
+    )
+    return list(connection.execute(query).scalars())

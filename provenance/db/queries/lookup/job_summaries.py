@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from jobprov.provenance.answers.addresses import job_page
@@ -54,12 +53,6 @@ def summaries_of(connection: Connection, keys: Iterable[int]) -> dict[int, JobSu
     for part in chunks(sorted(set(keys))):
         rows += run(connection, _SUMMARIES_OF, {"keys": part})
     return summaries(connection, rows) if rows else {}
-
-
-def job_summaries(connection: Connection, keys: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """Return the same as dicts, for answers that are no types yet."""
-    found = summaries_of(connection, keys)
-    return {key: msgspec.to_builtins(summary) for key, summary in found.items()}
 
 
 def summaries(connection: Connection, rows: Sequence[Any]) -> dict[int, JobSummary]:

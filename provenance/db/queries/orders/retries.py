@@ -38,15 +38,15 @@ def attempts_of_units(
     connection: Connection, experiment: str, job_ids: Sequence[str]
 ) -> list[Attempt]:
     """Return these jobs of an experiment; those that it does not have are left out."""
-    found: list[Attempt] = []
+    attempts: list[Attempt] = []
     for part in chunks(job_ids):
         query = (
             _selected()
             .where(Experiment.name == experiment, Job.uuid.in_(part))
             .order_by(_ORDER, Job.id)
         )
-        found += [_attempt(row) for row in connection.execute(query)]
-    return found
+        attempts += [_attempt(row) for row in connection.execute(query)]
+    return attempts
 
 
 _ORDER = func.coalesce(Job.ended_at, Job.received_at)

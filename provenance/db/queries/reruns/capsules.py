@@ -1,6 +1,6 @@
-"""Which environment capsule serves which jobs.
+"""Environment capsules, and which jobs each of them serves.
 
-Those of its experiment with this software list in a stage of this name.
+A capsule serves the jobs of its experiment with one software list, in a stage of one name.
 """
 
 from collections.abc import Iterable
@@ -8,9 +8,18 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, func, select
 
+from jobprov.provenance.answers.reruns import RegisteredCapsule
 from jobprov.provenance.db.recording.software_rows import software_set_digest
 from jobprov.provenance.db.selecting import select_among
-from jobprov.provenance.db.tables import CapsuleRow, CapsuleUse, Experiment, Job, SoftwareSet, Stage
+from jobprov.provenance.db.tables import (
+    CapsuleRow,
+    CapsuleUse,
+    Experiment,
+    Job,
+    LedgerEntry,
+    SoftwareSet,
+    Stage,
+)
 from jobprov.provenance.records.job_record import JobRecord
 
 Use = tuple[str, str]
@@ -60,7 +69,47 @@ def capsules_of(
         .where(Experiment.name.in_(sorted(experiments)))
         .order_by(CapsuleRow.entry_id)
     )
+    # In the order of registration: the newest of several for one use is the one that stays
     return {(row[0], (row[1], row[2])): HeldCapsule(*row[3:]) for row in connection.execute(query)}
+
+
+def registered_capsules(connection: Connection) -> list[RegisteredCapsule]:
+    """Return all registrations, newest first."""
+    stages: dict[int, set[str]] = {}
+    for entry, stage in connection.execute(select(CapsuleUse.entry_id, CapsuleUse.stage)):
+        stages.setdefault(entry, set()).add(stage)
+    query = (
+        select(
+            Experiment.name.label("experiment"),
+            CapsuleRow.name,
+            CapsuleRow.kind,
+            CapsuleRow.sha256,
+            CapsuleRow.size_bytes,
+            CapsuleRow.entry_id,
+            LedgerEntry.received_at,
+        )
+        .join(Experiment, Experiment.id == CapsuleRow.experiment_id)
+        .join(LedgerEntry, LedgerEntry.id == CapsuleRow.entry_id)
+        .order_by(CapsuleRow.entry_id.desc())
+    )
+    capsules = []
+    for row in connection.execute(query):
+        capsule = RegisteredCapsule(
+            experiment=row.experiment,
+            name=row.name,
+            kind=row.kind,
+            sha256=row.sha256,
+            size_bytes=row.size_bytes,
+            stages=sorted(stages[row.entry_id]),
+            registered_at=row.received_at.isoformat(),
+        )
+        capsules.append(capsule)
+    return capsules
+
+
+def capsule_digests(connection: Connection) -> set[str]:
+    """Return the digests of all registered capsules."""
+    return {row[0] for row in connection.execute(select(CapsuleRow.sha256))}
 
 
 def uses_served(connection: Connection, experiments: Iterable[str]) -> set[tuple[str, Use]]:

@@ -25,6 +25,18 @@ class Candidate(NamedTuple):
     drilled_at: datetime | None
 
 
+class LevelCount(NamedTuple):
+    """How many recipes have a last verdict of one level and age.
+
+    Attributes:
+        age: how many of the moments that were asked about lie after the verdict.
+    """
+
+    level: str
+    age: int
+    recipes: int
+
+
 def recipe_count(connection: Connection) -> int:
     """Return how many recipes there are. One pass over their index: 0.1 s for a million."""
     return connection.execute(
@@ -35,20 +47,17 @@ def recipe_count(connection: Connection) -> int:
 def _last_verdicts() -> Any:
     # From the few verdicts to their jobs
     recipe = select(Job.recipe).where(Job.id == Verdict.job_id).scalar_subquery()
-    each = select(recipe.label("recipe"), Verdict.entry_id).subquery("each")
+    verdict = select(recipe.label("recipe"), Verdict.entry_id).subquery("verdict")
     return (
-        select(each.c.recipe, func.max(each.c.entry_id).label("entry"))
-        .where(each.c.recipe.is_not(None))
-        .group_by(each.c.recipe)
+        select(verdict.c.recipe, func.max(verdict.c.entry_id).label("entry"))
+        .where(verdict.c.recipe.is_not(None))
+        .group_by(verdict.c.recipe)
         .subquery("last")
     )
 
 
-def last_levels(connection: Connection, since: list[datetime]) -> list[tuple[str, int, int]]:
-    """Return (level, age, recipes) of the last verdicts on recipes.
-
-    The age is how many of `since` lie after the verdict; `recipes` counts those that share level
-    and age.
+def last_levels(connection: Connection, since: list[datetime]) -> list[LevelCount]:
+    """Return how many recipes there are by level and age of their last verdicts.
 
     Args:
         connection: to read with.
@@ -64,7 +73,7 @@ def last_levels(connection: Connection, since: list[datetime]) -> list[tuple[str
         .join(last, last.c.entry == Verdict.entry_id)
         .group_by(Verdict.level, "age")
     )
-    return [(level, int(place), count) for level, place, count in connection.execute(query)]
+    return [LevelCount(level, int(age), count) for level, age, count in connection.execute(query)]
 
 
 def never_drilled(connection: Connection, *, experiment: str | None, limit: int) -> list[Candidate]:
@@ -115,14 +124,15 @@ def _eligible(experiment: str | None, drilled_at: Any) -> Select[Any]:
 
 
 def _candidates(connection: Connection, query: Select[Any]) -> list[Candidate]:
+    """Return candidates of rows (recipe, job, moment), with the names of their jobs."""
     rows = connection.execute(query).all()
+    jobs = [job for _, job, _ in rows]
+    names: dict[int, tuple[str, str]] = {}
     named = select(Job.id, Job.uuid, Experiment.name).join(
         Experiment, Experiment.id == Job.experiment_id
     )
-    names = {
-        row[0]: row[1:]
-        for row in connection.execute(named.where(Job.id.in_([row[1] for row in rows])))
-    }
+    for job, job_id, experiment in connection.execute(named.where(Job.id.in_(jobs))):
+        names[job] = job_id, experiment
     return [
         Candidate(bytes(recipe), job, *names[job], drilled_at) for recipe, job, drilled_at in rows
     ]

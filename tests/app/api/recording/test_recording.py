@@ -12,13 +12,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from jobprov.app.wiring import Service
+from jobprov.provenance.db.queries.recording.dead_letters import list_letters
 from jobprov.provenance.db.tables import DeadLetter, Job, LedgerEntry
 from jobprov.provenance.errors import RecordError
-from jobprov.provenance.services.recording.dead_letters import (
-    list_letters,
-    read_letter,
-    replay_letter,
-)
+from jobprov.provenance.services.recording.dead_letters import read_letter, replay_letter
 from tests.library.answers import assert_problem
 from tests.library.records import JOB, a_record
 

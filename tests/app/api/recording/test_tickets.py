@@ -11,10 +11,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from jobprov.app.wiring import Service
+from jobprov.provenance.db.queries.recording.dead_letters import list_letters
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.tables import DeadLetter
 from jobprov.provenance.errors import RecordError
-from jobprov.provenance.services.recording.dead_letters import list_letters, replay_letter
+from jobprov.provenance.services.recording.dead_letters import replay_letter
 from tests.library.answers import assert_problem
 from tests.library.records import JOB, a_record, sha256
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from msgspec.structs import replace
 
 from jobprov.app.web.orders.workflows import first_line, next_words
+from jobprov.provenance.answers.workflows import StageStanding, WorkflowStanding
 from tests.library.productions.toy_workflow import TEXT, a_job, declare, launch
 
 
@@ -26,7 +28,7 @@ def test_page_says_how_far_a_workflow_is_and_what_waits_for_somebody(launched: F
     page = unescape(launched.get("/workflows/nova/toy").text)
 
     assert (
-        "Running: 1 of 6 units done in 2 stages; 2 of gen failed for good and wait for somebody."
+        "Running: 1 of 6 units done in 2 stages; 2 of gen failed for good and need a decision."
         in page
     )
     assert "stage gen has 2 failed for good: try them again or waive them" in page
@@ -36,30 +38,51 @@ def test_page_says_how_far_a_workflow_is_and_what_waits_for_somebody(launched: F
 
 
 def test_where_nothing_is_in_work_the_page_says_that_it_waits_and_for_what() -> None:
-    counts = dict.fromkeys(
-        ("running", "queued", "wanted", "ended", "retrying", "held_back", "to_come", "waived"), 0
-    )
-    same = {**counts, "is_closed": False, "waits_for": None, "follows": False, "from": None}
-    gen = {**same, "stage": "gen", "units": 4, "done": 3, "failed": 1}
-    reco = {
-        **same,
-        "stage": "reco",
-        "units": 4,
-        "done": 3,
-        "failed": 0,
-        "to_come": 1,
-        "waits_for": "stage gen has one",
-    }
-    workflow = {"state": "running", "stages": [gen, reco]}
+    gen = a_stage("gen", units=4, done=3, failed=1)
+    reco = a_stage("reco", units=4, done=3, to_come=1, waits_for="stage gen has one")
 
-    assert first_line(workflow) == (
-        "Waiting: 6 of 8 units done in 2 stages; 1 of gen failed for good and waits for somebody."
+    assert first_line(a_workflow(gen, reco)) == (
+        "Waiting: 6 of 8 units done in 2 stages; 1 of gen failed for good and needs a decision."
     )
-    assert next_words(gen) == "1 failed for good and waits for somebody."
+    assert next_words(gen) == "1 failed for good and needs a decision."
     assert next_words(reco) == "1 waits for its files. Waits: stage gen has one."
-    assert next_words({**reco, "to_come": 2}).startswith("2 wait for their files.")
-    working = {**workflow, "stages": [{**gen, "running": 1}, reco]}
+    assert next_words(replace(reco, to_come=2)).startswith("2 wait for their files.")
+    working = a_workflow(replace(gen, running=1), reco)
     assert first_line(working).startswith("Running: ")
+
+
+def a_stage(name: str, **known: Any) -> StageStanding:
+    counts = dict.fromkeys(
+        ("running", "queued", "wanted", "ended", "retrying", "failed", "held_back", "to_come"), 0
+    )
+    values: dict[str, Any] = {
+        **counts,
+        "after": None,
+        "waived": 0,
+        "source": None,
+        "follows": False,
+        "waits_for": None,
+        "is_closed": False,
+        "failed_units": [],
+        "problems": {},
+    }
+    return StageStanding(stage=name, task_id=f"toy-{name}", **{**values, **known})
+
+
+def a_workflow(*stages: StageStanding) -> WorkflowStanding:
+    return WorkflowStanding(
+        name="toy",
+        version=1,
+        experiment="nova",
+        campaign=None,
+        state="running",
+        who="-",
+        why="declared",
+        ordered=0,
+        stages=list(stages),
+        text="",
+        files={},
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,7 +123,7 @@ def test_selection_shows_the_exact_resubmission(launched: FlaskClient) -> None:
     assert led.status_code == 303
     page = unescape(launched.get(led.location).text)
 
-    assert "2 jobs selected to be tried again as recorded." in page
+    assert "2 jobs selected to retry as recorded." in page
     assert page.count("\nqueue") == 2
     for kind, words in (("jobsub", "jobsub_submit -G nova -N 2"), ("sam", "file_id 0")):
         shown = launched.get(led.location.replace("format=condor", f"format={kind}"))

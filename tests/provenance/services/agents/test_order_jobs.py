@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from jobprov.provenance.answers.orders import TakenOrder
 from jobprov.provenance.launchers.workflow import CatalogSource, Stage
 from jobprov.provenance.services.agents.order_jobs import words_of
 
@@ -24,7 +25,10 @@ def test_input_loses_a_namespace_that_the_workflow_wrote_and_nothing_else(
     """A colon in a name was taken for one: the job waited for a file of another name, for ever."""
     stage = Stage(name="reco", command=["sort", "{input}"], outputs=["{stem}.reco"], **source)
 
-    values = words_of(stage, {"unit": name, "attempt": 1, "inputs": [name]})
+    order = TakenOrder(
+        order_id="o1", task_id="t1", unit=name, attempt=1, inputs=[name], leased_until=""
+    )
+    values = words_of(stage, order)
 
     assert values["input"] == read
     assert values["output"] == read.rpartition("/")[2].rpartition(".")[0] + ".reco"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from jobprov.provenance.db.witness_state import WitnessState, stamp_of
 from jobprov.provenance.errors import BadInputError, ConflictError, LimitError, UnreachableError
 from jobprov.provenance.launchers.condor import attempts as condor_attempts
 from jobprov.provenance.launchers.condor.attempts import Collection
-from jobprov.provenance.services.agents.witness_state import WitnessState, stamp_of
 from tests.library.servers.witnessed import ME, NOW, Service, attempt, tell
 
 

@@ -15,7 +15,7 @@ import pytest
 from jobprov.provenance.capture.sending.delivery import LaterError, RefusedError
 from jobprov.provenance.capture.sending.leftovers import encode_block
 from jobprov.provenance.capture.surroundings.batch import name_job
-from jobprov.provenance.services.agents.witness_state import WitnessState
+from jobprov.provenance.db.witness_state import WitnessState
 from tests.library.servers.witnessed import ME, NOW, Service, attempt, tell
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from jobprov.provenance.answers.bundles import ComparatorsDeclared
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.bundles.comparators import (
     comparators_of,
@@ -21,8 +22,8 @@ SECOND = {
 
 def declare(
     production: Production, document: dict[str, Any], experiment: str = "nova"
-) -> dict[str, Any]:
-    answer: dict[str, Any] = production.write(
+) -> ComparatorsDeclared:
+    answer: ComparatorsDeclared = production.write(
         lambda writing: declare_comparators(writing, experiment, document), received_at=MOMENT
     )
     return answer
@@ -35,15 +36,15 @@ def test_newest_version_counts_and_all_are_kept(production: Production) -> None:
         shown = show_comparators(connection, "nova")
         first = show_comparators(connection, "nova", version=1)
 
-    assert [(answer["version"], answer["is_new"]) for answer in answers] == [
+    assert [(answer.version, answer.is_new) for answer in answers] == [
         (1, True),
         (2, True),
         (2, False),
     ]
     assert [rule.pattern for rule in rules] == ["*.log", "*"]
-    assert (shown["version"], shown["comparators"]) == (2, SECOND)
-    assert first["comparators"] == FIRST
-    assert [row["version"] for row in shown["versions"]] == [2, 1]
+    assert (shown.version, shown.comparators) == (2, SECOND)
+    assert first.comparators == FIRST
+    assert [row.version for row in shown.versions] == [2, 1]
 
 
 def test_experiments_have_their_own(production: Production) -> None:

@@ -18,7 +18,8 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.tables import BundlePlan, Possession
 from jobprov.provenance.errors import NotFoundError
-from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle, note_digest
+from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
+from jobprov.provenance.services.bundles.plans import note_digest
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.work.queue import Parts

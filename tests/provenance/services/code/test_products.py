@@ -13,8 +13,10 @@ from sqlalchemy import update
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.histories import InferredCode
+from jobprov.provenance.answers.work import WaitingItem
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.work.queue import waiting_items
 from jobprov.provenance.db.tables import WorkItem
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.reading.decoding import decode_record
@@ -31,7 +33,7 @@ from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
-from jobprov.provenance.services.work.queue import Parts, drain, waiting_work
+from jobprov.provenance.services.work.queue import Parts, drain
 from jobprov.provenance.services.writing import Writer
 from tests.library.git import git
 from tests.library.logical_tables import differences, logical_tables
@@ -125,9 +127,9 @@ def listed(parts: Parts) -> dict[str, Any]:
         return list_products(connection)
 
 
-def waiting(parts: Parts) -> list[dict[str, Any]]:
+def waiting(parts: Parts) -> list[WaitingItem]:
     with parts.database.reading.connect() as connection:
-        return [item for item in waiting_work(connection) if item["kind"] == "resolve"]
+        return [item for item in waiting_items(connection) if item.kind == "resolve"]
 
 
 @pytest.mark.parametrize("is_mapped_first", [True, False])
@@ -233,7 +235,7 @@ def test_version_without_a_tag_stays_a_gap_that_says_so_and_is_tried_again(
     drain(parts, HANDLERS)
 
     assert f"art-suite has no tag {version}" in installed["message"]
-    assert item["attempts"] == 1
+    assert item.attempts == 1
     assert row["unresolved"] == [
         {"version": version, "ref": version, "reason": f"art-suite has no tag {version}"}
     ]

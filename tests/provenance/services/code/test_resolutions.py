@@ -12,6 +12,7 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.queries.work.queue import waiting_items
 from jobprov.provenance.errors import BadInputError, ConflictError
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
@@ -19,7 +20,7 @@ from jobprov.provenance.services.code.repositories import find_repository, regis
 from jobprov.provenance.services.code.resolutions import fetch_repository
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
-from jobprov.provenance.services.work.queue import Parts, drain, waiting_work
+from jobprov.provenance.services.work.queue import Parts, drain
 from jobprov.provenance.services.writing import Writer
 from tests.library.git import git
 from tests.library.shown_jobs import shown_job
@@ -153,9 +154,9 @@ def test_unknown_ref_stays_a_gap_and_is_tried_again_later(parts: Parts, upstream
 
     assert "software-unresolved" in codes(shown(parts))
     with parts.database.reading.connect() as connection:
-        [waiting] = waiting_work(connection)
-    assert "v9" in waiting["last_error"]
-    assert waiting["attempts"] == 1
+        [waiting] = waiting_items(connection)
+    assert "v9" in (waiting.last_error or "")
+    assert waiting.attempts == 1
 
 
 def test_repository_that_nobody_registered_is_never_fetched(parts: Parts, upstream: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from jobprov.provenance.answers.comparisons import DivergentRecipes
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.recipes import parse_recipe
@@ -45,46 +46,46 @@ def fleet(production: Production) -> Production:
     return production
 
 
-def divergent(fleet: Production, **query: Any) -> dict[str, Any]:
+def divergent(fleet: Production, **query: Any) -> DivergentRecipes:
     with fleet.database.reading.connect() as connection:
         return list_divergent(connection, **query)
 
 
 def test_recipes_with_more_than_one_result_are_listed_page_by_page(fleet: Production) -> None:
-    [recipe] = divergent(fleet, experiment="nova")["recipes"]
+    [recipe] = divergent(fleet, experiment="nova").recipes
     first = divergent(fleet, limit=1)
-    second = divergent(fleet, limit=1, cursor=first["next"])
+    second = divergent(fleet, limit=1, cursor=first.next)
 
-    assert recipe["job_count"] == 4
-    assert [(row["job_count"], row["result_id"] is not None) for row in recipe["results"]] == [
+    assert recipe.job_count == 4
+    assert [(row.job_count, row.result_id is not None) for row in recipe.results] == [
         (2, True),
         (1, True),
         (1, False),
     ]
-    assert len({row["recipe_id"] for page in (first, second) for row in page["recipes"]}) == 2
-    assert second["next"] is None
+    assert len({row.recipe_id for page in (first, second) for row in page.recipes}) == 2
+    assert second.next is None
 
 
 def test_page_of_a_recipe_says_what_differs(fleet: Production) -> None:
-    [listed] = divergent(fleet, experiment="nova")["recipes"]
+    [listed] = divergent(fleet, experiment="nova").recipes
     with fleet.database.reading.connect() as connection:
-        shown = show_recipe(connection, fleet.store, listed["recipe_id"])
+        shown = show_recipe(connection, fleet.store, listed.recipe_id)
 
-    assert shown["is_divergent"]
-    assert [list(row["digests"].values()) for row in shown["outputs"]] == [
+    assert shown.is_divergent
+    assert [list(row.digests.values()) for row in shown.outputs] == [
         [f"root-content-2:{digest(3)}", f"root-content-2:{digest(4)}"]
     ]
-    assert [row["field"] for row in shown["differences"]] == ["host.cpu_model", "host.hostname"]
-    assert {row["job_id"] for row in shown["results"][0]["jobs"]} == {
+    assert [row.field for row in shown.differences] == ["host.cpu_model", "host.hostname"]
+    assert {row.job_id for row in shown.results[0].jobs} == {
         a_record(3)["job_id"],
         a_record(6)["job_id"],
     }
 
 
 def test_jobs_are_filtered_by_recipe(fleet: Production) -> None:
-    [listed] = divergent(fleet, experiment="nova")["recipes"]
+    [listed] = divergent(fleet, experiment="nova").recipes
     with fleet.database.reading.connect() as connection:
-        found = list_jobs(connection, JobFilters(recipe=parse_recipe(listed["recipe_id"])))
+        found = list_jobs(connection, JobFilters(recipe=parse_recipe(listed.recipe_id)))
 
     assert {row.job_id for row in found.jobs} == {
         a_record(number)["job_id"] for number in (3, 4, 5, 6)
@@ -100,14 +101,14 @@ def test_results_of_two_algorithms_are_no_divergence(production: Production) -> 
         },
     )
 
-    assert divergent(production)["recipes"] == []
+    assert divergent(production).recipes == []
 
 
 def test_correction_changes_the_recipe(fleet: Production) -> None:
     fleet.record(run(4, seed=5, content=4), reason="the seed was another")
     fleet.record(run(6, seed=5, content=4), reason="the seed was another")
 
-    assert divergent(fleet, experiment="nova")["recipes"] == []
+    assert divergent(fleet, experiment="nova").recipes == []
 
 
 def test_what_is_no_recipe_is_refused(fleet: Production) -> None:

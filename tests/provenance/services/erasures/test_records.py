@@ -15,6 +15,7 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.db.queries.recording.dead_letters import list_letters
 from jobprov.provenance.db.tables import (
     Conflict,
     EntryBody,
@@ -34,7 +35,7 @@ from jobprov.provenance.services.ledger.entry_bytes import find_holders
 from jobprov.provenance.services.ledger.frames import SegmentError
 from jobprov.provenance.services.ledger.segments import SegmentReader
 from jobprov.provenance.services.lookup.job import find_job
-from jobprov.provenance.services.recording.dead_letters import Undecoded, keep_letters, list_letters
+from jobprov.provenance.services.recording.dead_letters import Undecoded, keep_letters
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
 from jobprov.provenance.services.upkeep.archive_checks import check_archive

@@ -8,12 +8,17 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from jobprov.provenance.answers.orders import (
+    NewOrder,
+    OrdersReported,
+    RetryChoice,
+    TakenOrder,
+)
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.db.tables import CatalogFileRow, CatalogOutput
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError
 from jobprov.provenance.services.orders.orders import (
     EndedOrder,
-    NewOrder,
     PlacedOrder,
     ReportBody,
     TakeBody,
@@ -49,20 +54,20 @@ def an_attempt(
     )
 
 
-def choose(production: Production, **body: Any) -> dict[str, Any]:
+def choose(production: Production, **body: Any) -> RetryChoice:
     with production.database.reading.connect() as connection:
         return show_choice(
             choose_retries(connection, production.store, RetryBody(experiment="nova", **body))
         )
 
 
-def order(production: Production, **document: Any) -> dict[str, Any]:
+def order(production: Production, **document: Any) -> RetryChoice:
     document = {"experiment": "nova", "who": "me", "why": "it may help", **document}
     return production.write(lambda writing: order_retries(writing, document), received_at=MOMENT)
 
 
-def reasons(shown: dict[str, Any]) -> dict[str, str]:
-    return {row["unit"] or "-": row["reason"] for row in shown["skipped"]}
+def reasons(shown: RetryChoice) -> dict[str, str]:
+    return {job.unit or "-": job.reason for job in shown.skipped}
 
 
 @pytest.fixture
@@ -85,9 +90,9 @@ def tried(production: Production) -> Production:
 def test_policy_offers_transient_failures_of_units_that_are_not_done(tried: Production) -> None:
     shown = choose(tried, task_id="t1")
 
-    assert [
-        (row["unit"], row["job_id"], row["attempt"], row["from"]) for row in shown["tries"]
-    ] == [("killed", job_id(3), 2, "bundle")]
+    assert [(row.unit, row.job_id, row.attempt, row.made_from) for row in shown.tries] == [
+        ("killed", job_id(3), 2, "bundle")
+    ]
     assert "not transient" in reasons(shown)["bad"]
     assert set(reasons(shown)) == {"bad"}, "units that are done are not spoken of"
 
@@ -99,7 +104,7 @@ def test_a_unit_that_is_done_is_not_offered_where_a_twin_of_its_job_failed_later
 
     shown = choose(tried, task_id="t1")
 
-    assert {row["unit"] for row in [*shown["tries"], *shown["skipped"]]} == {"bad", "killed"}
+    assert {row.unit for row in [*shown.tries, *shown.skipped]} == {"bad", "killed"}
 
 
 def test_a_unit_whose_output_the_catalog_has_is_not_offered(tried: Production) -> None:
@@ -120,8 +125,8 @@ def test_a_unit_whose_output_the_catalog_has_is_not_offered(tried: Production) -
 
     tried.write(write)
 
-    assert choose(tried, task_id="t1")["tries"] == []
-    assert [row["unit"] for row in choose(tried, jobs=[job_id(3)])["tries"]] == ["killed"], (
+    assert choose(tried, task_id="t1").tries == []
+    assert [row.unit for row in choose(tried, jobs=[job_id(3)]).tries] == ["killed"], (
         "whoever selects it decides"
     )
 
@@ -129,7 +134,7 @@ def test_a_unit_whose_output_the_catalog_has_is_not_offered(tried: Production) -
 def test_a_selection_is_tried_again_whatever_its_class_and_says_why_not(tried: Production) -> None:
     shown = choose(tried, jobs=[job_id(number) for number in range(1, 7)])
 
-    assert sorted(row["unit"] for row in shown["tries"]) == ["bad", "killed"]
+    assert sorted(row.unit for row in shown.tries) == ["bad", "killed"]
     assert reasons(shown)["done"] == "its unit is done"
     assert reasons(shown)["again"] == "its unit is done"
     assert "names no unit" in reasons(shown)["-"]
@@ -148,24 +153,24 @@ def test_an_experiments_policy_says_how_often_what_and_how(tried: Production) ->
     shown = choose(tried, task_id="t1")
 
     assert "tried 2 times, and the policy of its stage says 1" in reasons(shown)["bad"]
-    [other] = [row for row in shown["tries"] if row["unit"] == "other"]
-    assert (other["memory_bytes"], other["avoided_sites"]) == (2000, ["BNL"])
+    [other] = [row for row in shown.tries if row.unit == "other"]
+    assert (other.memory_bytes, other.avoided_sites) == (2000, ["BNL"])
 
 
 def test_ordering_twice_makes_one_order_and_an_open_one_is_not_ordered_again(
     tried: Production,
 ) -> None:
     first = order(tried, jobs=[job_id(2), job_id(3)])
-    assert len({row["order_id"] for row in first["tries"]}) == 2
+    assert len({row.order_id for row in first.tries}) == 2
 
     again = order(tried, jobs=[job_id(2), job_id(3)])
 
-    assert again["tries"] == []
-    assert {row["reason"] for row in again["skipped"]} == {
+    assert again.tries == []
+    assert {row.reason for row in again.skipped} == {
         "its unit is ordered already, and that is not over"
     }
     taken = take(tried, "agent")
-    assert [(row["unit"], row["bundle_of"], row["retry_of"]) for row in taken] == [
+    assert [(row.unit, row.bundle_of, row.retry_of) for row in taken] == [
         ("bad", job_id(2), job_id(2)),
         ("killed", job_id(3), job_id(3)),
     ]
@@ -180,7 +185,7 @@ def test_a_leased_order_is_given_to_nobody_else_and_its_holder_gets_it_back(
 
     assert len(mine) == 2
     assert take(tried, "other") == []
-    assert [row["order_id"] for row in take(tried, "one")] == [row["order_id"] for row in mine], (
+    assert [row.order_id for row in take(tried, "one")] == [row.order_id for row in mine], (
         "after a restart"
     )
 
@@ -190,16 +195,16 @@ def test_what_was_placed_is_not_given_out_and_telling_twice_changes_nothing(
 ) -> None:
     order(tried, jobs=[job_id(2)])
     [taken] = take(tried, "one")
-    said = ReportBody(experiment="nova", placed=[PlacedOrder(taken["order_id"], "7.0@s")])
+    said = ReportBody(experiment="nova", placed=[PlacedOrder(taken.order_id, "7.0@s")])
 
-    assert report(tried, said) == {"placed": 1, "ended": 0}
-    assert report(tried, said) == {"placed": 0, "ended": 0}
+    assert report(tried, said) == OrdersReported(placed=1, ended=0)
+    assert report(tried, said) == OrdersReported(placed=0, ended=0)
     assert take(tried, "one") == []
 
-    over = ReportBody(experiment="nova", ended=[EndedOrder(taken["order_id"], exit_code=1)])
-    assert report(tried, over) == {"placed": 0, "ended": 1}
+    over = ReportBody(experiment="nova", ended=[EndedOrder(taken.order_id, exit_code=1)])
+    assert report(tried, over) == OrdersReported(placed=0, ended=1)
     tried.record(an_attempt(9, "bad", code=90))
-    assert [row["attempt"] for row in order(tried, jobs=[job_id(9)])["tries"]] == [3]
+    assert [row.attempt for row in order(tried, jobs=[job_id(9)]).tries] == [3]
 
 
 def test_a_try_that_never_became_a_job_counts_and_the_next_is_another_order(
@@ -208,19 +213,18 @@ def test_a_try_that_never_became_a_job_counts_and_the_next_is_another_order(
     """The ended order was answered again as if it were new, and nobody could take it."""
     declare(tried, times=3)
     for attempt in (2, 3, 4):
-        [row] = order(tried, jobs=[job_id(3)])["tries"]
-        assert row["attempt"] == attempt
+        [row] = order(tried, jobs=[job_id(3)]).tries
+        assert row.attempt == attempt
         [taken] = take(tried, "agent")
-        assert taken["order_id"] == row["order_id"]
-        over = EndedOrder(taken["order_id"], problem="not submitted: no proxy")
-        assert report(tried, ReportBody(experiment="nova", ended=[over])) == {
-            "placed": 0,
-            "ended": 1,
-        }
+        assert taken.order_id == row.order_id
+        over = EndedOrder(taken.order_id, problem="not submitted: no proxy")
+        assert report(tried, ReportBody(experiment="nova", ended=[over])) == OrdersReported(
+            placed=0, ended=1
+        )
 
     offered = choose(tried, task_id="t1")
 
-    assert offered["tries"] == []
+    assert offered.tries == []
     assert (
         reasons(offered)["killed"]
         == "it was tried 4 times, and the policy of its stage says 3 times again"
@@ -228,8 +232,9 @@ def test_a_try_that_never_became_a_job_counts_and_the_next_is_another_order(
 
 
 def test_an_order_that_is_over_is_not_answered_as_a_new_one(tried: Production) -> None:
-    [row] = order(tried, jobs=[job_id(3)])["tries"]
-    report(tried, ReportBody(experiment="nova", ended=[EndedOrder(row["order_id"], exit_code=1)]))
+    order(tried, jobs=[job_id(3)])
+    [taken] = take(tried, "agent")
+    report(tried, ReportBody(experiment="nova", ended=[EndedOrder(taken.order_id, exit_code=1)]))
     again = NewOrder(task_id="t1", unit="killed", attempt=2)
 
     with pytest.raises(ConflictError, match="Attempt 2 of unit killed was ordered and is over"):
@@ -247,8 +252,8 @@ def test_a_rerun_for_comparison_is_not_tried_again_also_where_nothing_else_is_kn
     selected = {"jobs": [job_id(number) for number in (7, 8, 9)]}
 
     for shown in (choose(tried, **selected), order(tried, **selected)):
-        assert shown["tries"] == []
-        assert [row["reason"] for row in shown["skipped"]] == [
+        assert shown.tries == []
+        assert [row.reason for row in shown.skipped] == [
             "a rerun: retry the job that it repeats"
         ] * 3
 
@@ -303,10 +308,10 @@ def declare(production: Production, **policy: Any) -> None:
     production.write(lambda writing: declare_policies(writing, "nova", body), received_at=MOMENT)
 
 
-def take(production: Production, holder: str) -> list[dict[str, Any]]:
+def take(production: Production, holder: str) -> list[TakenOrder]:
     body = TakeBody(experiment="nova", holder=holder)
     return production.write(lambda writing: take_orders(writing, body), received_at=MOMENT)
 
 
-def report(production: Production, body: ReportBody) -> dict[str, int]:
+def report(production: Production, body: ReportBody) -> OrdersReported:
     return production.write(lambda writing: report_orders(writing, body), received_at=MOMENT)

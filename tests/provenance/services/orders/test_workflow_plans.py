@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from jobprov.provenance.db.queries.orders.orders import FailedAttempt, MadeFile, OrderRow
 from jobprov.provenance.launchers.workflow import Workflow, read_workflow
 from jobprov.provenance.services.orders.workflow_plans import (
-    STANDINGS,
     StageFacts,
     StagePlan,
+    UnitStanding,
     plan_workflow,
 )
 
@@ -115,7 +115,8 @@ class Facts:
         }  # fmt: skip
         plans = plan_workflow(self.workflow, 1, facts, now=NOW, room=room)
         for plan in plans:
-            assert sum(plan.standings[standing] for standing in STANDINGS) == len(plan.standing_of)
+            standings = get_args(UnitStanding)
+            assert sum(plan.standings[standing] for standing in standings) == len(plan.standing_of)
         return {plan.stage.name: plan for plan in plans}
 
 

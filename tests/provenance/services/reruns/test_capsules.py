@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
+from jobprov.provenance.answers.reruns import CapsuleRegistered
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.background import HANDLERS
@@ -61,7 +62,7 @@ def folder(tmp_path: Path) -> Path:
 
 def register(
     parts: Parts, path: Path, *jobs: str, name: str = "release-1", now: datetime = NOW
-) -> dict[str, Any]:
+) -> CapsuleRegistered:
     stored = store_capsule(parts.store, path)
     answer = parts.writer.run(
         lambda writing: register_capsule(writing, stored, name=name, jobs=jobs), received_at=now
@@ -96,7 +97,7 @@ def test_bundle_reaches_the_level_and_names_the_capsule_by_digest(
 
     assert (poor.level, rich.level, rich.number) == ("L2", "L4", 2)
     [need] = [cells for cells in needs_of(rich) if cells[0] == "capsule"]
-    assert need[1:4] == ["release-1", answer["sha256"], str(answer["size_bytes"])]
+    assert need[1:4] == ["release-1", answer.sha256, str(answer.size_bytes)]
     assert "data/root" in need[4]
     assert [cells for cells in needs_of(poor) if cells[0] == "capsule"] == []
     assert build(parts, level="L2").level == "L2"
@@ -118,9 +119,9 @@ def test_same_folder_gives_the_same_bytes_and_changes_nothing_the_second_time(
 ) -> None:
     first, second = register(parts, folder, GOOD), register(parts, folder, GOOD)
 
-    assert (first["is_new"], second["is_new"]) == (True, False)
-    assert first["sha256"] == second["sha256"]
-    with tarfile.open(fileobj=io.BytesIO(parts.store.get(first["sha256"]))) as tar:
+    assert (first.is_new, second.is_new) == (True, False)
+    assert first.sha256 == second.sha256
+    with tarfile.open(fileobj=io.BytesIO(parts.store.get(first.sha256))) as tar:
         names = {member.name: member.linkname for member in tar}
     assert names["data/root/bin/link"] == "join"
     assert "data/root/bin/join" in names
@@ -137,11 +138,11 @@ def test_newest_capsule_counts(parts: Parts, folder: Path, tmp_path: Path) -> No
     assert need[1:3] == ["release-1-image", hashlib.sha256(b"image").hexdigest()]
     assert "sh run.sh --capsule FILE" in need[4]
     with parts.database.reading.connect() as connection:
-        assert [row["name"] for row in list_capsules(connection)] == [
+        assert [row.name for row in list_capsules(connection)] == [
             "release-1-image",
             "release-1",
         ]
-        assert find_capsule(connection, "release-1")["experiment"] == EXPERIMENT
+        assert find_capsule(connection, "release-1").experiment == EXPERIMENT
         with pytest.raises(NotFoundError, match="No capsule release-2"):
             find_capsule(connection, "release-2")
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
+from jobprov.provenance.answers.reruns import RerunsOfAge
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.jobs import record_jobs
@@ -101,9 +102,9 @@ def test_jobs_are_run_again_and_their_verdicts_recorded(parts: DrillParts) -> No
         "joined.txt",
     )
     assert verdict["plan"].startswith("1-L")
-    assert (facts["drilled"], facts["reproduced"], facts["share"]) == (2, 2, 1.0)
-    assert facts["by_level"] == {"R1=": 1, "R7": 1}
-    assert facts["by_age"] == [{"within_days": 30, "drilled": 2, "reproduced": 2}]
+    assert (facts.drilled, facts.reproduced, facts.share) == (2, 2, 1.0)
+    assert facts.by_level == {"R1=": 1, "R7": 1}
+    assert facts.by_age == [RerunsOfAge(within_days=30, drilled=2, reproduced=2)]
     assert [path.name for path in parts.folder.iterdir()] == ["lock"]
 
 

@@ -22,6 +22,7 @@ from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.capsule_making import CapsuleReport
 from jobprov.provenance.services.reruns.isolation import Isolation
 from jobprov.provenance.services.reruns.traced_capsules import (
+    TouchedPath,
     Trace,
     make_traced_capsule,
     read_trace,
@@ -36,9 +37,9 @@ def lay_out(folder: Path, *entries: list[str], store: Store | None = None) -> Ca
     """Make a capsule of a listing; the archive holds CONTENT."""
     store = store or open_store("memory:")
     store.put(CONTENT)  # type: ignore[attr-defined]
-    return make_traced_capsule(
-        folder, [Trace(list(entries), frozenset({DIGEST}))], store, [], Isolation()
-    )
+    paths = [path for path in map(TouchedPath.read, entries) if path is not None]
+    trace = Trace(paths, frozenset({DIGEST}))
+    return make_traced_capsule(folder, [trace], store, [], Isolation())
 
 
 def file(path: str, digest: str = DIGEST, mode: str = "0755") -> list[str]:
@@ -154,8 +155,11 @@ def test_bytes_that_another_experiment_alone_sent_are_not_taken(
 ) -> None:
     trace = traced(service, LISTING, owner)
 
-    assert trace.entries == [["/usr/bin", "dir"], ["/usr/bin/r", "file", "0755", "10", DIGEST]]
-    assert (DIGEST in trace.held) is is_held
+    assert trace.paths == [
+        TouchedPath("/usr/bin", "dir"),
+        TouchedPath("/usr/bin/r", "file", mode="0755", sha256=DIGEST),
+    ]
+    assert (DIGEST in trace.available) is is_held
 
 
 def test_job_that_was_not_traced_is_told_what_to_do(service: Service) -> None:

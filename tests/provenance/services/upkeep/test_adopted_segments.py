@@ -136,7 +136,7 @@ def test_comparators_that_were_sent_again_have_the_number_of_the_chain(
 
     with older.database.reading.connect() as connection:
         shown = show_comparators(connection, "nova")
-    assert (shown["version"], shown["comparators"]["output"][0]["comparator"]) == (2, "numeric")
+    assert (shown.version, shown.comparators["output"][0]["comparator"]) == (2, "numeric")
 
 
 @pytest.mark.parametrize("is_conflict_first", [True, False])

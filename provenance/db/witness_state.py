@@ -1,9 +1,7 @@
-"""What a witness told already, so that each run goes on where the last one stopped.
+"""What a witness reported already, so that each run goes on where the last one stopped.
 
-A small SQLite file of its own.
-
-Losing it is harmless: everything of the window is told again, and the service answers that it
-knows.
+It is a small SQLite file of its own. To lose it is harmless: everything of the window is reported
+again, and the service answers that it knows it.
 """
 
 import sqlite3
@@ -25,7 +23,7 @@ CREATE TABLE IF NOT EXISTS reached (name TEXT PRIMARY KEY, value TEXT NOT NULL) 
 class WitnessState:
     """The state in a file; one witness at a time.
 
-    A context manager: leaving it without an error keeps what was told.
+    A context manager, which closes the file.
 
     Raises:
         ConflictError: another witness works with this file.
@@ -37,9 +35,10 @@ class WitnessState:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(file, timeout=0, isolation_level=None)
         try:
+            # In this mode the lock stays with the connection after the commit
             self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._connection.execute("BEGIN EXCLUSIVE")
-            self._connection.execute("COMMIT")  # the lock stays with the connection
+            self._connection.execute("COMMIT")
             self._connection.executescript(_SCHEMA)
         except sqlite3.OperationalError:
             self._connection.close()
@@ -62,37 +61,37 @@ class WitnessState:
         self._connection.close()
 
     def was_told(self, job_id: str) -> bool:
-        """Return whether the service has this job of us."""
+        """Return whether this job was reported."""
         query = "SELECT 1 FROM told WHERE job_id = ?"
         return self._connection.execute(query, (UUID(job_id).bytes,)).fetchone() is not None
 
     def note_told(self, jobs: Iterable[tuple[str, float]]) -> None:
-        """Note jobs, by id and the moment when they ended."""
+        """Note jobs that were reported, by id and the moment when they ended."""
         rows = [(UUID(job_id).bytes, int(ended_at)) for job_id, ended_at in jobs]
         self._write("INSERT OR REPLACE INTO told VALUES (?, ?)", rows)
 
     def reached(self) -> int | None:
-        """Return up to which moment everything was told; None at first."""
+        """Return up to which moment everything was reported; None at first."""
         row = self._connection.execute("SELECT value FROM reached WHERE name = 'time'").fetchone()
         return int(row[0]) if row else None
 
     def note_reached(self, moment: int) -> None:
-        """Note up to which moment everything was told, and forget what ended long before."""
+        """Note up to which moment everything was reported, and forget what ended long before."""
         self._connection.execute(
             "INSERT OR REPLACE INTO reached VALUES ('time', ?)", (str(moment),)
         )
         self._connection.execute("DELETE FROM told WHERE ended_at < ?", (moment - _KEPT_SECONDS,))
 
     def is_unchanged(self, file: Path) -> bool:
-        """Return whether a file is as it was when everything in it was told."""
+        """Return whether a file is as it was when everything in it was reported."""
         query = "SELECT value FROM reached WHERE name = ?"
         row = self._connection.execute(query, (f"file:{file.absolute()}",)).fetchone()
         return row is not None and row[0] == stamp_of(file)
 
     def note_files(self, stamps: Iterable[tuple[Path, str]]) -> None:
-        """Note that everything in these files was told.
+        """Note that everything in these files was reported.
 
-        Each is noted by the stamp that it had before it was read.
+        A file is noted by the stamp that it had before it was read: it may have grown since.
         """
         rows = [(f"file:{file.absolute()}", stamp) for file, stamp in stamps]
         self._write("INSERT OR REPLACE INTO reached VALUES (?, ?)", rows)
@@ -105,6 +104,6 @@ class WitnessState:
 
 
 def stamp_of(file: Path) -> str:
-    """Return what tells a file as it is now from the same file later."""
+    """Return a text that changes when the file does."""
     status = file.stat()
     return f"{status.st_ino} {status.st_size} {status.st_mtime_ns}"

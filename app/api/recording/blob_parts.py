@@ -43,18 +43,18 @@ def asked_part(limit_bytes: int) -> Part | None:
         raise BadInputError(
             "A part of a blob is sent unpacked.", {"Content-Encoding": ["none with Content-Range"]}
         )
-    found = _RANGE.fullmatch(text.strip())
-    if found is None:
+    match = _RANGE.fullmatch(text.strip())
+    if match is None:
         raise _bad(text)
-    total = int(found[3])
+    total = int(match[3])
     if total > limit_bytes:
         raise LimitError(
             f"The blob is longer than {limit_bytes} bytes, which is the limit of this call.",
             limit_bytes,
         )
-    if found[1] is None:
+    if match[1] is None:
         return Part(None, 0, total)
-    start, end = int(found[1]), int(found[2])
+    start, end = int(match[1]), int(match[2])
     if not start <= end < total:
         raise _bad(text)
     return Part(start, end - start + 1, total)

@@ -1,6 +1,6 @@
-"""Of which task a job is already: an upload ticket says nothing of the jobs of other tasks.
+"""Of which task a job is already: an upload ticket may not write to the jobs of other tasks.
 
-A job that is not known yet, or of which no record names a task, is whose the first record says.
+A job without a task, or one that is not known yet, belongs to the task that its first record names.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ def jobs_of_other_tasks(
     connection: Connection, experiment: str, task_id: str, job_ids: Sequence[str]
 ) -> dict[str, str]:
     """Return those of the jobs that are known as another task's, with that task's id."""
-    found: dict[str, str] = {}
+    task_of: dict[str, str] = {}
     for part in chunks(list(dict.fromkeys(job_ids))):
         query = (
             select(Job.uuid, TaskRow.task_id)
@@ -23,5 +23,6 @@ def jobs_of_other_tasks(
             .join(TaskRow, TaskRow.id == Job.task_id)
             .where(Experiment.name == experiment, Job.uuid.in_(part), TaskRow.task_id != task_id)
         )
-        found.update({str(row[0]): row[1] for row in connection.execute(query)})
-    return found
+        for job_id, other_task in connection.execute(query):
+            task_of[str(job_id)] = other_task
+    return task_of

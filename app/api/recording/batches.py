@@ -1,12 +1,13 @@
 """The bodies of a batch, each by itself, also where one of them is no JSON.
 
-The common batch is read at once by msgspec, which refuses the whole for one record that it cannot
+Most batches are read at once by msgspec, which refuses the whole for one record that it cannot
 read. Then the array is cut at its commas, by a scanner that knows strings, escapes and brackets,
 goes over the body once and reads nothing of what is between.
 """
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 import msgspec
 
@@ -38,10 +39,9 @@ def read_batch(body: bytes) -> list[bytes]:
     try:
         bodies = [bytes(raw) for raw in _batch.decode(body).jobs]
     except msgspec.ValidationError as problem:
-        words, _, path = str(problem).partition(" - at ")
-        raise BadInputError(
-            f"The body cannot be read: {words}.", {path.strip("`$.") or "jobs": [words]}
-        ) from None
+        message, _, path = str(problem).partition(" - at ")
+        field = path.strip("`$.") or "jobs"
+        raise BadInputError(f"The body cannot be read: {message}.", {field: [message]}) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         apart = _split(body)
         if apart is None:
@@ -54,43 +54,64 @@ def read_batch(body: bytes) -> list[bytes]:
 
 
 def _split(body: bytes) -> list[bytes] | None:
-    """Return the elements of `jobs`, one more than a batch may have at most.
+    """Return the elements of `jobs`, at most one more than a batch may have.
 
-    It is None where they cannot be told apart.
+    None where they cannot be told apart.
     """
     ends = _ends_of_elements(body)
     if ends is None:
         return None
-    start, *cuts = ends
-    pieces = [
-        body[one + 1 : other].strip(b" \t\r\n") for one, other in zip(ends, cuts, strict=False)
-    ]
-    if len(pieces) <= BATCH_RECORDS and (
-        b"" in pieces or not _is_batch(body[: start + 1] + body[cuts[-1] :])
-    ):
+    pieces = [body[start + 1 : end].strip(b" \t\r\n") for start, end in pairwise(ends)]
+    if len(pieces) > BATCH_RECORDS:
+        return pieces
+    around = body[: ends[0] + 1] + body[ends[-1] :]
+    if b"" in pieces or not _is_batch(around):
         return None
     return pieces
 
 
 def _ends_of_elements(body: bytes) -> list[int] | None:
-    """Return where the list of jobs opens, its commas, and where it closes."""
+    """Return where the list of jobs opens, its commas, and where it closes.
+
+    It is None where brackets do not match.
+    """
+    marks = _marks(body)
+    start = _find_list(body, marks)
+    return None if start is None else _ends_from(start, marks)
+
+
+def _find_list(body: bytes, marks: Iterator[tuple[bytes, int]]) -> int | None:
+    """Return where the list of jobs opens, and leave the marks behind it; None without one."""
     closers: list[bytes] = []
-    found: list[int] = []
-    for mark, place in _marks(body):
-        is_listed = len(closers) == 2 and bool(found)  # noqa: PLR2004 - the object, the list
+    for mark, place in marks:
+        if mark == b"[" and len(closers) == 1 and _is_jobs(body, place):
+            return place
         if mark in _CLOSERS:
-            if mark == b"[" and len(closers) == 1 and not found and _is_jobs(body, place):
-                found.append(place)
             closers.append(_CLOSERS[mark])
-        elif mark != b",":
-            if not closers or closers.pop() != mark:
-                return None
-            if is_listed:
-                return [*found, place]
-        elif is_listed:
-            found.append(place)
-            if len(found) > BATCH_RECORDS + 1:
-                return found
+        elif mark != b"," and (not closers or closers.pop() != mark):
+            return None
+    return None
+
+
+def _ends_from(start: int, marks: Iterator[tuple[bytes, int]]) -> list[int] | None:
+    """Return where the list opens, its commas, and where it closes; None where it does not.
+
+    A list that is too long ends after one element more than a batch may have.
+    """
+    ends = [start]
+    closers = [b"]"]
+    for mark, place in marks:
+        if mark in _CLOSERS:
+            closers.append(_CLOSERS[mark])
+        elif mark == b",":
+            if len(closers) == 1:
+                ends.append(place)
+                if len(ends) > BATCH_RECORDS + 1:
+                    return ends
+        elif closers.pop() != mark:
+            return None
+        elif not closers:
+            return [*ends, place]
     return None
 
 

@@ -1,0 +1,81 @@
+"""Answers to what is sent: records, blobs, the ends of logs, and wishes for tickets."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from jobprov.provenance.records.gaps import Gap
+
+
+class RecordAnswer(Struct, frozen=True):
+    """What became of a record."""
+
+    job_id: str
+    change: str
+    url: str
+    grade: str
+    gaps: list[Gap]
+    missing_blobs: list[str]
+
+
+class BatchResult(Struct, frozen=True, omit_defaults=True):
+    """What became of one record of a batch; `errors` and `detail` where it was refused."""
+
+    job_id: str
+    status: int
+    url: str | None = None
+    change: str | None = None
+    grade: str | None = None
+    gaps: list[Gap] | None = None
+    missing_blobs: list[str] | None = None
+    detail: str | None = None
+    errors: dict[str, list[str]] | None = None
+
+
+class BatchAnswer(Struct, frozen=True):
+    """What became of each record of a batch, in order."""
+
+    results: list[BatchResult]
+
+
+class MissingAnswer(Struct, frozen=True, omit_defaults=True):
+    """Digests of blobs that are not here yet, and of known ones among the excerpts asked for."""
+
+    missing: list[str]
+    excerpts: list[str] | None = None
+
+
+class BlobAnswer(Struct, frozen=True, omit_defaults=True):
+    """A blob that is here now, or that was erased on purpose.
+
+    In the second case `change` is `erased`, and the blob is not stored again.
+    """
+
+    sha256: str
+    size_bytes: int
+    is_new: bool
+    change: str | None = None
+
+
+class PartAnswer(Struct, frozen=True):
+    """How much of a half-sent blob is here, from the first byte on."""
+
+    sha256: str
+    received_bytes: int
+
+
+class TailAnswer(Struct, frozen=True):
+    """Up to which position the service has the log."""
+
+    job_id: str
+    name: str
+    received_bytes: int
+
+
+class TicketAnswer(Struct, frozen=True):
+    """The ticket, this once: only its SHA-256 is kept."""
+
+    ticket: str
+    experiment: str
+    task_id: str
+    expires_at: datetime

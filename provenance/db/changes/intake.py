@@ -1,0 +1,112 @@
+"""Writes what comes before a record does: tokens, possessions, and the ends of logs."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, insert, update
+
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.db.keys import allocate_keys, chunks
+from jobprov.provenance.db.recording.packing import pack
+from jobprov.provenance.db.tables import LogTailPiece, Possession, WriteToken
+
+
+def next_token_number(connection: Connection) -> int:
+    """Return an unused number for a token; insert the token before asking for the next."""
+    return allocate_keys(connection, table_of(WriteToken), 1)[0]
+
+
+class NewToken(NamedTuple):
+    """A token about to be stored.
+
+    Attributes:
+        experiment_id: the experiment's key.
+        sha256: of the whole token.
+        task_id: of an upload ticket its task, None of other tokens.
+        expires_at: None where it does not expire.
+    """
+
+    number: int
+    experiment_id: int
+    name: str
+    sha256: str
+    created_at: datetime
+    task_id: str | None
+    expires_at: datetime | None
+
+
+def add_token(connection: Connection, token: NewToken) -> None:
+    """Store a token."""
+    row = {
+        "id": token.number,
+        "experiment_id": token.experiment_id,
+        "name": token.name,
+        "sha256": token.sha256,
+        "created_at": token.created_at,
+        "task_id": token.task_id,
+        "expires_at": token.expires_at,
+    }
+    connection.execute(insert(WriteToken).values(**row))
+
+
+def mark_revoked(connection: Connection, number: int, now: datetime) -> bool:
+    """Revoke a token; return whether there was such a token, not revoked before."""
+    statement = (
+        update(WriteToken)
+        .where(WriteToken.id == number, WriteToken.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+    return connection.execute(statement).rowcount > 0
+
+
+def add_possessions(connection: Connection, blobs: Sequence[tuple[int, str]]) -> None:
+    """Note which blobs experiments possess from now on: keys of experiments, with digests."""
+    rows = [{"experiment_id": experiment, "sha256": sha256} for experiment, sha256 in blobs]
+    if rows:
+        connection.execute(insert(Possession), rows)
+
+
+class NewPiece(NamedTuple):
+    """Bytes of a running job's log, and the position of the first of them."""
+
+    job: int
+    name: str
+    start: int
+    content: bytes
+    received_at: datetime
+
+
+def add_piece(connection: Connection, piece: NewPiece) -> None:
+    """Store a piece of a log."""
+    row = {
+        "job_id": piece.job,
+        "name": piece.name,
+        "start": piece.start,
+        "size_bytes": len(piece.content),
+        "content": pack(piece.content),
+        "received_at": piece.received_at,
+    }
+    insert_rows(connection, table_of(LogTailPiece), [row])
+
+
+def remove_log(connection: Connection, job: int, name: str) -> None:
+    """Remove all pieces of a log."""
+    connection.execute(
+        delete(LogTailPiece).where(LogTailPiece.job_id == job, LogTailPiece.name == name)
+    )
+
+
+def remove_pieces_before(connection: Connection, job: int, name: str, position: int) -> None:
+    """Remove the pieces of a log that end at or before a position."""
+    is_before = LogTailPiece.start + LogTailPiece.size_bytes <= position
+    connection.execute(
+        delete(LogTailPiece).where(LogTailPiece.job_id == job, LogTailPiece.name == name, is_before)
+    )
+
+
+def remove_logs_of_jobs(connection: Connection, jobs: Sequence[int]) -> None:
+    """Remove the pieces of all logs of these jobs."""
+    for part in chunks(jobs):
+        connection.execute(delete(LogTailPiece).where(LogTailPiece.job_id.in_(part)))

@@ -1,0 +1,193 @@
+"""Writes what the service keeps of records beside the rows of their jobs.
+
+That is records that wait or contradict others, grades, and what jobs still lack. The rows of jobs
+are written by `db/recording`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.driver import change_many
+from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.db.keys import allocate_keys, chunks
+from jobprov.provenance.db.recording.packing import pack
+from jobprov.provenance.db.recording.writing import gap_document
+from jobprov.provenance.db.tables import (
+    AwaitedBlob,
+    Conflict,
+    DeadLetter,
+    Derivation,
+    GapSet,
+    Job,
+    ProvisionalRecord,
+    UnreadRecord,
+)
+from jobprov.provenance.db.transaction import Transaction
+from jobprov.provenance.records.gaps import Gap
+
+_WRITE_GRADE = "UPDATE jobs SET level = ?, gap_set_id = ? WHERE id = ?"
+
+
+class NewLetter(NamedTuple):
+    """A body that could not be decoded, about to be stored.
+
+    Attributes:
+        experiment_id: key of the token's experiment, None where it needed none.
+        task_id: of an upload ticket its task, None of other tokens.
+        job_id: as the client named it, '' where it did not.
+        reason: the sentence that the client got.
+    """
+
+    experiment_id: int | None
+    task_id: str | None
+    received_at: datetime
+    job_id: str
+    reason: str
+    body: bytes
+
+
+class NewConflict(NamedTuple):
+    """A record that contradicts another final one of its witness; its ledger entry is there."""
+
+    entry: int
+    job: int
+    witness: str
+    sha256: str
+
+
+class NewUnread(NamedTuple):
+    """A record of a later schema; its ledger entry is there."""
+
+    entry: int
+    job_id: str
+    sha256: str
+
+
+class NewProvisional(NamedTuple):
+    """A provisional record of one witness; `packed` are its bytes as they are stored."""
+
+    job: int
+    witness: str
+    received_at: datetime
+    packed: bytes
+
+
+class JobGrade(NamedTuple):
+    """What stops a job from being rerun, and the level that this leaves it."""
+
+    level: int
+    gaps: Sequence[Gap]
+
+
+def add_letter_once(connection: Connection, letter: NewLetter) -> None:
+    """Store a letter, unless the same came before from one who may write the same."""
+    packed = pack(letter.body)
+    same = select(DeadLetter.id).where(
+        DeadLetter.job_id == letter.job_id,
+        DeadLetter.body == packed,
+        DeadLetter.experiment_id.is_not_distinct_from(letter.experiment_id),
+        DeadLetter.task_id.is_not_distinct_from(letter.task_id),
+    )
+    if connection.execute(same.limit(1)).first() is None:
+        row = {**letter._asdict(), "body": packed}
+        connection.execute(insert(DeadLetter).values(row))
+
+
+def remove_letter(connection: Connection, number: int) -> None:
+    """Remove a dead letter."""
+    connection.execute(delete(DeadLetter).where(DeadLetter.id == number))
+
+
+def new_job_keys(connection: Connection, count: int) -> list[int]:
+    """Return unused keys for jobs; write the jobs before asking for more."""
+    return allocate_keys(connection, table_of(Job), count)
+
+
+def add_conflict(connection: Connection, conflict: NewConflict) -> None:
+    """Note a record that contradicts another."""
+    row = {
+        "entry_id": conflict.entry,
+        "job_id": conflict.job,
+        "witness": conflict.witness,
+        "sha256": conflict.sha256,
+    }
+    connection.execute(insert(Conflict).values(row))
+
+
+def set_received(connection: Connection, job: int, received_at: datetime) -> None:
+    """Note when the first record of a job came."""
+    connection.execute(update(Job).where(Job.id == job).values(received_at=received_at))
+
+
+def add_unread(connection: Connection, unread: NewUnread) -> None:
+    """Note a record of a later schema."""
+    row = {"entry_id": unread.entry, "job_uuid": unread.job_id, "sha256": unread.sha256}
+    connection.execute(insert(UnreadRecord).values(row))
+
+
+def remove_unread(connection: Connection, entries: Sequence[int]) -> None:
+    """Remove records that were read by now, by the keys of their ledger entries."""
+    connection.execute(delete(UnreadRecord).where(UnreadRecord.entry_id.in_(entries)))
+
+
+def add_provisional(connection: Connection, records: Iterable[NewProvisional]) -> None:
+    """Store provisional records; none of these witnesses has one of these jobs."""
+    rows: list[dict[str, Any]] = []
+    for record in records:
+        row = {
+            "job_id": record.job,
+            "witness": record.witness,
+            "received_at": record.received_at,
+            "body": record.packed,
+        }
+        rows.append(row)
+    insert_rows(connection, table_of(ProvisionalRecord), rows)
+
+
+def remove_provisional(connection: Connection, job: int, witness: str) -> None:
+    """Remove the provisional record of a witness of a job."""
+    connection.execute(
+        delete(ProvisionalRecord).where(
+            ProvisionalRecord.job_id == job, ProvisionalRecord.witness == witness
+        )
+    )
+
+
+def write_grades(transaction: Transaction, grades: Mapping[int, JobGrade]) -> None:
+    """Write level and gaps of jobs, by their keys."""
+    documents = {job: gap_document(grade.gaps) for job, grade in grades.items()}
+    rows: dict[str, dict[str, str]] = {}
+    for sha256, document in documents.values():
+        rows[sha256] = {"sha256": sha256, "document": document}
+    gap_sets = transaction.intern(table_of(GapSet), ["sha256"], rows)
+    values = []
+    for job, grade in grades.items():
+        sha256, _ = documents[job]
+        values.append((grade.level, gap_sets[sha256], job))
+    change_many(transaction.connection, _WRITE_GRADE, values)
+
+
+def write_awaited(
+    connection: Connection, missing: Mapping[int, Iterable[str]], *, replace: Sequence[int]
+) -> None:
+    """Note which blobs each of these jobs still waits for.
+
+    What was noted of the jobs in `replace` goes first.
+    """
+    for part in chunks(replace):
+        connection.execute(delete(AwaitedBlob).where(AwaitedBlob.job_id.in_(part)))
+    rows: list[dict[str, Any]] = []
+    for job, digests in missing.items():
+        rows.extend({"sha256": sha256, "job_id": job} for sha256 in sorted(digests))
+    insert_rows(connection, table_of(AwaitedBlob), rows)
+
+
+def note_derived(connection: Connection, what: str, version: int) -> None:
+    """Note which version all rows of one kind have reached."""
+    noted = update(Derivation).where(Derivation.what == what).values(version=version)
+    if not connection.execute(noted).rowcount:
+        connection.execute(insert(Derivation).values(what=what, version=version))

@@ -1,0 +1,71 @@
+"""Writes the queue of background work: items are added, leased, put off and removed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, select, update
+
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.db.keys import allocate_keys
+from jobprov.provenance.db.tables import WorkItem
+
+
+class LeasedItem(NamedTuple):
+    """An item under lease; `attempts` counts this one too."""
+
+    id: int
+    kind: str
+    key: str
+    attempts: int
+
+
+def add_items(connection: Connection, kind: str, keys: Sequence[str], *, due_at: datetime) -> None:
+    """Add items of one kind; the queue must have none of these keys."""
+    rows = []
+    numbers = allocate_keys(connection, table_of(WorkItem), len(keys))
+    for number, key in zip(numbers, keys, strict=True):
+        row = {"id": number, "kind": kind, "key": key, "due_at": due_at, "attempts": 0}
+        rows.append(row)
+    # On PostgreSQL another process may have added the same since somebody looked
+    is_shared = connection.dialect.name == "postgresql"
+    insert_rows(connection, table_of(WorkItem), rows, skip_known=is_shared)
+
+
+def lease_next(
+    connection: Connection, kinds: Sequence[str], *, now: datetime, until: datetime
+) -> LeasedItem | None:
+    """Lease the item of these kinds that is due first; None where none is due."""
+    query = (
+        select(WorkItem.id, WorkItem.kind, WorkItem.key, WorkItem.attempts)
+        .where(WorkItem.due_at <= now, WorkItem.kind.in_(kinds))
+        .where(WorkItem.leased_until.is_(None) | (WorkItem.leased_until < now))
+        .order_by(WorkItem.due_at, WorkItem.id)
+        .limit(1)
+        # Two workers take two items, and neither waits for the other
+        .with_for_update(skip_locked=True)
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    item = LeasedItem(row.id, row.kind, row.key, row.attempts + 1)
+    leased = {"leased_until": until, "attempts": item.attempts}
+    connection.execute(update(WorkItem).where(WorkItem.id == item.id).values(leased))
+    return item
+
+
+def put_off_item(connection: Connection, item: int, *, due_at: datetime, error: str) -> None:
+    """End the lease of an item, to be tried again later, and note why it failed."""
+    values = {"due_at": due_at, "leased_until": None, "last_error": error}
+    connection.execute(update(WorkItem).where(WorkItem.id == item).values(values))
+
+
+def remove_item(connection: Connection, item: int) -> None:
+    """Remove an item that is done."""
+    connection.execute(delete(WorkItem).where(WorkItem.id == item))
+
+
+def remove_items_of(connection: Connection, kind: str) -> None:
+    """Remove all items of a kind."""
+    connection.execute(delete(WorkItem).where(WorkItem.kind == kind))

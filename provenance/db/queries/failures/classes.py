@@ -1,0 +1,112 @@
+"""Jobs that failed, and what was read of their failures."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.tables import Experiment, FailureClass, Job
+
+_FIRST_BAD = STATES.index("failed")
+
+
+class ReadClass(NamedTuple):
+    """What a failure was, as it was read from record and logs.
+
+    Attributes:
+        rule: name of the rule that fits, None where none does.
+        version: of the experiment's table of rules, 0 where it had none.
+        transient: whether trying again may help, None where nobody knows.
+        log_name, log_at: the log that told, and the byte at which its line begins; None where none
+            did.
+    """
+
+    class_name: str
+    rule: str | None
+    version: int
+    transient: bool | None
+    log_name: str | None
+    log_at: int | None
+
+
+class FailedJob(NamedTuple):
+    """A job that failed, as the list of jobs knows it.
+
+    Attributes:
+        key, experiment_id, task_id: integer keys; no task is None.
+        read_class: None where record and logs were not read yet.
+    """
+
+    key: int
+    experiment_id: int
+    experiment: str
+    task_id: int | None
+    received_at: datetime
+    state: str
+    exit_code: int | None
+    exit_signal: int | None
+    failed_step: str | None
+    error_class: str | None
+    message: str | None
+    read_class: ReadClass | None
+
+
+_COLUMNS = (
+    Job.id,
+    Job.experiment_id,
+    Experiment.name.label("experiment"),
+    Job.task_id,
+    Job.received_at,
+    Job.state,
+    Job.exit_code,
+    Job.exit_signal,
+    Job.failed_step,
+    Job.error_class,
+    Job.message,
+    FailureClass.class_name,
+    FailureClass.rule,
+    FailureClass.version,
+    FailureClass.transient,
+    FailureClass.log_name,
+    FailureClass.log_at,
+)
+
+
+def failed_jobs(connection: Connection, jobs: Sequence[int]) -> list[FailedJob]:
+    """Return those of the jobs that failed."""
+    query = (
+        select(*_COLUMNS)
+        .join(Experiment, Experiment.id == Job.experiment_id)
+        .outerjoin(FailureClass, FailureClass.job_id == Job.id)
+        .where(Job.state >= _FIRST_BAD)
+    )
+    failed: list[FailedJob] = []
+    for part in chunks(jobs):
+        rows = connection.execute(query.where(Job.id.in_(part)))
+        failed.extend(_failed_job(row) for row in rows)
+    return failed
+
+
+def _failed_job(row: Any) -> FailedJob:
+    read_class = None
+    if row.class_name is not None:
+        read_class = ReadClass(
+            row.class_name, row.rule, row.version, row.transient, row.log_name, row.log_at
+        )
+    return FailedJob(
+        row.id,
+        row.experiment_id,
+        row.experiment,
+        row.task_id,
+        row.received_at,
+        STATES[row.state],
+        row.exit_code,
+        row.exit_signal,
+        row.failed_step,
+        row.error_class,
+        row.message,
+        read_class,
+    )

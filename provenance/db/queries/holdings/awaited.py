@@ -1,0 +1,45 @@
+"""Which jobs wait for which blobs: those that their records name and nobody has sent yet."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select
+
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.tables import AwaitedBlob, Experiment, Job, Possession
+
+
+def is_awaited(connection: Connection, sha256: str) -> bool:
+    """Whether any job waits for the blob."""
+    query = select(AwaitedBlob.job_id).where(AwaitedBlob.sha256 == sha256).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def arrived_among(connection: Connection, digests: Sequence[str]) -> list[str]:
+    """Return those of the digests that somebody possesses and some job waits for, sorted."""
+    is_waited_for = select(AwaitedBlob.job_id).where(AwaitedBlob.sha256 == Possession.sha256)
+    arrived: set[str] = set()
+    for part in chunks(digests):
+        query = select(Possession.sha256).where(Possession.sha256.in_(part), is_waited_for.exists())
+        arrived.update(connection.execute(query).scalars())
+    return sorted(arrived)
+
+
+def jobs_awaiting(connection: Connection, sha256: str) -> list[int]:
+    """Return the keys of the jobs that wait for the blob."""
+    query = (
+        select(AwaitedBlob.job_id).where(AwaitedBlob.sha256 == sha256).order_by(AwaitedBlob.job_id)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def experiments_awaiting(connection: Connection, sha256: str) -> list[str]:
+    """Return the experiments whose jobs wait for the blob, by name."""
+    query = (
+        select(Experiment.name)
+        .join(Job, Job.experiment_id == Experiment.id)
+        .join(AwaitedBlob, AwaitedBlob.job_id == Job.id)
+        .where(AwaitedBlob.sha256 == sha256)
+        .distinct()
+        .order_by(Experiment.name)
+    )
+    return list(connection.execute(query).scalars())

@@ -1,0 +1,1 @@
+"""What came before the records: tokens, tickets, and the ends of logs."""

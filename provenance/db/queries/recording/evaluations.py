@@ -1,0 +1,45 @@
+"""What is known of configurations that were evaluated."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.selecting import select_among, select_by
+from jobprov.provenance.db.tables import Closure
+
+_EVALUATIONS = """
+SELECT v.closure_id, e.name, v.problem, v.difference, v.ran_as, v.parsed_as
+FROM evaluations v JOIN experiments e ON e.id = v.experiment_id WHERE v.closure_id {among}
+"""
+
+
+class KnownEvaluation(NamedTuple):
+    """What is known of one configuration: the columns of its evaluation.
+
+    `ran_as` None where what art wrote was not looked at.
+    """
+
+    problem: str | None
+    difference: str | None
+    ran_as: str | None
+    parsed_as: str | None
+
+
+def read_evaluations(
+    connection: Connection, wanted: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], KnownEvaluation]:
+    """Return what is known of configurations, by experiment and digest of the closure.
+
+    Those that were not evaluated yet are left out.
+    """
+    digests = sorted({digest for _, digest in wanted})
+    keys = select_by(connection, table_of(Closure), ("id",), ("sha256",), digests)
+    digest_of = {row[0]: digest for digest, row in keys.items()}
+    evaluations: dict[tuple[str, str], KnownEvaluation] = {}
+    for part in chunks(list(digest_of)):
+        for closure, experiment, *columns in select_among(connection, _EVALUATIONS, part):
+            evaluations[experiment, digest_of[closure]] = KnownEvaluation(*columns)
+    return evaluations
