@@ -14,9 +14,9 @@ import msgspec
 import requests
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
+from jobprov.provenance.answers.addresses import fits_path
 from jobprov.provenance.client.answers import check
 from jobprov.provenance.errors import UnreachableError
-from jobprov.provenance.records.addresses import fits_path
 
 TRIES = 3
 _PAUSE_SECONDS = 0.5

@@ -69,6 +69,16 @@ def _from_inputs(
     return inputs_of
 
 
+def _outputs_by_inputs(
+    outputs: Sequence[str], sources: Mapping[str, AbstractSet[str]], inputs: AbstractSet[str]
+) -> dict[frozenset[str], list[str]]:
+    """Return the outputs of a job by the inputs that they were made from."""
+    outputs_by_inputs: dict[frozenset[str], list[str]] = {}
+    for output, made_from in _from_inputs(outputs, sources, inputs).items():
+        outputs_by_inputs.setdefault(made_from, []).append(output)
+    return outputs_by_inputs
+
+
 class Flow:
     """The links of a history with jobs in parts; inputs that jobs share lead to each of them."""
 
@@ -128,10 +138,7 @@ class Flow:
 
         Note each part's inputs.
         """
-        jobs_with_other_inputs: set[str] = set()
-        for (_, target), link in self._links.items():
-            if not link.is_parent and link.role not in SHARED_ROLES:
-                jobs_with_other_inputs.add(target)
+        jobs_with_other_inputs = self._jobs_with_other_inputs()
         maker_of_output: dict[str, dict[str, str]] = {}
         for job, outputs in self._after.items():
             has_other_inputs = job in jobs_with_other_inputs
@@ -139,9 +146,7 @@ class Flow:
                 continue  # most jobs made everything from all that they read
             inputs = self._before.get(job, [])
             parents = {source for source in inputs if self._links[source, job].is_parent}
-            outputs_by_inputs: dict[frozenset[str], list[str]] = {}
-            for output, made_from in _from_inputs(outputs, sources, parents).items():
-                outputs_by_inputs.setdefault(made_from, []).append(output)
+            outputs_by_inputs = _outputs_by_inputs(outputs, sources, parents)
             used_parents = frozenset[str]().union(*outputs_by_inputs)
             has_unused_inputs = has_other_inputs or used_parents != parents
             if len(outputs_by_inputs) == 1 and not has_unused_inputs:
@@ -152,6 +157,14 @@ class Flow:
                     job, outputs_by_inputs, has_unused_inputs=has_unused_inputs
                 )
         return maker_of_output
+
+    def _jobs_with_other_inputs(self) -> set[str]:
+        """Return the jobs that read a file of their own and made nothing from it."""
+        jobs: set[str] = set()
+        for (_, target), link in self._links.items():
+            if not link.is_parent and link.role not in SHARED_ROLES:
+                jobs.add(target)
+        return jobs
 
     def _cut_job(
         self,

@@ -48,12 +48,11 @@ def _events(graph: Graph) -> Iterator[dict[str, Any]]:
         before[edge.target].append((nodes[edge.source], edge.is_sure))
     for job in graph.jobs():
         inputs, outputs = _datasets(before[job.key]), _datasets(after[job.key])
-        namespace = job.experiment or experiment or "unknown"
         common = {
             "producer": _PRODUCER,
             "schemaURL": RUN_EVENT,
             "run": {"runId": job.job_id},
-            "job": {"namespace": namespace, "name": job.stage or job.task_id or "job"},
+            "job": _job(job, experiment or "unknown"),
             "inputs": inputs,
         }
         if job.started_at is not None:
@@ -62,6 +61,12 @@ def _events(graph: Graph) -> Iterator[dict[str, Any]]:
         end_type, end = END_OF.get(job.state), _end(job)
         if end_type and end:
             yield common | {"eventType": end_type, "eventTime": utc_text(end), "outputs": outputs}
+
+
+def _job(job: JobNode, experiment: str) -> dict[str, str]:
+    """What OpenLineage calls the job: here the stage, of which each of our jobs is a run."""
+    name = job.stage or job.task_id or "job"
+    return {"namespace": job.experiment or experiment, "name": name}
 
 
 def _end(job: JobNode) -> datetime | None:

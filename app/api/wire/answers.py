@@ -7,6 +7,7 @@ import msgspec
 from flask import Response, request
 
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.addresses import job_page
 from jobprov.provenance.answers.recording import BatchResult, RecordAnswer
 from jobprov.provenance.services.recording.submissions import STATUS, Outcome
 
@@ -30,7 +31,7 @@ def record_answer(outcome: Outcome, here: str) -> RecordAnswer:
     return RecordAnswer(
         outcome.job_id,
         outcome.change,
-        job_url(outcome.job_id, here),
+        here + job_page(outcome.job_id),
         f"L{outcome.level}",
         outcome.gaps,
         outcome.missing_blobs,
@@ -62,11 +63,6 @@ def conflict_words(job_id: str) -> str:
         "yours was kept as evidence and changed nothing. "
         f"To correct the first, POST /api/v1/jobs/{job_id}/revisions with a reason."
     )
-
-
-def job_url(job_id: str, here: str) -> str:
-    """Return the address of a job's page, below the service's address `here`."""
-    return f"{here}/jobs/{job_id}"
 
 
 def public_url() -> str:

@@ -13,9 +13,9 @@ from jobprov.app.commands.statistics.report_text import report_text
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, settings_with, url_option
 from jobprov.app.reports.rows import headline
+from jobprov.provenance.answers.addresses import campaign_page
 from jobprov.provenance.answers.campaigns import CampaignReport
 from jobprov.provenance.client import Client
-from jobprov.provenance.records.addresses import campaign_url
 
 _PATIENCE_SECONDS = 180.0
 _PAUSE_SECONDS = 2.0
@@ -85,7 +85,7 @@ def report(
     """  # fmt: skip
     client = client_for(url)
     campaign_report = client.report(campaign, experiment=experiment)
-    address = f"{client.url}{campaign_url(campaign, experiment)}"
+    address = f"{client.url}{campaign_page(campaign, experiment)}"
     if receivers:
         campaign_report = _counted_now(client, campaign_report)
         state_file = _state_file(client.url, campaign_report, state) if on_change else None

@@ -9,10 +9,10 @@ import click
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, url_option
 from jobprov.app.static_copy import Fetched, copy_pages
+from jobprov.provenance.answers.addresses import campaign_page, report_page
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.lineage.words import counted
-from jobprov.provenance.records.addresses import campaign_url
 
 _MARK = ".jobprov-site"
 
@@ -51,8 +51,8 @@ def export_site(
     """  # fmt: skip
     client = client_for(url)
     _check(folder)
-    pages = [campaign_url(name, experiment) for name in campaigns]
-    starts = [*pages, *(campaign_url(name, experiment, kind="reports") for name in campaigns)]
+    pages = [campaign_page(name, experiment) for name in campaigns]
+    starts = [*pages, *(report_page(name, experiment) for name in campaigns)]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         made = Path(scratch) / "site"

@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Iterator
-from urllib.parse import quote
 
 import click
 
@@ -14,6 +13,7 @@ from jobprov.app.commands.terminal.opening import (
     url_option,
 )
 from jobprov.app.reports.rows import cause_words, class_words
+from jobprov.provenance.answers.addresses import task_page
 from jobprov.provenance.answers.tasks import TaskProgress
 from jobprov.provenance.lineage.words import counted, duration, number
 
@@ -47,7 +47,7 @@ def _task_lines(task: TaskProgress, url: str) -> Iterator[str]:
         yield f"  waived by {waiver.who}: {units}, because {waiver.why}"
     if task.blocking:
         yield f"What is missing: {missing_command(task.task_id, task.experiment)}"
-    yield f"{url}/tasks/{quote(task.task_id, safe='')}?experiment={task.experiment}"
+    yield url + task_page(task.task_id, task.experiment)
 
 
 def _progress(task: TaskProgress) -> str:

@@ -12,6 +12,7 @@ from jobprov.app.web.frame import formats
 from jobprov.app.web.frame.cuts import Cut, address, asked_section, cut_rows
 from jobprov.app.web.frame.page import answer, asked, experiment_asked, here
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.addresses import difference_page
 from jobprov.provenance.answers.comparisons import ComparedJob, Difference, Facet
 from jobprov.provenance.services.comparisons.companions import find_companions
 from jobprov.provenance.services.comparisons.jobs import compare_jobs
@@ -47,7 +48,7 @@ def ask_page(job_id: str) -> Response:
     """Ask with which job to compare, and offer some; an answer leads to the comparison."""
     experiment = experiment_asked()
     if other := asked("with"):
-        target = address(f"/jobs/{job_id}/diff/{other.strip()}", {"experiment": experiment or ""})
+        target = difference_page(job_id, other.strip(), experiment=experiment)
         return Response(status=303, headers={"Location": target})
     with get_service().reading() as connection:
         answered = find_companions(connection, job_id, experiment=experiment)
@@ -79,7 +80,7 @@ def show_page(before: str, after: str) -> Response:
         a=comparison.a,
         b=comparison.b,
         first_line=comparison.first_line,
-        swapped=address(f"/jobs/{names[1]}/diff/{names[0]}", {**query, **choice}),
+        swapped=difference_page(names[1], names[0], **query, **choice),
         other=address(f"/jobs/{names[0]}/diff", query),
         diverge=_divergence(comparison.a, comparison.b),
         shown_row=shown_row,

@@ -10,6 +10,7 @@ from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, day
 from jobprov.app.web.frame.page import answer, asked, here, table
 from jobprov.app.web.lookup.jobs import asked_filters
+from jobprov.provenance.answers.addresses import jobs_list
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
 from jobprov.provenance.db.queries.failures.errors import SUMS
 from jobprov.provenance.services.statistics.counting import ERRORS
@@ -105,7 +106,7 @@ def linked_causes(
     """Return causes with their links; `filters` are the page's, `by` is what splits causes."""
     linked = []
     for cause in causes:
-        jobs_link = address("/jobs", _same_cause(cause, filters, by))
+        jobs_link = jobs_list(**_same_cause(cause, filters, by))
         linked.append(LinkedCause(cause, jobs_link, _log_link(cause)))
     return linked
 
@@ -134,7 +135,7 @@ def _log_link(cause: FailureCause) -> str | None:
 
 
 def _linked_outlier(outlier: Outlier, filters: dict[str, str]) -> LinkedOutlier:
-    return LinkedOutlier(outlier, address("/jobs", {**filters, outlier.kind: outlier.name}))
+    return LinkedOutlier(outlier, jobs_list(**{**filters, outlier.kind: outlier.name}))
 
 
 def first_line(errors: ErrorCounts, *, is_filtered: bool = False) -> str:

@@ -6,9 +6,11 @@ Each says how many there are, and where the others are.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from flask import g, has_app_context, request
+
+from jobprov.provenance.answers.addresses import with_query
 
 WHOLE_ROWS = 100
 
@@ -65,12 +67,7 @@ def address(path: str, words: Mapping[str, str | None]) -> str:
 
     An empty namespace says that a file has none.
     """
-    kept = {
-        name: value
-        for name, value in words.items()
-        if value or (name == "namespace" and value is not None)
-    }
-    return quote(path) + (f"?{urlencode(kept)}" if kept else "")
+    return with_query(quote(path), words)
 
 
 def asked_section() -> str:

@@ -17,8 +17,8 @@ from jobprov.app.csv_rows import CONTENT_TYPE, csv_lines
 from jobprov.app.web.frame import formats, markup
 from jobprov.app.web.frame.cuts import address, tighten
 from jobprov.app.web.frame.guard import check_reading
+from jobprov.provenance.answers import addresses
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.records.addresses import campaign_url
 
 _FOLDER = Path(__file__).parents[2]
 _STATIC = _FOLDER / "static"
@@ -71,10 +71,19 @@ def _add_filters(environment: Environment) -> None:
     environment.globals.update(
         asset=asset,
         address=address,
-        campaign_url=campaign_url,
         here=here,
         experiment_asked=experiment_asked,
         dash=formats.MISSING,
+        campaign_lineage_page=addresses.campaign_lineage_page,
+        campaign_page=addresses.campaign_page,
+        difference_page=addresses.difference_page,
+        file_page=addresses.file_page,
+        job_page=addresses.job_page,
+        jobs_list=addresses.jobs_list,
+        log_page=addresses.log_page,
+        recipe_page=addresses.recipe_page,
+        report_page=addresses.report_page,
+        task_page=addresses.task_page,
     )
 
 

@@ -8,6 +8,13 @@ from flask import Response, make_response, render_template, request
 from jobprov.app.errors import Problem
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.page import here
+from jobprov.provenance.answers.addresses import (
+    configuration_page,
+    file_page,
+    history_page,
+    job_page,
+    log_page,
+)
 from jobprov.provenance.lineage.drawing.captions import safe_url
 
 _MOST_CHOICES = 100
@@ -58,11 +65,13 @@ def _neighbour(name: str) -> str:
     """Return the address of this same page for a name like the one asked for."""
     head, _, rest = request.path.lstrip("/").partition("/")
     if head == "jobs" and "/logs/" in rest:
-        return f"/jobs/{quote(rest.split('/')[0])}/logs/{quote(name)}"
+        return log_page(quote(rest.split("/")[0]), name)
     if head == "jobs" and "/configurations/" in rest:
-        return f"/jobs/{quote(rest.split('/')[0])}/configurations/{quote(name, safe='')}"
-    if head in ("files", "lineage"):
-        return address(f"/{head}/", {}) + quote(name, safe="")
+        return configuration_page(quote(rest.split("/")[0]), name)
+    if head == "files":
+        return file_page(name)
+    if head == "lineage":
+        return history_page("lineage", name)
     return address("/search", {"q": name})
 
 
@@ -74,7 +83,7 @@ def _as_now() -> str | None:
 def _job() -> str | None:
     """Return the address of the job whose log or configuration was asked for."""
     head, _, rest = request.path.lstrip("/").partition("/")
-    return f"/jobs/{quote(rest.split('/')[0])}" if head == "jobs" else None
+    return job_page(quote(rest.split("/")[0])) if head == "jobs" else None
 
 
 def _choices(problem: Problem) -> list[Mapping[str, str]]:

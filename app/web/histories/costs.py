@@ -1,19 +1,18 @@
 """The page of what a file cost: the sums in its first line, then by stage."""
 
-from urllib.parse import quote
-
 from flask import Blueprint, Response
 
-from jobprov.app.web.frame.cuts import address, cut_rows
+from jobprov.app.web.frame.cuts import cut_rows
 from jobprov.app.web.frame.formats import counted, duration
 from jobprov.app.web.frame.page import answer
 from jobprov.app.web.histories.question import (
     asked_question,
-    place_of,
     query_of,
+    twin_of,
     version_sentence,
 )
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.addresses import history_page
 from jobprov.provenance.answers.histories import CostSum, FileCost
 from jobprov.provenance.services.histories.costs import sum_costs
 
@@ -31,14 +30,13 @@ def show_cost(name: str) -> Response:
     with get_service().reading() as connection:
         cost = sum_costs(connection, name, **question._asdict())
     file = cost.file
-    twin_path = f"/files/{quote(file.name, safe='')}/cost"
     return answer(
         "histories/cost.html",
-        twin=address(twin_path, query_of(file)),
+        twin=twin_of(file, "/cost", query_of(file)),
         first_line=cost_sentence(cost) + version_sentence(cost.version, cost.versions),
         cost=cost,
         stages=cut_rows("stages", cost.stages, _MOST_STAGES),
-        lineage=address(f"/lineage/{file.name}", place_of(file)),
+        lineage=history_page("lineage", file.name, file.experiment, file.namespace),
     )
 
 

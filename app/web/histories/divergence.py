@@ -12,6 +12,7 @@ from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, asked, asked_pair
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.addresses import difference_page
 from jobprov.provenance.answers.comparisons import Difference, JobComparison
 from jobprov.provenance.answers.histories import Divergence
 from jobprov.provenance.services.comparisons.jobs import compare_jobs
@@ -149,4 +150,4 @@ def _parameters(compared: JobComparison | None) -> ParameterDifferences:
 def _diff_address(divergence: Divergence) -> str | None:
     if not (divergence.a and divergence.b):
         return None
-    return address(f"/jobs/{divergence.a.job_id}/diff/{divergence.b.job_id}", {})
+    return difference_page(divergence.a.job_id, divergence.b.job_id)

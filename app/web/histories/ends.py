@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import NamedTuple
-from urllib.parse import quote
 
 from flask import Blueprint, Response
 
@@ -13,11 +12,12 @@ from jobprov.app.web.histories.question import (
     asked_question,
     first_page,
     next_page,
-    place_of,
     query_of,
+    twin_of,
     version_sentence,
 )
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.addresses import Question, history_page
 from jobprov.provenance.answers.histories import FileRoots, LineageFile
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.lineage.graph import ended
@@ -25,7 +25,11 @@ from jobprov.provenance.services.histories.ends import list_leaves, list_orphans
 from jobprov.provenance.services.histories.sentences import leaves_sentence, orphan_use
 
 _ROWS = 100
-_SIDES = {"roots": "First inputs", "leaves": "Final products", "lineage": "Lineage"}
+_SIDES: dict[Question, str] = {
+    "roots": "First inputs",
+    "leaves": "Final products",
+    "lineage": "Lineage",
+}
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -69,17 +73,16 @@ def _is_of(file: FileName, listed: Sequence[LineageFile]) -> bool:
     return names == [(file.name, file.namespace, file.experiment)]
 
 
-def _show_ends(kind: str, ends: FileRoots, sentence: str, *, is_alone: bool) -> Response:
+def _show_ends(kind: Question, ends: FileRoots, sentence: str, *, is_alone: bool) -> Response:
     """Show one side of a history; a file that is its own end needs no table."""
     file = ends.file
-    others = [
-        (title, address(f"/{side}/{file.name}", place_of(file)))
-        for side, title in _SIDES.items()
-        if side != kind
-    ]
+    others = []
+    for side, title in _SIDES.items():
+        if side != kind:
+            others.append((title, history_page(side, file.name, file.experiment, file.namespace)))
     return answer(
         "histories/ends.html",
-        twin=address(f"/files/{quote(file.name, safe='')}/{kind}", query_of(file)),
+        twin=twin_of(file, f"/{kind}", query_of(file)),
         title=_SIDES[kind],
         first_line=sentence + version_sentence(ends.version, ends.versions),
         ends=ends,

@@ -13,6 +13,7 @@ from jobprov.app.web.frame.pictures import asked_drawing, draw_picture
 from jobprov.app.web.histories.question import asked_question
 from jobprov.app.web.lookup.jobs import asked_time
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.addresses import file_page, lineage_of
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.drawing.map_view import map_of_view
 from jobprov.provenance.lineage.drawing.sheet import Links
@@ -243,7 +244,7 @@ def _addresses(name: str, graph: Graph, question: LineageQuestion) -> dict[str, 
         "twin": twin + address("", query),
         "exports": exports,
         "file": focus,
-        "file_url": f"/files/{quote(name, safe='')}{address('', place)}",
+        "file_url": file_page(name, **place),
         "map_url": _drawing_address("map"),
         "right_url": _drawing_address("right"),
         "down_url": _drawing_address("down"),
@@ -280,7 +281,7 @@ def _more_address(graph: Graph, question: LineageQuestion) -> Callable[[str], st
         node = nodes.get(key)
         if node is None or node.url is None:
             return None
-        return node.url.replace("/files/", "/lineage/", 1)
+        return lineage_of(node.url) if isinstance(node, FileNode) else node.url
 
     return more
 

@@ -1,10 +1,13 @@
 """What the address of a page of a history asks about, and the addresses that ask it again."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
+from urllib.parse import quote
 
 from jobprov.app.web.frame.page import asked, asked_file, asked_number, here
 from jobprov.app.web.lookup.jobs import asked_time
+from jobprov.provenance.answers.addresses import with_query
 from jobprov.provenance.answers.names import FileName
 
 _MOST_VERSIONS = 10**6
@@ -37,6 +40,11 @@ def asked_question() -> FileQuestion:
 def query_of(file: FileName) -> dict[str, str]:
     """Return the query that asks the same about this file again, for the JSON twin of a page."""
     return {**place_of(file), "version": asked("version") or "", "as_of": asked("as_of") or ""}
+
+
+def twin_of(file: FileName, view: str, query: Mapping[str, str | None]) -> str:
+    """Return the address of a view of a file as JSON, below /api/v1."""
+    return with_query(f"/files/{quote(file.name, safe='')}{view}", query)
 
 
 def place_of(file: FileName) -> dict[str, str]:

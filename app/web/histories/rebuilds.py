@@ -1,15 +1,15 @@
 """The page of the plan that makes a lost file again."""
 
 from typing import NamedTuple
-from urllib.parse import quote
 
 from flask import Blueprint, Response
 
-from jobprov.app.web.frame.cuts import address, cut_rows
+from jobprov.app.web.frame.cuts import cut_rows
 from jobprov.app.web.frame.formats import counted, duration
 from jobprov.app.web.frame.page import answer, asked, asked_file, asked_flag
-from jobprov.app.web.histories.question import place_of
+from jobprov.app.web.histories.question import place_of, twin_of
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.addresses import history_page, with_query
 from jobprov.provenance.answers.histories import RebuildPlan
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.services.histories.rebuilds import listed_files, plan_rebuild
@@ -40,15 +40,12 @@ def show_plan(name: str) -> Response:
             connection, service.store, name, **asked_file(), lost=lost, from_scratch=from_scratch
         )
     file = plan.file
-    place, path = place_of(file), f"/rebuild/{quote(file.name, safe='')}"
+    place, path = place_of(file), history_page("rebuild", file.name)
     needs = [_needed(path, place, lost, need) for need in plan.needs]
     scratch_query = {**place, "from_scratch": "true" if from_scratch else ""}
     return answer(
         "histories/rebuild.html",
-        twin=address(
-            f"/files/{quote(file.name, safe='')}/rebuild",
-            {**scratch_query, "lost": ",".join(lost)},
-        ),
+        twin=twin_of(file, "/rebuild", {**scratch_query, "lost": ",".join(lost)}),
         plan=plan,
         lost=[_briefly(lost_name, file.experiment) for lost_name in lost],
         from_scratch=from_scratch,
@@ -56,15 +53,15 @@ def show_plan(name: str) -> Response:
         jobs=cut_rows("jobs", plan.jobs, _MOST_JOBS),
         needs=cut_rows("needs", needs, _MOST_FILES),
         beyond=cut_rows("beyond", plan.beyond, _MOST_FILES),
-        scratch=address(path, {**place, "from_scratch": "1"}),
-        least=address(path, place),
+        scratch=with_query(path, {**place, "from_scratch": "1"}),
+        least=with_query(path, place),
     )
 
 
 def _needed(path: str, place: dict[str, str], lost: list[str], file: FileName) -> NeededFile:
     # its name alone would take files of other experiments as lost too
     full_name = f"{file.experiment}/{file.namespace}:{file.name}"
-    return NeededFile(file, address(path, {**place, "lost": ",".join([*lost, full_name])}))
+    return NeededFile(file, with_query(path, {**place, "lost": ",".join([*lost, full_name])}))
 
 
 def _briefly(name: str, experiment: str) -> str:

@@ -5,7 +5,6 @@ Its neighbours, versions, facts and uses follow.
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from flask import Blueprint, Response
 from markupsafe import Markup
@@ -16,6 +15,7 @@ from jobprov.app.web.frame.markup import cut, digest
 from jobprov.app.web.frame.page import answer, asked_file
 from jobprov.app.web.lookup.entries import complete
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.addresses import file_page, history_page, task_page
 from jobprov.provenance.answers.lookup import FileAnswer, JobSummary
 from jobprov.provenance.lineage.graph import ended
 from jobprov.provenance.records.job_record import Output
@@ -72,22 +72,21 @@ def _maker(connection: Any, store: Any, producer: JobSummary, name: str) -> Make
 def _values(shown: FileAnswer, maker: Maker | None, name_in_questions: str) -> dict[str, Any]:
     """Return what the template of the page needs."""
     file = shown.file
-    name = quote(file.name, safe="")
-    query = address("", {"experiment": file.experiment, "namespace": file.namespace})
+    place = (file.experiment, file.namespace)
     output = maker.output if maker else complete(None, Output)
     of_pair = {"a": name_in_questions, "experiment": file.experiment}
     of_filter = {"file": name_in_questions, "file_experiment": file.experiment}
     metadata = sorted((output["metadata"] or {}).items())
     return {
-        "twin": f"/files/{name}{query}",
-        "lineage": f"/lineage/{name}{query}",
-        "rebuild": f"/rebuild/{name}{query}",
+        "twin": file_page(file.name, *place),  # the call below /api/v1 has the path of the page
+        "lineage": history_page("lineage", file.name, *place),
+        "rebuild": history_page("rebuild", file.name, *place),
         "diverge": address("/diverge", of_pair),
         "impact": address("/impact", of_filter),
         "questions": [
-            ("First inputs", f"/roots/{name}{query}"),
-            ("Final products", f"/leaves/{name}{query}"),
-            ("What it cost", f"/cost/{name}{query}"),
+            ("First inputs", history_page("roots", file.name, *place)),
+            ("Final products", history_page("leaves", file.name, *place)),
+            ("What it cost", history_page("cost", file.name, *place)),
             ("Common history with another file", address("/relation", of_pair)),
         ],
         "file": file,
@@ -151,7 +150,7 @@ def _job(job: JobSummary) -> Markup:
     task_id = job.task.task_id
     if not task_id:
         return link
-    url = address(f"/tasks/{task_id}", {"experiment": job.experiment})
+    url = task_page(task_id, job.experiment)
     return Markup('{} (task <a href="{}">{}</a>)').format(link, url, cut(task_id, 50))
 
 

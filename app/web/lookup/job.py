@@ -16,6 +16,7 @@ from jobprov.app.web.lookup.job_sections import sections
 from jobprov.app.web.lookup.job_sentences import ending, first_line, wall_seconds
 from jobprov.app.web.lookup.log_text import Excerpt, excerpt
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.addresses import job_page, lineage_of
 from jobprov.provenance.answers.lookup import JobAnswer, JobSummary
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.graph import SHARED_ROLES
@@ -66,7 +67,7 @@ def show_page(job_id: str) -> Response:
     with service.reading() as connection:
         job = read_job(connection, service.store, job_id, experiment=question.experiment)
         if job.found.job_id != job_id:
-            location = redirect(f"/jobs/{job.found.job_id}").location
+            location = redirect(job_page(job.found.job_id)).location
             return Response(status=303, headers={"Location": location})
         shown = show_job(connection, job, witness=question.witness)
         excerpts = {}
@@ -97,7 +98,7 @@ def _values(
         "is_reproduced": newest_level in REPRODUCED,
         "took": wall_seconds(summary),
         "later": _later_success(shown),
-        "lineage": lineage_of(shown, key),
+        "lineage": lineage_link(shown, key),
         "excerpts": excerpts,
         "levels": LEVELS,
         "whole": question.section,
@@ -105,7 +106,7 @@ def _values(
     }
 
 
-def lineage_of(job: JobAnswer, key: int) -> LineageLink | None:
+def lineage_link(job: JobAnswer, key: int) -> LineageLink | None:
     """Return the lineage of what a job made, else of what it read, with its box chosen.
 
     It is None where the job has neither; what many jobs share leads nowhere.
@@ -113,17 +114,13 @@ def lineage_of(job: JobAnswer, key: int) -> LineageLink | None:
     if job.summary.state == "succeeded":
         for file in job.outputs:
             if file["url"] and file.get("status") not in _NOT_THERE:
-                return LineageLink("Lineage of what it made", _lineage_url(file["url"]))
+                return LineageLink("Lineage of what it made", lineage_of(file["url"]))
     own = [file for file in job.inputs if file["url"] and file.get("role") not in SHARED_ROLES]
     primary = [file for file in own if file.get("role") in _PRIMARY]
     for file in primary or own:
-        url = f"{_lineage_url(file['url'])}&direction=both&at=j{key}"
+        url = f"{lineage_of(file['url'])}&direction=both&at=j{key}"
         return LineageLink("Lineage of what it read", url)
     return None
-
-
-def _lineage_url(file_url: str) -> str:
-    return file_url.replace("/files/", "/lineage/", 1)
 
 
 def _excerpts(connection: Any, job: ReadJob, summary: JobSummary) -> dict[str, Excerpt | str]:

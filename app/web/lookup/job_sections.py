@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -25,6 +24,7 @@ from jobprov.app.web.frame.formats import (
 )
 from jobprov.app.web.lookup.entries import complete, complete_all
 from jobprov.app.web.lookup.job_sentences import wall_seconds
+from jobprov.provenance.answers.addresses import configuration_page
 from jobprov.provenance.answers.lookup import JobAnswer, JobSummary, Witness
 from jobprov.provenance.lineage.words import elided
 from jobprov.provenance.records.gaps import Gap
@@ -259,12 +259,12 @@ def configurations(job: JobAnswer) -> list[dict[str, Any]]:
     for place, entry in enumerate(entries[:_MOST_CONFIGURATIONS]):
         # a step that is named twice is asked for by its place
         is_named = entry["step"] and steps_named.count(entry["step"]) == 1
-        name = quote(str(entry["step"]), safe="") if is_named else str(place)
+        step = str(entry["step"]) if is_named else str(place)
         files = complete_all(entry["files"], SourceFile)
         rows.append(
             {
                 **entry,
-                "url": f"{job.summary.url}/configurations/{name}",
+                "url": configuration_page(job.summary.job_id, step),
                 "cut": cut_rows(f"fcl-{place}", files, 12),
                 "count": len(files),
             }

@@ -9,7 +9,7 @@ from jobprov.app.kept_answers import read_report
 from jobprov.app.reports.page import report_page
 from jobprov.app.web.frame.page import asked, asset
 from jobprov.app.wiring import get_service
-from jobprov.provenance.records.addresses import campaign_url
+from jobprov.provenance.answers.addresses import campaign_page
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -23,5 +23,5 @@ def show_report(experiment: str, name: str) -> Response:
     """Show the report of a campaign."""
     name = asked("campaign") or name
     report = read_report(experiment, name)
-    address = f"{get_service().settings.public_url}{campaign_url(name, experiment)}"
+    address = f"{get_service().settings.public_url}{campaign_page(name, experiment)}"
     return make_response(report_page(report, address, stylesheet=asset("report.css")))

@@ -12,6 +12,7 @@ from jobprov.app.web.frame.formats import counted, duration, number, text
 from jobprov.app.web.frame.page import answer, asked, here
 from jobprov.app.web.frame.progress import Piece, progress
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.addresses import fits_path
 from jobprov.provenance.answers.campaigns import (
     CampaignProgress,
     StageProgress,
@@ -20,7 +21,6 @@ from jobprov.provenance.answers.campaigns import (
 )
 from jobprov.provenance.answers.lookup import GapCounts
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
-from jobprov.provenance.records.addresses import fits_path
 from jobprov.provenance.services.lookup.gaps import list_gaps
 from jobprov.provenance.services.statistics.counting import CAMPAIGN, jobs_of
 from jobprov.provenance.services.tasks.units import FAILURES

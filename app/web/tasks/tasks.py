@@ -10,6 +10,7 @@ from jobprov.app.web.frame.formats import counted, duration, number
 from jobprov.app.web.frame.page import answer, experiment_asked
 from jobprov.app.web.frame.progress import progress
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.addresses import jobs_list
 from jobprov.provenance.answers.tasks import TaskProgress
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.services.lookup.gaps import list_gaps
@@ -58,7 +59,7 @@ def show_page(task_id: str) -> Response:
         is_more_ready=ready.next is not None,
         jobs=jobs.jobs,
         is_more=jobs.next is not None,
-        all_jobs=address("/jobs", place),
+        all_jobs=jobs_list(**place),
         again=address("/estimate", {**place, "files": units}),
         missing=f"/api/v1{_address(task, '/missing')}&format=" if task.missing else None,
     )

@@ -7,8 +7,8 @@ them come from here, the same as in the server's own drawing.
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
+from jobprov.provenance.answers.addresses import lineage_of, task_page
 from jobprov.provenance.lineage.drawing.sheet import Item, Links, Sheet, sheet_of, sheet_of_classes
 from jobprov.provenance.lineage.drawing.svg import CLASS_WIDTH, LABEL_WIDTH, item_size
 from jobprov.provenance.lineage.folding import Box, View
@@ -158,7 +158,7 @@ def _of_node(node: Node) -> dict[str, Any]:
     action, facts = "Open the file's page", _known_facts(_file_facts(node))
     values: dict[str, Any] = {"name": _name(node), "action": action, "facts": facts}
     if node.url:
-        values["lineage"] = node.url.replace("/files/", "/lineage/", 1)
+        values["lineage"] = lineage_of(node.url)
     return values
 
 
@@ -174,7 +174,7 @@ def _file_facts(file: FileNode) -> list[_Fact]:
 
 
 def _job_facts(job: JobNode) -> list[_Fact]:
-    task = [job.task_id, f"/tasks/{quote(job.task_id)}"] if job.task_id else [""]
+    task = [job.task_id, task_page(job.task_id)] if job.task_id else [""]
     return [
         ("State", job.state),
         ("Stage", job.stage or ""),

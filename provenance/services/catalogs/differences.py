@@ -10,6 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.catalogs import (
     CatalogComparison,
     CatalogDifference,
@@ -33,7 +34,6 @@ from jobprov.provenance.db.queries.catalogs.catalogs import (
     units_in_catalog,
     used_units,
 )
-from jobprov.provenance.db.queries.lookup.node_facts import file_url, job_url
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.units import unit_rows
 from jobprov.provenance.errors import BadInputError
@@ -290,10 +290,10 @@ def _file_on_both_sides(
 ) -> DifferingFile:
     return DifferingFile(
         name=plain_name(output.namespace, output.name),
-        url=file_url(claim.name, task.experiment, claim.namespace),
+        url=file_page(claim.name, task.experiment, claim.namespace),
         unit=claim.unit or output.unit or None,
         job_id=claim.job_id,
-        job_url=job_url(claim.job_id),
+        job_url=job_page(claim.job_id),
         process_id=output.process_id,
         batch_id=claim.batch_id or output.batch_id,
         node=claim.node or output.node,
@@ -305,10 +305,10 @@ def _file_on_both_sides(
 def _file_of_job_alone(task: FoundTask, claim: ClaimedOutput) -> DifferingFile:
     return DifferingFile(
         name=claim.name,
-        url=file_url(claim.name, task.experiment, claim.namespace),
+        url=file_page(claim.name, task.experiment, claim.namespace),
         unit=claim.unit or None,
         job_id=claim.job_id,
-        job_url=job_url(claim.job_id),
+        job_url=job_page(claim.job_id),
         process_id=None,
         batch_id=claim.batch_id or None,
         node=claim.node or None,
@@ -320,7 +320,7 @@ def _file_of_job_alone(task: FoundTask, claim: ClaimedOutput) -> DifferingFile:
 def _file_of_catalog_alone(task: FoundTask, output: CatalogedOutput) -> DifferingFile:
     return DifferingFile(
         name=plain_name(output.namespace, output.name),
-        url=file_url(output.name, task.experiment, output.namespace),
+        url=file_page(output.name, task.experiment, output.namespace),
         unit=output.unit or None,
         job_id=output.job_id,
         job_url=None,  # the catalog names the job, but it may never have been recorded

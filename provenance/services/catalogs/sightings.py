@@ -13,6 +13,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection
 
+from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.catalogs import SightingAnswer
 from jobprov.provenance.db.changes.catalogs import (
     SightedKeys,
@@ -26,7 +27,6 @@ from jobprov.provenance.db.queries.catalogs.sightings import (
     producing_jobs,
     was_seen,
 )
-from jobprov.provenance.db.queries.lookup.node_facts import file_url, job_url
 from jobprov.provenance.db.recording.aliases import alias_files
 from jobprov.provenance.db.recording.identities import FileKey, see_identity
 from jobprov.provenance.db.recording.writing import intern_experiments
@@ -132,9 +132,9 @@ def record_sighting(writing: Writing, document: dict[str, Any]) -> SightingAnswe
         name=sighted.name,
         namespace=namespace,
         experiment=sighted.experiment,
-        url=file_url(sighted.name, sighted.experiment, namespace),
+        url=file_page(sighted.name, sighted.experiment, namespace),
         job_id=joined.job_id,
-        job_url=job_url(joined.job_id) if joined.job_id else None,
+        job_url=job_page(joined.job_id) if joined.job_id else None,
         joined_by=joined.by,
         is_sure=joined.is_sure,
         aliases=joined.aliases,

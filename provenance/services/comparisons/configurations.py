@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from jobprov.provenance.answers.addresses import configuration_page
 from jobprov.provenance.answers.comparisons import Difference, Facet, Place
 from jobprov.provenance.fhicl import Change, Configuration, Origin, diff
 from jobprov.provenance.fhicl.diff import RENAMED
@@ -162,11 +163,11 @@ class _Side(NamedTuple):
         # By identity: two steps may have run the same configuration
         place = str(next(at for at, other in enumerate(entries) if other is entry))
         if step and sum(other.get("step") == step for other in entries) == 1:
-            place = quote(step, safe="")
+            place = step
         names = {}
         for file in entry.get("files") or ():
             names[file.get("path") or file["name"]] = file["name"]
-        return cls(f"{job['summary']['url']}/configurations/{place}", names)
+        return cls(configuration_page(job["summary"]["job_id"], place), names)
 
 
 def _row(change: Change, sides: tuple[_Side, _Side]) -> Difference:

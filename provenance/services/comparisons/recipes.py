@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.addresses import recipe_page
 from jobprov.provenance.answers.comparisons import (
     DifferingFact,
     DifferingOutput,
@@ -121,7 +122,7 @@ def show_recipe(connection: Connection, store: Store, recipe_id: str) -> RecipeA
         results=results,
         outputs=_differing_outputs(examples),
         differences=_differing_facts(examples),
-        url=_url(recipe_id),
+        url=recipe_page(recipe_id),
     )
 
 
@@ -140,7 +141,7 @@ def _divergent(
     recipe_id = recipe_text(recipe)
     results = [_result(row, summaries[row.first]) for row in rows[:_RESULTS_SHOWN]]
     job_count = sum(row.job_count for row in rows)
-    return DivergentRecipe(recipe_id, job_count, results, _url(recipe_id))
+    return DivergentRecipe(recipe_id, job_count, results, recipe_page(recipe_id))
 
 
 def _result(row: ResultRow, example: JobSummary) -> ExampleOfResult:
@@ -149,10 +150,6 @@ def _result(row: ResultRow, example: JobSummary) -> ExampleOfResult:
 
 def _result_id(row: ResultRow) -> str | None:
     return None if row.result is None else result_text(row.result)
-
-
-def _url(recipe_id: str) -> str:
-    return f"/recipes/{recipe_id}"
 
 
 def _examples(

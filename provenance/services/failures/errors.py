@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.answers.addresses import job_page
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, LogLine, Outlier
 from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.db.queries.failures.errors import (
@@ -24,7 +25,7 @@ from jobprov.provenance.db.queries.failures.errors import (
 )
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
-from jobprov.provenance.db.queries.lookup.node_facts import code_versions, job_url
+from jobprov.provenance.db.queries.lookup.node_facts import code_versions
 from jobprov.provenance.db.time_limits import SECONDS, time_limit
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.failures.classes import JobClass, classes_of
@@ -156,7 +157,7 @@ def _cause(row: CauseRow, example: JobSummary, job_class: JobClass) -> FailureCa
         last_at=row.last_at.isoformat(),
         message=example.exit.message,
         example=example.job_id,
-        url=job_url(example.job_id),
+        url=job_page(example.job_id),
         log=log,
     )
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.answers.addresses import file_page
 from jobprov.provenance.answers.histories import (
     FileLeaves,
     FileReaders,
@@ -20,7 +21,6 @@ from jobprov.provenance.db.queries.histories.whole_histories import History, spr
 from jobprov.provenance.db.queries.lookup.file_lists import UnmadeFile, list_unmade
 from jobprov.provenance.db.queries.lookup.node_facts import (
     file_nodes,
-    file_url,
     states_of,
     with_writers,
 )
@@ -206,7 +206,7 @@ def _orphan(row: UnmadeFile) -> Orphan:
         name=row.name,
         namespace=row.namespace,
         experiment=row.experiment,
-        url=file_url(row.name, row.experiment, row.namespace),
+        url=file_page(row.name, row.experiment, row.namespace),
         is_isolated=row.is_isolated,
         reader_count=row.reader_count,
         is_shared=row.is_shared,

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.histories import Impact, ImpactedFile
 from jobprov.provenance.db.queries.fragments.claim_places import place_of
 from jobprov.provenance.db.queries.histories.impact import (
@@ -29,7 +30,6 @@ from jobprov.provenance.db.queries.histories.impact import (
 )
 from jobprov.provenance.db.queries.histories.walks import with_descendants
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
-from jobprov.provenance.db.queries.lookup.node_facts import file_url, job_url
 from jobprov.provenance.db.time_limits import time_limit
 from jobprov.provenance.errors import BadInputError, LimitError
 from jobprov.provenance.services.lookup.file_names import name_file
@@ -255,9 +255,9 @@ def _file(file: TouchedFile, *, is_direct: bool) -> ImpactedFile:
         name=file.name,
         namespace=file.namespace,
         experiment=file.experiment,
-        url=file_url(file.name, file.experiment, file.namespace),
+        url=file_page(file.name, file.experiment, file.namespace),
         job_id=file.job_id,
-        job_url=job_url(file.job_id),
+        job_url=job_page(file.job_id),
         task_id=file.task_id,
         stage=file.stage,
         is_direct=is_direct,

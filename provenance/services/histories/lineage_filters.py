@@ -124,16 +124,17 @@ def _joined(
         met = set(flow.parts(source))
         stack = [(part, True) for part in met]
         while stack:
-            key, is_sure = stack.pop()
+            key, is_sure_so_far = stack.pop()
             for target in flow.after(key):
                 steps += 1
                 link, node = flow.link(key, target), node_of(target)
+                is_sure = is_sure_so_far and link.is_sure
                 if node in shown and node != source:
                     role = link.role if key == source else ""
-                    links.setdefault((source, node), Link(is_sure and link.is_sure, role))
+                    links.setdefault((source, node), Link(is_sure, role))
                 elif node in hidden and target not in met:
                     met.add(target)
-                    stack.append((target, is_sure and link.is_sure))
+                    stack.append((target, is_sure))
             if steps > MOST_STEPS:
                 return links, False
     return links, True

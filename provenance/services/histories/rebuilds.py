@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.addresses import file_page
 from jobprov.provenance.answers.histories import RebuildCost, RebuildPlan, RebuildStep
 from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.answers.names import FileName
@@ -25,7 +26,6 @@ from jobprov.provenance.db.queries.histories.rebuilds import (
 from jobprov.provenance.db.queries.lookup.files import FoundFile, find_files
 from jobprov.provenance.db.queries.lookup.focus import claims_of
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
-from jobprov.provenance.db.queries.lookup.node_facts import file_url
 from jobprov.provenance.db.queries.lookup.versions import versions_of
 from jobprov.provenance.db.time_limits import limited
 from jobprov.provenance.errors import BadInputError, LimitError
@@ -99,9 +99,7 @@ def plan_rebuild(
         needed = _needed(connection, store, maker, gone, from_scratch=from_scratch)
     order = _in_order(needed)
 
-    inputs = [row for job in order for row in needed[job]]
-    needs = {row.file for row in inputs if not row.is_lost}
-    beyond = {row.file for row in inputs if row.is_lost and row.maker is None}
+    needs, beyond = _inputs_from_outside(needed)
     if maker is None:
         beyond.add(_File(file.name, file.namespace, file.experiment))
 
@@ -116,10 +114,27 @@ def plan_rebuild(
         needs=_named(needs),
         beyond=_named(beyond),
         circle=circle,
-        resources=RebuildCost(
-            wall_seconds=_total(summaries[job].resources.wall_seconds for job in order),
-            cpu_seconds=_total(summaries[job].resources.cpu_seconds for job in order),
-        ),
+        resources=_cost([summaries[job] for job in order]),
+    )
+
+
+def _inputs_from_outside(needed: Needed) -> tuple[set[_File], set[_File]]:
+    """Return the files that must still exist, and the lost ones that no recorded job made."""
+    needs, beyond = set(), set()
+    for inputs in needed.values():
+        for row in inputs:
+            if not row.is_lost:
+                needs.add(row.file)
+            elif row.maker is None:
+                beyond.add(row.file)
+    return needs, beyond
+
+
+def _cost(jobs: Sequence[JobSummary]) -> RebuildCost:
+    """Return what these jobs took the first time."""
+    return RebuildCost(
+        wall_seconds=_total(job.resources.wall_seconds for job in jobs),
+        cpu_seconds=_total(job.resources.cpu_seconds for job in jobs),
     )
 
 
@@ -327,7 +342,7 @@ def _named(files: set[_File]) -> list[FileName]:
             name=file.name,
             namespace=file.namespace,
             experiment=file.experiment,
-            url=file_url(file.name, file.experiment, file.namespace),
+            url=file_page(file.name, file.experiment, file.namespace),
         )
         for file in sorted(files)
     ]

@@ -2,7 +2,7 @@
 
 import heapq
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -258,28 +258,24 @@ def find_common(
     common = [key for key in links_to_a.keys() & links_to_b.keys() if key[0] != "j"]
     consumers = count_consumers(connection, common, most=hub + 1, as_of=as_of)
     places = node_places(connection, common)
-    hubs, ancestors = [], []
-    for key in common:
-        is_shared = any(_is_shared(history, key) for history in histories)
-        if is_shared or consumers[key] > hub:
-            hubs.append(key)
-        else:
-            ancestors.append(key)
+    ancestors, hubs = _without_hubs(common, histories, consumers, hub=hub)
     hubs.sort(key=places.__getitem__)
     ancestors.sort(key=lambda key: (links_to_a[key] + links_to_b[key], places[key]))
 
     start = read_cursor(cursor) or 0
     page = ancestors[start : start + limit]
     nearest = set(ancestors) - _behind(histories[0], ancestors) - _behind(histories[1], ancestors)
-    nodes = [
-        CommonAncestor(
+    nodes = []
+    for file in _files(connection, page):
+        node = CommonAncestor(
             **structs.asdict(file),
+            # a job and its input are two links
             jobs_to_a=links_to_a[file.key] // 2,
             jobs_to_b=links_to_b[file.key] // 2,
             is_nearest=file.key in nearest,
         )
-        for file in _files(connection, page)
-    ]
+        nodes.append(node)
+    next_start = start + limit
     return CommonAncestors(
         a=_named(first, focuses[0]),
         b=_named(second, focuses[1]),
@@ -288,8 +284,33 @@ def find_common(
         hub_count=len(hubs),
         hubs=_files(connection, hubs[:MOST_PATHS]),
         is_truncated=any(history.is_cut for history in histories),
-        next=str(start + limit) if start + limit < len(ancestors) else None,
+        next=str(next_start) if next_start < len(ancestors) else None,
     )
+
+
+class _SharedFiles(NamedTuple):
+    """Files behind both, by key: common ancestors, and hubs that tell nothing about the two."""
+
+    ancestors: list[str]
+    hubs: list[str]
+
+
+def _without_hubs(
+    common: Iterable[str],
+    histories: Sequence[History],
+    consumers: Mapping[str, int],
+    *,
+    hub: int,
+) -> _SharedFiles:
+    """Return the files behind both; those shared by role or read by more than `hub` jobs apart."""
+    shared = _SharedFiles([], [])
+    for key in common:
+        is_shared = any(_is_shared(history, key) for history in histories)
+        if is_shared or consumers[key] > hub:
+            shared.hubs.append(key)
+        else:
+            shared.ancestors.append(key)
+    return shared
 
 
 def _files(connection: Connection, keys: Collection[str]) -> list[LineageFile]:

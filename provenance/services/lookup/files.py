@@ -5,10 +5,10 @@ import json
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.answers.addresses import file_page
 from jobprov.provenance.answers.lookup import FileList, JobSummary, ListedFile
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters, FileRow, list_file_rows
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
-from jobprov.provenance.db.queries.lookup.node_facts import file_url
 from jobprov.provenance.db.queries.lookup.versions import Version, versions_of
 from jobprov.provenance.db.time_limits import time_limit
 from jobprov.provenance.services.lookup.jobs import bad_cursor, check_limit
@@ -49,7 +49,7 @@ def _made(row: FileRow, version: Version, version_count: int, job: JobSummary) -
         name=row.name,
         namespace=row.namespace,
         experiment=row.experiment,
-        url=file_url(row.name, row.experiment, row.namespace),
+        url=file_page(row.name, row.experiment, row.namespace),
         is_placeholder=False,
         version_count=version_count,
         size_bytes=version.size_bytes,
@@ -68,7 +68,7 @@ def _placeholder(row: FileRow) -> ListedFile:
         name=row.name,
         namespace=row.namespace,
         experiment=row.experiment,
-        url=file_url(row.name, row.experiment, row.namespace),
+        url=file_page(row.name, row.experiment, row.namespace),
         is_placeholder=True,
         version_count=0,
         size_bytes=None,

@@ -16,6 +16,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.addresses import workflow_page
 from jobprov.provenance.answers.workflows import (
     StageStanding,
     WorkflowList,
@@ -181,7 +182,7 @@ def list_workflows(
                 state=state.state,
                 who=state.who,
                 why=state.why,
-                url=f"/workflows/{version.experiment}/{version.name}",
+                url=workflow_page(version.name, version.experiment),
             )
         )
     return WorkflowList(workflows)

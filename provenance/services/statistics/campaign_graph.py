@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import NamedTuple
-from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.answers.addresses import jobs_list
 from jobprov.provenance.answers.campaigns import (
     CampaignGraph,
     ClassEdge,
@@ -216,14 +216,13 @@ def class_links(folded: FoldedCampaign) -> Links:
 
     def jobs(index: str) -> str:
         job_class = folded.graph.classes[int(index)]
-        query = {
-            "experiment": folded.experiment,
-            "campaign": folded.campaign,
-            "stage": job_class.stage,
-            "state": job_class.state,
-            "revision": job_class.revision,
-        }
-        return f"/jobs?{urlencode({name: value for name, value in query.items() if value})}"
+        return jobs_list(
+            experiment=folded.experiment,
+            campaign=folded.campaign,
+            stage=job_class.stage,
+            state=job_class.state,
+            revision=job_class.revision,
+        )
 
     return Links(expand=jobs)
 

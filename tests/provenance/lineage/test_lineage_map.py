@@ -52,7 +52,7 @@ def test_facts_of_a_job_lead_to_its_task_and_page() -> None:
 
     (box,) = map_of_view(fold(Graph("j1", (job,))), Links())["boxes"]
 
-    assert ["Task", "t/1", "/tasks/t/1"] in box["facts"]
+    assert ["Task", "t/1", "/tasks/t%2F1"] in box["facts"]
     assert ["State", "failed"] in box["facts"]
     assert (box["name"], box["action"], box["url"]) == (
         "reco 12.0@schedd",

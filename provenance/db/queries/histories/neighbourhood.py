@@ -89,7 +89,7 @@ def draw_neighbourhood(
     """
     picture = _Picture(limit)
     picture.add(focus.key)
-    up = [focus.claim_id] if focus.claim_id is not None and direction != "descendants" else []
+    up = _claims_to_go_up_from(focus, direction)
     down = [focus.key] if direction != "ancestors" else []
     level = 0
     while (up or down) and not picture.is_truncated and (depth is None or level < depth):
@@ -98,20 +98,28 @@ def draw_neighbourhood(
         picture.ends.append(len(picture.order))
         level += 1
     _add_shared_inputs(connection, picture)
-    by_key: dict[str, Node] = {node.key: node for node in file_nodes(connection, picture.order)}
-    by_key |= {node.key: node for node in job_nodes(connection, picture.order)}
+    nodes: list[Node] = [
+        *file_nodes(connection, picture.order),
+        *job_nodes(connection, picture.order),
+    ]
     omitted = Omitted()
     if picture.is_truncated or up or down:
         omitted = _omitted(connection, picture, focus, direction)
     is_more = bool(omitted.ancestors or omitted.descendants or omitted.is_least)
     return Graph(
         focus.key,
-        tuple(_ordered(picture, by_key)),
+        tuple(_ordered(picture, {node.key: node for node in nodes})),
         tuple(picture.edges.values()),
         omitted,
         is_truncated=picture.is_truncated or is_more,
         direction=direction,
     )
+
+
+def _claims_to_go_up_from(focus: Focus, direction: str) -> list[int]:
+    if focus.claim_id is None or direction == "descendants":
+        return []
+    return [focus.claim_id]
 
 
 def _ordered(picture: _Picture, nodes: Mapping[str, Node]) -> Iterator[Node]:
@@ -193,28 +201,35 @@ def _one_level_down(
     maker = {f"c{claim}": job for claim, job in jobs.items()}
     for part in chunks(sorted(sources_of)):
         for row in consumer_rows(connection, part, picture.limit):
-            sources = [
-                source
-                for source in sources_of[row.identity_id]
-                if maker.get(source[0]) != row.job_id
-            ]
+            sources = _made_by_others(row.job_id, sources_of[row.identity_id], maker)
             if sources and picture.add(f"j{row.job_id}"):
                 for source, is_sure in sources:
                     picture.join(source, f"j{row.job_id}", is_sure=is_sure, role=row.role or "")
         for row in child_rows(connection, part, picture.limit):
-            sources = [
-                source
-                for source in sources_of[row.identity_id]
-                if maker.get(source[0]) != row.job_id
-            ]
+            sources = _made_by_others(row.job_id, sources_of[row.identity_id], maker)
             if row.is_input and not sources:
                 continue
-            if picture.add(f"j{row.job_id}") and picture.add(f"c{row.claim_id}"):
-                for source, is_sure in sources:
-                    picture.join(source, f"j{row.job_id}", is_sure=is_sure)
-                picture.join(f"j{row.job_id}", f"c{row.claim_id}")
+            if _add_child(picture, row, sources):
                 next_files[f"c{row.claim_id}"] = None
     return [key for key in next_files if key not in picture.below]
+
+
+def _made_by_others(
+    job: int, sources: Sequence[tuple[str, bool]], maker: Mapping[str, int]
+) -> list[tuple[str, bool]]:
+    """Return the files that a job did not make itself: what it reads is never its own output."""
+    return [source for source in sources if maker.get(source[0]) != job]
+
+
+def _add_child(picture: _Picture, row: Any, sources: Sequence[tuple[str, bool]]) -> bool:
+    """Add a file that was made from others, and its job; return whether there was room."""
+    job, child = f"j{row.job_id}", f"c{row.claim_id}"
+    if not (picture.add(job) and picture.add(child)):
+        return False
+    for source, is_sure in sources:
+        picture.join(source, job, is_sure=is_sure)
+    picture.join(job, child)
+    return True
 
 
 def _claims_among(keys: Iterable[str]) -> list[int]:

@@ -43,10 +43,11 @@ def without_own_outputs(connection: Connection, claim: int, rows: list[R]) -> li
     """
     if not any(row.is_own for row in rows):
         return rows
-    held = _held(connection, claim, rows)
-    known = [row for row in rows if (row.identity_id, row.claim_id) in held]
-    first: dict[int, Any] = {row.identity_id: row for row in rows if row.claim_id is not None}
-    unknown = [first[identity] for identity, maker in held if maker is None and identity in first]
+    reached = _reached(connection, claim, rows)
+    known = [row for row in rows if (row.identity_id, row.claim_id) in reached]
+    claimed: dict[int, Any] = {row.identity_id: row for row in rows if row.claim_id is not None}
+    unmade = [identity for identity, maker in reached if maker is None]
+    unknown = [claimed[identity] for identity in unmade if identity in claimed]
     return known + [row._replace(claim_id=None, job_id=None, is_own=False) for row in unknown]
 
 
@@ -55,7 +56,7 @@ def own_inputs(rows: Sequence[MetRow]) -> set[tuple[int, int]]:
     return {(row.job_id, row.identity_id) for row in rows if row.is_own and row.job_id is not None}
 
 
-def _held(
+def _reached(
     connection: Connection, start: int, rows: Sequence[MetRow]
 ) -> set[tuple[int, int | None]]:
     """Return (identity, claim) of what is reached without taking a job's output for its input.
@@ -65,14 +66,11 @@ def _held(
     own = own_inputs(rows)
     made = {row.claim_id: row.job_id for row in rows if row.claim_id is not None}
     made.update(jobs_of_claims(connection, [start]))
-    makers: dict[int, list[int]] = {}
-    for row in rows:
-        if row.claim_id is not None:
-            makers.setdefault(row.identity_id, []).append(row.claim_id)
+    makers = _makers(rows)
     parents: dict[int, list[int]] = {}
     for claim, identity in select_among(connection, _PARENTS, sorted(made)):
         parents.setdefault(claim, []).append(identity)
-    held: set[tuple[int, int | None]] = set()
+    reached: set[tuple[int, int | None]] = set()
     done: set[tuple[int, int | None]] = set()
     met, stack = {start}, [start]
     while stack:
@@ -82,12 +80,19 @@ def _held(
             if (identity, reader) in done:
                 continue
             done.add((identity, reader))
-            claims = [
-                claim
-                for claim in makers.get(identity, ())
-                if reader is None or made[claim] != reader
-            ]
-            held.update((identity, claim) for claim in claims or (None,))
+            claims = makers.get(identity, [])
+            if reader is not None:
+                claims = [claim for claim in claims if made[claim] != reader]
+            reached.update((identity, claim) for claim in claims or (None,))
             stack += [claim for claim in claims if claim not in met]
             met.update(claims)
-    return held
+    return reached
+
+
+def _makers(rows: Sequence[MetRow]) -> dict[int, list[int]]:
+    """Return the claims that each identity resolves to."""
+    makers: dict[int, list[int]] = {}
+    for row in rows:
+        if row.claim_id is not None:
+            makers.setdefault(row.identity_id, []).append(row.claim_id)
+    return makers

@@ -7,7 +7,7 @@ record changes their rows, and only the ledger has the earlier state. Here is fo
 and links changed since, so that a reader knows where the view of the past is exact.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -62,11 +62,7 @@ def known_at(connection: Connection, history: History, moment: datetime) -> Hist
     A file that nobody had claimed by then is one that is only mentioned.
     """
     limit = moment_for(connection, moment)
-    known = {
-        f"j{job}"
-        for job, received in select_among(connection, _RECEIVED, jobs_of(history))
-        if received <= limit
-    }
+    recorded_jobs = _recorded_jobs(connection, history, limit)
     claims = select_among(connection, _CLAIMS, _numbers(_keys(history), "c"))
     file_of = {f"c{claim}": f"f{file}" for claim, file, _ in claims}
     later = {f"c{claim}" for claim, _, received in claims if received > limit}
@@ -74,17 +70,34 @@ def known_at(connection: Connection, history: History, moment: datetime) -> Hist
     past = History(history.start, is_cut=history.is_cut, direction=history.direction)
     for ends, link in history.links.items():
         source, target = ends
-        if source in known or (target in known and source not in later):
+        if source in recorded_jobs or (target in recorded_jobs and source not in later):
             past.links[ends] = link._replace(is_sure=True) if source in unclaimed else link
     resolved = {(file_of.get(source, source), target) for source, target in past.links}
     for (source, target), link in history.links.items():
-        if target in known and source in later and (file_of[source], target) not in resolved:
+        if source not in later or target not in recorded_jobs:
+            continue
+        # the file had no claim yet, so the job read the name alone
+        if (file_of[source], target) not in resolved:
             past.links[file_of[source], target] = link._replace(is_sure=True)
+    past.sources.update(_sources_then(history, later, file_of))
+    return past
+
+
+def _recorded_jobs(connection: Connection, history: History, limit: Any) -> set[str]:
+    """Return the jobs of a history that had been recorded at a moment."""
+    rows = select_among(connection, _RECEIVED, jobs_of(history))
+    return {f"j{job}" for job, received in rows if received <= limit}
+
+
+def _sources_then(
+    history: History, later: Collection[str], file_of: Mapping[str, str]
+) -> dict[str, set[str]]:
+    """Return what each claim was made from; sources that were claimed later by their file."""
+    sources_then: dict[str, set[str]] = {}
     for claim, sources in history.sources.items():
         if claim not in later:
-            then = {file_of[source] if source in later else source for source in sources}
-            past.sources[claim] = then
-    return past
+            sources_then[claim] = {file_of[key] if key in later else key for key in sources}
+    return sources_then
 
 
 def _unclaimed(connection: Connection, start: str, limit: Any) -> set[str]:

@@ -120,20 +120,33 @@ def _from_outside(
     own = [row for row in rows if row.maker == row.job and (row.job, row.identity) not in others]
     if not own:
         return [row for row in rows if row.maker != row.job]
-    parents = select_among(connection, _PARENTS, sorted({row.job for row in own}))
-    inputs = {(job, identity) for job, identity in parents}
-    if untold := {
-        PlacedInput(row.job, row.position) for row in own if (row.job, row.identity) not in inputs
-    }:
-        read = untold - made_inside(untold)
-        inputs |= {(row.job, row.identity) for row in own if (row.job, row.position) in read}
-    found = []
+    own_inputs = _read_before_written(connection, own, made_inside)
+    from_outside = []
     for row in rows:
         if row.maker != row.job:
-            found.append(row)
-        elif (row.job, row.identity) in inputs and (row.job, row.identity) not in others:
-            found.append(InputRow(*row[:7], None, None, is_kept=True, is_good=False))
-    return found
+            from_outside.append(row)
+        elif (row.job, row.identity) in own_inputs:
+            without_maker = InputRow(*row[:7], None, None, is_kept=True, is_good=False)
+            from_outside.append(without_maker)
+    return from_outside
+
+
+def _read_before_written(
+    connection: Connection, own: Sequence[InputRow], made_inside: MadeInside
+) -> set[tuple[int, int]]:
+    """Return (job, identity) of the rows whose job read the file before it wrote one of its name.
+
+    The rows are of jobs that read what they make.
+    """
+    parents = select_among(connection, _PARENTS, sorted({row.job for row in own}))
+    own_keys = {(row.job, row.identity) for row in own}
+    read = own_keys & {(job, identity) for job, identity in parents}
+    undecided = [row for row in own if (row.job, row.identity) not in read]
+    if undecided:
+        places = {PlacedInput(row.job, row.position) for row in undecided}
+        read_places = places - made_inside(places)
+        read |= {(row.job, row.identity) for row in own if (row.job, row.position) in read_places}
+    return read
 
 
 def received_at_of(connection: Connection, jobs: Sequence[int]) -> dict[int, datetime]:

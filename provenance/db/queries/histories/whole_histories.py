@@ -171,10 +171,7 @@ def jobs_of(history: History) -> list[int]:
 
 def _add_ancestors(connection: Connection, history: History, claim: int, most: int) -> None:
     rows = met_identities(connection, claim, most=most)
-    maker: dict[int, int] = {}
-    for row in rows:
-        if row.claim_id is not None and row.job_id is not None:
-            maker[row.claim_id] = row.job_id
+    maker = _makers_above(rows)
     maker.update(jobs_of_claims(connection, [claim]))
     for made, job in maker.items():
         history.join(f"j{job}", f"c{made}")
@@ -197,6 +194,15 @@ def _add_ancestors(connection: Connection, history: History, claim: int, most: i
     history.is_cut |= (
         met_count(rows) >= most or len(parents) >= _MOST_LINKS or len(mentions) >= _MOST_LINKS
     )
+
+
+def _makers_above(rows: Iterable[MetIdentity]) -> dict[int, int]:
+    """Return the job that made each claim that a walk back met."""
+    maker: dict[int, int] = {}
+    for row in rows:
+        if row.claim_id is not None and row.job_id is not None:
+            maker[row.claim_id] = row.job_id
+    return maker
 
 
 class _Sources:
@@ -251,10 +257,7 @@ def _add_descendants(connection: Connection, history: History, focus: Focus, mos
     sources = _sources_below(connection, focus, made)
     maker = _makers_below(connection, focus, made)
     mentions = select_among(connection, _CONSUMERS, sorted(sources))
-    for job, identity, role in mentions:
-        for key, is_sure in sources[identity]:
-            if maker.get(key) != job:
-                history.join(key, f"j{job}", is_sure=is_sure, role=role or "", is_parent=False)
+    _add_readers(history, mentions, sources, maker)
     children = select_among(connection, _CHILDREN, sorted(sources))
     met = [(identity, claim) for identity, claim in children if claim in made]
     for identity, job in dict.fromkeys((identity, made[claim]) for identity, claim in met):
@@ -270,11 +273,26 @@ def _add_descendants(connection: Connection, history: History, focus: Focus, mos
             nodes = _not_made_by(made[claim], nodes, maker)
         made_from.append((claim, nodes))
     history.note_sources(made, made_from)
-    consumers = sorted({*made.values(), *(job for job, _, _ in mentions)})[:_MOST_BADGED]
+    readers = {job for job, _ in read}
+    consumers = sorted(readers.union(made.values()))[:_MOST_BADGED]
     _add_shared(connection, history, select_among(connection, _MENTIONS, consumers))
     history.is_cut |= (
         len(made) >= most or len(mentions) >= _MOST_LINKS or len(children) >= _MOST_LINKS
     )
+
+
+def _add_readers(
+    history: History,
+    mentions: Iterable[Row],
+    sources: Mapping[int, Sequence[tuple[str, bool]]],
+    maker: Mapping[str, int],
+) -> None:
+    """Add the jobs that read files, apart from each file's own maker."""
+    for job, identity, role in mentions:
+        # a call for each of up to 200,000 mentions would cost more than this test
+        for key, is_sure in sources[identity]:
+            if maker.get(key) != job:
+                history.join(key, f"j{job}", is_sure=is_sure, role=role or "", is_parent=False)
 
 
 def _makers_below(connection: Connection, focus: Focus, made: Mapping[int, int]) -> dict[str, int]:

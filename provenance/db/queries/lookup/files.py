@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, and_, bindparam, exists, func, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
+from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.lookup import Consumer, Relative
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.composed import run
 from jobprov.provenance.db.queries.fragments.patterns import begins
 from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of
 from jobprov.provenance.db.queries.lookup.named_files import is_named
-from jobprov.provenance.db.queries.lookup.node_facts import file_url, job_url
 from jobprov.provenance.db.queries.lookup.versions import Version
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
@@ -159,7 +159,7 @@ class FoundFile(NamedTuple):
 
     def as_answer(self) -> FileName:
         """Return what names the file in an answer."""
-        url = file_url(self.name, self.experiment, self.namespace)
+        url = file_page(self.name, self.experiment, self.namespace)
         return FileName(self.name, self.namespace, self.experiment, url)
 
 
@@ -249,7 +249,7 @@ def _consumer(row: Any) -> Consumer:
         stage=stage,
         task_id=task_id,
         is_linked=bool(is_linked),
-        url=job_url(job_id),
+        url=job_page(job_id),
     )
 
 
@@ -302,7 +302,7 @@ def _relative(
     job_id: str | None = None,
 ) -> Relative:
     """Return a relative; that it is one is sure unless a link says that it is not."""
-    url = file_url(name, experiment, namespace)
+    url = file_page(name, experiment, namespace)
     return Relative(name, namespace, experiment, is_sure is not False, job_id, url)
 
 

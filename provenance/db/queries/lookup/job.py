@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, and_, case, func, literal, select
 
+from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.lookup import JobSummary, RecordOfWitness
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
-from jobprov.provenance.db.queries.lookup.node_facts import file_url, job_url
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     Claim,
@@ -87,7 +87,7 @@ def input_links(connection: Connection, key: int) -> dict[int, list[dict[str, An
     )
     makers: dict[int, list[dict[str, Any]]] = {}
     for position, uuid, state, is_sure in connection.execute(query):
-        maker = {"job_id": uuid, "state": STATES[state], "is_sure": is_sure, "url": job_url(uuid)}
+        maker = {"job_id": uuid, "state": STATES[state], "is_sure": is_sure, "url": job_page(uuid)}
         makers.setdefault(position, []).append(maker)
     return makers
 
@@ -121,7 +121,7 @@ def _urls(connection: Connection, query: Select[int, str, str, str]) -> dict[int
     The query's rows are (position, name, namespace, experiment).
     """
     return {
-        position: file_url(name, experiment, namespace)
+        position: file_page(name, experiment, namespace)
         for position, name, namespace, experiment in connection.execute(query)
     }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, select
 
+from jobprov.provenance.answers.addresses import job_page
 from jobprov.provenance.answers.lookup import (
     HostOfJob,
     JobExit,
@@ -15,7 +16,7 @@ from jobprov.provenance.answers.lookup import (
 )
 from jobprov.provenance.db.composed import run
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.lookup.node_facts import code_versions, job_url
+from jobprov.provenance.db.queries.lookup.node_facts import code_versions
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, Host, Job, ProvisionalRecord, Stage, TaskRow
 
@@ -101,7 +102,7 @@ def _summary(row: Any, code: str | None, heard: datetime) -> JobSummary:
         grade=f"L{level}",
         rerun_of=rerun_of,
         retry_of=retry_of,
-        url=job_url(uuid),
+        url=job_page(uuid),
     )
 
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
-from urllib.parse import quote, urlencode
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, bindparam, select
 
+from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.db.composed import run
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.lookup.versions import Version, last_tries, versions_of
@@ -74,28 +73,6 @@ _code_versions: "WeakKeyDictionary[Engine, dict[int, str]]" = WeakKeyDictionary(
 _MOST_REMEMBERED = 10_000
 
 
-def file_url(name: str, experiment: str, namespace: str = "") -> str:
-    """Return the path of a file's page.
-
-    It says of a file without a namespace that it has none: another one may have the name.
-    """
-    return f"/files/{quote(name, safe='')}?{_file_query(experiment, namespace)}"
-
-
-@lru_cache(maxsize=1024)
-def _file_query(experiment: str, namespace: str) -> str:
-    """Return the part of an address that says whose file it is.
-
-    Files of a picture have it in common, and quoting it takes as long as quoting the name.
-    """
-    return urlencode({"experiment": experiment, "namespace": namespace})
-
-
-def job_url(job_id: str) -> str:
-    """Return the path of a job's page."""
-    return f"/jobs/{job_id}"
-
-
 def file_nodes(connection: Connection, keys: Iterable[str]) -> list[FileNode]:
     """Return the file nodes among `keys`: claims (`c7`) and placeholders (`f9`)."""
     listed = list(keys)
@@ -103,7 +80,7 @@ def file_nodes(connection: Connection, keys: Iterable[str]) -> list[FileNode]:
     for part in chunks([int(key[1:]) for key in listed if key[0] == "c"]):
         rows = run(connection, _CLAIMED, {"claims": part})
         versions = versions_of(connection, sorted({row[1] for row in rows}))
-        numbers = {found.claim_id: found.number for some in versions.values() for found in some}
+        numbers = _numbers_of_claims(versions.values())
         for (
             claim,
             file,
@@ -118,6 +95,10 @@ def file_nodes(connection: Connection, keys: Iterable[str]) -> list[FileNode]:
             checksums,
         ) in rows:
             is_made = claim in numbers or state == _SUCCEEDED
+            writer = None
+            if not is_made:
+                writer = Writer(uuid, batch or uuid[:8], STATES[state], job_page(uuid))
+            has_others = len(versions.get(file, ())) > 1
             nodes.append(
                 FileNode(
                     f"c{claim}",
@@ -126,15 +107,22 @@ def file_nodes(connection: Connection, keys: Iterable[str]) -> list[FileNode]:
                     experiment,
                     size_bytes=size,
                     data_tier=tier,
-                    version=numbers.get(claim) if len(versions.get(file, ())) > 1 else None,
-                    url=file_url(name, experiment, namespace),
-                    writer=None
-                    if is_made
-                    else Writer(uuid, batch or uuid[:8], STATES[state], job_url(uuid)),
+                    version=numbers.get(claim) if has_others else None,
+                    url=file_page(name, experiment, namespace),
+                    writer=writer,
                     checksums=tuple(checksums.split()),
                 )
             )
     return nodes + _placeholders(connection, [int(key[1:]) for key in listed if key[0] == "f"])
+
+
+def _numbers_of_claims(versions: Iterable[Sequence[Version]]) -> dict[int, int]:
+    """Return the number of each version, by its claim."""
+    numbers: dict[int, int] = {}
+    for of_file in versions:
+        for version in of_file:
+            numbers[version.claim_id] = version.number
+    return numbers
 
 
 def with_writers(connection: Connection, nodes: Iterable[FileNode]) -> list[FileNode]:
@@ -148,7 +136,10 @@ def with_writers(connection: Connection, nodes: Iterable[FileNode]) -> list[File
     listed = list(nodes)
     files = [int(node.key[1:]) for node in listed if node.is_placeholder]
     versions = versions_of(connection, files)
-    made = {file: found[-1].job_id for file, found in versions.items() if not _is_crowd(found)}
+    made = {}
+    for file, of_file in versions.items():
+        if not _is_crowd(of_file):
+            made[file] = of_file[-1].job_id
     tried = last_tries(connection, [file for file in files if file not in versions])
     writers = _writers(connection, {**made, **tried}, made)
     return [
@@ -175,18 +166,18 @@ def _writers(
     facts: dict[int, tuple[str, str | None, int]] = {}
     for part in chunks(sorted(set(jobs.values()))):
         facts.update((row[0], row[1:]) for row in run(connection, _WRITERS, {"jobs": part}))
-    found = {}
+    writers = {}
     for file, job in jobs.items():
         uuid, batch, state = facts[job]
-        found[file] = Writer(uuid, batch or uuid[:8], STATES[state], job_url(uuid), file in made)
-    return found
+        writers[file] = Writer(uuid, batch or uuid[:8], STATES[state], job_page(uuid), file in made)
+    return writers
 
 
 def _placeholders(connection: Connection, files: Sequence[int]) -> list[FileNode]:
     nodes = []
     for part in chunks(files):
         for file, name, namespace, experiment in run(connection, _PLACEHOLDERS, {"files": part}):
-            url = file_url(name, experiment, namespace)
+            url = file_page(name, experiment, namespace)
             nodes.append(
                 FileNode(f"f{file}", name, namespace, experiment, is_placeholder=True, url=url)
             )
@@ -225,7 +216,7 @@ def job_nodes(connection: Connection, keys: Iterable[str]) -> list[JobNode]:
                     campaign,
                     version,
                     started,
-                    job_url(uuid),
+                    job_page(uuid),
                     ended,
                     received,
                     experiment,
@@ -248,18 +239,21 @@ def code_versions(connection: Connection, software_sets: Iterable[int]) -> dict[
     That is the name and the asked ref of its first entry.
     """
     # on SQLite the key of a list that was rolled back is another's next; and asking is cheap
-    held = (
-        _code_versions.setdefault(connection.engine, {})
-        if connection.dialect.name == "postgresql"
-        else {}
-    )
+    remembered: dict[int, str] = {}
+    if connection.dialect.name == "postgresql":
+        remembered = _code_versions.setdefault(connection.engine, {})
     wanted = set(software_sets)
-    found = {key: version for key in wanted if (version := held.get(key)) is not None}
-    for part in chunks(sorted(wanted - found.keys())):
+    versions: dict[int, str] = {}
+    for key in wanted:
+        # another thread may clear it between two look-ups, so each key is looked up once
+        version = remembered.get(key)
+        if version is not None:
+            versions[key] = version
+    for part in chunks(sorted(wanted - versions.keys())):
         for software_set, name, ref, revision in run(connection, _SOFTWARE, {"sets": part}):
             words = [word for word in (name, ref or (revision or "")[:12]) if word]
-            found.setdefault(software_set, " ".join(words))
-    if len(held) > _MOST_REMEMBERED:
-        held.clear()
-    held.update(found)
-    return found
+            versions.setdefault(software_set, " ".join(words))
+    if len(remembered) > _MOST_REMEMBERED:
+        remembered.clear()
+    remembered.update(versions)
+    return versions

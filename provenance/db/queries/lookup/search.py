@@ -2,14 +2,19 @@
 
 import json
 import uuid
-from urllib.parse import quote
 
 from sqlalchemy import ColumnElement, Connection, LargeBinary, exists, func, select, type_coerce
 
+from jobprov.provenance.answers.addresses import (
+    campaign_page,
+    file_page,
+    job_page,
+    jobs_list,
+    task_page,
+)
 from jobprov.provenance.answers.lookup import Hit
 from jobprov.provenance.db.queries.fragments.patterns import begins
 from jobprov.provenance.db.queries.lookup.named_files import is_named
-from jobprov.provenance.db.queries.lookup.node_facts import file_url, job_url
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     Experiment,
@@ -21,7 +26,6 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
-from jobprov.provenance.records.addresses import campaign_url
 
 _HEX_DIGITS = frozenset("0123456789abcdef")
 _SHORTEST_JOB_ID, _LONGEST_JOB_ID = 8, 32
@@ -41,7 +45,7 @@ def files_named(connection: Connection, text: str, most: int) -> list[Hit]:
     hits = []
     for full_name, namespace, experiment in connection.execute(query):
         detail = f"{experiment} {namespace}".strip()
-        hits.append(Hit("file", full_name, detail, file_url(full_name, experiment, namespace)))
+        hits.append(Hit("file", full_name, detail, file_page(full_name, experiment, namespace)))
     return hits
 
 
@@ -61,7 +65,7 @@ def jobs_by_id(connection: Connection, text: str, most: int) -> list[Hit]:
         .limit(most)
     )
     return [
-        Hit("job", job_id, f"{experiment}, {STATES[state]}", job_url(job_id))
+        Hit("job", job_id, f"{experiment}, {STATES[state]}", job_page(job_id))
         for job_id, state, experiment in connection.execute(query)
     ]
 
@@ -77,7 +81,7 @@ def jobs_by_batch_id(connection: Connection, text: str, most: int) -> list[Hit]:
         .limit(most)
     )
     return [
-        Hit("job", batch_id or "", STATES[state], job_url(job_id))
+        Hit("job", batch_id or "", STATES[state], job_page(job_id))
         for job_id, batch_id, state in connection.execute(query)
     ]
 
@@ -93,8 +97,7 @@ def tasks_named(connection: Connection, text: str, most: int) -> list[Hit]:
     )
     hits = []
     for task_id, experiment in connection.execute(query):
-        url = f"/tasks/{quote(task_id, safe='')}?experiment={experiment}"
-        hits.append(Hit("task", task_id, experiment, url))
+        hits.append(Hit("task", task_id, experiment, task_page(task_id, experiment)))
     return hits
 
 
@@ -112,7 +115,7 @@ def campaigns_named(connection: Connection, text: str, most: int) -> list[Hit]:
         .limit(most)
     )
     return [
-        Hit("campaign", campaign, experiment, campaign_url(campaign, experiment))
+        Hit("campaign", campaign, experiment, campaign_page(campaign, experiment))
         for campaign, experiment in connection.execute(query)
     ]
 
@@ -143,7 +146,7 @@ def _recorded_commits(
     for revision, ref, name in connection.execute(query):
         commit = revision or ref or ""
         detail = f"{name or ''} {ref or ''}".strip()
-        hits.append(Hit("commit", commit, detail, _jobs_at(commit)))
+        hits.append(Hit("commit", commit, detail, jobs_list(revision=commit)))
     return hits
 
 
@@ -159,12 +162,8 @@ def _resolved_commits(connection: Connection, digits: str, most: int) -> list[Hi
         document = json.loads(text)
         details = [document.get(key) for key in ("name", "requested_ref", "evidence")]
         detail = " ".join(detail for detail in details if detail)
-        hits[commit] = Hit("commit", commit, detail, _jobs_at(commit))
+        hits[commit] = Hit("commit", commit, detail, jobs_list(revision=commit))
     return list(hits.values())
-
-
-def _jobs_at(commit: str) -> str:
-    return f"/jobs?revision={quote(commit)}"
 
 
 def hosts_named(connection: Connection, text: str, most: int) -> list[Hit]:
@@ -177,6 +176,6 @@ def hosts_named(connection: Connection, text: str, most: int) -> list[Hit]:
         .limit(most)
     )
     return [
-        Hit("host", hostname, site, f"/jobs?host={quote(hostname)}")
+        Hit("host", hostname, site, jobs_list(host=hostname))
         for hostname, site in connection.execute(query)
     ]

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Text, and_, case, cast, func, literal, select
 
+from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.tasks import ReadyFile
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER, PLACE, behind
-from jobprov.provenance.db.queries.lookup.node_facts import file_url, job_url
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     Claim,
@@ -161,13 +161,13 @@ def _ready_file(row: Any) -> ReadyFile:
         name=name,
         namespace=namespace,
         experiment=experiment,
-        url=file_url(name, experiment, namespace),
+        url=file_page(name, experiment, namespace),
         size_bytes=size_bytes,
         checksums=checksums.split(),
         data_tier=data_tier,
         event_count=event_count,
         job_id=job_id,
-        job_url=job_url(job_id),
+        job_url=job_page(job_id),
         unit=unit,
         made_at=ended_at.isoformat() if ended_at else None,
         failed_attempts=failed_attempts,

@@ -1,0 +1,125 @@
+"""Paths of pages: the one place that knows where the page of a file, job or campaign is.
+
+Answers hold these paths as `url`, pages and their templates link to them. Names are quoted here and
+nowhere else; ids of jobs and recipes are used as they are. Decision 20 says why the paths lie below
+the services.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Literal
+from urllib.parse import quote, urlencode
+
+Question = Literal["lineage", "roots", "leaves", "cost", "rebuild"]
+"""What a page tells about a file's history: the first part of its path."""
+
+
+def with_query(path: str, words: Mapping[str, str | None]) -> str:
+    """Return a quoted path with a query of the words that are not empty.
+
+    An empty namespace stays: it says that a file has none.
+    """
+    query = {
+        name: value
+        for name, value in words.items()
+        if value or (name == "namespace" and value is not None)
+    }
+    return f"{path}?{urlencode(query)}" if query else path
+
+
+def file_page(name: str, experiment: str | None = None, namespace: str | None = None) -> str:
+    """Return the path of a file's page; namespace '' says that the file has none."""
+    return f"/files/{quote(name, safe='')}{_query_of_file(experiment, namespace)}"
+
+
+def history_page(
+    question: Question, name: str, experiment: str | None = None, namespace: str | None = None
+) -> str:
+    """Return the path of the page that answers a question about a file's history."""
+    return f"/{question}/{quote(name, safe='')}{_query_of_file(experiment, namespace)}"
+
+
+def lineage_of(page_of_file: str) -> str:
+    """Return the path of the page of a file's history, from the path of the file's own page."""
+    return page_of_file.replace("/files/", "/lineage/", 1)
+
+
+@lru_cache(maxsize=1024)
+def _query_of_file(experiment: str | None, namespace: str | None) -> str:
+    """Return the part of an address that says whose file it is.
+
+    Files of a picture have it in common, and quoting it takes as long as quoting the name.
+    """
+    return with_query("", {"experiment": experiment, "namespace": namespace})
+
+
+def job_page(job_id: str) -> str:
+    """Return the path of a job's page."""
+    return f"/jobs/{job_id}"
+
+
+def log_page(job_id: str, name: str, line: str | None = None) -> str:
+    """Return the path of the page of a job's log, at a line of it if one is named."""
+    return with_query(f"/jobs/{job_id}/logs/{quote(name)}", {"line": line})
+
+
+def configuration_page(job_id: str, step: str) -> str:
+    """Return the path of the page of a step's configuration; the step may be a position, too."""
+    return f"/jobs/{job_id}/configurations/{quote(step, safe='')}"
+
+
+def difference_page(before: str, after: str, **words: str | None) -> str:
+    """Return the path of the page of two jobs side by side."""
+    return with_query(f"/jobs/{quote(before)}/diff/{quote(after)}", words)
+
+
+def jobs_list(**filters: str | None) -> str:
+    """Return the path of the list of the jobs that pass these filters."""
+    return with_query("/jobs", filters)
+
+
+def task_page(task_id: str, experiment: str | None = None) -> str:
+    """Return the path of a task's page."""
+    return with_query(f"/tasks/{quote(task_id, safe='')}", {"experiment": experiment})
+
+
+def campaign_page(name: str, experiment: str) -> str:
+    """Return the path of a campaign's page."""
+    return _page_of_campaign("campaigns", name, experiment)
+
+
+def campaign_lineage_page(name: str, experiment: str, task_id: str | None = None) -> str:
+    """Return the path of a campaign's folded lineage, or of one task's part of it."""
+    return _page_of_campaign("campaigns", name, experiment, view="/lineage", task_id=task_id)
+
+
+def report_page(name: str, experiment: str) -> str:
+    """Return the path of a campaign's report."""
+    return _page_of_campaign("reports", name, experiment)
+
+
+def _page_of_campaign(
+    kind: str, name: str, experiment: str, *, view: str = "", task_id: str | None = None
+) -> str:
+    words = {"task_id": task_id}
+    if not fits_path(name):
+        words, name = {"campaign": name, **words}, "-"
+    return with_query(quote(f"/{kind}/{experiment}/{name}{view}"), words)
+
+
+def fits_path(name: str) -> bool:
+    """Return whether a name with slashes is safe in a path.
+
+    Browsers and servers remove `.`, `..` and empty parts.
+    """
+    return not any(part in ("", ".", "..") for part in name.split("/"))
+
+
+def recipe_page(recipe_id: str) -> str:
+    """Return the path of a recipe's page."""
+    return f"/recipes/{recipe_id}"
+
+
+def workflow_page(name: str, experiment: str) -> str:
+    """Return the path of a workflow's page."""
+    return f"/workflows/{experiment}/{name}"
