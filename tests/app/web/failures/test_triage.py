@@ -232,7 +232,7 @@ def test_jobs_that_would_run_out_of_memory_again_are_told_before_they_are_ordere
     with_more = pages.get(f"/api/v1/retries?{address}&memory_factor=1.5").get_json()["tries"]
 
     assert (
-        "2 jobs took more memory than they may, and would get no more now"
+        "2 jobs took more memory than allowed and would get no more now"
         in pages.get(f"/retry?{address}").text
     )
     said = [
