@@ -15,7 +15,10 @@ def report_text(report: CampaignReport, address: str) -> str:
     for shown in tables(report):
         lines += ["", shown.title]
         columns = {str(place): title.upper() for place, title in enumerate(shown.columns)}
-        rows = [{str(place): _short(cell) for place, cell in enumerate(row)} for row in shown.rows]
+        rows = []
+        for row in shown.rows:
+            # by place: two columns may have one title
+            rows.append({str(place): _short(cell) for place, cell in enumerate(row)})
         lines.append(table(rows, columns))
         lines += [shown.note] if shown.note else []
     last = f"Last record: {moment(report.last_record_at)}"

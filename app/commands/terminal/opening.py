@@ -110,13 +110,19 @@ def emit(document: Any, text: str, *, as_json: bool) -> None:
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
     """Return rows as aligned text, under the columns' titles; an en dash for what is missing."""
-    cells = [list(columns.values())] + [[_cell(row.get(name)) for name in columns] for row in rows]
-    widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    )
-    return "\n".join(lines)
+    lines = [list(columns.values())]
+    for row in rows:
+        lines.append([_cell(row.get(name)) for name in columns])
+    widths = [0] * len(columns)
+    for cells in lines:
+        for place, cell in enumerate(cells):
+            widths[place] = max(widths[place], len(cell))
+    return "\n".join(_aligned(cells, widths) for cells in lines)
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+    return "  ".join(padded).rstrip()
 
 
 def _cell(value: Any) -> str:

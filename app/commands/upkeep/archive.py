@@ -240,14 +240,11 @@ def backup(*, folder: Path, data: str | None, as_json: bool) -> None:
 
 
 def _report_json(report: ArchiveReport) -> dict[str, Any]:
-    troubles = [
-        {
-            **trouble._asdict(),
-            "is_harmless": trouble.is_harmless,
-            "jobs": [job._asdict() for job in trouble.jobs],
-        }
-        for trouble in report.troubles
-    ]
+    troubles = []
+    for trouble in report.troubles:
+        jobs = [job._asdict() for job in trouble.jobs]
+        harmless = {"is_harmless": trouble.is_harmless}
+        troubles.append({**trouble._asdict(), **harmless, "jobs": jobs})
     return {
         **report._asdict(),
         "is_sound": report.is_sound,

@@ -80,8 +80,11 @@ def _has_same_edges(one: Any, other: Any) -> bool:
     """Whether two histograms have the same bins on every axis."""
     import numpy
 
-    edges = [[numpy.asarray(axis.edges(flow=False)) for axis in each.axes] for each in (one, other)]
-    return len(edges[0]) == len(edges[1]) and all(map(numpy.array_equal, *edges))
+    edges_of_one = [numpy.asarray(axis.edges(flow=False)) for axis in one.axes]
+    edges_of_other = [numpy.asarray(axis.edges(flow=False)) for axis in other.axes]
+    if len(edges_of_one) != len(edges_of_other):
+        return False
+    return all(map(numpy.array_equal, edges_of_one, edges_of_other))
 
 
 def _is_equal(left: Any, right: Any) -> bool:

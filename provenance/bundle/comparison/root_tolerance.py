@@ -75,12 +75,13 @@ def _entry_set(tree: Any, described: Dict[str, Any]) -> Tuple[List[Any], str]:
     for start in range(0, max(int(tree.num_entries), 1) if names else 0, CHUNK_ENTRIES):
         ends = {"entry_start": start, "entry_stop": start + CHUNK_ENTRIES, "library": "ak"}
         arrays = [tree[name].array(**ends) for name in names]
-        types = [
-            [(label, canonical(values).dtype.str) for label, values in flat_parts(array)]
-            for array in arrays
-        ]
+        types = [_types_of(array) for array in arrays]
         entries += [hashlib.sha256(b"".join(row)).digest() for row in zip(*map(_rows, arrays))]
     return types, hashlib.sha256(b"".join(sorted(entries))).hexdigest()
+
+
+def _types_of(array: Any) -> List[Tuple[str, str]]:
+    return [(label, canonical(values).dtype.str) for label, values in flat_parts(array)]
 
 
 def interpreted(described: Dict[str, Any]) -> List[str]:
@@ -99,10 +100,8 @@ def _rows(array: Any) -> List[bytes]:
     if awkward.parameters(array).get("__array__") in ("string", "bytestring"):
         array = awkward.without_parameters(array)
     if awkward.fields(array):
-        return [
-            b"".join(parts)
-            for parts in zip(*(_rows(array[field]) for field in sorted(awkward.fields(array))))
-        ]
+        columns = [_rows(array[field]) for field in sorted(awkward.fields(array))]
+        return [b"".join(parts) for parts in zip(*columns)]
     if array.ndim == 1:
         values = canonical(awkward.to_numpy(array, allow_missing=False))
         data = values.tobytes()

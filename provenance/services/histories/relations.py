@@ -200,7 +200,9 @@ def _ways(history: History, targets: Collection[str], limit: int) -> tuple[list[
 
 def _circles(history: History, keys: Collection[str]) -> dict[str, int]:
     """Return a number for each node, the same for nodes of one circle."""
-    before = {key: [near for near in history.flow.before(key) if near in keys] for key in keys}
+    before = {}
+    for key in keys:
+        before[key] = [near for near in history.flow.before(key) if near in keys]
     circle_of = {}
     for number, members in enumerate(strong_components(keys, before)):
         for key in members:

@@ -75,7 +75,9 @@ def _spread_of_mean(clusters: Sequence[Sequence[float]], mean: float, count: int
     if len(clusters) == 1:
         [members] = clusters
         return sqrt(sum((cost - mean) ** 2 for cost in members) / max(1, count - 1) / count)
-    residuals = sum(sum(cost - mean for cost in members) ** 2 for members in clusters)
+    residuals = 0.0
+    for members in clusters:
+        residuals += sum(cost - mean for cost in members) ** 2
     return sqrt(residuals * len(clusters) / (len(clusters) - 1)) / count
 
 

@@ -117,7 +117,10 @@ def _sum_group(rows: Sequence[ModuleRow], sets: dict[int, list[Module]]) -> _Gro
 
 def _by_module(costs: Sequence[Costs]) -> Iterator[tuple[Any, ...]]:
     """Yield for each module the columns of its costs, a value a job."""
-    columns = [zip(*(job[place] for job in costs), strict=True) for place in range(4)]
+    columns = []
+    for place in range(4):
+        of_jobs = [job[place] for job in costs]
+        columns.append(zip(*of_jobs, strict=True))
     return zip(*columns, strict=True)
 
 

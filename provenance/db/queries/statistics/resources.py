@@ -65,7 +65,12 @@ def job_costs(connection: Connection, filters: JobFilters, by: str) -> list[JobC
         .outerjoin(Identity, Identity.id == Claim.identity_id)
         .group_by(*columns)
     )
-    return [
-        JobCost(*row[:4], *(None if value is None else int(value) for value in row[4:]))
-        for row in connection.execute(query)
-    ]
+    costs = []
+    for facet, wall, cpu, memory, size_bytes, events in connection.execute(query):
+        costs.append(JobCost(facet, wall, cpu, memory, _as_int(size_bytes), _as_int(events)))
+    return costs
+
+
+def _as_int(total: Any) -> int | None:
+    """Return a sum as an int: PostgreSQL answers a Decimal, and None where nothing was summed."""
+    return None if total is None else int(total)
