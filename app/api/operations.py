@@ -16,6 +16,7 @@ from jobprov.provenance.answers.reruns import Reproduction
 from jobprov.provenance.capture.packing import packed, sources
 from jobprov.provenance.db.key_widths import keys_used
 from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.launchers import job_start
 from jobprov.provenance.services.reruns.reproduction import reproduction_facts
 
 section = Section("operations", "Health, metrics and the hook.")
@@ -85,6 +86,19 @@ def hook() -> Response:
     answer = send_stream(
         io.BytesIO(content), len(content), "application/octet-stream", etag=sha256, name=HOOK
     )
+    answer.headers["Cache-Control"] = "no-cache"
+    return answer
+
+
+@section.call(
+    "GET",
+    f"/hook/{job_start.NAME}",
+    answers={200: ("text/x-shellscript", "The launcher, a shell script.")},
+)
+def launcher() -> Response:
+    """Return the launcher: it runs a command under the hook, or alone where the hook cannot run."""
+    answer = Response(job_start.JOB_START, content_type="text/x-shellscript; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{job_start.NAME}"'
     answer.headers["Cache-Control"] = "no-cache"
     return answer
 

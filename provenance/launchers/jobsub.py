@@ -115,25 +115,37 @@ def _options(argv: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def settings_lines(
-    variables: Mapping[str, str], form: Form, ticket_file: str | None = None
+    variables: Mapping[str, str],
+    form: Form,
+    ticket_file: str | None = None,
+    hook_files: Sequence[str] = (),
 ) -> list[str]:
-    """Return lines that give jobs variables and the ticket's file.
+    """Return lines that give jobs variables, the ticket's file and the hook.
 
-    They are for a shell, jobsub_submit or a submit file.
+    They are for a shell, jobsub_submit or a submit file. `hook_files` are the launcher and the
+    hook, in this order.
     """
+    files = [*hook_files, *([ticket_file] if ticket_file else [])]
     if form == "shell":
-        return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+        if hook_files:
+            lines.append(f"JOBPROV_RUN={shlex.quote(f'sh {shlex.quote(hook_files[0])} --')}")
+        return lines
     if form == "jobsub":
         options: list[str] = []
         for name, value in variables.items():
             options += ["-e", f"{name}={value}"]
-        if ticket_file:
-            options += ["-f", f"dropbox://{ticket_file}"]
+        for file in files:
+            options += ["-f", f"dropbox://{file}"]
         return [shlex.join(options)]
     quoted = " ".join(f"{name}={_condor(value)}" for name, value in variables.items())
     lines = [f'environment = "{quoted}"']
-    if ticket_file:
-        lines.append(f"transfer_input_files = {ticket_file}")
+    if hook_files:
+        lines.append(f"executable = {hook_files[0]}")
+        lines.append("arguments = -- YOUR_COMMAND")
+        files = files[1:]  # HTCondor brings the executable itself
+    if files:
+        lines.append(f"transfer_input_files = {', '.join(files)}")
     return lines
 
 

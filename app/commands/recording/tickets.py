@@ -11,9 +11,11 @@ import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, url_option
+from jobprov.provenance.capture.packing import build
 from jobprov.provenance.capture.record.redaction import redact_arguments
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError
+from jobprov.provenance.launchers import job_start
 from jobprov.provenance.launchers.jobsub import (
     FORMS,
     Form,
@@ -21,6 +23,7 @@ from jobprov.provenance.launchers.jobsub import (
     read_job_info,
     settings_lines,
 )
+from jobprov.provenance.launchers.resubmitting import HOOK
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -54,6 +57,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option(
     "--ticket-file", type=_FILE, help="Write the ticket there (mode 0600) instead of printing it."
+)
+@click.option(
+    "--hook-folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write the hook and its launcher there, and print how jobs begin with them.",
 )
 @click.option(
     "--days",
@@ -106,8 +114,21 @@ def register(
     lines = [f"registered task {task_id}"]
     # After a submission settings come too late, unless somebody wants a ticket
     if submission is None or expires_at is not None:
-        lines = settings_lines(variables, form, str(file.absolute()) if file else None)
+        ticket_file = str(file.absolute()) if file else None
+        lines = settings_lines(variables, form, ticket_file, _write_hook(given["hook_folder"]))
     emit(document, "\n".join(lines), as_json=as_json)
+
+
+def _write_hook(folder: Path | None) -> list[str]:
+    """Write launcher and hook into a folder; return their paths, none where no folder is named."""
+    if folder is None:
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    start, hook = folder.absolute() / job_start.NAME, folder.absolute() / HOOK
+    start.write_text(job_start.JOB_START, encoding="utf-8")
+    start.chmod(0o755)
+    build(str(hook))
+    return [str(start), str(hook)]
 
 
 def _needs_ticket(given: dict[str, Any], submission: Submission | None) -> bool:

@@ -52,6 +52,7 @@ UNSTEADY = {"ticket": "a random token"}
 NOT_KEPT = {
     "GET /metrics": "Prometheus' text",
     "GET /hook/job-end-hook.pyz": "a program",
+    "GET /hook/job-start.sh": "a program",
     "GET /blobs/<sha256>": "bytes that somebody sent",
     "GET /jobs/<job_id>/bundle": "a tar",
     "GET /tasks/<task_id>/bundle": "a tar",
