@@ -364,7 +364,7 @@ def test_keys_of_sqlite_are_not_widened_and_the_command_says_so(tmp_path: Path) 
     ended = run_alone("migrate", "--wide-keys", JOBPROV_DATA=str(tmp_path))
 
     assert ended.returncode == 0
-    assert "Keys of SQLite are as wide as each has to be." in ended.stdout
+    assert "On SQLite each key is as wide as it has to be." in ended.stdout
 
 
 def test_operators_commands_ask_for_the_schema_first(tmp_path: Path) -> None:

@@ -185,6 +185,22 @@ def test_the_changelog_has_an_entry_for_this_version() -> None:
     assert version in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
+def test_each_module_that_a_page_names_exists() -> None:
+    """A page names a module by the end of its path; what is Python's own is no module of ours."""
+    named = re.compile(r"`([\w./-]+\.py)`")
+    others = {"urllib/request.py"}
+    paths = [f"/{file.relative_to(ROOT)}" for file in tracked()]
+    gone = [
+        f"{file.relative_to(ROOT)}: {module}"
+        for file in markdown()
+        if file.parent == ROOT or file.is_relative_to(ROOT / "docs")
+        for module in named.findall(file.read_text(encoding="utf-8"))
+        if module not in others and not any(path.endswith(f"/{module}") for path in paths)
+    ]
+
+    assert gone == []
+
+
 def test_each_page_that_code_names_exists() -> None:
     """A docstring or message that sends its reader to a page names it by its path."""
     named = re.compile(r"(?<![\w/.])docs/[\w/-]+\.md")

@@ -119,9 +119,8 @@ def put_job(job_id: str) -> Response:
 def post_batch() -> Response:
     """Record up to 1000 jobs at once.
 
-    The results come in order, each with the status that it would have had alone.
-
-    Also where one of them is no JSON. A body that cannot be taken apart is refused as a whole and
+    The results come in order, each with the status that the record would have had alone, even if
+    one of them is not JSON. A body that cannot be taken apart is refused as a whole and
     kept as a dead letter.
     """
     grant = recording_grant()

@@ -43,7 +43,7 @@ _decoder = msgspec.json.Decoder(TicketBody)
 def post_ticket(task_id: str) -> Response:
     """Make an upload ticket: a token that records jobs of this task and does nothing else.
 
-    It is shown this once.
+    The ticket is shown only once.
     """
     grant = writing_grant()
     body = _read(read_body(_BODY_BYTES))

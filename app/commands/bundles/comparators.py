@@ -26,10 +26,10 @@ def comparators() -> None:
 def set_(*, experiment: str, file: Path, url: str | None, as_json: bool) -> None:
     """Declare the comparators of EXPERIMENT from a TOML or JSON file, as a whole.
 
-    A new version counts from then on.
+    The new version applies from then on.
     """
     answer = client_for(url).declare_comparators(experiment, _read(file))
-    change = "declared" if answer.is_new else "was the same already"
+    change = "declared" if answer.is_new else "had been declared before"
     sentence = f"Version {answer.version} of the comparators of {experiment} {change}."
     emit(answer, sentence, as_json=as_json)
 

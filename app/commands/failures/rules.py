@@ -69,7 +69,7 @@ def set_(
     given = {name: value for name, value in fields.items() if value is not None}
     document = {**_read(file), **given}
     answer = client_for(url).declare_rules(experiment, document, after=after)
-    change = "declared" if answer.is_new else "was the same already"
+    change = "declared" if answer.is_new else "had been declared before"
     text = f"Version {answer.version} of the rules of {experiment} {change}."
     emit(answer, text, as_json=as_json)
 

@@ -15,7 +15,7 @@ _COLUMNS = {
     "jobs": "JOBS",
     "cpu": "CPU",
     "wall": "WALL",
-    "output": "PUT OUT",
+    "output": "OUTPUT",
     "failed": "FAILED",
 }
 
@@ -23,7 +23,7 @@ _COLUMNS = {
 @click.command()
 @file_question
 def cost(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
-    """Tell what it took to make FILE, all that it was made from included."""
+    """Tell what it took to make FILE, including everything it was made from."""
     answer = client_for(url).cost(file, **query)
     lines = _sentences(answer)
     if answer.stages:
@@ -33,13 +33,17 @@ def cost(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
 
 def _sentences(answer: FileCost) -> list[str]:
     made, failed = answer.made, answer.failed
+    if not made.jobs:
+        return ["No recorded job made this file, so its cost is unknown."]
+
     cpu, wall = _time(made.cpu_seconds), _time(made.wall_seconds)
     lines = [f"{counted(made.jobs, 'job')} took {cpu} of CPU, {wall} on the clock."]
     if failed.jobs:
         attempts = counted(failed.jobs, "attempt")
-        lines.append(f"{attempts} that failed took {_time(failed.cpu_seconds)} of CPU besides.")
+        wasted = _time(failed.cpu_seconds)
+        lines.append(f"{attempts} failed and took {wasted} of CPU on top of that.")
     if silent := made.silent_jobs + failed.silent_jobs:
-        lines.append(f"The records of {counted(silent, 'job')} do not say what they took.")
+        lines.append(f"The records of {counted(silent, 'job')} do not say how much time they took.")
     return lines
 
 

@@ -16,7 +16,7 @@ def fact(title: str, text: str) -> str:
 
 
 def names(title: str, listed: Sequence[str]) -> list[str]:
-    """Return a line for each name, as many as a screen bears."""
+    """Return a line for each name, as many as fit on a screen."""
     lines = []
     for place, name in enumerate(listed[:MOST_LISTED]):
         lines.append(fact("" if place else title, name))

@@ -60,8 +60,8 @@ def serve(*, demo: bool, **options: Any) -> None:
 def migrate(*, wide_keys: bool, data: str | None, as_json: bool) -> None:
     """Bring the database's schema up to date.
 
-    On PostgreSQL keys are four bytes wide, which is enough for two thousand million rows a table.
-    `--wide-keys` is for who comes near that (`jobprov_keys_used` in /metrics): stop the service
+    On PostgreSQL keys are four bytes wide, which is enough for two billion rows per table.
+    `--wide-keys` is for databases that come near that (`jobprov_keys_used` in /metrics): stop the service
     first, and have as much disk free as the database takes.
     """
     settings = settings_with(data=data)
@@ -79,7 +79,7 @@ def migrate(*, wide_keys: bool, data: str | None, as_json: bool) -> None:
         text += (
             " Keys are eight bytes wide."
             if widened
-            else " Keys of SQLite are as wide as each has to be."
+            else " On SQLite each key is as wide as it has to be."
         )
     emit({"before": before, "after": after, "wide_keys": widened}, text, as_json=as_json)
 

@@ -47,21 +47,21 @@ def cost_sentence(cost: FileCost) -> str:
         return "No recorded job made this file, so its cost is unknown."
 
     sentence = counted(made.jobs, "job")
-    if made.cpu_seconds is not None:
-        sentence += f" took {duration(made.cpu_seconds)} of CPU"
-    elif made.wall_seconds is not None:
-        sentence += f" took {duration(made.wall_seconds)} on the clock"
-    else:
-        sentence += "; no record says what they took"
+    taken = _time(made)
+    sentence += f" took {taken}" if taken else "; no record says what they took"
 
     if not failed.jobs:
         return sentence + "; no attempt failed."
     sentence += f"; {counted(failed.jobs, 'attempt')} failed"
-    if wasted := _seconds(failed):
-        sentence += f" and took {duration(wasted)} more"
+    if wasted := _time(failed):
+        sentence += f" and took another {wasted}"
     return sentence + "."
 
 
-def _seconds(jobs: CostSum) -> float | None:
-    """Return the CPU time, or where no record says it the time on the clock."""
-    return jobs.cpu_seconds if jobs.cpu_seconds is not None else jobs.wall_seconds
+def _time(jobs: CostSum) -> str | None:
+    """Return the CPU time, or where no record says it the time on the clock, with its kind."""
+    if jobs.cpu_seconds is not None:
+        return f"{duration(jobs.cpu_seconds)} of CPU"
+    if jobs.wall_seconds is not None:
+        return f"{duration(jobs.wall_seconds)} on the clock"
+    return None

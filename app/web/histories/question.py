@@ -57,8 +57,8 @@ def version_sentence(version: int | None, versions: int) -> str:
     if versions <= 1:
         return ""
     if version is None:
-        return f" That is of all {versions} versions."
-    return f" That is of version {version} of {versions}."
+        return f" This covers all {versions} versions."
+    return f" This is about version {version} of {versions}."
 
 
 def first_page() -> str | None:

@@ -168,17 +168,20 @@ _Objects = list[tuple[str, bytes]]
 
 
 def _store_pack(
-    parts: Parts, mirror: Mirror, found: ResolvedRef, wanted: WantedCode, extra: _Objects
+    parts: Parts, mirror: Mirror, found: ResolvedRef, wanted: WantedCode, uploaded: _Objects
 ) -> str:
     """Store the commit's canonical pack, with a dirty tree's changed files where uploaded."""
-    trees = (
-        [wanted.software.worktree_tree]
-        if extra and wanted.software.is_dirty and wanted.software.worktree_tree
-        else []
-    )
+    tree = wanted.software.worktree_tree
+    has_dirty_tree = uploaded and wanted.software.is_dirty
     with mirror.objects() as objects:
         pack = b"".join(
-            canonical_pack(objects, found.commit, trees=trees, tags=found.tag_objects, extra=extra)
+            canonical_pack(
+                objects,
+                found.commit,
+                trees=[tree] if tree and has_dirty_tree else [],
+                tags=found.tag_objects,
+                extra=uploaded,
+            )
         )
     return str(parts.store.put(pack).sha256)
 

@@ -168,4 +168,5 @@ def _keys(history: History) -> set[str]:
 
 
 def _numbers(keys: Iterable[str], kind: str) -> list[int]:
+    """Return the row numbers of the keys of one kind: `f12` is file 12, `j` a job, `c` a claim."""
     return sorted(int(key[1:]) for key in keys if key[0] == kind)

@@ -232,9 +232,11 @@ def consumers(
     # a job of several steps may read it in each: its first mention counts
     first_mentions: dict[str, Any] = {}
     for row in rows:
-        first_mentions.setdefault(row[0], row)
+        job_id = row[0]
+        first_mentions.setdefault(job_id, row)
     listed = [_consumer(row) for row in first_mentions.values()]
     if len(rows) < limit:
+        # fewer rows than the limit: these are all, so no second query is needed
         return len(listed), listed
     return run(connection, _CONSUMER_COUNT, values)[0][0], listed
 

@@ -247,8 +247,8 @@ def test_questions_are_asked_of_a_version_and_say_of_which(recorded: FlaskClient
     assert [row["name"] for row in read(recorded, "/files/left/roots?version=1")["files"]] == [
         "raw"
     ]
-    assert "That is of version 1 of 2." in recorded.get("/roots/left?version=1").text
-    assert "That is of all 2 versions." in recorded.get("/leaves/left").text
+    assert "This is about version 1 of 2." in recorded.get("/roots/left?version=1").text
+    assert "This covers all 2 versions." in recorded.get("/leaves/left").text
 
 
 def test_plan_of_a_circle_or_of_an_unknown_loss_says_why_it_cannot_be(

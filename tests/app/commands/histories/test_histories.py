@@ -108,7 +108,13 @@ def test_question_is_answered_in_words(
 
 
 def test_costs_say_nothing_of_attempts_that_there_were_not(address: str) -> None:
-    assert "failed took" not in typed(address, "cost", "left").output
+    assert "failed and took" not in typed(address, "cost", "left").output
+
+
+def test_cost_of_a_file_that_nobody_made_is_unknown(address: str) -> None:
+    output = typed(address, "cost", "raw").output
+
+    assert output == "No recorded job made this file, so its cost is unknown.\n"
 
 
 def test_list_that_is_cut_says_so(address: str) -> None:

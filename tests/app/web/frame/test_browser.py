@@ -218,7 +218,7 @@ def test_the_search_box_is_a_key_away_and_the_content_a_tab(watched: Watched) ->
     page.goto(f"{watched.site}/jobs")
 
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "To the content"
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.id") == "q"
     page.keyboard.type("81239.0@sched01.fnal.gov")

@@ -90,7 +90,7 @@ def test_numbers_change_and_the_reader_keeps_his_place(
     page.wait_for_function(
         "before => document.querySelector('main').innerText !== before", arg=before
     )
-    expect(page.locator("footer")).to_contain_text("Kept up to date every 1 s")
+    expect(page.locator("footer")).to_contain_text("Updated every 1 s")
     assert page.evaluate("document.querySelector('h1').kept")  # morphed, not replaced
     assert page.evaluate("scrollY") == 0
     zoned = page.locator("main time").first

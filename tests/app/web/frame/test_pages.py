@@ -450,7 +450,7 @@ def test_questions_to_a_history_are_answered_in_the_first_line(pages: FlaskClien
     assert lead(pages, f"/roots/{merged}") == "It goes back to 10 files."
     assert lead(pages, f"/leaves/{first}?experiment=toyexp") == "2 final products came from it."
     assert lead(pages, f"/cost/{merged}").startswith(
-        "21 jobs took 4 h 10 min of CPU; 1 attempt failed and took"
+        "21 jobs took 4 h 10 min of CPU; 1 attempt failed and took another"
     )
     related = f"/relation?experiment=toyexp&a={first}&b={merged}"
     assert lead(pages, related) == "The second was made from the other, by 2 jobs."
