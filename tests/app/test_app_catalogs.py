@@ -53,6 +53,7 @@ def live(sam: SamServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     service.stop()
 
 
+@pytest.mark.slow
 def test_inputs_are_frozen_by_the_service_or_from_here(live: LiveService, sam: SamServer) -> None:
     words = (
         "declare",
@@ -75,6 +76,7 @@ def test_inputs_are_frozen_by_the_service_or_from_here(live: LiveService, sam: S
     assert (nothing.returncode, "refuses" in nothing.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_task_is_compared_and_what_is_left_listed(live: LiveService, sam: SamServer) -> None:
     before = live.run("catalog", "draining", "t1")
     synced = live.run("catalog", "sync", "--task", "t1", "--experiment", "nova")

@@ -43,6 +43,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
     service.stop()
 
 
+@pytest.mark.slow
 def test_lookup_says_what_made_a_file_in_its_first_line(live: LiveService) -> None:
     ended = live.run("lookup", "a.root")
 
@@ -51,6 +52,7 @@ def test_lookup_says_what_made_a_file_in_its_first_line(live: LiveService) -> No
     assert "jobprov rerun" in ended.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", ["./a.root", "/pnfs/nova/reco/a.root", "root://door.example.org:1094//pnfs/a.root?x=/y"]
 )
@@ -110,6 +112,7 @@ def test_job_is_asked_for_by_what_pages_show_of_its_id(live: LiveService) -> Non
     )
 
 
+@pytest.mark.slow
 def test_port_that_somebody_has_is_told_in_words(live: LiveService, tmp_path: Path) -> None:
     ended = run_alone(
         "serve", "--port", live.url.rsplit(":", 1)[1], "--data", str(tmp_path / "other")
@@ -214,6 +217,7 @@ def test_rerun_refuses_a_folder_that_is_not_empty(live: LiveService, tmp_path: P
     assert live.run("rerun", JOB, "--into", str(tmp_path)).returncode == 2
 
 
+@pytest.mark.slow
 def test_record_that_nobody_takes_is_not_refused(live: LiveService, tmp_path: Path) -> None:
     """Exit code 3 says that the service is not there; 1 that it, or the file, said no."""
     good, others = (
@@ -246,6 +250,7 @@ def _spooled(folder: Path, record: dict[str, Any]) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_spool_that_nobody_takes_is_not_refused(live: LiveService, tmp_path: Path) -> None:
     """What the hook says of its own is told apart by what it found out, not by its words."""
     good = _spooled(tmp_path / "refused 0, left", a_record(81))
@@ -269,6 +274,7 @@ def test_spool_that_nobody_takes_is_not_refused(live: LiveService, tmp_path: Pat
     assert "sent 1, refused 0, left 0" in taken.stdout
 
 
+@pytest.mark.slow
 def test_record_that_was_cut_out_of_a_log_is_not_said_to_be_taken(
     live: LiveService, tmp_path: Path
 ) -> None:
@@ -327,6 +333,7 @@ def test_records_are_sent_from_files(live: LiveService, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_token_is_printed_alone_so_that_scripts_can_take_it(tmp_path: Path) -> None:
     data = str(tmp_path / "var")
     assert run_alone("migrate", JOBPROV_DATA=data).returncode == 0
@@ -341,6 +348,7 @@ def test_token_is_printed_alone_so_that_scripts_can_take_it(tmp_path: Path) -> N
     assert run_alone("token", "revoke", "1", JOBPROV_DATA=data).returncode == 1
 
 
+@pytest.mark.slow
 def test_first_commands_of_a_production_service_work_in_the_order_of_the_docs(
     tmp_path: Path,
 ) -> None:
@@ -375,6 +383,7 @@ def test_operators_commands_ask_for_the_schema_first(tmp_path: Path) -> None:
     assert str(tmp_path) in ended.stderr, "which database"
 
 
+@pytest.mark.slow
 def test_service_that_is_not_there_is_exit_code_3() -> None:
     ended = run_alone("lookup", "x", "--url", "http://127.0.0.1:9")
 
@@ -483,6 +492,7 @@ def test_help_lists_every_command_once_by_what_it_is_for() -> None:
     )
 
 
+@pytest.mark.slow
 def test_gaps_of_a_name_that_nobody_knows_are_no_good_news(live: LiveService) -> None:
     nobodys, all_of_them = live.run("gaps", "--campaign", "nosuch"), live.run("gaps")
 
@@ -490,6 +500,7 @@ def test_gaps_of_a_name_that_nobody_knows_are_no_good_news(live: LiveService) ->
     assert (all_of_them.returncode, " jobs\n" in all_of_them.stdout) == (1, True)
 
 
+@pytest.mark.slow
 def test_one_look_of_an_agent_that_finds_no_service_ends_with_3(tmp_path: Path) -> None:
     """From cron there is no next look of the same process, and nobody would notice."""
     where = ("--url", "http://127.0.0.1:9", "--folder", str(tmp_path))

@@ -33,6 +33,7 @@ def connect(live: LiveService) -> "closing[http.client.HTTPConnection]":
     return closing(http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20))
 
 
+@pytest.mark.slow
 def test_fresh_service_makes_its_schema_and_says_who_may_write(live: LiveService) -> None:
     assert "jobprov serves http://127.0.0.1:" in live.said
     assert Client(live.url).is_ready()
@@ -40,6 +41,7 @@ def test_fresh_service_makes_its_schema_and_says_who_may_write(live: LiveService
     assert (live.data / "secret-key").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.slow
 def test_records_and_blobs_come_over_a_real_socket(live: LiveService) -> None:
     client = Client(live.url)
     content = b"echo hello\n"
@@ -132,6 +134,7 @@ def test_requests_sent_ahead_on_one_connection_are_answered_in_order(live: LiveS
     assert statuses == [200, 404, 200]
 
 
+@pytest.mark.slow
 def test_request_under_way_is_finished_before_the_service_ends(tmp_path: Path) -> None:
     service = LiveService(tmp_path / "var")
     assert Client(service.url).is_ready()
@@ -161,6 +164,7 @@ def test_more_than_one_worker_on_sqlite_is_refused(tmp_path: Path) -> None:
         serve(load_settings({"JOBPROV_DATA": str(tmp_path), "JOBPROV_WORKERS": "2"}, {}), print)
 
 
+@pytest.mark.slow
 def test_postgresql_without_schema_is_not_changed_but_told_the_command(
     postgresql_server: str, tmp_path: Path
 ) -> None:

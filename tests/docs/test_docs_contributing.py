@@ -140,6 +140,7 @@ def get(changed: Changed, path: str) -> requests.Response:
     return answer
 
 
+@pytest.mark.slow
 def test_captured_field_arrives_in_the_record_and_on_the_page(
     changed: Changed, job: dict[str, Any]
 ) -> None:
@@ -150,6 +151,7 @@ def test_captured_field_arrives_in_the_record_and_on_the_page(
     )
 
 
+@pytest.mark.slow
 def test_captured_field_is_checked(changed: Changed, job: dict[str, Any]) -> None:
     record = {**job["record"], "host": {"load_average": "high"}}
 

@@ -295,6 +295,7 @@ def test_all_migrations_are_one_transaction(empty_url: str) -> None:
     assert is_current(empty_url)
 
 
+@pytest.mark.slow
 def test_two_processes_that_migrate_at_once_both_succeed(empty_url: str) -> None:
     code = "import sys; from jobprov.provenance.db.migrating import upgrade; upgrade(sys.argv[1])"
     environment = {**os.environ, "PYTHONPATH": str(FOLDER.parent)}

@@ -124,6 +124,7 @@ def _report(live: LiveService, *words: str, **more: str) -> Any:
     return live.run("report", "prod/5 & co", "--experiment", "nova", *words, **more)
 
 
+@pytest.mark.slow
 def test_the_report_says_what_a_count_by_hand_says(live: LiveService) -> None:
     said = _report(live)
 
@@ -140,6 +141,7 @@ def test_the_report_says_what_a_count_by_hand_says(live: LiveService) -> None:
     assert said.stdout.rstrip().endswith(f"{live.url}/campaigns/nova/prod/5%20%26%20co")
 
 
+@pytest.mark.slow
 def test_a_mail_carries_text_and_page(live: LiveService, sink: tuple[Sink, str]) -> None:
     kept, address = sink
     url = f"smtp://jobprov:a%20b@{address}"
@@ -241,6 +243,7 @@ def report_with(
     return msgspec.convert(document, CampaignReport)
 
 
+@pytest.mark.slow
 def test_conditions_hold_where_they_should() -> None:
     now = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -258,6 +261,7 @@ def test_conditions_hold_where_they_should() -> None:
     assert names({"succeeded": 1}, None, 7) == []
 
 
+@pytest.mark.slow
 def test_the_pages_of_a_campaign_are_copied_as_files(live: LiveService, tmp_path: Path) -> None:
     def export(*words: str) -> Any:
         campaign = ("--experiment", "nova", "--campaign", "prod/5 & co")

@@ -140,6 +140,7 @@ def test_package_tells_the_level(files: Path, comparator: str, name: str, level:
     assert (found, verdict == "DIFFERENT") == (level, level == "R2")
 
 
+@pytest.mark.slow
 def test_verify_of_a_bundle_agrees_in_every_case(files: Path, tmp_path: Path) -> None:
     """All cases in one process of the program as bundles hold it."""
     (tmp_path / "verify.py").write_bytes(comparison_program())

@@ -254,6 +254,7 @@ def test_steps_run_in_order_and_stop_where_the_job_did_not(
     assert shell(bag / "data/verify.sh", out).returncode == 1
 
 
+@pytest.mark.slow
 def test_cpu_limit_that_ended_the_job_ends_it_again(toy: Toy, tmp_path: Path, shell: Run) -> None:
     toy.record["environment"]["limits"] = {"cpu_seconds": 1}
     toy.record["command"]["steps"][1] |= {

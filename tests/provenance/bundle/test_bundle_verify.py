@@ -167,6 +167,7 @@ def test_rerun_that_never_ran_is_undecided_and_told_so(
     assert json.loads(report.read_text())["level"] == "R0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "line"),
     [

@@ -97,6 +97,7 @@ def test_modules_know_their_package(hook: str) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_hook_that_is_replaced_while_the_job_runs_records_it(
     runner: Runner, tmp_path: Path
 ) -> None:

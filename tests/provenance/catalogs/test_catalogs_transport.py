@@ -122,6 +122,7 @@ def test_odd_time_to_wait_is_not_waited_for(serve: Serve) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", ["200 OK", "404 Not Found"])
 def test_answer_that_comes_by_drops_ends_with_the_patience(serve: Serve, status: str) -> None:
     """Each byte came in time, and the whole of it would have taken hours."""

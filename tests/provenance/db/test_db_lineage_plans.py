@@ -193,6 +193,7 @@ def test_postgresql_has_an_index_for_each_look_up_and_walk(production: Productio
             assert not [step for step in steps if "Seq Scan" in step], (statement, steps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_whether_anybody_names_a_file_is_looked_up_file_by_file(analysed: Production) -> None:
     """The ten files of a page are looked up one by one.

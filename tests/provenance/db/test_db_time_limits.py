@@ -59,6 +59,7 @@ def test_statements_that_take_too_long_together_are_ended(connection: Connection
     assert lasted(start) < 10
 
 
+@pytest.mark.slow
 def test_a_long_statement_after_others_has_what_is_left(connection: Connection) -> None:
     start = time.monotonic()
 
@@ -98,6 +99,7 @@ def test_the_outer_limit_holds_once_the_inner_one_is_over(connection: Connection
     assert lasted(start) < 10
 
 
+@pytest.mark.slow
 def test_what_comes_after_a_limit_has_none(connection: Connection) -> None:
     """The limit ended with the transaction.
 
@@ -114,6 +116,7 @@ def test_what_comes_after_a_limit_has_none(connection: Connection) -> None:
         assert connection.execute(text(_COUNT.format(3_000_000))).scalar_one() == 3_000_000
 
 
+@pytest.mark.slow
 def test_a_whole_question_has_one_limit(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,7 @@ def fake_python(folder: Path, script: str) -> str:
     return str(folder / "bin")
 
 
+@pytest.mark.slow
 def test_command_runs_under_the_hook(folder: Path) -> None:
     done = launched(folder)
 
@@ -67,6 +68,7 @@ def test_with_a_python_that_is_too_old_the_payload_runs_alone(folder: Path) -> N
     check_payload_alone(launched(folder, PATH=path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0, 100, 60_000])
 def test_with_a_hook_that_came_in_part_the_payload_runs_alone(folder: Path, size: int) -> None:
     hook = folder / "job-end-hook.pyz"
@@ -75,6 +77,7 @@ def test_with_a_hook_that_came_in_part_the_payload_runs_alone(folder: Path, size
     check_payload_alone(launched(folder))
 
 
+@pytest.mark.slow
 def test_without_the_hook_the_payload_runs_alone(folder: Path) -> None:
     (folder / "job-end-hook.pyz").unlink()
 
@@ -88,6 +91,7 @@ def test_with_a_hook_that_may_not_be_read_the_payload_runs_alone(folder: Path) -
     check_payload_alone(launched(folder))
 
 
+@pytest.mark.slow
 def test_with_a_home_that_cannot_be_written_the_payload_runs(folder: Path) -> None:
     home = folder / "home"
     home.mkdir()

@@ -54,6 +54,7 @@ def test_a_job_past_its_wall_limit_is_stopped(tmp_path: Path) -> None:
     assert wait_for(launcher, job.name)[job.name].exit_code == 124  # of timeout(1)
 
 
+@pytest.mark.slow
 def test_a_job_that_vanished_without_exit_code_is_told_as_lost(tmp_path: Path) -> None:
     launcher = LocalLauncher(tmp_path / "jobs")
     job = a_job("sleep 60")

@@ -55,6 +55,7 @@ def test_many_files_between_two_steps_are_looked_through_once() -> None:
     assert time.process_time() - began < 5  # it was ten minutes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [None, "s{}"])
 def test_search_through_a_chain_of_steps_ends(step: str | None) -> None:
     count = 2000

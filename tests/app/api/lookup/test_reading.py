@@ -336,6 +336,7 @@ def test_search_finds_what_a_name_could_mean(recorded: FlaskClient) -> None:
     assert_problem(recorded.get("/api/v1/search"), 422, "q")
 
 
+@pytest.mark.slow
 def test_hook_is_one_file_that_python_runs(client: FlaskClient) -> None:
     answer = client.get("/api/v1/hook/job-end-hook.pyz")
 

@@ -82,11 +82,13 @@ def run(*words: object) -> tuple[int, str]:
     return ended.exit_code, ended.output
 
 
+@pytest.mark.slow
 def test_sidecar_of_the_hook_is_fine(output: Path) -> None:
     assert run(output) == (0, "out.dat: fine\n")
     assert run(f"{output}.json") == (0, "out.dat: fine\n")
 
 
+@pytest.mark.slow
 def test_metacat_that_kept_everything_is_fine(output: Path, catalog: Catalog) -> None:
     catalog.answer = (200, {"fid": "1", "metadata": metadata_of(output)})
 

@@ -38,6 +38,7 @@ def test_a_file_of_another_kind_is_one_sentence(tmp_path: Path) -> None:
     assert len(ended.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_file_without_a_record_gets_one_and_then_agrees_with_it(live: LiveService) -> None:
     assert live.run("art", TOY, "--check").returncode == 1
 
@@ -51,6 +52,7 @@ def test_a_file_without_a_record_gets_one_and_then_agrees_with_it(live: LiveServ
     assert "toy_gen.root" in live.run("lineage", "toy_reco.root").stdout
 
 
+@pytest.mark.slow
 def test_a_record_that_names_another_set_than_the_file_gets_a_gap(
     live: LiveService, tmp_path: Path
 ) -> None:

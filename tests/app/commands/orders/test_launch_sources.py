@@ -129,12 +129,14 @@ def test_files_go_through_as_they_appear_until_it_is_frozen(followed: Followed) 
     assert len(merged) == 2, "the last, smaller group came when nothing more could"
 
 
+@pytest.mark.slow
 def test_the_check_says_where_the_files_come_from(followed: Followed) -> None:
     checked = followed.service.run("launch", "--check", str(followed.file))
 
     assert "reco: files of definition raw, followed;" in checked.stdout
 
 
+@pytest.mark.slow
 def test_stopping_and_going_on_at_once_is_refused(followed: Followed) -> None:
     ended = followed.service.run("launch", str(followed.file), "--stop", "--freeze")
 

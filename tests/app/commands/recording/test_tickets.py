@@ -65,6 +65,7 @@ def run_recipe(folder: Path, name: str, *words: str) -> "subprocess.CompletedPro
     )
 
 
+@pytest.mark.slow
 def test_job_reports_with_the_ticket_and_the_task_counts_it(
     live: LiveService, folder: Path
 ) -> None:
@@ -80,6 +81,7 @@ def test_job_reports_with_the_ticket_and_the_task_counts_it(
     assert ticket.read_text().strip() not in msgspec.json.encode(client.job(job.job_id)).decode()
 
 
+@pytest.mark.slow
 def test_job_of_another_task_is_refused_and_kept_for_another_token(
     live: LiveService, folder: Path
 ) -> None:
@@ -119,6 +121,7 @@ def test_job_of_another_task_is_refused_and_kept_for_another_token(
     assert list(Client(live.url).jobs(task_id="other")) == []
 
 
+@pytest.mark.slow
 def test_submission_is_noted_as_jobsub_tells_it(live: LiveService, folder: Path) -> None:
     argv = [
         "jobsub_submit",
@@ -142,6 +145,7 @@ def test_submission_is_noted_as_jobsub_tells_it(live: LiveService, folder: Path)
     assert "hunter2" not in json.dumps(declared)
 
 
+@pytest.mark.slow
 def test_frozen_list_is_not_replaced(live: LiveService, tmp_path: Path) -> None:
     (tmp_path / "units").write_text("a.root\nb.root\n")
     words = ("register", "--experiment", "toy", "--task-id", "frozen", "--no-ticket")

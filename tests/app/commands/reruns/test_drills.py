@@ -73,6 +73,7 @@ def test_rerun_answers_programs_with_one_document(data: Path, tmp_path: Path) ->
     assert f"Running {GOOD}" in ended.stderr
 
 
+@pytest.mark.slow
 def test_rerun_of_a_bundle_is_verified_and_verifies_again(data: Path, tmp_path: Path) -> None:
     ended = run("rerun", str(data / "good.tar"), "--into", str(tmp_path / "again"), "--apart")
     verified = run("verify", str(data / "good.tar"), str(tmp_path / "again/out"), "--json")

@@ -111,6 +111,7 @@ def test_blob_is_erased_and_its_jobs_are_named(tmp_path: Path, log: str) -> None
     assert again.output.startswith("nova: Erased. 0 segments written anew, 0 blobs removed.")
 
 
+@pytest.mark.slow
 def test_database_older_than_its_archive_catches_up_first(tmp_path: Path, log: str) -> None:
     copy = tmp_path / "older.db"
     with closing(sqlite3.connect(tmp_path / "jobprov.db")) as database:

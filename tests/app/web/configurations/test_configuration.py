@@ -43,6 +43,7 @@ def link(html: str, text: str) -> str:
     return urljoin(f"{PAGE}/reco", unescape(found[1]))
 
 
+@pytest.mark.slow
 def test_thirty_thousand_parameters_fit_on_a_page_and_every_one_is_reached_by_links(
     large: FlaskClient,
 ) -> None:

@@ -47,6 +47,7 @@ def test_digest_is_that_of_the_comparison(root_file: Path) -> None:
     assert str(masked(root_file)).startswith("root-masked-1:")
 
 
+@pytest.mark.slow
 def test_file_written_again_has_the_same_digest(root_file: Path, tmp_path: Path) -> None:
     time.sleep(max(0.0, 1.1 - (time.time() - root_file.stat().st_mtime)))
     again = write_root(tmp_path / "a.root")
@@ -129,6 +130,7 @@ def test_time_for_hashing_is_kept(root_file: Path) -> None:
         content.root_digest(str(root_file), Clock(0))
 
 
+@pytest.mark.slow
 def test_output_of_a_job_has_the_digest(runner: Runner, root_file: Path) -> None:
     runner(
         "run",

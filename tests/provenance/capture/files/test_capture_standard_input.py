@@ -71,6 +71,7 @@ def test_file_stands_where_it_stood_for_a_job_that_reads_nothing(
     assert (STEERING[skip:] in blobs.values()) == is_kept
 
 
+@pytest.mark.slow
 def test_each_step_has_its_own(runner: Runner, steering: Path) -> None:
     script = f"""
 hook() {{ {runner.python} {runner.hook} "$@"; }}
@@ -97,6 +98,7 @@ hook end
     assert "stdin_sha256" not in record["command"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "name"),
     [

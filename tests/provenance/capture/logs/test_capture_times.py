@@ -117,6 +117,7 @@ def test_file_is_seen_open_by_a_process_of_the_tree(tmp_path: Path) -> None:
     assert (sighting.opened, sighting.closed, sighting.late) == (101.0, 103.5, 2.5)
 
 
+@pytest.mark.slow
 def test_open_files_of_a_job_give_times_where_nothing_better_does(runner: Runner) -> None:
     (runner.folder / "in.txt").write_text("x" * 100)
     began = datetime.now(UTC)
@@ -153,6 +154,7 @@ def test_calls_to_sam_are_read(words: str, expected: tuple[str, str] | None) -> 
     assert opened.sam_call(words.split()) == expected
 
 
+@pytest.mark.slow
 def test_delivery_and_release_by_sam_give_times(runner: Runner) -> None:
     (runner.folder / "a.root").write_bytes(b"a" * 10)
     (runner.folder / "ifdh").write_text("#!/bin/sh\nsleep 3\n")

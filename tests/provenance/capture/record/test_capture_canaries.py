@@ -95,6 +95,7 @@ def plant(folder: Path) -> dict[str, str]:
     return {f"V{place}": text for place, text in enumerate(texts)}
 
 
+@pytest.mark.slow
 def test_no_planted_secret_is_in_any_byte_from_spool_to_bundle(
     runner: Runner, live: LiveService, tmp_path: Path
 ) -> None:
@@ -194,6 +195,7 @@ def test_strict_mode_keeps_what_is_named_and_nothing_secret() -> None:
     assert withheld == ["API_TOKEN", "HOME", "art_dir"]
 
 
+@pytest.mark.slow
 def test_strict_mode_is_an_option_of_the_hook(runner: Runner) -> None:
     from tests.library.hook import only_entry  # noqa: PLC0415
 

@@ -190,6 +190,7 @@ def spool(runner: Runner, number: int, task_id: str) -> Path:
     return max(runner.entries(), key=lambda path: path.name)
 
 
+@pytest.mark.slow
 def test_job_of_fifty_fcl_files_and_a_ups_set_up_sends_three_kilobytes(
     runner: Runner, live: LiveService, sent: list[tuple[str, int, Any]]
 ) -> None:
@@ -215,6 +216,7 @@ def test_job_of_fifty_fcl_files_and_a_ups_set_up_sends_three_kilobytes(
     assert not [gap for gap in held["gaps"] if gap["code"] == "blob-missing"]
 
 
+@pytest.mark.slow
 def test_service_that_forgot_gets_the_record_whole(
     runner: Runner,
     live: LiveService,

@@ -101,6 +101,7 @@ def test_signal_to_the_hook_reaches_the_whole_process_group(runner: Runner, name
     assert process.returncode == 9
 
 
+@pytest.mark.slow
 def test_suspended_job_stands_still_and_goes_on(runner: Runner) -> None:
     """Batch systems suspend by SIGTSTP.
 
@@ -108,6 +109,7 @@ def test_suspended_job_stands_still_and_goes_on(runner: Runner) -> None:
     """
     process = start(runner, "sh", "-c", "echo $$; sleep 1; exit 7")
     command = process.stdout.readline().decode().strip()
+    time.sleep(0.3)  # a shell that is just starting `sleep` would stand still in another state
 
     process.send_signal(signal.SIGTSTP)
     time.sleep(0.5)
@@ -357,6 +359,7 @@ def test_reader_that_goes_away_stops_the_command_as_it_would_alone(runner: Runne
     assert done.stdout.split() == [b"y", b"141"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_blocking", [True, False])
 def test_reader_that_is_slow_gets_everything(runner: Runner, *, is_blocking: bool) -> None:
     """The command has ended, and the pipe takes no more.

@@ -161,6 +161,7 @@ def test_line_breaks_in_a_token_do_not_tell_it_to_the_log(
     assert len(runner.entries()) == left
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [403, 422, 500])
 def test_answer_that_repeats_the_token_or_goes_on_for_ever_is_no_burden_to_the_log(
     runner: Runner, service: Service, status: int

@@ -89,6 +89,7 @@ def test_token_is_sent_from_file_or_variable_and_never_recorded(
     assert not any(b"canary" in record for record in service.records.values())
 
 
+@pytest.mark.slow
 def test_busy_service_is_tried_again(runner: Runner, service: Service) -> None:
     service.faults = [(503, {"Retry-After": "0.1"}, {}), (500, {}, {"detail": "oops"})]
 
@@ -121,6 +122,7 @@ def test_retry_after_beyond_the_budget_leaves_the_entry_in_the_spool(
     assert b"not sent" in done.stderr
 
 
+@pytest.mark.slow
 def test_answer_lost_after_the_service_took_the_record_makes_no_second_one(
     runner: Runner, service: Service
 ) -> None:
@@ -145,6 +147,7 @@ def test_refused_record_is_put_aside_with_the_reason(runner: Runner, service: Se
     assert b"refused" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [401, 403, 404, 407])
 def test_refusal_of_token_or_address_leaves_the_entry_to_be_sent_with_another(
     runner: Runner, service: Service, status: int
@@ -191,6 +194,7 @@ def test_damaged_entries_are_put_aside_and_hold_up_no_others(
     assert b"the spooled entry cannot be read" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", [{}, {"job_id": "another"}])
 def test_answer_of_whoever_says_yes_to_everything_takes_no_record(
     runner: Runner, service: Service, body: dict[str, str]
@@ -214,6 +218,7 @@ def test_service_that_says_created_and_no_more_has_taken_the_record(
     assert runner.entries() == []
 
 
+@pytest.mark.slow
 def test_answer_by_drops_ends_with_the_budget(runner: Runner, service: Service) -> None:
     def drips(handler: BaseHTTPRequestHandler, _usual: object) -> Any:
         with contextlib.suppress(OSError):
@@ -245,6 +250,7 @@ def test_blob_that_is_too_large_for_the_service_does_not_hold_the_record_back(
     assert runner.entries() == runner.entries("rejected") == []
 
 
+@pytest.mark.slow
 def test_dead_service_leaves_the_entry_and_flush_sends_it_oldest_first(
     runner: Runner, service: Service
 ) -> None:

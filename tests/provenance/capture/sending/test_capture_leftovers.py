@@ -30,6 +30,7 @@ def test_record_in_the_error_output_is_read_back(
     assert {service.blobs[log["sha256"]] for log in record["logs"]} == {b"out\n", b"err\n"}
 
 
+@pytest.mark.slow
 def test_jobsub_jobs_do_so_unasked_and_others_do_not(runner: Runner) -> None:
     words = ("run", "--url", DEAD, "--budget-seconds", "1", *JOB)
 

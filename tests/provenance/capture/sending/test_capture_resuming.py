@@ -4,6 +4,7 @@ import hashlib
 import os
 import uuid
 
+import pytest
 import requests
 
 from jobprov.provenance.capture.options import Options
@@ -33,6 +34,7 @@ def spool_with_large_blob(runner: Runner) -> str:
     return digest
 
 
+@pytest.mark.slow
 def test_large_blob_goes_on_where_the_line_was_cut(runner: Runner, live: LiveService) -> None:
     digest = spool_with_large_blob(runner)
     proxy = CuttingProxy(live.url, [5 * MIB, 5 * MIB])
@@ -52,6 +54,7 @@ def test_large_blob_goes_on_where_the_line_was_cut(runner: Runner, live: LiveSer
     assert list(live.data.glob("half-sent/*/*")) == []
 
 
+@pytest.mark.slow
 def test_next_process_goes_on_too(runner: Runner, live: LiveService) -> None:
     spool_with_large_blob(runner)
     proxy = CuttingProxy(live.url, [8 * MIB, 1, 1])

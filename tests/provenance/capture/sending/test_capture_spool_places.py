@@ -30,6 +30,7 @@ def entries(place: Path) -> list[Path]:
     return sorted((place / "ready").glob("*.jobprov"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["scratch", "home", "temporary"])
 def test_record_lies_in_the_next_place_and_flush_sends_it_from_there(
     runner: Runner, service: Service, blocked: Path, tmp_path: Path, place: str

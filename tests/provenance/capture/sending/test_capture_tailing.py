@@ -109,6 +109,7 @@ def test_job_of_less_than_a_minute_sends_no_ends(runner: Runner, service: Servic
     assert len(service.requests) == 1 + len(service.blobs) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["hangs", "dead", "refuses", "fails", "cuts"])
 def test_service_in_trouble_leaves_the_job_as_it_was(
     runner: Runner, service: Service, trouble: str

@@ -129,6 +129,7 @@ def a_sif(path: Path) -> str:
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
+@pytest.mark.slow
 def test_image_that_the_command_starts_is_named_with_its_digest(runner: Runner) -> None:
     digest = a_sif(runner.folder / "el9.sif")
     (runner.folder / "apptainer").write_text("#!/bin/sh\nsleep 1\n")
@@ -202,6 +203,7 @@ def test_packages_of_this_system_are_listed_and_each_once() -> None:
     assert any(line.split("\t")[1] in ("libc6", "glibc") for line in lines)
 
 
+@pytest.mark.slow
 def test_packages_of_the_system_come_with_a_job_that_lasts_and_hold_up_none(runner: Runner) -> None:
     runner("run", "--", "sleep", "1")
 

@@ -87,6 +87,7 @@ def test_named_pipe_of_the_job_keeps_nobody_waiting(runner: Runner) -> None:
     assert touched(*entry_of(runner))
 
 
+@pytest.mark.slow
 @with_strace
 def test_steps_of_a_job_script_share_one_listing(runner: Runner) -> None:
     steps = "; ".join(
@@ -154,6 +155,7 @@ def test_service_that_cannot_be_asked_gets_the_listing_alone(runner: Runner) -> 
     assert sum(map(len, blobs.values())) < 200_000
 
 
+@pytest.mark.slow
 @with_strace
 @pytest.mark.parametrize(
     ("command", "code"),
@@ -208,6 +210,7 @@ def test_signal_to_the_hook_reaches_the_whole_traced_group(runner: Runner) -> No
     assert process.returncode == 9
 
 
+@pytest.mark.slow
 @with_strace
 def test_process_left_behind_goes_on_alone(runner: Runner) -> None:
     command = "(sleep 1; echo late > late.txt) >/dev/null 2>&1 & echo now"
@@ -263,6 +266,7 @@ def test_strace_that_fails_is_not_put_before_the_command(runner: Runner, program
     assert not list(runner.spool.glob("trace-*"))
 
 
+@pytest.mark.slow
 @with_strace
 def test_command_whose_log_grows_large_is_let_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

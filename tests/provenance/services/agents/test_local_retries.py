@@ -111,6 +111,7 @@ def spooled(folder: Path) -> dict[str, Any]:
         return dict(json.loads(entry.read("record.json")))
 
 
+@pytest.mark.slow
 def test_a_try_on_a_worker_node_has_a_record_of_the_recorded_code_and_inputs(
     tmp_path: Path, hook: Path
 ) -> None:
@@ -136,6 +137,7 @@ def test_a_try_on_a_worker_node_has_a_record_of_the_recorded_code_and_inputs(
     assert WORK not in json.dumps(record["command"]), "it ran where this machine has room"
 
 
+@pytest.mark.slow
 def test_a_try_ends_as_the_job_does_and_leaves_nothing_behind(tmp_path: Path, hook: Path) -> None:
     done = run_script(tmp_path, a_toy("-n", "5"), hook, "job.tar")
 
@@ -146,6 +148,7 @@ def test_a_try_ends_as_the_job_does_and_leaves_nothing_behind(tmp_path: Path, ho
     assert not list(tmp_path.glob("retry-[0-9]*"))
 
 
+@pytest.mark.slow
 def test_a_line_of_a_list_names_the_try_of_a_process(tmp_path: Path, hook: Path) -> None:
     job = Toy().record["job_id"]
     lines = ["t0\ts\tc\tu0\t-\tnothing.tar", f"toy 1\tjoin\t\tunit 1\t{job}\tjob.tar"]

@@ -109,6 +109,7 @@ def check_rebuilding(production: Production, folder: Path) -> None:
     assert differences(production.tables(), tables_at(url)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ref", ["main", "refs/heads/main", "origin/main"])
 @pytest.mark.parametrize("is_resolved_first", [False, True])
 def test_branch_alone_is_no_known_code(
@@ -129,6 +130,7 @@ def test_branch_alone_is_no_known_code(
     check_rebuilding(production, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("revision", [40, 12])
 def test_commit_in_the_record_is_known_code_whatever_ref_it_names(
     production: Production, upstream: Path, tmp_path: Path, revision: int
@@ -148,6 +150,7 @@ def test_commit_in_the_record_is_known_code_whatever_ref_it_names(
     check_rebuilding(production, tmp_path)
 
 
+@pytest.mark.slow
 def test_branch_that_is_given_as_the_revision_is_no_commit(
     production: Production, upstream: Path
 ) -> None:
@@ -194,6 +197,7 @@ def test_tag_that_moved_is_no_known_code_before_and_after(
     check_rebuilding(production, tmp_path)
 
 
+@pytest.mark.slow
 def test_tag_that_moved_between_two_resolutions_is_seen_by_the_second(
     production: Production, upstream: Path, tmp_path: Path
 ) -> None:

@@ -86,6 +86,7 @@ def differs_rebuilt(production: Production, tmp_path: Path) -> list[str]:
     return differences(production.tables(), tables_at(url))
 
 
+@pytest.mark.slow
 def test_jobs_have_a_gap_and_others_have_none_and_nothing_is_asked_for_again(
     production: Production, tmp_path: Path
 ) -> None:
@@ -223,6 +224,7 @@ def test_half_sent_blob_goes_too(production: Production, tmp_path: Path) -> None
     assert not half.exists()
 
 
+@pytest.mark.slow
 def test_story_is_rebuilt_after_blobs_of_it_were_erased(
     production: Production, tmp_path: Path
 ) -> None:
@@ -273,6 +275,7 @@ def test_older_database_adopts_the_erasure(production: Production, tmp_path: Pat
     assert differences(production.tables(), tables_at(url)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "words"), [("none", "never sent it"), ("pack", "code that"), ("capsule", "a capsule")]
 )

@@ -324,6 +324,7 @@ def test_corrected_record_is_erased_again(production: Production, tmp_path: Path
     assert rebuilt(production, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_story_of_every_kind_of_entry_is_rebuilt_after_erasures(
     production: Production, tmp_path: Path
 ) -> None:

@@ -215,6 +215,7 @@ def _entry(
     }
 
 
+@pytest.mark.slow
 def test_grade_is_the_level_of_the_bundle_whatever_is_lacking(parts: Parts, tmp_path: Path) -> None:
     wanted = variants(tmp_path)
     decoded = [decode_record(json.dumps(record).encode()) for record, _ in wanted.values()]

@@ -55,6 +55,7 @@ def derive(production: Production) -> int:
     return items
 
 
+@pytest.mark.slow
 def test_rows_of_an_earlier_version_come_out_as_they_are_today(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:

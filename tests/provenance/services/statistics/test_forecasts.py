@@ -26,6 +26,7 @@ def campaign(dice: random.Random, hours: int) -> list[tuple[int, float]]:
     return units
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), [(24, 24), (12, 72), (48, 6)])
 def test_interval_holds_the_rest_of_a_campaign_four_times_in_five(before: int, after: int) -> None:
     dice, held = random.Random(before), 0  # noqa: S311 - a campaign, not a secret

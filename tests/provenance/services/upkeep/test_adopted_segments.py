@@ -76,6 +76,7 @@ ACTS: dict[str, Act] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("first", [0, 1])
 def test_what_waits_stands_against_what_it_is_sealed_behind(

@@ -114,6 +114,7 @@ def test_a_blob_named_by_an_unknown_field_is_found_too(production: Production) -
     assert touched(check(production), "blob-missing") == {job_id(3)}
 
 
+@pytest.mark.slow
 def test_a_lost_pack_of_code_names_the_jobs_that_ran_it(production: Production) -> None:
     play(production)
     packs = {row["pack_sha256"] for row in production.tables()["resolutions"]}

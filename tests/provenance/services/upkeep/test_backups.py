@@ -26,6 +26,7 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
     opened.close()
 
 
+@pytest.mark.slow
 def test_a_backup_holds_database_and_archive(production: Production, tmp_path: Path) -> None:
     play(production)
     seal_all(production.database, production.writer, production.store)

@@ -36,6 +36,7 @@ def production(database: Database, tmp_path: Path) -> Iterator[Production]:
     opened.close()
 
 
+@pytest.mark.slow
 def test_rebuilt_database_equals_the_first_in_every_derived_table(
     production: Production, empty_url: str
 ) -> None:
@@ -52,6 +53,7 @@ def test_rebuilt_database_equals_the_first_in_every_derived_table(
     assert report.entries == len(first["ledger_entries"])
 
 
+@pytest.mark.slow
 def test_rebuilding_after_sealing_at_every_step_gives_the_same(
     production: Production, tmp_path: Path
 ) -> None:
@@ -96,6 +98,7 @@ def test_tasks_stand_in_a_rebuilt_database_where_declarations_and_jobs_place_the
     ]
 
 
+@pytest.mark.slow
 def test_rebuilt_database_goes_on_sealing_the_same_chain(
     production: Production, tmp_path: Path
 ) -> None:

@@ -197,6 +197,7 @@ def test_a_crash_at_any_step_loses_and_doubles_nothing(
     assert differences(production.tables(), tables_at(url)) == []
 
 
+@pytest.mark.slow
 def test_a_restored_older_database_adopts_the_archive_and_seals_the_rest(
     local: Production, tmp_path: Path
 ) -> None:
