@@ -93,10 +93,10 @@ def hook() -> Response:
 @section.call(
     "GET",
     f"/hook/{job_start.NAME}",
-    answers={200: ("text/x-shellscript", "The launcher, a shell script.")},
+    answers={200: ("text/x-shellscript", "The start script, for a shell.")},
 )
-def launcher() -> Response:
-    """Return the launcher: it runs a command under the hook, or alone where the hook cannot run."""
+def start_script() -> Response:
+    """Return the start script: it runs a command under the hook, or alone where the hook cannot run."""
     answer = Response(job_start.JOB_START, content_type="text/x-shellscript; charset=utf-8")
     answer.headers["Content-Disposition"] = f'attachment; filename="{job_start.NAME}"'
     answer.headers["Cache-Control"] = "no-cache"

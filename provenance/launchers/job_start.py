@@ -1,4 +1,4 @@
-"""The launcher of jobs: a shell script that runs a command under the hook, or alone.
+"""The start script of jobs: a shell script that runs a command under the hook, or alone.
 
 Without python3, with one older than the hook takes, or with a hook file that came only in part, the
 hook itself cannot even say that it does not run. The payload must run all the same.

@@ -122,7 +122,7 @@ def settings_lines(
 ) -> list[str]:
     """Return lines that give jobs variables, the ticket's file and the hook.
 
-    They are for a shell, jobsub_submit or a submit file. `hook_files` are the launcher and the
+    They are for a shell, jobsub_submit or a submit file. `hook_files` are the start script and the
     hook, in this order.
     """
     files = [*hook_files, *([ticket_file] if ticket_file else [])]

@@ -61,7 +61,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--hook-folder",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write the hook and its launcher there, and print how jobs begin with them.",
+    help="Write the hook and its start script there, and print how jobs begin with them.",
 )
 @click.option(
     "--days",
@@ -120,7 +120,7 @@ def register(
 
 
 def _write_hook(folder: Path | None) -> list[str]:
-    """Write launcher and hook into a folder; return their paths, none where no folder is named."""
+    """Write start script and hook into a folder; return their paths, none where no folder is named."""
     if folder is None:
         return []
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The launcher runs the payload whatever is wrong with Python or with the hook."""
+"""The start script runs the payload whatever is wrong with Python or with the hook."""
 
 import os
 import stat
@@ -16,7 +16,7 @@ COMMAND = ["--experiment", "toy", "--", "sh", "-c", 'echo "payload $1"; exit 7',
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a folder with launcher and hook, and programs to choose a PATH from."""
+    """Return a folder with start script and hook, and programs to choose a PATH from."""
     (tmp_path / "job-start.sh").write_text(JOB_START)
     build(str(tmp_path / "job-end-hook.pyz"))
     (tmp_path / "bin").mkdir()
@@ -102,7 +102,7 @@ def test_with_a_home_that_cannot_be_written_the_payload_runs(folder: Path) -> No
     assert (done.returncode, done.stdout) == (7, "payload a  b\n")
 
 
-def test_settings_start_jobs_by_the_launcher() -> None:
+def test_settings_start_jobs_by_the_script() -> None:
     files = ["/h/job-start.sh", "/h/job-end-hook.pyz"]
     variables = {"JOBPROV_URL": "http://s"}
 
