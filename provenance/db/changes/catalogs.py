@@ -21,7 +21,6 @@ from jobprov.provenance.db.tables import (
     File,
     Identity,
     Sighting,
-    TaskRow,
 )
 from jobprov.provenance.db.transaction import Transaction
 
@@ -184,13 +183,6 @@ def intern_sighted_file(
     }
     keys = transaction.intern(table_of(Identity), ["file_id", "key"], {key: values})
     return SightedKeys(file, keys[key])
-
-
-def intern_task(transaction: Transaction, experiment: int, task_id: str) -> int:
-    """Return the integer key of a task, added where it is new."""
-    key = (experiment, task_id)
-    row = {"experiment_id": experiment, "task_id": task_id}
-    return transaction.intern(table_of(TaskRow), ["experiment_id", "task_id"], {key: row})[key]
 
 
 def add_sighting(connection: Connection, draft: SightingDraft) -> None:

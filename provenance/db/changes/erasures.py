@@ -12,7 +12,6 @@ from jobprov.provenance.db.queries.erasures.traces import KeptAnswer
 from jobprov.provenance.db.queries.holdings.possessions import Possessions
 from jobprov.provenance.db.tables import (
     Conflict,
-    DeadLetter,
     EntryBody,
     ErasedBytes,
     ErasedEntry,
@@ -21,7 +20,6 @@ from jobprov.provenance.db.tables import (
     LogExpiry,
     LogTailPiece,
     Possession,
-    ProvisionalRecord,
     UnreadRecord,
 )
 from jobprov.provenance.db.transaction import Transaction
@@ -117,20 +115,6 @@ def empty_bodies(connection: Connection, salt: bytes, leaves: dict[int, str]) ->
     for entry, leaf in leaves.items():
         body = update(EntryBody).where(EntryBody.entry_id == entry)
         connection.execute(body.values(salt=salt, body=b"", leaf=leaf))
-
-
-def remove_provisional(connection: Connection, job: int, witness: str) -> None:
-    """Remove what a witness sent while a job ran."""
-    connection.execute(
-        delete(ProvisionalRecord).where(
-            ProvisionalRecord.job_id == job, ProvisionalRecord.witness == witness
-        )
-    )
-
-
-def remove_letter(connection: Connection, number: int) -> None:
-    """Remove a dead letter."""
-    connection.execute(delete(DeadLetter).where(DeadLetter.id == number))
 
 
 def remove_log_tail(connection: Connection, job: int, name: str) -> None:

@@ -107,15 +107,12 @@ def new_job_keys(connection: Connection, count: int) -> list[int]:
     return allocate_keys(connection, table_of(Job), count)
 
 
-def add_conflict(connection: Connection, conflict: NewConflict) -> None:
-    """Note a record that contradicts another."""
-    row = {
-        "entry_id": conflict.entry,
-        "job_id": conflict.job,
-        "witness": conflict.witness,
-        "sha256": conflict.sha256,
-    }
-    connection.execute(insert(Conflict).values(row))
+def add_conflicts(connection: Connection, conflicts: Iterable[NewConflict]) -> None:
+    """Note records that contradict others."""
+    rows = []
+    for entry, job, witness, sha256 in conflicts:
+        rows.append({"entry_id": entry, "job_id": job, "witness": witness, "sha256": sha256})
+    insert_rows(connection, table_of(Conflict), rows)
 
 
 def set_received(connection: Connection, job: int, received_at: datetime) -> None:

@@ -13,7 +13,6 @@ from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.selecting import select_by
 from jobprov.provenance.db.tables import (
     ComparatorSet,
-    Conflict,
     EntryBody,
     Job,
     LedgerEntry,
@@ -48,15 +47,6 @@ class SealedPlace(NamedTuple):
     kind: str
     received_at: datetime
     submitter: str | None
-
-
-class NewConflict(NamedTuple):
-    """An entry whose record contradicts another one of its witness; `sha256` is the record's."""
-
-    entry: int
-    job: int
-    witness: str
-    sha256: str
 
 
 def let_go_of_entries(
@@ -104,14 +94,6 @@ def stop_counting(connection: Connection, entry: int) -> None:
     """Have a record that its job was made of count as a conflict."""
     evidence = {"kind": "conflict", "job_id": None, "witness": None, "revision": None}
     connection.execute(update(LedgerEntry).where(LedgerEntry.id == entry).values(evidence))
-
-
-def add_conflicts(connection: Connection, conflicts: Sequence[NewConflict]) -> None:
-    """Note records that contradict others."""
-    rows = []
-    for entry, job, witness, sha256 in conflicts:
-        rows.append({"entry_id": entry, "job_id": job, "witness": witness, "sha256": sha256})
-    insert_rows(connection, table_of(Conflict), rows)
 
 
 def set_revision(connection: Connection, entry: int, revision: int) -> None:

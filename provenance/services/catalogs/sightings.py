@@ -20,8 +20,8 @@ from jobprov.provenance.db.changes.catalogs import (
     SightingDraft,
     add_sighting,
     intern_sighted_file,
-    intern_task,
 )
+from jobprov.provenance.db.changes.tasks import intern_task
 from jobprov.provenance.db.queries.catalogs.sightings import (
     names_of_claims,
     producing_jobs,

@@ -15,7 +15,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.db.changes.erasures import empty_bodies, remove_provisional
+from jobprov.provenance.db.changes.erasures import empty_bodies
+from jobprov.provenance.db.changes.recording import remove_provisional
 from jobprov.provenance.db.queries.ledger.entries import newest_final
 from jobprov.provenance.errors import ConflictError
 from jobprov.provenance.records.reading.decoding import decode_record

@@ -14,9 +14,9 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.db.changes.erasures import (
     remove_kept_answer,
-    remove_letter,
     remove_log_tail,
 )
+from jobprov.provenance.db.changes.recording import remove_letter
 from jobprov.provenance.db.queries.erasures.traces import (
     count_with_texts,
     kept_answers,

@@ -33,11 +33,11 @@ from jobprov.provenance.db.queries.failures.rules import (
     TableVersion,
     declared_tables,
     failures_of,
-    find_experiment_key,
     newest_table,
     reclassifications,
     table_versions,
 )
+from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import ConflictError, NotFoundError
@@ -209,7 +209,7 @@ def show_rules(
     Raises:
         NotFoundError: no such experiment or version.
     """
-    key = find_experiment_key(connection, experiment)
+    key = experiment_key(connection, experiment)
     if key is None:
         raise NotFoundError(f"No experiment {experiment} is recorded.")
     tables = declared_tables(connection, key)

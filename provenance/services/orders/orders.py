@@ -40,7 +40,7 @@ from jobprov.provenance.db.changes.orders import (
 )
 from jobprov.provenance.db.changes.tasks import intern_task
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.failures.rules import find_experiment_key
+from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.queries.orders.orders import (
     OpenOrder,
     OrderRow,
@@ -303,7 +303,7 @@ def find_experiment(connection: Connection, name: str) -> int:
     Raises:
         NotFoundError: there is none of this name.
     """
-    experiment = find_experiment_key(connection, name)
+    experiment = experiment_key(connection, name)
     if experiment is None:
         raise NotFoundError(f"There is no experiment {name}.")
     return experiment

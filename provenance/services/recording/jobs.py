@@ -19,7 +19,7 @@ from jobprov.provenance.db.changes.recording import (
     NewConflict,
     NewProvisional,
     NewUnread,
-    add_conflict,
+    add_conflicts,
     add_provisional,
     add_unread,
     new_job_keys,
@@ -200,7 +200,8 @@ def _keep_conflict(batch: _Batch, submission: Submission, held_job: HeldJob) -> 
     if is_conflict_known(connection, held_job.key, sha256):
         return
     entry = _entry_aside(batch, submission, "conflict")
-    add_conflict(connection, NewConflict(entry, held_job.key, submission.witness, sha256))
+    conflict = NewConflict(entry, held_job.key, submission.witness, sha256)
+    add_conflicts(connection, [conflict])
     # In a chain it may stand behind what came later
     if submission.received_at < held_job.received_at:
         set_received(connection, held_job.key, submission.received_at)

@@ -21,6 +21,7 @@ from jobprov.provenance.answers.campaigns import (
     OmittedClasses,
 )
 from jobprov.provenance.db.changes.statistics import keep_graph
+from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.queries.statistics.campaign_graph import (
     CampaignKey,
     campaign_experiments,
@@ -28,7 +29,6 @@ from jobprov.provenance.db.queries.statistics.campaign_graph import (
     campaign_tasks,
     campaigns_not_kept,
     count_jobs,
-    experiment_key,
     first_stage,
     fold_tasks,
     read_kept,

@@ -7,9 +7,9 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.answers.reruns import Reproduction
+from jobprov.provenance.db.queries.lookup.experiments import experiment_names
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, list_job_rows
 from jobprov.provenance.db.queries.statistics.home import (
-    experiment_names,
     highest_file_key,
     highest_job_key,
 )

@@ -14,10 +14,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.db.changes.recording import NewConflict, add_conflicts
 from jobprov.provenance.db.changes.upkeep import (
-    NewConflict,
     SealedPlace,
-    add_conflicts,
     place_entry,
     rewrite_body,
     set_first_received,

@@ -24,13 +24,13 @@ from jobprov.provenance.db.queries.holdings.blob_users import (
 )
 from jobprov.provenance.db.queries.holdings.erasures import erased_of, erased_places
 from jobprov.provenance.db.queries.holdings.expiry import needed_by_nobody
+from jobprov.provenance.db.queries.holdings.possessions import possessed_by_anybody
 from jobprov.provenance.db.queries.ledger.chains import LastSegment
 from jobprov.provenance.db.queries.lookup.experiments import experiment_names
 from jobprov.provenance.db.queries.upkeep.archive_checks import (
     AwaitedCount,
     all_possessed,
     count_awaited,
-    possessed_among,
 )
 from jobprov.provenance.services.bundles.plan_blobs import live_plans, named_in_plan, packs_of_code
 from jobprov.provenance.services.ledger.chain_erasures import KIND, read_erasures
@@ -132,7 +132,7 @@ def _expected(connection: Connection, store: Store) -> Iterator[str]:
     for sha256 in live_plans(connection):
         yield sha256
         named = named_in_plan(store, sha256)
-        yield from sorted(named - possessed_among(connection, named))
+        yield from sorted(named - possessed_by_anybody(connection, sorted(named)))
 
 
 def _expected_heads(connection: Connection) -> list[str]:

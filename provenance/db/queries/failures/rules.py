@@ -8,7 +8,6 @@ from sqlalchemy import Connection, func, select
 
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
-    Experiment,
     Job,
     LedgerEntry,
     Reclassification,
@@ -56,12 +55,6 @@ class ReclassificationRow(NamedTuple):
     task_id: int | None
     version: int
     created_at: datetime
-
-
-def find_experiment_key(connection: Connection, name: str) -> int | None:
-    """Return the key of an experiment; None where nothing names it."""
-    query = select(Experiment.id).where(Experiment.name == name)
-    return connection.execute(query).scalar_one_or_none()
 
 
 def newest_table(connection: Connection, experiment: int) -> NewestTable | None:

@@ -83,11 +83,6 @@ class CampaignKey(NamedTuple):
     campaign: str
 
 
-def experiment_key(connection: Connection, experiment: str) -> int | None:
-    """Return the integer key of an experiment, None where nobody named it."""
-    return connection.execute(select(Experiment.id).where(Experiment.name == experiment)).scalar()
-
-
 def campaign_experiments(connection: Connection, campaign: str) -> list[str]:
     """Return the names of the experiments that have a campaign of this name, in order."""
     query = select(Experiment.name).join(Stage, Stage.experiment_id == Experiment.id).distinct()

@@ -2,13 +2,7 @@
 
 from sqlalchemy import Connection, func, select
 
-from jobprov.provenance.db.tables import Experiment, File, Job
-
-
-def experiment_names(connection: Connection) -> list[str]:
-    """Return the names of all experiments, sorted."""
-    query = select(Experiment.name).order_by(Experiment.name)
-    return list(connection.execute(query).scalars())
+from jobprov.provenance.db.tables import File, Job
 
 
 def highest_job_key(connection: Connection) -> int:

@@ -1,11 +1,10 @@
 """Which blobs the archive must hold, and which never came."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.tables import AwaitedBlob, ExpiredLog, Possession
 
 
@@ -21,15 +20,6 @@ def all_possessed(connection: Connection) -> Iterator[str]:
     query = select(Possession.sha256).distinct()
     rows = connection.execution_options(yield_per=5000).execute(query)
     yield from (row[0] for row in rows)
-
-
-def possessed_among(connection: Connection, digests: Collection[str]) -> set[str]:
-    """Return those of the digests that any experiment uploaded."""
-    possessed: set[str] = set()
-    for part in chunks(sorted(digests)):
-        query = select(Possession.sha256).where(Possession.sha256.in_(part))
-        possessed.update(connection.execute(query).scalars())
-    return possessed
 
 
 def count_awaited(connection: Connection) -> AwaitedCount:
