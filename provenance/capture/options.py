@@ -44,8 +44,10 @@ MANY = [
     "metadata",
     "seed",
     "keep-variable",
+    "watch",
+    "program",
 ]
-FLAGS = ["no-sidecar", "announce", "trace", "json", "verbose"]
+FLAGS = ["no-sidecar", "told-only", "announce", "trace", "json", "verbose"]
 _NUMBERS = ("part", "budget-seconds", "hash-seconds", "tail-seconds", "trace-bytes")
 _JOB_IDS = ("job-id", "rerun-of", "retry-of")
 
@@ -108,7 +110,10 @@ class Options:
     metadata: List[str]
     seed: List[str]
     keep_variable: List[str]
+    watch: List[str]
+    program: List[str]
     no_sidecar: bool
+    told_only: bool
     announce: bool
     trace: bool
     json: bool

@@ -7,7 +7,7 @@ argument is judged by what lies there.
 
 import os
 import re
-from typing import List, Optional, Sequence, Tuple
+from typing import Collection, List, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.files import regular
 
@@ -61,7 +61,8 @@ class CommandLine:
         overrides: the options that change the configuration, as given.
     """
 
-    def __init__(self, argv: Sequence[str]) -> None:
+    def __init__(self, argv: Sequence[str], programs: Collection[str] = ()) -> None:
+        """Read a command line; `programs` are further ones that take art's options."""
         self.argv = argv
         self.config: Optional[str] = None
         self.final: Optional[str] = None
@@ -72,8 +73,8 @@ class CommandLine:
         self.outputs: List[str] = []
         self.databases: List[str] = []
         self.overrides: List[str] = []
-        is_program = bool(argv) and os.path.basename(argv[0]) in ART_PROGRAMS
-        self.is_art = is_program or _names_fcl(argv)
+        name = os.path.basename(argv[0]) if argv else ""
+        self.is_art = name in ART_PROGRAMS or name in programs or _names_fcl(argv)
         if self.is_art:
             self._read(argv[1:])
 
@@ -110,14 +111,14 @@ class CommandLine:
             return False
         return True
 
-    def listed_sources(self) -> List[str]:
-        """Return the inputs that the `-S` lists name.
+    def listed_sources(self, folder: str = "") -> List[str]:
+        """Return the inputs that the `-S` lists name; the lists lie in a folder, or in ours.
 
         Raises OSError where a list cannot be read.
         """
         names = []
         for path in self.lists:
-            content = regular.read(path) or b""
+            content = regular.read(os.path.join(folder, path)) or b""
             for line in os.fsdecode(content).splitlines():
                 name = line.strip()
                 if name and not name.startswith("#"):
@@ -126,9 +127,10 @@ class CommandLine:
 
 
 def _names_fcl(argv: Sequence[str]) -> bool:
+    """Tell whether a command line has `-c NAME.fcl`; what a shell is given by `-c` has spaces."""
     for index, word in enumerate(argv):
         following = argv[index + 1] if index + 1 < len(argv) else ""
-        if word in _CONFIG and following.endswith(".fcl"):
+        if word in _CONFIG and following.endswith(".fcl") and " " not in following:
             return True
         if word.startswith(("--config=", "-c")) and word.endswith(".fcl"):
             return True
@@ -177,11 +179,11 @@ def program_files(argv: Sequence[str]) -> List[str]:
         return []
     program_name = os.path.basename(argv[0])
     if INTERPRETERS.match(program_name):
-        return _script_argument(argv[1:])
+        return script_argument(argv[1:])
     if program_name in _PREFIXES:
         return program_files(without_prefix(argv))
     program = which(argv[0])
-    if program and (_is_script(program) or not _is_system(program)):
+    if program and (_is_script(program) or not is_system(program)):
         return [argv[0] if os.sep in argv[0] else program]
     return []
 
@@ -204,8 +206,8 @@ def without_prefix(argv: Sequence[str]) -> Sequence[str]:
     return argv
 
 
-def _script_argument(words: Sequence[str]) -> List[str]:
-    """Return the script that an interpreter is given, as a list of one.
+def script_argument(words: Sequence[str], folder: str = "") -> List[str]:
+    """Return the script that an interpreter is given in a folder, or in ours, as a list of one.
 
     Empty where code stands in the arguments.
     """
@@ -217,7 +219,7 @@ def _script_argument(words: Sequence[str]) -> List[str]:
             return []
         elif word in ("-W", "-X", "-o"):
             is_value = True
-        elif not word.startswith("-") and os.path.isfile(word):
+        elif not word.startswith("-") and os.path.isfile(os.path.join(folder, word)):
             return [word]
     return []
 
@@ -235,5 +237,6 @@ def _is_script(path: str) -> bool:
         return stream.read(2) == b"#!"
 
 
-def _is_system(path: str) -> bool:
+def is_system(path: str) -> bool:
+    """Tell whether a path leads into a folder of the system, or of installed software."""
     return os.path.realpath(path).startswith(_SYSTEM_FOLDERS)

@@ -18,7 +18,7 @@ _MOST_FILES, _MOST_PROBLEMS = 5000, 20
 
 
 class Closure:
-    """Opens one configuration.
+    """Opens one configuration, of a program that runs in a folder, or in ours.
 
     Attributes:
         files: record entries (name, path, found_in), in the order first opened, each once.
@@ -26,8 +26,8 @@ class Closure:
         problems: sentences about what art will not find either.
     """
 
-    def __init__(self, main: str, search_path: Sequence[str]) -> None:
-        self.search_path = search_path
+    def __init__(self, main: str, search_path: Sequence[str], folder: str = "") -> None:
+        self.search_path, self._folder = search_path, folder
         self.files: List[Dict[str, Any]] = []
         self.contents: Dict[str, bytes] = {}
         self.problems: List[str] = []
@@ -118,17 +118,22 @@ class Closure:
     def _locate_main(self, name: str) -> Tuple[Optional[str], Optional[int]]:
         if name.startswith("/"):
             return (name if os.path.exists(name) else None), None
-        if os.path.exists("./" + name):
-            return "./" + name, None
+        path = self._placed("./" + name)
+        if os.path.exists(path):
+            return path, None
         return self._search(name)
 
     def _search(self, name: str) -> Tuple[Optional[str], Optional[int]]:
         """Return (path, place of its folder in the search path), each None where the name is not found."""
         for index, folder in enumerate(self.search_path):
-            path = re.sub("/+", "/", folder + "/" + name)
+            path = self._placed(re.sub("/+", "/", folder + "/" + name))
             if os.path.exists(path):
                 return path, index
         return None, None
+
+    def _placed(self, path: str) -> str:
+        """Return a path as it counts in the program's folder."""
+        return os.path.join(self._folder, _shown(path)) if self._folder else path
 
     def _add_problem(self, sentence: str) -> None:
         if sentence not in self.problems and len(self.problems) < _MOST_PROBLEMS:

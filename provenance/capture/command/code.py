@@ -19,12 +19,12 @@ def keep_scripts(
     draft: Draft, scripts: Iterable[Tuple[str, str, Optional[bytes]]], repositories: Repositories
 ) -> None:
     """Record script files as a glance has them."""
-    known = {entry["path"] for entry in draft.record.get("scripts", ())}
+    known = {os.path.abspath(entry["path"]) for entry in draft.record.get("scripts", ())}
     for path, mode, content in scripts:
         if content is None:
             draft.note(mode)
-        elif path not in known:
-            known.add(path)
+        elif os.path.abspath(path) not in known:
+            known.add(os.path.abspath(path))
             entry = {"name": os.path.basename(path), "path": path, "mode": mode}
             entry["sha256"] = draft.add_text(content, "script " + path)
             entry.update(draft.attempt("script " + path, repositories.place, path) or {})

@@ -50,7 +50,8 @@ class Glance:
     def __init__(
         self, argv: Sequence[str], options: "Options", environment: Dict[str, str]
     ) -> None:
-        self.argv, self.line, self.began = argv, arguments.CommandLine(argv), time.time()
+        self.argv, self.began = argv, time.time()
+        self.line = arguments.CommandLine(argv, options.program)
         self.scripts: List[Tuple[str, str, Optional[bytes]]] = []
         self.closures: List[Tuple[str, closure.Closure]] = []
         self.named: List[Tuple[str, str]] = []

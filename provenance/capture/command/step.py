@@ -2,11 +2,12 @@
 
 import os
 import re
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.command.glance import Glance
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, signature
+from jobprov.provenance.capture.files.standard_input import StandardInput
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft, moment, without_empty
 from jobprov.provenance.capture.running.execution import Outcome
@@ -23,7 +24,7 @@ _STAGES = {
 
 
 class Step:
-    """One command of a job, made from the glance before it.
+    """One command of a job, or one program that a command started.
 
     Attributes:
         line: what its command line tells.
@@ -34,13 +35,27 @@ class Step:
         began: seconds since 1970.
     """
 
-    def __init__(self, glance: Glance, name: Optional[str], role: Optional[str]) -> None:
-        self.argv, self.line, self.began = glance.argv, glance.line, glance.began
-        self.candidates, self.standard_input = glance.candidates, glance.standard_input
+    def __init__(
+        self,
+        line: arguments.CommandLine,
+        began: float,
+        name: Optional[str] = None,
+        role: Optional[str] = None,
+    ) -> None:
+        self.argv, self.line, self.began = line.argv, line, began
+        self.candidates: List[Tuple[str, Optional[List[int]]]] = []
+        self.standard_input: Optional[StandardInput] = None
         self.name = name or _usual_name(self.argv)
         self.role = role or _STAGES.get(self.name, "payload")
         self.inputs: List[Dict[str, Any]] = []
         self.stdin_digest: Optional[str] = None
+
+    @classmethod
+    def of_command(cls, glance: Glance, name: Optional[str], role: Optional[str]) -> "Step":
+        """Return the step of a command that was looked at before it ran."""
+        step = cls(glance.line, glance.began, name, role)
+        step.candidates, step.standard_input = glance.candidates, glance.standard_input
+        return step
 
     def describe(self, outcome: Outcome) -> Dict[str, Any]:
         """Return the record's entry of this step."""
@@ -55,6 +70,20 @@ class Step:
             "signal": outcome.signal,
             "started_at": moment(outcome.began),
             "ended_at": moment(outcome.ended),
+        }
+        return without_empty(fields)
+
+    def describe_program(self, exit_code: Optional[int], ended: float) -> Dict[str, Any]:
+        """Return the record's entry where the step was only seen from outside."""
+        argv = redaction.redact_arguments(self.argv)
+        fields = {
+            "name": self.name,
+            "role": self.role,
+            "argv": argv,
+            "argv_encoded": _encoded(argv) or None,
+            "exit_code": exit_code,
+            "started_at": moment(self.began),
+            "ended_at": moment(ended),
         }
         return without_empty(fields)
 

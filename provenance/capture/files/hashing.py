@@ -22,6 +22,10 @@ class Clock:
         """Return the seconds left, never negative."""
         return max(0.0, self._end - time.monotonic())
 
+    def limit(self, seconds: float) -> None:
+        """Leave some seconds at most from now on."""
+        self._end = min(self._end, time.monotonic() + seconds)
+
     def check(self) -> None:
         """Raise OutOfTimeError at the end of the budget."""
         if not self.left():

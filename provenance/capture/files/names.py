@@ -16,6 +16,17 @@ DATA_SUFFIXES = (
     ".raw",
     ".dat",
     ".art",
+    ".txt",
+    ".csv",
+    ".tsv",
+    ".list",
+    ".lst",
+    ".gz",
+    ".bz2",
+    ".xz",
+    ".zst",
+    ".fits",
+    ".pkl",
 )
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _ART_PATTERN = re.compile(r"%(?:0?\d*)?(?:if[bdenps]|t[cor]|[lprRsS#])")
@@ -24,6 +35,12 @@ _ART_PATTERN = re.compile(r"%(?:0?\d*)?(?:if[bdenps]|t[cor]|[lprRsS#])")
 def is_url(path: str) -> bool:
     """Tell whether a name is an address: it is recorded, and never opened."""
     return _URL.match(path) is not None
+
+
+def from_here(path: str) -> str:
+    """Return an absolute path as the record has it: relative to the working folder, where it is below."""
+    folder = os.getcwd() + os.sep
+    return path[len(folder) :] if path.startswith(folder) else path
 
 
 def is_data(path: str) -> bool:

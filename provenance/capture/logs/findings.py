@@ -92,9 +92,9 @@ def _add_printed_modules(
             )
 
 
-def add_failure(draft: Draft, step: Step, outcome: Outcome) -> None:
+def add_failure(draft: Draft, step: Step, outcome: Outcome, *, is_failed: bool) -> None:
     """Keep what the logs tell of a failure in `extra.failure`, and of other trouble in `extra.warnings`, by step."""
-    finding = failure.find(outcome) if outcome.code else {}
+    finding = failure.find(outcome) if is_failed else {}
     extra = draft.record.setdefault("extra", {})
     if finding.get("category"):
         extra.setdefault("failure", {})[step.name] = _numbered(finding)

@@ -51,13 +51,12 @@ _LOG_SECONDS = 1.0  # the precision of a log's times
 
 
 def add(
-    draft: Draft, step: Step, outcome: Outcome, seen: Optional[open_files.OpenFiles], seconds: float
+    draft: Draft, step: Step, outcome: Outcome, seen: Optional[open_files.OpenFiles], clock: Clock
 ) -> None:
     """Add times to the step's inputs, and inputs that its logs name.
 
-    `seen` is what the watch saw, or None.
-
-    `seconds` is the budget for hashing inputs that are named for the first time.
+    `seen` is what the watch saw, or None. The clock bounds the hashing of inputs that are named for
+    the first time.
     """
     logged = read_log(outcome.logs)
     matched = _add_logged(step, logged)
@@ -67,7 +66,7 @@ def add(
         named = [(path, role) for path in unknown if logged[path][0] == role]
         new += entries.describe_inputs(step.name, named)
     if new:
-        entries.hash_inputs(draft, new, Clock(seconds))
+        entries.hash_inputs(draft, new, clock)
         step.inputs.extend(new)
         _add_logged(step, logged)
     if seen is not None:

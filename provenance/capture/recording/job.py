@@ -21,8 +21,11 @@ from jobprov.provenance.capture.sending import spool as spools
 from jobprov.provenance.capture.surroundings import batch, condor_ads
 
 if TYPE_CHECKING:  # where the job is waiting, they are not loaded yet
-    from jobprov.provenance.capture.running.open_files import OpenFiles
+    from jobprov.provenance.capture.recording.judging import Decision
+    from jobprov.provenance.capture.recording.outputs import Named
+    from jobprov.provenance.capture.recording.seen import Seen
     from jobprov.provenance.capture.running.watching import Watch
+    from jobprov.provenance.capture.sight.sight import Sight
     from jobprov.provenance.capture.surroundings.system_packages import Look
 
 _MEGABYTE = 1024 * 1024
@@ -35,6 +38,7 @@ class FailedStep:
         name, role: of the step; None where no step is to blame.
         code, signal: how it ended.
         error_class, message: why, where anything shows it.
+        decided_by: the record's `exit.decided_by`; None where exit code or signal tell the failure.
     """
 
     def __init__(  # noqa: PLR0917 - as a session keeps it
@@ -48,6 +52,7 @@ class FailedStep:
     ) -> None:
         self.name, self.role, self.code, self.signal = name, role, code, signal
         self.error_class, self.message = error_class, message
+        self.decided_by: Optional[Dict[str, str]] = None
 
 
 class Job:
@@ -58,7 +63,8 @@ class Job:
         options, environment: what was asked for and what is set.
         spool: the folder of the spool, or None.
         later: what is done while the command runs.
-        open_files: what the watch saw of the last command.
+        watch: what was seen of the last command while it ran, or None.
+        decision: what says that the last command failed although its exit code is 0, or None.
         is_hashing: whether a large file is being hashed just now.
     """
 
@@ -77,7 +83,8 @@ class Job:
         self.repositories = Repositories(self.draft)
         self.is_hashing = False
         self.later: List[Callable[[], None]] = []
-        self.open_files: Optional[OpenFiles] = None
+        self.watch: Optional[Watch] = None
+        self.decision: Optional[Decision] = None
 
     def begin(self, glance: Glance) -> None:
         """Open the record: who it is and when it began, after the glance at its command."""
@@ -131,7 +138,7 @@ class Job:
 
         Return the step that `after` takes.
         """
-        step, draft = Step(glance, name, role), self.draft
+        step, draft = Step.of_command(glance, name, role), self.draft
         for note in glance.notes:
             draft.note(note)
         code.keep_scripts(draft, glance.scripts, self.repositories)
@@ -157,59 +164,141 @@ class Job:
         while self.later:
             self.draft.attempt("looking around", self.later.pop(0))
 
-    def after(self, step: Step, outcome: execution.Outcome, prefix: str = "") -> None:
-        """Gather what a command left: logs, outputs, sidecars."""
+    def after(
+        self,
+        step: Step,
+        outcome: execution.Outcome,
+        prefix: str = "",
+        sight: "Optional[Sight]" = None,
+    ) -> None:
+        """Gather what a command left: logs, outputs, sidecars, and what was seen by itself."""
         from jobprov.provenance.capture.logs import findings, times
+        from jobprov.provenance.capture.recording import judging
 
         draft, options = self.draft, self.options
+        clock = Clock(hash_seconds(options))
         draft.attempt("standard input", step.settle_standard_input, draft)
-        draft.record.setdefault("command", {}).setdefault("steps", []).append(
-            step.describe(outcome)
-        )
-        draft.attempt("configuration as run", code.keep_final_configuration, draft, step)
-        databases, log_files = findings.named_in_configuration(draft, step)
-        findings.add_logs(outcome, draft, [path for path in log_files if path not in options.log])
+        steps = draft.record.setdefault("command", {}).setdefault("steps", [])
+        steps.append(step.describe(outcome))
+        seen = None
+        if sight is not None:
+            seen = draft.attempt("what was seen", self._take_sight, step, outcome, sight, clock)
+        programs = [] if seen is None else [program.step for program in seen.programs]
+        log_files = [] if seen is None else list(seen.outputs.logs)
+        databases: Dict[str, List[str]] = {}
+        for each in [step, *programs]:
+            draft.attempt("configuration as run", code.keep_final_configuration, draft, each)
+            databases[each.name], logs = findings.named_in_configuration(draft, each)
+            log_files += logs
+        log_files = [path for path in dict.fromkeys(log_files) if path not in options.log]
+        findings.add_logs(outcome, draft, log_files)
         for name, content, is_cut in outcome.logs:
             self._keep_log(prefix + name, step.name, content, is_cut=is_cut)
-        seconds = hash_seconds(options)
-        draft.attempt("times of inputs", times.add, draft, step, outcome, self.open_files, seconds)
+        opened = None if self.watch is None else self.watch.files
+        draft.attempt("times of inputs", times.add, draft, step, outcome, opened, clock)
         step.drop_outputs_from_inputs()
         draft.extend("inputs", step.inputs)
         draft.attempt("event counts", findings.add_events, draft, step, outcome)
-        patterns = options.output + step.line.outputs + step.found_outputs()
-        self.add_outputs(step.name, patterns, step.inputs, is_success=outcome.code == 0)
+        missing = self._add_outputs_of(step, seen, clock, is_success=outcome.code == 0)
         draft.attempt("seeds", findings.add_seeds, draft, step, outcome)
-        draft.attempt("what the logs tell of failures", findings.add_failure, draft, step, outcome)
-        findings.add_modules(draft, step, databases, outcome)
+        self.decision = draft.attempt("judging", judging.judge, step, seen, outcome, missing)
+        is_failed = bool(outcome.code or self.decision)
+        draft.attempt(
+            "what the logs tell of failures",
+            lambda: findings.add_failure(draft, step, outcome, is_failed=is_failed),
+        )
+        for each in [step, *programs]:
+            findings.add_modules(draft, each, databases[each.name], outcome)
+
+    def _take_sight(
+        self, step: Step, outcome: execution.Outcome, sight: "Sight", clock: Clock
+    ) -> "Seen":
+        """Take in what was seen of a command: programs, their code and configurations, inputs."""
+        from jobprov.provenance.capture.recording.seen import Seen
+
+        sight.settle(clock.left(), is_hurried=outcome.was_told)
+        seen = Seen(self, step, sight)
+        seen.add_programs(outcome.wall_seconds)
+        seen.add_inputs()
+        return seen
+
+    def _add_outputs_of(
+        self, step: Step, seen: "Optional[Seen]", clock: Clock, *, is_success: bool
+    ) -> List[Dict[str, Any]]:
+        """Describe the outputs of a command: those that were named, and those that were seen.
+
+        Return those that were named and are not there.
+        """
+        from jobprov.provenance.capture.recording.outputs import Named
+
+        named = [Named(pattern, step.name, "told") for pattern in self.options.output]
+        words = step.line.outputs + step.found_outputs()
+        named += [Named(pattern, step.name, "argument") for pattern in words]
+        for program in [] if seen is None else seen.programs:
+            name = program.step.name
+            named += [Named(path, name, "argument") for path in program.program.outputs()]
+        inputs = [] if seen is None else seen.inputs
+        return self.add_outputs(
+            named, [*step.inputs, *inputs], clock, step=step.name, seen=seen, is_success=is_success
+        )
 
     def add_outputs(
         self,
-        step: Optional[str],
-        patterns: Iterable[str],
+        named: "Sequence[Named]",
         inputs: Iterable[Dict[str, Any]],
+        clock: Clock,
         *,
+        step: Optional[str] = None,
+        seen: "Optional[Seen]" = None,
         is_success: bool,
-    ) -> None:
-        """Describe outputs that are there, and write their sidecars where their step succeeded."""
+    ) -> List[Dict[str, Any]]:
+        """Describe outputs, and write the sidecars of named ones where their step succeeded.
+
+        Return entries of those that were named and are not there.
+        """
+        from jobprov.provenance.capture.recording import outputs
+
         draft, options = self.draft, self.options
-        clock = Clock(hash_seconds(options))
-        known = {entry["path"] for entry in draft.record.get("outputs", ())}
-        outputs = entries.describe_outputs(draft, step, patterns, clock)
+        known = {os.path.abspath(entry["path"]) for entry in draft.record.get("outputs", ())}
+        seen_outputs = None if seen is None else seen.outputs
+        found, missing = outputs.describe_named(draft, named, clock, seen_outputs)
+        found = [entry for entry in found if os.path.abspath(entry["path"]) not in known]
+        sidecars = [entry for entry in found if os.path.isfile(entry["path"])]
+        if seen is not None:
+            known.update(os.path.abspath(entry["path"]) for entry in found)
+            found += seen.describe_made(known, clock)
+            outputs.add_copies(found, seen.outputs, clock)
+        draft.extend("outputs_not_there", [without_empty(entry) for entry in missing])
         metadata = entries.pairs(draft, options.metadata)
         self._take_settings(metadata, step)
         declared = entries.name_parents(options.parent)
         late = Clock(max(clock.left(), budget(options) / 2))
-        for entry in outputs:
-            if entry["path"] in known:
-                continue
+        for entry in found:
             entries.apply_metadata(entry, metadata)
             if declared:
                 entry["parents"] = declared
-            parents = declared or _usual_parents(inputs)
-            self._add_sidecar(
-                entry, parents, late, is_written=is_success and not options.no_sidecar
-            )
+            if entry in sidecars:
+                parents = declared or _usual_parents(inputs, entry)
+                is_written = is_success and not options.no_sidecar
+                self._add_sidecar(entry, parents, late, is_written=is_written)
             draft.extend("outputs", [without_empty(entry)])
+        return missing
+
+    def add_late_outputs(self, clock: Clock) -> bool:
+        """At the end, describe outputs that were not there after their step and are there now.
+
+        Tell whether there are any.
+        """
+        from jobprov.provenance.capture.recording.outputs import Named
+
+        late: List[Named] = []
+        missing: List[Named] = []
+        for entry in self.draft.record.pop("outputs_not_there", ()):
+            named = Named(entry["path"], entry.get("step"), entry["evidence"])
+            (late if entries.expand([named.pattern])[0][1] else missing).append(named)
+        self.add_outputs(late, self.draft.record.get("inputs", ()), clock, is_success=True)
+        self.add_outputs(missing, (), clock, is_success=True)
+        return bool(late)
 
     def _add_sidecar(
         self, entry: Dict[str, Any], parents: Sequence[str], clock: Clock, *, is_written: bool
@@ -237,11 +326,28 @@ class Job:
         if len(steps) == 1 and "stdin_sha256" in steps[0]:
             command["stdin_sha256"] = steps[0].pop("stdin_sha256")
         failed = None
-        if state != "succeeded":
+        if self.decision is not None:
+            state = "failed"
+            failed = self.blame(outcome)
+        elif state != "succeeded":
             names = [step["name"] for step in steps if step.get("exit_code")]
             name = names[0] if names else None
             failed = FailedStep(name, None, outcome.code, outcome.signal, *failure.explain(outcome))
         self._close(outcome, state, failed)
+
+    def blame(self, outcome: execution.Outcome) -> Optional[FailedStep]:
+        """Return the step that failed although the exit code of its command is 0, or None."""
+        from jobprov.provenance.capture.logs import failure
+
+        if self.decision is None:
+            return None
+        error_class, message = failure.explain(outcome)
+        if self.decision.evidence == "output-not-there":
+            error_class = error_class or "output not there"
+        step = self.decision.step
+        failed = FailedStep(step, "payload", 0, None, error_class, message or self.decision.text)
+        failed.decided_by = {"evidence": self.decision.evidence, "text": self.decision.text}
+        return failed
 
     def close(
         self, outcome: execution.Outcome, failed: Optional[FailedStep], *, was_told: bool
@@ -253,7 +359,9 @@ class Job:
         from jobprov.provenance.capture.logs import failure
 
         state = "succeeded"
-        if outcome.code or (failed and failed.role == "payload"):
+        if failed and failed.decided_by:
+            state = "failed"
+        elif outcome.code or (failed and failed.role == "payload"):
             last = execution.Outcome()
             last.code, last.signal = outcome.code, None
             if failed:
@@ -286,7 +394,10 @@ class Job:
         fields: Dict[str, Any] = {"code": outcome.code, "signal": outcome.signal}
         if failed:
             fields.update(
-                failed_step=failed.name, error_class=failed.error_class, message=failed.message
+                failed_step=failed.name,
+                error_class=failed.error_class,
+                message=failed.message,
+                decided_by=failed.decided_by,
             )
         elif state == "succeeded":
             warnings: List[Dict[str, Any]] = []
@@ -331,7 +442,8 @@ class Job:
 
         Memory of its processes together, and mapped libraries.
         """
-        resources, self.open_files = self.draft.record.setdefault("resources", {}), watch.files
+        self.watch = watch
+        resources = self.draft.record.setdefault("resources", {})
         if watch.peak_rss_bytes:
             resources["max_rss_bytes"] = max(
                 watch.peak_rss_bytes, resources.get("max_rss_bytes") or 0
@@ -406,8 +518,16 @@ class Job:
                     self.draft.extend("seeds", [entry])
 
 
-def _usual_parents(inputs: Iterable[Dict[str, Any]]) -> List[str]:
-    return [entry["name"] for entry in inputs if entry.get("role") in ("primary", "secondary")]
+def _usual_parents(inputs: Iterable[Dict[str, Any]], output: Dict[str, Any]) -> List[str]:
+    """Return the names of the files that an output was made from, as far as that is known.
+
+    A file is no parent of its own: catalogs refuse that.
+    """
+    parents: Dict[str, None] = {}
+    for entry in inputs:
+        if entry.get("role") in ("primary", "secondary") and entry["name"] != output["name"]:
+            parents[entry["name"]] = None
+    return list(parents)
 
 
 def describe_hook() -> Dict[str, str]:

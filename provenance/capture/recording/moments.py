@@ -19,13 +19,15 @@ from jobprov.provenance.capture.running.streams import Stream
 if TYPE_CHECKING:
     from jobprov.provenance.capture.command.step import Step
     from jobprov.provenance.capture.record.draft import Draft
-    from jobprov.provenance.capture.recording.job import Job
+    from jobprov.provenance.capture.recording.job import FailedStep, Job
     from jobprov.provenance.capture.recording.session import Session
     from jobprov.provenance.capture.running.watching import Watch
+    from jobprov.provenance.capture.sight.sight import Sight
     from jobprov.provenance.capture.surroundings.system_packages import Look
     from jobprov.provenance.capture.trace.strace import Trace
 
 _TAIL_SECONDS = 60.0
+_LAST_LOOK_SECONDS = 1.0
 _CARRIED = ("output", "parent", "metadata", "seed", "log")  # given at `start`, meant for `end`
 _NOT_STARTED = "no record is open for this job script: call start first"
 
@@ -44,9 +46,11 @@ class OneCommand:
         self.options, self.environment = options, environment
         self.spool: Optional[str] = None
         self.spooled, self.ended = threading.Event(), threading.Event()
+        self._is_watched = threading.Event()  # the last look is over
         self.trace: "Optional[Trace]" = None
         self._glance: Optional[Glance] = None
         self._watch: "Optional[Watch]" = None
+        self._sight: "Optional[Sight]" = None
         self._look: "Optional[Look]" = None
         self._prefix = ""  # of the names of logs
         self._opened: "Optional[Tuple[Job, Step]]" = None
@@ -59,8 +63,19 @@ class OneCommand:
         self._glance = Glance(self.options.command, self.options, self.environment)
         if self.options.trace:
             self._prepare_trace(self._glance)
+        if not self.options.told_only:
+            self._begin_to_see(self._glance)
         if self._glance.tops or self.options.repository:
             self._open(self._glance)
+
+    def _begin_to_see(self, glance: Glance) -> None:
+        """Follow the job's folder before the command: it may move its first file away at once."""
+        try:
+            from jobprov.provenance.capture.sight.sight import Sight
+
+            self._sight = Sight(self.options, glance.began)
+        except Exception as error:
+            glance.notes.append("nothing is seen: {}: {}".format(type(error).__name__, error))
 
     def _prepare_trace(self, glance: Glance) -> None:
         try:
@@ -125,8 +140,15 @@ class OneCommand:
         """Look at the command and all that it starts, until it ends."""
         from jobprov.provenance.capture.running.watching import Watch
 
-        self._watch = Watch(process)
-        self._watch.run()
+        self._watch = Watch(process, self._sight)
+        try:
+            self._watch.run()
+        except Exception as error:
+            if self._sight is not None:
+                self._sight.note("nobody looked any more: {}".format(error))
+            raise
+        finally:
+            self._is_watched.set()
 
     def tail(self, before: Background, streams: Dict[int, Stream]) -> None:
         """Send the ends of the logs while the command runs, where it runs for long."""
@@ -167,10 +189,11 @@ class OneCommand:
         add_usage(job.draft.record, outcome, job.job_ad)
         if self._watch is not None:
             self._watch.stop()
+            self._is_watched.wait(_LAST_LOOK_SECONDS)
             job.draft.attempt("memory and libraries", job.take_watch, self._watch)
         if self._look is not None:
             job.draft.attempt("the system", job.take_look, self._look)
-        job.after(step, outcome, self._prefix)
+        job.after(step, outcome, self._prefix, self._sight)
         if self.trace is not None:
             from jobprov.provenance.capture.trace import inventory
 
@@ -250,16 +273,24 @@ class StepOfSession(OneCommand):
                 session, job, step = self._take_up(glance)
                 job.meanwhile()
                 self._record(job, step, outcome)
-            _keep_step(session, step, outcome)
+            _keep_step(session, step, outcome, job.blame(outcome))
         self.spooled.set()
 
 
-def _keep_step(session: "Session", step: "Step", outcome: Outcome) -> None:
-    """Keep how a step ended, and the first that failed."""
+def _keep_step(
+    session: "Session", step: "Step", outcome: Outcome, blamed: "Optional[FailedStep]"
+) -> None:
+    """Keep how a step ended, and the first that failed.
+
+    `blamed` is a step that failed although its exit code is 0.
+    """
     state = session.state
     state["last"] = outcome.code
     state["is_told"] = state["is_told"] or outcome.was_told
-    if outcome.code and "failed" not in state:
+    if "failed" not in state and blamed is not None:
+        words = [blamed.name, blamed.role, 0, None, blamed.error_class, blamed.message]
+        state["failed"], state["decided_by"] = words, blamed.decided_by
+    elif "failed" not in state and outcome.code:
         from jobprov.provenance.capture.logs import failure
 
         error_class, message = failure.explain(outcome)
@@ -300,7 +331,9 @@ def close_session(
 
     Return the exit code of its last step.
     """
+    from jobprov.provenance.capture.files.hashing import Clock
     from jobprov.provenance.capture.recording.job import FailedStep, Job
+    from jobprov.provenance.capture.recording.outputs import Named
     from jobprov.provenance.capture.sending import flushing
 
     folder, session = _find_session(options, environment)
@@ -308,7 +341,14 @@ def close_session(
     for name, words in state["options"].items():
         options.values[name] += [word for word in words if word not in options.values[name]]
     job = Job(options, environment, folder, session.draft)
+    clock = Clock(hash_seconds(options))
+    came_late = job.add_late_outputs(clock)
     failed = FailedStep(*state["failed"]) if state.get("failed") else None
+    if failed is not None:
+        failed.decided_by = state.get("decided_by")
+        is_about_output = (failed.decided_by or {}).get("evidence") == "output-not-there"
+        if is_about_output and came_late and not job.draft.record.get("outputs_not_there"):
+            failed = None  # a later step brought it
     outcome = Outcome()
     outcome.ended = time.time()
     if code is not None:
@@ -316,7 +356,8 @@ def close_session(
     elif failed:
         outcome.code = failed.code
     inputs = job.draft.record.get("inputs", ())
-    job.add_outputs(None, options.output, inputs, is_success=outcome.code == 0)
+    named = [Named(pattern, None, "told") for pattern in options.output]
+    job.add_outputs(named, inputs, clock, is_success=outcome.code == 0)
     job.close(outcome, failed, was_told=state["is_told"])
     entry = flushing.keep(folder, job.draft, options, environment)
     session.forget()

@@ -30,6 +30,7 @@ class OpenFiles:
     Attributes:
         files: absolute path -> Sighting.
         calls: [(file name, status, seconds since 1970)] of SAM, in the order seen.
+        written: paths that were open for writing.
         late: longest pause before a look, in seconds.
     """
 
@@ -37,8 +38,10 @@ class OpenFiles:
         self.files: Dict[str, Sighting] = {}
         self.calls: List[Tuple[str, str, float]] = []
         self.late = 0.0
+        self.written: Set[str] = set()
         self._last_look = moment
         self._known: Set[int] = set()  # processes whose command line was read
+        self._modes_read: Set[Tuple[int, str]] = set()
 
     def look(self, processes: Iterable[int], moment: float) -> None:
         """Look at these processes."""
@@ -46,7 +49,7 @@ class OpenFiles:
         self.late = max(self.late, pause)
         now_open: Set[str] = set()
         for process in processes:
-            now_open.update(_open_files(process))
+            now_open.update(self.look_at(process))
             if process not in self._known:
                 self._known.add(process)
                 self._add_call(_words(process), moment)
@@ -54,6 +57,21 @@ class OpenFiles:
         for path, sighting in self.files.items():
             if sighting.closed is None and path not in now_open:
                 sighting.closed, sighting.late = moment, max(sighting.late, pause)
+
+    def glimpse(self, process: int, moment: float, pause: float) -> None:
+        """Look at one process that was just seen: it may be over before the next look at all."""
+        self._note_open(set(self.look_at(process)), moment, pause)
+
+    def look_at(self, process: int) -> List[str]:
+        """Return the files that one process has open now, and note which of them for writing."""
+        descriptors = _open_files(process)
+        for path, descriptor in descriptors:
+            key = (process, path)
+            if key not in self._modes_read and len(self._modes_read) < _MOST_FILES:
+                self._modes_read.add(key)
+                if _is_writing(process, descriptor):
+                    self.written.add(path)
+        return [path for path, _ in descriptors]
 
     def _note_open(self, now_open: Set[str], moment: float, pause: float) -> None:
         for path in now_open:
@@ -111,21 +129,35 @@ def is_delivery(status: str) -> bool:
     return status in _DELIVERED
 
 
-def _open_files(process: int) -> List[str]:
+def _open_files(process: int) -> List[Tuple[str, str]]:
+    """Return [(path, descriptor)] of the files that a process has open."""
     folder = "/proc/{}/fd".format(process)
     try:
         names = os.listdir(folder)[:_MOST_DESCRIPTORS]
     except OSError:
         return []  # gone, or not ours to read
-    paths = []
+    found = []
     for name in names:
         try:
             path = os.readlink("{}/{}".format(folder, name))
         except OSError:
             continue
         if path.startswith("/") and not path.startswith(_NO_FILES):
-            paths.append(path[: -len(_DELETED)] if path.endswith(_DELETED) else path)
-    return paths
+            path = path[: -len(_DELETED)] if path.endswith(_DELETED) else path
+            found.append((path, name))
+    return found
+
+
+def _is_writing(process: int, descriptor: str) -> bool:
+    """Tell whether a file is open for writing; proc(5): `flags` of fdinfo are octal, as open(2) has them."""
+    try:
+        with open("/proc/{}/fdinfo/{}".format(process, descriptor), "rb") as stream:
+            for line in stream:
+                if line.startswith(b"flags:"):
+                    return bool(int(line.split()[1], 8) & os.O_ACCMODE)
+    except (OSError, ValueError, IndexError):
+        pass
+    return False
 
 
 def _words(process: int) -> List[str]:

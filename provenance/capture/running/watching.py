@@ -3,7 +3,8 @@
 The memory of its process tree, the libraries that it maps, open files.
 
 A look costs some file reads below /proc; the pauses between looks are so long that looks take under
-a quarter of a percent of one CPU, and a second at least.
+a quarter of a percent of one CPU, and a second at least. Programs that the process starts are looked
+for more often, within one percent.
 
 Source: proc(5), `task/TID/children`, `statm` and `maps`.
 """
@@ -11,12 +12,17 @@ Source: proc(5), `task/TID/children`, `statm` and `maps`.
 import os
 import threading
 import time
-from typing import Dict, List, Optional, Set
+from typing import TYPE_CHECKING, Dict, List, Optional, Set
 
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
+from jobprov.provenance.capture.running.children import LOOK_SECONDS, Children
 from jobprov.provenance.capture.running.open_files import OpenFiles
 
+if TYPE_CHECKING:
+    from jobprov.provenance.capture.sight.sight import Sight
+
 _FIRST_SECONDS, _SHORTEST_SECONDS, _SHARE = 0.2, 1.0, 0.0025
+_SOON_SECONDS, _SHARE_FOR_PROGRAMS = 0.02, 0.01
 _MAPS_SECONDS = (0.2, 5.0, 60.0)  # when libraries are looked for; later every ten minutes
 _MAPS_AGAIN = 600.0
 _MAPS_FIELDS = 6  # proc(5): the last one is the path
@@ -32,24 +38,45 @@ class Watch:
             count in each.
         libraries: paths of mapped libraries and programs.
         files: OpenFiles that it has open.
+        children: what it started; None where nobody asked.
     """
 
-    def __init__(self, process: int) -> None:
+    def __init__(self, process: int, sight: "Optional[Sight]" = None) -> None:
+        """Watch a process; `sight` is told of the programs that it starts."""
         self.peak_rss_bytes: Optional[int] = None
         self.libraries: Set[str] = set()
         self.files = OpenFiles(time.time())
+        self.children = None if sight is None else Children(process)
+        self._sight = sight
         self._process, self._stopped, self._began = process, threading.Event(), time.monotonic()
         self._page = os.sysconf("SC_PAGE_SIZE")
         self._maps_due = list(_MAPS_SECONDS)
 
     def run(self) -> None:
         """Look again and again; returns after `stop`, or when the process is gone."""
-        pause = _FIRST_SECONDS
+        due = self._began + _FIRST_SECONDS
+        pause = _FIRST_SECONDS if self.children is None else _SOON_SECONDS
         while not self._stopped.wait(pause):
             begun = _cpu_seconds()
-            if not self._look():
-                return
-            pause = max(_SHORTEST_SECONDS, (_cpu_seconds() - begun) / _SHARE)
+            if self.children is not None:
+                self._look_for_programs(self.children)
+                pause = self.children.pause(_cpu_seconds() - begun, _SHARE_FOR_PROGRAMS)
+            if time.monotonic() >= due or self.children is None:
+                begun = _cpu_seconds()
+                if not self._look():
+                    return
+                rest = max(_SHORTEST_SECONDS, (_cpu_seconds() - begun) / _SHARE)
+                due = time.monotonic() + rest
+                pause = rest if self.children is None else pause
+
+    def _look_for_programs(self, children: Children) -> None:
+        moment = time.time()
+        for child in children.look(moment):
+            self.files.glimpse(child.process, moment, LOOK_SECONDS)
+            if self._sight is not None:
+                self._sight.meet(child)
+        if self._sight is not None:
+            self._sight.look()
 
     def stop(self) -> None:
         """Look no more."""
@@ -78,7 +105,7 @@ class Watch:
 
     def _look(self) -> bool:
         """Look once; tell whether there was something to see."""
-        tree = list_tree(self._process)
+        tree = list_tree(self._process) if self.children is None else self.children.alive
         pages = sum(_resident_pages(process) for process in tree)
         if not pages:
             return False

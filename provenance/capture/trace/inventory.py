@@ -14,14 +14,13 @@ it began.
 """
 
 import os
-import pwd
 import re
 import stat
 from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
+from jobprov.provenance.capture.files import leaving
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.options import Options
-from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.running.background import hash_seconds
 from jobprov.provenance.capture.sending import delivery
@@ -31,9 +30,6 @@ _KERNEL = ("/proc", "/sys", "/dev")
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - named to be left out
 _SCRATCH = ("_CONDOR_SCRATCH_DIR", "TMPDIR", "CONDOR_DIR_INPUT")
 _MOST_LINKS = 40
-_READABLE = 0o004
-_HEAD_BYTES = 8192
-_SEARCHED_BYTES = 8 * 1024 * 1024  # of text; the service searches as much
 _ASKED = 5000  # digests in one question
 _ASKING_SECONDS = 10.0
 _BUDGET_BYTES = 64 * 1024 * 1024  # what does not fit, the next traced job of the release brings
@@ -60,7 +56,6 @@ class Inventory:
         self.withheld: List[str] = []
         self._own = tuple(folder + "/" for folder in own)
         self._written, self._began, self._clock = written, began, clock
-        self._hidden = tuple(home + "/." for home in _homes())
 
     def add(self, path: str) -> None:
         """Take in a path, with the folders and links that lead there; raises OutOfTimeError."""
@@ -95,7 +90,7 @@ class Inventory:
             return
         size, digest = status.st_size, _NO_DIGEST
         try:
-            if self._may_leave(path, status):
+            if leaving.may_leave(path, status):
                 size, digest, _ = hash_file(path, self._clock)
                 self.files[digest] = (size, path)
         except OSError:
@@ -108,26 +103,6 @@ class Inventory:
             str(size),
             digest,
         )
-
-    def _may_leave(self, path: str, status: os.stat_result) -> bool:
-        """Tell whether a file may leave the worker node.
-
-        Everybody may read it, it lies in no hidden folder of a home, and it holds no secret by name
-        or rule.
-        """
-        if (
-            not status.st_mode & _READABLE
-            or path.startswith(self._hidden)
-            or redaction.names_secret(path)
-        ):
-            return False
-        with open(path, "rb") as stream:
-            head = stream.read(_HEAD_BYTES)
-            if b"\0" in head:  # no text
-                return True
-            return (
-                status.st_size <= _SEARCHED_BYTES and not redaction.redact(head + stream.read())[1]
-            )
 
     def lines(self) -> List[str]:
         """Return the listing's lines."""
@@ -224,15 +199,6 @@ def _own_places(
     for entry in record.get("inputs", []) + record.get("outputs", []):
         places.append(entry.get("path"))
     return sorted(_with_real(places).union(_KERNEL, _TEMPORARY) - {"/"})
-
-
-def _homes() -> List[str]:
-    homes = [os.environ.get("HOME")]
-    try:
-        homes.append(pwd.getpwuid(os.getuid()).pw_dir)
-    except KeyError:
-        pass
-    return sorted(_with_real(homes) - {"/"})
 
 
 def _with_real(places: Iterable[Optional[str]]) -> Set[str]:

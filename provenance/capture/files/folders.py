@@ -1,0 +1,73 @@
+"""What a job leaves in a folder: files that are new there, or changed, since it began.
+
+The time of the last change of a file's status tells: unlike that of its content, no copy or unpacking
+sets it back.
+"""
+
+import os
+import time
+from typing import Collection, List, Optional
+
+_MOST_ENTRIES, _SECONDS, _DEEPEST = 20000, 2.0, 20
+_GRANULE_SECONDS = 0.02  # a file's time is that of the last tick of the kernel's clock
+NOT_LOOKED_AT = (".", "jobprov-spool")  # beginnings of names
+# Folders that hold much that is not the job's: nobody looks into them as a whole
+_NOT_OURS = frozenset(["/", "/tmp", "/var/tmp", "/home", "/data", "/scratch", "/exp", "/pnfs"])  # noqa: S108
+_FOLDERS_OF_TOOLS = frozenset(["__pycache__", "node_modules"])
+
+
+class Listing:
+    """The files that changed since a moment in folders and all below them.
+
+    Attributes:
+        paths: absolute, sorted within their folders.
+        why_incomplete: a sentence where a bound was met, else None.
+    """
+
+    def __init__(self, folders: List[str], since: float, skipped: Collection[str]) -> None:
+        self.paths: List[str] = []
+        self.why_incomplete: Optional[str] = None
+        self._since, self._skipped = since - _GRANULE_SECONDS, skipped
+        self._entries, self._end = 0, time.monotonic() + _SECONDS
+        for folder in folders:
+            self._list(folder)
+
+    def _list(self, folder: str) -> None:
+        waiting = [(folder, 0)]
+        while waiting:
+            folder, depth = waiting.pop()
+            try:
+                with os.scandir(folder) as found:
+                    entries = sorted(found, key=lambda entry: entry.name, reverse=True)
+            except OSError:
+                continue  # gone, or not ours to read
+            for entry in entries:
+                self._entries += 1
+                if self._entries > _MOST_ENTRIES or time.monotonic() > self._end:
+                    sentence = "only the first {} files of {} were looked at"
+                    self.why_incomplete = sentence.format(self._entries - 1, folder)
+                    return
+                if entry.name.startswith(NOT_LOOKED_AT) or entry.path in self._skipped:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    if depth < _DEEPEST and entry.name not in _FOLDERS_OF_TOOLS:
+                        waiting.append((entry.path, depth + 1))
+                elif self._is_new(entry):
+                    self.paths.append(entry.path)
+
+    def _is_new(self, entry: "os.DirEntry[str]") -> bool:
+        try:
+            is_file = entry.is_file(follow_symlinks=False)
+            return is_file and entry.stat(follow_symlinks=False).st_ctime >= self._since
+        except OSError:
+            return False
+
+
+def is_own(folder: Optional[str]) -> bool:
+    """Tell whether a folder may hold one job's files alone, so that what is new in it is the job's.
+
+    Not so for a home, or the folders at the top of a file system.
+    """
+    if not folder or os.path.realpath(folder) in _NOT_OURS:
+        return False
+    return os.path.realpath(folder) != os.path.realpath(os.environ.get("HOME") or "/")

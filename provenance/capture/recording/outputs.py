@@ -1,0 +1,102 @@
+"""The outputs of a step in the record: named or seen, in place, moved away, or not there."""
+
+import os
+from typing import Any, Dict, Iterable, List, Optional, Tuple
+
+from jobprov.provenance.capture.files import entries
+from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
+from jobprov.provenance.capture.files.names import from_here, is_url
+from jobprov.provenance.capture.record.draft import Draft, without_empty
+from jobprov.provenance.capture.sight.outputs import SeenOutputs
+from jobprov.provenance.capture.sight.places import MadeFile
+
+
+class Named:
+    """An output that somebody named.
+
+    Attributes:
+        pattern: its path, or a pattern, as it was named.
+        step: the step that makes it; None for the whole job.
+        evidence: `told` by an option, or `argument` of a command line.
+    """
+
+    def __init__(self, pattern: str, step: Optional[str], evidence: str) -> None:
+        self.pattern, self.step, self.evidence = pattern, step, evidence
+
+
+def describe_named(
+    draft: Draft, named: Iterable[Named], clock: Clock, seen: Optional[SeenOutputs]
+) -> Tuple[List[Dict[str, Any]], List[Dict[str, Any]]]:
+    """Return (entries of the outputs, entries of those that are not there)."""
+    outputs: List[Dict[str, Any]] = []
+    missing: List[Dict[str, Any]] = []
+    known = set()
+    for one in named:
+        if is_url(one.pattern):
+            continue
+        paths = entries.expand([one.pattern])[0][1]
+        found = entries.describe_outputs(draft, one.step, paths, clock)
+        if not paths:
+            gone = seen.find_gone(os.path.abspath(one.pattern)) if seen is not None else None
+            found = [] if gone is None else [_describe_gone(draft, one.step, gone, clock)]
+        for entry in found:
+            absolute = os.path.abspath(entry["path"])
+            if absolute not in known:
+                known.add(absolute)
+                outputs.append(without_empty(dict(entry, evidence=one.evidence)))
+        if not found:
+            missing.append(
+                {"path": from_here(one.pattern), "step": one.step, "evidence": one.evidence}
+            )
+    return outputs, missing
+
+
+def describe_made(
+    draft: Draft, step: str, files: Iterable[MadeFile], clock: Clock
+) -> List[Dict[str, Any]]:
+    """Return entries of outputs that nobody named."""
+    outputs: List[Dict[str, Any]] = []
+    for file in files:
+        if file.place == file.path:
+            found = entries.describe_outputs(draft, step, [from_here(file.path)], clock)
+        else:
+            found = [_describe_gone(draft, step, file, clock)]
+        outputs += [without_empty(dict(entry, evidence="seen")) for entry in found]
+    return outputs
+
+
+def _describe_gone(
+    draft: Draft, step: Optional[str], file: MadeFile, clock: Clock
+) -> Dict[str, Any]:
+    """Return the entry of an output that is not where it was made, as far as it can be told."""
+    entry: Dict[str, Any] = {"status": "written"}
+    if file.file is not None and file.file.sha256 is not None:
+        entry.update(size_bytes=file.file.size_bytes, sha256=file.file.sha256)
+        entry["checksums"] = [file.file.checksum]
+    elif file.place is not None and os.path.isfile(file.place):
+        entry.update(*entries.describe_outputs(draft, step, [file.place], clock))
+    elif file.place is None and file.is_moved:
+        draft.note("output {} was moved away, and nobody saw where to".format(file.path))
+    elif file.place is None:
+        entry["status"] = "not_kept"  # made and removed again, as what one step hands to the next
+    entry.update(name=os.path.basename(file.path), path=from_here(file.path), step=step)
+    entry["location"] = file.place
+    return entry
+
+
+def add_copies(outputs: Iterable[Dict[str, Any]], seen: SeenOutputs, clock: Clock) -> None:
+    """Name the copies that the job made of outputs that are still there: same bytes, elsewhere."""
+    for entry in outputs:
+        if entry.get("location") is not None or not entry.get("size_bytes"):
+            continue
+        place = seen.find_copy(os.path.abspath(entry["path"]), entry["size_bytes"])
+        if place is None:
+            continue
+        if is_url(place):
+            entry["location"] = place
+            continue
+        try:
+            if hash_file(place, clock)[1] == entry.get("sha256"):
+                entry["location"] = place
+        except (OSError, OutOfTimeError):
+            continue

@@ -1,0 +1,81 @@
+"""What was seen of one command by itself, put into the record.
+
+What was told wins: a file that an option or the command line names is not recorded again.
+"""
+
+import os
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List
+
+from jobprov.provenance.capture.command import code
+from jobprov.provenance.capture.command.step import Step
+from jobprov.provenance.capture.files.hashing import Clock
+from jobprov.provenance.capture.files.names import from_here
+from jobprov.provenance.capture.recording import outputs
+from jobprov.provenance.capture.sight.inputs import SeenInputs
+from jobprov.provenance.capture.sight.outputs import SeenOutputs
+from jobprov.provenance.capture.sight.programs import describe_processes, find_steps
+from jobprov.provenance.capture.sight.sight import Sight
+
+if TYPE_CHECKING:
+    from jobprov.provenance.capture.recording.job import Job
+
+
+class Seen:
+    """What was seen of one command.
+
+    Attributes:
+        programs: ProgramStep of each program that is a step of its own, in the order seen.
+        inputs: the record's entries of the inputs that were seen.
+        outputs: what came and went.
+    """
+
+    def __init__(self, job: "Job", step: Step, sight: Sight) -> None:
+        self._job, self._step, self._sight = job, step, sight
+        self.programs = find_steps(sight, step, job.draft)
+        self.inputs: List[Dict[str, Any]] = []
+        self.outputs = SeenOutputs(sight, job.watch, step, self.programs)
+
+    def add_programs(self, wall_seconds: float) -> None:
+        """Add the programs to the record: as steps with their code and fcl, and all as a list."""
+        draft, repositories = self._job.draft, self._job.repositories
+        command, folder = draft.record["command"], os.getcwd()
+        for program in self._sight.programs:
+            scripts = [(from_here(path), mode, text) for path, mode, text in program.scripts]
+            code.keep_scripts(draft, scripts, repositories)
+        for step in self.programs:
+            command["steps"].append(step.describe(self._step.name, folder))
+            code.keep_configurations(draft, step.step, step.program.closures, repositories)
+        repositories.finish()
+        processes = describe_processes(draft, self._sight, self._job.watch, wall_seconds)
+        command["processes"] = _sum(command.get("processes"), processes)
+
+    def add_inputs(self) -> None:
+        """Add the inputs to the record."""
+        seen, watch = (
+            SeenInputs(self._job.draft, self._sight, self.outputs.staged_in),
+            self._job.watch,
+        )
+        of_steps = seen.of_steps(self.programs)
+        known = [
+            os.path.abspath(entry["path"])
+            for entry in [*self._step.inputs, *of_steps]
+            if entry.get("path")
+        ]
+        known += [os.path.realpath(path) for path in known]
+        opened = None if watch is None else watch.files
+        self.inputs = of_steps + seen.of_command(self._step.name, known, opened)
+        self._job.draft.extend("inputs", self.inputs)
+
+    def describe_made(self, known: Iterable[str], clock: Clock) -> List[Dict[str, Any]]:
+        """Return entries of the outputs that nobody named, but for known absolute paths."""
+        files = self.outputs.find(self._job.draft, known)
+        return outputs.describe_made(self._job.draft, self._step.name, files, clock)
+
+
+def _sum(earlier: Any, processes: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the processes of one more step of a job."""
+    if not earlier:
+        return processes
+    total = dict(processes, count=earlier["count"] + processes["count"])
+    total["is_complete"] = earlier["is_complete"] and processes["is_complete"]
+    return total

@@ -1,0 +1,225 @@
+"""What a program that the job started uses, read from outside as soon as it is seen.
+
+Its words count in its own folder and with its own variables. Small files are read at once, since a
+job may remove what it has used.
+"""
+
+import os
+import stat
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from jobprov.provenance.capture.command import arguments, closure
+from jobprov.provenance.capture.command.glance import read_script
+from jobprov.provenance.capture.files import leaving
+from jobprov.provenance.capture.files.hashing import (
+    SMALL_BYTES,
+    Clock,
+    OutOfTimeError,
+    hash_file,
+)
+from jobprov.provenance.capture.files.names import is_url
+from jobprov.provenance.capture.running.children import Child
+
+_MOST_WORDS = 1000  # of one command line that are looked at
+_KEPT_BYTES = 4 << 20  # of small files that are held in memory, in case the job removes them
+# Programs that copy files, and the words that begin a copy where a program does other things too
+_COPIERS: Dict[str, Sequence[str]] = {
+    "cp": (),
+    "mv": (),
+    "rsync": (),
+    "scp": (),
+    "ifdh": ("cp", "mv"),
+    "xrdcp": (),
+    "gfal-copy": (),
+    "globus-url-copy": (),
+}
+
+
+class SeenFile:
+    """A file that a program named or held open, as it was when it was seen.
+
+    Attributes:
+        path: absolute.
+        size_bytes: as found.
+        sha256, checksum: None where it was not hashed.
+        content: its bytes, where they may leave the worker node and are held in memory.
+        may_leave: whether they may.
+    """
+
+    __slots__ = ("checksum", "content", "may_leave", "path", "sha256", "size_bytes")
+
+    def __init__(self, path: str, size_bytes: int) -> None:
+        self.path, self.size_bytes = path, size_bytes
+        self.sha256: Optional[str] = None
+        self.checksum: Optional[str] = None
+        self.content: Optional[bytes] = None
+        self.may_leave = False
+
+
+class FileReader:
+    """Reads files when they are seen: small ones at once, large ones when there is time.
+
+    Attributes:
+        large: files that are still to be hashed.
+    """
+
+    def __init__(self, began: float, own_folder: Optional[str]) -> None:
+        self.large: List[SeenFile] = []
+        self._began, self._own_folder = began, own_folder
+        self._room = _KEPT_BYTES
+        self._files: Dict[Tuple[str, int, int, int], SeenFile] = {}
+
+    def read_input(self, path: str) -> Optional[SeenFile]:
+        """Return a file that was there before the job and may be its input; else None."""
+        if is_url(path) or arguments.is_system(path) or leaving.is_private(path):
+            return None
+        status = _status(path)
+        if status is None or status.st_ctime >= self._began:
+            return None
+        return self.read(path)
+
+    def read(self, path: str) -> Optional[SeenFile]:
+        """Return a regular file, read; None where there is none."""
+        status = _status(path)
+        if status is None or leaving.is_private(path):
+            return None
+        key = (path, status.st_ino, status.st_size, int(status.st_mtime * 1e6))
+        if key not in self._files:
+            file = SeenFile(path, status.st_size)
+            self._files[key] = file
+            if status.st_size > SMALL_BYTES:
+                self.large.append(file)
+            else:
+                self._read_small(file, status)
+        return self._files[key]
+
+    def _read_small(self, file: SeenFile, status: os.stat_result) -> None:
+        try:
+            file.may_leave = leaving.may_leave(file.path, status, self._own_folder)
+            _, file.sha256, file.checksum = hash_file(file.path, Clock(60.0))
+            if file.may_leave and status.st_size <= self._room:
+                with open(file.path, "rb") as stream:
+                    file.content = stream.read(status.st_size)
+                self._room -= status.st_size
+        except (OSError, OutOfTimeError):
+            pass  # removed meanwhile: it is told without digests
+
+    def hash_next(self, clock: Clock) -> None:
+        """Hash the next of the files that were too large to be hashed when they were seen."""
+        file = self.large.pop(0)
+        try:
+            _, file.sha256, file.checksum = hash_file(file.path, clock)
+        except (OSError, OutOfTimeError):
+            pass  # it is told without digests
+
+
+class Copy:
+    """A copy that a program makes.
+
+    Attributes:
+        source, target: absolute paths, or addresses; a target may be a folder.
+        file: the source, where it is a file.
+    """
+
+    def __init__(self, source: str, target: str, file: Optional[SeenFile]) -> None:
+        self.source, self.target, self.file = source, target, file
+
+
+class ChildProgram:
+    """One program that the job started.
+
+    Attributes:
+        child: its process.
+        line: what its command line tells.
+        is_step: whether it is art, or one that the experiment names as a step.
+        scripts: [(absolute path, mode, content)] as `Glance.scripts` has them.
+        closures: [(fcl file as named, its include closure)], as `Glance.closures`.
+        inputs: files that its command line names.
+        copies: what it copies.
+    """
+
+    def __init__(self, child: Child, step_programs: Sequence[str], reader: FileReader) -> None:
+        self.child, self._folder = child, child.working_directory
+        argv = arguments.without_prefix(child.argv)
+        name = os.path.basename(argv[0]) if argv else ""
+        self.line = arguments.CommandLine(argv, step_programs)
+        self.is_step = self.line.is_art
+        self.scripts: List[Tuple[str, str, Optional[bytes]]] = []
+        self.closures: List[Tuple[str, closure.Closure]] = []
+        self.inputs: List[SeenFile] = []
+        self.copies: List[Copy] = []
+        if self.line.config:
+            path = child.fhicl_file_path
+            folders = closure.search_path({} if path is None else {"FHICL_FILE_PATH": path})
+            includes = closure.Closure(self.line.config, folders, self._folder)
+            self.closures.append((self.line.config, includes))
+        if arguments.INTERPRETERS.match(name):
+            self._read_script(argv)
+        if name in _COPIERS:
+            self._read_copies(argv[1:], _COPIERS[name], reader)
+        else:
+            self._read_inputs(argv, reader)
+
+    def place(self, path: str) -> str:
+        """Return a path of its command line as an absolute one; an address stays as it is."""
+        return path if is_url(path) else os.path.normpath(os.path.join(self._folder, path))
+
+    def sources(self) -> List[str]:
+        """Return the inputs that art's options name, as absolute paths or addresses."""
+        names = list(self.line.sources)
+        try:
+            names += self.line.listed_sources(self._folder)
+        except OSError:
+            pass  # the list is not there: art fails by itself
+        return [self.place(name) for name in names]
+
+    def outputs(self) -> List[str]:
+        """Return the outputs that art's options name, as absolute paths, patterns or addresses."""
+        return [self.place(name) for name in self.line.outputs]
+
+    def _read_script(self, argv: Sequence[str]) -> None:
+        for name in arguments.script_argument(argv[1:], self._folder):
+            path = self.place(name)
+            try:
+                self.scripts.append((path, *read_script(path)))
+            except OSError:
+                continue  # removed meanwhile
+
+    def _read_inputs(self, argv: Sequence[str], reader: FileReader) -> None:
+        """Read the files that its words name.
+
+        What art's options name is an input in any case, of other words what was there before.
+        """
+        if self.line.is_art:
+            files = [reader.read(path) for path in self.sources() if not is_url(path)]
+        else:
+            scripts = {path for path, _, _ in self.scripts}
+            paths = [self.place(_value(word)) for word in argv[1:_MOST_WORDS]]
+            files = [reader.read_input(path) for path in paths if path not in scripts]
+        self.inputs = [file for file in files if file is not None]
+
+    def _read_copies(self, words: Sequence[str], verbs: Sequence[str], reader: FileReader) -> None:
+        """Read `[VERB] [OPTIONS] SOURCE… TARGET`."""
+        plain = [word for word in words if not word.startswith("-")]
+        if verbs:
+            if not plain or plain[0] not in verbs:
+                return
+            del plain[0]
+        for name in plain[:-1][:_MOST_WORDS]:
+            source = self.place(name)
+            file = None if is_url(source) else reader.read(source)
+            self.copies.append(Copy(source, self.place(plain[-1]), file))
+
+
+def _status(path: str) -> Optional[os.stat_result]:
+    """Return the status of a regular file, or None."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None
+
+
+def _value(word: str) -> str:
+    """Return a word, or the value of `--name=value`."""
+    return word.split("=", 1)[1] if word.startswith("--") and "=" in word else word

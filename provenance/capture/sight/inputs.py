@@ -1,0 +1,106 @@
+"""The inputs of a command that were seen and that nobody told."""
+
+import os
+from typing import Any, Dict, Iterable, List, Optional, Set
+
+from jobprov.provenance.capture.files.names import from_here, guess_role, is_url
+from jobprov.provenance.capture.record.draft import Draft, without_empty
+from jobprov.provenance.capture.running.open_files import OpenFiles
+from jobprov.provenance.capture.sight.child_programs import SeenFile
+from jobprov.provenance.capture.sight.programs import ProgramStep
+from jobprov.provenance.capture.sight.sight import Sight
+
+_MOST_INPUTS, _MOST_OPEN = 1000, 500
+# Files that a program holds open and that are its code, or the like
+_NO_INPUTS = (".so", ".py", ".pyc", ".jar", ".pl", ".pm", ".rb", ".sh", ".fcl", ".log", ".lock")
+
+
+class SeenInputs:
+    """Makes the record's entries of inputs that were seen.
+
+    `staged_in` has for paths in the job's folder where the job copied them from.
+    """
+
+    def __init__(self, draft: Draft, sight: Sight, staged_in: Dict[str, str]) -> None:
+        self._draft, self._sight, self._staged_in = draft, sight, staged_in
+
+    def of_steps(self, programs: Iterable[ProgramStep]) -> List[Dict[str, Any]]:
+        """Return what programs that are steps name as their inputs; the steps get them, too."""
+        entries: List[Dict[str, Any]] = []
+        for program in programs:
+            program.step.inputs = self._of_step(program)
+            entries += program.step.inputs
+        return entries
+
+    def _of_step(self, program: ProgramStep) -> List[Dict[str, Any]]:
+        files = {file.path: file for file in program.program.inputs}
+        entries = []
+        for path in dict.fromkeys(program.program.sources()):
+            entry: Dict[str, Any] = {"name": os.path.basename(path.rstrip("/"))}
+            if path in files:
+                entry = self._describe(files[path], "argument")
+            elif is_url(path):
+                entry["location"] = path
+            else:
+                entry["path"] = from_here(path)  # the program did not find it either
+            entry.update(step=program.step.name, role="primary", status="consumed")
+            entry["evidence"] = "argument"
+            entries.append(entry)
+        return entries
+
+    def of_command(
+        self, step: str, known: Iterable[str], opened: Optional[OpenFiles]
+    ) -> List[Dict[str, Any]]:
+        """Return the other files that programs named or held open, but for known absolute paths."""
+        files: Dict[str, SeenFile] = {}
+        for program in self._sight.programs:
+            if not program.is_step:
+                files.update((file.path, file) for file in program.inputs)
+        if opened is not None:
+            files.update((file.path, file) for file in self._held_open(opened))
+        for path in known:
+            files.pop(path, None)
+        if len(files) > _MOST_INPUTS:
+            sentence = "only {} of {} inputs that were seen are recorded"
+            self._draft.note(sentence.format(_MOST_INPUTS, len(files)))
+        entries = [self._describe(file, "seen") for file in list(files.values())[:_MOST_INPUTS]]
+        for entry in entries:
+            entry["step"] = step
+        return entries
+
+    def _held_open(self, opened: OpenFiles) -> List[SeenFile]:
+        files = []
+        code = files_of_code(self._draft)
+        for path in list(opened.files)[:_MOST_OPEN]:
+            if path in opened.written or path in code or path.endswith(_NO_INPUTS):
+                continue
+            file = self._sight.reader.read_input(path)
+            if file is not None:
+                files.append(file)
+        return files
+
+    def _describe(self, file: SeenFile, evidence: str) -> Dict[str, Any]:
+        entry: Dict[str, Any] = {
+            "name": os.path.basename(file.path),
+            "path": from_here(file.path),
+            "role": guess_role(file.path),
+            "status": "consumed",
+            "size_bytes": file.size_bytes,
+            "evidence": evidence,
+            "location": self._staged_in.get(file.path),
+        }
+        if file.sha256 is not None:
+            entry.update(sha256=file.sha256, checksums=[file.checksum])
+            if file.content is not None:
+                self._draft.blobs[file.sha256] = file.content
+            elif file.may_leave:
+                self._draft.add_file(file.sha256, file.path)
+        return without_empty(entry)
+
+
+def files_of_code(draft: Draft) -> Set[str]:
+    """Return the real paths of the record's scripts and fcl files."""
+    paths = [entry.get("path") for entry in draft.record.get("scripts", ())]
+    for configuration in draft.record.get("configurations", ()):
+        paths += [file.get("path") for file in configuration.get("files", ())]
+    return {os.path.realpath(path) for path in paths if path}

@@ -1,0 +1,167 @@
+"""The outputs of a command that were seen, and what became of those that were named."""
+
+import fnmatch
+import os
+from typing import Dict, Iterable, List, Optional, Sequence, Set
+
+from jobprov.provenance.capture.command import arguments
+from jobprov.provenance.capture.command.step import Step
+from jobprov.provenance.capture.files.names import as_glob, is_url
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.running.watching import Watch
+from jobprov.provenance.capture.sight import places
+from jobprov.provenance.capture.sight.inputs import files_of_code
+from jobprov.provenance.capture.sight.programs import ProgramStep
+from jobprov.provenance.capture.sight.sight import Sight
+
+MOST_OUTPUTS, _MOST_LOGS = 2000, 20
+_SCRATCH = ("/tmp/", "/var/tmp/", "/dev/")  # noqa: S108 - named to be left out
+_SCRATCH_VARIABLES = ("TMPDIR", "TMP", "TEMP", "HOME", "PWD", "OLDPWD")
+
+
+class SeenOutputs:
+    """Tells which files a command made.
+
+    Attributes:
+        logs: absolute paths of log files, beside the command's own streams.
+        staged_in: {path in the job's folder: where the job copied it from}.
+    """
+
+    def __init__(
+        self, sight: Sight, watch: Optional[Watch], step: Step, steps: Sequence[ProgramStep]
+    ) -> None:
+        self._sight, self._watch, self._step, self._steps = sight, watch, step, steps
+        self.logs = self._find_logs()
+        copies = [copy for program in sight.programs for copy in program.copies]
+        own, further = sight.own_folders, self._find_further_folders()
+        self._places = places.Places(copies, sight.came_and_went, own, further, sight.began)
+        self.staged_in: Dict[str, str] = self._places.staged_in
+
+    def _find_logs(self) -> List[str]:
+        """Return the log files that came in the job's folders, those of its programs first."""
+        paths = [path for program in self._sight.programs for path in program.child.printed_to]
+        paths += self._sight.listed
+        told = {os.path.abspath(path) for path in self._sight.options.log}
+        logs: Dict[str, None] = {}
+        for path in paths:
+            if path not in told and places.is_log(path) and self._sight.is_own(path):
+                logs[path] = None
+        return list(logs)[:_MOST_LOGS]
+
+    def _find_further_folders(self) -> List[str]:
+        """Return the folders to which the job may have moved a file.
+
+        They stand in its words, in those of its programs, or in its variables.
+        """
+        words = list(self._step.argv)
+        for program in self._sight.programs:
+            words += program.child.argv
+        words += [os.path.abspath(path) for path in self._sight.options.output if not is_url(path)]
+        for name, value in os.environ.items():
+            if name not in _SCRATCH_VARIABLES and not name.startswith("JOBPROV_"):
+                words.append(value)
+        folders = places.further_folders(words, self._sight.own_folders)
+        return [folder for folder in folders if not self._is_left_out(folder)]
+
+    def find(self, draft: Draft, known: Iterable[str]) -> List[places.MadeFile]:
+        """Return the files that the command made, but for known ones (absolute paths)."""
+        left_out = set(known) | self._find_others(draft)
+        outputs = []
+        for path in self._find_candidates():
+            if path in left_out or not places.may_be_output(path) or self._is_sidecar(path):
+                continue
+            left_out.add(path)
+            if os.path.isfile(path):
+                outputs.append(places.MadeFile(path, path))
+                continue
+            moved = self._places.find(path)
+            if moved.place is not None or moved.is_moved:
+                outputs.append(moved)
+        if len(outputs) > MOST_OUTPUTS:
+            sentence = "only {} of {} files that were made are recorded"
+            self._sight.why_incomplete.append(sentence.format(MOST_OUTPUTS, len(outputs)))
+        return outputs[:MOST_OUTPUTS]
+
+    def find_gone(self, path: str) -> Optional[places.MadeFile]:
+        """Return where a named output went that is no longer at its absolute path.
+
+        None where it never came. Its place is None where it came and nobody can tell what became of
+        it.
+        """
+        for came in self._names_that_came(path):
+            return self._places.find(came)
+        return None
+
+    def would_have_seen(self, path: str) -> bool:
+        """Tell whether a file at a path, or of a pattern, could not have come unseen."""
+        return self._sight.is_own(os.path.abspath(path)) and not self._sight.why_incomplete
+
+    def find_copy(self, path: str, size_bytes: int) -> Optional[str]:
+        """Return where a file that is still there was copied to, or may have been."""
+        return self._places.find_copy(path, size_bytes)
+
+    def _names_that_came(self, pattern: str) -> List[str]:
+        if pattern in self._sight.came_and_went:
+            return [pattern]
+        glob = as_glob(pattern)
+        return [] if glob == pattern else fnmatch.filter(list(self._sight.came_and_went), glob)
+
+    def _find_candidates(self) -> List[str]:
+        """Return what came in the job's folders, and what its programs held open for writing elsewhere."""
+        paths = dict.fromkeys(self._sight.listed)
+        paths.update(dict.fromkeys(sorted(self._sight.came_and_went)))
+        written = sorted(self._watch.files.written) if self._watch is not None else []
+        for path in written:
+            if not self._sight.is_own(path) and self._is_new_elsewhere(path):
+                paths[path] = None
+        return list(paths)
+
+    def _is_new_elsewhere(self, path: str) -> bool:
+        if self._is_left_out(path) or places.is_log(path):
+            return False
+        try:
+            return os.stat(path).st_ctime >= self._sight.began and os.path.isfile(path)
+        except OSError:
+            return False
+
+    def _is_left_out(self, path: str) -> bool:
+        """Tell whether a path lies where no job keeps its outputs: the system's, or scratch."""
+        if arguments.is_system(path):
+            return True
+        scratch = [*_SCRATCH, os.environ.get("TMPDIR", "/tmp").rstrip("/") + "/"]  # noqa: S108
+        for folder in scratch:
+            is_home = any(own.startswith(folder) for own in self._sight.own_folders)
+            if path.startswith(folder) and not is_home:  # a job in /tmp keeps its outputs there
+                return True
+        return False
+
+    def _find_others(self, draft: Draft) -> Set[str]:
+        """Return absolute paths of what came and is no output: code, logs, inputs, databases."""
+        others = files_of_code(draft) | set(self.logs) | set(self.staged_in)
+        # the batch system's files, to which the hook's own streams lead
+        others.update(os.path.realpath("/proc/self/fd/{}".format(number)) for number in (1, 2))
+        others.update(os.path.abspath(path) for path in self._sight.options.log)
+        others.update(os.path.abspath(path) for path in _beside(self._step))
+        others.update(
+            os.path.abspath(entry["path"]) for entry in self._step.inputs if entry.get("path")
+        )
+        outputs: Set[str] = set()
+        sources: Set[str] = set()
+        for step in self._steps:
+            others.update(step.program.place(path) for path in _beside(step.step))
+            outputs.update(step.program.outputs())
+            sources.update(step.program.sources())
+        # what one program made and the next one read is an output of the job all the same
+        return others | (sources - outputs)
+
+    def _is_sidecar(self, path: str) -> bool:
+        """Tell whether a file is the metadata of another file that came."""
+        described, end = os.path.splitext(path)
+        if end != ".json":
+            return False
+        return described in self._sight.came_and_went or os.path.exists(described)
+
+
+def _beside(step: Step) -> List[str]:
+    """Return the names of what art writes about itself."""
+    return [*step.line.databases, *([step.line.final] if step.line.final else [])]

@@ -1,0 +1,184 @@
+"""Which of the files that appeared while a job ran are its outputs, and where it moved or copied them.
+
+A job's own folder holds outputs, and also logs, copies of inputs, and files that only helped. What a
+job moved away is the same file at a further location. A file that vanished again is no output.
+"""
+
+import os
+import time
+from typing import Collection, Dict, Iterable, List, Optional, Set, Tuple
+
+from jobprov.provenance.capture.files import leaving
+from jobprov.provenance.capture.files.names import is_url
+from jobprov.provenance.capture.running.file_events import Made
+from jobprov.provenance.capture.sight.child_programs import Copy, SeenFile
+
+_MOST_PLACES, _MOST_ENTRIES, _SECONDS = 100, 2000, 2.0
+_LOG_ENDS = (".log", ".out", ".err", ".stdout", ".stderr")
+# Files that HTCondor, art and shells leave beside what a job makes
+_BESIDE = ("_condor_", "condor_exec", "core.", "jobprov-")
+_BESIDE_ENDS = (".pyc", ".tmp", ".lock", ".swp", ".jobprov")
+
+
+class MadeFile:
+    """A file that the job made.
+
+    Attributes:
+        path: absolute, where the job made it.
+        place: where it is now; an address is never opened. None where nobody can tell.
+        file: what it held when it was copied there; None where that was not seen.
+        is_moved: whether it left its folder by a move, and so is still somewhere.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        place: Optional[str],
+        file: Optional[SeenFile] = None,
+        *,
+        is_moved: bool = False,
+    ) -> None:
+        self.path, self.place, self.file, self.is_moved = path, place, file, is_moved
+
+
+def is_log(path: str) -> bool:
+    """Tell whether a file that a program prints to is a log, by its name."""
+    return path.endswith(_LOG_ENDS)
+
+
+def may_be_output(path: str) -> bool:
+    """Tell whether a file that appeared in the job's folder may be an output, by its name."""
+    name = os.path.basename(path)
+    return not (name == "core" or name.startswith(_BESIDE) or name.endswith(_BESIDE_ENDS))
+
+
+class Places:
+    """Finds where files went that are no longer where the job made them.
+
+    Attributes:
+        staged_in: {path in the job's folders: where it was copied from}.
+    """
+
+    def __init__(
+        self,
+        copies: Iterable[Copy],
+        made: Dict[str, Made],
+        own_folders: Collection[str],
+        further: Iterable[str],
+        began: float,
+    ) -> None:
+        self._made, self._own, self._began = made, tuple(own_folders), began
+        self._further = list(dict.fromkeys(further))[:_MOST_PLACES]
+        self._end = time.monotonic() + _SECONDS
+        self._copied: Dict[str, Tuple[str, Optional[SeenFile]]] = {}
+        self.staged_in: Dict[str, str] = {}
+        for copy in copies:
+            self._take(copy)
+
+    def _take(self, copy: Copy) -> None:
+        """Sort a copy into what comes in and what goes out."""
+        target = copy.target
+        if not is_url(target) and os.path.isdir(target):
+            target = os.path.join(target, os.path.basename(copy.source))
+        is_from_job = self._is_own(copy.source) and self._is_new(copy.source)
+        if is_from_job and not self._is_own(target):
+            self._copied[copy.source] = (target, copy.file)
+        elif not is_from_job and self._is_own(target):
+            self.staged_in[target] = copy.source
+
+    def find(self, path: str) -> MadeFile:
+        """Return where a file is that the job made at a path and that is no longer there."""
+        if path in self._copied:
+            place, file = self._copied[path]
+            return MadeFile(path, place, file)
+        came = self._made.get(path)
+        is_moved = came is not None and came.is_moved
+        return MadeFile(path, self._find_further(path), is_moved=is_moved)
+
+    def find_copy(self, path: str, size_bytes: int) -> Optional[str]:
+        """Return a copy, elsewhere, of a file that is still there; it has to be compared yet."""
+        if path in self._copied:
+            return self._copied[path][0]
+        for folder in self._further:
+            place = os.path.join(folder, os.path.basename(path))
+            status = self._status(place)
+            if status is not None and status.st_size == size_bytes and place != path:
+                return place
+        return None
+
+    def _find_further(self, path: str) -> Optional[str]:
+        """Return where a file went by itself, in one of the folders that the job was told of."""
+        file = self._made.get(path)
+        if file is None:
+            return None
+        for folder in self._further:
+            place = os.path.join(folder, os.path.basename(path))
+            status = self._status(place)
+            if status is not None and _may_be(file, status):
+                return place
+        if file.identity is None or not file.is_moved:
+            return None
+        for folder in self._further:
+            place_of_inode = self._find_inode(folder, file.identity)
+            if place_of_inode is not None:
+                return place_of_inode
+        return None
+
+    def _find_inode(self, folder: str, identity: Tuple[int, int]) -> Optional[str]:
+        """Return the file of a folder that is the same under another name."""
+        try:
+            if os.stat(folder).st_dev != identity[0]:
+                return None
+            with os.scandir(folder) as entries:
+                for number, entry in enumerate(entries):
+                    if number >= _MOST_ENTRIES or time.monotonic() > self._end:
+                        return None
+                    if entry.inode() == identity[1]:
+                        return entry.path
+        except OSError:
+            pass
+        return None
+
+    def _status(self, place: str) -> Optional[os.stat_result]:
+        """Return the status of a file of ours that has changed since the job began, or None."""
+        if time.monotonic() > self._end:
+            return None
+        try:
+            status = os.stat(place)
+        except (OSError, ValueError):
+            return None
+        is_ours = status.st_uid == os.getuid() and status.st_ctime >= self._began
+        return status if is_ours and os.path.isfile(place) else None
+
+    def _is_own(self, path: str) -> bool:
+        return any(path.startswith(folder + os.sep) for folder in self._own)
+
+    def _is_new(self, path: str) -> bool:
+        return path in self._made or self._status(path) is not None
+
+
+def _may_be(file: Made, status: os.stat_result) -> bool:
+    """Tell whether a file of the same name elsewhere is the one that was made here.
+
+    On one device a move keeps the inode. Across devices a move is a copy and a removal.
+    """
+    if not file.is_moved:
+        return bool(file.size_bytes) and status.st_size == file.size_bytes
+    if file.identity is None:  # it was gone before anybody could look
+        return True
+    return (status.st_dev, status.st_ino) == file.identity
+
+
+def further_folders(words: Iterable[str], own_folders: Collection[str]) -> List[str]:
+    """Return the folders that words name, by themselves or of a file, but for those of the job."""
+    folders: Dict[str, None] = {}
+    known: Set[str] = set(own_folders)
+    for word in words:
+        if not word.startswith("/") or "\n" in word or len(word) > 1000:  # noqa: PLR2004
+            continue
+        for folder in (os.path.normpath(word), os.path.normpath(os.path.dirname(word))):
+            if folder not in known:
+                known.add(folder)
+                if not leaving.is_private(folder) and os.path.isdir(folder):
+                    folders[folder] = None
+    return list(folders)

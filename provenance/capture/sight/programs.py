@@ -1,0 +1,142 @@
+"""The programs that a command was seen to run: as steps, where they are like art, and as a list."""
+
+import json
+import os
+from typing import Any, Dict, List, Optional, Sequence, Set
+
+from jobprov.provenance.capture.command import arguments
+from jobprov.provenance.capture.command.step import Step
+from jobprov.provenance.capture.record import redaction
+from jobprov.provenance.capture.record.draft import Draft, moment, without_empty
+from jobprov.provenance.capture.running.children import Child
+from jobprov.provenance.capture.running.watching import Watch
+from jobprov.provenance.capture.sight.child_programs import ChildProgram
+from jobprov.provenance.capture.sight.sight import Sight
+
+_MOST_STEPS, _MOST_UNKNOWN = 200, 50
+_SEEN_SECONDS = 0.05  # what runs so long has to be seen
+
+
+class ProgramStep:
+    """A step that nobody named: a program like art that the command started.
+
+    Attributes:
+        program: what was read of it.
+        step: as the record's other steps are described.
+    """
+
+    def __init__(self, program: ChildProgram) -> None:
+        self.program = program
+        self.step = Step(program.line, program.child.began, role="program")
+
+    def describe(self, within: str, working_folder: str) -> Dict[str, Any]:
+        """Return the record's entry: a step within the one of the command."""
+        child = self.program.child
+        fields = self.step.describe_program(child.exit_code, child.ended)
+        fields["within"], fields["evidence"] = within, "seen"
+        if child.working_directory != working_folder:
+            fields["working_directory"] = child.working_directory
+        return fields
+
+
+def find_steps(sight: Sight, step: Step, draft: Draft) -> List[ProgramStep]:
+    """Return the programs that are steps of their own within the command's, in the order seen."""
+    taken = {entry["name"] for entry in draft.record["command"].get("steps", ())}
+    taken.add(step.name)
+    steps: List[ProgramStep] = []
+    for program in _without_wrappers(sight.programs, step):
+        if len(steps) >= _MOST_STEPS:
+            draft.note("only the first {} programs are steps of their own".format(_MOST_STEPS))
+            break
+        step_of_program = ProgramStep(program)
+        step_of_program.step.name = _free_name(step_of_program.step.name, taken)
+        steps.append(step_of_program)
+    return steps
+
+
+def _free_name(name: str, taken: Set[str]) -> str:
+    """Return a name, with a number where it is taken, and take it."""
+    free, number = name, 2
+    while free in taken:
+        free = "{}-{}".format(name, number)
+        number += 1
+    taken.add(free)
+    return free
+
+
+def _without_wrappers(programs: Sequence[ChildProgram], step: Step) -> List[ChildProgram]:
+    """Return the programs like art, each once.
+
+    A script that stands for art has its words, and so have `env` and `timeout` before it: what
+    counts is the last of a family with one configuration. The command itself is a step already.
+    """
+    kept: List[ChildProgram] = []
+    for program in programs:
+        if not program.is_step or (step.line.is_art and program.line.config == step.line.config):
+            continue
+        family = (program.child.process, program.child.parent)
+        for other in list(kept):
+            is_same = other.line.config == program.line.config
+            if is_same and other.child.process in family:
+                kept.remove(other)
+        kept.append(program)
+    return kept
+
+
+def describe_processes(
+    draft: Draft, sight: Sight, watch: Optional[Watch], wall_seconds: float
+) -> Dict[str, Any]:
+    """Return the record's `command.processes`."""
+    why, seen = list(sight.why_incomplete), []
+    if watch is not None and watch.children is not None:
+        seen = watch.children.seen
+        why += [watch.children.why_incomplete] if watch.children.why_incomplete else []
+    elif wall_seconds >= _SEEN_SECONDS:
+        why.append("the command ran before anybody could look")
+    fields: Dict[str, Any] = {"count": len(seen), "is_complete": not why}
+    if why:
+        fields["why_incomplete"] = "; ".join(why)[:1000]
+    if len(seen) > 1:  # the command itself is in the record
+        lines = [json.dumps(_describe(child), sort_keys=True) + "\n" for child in seen]
+        content = "".join(lines).encode("utf-8", "backslashreplace")
+        fields["sha256"] = draft.add_text(content, "list of processes")
+    unknown = _find_unknown(draft, sight)
+    if unknown:
+        fields["unknown_programs"] = unknown
+    return fields
+
+
+def _describe(child: Child) -> Dict[str, Any]:
+    """Return one line of the list of processes."""
+    fields = {
+        "process": child.process,
+        "parent": child.parent,
+        "began": moment(child.began),
+        "ended": moment(child.ended),
+        "cpu_seconds": child.cpu_seconds,
+        "exit_code": child.exit_code,
+        "working_directory": child.working_directory,
+        "argv": redaction.redact_arguments(child.argv),
+    }
+    return without_empty(fields)
+
+
+def _find_unknown(draft: Draft, sight: Sight) -> List[str]:
+    """Return the programs whose code nobody can tell.
+
+    They lie in no folder of the system and in no checkout, product or script of the record.
+    """
+    record = draft.record
+    known = [entry.get("checkout") for entry in record.get("software", ())]
+    known += [(entry.get("product") or {}).get("prefix") for entry in record.get("software", ())]
+    known += [os.environ.get(name) for name in ("VIRTUAL_ENV", "CONDA_PREFIX")]
+    folders = tuple(folder.rstrip("/") + "/" for folder in known if folder)
+    kept = {os.path.realpath(entry["path"]) for entry in record.get("scripts", ())}
+    unknown: Dict[str, None] = {}
+    for program in sight.programs:
+        path = program.child.program
+        is_interpreter = arguments.INTERPRETERS.match(os.path.basename(path))
+        is_installed = is_interpreter or arguments.is_system(path) or path.startswith(folders)
+        if path and not is_installed and path not in kept:
+            unknown[path] = None
+    return list(unknown)[:_MOST_UNKNOWN]

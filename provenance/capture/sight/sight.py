@@ -1,0 +1,146 @@
+"""What the hook sees of a command by itself, without being told: programs, files read, files made.
+
+It is made before the command, looks while that runs, and is settled after it. Threads of its own
+read what programs use, so that a slow file system does not hold up the looks.
+"""
+
+import collections
+import os
+import threading
+from typing import Deque, Dict, List, Optional
+
+from jobprov.provenance.capture.files import folders
+from jobprov.provenance.capture.files.hashing import Clock
+from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.running.background import Background
+from jobprov.provenance.capture.running.children import Child
+from jobprov.provenance.capture.running.file_events import FileEvents, Made
+from jobprov.provenance.capture.sight.child_programs import ChildProgram, FileReader
+
+_FINISH_SECONDS = 5.0
+_IDLE_SECONDS = 0.2
+_A_YEAR = 3.2e7
+_MOST_PROGRAMS, _MOST_WAITING = 2000, 2000
+
+
+class Sight:
+    """Gathers what is seen of one command.
+
+    Attributes:
+        own_folders: absolute paths of folders in which all that is new is the job's.
+        programs: ChildProgram of each program that was read, in the order seen.
+        reader: reads files; it knows those that are still to be hashed.
+        listed: absolute paths of files that changed in the job's own folders, after `settle`.
+        came_and_went: {absolute path: Made} as the kernel reported, after `settle`.
+        why_incomplete: sentences about what may have been missed.
+    """
+
+    def __init__(self, options: Options, began: float) -> None:
+        self.options, self.began = options, began
+        self.own_folders = _own_folders(options)
+        self.programs: List[ChildProgram] = []
+        self.listed: List[str] = []
+        self.came_and_went: Dict[str, Made] = {}
+        self.why_incomplete: List[str] = []
+        working_folder = os.getcwd()
+        self.reader = FileReader(began, working_folder)
+        self._skipped = [os.path.abspath(options.spool)] if options.spool else []
+        self._waiting: Deque[Child] = collections.deque()
+        self._is_over, self._is_wanted = threading.Event(), threading.Event()
+        self._work: Optional[Background] = None
+        self._hashing: Optional[Background] = None
+        self._clock = Clock(_A_YEAR)  # a job's time is enough for its large inputs
+        self._events: Optional[FileEvents] = None
+        try:
+            self._events = FileEvents(self.own_folders, self._skipped)
+        except (OSError, AttributeError) as error:  # no inotify, or no more of it
+            self.why_incomplete.append("files that came and went were not seen: {}".format(error))
+
+    def meet(self, child: Child) -> None:
+        """Take in a program that was just seen; it is read in another thread."""
+        if self._work is None:
+            self._work = Background(self._read_programs)
+        if len(self._waiting) < _MOST_WAITING:
+            self._waiting.append(child)
+            self._is_wanted.set()
+
+    def look(self) -> None:
+        """Take in what the kernel has to report about files."""
+        if self._events is not None:
+            self._events.read()
+
+    def is_own(self, path: str) -> bool:
+        """Tell whether an absolute path lies in one of the job's own folders."""
+        return _is_below(path, self.own_folders)
+
+    def settle(self, hash_seconds: float, *, is_hurried: bool) -> None:
+        """Finish after the command, once; leave out what takes time where somebody waits for the end."""
+        if self._is_over.is_set():
+            return
+        self._is_over.set()
+        self._is_wanted.set()
+        self._clock.limit(0 if is_hurried else hash_seconds)
+        seconds = 0 if is_hurried else _FINISH_SECONDS
+        if self._work is not None and not self._work.wait(seconds):
+            self.why_incomplete.append("not every program could be read in time")
+        if self._hashing is not None:
+            self._hashing.wait(hash_seconds)
+        if self._events is not None:
+            self._events.read()
+            self._events.close()
+            self.came_and_went = dict(self._events.made)
+            self.note(self._events.why_incomplete)
+            self._events = None
+        if not is_hurried:
+            listing = folders.Listing(self.own_folders, self.began, self._skipped)
+            self.listed = listing.paths
+            self.note(listing.why_incomplete)
+
+    def note(self, sentence: Optional[str]) -> None:
+        """Keep a sentence about what may have been missed, if there is one."""
+        if sentence is not None:
+            self.why_incomplete.append(sentence)
+
+    def _read_programs(self) -> None:
+        """Read programs as they come."""
+        while self._waiting or not self._is_over.is_set():
+            self._is_wanted.clear()
+            if self._waiting:
+                self._read_program(self._waiting.popleft())
+            else:
+                self._is_wanted.wait()
+
+    def _read_program(self, child: Child) -> None:
+        if len(self.programs) >= _MOST_PROGRAMS:
+            return
+        try:
+            self.programs.append(ChildProgram(child, self.options.program, self.reader))
+        except Exception as error:
+            self.note("a program was not read: {}: {}".format(type(error).__name__, error))
+        if self.reader.large and self._hashing is None:
+            self._hashing = Background(self._hash_large)
+
+    def _hash_large(self) -> None:
+        """Hash large inputs one after the other, until all are done after the command's end."""
+        while self.reader.large or not self._is_over.is_set():
+            if self.reader.large:
+                self.reader.hash_next(self._clock)
+            else:
+                self._is_over.wait(_IDLE_SECONDS)
+
+
+def _own_folders(options: Options) -> List[str]:
+    """Return the working folder and those of `--watch`, unless others put their files there too."""
+    own: List[str] = []
+    working_folder = os.getcwd()
+    if folders.is_own(working_folder):
+        own.append(working_folder)
+    for named in options.watch:
+        folder = os.path.abspath(named)
+        if os.path.isdir(folder) and not _is_below(folder, own):
+            own.append(folder)
+    return own
+
+
+def _is_below(folder: str, others: List[str]) -> bool:
+    return any(folder == other or folder.startswith(other + os.sep) for other in others)
