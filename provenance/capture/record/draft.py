@@ -90,7 +90,7 @@ class Draft:
     def add_listing(self, field: str, lines: Iterable[str], what: str) -> None:
         """Keep lines in a listing of the environment, joined with those of earlier steps."""
         environment = self.record.setdefault("environment", {})
-        earlier = self._take(environment.get(field)).decode("utf-8", "surrogateescape").splitlines()
+        earlier = self.take(environment.get(field)).decode("utf-8", "surrogateescape").splitlines()
         content = "".join(line + "\n" for line in sorted(set(lines).union(earlier)))
         environment[field] = self.add_text(content.encode("utf-8", "surrogateescape"), what)
 
@@ -99,7 +99,7 @@ class Draft:
         if entries:
             self.record.setdefault(field, []).extend(entries)
 
-    def _take(self, digest: Optional[str]) -> bytes:
+    def take(self, digest: Optional[str]) -> bytes:
         """Return the bytes of a blob and forget it: something newer takes its place."""
         blob = self.blobs.pop(digest, b"") if digest else b""
         if isinstance(blob, bytes):

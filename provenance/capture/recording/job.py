@@ -259,13 +259,13 @@ class Job:
         from jobprov.provenance.capture.recording import outputs
 
         draft, options = self.draft, self.options
-        known = {os.path.abspath(entry["path"]) for entry in draft.record.get("outputs", ())}
+        recorded = {os.path.abspath(entry["path"]): entry for entry in self._outputs()}
         seen_outputs = None if seen is None else seen.outputs
         found, missing = outputs.describe_named(draft, named, clock, seen_outputs)
-        found = [entry for entry in found if os.path.abspath(entry["path"]) not in known]
+        found = [entry for entry in found if self._takes_over(entry, recorded)]
         sidecars = [entry for entry in found if os.path.isfile(entry["path"])]
         if seen is not None:
-            known.update(os.path.abspath(entry["path"]) for entry in found)
+            known = {os.path.abspath(entry["path"]) for entry in [*self._outputs(), *found]}
             found += seen.describe_made(known, clock)
             outputs.add_copies(found, seen.outputs, clock)
         draft.extend("outputs_not_there", [without_empty(entry) for entry in missing])
@@ -281,8 +281,26 @@ class Job:
                 parents = declared or _usual_parents(inputs, entry)
                 is_written = is_success and not options.no_sidecar
                 self._add_sidecar(entry, parents, late, is_written=is_written)
-            draft.extend("outputs", [without_empty(entry)])
+            self._outputs().append(without_empty(entry))
+        if not self._outputs():
+            del draft.record["outputs"]
         return missing
+
+    def _outputs(self) -> List[Dict[str, Any]]:
+        outputs: List[Dict[str, Any]] = self.draft.record.setdefault("outputs", [])
+        return outputs
+
+    def _takes_over(self, entry: Dict[str, Any], recorded: Dict[str, Dict[str, Any]]) -> bool:
+        """Tell whether a named output is to be recorded: what was only seen gives way to it.
+
+        A step beside this one may have seen it come.
+        """
+        earlier = recorded.get(os.path.abspath(entry["path"]))
+        if earlier is not None and earlier.get("evidence") != "seen":
+            return False
+        if earlier is not None:
+            self._outputs().remove(earlier)
+        return True
 
     def add_late_outputs(self, clock: Clock) -> bool:
         """At the end, describe outputs that were not there after their step and are there now.

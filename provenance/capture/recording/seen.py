@@ -46,8 +46,10 @@ class Seen:
             command["steps"].append(step.describe(self._step.name, folder))
             code.keep_configurations(draft, step.step, step.program.closures, repositories)
         repositories.finish()
-        processes = describe_processes(draft, self._sight, self._job.watch, wall_seconds)
-        command["processes"] = _sum(command.get("processes"), processes)
+        earlier = command.get("processes")
+        command["processes"] = describe_processes(
+            draft, self._sight, self._job.watch, wall_seconds, earlier
+        )
 
     def add_inputs(self) -> None:
         """Add the inputs to the record."""
@@ -70,12 +72,3 @@ class Seen:
         """Return entries of the outputs that nobody named, but for known absolute paths."""
         files = self.outputs.find(self._job.draft, known)
         return outputs.describe_made(self._job.draft, self._step.name, files, clock)
-
-
-def _sum(earlier: Any, processes: Dict[str, Any]) -> Dict[str, Any]:
-    """Return the processes of one more step of a job."""
-    if not earlier:
-        return processes
-    total = dict(processes, count=earlier["count"] + processes["count"])
-    total["is_complete"] = earlier["is_complete"] and processes["is_complete"]
-    return total

@@ -13,7 +13,7 @@ from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.sight.child_programs import ChildProgram
 from jobprov.provenance.capture.sight.sight import Sight
 
-_MOST_STEPS, _MOST_UNKNOWN = 200, 50
+_MOST_STEPS, _MOST_UNKNOWN, _LONGEST_SENTENCE = 200, 50, 1000
 _SEEN_SECONDS = 0.05  # what runs so long has to be seen
 
 
@@ -84,26 +84,35 @@ def _without_wrappers(programs: Sequence[ChildProgram], step: Step) -> List[Chil
 
 
 def describe_processes(
-    draft: Draft, sight: Sight, watch: Optional[Watch], wall_seconds: float
+    draft: Draft,
+    sight: Sight,
+    watch: Optional[Watch],
+    wall_seconds: float,
+    earlier: Optional[Dict[str, Any]],
 ) -> Dict[str, Any]:
-    """Return the record's `command.processes`."""
+    """Return the record's `command.processes`, together with those of earlier steps."""
+    earlier = earlier or {}
     why, seen = list(sight.why_incomplete), []
     if watch is not None and watch.children is not None:
         seen = watch.children.seen
         why += [watch.children.why_incomplete] if watch.children.why_incomplete else []
     elif wall_seconds >= _SEEN_SECONDS:
         why.append("the command ran before anybody could look")
-    fields: Dict[str, Any] = {"count": len(seen), "is_complete": not why}
-    if why:
-        fields["why_incomplete"] = "; ".join(why)[:1000]
-    if len(seen) > 1:  # the command itself is in the record
+    if earlier.get("why_incomplete"):
+        why.insert(0, earlier["why_incomplete"])
+    content = draft.take(earlier.get("sha256"))
+    if content or len(seen) > 1:  # the command alone is in the record already
         lines = [json.dumps(_describe(child), sort_keys=True) + "\n" for child in seen]
-        content = "".join(lines).encode("utf-8", "backslashreplace")
-        fields["sha256"] = draft.add_text(content, "list of processes")
-    unknown = _find_unknown(draft, sight)
-    if unknown:
-        fields["unknown_programs"] = unknown
-    return fields
+        content += "".join(lines).encode("utf-8", "backslashreplace")
+    unknown = [*earlier.get("unknown_programs", ()), *_find_unknown(draft, sight)]
+    fields = {
+        "count": earlier.get("count", 0) + len(seen),
+        "is_complete": not why,
+        "why_incomplete": "; ".join(why)[:_LONGEST_SENTENCE] or None,
+        "sha256": draft.add_text(content, "list of processes") if content else None,
+        "unknown_programs": list(dict.fromkeys(unknown))[:_MOST_UNKNOWN] or None,
+    }
+    return without_empty(fields)
 
 
 def _describe(child: Child) -> Dict[str, Any]:
@@ -139,4 +148,4 @@ def _find_unknown(draft: Draft, sight: Sight) -> List[str]:
         is_installed = is_interpreter or arguments.is_system(path) or path.startswith(folders)
         if path and not is_installed and path not in kept:
             unknown[path] = None
-    return list(unknown)[:_MOST_UNKNOWN]
+    return list(unknown)
