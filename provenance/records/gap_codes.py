@@ -54,6 +54,21 @@ GAPS: dict[str, GapRule] = {
         "Register a capsule of the release (`jobprov capsule add`), or name the "
         "repository of the product in `software`.",
     ),
+    "no-configuration": GapRule(
+        1,
+        "Run the program under the hook, where its fcl file can be read, "
+        "or name the file: `--config FILE`.",
+    ),
+    "code-unknown": GapRule(
+        1,
+        "Build the program in a git checkout and name that (`--repository PATH`), "
+        "or name the program itself (`--script PATH`).",
+    ),
+    "children-unseen": GapRule(
+        2,
+        "Read why in the message; what was not seen can be told: "
+        "`--input`, `--output`, `--config`, `--script`.",
+    ),
     "submodule-missing": GapRule(
         1,
         "Have an operator register the submodule's repository before the next job of the "
@@ -106,6 +121,16 @@ GAPS: dict[str, GapRule] = {
         9,
         "Nothing is lost here, the commit's objects are kept. Put a tag on it, so that "
         "others find it and its server keeps it.",
+    ),
+    "outputs-missing": GapRule(
+        9,
+        "Name the outputs (`--output`), or the folder in which they appear (`--watch`), "
+        "so that a rerun can be compared.",
+    ),
+    "output-not-there": GapRule(
+        9,
+        "Look in the log for why the file was not made; "
+        "if it lies elsewhere, name that folder: `--watch FOLDER`.",
     ),
     "output-without-checksum": GapRule(
         9,

@@ -29,6 +29,9 @@ State = Literal["running", "succeeded", "failed", "killed", "lost"]
 PROVISIONAL: frozenset[str] = frozenset({"running", "lost"})
 """States that a later record of the same witness replaces."""
 
+SEEN = "seen"
+"""Evidence of what the hook saw by itself: how much it sees may differ between two equal runs."""
+
 FAILED: frozenset[str] = frozenset({"failed", "killed", "lost"})
 """States of jobs that are over and did not succeed."""
 
@@ -67,6 +70,9 @@ class Step(Struct, kw_only=True):
 
     name: Word
     role: Word | None = None
+    within: Word | None = None
+    evidence: Word | None = None
+    working_directory: str | None = None
     argv: list[str] | None = None
     argv_encoded: dict[str, str] | None = None
     stdin_sha256: Digest | None = None
@@ -76,6 +82,16 @@ class Step(Struct, kw_only=True):
     ended_at: Instant | None = None
 
 
+class Processes(Struct, kw_only=True):
+    """What was seen of the processes of a job; `sha256` is a list of them."""
+
+    count: Integer | None = None
+    is_complete: bool | None = None
+    why_incomplete: str | None = None
+    sha256: Digest | None = None
+    unknown_programs: list[str] | None = None
+
+
 class Command(Struct, kw_only=True):
     """What was run and where."""
 
@@ -83,6 +99,14 @@ class Command(Struct, kw_only=True):
     working_directory: str | None = None
     stdin_sha256: Digest | None = None
     steps: list[Step] | None = None
+    processes: Processes | None = None
+
+
+class DecidedBy(Struct, kw_only=True):
+    """What says that a job failed although its exit code is 0."""
+
+    evidence: Word | None = None
+    text: str | None = None
 
 
 class Exit(Struct, kw_only=True):
@@ -93,6 +117,7 @@ class Exit(Struct, kw_only=True):
     failed_step: Word | None = None
     error_class: Word | None = None
     message: str | None = None
+    decided_by: DecidedBy | None = None
 
 
 class SourceFile(Struct, kw_only=True):
@@ -108,6 +133,7 @@ class SourceFile(Struct, kw_only=True):
     mode: str | None = None
     software: str | None = None
     path_in_repository: str | None = None
+    evidence: Word | None = None
 
 
 class FclConfiguration(Struct, kw_only=True):
@@ -290,6 +316,7 @@ class Input(Struct, kw_only=True):
     times_within_seconds: float | None = None
     events_read: Integer | None = None
     status: Word | None = None
+    evidence: Word | None = None
 
 
 class Output(Struct, kw_only=True):
@@ -317,6 +344,15 @@ class Output(Struct, kw_only=True):
     closed_at: Instant | None = None
     parents: list[str] | None = None
     metadata: JsonObject | None = None
+    evidence: Word | None = None
+
+
+class OutputNotThere(Struct, kw_only=True):
+    """An output that was named and that was not there when its step had ended."""
+
+    path: str
+    step: Word | None = None
+    evidence: Word | None = None
 
 
 class Log(Struct, kw_only=True):
@@ -375,6 +411,7 @@ class JobRecord(Struct, kw_only=True):
     modules: list[ModuleTime] | None = None
     inputs: list[Input] | None = None
     outputs: list[Output] | None = None
+    outputs_not_there: list[OutputNotThere] | None = None
     logs: list[Log] | None = None
     hook: Hook | None = None
     extra: JsonObject | None = None

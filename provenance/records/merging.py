@@ -20,7 +20,18 @@ from jobprov.provenance.records.reading.times import read_time
 _OWN = frozenset({"witness", "sent_at", "hook", "extra", "schema_version"})
 
 # What a witness knows only once the job is over.
-_ENDING = frozenset({"state", "exit", "ended_at", "resources", "outputs", "logs", "modules"})
+_ENDING = frozenset(
+    {
+        "state",
+        "exit",
+        "ended_at",
+        "resources",
+        "outputs",
+        "outputs_not_there",
+        "logs",
+        "modules",
+    }
+)
 
 # Read on a clock, meter or in words of its own by each witness: inside the job, on the node, at the
 # submit host.

@@ -94,6 +94,12 @@ class Within:
             self._outputs.setdefault(output.name, []).append(output)
         steps = record.command.steps if record.command else None
         self._places = {step.name: place for place, step in enumerate(steps or ())}
+        self._around: dict[str, str] = {}
+        self._inside: dict[str, list[str]] = {}
+        for inner in steps or ():
+            if inner.within:
+                self._around[inner.name] = inner.within
+                self._inside.setdefault(inner.within, []).append(inner.name)
         self._reached: dict[str | None, _Reached] = {}
         self._makers: dict[tuple[str | None, FileName], Output | None] = {}
         self._looks = 0
@@ -162,10 +168,22 @@ class Within:
         return _Reached(tuple(positions), inside)
 
     def _inputs_of(self, step: str | None) -> list[tuple[int, Input]]:
-        """Return the inputs of a step, and those without a known step."""
+        """Return the inputs of a step and of the programs in it, and those without a known step.
+
+        A program that names no inputs reads those of the step around it.
+        """
         if not step:
             self._look(len(self._inputs))
             return self._inputs
+        own = self._inputs_by_name(step)
+        if not own and step in self._around:
+            return self._inputs_by_name(self._around[step])
+        for program in self._inside.get(step, ()):
+            own = own + self._by_step.get(program, [])
+        self._look(len(own))
+        return sorted(own, key=itemgetter(0)) if step in self._inside else own
+
+    def _inputs_by_name(self, step: str) -> list[tuple[int, Input]]:
         own, any_step = self._by_step.get(step, []), self._by_step.get(None, [])
         self._look(len(own) + len(any_step))
         if own and any_step:

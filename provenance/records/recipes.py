@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from jobprov.provenance.records.job_record import (
+    SEEN,
     Condition,
     Input,
     JobRecord,
@@ -142,7 +143,7 @@ def _code(record: JobRecord) -> list[_Part]:
 
     Code is repositories and products.
     """
-    scripts = [script.sha256 for script in record.scripts or ()]
+    scripts = [script.sha256 for script in record.scripts or () if script.evidence != SEEN]
     software = [_software(software) for software in record.software or ()]
     return [
         *_configurations(record),
@@ -232,6 +233,8 @@ def _inputs(inputs: Sequence[Input]) -> tuple[list[_Part], bool]:
     shared: list[_Part] = []
     is_weak = False
     for file in inputs:
+        if file.evidence == SEEN:
+            continue  # a look may come too late for it in another run
         identity: _Part = file.sha256
         if not identity:
             identity, is_strong = _by_checksum(file)

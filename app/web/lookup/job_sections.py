@@ -33,6 +33,7 @@ from jobprov.provenance.records.job_record import (
     Command,
     Condition,
     Container,
+    DecidedBy,
     Environment,
     FclConfiguration,
     Hook,
@@ -43,6 +44,8 @@ from jobprov.provenance.records.job_record import (
     ModuleTime,
     OperatingSystem,
     Output,
+    OutputNotThere,
+    Processes,
     Product,
     Resources,
     Seed,
@@ -99,9 +102,13 @@ def sections(job: JobAnswer) -> dict[str, Any]:
     variables = sorted((environment.get("variables") or {}).items())
     seeds, conditions = record.get("seeds"), record.get("conditions")
     scripts, logs = record.get("scripts"), record.get("logs")
+    not_there = complete_all(record.get("outputs_not_there"), OutputNotThere)
     return {
         "record": known_parts(record),
         "environment": shown_environment(environment) if environment else None,
+        "decided_by": complete((record.get("exit") or {}).get("decided_by"), DecidedBy),
+        "processes": complete((record.get("command") or {}).get("processes"), Processes),
+        "outputs_not_there": cut_rows("outputs-not-there", not_there, 15),
         "steps": cut_rows("steps", steps(record), 30),
         "inputs": cut_rows("inputs", complete_all(job.inputs, Input), 15),
         "outputs": cut_rows("outputs", complete_all(job.outputs, Output), 15),

@@ -16,9 +16,12 @@ _NO_FILES = ("STDOUT", "STDERR", "cout", "cerr")  # art's `--config-out` prints 
 
 
 def keep_scripts(
-    draft: Draft, scripts: Iterable[Tuple[str, str, Optional[bytes]]], repositories: Repositories
+    draft: Draft,
+    scripts: Iterable[Tuple[str, str, Optional[bytes]]],
+    repositories: Repositories,
+    evidence: Optional[str] = None,
 ) -> None:
-    """Record script files as a glance has them."""
+    """Record script files as a glance has them; `evidence` is `seen` for those nobody named."""
     known = {os.path.abspath(entry["path"]) for entry in draft.record.get("scripts", ())}
     for path, mode, content in scripts:
         if content is None:
@@ -28,6 +31,8 @@ def keep_scripts(
             entry = {"name": os.path.basename(path), "path": path, "mode": mode}
             entry["sha256"] = draft.add_text(content, "script " + path)
             entry.update(draft.attempt("script " + path, repositories.place, path) or {})
+            if evidence is not None:
+                entry["evidence"] = evidence
             draft.extend("scripts", [entry])
 
 

@@ -5,6 +5,7 @@ sets it back.
 """
 
 import os
+import pwd
 import time
 from typing import Collection, List, Optional
 
@@ -66,8 +67,14 @@ class Listing:
 def is_own(folder: Optional[str]) -> bool:
     """Tell whether a folder may hold one job's files alone, so that what is new in it is the job's.
 
-    Not so for a home, or the folders at the top of a file system.
+    Not so for a person's home, or the folders at the top of a file system. A batch system may name
+    the job's scratch folder as HOME, so the user data base counts.
     """
-    if not folder or os.path.realpath(folder) in _NOT_OURS:
+    if not folder:
         return False
-    return os.path.realpath(folder) != os.path.realpath(os.environ.get("HOME") or "/")
+    real = os.path.realpath(folder)
+    try:
+        home = os.path.realpath(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        home = "/"
+    return real not in _NOT_OURS and real != home

@@ -229,6 +229,7 @@ class Job:
 
         Return those that were named and are not there.
         """
+        from jobprov.provenance.capture.files.names import from_here
         from jobprov.provenance.capture.recording.outputs import Named
 
         named = [Named(pattern, step.name, "told") for pattern in self.options.output]
@@ -236,7 +237,8 @@ class Job:
         named += [Named(pattern, step.name, "argument") for pattern in words]
         for program in [] if seen is None else seen.programs:
             name = program.step.name
-            named += [Named(path, name, "argument") for path in program.program.outputs()]
+            paths = [from_here(path) for path in program.program.outputs()]
+            named += [Named(path, name, "argument") for path in paths]
         inputs = [] if seen is None else seen.inputs
         return self.add_outputs(
             named, [*step.inputs, *inputs], clock, step=step.name, seen=seen, is_success=is_success

@@ -41,7 +41,7 @@ class Seen:
         command, folder = draft.record["command"], os.getcwd()
         for program in self._sight.programs:
             scripts = [(from_here(path), mode, text) for path, mode, text in program.scripts]
-            code.keep_scripts(draft, scripts, repositories)
+            code.keep_scripts(draft, scripts, repositories, "seen")
         for step in self.programs:
             command["steps"].append(step.describe(self._step.name, folder))
             code.keep_configurations(draft, step.step, step.program.closures, repositories)

@@ -1,0 +1,423 @@
+"""What the hook sees of job scripts that know nothing of it: programs, inputs, outputs, failures."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from typing import Any
+
+import pytest
+
+from tests.library.hook import Runner, only_entry
+
+ART = """#!/bin/sh
+# A program with art's options and words, as far as a job script shows them.
+sleep "${ART_SECONDS:-0.12}"
+config= source= output=
+while [ $# -gt 0 ]; do
+    case "$1" in
+        -c) config=$2; shift ;;
+        -s) source=$2; shift ;;
+        -o) output=$2; shift ;;
+    esac
+    shift
+done
+for folder in . $(echo "$FHICL_FILE_PATH" | tr ':' ' '); do
+    [ -f "$folder/$config" ] && found=$folder/$config
+done
+if [ -z "$found" ] || grep -q fail "$found"; then
+    echo "---- Configuration BEGIN"; echo "  bad module"; echo "---- Configuration END"
+    echo "Art has completed and will exit with status 9."
+    exit 9
+fi
+if [ -n "$output" ] && ! grep -q nothing "$found"; then
+    { cat "$found"; [ -z "$source" ] || cat "$source"; } > "$output"
+fi
+echo "TrigReport Events total = 3 passed = 3 failed = 0"
+echo "Art has completed and will exit with status 0."
+"""
+
+
+class Site:
+    """A worker node with a program like art, inputs that lie elsewhere, and a storage folder."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner, self.job = runner, runner.folder
+        self.inputs, self.storage = self.job.parent / "inputs", self.job.parent / "storage"
+        programs = self.job.parent / "programs"
+        for folder in (self.inputs, self.storage, programs, self.job / "fcl"):
+            folder.mkdir()
+        (programs / "nova").write_text(ART)
+        (programs / "nova").chmod(0o755)
+        (self.inputs / "raw.root").write_text("raw data\n")
+        (self.job / "fcl" / "base.fcl").write_text("a: 1\n")
+        (self.job / "fcl" / "reco.fcl").write_text('#include "base.fcl"\nprocess_name: Reco\n')
+        self.variables = {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "STORAGE": str(self.storage),
+            "INPUTS": str(self.inputs),
+        }
+        time.sleep(0.05)  # so that what lies here is older than the job
+
+    def run(self, script: str, *options: str, **variables: str) -> subprocess.CompletedProcess:
+        """Run a job script under the hook."""
+        path = self.job / "job.sh"
+        path.write_text("#!/bin/sh\n" + script)
+        path.chmod(0o755)
+        environment = dict(self.variables, **variables)
+        return self.runner("run", *options, "--", "./job.sh", environment=environment)
+
+    def record(self, script: str, *options: str, **variables: str) -> dict[str, Any]:
+        """Return the record of a job script."""
+        self.run(script, *options, **variables)
+        return only_entry(self.runner)[0]
+
+
+@pytest.fixture
+def site(runner: Runner) -> Site:
+    return Site(runner)
+
+
+def by_path(entries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {entry["path"]: entry for entry in entries}
+
+
+def test_script_that_knows_nothing_of_the_hook_is_recorded_whole(site: Site) -> None:
+    record = site.record(
+        """
+        export FHICL_FILE_PATH=$PWD/fcl
+        nova -c reco.fcl -s $INPUTS/raw.root -o reco.root > reco.log 2>&1
+        rm -r fcl
+        mv reco.root $STORAGE/
+        echo done
+        """
+    )
+
+    payload, art = record["command"]["steps"]
+    assert (payload["name"], payload["role"], payload["exit_code"]) == ("job.sh", "payload", 0)
+    assert (art["name"], art["role"], art["within"]) == ("nova", "program", "job.sh")
+    assert art["argv"][-6:] == [
+        "-c", "reco.fcl", "-s", str(site.inputs / "raw.root"), "-o", "reco.root",
+    ]  # fmt: skip
+    (configuration,) = record["configurations"]
+    assert configuration["step"] == "nova"
+    assert configuration["process_name"] == "Reco"
+    assert [file["name"] for file in configuration["files"]] == ["reco.fcl", "base.fcl"]
+    (read,) = record["inputs"]
+    assert (read["name"], read["step"], read["role"]) == ("raw.root", "nova", "primary")
+    assert read["sha256"]
+    (made,) = record["outputs"]
+    assert (made["path"], made["step"]) == ("reco.root", "nova")
+    assert made["location"] == str(site.storage / "reco.root")
+    assert made["sha256"]
+    assert [log["name"] for log in record["logs"]] == ["stdout", "reco.log"]
+    assert "outputs_not_there" not in record
+    assert record["state"] == "succeeded"
+
+
+def test_job_itself_is_not_changed(site: Site) -> None:
+    script = "nova -c reco.fcl -o a.root; echo to stderr >&2; echo done; exit 7\n"
+    alone = {"FHICL_FILE_PATH": str(site.job / "fcl")}
+
+    done = site.run(script, **alone)
+    beside = subprocess.run(
+        ["sh", "-c", script],
+        cwd=site.job,
+        env=dict(site.runner.environment, **site.variables, **alone),
+        capture_output=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (beside.returncode, beside.stdout)
+    assert done.stderr.startswith(beside.stderr)
+
+
+def test_file_that_is_made_and_moved_at_once_is_one_output(site: Site) -> None:
+    record = site.record(
+        "echo data > a.root; mv a.root $STORAGE/b.root; mv $STORAGE/b.root $STORAGE/a.root"
+    )
+
+    (output,) = record["outputs"]
+    assert (output["path"], output["location"]) == ("a.root", str(site.storage / "a.root"))
+    assert output["size_bytes"] == len("data\n")
+
+
+def test_copy_elsewhere_is_the_same_file(site: Site) -> None:
+    (site.storage / "other.root").write_text("of another job")
+
+    record = site.record("echo data > a.root; cp a.root $STORAGE/; echo more > b.root")
+
+    outputs = by_path(record["outputs"])
+    assert set(outputs) == {"a.root", "b.root"}
+    assert outputs["a.root"]["location"] == str(site.storage / "a.root")
+    assert "location" not in outputs["b.root"]
+
+
+def test_file_of_another_job_in_the_storage_folder_is_not_ours(site: Site) -> None:
+    record = site.record(
+        "echo ours > a.root; echo theirs > $STORAGE/theirs.root; rm a.root; echo other > $STORAGE/a.root"
+    )
+
+    assert "outputs" not in record
+
+
+def test_scratch_that_vanishes_is_no_output(site: Site) -> None:
+    record = site.record("echo x > scratch.dat; sleep 0.1; rm scratch.dat; echo y > kept.dat")
+
+    assert [output["path"] for output in record["outputs"]] == ["kept.dat"]
+
+
+def test_files_keep_the_folders_that_they_had(site: Site) -> None:
+    record = site.record("mkdir -p results/A results/B; echo 1 > results/A/x; echo 2 > results/B/x")
+
+    outputs = by_path(record["outputs"])
+    assert set(outputs) == {"results/A/x", "results/B/x"}
+    assert outputs["results/A/x"]["sha256"] != outputs["results/B/x"]["sha256"]
+
+
+def test_what_changed_is_an_output_and_what_did_not_is_none(site: Site) -> None:
+    for name in ("grown.dat", "same.dat"):
+        (site.job / name).write_text("old\n")
+    time.sleep(0.05)
+
+    record = site.record("echo more >> grown.dat; cat same.dat > /dev/null")
+
+    assert [output["path"] for output in record["outputs"]] == ["grown.dat"]
+
+
+def test_last_line_of_art_beats_the_exit_code_of_a_shell(site: Site) -> None:
+    (site.job / "fcl" / "reco.fcl").write_text("fail: 1\n")
+
+    done = site.run("FHICL_FILE_PATH=$PWD/fcl nova -c reco.fcl -o reco.root\necho done\n")
+
+    assert done.returncode == 0
+    record, _ = only_entry(site.runner)
+    assert record["state"] == "failed"
+    assert record["exit"]["code"] == 0
+    assert record["exit"]["failed_step"] == "nova"
+    assert record["exit"]["error_class"] == "Configuration"
+    assert record["exit"]["decided_by"] == {
+        "evidence": "log",
+        "text": "Art has completed and will exit with status 9. (log stdout)",
+    }
+
+
+def test_last_line_counts_in_a_log_of_its_own(site: Site) -> None:
+    (site.job / "fcl" / "reco.fcl").write_text("fail: 1\n")
+
+    record = site.record("FHICL_FILE_PATH=$PWD/fcl nova -c reco.fcl > art.log 2>&1; echo done")
+
+    assert record["state"] == "failed"
+    assert record["exit"]["decided_by"]["text"].endswith("(log art.log)")
+
+
+def test_output_of_art_that_never_came_is_a_failure(site: Site) -> None:
+    (site.job / "fcl" / "reco.fcl").write_text("nothing: 1\n")
+
+    record = site.record("FHICL_FILE_PATH=$PWD/fcl nova -c reco.fcl -o reco.root; echo done")
+
+    assert record["state"] == "failed"
+    assert record["exit"]["decided_by"]["evidence"] == "output-not-there"
+    assert record["outputs_not_there"] == [
+        {"path": "reco.root", "step": "nova", "evidence": "argument"}
+    ]
+
+
+def test_second_try_of_a_script_counts(site: Site) -> None:
+    (site.job / "fcl" / "bad.fcl").write_text("fail: 1\n")
+
+    record = site.record(
+        """
+        export FHICL_FILE_PATH=$PWD/fcl
+        nova -c bad.fcl -o reco.root > first.log 2>&1 || nova -c reco.fcl -o reco.root
+        """
+    )
+
+    assert record["state"] == "succeeded"
+    assert [step["name"] for step in record["command"]["steps"]] == ["job.sh", "nova", "nova-2"]
+
+
+def test_check_of_a_configuration_makes_no_output(site: Site) -> None:
+    (site.job / "fcl" / "reco.fcl").write_text("nothing: 1\n")
+
+    record = site.record(
+        "FHICL_FILE_PATH=$PWD/fcl nova -c reco.fcl -o reco.root --validate-config x.fcl; true"
+    )
+
+    assert record["state"] == "succeeded"
+
+
+def test_what_one_program_hands_to_the_next_is_made_inside(site: Site) -> None:
+    record = site.record(
+        """
+        export FHICL_FILE_PATH=$PWD/fcl
+        nova -c reco.fcl -s $INPUTS/raw.root -o step1.root
+        nova -c reco.fcl -s step1.root -o step2.root
+        rm step1.root
+        """
+    )
+
+    outputs = by_path(record["outputs"])
+    assert outputs["step1.root"]["status"] == "not_kept"
+    assert outputs["step2.root"]["status"] == "written"
+    assert {entry["name"]: entry["step"] for entry in record["inputs"]} == {
+        "raw.root": "nova",
+        "step1.root": "nova-2",
+    }
+
+
+def test_small_input_is_kept_before_the_job_removes_it(site: Site) -> None:
+    (site.job / "table.csv").write_text("1,2\n")
+    time.sleep(0.05)
+
+    site.run("tail -f table.csv > /dev/null & sleep 0.15; rm table.csv; kill $!")
+
+    record, blobs = only_entry(site.runner)
+    (entry,) = [entry for entry in record["inputs"] if entry["name"] == "table.csv"]
+    assert (entry["role"], entry["evidence"]) == ("primary", "seen")
+    assert blobs[entry["sha256"]] == b"1,2\n"
+
+
+def test_input_that_was_copied_in_is_no_output(site: Site) -> None:
+    record = site.record(
+        """
+        cp $INPUTS/raw.root .
+        FHICL_FILE_PATH=$PWD/fcl nova -c reco.fcl -s raw.root -o reco.root
+        """
+    )
+
+    assert [output["path"] for output in record["outputs"]] == ["reco.root"]
+    assert [entry["path"] for entry in record["inputs"]] == ["raw.root"]
+
+
+def test_private_files_are_not_recorded(site: Site) -> None:
+    home = site.job.parent / "home"
+    (home / ".ssh").mkdir(parents=True)
+    (home / ".ssh" / "config").write_text("Host x\n")
+    (site.inputs / "x509up_u1000").write_text("proxy\n")
+    (site.inputs / "notes.txt").write_text("password=canary123canary\n")
+    time.sleep(0.05)
+    words = f"{home}/.ssh/config $INPUTS/x509up_u1000 $INPUTS/notes.txt"
+
+    site.run(f"tail -f {words} > /dev/null & sleep 0.2; kill $!", HOME=str(home))
+
+    record, blobs = only_entry(site.runner)
+    assert [entry["name"] for entry in record["inputs"]] == ["notes.txt"]
+    assert not any(b"canary123canary" in blob for blob in blobs.values())
+    assert "canary123canary" not in json.dumps(record)
+
+
+def test_what_is_told_is_recorded_once(site: Site) -> None:
+    record = site.record(
+        "FHICL_FILE_PATH=$PWD/fcl nova -c reco.fcl -s $INPUTS/raw.root -o reco.root",
+        "--input",
+        str(site.inputs / "raw.root"),
+        "--output",
+        "reco.root",
+    )
+
+    assert [(entry["name"], entry["evidence"]) for entry in record["outputs"]] == [
+        ("reco.root", "told")
+    ]
+
+
+def test_sidecar_never_names_its_own_file(site: Site) -> None:
+    (site.job / "data.root").write_text("old\n")
+
+    site.run("echo more >> data.root", "--input", "data.root", "--output", "data.root")
+
+    sidecar = json.loads((site.job / "data.root.json").read_text())
+    assert sidecar["parents"] == []
+
+
+def test_nothing_is_seen_where_only_what_is_told_counts(site: Site) -> None:
+    record = site.record("nova -c reco.fcl -o reco.root; echo x > x.dat", "--told-only")
+
+    assert "processes" not in record["command"]
+    assert "outputs" not in record
+    assert [step["name"] for step in record["command"]["steps"]] == ["job.sh"]
+
+
+def test_every_program_of_some_length_is_listed(site: Site) -> None:
+    site.run("(cd /; sleep 0.08); sleep 0.1 & wait; exec sleep 0.2")
+
+    record, blobs = only_entry(site.runner)
+    processes = record["command"]["processes"]
+    listed = [json.loads(line) for line in blobs[processes["sha256"]].splitlines()]
+    assert [one["argv"] for one in listed if one["argv"][0] == "sleep"] == [
+        ["sleep", "0.08"],
+        ["sleep", "0.1"],
+        ["sleep", "0.2"],
+    ]
+    assert listed[1]["working_directory"] == "/"
+    assert processes["count"] == len(listed)
+    assert processes["is_complete"] is True
+
+
+def test_program_of_unknown_code_is_named(site: Site) -> None:
+    tool = site.job.parent / "programs" / "mytool"
+    shutil.copy("/bin/sleep", tool)
+
+    record = site.record("mytool 0.1")
+
+    assert record["command"]["processes"]["unknown_programs"] == [str(tool)]
+
+
+def test_steps_of_a_job_script_see_their_programs_too(site: Site) -> None:
+    script = site.job / "job.sh"
+    script.write_text(
+        """
+        export FHICL_FILE_PATH=$PWD/fcl
+        python3 $HOOK start
+        python3 $HOOK step --name reco -- sh -c 'nova -c reco.fcl -s $INPUTS/raw.root -o reco.root'
+        python3 $HOOK step --name save -- sh -c 'sleep 0.06; mv reco.root $STORAGE/'
+        python3 $HOOK end
+        """
+    )
+    environment = dict(site.runner.environment, **site.variables, HOOK=site.runner.hook)
+    subprocess.run(["sh", "job.sh"], cwd=site.job, env=environment, check=True)
+
+    record, _ = only_entry(site.runner)
+    assert [step["name"] for step in record["command"]["steps"]] == ["reco", "nova", "save"]
+    assert [output["name"] for output in record["outputs"]] == ["reco.root"]
+    assert record["command"]["processes"]["count"] >= 3
+    assert record["state"] == "succeeded"
+
+
+def test_step_that_fails_in_its_log_fails_the_job(site: Site) -> None:
+    (site.job / "fcl" / "reco.fcl").write_text("fail: 1\n")
+    script = "$HOOK start; $HOOK step --name reco -- sh -c 'nova -c reco.fcl; true'; $HOOK end"
+    environment = dict(
+        site.runner.environment,
+        **site.variables,
+        HOOK=f"{site.runner.python} {site.runner.hook}",
+        FHICL_FILE_PATH=str(site.job / "fcl"),
+    )
+    subprocess.run(["sh", "-c", script + "; exit 0"], cwd=site.job, env=environment, check=True)
+
+    record, _ = only_entry(site.runner)
+    assert record["state"] == "failed"
+    assert record["exit"]["decided_by"]["evidence"] == "log"
+
+
+def test_job_that_is_told_to_end_ends_at_once(site: Site) -> None:
+    for number in range(3000):
+        (site.job / f"{number}.dat").touch()
+    script = site.job / "job.sh"
+    script.write_text("#!/bin/sh\nsleep 30\n")
+    script.chmod(0o755)
+    process = subprocess.Popen(
+        [site.runner.python, site.runner.hook, "run", "--", "./job.sh"],
+        cwd=site.job,
+        env=dict(site.runner.environment, **site.variables),
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(0.8)
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(timeout=10) == -signal.SIGTERM
+    record, _ = only_entry(site.runner)
+    assert record["state"] == "killed"
+    assert "outputs" not in record
