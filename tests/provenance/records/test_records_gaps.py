@@ -52,6 +52,8 @@ READING_STEP = {
         "steps": [{"name": "s", "role": "payload", "argv": ["x"], "stdin_sha256": digest(9)}]
     }
 }
+ART = {"steps": [{"name": "reco", "role": "payload", "argv": ["/opt/bin/nova", "-n", "1"]}]}
+PROGRAM = {"argv": ["x"], "steps": [{"name": "mine", "role": "program", "within": "x"}]}
 MANY = [{"name": "x", "namespace": str(number)} for number in range(1500)]
 UNHELD = Findings(unheld_inputs=frozenset({digest(2)}), has_capsule=True)
 
@@ -107,6 +109,13 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("submodule-missing", (Findings(submodules=frozenset({0})), {}), (None, {})),
     ("dirty-tree-missing", (None, {"software": [DIRTY]}), (None, {"software": [{**DIRTY, "objects_sha256": digest(9)}]})),
     ("dirty-tree-missing", (MISSING, {"software": [{**DIRTY, "objects_sha256": digest(9)}]}), (None, {})),
+    ("no-configuration", (None, {"command": ART}), (None, {"command": ART, "configurations": [{"step": "reco"}]})),
+    ("no-configuration", (None, {"command": PROGRAM}), (None, {"command": {"steps": [{"name": "s", "role": "payload", "argv": ["x"]}]}})),
+    ("code-unknown", (None, {"command": {"argv": ["x"], "processes": {"unknown_programs": ["/w/x"]}}}), (None, {"command": {"argv": ["x"], "processes": {"count": 1}}})),
+    ("children-unseen", (None, {"command": {"argv": ["x"], "processes": {"is_complete": False}}}), (None, {"command": {"argv": ["x"], "processes": {"is_complete": True}}})),
+    ("outputs-missing", (None, {"outputs": [], "hook": {"version": "1"}}), (None, {"outputs": []})),
+    ("outputs-missing", (None, {"outputs": [{**MADE, "status": "not_kept"}], "hook": {}}), (None, {"outputs": [], "hook": {}, "state": "failed"})),
+    ("output-not-there", (None, {"outputs_not_there": [{"path": "b.root"}]}), (None, {"outputs_not_there": []})),
     ("input-missing", (Findings(unheld_inputs=frozenset({digest(2)})), {}), (None, {})),
     ("input-missing", (UNHELD, {}), (UNHELD, {"inputs": LARGE})),
     ("input-missing", (None, {"inputs": [BY_MD5]}), (None, {"inputs": [{**BY_MD5, "size_bytes": 7 << 30}]})),

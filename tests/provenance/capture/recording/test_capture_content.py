@@ -354,14 +354,14 @@ def test_failed_job_and_no_sidecar_leave_none(runner: Runner) -> None:
     assert not (runner.folder / "b.root.json").exists()
 
 
-def test_named_output_that_is_missing_is_a_note_and_no_claim(runner: Runner) -> None:
+def test_named_output_that_is_missing_is_told_and_no_claim(runner: Runner) -> None:
     runner("run", "--output", "b.root", "--output", "c*.root", "--", "true")
 
     record, _ = only_entry(runner)
     assert "outputs" not in record
-    assert record["extra"]["hook_notes"] == [
-        "output b.root was named and is not there",
-        "output c*.root was named and is not there",
+    assert record["outputs_not_there"] == [
+        {"path": "b.root", "step": "true", "evidence": "told"},
+        {"path": "c*.root", "step": "true", "evidence": "told"},
     ]
 
 

@@ -340,16 +340,17 @@ def test_nothing_is_seen_where_only_what_is_told_counts(site: Site) -> None:
     assert [step["name"] for step in record["command"]["steps"]] == ["job.sh"]
 
 
+@pytest.mark.slow
 def test_every_program_of_some_length_is_listed(site: Site) -> None:
-    site.run("(cd /; sleep 0.08); sleep 0.1 & wait; exec sleep 0.2")
+    site.run("(cd /; sleep 0.3); sleep 0.4 & wait; exec sleep 0.5")
 
     record, blobs = only_entry(site.runner)
     processes = record["command"]["processes"]
     listed = [json.loads(line) for line in blobs[processes["sha256"]].splitlines()]
     assert [one["argv"] for one in listed if one["argv"][0] == "sleep"] == [
-        ["sleep", "0.08"],
-        ["sleep", "0.1"],
-        ["sleep", "0.2"],
+        ["sleep", "0.3"],
+        ["sleep", "0.4"],
+        ["sleep", "0.5"],
     ]
     assert listed[1]["working_directory"] == "/"
     assert processes["count"] == len(listed)
