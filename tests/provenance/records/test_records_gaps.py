@@ -37,6 +37,10 @@ def file(**fields: Any) -> dict[str, Any]:
     return {"name": "x", "sha256": digest(9), **fields}
 
 
+def with_processes(**fields: Any) -> dict[str, Any]:
+    return {"command": {"argv": ["x"], "processes": fields}}
+
+
 MISSING = Findings(missing_blobs=frozenset({digest(9)}))
 ERASED = Findings(erased=frozenset({digest(9)}))
 DIRTY = {"name": "soft", "is_dirty": True}
@@ -44,6 +48,7 @@ PRODUCT = {"name": "release", "product": {"manager": "ups", "version": "v1"}}
 LARGE = [{"name": "a", "sha256": digest(2), "size_bytes": 7 << 30}]
 BY_TAG = {"variables": {}, "container": {"image": "sl7"}}
 MADE = {"name": "b.root", "sha256": digest(2)}
+NOT_KEPT = {**MADE, "status": "not_kept"}
 BY_MD5 = {"name": "a", "checksums": ["md5:1"]}
 LISTED = {"environment": {"variables": {}, "packages_sha256": digest(9)}}
 READING = {"command": {"argv": ["run"], "stdin_sha256": digest(9)}}
@@ -111,10 +116,10 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("dirty-tree-missing", (MISSING, {"software": [{**DIRTY, "objects_sha256": digest(9)}]}), (None, {})),
     ("no-configuration", (None, {"command": ART}), (None, {"command": ART, "configurations": [{"step": "reco"}]})),
     ("no-configuration", (None, {"command": PROGRAM}), (None, {"command": {"steps": [{"name": "s", "role": "payload", "argv": ["x"]}]}})),
-    ("code-unknown", (None, {"command": {"argv": ["x"], "processes": {"unknown_programs": ["/w/x"]}}}), (None, {"command": {"argv": ["x"], "processes": {"count": 1}}})),
-    ("children-unseen", (None, {"command": {"argv": ["x"], "processes": {"is_complete": False}}}), (None, {"command": {"argv": ["x"], "processes": {"is_complete": True}}})),
+    ("code-unknown", (None, with_processes(unknown_programs=["/w/x"])), (None, with_processes(count=1))),
+    ("children-unseen", (None, with_processes(is_complete=False)), (None, with_processes(is_complete=True))),
     ("outputs-missing", (None, {"outputs": [], "hook": {"version": "1"}}), (None, {"outputs": []})),
-    ("outputs-missing", (None, {"outputs": [{**MADE, "status": "not_kept"}], "hook": {}}), (None, {"outputs": [], "hook": {}, "state": "failed"})),
+    ("outputs-missing", (None, {"outputs": [NOT_KEPT], "hook": {}}), (None, {"outputs": [], "hook": {}, "state": "failed"})),
     ("output-not-there", (None, {"outputs_not_there": [{"path": "b.root"}]}), (None, {"outputs_not_there": []})),
     ("input-missing", (Findings(unheld_inputs=frozenset({digest(2)})), {}), (None, {})),
     ("input-missing", (UNHELD, {}), (UNHELD, {"inputs": LARGE})),
