@@ -153,6 +153,7 @@ class Service:
         answer: Dict[str, Any],
         pause: Optional[float] = None,
     ) -> UnansweredError:
+        self.close()  # whoever it is may do so too, without a word
         words = "{}, but it is not jobprov that answered".format(status)
         said = answer.get("detail") or answer.get("title") or ""
         return UnansweredError(self._sentence(method, path, words, said), status, pause)
