@@ -18,12 +18,12 @@ def digest_of(data: bytes) -> str:
 
 
 def is_digest(text: object) -> bool:
-    """Whether a value is a digest as this project writes it; upper case is not."""
+    """Whether a value is a digest in the form that this project writes: lower case."""
     return isinstance(text, str) and _DIGEST.fullmatch(text) is not None
 
 
 def check_digest(text: str) -> str:
-    """The same text, once it is known to be a digest.
+    """The same text, after checking that it is a digest.
 
     Raises:
         BadDigestError: it is not 64 lower-case hexadecimal characters.
@@ -34,10 +34,10 @@ def check_digest(text: str) -> str:
 
 
 def check_match(expected: str, actual: str) -> None:
-    """Return when the digest found is the digest announced.
+    """Check that the bytes have the digest that was announced.
 
     Raises:
-        BadDigestError: the announced one is no digest.
+        BadDigestError: the announced one is not a digest.
         DigestMismatchError: they differ.
     """
     if check_digest(expected) != actual:
@@ -47,12 +47,12 @@ def check_match(expected: str, actual: str) -> None:
 def checked_chunks(
     chunks: Iterable[bytes], *, expected: str, limit_bytes: int | None
 ) -> Iterator[bytes]:
-    """The same chunks, with their sum and digest known to be right once the last one is taken.
+    """The same chunks; once the last one is taken, their total size and digest have been checked.
 
     Raises:
-        BadDigestError: the announced digest is none.
+        BadDigestError: the announced digest is not one.
         DigestMismatchError: the chunks together have another digest.
-        BlobTooLargeError: they are more than the limit; the chunk that passes it is not given out.
+        BlobTooLargeError: they exceed the limit; the chunk that does so is not yielded.
     """
     check_digest(expected)
     sha256 = hashlib.sha256()

@@ -1,20 +1,20 @@
 """The error tree of the archive.
 
 ArchiveError
-├── BadDigestError            a text that is no SHA-256 in lower-case hex: carries it
-├── BadNameError              a name that no document may have: carries it
-├── BadUrlError               an archive address that cannot be opened: carries it and why
-├── DigestMismatchError       bytes that are not what was announced: carries both digests
-├── BlobTooLargeError         a stream that passed its limit, which it carries
-├── BlobMissingError          a blob that is not here: carries its digest
-├── BlobDamagedError          a blob whose stored bytes changed: carries digest and place
-├── DocumentMissingError      a document that is not here: carries its name
-├── DocumentDamagedError      a document whose stored bytes changed: carries name and place
-├── FrameDamagedError         stored bytes that do not read as a frame; callers say whose they were
+├── BadDigestError            a text is not a SHA-256 in lower-case hex: carries the text
+├── BadNameError              no document may have this name: carries the name
+├── BadUrlError               an archive address cannot be opened: carries the address and why
+├── DigestMismatchError       bytes are not what was announced: carries both digests
+├── BlobTooLargeError         a stream exceeds its limit: carries the limit
+├── BlobMissingError          a blob is not stored: carries its digest
+├── BlobDamagedError          stored bytes of a blob changed: carries digest and place
+├── DocumentMissingError      a document is not stored: carries its name
+├── DocumentDamagedError      stored bytes of a document changed: carries name and place
+├── FrameDamagedError         stored bytes are not a valid frame; callers name the blob or document
 └── ArchiveUnreachableError   the storage does not answer: carries place and reason
 
-`app/errors.py` maps each to one HTTP status, once. Every error composes one sentence: what failed,
-where, what to do.
+`app/errors.py` maps each to an HTTP status. Every error is one sentence: what failed, where, what
+to do.
 """
 
 

@@ -1,6 +1,6 @@
-"""Checking an archive: every bit that is there, and every blob that should be.
+"""Checks an archive: every bit that is stored, and every blob that should be.
 
-What a finding means for jobs is not known here; callers join the digests with what refers to them.
+Which jobs a finding affects is not known here; callers look up what refers to the digests.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ def check(
         expected_documents: names of the documents that must be there.
 
     Raises:
-        BadDigestError: an expected digest is none.
+        BadDigestError: an expected digest is not one.
     """
     yield from store.inspect()
     yield from find_missing(store, expected)
@@ -34,10 +34,10 @@ def check(
 
 
 def find_missing(store: Store, expected: Iterable[str]) -> Iterator[Finding]:
-    """The blobs that should be there and are not, without reading those that are.
+    """The blobs that should be there and are missing; no blob is read for this.
 
     Raises:
-        BadDigestError: an expected digest is none.
+        BadDigestError: an expected digest is not one.
     """
     batch: list[str] = []
     for sha256 in expected:

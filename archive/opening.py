@@ -1,4 +1,4 @@
-"""From an archive address to a store: the only place that knows which backends there are."""
+"""Opens the store at an archive address; no other module knows all the backends."""
 
 import re
 from pathlib import Path
@@ -17,11 +17,11 @@ def open_store(url: str) -> Store:
     """The store at an address.
 
     Args:
-        url: `file:/absolute/folder` (made when it is not there), `s3://bucket/prefix` (the bucket
-            must be there), or `memory:` (a new, empty one).
+        url: `file:/absolute/folder` (made if missing), `s3://bucket/prefix` (the bucket must
+            exist), or `memory:` (a new, empty store).
 
     Raises:
-        BadUrlError: the address has no such form, or the package that S3 needs is not installed.
+        BadUrlError: the address has another form, or the package for S3 is not installed.
         ArchiveUnreachableError: the folder or the bucket cannot be used.
     """
     try:
@@ -55,7 +55,7 @@ def _open_s3(url: str) -> Store:
             "an S3 address is s3://bucket or s3://bucket/prefix, its parts of A-Z a-z 0-9 . _ -",
         )
     try:
-        # They need an extra package, which nothing else does
+        # Imported only here, because they need an extra package
         from jobprov.archive.backends.s3.bucket import Bucket  # noqa: PLC0415
         from jobprov.archive.backends.s3.store import S3Store  # noqa: PLC0415
     except ModuleNotFoundError as error:

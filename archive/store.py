@@ -1,9 +1,9 @@
-"""What every archive backend can do, and the small values that it answers with.
+"""The interface of every archive backend, and the types of its answers.
 
 A store keeps *blobs*, named by the SHA-256 of their bytes, and *documents*, named by their writer
-(ledger segments). Both are immutable: a put of what is there changes nothing, and only erasing
-removes them. It knows no jobs, experiments or permissions. The Protocol needs only atomic
-put-if-absent, so an object store can implement it.
+(segments of the ledger). Both are immutable: putting an existing one changes nothing, and only
+erasing removes them. A store knows nothing of jobs, experiments or permissions. The interface needs
+only an atomic put-if-absent, so that an object store can implement it.
 """
 
 import re
@@ -15,7 +15,7 @@ from typing import BinaryIO, Protocol
 from jobprov.archive.errors import BadNameError
 
 PACK_LIMIT_BYTES = 256_000_000
-"""The largest pack that a seal writes, index included."""
+"""The largest pack that a seal writes, including its index."""
 
 _PART = r"(?!\.)[A-Za-z0-9._-]{1,200}(?<!\.document)"
 _NAME = re.compile(rf"{_PART}(?:/{_PART})*", re.ASCII)
@@ -24,7 +24,11 @@ _NAME_LIMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a put did; `is_new` says that these bytes were written by it."""
+    """The result of a put.
+
+    Attributes:
+        is_new: whether this put wrote the bytes; False if they were stored already.
+    """
 
     sha256: str
     size_bytes: int
@@ -36,11 +40,11 @@ class SealReport:
     """What a seal did.
 
     Attributes:
-        packed: blobs that were loose and lie in packs now.
-        packs_written: new packs.
-        packs_merged: packs that were removed because their blobs lie in other packs now.
-        left_loose: loose blobs that stay so, being larger than a pack.
-        damaged: digests of loose or packed blobs that were found damaged and left where they are.
+        packed: how many loose blobs are in packs now.
+        packs_written: how many new packs.
+        packs_merged: how many packs were removed because their blobs are in other packs now.
+        left_loose: how many blobs stay loose because they are larger than a pack.
+        damaged: digests of blobs that were found damaged and left where they are.
     """
 
     packed: int = 0
@@ -55,12 +59,12 @@ class ArchiveStats:
     """How much an archive holds.
 
     Attributes:
-        blobs: distinct blobs (one that lies in two packs, after a crash, counts twice until the
-            next seal).
-        loose: blobs that no pack holds yet.
+        blobs: distinct blobs. After a crash, one that is in two packs counts twice until the next
+            seal.
+        loose: blobs that are in no pack yet.
         packs: pack files.
-        stored_bytes: bytes on disk of loose blobs and packs, documents excluded.
-        content_bytes: bytes of the blobs as they came, before compression.
+        stored_bytes: bytes on disk of loose blobs and packs, without documents.
+        content_bytes: bytes of the blobs before compression.
     """
 
     blobs: int
@@ -85,7 +89,13 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: its kind, the blob, document or file, the place, how it shows."""
+    """One thing that is wrong.
+
+    Attributes:
+        name: of the blob, document or file.
+        where: the place, as a path below the archive.
+        detail: how it shows.
+    """
 
     kind: FindingKind
     name: str
@@ -96,11 +106,11 @@ class Finding:
 class Store(Protocol):
     """Blobs by digest and documents by name.
 
-    A store is safe for many threads, a local one for many processes too.
+    A store is safe for many threads and, unless it is in memory, for many processes at once.
     """
 
     def put(self, data: bytes, *, expected: str | None = None) -> Stored:
-        """Store a blob durably; when this returns, a power cut does not lose it.
+        """Store a blob durably: once this returns, a power failure does not lose it.
 
         Raises:
             DigestMismatchError: the bytes have another digest than `expected`; nothing is stored.
@@ -111,7 +121,7 @@ class Store(Protocol):
     ) -> Stored:
         """Store a blob that comes in chunks, in bounded memory.
 
-        All chunks are read, even when the blob is known.
+        All chunks are read, even if the blob is stored already.
 
         Raises:
             DigestMismatchError: the bytes have another digest than `expected`; nothing is stored.
@@ -139,8 +149,8 @@ class Store(Protocol):
 
         Raises:
             BlobMissingError: it is not stored.
-            BlobDamagedError: at once when the header of every copy is damaged, else by the read
-                that meets the damage.
+            BlobDamagedError: at once if the header of every copy is damaged, else by the read that
+                meets the damage.
         """
 
     def size(self, sha256: str) -> int:
@@ -152,26 +162,26 @@ class Store(Protocol):
         """
 
     def missing(self, digests: Iterable[str]) -> set[str]:
-        """Those of the digests that are not stored; made for thousands at once."""
+        """The digests that are not stored; fast for thousands at once."""
 
     def digests(self) -> Iterator[str]:
         """Every stored digest once, sorted."""
 
     def seal(self, *, pack_limit_bytes: int = PACK_LIMIT_BYTES) -> SealReport:
-        """Move loose blobs into packs, one sealer at a time, while readers and writers go on."""
+        """Move loose blobs into packs, while readers and writers continue."""
 
     def erase(self, digests: Collection[str]) -> set[str]:
         """Remove blobs for good, also from packs.
 
-        Returns the digests that still have a copy, in a damaged pack.
+        Returns the digests that still have a copy, in a damaged pack. Documents and all other blobs
+        stay readable, whenever the power fails.
 
-        Nothing looks whether anybody needs them, and a put of the same bytes at the same moment may
-        go with them: both are the caller's affair. Documents and all other blobs stay readable,
-        whenever the power goes.
+        The caller must know that nobody needs the blobs, and that nobody puts the same bytes at the
+        same moment: these may be removed, too.
         """
 
     def put_document(self, name: str, data: bytes) -> bool:
-        """Store a document durably unless one of that name is there; returns whether it was stored.
+        """Store a document durably, unless one of that name exists; returns whether it was stored.
 
         Raises:
             BadNameError: no document may have that name.
@@ -187,13 +197,11 @@ class Store(Protocol):
         """
 
     def read_document(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
-        """Some bytes of a document of that digest, read without the rest.
+        """Some bytes of the document with this digest; None if only the whole can be read.
 
-        It is None where only the whole can be read.
-
-        Parts can be read of what begins with a zstd frame, since it is kept as it came. The digest
-        is that which was found when it was stored; the bytes of the part are not verified, so let
-        them have a check of their own.
+        Parts can be read of a document that begins with a zstd frame, since it is kept as it came.
+        Only the digest in its header is compared. The bytes themselves are not verified, so they
+        should have a checksum of their own.
 
         Raises:
             BadNameError: no document may have that name.
@@ -214,17 +222,17 @@ class Store(Protocol):
         """
 
     def stats(self) -> ArchiveStats:
-        """How much is stored, counted without reading the packs through."""
+        """How much is stored, counted without reading whole packs."""
 
     def inspect(self) -> Iterator[Finding]:
         """Read every stored byte and yield what is wrong; `archive.fsck` adds what is missing."""
 
 
 def check_document_name(name: str) -> str:
-    """The same name, once it is known that a document may have it.
+    """The same name, after checking that a document may have it.
 
     Raises:
-        BadNameError: none may.
+        BadNameError: no document may have it.
     """
     if not is_document_name(name):
         raise BadNameError(name)

@@ -1,4 +1,4 @@
-"""One stored copy of a blob, in a file of its own or in a pack, and how it is read and verified."""
+"""One stored copy of a blob, in its own file or in a pack: reading and verifying it."""
 
 import hashlib
 import io
@@ -29,7 +29,7 @@ class Readable(Protocol):
     """Stored bytes that are read by position."""
 
     def size(self) -> int:
-        """How many there are."""
+        """The number of bytes."""
 
     def read_at(self, offset: int, length: int) -> bytes:
         """The bytes from an offset; fewer than asked for only at the end.
@@ -40,9 +40,9 @@ class Readable(Protocol):
 
 
 class OpenFile:
-    """A file open for reading by position, so that threads may share it.
+    """A file that is read by position, so that threads may share it.
 
-    It is closed when nothing refers to it.
+    It stays open until nothing refers to it: a sealer may remove its name meanwhile.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,15 +61,16 @@ class OpenFile:
         """The bytes from an offset; fewer than asked for only where the file ends.
 
         Raises:
-            FrameDamagedError: the disk does not give them.
+            FrameDamagedError: the disk cannot deliver them.
         """
         try:
             data = os.pread(self._fd, length, offset)
+            # A single read may return fewer bytes than asked for, even in the middle of a file
             while len(data) < length and (
                 more := os.pread(self._fd, length - len(data), offset + len(data))
             ):
                 data += more
-        except OSError as error:  # the file is open, so it is the disk that lost it
+        except OSError as error:  # the file is open, so this is a fault of the disk
             raise FrameDamagedError(
                 f"the bytes from {offset} on cannot be read: {error.strerror}"
             ) from error
@@ -78,9 +79,11 @@ class OpenFile:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A place where a blob is stored: its frame begins at `start`, nothing of it lies past `end`.
+    """A place where a blob is stored.
 
-    Where `end` is None, that is the end of the file.
+    Attributes:
+        start: where its frame begins in the file.
+        end: the frame must not reach beyond this; None if the file holds nothing but the frame.
     """
 
     sha256: str
@@ -90,10 +93,10 @@ class Copy:
     end: int | None = None
 
     def header(self) -> Header:
-        """The header of the frame, known to belong to this blob and to fit its place.
+        """The header of the frame, checked to be that of this blob and to fit its place.
 
         Raises:
-            BlobDamagedError: it does not.
+            BlobDamagedError: it is another blob's, or does not fit.
         """
         try:
             header = decode_header(self.read_at(0, HEADER_BYTES))
@@ -119,10 +122,9 @@ class Copy:
     def stored_chunks(self) -> Iterator[bytes]:
         """The frame in pieces of at most a mebibyte, header first.
 
-        Raises after the last one when it is damaged.
-
         Raises:
-            BlobDamagedError: the copy is not intact; what came before must be thrown away.
+            BlobDamagedError: after the last piece, if the copy is not intact. Then all of the
+                pieces must be thrown away.
         """
         header = self.header()
         yield encode_header(header)
@@ -152,7 +154,7 @@ class Copy:
         """
         header = self.header()
         if max(header.frame_bytes, header.size_bytes) <= CHUNK_BYTES:
-            self.read()  # most blobs are small, and this is four times as fast
+            self.read()  # four times as fast, and most blobs are small
             return
         self.check()
         with BlobReader(self) as reader:
@@ -163,7 +165,7 @@ class Copy:
         """Bytes of the frame from an offset in it.
 
         Raises:
-            BlobDamagedError: the disk does not give them.
+            BlobDamagedError: the disk cannot deliver them.
         """
         try:
             return self.file.read_at(self.start + offset, length)
@@ -171,7 +173,7 @@ class Copy:
             raise self.damage(error.detail) from error
 
     def damage(self, detail: str) -> BlobDamagedError:
-        """The error that says that this copy is damaged."""
+        """The error to be raised for damage of this copy."""
         return BlobDamagedError(self.sha256, self.where, detail)
 
     def _check_extent(self, header: Header) -> None:
@@ -185,9 +187,8 @@ class Copy:
 class BlobReader(io.RawIOBase):
     """The content of a copy as a seekable stream.
 
-    Forward seeks decompress, backward ones begin anew.
-
-    It always decodes from the first byte on, so reading to the end verifies the whole.
+    It always decodes from the first byte on, so a read that reaches the end verifies the whole. A
+    seek forwards decompresses what it skips; a seek backwards starts over from the first byte.
     """
 
     def __init__(self, copy: Copy) -> None:
@@ -221,7 +222,7 @@ class BlobReader(io.RawIOBase):
         return self._wanted
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        """Fill the buffer from the position on and return how many bytes; 0 at the end.
+        """Fill the buffer from the current position; return the number of bytes, 0 at the end.
 
         Raises:
             BlobDamagedError: the copy does not decode, or does not match its digest.

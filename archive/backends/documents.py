@@ -1,7 +1,4 @@
-"""Documents in a local folder: each is a frame in `<name>.document`.
-
-Its stored digest is bound to the name.
-"""
+"""Documents in a local folder: each is a frame in `<name>.document`, bound to its name."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -17,12 +14,12 @@ SUFFIX = ".document"
 
 
 def place_of_part(data: bytes, start: int, length: int, sha256: str) -> int | None:
-    """Where the part of a document begins in its frame, from the frame's first bytes.
+    """Where a part of a document begins in its frame; None if the document is compressed.
 
-    It is None if the document is compressed.
+    `data` are the first bytes of the frame.
 
     Raises:
-        FrameDamagedError: the header is damaged, or that of another document, or of a shorter one.
+        FrameDamagedError: the header is damaged, or is that of another or a shorter document.
     """
     header = decode_header(data)
     if not header.is_plain:
@@ -52,10 +49,7 @@ class DocumentShelf:
         return self.root / f"{check_document_name(name)}{SUFFIX}"
 
     def put(self, name: str, data: bytes) -> bool:
-        """Store a document durably unless one of that name is there.
-
-        Returns whether it was stored.
-        """
+        """Store a document durably, unless one of that name exists; returns whether it was stored."""
         target = self.path(name)
         make_folder(target.parent)
         if target.exists():
@@ -65,7 +59,7 @@ class DocumentShelf:
                 arrival.write(encode_frame(data, digest_of(data), bound_to=name))
                 arrival.flush()
                 is_new = arrival.link(target)
-        # Also for one that is there: its writer may not have come so far yet
+        # Even if it existed: its writer may not have flushed the folder yet
         flush_folder(target.parent)
         return is_new
 
@@ -88,7 +82,7 @@ class DocumentShelf:
             raise DocumentDamagedError(name, f"documents/{name}{SUFFIX}", error.detail) from error
 
     def read(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
-        """Some bytes of a document of that digest; None where only the whole can be read.
+        """Some bytes of the document with this digest; None if only the whole can be read.
 
         See `Store.read_document`.
         """
@@ -106,7 +100,7 @@ class DocumentShelf:
             raise DocumentDamagedError(name, f"documents/{name}{SUFFIX}", error.detail) from error
 
     def remove(self, names: Collection[str]) -> None:
-        """Remove documents, durably; those that are not there are no matter.
+        """Remove documents, durably; missing ones are ignored.
 
         Raises:
             BadNameError: no document may have one of the names; nothing is removed then.

@@ -1,8 +1,8 @@
-"""Files that are there as a whole or not at all, whenever the power goes.
+"""Files that exist as a whole or not at all, whenever the power fails.
 
-A file arrives under a temporary name, is flushed, gets its name by a link (which refuses a name
-that is taken, so of two writers one wins), and then the folder is flushed. This is the only place
-of the archive that creates files.
+A file is written under a temporary name and flushed. Then it gets its name by a link, which fails
+if the name is taken, so that one of two writers wins; and then the folder is flushed. No other
+module of the archive creates files.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ _ABANDONED_SECONDS = 24 * 3600
 
 
 class Arrival:
-    """A file under a temporary name; what has not been linked when the block ends is gone."""
+    """A file under a temporary name; if it is not linked when the block ends, it is lost."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / f"{os.getpid()}-{secrets.token_hex(8)}"
-        # read-only from the start: nothing in the archive is ever written twice
+        # Read-only from the start: no file of the archive is ever changed later
         self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
 
     def __enter__(self) -> Self:
@@ -43,15 +43,16 @@ class Arrival:
         """Append bytes."""
         view = memoryview(data)
         while view:
-            view = view[os.write(self.fd, view) :]
+            written = os.write(self.fd, view)  # may be less than asked for
+            view = view[written:]
 
     def truncate(self, length: int) -> None:
-        """Throw away what was written past a length, and go on from there."""
+        """Drop what was written beyond a length, and continue from there."""
         os.ftruncate(self.fd, length)
         os.lseek(self.fd, length, os.SEEK_SET)
 
     def write_at(self, offset: int, data: bytes) -> None:
-        """Overwrite bytes in what was written before the file has its name."""
+        """Overwrite bytes that were written before, as long as the file has no name."""
         os.pwrite(self.fd, data, offset)
 
     def flush(self) -> None:
@@ -59,10 +60,7 @@ class Arrival:
         os.fsync(self.fd)
 
     def link(self, target: Path) -> bool:
-        """Give the file its name; returns False when that name is taken.
-
-        The folder is not flushed yet.
-        """
+        """Give the file its name; returns False if that name is taken. Flush the folder afterwards."""
         try:
             os.link(self.path, target)
         except FileExistsError:
@@ -70,7 +68,7 @@ class Arrival:
         return True
 
     def replace(self, target: Path) -> None:
-        """Give the file a name that a damaged file has now. The folder is not flushed yet."""
+        """Give the file the name of a damaged file, which is lost. Flush the folder afterwards."""
         self.path.replace(target)
 
 
@@ -84,7 +82,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and the folders above it, durably; one that is there is left alone."""
+    """Make a folder and its parents, durably; existing ones are left alone."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -93,7 +91,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sweep_arrivals(folder: Path) -> int:
-    """Remove what crashed writers left more than a day ago; returns how many files."""
+    """Remove files that crashed writers left more than a day ago; returns how many."""
     before = time.time() - _ABANDONED_SECONDS
     removed = 0
     for path in list(folder.iterdir()):
@@ -106,21 +104,21 @@ def sweep_arrivals(folder: Path) -> int:
 
 @contextlib.contextmanager
 def exclusive_lock(path: Path) -> Iterator[None]:
-    """Hold a lock against every other holder, in this process and others; waits for it."""
+    """Hold a lock that excludes every other holder, in this process and others; waits for it."""
     with _lock(path, fcntl.LOCK_EX):
         yield
 
 
 @contextlib.contextmanager
 def shared_lock(path: Path) -> Iterator[None]:
-    """Hold a lock together with other sharers, against exclusive holders; waits for it."""
+    """Hold a lock that is shared with others and excludes exclusive holders; waits for it."""
     with _lock(path, fcntl.LOCK_SH):
         yield
 
 
 @contextlib.contextmanager
 def reaching(root: Path) -> Iterator[None]:
-    """Turn what the operating system refuses into one error that names the archive."""
+    """Turn errors of the operating system into one error that names the archive."""
     try:
         yield
     except OSError as error:
@@ -131,8 +129,8 @@ def reaching(root: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _lock(path: Path, kind: int) -> Iterator[None]:
-    # opened anew each time: a lock belongs to the open file, and threads must not share one
-    # NFS gives an exclusive lock only on a file that is open for writing
+    # Opened again each time: the lock belongs to the open file, and threads must not share it.
+    # NFS grants an exclusive lock only on a file that is open for writing
     mode = os.O_RDWR if kind == fcntl.LOCK_EX else os.O_RDONLY
     fd = os.open(path, mode | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:

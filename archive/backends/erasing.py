@@ -1,7 +1,7 @@
-"""Erasing: packs that hold a blob to be removed are written anew without it, and only then removed.
+"""Erasing: packs with a blob to be removed are rewritten without it, and only then removed.
 
-A pack of which a blob is damaged stays as it is, and so does what was to be erased from it: a check
-finds the damage, and whoever mends it erases again.
+A pack with a damaged blob stays as it is, together with the blob to be erased, since the damaged one
+might still be rescued. A check finds the damage; once it is repaired, the operator erases again.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -14,17 +14,17 @@ from jobprov.archive.backends.packs import Pack, PackWriter
 from jobprov.archive.errors import BlobDamagedError
 
 Publish = Callable[[PackWriter, Sequence[str]], str]
-"""Finishes a pack, durably, and gives its name."""
+"""Finishes a pack, durably, and returns its name."""
 
 
 class Eraser:
     """One run over the packs of an archive.
 
     Args:
-        arriving: folder for packs that grow.
-        limit_bytes: the largest pack, index included.
-        publish: stores a finished pack durably and gives its name.
-        copies: gives the copies in a pack; None where it is gone by now.
+        arriving: folder for packs that are being written.
+        limit_bytes: the largest pack, including its index.
+        publish: stores a finished pack durably and returns its name.
+        copies: returns the copies in a pack; None if it is gone by now.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class Eraser:
         self._copies = copies
 
     def run(self, packs: Sequence[Pack], digests: Collection[str]) -> tuple[list[Pack], set[str]]:
-        """Copy what remains of these packs into new ones.
+        """Copy what is to remain of these packs into new ones.
 
-        Returns those to remove, and the digests left in others.
+        Returns the packs to be removed, and the digests that are left in packs with damage.
         """
         emptied: list[Pack] = []
         left: set[str] = set()
@@ -51,10 +51,11 @@ class Eraser:
                 else:
                     left |= erased
             self._filler.finish()
+        # A new pack with the content of an old one has its name, too, and must stay
         return [pack for pack in emptied if pack.name not in self._filler.published], left
 
     def _take(self, pack: Pack, erased: set[str]) -> bool:
-        """Copy the other blobs of a pack; returns whether all of them lie elsewhere now."""
+        """Copy the other blobs of a pack; returns whether all of them are elsewhere now."""
         for copy in self._copies(pack) or ():
             if copy.sha256 in erased or copy.sha256 in self._filler.written:
                 continue
@@ -67,6 +68,7 @@ class Eraser:
 
 
 def _holding(packs: Sequence[Pack], digests: Collection[str]) -> Iterator[tuple[Pack, set[str]]]:
+    """Yield the packs that hold any of the digests, each with those."""
     for pack in packs:
         erased = {sha256 for sha256 in digests if pack.holds(sha256)}
         if erased:

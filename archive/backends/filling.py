@@ -1,4 +1,4 @@
-"""Packs that are filled one after the other, each handed on when it is full."""
+"""Fills packs one after the other, and publishes each when it is full."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,16 +7,20 @@ from jobprov.archive.backends.copies import Copy
 from jobprov.archive.backends.packs import PackWriter
 
 Publish = Callable[[PackWriter, Sequence[str]], str]
-"""Finishes a pack, durably, and gives its name; the digests are those of the blobs in it."""
+"""Finishes a pack, durably, and returns its name; the digests are those of the blobs in it."""
 
 
 class PackFiller:
-    """Takes copies of blobs; closing it throws away what was not handed on.
+    """Takes copies of blobs; closing it drops what was not published.
 
     Args:
-        arriving: folder for packs that grow.
-        limit_bytes: the largest pack, index included.
-        publish: called with each pack that is full, and by `finish` with the last.
+        arriving: folder for packs that are being written.
+        limit_bytes: the largest pack, including its index.
+        publish: called with each full pack, and by `finish` with the last one.
+
+    Attributes:
+        written: digests of all blobs taken.
+        published: names of the packs published.
     """
 
     def __init__(self, arriving: Path, limit_bytes: int, publish: Publish) -> None:
@@ -29,9 +33,9 @@ class PackFiller:
         self.published: set[str] = set()
 
     def add(self, copy: Copy) -> bool:
-        """Append a copy to the pack at hand, or to the next one.
+        """Append a copy to the current pack or, if that is full, to the next one.
 
-        Returns False when it is larger than a pack.
+        Returns False if it is larger than a pack.
 
         Raises:
             BlobDamagedError: the copy is damaged; it is in no pack.
@@ -49,14 +53,14 @@ class PackFiller:
         return True
 
     def finish(self) -> None:
-        """Hand on the pack at hand, if it has any blobs."""
+        """Publish the current pack, if it has any blobs."""
         if self._writer is not None and self._unpublished:
             self.published.add(self._publish(self._writer, self._unpublished))
             self._unpublished = []
             self.close()
 
     def close(self) -> None:
-        """Remove the pack at hand."""
+        """Drop the current pack."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None

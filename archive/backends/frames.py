@@ -1,24 +1,22 @@
-"""The frame: one blob or document as it is stored.
-
-It describes itself, and is checked down to the last bit.
+"""The frame: one blob or document as it is stored. It describes itself, and every bit is checked.
 
     offset  bytes  what
          0      4  0x184D2A5A, the magic number of a skippable zstd frame
-         4      4  92, the bytes of the skippable frame that follow
-         8      4  tag, which names this layout: `jpb1`, or `jpb2` of a document kept as it came
-        12      8  bytes of the stored form (the zstd frame behind the header)
+         4      4  92, the number of bytes of the skippable frame that follow
+         8      4  tag of this layout: `jpb1`, or `jpb2` for a document that is kept as it came
+        12      8  bytes of the stored form (the zstd frame after the header)
         20      8  bytes of the content
         28     32  SHA-256 of the content: the digest
-        60     32  SHA-256 of the stored form; some flipped bits in zstd decode unchanged
+        60     32  SHA-256 of the stored form, since zstd decodes some flipped bits to the same bytes
         92      8  the first bytes of the SHA-256 of the 92 bytes above
        100         the zstd frame
 
-A document that begins with a zstd frame is not compressed again: its stored form is its content, so
-that parts of it can be read where they are. All integers are little-endian. A decoder passes over
-skippable frames, so `zstd -dc` reads a loose blob, a document or a whole pack with nothing of ours
-at hand. Bytes that do not compress cost a few bytes in a thousand inside zstd, which keeps them as
-they are; there is no second codec. The stored digest of a document covers its name too, so
-documents that changed places are found.
+All integers are little-endian. Decoders skip skippable frames, so `zstd -dc` reads a loose blob, a
+document or a whole pack without any of our software. A document that begins with a zstd frame is not
+compressed again: its stored form is its content, so that parts of it can be read in place. The
+stored digest of a document covers its name, too, so that documents in each other's place are found.
+There is no second codec: zstd keeps bytes that do not compress as they are, for a few bytes more in
+a thousand.
 
 Source: RFC 8878, section 3.1.2 (skippable frames).
 """
@@ -39,7 +37,7 @@ _CHECK_BYTES = 8
 _FIELDS = struct.Struct("<II4sQQ32s32s")
 HEADER_BYTES = _FIELDS.size + _CHECK_BYTES
 HEADER_START = struct.pack("<II4s", SKIPPABLE_MAGIC, HEADER_BYTES - 8, TAG)
-"""How the header of a blob begins; a walk finds its way again by these bytes."""
+"""How the header of a blob begins. After damage, a walk through a pack continues at these bytes."""
 
 _PLAIN_START = struct.pack("<II4s", SKIPPABLE_MAGIC, HEADER_BYTES - 8, PLAIN_TAG)
 _ZSTD_START = zstandard.FRAME_HEADER
@@ -49,9 +47,10 @@ _codecs = threading.local()
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A frame's description; sizes in bytes, digests as 32 raw bytes.
+    """The header of a frame, with digests as 32 raw bytes.
 
-    `is_plain` if it stores the content as it is.
+    Attributes:
+        is_plain: whether the content is stored as it is.
     """
 
     stored_bytes: int
@@ -62,7 +61,7 @@ class Header:
 
     @property
     def frame_bytes(self) -> int:
-        """The length of the whole frame in bytes, this header included."""
+        """The length of the whole frame in bytes, including this header."""
         return HEADER_BYTES + self.stored_bytes
 
 
@@ -99,10 +98,7 @@ def decode_header(data: bytes) -> Header:
 
 
 def encode_frame(content: bytes, sha256: str, *, bound_to: str = "") -> bytes:
-    """One frame with some content and its digest.
-
-    A document binds its name into the stored digest.
-    """
+    """The frame of some content with this digest; `bound_to` is the name of a document."""
     is_plain = bool(bound_to) and content.startswith(_ZSTD_START)
     stored = content if is_plain else _compressor().compress(content)
     header = Header(
@@ -116,10 +112,10 @@ def encode_frame(content: bytes, sha256: str, *, bound_to: str = "") -> bytes:
 
 
 def decode_frame(frame: bytes, *, bound_to: str = "") -> bytes:
-    """The content of one frame, verified in its stored and its plain form.
+    """The content of one frame, after verifying its stored form and its content.
 
     Raises:
-        FrameDamagedError: it is cut, has bytes too many, or one of its digests does not match.
+        FrameDamagedError: it is cut off or too long, or one of its digests does not match.
     """
     header = decode_header(frame)
     if len(frame) != header.frame_bytes:
@@ -152,10 +148,7 @@ def decompress(stored: bytes) -> bytes:
 
 
 class FrameStream:
-    """A frame whose content comes in chunks.
-
-    It gives the stored form piece by piece, and the header once everything is known.
-    """
+    """Makes a frame from content that comes in chunks: its stored form in pieces, then its header."""
 
     def __init__(self) -> None:
         self._compression = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
@@ -198,7 +191,7 @@ def _stored_digest(stored: bytes, bound_to: str) -> bytes:
 def _compressor() -> zstandard.ZstdCompressor:
     """This thread's compressor.
 
-    Two threads must not use one at once, and making one costs more than using it.
+    Two threads must not use one at the same time, and making one takes longer than using it.
     """
     if not hasattr(_codecs, "compressor"):
         _codecs.compressor = zstandard.ZstdCompressor(level=_LEVEL)

@@ -1,4 +1,4 @@
-"""Reading a local archive through, every bit of it, and saying what is wrong."""
+"""Reads every bit of an archive and reports what is wrong."""
 
 import hashlib
 import os
@@ -18,14 +18,14 @@ from jobprov.archive.store import Finding, FindingKind, is_document_name
 def inspect_loose(
     copies: Iterable[Copy | None], has_intact: Callable[[str], bool]
 ) -> Iterator[Finding]:
-    """What is wrong with the loose blobs; one that a sealer moved away meanwhile (None) is not."""
+    """What is wrong with the loose blobs. None stands for one that a sealer moved meanwhile."""
     for copy in copies:
         if copy is not None:
             yield from _inspect_copy(copy, has_intact)
 
 
 def inspect_packs(packs: Iterable[Pack], has_intact: Callable[[str], bool]) -> Iterator[Finding]:
-    """What is wrong with the packs: each of their frames, their indexes, and each whole file."""
+    """What is wrong with the packs: with each frame, each index, and each file as a whole."""
     for pack in packs:
         if pack.index_damage is not None:
             yield Finding(
@@ -53,10 +53,7 @@ def inspect_document(name: str, get: Callable[[str], bytes]) -> Finding | None:
 def inspect_names(
     loose: LooseShelf, packs: PackShelf, documents: DocumentShelf
 ) -> Iterator[Finding]:
-    """Files that lie where the archive puts none, by name.
-
-    A blob under a wrong name is one of them.
-    """
+    """Files with names that the archive does not use, for example a blob in the wrong folder."""
     for path in _files(loose.root):
         if loose.path(path.name.split(".")[0]) != path:
             yield _stray(path, loose.root)
@@ -70,7 +67,7 @@ def inspect_names(
 
 
 def stray(where: str) -> Finding:
-    """What is wrong with something that the archive did not put there."""
+    """The finding for a file or object that the archive did not put there."""
     return Finding(
         FindingKind.STRAY,
         where.rpartition("/")[2],

@@ -1,4 +1,4 @@
-"""An archive in memory, for tests and trials: same behaviour, nothing outlives the process."""
+"""An archive in memory, for tests and trials: it behaves like the others, but ends with the process."""
 
 import io
 import threading
@@ -35,7 +35,7 @@ class MemoryStore:
         self._lock = threading.Lock()
 
     def put(self, data: bytes, *, expected: str | None = None) -> Stored:
-        """Store a blob, or mend a damaged one."""
+        """Store a blob, or repair a damaged one."""
         sha256 = digest_of(data)
         if expected is not None:
             check_match(expected, sha256)
@@ -82,7 +82,7 @@ class MemoryStore:
         yield from digests
 
     def seal(self, *, pack_limit_bytes: int = PACK_LIMIT_BYTES) -> SealReport:
-        """Call the loose blobs packed; those larger than a pack stay loose."""
+        """Mark the loose blobs as packed; those larger than a pack stay loose."""
         with self._lock:
             loose = self.blobs.keys() - self._packed
             fitting = {sha256 for sha256 in loose if len(self.blobs[sha256]) <= pack_limit_bytes}
@@ -121,7 +121,7 @@ class MemoryStore:
         return data
 
     def read_document(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
-        """Some bytes of a document; None of one that the other archives compress."""
+        """Some bytes of a document; None for a document that the other archives compress."""
         data = self.get_document(name)
         if not data.startswith(zstandard.FRAME_HEADER):
             return None

@@ -15,9 +15,9 @@ The tail is a skippable zstd frame of 76 bytes:
         36     32  SHA-256 of the index, its 8 bytes of header included
         68      8  the first bytes of the SHA-256 of the 68 bytes above
 
-The name of a pack is the SHA-256 of the whole file. The index says nothing that the frames do not
-say: when it is damaged, the pack is walked instead. `zstd -dc` of a pack gives all contents, one
-after the other.
+The name of a pack is the SHA-256 of the whole file. The index holds nothing that the frames do not
+hold, so if it is damaged, the frames are walked instead. `zstd -dc` of a pack prints all contents,
+one after the other.
 """
 
 import bisect
@@ -47,17 +47,17 @@ ENTRY_BYTES = _DIGEST_BYTES + _OFFSET_BYTES
 OVERHEAD_BYTES = _SKIP.size + TAIL_BYTES
 
 ReadAt = Callable[[int, int], bytes]
-"""Gives bytes from an offset on, that many."""
+"""Returns bytes, given their offset and number."""
 
 
 class Index:
-    """Where each blob of a pack begins: sorted digests, then offsets.
+    """Where each blob of a pack begins: a column of sorted digests, then one of offsets.
 
-    Only eight bytes of each blob are held.
+    Only the first eight bytes of each digest are in memory; the rest is read when needed.
 
     Args:
         count: the number of blobs.
-        read_at: gives bytes of the columns from an offset, from the pack or from memory.
+        read_at: reads bytes of the columns by offset, from the pack or from memory.
     """
 
     def __init__(self, count: int, read_at: ReadAt) -> None:
@@ -69,6 +69,7 @@ class Index:
         """The offset of a blob's frame, or None."""
         prefix = int.from_bytes(sha256[:8], "big")
         place = bisect.bisect_left(self._prefixes, prefix)
+        # Digests with the same eight first bytes are as good as impossible, except on purpose
         while place < self.count and self._prefixes[place] == prefix:
             if self._read_at(place * _DIGEST_BYTES, _DIGEST_BYTES) == sha256:
                 return self._offsets(place, 1)[0]
@@ -92,13 +93,14 @@ class Index:
 class Pack:
     """A pack open for reading.
 
-    `index_damage` says why its index is not used; it is None when the index is intact.
-
     Args:
         name: of the pack, with its suffix.
         file: its bytes.
-        hold: takes the columns of the index and gives what reads them later on; without it, they
-            are read where they lie.
+        hold: keeps the columns of the index elsewhere and returns what reads them; without it, they
+            are read from the pack each time.
+
+    Attributes:
+        index_damage: why the index is not used; None if it is intact.
     """
 
     def __init__(
@@ -153,7 +155,7 @@ class Pack:
     def _walk(self) -> None:
         """Find the frames without the index.
 
-        Where a header is damaged, go on at the next one that reads.
+        After a damaged header, continue at the next one that can be read.
         """
         offsets: dict[bytes, int] = {}
         self.content_bytes = 0
@@ -167,7 +169,7 @@ class Pack:
 
 
 class PackWriter:
-    """A pack that grows under a temporary name."""
+    """A pack that is being written under a temporary name."""
 
     def __init__(self, arriving: Path) -> None:
         self._arrival = Arrival(arriving)
@@ -177,17 +179,15 @@ class PackWriter:
         self._offsets: dict[bytes, int] = {}
 
     def size_with(self, header: Header) -> int:
-        """The bytes that the finished pack has with one more frame."""
+        """The size of the finished pack, with one more frame."""
         entries = (len(self._offsets) + 1) * ENTRY_BYTES
         return self._length + header.frame_bytes + entries + OVERHEAD_BYTES
 
     def add(self, copy: Copy, header: Header) -> None:
         """Append the frame of a copy, verifying it on the way.
 
-        A damaged one leaves the pack as it was.
-
         Raises:
-            BlobDamagedError: the copy is damaged.
+            BlobDamagedError: the copy is damaged; the pack is as it was before.
         """
         start, before = self._length, self._sha256.copy()
         try:
@@ -201,10 +201,7 @@ class PackWriter:
         self._content_bytes += header.size_bytes
 
     def publish(self, folder: Path) -> str:
-        """Write the index, flush, and return the name that the pack has now.
-
-        The folder is not flushed yet.
-        """
+        """Write the index, flush, and return the pack's final name. Flush the folder afterwards."""
         frames_end = self._length
         columns = encode_columns(self._offsets)
         index = _SKIP.pack(_INDEX_MAGIC, len(columns)) + columns
@@ -216,7 +213,8 @@ class PackWriter:
         )
         self._arrival.flush()
         name = f"{self._sha256.hexdigest()}{SUFFIX}"
-        self._arrival.replace(folder / name)  # what had that name was the same pack, or damaged
+        # A file that has this name is the same pack, or a damaged one: it may be replaced
+        self._arrival.replace(folder / name)
         return name
 
     def close(self) -> None:
@@ -230,10 +228,7 @@ class PackWriter:
 
 
 def walk(file: Readable) -> Iterator[tuple[int, Header]]:
-    """Offset and header of every frame in a pack that its header alone lets one find.
-
-    No index is needed.
-    """
+    """Offset and header of every frame in a pack that can be found without the index."""
     offset: int | None = 0
     while offset is not None:
         try:
@@ -261,7 +256,9 @@ def _next_start(file: Readable, offset: int) -> int | None:
             return offset + place
         if len(chunk) < CHUNK_BYTES:
             return None
-        offset += len(chunk) - len(HEADER_START) + 1  # a start may straddle two chunks
+        offset += (
+            len(chunk) - len(HEADER_START) + 1
+        )  # it may begin in one chunk and end in the next
     return None
 
 
@@ -289,5 +286,5 @@ def _decode_tail(data: bytes) -> tuple[int, int, int, bytes]:
 
 
 def _prefixes(digests: bytes) -> "array[int]":
-    """The first eight bytes of each digest as numbers that sort as the digests do."""
+    """The first eight bytes of each digest as numbers, which sort in the same order."""
     return array("Q", (prefix for (prefix,) in _PREFIX.iter_unpack(digests)))

@@ -1,10 +1,9 @@
-"""Sealing: loose blobs and small packs become new packs.
+"""Sealing: puts loose blobs and small packs into new packs.
 
-Each step leaves every blob readable, whenever the power goes: a pack is flushed, named, and its
-folder flushed, before anything that it replaces is removed. What a crash leaves behind is a second
-copy, which the next seal clears away. Small packs are folded in as the bits of a binary counter
-are, so that their number grows with the logarithm of the number of seals, and each blob is copied
-about as often.
+Every blob stays readable, whenever the power fails: a pack is flushed and named, and its folder
+flushed, before anything that it replaces is removed. A crash leaves second copies at worst, which
+the next seal removes. Small packs are merged like the bits of a binary counter: their number grows
+with the logarithm of the number of seals, and each blob is copied about as many times.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -35,10 +34,11 @@ class Sealer:
 
     def run(self) -> SealReport:
         """Pack what is loose, and report what was done."""
-        # a pack of a sealer that crashed may have a name that is not on the disk yet
+        # A sealer that crashed may not have flushed the name of its pack: until it is on the disk,
+        # nothing that the pack holds may be removed
         self._packs.flush()
         packs = self._packs.refresh()
-        # a pack whose index is damaged may hold more than a walk finds, so it is kept for its
+        # A pack with a damaged index may hold more blobs than a walk finds: it is left to an
         # operator
         sound = [pack for pack in packs if pack.index_damage is None]
         fresh = self._remove_superseded(sound)
@@ -50,7 +50,7 @@ class Sealer:
             emptied = [pack for pack in merged if self._take_pack(pack, remaining)]
             self._filler.finish()
         published = self._filler.published
-        # a pack of the same content gets the same name, and must stay
+        # A new pack with the content of an old one has its name, too, and must stay
         emptied = [pack for pack in emptied if pack.name not in published]
         self._packs.remove(emptied)
         self._packs.refresh()
@@ -58,14 +58,14 @@ class Sealer:
         return SealReport(self._packed, len(published), len(emptied), self._left_loose, damaged)
 
     def _choose_packs(self, sound: Sequence[Pack], fresh: Sequence[str]) -> list[Pack]:
-        """The packs to copy into new ones: all of whose blobs lie elsewhere too, and small ones."""
+        """The packs to be emptied into new ones: redundant packs, and small ones."""
         redundant = _choose_redundant(sound)
         needed = [pack for pack in sound if pack not in redundant]
         fresh_bytes = self._packed_bytes(fresh)
         return redundant + choose_merged(needed, fresh_bytes, self._pack_limit_bytes)
 
     def _remove_superseded(self, packs: Sequence[Pack]) -> list[str]:
-        """Remove loose blobs that a pack holds intact; returns the digests of the others."""
+        """Remove loose blobs that a pack holds intact; returns the digests of the other ones."""
         fresh = []
         for sha256 in list(self._loose.digests()):
             if _holds_intact(packs, sha256):
@@ -82,7 +82,7 @@ class Sealer:
     def _take_loose(self, sha256: str) -> None:
         copy = self._loose.find(sha256)
         if copy is None:
-            return  # an operator removed it
+            return  # somebody removed it after it was listed
         try:
             is_packed = self._filler.add(copy)
         except BlobDamagedError:
@@ -92,7 +92,7 @@ class Sealer:
         self._packed += is_packed
 
     def _take_pack(self, pack: Pack, kept: Sequence[Pack]) -> bool:
-        """Copy the blobs of a small pack; returns whether all of them lie elsewhere now."""
+        """Copy the blobs of a small pack; returns whether all of them are elsewhere now."""
         is_emptied = True
         for copy in pack.copies():
             if copy.sha256 in self._filler.written or _holds_intact(kept, copy.sha256):
@@ -114,9 +114,9 @@ class Sealer:
 
 
 def packed_bytes(frames: Iterable[int], limit_bytes: int) -> int:
-    """What loose blobs come to as a pack, without those that are larger than one.
+    """The size of a pack of loose blobs, without those that are larger than a pack.
 
-    `frames` has the sizes of their files in bytes.
+    `frames` are the sizes of their files in bytes.
     """
     sizes = [size + ENTRY_BYTES for size in frames]
     fitting = [size for size in sizes if size + OVERHEAD_BYTES <= limit_bytes]
@@ -124,9 +124,9 @@ def packed_bytes(frames: Iterable[int], limit_bytes: int) -> int:
 
 
 def choose_merged(packs: Sequence[Pack], fresh_bytes: int, limit_bytes: int) -> list[Pack]:
-    """The small packs that are folded into what is sealed now.
+    """The small packs that are merged into what is sealed now.
 
-    Each is at most twice as large as all that is below it.
+    Each is at most twice as large as everything smaller together.
     """
     chosen: list[Pack] = []
     total = fresh_bytes
@@ -139,13 +139,12 @@ def choose_merged(packs: Sequence[Pack], fresh_bytes: int, limit_bytes: int) -> 
 
 
 def _choose_redundant(packs: Sequence[Pack]) -> list[Pack]:
-    """The packs whose blobs all lie in other packs too.
+    """The packs whose blobs are all in other packs, too.
 
-    They were left by a sealer that died before it removed them.
-
-    A pack that is needed shows it by its first blob, so this costs next to nothing on other days.
+    A sealer that died before it removed them has left them.
     """
     chosen: list[Pack] = []
+    # Most packs are needed, and for these the first blob usually ends the search
     for pack in sorted(packs, key=lambda pack: pack.size_bytes):
         others = [other for other in packs if other is not pack and other not in chosen]
         if all(_is_held(others, sha256) for sha256, _offset in pack.index.entries()):

@@ -1,4 +1,4 @@
-"""The two places of a local archive where blobs lie: loose, a file each, and in packs."""
+"""The two places for blobs in a local archive: loose, in files of their own, and in packs."""
 
 import contextlib
 import os
@@ -24,19 +24,19 @@ _FOLDER_NAME_LENGTH = 2
 
 
 class LooseShelf:
-    """Blobs in files of their own: `ab/<digest>.zst`, a frame each, in at most 256 folders."""
+    """Blobs in files of their own: `ab/<digest>.zst`, one frame each, in at most 256 folders."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._ready: set[str] = set()
 
     def path(self, sha256: str) -> Path:
-        """Where a blob lies when it is loose."""
+        """The file of a loose blob."""
         return self.root / sha256[:_FOLDER_NAME_LENGTH] / f"{sha256}{SUFFIX}"
 
     def holds(self, sha256: str) -> bool:
         """Whether a blob is loose."""
-        # A third of the time that a Path takes, and `missing` asks thousands
+        # Not with a Path, which takes three times as long: `missing` asks for thousands
         return os.path.exists(  # noqa: PTH110
             f"{self.root}/{sha256[:_FOLDER_NAME_LENGTH]}/{sha256}{SUFFIX}"
         )
@@ -52,9 +52,8 @@ class LooseShelf:
     def admit(self, arrival: Arrival, sha256: str) -> bool:
         """Name a flushed file after its digest, replacing a damaged one.
 
-        Returns False when an intact one is there.
-
-        The folder is not flushed yet: `flush` does it.
+        Returns False if an intact one exists. Call `flush` afterwards: the folder is not flushed
+        yet.
         """
         target = self.path(sha256)
         self._make_folder(target.parent)
@@ -71,7 +70,7 @@ class LooseShelf:
         flush_folder(self.path(sha256).parent)
 
     def remove(self, sha256: str) -> None:
-        """Remove a loose copy, if it is still there."""
+        """Remove a loose copy, if there is one."""
         self.path(sha256).unlink(missing_ok=True)
 
     def digests(self) -> Iterator[str]:
@@ -93,7 +92,7 @@ class LooseShelf:
 
 
 class PackShelf:
-    """The packs, as they were when this process last looked."""
+    """The packs, as this process last saw them."""
 
     def __init__(self, root: Path, lock: Path) -> None:
         self.root = root
@@ -108,11 +107,11 @@ class PackShelf:
     def refresh(self) -> Sequence[Pack]:
         """The packs as they are now.
 
-        A blob on its way from one place to the next is seen in one of them, because its old place
-        goes last, and because no pack is removed while this looks.
+        A blob that a seal moves is seen in one place at least: the old one is removed last, and no
+        pack is removed while the packs are listed.
         """
         with self._threads, shared_lock(self._lock):
-            # by inode too: a seal may put a sound pack in the place of a damaged one
+            # By inode, too: a seal may replace a damaged pack by a sound one of the same name
             with os.scandir(self.root) as entries:
                 found = sorted(
                     (entry.name, entry.inode())
@@ -126,12 +125,12 @@ class PackShelf:
             return tuple(self._packs.values())
 
     def reopen(self) -> Sequence[Pack]:
-        """The packs as they are now, their indexes read again."""
+        """The packs as they are now; their indexes are read again."""
         self._packs = {}
         return self.refresh()
 
     def remove(self, packs: Sequence[Pack]) -> None:
-        """Remove packs whose blobs lie elsewhere by now."""
+        """Remove packs whose blobs are elsewhere by now."""
         with exclusive_lock(self._lock):
             for pack in packs:
                 with contextlib.suppress(FileNotFoundError):
@@ -143,7 +142,7 @@ class PackShelf:
 
 
 def is_intact(copy: Copy) -> bool:
-    """Whether the stored form of a copy is what it was."""
+    """Whether the stored form of a copy is undamaged."""
     try:
         copy.check()
     except BlobDamagedError:
@@ -152,7 +151,7 @@ def is_intact(copy: Copy) -> bool:
 
 
 def _names(folder: Path) -> list[str]:
-    """The names in a folder, sorted; none when it is no folder."""
+    """The names in a folder, sorted; none if it is not a folder."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries)

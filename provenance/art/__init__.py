@@ -1,4 +1,1 @@
-"""What an art/ROOT file stores about itself: parameter sets, process history, metadata.
-
-Needs only Python.
-"""
+"""Reads what an art/ROOT file stores about itself: parameter sets, processes, metadata."""

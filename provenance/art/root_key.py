@@ -1,8 +1,8 @@
-"""The SQLite database that art puts into a ROOT file, copied out in pieces.
+"""Copies the SQLite database that art puts into a ROOT file, without ROOT.
 
-It is found by the file's list of keys. Only this one key is read, and nothing that the file claims
-is believed before it is compared with the file's size: memory stays the same for every file. It
-lies uncompressed; ROOT itself is not needed.
+The database is uncompressed, and the file's list of keys says where it is. The file may be damaged
+or hostile: each length in it is compared with the file's size before it is used, and the database
+is copied in pieces, so that no file takes more memory than another.
 
 Source: ROOT's io/doc/TFile (header.md, tkey.md, keyslist.md); art-root-io's `tkeyvfs` (key
 `RootFileDB`, class `TKey`).
@@ -19,11 +19,14 @@ KEY = "RootFileDB"
 LARGEST_DATABASE = 1_000_000_000
 _LARGEST_KEY_LIST = 1_000_000
 _BIG_FILE, _BIG_KEY = 1_000_000, 1000
+"""Versions from which on offsets have eight bytes, since the file may be larger than 2 GB."""
 _HEADER = 64
 _PIECE = 1 << 20
 
 
 class _Key(NamedTuple):
+    """An entry of the list: where its bytes begin, how many there are, and how many unpacked."""
+
     name: str
     start: int
     stored: int
@@ -79,9 +82,8 @@ def _key_list(source: BinaryIO, size: int, path: str) -> tuple[int, int]:
     if head[:4] != b"root":
         raise BadInputError(f"{path}: this is no ROOT file.")
     version, begin = struct.unpack_from(">ii", head, 4)
-    end, name_length = (
-        _of(">q8xiii", head, 12)[0::3] if version >= _BIG_FILE else _of(">i4xiii", head, 12)[0::3]
-    )
+    form = ">q8xiii" if version >= _BIG_FILE else ">i4xiii"
+    end, _free_bytes, _free_count, name_length = struct.unpack_from(form, head, 12)
     if not 0 < begin < end <= size:
         raise BadInputError(
             f"{path}: its header tells of {end:,} bytes and it has {size:,}; the file is not whole."
@@ -89,11 +91,10 @@ def _key_list(source: BinaryIO, size: int, path: str) -> tuple[int, int]:
     folder = _piece(source, (begin + name_length, begin + name_length + 42), size)
     (folder_version,) = struct.unpack_from(">h", folder, 0)
     (length,) = struct.unpack_from(">i", folder, 10)
-    (start,) = (
-        struct.unpack_from(">q", folder, 34)
-        if folder_version > _BIG_KEY
-        else struct.unpack_from(">i", folder, 26)
-    )
+    if folder_version > _BIG_KEY:
+        (start,) = struct.unpack_from(">q", folder, 34)
+    else:
+        (start,) = struct.unpack_from(">i", folder, 26)
     if not 0 < length <= _LARGEST_KEY_LIST:
         raise BadInputError(
             f"{path}: the list of its keys has {length:,} bytes; "
@@ -103,7 +104,7 @@ def _key_list(source: BinaryIO, size: int, path: str) -> tuple[int, int]:
 
 
 def _keys(data: bytes) -> Iterator[_Key]:
-    """Yield the keys of a list; behind its own key stands how many there are."""
+    """Yield the keys of a list. It begins with a key of its own, then comes their number."""
     (own_length,) = struct.unpack_from(">h", data, 14)
     (count,) = struct.unpack_from(">i", data, own_length)
     place = own_length + 4
@@ -128,10 +129,6 @@ def _text(data: bytes, place: int) -> tuple[str, int]:
     if length < 0 or place + length > len(data):
         raise IndexError
     return data[place : place + length].decode(), place + length
-
-
-def _of(form: str, data: bytes, place: int) -> tuple[int, ...]:
-    return struct.unpack_from(form, data, place)
 
 
 def _piece(source: BinaryIO, place: tuple[int, int], size: int) -> bytes:

@@ -1,10 +1,8 @@
-"""The tables of art's database as Python values.
+"""The tables of art's database as Python values, with bounds on rows, bytes and work.
 
-Everything is bounded: rows, bytes, and the work of a query.
-
-Ids and blobs were bound with their closing NUL, which is cut here. A name of `FileCatalog_metadata`
-may occur more than once, and the last counts; values are JSON, or words that their writer did not
-quote.
+Art stores ids and texts with their closing NUL, which is removed here. A name may occur more than
+once in `FileCatalog_metadata`; the last value counts. Values are JSON, or words without the quotes
+that JSON needs.
 
 Source: art-root-io's `RootOutputFile`, `RootInputFile`; canvas `FileCatalogMetadata`;
 `sam_metadata_dumper`.
@@ -25,7 +23,8 @@ from jobprov.provenance.errors import BadInputError
 _MOST_ROWS = 200_000
 _LARGEST_BYTES = 256_000_000
 _LARGEST_VALUE = 64_000_000
-_MOST_STEPS = 2000  # of 100,000 instructions: seconds of work, whatever the tables are
+_MOST_STEPS = 2000
+"""Times 100,000 instructions of SQLite, some seconds of work: a hostile table cannot take more."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,10 @@ class StoredFile:
     Attributes:
         path: where it was read.
         size_bytes: of the file.
-        parameter_sets: every set that was registered in the process, compact text by
-            ParameterSetID.
-        metadata: of the file, by name, as a catalog would have it.
+        parameter_sets: compact text of every set registered in the process, by ParameterSetID.
+        metadata: of the file, by name, as in a catalog.
         event_ranges: (subrun, first event, one past the last), as stored.
-        tables: how many rows each table of the database has.
+        tables: number of rows of each table of the database.
     """
 
     path: str
@@ -70,7 +68,7 @@ def read_stored(path: Path) -> StoredFile:
 
 @contextmanager
 def _opened(file: str) -> Iterator[sqlite3.Connection]:
-    """Yield the database, which is not to be trusted: read-only, limited in length and work."""
+    """Yield the database: read-only, and with limits, since anybody may have made the file."""
     with closing(sqlite3.connect(f"file:{file}?mode=ro&immutable=1", uri=True)) as database:
         steps = iter(range(_MOST_STEPS))
 
@@ -123,7 +121,7 @@ def _tables(database: sqlite3.Connection) -> set[str]:
 
 def _rows(database: sqlite3.Connection, table: str) -> int:
     quoted = table.replace('"', '""')
-    # Quoted, and of the file itself
+    # The name comes from the file, so it is quoted
     return int(database.execute(f'SELECT count(*) FROM "{quoted}"').fetchone()[0])  # noqa: S608
 
 

@@ -25,15 +25,43 @@ _PLAIN: dict[int, type[ProvenanceError]] = {
 }
 
 
+class GatewayError(UnreachableError):
+    """A proxy, gateway or portal answered with an error of its own, in jobprov's place.
+
+    Attributes:
+        status: of HTTP.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 def check(answer: requests.Response) -> requests.Response:
     """Return the answer where it is a good one.
 
     Raises:
         ProvenanceError: of the class that the status stands for, with the service's sentence.
+        GatewayError: it is not the service that answered.
     """
     if answer.ok and answer.status_code != requests.codes.multiple_choices:
         return answer
-    raise error_of(answer.status_code, problem_in(answer), answer.url)
+    status, problem = answer.status_code, problem_in(answer)
+    if not _is_of_jobprov(status, problem):
+        said = str(problem.get("detail") or "")
+        raise GatewayError(
+            f"{answer.url} answers {status}, but it is not jobprov that answered. {said}".rstrip(),
+            status,
+        )
+    raise error_of(status, problem, answer.url)
+
+
+def _is_of_jobprov(status: int, problem: dict[str, Any]) -> bool:
+    """Tell whether an error is jobprov's own word: problem+json with one of its types."""
+    kind = problem.get("type")
+    return (
+        isinstance(kind, str) and kind.startswith("/problems/") and problem.get("status") == status
+    )
 
 
 def problem_in(answer: requests.Response) -> dict[str, Any]:

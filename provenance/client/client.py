@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ from jobprov.provenance.answers.recording import (
     BatchResult,
     BlobAnswer,
     MissingAnswer,
+    PartAnswer,
     RecordAnswer,
     TicketAnswer,
 )
@@ -65,7 +67,9 @@ from jobprov.provenance.answers.workflows import (
     WorkflowStanding,
     WorkflowSummary,
 )
+from jobprov.provenance.client.answers import GatewayError
 from jobprov.provenance.client.histories import Histories
+from jobprov.provenance.client.splitting import SMALLEST_PART, is_too_large, put_in_parts
 from jobprov.provenance.client.transport import campaign_place, part
 from jobprov.provenance.errors import BadInputError, ProvenanceError
 
@@ -82,7 +86,7 @@ class Client(Histories):
 
     Every method raises a `ProvenanceError` of the class that the service's answer stands for:
     `NotFoundError`, `AmbiguousError`, `BadInputError`, `ConflictError`, `ForbiddenError`,
-    `LimitError`, or `UnreachableError` where nothing answers.
+    `LimitError`, or `UnreachableError` where nothing answers, or a gateway in its place.
     """
 
     def file(
@@ -314,12 +318,26 @@ class Client(Histories):
         if not record.get("job_id"):
             raise BadInputError("A record has a job_id, a UUID.", {"job_id": ["missing"]})
         path = f"/jobs/{part(str(record['job_id']))}"
-        return self._send(RecordAnswer, "PUT", path, data=data, headers=_JSON)
+        answer = self._send(RecordAnswer, "PUT", path, data=data, headers=_JSON)
+        if answer.job_id.lower() != str(record["job_id"]).lower():
+            raise self._stranger(f": it names job {answer.job_id[:64]}")
+        return answer
 
     def record_batch(self, bodies: Sequence[bytes]) -> list[BatchResult]:
-        """Record up to 1000 jobs; return what became of each, in order."""
+        """Record up to 1000 jobs; return what became of each, in order.
+
+        A batch that a gateway finds too large goes in two halves.
+        """
         data = b'{"jobs":[' + b",".join(bodies) + b"]}"
-        answer = self._send(BatchAnswer, "POST", "/jobs/batch", data=data, headers=_JSON)
+        try:
+            answer = self._send(BatchAnswer, "POST", "/jobs/batch", data=data, headers=_JSON)
+        except GatewayError as refusal:
+            if not is_too_large(refusal) or len(bodies) == 1:
+                raise
+            middle = len(bodies) // 2
+            return [*self.record_batch(bodies[:middle]), *self.record_batch(bodies[middle:])]
+        if len(answer.results) != len(bodies):
+            raise self._stranger(f": {len(answer.results)} results for {len(bodies)} records")
         return answer.results
 
     def revise(self, job_id: str, record: Mapping[str, Any], reason: str) -> RecordAnswer:
@@ -335,11 +353,34 @@ class Client(Histories):
     def missing_blobs(self, digests: Sequence[str]) -> list[str]:
         """Return those of the digests that the experiment has not sent yet."""
         request = {"sha256": list(digests)}
-        return self._send(MissingAnswer, "POST", "/blobs/missing", json=request).missing
+        try:
+            return self._send(MissingAnswer, "POST", "/blobs/missing", json=request).missing
+        except GatewayError as refusal:
+            if not is_too_large(refusal) or len(digests) == 1:
+                raise
+        middle = len(digests) // 2
+        return [*self.missing_blobs(digests[:middle]), *self.missing_blobs(digests[middle:])]
 
     def put_blob(self, sha256: str, data: bytes) -> BlobAnswer:
-        """Send a blob."""
-        return self._send(BlobAnswer, "PUT", f"/blobs/{part(sha256)}", data=data)
+        """Send a blob; in parts where a gateway finds it too large."""
+        path = f"/blobs/{part(sha256)}"
+
+        def put_part(content: bytes, content_range: str) -> BlobAnswer | PartAnswer:
+            headers = {"Content-Range": content_range}
+            answer = self._call("PUT", path, data=content, headers=headers)
+            if answer.status_code == HTTPStatus.PERMANENT_REDIRECT:
+                return self._decoded(PartAnswer, answer)
+            return self._decoded(BlobAnswer, answer)
+
+        try:
+            answer = self._send(BlobAnswer, "PUT", path, data=data)
+        except GatewayError as refusal:
+            if not is_too_large(refusal) or len(data) <= SMALLEST_PART:
+                raise
+            answer = put_in_parts(put_part, data)
+        if answer.sha256 != sha256:
+            raise self._stranger(f": it names blob {answer.sha256[:64]}")
+        return answer
 
     def get_blob(self, sha256: str) -> bytes:
         """Return a blob's bytes."""

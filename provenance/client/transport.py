@@ -15,7 +15,7 @@ import requests
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
 from jobprov.provenance.answers.addresses import fits_path
-from jobprov.provenance.client.answers import check
+from jobprov.provenance.client.answers import GatewayError, check
 from jobprov.provenance.errors import UnreachableError
 
 TRIES = 3
@@ -135,7 +135,9 @@ class Transport:
         Raises:
             UnreachableError: whoever answered is not jobprov.
         """
-        answer = self._call(method, path, **options)
+        return self._decoded(kind, self._call(method, path, **options))
+
+    def _decoded(self, kind: type[T], answer: requests.Response) -> T:
         try:
             return msgspec.json.decode(answer.content, type=kind)
         except msgspec.ValidationError as problem:
@@ -174,9 +176,17 @@ class Transport:
                     ) from None
             else:
                 if answer.status_code not in _LATER or attempt == tries:
-                    return check(answer)
+                    return self._checked(answer)
             time.sleep(_PAUSE_SECONDS * attempt)
         raise AssertionError
+
+    def _checked(self, answer: requests.Response) -> requests.Response:
+        try:
+            return check(answer)
+        except GatewayError:
+            # Some cut the line after an error, without a word
+            self._session.close()
+            raise
 
 
 def part(text: str) -> str:

@@ -1,6 +1,6 @@
-"""Graphs of files and jobs: view graph, layout, drawings, exports. Knows no database.
+"""Graphs of files and jobs: their folding, drawings and exports. Nothing here knows a database.
 
-`graph` holds the values, `folding` and `quotient` make fewer boxes of many nodes, `svg` draws them
-(`layout`, `rows`, `sheet`, `captions`, `pencil` and `marks` are its parts), `text`, `dot` and
-`prov_json` write them down, and `words` has the first line of the page.
+`graph` has the types, and `keys` the form of node keys. `flow` and `layers` walk; `folding` and
+`quotient` draw many nodes as few boxes. `drawing/` has the pictures and the tree for terminals;
+`prov_json` and `openlineage` export. `sentences` and `words` say all this in English.
 """

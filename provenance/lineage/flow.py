@@ -1,9 +1,9 @@
-"""What came of what in a whole history: a job leads from an input only to what was made from it.
+"""Cuts the jobs of a whole history into parts, so that each leads only to what was made from what.
 
-A job of several steps may make one file from one input and another from another. Each such step is
-a *part* of the job here, and a node of its own. The first part has the job's key `j3`, others
-`j3.1`, `j3.2`. A last part from which nothing leads on stands for the inputs that a job read
-without making anything from them.
+A job of several steps may make one file from its first input and another file from its second. Then
+the second file must not appear among what was made from the first input. So each such step is a
+*part* of the job here, and a node of its own. The first part has the job's key `j3`, the others
+`j3.1`, `j3.2`. A last part without outputs stands for inputs from which nothing was made.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,24 +11,22 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from jobprov.provenance.lineage.graph import SHARED_ROLES, neighbours
+from jobprov.provenance.lineage.keys import is_job
 
 _MOST_SHARED = 200_000
-"""Links of inputs that a job shares with others to its parts.
-
-A job with more of them is one part.
-"""
+"""Links from a job's shared inputs to its parts. A job that would need more is not cut."""
 _MOST_INSIDE = 20_000
-"""Steps from output to output within one job."""
+"""Steps from output to output within one job that are followed."""
 Ends = tuple[str, str]
 Neighbours = tuple[dict[str, list[str]], dict[str, list[str]]]
-"""What follows each node, and what comes before it."""
+"""The nodes after each node, and the nodes before each node."""
 
 
 class Link(NamedTuple):
     """How a file and a job are related, as `Edge` in the drawn graph.
 
     Attributes:
-        is_parent: the job made something from the file, which is not so for inputs that it shares
+        is_parent: whether the job made something from the file; False for inputs that it shares
             with many others.
     """
 
@@ -80,7 +78,7 @@ def _outputs_by_inputs(
 
 
 class Flow:
-    """The links of a history with jobs in parts; inputs that jobs share lead to each of them."""
+    """The links of a history with jobs cut into parts. Shared inputs lead to each part."""
 
     def __init__(
         self,
@@ -104,23 +102,23 @@ class Flow:
             self._after, self._before = neighbours(self._edges(maker_of_output))
 
     def after(self, key: str) -> list[str]:
-        """Return what follows directly, parts of jobs."""
+        """Return the nodes and parts directly after this one."""
         return self._after.get(key, [])
 
     def before(self, key: str) -> list[str]:
-        """Return what comes directly before."""
+        """Return the nodes and parts directly before this one."""
         return self._before.get(key, [])
 
     def parents(self, key: str) -> list[str]:
-        """Return what comes directly before, without what a job only shares with many others."""
+        """Return the nodes directly before, without inputs that a job shares with many others."""
         return [near for near in self.before(key) if self._is_parent(near, key)]
 
     def children(self, key: str) -> list[str]:
-        """Return what follows directly, without jobs that only share it with many others."""
+        """Return the nodes directly after, without jobs that share this input with many others."""
         return [near for near in self.after(key) if self._is_parent(key, near)]
 
     def parts(self, key: str) -> list[str]:
-        """Return the parts of a job; for anything else the key itself."""
+        """Return the parts of a job. A file, or a job that is not cut, is its own only part."""
         return self._parts.get(key, [key])
 
     def link(self, source: str, target: str) -> Link:
@@ -134,16 +132,16 @@ class Flow:
         return source in part_inputs
 
     def _cut_jobs(self, sources: Mapping[str, AbstractSet[str]]) -> dict[str, dict[str, str]]:
-        """Return the part that made each output, of each job that has several parts.
+        """Return which part made each output, by job, for the jobs that have several parts.
 
-        Note each part's inputs.
+        The inputs of each part are noted on the way.
         """
         jobs_with_other_inputs = self._jobs_with_other_inputs()
         maker_of_output: dict[str, dict[str, str]] = {}
         for job, outputs in self._after.items():
             has_other_inputs = job in jobs_with_other_inputs
-            if job[0] != "j" or (len(outputs) == 1 and not has_other_inputs):
-                continue  # most jobs made everything from all that they read
+            if not is_job(job) or (len(outputs) == 1 and not has_other_inputs):
+                continue  # most jobs made one file from everything that they read
             inputs = self._before.get(job, [])
             parents = {source for source in inputs if self._links[source, job].is_parent}
             outputs_by_inputs = _outputs_by_inputs(outputs, sources, parents)
@@ -173,7 +171,7 @@ class Flow:
         *,
         has_unused_inputs: bool,
     ) -> dict[str, str]:
-        """Return the part of one job that made each output; note each part's inputs."""
+        """Return which part of a job made each output, and note the inputs of each part."""
         maker_of: dict[str, str] = {}
         parts: list[str] = []
         for number, (part_inputs, outputs) in enumerate(outputs_by_inputs.items()):
@@ -189,7 +187,7 @@ class Flow:
         return maker_of
 
     def _edges(self, maker_of_output: Mapping[str, Mapping[str, str]]) -> Iterator[Ends]:
-        """Yield all links; those of a job in parts lead to each part that they belong to."""
+        """Yield all links; those of a cut job lead to the parts that they belong to."""
         for (source, target), link in self._links.items():
             if source in maker_of_output:
                 yield maker_of_output[source][target], target

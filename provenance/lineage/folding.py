@@ -1,16 +1,19 @@
-"""The view of a graph: fewer, larger boxes that a person can read.
+"""Folds a graph into a view: fewer, larger boxes that a person can read.
 
-Cycles become one box, inputs shared by many jobs become badges on the jobs, five or more alike
-siblings become one box with a count, and 1:1 chains of succeeded jobs become one box. The focus,
-its direct producers and consumers, and jobs that did not succeed are never hidden in a chain.
-Nothing is lost: each node is in one box or in badges, and each edge is in an arrow, inside a box or
-in a badge.
+- A cycle becomes one box.
+- Inputs that many jobs share become badges on the jobs.
+- Five or more alike siblings become one box with a count.
+- A 1:1 chain of succeeded jobs becomes one box. The focus, its direct producers and consumers, and
+  jobs that did not succeed are never hidden in a chain.
 
-Siblings are alike if their facts are the same and their neighbours on both sides are alike. That is
-found by colours, which are refined until they are stable: two nodes keep one colour while their
-facts agree and the colours around them agree. Groups too small to be worth a box are taken apart,
-and the refinement runs again, so that forty files of two merges become two groups of twenty and not
-one of forty.
+Nothing is lost: each node is in one box or in badges, and each edge is in an arrow, in a box or in a
+badge.
+
+Siblings are alike if their facts are the same and their neighbours on both sides are alike. This is
+found by colour refinement: nodes with the same facts start with the same colour, and get different
+ones as soon as the colours around them differ, until nothing changes. Groups too small for a box are
+taken apart, and the refinement runs again. So forty files of two merges become two groups of twenty,
+not one of forty.
 """
 
 from collections import Counter
@@ -32,7 +35,7 @@ MINIMUM = 5
 """A group of fewer nodes is drawn node by node."""
 
 REFINEMENTS_AT_MOST = 64
-"""After so many, the groups may be coarser than need be, but their counts are never wrong."""
+"""After so many rounds, groups may be coarser than necessary, but their counts are still right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +61,15 @@ class Box:
     def handle(self) -> str:
         """What `fold` takes as `expanded` to open the box; empty if nothing is folded in it.
 
-        A chain of groups opens into its groups, and a group into its members, so a handle says the
-        kind as well.
+        The handle also tells the kind: a chain of groups opens into its groups, and the first of
+        these, which has the same key, opens into its members.
         """
         return _handle(self.kind, self.key)
 
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """All edges from one box to another; sure when one of them is."""
+    """All edges from one box to another; sure if any of them is."""
 
     source: str
     target: str
@@ -117,9 +120,9 @@ def fold(graph: Graph, *, expanded: Collection[str] = ()) -> View:
 
 
 def shared_files(graph: Graph) -> set[str]:
-    """Keys of files that every job here only shares and that no job here produced.
+    """Keys of the files that become badges: shared inputs, which no job of the graph produced.
 
-    Never the focus.
+    The focus is never among them.
     """
     nodes = graph.by_key()
     used: set[str] = set()
@@ -175,6 +178,8 @@ def _arrows(edges: Sequence[Edge], box_of: Mapping[str, str]) -> tuple[tuple[Arr
 
 
 class _Group(NamedTuple):
+    """A box in the making; see `Box`."""
+
     kind: BoxKind
     members: list[str]
     lanes: int = 1
@@ -182,7 +187,11 @@ class _Group(NamedTuple):
 
 
 class _Folding:
-    """One folding; cycles are condensed to their first node, the unit, before any comparison."""
+    """One folding.
+
+    First, each cycle is replaced by its first node. The nodes that are left are the *units*, which
+    are then compared, grouped and chained.
+    """
 
     def __init__(
         self,
@@ -319,10 +328,7 @@ class _Folding:
         return followers
 
     def _only_targets(self, members: Sequence[str]) -> list[str]:
-        """What follows each of these, where each has one follower that follows nothing else.
-
-        Empty otherwise.
-        """
+        """The one follower of each of these, or nothing unless the relation is 1:1 for all."""
         targets: list[str] = []
         for member in members:
             after = self.after.get(member, ())
@@ -360,9 +366,9 @@ def alike(
     *,
     alone: Collection[str] = (),
 ) -> list[list[str]]:
-    """Every node in exactly one group, groups and members in the order of `facts`.
+    """The nodes in groups of alike ones, each node in exactly one, in the order of `facts`.
 
-    Nodes in `alone` stay alone.
+    Nodes in `alone` get groups of their own.
     """
     single = set(alone)
     colours = _numbered({node: (facts[node], _own(node, single)) for node in facts})
@@ -380,7 +386,7 @@ def alike(
 
 
 def _own(node: str, single: Collection[str]) -> str | None:
-    """What tells a node apart that is to stay alone."""
+    """A fact that no other node shares, for a node that is to stay alone; else None."""
     return node if node in single else None
 
 

@@ -1,12 +1,11 @@
-"""The lineage graph as values: files, jobs, and who consumed or produced what.
+"""The types of a lineage graph: files, jobs, and who consumed or produced what.
 
-The database layer fills these; everything else in this package reads them. A graph is a bounded cut
-of history around one file, the focus; `Omitted` says what lies outside the cut. Nothing here walks
-a database or knows a page.
+The database layer makes them; everything else in this package reads them. A graph is a bounded part
+of history around one file, the focus; `Omitted` counts what is outside of it.
 
-A job that did not succeed makes nothing unless some job surely read it (record.md, "Files and
-edges"); and a file that was read with other checksums than the one that was made is another version
-of it. Such jobs are a file's `writer`.
+The output of a job that did not succeed counts as not made, unless some job surely read it
+(record.md, "Files and edges"). A file that was read with other checksums than the one that was made
+is another version. In both cases, the job that wrote a file of this name is the file's `writer`.
 """
 
 from collections import defaultdict
@@ -35,16 +34,15 @@ Drawings never hide them in a larger box of other states.
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """The moment that a view of the past shows, and the parts of it that are told as of today.
+    """The moment of a view of the past, and the parts that are shown as they are known today.
 
     Attributes:
         as_of: aware UTC.
-        changed_jobs: ids of jobs, at most a hundred, that were corrected later or got another
-            witness's record.
-        relinked_files: names of files, at most a hundred, whose links may have been found out
-            since: another job claimed them later, a catalog saw them later, a job that made them
-            was recorded more fully later, or later jobs read them in a way that tells their makers
-            otherwise.
+        changed_jobs: ids of jobs, at most a hundred, that were corrected later, or got the record
+            of another witness.
+        relinked_files: names of files, at most a hundred, whose links may have been different then:
+            since then, another job claimed them, a catalog saw them, a job that made them was
+            corrected, or jobs read them with checksums that point to other makers.
     """
 
     as_of: datetime
@@ -66,14 +64,14 @@ def utc_text(moment: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """A job that wrote a file of this name, and did not make it.
+    """A job that wrote a file of this name, but not this version, or did not succeed.
 
     Attributes:
-        label: what people call the job, the batch id where there is one.
+        label: what people call the job: its batch id, if it has one.
         state: how it ended.
         url: its page.
-        is_other_version: it made another version, of other checksums or another size; else it did
-            not succeed.
+        is_other_version: whether it made another version, with other checksums or another size; if
+            False, it did not succeed.
     """
 
     job_id: str
@@ -104,15 +102,14 @@ class FileNode:
 
     Attributes:
         key: names the node within its graph, jobs included.
-        role: how the jobs of this graph use it, by the words of `inputs[].role`; an edge's own role
-            goes before it.
-        size_bytes: None where no record tells.
-        is_placeholder: True when jobs or catalogs mention it but no record here produced it or
-            described it.
-        version: the number of its claim, from 1; None where there is only one.
-        url: its page; drawings link to it.
-        writer: a job that wrote a file of this name, where no recorded job made this one.
-        checksums: `algorithm:value` words of what its job made; empty where no record tells.
+        role: how the jobs of this graph use it, as in `inputs[].role`. The role of an edge goes
+            before it.
+        size_bytes: None if it is not recorded.
+        is_placeholder: whether it is only mentioned: no recorded job produced it.
+        version: its number, from 1; None if there is only one.
+        url: its page, to which drawings link.
+        writer: a job that wrote a file of this name, if no recorded job made this one.
+        checksums: as `algorithm:value`; empty if none is recorded.
     """
 
     key: str
@@ -130,10 +127,7 @@ class FileNode:
 
     @property
     def is_made(self) -> bool:
-        """True where a recorded job made it.
-
-        What a job wrote that did not succeed counts as not made.
-        """
+        """Whether a recorded job made it. The output of a job that failed counts as not made."""
         return not self.is_placeholder and self.writer is None
 
 
@@ -143,12 +137,12 @@ class JobNode:
 
     Attributes:
         key: names the node within its graph, files included.
-        label: what people call it, the batch id where there is one.
-        state: a word of the record's `state`, or `silent`.
-        code_version: what it ran, shortest name that tells releases apart.
-        started_at: aware UTC, as the two that follow.
-        url: its page; drawings link to it.
-        received_at: when the first of it was recorded.
+        label: what people call it: its batch id, if it has one.
+        state: as in the record, or `silent`.
+        code_version: the shortest name that tells releases apart.
+        started_at: aware UTC, as `ended_at` and `received_at`.
+        url: its page, to which drawings link.
+        received_at: when its first record came.
     """
 
     key: str
@@ -171,7 +165,7 @@ class Edge:
     """A file that a job consumed (file to job), or a file that it produced (job to file).
 
     Attributes:
-        is_sure: False when only the name ties the two together (record.md, "Files and edges").
+        is_sure: False if only the name connects the two (record.md, "Files and edges").
         role: the role of the input in this job; empty for products.
     """
 
@@ -183,12 +177,12 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """How many files and jobs lie on one side of the focus and are not in the graph.
+    """How many files and jobs on one side of the focus are not in the graph.
 
     Versions of a file count once.
 
     Attributes:
-        is_least: counting stopped early; there are at least so many.
+        is_least: whether counting stopped early, so that there may be more.
     """
 
     files: int = 0
@@ -203,15 +197,14 @@ class Omitted:
     Attributes:
         by_stage: jobs left out, by stage.
         by_kind: nodes left out, by `file` and `job`.
-        before: what is left out before the focus, without shared inputs; None if that was not
-            counted.
-        after: the same after it.
-        ancestors: how many nodes are left out before the focus.
-        descendants: how many after it.
-        inputs_of: direct neighbours left out before a node that is in the graph, by its key.
-        outputs_of: the same after it.
-        hidden: nodes that filters do not show; the walk went through them.
-        is_least: counting stopped early; there are at least so many.
+        before: left out before the focus, without shared inputs; None if not counted.
+        after: left out after the focus; None if not counted.
+        ancestors: number of nodes left out before the focus.
+        descendants: number of nodes left out after the focus.
+        inputs_of: direct neighbours left out before each node of the graph, by its key.
+        outputs_of: direct neighbours left out after each node of the graph, by its key.
+        hidden: nodes that filters hide; the walk went through them.
+        is_least: whether counting stopped early, so that there may be more.
     """
 
     by_stage: Mapping[str, int] = field(default_factory=dict)
@@ -236,9 +229,9 @@ class Graph:
     Attributes:
         focus: key of the file that was asked for.
         nodes: files and jobs, nearest to the focus first.
-        edges: between nodes of this graph; others are dropped by whoever reads them.
-        is_truncated: True when a limit, not the end of history, ended the walk.
-        past: the moment that it shows; None for what is known today.
+        edges: those with other ends than nodes of this graph are ignored (`inner_edges`).
+        is_truncated: whether a limit, not the end of history, ended the walk.
+        past: the moment that it shows; None for today.
         direction: which side was asked for: `ancestors`, `descendants` or `both`.
         version: number of the version of the focus; None if no recorded job made it.
         versions: how many versions of the focus there are.
@@ -257,7 +250,7 @@ class Graph:
     _inner: Sequence[Edge] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # a page asks for both about ten times
+        # Computed once, since a page asks for both about ten times
         object.__setattr__(self, "_known", {node.key: node for node in self.nodes})
         object.__setattr__(self, "_inner", self._inner_edges())
 
@@ -276,8 +269,8 @@ class Graph:
     def inner_edges(self) -> Sequence[Edge]:
         """The edges whose ends are both in this graph, each pair of ends once, in graph order.
 
-        Of doubled edges, a sure one goes before a possible one, then one of a role of its own
-        before a shared one.
+        Of several edges with the same ends, a sure one goes before a possible one, then one with a
+        role of its own before one with a shared role.
         """
         return self._inner
 
@@ -296,9 +289,9 @@ class Graph:
 
 
 def plain_role(roles: Iterable[str]) -> str:
-    """The role for an edge, of all in which a job read one file.
+    """The role of an edge, from all roles in which a job read one file; empty if it has none.
 
-    Its own before a shared one, empty if it has none.
+    A role of its own goes before a shared one.
     """
     known_roles = [role for role in roles if role]
     return min(known_roles, key=lambda role: (role in SHARED_ROLES, role), default="")

@@ -1,6 +1,6 @@
-"""Cycles and layers: which nodes reach each other, and which lie before which.
+"""Cycles and layers: which nodes reach each other, and which come before which.
 
-Client data may hold cycles (record.md); drawings condense them.
+What clients send may contain cycles (record.md); drawings condense them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,12 +9,12 @@ from jobprov.provenance.lineage.graph import neighbours
 
 
 def strong_components(nodes: Iterable[str], after: Mapping[str, Sequence[str]]) -> list[list[str]]:
-    """Sets of nodes that reach each other, those that come later in the graph first.
+    """Sets of nodes that reach each other; sets that come later in the graph are first.
 
-    A node that reaches no node back is a set of one.
+    A node outside of cycles is a set of one.
 
-    Source: R. Tarjan, Depth-first search and linear graph algorithms, 1972; without recursion, as
-    chains may be long.
+    Source: R. Tarjan, Depth-first search and linear graph algorithms, 1972; here without recursion,
+    because chains may be long.
     """
     walk = _Walk(after)
     for node in nodes:
@@ -63,9 +63,9 @@ class _Walk:
 
 
 def layers(nodes: Sequence[str], links: Sequence[tuple[str, str]]) -> dict[str, int]:
-    """The layer of each node, from 0, after all that lead to it.
+    """The layer of each node, from 0: after all nodes that lead to it.
 
-    Sources lie right before what they lead to.
+    A node to which nothing leads is directly before what it leads to, not at the far end.
     """
     after, _ = neighbours(links)
     components = strong_components(nodes, after)

@@ -1,10 +1,8 @@
-"""A graph as OpenLineage run events, one per line.
+"""A graph as OpenLineage run events, one per line: each job with its inputs and outputs in the graph.
 
-Each job with those of its inputs and outputs that the graph holds.
-
-Files are named as `POST /api/v1/lineage` takes them: the dataset's namespace is the file's, or the
-experiment if it has none. The facet `jobprov_file` tells versions of a name apart, so that another
-service draws the same edges.
+Files are named in the form that `POST /api/v1/lineage` accepts: the dataset's namespace is that of
+the file, or the experiment if it has none. The facet `jobprov_file` tells versions of a name apart,
+so that another service draws the same edges.
 
 Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, RunEvent.
 """
@@ -34,7 +32,7 @@ def to_openlineage(graph: Graph) -> str:
 
 
 def _order_of(event: dict[str, Any]) -> tuple[str, str, bool]:
-    """Time, run, and of two events at one time START first."""
+    """By time, then by run; at the same time, START comes first."""
     return event["eventTime"], event["run"]["runId"], event["eventType"] != "START"
 
 
@@ -91,9 +89,9 @@ def _datasets(uses: Iterable[_Use]) -> list[dict[str, Any]]:
 
 
 def _facets(versions: Sequence[tuple[FileNode, bool]]) -> dict[str, Any]:
-    """Return what tells versions apart, if it is sure which one it was.
+    """Return the facet that tells versions apart; nothing if it is not sure which version it was.
 
-    If several jobs made the same, the checksums of all.
+    If several jobs made the same file, it has the checksums of all.
     """
     checksums: set[str] = set()
     sizes: set[int | None] = set()

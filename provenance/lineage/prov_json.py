@@ -20,14 +20,13 @@ PREFIXES = {"file": "urn:jobprov:file:", "job": "urn:jobprov:job:", "jobprov": "
 
 
 class _Relation(NamedTuple):
-    """What an edge is in PROV.
+    """The relation of PROV that an edge becomes.
 
     Attributes:
-        name: of the relation.
-        letter: the first letter of its ids.
-        target: name of the edge's target in it.
-        source: name of the edge's source in it.
-        rest: what PROV-N leaves open.
+        letter: with which its ids begin.
+        target: the relation's name for the edge's target.
+        source: the relation's name for the edge's source.
+        rest: the optional arguments of PROV-N, which stay empty (`-`).
     """
 
     name: str
@@ -47,7 +46,7 @@ _RELATIONS = {
 }
 """By whether source and target are jobs.
 
-The last two join nodes with only hidden nodes between them.
+The last two relations join nodes that have only hidden nodes between them.
 """
 
 
@@ -97,10 +96,7 @@ def _activity_line(job: JobNode, name: str) -> str:
 
 
 def qualified_names(graph: Graph) -> dict[str, str]:
-    """A qualified name for each node, by its key.
-
-    The same in every document that names the same file or job.
-    """
+    """A qualified name for each node, by its key; the same file or job always gets the same name."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for node in sorted(graph.nodes, key=lambda node: node.key):
@@ -124,9 +120,9 @@ def _job_name(job: JobNode) -> str:
 
 
 def _local(text: str) -> str:
-    """Percent-encoded until nothing needs the escapes of PROV-N.
+    """The text percent-encoded, so that PROV-N needs no escapes.
 
-    No `-` or `.` in front, no `.` at the end.
+    PROV-N allows no `-` or `.` at the beginning of a name, and no `.` at its end.
     """
     encoded = quote(text, safe="", errors="replace").replace("~", "%7E")
     if encoded[:1] in {"-", "."}:
@@ -137,11 +133,9 @@ def _local(text: str) -> str:
 
 
 def _relations(graph: Graph, names: Mapping[str, str]) -> list[tuple[_Relation, list[Edge]]]:
-    """The edges by their relation in PROV.
+    """The edges by their relation in PROV. The last two relations are left out if they have none.
 
-    The first two relations may have none, the others are left out then.
-
-    They are sorted by names, since keys differ from database to database.
+    Edges are sorted by names, not by keys, which differ from database to database.
     """
     nodes = graph.by_key()
     edges_of: dict[tuple[bool, bool], list[Edge]] = {kind: [] for kind in list(_RELATIONS)[:2]}
@@ -198,10 +192,7 @@ def _facts_beside_start(job: JobNode) -> dict[str, Any]:
 
 
 def _without_missing(facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts that are known, without characters that no serialization takes.
-
-    Lone surrogates and control characters are replaced.
-    """
+    """The known facts. Lone surrogates and control characters, which no format allows, are replaced."""
     known: dict[str, Any] = {}
     for name, value in facts.items():
         if isinstance(value, str):

@@ -1,7 +1,7 @@
 """The folded graph of a campaign: one node for each stage, code version and state, with counts.
 
-The database folds large campaigns by itself; `fold_by_class` folds what is in memory, and both give
-the same answer.
+Large campaigns are folded by the database; `fold_by_class` folds a graph in memory. Both give the
+same result.
 """
 
 from collections import Counter
@@ -13,9 +13,9 @@ from typing import Any
 from jobprov.provenance.lineage.graph import Graph, JobNode
 
 MOST_CLASSES = 200
-"""If there are more, code versions of a stage and state are put together.
+"""If there are more, the code versions of each stage and state are merged into one class.
 
-Then the smallest classes are left out.
+If there are still too many, the smallest classes are left out.
 """
 
 
@@ -28,8 +28,8 @@ class JobClass:
     """Jobs of one stage that ran one code version and ended in one state.
 
     Attributes:
-        jobs: how many they are.
-        revision: the ref or commit that finds them among all jobs; empty if none does.
+        jobs: how many there are.
+        revision: the ref or commit by which they are found among all jobs; empty if there is none.
     """
 
     stage: str
@@ -83,7 +83,7 @@ class FoldedGraph:
 
 
 def fold_by_class(graph: Graph) -> FoldedGraph:
-    """Stage x code version x state with counts.
+    """The folded graph of a graph in memory.
 
     A file counts once for each pair of classes that it joins.
     """
@@ -102,10 +102,7 @@ def fold_by_class(graph: Graph) -> FoldedGraph:
 def bounded(
     classes: Sequence[JobClass], flows: Sequence[Flow], *, most: int = MOST_CLASSES
 ) -> FoldedGraph:
-    """A folded graph of at most `most` classes.
-
-    Equal ones become one, and too many are put together or left out.
-    """
+    """A folded graph of at most `most` classes; see `MOST_CLASSES` for what happens to more."""
     folded = merged(classes, flows)
     if len(folded.classes) > most:
         folded = merged(_without_versions(folded.classes), folded.flows)

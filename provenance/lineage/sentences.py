@@ -1,9 +1,8 @@
 """Sentences about files, jobs and whole graphs, the same on pages, in the command and in pictures.
 
 The two sides of a graph are what made its focus, and what came of it. Inputs that jobs share
-(calibration, geometry) are not parents (record.md, "Files and edges"), so they are on neither side;
-otherwise a picture that is cut would have another total than the same picture whole, where nobody
-counts them.
+(calibration, geometry) are not parents (record.md, "Files and edges"), so they are on neither side.
+Otherwise, a picture that is cut off would have another total than the whole picture.
 """
 
 from collections import Counter
@@ -25,10 +24,7 @@ from jobprov.provenance.lineage.graph import (
 from jobprov.provenance.lineage.words import counted, day, number, shown, size
 
 MOST_READERS = 1000
-"""Readers of a file that a list counts.
-
-If there are more, it says that there are at least so many.
-"""
+"""Readers of a file that a list counts. If there are more, it says "or more"."""
 
 _ALL = {1: "it", 2: "both"}
 
@@ -42,7 +38,7 @@ _NOTHING_KNOWN = {
 
 
 def full_name(file: FileNode) -> str:
-    """`namespace:name`, bare without a namespace, with its version where there are several."""
+    """`namespace:name`, or the bare name without a namespace; with the version if there are several."""
     name = f"{file.namespace}:{file.name}" if file.namespace else file.name
     return name if file.version is None else f"{name} (version {file.version})"
 
@@ -217,12 +213,7 @@ def _job_parts(job: JobNode) -> list[str]:
 
 
 def name_in_path(text: str) -> str:
-    """Return the file's name from a path or an address.
-
-    What follows the last slash, '' for a folder.
-
-    A name has no slash, so a bare name comes back as it is.
-    """
+    """Return the part of a path or address after its last slash; a bare name is returned as it is."""
     path = text
     if "://" in text:
         path = text.partition("?")[0]
@@ -250,8 +241,8 @@ def sides_of(graph: Graph) -> Sides:
     """The nodes on each side of the focus."""
     edges = graph.inner_edges()
     parents = edges
-    # where filters hide jobs, a shared input is joined to what was made with it, and may be all
-    # that is left
+    # If filters hide jobs, a shared input is joined directly to what was made with it, and may be
+    # the only node left on this side: then it counts
     if not graph.omitted.hidden:
         parents = [edge for edge in edges if edge.role not in SHARED_ROLES]
     after, _ = neighbours((edge.source, edge.target) for edge in edges)

@@ -1,6 +1,6 @@
-"""Words for people: numbers, sizes and times as people write them, and names made safe to show.
+"""Numbers, sizes and times as people write them, and names made safe to show and cut to a width.
 
-Names are also cut to a width; they may hold any Unicode.
+Names may contain any Unicode.
 """
 
 import re
@@ -24,23 +24,17 @@ _UNSAFE = re.compile(
 )
 """Control characters, direction marks and lone surrogates.
 
-They would drive a terminal, break XML or hide a name.
+They could control a terminal, break XML, or make one name look like another.
 """
 
 
 def shown(name: str) -> str:
-    """A name made safe to show.
-
-    What could control a terminal or deceive the eye becomes a replacement mark.
-    """
+    """A name made safe to show: unsafe characters become replacement marks."""
     return _UNSAFE.sub("\ufffd", name)
 
 
 def elided(text: str, width: int) -> str:
-    """The text, its middle left out where it is wider than `width` columns.
-
-    Both ends tell names apart.
-    """
+    """The text in at most `width` columns. Its middle is left out, since names differ at both ends."""
     text = shown(text)
     if columns(text) <= width:
         return text

@@ -1,11 +1,9 @@
-"""A bucket of an S3 server, as the archive uses it.
+"""A bucket of an S3 server: short requests, bounded retries, and one error that says what to set.
 
-It has short requests, bounded retries, and one error that says what to set.
-
-Keys and address come from the environment, as other S3 tools take them (`AWS_ACCESS_KEY_ID`,
-`AWS_SECRET_ACCESS_KEY`, `AWS_ENDPOINT_URL`, `AWS_REGION`, ...); nothing of them is written down. No
-request moves more than `PART_BYTES`, so that a request's time-out says something. An upload is
-there as a whole or not at all, and durable once it is answered.
+Keys and address come from the environment, as with other S3 tools (`AWS_ACCESS_KEY_ID`,
+`AWS_SECRET_ACCESS_KEY`, `AWS_ENDPOINT_URL`, `AWS_REGION`, ...), and are written nowhere. No request
+moves more than `PART_BYTES`, so that one which exceeds its time limit has failed and is not merely
+large. An upload exists as a whole or not at all, and is durable once it is answered.
 """
 
 import os
@@ -32,10 +30,10 @@ from jobprov.archive.errors import ArchiveUnreachableError
 
 PART_BYTES = 8 << 20
 AT_ONCE = 16
-"""Requests under way at the same time where there are many to make."""
+"""How many requests are made at the same time, if there are many."""
 
 _PARTS_AT_ONCE = 4
-_MOST_PARTS = 9000  # S3 takes 10,000
+_MOST_PARTS = 9000  # S3 allows 10,000
 _LISTED_AT_ONCE = 1000
 _DELETED_AT_ONCE = 1000
 _TRIES_AGAIN = 4
@@ -50,7 +48,7 @@ _ELSEWHERE = {
     "PermanentRedirect",
     "IllegalLocationConstraintException",
 }
-# without keys the library asks a cloud's machine for some
+# Parts of its messages without keys: the library then asks the metadata service of a cloud for some
 _NO_KEYS = ("/latest/api/token", "Missing AccessKeyId", "Missing SecretAccessKey")
 
 _T = TypeVar("_T")
@@ -59,9 +57,10 @@ _R = TypeVar("_R")
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An object as a listing names it.
+    """An object in a listing.
 
-    It has a size in bytes, and the time at which it came, by the server's clock.
+    Attributes:
+        modified_at: when it was stored, by the server's clock.
     """
 
     key: str
@@ -73,12 +72,12 @@ class Bucket:
     """The objects below a prefix of a bucket.
 
     Args:
-        name: of the bucket, which must be there.
+        name: of the bucket, which must exist.
         prefix: without slashes around it; empty for the whole bucket.
-        timeout_seconds: how long one request may take; with its retries it takes about twice that.
+        timeout_seconds: how long one request may take; with retries about twice as long.
 
     Raises:
-        ArchiveUnreachableError: here and in every method, the server does not do what it is asked.
+        ArchiveUnreachableError: here and in every method, if the server does not answer or refuses.
     """
 
     def __init__(self, name: str, prefix: str, *, timeout_seconds: float = 30) -> None:
@@ -107,10 +106,10 @@ class Bucket:
             )
 
     def put_new(self, key: str, data: bytes) -> bool:
-        """Store an object unless one of that key is there; returns whether it was stored.
+        """Store an object, unless one of that key exists; returns whether it was stored.
 
-        False also where an answer was lost and the request sent again: the object may be this very
-        one.
+        If an answer is lost, the request is sent again, and the result is False: the existing
+        object may be this very one.
         """
         with self._reaching():
             try:
@@ -120,12 +119,12 @@ class Bucket:
         return True
 
     def put(self, key: str, data: bytes) -> None:
-        """Store an object in the place of the one that may be there."""
+        """Store an object, replacing an existing one."""
         with self._reaching():
             obstore.put(self._store, key, data, use_multipart=False)
 
     def put_file(self, key: str, path: Path) -> None:
-        """Store a file's bytes in place of the object that may be there; many go in parts."""
+        """Store a file's bytes, replacing an existing object; a large file goes in parts."""
         size_bytes = path.stat().st_size
         part_bytes = max(PART_BYTES, -(-size_bytes // _MOST_PARTS))
         with self._reaching():
@@ -134,10 +133,7 @@ class Bucket:
             )
 
     def first_bytes(self, key: str, length: int) -> tuple[bytes, int] | None:
-        """The first bytes of an object and its whole size in one request.
-
-        It is None where there is no object.
-        """
+        """The first bytes of an object and its whole size, in one request; None if there is none."""
         with self._reaching(), self._finding():
             try:
                 answer = obstore.get(self._store, key, options={"range": (0, max(length, 1))})
@@ -149,52 +145,53 @@ class Bucket:
         return None
 
     def read(self, key: str, start: int, length: int) -> bytes | None:
-        """Bytes of an object, which must reach that far; None where there is none."""
-        parts = [
-            (at, min(PART_BYTES, start + length - at))
-            for at in range(start, start + length, PART_BYTES)
-        ]
+        """Bytes of an object, which must reach that far; None if there is no such object."""
+        end = start + length
+        parts = [(at, min(PART_BYTES, end - at)) for at in range(start, end, PART_BYTES)]
         if len(parts) == 1:
             return self._read_part(key, start, length)
-        found = list(
-            in_parallel(lambda part: self._read_part(key, *part), parts, at_once=_PARTS_AT_ONCE)
-        )
-        return None if None in found else b"".join(part for part in found if part is not None)
+        found: list[bytes] = []
+        read = in_parallel(lambda part: self._read_part(key, *part), parts, at_once=_PARTS_AT_ONCE)
+        for part in read:
+            if part is None:
+                return None
+            found.append(part)
+        return b"".join(found)
 
     def holds(self, key: str) -> bool:
-        """Whether an object is there.
-
-        A bucket that is not there holds none: ask for a listing to know better.
-        """
+        """Whether an object exists. False also if the bucket is gone, which only a listing tells."""
         with self._reaching(), self._finding():
             obstore.head(self._store, key)
             return True
         return False
 
     def now(self) -> datetime:
-        """The time by the server's clock, to the second, as it stamps what is stored."""
+        """The time by the server's clock, to the second.
+
+        Ages of objects are computed with it: clocks of other machines may be wrong.
+        """
         with self._reaching():
             obstore.put(self._store, "clock", b"")
             return obstore.head(self._store, "clock")["last_modified"]
 
     def listed(self, prefix: str) -> Iterator[Listed]:
-        """The objects below a prefix, which ends where a part of a key ends."""
+        """The objects below a prefix, which must be whole parts of a key."""
         with self._reaching():
             for chunk in obstore.list(self._store, prefix or None, chunk_size=_LISTED_AT_ONCE):
                 for found in chunk:
                     yield Listed(found["path"], found["size"], found["last_modified"])
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove objects; those that are not there are no matter."""
+        """Remove objects; missing ones are ignored."""
         left = iter(keys)
         while batch := list(islice(left, _DELETED_AT_ONCE)):
             with self._reaching(), self._finding():
                 obstore.delete(self._store, batch)
 
     def _endpoint(self) -> str:
-        """The server's address as it is set, empty for Amazon's."""
+        """The server's address from the environment; empty for Amazon's."""
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-        # The client's library would end the process
+        # Checked here, because a wrong address makes the client's library end the process
         if endpoint and not _ADDRESS.fullmatch(endpoint):
             reason = f"the server's address {endpoint[:200]!r} is none"
             raise ArchiveUnreachableError(
@@ -203,20 +200,15 @@ class Bucket:
         return endpoint
 
     def _read_part(self, key: str, start: int, length: int) -> bytes | None:
+        if not length:  # HTTP has no empty range
+            return b""
         with self._reaching(), self._finding():
-            return (
-                bytes(obstore.get_range(self._store, key, start=start, length=length))
-                if length
-                else b""
-            )
+            return bytes(obstore.get_range(self._store, key, start=start, length=length))
         return None
 
     @contextmanager
     def _finding(self) -> Iterator[None]:
-        """Pass over the answer that says that there is no such object.
-
-        A bucket that is gone is another matter.
-        """
+        """Swallow the error that there is no such object, but not the one that the bucket is gone."""
         try:
             yield
         except FileNotFoundError as error:
@@ -225,7 +217,7 @@ class Bucket:
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
-        """Turn what the server or the way to it refuses into one error that names the archive."""
+        """Turn errors of the server or the network into one error that names the archive."""
         try:
             yield
         except (BaseError, ValueError) as error:
@@ -239,9 +231,9 @@ class Bucket:
 def in_parallel(
     function: Callable[[_T], _R], items: Iterable[_T], *, at_once: int = AT_ONCE
 ) -> Iterator[_R]:
-    """What a function gives for each item, in their order.
+    """The results of a function for each item, in order.
 
-    It works some items ahead of what was taken, never on all of them.
+    It works only some items ahead of what was taken, since all results may not fit into memory.
     """
     left = iter(items)
     with ThreadPoolExecutor(at_once) as pool:
@@ -252,7 +244,7 @@ def in_parallel(
 
 
 def _explain(error: Exception, bucket: str) -> tuple[str, str]:
-    """What failed, and what to do, of an error of the client's library."""
+    """What failed, and what to do about it, for an error of the client's library."""
     text = _first_line(error)
     code = _code(error)
     if code == "NoSuchBucket":
@@ -276,7 +268,7 @@ def _explain(error: Exception, bucket: str) -> tuple[str, str]:
 
 
 def _code(error: Exception) -> str:
-    """The server's own word for what is wrong; empty where it gave none.
+    """The server's own code for what is wrong; empty if it gave none.
 
     Source: Amazon S3 API Reference, "Error responses".
     """
@@ -290,5 +282,5 @@ def _said(error: Exception) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    """What comes before the library's notes for its own makers."""
+    """The first line of a message; the library's debugging notes follow after it."""
     return str(error).split("\n", 1)[0].strip()[:400].rstrip(". -")

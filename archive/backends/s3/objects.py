@@ -1,7 +1,4 @@
-"""The three places of an archive on S3: loose blobs, packs and documents.
-
-Objects have the names of local files.
-"""
+"""The three places of an archive on S3: loose blobs, packs and documents, named as in a folder."""
 
 import os
 import tempfile
@@ -34,26 +31,26 @@ from jobprov.archive.errors import (
 from jobprov.archive.store import check_document_name, is_document_name
 
 _RECENT_SECONDS = 60.0
+"""Each upload asks which packs there are; so long, an earlier listing will do."""
 
 
 class LooseObjects:
-    """Blobs in objects of their own: `loose/ab/<digest>.zst`, a frame each."""
+    """Blobs in objects of their own: `loose/ab/<digest>.zst`, one frame each."""
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
 
     def find(self, sha256: str, first_bytes: int = FIRST_BYTES) -> Copy | None:
-        """The loose copy of a blob, or None; one request, which takes its first bytes along."""
+        """The loose copy of a blob, or None; one request, which also fetches its first bytes."""
         key = loose_key(sha256)
         found = self._bucket.first_bytes(key, first_bytes)
-        return (
-            None
-            if found is None
-            else Copy(sha256, RemoteFile(self._bucket, key, found[1], found[0]), key)
-        )
+        if found is None:
+            return None
+        first, size_bytes = found
+        return Copy(sha256, RemoteFile(self._bucket, key, size_bytes, first), key)
 
     def holding(self, digests: Sequence[str]) -> set[str]:
-        """Those of the digests that are loose."""
+        """The digests that are loose; one request for each."""
         is_there = in_parallel(lambda sha256: self._bucket.holds(loose_key(sha256)), digests)
         return {sha256 for sha256, there in zip(digests, is_there, strict=True) if there}
 
@@ -72,10 +69,7 @@ class LooseObjects:
 
 
 class PackObjects:
-    """The packs, as they were when this process last looked.
-
-    Their indexes lie in a local scratch file.
-    """
+    """The packs, as this process last saw them. Their indexes are in a local scratch file."""
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
@@ -90,16 +84,16 @@ class PackObjects:
         return tuple(self._packs.values())
 
     def recent(self) -> Sequence[Pack]:
-        """The packs as seen a minute ago or later."""
-        return (
-            self.known() if time.monotonic() < self._looked_at + _RECENT_SECONDS else self.refresh()
-        )
+        """The packs as seen within the last minute."""
+        if time.monotonic() < self._looked_at + _RECENT_SECONDS:
+            return self.known()
+        return self.refresh()
 
     def refresh(self) -> Sequence[Pack]:
         """The packs as they are now.
 
-        A blob on its way from one place to the next is seen in one of them, because its old place
-        goes last, and an hour after the new one came.
+        A blob that a seal moves is seen in one place at least: the old one is removed last, an hour
+        after the new one was stored.
         """
         with self._looking:
             sizes: dict[tuple[str, datetime], int] = {}
@@ -118,30 +112,30 @@ class PackObjects:
             return self.known()
 
     def arrivals(self) -> dict[str, datetime]:
-        """When the packs came, by name and by the server's clock."""
+        """When each pack was stored, by the server's clock, by name of the pack."""
         return dict(self._packs.keys())
 
     def find(self, pack: Pack, sha256: bytes) -> Copy | None:
-        """The copy of a blob in a pack, or None; no request."""
+        """The copy of a blob in a pack, or None. This makes no request."""
         copy = pack.find(sha256)
-        # a window of its own, as threads share the pack
+        # Each copy has its own window of bytes: threads share the pack
         return copy and replace(
             copy, file=RemoteFile(self._bucket, _pack_key(pack.name), pack.size_bytes)
         )
 
     def download(self, pack: Pack, folder: Path) -> Pack | None:
-        """A pack with all its bytes in a local file, or None where it is gone."""
+        """A pack with all its bytes in a local file; None if it is gone."""
         target = folder / pack.name
         file = download(self._bucket, _pack_key(pack.name), pack.size_bytes, target)
         if file is None:
             return None
-        target.unlink()  # it stays as long as it is open
+        target.unlink()  # the system keeps the bytes as long as the file is open
         return Pack(pack.name, file)
 
     def is_intact(self, pack: Pack, folder: Path) -> bool:
-        """Whether a pack has the bytes that name it.
+        """Whether a pack has the bytes that it is named after.
 
-        It is read through once while this process lives.
+        Each pack is read through only once in the life of this process.
         """
         key = (pack.name, self.arrivals()[pack.name])
         if key not in self._intact:
@@ -162,29 +156,29 @@ class PackObjects:
     def _open(self, name: str, size_bytes: int) -> Pack | None:
         file = RemoteFile(self._bucket, _pack_key(name), size_bytes)
         try:
-            # The index of most packs is in it
+            # One request for the end of the pack: in most packs, this includes the whole index
             file.read_at(max(size_bytes - FIRST_BYTES, 0), FIRST_BYTES)
         except FrameDamagedError:
-            return None  # it went between the listing and now
+            return None  # it was removed after the listing
         pack = Pack(name, file, self._scratch.hold)
-        # Without the bytes read so far
+        # A new file, so that the bytes read so far do not stay in memory for each pack
         pack.file = RemoteFile(self._bucket, _pack_key(name), size_bytes)
         return pack
 
 
 class DocumentObjects:
-    """Documents: `documents/<name>.document`, a frame each, its stored digest bound to the name."""
+    """Documents: `documents/<name>.document`, one frame each, bound to its name."""
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
         self._is_conditional = False
 
     def put(self, name: str, data: bytes) -> bool:
-        """Store a document durably unless one of that name is there; returns whether it was stored.
+        """Store a document durably, unless one of that name exists; returns whether it was stored.
 
         Raises:
             BadNameError: no document may have that name.
-            ArchiveUnreachableError: the server would overwrite one that is there.
+            ArchiveUnreachableError: the server would overwrite an existing one.
         """
         key = _document_key(name)
         self._check_conditional()
@@ -203,16 +197,14 @@ class DocumentObjects:
         if found is None:
             raise DocumentMissingError(name)
         first, size_bytes = found
+        file = RemoteFile(self._bucket, key, size_bytes, first)
         try:
-            return decode_frame(
-                RemoteFile(self._bucket, key, size_bytes, first).read_at(0, size_bytes),
-                bound_to=name,
-            )
+            return decode_frame(file.read_at(0, size_bytes), bound_to=name)
         except FrameDamagedError as error:
             raise DocumentDamagedError(name, key, error.detail) from error
 
     def read(self, name: str, start: int, length: int, *, sha256: str) -> bytes | None:
-        """Some bytes of a document of that digest; None where only the whole can be read.
+        """Some bytes of the document with this digest; None if only the whole can be read.
 
         See `Store.read_document`.
         """
@@ -232,7 +224,7 @@ class DocumentObjects:
         return part
 
     def remove(self, names: Collection[str]) -> None:
-        """Remove documents; those that are not there are no matter.
+        """Remove documents; missing ones are ignored.
 
         Raises:
             BadNameError: no document may have one of the names; nothing is removed then.
@@ -242,14 +234,17 @@ class DocumentObjects:
     def names(self, prefix: str = "") -> Iterator[str]:
         """The names that begin with a prefix, sorted."""
         above = f"documents/{prefix.rpartition('/')[0]}".rstrip("/")
-        files = (each.key.removeprefix("documents/") for each in self._bucket.listed(above))
-        names = (file.removesuffix(DOCUMENT_SUFFIX) for file in files if _is_document(file))
+        names: list[str] = []
+        for listed in self._bucket.listed(above):
+            file = listed.key.removeprefix("documents/")
+            if file.startswith(prefix) and _is_document(file):
+                names.append(file.removesuffix(DOCUMENT_SUFFIX))
         yield from sorted(name for name in names if name.startswith(prefix))
 
     def _check_conditional(self) -> None:
-        """Check once that the server keeps the first of two objects of one key.
+        """Check once that the server honours put-if-absent.
 
-        The chains of the ledger need it.
+        Some servers ignore it. Then two sealers could both write the same segment of a ledger.
         """
         if self._is_conditional:
             return
@@ -266,33 +261,31 @@ class DocumentObjects:
 
 
 def is_stray(key: str) -> bool:
-    """Whether an object lies below one of the three places and the archive gives none that name."""
+    """Whether an object is in one of the three places under a name that the archive does not use."""
     place, _slash, rest = key.partition("/")
     name = rest.rpartition("/")[2]
-    sha256 = name.removesuffix(LOOSE_SUFFIX)
-    return (
-        (place == "loose" and (not is_digest(sha256) or key != loose_key(sha256)))
-        or (place == "packs" and (name != rest or not rest.endswith(PACK_SUFFIX)))
-        or (place == "documents" and not _is_document(rest))
-    )
+    if place == "loose":
+        sha256 = name.removesuffix(LOOSE_SUFFIX)
+        return not is_digest(sha256) or key != loose_key(sha256)
+    if place == "packs":
+        return name != rest or not rest.endswith(PACK_SUFFIX)
+    return place == "documents" and not _is_document(rest)
 
 
 class _Scratch:
-    """A file without a name that holds what would be too much for memory.
-
-    It is closed when nothing refers to it.
-    """
+    """A nameless file for what would be too much for memory; closed when nothing refers to it."""
 
     def __init__(self) -> None:
         with reaching(Path(tempfile.gettempdir())):
             self._fd, path = tempfile.mkstemp(prefix="jobprov-")
             Path(path).unlink()
-        weakref.finalize(self, os.close, self._fd).atexit = False  # then the system closes it
+        # Not at exit: other threads may still read, and the system closes it anyway
+        weakref.finalize(self, os.close, self._fd).atexit = False
         self._end = 0
         self._appending = threading.Lock()
 
     def hold(self, data: bytes) -> ReadAt:
-        """Keep bytes; returns what reads them."""
+        """Keep bytes; returns a function that reads them."""
         with self._appending, reaching(Path(tempfile.gettempdir())):
             start = self._end
             while data:
@@ -303,7 +296,7 @@ class _Scratch:
 
 
 def loose_key(sha256: str) -> str:
-    """Where a blob lies when it is loose."""
+    """The key of a loose blob."""
     return f"loose/{sha256[:2]}/{sha256}{LOOSE_SUFFIX}"
 
 

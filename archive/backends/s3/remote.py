@@ -1,4 +1,4 @@
-"""Remote bytes, read by position like a local file: a window at a time, or all into one file."""
+"""Objects read by position like local files: some bytes at a time, or all into a local file."""
 
 from pathlib import Path
 
@@ -7,23 +7,23 @@ from jobprov.archive.backends.s3.bucket import PART_BYTES, Bucket
 from jobprov.archive.errors import FrameDamagedError
 
 FIRST_BYTES = 128 << 10
-"""What a first look at an object takes along: most blobs are smaller."""
+"""Fetched by the first request for an object, in which most blobs are whole."""
 
-# What a first look into a pack takes along: of a neighbour's frame nobody needs more
 _WINDOW_BYTES = 16 << 10
+"""Fetched by the first request into a pack. Much more would mostly be other blobs' frames."""
 
 
 class RemoteFile:
-    """An object read by position; not for two threads at once.
+    """An object that is read by position; not for two threads at once.
 
-    It fetches more than it is asked for, and twice as much each time that a read goes on where the
+    It fetches more than it is asked for, and twice as much each time a read continues where the
     last one ended.
 
     Args:
-        bucket: where it lies.
+        bucket: where it is.
         key: of the object.
         size_bytes: of the object.
-        window: its first bytes, where they are known.
+        window: its first bytes, if they are known.
     """
 
     def __init__(self, bucket: Bucket, key: str, size_bytes: int, window: bytes = b"") -> None:
@@ -42,8 +42,8 @@ class RemoteFile:
         """The bytes from an offset; fewer than asked for only where the object ends.
 
         Raises:
-            FrameDamagedError: there is no such object any more.
-            ArchiveUnreachableError: the server does not give them.
+            FrameDamagedError: the object no longer exists.
+            ArchiveUnreachableError: the server does not deliver them.
         """
         length = max(min(length, self._size_bytes - offset), 0)
         begin = offset - self._start
@@ -65,7 +65,7 @@ class RemoteFile:
 
 
 def download(bucket: Bucket, key: str, size_bytes: int, target: Path) -> OpenFile | None:
-    """An object's bytes in a new file, open for reading; None where there is no such object."""
+    """An object's bytes in a new local file, open for reading; None if there is no such object."""
     with target.open("xb") as file:
         for start in range(0, size_bytes, 4 * PART_BYTES):
             data = bucket.read(key, start, min(4 * PART_BYTES, size_bytes - start))

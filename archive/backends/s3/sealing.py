@@ -1,13 +1,10 @@
-"""Sealing on S3: loose blobs and small packs become new packs.
+"""Sealing on S3: puts loose blobs and small packs into new packs, and removes these an hour later.
 
-What they replace is removed an hour later.
-
-There is no lock that several machines could trust, so nothing hangs on one. A loose blob or a pack
-is removed only because a *greater* pack (by size, then by name) holds its blobs, came an hour ago
-or more, and was read through and found intact. Of the packs that ever held a blob, the greatest is
-thus never removed, however many sealers are at work and however late they are; and who looked up a
-pack, or reads one, has that hour to finish. Sealers at work at the same time only store things
-twice.
+There is no lock that several machines could trust, so none is needed. A loose blob or a pack is
+removed only if a *greater* pack (by size, then by name) holds its blobs, was stored at least an hour
+ago, and was read through and found intact. So of the packs that ever held a blob, the greatest is
+never removed, however many sealers work at the same time and however slow they are. Readers that
+have found a pack have an hour to finish. Sealers that work at the same time only store blobs twice.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,18 +28,18 @@ _AROUND_BYTES = ENTRY_BYTES + OVERHEAD_BYTES
 
 @dataclass(frozen=True)
 class Superseded:
-    """What greater packs hold.
+    """Loose blobs and packs whose content greater packs hold, too: the keepers.
 
     Attributes:
-        loose: the greatest pack that holds it, by digest of the loose blob.
-        packs: the greatest packs that hold its blobs, by name of the pack.
+        loose: the keeper of each loose blob, by digest.
+        packs: the keepers of each pack's blobs, by name of the pack.
     """
 
     loose: dict[str, Pack]
     packs: dict[str, set[Pack]]
 
     def keepers(self) -> set[Pack]:
-        """The packs that are relied on."""
+        """All keepers."""
         return {*self.loose.values()}.union(*self.packs.values())
 
 
@@ -53,9 +50,9 @@ class RemoteSealer:
         bucket: of the archive.
         loose: its loose blobs.
         packs: its packs.
-        folder: on the local disk, for packs that grow or are read through.
-        pack_limit_bytes: the largest pack, index included.
-        grace: how long what is superseded stays.
+        folder: on the local disk, for packs that are written or read through.
+        pack_limit_bytes: the largest pack, including its index.
+        grace: how long the old copies stay after a new pack holds them.
     """
 
     def __init__(
@@ -78,8 +75,8 @@ class RemoteSealer:
         self._damaged: list[str] = []
 
     def run(self) -> SealReport:
-        """Remove what was superseded an hour ago, pack what is loose, and say what was done."""
-        # a pack whose index is damaged may hold more than a walk finds, so it is kept for its
+        """Remove what was superseded an hour ago, pack what is loose, and report what was done."""
+        # A pack with a damaged index may hold more blobs than a walk finds: it is left to an
         # operator
         sound = [pack for pack in self._packs.refresh() if pack.index_damage is None]
         sizes = self._loose.sizes()
@@ -107,17 +104,18 @@ class RemoteSealer:
     def _remove_superseded(
         self, sound: list[Pack], loose: Iterable[str]
     ) -> tuple[Superseded, list[Pack], int]:
-        """Remove what may go.
+        """Remove what old and intact keepers hold.
 
-        Returns what is superseded, the packs that are sound, and how many packs were removed.
+        Returns what is superseded, the sound packs, and how many packs were removed.
         """
         superseded = find_superseded(sound, loose)
         damaged = self._damaged_keepers(superseded)
+        # Without the damaged ones, other packs become the keepers, which may be damaged in turn
         while damaged:
             sound = [pack for pack in sound if pack not in damaged]
             superseded = find_superseded(sound, loose)
             damaged = self._damaged_keepers(superseded)
-        keepers = self._old(superseded.keepers())  # old, and intact
+        keepers = self._old(superseded.keepers())  # all of them were found intact
         self._loose.remove(
             [sha256 for sha256, keeper in superseded.loose.items() if keeper in keepers]
         )
@@ -127,12 +125,12 @@ class RemoteSealer:
         return superseded, sound, len(removed)
 
     def _damaged_keepers(self, superseded: Superseded) -> set[Pack]:
-        """The old packs that should keep what others hold too, but are damaged."""
+        """The old keepers that are damaged."""
         keepers = self._old(superseded.keepers())
         return {pack for pack in keepers if not self._packs.is_intact(pack, self._folder)}
 
     def _old(self, packs: set[Pack]) -> set[Pack]:
-        """Those of the packs that came long enough ago."""
+        """The packs that were stored long enough ago."""
         if not packs:
             return set()
         before = self._bucket.now() - self._grace
@@ -140,9 +138,9 @@ class RemoteSealer:
         return {pack for pack in packs if arrivals[pack.name] <= before}
 
     def _take_packs(self, packs: Sequence[Pack]) -> None:
-        """Copy small packs whole, the greatest first.
+        """Copy small packs as a whole, the greatest first.
 
-        So what they go into is greater than each of them.
+        In this order, the pack that they go into is greater than each of them.
         """
         for pack in sorted(packs, key=_greatness, reverse=True):
             here = self._packs.download(pack, self._folder)
@@ -151,7 +149,7 @@ class RemoteSealer:
                     self._take(copy)
 
     def _fetched(self, sizes: dict[str, int]) -> Iterator[Copy]:
-        """The loose copies, most of them with all their bytes, some ahead of what is taken."""
+        """The loose copies, fetched some ahead of what is taken, most of them whole."""
         found = in_parallel(
             lambda sha256: self._loose.find(sha256, min(sizes[sha256], _FETCHED_BYTES)), sizes
         )
@@ -166,7 +164,7 @@ class RemoteSealer:
             return False
 
     def _publish(self, writer: PackWriter, _digests: Sequence[str]) -> str:
-        """Finish a pack and store it; what it replaces stays for now."""
+        """Finish a pack and store it. What it replaces stays until a later seal."""
         name = writer.publish(self._folder)
         self._packs.upload(self._folder / name)
         (self._folder / name).unlink()
@@ -174,7 +172,7 @@ class RemoteSealer:
 
 
 def find_superseded(packs: Sequence[Pack], loose: Iterable[str]) -> Superseded:
-    """What greater packs hold; a pack that is needed shows it by its first blob, mostly."""
+    """The loose blobs and packs whose content greater packs hold, too."""
     greatest_first = sorted(packs, key=_greatness, reverse=True)
     keepers = {sha256: _first_holder(greatest_first, sha256) for sha256 in loose}
     redundant: dict[str, set[Pack]] = {}
@@ -188,8 +186,9 @@ def find_superseded(packs: Sequence[Pack], loose: Iterable[str]) -> Superseded:
 
 
 def _all_holders(greater: Sequence[Pack], pack: Pack) -> set[Pack] | None:
-    """The greatest packs that hold the blobs of a pack together, or None where they lack one."""
+    """The greatest packs that together hold all blobs of a pack, or None if they lack one."""
     found: set[Pack] = set()
+    # Most packs are needed, and for these the first blob usually ends the search
     for sha256, _offset in pack.index.entries():
         holder = _first_holder(greater, sha256)
         if holder is None:

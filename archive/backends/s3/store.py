@@ -1,16 +1,15 @@
 """An archive in a bucket of an S3 server, for many machines at once.
 
-    loose/      ab/<digest>.zst, as they came
+    loose/      ab/<digest>.zst, one object for each blob that is not in a pack yet
     packs/      <SHA-256 of the object>.pack, written by a seal
     documents/  <name>.document
 
-Objects are named as the files of a local archive and have the same bytes, so that a folder copied
-into a bucket is an archive there, and the other way round. Two more, `clock` and `put-if-absent`,
-tell what time the server has, and whether it keeps the first of two objects of one name.
+Objects have the names and bytes of a local archive's files, so a folder copied into a bucket is an
+archive there, and the other way round. Two more objects, `clock` and `put-if-absent`, serve to ask
+for the server's time, and to test whether it refuses to overwrite an object.
 
-What an upload, a seal or a reader needs of the local disk lies in the system's folder for temporary
-files: at most the stored form of the blob or pack at hand, and 40 bytes a packed blob as long as
-the process lives.
+Uploads, seals and readers use the system's folder for temporary files: for the stored form of one
+blob or pack at a time, and 40 bytes for each packed blob as long as the process lives.
 """
 
 import heapq
@@ -55,15 +54,15 @@ _T = TypeVar("_T")
 
 
 class S3Store:
-    """A `Store` below a prefix of a bucket, which must be there.
+    """A `Store` below a prefix of a bucket, which must exist.
 
     Args:
-        bucket: where it is kept.
-        grace: how long a seal leaves what it superseded where it was.
+        bucket: where it is.
+        grace: how long a seal leaves the old copies of what it has put into a pack.
 
     Raises:
-        ArchiveUnreachableError: here and in every method, the server or the local disk does not do
-            what it is asked.
+        ArchiveUnreachableError: here and in every method, if the server or the local disk cannot be
+            used.
     """
 
     def __init__(self, bucket: Bucket, *, grace: timedelta = GRACE) -> None:
@@ -72,10 +71,10 @@ class S3Store:
         self._loose = LooseObjects(bucket)
         self._packs = PackObjects(bucket)
         self._documents = DocumentObjects(bucket)
-        self._packs.refresh()  # so that a wrong address is known at once
+        self._packs.refresh()  # so that a wrong address shows at the start of the service
 
     def put(self, data: bytes, *, expected: str | None = None) -> Stored:
-        """Store a blob durably: one request where it is new."""
+        """Store a blob durably; one request if it is new."""
         sha256 = digest_of(data)
         if expected is not None:
             check_match(expected, sha256)
@@ -92,7 +91,7 @@ class S3Store:
         stream = FrameStream()
         with reaching(_SCRATCH):
             scratch = tempfile.TemporaryDirectory(prefix="jobprov-")
-        # what `chunks` raises is its own affair, so only the writing is guarded
+        # Errors of `chunks` are the sender's, not the archive's, so only the writing is in `reaching`
         with scratch as folder, Arrival(Path(folder)) as arrival:
             with reaching(_SCRATCH):
                 arrival.write(bytes(HEADER_BYTES))
@@ -120,7 +119,7 @@ class S3Store:
         return self._use_copy(sha256, Copy.read)
 
     def open(self, sha256: str) -> BinaryIO:
-        """A buffered, seekable reader of a blob, which asks for what it reads and little more."""
+        """A buffered, seekable reader of a blob, which fetches little more than what is read."""
         return self._use_copy(sha256, lambda copy: BufferedReader(BlobReader(copy), _READ_BYTES))
 
     def size(self, sha256: str) -> int:
@@ -128,10 +127,7 @@ class S3Store:
         return self._use_copy(sha256, Copy.header).size_bytes
 
     def missing(self, digests: Iterable[str]) -> set[str]:
-        """Those of the digests that are in no pack and not loose.
-
-        A request for each that is in no pack.
-        """
+        """The digests that are neither in a pack nor loose; one request for each not in a pack."""
         wanted = {check_digest(sha256) for sha256 in digests}
         wanted = {sha256 for sha256 in wanted if not _is_packed(self._packs.known(), sha256)}
         wanted -= self._loose.holding(sorted(wanted))
@@ -146,10 +142,7 @@ class S3Store:
             yield sha256
 
     def seal(self, *, pack_limit_bytes: int = PACK_LIMIT_BYTES) -> SealReport:
-        """Move loose blobs into packs and fold small packs together.
-
-        What is superseded goes in a later seal.
-        """
+        """Move loose blobs into packs, and merge small packs. A later seal removes the old copies."""
         with reaching(_SCRATCH), tempfile.TemporaryDirectory(prefix="jobprov-") as folder:
             return RemoteSealer(
                 self.bucket,
@@ -161,9 +154,9 @@ class S3Store:
             ).run()
 
     def erase(self, digests: Collection[str]) -> set[str]:
-        """Remove blobs for good; packs with one are rewritten.
+        """Remove blobs for good; packs that hold one are rewritten.
 
-        A running sealer may keep a copy: then erase again.
+        A sealer that is running may bring a copy back: then erase again.
         """
         wanted = sorted({check_digest(sha256) for sha256 in digests})
         with reaching(_SCRATCH), tempfile.TemporaryDirectory(prefix="jobprov-") as scratch:
@@ -194,7 +187,7 @@ class S3Store:
         return here.copies() if here is not None else iter(())
 
     def put_document(self, name: str, data: bytes) -> bool:
-        """Store a document durably unless one of that name is there."""
+        """Store a document durably, unless one of that name exists."""
         return self._documents.put(name, data)
 
     def get_document(self, name: str) -> bytes:
@@ -210,13 +203,13 @@ class S3Store:
         yield from self._documents.names(prefix)
 
     def erase_documents(self, names: Collection[str]) -> None:
-        """Remove documents for good; a bucket that keeps versions keeps them."""
+        """Remove documents for good, except from a bucket that keeps old versions."""
         self._documents.remove(names)
 
     def stats(self) -> ArchiveStats:
-        """How much is stored; a request for each loose blob.
+        """How much is stored; one request for each loose blob.
 
-        What is superseded and not removed yet is not counted.
+        Old copies that a later seal will remove are not counted.
         """
         loose = self._loose.sizes()
         packs = self._packs.refresh()
@@ -246,7 +239,7 @@ class S3Store:
         yield from (stray(listed.key) for listed in self.bucket.listed("") if is_stray(listed.key))
 
     def _copies(self, sha256: str) -> Iterator[Copy]:
-        """The copies of a blob; later ones are looked for only when the earlier do not serve."""
+        """The copies of a blob; each is looked for only if the ones before were damaged."""
         raw = bytes.fromhex(sha256)
         known = self._packs.known()
         yield from filter(None, (self._packs.find(pack, raw) for pack in known))
@@ -255,7 +248,7 @@ class S3Store:
         yield from filter(None, (self._packs.find(pack, raw) for pack in new))
 
     def _use_copy(self, sha256: str, use: Callable[[Copy], _T]) -> _T:
-        """What a use of the first copy that bears it gives."""
+        """The result of `use` with the first copy that is not damaged."""
         check_digest(sha256)
         damage: BlobDamagedError | None = None
         for copy in self._copies(sha256):
@@ -269,7 +262,7 @@ class S3Store:
         return any(is_intact(copy) for copy in self._copies(sha256))
 
     def _is_packed_intact(self, sha256: str) -> bool:
-        """Whether a pack holds an intact copy, as far as was seen a minute ago."""
+        """Whether a pack holds an intact copy, as far as was known within the last minute."""
         raw = bytes.fromhex(sha256)
         copies = (self._packs.find(pack, raw) for pack in self._packs.recent())
         return any(is_intact(copy) for copy in copies if copy is not None)
@@ -279,10 +272,10 @@ class S3Store:
         return copy is not None and is_intact(copy)
 
     def _put(self, sha256: str, data: bytes) -> bool:
-        """Make a blob loose unless it is there; returns whether it was stored."""
-        return not self._is_packed_intact(sha256) and self._put_frame(
-            sha256, encode_frame(data, sha256)
-        )
+        """Store a loose blob, unless it is stored already; returns whether it was stored."""
+        if self._is_packed_intact(sha256):
+            return False
+        return self._put_frame(sha256, encode_frame(data, sha256))
 
     def _put_frame(self, sha256: str, frame: bytes) -> bool:
         key = loose_key(sha256)
@@ -290,13 +283,13 @@ class S3Store:
             return True
         if self._is_loose_intact(sha256):
             return False
-        self.bucket.put(key, frame)
+        self.bucket.put(key, frame)  # replaces a damaged copy
         return True
 
     def _put_file(self, sha256: str, path: Path) -> bool:
-        """Make the frame in a file loose.
+        """Store the frame in a file as a loose blob; returns whether it was stored.
 
-        A large one goes in parts, which no server takes only if the object is absent.
+        A large one is uploaded in parts, for which no server offers put-if-absent.
         """
         if path.stat().st_size <= PART_BYTES:
             return self._put_frame(sha256, path.read_bytes())

@@ -6,7 +6,7 @@ And the leftovers of earlier jobs.
 import io
 import os
 import sys
-from typing import Any, Dict, Iterator, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.options import Options
@@ -16,6 +16,7 @@ from jobprov.provenance.capture.record.encoding import encode
 from jobprov.provenance.capture.running.background import Speaker, budget
 from jobprov.provenance.capture.sending import delivery, homing
 from jobprov.provenance.capture.sending import spool as spools
+from jobprov.provenance.capture.sending.entry import Entry
 
 _ANNOUNCED = (
     "schema_version",
@@ -102,7 +103,10 @@ class Sender:
 
     def _try(self, owned: Any, job_id: str, where: str, home: Optional[str]) -> None:
         try:
-            answer = deliver(owned, self.options, self.environment, Clock(budget(self.options)))
+            sent = deliver(owned, self.options, self.environment, Clock(budget(self.options)))
+        except delivery.IncompleteError as error:
+            self._keep_rest(owned, where, home, error)
+            return
         except Exception as error:
             self._put_back(owned, job_id, where, error)
             return
@@ -110,9 +114,39 @@ class Sender:
             os.unlink(owned)
         if home:
             os.unlink(home)
-        self.speaker.say("recorded {} ({})".format(job_id, summary(answer)))
+        refused = "".join("; {}".format(sentence) for sentence in _refusals(sent))
+        self.speaker.say("recorded {} ({}{})".format(job_id, summary(sent.answer), refused))
+        self._tell_gaps(sent.answer)
+
+    def _tell_gaps(self, answer: Dict[str, Any]) -> None:
         for gap in answer.get("gaps") or ():
             self.speaker.detail("gap {}: {}".format(gap.get("code"), gap.get("message")))
+
+    def _keep_rest(
+        self, owned: Any, where: str, home: Optional[str], error: delivery.IncompleteError
+    ) -> None:
+        """Keep the blobs that did not arrive, and name them."""
+        from jobprov.provenance.capture.sending import rest  # noqa: PLC0415
+
+        entry, left = error.entry, owned
+        if isinstance(owned, str):
+            rest.keep(owned, entry)
+        else:
+            left = io.BytesIO()
+            rest.write(left, entry)
+        where = self._carry(left, entry.job_id, is_recorded=True) or where
+        if isinstance(owned, str):
+            kept = spools.release(owned)
+            if home:
+                os.unlink(home)
+                homing.lay_out(kept, entry.job_id, self.environment)
+        later = "" if where == _LOST else "; `flush` sends the rest later"
+        self.speaker.say(
+            "recorded {} ({}) without {}: {} ({}{})".format(
+                entry.job_id, summary(entry.answer), rest.waiting(entry), error, where, later
+            )
+        )
+        self._tell_gaps(entry.answer)
 
     def _put_back(self, owned: Any, job_id: str, where: str, error: Exception) -> None:
         """Keep the entry after an error, aside where it is refused for good, and say so."""
@@ -130,14 +164,19 @@ class Sender:
         later = "" if where == _LOST else "; `flush` sends it later"
         self.speaker.say("{} {}: {} ({}{})".format(verb, job_id, error, where, later))
 
-    def _carry(self, owned: Any, job_id: str) -> Optional[str]:
+    def _carry(self, owned: Any, job_id: str, *, is_recorded: bool = False) -> Optional[str]:
         """Send the entry another way home; return in words where it went, or None."""
         # Where something is left
         from jobprov.provenance.capture.sending import leftovers  # noqa: PLC0415
 
         try:
             return leftovers.carry(
-                owned, job_id, self.options, self.environment, self.speaker.write
+                owned,
+                job_id,
+                self.options,
+                self.environment,
+                self.speaker.write,
+                is_recorded=is_recorded,
             )
         except Exception as error:
             self.speaker.detail("{}: {}".format(type(error).__name__, error))
@@ -150,8 +189,8 @@ def deliver(
     environment: Dict[str, str],
     clock: Clock,
     url: Optional[str] = None,
-) -> Dict[str, Any]:
-    """Send an entry and return the service's answer; `url` is used where the options name none.
+) -> Entry:
+    """Send an entry and return it with what the service said; `url` is used where the options name none.
 
     Raises delivery.LaterError, delivery.RefusedError, OSError.
     """
@@ -170,6 +209,24 @@ def summary(answer: Dict[str, Any]) -> str:
     return ", ".join(words) or "taken"
 
 
+def _keep_rest(owned: str, entry: Entry) -> str:
+    """Put back what is left of a claimed entry, and name it."""
+    from jobprov.provenance.capture.sending import rest  # noqa: PLC0415
+
+    rest.keep(owned, entry)
+    spools.release(owned)
+    return rest.waiting(entry)
+
+
+def _refusals(sent: Entry) -> List[str]:
+    """Return a sentence for each blob that the service refused for good."""
+    if not sent.refused:
+        return []
+    from jobprov.provenance.capture.sending import rest  # noqa: PLC0415
+
+    return rest.refusals(sent)
+
+
 def announce(record: Dict[str, Any], options: Options, environment: Dict[str, str]) -> None:
     """Send a `running` record at once, once, and unspooled: only the end of a job is a promise."""
     # Loaded by then
@@ -181,9 +238,7 @@ def announce(record: Dict[str, Any], options: Options, environment: Dict[str, st
     token = delivery.read_token(options, environment)
     service = delivery.Service(options.url, token, Clock(_ANNOUNCING_SECONDS))
     try:
-        body = delivery.gzip_bytes(encode(redact_strings(running)))
-        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-        service.call("PUT", "/jobs/" + record["job_id"], body, headers)
+        delivery.put_record(service, record["job_id"], encode(redact_strings(running)))
     finally:
         service.close()
 
@@ -259,9 +314,17 @@ def _send_all(
             continue
         try:
             url = None if options.url else _address(owned)
-            deliver(owned, options, environment, Clock(budget(options)), url)
+            sent = deliver(owned, options, environment, Clock(budget(options)), url)
             os.unlink(owned)
             result.sent += 1
+            for sentence in _refusals(sent):
+                speaker.say("{}: {}".format(os.path.basename(path), sentence))
+        except delivery.IncompleteError as error:
+            lacking = _keep_rest(owned, error.entry)
+            result.problem = str(error)
+            speaker.say(
+                "{}: the service still lacks {}: {}".format(os.path.basename(path), lacking, error)
+            )
         except delivery.RefusedError as error:
             if error.is_for_good():
                 spools.reject(owned, str(error))
@@ -272,7 +335,8 @@ def _send_all(
         except delivery.LaterError as error:
             spools.release(owned)
             result.problem, result.is_answered = str(error), False
-            break
+            if not delivery.is_barred(error):
+                break  # a gateway that refuses this one may let the next ones pass
         except Exception as error:  # this one's trouble, as far as anybody can tell
             spools.release(owned)
             result.problem = str(error) or type(error).__name__

@@ -37,12 +37,14 @@ def carry(
     options: Options,
     environment: Dict[str, str],
     write: Callable[[bytes], None],
+    *,
+    is_recorded: bool = False,
 ) -> Optional[str]:
     """Send a spooled entry (a path, or a stream) another way home.
 
     Return in words where it went, or None.
 
-    `write` takes bytes for the error output.
+    `write` takes bytes for the error output. Of a job that is recorded only blobs are worth it.
     """
     usual = "stderr" if environment.get("JOBSUBJOBID") else "none"
     place = options.leftovers or usual
@@ -50,7 +52,10 @@ def carry(
         return None
     if place != "stderr" and isinstance(entry, str) and _copy_by_ifdh(entry, place):
         return "copied to " + place
-    write(encode_block(_trimmed(entry), job_id + ".jobprov"))
+    content, blobs = _trimmed(entry)
+    if is_recorded and not blobs:
+        return None
+    write(encode_block(content, job_id + ".jobprov"))
     return "written to the end of the error output"
 
 
@@ -96,9 +101,12 @@ def unpack(path: str, ready: str) -> int:
     return len(entries)
 
 
-def _trimmed(entry: Any) -> bytes:
-    """Return the bytes of an entry with as many blobs, the smallest first, as the limit allows."""
-    target, room = io.BytesIO(), _LIMIT_BYTES
+def _trimmed(entry: Any) -> Tuple[bytes, int]:
+    """Return the bytes of an entry with as many blobs, the smallest first, as the limit allows.
+
+    And how many these are.
+    """
+    target, room, blobs = io.BytesIO(), _LIMIT_BYTES, 0
     copy = zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED)
     with copy, zipfile.ZipFile(entry) as source:
         members = sorted(
@@ -108,7 +116,8 @@ def _trimmed(entry: Any) -> bytes:
             room -= member.compress_size
             if room >= 0 or not _is_blob(member):
                 copy.writestr(member, source.read(member))
-    return target.getvalue()
+                blobs += _is_blob(member)
+    return target.getvalue(), blobs
 
 
 def _is_blob(member: zipfile.ZipInfo) -> bool:

@@ -14,7 +14,7 @@ import hashlib
 import os
 import re
 import time
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.encoding import encode
@@ -113,11 +113,22 @@ def keep(spool: str, draft: "Draft", delivery: Dict[str, Any]) -> str:
     """
     name = "{:.6f}-{}{}".format(time.time(), draft.record["job_id"], _SUFFIX)
     final = os.path.join(spool, "ready", name)
-    temporary = os.path.join(spool, "ready", "." + name)
+    _write_whole(final, final, lambda stream: write(stream, draft, delivery))
+    return final
+
+
+def replace(owned: str, write_to: Callable[[Any], None]) -> None:
+    """Write a claimed entry anew; it stays as it was where that raises OSError."""
+    _write_whole(owned, _place(owned, "ready"), write_to)
+
+
+def _write_whole(final: str, place: str, write_to: Callable[[Any], None]) -> None:
+    """Write a file, whole or not at all, durable when this returns; beside `place` until it is whole."""
+    temporary = os.path.join(os.path.dirname(place), "." + os.path.basename(place))
     try:
         with open(temporary, "wb") as stream:
             os.fchmod(stream.fileno(), 0o600)
-            write(stream, draft, delivery)
+            write_to(stream)
             stream.flush()
             os.fsync(stream.fileno())
         os.rename(temporary, final)
@@ -126,7 +137,6 @@ def keep(spool: str, draft: "Draft", delivery: Dict[str, Any]) -> str:
             os.unlink(temporary)
         raise
     _sync_folder(os.path.dirname(final))
-    return final
 
 
 def write(stream: Any, draft: "Draft", delivery: Dict[str, Any]) -> None:
@@ -138,13 +148,13 @@ def write(stream: Any, draft: "Draft", delivery: Dict[str, Any]) -> None:
         for digest in sorted(draft.blobs):
             blob = draft.blobs[digest]
             if isinstance(blob, bytes):
-                entry.writestr(_information("blobs/" + digest), blob)
+                entry.writestr(information("blobs/" + digest), blob)
             else:
                 _add_file(entry, digest, blob, draft)
         if draft.notes:
             draft.record.setdefault("extra", {})["hook_notes"] = draft.notes
-        entry.writestr(_information("record.json"), encode(draft.record))
-        entry.writestr(_information("delivery.json"), encode(delivery))
+        entry.writestr(information("record.json"), encode(draft.record))
+        entry.writestr(information("delivery.json"), encode(delivery))
         entry.close()
     except OSError:
         # Else it closes itself when it is collected, fails again, and Python prints a traceback to
@@ -180,9 +190,11 @@ def claim(path: str) -> Optional[str]:
     return owned
 
 
-def release(owned: str) -> None:
-    """Put a claimed entry back to be sent later."""
-    os.rename(owned, _place(owned, "ready"))
+def release(owned: str) -> str:
+    """Put a claimed entry back to be sent later; return its path there."""
+    final = _place(owned, "ready")
+    os.rename(owned, final)
+    return final
 
 
 def reject(owned: str, reason: str) -> None:
@@ -229,11 +241,11 @@ def _age(name: str) -> Tuple[float, str]:
 
 def _add_file(entry: "zipfile.ZipFile", digest: str, path: str, draft: "Draft") -> None:
     """Copy a file in chunks; where it is no longer what the digest says, the copy is left out of the directory."""
-    information, sha256 = _information("blobs/" + digest), hashlib.sha256()
+    member, sha256 = information("blobs/" + digest), hashlib.sha256()
     try:
         with open(path, "rb") as stream:
-            information.file_size = os.fstat(stream.fileno()).st_size
-            with entry.open(information, "w") as target:
+            member.file_size = os.fstat(stream.fileno()).st_size
+            with entry.open(member, "w") as target:
                 for chunk in iter(lambda: stream.read(_CHUNK), b""):
                     sha256.update(chunk)
                     target.write(chunk)
@@ -243,18 +255,19 @@ def _add_file(entry: "zipfile.ZipFile", digest: str, path: str, draft: "Draft") 
         draft.note("{} could not be kept: {}".format(path, error.strerror))
         return
     if sha256.hexdigest() != digest:
-        entry.filelist.remove(information)
-        del entry.NameToInfo[information.filename]
+        entry.filelist.remove(member)
+        del entry.NameToInfo[member.filename]
         draft.note("{} changed while the job ran and is not kept".format(path))
 
 
-def _information(name: str) -> "zipfile.ZipInfo":
+def information(name: str) -> "zipfile.ZipInfo":
+    """Return what an entry says of a member: the same at any time."""
     import zipfile  # noqa: PLC0415
 
-    information = zipfile.ZipInfo(name, _FIXED_TIME)
-    information.compress_type = zipfile.ZIP_DEFLATED
-    information.external_attr = 0o600 << 16
-    return information
+    member = zipfile.ZipInfo(name, _FIXED_TIME)
+    member.compress_type = zipfile.ZIP_DEFLATED
+    member.external_attr = 0o600 << 16
+    return member
 
 
 def _sync_folder(folder: str) -> None:

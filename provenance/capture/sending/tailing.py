@@ -137,6 +137,7 @@ class _Log:
             path.format(record["job_id"], self._name, self._sent, experiment),
             delivery.gzip_bytes(content),
             headers,
+            lambda answer: isinstance(answer.get("received_bytes"), int),
         )
 
 

@@ -1,8 +1,8 @@
-"""The text of a box in a view: two short lines, the whole story as tooltip, state, link and badge.
+"""The text of a box in a view: two short lines, a tooltip with everything, state, link and badge.
 
-Names are cut to the width of a box so that names that differ look different. A production names
-thousands of files alike: `fardet_genie_…_prod7_003_of_006.caf.root`. A cut in the middle of each
-name would remove just what tells them apart, so what names share is left out first.
+Names are cut to the width of a box in such a way that different names look different. A production
+names thousands of files alike: `fardet_genie_…_prod7_003_of_006.caf.root`. A cut in the middle would
+remove exactly the part that differs, so the parts that names share are left out first.
 """
 
 import re
@@ -22,14 +22,14 @@ SEPARATOR = " · "
 TITLES_AT_MOST = 12
 FEW = 2
 CUTS_AT_MOST = 6
-"""Each tells apart names that still have the same label.
+"""Rounds of cutting. Each tells apart names that still have the same label.
 
-Names that differ in several places need several.
+Names that differ in several places need several rounds.
 """
 CONTEXT = 9
 """Columns shown before what differs, if the end of the name must be cut as well."""
 LEAST = 4
-"""An end of a name in fewer columns tells nothing."""
+"""With fewer columns, an end of a name is useless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,9 @@ class Caption:
 class _Uncut(NamedTuple):
     """The text of a box before it is cut.
 
-    It says how many the box stands for, its name, and the parts of the second line.
+    Attributes:
+        times: how many nodes the box stands for, with a multiplication sign; empty for one.
+        parts: of the second line.
     """
 
     times: str
@@ -66,7 +68,7 @@ class _Uncut(NamedTuple):
 def captions(view: View, *, label_width: int) -> dict[str, Caption]:
     """The text of each box, by its key.
 
-    Labels at most `label_width` columns wide, and different where names are.
+    Labels have at most `label_width` columns, and differ if the names do.
     """
     nodes = view.graph.by_key()
     uncut_texts: dict[str, _Uncut] = {}
@@ -88,10 +90,7 @@ def captions(view: View, *, label_width: int) -> dict[str, Caption]:
 
 
 def fitted(parts: Sequence[str | None], width: int) -> str:
-    """Parts joined to a line.
-
-    Parts at the end that do not fit are left out, and only the first may be cut.
-    """
+    """The parts joined to a line. Parts that do not fit are left out; only the first may be cut."""
     line = ""
     for part in filter(None, parts):
         longer = f"{line}{SEPARATOR}{shown(part)}" if line else elided(part, width)
@@ -121,7 +120,7 @@ def _caption(
 
 
 def _uncut(box: Box, members: Sequence[Node]) -> _Uncut:
-    # The sign of the drawing
+    # A multiplication sign, as in the drawing
     times = f"{number(box.lanes)} × " if box.lanes > 1 else ""  # noqa: RUF001
     if box.kind in {"file", "files"}:
         return _uncut_files(times, _files_among(members))
@@ -170,7 +169,7 @@ def safe_url(url: str | None) -> str | None:
     """The URL if it leads to a page, None if a browser might run it."""
     if not url:
         return None
-    # browsers take `//host` and `/\host` as addresses of another host
+    # Browsers read `//host` and `/\host` as addresses of another host
     is_local = url[0] in {"/", "?", "#"} and url[1:2] not in {"/", "\\"}
     if is_local or url.startswith(("http://", "https://")):
         return shown(url)
@@ -199,10 +198,7 @@ def _files_parts(files: Sequence[FileNode]) -> list[str | None]:
 
 
 def _job_parts(job: JobNode) -> list[str | None]:
-    """State, id and code, in this order.
-
-    If not all fit, the id of a failed job is worth more than its code.
-    """
+    """State, id and code. In this order: if not all fit, the id of a failed job helps more."""
     state = None if job.state == "succeeded" else job.state
     batch_id = None
     if job.stage:
@@ -224,10 +220,7 @@ def _badge(files: Sequence[FileNode], width: int) -> str:
 
 
 def tell_apart(names: Iterable[str], width: int) -> dict[str, str]:
-    """Each name in at most `width` columns.
-
-    Those that differ read differently wherever that is possible.
-    """
+    """Each name in at most `width` columns; different names look different wherever possible."""
     labels = {name: _cut(shown(name), width) for name in names}
     for _ in range(CUTS_AT_MOST):
         crowds = [crowd for crowd in _by_label(labels).values() if len(crowd) > 1]
@@ -267,7 +260,7 @@ def _shared_ends(names: Sequence[str]) -> tuple[int, int]:
 
 
 def _common_start(names: Sequence[str]) -> int:
-    # what the first and the last name in the order of text share, all between them share too
+    # What the first and the last name in sorted order share, all names between them share as well
     low, high = min(names), max(names)
     for place, char in enumerate(low):
         if high[place : place + 1] != char:
@@ -276,9 +269,9 @@ def _common_start(names: Sequence[str]) -> int:
 
 
 def _around(name: str, start: int, end: int, width: int) -> str:
-    """The name without what is far before its own part.
+    """The name cut around its own part, which differs from other names.
 
-    If its end is too long, the beginning of that is left out too.
+    What is far before that part is left out. If the rest is too long, the part after it is cut, too.
 
     Args:
         name: the name.

@@ -1,10 +1,12 @@
-"""A layered layout: history runs along one axis, what lies side by side in it across the other.
+"""A layered layout: history runs along one axis, boxes of the same age lie across the other.
 
-Cycles share a layer, layers come from the longest path, the order within a layer from barycentre
-sweeps that keep the order with the fewest crossings, and places from least-squares alignment with
-neighbours: each layer is a least-squares problem with ordered gaps, solved exactly by pooling
-adjacent violators. The same input always gives the same picture. Lengths are in user units, pixels
-on a page.
+1. Each box gets a layer, by the longest path that leads to it; boxes of a cycle share one.
+2. Boxes are ordered within their layers: sweeps sort each layer by the mean place of its
+   neighbours, and the order with the fewest crossings is kept.
+3. Boxes get places near the mean of their neighbours. In each layer, this is a least-squares problem
+   with minimum gaps, which is solved exactly by pooling adjacent violators.
+
+The same input always gives the same picture. Lengths are in user units, pixels on a page.
 
 Source: K. Sugiyama, S. Tagawa, M. Toda, Methods for visual understanding of hierarchical system
 structures, 1981.
@@ -19,19 +21,13 @@ from jobprov.provenance.lineage.graph import neighbours
 from jobprov.provenance.lineage.layers import layers
 
 BENDS_AT_MOST = 4_000
-"""Long edges are led around boxes while fewer bends than this are needed.
-
-Beyond, they run straight.
-"""
+"""Long edges are led around boxes if not more bends than this are needed; else they run straight."""
 
 BEND_SIZE = 10.0
-"""Room across that a long edge takes in a layer that it passes."""
+"""Room that a long edge takes in each layer that it passes."""
 
 LARGE = 1_500
-"""Graphs of more nodes, bends included, get fewer sweeps and passes.
-
-Their crossings are not counted.
-"""
+"""Graphs with more nodes, including bends, get fewer sweeps, and their crossings are not counted."""
 SWEEPS, SWEEPS_OF_LARGE = 8, 2
 PASSES, PASSES_OF_LARGE = 6, 2
 
@@ -111,9 +107,9 @@ _Bends = dict[tuple[str, str], list[str]]
 def _with_bends(
     links: Sequence[tuple[str, str]], layer_of: dict[str, int]
 ) -> tuple[list[tuple[str, str]], _Bends]:
-    """Edges between next layers only, with a bend in each layer that a long edge passes.
+    """The links cut into pieces from layer to layer, and the bends where they were cut.
 
-    Adds bends to `layer_of`.
+    Adds the bends to `layer_of`.
     """
     passed_layers = (layer_of[target] - layer_of[source] - 1 for source, target in links)
     if sum(max(0, count) for count in passed_layers) > BENDS_AT_MOST:
@@ -198,6 +194,8 @@ def crossings(columns: Sequence[Sequence[str]], after: Mapping[str, Sequence[str
     place_of = _places_in_layers(columns)
     total = 0
     for column in columns:
+        # Two edges cross if the one that starts later ends earlier: for each edge, count the ends
+        # of earlier edges that are beyond its own
         earlier_ends: list[int] = []
         for node in column:
             for end in sorted(place_of[target] for target in after.get(node, ())):
@@ -214,10 +212,7 @@ def _places_in_layers(columns: Sequence[Sequence[str]]) -> dict[str, int]:
 
 
 def _first_order(columns: Sequence[Sequence[str]], after: Mapping[str, Sequence[str]]) -> Columns:
-    """Nodes in the order in which a walk from the first layers meets them.
-
-    So families start together.
-    """
+    """Nodes in the order in which a depth-first walk meets them, so that families are together."""
     met: dict[str, int] = {}
     for root in chain.from_iterable(columns):
         stack = [root]
@@ -257,9 +252,9 @@ def place_layers(
     heights: Mapping[str, float],
     gap: float,
 ) -> dict[str, float]:
-    """The middle of each node, the lowest edge of all at 0.
+    """The middle of each node; the topmost box begins at 0.
 
-    Nodes of one layer lie at least `gap` apart.
+    Nodes of one layer are at least `gap` apart.
     """
     after, before = neighbours(links)
     middles: dict[str, float] = {}
@@ -290,8 +285,8 @@ def spread(
         if index:
             offset += (heights[column[index - 1]] + heights[node]) / 2 + gap
         offsets.append(offset)
-    # without overlap, all shifts from the offsets must rise; where they would fall, a pool of nodes
-    # shares their mean
+    # Packed as tightly as possible, the nodes are at `offsets`. Without overlap, the shifts from
+    # there must not fall along the column; nodes where they would fall share the mean of their wishes
     pools: list[tuple[float, int]] = []  # sum of shifts, how many
     for want, offset in zip(wanted, offsets, strict=True):
         total, count = want - offset, 1

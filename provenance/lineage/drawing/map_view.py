@@ -1,7 +1,7 @@
-"""A picture as plain values, for a browser script that draws it and lets people move about in it.
+"""A picture as plain values, for the browser script that draws the map.
 
-The script decides nothing: the boxes, their text and size, what opens them and the facts beside
-them come from here, the same as in the server's own drawing.
+The script decides nothing: boxes, their text and size, what opens them and the facts beside them
+come from here, and are the same as in the server's own drawing.
 """
 
 import hashlib
@@ -18,10 +18,7 @@ from jobprov.provenance.lineage.sentences import full_name, known_fully
 from jobprov.provenance.lineage.words import counted, day, number, shown, size
 
 MOST_MEMBERS = 1000
-"""Members of a folded box that are named, so that a search finds them: as many as a picture holds.
-
-More are counted.
-"""
+"""Members of a folded box that are listed, so that a search finds them; others are only counted."""
 
 _NAME_DIGITS = 10
 
@@ -62,7 +59,7 @@ def map_of_classes(
         drawn = _drawn(key, sheet.items[key])
         drawn_boxes.append(drawn | {"id": names[key]} | _of_class(job_class))
     picture = _map(sheet, drawn_boxes, counts)
-    # a class's index changes as soon as a stage, version or state is added, its name does not
+    # By name: the index of a class changes when a stage, version or state is added
     picture["arrows"] = [
         [names[source], names[target], *rest] for source, target, *rest in picture["arrows"]
     ]

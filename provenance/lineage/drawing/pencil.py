@@ -1,7 +1,7 @@
-"""The strokes that all pictures share: text, badges, marks of states, frame, notes and legend.
+"""What all pictures share: text, badges, marks of states, frame, notes and legend.
 
-Their looks are presentation attributes, which any stylesheet overrides; ElementTree escapes every
-text. Each state has a shape and a colour, so that colour is never the only cue.
+Looks are presentation attributes, which any stylesheet overrides. ElementTree escapes every text.
+Each state has a shape as well as a colour, for readers who cannot tell the colours apart.
 
 Source: colours of M. Okabe and K. Ito, Color universal design, 2008.
 """
@@ -26,7 +26,7 @@ COLOURS = {
 UNKNOWN_COLOUR = "#767676"
 MARK_RADIUS = 7.0
 LABEL_CHAR = 7.25
-"""Width of a monospaced character at 12 px; an em of 0.6 and a little for faces that are wider."""
+"""Width of a monospaced character at 12 px: 0.6 em, and a little more for wider fonts."""
 DETAIL_CHAR = 6.3
 BADGE_CHAR = 6.1
 MARK_ROOM = 22.0
@@ -53,7 +53,7 @@ def add_mark(parent: ET.Element, state: str, x: float, y: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Legend:
-    """What is below a picture: notes in words, then the shapes and marks of the states that occur.
+    """The text below a picture: notes, then the meaning of the shapes and marks that occur.
 
     Attributes:
         shapes: name and meaning, as `Sheet.shapes` has them.
@@ -104,10 +104,7 @@ def frame(name: str, width: float, height: float, words: str) -> tuple[ET.Elemen
 def node_element(
     parent: ET.Element, name: str, text: Caption, corner: Point, *, is_focus: bool
 ) -> ET.Element:
-    """The group of one box, with its tooltip, which names it to screen readers too.
-
-    It is a link where the box has a page.
-    """
+    """The group of one box; a link if the box has a page. Screen readers read its tooltip."""
     classes = ["lineage-node", name]
     title = text.title
     if is_focus:
@@ -166,10 +163,7 @@ def edge_path(parent: ET.Element, path: str, *, is_sure: bool) -> None:
 
 
 def write_count(parent: ET.Element, words: str, at: Point) -> None:
-    """Add the count of an arrow beside it.
-
-    It has a rim in the colour of the paper where it crosses other lines.
-    """
+    """Add the count of an arrow beside it, with a rim that keeps it readable on other lines."""
     look = {
         "font-size": "10",
         "text-anchor": "middle",

@@ -1,7 +1,7 @@
-"""The picture for phones: a row for each box, newest first, joined by lines beside the rows.
+"""The picture for phones: a row for each box, newest first, and lines beside the rows.
 
-Each box that has inputs opens a lane, which goes down to the last of them; so a picture is as wide
-as its text and a few lanes, however wide the graph is.
+Each box with inputs opens a lane, a vertical line down to the last of its inputs. So the picture is
+only as wide as its text and a few lanes, however wide the graph is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -70,7 +70,7 @@ def rows_element(sheet_for: Callable[[int], Sheet]) -> ET.Element:
         mark_of[key] = (step * rows.lane_of[key] + 9, height + 14)
         height += _height(sheet.items[key])
     height += 8
-    # a job is drawn as its mark alone, so there is no shape of a job to explain
+    # Here a job is drawn only as the mark of its state, so there is no shape of a job to explain
     shapes = [shape for shape in sheet.shapes() if shape[0] != "job"]
     legend = Legend(sheet.notes, sheet.states(), shapes)
     whole_height = height + legend_height(legend, WIDTH)
@@ -89,11 +89,9 @@ def arrange(
     first: str,
     order: Sequence[tuple[str, str]] = (),
 ) -> Rows:
-    """Rows in which everything stands below what came of it.
+    """Rows in which each box is below everything made from it, and close to what it was made from.
 
-    What made a box follows it as closely as possible.
-
-    `order` has pairs that stand one before the other without a line between them.
+    `order` has pairs that are placed like links, but without a line between them.
     """
     return _with_lanes(_order(keys, [*links, *order], first), links)
 
@@ -104,7 +102,7 @@ def _with_lanes(order: list[str], links: Sequence[tuple[str, str]]) -> Rows:
     lane_of: dict[str, int] = {}
     busy_until: list[int] = []
     for row, key in enumerate(order):
-        # a lane that ends in this row is free for it
+        # A lane that ends in this row can be used again from this row on
         free_lanes = [lane for lane, until in enumerate(busy_until) if until <= row]
         lane = free_lanes[0] if free_lanes else len(busy_until)
         if not free_lanes:
@@ -118,6 +116,7 @@ def _with_lanes(order: list[str], links: Sequence[tuple[str, str]]) -> Rows:
 
 
 def _order(keys: Sequence[str], links: Sequence[tuple[str, str]], first: str) -> list[str]:
+    """The keys, each placed once all that was made from it is placed; `first` as early as possible."""
     after, before = neighbours(links)
     layer_of = layers(keys, links)
     depth = {key: layer_of[key] if key in before else -1 for key in keys}
@@ -128,7 +127,7 @@ def _order(keys: Sequence[str], links: Sequence[tuple[str, str]], first: str) ->
     order: list[str] = []
     unplaced = dict.fromkeys(keys)
     while unplaced:
-        # within cycles everything waits for something else
+        # The stack runs empty at a cycle, where everything waits for something else
         key = stack.pop() if stack else next(iter(unplaced))
         if key not in unplaced:
             continue

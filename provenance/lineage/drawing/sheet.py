@@ -1,6 +1,6 @@
-"""What goes on a picture, before anything has a place.
+"""The content of a picture, before anything has a place: boxes with text, stubs, arrows, notes.
 
-Boxes with their text, stubs for what is left out, arrows.
+A stub is a small box for neighbours that are left out.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,9 +21,9 @@ from jobprov.provenance.lineage.words import counted, elided, number, shown
 
 STUB = "\0stub "
 MANY = 9_000
-"""Neighbours of one file: those beyond the first ten thousand of a picture are not counted.
+"""From so many neighbours on, a stub says "or more".
 
-See `db/queries/histories/hidden_neighbours.py`.
+Only the first ten thousand of a picture are counted (`db/queries/histories/hidden_neighbours.py`).
 """
 _STATES = ("succeeded", "running", "silent", "failed", "killed", "lost")
 """The order of states in every legend; others follow."""
@@ -46,9 +46,11 @@ def _nowhere(_key: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where folded things link to: `expand` takes a box's handle, `more` a node's key.
+    """Where boxes link to.
 
-    Both return a URL or None.
+    Attributes:
+        expand: returns the URL that opens a folded box, by its handle; None for no link.
+        more: returns the URL that shows what is left out beside a node, by its key.
     """
 
     expand: Callable[[str], str | None] = _nowhere
@@ -134,8 +136,8 @@ def sheet_of_classes(
 
     `links.expand` takes a class's index as text.
 
-    If no file joins its classes, they stand in the order of `stages`. A code version that all have
-    is told once, as a note: it would make each box half as wide again.
+    If no file joins its classes, they are placed in the order of `stages`. A code version that all
+    have in common is a note: in each box, it would make the boxes half as wide again.
     """
     total = sum(job_class.jobs for job_class in folded.classes)
     counts: dict[tuple[str, str], str] = {}

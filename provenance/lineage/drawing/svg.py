@@ -1,10 +1,10 @@
-"""The picture of a graph: SVG that stands alone, and that a page's stylesheet may colour.
+"""The picture of a graph as SVG, which works as a file of its own and inside a page.
 
-There is no script, no `<style>` and no `style` attribute (the pages' Content-Security-Policy
-forbids them). Elements have classes for a stylesheet, and presentation attributes, which any
-stylesheet overrides, for a file that stands alone. There are no ids, so several pictures fit on one
-page. Only an image (`as_image`), which no stylesheet of the page reaches, brings a `<style>` of its
-own, for pages that may be dark; on paper it keeps the colours of day.
+There is no script, no `<style>` and no `style` attribute, since the pages' Content-Security-Policy
+forbids them. Elements have presentation attributes, for the file of its own, and classes, for a
+page's stylesheet, which overrides them. There are no ids, so that a page may have several pictures.
+Only an image (`as_image`), which the page's stylesheet does not reach, has a `<style>`, for dark
+pages; printed, it keeps its light colours.
 
 Classes: `lineage` on the root with `lineage-right` (`is-wide`) or `lineage-down`;
 `lineage-background`, `lineage-edges` (paths in it may be `is-possible`), `lineage-node` with
@@ -59,19 +59,16 @@ Direction = Literal["right", "down"]
 
 LABEL_WIDTH = 28
 CLASS_WIDTH = 38
-"""Columns of a label at most; classes of jobs are few, and have more text."""
+"""Columns of a label at most. There are few classes of jobs, so these may have more text."""
 PADDING = 10.0
 LINE = 16.0
 LEAST_WIDTH = 340.0
 WIDE = 1_500.0
-"""Wider pictures have a class of their own.
-
-A page scrolls them, while it scales others down to its own width.
-"""
+"""Wider pictures have a class of their own: a page scrolls them, instead of scaling them down."""
 SHEET_SHIFT = 3.0
 PLAIN, COUNTED = Spacing(38.0, 14.0), Spacing(106.0, 14.0)
 COUNT_AT = 36.0
-"""How far from the end of an arrow the middle of its count stands."""
+"""Distance of the middle of a count from the end of its arrow."""
 COUNT_LINE = 11.0
 DARK = {
     ".lineage": "fill:#e6edf3",
@@ -94,10 +91,7 @@ DARK = {
     ".lineage-mark.is-running": "stroke:#4aa8e0",
     ".lineage-node.is-failed .lineage-shape": "stroke:#ff7b39",
 }
-"""Rules by selector, in this order.
-
-States that are not named keep the colour that they have by day.
-"""
+"""Rules for dark pages by selector, in this order. Other states keep their light colours."""
 
 _RULES = "".join(f"{selector}{{{look}}}" for selector, look in DARK.items())
 _STYLE = f"<style>@media screen and (prefers-color-scheme:dark){{{_RULES}}}</style>"
@@ -207,8 +201,7 @@ def _draw_edges(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
 def _draw_counts(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
     """Writes the counts of arrows so that they do not hide each other.
 
-    Each stands at that end of its arrow where fewer arrows meet; counts at one end stand below each
-    other.
+    Each is at that end of its arrow where fewer arrows meet. Counts at the same end are stacked.
     """
     leaving = Counter(source for source, _ in sheet.arrows)
     arriving = Counter(target for _, target in sheet.arrows)

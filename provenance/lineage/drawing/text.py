@@ -1,9 +1,6 @@
-"""A graph as an indented tree for terminals.
+"""A graph as an indented tree for terminals: what made the focus, what came of it, what failed.
 
-What made the focus, then what came of it, then what failed beside.
-
-A node is written out once; where it comes again a reference says so. Names are made safe for
-terminals.
+Each node is written out once; further occurrences refer to it. Names are made safe for terminals.
 """
 
 from collections import Counter
@@ -28,18 +25,20 @@ BRANCHES_AT_MOST = 12
 """Further branches of one node are counted, not written out."""
 
 ALIKE_AT_MOST = 2
-"""So many branches are written out of those that a drawing would put into one box."""
+"""Of branches that a drawing would put into one box, so many are written out."""
 
 LINES_AT_MOST = 200
-"""Of each of the two trees, so that what follows them does not scroll away."""
+"""Lines of each of the two trees. More would scroll the beginning off the screen."""
 NAMES_AT_MOST = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """The signs of a tree: branches, a mark for each state, and what a terminal lacks.
+    """The signs of a tree.
 
-    The mark of `unknown` serves states that have none.
+    Attributes:
+        marks: by state; that of `unknown` is for states without one.
+        replaced: signs that the terminal lacks, and what is written instead.
     """
 
     branch: str
@@ -63,7 +62,7 @@ ASCII = Style(
         "succeeded": "*", "failed": "!", "killed": "#", "running": "o", "silent": ":", "lost": "?",
         "unknown": "+",
     },
-    # The en dash that stands for a missing value
+    # The second one is an en dash, which stands for a missing value
     {"…": "...", "–": "-", THIN_SPACE: " "},  # noqa: RUF001
 )  # fmt: skip
 
@@ -121,10 +120,7 @@ class _Tree:
         return [*heading, *self._grown(focus, links, side)]
 
     def beside(self) -> list[str]:
-        """Jobs that neither made the focus nor came of it, and did not end well.
-
-        They come with what they read.
-        """
+        """Jobs that did not end well and are on neither side of the focus, with what they read."""
         focus = self.graph.focus
         related = {focus, *reached(focus, self.before), *reached(focus, self.after)}
         lines = []

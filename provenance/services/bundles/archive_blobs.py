@@ -1,7 +1,4 @@
-"""The archive as bundles use it.
-
-This is what one job's bundle may hold, what a plan generates, and packs that were read lately.
-"""
+"""The archive as bundles use it: narrowed to what they may hold, with recent blobs in memory."""
 
 import hashlib
 from collections import OrderedDict
@@ -10,13 +7,15 @@ from typing import BinaryIO, NamedTuple
 
 from jobprov.archive.store import Store
 
-_KEPT_BYTES = 48 << 20  # of packs that are read again and again while a release's bundles are built
+_KEPT_BYTES = 48 << 20
+"""Bundles of one release share their packs of code, which would else be read for each of them."""
 
 
 class PossessedBlobs(NamedTuple):
     """The archive, narrowed to what one job's bundle may hold.
 
-    That is what its experiment uploaded, and code packs of the service.
+    Attributes:
+        digests: of blobs that the experiment uploaded, and of the service's packs of code.
     """
 
     store: Store
@@ -40,12 +39,12 @@ class PossessedBlobs(NamedTuple):
 
 
 class PlannedBlobs(NamedTuple):
-    """The archive, for writing the tar of a plan: whatever the plan names."""
+    """The whole archive, for writing the tar of a plan, which names only what it may hold."""
 
     store: Store
 
     def has(self, sha256: str) -> bool:  # noqa: ARG002
-        """Return True: a plan names nothing that was not there."""
+        """Return True: every blob of a plan was there when the plan was made."""
         return True
 
     def get(self, sha256: str) -> bytes:
@@ -62,10 +61,7 @@ class PlannedBlobs(NamedTuple):
 
 
 class RecentBlobs:
-    """Whole blobs that were read lately, up to a sum of bytes.
-
-    By store, so that no answer comes from another archive.
-    """
+    """Remembers whole blobs that were read lately, up to a number of bytes, for each archive."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
@@ -83,14 +79,12 @@ class RecentBlobs:
         data = store.get(sha256)
         with self._lock:
             if len(data) <= self._limit and key not in self._kept:
-                # The store is kept too, so that its id stays its own
-                self._kept[key] = (
-                    store,
-                    data,
-                )
+                # The store is kept too: Python gives the id of a deleted object to a new one
+                self._kept[key] = (store, data)
                 self._bytes += len(data)
                 while self._bytes > self._limit:
-                    self._bytes -= len(self._kept.popitem(last=False)[1][1])
+                    _, (_, oldest) = self._kept.popitem(last=False)
+                    self._bytes -= len(oldest)
         return data
 
 
@@ -98,20 +92,20 @@ recent_packs = RecentBlobs(_KEPT_BYTES)
 
 
 class GeneratedBlobs:
-    """The generated members of a plan, stored together when it is whole.
+    """The generated members of a plan, stored together once it is whole.
 
-    All of them take one flush.
+    Together, they wait for the disk once.
     """
 
     def __init__(self) -> None:
         self._made: dict[str, bytes] = {}
 
     def keep(self, data: bytes, sha256: str = "", /) -> str:
-        """Hold a member; return its SHA-256, which spares computing it where it is given."""
+        """Keep a member in memory; return its SHA-256, which is computed unless it is given."""
         sha256 = sha256 or hashlib.sha256(data).hexdigest()
         self._made[sha256] = data
         return sha256
 
     def store(self, blobs: Store) -> None:
-        """Store what is not stored already."""
+        """Store the members that are not stored already."""
         blobs.put_many([self._made[sha256] for sha256 in sorted(blobs.missing(self._made))])

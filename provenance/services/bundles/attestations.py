@@ -1,10 +1,8 @@
 """Attestations: an operator's signature that a bundle is what was recorded.
 
-They lie detached beside the tar, since keys rotate and bundles do not change.
-
-What is signed is an in-toto Statement: that of the bundle itself (prov/statement.json: the outputs,
-and what they were made of), with the bundle's own tar as a subject more. The envelope is DSSE, the
-key Ed25519.
+They are files of their own beside the tar, since keys rotate and bundles do not change. Signed is
+the in-toto Statement of the bundle (prov/statement.json: the outputs, and what they were made
+from), with the bundle's own tar added as a subject. The envelope is DSSE, the key is Ed25519.
 
 Source: in-toto Statement v1, SLSA provenance v1, DSSE 1.0; securesystemslib writes and reads the
 envelope.
@@ -28,7 +26,7 @@ _EXTRA = "Signatures need the package securesystemslib: install jobprov with its
 
 
 class Attestation(NamedTuple):
-    """A signature that holds.
+    """A valid signature.
 
     Attributes:
         keyid: of the key, as securesystemslib computes it.
@@ -46,7 +44,7 @@ def make_key(file: Path) -> str:
     (`.pub`).
 
     Raises:
-        BadInputError: the file is there already, or signing is not installed.
+        BadInputError: the file exists already, or signing is not installed.
     """
     signer = _signing().CryptoSigner.generate_ed25519()
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - comes with it
@@ -55,7 +53,7 @@ def make_key(file: Path) -> str:
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     public = private.public_key().public_bytes(serialization.Encoding.PEM, form)
     try:
-        # Private from the first moment, and never in place of another key
+        # With these permissions from the first moment on, and never over an existing key
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
             stream.write(signer.private_bytes)
         Path(f"{file}.pub").write_bytes(public)
@@ -83,14 +81,12 @@ def attest(tar: Path, key: Path) -> bytes:
 
 
 def check_attestation(tar: Path, envelope: Path, public_key: Path) -> Attestation:
-    """Return the attestation of a bundle where it holds.
-
-    It holds if it is signed with this key and is of these very bytes.
+    """Return the attestation of a bundle, signed with this key and for exactly these bytes.
 
     Raises:
         NotFoundError: there is no envelope.
         BadInputError: envelope or key cannot be read.
-        BundleError: the signature is not of this key, or not of this bundle.
+        BundleError: it was signed with another key, or for other bytes.
     """
     key = _load_public_key(public_key)
     from securesystemslib.dsse import Envelope  # noqa: PLC0415 - as above
@@ -166,7 +162,7 @@ def _signing() -> Any:
 
 def _load_signer(file: Path) -> Any:
     signing = _signing()
-    # Comes with it
+    # securesystemslib brings cryptography along
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
 
@@ -186,7 +182,7 @@ def _load_signer(file: Path) -> Any:
 
 def _load_public_key(file: Path) -> Any:
     signing = _signing()
-    # Comes with it
+    # securesystemslib brings cryptography along
     from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
 
     try:

@@ -1,7 +1,7 @@
 """Builds a sample of bundles again and compares them with their first build.
 
-Where the bytes are not the same, the archive has drifted. The first digest is noted when a bundle
-first goes out whole; a plan that never went out has none, and is built for the first time.
+If the bytes differ, the archive has drifted. The first digest is noted when a bundle is first sent
+whole. A plan whose bundle was never sent has no digest; it is built and gets its first one.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from jobprov.provenance.services.writing import Writer
 
 
 class Drift(NamedTuple):
-    """A bundle that is not what it was: `detail` says how."""
+    """A bundle that is no longer what it was; `detail` says how."""
 
     job: JobName
     number: int

@@ -1,6 +1,6 @@
-"""Comparators of an experiment: declared anew as a whole, every version kept.
+"""Comparators of an experiment. Each declaration replaces all of them; every version is kept.
 
-The newest counts for bundles made from then on.
+The newest version counts for bundles planned from then on.
 """
 
 import json
@@ -30,10 +30,10 @@ from jobprov.provenance.services.writing import Writing
 def declare_comparators(
     writing: Writing, experiment: str, document: Mapping[str, Any]
 ) -> ComparatorsDeclared:
-    """Declare how outputs of an experiment are compared; the same again changes nothing.
+    """Declare how outputs of an experiment are compared. Declaring the same again changes nothing.
 
     Raises:
-        BadInputError: the rules cannot be read, or no record could name the experiment.
+        BadInputError: the rules cannot be read, or the experiment's name is not valid in a record.
     """
     connection = writing.connection
     read_rules(document)
@@ -49,10 +49,7 @@ def declare_comparators(
 def write_comparator_row(
     connection: Connection, experiment: int, entry: int, document: Mapping[str, Any]
 ) -> int:
-    """Write the row of a declaration whose ledger entry is there.
-
-    Return its version, which follows the one before.
-    """
+    """Write the row of a declaration whose ledger entry exists; return its version."""
     text = json.dumps(document, sort_keys=True, ensure_ascii=False)
     return add_comparators(connection, experiment=experiment, entry=entry, document=text)
 
@@ -66,11 +63,12 @@ def comparators_of(connection: Connection, experiment: str) -> list[OutputRule]:
 def show_comparators(
     connection: Connection, experiment: str, *, version: int | None = None
 ) -> ExperimentComparators:
-    """Return the newest rules, or those of the version asked for, and when each version came.
+    """Return the newest rules, or those of one version, with the times of all versions.
 
     Raises:
         NotFoundError: there are none, or no such version.
     """
+    # Newest first
     declared = comparator_versions(connection, experiment)
     shown = next((row for row in declared if version in (None, row.version)), None)
     if shown is None:

@@ -1,4 +1,4 @@
-"""A job in other people's words: PROV, OpenLineage and in-toto, as its bundle holds them."""
+"""A job in other formats: PROV, OpenLineage and in-toto, exactly as its bundle holds them."""
 
 import io
 import tarfile

@@ -1,7 +1,4 @@
-"""What a job's bundle is made of, read from database and archive.
-
-The record, what is possessed, what was resolved.
-"""
+"""Gathers what a job's bundle is made from: its record, possessed blobs, resolved code, capsule."""
 
 import hashlib
 import json
@@ -37,18 +34,18 @@ from jobprov.provenance.services.configurations.configuration import (
 from jobprov.provenance.services.lookup.job import ReadJob
 from jobprov.provenance.services.recording.resolved_code import ambiguous_entries, placed
 
-_REMEMBERED = 64  # configurations; those of a release are the same in thousands of jobs
+_REMEMBERED = 64
+"""Evaluated configurations kept in memory. Thousands of jobs of a release share the same ones."""
 _LONGEST_REMEMBERED = 1 << 20
+"""Bytes of a configuration, expanded and evaluated; longer ones are not remembered."""
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """A job and what its bundle may hold.
-
-    Cheap to make, so that an existing plan is found without more.
+    """A job and what its bundle may hold. It is cheap to make, unlike the plan.
 
     Attributes:
-        digest: changes when the plan would: record, what is possessed, what was resolved.
+        digest: changes whenever the plan would. By it, an existing plan is found.
     """
 
     job: ReadJob
@@ -59,9 +56,9 @@ class Gathered:
     digest: str
 
     def ingredients(self, *, has_forms: bool = True) -> Ingredients:
-        """Return everything that a plan is a function of.
+        """Return everything that decides a plan.
 
-        Without `has_forms` no fcl is expanded and evaluated.
+        Without `has_forms`, no fcl is expanded and evaluated.
         """
         expanded, evaluated = _configurations(self.job, self.reader) if has_forms else ({}, {})
         return Ingredients(
@@ -88,11 +85,11 @@ def gather(
 ) -> Gathered:
     """Return what the bundle of a job may hold.
 
-    `level` is the ceiling asked for, `is_holey` has a plan of its own.
+    `level` is the ceiling that was asked for. A holey bundle lists inputs to fetch instead.
     """
     documents = {job.found.key: resolutions_of(connection, job.found.key)}
     if is_holey:
-        # The level is part of the digest: a holey bundle so gets a plan of its own
+        # The level is part of the digest: in this way a holey bundle gets a plan of its own
         level = f"{level or ''}, holey"
     return gather_all(connection, store, [job], documents, level=level)[0]
 
@@ -105,11 +102,14 @@ def gather_all(
     *,
     level: str | None = None,
 ) -> list[Gathered]:
-    """Return what the bundles of jobs of one experiment may hold, in order.
+    """Return what the bundles of jobs may hold, in order. The jobs are of one experiment.
 
-    `documents` are their resolutions by key.
-
-    `level` is what was asked for; plans of different levels have different digests.
+    Args:
+        connection: to read from.
+        store: the archive.
+        jobs: the jobs.
+        documents: their resolutions, by key of the job and position in its software list.
+        level: the ceiling that was asked for; each level has plans of its own.
     """
     wanted = [_wanted(job) for job in jobs]
     shared = _Shared.read(connection, jobs, set().union(*wanted))
@@ -136,9 +136,9 @@ class _Shared(NamedTuple):
     """What is read once for all bundles of jobs of one experiment.
 
     Attributes:
-        possessed: those blobs that the jobs name and the experiment uploaded.
-        capsules: the newest, by experiment and what it serves.
-        ambiguous: why refs of their software may have meant other commits, by digest of the entry.
+        possessed: the blobs that the jobs name and the experiment uploaded.
+        capsules: the newest ones, by experiment and what they serve.
+        ambiguous: why refs of software may have meant other commits, by digest of the entry.
     """
 
     experiment: str
@@ -194,10 +194,10 @@ def _wanted(job: ReadJob) -> set[str]:
 def _capsule(
     record: JobRecord, registered: HeldCapsule | None, store: Store, allowed: AbstractSet[str]
 ) -> Capsule | None:
-    """Return what a rerun may live in; None where there is nothing.
+    """Return the environment of a rerun; None where there is none.
 
-    That is the image that the job ran in, if the bundle may hold it, else the capsule that was
-    registered for the job's release.
+    It is the image that the job ran in, if the bundle may hold it, else the capsule registered for
+    the job's release.
     """
     image = image_digest(record)
     if image is not None and image in allowed:
@@ -219,7 +219,7 @@ def _digest_of(
     rules: Sequence[OutputRule],
     level: str | None,
 ) -> str:
-    """Return what changes when the plan would."""
+    """Return a digest of everything that decides the plan."""
     document = [
         SPEC_VERSION,
         level,
@@ -236,7 +236,7 @@ def _digest_of(
 def resolution(
     document: Mapping[str, Any], position: int = 0, *, ambiguous: str = ""
 ) -> Resolution:
-    """Return a stored resolution, as a bundle sees it; submodules are resolutions of their own."""
+    """Return a stored resolution in the form that bundles use, with its submodules."""
     inferred = None
     if is_inferred(document):
         inferred = {"product": document.get("product"), "template": document.get("template")}
@@ -284,7 +284,7 @@ def _packs_of(resolutions: Iterable[Resolution]) -> Iterator[str]:
 
 
 def _identity(resolved: Resolution) -> list[Any]:
-    """Return what of a resolution changes the digest of a plan."""
+    """Return the parts of a resolution that decide a plan."""
     identity: list[Any] = [
         resolved.index,
         resolved.path,
@@ -293,7 +293,7 @@ def _identity(resolved: Resolution) -> list[Any]:
         resolved.pack_sha256,
         [_identity(submodule) for submodule in resolved.submodules],
     ]
-    # Only where it is there, so that plans of all other code keep their digests
+    # Added only where they exist, so that the plans of all other code keep their digests
     if resolved.inferred is not None:
         identity.append(resolved.inferred)
     if resolved.ambiguous:
@@ -313,9 +313,9 @@ _lock = Lock()
 def _configurations(
     job: ReadJob, reader: PossessedBlobs
 ) -> tuple[dict[int, bytes], dict[int, bytes]]:
-    """Return expanded and evaluated fcl by position.
+    """Return the expanded and the evaluated fcl of a job's configurations, by position.
 
-    A configuration that cannot be evaluated is left out.
+    Configurations that cannot be evaluated are left out.
     """
     expanded, evaluated = {}, {}
     for place, recorded in enumerate(job.reading.record.configurations or ()):
@@ -326,7 +326,7 @@ def _configurations(
 
 
 def _forms(recorded: FclConfiguration, reader: PossessedBlobs) -> tuple[bytes, bytes] | None:
-    """Return a configuration expanded and evaluated; None where it cannot be evaluated."""
+    """Return a configuration expanded and evaluated; None if it cannot be evaluated."""
     listed = {file.sha256 for file in recorded.files or () if file.sha256}
     readable = listed & reader.digests
     key = hashlib.sha256(msgspec.json.encode([recorded, sorted(readable)])).hexdigest()
@@ -335,6 +335,7 @@ def _forms(recorded: FclConfiguration, reader: PossessedBlobs) -> tuple[bytes, b
             _evaluated.move_to_end(key)
             return _evaluated[key]
     sources = {sha256: reader.store.get(sha256) for sha256 in readable}
+    # Outside the lock: other threads build bundles meanwhile. Two may evaluate the same one
     forms: tuple[bytes, bytes] | None = None
     with suppress(ConfigurationError):
         configuration = evaluate_recorded(recorded, sources)

@@ -1,11 +1,9 @@
-"""The rerun bundle of a job.
+"""The rerun bundle of a job: planned once, then streamed from its plan, always with the same bytes.
 
-It is planned once from what is recorded, and streamed from the plan for ever after.
-
-The first build writes a plan (a blob: list of members by digest) and enters it in the ledger; every
-later build is the tar of that plan. When blobs arrive, code is resolved, the record is revised or
-another level is asked for, what goes in changes, and so a next plan is made: plan n+1. A plan of an
-earlier specification stays what it is.
+The first build stores a plan (a blob: the list of members by digest) and enters it in the ledger;
+every later build is the tar of that plan. When the ingredients change (blobs arrive, code is
+resolved, the record is revised, another level is asked for), a new plan with the next number is
+made. The old plans stay, even when a later version would plan differently.
 
 Source: storage.md, "Bundles"; bundle.md.
 """
@@ -33,7 +31,7 @@ class Bundle(NamedTuple):
         key: integer key of its plan.
         number: of the plan, from 1.
         plan_sha256: digest of the plan's blob.
-        tar_sha256: digest that the tar had when it was first built whole; None before.
+        tar_sha256: digest of the tar when it was first built whole; None until then.
         size_bytes: of the tar.
     """
 
@@ -49,7 +47,7 @@ class Bundle(NamedTuple):
 
     @property
     def etag(self) -> str:
-        """Return what names plan and level, and so the bytes, for ever."""
+        """Return a name of plan and level, which decide every byte of the tar."""
         return f"{self.number}-{self.level}-{self.plan_sha256[:16]}"
 
     def stream(self) -> Iterator[bytes]:
@@ -68,21 +66,21 @@ def build_bundle(
     level: str | None = None,
     is_holey: bool = False,
 ) -> Bundle:
-    """Return the bundle of a job.
+    """Return the bundle of a job, by the plan of this number, else by the plan for what it is now.
 
-    It is of the newest plan, made where what goes in has changed, or of the plan asked for.
+    That plan is made if there is none yet.
 
     Args:
         database: where the job is recorded.
         writer: enters the plan.
         store: the archive.
         job_id: its UUID, or a batch id.
-        experiment: whose, where several have such a job.
-        number: an earlier plan.
-        level: a ceiling, `L0` to `L4`: what only a higher level wants is left out; everything goes
-            in by default.
-        is_holey: fetch.txt lists the inputs that are not possessed and have a URL; a plan of its
-            own.
+        experiment: whose job, where several experiments have one with this id.
+        number: of an earlier plan.
+        level: a ceiling, `L0` to `L4`: what only higher levels need is left out. By default nothing
+            is left out.
+        is_holey: list the inputs that are not possessed and have a URL in fetch.txt. Such a bundle
+            has a plan of its own.
 
     Raises:
         NotFoundError: no such job, or no such plan of it.
@@ -117,7 +115,7 @@ def build_bundle(
 def _make_plan(
     store: Store, gathered: Gathered, *, level: str | None, is_holey: bool
 ) -> tuple[Plan, str]:
-    """Return a new plan and the digest of its blob; all that it generates is stored."""
+    """Return a new plan and the digest of its blob, after storing it and all that it generates."""
     generated = GeneratedBlobs()
     plan = make_plan(
         gathered.ingredients(), gathered.reader, generated.keep, level=level, is_holey=is_holey
@@ -130,7 +128,7 @@ def _make_plan(
 def _bundle(
     store: Store, job: ReadJob, stored: StoredPlan | None, plan: Plan | None = None
 ) -> Bundle:
-    """Return the bundle of a stored plan; `plan` spares reading what was made just now.
+    """Return the bundle of a stored plan. Give `plan` where it is in memory already.
 
     Raises:
         NotFoundError: there is no such plan.

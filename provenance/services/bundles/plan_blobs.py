@@ -1,7 +1,4 @@
-"""Which blobs a bundle plan names.
-
-This also finds those that were generated for plans that were erased, and for nobody else.
-"""
+"""The blobs that bundle plans name, and those of them that were generated for erased plans alone."""
 
 import json
 from collections.abc import Collection, Iterator
@@ -21,36 +18,36 @@ from jobprov.provenance.services.code.submodules import packs_of_submodules
 
 
 def named_in_plan(store: Store, sha256: str) -> set[str]:
-    """Return the blobs that a stored plan names; as far as it can be read."""
+    """Return the blobs that a stored plan names, as far as it can be read."""
     try:
         data = store.get(sha256)
     except ArchiveError:
-        # A check of the archive reports the plan itself
+        # A damaged plan names nothing; the check of the archive reports it
         return set()
     try:
         return Plan.from_bytes(data, store.get).blobs()
     except (ArchiveError, BundleError):
-        # A fragment is damaged or gone: it is reported, and what it names with it
+        # A fragment is damaged or gone: return at least what the plan itself names, the fragment too
         return Plan.named_in(data)
 
 
 def packs_of_code(connection: Connection) -> Iterator[str]:
-    """Yield the packs of all code that was resolved, those of submodules too."""
+    """Yield the digests of the packs of all resolved code, including submodules."""
     yield from resolved_packs(connection)
     for document in resolutions_with_submodules(connection):
         yield from packs_of_submodules(json.loads(document))
 
 
 def live_plans(connection: Connection) -> list[str]:
-    """Return the digests of all bundle plans but those that were erased."""
+    """Return the digests of all bundle plans that were not erased."""
     erased = all_erased(connection)
     return [sha256 for sha256 in plan_digests(connection) if sha256 not in erased]
 
 
 def generated_by(connection: Connection, store: Store, plans: Collection[str]) -> set[str]:
-    """Return the blobs that were generated for some plans.
+    """Return the blobs that were generated for these plans.
 
-    All that they name, but for code, capsules and what somebody sent.
+    They are all that the plans name, except for code, capsules and what somebody sent.
     """
     named: set[str] = set()
     for plan in plans:
@@ -65,9 +62,9 @@ def generated_by(connection: Connection, store: Store, plans: Collection[str]) -
 def generated_for_nobody_else(
     connection: Connection, store: Store, plans: Collection[str]
 ) -> set[str]:
-    """Return the blobs that were generated for these plans and that nobody else needs.
+    """Return the blobs that were generated for these plans and that no other live plan names.
 
-    No plan that was not erased names them. All plans are read for this.
+    Every plan is read for this.
     """
     generated = generated_by(connection, store, plans)
     if not generated:

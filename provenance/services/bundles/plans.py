@@ -1,7 +1,4 @@
-"""Bundle plans, as the ledger keeps them.
-
-They are entered in the ledger once, numbered by job, with the digest that the first tar had.
-"""
+"""Enters bundle plans in the ledger, each once, and notes the digest of the first tar."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,17 +11,14 @@ from jobprov.provenance.services.writing import Writing
 
 
 def enter_plan(writing: Writing, job: FoundJob, document: dict[str, Any]) -> None:
-    """Enter a plan in the ledger and its table.
-
-    A plan for the same ingredients that came first stands.
-    """
+    """Enter a plan in the ledger and its table, unless one of the same ingredients is there."""
     if plan_made_of(writing.connection, job, document["ingredients_sha256"]) is None:
         entry = enter_document(writing.by(None), job.experiment_key, "plan", document)
         write_plan_row(writing, job.key, entry, document)
 
 
 def write_plan_row(writing: Writing, job: int, entry: int, document: Mapping[str, Any]) -> None:
-    """Write the row of a plan whose ledger entry is there."""
+    """Write the row of a plan whose ledger entry exists."""
     add_plan(
         writing.connection,
         job=job,

@@ -1,11 +1,9 @@
-"""Code of which a record names a branch or tag and no commit.
+"""Code for which a record names only a branch or tag: it may have meant another commit then.
 
-That ref may have meant another commit when the job ran.
-
-Entries of one text share one resolution, made once: what the ref meant when the service first
-looked. A branch may have moved before; a tag counts as fixed until a fetch sees it name a second
-object. That can happen after the entry was resolved, and another process may see it: what is known
-of tags is asked anew for every batch that has such an entry, and only for these.
+Software entries with the same text share one resolution: what the ref meant when the service first
+looked. A branch may have moved before that. A tag counts as fixed until a fetch sees it name a
+second object, which may happen after the entry was resolved, and in another process. So what tags
+were seen to name is queried for every batch with such an entry, and only for these.
 
 Source: docs/decisions/0017-refs-that-move.md.
 """
@@ -24,9 +22,9 @@ from jobprov.provenance.software.names import is_abbreviated_oid, is_oid
 from jobprov.provenance.software.resolving import ANNOTATED_TAG, COMMIT, TAG
 
 MOST_NAMED = 3
-"""Other objects of a tag that a gap names.
+"""How many other objects of a tag a gap names: the first that were seen.
 
-The first that were seen, so that a tag that moves daily does not change it for ever.
+With a limit, a tag that moves every night does not change the gaps of all its jobs every night.
 """
 TAGS = "refs/tags/"
 _LONGEST_REF = 80
@@ -34,7 +32,13 @@ _DIGITS = 12
 
 
 class Meaning(NamedTuple):
-    """What a ref was resolved to: its kind, the commit, and the object that it named itself."""
+    """What a ref was resolved to.
+
+    Attributes:
+        match_key: of the repository.
+        kind: of the ref: a tag, an annotated tag, a branch.
+        oid: the object that the ref itself names: for an annotated tag, the tag object.
+    """
 
     match_key: str
     kind: str
@@ -43,16 +47,15 @@ class Meaning(NamedTuple):
 
     @property
     def is_tag(self) -> bool:
-        """Whether the ref was a tag, with a message of its own or without."""
+        """Whether the ref was a tag, annotated or not."""
         return self.kind in (TAG, ANNOTATED_TAG)
 
 
 def names_commit(revision: str | None) -> bool:
-    """Whether a `revision` is a commit, whole or by its first digits.
-
-    Some senders write a branch or tag there.
-    """
-    return bool(revision) and (is_oid(revision or "") or is_abbreviated_oid(revision or ""))
+    """Whether a `revision` is a commit, whole or abbreviated. Some senders put a branch there."""
+    if not revision:
+        return False
+    return is_oid(revision) or is_abbreviated_oid(revision)
 
 
 def asks_ref(entry: Software) -> bool:
@@ -66,9 +69,9 @@ def tag_ref(asked: str) -> str:
 
 
 class RefMeanings:
-    """Remembers what the refs of resolved software entries were resolved to.
+    """Remembers what the refs of software entries were resolved to, by digest of the entry.
 
-    It does so by digest of the entry; what a ref was resolved to does not change.
+    It is never out of date, since a resolution does not change.
     """
 
     def __init__(self) -> None:
@@ -83,9 +86,9 @@ class RefMeanings:
 
 
 class TagObservations:
-    """The objects that tags were seen to name, and when first.
+    """The objects that tags were seen to name, and when they were first seen.
 
-    In a writer's memory, it holds what a replay read before its rows are there.
+    The one in a writer's memory holds what a replay read in advance, before the rows exist.
     """
 
     def __init__(self) -> None:
@@ -97,11 +100,11 @@ class TagObservations:
         objects[oid] = min(seen_at, objects.get(oid, seen_at))
 
     def objects_of(self, tag: Ref) -> Mapping[str, datetime]:
-        """Return the objects that a tag was seen to name, and when first."""
+        """Return the objects that a tag was seen to name, and when they were first seen."""
         return self._objects.get(tag, {})
 
     def others(self, tag: Ref, oid: str) -> list[str]:
-        """Return the other objects that a tag was seen to name, in the order of being seen."""
+        """Return the other objects that a tag was seen to name, the first seen first."""
         objects = self.objects_of(tag)
         return sorted(objects.keys() - {oid}, key=lambda other: (objects[other], other))
 
@@ -109,11 +112,10 @@ class TagObservations:
 def ambiguous_code(
     connection: Connection, memory: Memory, entries: Mapping[str, Software]
 ) -> dict[str, str]:
-    """Return what a gap says of the entries that may have meant another commit, by digest.
+    """Return why entries may have meant another commit, by digest of the entry.
 
-    It goes on after a name.
-
-    No statement is run where each entry names a commit.
+    The text continues a sentence that begins with the entry's name. If each entry names a commit,
+    no statement is run.
     """
     meanings = memory.of(RefMeanings).by_entry
     sentences: dict[str, str] = {}
@@ -123,7 +125,7 @@ def ambiguous_code(
             continue
         ref, meaning = entry.requested_ref or entry.revision or "", meanings[digest]
         if meaning.is_tag and is_oid(ref):
-            continue  # what was asked for is a commit all the same
+            continue  # the name of the tag is itself the hash of a commit
         sentences[digest] = _sentence(ref, meaning)
         if meaning.is_tag:
             tags[digest] = meaning.match_key, tag_ref(ref)

@@ -1,8 +1,6 @@
-"""Which code lies between two commits, as the mirrors of registered repositories know it.
+"""The code between two commits, `X..Y`, as the mirrors of registered repositories know it.
 
-A question writes them as `X..Y`.
-
-Unlike git's, a range holds both its ends: "between X and Y" as people say it.
+Unlike git's, such a range includes both ends, as people mean it when they say "between X and Y".
 
 Source: http.md, `GET /lineage/impact`.
 """
@@ -23,14 +21,14 @@ MOST_ENTRIES = 20_000
 
 
 def resolve_range(connection: Connection, filters: JobFilters, mirrors: Path) -> JobFilters:
-    """Return filters in which a range of commits is replaced by the software entries in it.
+    """Return filters with the software entries of a range in place of the range.
 
-    Others as they are.
+    Filters without a range are returned as they are.
 
     Raises:
-        BadInputError: the first commit is no ancestor of the last, or one of them is not named.
+        BadInputError: the first commit is not an ancestor of the last, or one of them is missing.
         NotFoundError: no mirror has both.
-        LimitError: jobs used more than twenty thousand different entries in it.
+        LimitError: jobs used more than twenty thousand different entries in the range.
     """
     first, dots, last = (filters.revision or "").partition("..")
     if not dots:
@@ -49,7 +47,7 @@ def resolve_range(connection: Connection, filters: JobFilters, mirrors: Path) ->
 
 
 def _commits_between(connection: Connection, first: str, last: str, mirrors: Path) -> list[str]:
-    """Return the commits of the range in every mirror that has both ends."""
+    """Return the commits of the range, from every mirror that has both ends."""
     commits: list[str] = []
     are_known = False
     for repository in registered_repositories(connection):

@@ -1,7 +1,4 @@
-"""The products that records name without a repository.
-
-Those that an operator mapped, and those that are left.
-"""
+"""Lists the products that records name without a repository, mapped by an operator or not."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -29,7 +26,7 @@ _Key = tuple[str, str]
 
 
 def list_products(connection: Connection) -> Products:
-    """Return what operators mapped, and the other products."""
+    """Return the products that operators mapped, and the others."""
     maps = product_maps(connection)
     mapped: dict[_Key, list[Unsourced]] = {key: [] for key in maps}
     others: dict[_Key, list[Unsourced]] = defaultdict(list)
@@ -87,7 +84,7 @@ def _mapped_product(
 def _unresolved_version(
     product_map: ProductMap, entry: Unsourced, version: str, *, problem: str | None
 ) -> UnresolvedVersion:
-    """Return the tag that an entry's version names and why it is not resolved by it."""
+    """Return the tag that an entry's version names, and why it is not resolved yet."""
     try:
         tag = product_tag(product_map, entry.software)
     except SoftwareError as error:

@@ -1,10 +1,8 @@
-"""Which registered repository an installed product is built from, as an operator says.
+"""Maps of installed products: the repository that an operator says a product is built from.
 
-From its version follows a tag.
-
-What ran is the installed product. The commit is *inferred*, and said to be so wherever it is shown:
-nobody saw which source the product was built from. Entries that say themselves where their code is
-from are never touched.
+The version of the product gives a tag of that repository. What ran is the installed product, and
+nobody saw which source it was built from, so the commit is *inferred*, and marked as such wherever
+it is shown. Software entries that name their own source are left alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,15 +46,13 @@ def map_product(
     manager: str = "",
     template: str = DEFAULT_TEMPLATE,
 ) -> int:
-    """Note what a product is built from, in place of what was noted of it.
+    """Map a product to a repository, in place of an earlier map of it.
 
-    Return how many software entries are resolved by it now.
-
-    These are the entries of the product that are not resolved, and those that another repository or
-    template resolved.
+    Return how many software entries are to be resolved by it: those of the product that are not
+    resolved, and those resolved by another repository or template.
 
     Raises:
-        BadInputError: a name that is none, or the template makes no tags of versions.
+        BadInputError: the name is empty, or the template cannot make tags of versions.
         NotFoundError: no repository has this name.
     """
     connection = writing.connection
@@ -69,7 +65,7 @@ def map_product(
         product_map = map_of(maps, entry.software)
         if product_map is not None and not is_by(entry, product_map):
             wanted.append(entry.sha256)
-    # An entry that failed before waits for its next try: removed and added again, it is due now
+    # An entry that failed before is due only after a delay; removed and added again, it is due now
     remove_waiting(connection, wanted)
     enqueue_all(connection, RESOLVE, wanted)
     return len(wanted)
@@ -89,12 +85,12 @@ def _check(name: str, manager: str, template: str) -> None:
 
 
 def unmap_product(writing: Writing, name: str, manager: str | None = None) -> int:
-    """Forget what a product is built from; return how many maps that were.
+    """Remove the maps of a product; return how many there were.
 
-    What was resolved by them stays, as inferred.
+    What they resolved stays, marked as inferred.
 
     Raises:
-        NotFoundError: nothing is noted of it.
+        NotFoundError: the product is not mapped.
     """
     count = remove_product_maps(writing.connection, name, manager)
     if not count:
@@ -104,9 +100,9 @@ def unmap_product(writing: Writing, name: str, manager: str | None = None) -> in
 
 
 def map_of(maps: ProductMaps, entry: Software) -> ProductMap | None:
-    """Return what an entry's product is built from; a map of its manager goes before one of any.
+    """Return the map of an entry's product, or None.
 
-    For other entries, return None.
+    A map for its package manager goes before a map for any manager.
     """
     if not maps or not is_unsourced(entry) or entry.name is None:
         return None
@@ -115,13 +111,13 @@ def map_of(maps: ProductMaps, entry: Software) -> ProductMap | None:
 
 
 def is_unsourced(entry: Software) -> bool:
-    """Whether an entry names a product and does not say itself which code it was."""
+    """Whether an entry names a product and nothing else about where its code is from."""
     says_its_source = entry.repository or entry.revision or entry.requested_ref or entry.tarball
     return entry.product is not None and not says_its_source
 
 
 def is_by(entry: Unsourced, product_map: ProductMap) -> bool:
-    """Whether an entry is resolved already as this map has it."""
+    """Whether an entry is already resolved by this map's repository and template."""
     if entry.resolution is None or entry.match_key != product_map.repository.match_key:
         return False
     return entry.resolution.get("template") == product_map.template
@@ -140,13 +136,14 @@ def product_tag(product_map: ProductMap, entry: Software) -> str:
 def enqueue_products(
     connection: Connection, lists: Iterable[tuple[Sequence[Software], Iterable[int]]]
 ) -> None:
-    """Have those products resolved that an operator mapped.
+    """Queue the mapped products among entries to be resolved.
 
-    Given are software lists, each with the positions that are not resolved.
+    `lists` are software lists, each with the positions of entries that are not resolved.
     """
     maps = product_maps(connection)
     if not maps:
         return
+    # The jobs of a release share one list: its digests are computed once
     distinct = {software_set_digest(software): (software, places) for software, places in lists}
     wanted: set[str] = set()
     for software, places in distinct.values():
@@ -158,11 +155,9 @@ def enqueue_products(
 
 
 def unresolved_words(connection: Connection, entries: Mapping[str, Software]) -> dict[str, str]:
-    """Return why the products among entries that are not resolved are not, by digest.
+    """Return why the mapped products among unresolved entries are not resolved, by digest.
 
-    Only of those that are mapped.
-
-    The words go on after "NAME is installed software ".
+    The text continues the sentence "NAME is installed software ".
     """
     maps = product_maps(connection)
     mapped: dict[str, ProductMap] = {}
@@ -181,7 +176,7 @@ def unresolved_words(connection: Connection, entries: Mapping[str, Software]) ->
 
 
 def failures(connection: Connection, digests: Sequence[str]) -> dict[str, str]:
-    """Return why software entries were not resolved when last tried, by digest, no full stop."""
+    """Return why the last try to resolve software entries failed, by digest, without full stop."""
     if not digests:
         return {}
     errors = last_errors(connection, digests)
@@ -194,7 +189,7 @@ def is_inferred(resolution: Mapping[str, object]) -> bool:
 
 
 def inferred_fields(product_map: ProductMap, entry: Software) -> dict[str, object]:
-    """Return what a resolution says of how its commit was inferred."""
+    """Return the fields by which a resolution says how its commit was inferred."""
     product = entry.product or Product()
     named = {"name": entry.name, "manager": product.manager, "version": product.version}
     return {"evidence": INFERRED, "product": named, "template": product_map.template}

@@ -1,10 +1,8 @@
-"""What refs were seen to name.
+"""Observations of refs: what each was seen to name, and above all tags that moved.
 
-Every fetch is compared with what was seen before, and a second object of a tag is entered.
-
-A fetch says what changed since the mirror was last brought up to date. That alone is not enough: a
-mirror may be lost, a process may end between fetch and entry, and a tag may go and come back
-elsewhere. So what the server has now is compared with the entries, too.
+A fetch reports what changed since the mirror was last updated. That is not enough: the mirror may
+have been lost, a process may end between fetch and entry, and a tag may be deleted and set again
+elsewhere. So the server's tags are also compared with the objects that were entered before.
 """
 
 from collections.abc import Iterable
@@ -59,7 +57,7 @@ def fetch_and_observe(
 
 def _note(writing: Writing, repository: RegisteredRepository, report: FetchReport) -> None:
     connection = writing.connection
-    # First: its row is the turn at what refs were seen to name
+    # First: this locks the repository's row, so that processes take turns with its observations
     note_fetched(writing, repository.id)
     match_key = repository.match_key
     objects = objects_by_ref(connection, match_key)
@@ -78,7 +76,7 @@ def _note(writing: Writing, repository: RegisteredRepository, report: FetchRepor
 def observe(connection: Connection, experiment: int, match_key: str, ref: str, oid: str) -> None:
     """Enter that a ref names an object, unless that is known.
 
-    Where a tag named another one, jobs are looked at again.
+    If a tag named another object before, the jobs that name the tag are queued.
     """
     objects = objects_by_ref(connection, match_key, ref)
     _enter(connection, experiment, match_key, objects, _fresh(objects, [(ref, oid)]))
@@ -87,9 +85,9 @@ def observe(connection: Connection, experiment: int, match_key: str, ref: str, o
 def write_observation_row(
     connection: Connection, entry: int, body: dict[str, Any], received_at: datetime
 ) -> None:
-    """Write the row of a ref observation whose ledger entry is there.
+    """Write the row of an observation whose ledger entry exists.
 
-    Entries need not be replayed in the order of time: the earliest one counts.
+    Chains of several experiments are not replayed in order of time: the earliest entry counts.
     """
     draft = RefObservationDraft(
         body["match_key"], body["ref"], body["oid"], first_seen_at=received_at, entry_id=entry
@@ -102,6 +100,7 @@ def write_observation_row(
 
 
 def _moved(report: FetchReport) -> list[_Pair]:
+    """Return both objects of every tag that the fetch saw move: the old one and the new one."""
     pairs = []
     for change in report.moved_tags:
         pairs += [(change.ref, oid) for oid in (change.old, change.new) if oid]
@@ -109,7 +108,7 @@ def _moved(report: FetchReport) -> list[_Pair]:
 
 
 def _fresh(objects: dict[str, set[str]], seen: Iterable[_Pair]) -> list[_Pair]:
-    """Return what was seen and is not among the objects by ref that are known."""
+    """Return the pairs that are not among the known objects by ref, each once."""
     return [(ref, oid) for ref, oid in dict.fromkeys(seen) if oid not in objects.get(ref, ())]
 
 
@@ -128,7 +127,7 @@ def _enter(
         entry = append_document(connection, new, body)
         drafts.append(RefObservationDraft(match_key, ref, oid, first_seen_at=now, entry_id=entry))
         named = objects.setdefault(ref, set())
-        # A gap names `MOST_NAMED` other objects and "others": still more change nothing
+        # A gap names `MOST_NAMED` other objects, then "and others": still more do not change it
         if ref.startswith(TAGS) and 0 < len(named) < MOST_NAMED + 2:
             moved.add(ref)
         named.add(oid)
@@ -138,21 +137,18 @@ def _enter(
 
 
 def _experiment_for(connection: Connection, match_key: str) -> int | None:
-    """Return the experiment in whose ledger is entered what a repository's refs named.
+    """Return the experiment whose ledger gets the observations of a repository.
 
-    The first that uses it, else the first.
+    It is the first that used the repository, else the first one of all.
     """
     experiment = first_user_of_repository(connection, match_key)
-    if experiment is None:  # a job that names it may come yet
+    if experiment is None:  # no job has named the repository yet, but one still may
         experiment = first_experiment(connection)
     return experiment
 
 
 def tags_seen(connection: Connection, match_key: str, refs: Iterable[str]) -> None:
-    """Have the jobs looked at again whose records name one of these tags and no commit.
-
-    The tags are those of one repository.
-    """
+    """Queue the jobs whose records name one of these tags of a repository, and no commit."""
     wanted = set(refs)
     keys = []
     for entry in resolved_entries(connection, match_key):

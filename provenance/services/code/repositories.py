@@ -1,7 +1,4 @@
-"""Repositories that an operator registered.
-
-Records may only name one; nothing else is ever fetched.
-"""
+"""Repositories that an operator registered. Only these are fetched, whatever records name."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -26,7 +23,7 @@ from jobprov.provenance.software.urls import parse_url
 
 
 def register_repository(writing: Writing, name: str, url: str) -> RegisteredRepository:
-    """Register a repository by URL or local path, and have everything resolved that waits for it.
+    """Register a repository by URL or local path, and queue the code that waits for it.
 
     Raises:
         BadInputError: the URL may not be fetched, or the name is not valid.
@@ -58,9 +55,9 @@ def _check_url(url: str, *, is_local: bool) -> None:
 
 
 def fetch_problems(connection: Connection) -> dict[str, str]:
-    """Return by match key what went wrong when code of a repository was last looked for.
+    """Return the last error in resolving code of each repository, by its match key.
 
-    Only code that is to be looked for again counts.
+    Only code that will be tried again counts.
     """
     errors = all_last_errors(connection)
     repositories = match_keys(connection, errors)
@@ -80,9 +77,9 @@ def find_repository(connection: Connection, name: str) -> RegisteredRepository:
 
 
 def enqueue_resolutions(connection: Connection) -> int:
-    """Have every software entry resolved that names a registered repository and is not resolved.
+    """Queue every unresolved software entry that names a registered repository.
 
-    Return how many are new.
+    Return how many were not queued before.
     """
     if not has_repositories(connection):
         return 0

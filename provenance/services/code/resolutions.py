@@ -1,13 +1,11 @@
-"""Finds out which commit a record's code was.
+"""Resolves a record's code: finds its commit in the service's own mirror, and keeps it for ever.
 
-It looks in the service's own mirror, and keeps the commit there for ever.
+A resolution is a document that is entered once: for a repository and a ref or commit, it names
+commit, tree, tag object and canonical pack. The commit is pinned in the mirror and its pack is a
+blob, so nothing is lost when a tag moves, a branch is deleted or a server disappears. Code that
+cannot be resolved stays a gap and is tried again later; the record is accepted all the same.
 
-A resolution is a document entered once: (repository, asked ref or commit) -> commit, tree, tag
-object, canonical pack. The commit is pinned in the mirror and its pack is a blob, so that a moved
-tag, a deleted branch or a lost server takes nothing away. What cannot be resolved stays a gap and
-is tried again later; it is never an error of the record.
-
-Source: record.md, "Resolutions"; docs of git facts in provenance.software.
+Source: record.md, "Resolutions"; facts about git are in provenance.software.
 """
 
 import hashlib
@@ -62,7 +60,7 @@ def fetch_repository(parts: Parts, repository: RegisteredRepository) -> FetchRep
 def resolve_software(parts: Parts, software_sha256: str) -> None:
     """Resolve the software entry with this digest.
 
-    Nothing where it is resolved already or nobody says which repository it is of.
+    Nothing happens if it is resolved already, or if no registered repository is known for it.
 
     Raises:
         SoftwareError: the repository cannot be fetched, or the commit is not in it; the work is
@@ -77,9 +75,8 @@ def resolve_software(parts: Parts, software_sha256: str) -> None:
     fetch_and_observe(parts, repository, mirror)
     extra = _uploaded_objects(parts, wanted)
     found = _find(mirror, wanted, extra)
-    document = _document(
-        wanted, found, _store_pack(parts, mirror, found, wanted, extra), has_worktree=bool(extra)
-    )
+    pack_sha256 = _store_pack(parts, mirror, found, wanted, extra)
+    document = _document(wanted, found, pack_sha256, has_worktree=bool(extra))
     document["submodules"] = _submodules(parts, mirror, document)
     parts.writer.run(lambda writing: _enter(writing, wanted, found, document))
 
@@ -95,14 +92,13 @@ def _submodules(parts: Parts, mirror: Mirror, document: Mapping[str, Any]) -> li
 
 
 def _find(mirror: Mirror, wanted: WantedCode, extra: "_Objects") -> ResolvedRef:
-    """Return what the entry's commit is.
+    """Return the entry's commit.
 
-    It is found by the tag that the entry asked for, where that still names the same commit.
-
-    A commit that was never pushed is taken from what the hook uploaded.
+    If the entry also names a ref that still means this commit, the result names that ref. A commit
+    that was never pushed is taken from the objects that the hook uploaded.
 
     Raises:
-        SoftwareError: the mirror does not know it.
+        SoftwareError: the commit is in neither place.
     """
     if wanted.product_map is not None:
         return _find_tag(mirror, wanted)
@@ -117,7 +113,7 @@ def _find(mirror: Mirror, wanted: WantedCode, extra: "_Objects") -> ResolvedRef:
 
 
 def _by_its_ref(mirror: Mirror, software: Software, resolved: ResolvedRef) -> ResolvedRef:
-    """Return the commit as the ref names it that was asked for, if that ref still means it."""
+    """Return the commit as named by the ref that was asked for, if the ref still means it."""
     if software.revision and software.requested_ref:
         named = resolve_and_pin(mirror, software.requested_ref)
         if isinstance(named, ResolvedRef) and named.commit == resolved.commit:
@@ -126,9 +122,9 @@ def _by_its_ref(mirror: Mirror, software: Software, resolved: ResolvedRef) -> Re
 
 
 def _find_tag(mirror: Mirror, wanted: WantedCode) -> ResolvedRef:
-    """Return what the tag means that the version of a product names.
+    """Return the commit of the tag that a product's version gives.
 
-    A branch may have moved since, so none will do.
+    A branch of that name is not accepted: it may have moved since the product was built.
 
     Raises:
         SoftwareError: there is no such tag.
@@ -144,7 +140,7 @@ def _find_tag(mirror: Mirror, wanted: WantedCode) -> ResolvedRef:
 
 
 def _unpushed(revision: str, extra: "_Objects") -> ResolvedRef | None:
-    """Return the commit where it is among the uploaded objects."""
+    """Return the commit if it is among the uploaded objects, else None."""
     for kind, content in extra:
         if kind == "commit" and object_id(kind, content) == revision:
             fields = parse_commit(content)
@@ -170,19 +166,19 @@ _Objects = list[tuple[str, bytes]]
 def _store_pack(
     parts: Parts, mirror: Mirror, found: ResolvedRef, wanted: WantedCode, uploaded: _Objects
 ) -> str:
-    """Store the commit's canonical pack, with a dirty tree's changed files where uploaded."""
+    """Store the commit's canonical pack; return its digest.
+
+    If the changed files of a dirty tree were uploaded, they are in it.
+    """
     tree = wanted.software.worktree_tree
-    has_dirty_tree = uploaded and wanted.software.is_dirty
+    trees = []
+    if tree and uploaded and wanted.software.is_dirty:
+        trees.append(tree)
     with mirror.objects() as objects:
-        pack = b"".join(
-            canonical_pack(
-                objects,
-                found.commit,
-                trees=[tree] if tree and has_dirty_tree else [],
-                tags=found.tag_objects,
-                extra=uploaded,
-            )
+        pieces = canonical_pack(
+            objects, found.commit, trees=trees, tags=found.tag_objects, extra=uploaded
         )
+        pack = b"".join(pieces)
     return str(parts.store.put(pack).sha256)
 
 
@@ -200,11 +196,12 @@ def _uploaded_objects(parts: Parts, wanted: WantedCode) -> _Objects:
 def _document(
     wanted: WantedCode, found: ResolvedRef, pack_sha256: str, *, has_worktree: bool
 ) -> dict[str, Any]:
-    how = (
-        inferred_fields(wanted.product_map, wanted.software)
-        if wanted.product_map is not None
-        else {}
-    )
+    how: dict[str, object] = {}
+    if wanted.product_map is not None:
+        how = inferred_fields(wanted.product_map, wanted.software)
+    worktree_tree = None
+    if has_worktree and wanted.software.is_dirty:
+        worktree_tree = wanted.software.worktree_tree
     return {
         **how,
         "name": wanted.repository.name,
@@ -221,9 +218,7 @@ def _document(
         "subject": found.subject,
         "is_referenced": found.is_reachable,
         "pack_sha256": pack_sha256,
-        "worktree_tree": wanted.software.worktree_tree
-        if has_worktree and wanted.software.is_dirty
-        else None,
+        "worktree_tree": worktree_tree,
     }
 
 
@@ -233,7 +228,7 @@ def _enter(
     connection = writing.connection
     if not is_still_wanted(connection, wanted):
         return
-    # First: its row is the turn at what refs were seen to name
+    # First: this locks the repository's row, so that processes take turns with its observations
     note_fetched(writing, wanted.repository.id)
     now = datetime.now(UTC)
     new = NewEntry(wanted.experiment, "resolution", now, None, b"")
@@ -248,13 +243,13 @@ def _enter(
             found.full_ref,
             found.tag_object or found.commit,
         )
-    # Else what ran was installed all the same, and grade and gaps stay
+    # An inferred commit changes no gap: what ran is still the installed product
     if wanted.product_map is None:
         code_resolved(connection, wanted.sha256)
 
 
 def write_resolution_row(connection: Connection, entry: int, body: dict[str, Any]) -> None:
-    """Write the row of a resolution already in the ledger, and point its software entry at it."""
+    """Write the row of a resolution whose ledger entry exists, and point its software entry at it."""
     document = body["document"]
     text = json.dumps(document, sort_keys=True, ensure_ascii=False)
     draft = ResolutionDraft(

@@ -1,9 +1,7 @@
-"""The submodules of a resolved tree, recursively.
+"""Resolves the submodules of a tree, recursively, and stores the canonical pack of each commit.
 
-Each is a commit of a registered repository, whose canonical pack is stored.
-
-What no operator registered is not fetched: `.gitmodules` is a stranger's text. It stays a need of
-the bundle, by path and commit.
+Only registered repositories are fetched: anybody may have written the URLs in `.gitmodules`. Other
+submodules stay needs of the bundle, named by path and commit.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,8 +20,9 @@ from jobprov.provenance.software.submodules import Submodule, submodules_of
 from jobprov.provenance.software.uploaded_pack import PackedObjects
 from jobprov.provenance.software.urls import without_credentials
 
+# Anybody may have committed the tree: bounds of its nesting, and of the submodules of one tree
 _DEEPEST = 8
-_MOST = 500  # submodules of one tree
+_MOST = 500
 
 
 def resolve_submodules(
@@ -31,7 +30,7 @@ def resolve_submodules(
 ) -> list[dict[str, Any]]:
     """Return one document for each submodule of a tree.
 
-    Resolved ones have `pack_sha256` and `submodules` of their own.
+    A resolved one has a `pack_sha256`, and `submodules` of its own.
     """
     with mirror.objects() as objects:
         found = submodules_of(objects, tree, base_url=mirror.url.public)[:_MOST]
@@ -41,18 +40,17 @@ def resolve_submodules(
 def resolve_submodules_of_pack(
     parts: Parts, mirror: Mirror, pack: bytes, tree: str
 ) -> list[dict[str, Any]]:
-    """Return the same of a tree that the mirror lacks and a pack holds.
+    """Do as `resolve_submodules` for a tree that is in a pack and not in the mirror.
 
-    One with changes, or of a commit never pushed.
+    It is a dirty tree, or that of a commit that was never pushed.
     """
-    found = submodules_of(PackedObjects(iterate_objects(pack)), tree, base_url=mirror.url.public)[
-        :_MOST
-    ]
+    objects = PackedObjects(iterate_objects(pack))
+    found = submodules_of(objects, tree, base_url=mirror.url.public)[:_MOST]
     return [_resolved(parts, submodule, 1) for submodule in found]
 
 
 def packs_of_submodules(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the digests of the packs of a resolution's submodules, of any depth."""
+    """Yield the digests of the packs of a resolution's submodules, at any depth."""
     for submodule in document.get("submodules") or ():
         if submodule.get("pack_sha256"):
             yield submodule["pack_sha256"]
@@ -60,6 +58,7 @@ def packs_of_submodules(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _resolved(parts: Parts, submodule: Submodule, depth: int) -> dict[str, Any]:
+    """Return the document of a submodule, without a pack if it could not be resolved."""
     document: dict[str, Any] = {
         "name": submodule.path.rpartition("/")[2],
         "path": submodule.path,
@@ -74,6 +73,7 @@ def _resolved(parts: Parts, submodule: Submodule, depth: int) -> dict[str, Any]:
         mirror = mirror_of(parts, repository)
         fetch_and_observe(parts, repository, mirror)
         found = resolve_and_pin(mirror, submodule.revision)
+        # A submodule may name a commit that no branch or tag leads to: ask the server for it alone
         if not isinstance(found, ResolvedRef) and mirror.fetch_commit(submodule.revision):
             found = resolve_and_pin(mirror, submodule.revision)
         if not isinstance(found, ResolvedRef):
@@ -81,7 +81,7 @@ def _resolved(parts: Parts, submodule: Submodule, depth: int) -> dict[str, Any]:
         with mirror.objects() as objects:
             pack = b"".join(canonical_pack(objects, found.commit))
     except SoftwareError:
-        # a submodule that cannot be had must not keep the code around it from being resolved
+        # A submodule that cannot be fetched must not keep its parent from being resolved
         return document
     document |= {
         "url": without_credentials(repository.url),

@@ -1,7 +1,4 @@
-"""The software entry that is to be resolved.
-
-Its own repository and ref, or those that an operator says its product has.
-"""
+"""The software entry to be resolved, with its own repository and ref, or those of a product map."""
 
 from typing import NamedTuple
 
@@ -20,11 +17,11 @@ from jobprov.provenance.services.code.products import (
 
 
 class WantedCode(NamedTuple):
-    """A software entry to be resolved, and the repository that it names.
+    """A software entry to be resolved, and its repository.
 
     Attributes:
-        product_map: what an operator says of the product, where the entry names no repository
-            itself.
+        experiment: key of the experiment that used it first; the resolution is in its ledger.
+        product_map: the map that gave the repository; None where the entry names it itself.
     """
 
     sha256: str
@@ -37,10 +34,10 @@ class WantedCode(NamedTuple):
 def read_wanted(connection: Connection, sha256: str) -> WantedCode | None:
     """Return the entry with this digest.
 
-    None where it is resolved already or nobody says which repository it is of.
+    Return None if it is resolved already, or if no registered repository is known for it.
 
     Raises:
-        SoftwareError: it is of a product that an operator mapped, and its version names no tag.
+        SoftwareError: it is of a mapped product whose version gives no tag.
     """
     entry = unresolved_entry(connection, sha256)
     if entry is None:
@@ -52,12 +49,10 @@ def read_wanted(connection: Connection, sha256: str) -> WantedCode | None:
 
 
 def _read_product(connection: Connection, sha256: str) -> WantedCode | None:
-    """Return the entry where it is of a product that an operator mapped.
-
-    None where it is resolved as the map has it.
+    """Return the entry if it is of a mapped product; None if it is not, or is resolved by the map.
 
     Raises:
-        SoftwareError: its version names no tag.
+        SoftwareError: its version gives no tag.
     """
     maps = product_maps(connection)
     entry = unsourced_entry(connection, sha256) if maps else None
@@ -74,7 +69,10 @@ def _read_product(connection: Connection, sha256: str) -> WantedCode | None:
 
 
 def is_still_wanted(connection: Connection, wanted: WantedCode) -> bool:
-    """Whether no operator changed their mind about a product while its code was looked for."""
+    """Whether the product's map is still the one by which its code was looked for.
+
+    A fetch takes minutes, and an operator may have changed the map meanwhile.
+    """
     tried = wanted.product_map
     if tried is None:
         return True

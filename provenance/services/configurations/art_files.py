@@ -1,11 +1,9 @@
-"""What an art file says of the job that made it.
+"""What an art file stores of the job that made it: shown, compared with a record, or made into one.
 
-Shown, held against a record, and made into a record where there is none.
-
-A record made from a file is one of the witness `import`: it says what the file knows, and
-`extra.reconstructed` says that nobody saw the job. It names the job that `prov.job_id` in the
-file's metadata names; else its id follows from experiment, name and bytes, so that making it twice
-changes nothing.
+A record made from a file has the witness `import`. It has what the file knows, and
+`extra.reconstructed` marks that nobody saw the job. Its job id is `prov.job_id` of the file's
+metadata, else it is computed from experiment, name and bytes, so that making it twice changes
+nothing.
 """
 
 import hashlib
@@ -39,11 +37,11 @@ _FACTS_OF_JOB = ("job_id", "experiment", "state", "started_at")
 
 
 class Process(NamedTuple):
-    """One process of the file's history, as its stored configuration tells.
+    """One process of the file's history, from its stored configuration.
 
     Attributes:
         is_last: whether it wrote this file.
-        problem: why its configuration cannot be written out; None where it can.
+        problem: why its configuration cannot be written out; None if it can.
     """
 
     name: str
@@ -61,7 +59,7 @@ class ArtFile(NamedTuple):
 
     @property
     def last(self) -> Process | None:
-        """The process that wrote the file; None where the file does not tell which."""
+        """The process that wrote the file; None if the file does not tell which one did."""
         last = [process for process in self.processes if process.is_last]
         return last[0] if len(last) == 1 else None
 
@@ -75,12 +73,11 @@ class CheckedConfiguration(NamedTuple):
 
 
 class FileCheck(NamedTuple):
-    """How a recorded job and the file that it made agree.
+    """Whether a recorded job and the file that it made agree.
 
     Attributes:
-        verdict: `agrees` (a ParameterSetID that the record says was run is that of a process in
-            the file), `differs` (the record says one, and the file does not have it) or `unknown`
-            (the record says none, or the file has no processes).
+        verdict: `agrees` (a process in the file has a ParameterSetID of the record), `differs` (no
+            process has one) or `unknown` (the record has none, or the file has no processes).
         words: the verdict in a sentence.
         configurations: those of the record that have a ParameterSetID.
     """
@@ -90,7 +87,7 @@ class FileCheck(NamedTuple):
     configurations: list[CheckedConfiguration]
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `jobprov art --check --json` prints of it."""
+        """Return what `jobprov art --check --json` prints."""
         rows = [configuration._asdict() for configuration in self.configurations]
         return {**self._asdict(), "configurations": rows}
 
@@ -160,7 +157,7 @@ def _process_json(process: Process) -> dict[str, Any]:
 
 
 def check_against(file: ArtFile, job: Mapping[str, Any]) -> FileCheck:
-    """Return how a recorded job and the file that it made agree.
+    """Return whether a recorded job and the file that it made agree.
 
     Args:
         file: the output.
@@ -194,9 +191,9 @@ def _verdict(
 
 
 def finding_record(file: ArtFile, job: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the witness `import` says of a recorded job whose file was looked at.
+    """Return a record of the witness `import` for a recorded job whose file was read.
 
-    It says which processes art stored in the file, and no more.
+    It adds only the processes that art stored in the file.
 
     Args:
         file: an output of the job.
@@ -208,9 +205,7 @@ def finding_record(file: ArtFile, job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def reconstruct(file: ArtFile, experiment: str) -> ReconstructedRecord:
-    """Return the record of the job that made a file, and the blobs that it names.
-
-    The record says as much as the file knows.
+    """Return the record of the job that made a file, as far as the file knows it, and its blobs.
 
     Raises:
         BadInputError: the file does not tell which process wrote it, or when.
@@ -246,7 +241,7 @@ def reconstruct(file: ArtFile, experiment: str) -> ReconstructedRecord:
 
 
 def _times(stored: StoredFile) -> tuple[str, str]:
-    """Return when the job started and ended; where the file has one of the two, that is both.
+    """Return when the job started and ended. If the file has only one of these, it is both.
 
     Raises:
         BadInputError: it has neither.
@@ -268,11 +263,12 @@ def _task(metadata: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def _process(stored: StoredFile, identity: str, wrote: str) -> Process | None:
-    """Return the process of which this is the main set.
+    """Return the process whose main parameter set this is; None for any other set.
 
-    Such a set has `process_name` and `source`.
+    A main set has `process_name` and `source`.
     """
     text = stored.parameter_sets[identity]
+    # A file holds thousands of sets, most of them of modules: these are not worth parsing
     if "process_name:" not in text or "source:" not in text:
         return None
     try:
@@ -290,7 +286,7 @@ def _process(stored: StoredFile, identity: str, wrote: str) -> Process | None:
 
 
 def _told(file: ArtFile) -> dict[str, Any]:
-    """Return what the file says of the processes that led to it."""
+    """Return the processes that led to a file, as the record's `extra` has them."""
     processes = [
         {"name": process.name, "parameter_set_id": process.parameter_set_id}
         for process in file.processes
@@ -299,9 +295,9 @@ def _told(file: ArtFile) -> dict[str, Any]:
 
 
 def _configuration(process: Process) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return the configuration as the record has it, and its text.
+    """Return the configuration in the form of a record, and its text as a blob.
 
-    It is as art wrote it out, with includes and overrides done.
+    The text is what art stored, with includes and overrides already applied.
     """
     configuration: dict[str, Any] = {
         "step": "art",
@@ -366,7 +362,7 @@ def _checksums(path: Path) -> _Checksums:
 
 
 def _moment(value: Any) -> str | None:
-    """Return a time of art, UTC without saying so, as a record has it."""
+    """Return a time of art in the form of a record. Art's times are UTC, without a mark of it."""
     moment = read_time(value) or read_time(f"{value}Z")
     return moment.isoformat().replace("+00:00", "Z") if moment else None
 

@@ -1,7 +1,4 @@
-"""The FHiCL configuration that a step ran.
-
-Its forms are the files as recorded, expanded, or evaluated again from the recorded bytes.
-"""
+"""The FHiCL configuration that a step ran: its files as recorded, expanded, or evaluated again."""
 
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -27,17 +24,11 @@ from jobprov.provenance.services.lookup.job import read_job
 
 
 class ConfigurationError(ProvenanceError):
-    """A recorded configuration that cannot be evaluated here.
-
-    The message says why, and in which line.
-    """
+    """A recorded configuration that cannot be evaluated here; the message says why, and where."""
 
 
 class HeldBlobs(Mapping[str, bytes]):
-    """The bytes of blobs by digest, of those that may be read.
-
-    Each is read from the archive when it is asked for.
-    """
+    """The bytes of the blobs that may be read, by digest; each is read when it is asked for."""
 
     def __init__(self, store: Store, held: AbstractSet[str]) -> None:
         self._store = store
@@ -63,8 +54,8 @@ class RecordedConfiguration(NamedTuple):
 
     Attributes:
         position: in the record's `configurations`.
-        sources: bytes by digest, of the files that are here, and of what the program wrote.
-        evaluation: what the service found out in the background; None where that is still to come.
+        sources: bytes by digest, of the files that were uploaded, and of what the program wrote.
+        evaluation: the result of the background work; None if it has not been done yet.
     """
 
     position: int
@@ -73,19 +64,19 @@ class RecordedConfiguration(NamedTuple):
     evaluation: KnownEvaluation | None
 
     def evaluate(self) -> Configuration:
-        """Return what the recorded files evaluate to.
+        """Return the evaluated configuration.
 
         Raises:
-            ConfigurationError: a file is not here, or the text is no FHiCL.
+            ConfigurationError: a file was never uploaded, or the text is not valid FHiCL.
         """
         return evaluate_recorded(self.recorded, self.sources)
 
 
 def evaluate_recorded(recorded: FclConfiguration, sources: Mapping[str, bytes]) -> Configuration:
-    """Return what the files of a recorded configuration evaluate to.
+    """Return the evaluated form of a recorded configuration.
 
     Raises:
-        ConfigurationError: a file is not here, or the text is no FHiCL.
+        ConfigurationError: a file was never uploaded, or the text is not valid FHiCL.
     """
     files = recorded.files or []
     missing = [file.name for file in files if file.sha256 not in sources]
@@ -95,9 +86,10 @@ def evaluate_recorded(recorded: FclConfiguration, sources: Mapping[str, bytes]) 
         )
     if not files:
         raise ConfigurationError("The record names no fcl file of this step.")
-    found = [
-        FoundFile(f.name, f.path or f.name, sources[f.sha256 or ""], f.found_in) for f in files
-    ]
+    found: list[FoundFile] = []
+    for file in files:
+        content = sources[file.sha256 or ""]
+        found.append(FoundFile(file.name, file.path or file.name, content, file.found_in))
     try:
         return load_files(recorded.main or files[0].name, found)
     except FhiclError as problem:
@@ -157,7 +149,7 @@ def printed(found: RecordedConfiguration, form: str) -> bytes:
 
     Raises:
         ConfigurationError: it cannot be evaluated.
-        NotFoundError: what the program wrote is not here.
+        NotFoundError: what the program wrote was never uploaded.
     """
     if form == "ran":
         data = found.sources.get(found.recorded.final_sha256 or "")
@@ -175,7 +167,7 @@ def source_of(found: RecordedConfiguration, name: str) -> bytes:
     """Return the exact bytes of one file of a configuration, by its include name.
 
     Raises:
-        NotFoundError: the configuration has no such file, or its bytes are not here.
+        NotFoundError: the configuration has no such file, or it was never uploaded.
     """
     for file in found.recorded.files or ():
         if file.name == name and file.sha256 in found.sources:
@@ -185,7 +177,7 @@ def source_of(found: RecordedConfiguration, name: str) -> bytes:
 
 
 def evaluated_answer(found: RecordedConfiguration) -> EvaluatedConfiguration:
-    """Return what a configuration evaluates to, and where each value comes from.
+    """Return the evaluated configuration, and the file and line that each value comes from.
 
     Raises:
         ConfigurationError: it cannot be evaluated.
@@ -204,7 +196,7 @@ def evaluated_answer(found: RecordedConfiguration) -> EvaluatedConfiguration:
 
 
 def files_answer(found: RecordedConfiguration) -> ConfigurationFiles:
-    """Return the files of a configuration, with the text of those that are here."""
+    """Return the files of a configuration, with the text of those that were uploaded."""
     files = []
     for file in found.recorded.files or ():
         content = found.sources.get(file.sha256 or "")

@@ -1,10 +1,9 @@
-"""Evaluates recorded configurations from their bytes.
+"""Evaluates recorded configurations: finds their parameter sets, as parsed and as run.
 
-Which parameter set each is, as parsed here and as art ran it; indexes the set.
-
-A configuration is evaluated once for each experiment that possesses its files, however many jobs
-ran it. What cannot be evaluated stays a gap of its jobs. Nothing here is in the ledger: it is
-derived again from closures and blobs when a database is rebuilt.
+The parameters of the set are indexed, to be searched. A configuration is evaluated once for each
+experiment that possesses its files, however many jobs ran it. What cannot be evaluated stays a gap
+of its jobs. Nothing here is in the ledger: when a database is rebuilt, it is derived again from
+closures and blobs.
 
 Source: record.md, "Resolutions"; storage.md, "Archive" (possession).
 """
@@ -52,19 +51,16 @@ from jobprov.provenance.services.writing import Writing, writing_alone
 _LONGEST_PROBLEM = 2000
 _LONGEST_VALUE = 60
 _TABLES_AT_ONCE = 300
-"""Tables a transaction: some 0.1 s, so that no record waits longer behind it."""
+"""Tables written in one transaction: some 0.1 s, for which a record may have to wait."""
 _PUT_BY_PROGRAM = re.compile(rb"\de\+\d")
-"""A number that art put itself, 1.234567e+6.
+"""A number as art itself writes it, 1.234567e+6.
 
-Read again it is 1.234567e6, and the set has another identity.
+Read again it becomes 1.234567e6, so the set gets another identity and cannot be compared by it.
 """
 
 
 class Evaluated(NamedTuple):
-    """What a configuration evaluates to.
-
-    It has the columns of `Evaluation`, and the tables of the set to be searched.
-    """
+    """The result of an evaluation: the columns of `Evaluation`, and the tables to be searched."""
 
     parsed_as: str | None
     ran_as: str | None
@@ -84,10 +80,10 @@ class _Wanted(NamedTuple):
 
 
 def evaluate_configuration(parts: Parts, key: str) -> None:
-    """Evaluate the configuration that `key` names; nothing where its files are not all here.
+    """Evaluate the configuration that `key` names, unless some of its files are missing.
 
     Raises:
-        ConfigurationError: the archive cannot give a file; the work is tried again later.
+        ConfigurationError: the archive cannot deliver a file; the work is tried again later.
     """
     with parts.database.reading.connect() as connection:
         wanted = _read(connection, key)
@@ -96,17 +92,17 @@ def evaluate_configuration(parts: Parts, key: str) -> None:
     evaluated = _evaluate(parts.store, wanted)
     with parts.database.reading.connect() as connection:
         fresh = unwritten_tables(connection, evaluated.tables)
-    for part in chunks(fresh[:-_TABLES_AT_ONCE], _TABLES_AT_ONCE):  # the last go with the set
+    # All but the last tables are written in advance; the last ones go in the transaction of the set
+    for part in chunks(fresh[:-_TABLES_AT_ONCE], _TABLES_AT_ONCE):
         parts.writer.run(lambda writing, part=part: write_tables(writing, part))  # type: ignore[misc]
     parts.writer.run(lambda writing: _enter_and_refresh(writing, wanted, evaluated))
 
 
 def evaluate_waiting(database: Database, memory: Memory, store: Store) -> int:
-    """Evaluate what waits to be evaluated and bring the gaps of its jobs up to date.
+    """Evaluate what waits to be evaluated, and bring the gaps of its jobs up to date.
 
-    Return how many.
-
-    For a rebuilding, which has no writer. What the archive cannot give stays waiting.
+    Return how many were evaluated. This is for a rebuild, which has no writer. What the archive
+    cannot deliver stays waiting.
     """
     done = 0
     with database.reading.connect() as connection:
@@ -128,14 +124,17 @@ def evaluate_waiting(database: Database, memory: Memory, store: Store) -> int:
 
 
 def _read(connection: Connection, key: str) -> _Wanted | None:
+    """Return the configuration of a work item; None if some of its files are missing."""
     experiment, _, sha256 = key.partition(":")
     closure = closure_of(connection, int(experiment), sha256)
     if closure is None:
         return None
     recorded = closure.recorded
     digests = {file.sha256 for file in recorded.files or () if file.sha256}
-    needed = digests | ({recorded.final_sha256} if recorded.final_sha256 else set())
-    here = possessed_blobs(connection, closure.experiment, needed)
+    wanted = set(digests)
+    if recorded.final_sha256:
+        wanted.add(recorded.final_sha256)
+    here = possessed_blobs(connection, closure.experiment, wanted)
     # A file without a digest can never come: it counts as missing
     if not recorded.files or len(digests & here) < len({file.sha256 for file in recorded.files}):
         return None
@@ -151,11 +150,11 @@ def _evaluate(store: Store, wanted: _Wanted) -> Evaluated:
 
 
 def evaluate_sources(recorded: FclConfiguration, sources: Mapping[str, bytes]) -> Evaluated:
-    """Return what a recorded configuration evaluates to, as parsed and as run.
+    """Return the parameter sets of a recorded configuration, as parsed and as run.
 
     Args:
-        recorded: all its files are in `sources`.
-        sources: bytes by digest; what art wrote, where it is here, among them.
+        recorded: a configuration; all its files are in `sources`.
+        sources: bytes by digest, including what art wrote, if that was uploaded.
     """
     problem = None
     try:
@@ -166,6 +165,7 @@ def evaluate_sources(recorded: FclConfiguration, sources: Mapping[str, bytes]) -
     final = sources.get(recorded.final_sha256 or "")
     if final is not None:
         ran, trouble = _read_final(recorded, final, parsed)
+    # What ran is searched; the files alone lack what art added and pruned
     searched = ran or parsed
     return Evaluated(
         parsed_as=parsed.parameter_set_id if parsed is not None else None,
@@ -179,7 +179,7 @@ def evaluate_sources(recorded: FclConfiguration, sources: Mapping[str, bytes]) -
 def _read_final(
     recorded: FclConfiguration, final: bytes, parsed: Configuration | None
 ) -> tuple[Configuration | None, list[str]]:
-    """Return what the program wrote of its configuration, and what contradicts that."""
+    """Return the configuration that the program wrote, and what contradicts it."""
     try:
         ran = loads(final, name=recorded.final_sha256 or "")
     except FhiclError as error:
@@ -198,7 +198,7 @@ def _sentence(trouble: list[str]) -> str | None:
 
 
 def _differences(parsed: Configuration, ran: Configuration) -> Iterator[str]:
-    """Yield what differs in one sentence, naming the first parameter."""
+    """Yield one sentence about the difference, which names the first parameter; nothing if equal."""
     differences = list(islice(contradictions(parsed, ran), 1000))
     if differences:
         path, before, after = differences[0]
@@ -234,10 +234,7 @@ def _enter_and_refresh(writing: Writing, wanted: _Wanted, evaluated: Evaluated) 
 
 
 def _enter(writing: Writing, wanted: _Wanted, evaluated: Evaluated) -> bool:
-    """Write the evaluation in the place of an earlier one.
-
-    Return whether the gaps of the jobs may change by it.
-    """
+    """Write the evaluation, in place of an earlier one; return whether gaps of jobs may change."""
     identity = evaluated.ran_as or evaluated.parsed_as
     draft = EvaluationDraft(
         experiment_id=wanted.experiment,

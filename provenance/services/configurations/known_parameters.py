@@ -1,6 +1,6 @@
-"""The parameters of configurations that people look at now, kept in memory.
+"""Keeps the parameters of configurations that people are looking at in memory.
 
-Opening a branch of a tree must not evaluate 30,000 anew.
+Each branch of the tree that is opened is a request, which must not evaluate 30,000 parameters.
 """
 
 import threading
@@ -18,17 +18,14 @@ MOST_PARAMETERS = 100_000
 
 
 class EvaluatedParameters(NamedTuple):
-    """The identity of a configuration and its parameters, in the order of print."""
+    """The identity of a configuration, and its parameters in printed order."""
 
     identity: str
     parameters: tuple[Parameter, ...]
 
 
 class KnownParameters:
-    """Evaluated parameters by the configuration that they are of; thread-safe.
-
-    Those of the configuration that was asked for last are kept longest.
-    """
+    """Remembers evaluated parameters by configuration; thread-safe. The last used are kept longest."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -38,10 +35,11 @@ class KnownParameters:
         """Return the parameters of a recorded configuration.
 
         Raises:
-            ConfigurationError: a file is not here, or the text is no FHiCL.
+            ConfigurationError: a file was never uploaded, or the text is not valid FHiCL.
         """
+        # Also where another experiment's request has them in memory: this one may not read them
         if any(file.sha256 not in found.sources for file in found.recorded.files or ()):
-            found.evaluate()  # says which
+            found.evaluate()  # its error names the file
             raise ConfigurationError("A file of the configuration is not here.")
         [key] = closure_digests((found.recorded,))
         with self._lock:
@@ -59,7 +57,7 @@ class KnownParameters:
 
     def _keep(self, key: str, made: EvaluatedParameters) -> None:
         self._held[key] = made
-        total = sum(len(each.parameters) for each in self._held.values())
+        total = sum(len(evaluated.parameters) for evaluated in self._held.values())
         while total > MOST_PARAMETERS:
             oldest = next(iter(self._held))
             total -= len(self._held.pop(oldest).parameters)

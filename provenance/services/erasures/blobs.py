@@ -1,9 +1,7 @@
-"""Erases a blob of an experiment on purpose.
+"""Erases a blob of an experiment on purpose: the ledger says who did it and why, and the bytes go.
 
-The ledger says who erased it and why, its jobs have a gap, the bytes go.
-
-Bytes that another experiment sent as well stay for that one; code and capsules, which the service
-or an operator made, are not erased.
+Jobs whose records name the blob get a gap. If another experiment sent the same bytes, they stay for
+that one. Code and capsules are not erased: the service or an operator made them, for many jobs.
 
 Source: storage.md, "Erasure".
 """
@@ -44,14 +42,14 @@ _AT_ONCE = 200
 
 
 class BlobErasure(NamedTuple):
-    """What goes.
+    """A blob that is to be erased, and what that affects.
 
     Attributes:
-        kept_sha256: of an expired log, the blob of its beginning and end, which goes too.
-        size_bytes: None where the archive does not hold it any more.
-        jobs: of the experiment whose records name it.
-        plans: digests of their bundle plans that hold it.
-        others: experiments that sent it as well, for which it stays.
+        kept_sha256: for an expired log, the blob with its beginning and end, which is erased too.
+        size_bytes: None where the archive no longer holds it.
+        jobs: those of the experiment whose records name it.
+        plans: digests of the experiment's bundle plans that hold it.
+        others: experiments that sent it as well; it stays for them.
     """
 
     whose: Owner
@@ -64,20 +62,20 @@ class BlobErasure(NamedTuple):
 
     @property
     def digests(self) -> list[str]:
-        """Return the digests of all bytes that were sent and go."""
+        """Return the digests of all blobs to be erased."""
         return sorted({self.sha256, self.kept_sha256 or self.sha256})
 
 
 def plan_blob_erasure(
     connection: Connection, store: Store, sha256: str, experiment: str
 ) -> BlobErasure:
-    """Return what would go; nothing is written.
+    """Return what would be erased; nothing is written.
 
-    It reads the experiment's whole ledger, to find the jobs.
+    To find the jobs, the whole ledger of the experiment is read.
 
     Raises:
-        BadInputError: no digest, or the blob is code or a capsule.
-        NotFoundError: the experiment did not send it, or erased it.
+        BadInputError: this is not a digest, or the blob is code or a capsule.
+        NotFoundError: the experiment never sent it, or erased it before.
     """
     if not is_digest(sha256):
         raise BadInputError(
@@ -88,6 +86,7 @@ def plan_blob_erasure(
     if key is None or was_erased(connection, experiment, sha256):
         raise _no_blob(experiment, sha256)
     _check_kind(connection, sha256)
+    # The experiment no longer possesses the whole of an expired log, but may erase what is kept
     expired = expired_logs(connection, experiment, [sha256]).get(sha256)
     if expired is None and not possessed_blobs(connection, experiment, [sha256]):
         raise _no_blob(experiment, sha256)
@@ -128,12 +127,12 @@ def _plans_holding(connection: Connection, store: Store, experiment: int, sha256
 def erase_blob(
     writer: Writer, erasure: BlobErasure, *, who: str, why: str, received_at: datetime
 ) -> None:
-    """Write what is erased, and bring the gaps of its jobs up to date.
+    """Record the erasure, and bring the gaps of the blob's jobs up to date.
 
-    The bytes go afterwards (`upkeep/cleared_erasures.py`).
+    The bytes are removed afterwards (`upkeep/cleared_erasures.py`).
 
     Raises:
-        BadInputError: nobody says who wants it, or why, or these words hold a secret.
+        BadInputError: `who` or `why` is empty, or holds what looks like a secret.
     """
     if not who.strip() or not why.strip():
         raise BadInputError(
@@ -165,16 +164,16 @@ def erase_blob(
 
 
 def refresh_named(writer: Writer, whose: Owner, jobs: list[str]) -> None:
-    """Bring grade and gaps of jobs up to date, and of those that run.
+    """Bring grade and gaps of these jobs up to date, and of all running jobs of the experiment.
 
-    Nobody looks into their records beforehand.
+    Records of running jobs are not in the ledger, so no search there finds the ones affected.
     """
 
     def keys(writing: Writing) -> list[int]:
         running = running_jobs(writing.connection, whose.key)
         return sorted(running | jobs_named(writing.connection, whose.key, jobs))
 
-    # In parts, so that no record waits long behind one
+    # In parts, so that no incoming record waits long for the writer
     for part in chunks(writer.run(keys), _AT_ONCE):
         job_keys = list(part)
         writer.run(lambda writing, job_keys=job_keys: refresh_jobs(writing, job_keys))  # type: ignore[misc]

@@ -1,10 +1,8 @@
-"""Lets the logs of old jobs that succeeded expire.
+"""Expires the logs of old jobs that succeeded: only the beginning and the end are kept.
 
-Beginning and end are kept, the digest stays in the record, and a gap says so.
-
-Logs of jobs that failed, and those that a bundle holds, stay whole. What goes is erased from the
-archive once the ledger says so; a crash in between leaves bytes that nobody names, and the next run
-erases them.
+The digest of the whole log stays in the record, and a gap says that it expired. Logs of failed jobs
+and logs in bundles stay whole. The expiry is in the ledger before the bytes are erased; a crash in
+between leaves bytes that nobody possesses, which the next run erases.
 """
 
 from collections.abc import Iterator, Sequence
@@ -41,20 +39,21 @@ from jobprov.provenance.services.recording.gap_updates import refresh_jobs
 from jobprov.provenance.services.writing import Writer, Writing
 
 KEPT_BYTES = 64 * 1024
-"""Of the beginning, and of the end."""
+"""So much is kept of the beginning, and as much of the end."""
 
 _JOBS_AT_ONCE = 100
+"""Jobs of one transaction; their logs are in one ledger entry."""
 
 
 class Expiry(NamedTuple):
     """What an expiry did, or would do.
 
     Attributes:
-        jobs: looked at.
-        logs: expired.
-        freed_bytes: of their content, before compression, less what is kept.
-        is_whole: whether nothing old enough is left; else the next run goes on.
-        left: logs of which a damaged pack still holds a copy.
+        jobs: how many were looked at.
+        logs: how many expired.
+        freed_bytes: their content without what is kept, uncompressed.
+        is_whole: whether nothing is left to expire; if False, the next run continues.
+        left: how many logs a damaged pack still holds a copy of.
     """
 
     jobs: int = 0
@@ -72,7 +71,7 @@ class Owner(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where logs expire, and how much is kept of each: of its beginning, and of its end."""
+    """Where logs expire, and how many bytes are kept of the beginning and of the end of each."""
 
     database: Database
     writer: Writer
@@ -87,7 +86,13 @@ class _Log(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """Some jobs, their logs that may expire, and jobs that name these or such as expired before."""
+    """Some jobs, looked at together.
+
+    Attributes:
+        jobs: their keys, in order.
+        logs: those of their logs that expire now.
+        touched: the jobs that name one of these logs, or one that expired before.
+    """
 
     jobs: list[int]
     logs: list[_Log]
@@ -95,17 +100,17 @@ class _Part(NamedTuple):
 
     @property
     def size_bytes(self) -> int:
-        """Return what the logs take together."""
+        """Return the size of the logs together."""
         return sum(log.size_bytes for log in self.logs)
 
 
 class _LogsOfJobs(NamedTuple):
-    """The logs that some jobs name.
+    """The logs that some jobs name, by digest.
 
     Attributes:
-        jobs_by_log: keys of the jobs that name each log, by digest.
-        expired: those that expired before.
-        may_expire: those that no job needs whole and that are possessed.
+        jobs_by_log: keys of the jobs that name each log.
+        expired: logs that expired before.
+        may_expire: logs that are possessed and that none of the jobs needs whole.
     """
 
     jobs_by_log: dict[str, list[int]]
@@ -125,7 +130,7 @@ def expire_logs(
     most_jobs: int = 100_000,
     is_trial: bool = False,
 ) -> Expiry:
-    """Let logs of an experiment expire whose jobs succeeded and were recorded before a moment.
+    """Expire the logs of an experiment's jobs that succeeded and were recorded before a moment.
 
     Return what was done.
 
@@ -135,10 +140,10 @@ def expire_logs(
         store: the archive.
         experiment: whose logs.
         before: when the jobs were recorded.
-        quota_bytes: whole logs of jobs that succeeded may take so much: only the oldest beyond it
-            expire.
-        kept_bytes: of the beginning, and of the end; a log that is not larger than both stays.
-        most_jobs: to look at.
+        quota_bytes: how much the whole logs of these jobs may take together; only the oldest beyond
+            that expire.
+        kept_bytes: of the beginning, and of the end. A log not larger than both together stays.
+        most_jobs: how many jobs to look at.
         is_trial: change nothing.
 
     Raises:
@@ -151,9 +156,11 @@ def expire_logs(
         after = last_looked_at(connection, key)
     place = _Place(database, writer, store, Owner(experiment, key), kept_bytes)
     if not is_trial:
+        # Logs that expired in a run that crashed before it erased them
         _erase(place, None)
     excess_bytes = None
     if quota_bytes is not None:
+        # One more pass over the records: how much is too much is known only at the end
         whole_bytes = sum(part.size_bytes for part in _read(place, after, before))
         excess_bytes = whole_bytes - quota_bytes
     done = Expiry()
@@ -172,7 +179,7 @@ def expire_logs(
 
 
 def _read(place: _Place, after: int, before: datetime) -> Iterator[_Part]:
-    """Yield jobs in the order in which they came, some at once, with their logs that may expire."""
+    """Yield the old jobs in the order in which they came, some at once, with logs to expire."""
     while True:
         with place.database.reading.connect() as connection:
             jobs = old_jobs(
@@ -200,7 +207,7 @@ def _logs_of(connection: Connection, place: _Place, jobs: Sequence[OldJob]) -> _
             if log.sha256 is not None:
                 jobs_by_log.setdefault(log.sha256, []).append(key)
     expired = set(expired_logs(connection, place.whose.name, jobs_by_log))
-    # One log may be of several jobs: it stays whole while one of them needs it
+    # Several jobs may share a log: it stays whole while one of them needs it
     needing = {job.key for job in jobs if not job.may_expire}
     unneeded = {sha256 for sha256, keys in jobs_by_log.items() if needing.isdisjoint(keys)}
     may_expire = possessed_blobs(connection, place.whose.name, unneeded - expired)
@@ -208,7 +215,7 @@ def _logs_of(connection: Connection, place: _Place, jobs: Sequence[OldJob]) -> _
 
 
 def _large_logs(place: _Place, digests: set[str]) -> list[_Log]:
-    """Return those of the logs that are larger than what would be kept of them."""
+    """Return the logs that are larger than what would be kept of them."""
     logs: list[_Log] = []
     for sha256 in sorted(digests):
         size_bytes = _size(place.store, sha256)
@@ -221,11 +228,11 @@ def _size(store: Store, sha256: str) -> int | None:
     try:
         return store.size(sha256)
     except ArchiveError:
-        return None  # damaged or gone: `archive check` says so
+        return None  # damaged or gone: not to be hidden by an expiry; `archive check` reports it
 
 
 def _expire(place: _Place, part: _Part) -> int:
-    """Keep beginnings and ends, say it in the ledger, then erase.
+    """Store beginnings and ends, enter the expiry in the ledger, then erase the whole logs.
 
     Return how many logs could not be erased.
     """
@@ -251,6 +258,7 @@ def _expire(place: _Place, part: _Part) -> int:
 
 
 def _kept(store: Store, log: _Log, kept_bytes: int) -> bytes:
+    """Return the beginning and the end of a log, with a line between them about what is missing."""
     with store.open(log.sha256) as stream:
         begin = stream.read(kept_bytes)
         stream.seek(log.size_bytes - kept_bytes)
@@ -262,18 +270,15 @@ def _kept(store: Store, log: _Log, kept_bytes: int) -> bytes:
 def write_expiry_rows(
     writing: Writing, whose: Owner, entry: int, logs: Sequence[NewExpiredLog]
 ) -> None:
-    """Write what an expiry says whose ledger entry is there.
-
-    These are the rows of the logs, which the experiment no longer possesses.
-    """
+    """Write the rows of an expiry whose ledger entry exists: the experiment loses these logs."""
     replace_expired_logs(writing.connection, whose.key, entry, logs)
     remove_possessions(writing, whose.name, whose.key, [log.sha256 for log in logs])
 
 
 def _erase(place: _Place, digests: Sequence[str] | None) -> int:
-    """Erase expired logs that nobody possesses; all that are left where none are named.
+    """Erase these expired logs, or all if None, as far as nobody possesses them.
 
-    Returns how many could not be.
+    Return how many could not be erased.
     """
     with place.database.reading.connect() as connection:
         if digests is None:

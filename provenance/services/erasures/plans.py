@@ -1,8 +1,7 @@
-"""What an erasure of a record would take.
+"""Plans the erasure of a record: which entries and bundle plans go, and what takes their place.
 
-It says which entries and bundle plans go, what takes their place, and who else holds the same.
-
-Nothing is written here. `erasures/records.py` asks once more in the transaction that writes.
+It also finds who else holds the same texts. Nothing is written here. `erasures/records.py` plans
+once more in the transaction that writes, because the job may have changed since it was shown.
 """
 
 import hashlib
@@ -39,13 +38,14 @@ from jobprov.provenance.services.lookup.job import ReadJob, read_job
 
 
 class Wanted(NamedTuple):
-    """What an operator asks for.
+    """What an operator asks for: `fields`, or a `replacement`, or neither.
+
+    With neither, the newest revision is right already, and the ones before it are erased.
 
     Attributes:
         witness: whose record; may be None where the job has one witness.
-        fields: paths whose values go from the record.
-        replacement: the corrected record instead; neither where a revision is right already and
-            what came before it goes.
+        fields: paths of the values to be removed from the record.
+        replacement: a corrected record.
     """
 
     job_id: str
@@ -58,9 +58,11 @@ class Wanted(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A ledger entry that holds a record of the job.
+    """A ledger entry with a record of the job.
 
-    `body` is the record's bytes, `revision` None where it changed nothing.
+    Attributes:
+        revision: None for a conflict or an unread record, which the job was not made from.
+        body: the bytes of the record.
     """
 
     id: int
@@ -75,17 +77,16 @@ class Entry(NamedTuple):
 
 
 class RecordErasure(NamedTuple):
-    """What goes.
+    """A record that is to be erased, and what that affects.
 
     Attributes:
-        entries: of the ledger, whose bytes go.
-        provisional: a running or lost record that goes.
-        replacement: the record that takes the place; None where the newest revision is right
-            already.
-        kept: that revision's entry.
-        texts: what stood in what goes and no longer stands in what stays.
-        plans: digests of the bundle plans of the job that hold it.
-        also: witnesses of the job whose records hold the same, and are not erased by this.
+        entries: ledger entries whose bytes are erased.
+        provisional: the record of a running or lost job, which is erased.
+        replacement: the corrected record; None where the newest revision is right already.
+        kept: the entry of that newest revision; None where there is a replacement.
+        texts: texts in the erased records that are not in the one that stays.
+        plans: digests of the job's bundle plans to be erased, because they hold such a record.
+        also: witnesses of the job whose records hold one of the texts. These are not erased.
     """
 
     job: ReadJob
@@ -100,24 +101,26 @@ class RecordErasure(NamedTuple):
 
     @property
     def bodies(self) -> list[bytes]:
-        """Return the records that go."""
-        return [entry.body for entry in self.entries] + (
-            [self.provisional] if self.provisional is not None else []
-        )
+        """Return the erased records."""
+        bodies = [entry.body for entry in self.entries]
+        if self.provisional is not None:
+            bodies.append(self.provisional)
+        return bodies
 
     @property
     def digests(self) -> set[str]:
-        """Return the digests by which these records are known when they are sent again."""
+        """Return the digests by which these records are recognized when they are sent again."""
         return set().union(*(digests_of(body) for body in self.bodies))
 
 
 def plan_erasure(connection: Connection, store: Store, wanted: Wanted) -> RecordErasure:
-    """Return what would go; nothing is written.
+    """Return what would be erased; nothing is written.
 
     Raises:
         NotFoundError: no such job or witness.
-        BadInputError: it is not said what takes the place, or that holds a secret, or still what
-            was to go.
+        BadInputError: nothing was named to replace the record, or `who` or `why` is not fit.
+        RecordError: the replacement does not fit the job, holds what looks like a secret, or still
+            holds what was to be erased.
     """
     _check_words(wanted)
     job = read_job(connection, store, wanted.job_id, experiment=wanted.experiment)
@@ -149,10 +152,10 @@ def plan_erasure(connection: Connection, store: Store, wanted: Wanted) -> Record
 
 
 def _newest_that_stays(entries: list[Entry]) -> Entry:
-    """Take the newest record, which is right already, from those that go.
+    """Take the newest record, which is right already, from the list of those to be erased.
 
     Raises:
-        BadInputError: there is no other.
+        BadInputError: it is the only one, so nothing would be erased.
     """
     if len(entries) < 2:  # noqa: PLR2004 - the newest stays
         raise BadInputError(
@@ -218,15 +221,16 @@ def _check_replacement(
 
 
 def _named_texts(current: bytes, fields: Sequence[str]) -> list[str]:
+    """Return the texts in these fields of a record, which must be gone afterwards."""
     texts: set[str] = set()
     for value in values_at(current, fields):
-        # Shorter ones stand in too much else to be looked for
+        # Texts of one to three letters are in too many other places
         texts.update(text for text in texts_in(value) if len(text) > 3)  # noqa: PLR2004
     return sorted(texts)
 
 
 def _check_gone(stays: bytes, texts: Sequence[str]) -> None:
-    """Refuse a corrected record that has elsewhere what was named by its field."""
+    """Refuse a corrected record that still has a text of the named fields elsewhere."""
     left = [text for text in texts if holds_any(stays, forms_of([text]))]
     if left:
         raw = decode_record(stays).raw
@@ -239,7 +243,7 @@ def _check_gone(stays: bytes, texts: Sequence[str]) -> None:
 
 
 def _paths(value: Any, text: str, path: str) -> list[str]:
-    """Return the paths of the values within a value that hold a text."""
+    """Return the paths of the strings below this value that hold a text."""
     if isinstance(value, str):
         return [path] if text in value else []
     paths: list[str] = []
@@ -253,7 +257,7 @@ def _paths(value: Any, text: str, path: str) -> list[str]:
 
 
 def _finals(connection: Connection, store: Store, job: int, witness: str) -> list[Entry]:
-    """Return the final records of a witness that have their bytes, oldest first."""
+    """Return the final records of a witness, oldest first. Those erased before are left out."""
     finals = finals_of_witness(connection, job, witness)
     bodies = read_entries(connection, store, [final.entry for final in finals])
     entries: list[Entry] = []
@@ -264,9 +268,9 @@ def _finals(connection: Connection, store: Store, job: int, witness: str) -> lis
 
 
 def _evidence(connection: Connection, store: Store, job: ReadJob, witness: str) -> list[Entry]:
-    """Return the records of a job that changed nothing.
+    """Return the records that the job was not made from.
 
-    They are contradictions of this witness, and those of a later version.
+    They are this witness's conflicts, and records that this version could not read.
     """
     found = job.found
     kinds = dict.fromkeys(conflicts_of_witness(connection, found.key, witness), "conflict")
@@ -284,9 +288,9 @@ def _others(job: ReadJob, witness: str) -> dict[str, bytes]:
 def _plans_holding(
     connection: Connection, store: Store, job: ReadJob, digests: set[str], forms: Sequence[bytes]
 ) -> list[str]:
-    """Return the job's bundle plans that hold one of these records, or generated any of some texts.
+    """Return the job's bundle plans that hold one of these records, or a generated file with a text.
 
-    The texts are `forms`, as bytes.
+    `forms` are the texts as bytes, in every form in which they may be written.
     """
     plans: list[str] = []
     for plan in plans_of_job(connection, job.found.key):
@@ -301,7 +305,7 @@ def _plans_holding(
 def _generated_holds_any(
     connection: Connection, store: Store, plan: str, forms: Sequence[bytes]
 ) -> bool:
-    """Whether a blob that was generated for a plan holds any of some texts."""
+    """Whether a file that was generated for a plan holds any of the texts."""
     generated = generated_by(connection, store, [plan])
     return any(holds_any(store.get(sha256), forms) for sha256 in generated)
 

@@ -1,10 +1,8 @@
-"""Erases the record of a job on purpose.
+"""Erases the record of a job on purpose, and puts a corrected record in its place.
 
-A corrected record takes its place, the ledger says who erased it and why, and the bytes go.
-
-Everything is decided and written in one transaction; then the ledger is sealed, so that the chain
-says what was erased, and only then the bytes go from the archive (`upkeep/cleared_erasures.py`).
-Whatever dies in between, doing it again, or `jobprov erase finish`, goes on.
+Everything is decided and written in one transaction, with who erased it and why. Then the ledger is
+sealed, so that the chain says what was erased; only then are the bytes removed from the archive
+(`upkeep/cleared_erasures.py`). After a crash in between, erase again or run `jobprov erase finish`.
 
 Source: storage.md, "Erasure".
 """
@@ -34,9 +32,9 @@ from jobprov.provenance.services.writing import Writing
 
 
 def erase_record(writing: Writing, wanted: Wanted) -> RecordErasure:
-    """Write the corrected record and the erasure, and take the bytes from the database.
+    """Write the corrected record and the erasure, and remove the bytes from the database.
 
-    Return what goes.
+    Return what was erased.
 
     Raises:
         ConflictError: the corrected record was not taken.
@@ -45,6 +43,7 @@ def erase_record(writing: Writing, wanted: Wanted) -> RecordErasure:
     connection = writing.connection
     erasure = plan_erasure(connection, writing.store, wanted)
     found = erasure.job.found
+    # Before the bodies are emptied: a leaf is computed from salt and bytes
     leaves = leaves_of(connection, writing.store, [entry.id for entry in erasure.entries])
     if erasure.replacement is not None:
         reason = None if erasure.provisional is not None else f"erased: {wanted.why}"
@@ -69,7 +68,7 @@ def erase_record(writing: Writing, wanted: Wanted) -> RecordErasure:
     write_erasure_rows(
         writing, whose, Erasure(number, msgspec.convert(document, ErasureDocument), rows)
     )
-    # These may wait to be sealed still; of a sealed one there is nothing here to empty
+    # Entries that wait to be sealed have their bytes here. Sealed ones have none: nothing happens
     unsealed = {entry.id: leaves[entry.id].leaf for entry in erasure.entries}
     empty_bodies(connection, NO_SALT, unsealed)
     if erasure.provisional is None:
@@ -107,9 +106,9 @@ def _named(entry: Entry, leaves: dict[int, Leaf]) -> dict[str, Any]:
 
 
 def _replacing_leaf(connection: Connection, store: Store, erasure: RecordErasure) -> str | None:
-    """Return the leaf of the entry that takes the place.
+    """Return the leaf of the entry that takes the place of the erased ones.
 
-    It is None where a running job's record takes the place, which is no entry.
+    It is None for a running or lost job, whose record has no ledger entry.
     """
     if erasure.provisional is not None:
         return None

@@ -1,6 +1,4 @@
-"""The rows of erasures: what the ledger's entries of kind `erasure` say.
-
-They are written with the entries, and again when these are replayed.
+"""Writes the rows of erasures: with their ledger entries, and again when these are replayed.
 
 Source: storage.md, "Erasure".
 """
@@ -40,7 +38,7 @@ class ErasedRow(NamedTuple):
 
 
 class Erasure(NamedTuple):
-    """An entry of kind `erasure`: its key, what it says, and the entries it names with a row."""
+    """An entry of kind `erasure`: its key, its document, and the erased entries that have a row."""
 
     entry: int
     document: ErasureDocument
@@ -48,7 +46,7 @@ class Erasure(NamedTuple):
 
 
 def write_erasure_rows(writing: Writing, whose: Owner, erasure: Erasure) -> None:
-    """Write what an erasure says whose ledger entry is there."""
+    """Write the rows of an erasure whose ledger entry exists. Doing it again changes nothing."""
     connection = writing.connection
     document = erasure.document
     fresh = [row for row in erasure.erased if not is_erased_entry(connection, row.entry)]
@@ -62,9 +60,10 @@ def write_erasure_rows(writing: Writing, whose: Owner, erasure: Erasure) -> None
 
 
 def _keep_evidence(connection: Connection, experiment: int, erased: ErasedRow) -> None:
-    """Write the row of an erased conflict or unread record that a replay could not read.
+    """Write the row of an erased conflict or unread record.
 
-    The replay itself wrote the rows of witnesses.
+    Without its bytes, a replay cannot write it. Records that jobs were made from do not need this:
+    the replay writes their rows from the record that corrected them.
     """
     item = erased.item
     if item.kind == "conflict" and not is_conflict(connection, erased.entry):
@@ -83,7 +82,10 @@ def _write_digests(
 
 
 def _forget_evaluations(connection: Connection, experiment: int, sha256: str) -> None:
-    """Take away what the configurations that name a blob were evaluated to, for an experiment."""
+    """Remove the evaluations of an experiment's configurations that name a blob.
+
+    Their values come from the erased file.
+    """
     naming: list[int] = []
     for configuration, document in evaluated_configurations(connection, experiment):
         if sha256.encode() in document:

@@ -1,10 +1,8 @@
-"""Takes the texts of an erased record from the database's working rows.
+"""Removes the texts of an erased record from the database, and counts where they remain.
 
-It also counts where else they still stand.
-
-What goes: dead letters and log tails of the job that hold one, and answers that are kept. Rows that
-many share (names of files and hosts, addresses of repositories, values of parameters) stay, and are
-counted: a database that is rebuilt from the ledger has none of them.
+Removed are the job's dead letters and log tails, and kept answers, where they hold one of the
+texts. Rows that many jobs share (names of files and hosts, addresses of repositories, values of
+parameters) stay and are counted; a database that is rebuilt from the ledger no longer has them.
 """
 
 from collections import Counter
@@ -28,16 +26,16 @@ from jobprov.provenance.db.queries.lookup.job import FoundJob
 from jobprov.provenance.records.erasing import forms_of, holds_any
 
 _MOST_TEXTS = 20
-"""Texts for which every table is read; more are not looked for."""
+"""For up to so many texts every table is searched; for more, none is."""
 
 
 def remove_traces(connection: Connection, job: FoundJob, texts: Sequence[str]) -> None:
-    """Remove what holds any of the texts: letters and log tails of a job, kept answers of all."""
+    """Remove the job's dead letters and log tails, and any kept answers, that hold a text."""
     forms = forms_of(texts)
     for letter in letters_of_job(connection, job.job_id):
         if holds_any(letter.body, forms):
             remove_letter(connection, letter.number)
-    # The whole tail, since two of its pieces may share a text
+    # The whole tail is searched: a text may begin in one of its pieces and end in the next
     for name, tail in log_tails(connection, job.key).items():
         if holds_any(tail, forms):
             remove_log_tail(connection, job.key, name)
@@ -47,9 +45,9 @@ def remove_traces(connection: Connection, job: FoundJob, texts: Sequence[str]) -
 
 
 def find_remains(connection: Connection, texts: Sequence[str]) -> dict[str, int]:
-    """Return how many rows hold any of the texts still, by table and column.
+    """Return how many rows still hold any of the texts, by table and column.
 
-    The bytes of the ledger are left out, and every table is read.
+    Every table is read, except for the bytes of the ledger.
     """
     if not texts or len(texts) > _MOST_TEXTS:
         return {}

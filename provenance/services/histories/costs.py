@@ -1,4 +1,4 @@
-"""What a file cost: what all jobs in its history took, by stage, and what failed attempts took."""
+"""What a file cost: the resources of all jobs in its history, by stage, and of failed attempts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -14,6 +14,7 @@ from jobprov.provenance.db.queries.histories.costs import (
     output_bytes,
 )
 from jobprov.provenance.db.time_limits import limited
+from jobprov.provenance.lineage.keys import row_numbers
 from jobprov.provenance.services.histories.lineage import find_focus, trace_history
 from jobprov.provenance.services.lookup.file import find_file
 
@@ -30,7 +31,7 @@ def sum_costs(
     version: int | None = None,
     as_of: datetime | None = None,
 ) -> FileCost:
-    """Return what it took to make a version of a file, the newest by default.
+    """Return the cost of making a version of a file, the newest by default.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_file`.
@@ -40,17 +41,17 @@ def sum_costs(
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
     focus = find_focus(connection, file, version=version, as_of=as_of)
     history = trace_history(connection, focus, as_of=as_of)
-    nodes = history.behind()
-    job_nodes = [node for node in nodes if node.startswith("j")]
+    nodes = history.distances_before()
+    jobs = row_numbers(nodes, "j")
 
-    made = job_costs(connection, [int(node[1:]) for node in job_nodes])
+    made = job_costs(connection, jobs)
     failed = failed_attempts(connection, made, as_of=as_of)
     sizes = output_bytes(connection, [cost.key for cost in (*made, *failed)])
     return FileCost(
         file=file.as_answer(),
         version=focus.version,
         versions=focus.versions,
-        files=len(nodes) - len(job_nodes),
+        files=len(nodes) - len(jobs),
         made=_sum(made, sizes),
         failed=_sum(failed, sizes),
         stages=_by_stage(made, failed, sizes),
@@ -76,6 +77,7 @@ def _expense(stage: StageCost) -> float:
 
 
 def _sum(costs: Sequence[JobCost], sizes: Mapping[int, int]) -> CostSum:
+    # Jobs whose records say nothing about resources: the sums leave them out, so they are counted
     silent = [cost for cost in costs if cost.wall_seconds is None and cost.cpu_seconds is None]
     return CostSum(
         jobs=len(costs),
@@ -87,6 +89,6 @@ def _sum(costs: Sequence[JobCost], sizes: Mapping[int, int]) -> CostSum:
 
 
 def _total(values: Iterable[Number | None]) -> Number | None:
-    """Return the sum of the values that are known, None where none is."""
+    """Return the sum of the known values; None if no value is known."""
     known = [value for value in values if value is not None]
     return sum(known) if known else None

@@ -1,4 +1,4 @@
-"""Where the histories of two files part: the earliest stage with jobs of different recipes."""
+"""Where the histories of two files diverge: the first stage whose jobs have different recipes."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,9 +38,10 @@ _WHY_ALIKE = {
 def find_divergence(
     connection: Connection, before: str, after: str, **experiments: str | None
 ) -> Divergence:
-    """Return how many jobs made both files, and the first two of one stage whose recipes differ.
+    """Return how many jobs the histories share, and the first two jobs whose recipes differ.
 
-    Jobs whose recipe is not known differ from all others.
+    These two are of the same stage, one from each history; one of them is None if only the other
+    history has such a job. A job without a known recipe differs from all others.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_pair`, which takes the `experiments`.
@@ -63,10 +64,10 @@ def find_divergence(
 
 
 def _makers_of(connection: Connection, file: FoundFile) -> Mapping[int, Maker]:
-    """Return the jobs behind a file, at any depth, the one that made it included.
+    """Return the jobs in the history of a file by key, including the one that made it.
 
     Raises:
-        LimitError: there are too many files behind it.
+        LimitError: the history has too many files.
     """
     claim = focus_of(connection, file.id).claim_id
     if claim is None:
@@ -84,7 +85,7 @@ def _makers_of(connection: Connection, file: FoundFile) -> Mapping[int, Maker]:
 
 
 def _stages(jobs: Iterable[Maker]) -> list[str]:
-    """Return the stages of these jobs, the earliest first."""
+    """Return the stages of these jobs in the order in which their first jobs started."""
     begun_at: dict[str, datetime] = {}
     for job in jobs:
         begun_at[job.stage] = min(begun_at.get(job.stage, job.started_at), job.started_at)
@@ -92,7 +93,10 @@ def _stages(jobs: Iterable[Maker]) -> list[str]:
 
 
 def _unmatched(jobs: Iterable[Maker], others: Iterable[Maker]) -> list[Maker]:
-    """Return the jobs whose recipe the others have less often, in the order they started in."""
+    """Return the jobs that have no partner of the same recipe among the others, first started first.
+
+    Each of the others is the partner of one job only.
+    """
     left_of_others = Counter(job.recipe for job in others if job.recipe is not None)
     unmatched = []
     for job in sorted(jobs, key=lambda job: (job.started_at, job.job_id)):
@@ -114,7 +118,7 @@ def _first(connection: Connection, jobs: Sequence[Maker]) -> DivergedJob | None:
 
 
 class AlikeFiles(NamedTuple):
-    """Files with which one would compare the history of a file, and in words why."""
+    """Files whose history is worth comparing with that of a file, and why, in words."""
 
     why: str
     files: list[str]
@@ -123,7 +127,7 @@ class AlikeFiles(NamedTuple):
 def find_alike_files(
     connection: Connection, name: str, *, experiment: str | None = None
 ) -> list[AlikeFiles]:
-    """Return files with which one would compare the history of a file, a few of each kind.
+    """Return files whose history is worth comparing with that of a file, a few of each kind.
 
     Raises:
         NotFoundError: the file is not known.
@@ -148,12 +152,16 @@ def find_alike_files(
 
 
 def full_name(file: Mapping[str, Any]) -> str:
-    """Return how questions name a file: with its namespace before it, where it has one."""
+    """Return the name of a file as questions use it: `namespace:name`, or the bare name."""
     return f"{file['namespace']}:{file['name']}" if file.get("namespace") else str(file["name"])
 
 
 def _most_like(name: str, names: Sequence[str]) -> str:
-    """Return the name most like that of a file: most likely of the same stream."""
+    """Return the name most like that of a file.
+
+    Names of one stream differ least. Only their ends are compared, as comparing takes quadratic
+    time.
+    """
 
     def likeness(other: str) -> float:
         ends = name[-_LONGEST_COMPARED:], other[-_LONGEST_COMPARED:]

@@ -1,7 +1,7 @@
 """Where histories end: the roots and leaves of a file, and files that no recorded job made."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from jobprov.provenance.db.queries.lookup.node_facts import (
 from jobprov.provenance.db.time_limits import limited, time_limit
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.graph import SHARED_ROLES
+from jobprov.provenance.lineage.keys import is_job, row_numbers
 from jobprov.provenance.services.histories.lineage import find_focus, trace_history
 from jobprov.provenance.services.histories.nodes import file_answer
 from jobprov.provenance.services.lookup.file import find_file
@@ -47,9 +48,9 @@ def list_roots(
     limit: int = 100,
     cursor: str | None = None,
 ) -> FileRoots:
-    """Return the files that a version of a file goes back to, the newest version by default.
+    """Return the roots of a version of a file, the newest version by default.
 
-    Inputs that jobs share with many others are not among them.
+    Inputs that jobs share with many others are not followed.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_file`.
@@ -61,8 +62,13 @@ def list_roots(
     focus = find_focus(connection, file, version=version, as_of=as_of)
     history = trace_history(connection, focus, direction="ancestors", as_of=as_of)
     flow = history.flow
-    files = (key for key in spread([history.start], flow.parents) if key[0] != "j")
-    roots = (key for key in files if not any(map(flow.parents, flow.before(key))))
+    roots = []
+    for key in spread([history.start], flow.parents):
+        if is_job(key):
+            continue
+        jobs_before = flow.before(key)
+        if not any(flow.parents(job) for job in jobs_before):
+            roots.append(key)
     page = _page(connection, roots, limit, read_cursor(cursor), is_past=as_of is not None)
     return FileRoots(
         file=file.as_answer(),
@@ -87,10 +93,10 @@ def list_leaves(
     limit: int = 100,
     cursor: str | None = None,
 ) -> FileLeaves:
-    """Return the final products of a file: made from it, and no other file was made from them.
+    """Return the leaves of a file, its final products: no other file was made from them.
 
-    They are those of all versions unless one is named. Where nothing was made from the file it is
-    its own leaf. Reading a file only as an input that many jobs share makes nothing from it.
+    They are those of all versions unless one is named. A file from which nothing was made is its
+    own leaf. A job that read it only as an input shared by many made nothing from it.
 
     Raises:
         NotFoundError, AmbiguousError, BadInputError, LimitError: as `list_roots`.
@@ -101,11 +107,16 @@ def list_leaves(
     focus = newest if version is not None else newest.of_name()
     history = trace_history(connection, focus, direction="descendants", as_of=as_of)
     flow = history.flow
-    files = (key for key in spread([history.start], flow.children) if key[0] != "j")
-    leaves = [key for key in files if not any(map(flow.after, flow.children(key)))]
+    leaves = []
+    for key in spread([history.start], flow.children):
+        if is_job(key):
+            continue
+        jobs_after = flow.children(key)
+        if not any(flow.after(job) for job in jobs_after):
+            leaves.append(key)
     readers = _readers(connection, history) if leaves == [history.start] else None
 
-    # the file itself is shown as its newest version: a bare name has no size and no data tier
+    # The file itself is shown as its newest version: a bare name has no size and no data tier
     shown = [newest.key if key == history.start else key for key in leaves]
     page = _page(connection, shown, limit, read_cursor(cursor), is_past=as_of is not None)
     return FileLeaves(
@@ -121,10 +132,10 @@ def list_leaves(
 
 
 def _readers(connection: Connection, history: History) -> FileReaders:
-    """Return the jobs that read the file from which a history starts."""
+    """Return how many jobs read the file at the start of a history, and how these ended."""
     jobs = history.after(history.start)
     roles = {history.links[history.start, job].role for job in jobs}
-    states = states_of(connection, [int(job[1:]) for job in jobs])
+    states = states_of(connection, row_numbers(jobs, "j"))
     return FileReaders(len(jobs), states, is_shared=bool(roles) and roles <= SHARED_ROLES)
 
 
@@ -137,13 +148,14 @@ class _Page(NamedTuple):
 
 
 def _page(
-    connection: Connection, ends: Iterable[str], limit: int, after: int | None, *, is_past: bool
+    connection: Connection, ends: Sequence[str], limit: int, after: int | None, *, is_past: bool
 ) -> _Page:
     """Return a page of the files with these keys, in the order of their places.
 
-    The cursor is a place and no number of files, since ends come and go between two pages.
+    The cursor is the place of the last file, not a number of files: between two pages, new records
+    may add ends and remove others.
     """
-    places = node_places(connection, list(ends))
+    places = node_places(connection, ends)
     ordered = sorted(places, key=places.__getitem__)
     start = 0 if after is None else bisect_right(ordered, after, key=places.__getitem__)
     keys = ordered[start : start + limit]
@@ -172,7 +184,7 @@ def list_orphans(
 ) -> Orphans:
     """Return files that records or catalogs name and that no recorded job made.
 
-    A call looks through a bounded number of files, so a page may be short and not be the last.
+    A call looks at a bounded number of files, so a short page need not be the last one.
 
     Args:
         connection: where from.

@@ -1,6 +1,6 @@
-"""What is touched: files that some jobs made, and all that was made from these.
+"""Impact: the files that some jobs made, and everything that was made from these.
 
-The jobs are those of a commit, a parameter's value, a host, an input file, or of any other filter.
+The jobs are chosen by a commit, a parameter's value, a host, an input file, or any other filter.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,6 +40,7 @@ MOST_LISTED = 1000
 MOST_FOLLOWED = 20_000
 """Jobs whose files are followed for a page; a stream follows a hundred thousand files."""
 _STRETCH = 10_000
+"""Files that a stream reads at once."""
 _FILTERS = (
     "revision",
     "software",
@@ -59,14 +60,14 @@ _ADVICE = "narrow it down, or ask for direct=true"
 
 
 class _Reach(NamedTuple):
-    """What is touched.
+    """The touched files.
 
     Attributes:
-        made: claims of the jobs that were asked about.
+        made: claims of the chosen jobs themselves.
         files: how many files are touched.
-        jobs: how many jobs made these.
-        listed: claims of the page that was asked for, and of one file more where there is one.
-        is_cut: a limit ended the walk.
+        jobs: how many jobs made these files.
+        listed: claims of the files on the page, and of one more if there is a next page.
+        is_cut: whether a limit ended the walk.
     """
 
     made: list[MadeClaim]
@@ -84,21 +85,22 @@ def find_impact(
     limit: int = 100,
     cursor: str | None = None,
 ) -> Impact:
-    """Return what jobs made and all that was made from it: counts, and a page of the files.
+    """Return the impact of jobs: counts, and a page of the touched files.
 
-    More than twenty thousand jobs are only counted, with a page of what they made themselves.
+    If there are more than twenty thousand jobs, these are only counted, and the page has what they
+    made themselves.
 
     Args:
-        connection: where from.
-        filters: which jobs; at least one must be set.
+        connection: to read from.
+        filters: which jobs; at least one filter must be set.
         is_direct: only what these jobs made themselves.
         limit: files on the page.
         cursor: `next` of the page before.
 
     Raises:
         BadInputError: no filter, or a wrong state, limit, cursor or condition on parameters.
-        NotFoundError, AmbiguousError: of the file that the jobs touch; see `find_file`.
-        LimitError: more than 100,000 files to begin with, or it took more than five seconds.
+        NotFoundError, AmbiguousError: for a filter by file; see `find_file`.
+        LimitError: the jobs made more than 100,000 files, or it took more than five seconds.
     """
     if not 1 <= limit <= MOST_LISTED:
         problem = f"between 1 and {MOST_LISTED}"
@@ -157,7 +159,7 @@ def _whole_reach(connection: Connection, chosen: Conditions, after: int, limit: 
 
 
 def _seeds(connection: Connection, chosen: Conditions) -> list[MadeClaim]:
-    """Return what the chosen jobs made, to be followed.
+    """Return what the chosen jobs made themselves, where the walk begins.
 
     Raises:
         LimitError: these are too many files.
@@ -169,14 +171,14 @@ def _seeds(connection: Connection, chosen: Conditions) -> list[MadeClaim]:
 
 
 def _with_products(connection: Connection, made: Sequence[MadeClaim]) -> list[int]:
-    """Return these claims and all that was made from them."""
+    """Return these claims and those of everything that was made from them."""
     if not made:
         return []
     return with_descendants(connection, [claim.claim for claim in made], most=MOST_FILES)
 
 
 def _behind(made: Sequence[MadeClaim], after: int = 0) -> list[int]:
-    """Return the claims after a place, in order, without other names of the same bytes."""
+    """Return the claims that come after a place in lists, without other names of the same bytes."""
     return [
         claim.claim
         for claim in made
@@ -203,12 +205,12 @@ def _page(
 def stream_impact(
     connection: Connection, filters: JobFilters, *, is_direct: bool = False
 ) -> Iterator[ImpactedFile]:
-    """Yield every file that is touched, as in `find_impact`.
+    """Yield every touched file, as in `find_impact`.
 
     Raises:
         BadInputError: see `find_impact`.
-        LimitError: the jobs made more than 100,000 files, which are not followed, or it took more
-            than five seconds.
+        LimitError: the jobs made more than 100,000 files, too many to be followed, or the search
+            took more than five seconds.
     """
     with time_limit(connection, _ADVICE):
         chosen = _chosen(connection, filters)
@@ -223,6 +225,7 @@ def stream_impact(
         elif not is_direct:
             made = _seeds(connection, chosen)
             claims = in_order(connection, _with_products(connection, made))
+    # Outside the time limit: from here on, files are sent to the client as they are read
     if is_wide:
         for file in _made_by_many(connection, chosen):
             yield _file(file, is_direct=True)
@@ -233,7 +236,7 @@ def stream_impact(
 
 
 def _made_by_many(connection: Connection, chosen: Conditions) -> Iterator[TouchedFile]:
-    """Yield what very many jobs made, a stretch of files at a time."""
+    """Yield what very many jobs made, reading some files at a time."""
     after = 0
     while claims := next_claims(connection, chosen, after=after, most=_STRETCH):
         for file in touched_files(connection, claims):
@@ -242,7 +245,7 @@ def _made_by_many(connection: Connection, chosen: Conditions) -> Iterator[Touche
 
 
 def _chosen(connection: Connection, filters: JobFilters) -> Conditions | None:
-    """Return what must hold of a job; None where no job can pass."""
+    """Return the conditions on jobs; None if no job can meet them."""
     if filters == JobFilters():
         message = "Say which jobs: by commit, parameter, host, file, task or time."
         raise BadInputError(message, {name: ["one of these is needed"] for name in _FILTERS})

@@ -37,20 +37,20 @@ def trace_lineage(
     filters: NodeFilters = _ALL,
     as_of: datetime | None = None,
 ) -> Graph:
-    """Return the graph around a file, nearest first, with counts of what is left out.
+    """Return the graph around a file, nearest nodes first, with counts of what is left out.
 
     Args:
-        connection: where from.
+        connection: to read from.
         name: of the file.
-        experiment: where several know the name.
-        namespace: where several know the name.
+        experiment: needed if several experiments know the name.
+        namespace: needed if several namespaces have the name.
         version: which version of the file; the newest by default.
         direction: `ancestors`, `descendants` or `both`.
         depth: at most this many jobs away.
         limit: at most this many nodes.
-        filters: what is shown; the walk goes on through what is not.
-        as_of: only jobs that had been recorded by then; `past` of the graph says what is shown as
-            it is known today all the same.
+        filters: which nodes are shown; the walk goes through the others.
+        as_of: only jobs that had been recorded by then. What is shown as it is known today all the
+            same is listed in `past` of the graph.
 
     Raises:
         NotFoundError: no record mentions the file, or none did then.
@@ -64,6 +64,8 @@ def trace_lineage(
         problem = f"one of {', '.join(STATES)}"
         raise BadInputError(f"state: {problem}.", {"state": [problem]})
     focus = find_focus(connection, file, version=version, as_of=as_of)
+    # Without filters, only the nodes that are drawn are read. Filters and views of the past need the
+    # whole history: what passes may lie behind nodes that do not
     if as_of is None and filters == _ALL:
         graph = draw_neighbourhood(connection, focus, direction=direction, depth=depth, limit=limit)
         graph = replace(graph, version=focus.version, versions=focus.versions)
@@ -109,7 +111,7 @@ def find_focus(
 
 
 def _with_writers(connection: Connection, graph: Graph) -> Graph:
-    """Return the graph, its placeholders with the jobs that failed or wrote other versions."""
+    """Return the graph with writers beside its placeholders: failed jobs, or other versions'."""
     files: dict[str, Node] = {node.key: node for node in with_writers(connection, graph.files())}
     return replace(graph, nodes=tuple(files.get(node.key, node) for node in graph.nodes))
 
@@ -123,9 +125,9 @@ def has_other_side(
     version: int | None = None,
     direction: str,
 ) -> bool:
-    """Return whether a file has something on the side that `direction` leaves out.
+    """Return whether a file has history on the side that `direction` leaves out.
 
-    Nothing is left out of `both`.
+    `both` leaves out nothing.
 
     Raises:
         NotFoundError, AmbiguousError: as `trace_lineage`.
@@ -144,7 +146,7 @@ def trace_history(
     direction: str = "ancestors",
     as_of: datetime | None = None,
 ) -> History:
-    """Return the whole history before or after a version, or after a name.
+    """Return the whole history before or after a version, or after all versions of a file.
 
     It holds at most fifty thousand files each way.
 

@@ -1,8 +1,8 @@
-"""Part of a history as a graph: the nodes that pass filters.
+"""Filters a history: a graph of the nodes that pass.
 
-The walk goes through nodes that are not shown, so that nothing behind them is lost. Two nodes with
-only hidden nodes between them are linked directly: file to file, or job to job. A file passes the
-filters on jobs where the job that made it does.
+The walk also goes through nodes that are not shown, so that nothing beyond them is lost. Two nodes
+with only hidden nodes between them are linked directly: file to file, or job to job. A file passes
+the filters on jobs if the job that made it does.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -21,6 +21,7 @@ from jobprov.provenance.db.queries.lookup.jobs import JobFilters, jobs_among
 from jobprov.provenance.db.queries.lookup.node_facts import file_nodes, job_nodes
 from jobprov.provenance.lineage.flow import Link, node_of
 from jobprov.provenance.lineage.graph import SHARED_ROLES, Edge, Graph, LeftOut, Node, Omitted
+from jobprov.provenance.lineage.keys import is_job
 
 MOST_STEPS = 1_000_000
 """Links that are followed through nodes that are not shown."""
@@ -29,13 +30,13 @@ JOB_FILTERS = ("stage", "state", "started_after", "started_before", "software", 
 
 
 class NodeFilters(NamedTuple):
-    """What is shown of a history; None where everything is.
+    """Which nodes of a history are shown. None means all.
 
     Attributes:
         kind: `file` or `job`.
-        role: files that a job used in this role, and these jobs; an input without a role in its
+        role: files that a job used in this role, and these jobs. An input without a role in its
             record is primary.
-        jobs: these jobs, and the files that they made.
+        jobs: jobs that pass these filters, and the files that they made.
     """
 
     kind: str | None = None
@@ -53,13 +54,13 @@ def take_filters(query: dict[str, Any]) -> NodeFilters:
 def filter_history(
     connection: Connection, history: History, filters: NodeFilters, *, depth: int | None, limit: int
 ) -> Graph:
-    """Return the graph of what passes, at most `limit` nodes, nearest first.
+    """Return the graph of the nodes that pass, at most `limit`, nearest first.
 
     The start is always in it.
     """
     distances = history.distances()
     passing = [history.start, *_passing(connection, history, distances, filters)]
-    # a job is one link away from its inputs, and they are two links away from its outputs
+    # Depth counts jobs, distances count links: a file's next job is one link away, its files two
     near = [key for key in passing if depth is None or distances[key] <= 2 * depth]
     shown = dict.fromkeys(near[:limit])
     hidden = distances.keys() - set(passing)
@@ -82,33 +83,34 @@ def filter_history(
 def _passing(
     connection: Connection, history: History, distances: Mapping[str, int], filters: NodeFilters
 ) -> Iterator[str]:
-    """Yield the keys that pass all filters, nearest first, the start apart."""
+    """Yield the keys that pass all filters, nearest first, without the start."""
     jobs = _passing_jobs(connection, history, filters.jobs)
     of_role = _of_role(history, filters.role)
     for key in distances:
-        is_job = key[0] == "j"
-        if key == history.start or (filters.kind is not None and is_job != (filters.kind == "job")):
+        kind = "job" if is_job(key) else "file"
+        if key == history.start or filters.kind not in (None, kind):
             continue
         if of_role is not None and key not in of_role:
             continue
-        makers = [key] if is_job else history.before(key)
+        makers = [key] if kind == "job" else history.before(key)
         if jobs is None or not jobs.isdisjoint(makers):
             yield key
 
 
 def _passing_jobs(connection: Connection, history: History, filters: JobFilters) -> set[str] | None:
+    """Return the jobs of the history that pass; None if there are no filters on jobs."""
     if filters == JobFilters():
         return None
     return {f"j{job}" for job in jobs_among(connection, filters, jobs_of(history))}
 
 
 def _of_role(history: History, role: str | None) -> set[str] | None:
-    """Return the files that jobs used in a role, and these jobs; None where roles do not matter."""
+    """Return the files that jobs used in a role, and these jobs; None without such a filter."""
     if role is None:
         return None
     keys: set[str] = set()
     for (source, target), link in history.links.items():
-        if target[0] == "j" and (link.role or "primary") == role:
+        if is_job(target) and (link.role or "primary") == role:
             keys |= {source, target}
     return keys
 
@@ -116,12 +118,16 @@ def _of_role(history: History, role: str | None) -> set[str] | None:
 def _joined(
     history: History, shown: Collection[str], hidden: Collection[str]
 ) -> tuple[dict[tuple[str, str], Link], bool]:
-    """Return links between shown nodes, also via hidden ones, and whether all could be followed."""
+    """Return links between shown nodes, also via hidden ones, and whether all could be followed.
+
+    A link via hidden nodes is sure if each link on the way is.
+    """
     links: dict[tuple[str, str], Link] = {}
     flow = history.flow
     steps = 0
     for source in shown:
         met = set(flow.parts(source))
+        # Where the way has got to, and whether it is sure so far
         stack = [(part, True) for part in met]
         while stack:
             key, is_sure_so_far = stack.pop()
@@ -141,11 +147,12 @@ def _joined(
 
 
 def _omitted(history: History, passing: list[str], shown: Collection[str], hidden: int) -> Omitted:
+    """Return how many nodes pass the filters and are not shown, in all and on each side."""
     left = [key for key in passing if key not in shown]
-    behind = nodes_of(spread([history.start], _parents_in(history, hidden)))
-    before = _left_out(history, left, behind)
-    after = _left_out(history, left, history.ahead())
-    jobs = sum(key[0] == "j" for key in left)
+    side_before = nodes_of(spread([history.start], _parents_in(history, hidden)))
+    before = _left_out(history, left, side_before)
+    after = _left_out(history, left, history.distances_after())
+    jobs = sum(map(is_job, left))
     return Omitted(
         by_kind={"file": len(left) - jobs, "job": jobs},
         ancestors=before.files + before.jobs,
@@ -158,9 +165,9 @@ def _omitted(history: History, passing: list[str], shown: Collection[str], hidde
 
 
 def _parents_in(history: History, hidden: int) -> Step:
-    """Return the step back that makes up the side before the start.
+    """Return the step back by which the side before the start is counted.
 
-    Inputs that jobs share do not count unless something is hidden, as in `sides_of`.
+    Inputs that jobs share count only if something is hidden, as in `sides_of`.
     """
     flow = history.flow
     if hidden:
@@ -171,6 +178,7 @@ def _parents_in(history: History, hidden: int) -> Step:
 
 
 def _left_out(history: History, left: list[str], side: Mapping[str, int]) -> LeftOut:
+    """Return how many of the nodes that are left out are on one side of the start."""
     there = [key for key in left if key in side]
-    jobs = sum(key[0] == "j" for key in there)
+    jobs = sum(map(is_job, there))
     return LeftOut(len(there) - jobs, jobs, history.is_cut)

@@ -24,7 +24,7 @@ def list_ancestors(
     namespace: str | None = None,
     version: int | None = None,
 ) -> LineageList:
-    """Return every file that a version of a file was made from, of the newest by default.
+    """Return every file that a version of a file was made from; the newest version by default.
 
     Raises:
         NotFoundError: no record mentions the file.
@@ -48,7 +48,7 @@ def list_descendants(
     namespace: str | None = None,
     version: int | None = None,
 ) -> LineageList:
-    """Return every file that was made from a file, from any of its versions unless one is named.
+    """Return every file that was made from a file: from any version of it, unless one is named.
 
     Raises:
         NotFoundError, AmbiguousError, BadInputError, LimitError: as `list_ancestors`.

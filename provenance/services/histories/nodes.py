@@ -36,12 +36,12 @@ COLUMNS = (
 )  # fmt: skip
 """Names of the columns of `node_rows`.
 
-`from` has the keys of what lies directly before a node, with blanks between.
+`from` has the keys of the nodes directly before a node, separated by blanks.
 """
 
 
 def graph_answer(graph: Graph) -> LineageGraph:
-    """Return a graph as the lineage call answers it."""
+    """Return a graph as the answer of the lineage call."""
     edges = [
         LineageEdge(edge.source, edge.target, edge.is_sure, edge.role)
         for edge in graph.inner_edges()
@@ -75,7 +75,7 @@ def node_answer(node: Node) -> LineageNode:
 
 
 def file_answer(node: FileNode) -> LineageFile:
-    """Return a file of a graph, for answers that hold files alone."""
+    """Return a file of a graph, for answers that hold only files."""
     return LineageFile(
         key=node.key,
         name=node.name,

@@ -1,7 +1,7 @@
-"""The smallest set of jobs, in order, that makes a lost file again.
+"""Plans how to make a lost file again: the fewest jobs that have to run, in order.
 
-Going back from the file, a job is needed where its output is lost, and then what it read is needed
-in turn. An input that still exists ends the way: only what is lost is made again.
+Going back from the file, a job has to run if an output that is needed is lost; then its inputs are
+needed in turn. An input that still exists ends the way back: only what is lost is made again.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ _MOST_NAMED = 20
 
 
 class _File(NamedTuple):
-    """What names a file, in the order of lists."""
+    """The name of a file. Lists are sorted by these fields, in this order."""
 
     name: str
     namespace: str
@@ -50,7 +50,7 @@ class _Input(NamedTuple):
     """An input of a job that is needed.
 
     Attributes:
-        maker: the job that is to make it; None where it still exists, or no recorded job made it.
+        maker: the job that makes it again; None where it still exists, or no recorded job made it.
     """
 
     file: _File
@@ -73,18 +73,18 @@ def plan_rebuild(
     lost: Iterable[str] = (),
     from_scratch: bool = False,
 ) -> RebuildPlan:
-    """Return what makes a file again.
+    """Return the jobs that make a file again.
 
     Args:
-        connection: where from.
-        store: of records, where only they say whether a job read a file or wrote it before.
+        connection: to read from.
+        store: to read records from, where the tables do not say which step of a job wrote a file.
         name: the file that is lost.
-        experiment: where several know the name.
-        namespace: where several know the name.
-        lost: names of other files that are lost too, in every experiment and namespace unless they
-            name one (`namespace:name`, `experiment/namespace:name`), and under their other names;
-            files that were never kept are lost without being named.
-        from_scratch: take every file as lost that a recorded job made.
+        experiment: needed if several experiments know the name.
+        namespace: needed if several namespaces have the name.
+        lost: names of other files that are lost too. A bare name means the files of this name in
+            every experiment and namespace; `namespace:name` and `experiment/namespace:name` are
+            exact. Their other names are lost with them, and so are files that were never kept.
+        from_scratch: treat every file that a recorded job made as lost.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_file`.
@@ -119,7 +119,7 @@ def plan_rebuild(
 
 
 def _inputs_from_outside(needed: Needed) -> tuple[set[_File], set[_File]]:
-    """Return the files that must still exist, and the lost ones that no recorded job made."""
+    """Return the inputs that must still exist, and the lost ones that no recorded job made."""
     needs, beyond = set(), set()
     for inputs in needed.values():
         for row in inputs:
@@ -144,19 +144,20 @@ def _maker_of(connection: Connection, file: int) -> int | None:
 
 
 class _Gone(NamedTuple):
-    """Files that are lost, and what jobs claim of the same bytes under whichever name."""
+    """Lost files, and the claims of their bytes under any name."""
 
     files: frozenset[int]
     claims: frozenset[int]
 
     def holds(self, row: InputRow) -> bool:
+        """Return whether this input is lost."""
         return row.file in self.files or row.claim in self.claims
 
 
 def listed_files(connection: Connection, names: str) -> list[str]:
-    """Return the files that a question names, separated by commas.
+    """Return the file names in a list separated by commas.
 
-    A name that holds commas may stand there alone.
+    A single name with commas in it is taken whole, if a file has it.
     """
     if "," in names and _called(connection, names):
         return [names]
@@ -164,13 +165,12 @@ def listed_files(connection: Connection, names: str) -> list[str]:
 
 
 def _called(connection: Connection, name: str) -> list[FoundFile]:
-    """Return the files that `name`, `namespace:name` or `experiment/namespace:name` means.
-
-    No part of a name has a slash.
-    """
+    """Return the files that `name`, `namespace:name` or `experiment/namespace:name` means."""
+    # A slash can only separate the experiment: names of files have none
     experiment, slash, rest = name.rpartition("/")
     where = {"experiment": experiment} if slash else {}
     namespace, _, bare = rest.partition(":")
+    # A colon may also be part of a bare name: that is tried first
     files = find_files(connection, rest, **where)
     if not files and bare:
         files = find_files(connection, bare, namespace=namespace, **where)
@@ -200,7 +200,10 @@ def _gone(connection: Connection, files: Iterable[int]) -> _Gone:
 def _needed(
     connection: Connection, store: Store, first: int, lost: _Gone, *, from_scratch: bool
 ) -> dict[int, list[_Input]]:
-    """Return the jobs that are needed, each with its inputs; one statement for each graph level."""
+    """Return the jobs that have to run, each with its inputs.
+
+    The walk goes back level by level, with one query for all jobs of a level.
+    """
     needed: dict[int, list[_Input]] = {}
     level = [first]
     while level:
@@ -221,10 +224,10 @@ def _needed(
 def _made_inside(
     connection: Connection, store: Store, inputs: set[PlacedInput]
 ) -> set[PlacedInput]:
-    """Return the inputs that an earlier step of their job wrote, where only its record says that.
+    """Return those of the inputs that an earlier step of their job wrote, as its record says.
 
-    The tables have no steps (docs/decisions/0001). What was made from an input shows it for most
-    inputs, but not for shared ones, nor where outputs declare what they were made from.
+    The tables have no steps (docs/decisions/0001). For most inputs, what was made from them tells;
+    not for shared inputs, nor where outputs declare their parents. For these the record is read.
     """
     inside: set[PlacedInput] = set()
     for part in chunks(sorted({placed.job for placed in inputs})):
@@ -246,9 +249,10 @@ def _inputs(
 ) -> dict[int, list[_Input]]:
     """Return the inputs by job.
 
-    Of several jobs that made the same content the newest that succeeded is taken. If one of them
-    kept the file it still exists, whatever became of the others'.
+    If several jobs made the same content, the newest successful one is the maker. If any of them
+    kept the file, it still exists.
     """
+    # By job and identity: there is a row for each job that may have made the input
     best: dict[tuple[int, int], InputRow] = {}
     gone: set[tuple[int, int]] = set()
     kept: set[tuple[int, int]] = set()
@@ -271,7 +275,7 @@ def _inputs(
 
 
 def _circle(needed: Needed) -> list[int]:
-    """Return the jobs of the first circle in which jobs wait for each other; none without one."""
+    """Return the jobs of the first circle of jobs that need each other's outputs; none if none do."""
     makers = {}
     for job, inputs in needed.items():
         makers[str(job)] = [str(row.maker) for row in inputs if row.maker is not None]
@@ -282,7 +286,7 @@ def _circle(needed: Needed) -> list[int]:
 
 
 def _why(beyond: Sequence[str], circle: Sequence[str]) -> str | None:
-    """Return why a plan cannot work, as a sentence; None where it can."""
+    """Return why a plan cannot work, as a sentence; None if it can."""
     if beyond:
         return f"No recorded job made {_enumerated(beyond)}."
     if circle:
@@ -299,17 +303,19 @@ def _enumerated(names: Sequence[str]) -> str:
 
 
 def _in_order(needed: Needed) -> list[int]:
-    """Return the jobs so that each comes after those whose outputs it reads.
+    """Return the jobs in an order in which each comes after those whose outputs it reads.
 
-    A cycle in what clients sent is cut where it closes.
+    A circle in what clients sent is cut where it closes.
     """
     order: list[int] = []
     done: set[int] = set()
     for start in sorted(needed):
+        # A depth-first walk without recursion, since a chain may have ten thousand jobs. Each job
+        # is on the stack twice: before its makers, and once they are done
         stack = [(start, False)]
         while stack:
-            job, is_left = stack.pop()
-            if is_left:
+            job, are_makers_done = stack.pop()
+            if are_makers_done:
                 order.append(job)
             elif job not in done:
                 done.add(job)
@@ -349,6 +355,6 @@ def _named(files: set[_File]) -> list[FileName]:
 
 
 def _total(values: Iterable[float | None]) -> float | None:
-    """Return the sum of a resource over jobs; None where no job says it."""
+    """Return the sum of the known values; None if no value is known."""
     known = [value for value in values if value is not None]
     return sum(known) if known else None

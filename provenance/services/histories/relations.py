@@ -1,4 +1,4 @@
-"""How two files are related: the ways from one to the other, and what both were made from."""
+"""How two files are related: the paths from one to the other, and their common ancestors."""
 
 import heapq
 import itertools
@@ -27,6 +27,7 @@ from jobprov.provenance.db.time_limits import limited
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.flow import node_of
 from jobprov.provenance.lineage.graph import Node
+from jobprov.provenance.lineage.keys import is_job
 from jobprov.provenance.lineage.layers import strong_components
 from jobprov.provenance.services.histories.lineage import find_focus, trace_history
 from jobprov.provenance.services.histories.nodes import file_answer, node_answer
@@ -38,11 +39,14 @@ MOST_LISTED = 1000
 MOST_STEPS = 200_000
 """Links that are followed in search of paths."""
 _MOST_LOOKS = 5_000_000
-"""Nodes of circles that are looked back to, lest a way goes round and round."""
+"""Nodes looked back at in circles, so that no way goes round and round."""
 
 
 class _Way(NamedTuple):
-    """A way back from the younger file: its last node, and the way to that."""
+    """A way back from the younger file: its last node, and the way to that node.
+
+    Ways share their beginnings, so that each step takes constant memory.
+    """
 
     key: str
     before: "_Way | None" = None
@@ -57,9 +61,9 @@ class _Way(NamedTuple):
         return keys
 
     def within(self, circle_of: Mapping[str, int], circle: int) -> list[str]:
-        """Return its last nodes that lie on a circle.
+        """Return its last nodes that are on a circle.
 
-        A way that has left a circle never comes back.
+        There are no others on it: a way that has left a circle never comes back.
         """
         keys = []
         way: _Way | None = self
@@ -80,10 +84,10 @@ def find_paths(
     limit: int = 10,
     **experiments: str | None,
 ) -> FilePaths:
-    """Return the ways from the older of two files to the younger, shortest first.
+    """Return the paths from the older of two files to the younger, shortest first.
 
-    They lead to the newest version of the younger, from any version of the older and from the same
-    bytes under its other names. An input that jobs share with many others counts as well.
+    They lead to the newest version of the younger file. They begin at any version of the older one,
+    under any of its names. Inputs that jobs share with many others count as well.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_pair`, which takes the `experiments`.
@@ -117,7 +121,7 @@ def find_paths(
 
 
 class _Ways(NamedTuple):
-    """Ways from one file to another, and whether there are no others."""
+    """Paths from one file to another, and whether these are all."""
 
     paths: list[LineagePath]
     is_whole: bool
@@ -126,8 +130,9 @@ class _Ways(NamedTuple):
 def _ways_from(
     connection: Connection, older: FoundFile, history: History, limit: int
 ) -> _Ways | None:
-    """Return the ways from a file to the start of a history; None where the file is not in it."""
-    targets = _keys_of(connection, older) & history.behind().keys() - {history.start}
+    """Return the paths from a file to the start of a history; None if the file is not in it."""
+    behind = history.distances_before().keys() - {history.start}
+    targets = _keys_of(connection, older) & behind
     if not targets:
         return None
     ways, is_whole = _ways(history, targets, limit)
@@ -135,7 +140,7 @@ def _ways_from(
 
 
 def _named(file: FoundFile, focus: Focus) -> FileVersion:
-    """Return what names a file and the version that stands for it."""
+    """Return the name of a file with the version that is compared."""
     names = file.as_answer()
     return FileVersion(
         name=names.name,
@@ -148,18 +153,19 @@ def _named(file: FoundFile, focus: Focus) -> FileVersion:
 
 
 def _keys_of(connection: Connection, file: FoundFile) -> set[str]:
-    """Return the nodes with the name of a file, and those of the same bytes under other names."""
+    """Return the keys of a file: of its bare name, and of its versions under any name."""
     return {f"f{file.id}", *(f"c{claim}" for claim in claims_of(connection, file.id))}
 
 
 class _Trial(NamedTuple):
-    """A way that may go on. A heap gives the one with the least members first.
+    """A way that may lead to a target. The heap gives the least trial, by these fields, first.
 
     Attributes:
         length: links that the whole way has at least.
-        links: links so far, counted down, so that of ways of one length the longest goes on:
-            diamonds one behind the other cost no more then.
-        number: of the trial, since ways themselves cannot be compared.
+        links: links so far, counted as a negative number: of ways of equal length, the one that has
+            got farthest is continued. A chain of diamonds, whose ways double with each diamond,
+            then costs no more than a plain chain.
+        number: of the trial. It decides between equal ones, since ways cannot be compared.
     """
 
     length: int
@@ -169,9 +175,14 @@ class _Trial(NamedTuple):
 
 
 def _ways(history: History, targets: Collection[str], limit: int) -> tuple[list[list[str]], bool]:
-    """Return the shortest ways to any of the targets, and whether these are all."""
+    """Return the shortest ways to any of the targets, and whether these are all.
+
+    This is an A* search: the distance to the nearest target is known exactly for each node, so the
+    first way that arrives is the shortest.
+    """
     flow = history.flow
-    links_left = spread(targets, flow.after)  # only nodes that lead to a target are tried
+    # Only nodes from which a target can be reached are in it, and only these are tried
+    links_left = spread(targets, flow.after)
     circle_of = _circles(history, links_left)
     numbers = itertools.count()
     heap = [_Trial(links_left[history.start], 0, next(numbers), _Way(history.start))]
@@ -199,7 +210,7 @@ def _ways(history: History, targets: Collection[str], limit: int) -> tuple[list[
 
 
 def _circles(history: History, keys: Collection[str]) -> dict[str, int]:
-    """Return a number for each node, the same for nodes of one circle."""
+    """Return a number for each node, which is the same for all nodes of a circle."""
     before = {}
     for key in keys:
         before[key] = [near for near in history.flow.before(key) if near in keys]
@@ -218,7 +229,7 @@ def _paths(connection: Connection, history: History, ways: list[list[str]]) -> l
     for way in ways:
         links = [history.links[ends] for ends in itertools.pairwise(way)]
         path = LineagePath(
-            jobs=sum(key[0] == "j" for key in way),
+            jobs=sum(map(is_job, way)),
             is_sure=all(link.is_sure for link in links),
             nodes=[answers[key] for key in way],
         )
@@ -241,10 +252,10 @@ def find_common(
 ) -> CommonAncestors:
     """Return what both files were made from, nearest first.
 
-    A file that the jobs behind one of the two share by role, or that more than `hub` jobs read, is
-    a hub: it says nothing about these two files, and is listed apart. One of the two files is a
-    common ancestor where the other was made from it, from whichever of its versions or names;
-    otherwise they stand for their newest versions.
+    A file is a hub if jobs share it by role, or if more than `hub` jobs read it. It says nothing
+    about these two files, so hubs are listed apart. If one of the two files was made from the other,
+    in any version and under any name, that one is a common ancestor. Apart from that, the newest
+    version of each file is meant.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_pair`, which takes the `experiments`.
@@ -257,7 +268,7 @@ def find_common(
     histories = [trace_history(connection, focus, as_of=as_of) for focus in focuses]
 
     links_to_a, links_to_b = _links_to(connection, histories, (first, second))
-    common = [key for key in links_to_a.keys() & links_to_b.keys() if key[0] != "j"]
+    common = [key for key in links_to_a.keys() & links_to_b.keys() if not is_job(key)]
     consumers = count_consumers(connection, common, most=hub + 1, as_of=as_of)
     places = node_places(connection, common)
     ancestors, hubs = _without_hubs(common, histories, consumers, hub=hub)
@@ -271,7 +282,7 @@ def find_common(
     for file in _files(connection, page):
         node = CommonAncestor(
             **structs.asdict(file),
-            # a job and its input are two links
+            # Two links for each job: from its output to the job, and from the job to its input
             jobs_to_a=links_to_a[file.key] // 2,
             jobs_to_b=links_to_b[file.key] // 2,
             is_nearest=file.key in nearest,
@@ -291,7 +302,7 @@ def find_common(
 
 
 class _SharedFiles(NamedTuple):
-    """Files behind both, by key: common ancestors, and hubs that tell nothing about the two."""
+    """Keys of the files that both were made from: common ancestors, and hubs."""
 
     ancestors: list[str]
     hubs: list[str]
@@ -304,7 +315,7 @@ def _without_hubs(
     *,
     hub: int,
 ) -> _SharedFiles:
-    """Return the files behind both; those shared by role or read by more than `hub` jobs apart."""
+    """Return the common files, with those apart that are shared by role or read by many jobs."""
     shared = _SharedFiles([], [])
     for key in common:
         is_shared = any(_is_shared(history, key) for history in histories)
@@ -324,22 +335,23 @@ def _files(connection: Connection, keys: Collection[str]) -> list[LineageFile]:
 def _links_to(
     connection: Connection, histories: Sequence[History], files: Sequence[FoundFile]
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Return how many links away each file's ancestors are; a job and its inputs are two links.
+    """Return the distance of each file's ancestors from it, in links.
 
-    A file is met in the other's history under all its versions and names.
+    If one file is in the other's history, in any version and under any name, its distance from
+    itself is 0 there, too.
     """
-    a, b = (history.behind() for history in histories)
+    a, b = (history.distances_before() for history in histories)
     own_a, own_b = (_keys_of(connection, file) for file in files)
     return a | dict.fromkeys(own_a & b.keys(), 0), b | dict.fromkeys(own_b & a.keys(), 0)
 
 
 def _is_shared(history: History, key: str) -> bool:
-    """Return whether all jobs of the history that read a file shared it with many others."""
+    """Return whether every job of the history that read this file shared it with many others."""
     return bool(history.after(key)) and not history.children(key)
 
 
 def _behind(history: History, common: Collection[str]) -> set[str]:
-    """Return what others of the common ancestors were made from."""
+    """Return everything that these files were made from."""
     parents = history.flow.parents
     return set(spread([near for key in common for near in parents(key)], parents))
 

@@ -1,4 +1,4 @@
-"""What is said about the history of a file in a sentence, the same on pages and in commands."""
+"""Sentences about the history of a file, the same on pages and in commands."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ _ALL = {1: "it", 2: "both"}
 
 
 def orphan_use(file: Orphan) -> str:
-    """Return who used a file no recorded job made, such as `read by 240 jobs, as shared input`."""
+    """Return who used an orphan, for example `read by 240 jobs, as shared input`."""
     if not file.is_isolated:
         return "files were made from it"
     if not file.reader_count:
@@ -24,7 +24,7 @@ def orphan_use(file: Orphan) -> str:
 
 
 def leaves_sentence(leaves: FileLeaves) -> str:
-    """Return how many final products came from a file, or who read it where there are none."""
+    """Return how many final products came from a file; if there are none, who read it."""
     if leaves.readers is not None:
         return _readers_sentence(leaves.readers)
     if not leaves.count:
@@ -42,7 +42,7 @@ def _readers_sentence(readers: FileReaders) -> str:
 
 
 def _failures(count: int, states: Mapping[str, int]) -> str:
-    """Return how many readers did not succeed, as the end of a sentence; empty where all did."""
+    """Return how many readers did not succeed, as the end of a sentence; empty if all did."""
     unhappy = {state: jobs for state, jobs in states.items() if state != "succeeded"}
     if not unhappy:
         return ""
@@ -52,7 +52,7 @@ def _failures(count: int, states: Mapping[str, int]) -> str:
 
 
 def impact_sentence(impact: Impact, *, is_direct: bool) -> str:
-    """Return what was made from one file, for an answer that counted it."""
+    """Return how much was made from a file, for an answer that has counts."""
     if not impact.jobs:
         return "No recorded job read it."
     if not impact.touched:

@@ -1,9 +1,7 @@
-"""What the erasures of a chain say.
+"""The erasures of a chain: which entries lost their bytes, and which record stands in for each.
 
-They say which leaves have no bytes any more, and which record stands in for each.
-
-A replay meets an erased record before the entry that erased it. In its place it takes the record
-that corrected it, so that the job is there when verdicts, bundles and contradictions of it come.
+A replay meets an erased record before it meets the entry that erased it. It then records the
+correction in its place, so that the job exists when its verdicts, bundles and conflicts follow.
 
 Source: storage.md, "Erasure".
 """
@@ -24,7 +22,12 @@ Place = tuple[int, int]
 
 
 class ErasedItem(NamedTuple):
-    """An erased entry, as the erasure names it; `replacement` is the leaf of what corrected it."""
+    """An erased entry, as the erasure describes it.
+
+    Attributes:
+        revision: None for a conflict or an unread record, which no job was made from.
+        replacement: leaf of the record that corrected it; None where there is none.
+    """
 
     kind: str
     sha256: str
@@ -35,29 +38,30 @@ class ErasedItem(NamedTuple):
 
 
 class ChainErasures(NamedTuple):
-    """What a chain says was erased, by leaf, and where these entries and their replacements lie.
+    """Everything that was erased from a chain.
 
     Attributes:
-        digests: of blobs, records and plans that the experiment does not want back.
+        items: erased entries by leaf.
+        places: where these entries and their replacements lie, by leaf; those sealed so far.
+        digests: of blobs, records and plans that must not be taken back.
     """
 
     items: dict[str, ErasedItem]
     places: dict[str, Place]
     digests: set[str]
 
-    def is_taken(self, leaf: str) -> bool:
-        """Whether an erased entry was a record that its job was made of, and no evidence beside it.
+    def counts_for_job(self, leaf: str) -> bool:
+        """Whether an erased entry was a record that its job was made from, not just evidence.
 
-        True where nothing says.
+        An entry that no erasure names counts too, so that a replay fails on it instead of skipping
+        a record whose bytes are lost.
         """
         return leaf not in self.items or self.items[leaf].revision is not None
 
     def has_erased(self, job_id: str, witness: str) -> bool:
-        """Whether a record that a job was made of was erased, of one witness."""
-        made_of = (
-            (item.job_id, item.witness) for item in self.items.values() if item.revision is not None
-        )
-        return (job_id, witness) in made_of
+        """Whether a record of this witness that the job was made from was erased."""
+        records = [item for item in self.items.values() if item.revision is not None]
+        return any((item.job_id, item.witness) == (job_id, witness) for item in records)
 
     def place_of(self, leaf: str) -> Place | None:
         """Return where the entry of a leaf lies; None where it is not sealed."""
@@ -67,9 +71,10 @@ class ChainErasures(NamedTuple):
         """Return the bytes of the record that stands in for an erased one.
 
         Raises:
-            SegmentError: the chain does not say that it was erased, or has nothing in its place.
+            SegmentError: no entry of the chain erased it, or nothing replaced it.
         """
         wanted: str | None = leaf
+        # A replacement may have been erased as well; its own replacement then stands in for both
         while wanted is not None and wanted in self.items:
             wanted = self.items[wanted].replacement
         place = self.places.get(wanted or "")
@@ -85,7 +90,7 @@ class ChainErasures(NamedTuple):
 
 
 class ErasuresRead:
-    """Remembers what chains say was erased; a chain is read again where it grew."""
+    """Remembers the erasures of each chain. A chain that has grown is read again."""
 
     def __init__(self) -> None:
         self._by_experiment: dict[str, tuple[int, ChainErasures]] = {}
@@ -96,6 +101,7 @@ class ErasuresRead:
         Raises:
             SegmentError: the chain is broken.
         """
+        # Counting names is one listing; reading the chain unpacks each segment that has an erasure
         length = sum(1 for _ in store.documents(f"ledger/{experiment}/"))
         length_read, erasures = self._by_experiment.get(experiment, (None, None))
         if erasures is None or length_read != length:
@@ -140,13 +146,13 @@ def read_erasures(store: Store, experiment: str) -> ChainErasures:
 
 
 def find_leaves(store: Store, experiment: str, leaves: Iterable[str]) -> dict[str, Place]:
-    """Return where the entries of some leaves lie; those that are not sealed are left out."""
+    """Return the places of the entries with these leaves. Entries not sealed yet are left out."""
     wanted = set(leaves)
     places: dict[str, Place] = {}
     if not wanted:
         return places
     for reader in read_chain(store, experiment):
-        for position, (_, _, leaf) in enumerate(reader.head["entries"]):
-            if leaf in wanted:
-                places[leaf] = (int(reader.head["segment"]), position)
+        for position, envelope in enumerate(reader.head.entries):
+            if envelope.leaf in wanted:
+                places[envelope.leaf] = (reader.head.segment, position)
     return places

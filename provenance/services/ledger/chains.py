@@ -1,4 +1,4 @@
-"""The chains of sealed segments: where one ends in the database, and what the archive adds."""
+"""The chains of sealed segments: their end as the database knows it, and what the archive adds."""
 
 import hashlib
 from collections.abc import Iterator
@@ -46,8 +46,8 @@ def next_segment(
     except DocumentMissingError:
         return None
     reader = SegmentReader.open(store, experiment, segment + 1)
-    names = (reader.head["experiment"], reader.head["segment"], reader.head["previous"])
-    if names != (experiment, segment + 1, head_sha256):
+    head = reader.head
+    if (head.experiment, head.segment, head.previous) != (experiment, segment + 1, head_sha256):
         raise SegmentError(
             f"Segment {segment + 1} of {experiment} does not continue segment {segment} as it is "
             "known: the chain was tampered with, or this archive belongs to another database."
@@ -65,6 +65,7 @@ def read_chain(store: Store, experiment: str) -> Iterator[SegmentReader]:
     while (reader := next_segment(store, experiment, segment, previous)) is not None:
         yield reader
         segment, previous = segment + 1, reader.head_sha256
+    # A missing head looks like the end of the chain: only a head further on gives it away
     later = [
         name
         for name in store.documents(f"{_PREFIX}{experiment}/")

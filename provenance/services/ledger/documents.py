@@ -1,8 +1,8 @@
-"""What entries of the ledger state, by kind: the JSON documents that a replay reads.
+"""The JSON documents in entries of the ledger, one type for each kind, as a replay reads them.
 
-A type here has the fields that are read of a document. What is within one (a task, a verdict, a
-capsule) is a `JsonObject`, which the use case that wrote it reads again. Records are no documents
-of the ledger's: their bytes are what the client sent.
+A type here has only the fields that are read. What a document wraps (a task, a verdict, a capsule)
+is a `JsonObject`, read again by the use case that wrote it. Records are not here: their bytes are
+exactly what the client sent.
 """
 
 import json
@@ -37,7 +37,7 @@ class PossessionDocument(Struct, frozen=True):
 
 
 class ExpiredLogDocument(Struct, frozen=True):
-    """A log that expired: the blob that is kept of it, and its whole size in bytes."""
+    """A log that expired: the blob with what is kept of it, and the size of the whole log."""
 
     sha256: str
     kept_sha256: str
@@ -59,9 +59,9 @@ class ErasedEntryDocument(Struct, frozen=True):
     """An entry whose bytes were erased.
 
     Attributes:
-        revision: None where the record changed nothing.
+        revision: None for a conflict or an unread record, which no job was made from.
         sha256: digest of the record.
-        leaf: of the entry, as the head of its segment has it.
+        leaf: of the entry, as in the head of its segment.
     """
 
     kind: str
@@ -74,12 +74,12 @@ class ErasureDocument(Struct, frozen=True):
     """Bytes that were erased on purpose: those of a record, or of a blob.
 
     Attributes:
-        sha256: digests of bytes that are not taken back.
+        sha256: digests of bytes that are refused when they are sent again.
         plans: digests of bundle plans that held them.
         blob: digest of the blob; None where a record was erased.
-        job_id: of the record; '' where a blob was erased, as the next one.
-        witness: of the record.
-        replacement: leaf of the entry that took the place; None where none did.
+        job_id: of the record; empty where a blob was erased.
+        witness: of the record; empty where a blob was erased.
+        replacement: leaf of the entry that took its place; None where none did.
         entries: those of the record.
     """
 
@@ -93,12 +93,12 @@ class ErasureDocument(Struct, frozen=True):
 
     @property
     def digests(self) -> set[str]:
-        """Return the digests of bytes that are not taken back, and of plans that held them."""
+        """Return the digests of bytes that are refused from now on, and of plans with them."""
         return {*self.sha256, *self.plans}
 
 
 class ResolutionDocument(Struct, frozen=True):
-    """Which commit an entry of software meant.
+    """The commit that a software entry meant.
 
     Attributes:
         software: digest of that entry.
@@ -112,7 +112,7 @@ class ResolutionDocument(Struct, frozen=True):
 
 
 class ObservationDocument(Struct, frozen=True):
-    """An object that a ref of a repository named."""
+    """A ref of a repository and the object that it was seen to name."""
 
     match_key: str
     ref: str
@@ -120,13 +120,13 @@ class ObservationDocument(Struct, frozen=True):
 
 
 class OfJobDocument(Struct, frozen=True):
-    """A verdict or a plan: the job that it is about."""
+    """A verdict or a plan, read only as far as the job that it is about."""
 
     job_id: str
 
 
 class VerdictDocument(OfJobDocument, frozen=True):
-    """How a rerun of a job compared."""
+    """The outcome of a rerun of a job."""
 
     verdict: JsonObject
 
@@ -164,20 +164,20 @@ class SightingDocument(Struct, frozen=True):
 
 
 class ReclassificationDocument(Struct, frozen=True):
-    """Failures that are read again by a version of the rules; those of one task, or of all."""
+    """Failures to be classified again by a version of the rules: those of one task, or all."""
 
     task_id: str | None
     version: int
 
 
 class WorkflowDocument(Struct, frozen=True):
-    """A version of a workflow; only its name."""
+    """A version of a workflow, read only as far as its name."""
 
     name: str
 
 
 class PoliciesDocument(Struct, frozen=True):
-    """When jobs are tried again."""
+    """The policies that decide what is retried without asking."""
 
     policies: JsonObject
 
@@ -190,7 +190,7 @@ class EntryDocument(NamedTuple):
     received_at: datetime
 
     def read(self, kind: type[D]) -> D:
-        """Return what the entry states, as this type."""
+        """Return the document as this type."""
         return read_document(self.body, kind)
 
     def json(self) -> JsonObject:
@@ -199,6 +199,6 @@ class EntryDocument(NamedTuple):
 
 
 def read_document(body: bytes, kind: type[D]) -> D:
-    """Return what the body of an entry states, as this type."""
-    # Not msgspec's own reader: entries were written by `json`, which also knows NaN
+    """Return the document in the body of an entry, as this type."""
+    # Not msgspec's own reader: `json` wrote the entries, and it writes NaN, which msgspec refuses
     return msgspec.convert(json.loads(body), kind)

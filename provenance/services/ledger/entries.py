@@ -1,6 +1,4 @@
-"""The ledger, in which every final write is one immutable entry.
-
-An entry is committed in the transaction of its rows.
+"""The ledger: every final write is one immutable entry, committed together with its rows.
 
 Source: storage.md, "Ledger". Sealing is `upkeep/sealing.py`, replaying
 `upkeep/database_rebuild.py`.
@@ -28,7 +26,7 @@ def append_document(connection: Connection, entry: NewEntry, document: dict[str,
 
 
 def enter_document(writing: Writing, experiment: int, kind: str, document: dict[str, Any]) -> int:
-    """Write an entry for a small JSON document that came now, from whoever submits it.
+    """Write an entry for a small JSON document, with the time and submitter of this writing.
 
     Return its key.
     """
@@ -46,15 +44,15 @@ class Leaf(NamedTuple):
 def leaves_of(connection: Connection, store: Store, numbers: Sequence[int]) -> dict[int, Leaf]:
     """Return the leaves of entries by key.
 
-    They are made from salt and bytes or, where entries are sealed, read from the head of their
-    segment.
+    The leaf of a sealed entry is read from the head of its segment, that of another is computed
+    from its salt and bytes.
     """
     leaves: dict[int, Leaf] = {}
     for row in salted_entries(connection, numbers):
         if row.segment is not None and row.position is not None:
             head = SegmentReader.open(store, row.experiment, row.segment).head
             place = (row.segment, row.position)
-            leaves[row.entry] = Leaf(head["entries"][row.position][2], place)
+            leaves[row.entry] = Leaf(head.entries[row.position].leaf, place)
         elif row.salt is not None and row.packed is not None:
             leaf = hashlib.sha256(bytes(row.salt) + unpack(row.packed)).hexdigest()
             leaves[row.entry] = Leaf(leaf, None)
@@ -64,19 +62,20 @@ def leaves_of(connection: Connection, store: Store, numbers: Sequence[int]) -> d
 def read_entries(connection: Connection, store: Store, numbers: Iterable[int]) -> dict[int, bytes]:
     """Return the bodies of entries by key, from the database or from the sealed segment.
 
-    Those that were erased are left out.
+    Erased entries are left out.
     """
     bodies: dict[int, bytes] = {}
-    sealed: dict[tuple[str, int], list[tuple[int, int]]] = {}
+    # Each segment is opened once, however many of its entries are wanted
+    sealed: dict[tuple[str, int], dict[int, int]] = {}
     for entry, packed, experiment, segment, position in stored_entries(connection, numbers):
         if packed is not None:
             bodies[entry] = unpack(packed)
         elif segment is not None and position is not None:
-            sealed.setdefault((experiment, segment), []).append((entry, position))
-    for (experiment, segment), places in sealed.items():
-        by_position = read_bodies(store, experiment, segment, {position for _, position in places})
-        for entry, position in places:
-            # Else the entry that says that it is erased follows, and is not replayed yet
+            sealed.setdefault((experiment, segment), {})[position] = entry
+    for (experiment, segment), entry_at in sealed.items():
+        by_position = read_bodies(store, experiment, segment, entry_at.keys())
+        for position, entry in entry_at.items():
+            # An entry may be erased in the archive before this database has replayed its erasure
             if position in by_position:
                 bodies[entry] = by_position[position]
     return bodies

@@ -1,7 +1,4 @@
-"""The bytes of the ledger's entries, sealed or not.
-
-For those who look for a blob or a text in records, each with its job.
-"""
+"""The bytes of the ledger's entries, sealed or not: to search records for a digest or a text."""
 
 import re
 from collections import Counter
@@ -19,13 +16,17 @@ from jobprov.provenance.services.ledger.chains import archived_experiments, read
 from jobprov.provenance.services.ledger.frames import SegmentError
 
 RECORDS = frozenset({"record", "revision", "conflict", "unread"})
+# Decoding every record of a ledger takes too long. The quotes may be escaped: a revision has its
+# record as text inside its own JSON
 _JOB_ID = re.compile(rb'\\?"job_id\\?"\s*:\s*\\?"([0-9a-f-]{36})\\?"')
 
 
 class Holders(NamedTuple):
-    """Who holds some bytes: jobs by their records, and how many entries of other kinds.
+    """Where some bytes were found.
 
-    Other kinds are declarations, sightings and the like.
+    Attributes:
+        jobs: those with a record that holds them.
+        others: how many entries of other kinds hold them (declarations, sightings), by kind.
     """
 
     jobs: list[JobName]
@@ -33,7 +34,7 @@ class Holders(NamedTuple):
 
 
 def record_bodies(connection: Connection, store: Store) -> Iterator[tuple[bytes, JobName]]:
-    """Yield the bytes of every record with its job; of broken chains, as far as they go."""
+    """Yield the bytes of every record with its job. A broken chain is read up to the break."""
     for name, kind, body in entry_bodies(connection, store, None):
         if kind in RECORDS and (job := _job_of(name, body)) is not None:
             yield body, job
@@ -42,7 +43,7 @@ def record_bodies(connection: Connection, store: Store) -> Iterator[tuple[bytes,
 def entry_bodies(
     connection: Connection, store: Store, experiment: str | None
 ) -> Iterator[tuple[str, str, bytes]]:
-    """Yield experiment, kind and bytes of every entry that has any, of one experiment or of all."""
+    """Yield experiment, kind and bytes of every entry that has bytes, of one experiment or all."""
     for name, kind, packed in unsealed_bodies(connection):
         if packed and experiment in (None, name):
             yield name, kind, unpack(packed)
@@ -54,7 +55,7 @@ def entry_bodies(
                     if entry.erased is None:
                         yield name, entry.kind, entry.body
         except (SegmentError, ArchiveError):
-            continue  # a check reports it as a broken chain
+            continue  # not reported here: `jobprov archive check` names the broken chain
 
 
 def _job_of(experiment: str, body: bytes) -> JobName | None:
@@ -65,10 +66,15 @@ def _job_of(experiment: str, body: bytes) -> JobName | None:
 def find_holders(
     connection: Connection, store: Store, experiment: str, forms: Sequence[bytes]
 ) -> Holders:
-    """Return who of an experiment holds any of some bytes. Reads its whole ledger."""
+    """Return where the ledger of an experiment holds any of these forms of a text.
+
+    It reads the whole ledger.
+    """
     jobs: set[JobName] = set()
     others: Counter[str] = Counter()
-    for name, kind, body in entry_bodies(connection, store, experiment) if forms else ():
+    if not forms:
+        return Holders([], {})
+    for name, kind, body in entry_bodies(connection, store, experiment):
         if not holds_any(body, forms):
             continue
         if kind not in RECORDS:

@@ -1,10 +1,8 @@
-"""The frames of a segment's body, 128 entries each.
+"""The frames of a segment's body: 128 entries each, compressed by zstd.
 
-Each is packed by zstd, so that one entry is read without the rest of its segment.
-
-In a frame each entry is `<HI` (bytes of its submitter, bytes of its body), its salt of 16 bytes,
-submitter and body. Of an erased entry salt and bytes are gone, and a length that no entry has says
-so.
+With frames, one entry is read without the rest of its segment. Within a frame, each entry is `<HI`
+(length of its submitter, length of its body), a salt of 16 bytes, the submitter and the body. An
+erased entry has neither salt nor body; a length that no entry can have marks it.
 
 Source: storage.md, "Sealing".
 """
@@ -27,13 +25,15 @@ FRAME_ENTRIES = 128
 _HEAD = struct.Struct("<HI")
 _SALT_BYTES = 16
 _LEVEL, _LEAST_MATCH = 9, 6
-"""Of compression: 27 us a record of 6 kB, once, for 355 bytes that stay for ever.
+"""Compression: a record of 6 kB takes 27 us once, and 355 bytes for ever.
 
-Matches of five bytes, as the level has them, make
-368 of it, level 12 366.
+With level 9's own shortest match of five bytes it takes 368 bytes, with level 12 it takes 366.
 """
 _MOST_READS = 4
-"""Frames of a body that are read one by one; more are read together with what lies between."""
+"""Up to so many frames are read one by one; more in one read, with the frames between them.
+
+On S3 each read is a request, which costs more than some frames that nobody asked for.
+"""
 _MOST_OUTLINES = 1024
 
 
@@ -50,7 +50,7 @@ class PackedEntry(NamedTuple):
 
 
 class Outline(NamedTuple):
-    """What a head says of its segment's first body.
+    """What a head says of the first body of its segment.
 
     Attributes:
         body_sha256: its digest.
@@ -82,7 +82,7 @@ def body_name(experiment: str, segment: int, sha256: str) -> str:
 def read_outline(head: bytes) -> Outline:
     """Return what a head says of its body.
 
-    Its entries are passed over, which takes a tenth of the time.
+    The entries are skipped, which takes a tenth of the time.
     """
     outline = _head.decode(head)
     return Outline(outline.body_sha256, array("Q", outline.frames))
@@ -112,7 +112,7 @@ def unpack_frame(frame: bytes) -> Iterator[PackedEntry]:
         SegmentError: its bytes changed.
     """
     try:
-        content = zstandard.ZstdDecompressor().decompress(frame)  # its checksum is looked at
+        content = zstandard.ZstdDecompressor().decompress(frame)  # it compares the checksum
     except zstandard.ZstdError as problem:
         raise SegmentError(
             f"A frame of a sealed segment cannot be read ({problem}): `jobprov archive check` "
@@ -137,12 +137,11 @@ def unpack_frame(frame: bytes) -> Iterator[PackedEntry]:
 def read_parts(
     store: Store, experiment: str, segment: int, positions: Collection[int]
 ) -> dict[int, bytes | None] | None:
-    """Return bodies by position (None: erased), read alone.
+    """Return bodies by position (None: erased), without reading the whole body of the segment.
 
-    None where the segment's body can only be read whole.
-
-    It can where it was stored as it came, and no entry of it was erased. What is read is as the
-    checksums of its frames say; leaves are not looked at.
+    Return None where only the whole body can be read: the store does not keep it as it came, or it
+    was rewritten without erased entries. The bytes are checked against the checksums of their
+    frames, not against their leaves.
     """
     outline: Outline = _outline(store, experiment, segment)  # type: ignore[arg-type]  # stores are hashable
     name = body_name(experiment, segment, outline.body_sha256)
@@ -155,7 +154,7 @@ def read_parts(
         try:
             part = store.read_document(name, start, end - start, sha256=outline.body_sha256)
         except DocumentMissingError:
-            return None  # it was written anew
+            return None  # it was rewritten, under another name
         if part is None:
             return None
         for number in range(first, last + 1):
@@ -169,7 +168,7 @@ def read_parts(
 
 
 def _runs(frames: Sequence[int]) -> list[tuple[int, int]]:
-    """Return first and last frame of what is read at once."""
+    """Return the first and last frame of each read."""
     if len(frames) <= _MOST_READS:
         return [(frame, frame) for frame in frames]
     return [(frames[0], frames[-1])]

@@ -1,4 +1,4 @@
-"""A job as all its witnesses say it."""
+"""A job as all its witnesses together report it."""
 
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -9,14 +9,14 @@ from jobprov.provenance.records.job_record import JobRecord
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """A job as all its witnesses say it.
+    """A job as all its witnesses together report it.
 
     Attributes:
         record: the typed reading.
-        repairs: field paths of values out of range.
-        contradictions: fields of which witnesses say different things.
-        references: the blobs that the record refers to.
-        columns: what the table of jobs says of the record, where that was found out already.
+        repairs: paths of fields whose values are out of range.
+        contradictions: fields on which witnesses disagree.
+        references: the blobs that the record names.
+        columns: the record's values for the table of jobs, where they were computed already.
     """
 
     record: JobRecord

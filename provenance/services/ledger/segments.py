@@ -1,14 +1,11 @@
-"""Sealed segments of the ledger.
-
-A segment has a chain header that stays for ever, and a body of zstd frames of 128 entries.
+"""Sealed segments of the ledger: a head that stays for ever, and a body of compressed frames.
 
 A segment is two documents of the archive: `ledger/EXPERIMENT/00000001.head`, JSON, whose existence
-commits the segment, and `ledger/EXPERIMENT/00000001-DIGEST.body`. The head names the digest of the
-head before it, so that the heads of an experiment are a chain; it holds the envelope of each entry
-(position, kind, time, leaf). A leaf is SHA-256 over a salt and the entry's bytes: proof of what was
-sealed, and no clue to what an erased entry said. Of an erased entry the salt is gone with the
-bytes; the leaf stays in the head. A body that was written anew without some entries is another
-document (`erased_segments.py`).
+commits the segment, and `ledger/EXPERIMENT/00000001-DIGEST.body`. Each head names the digest of the
+head before it, so the heads of an experiment form a chain. The head also holds the envelope of each
+entry (kind, time, leaf). A leaf is the SHA-256 of a salt and the entry's bytes: it proves what was
+sealed and gives no clue to what an erased entry held, since the salt is erased with the bytes. A
+body that was rewritten without erased entries is a document of its own (`erased_segments.py`).
 
 Source: storage.md, "Sealing".
 """
@@ -18,7 +15,9 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import msgspec
 
 from jobprov.archive.errors import DocumentMissingError
 from jobprov.archive.store import Store
@@ -37,6 +36,42 @@ from jobprov.provenance.services.ledger.frames import (
 )
 
 GENESIS = "0" * 64
+"""What the first head of a chain names as the digest of the head before it."""
+_CACHED_SEGMENTS = 8
+
+
+class Envelope(NamedTuple):
+    """What a head keeps of one entry for ever: an array of three in the JSON.
+
+    Attributes:
+        received_at: in ISO 8601, UTC.
+        leaf: SHA-256 over the entry's salt and bytes.
+    """
+
+    kind: str
+    received_at: str
+    leaf: str
+
+
+class SegmentHead(msgspec.Struct, frozen=True):
+    """The head of a segment.
+
+    Attributes:
+        previous: digest of the head before it; `GENESIS` in the first one.
+        frames: where the frames of the first body begin, and where the last one ends.
+        entries: their envelopes, in order.
+    """
+
+    version: int
+    experiment: str
+    segment: int
+    previous: str
+    body_sha256: str
+    frames: list[int]
+    entries: list[Envelope]
+
+
+_decode_head = msgspec.json.Decoder(SegmentHead).decode
 
 
 class SealedEntry(NamedTuple):
@@ -46,7 +81,7 @@ class SealedEntry(NamedTuple):
         kind: `record`, `revision`, `verdict`, …
         received_at: when the service took it, UTC.
         submitter: name of the token, or None.
-        salt: 16 random bytes.
+        salt: 16 random bytes. Without it, short entries could be guessed from their leaf.
         body: the exact bytes.
         erased: the leaf, where salt and bytes were erased.
     """
@@ -60,7 +95,7 @@ class SealedEntry(NamedTuple):
 
     @property
     def leaf(self) -> str:
-        """Return SHA-256 of salt and bytes; of erased ones as it was."""
+        """Return the SHA-256 of salt and bytes, as it was before these were erased."""
         return self.erased or hashlib.sha256(self.salt + self.body).hexdigest()
 
 
@@ -69,6 +104,8 @@ def write_segment(
 ) -> tuple[bytes, bytes]:
     """Return head and body of a segment; the same entries give the same bytes."""
     offsets, body = write_frames(entries)
+    # Written by `json`, not as a SegmentHead: the two escape names that are not ASCII differently,
+    # and later segments name this one by the digest of these bytes
     head = {
         "version": 1,
         "experiment": experiment,
@@ -82,7 +119,7 @@ def write_segment(
 
 
 def write_frames(entries: Sequence[SealedEntry]) -> tuple[list[int], bytes]:
-    """Return where each frame of a body begins, and where the last one ends, and the body."""
+    """Return the offset of each frame and of the end, and the body."""
     frames, offsets = [], [0]
     for start in range(0, len(entries), FRAME_ENTRIES):
         frames.append(pack_frame(map(_packed, entries[start : start + FRAME_ENTRIES])))
@@ -101,31 +138,31 @@ class SegmentReader:
 
     Args:
         head: the document.
-        body: the document, or the frames of one that was written anew.
-        frames: where the frames of a body that was written anew begin.
+        body: the document, or the frames of a rewritten one.
+        frames: the offsets of the frames of a rewritten body.
     """
 
     def __init__(self, head: bytes, body: bytes, *, frames: Sequence[int] | None = None) -> None:
-        self.head: dict[str, Any] = json.loads(head)
+        self.head = _decode_head(head)
         self.head_bytes = head
         self.head_sha256 = hashlib.sha256(head).hexdigest()
         self._body = body
-        self._starts = self.head["frames"] if frames is None else frames
+        self._starts = self.head.frames if frames is None else frames
         self._frames: dict[int, list[SealedEntry]] = {}
-        if frames is None and hashlib.sha256(body).hexdigest() != self.head["body_sha256"]:
+        if frames is None and hashlib.sha256(body).hexdigest() != self.head.body_sha256:
             raise SegmentError(
-                f"The body of segment {self.head['segment']} of {self.head['experiment']} is "
+                f"The body of segment {self.head.segment} of {self.head.experiment} is "
                 "damaged; restore it from a copy of the archive (its digest stands in the head)."
             )
 
     @classmethod
     def open(cls, store: Store, experiment: str, segment: int) -> "SegmentReader":
-        """Return the reader of a segment in the archive; the last few are kept in memory."""
+        """Return the reader of a segment in the archive. The last few are kept in memory."""
         reader: SegmentReader = _open_cached(store, experiment, segment)  # type: ignore[arg-type]  # stores are hashable
         return reader
 
     def __len__(self) -> int:
-        return len(self.head["entries"])
+        return len(self.head.entries)
 
     def body(self, position: int) -> bytes:
         """Return the exact bytes of the entry at `position` (from 0)."""
@@ -138,20 +175,19 @@ class SegmentReader:
     def entries(self) -> Iterator[SealedEntry]:
         """Yield every entry in order, each checked against its leaf."""
         for frame in range(len(self._starts) - 1):
-            for place, entry in enumerate(self._frame(frame)):
-                if entry.leaf != self.head["entries"][frame * FRAME_ENTRIES + place][2]:
+            for position, entry in enumerate(self._frame(frame), frame * FRAME_ENTRIES):
+                if entry.leaf != self.head.entries[position].leaf:
                     raise SegmentError(
-                        f"Entry {frame * FRAME_ENTRIES + place} differs from its leaf; the segment "
-                        "was tampered with."
+                        f"Entry {position} differs from its leaf; the segment was tampered with."
                     )
                 yield entry
 
     def positions(self, *kinds: str) -> list[int]:
-        """Return where the entries of these kinds are; the head says it, no frame is read."""
-        return [place for place, entry in enumerate(self.head["entries"]) if entry[0] in kinds]
+        """Return where the entries of these kinds are. Only the head is read, no frame."""
+        return [position for position, entry in enumerate(self.head.entries) if entry.kind in kinds]
 
     def digests(self, position: int) -> list[str]:
-        """Return what an entry of kind `possession` lists."""
+        """Return the digests that an entry of kind `possession` lists."""
         return read_document(self.body(position), PossessionDocument).sha256
 
     def entry(self, position: int) -> SealedEntry:
@@ -159,7 +195,7 @@ class SegmentReader:
         return self._frame(position // FRAME_ENTRIES)[position % FRAME_ENTRIES]
 
     def _frame(self, number: int) -> list[SealedEntry]:
-        """Return a frame, and keep the last one: neighbours are often asked for together."""
+        """Return a frame. The last one is kept, as neighbours are often read together."""
         entries = self._frames.get(number)
         if entries is None:
             start, end = self._starts[number : number + 2]
@@ -168,27 +204,27 @@ class SegmentReader:
         return entries
 
     def _unpack_frame(self, number: int, frame: bytes) -> Iterator[SealedEntry]:
-        for place, packed in enumerate(unpack_frame(frame), number * FRAME_ENTRIES):
-            kind, received_at, leaf = self.head["entries"][place]
+        for position, packed in enumerate(unpack_frame(frame), number * FRAME_ENTRIES):
+            envelope = self.head.entries[position]
             yield SealedEntry(
-                kind=kind,
-                received_at=datetime.fromisoformat(received_at),
+                kind=envelope.kind,
+                received_at=datetime.fromisoformat(envelope.received_at),
                 submitter=packed.submitter.decode() or None,
                 salt=packed.salt,
                 body=packed.body or b"",
-                erased=leaf if packed.body is None else None,
+                erased=envelope.leaf if packed.body is None else None,
             )
 
 
 def read_bodies(
     store: Store, experiment: str, segment: int, positions: Collection[int]
 ) -> dict[int, bytes]:
-    """Return the bodies of sealed entries by position, those that were erased left out.
+    """Return the bodies of sealed entries by position. Erased entries are left out.
 
     Raises:
         SegmentError: the archive holds other bytes than were sealed.
     """
-    # Most often single frames do, which saves reading and checking the whole body
+    # Single frames are enough in most cases, and save reading and checking the whole body
     bodies = read_parts(store, experiment, segment, positions)
     if bodies is not None:
         return {position: body for position, body in bodies.items() if body is not None}
@@ -201,11 +237,11 @@ def read_bodies(
 
 
 def forget_segments() -> None:
-    """Let go of the segments that are kept in memory: some were written anew."""
+    """Drop the segments kept in memory, because some bodies were rewritten."""
     _open_cached.cache_clear()
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=_CACHED_SEGMENTS)
 def _open_cached(store: Store, experiment: str, segment: int) -> SegmentReader:
     head = store.get_document(head_name(experiment, segment))
     name = body_name(experiment, segment, read_outline(head).body_sha256)

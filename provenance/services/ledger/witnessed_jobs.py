@@ -1,4 +1,4 @@
-"""What is held of jobs already: each witness's current record, and the job they make together."""
+"""Jobs as recorded so far: the current record of each witness, and the job they make together."""
 
 import json
 from collections.abc import Sequence
@@ -32,8 +32,8 @@ class FinalRecord(NamedTuple):
         revision: 0 as first sent.
         entry: key of its ledger entry.
         body: the record's exact bytes.
-        earlier: those of the revisions before it, in no order; a client may send one again.
-        before: their numbers.
+        earlier: bytes of the older revisions, in no order: a client may send one of them again.
+        before: numbers of the older revisions.
     """
 
     revision: int
@@ -44,14 +44,16 @@ class FinalRecord(NamedTuple):
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """Return the numbers of all that is held of the witness."""
+        """Return the numbers of all revisions of the witness."""
         return self.revision, *self.before
 
 
 class HeldJob(msgspec.Struct, frozen=True):
-    """A job as it stands: records by witness.
+    """A job as recorded so far.
 
     Attributes:
+        finals: final records by witness.
+        provisional: records of the running or lost job, by witness.
         gone: witness and number of records whose bytes were erased.
     """
 
@@ -62,15 +64,15 @@ class HeldJob(msgspec.Struct, frozen=True):
     gone: set[tuple[str, int]] = set()
 
     def records_but(self, witness: str | None) -> dict[str, dict[str, Any]]:
-        """Return the plain records of all witnesses but one.
+        """Return the plain record of every witness except this one.
 
-        Of a witness with both kinds, it is the final one.
+        A final record goes before a provisional one of the same witness.
         """
         bodies = self.bodies()
         return {name: json.loads(body) for name, body in bodies.items() if name != witness}
 
     def bodies(self) -> dict[str, bytes]:
-        """Return the record of each witness as bytes: the final one, else that of the running job."""
+        """Return the bytes of each witness's record: the final one, else the provisional one."""
         final = {witness: record.body for witness, record in self.finals.items()}
         return {**self.provisional, **final}
 
@@ -83,12 +85,12 @@ class HeldJob(msgspec.Struct, frozen=True):
         return self.finals[witness].revision if witness in self.finals else 0
 
     def check_free(self, witness: str, revision: int) -> None:
-        """Refuse to give a number twice.
+        """Refuse a revision number that is taken.
 
-        Whoever chose it may have looked before another process committed.
+        The number may have been chosen before another process committed the same one.
 
         Raises:
-            LostTurnError: a record of this witness has it.
+            LostTurnError: a record of this witness has this number.
         """
         final = self.finals.get(witness)
         if (witness, revision) in self.gone or (final is not None and revision in final.numbers):
@@ -102,11 +104,10 @@ class HeldJob(msgspec.Struct, frozen=True):
 def load_held(
     connection: Connection, store: Store, wanted: Sequence[tuple[str, int]]
 ) -> dict[tuple[str, int], HeldJob]:
-    """Return what is held of each job in `wanted`, by (job_id, experiment key).
+    """Return what is recorded of the jobs in `wanted`, by (job_id, experiment key).
 
-    Jobs not recorded are left out.
-
-    Others who change these jobs wait from here on until the transaction ends.
+    Jobs that are not recorded are left out. From here until this transaction ends, other writers of
+    these jobs wait.
     """
     jobs: dict[tuple[str, int], HeldJob] = {}
     for name, job in recorded_jobs(connection, wanted).items():
@@ -117,10 +118,11 @@ def load_held(
 
 
 def fill_taken(connection: Connection, store: Store, jobs: dict[int, HeldJob]) -> None:
-    """Read the records of these jobs, of which rows are written next.
+    """Read the records of these jobs, whose rows are written next.
 
-    A witness that another process adds comes before or after.
+    Other writers of the jobs wait until this transaction ends, so no witness is added in between.
     """
+    # First: what is read before the turn may be out of date by the time it is written
     take_jobs(connection, jobs)
     fill_records(connection, store, jobs)
 
@@ -142,7 +144,7 @@ def fill_records(connection: Connection, store: Store, jobs: dict[int, HeldJob])
 
 
 def _add_final(job: HeldJob, witness: str, record: FinalRecord) -> None:
-    """Add one of the records of a witness: the newest stands, and knows those before it."""
+    """Add a record of a witness. The newest one stands and remembers the older ones."""
     other = job.finals.get(witness)
     if other is None:
         job.finals[witness] = record
@@ -155,15 +157,12 @@ def _add_final(job: HeldJob, witness: str, record: FinalRecord) -> None:
 
 
 def record_bytes(body: bytes, revision: int) -> bytes:
-    """Return the record's exact bytes from a ledger body.
-
-    As it is, or inside a revision's document.
-    """
+    """Return the record's exact bytes: the body of the entry, or a member of a revision's body."""
     return body if revision == 0 else str(json.loads(body)["record"]).encode()
 
 
 class MergedReading(Reading, frozen=True, kw_only=True):
-    """A job that was merged from plain records.
+    """A job merged from the plain records of its witnesses.
 
     Attributes:
         raw: the merged record as plain JSON values, unknown fields included.
@@ -176,8 +175,8 @@ def read_together(records: dict[str, dict[str, Any]]) -> MergedReading:
     """Return the job that the plain records of its witnesses make together.
 
     Raises:
-        NotFoundError: there are none. The database is older than their erasure, and what is left of
-            them is still to be adopted.
+        NotFoundError: there are no records. They were erased after this copy of the database was
+            made, and their corrections have not been adopted from the archive yet.
     """
     if not records:
         raise NotFoundError(
@@ -194,9 +193,9 @@ def read_together(records: dict[str, dict[str, Any]]) -> MergedReading:
 def _merge_fitting(
     records: dict[str, dict[str, Any]],
 ) -> tuple[dict[str, Any], list[Contradiction], list[str]]:
-    """Return the merged record, contradictions and paths of values out of range.
+    """Return the merged record, contradictions and the paths of values out of range.
 
-    Values out of range give way to those of other witnesses.
+    A value out of range gives way to that of another witness.
     """
     unfit: list[str] = []
     if len(records) > 1:
@@ -204,5 +203,7 @@ def _merge_fitting(
     if not unfit:
         return *merge_witnesses(records), unfit
     raw, contradictions = merge_witnesses(fitting)
-    fill(raw, merge_witnesses(records)[0])  # what no witness says better stays as it was sent
+    # Where no witness has a better value, the unfit one stays as it was sent
+    as_sent, _ = merge_witnesses(records)
+    fill(raw, as_sent)
     return raw, contradictions, unfit

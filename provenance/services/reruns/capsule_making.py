@@ -1,15 +1,12 @@
-"""Environment capsules, which are folders that reruns can live in.
-
-A capsule holds every file that jobs of a release touched outside their bundles.
+"""Makes environment capsules: folders with every file that jobs of a release touch outside bundles.
 
 A bundle is run again under strace on a machine that still has the release. What its processes
-opened, executed, looked at or followed is copied into `data/root` of a BagIt bag, symbolic links
-included: absolute ones are made relative, so that they stay inside. One capsule serves all jobs of
-a release; each adds what is new. `sh run.sh --capsule CAPSULE/data/root OUT` then needs a shell,
-namespaces of the kernel, and this folder.
+opened, executed, looked at or followed is copied into `data/root` of a BagIt bag. Absolute symbolic
+links are made relative, so that they stay inside. One capsule serves all jobs of a release; each
+bundle adds what is new. Files that not everybody may read are left out, and listed.
 
-Not here: how a rerun enters the capsule (the bundle's run.sh). Files that not everybody may read
-are left out, and named.
+With a capsule, `sh run.sh --capsule CAPSULE/data/root OUT` needs only a shell and namespaces of the
+kernel. How a rerun enters the capsule is up to the bundle's run.sh.
 """
 
 import hashlib
@@ -26,6 +23,7 @@ from jobprov.provenance.services.reruns.execution import RerunResult, rerun, unp
 from jobprov.provenance.services.reruns.isolation import Isolation
 
 _STRACE = ("strace", "-ff", "-qq", "-z", "-y", "-s", "4096", "-e", "trace=%file", "-o")
+# The kernel of each machine makes these; run.sh gives a rerun /dev and /proc of its own machine
 _KERNEL = ("/proc", "/sys", "/dev")
 _MOST_LINKS = 40
 _READABLE = 0o004
@@ -38,11 +36,11 @@ class CapsuleReport(NamedTuple):
     """What a capsule holds now.
 
     Attributes:
-        added: files that these jobs were the first to need.
+        added: how many files are new in it.
         left_out: paths that not everybody may read.
-        levels: of each bundle's rerun inside the capsule, by the bundle's file name; None where
-            nothing could be compared.
-        missing: paths that a trace names and whose bytes are not held.
+        levels: level of each bundle's rerun inside the capsule, by the bundle's file name; None
+            where nothing could be compared.
+        missing: paths in a trace whose bytes the archive does not have.
     """
 
     files: int
@@ -54,14 +52,12 @@ class CapsuleReport(NamedTuple):
 
 
 def make_capsule(folder: Path, tars: Sequence[Path], isolation: Isolation) -> CapsuleReport:
-    """Add what these bundles' jobs touch to a capsule, new or begun before.
-
-    Run each again inside it, and compare.
+    """Add what these bundles' jobs touch to a capsule, then rerun each inside it, and compare.
 
     Raises:
         BadInputError: the folder holds something else, or strace is not installed.
-        BundleError: a job does not come out as recorded on this machine, so that its files are not
-            those that it needs.
+        BundleError: a job does not come out as recorded on this machine, so the files that it
+            touches here are not the ones that it needs.
     """
     if shutil.which("strace") is None:
         raise BadInputError(
@@ -88,7 +84,7 @@ def unpack_all(tars: Sequence[Path], scratch: Path) -> dict[str, Path]:
 
 
 def open_tree(folder: Path) -> "Tree":
-    """Return the tree of a capsule's folder, new or begun before.
+    """Return the tree of a capsule's folder, which is new or has a capsule to be extended.
 
     Raises:
         BadInputError: the folder holds something else.
@@ -106,10 +102,10 @@ def run_inside(
 ) -> dict[str, str | None]:
     """Run unpacked bundles, by name, inside a capsule's root folder.
 
-    Return the level of each, None where nothing could be compared.
+    Return the level of each; None where nothing could be compared.
     """
     levels = {}
-    # run.sh makes namespaces of its own for a capsule; within others it may not mount
+    # run.sh makes its own namespaces for a capsule; inside those of `unshare` it may not mount
     inside = isolation._replace(prefix=())
     for position, (name, root) in enumerate(roots.items()):
         result = rerun(root, scratch / f"inside-{position}", isolation=inside, capsule=capsule)
@@ -125,11 +121,11 @@ def _touched(root: Path, out: Path, name: str, isolation: Isolation) -> Iterator
     trace = out.with_suffix(".trace")
     traced = isolation._replace(tracer=(*_STRACE, str(trace)))
     _check(rerun(root, out, isolation=traced), name)
-    # What run.sh starts a step with, wherever the traced shell was
+    # run.sh starts each step with /bin/sh, even if the traced shell was another file
     yield "/bin/sh"
     yield from interpreters("/bin/sh")
     seen: set[str] = set()
-    # One a process: their lines do not break each other
+    # `strace -ff` writes one file per process, so that their lines do not mix
     for file in sorted(trace.parent.glob(f"{trace.name}.*")):
         with file.open("rb") as lines:
             for path in map(touched_path, lines):
@@ -149,7 +145,7 @@ def _check(result: RerunResult, name: str) -> None:
 
 
 class Tree:
-    """A root folder in the making: files by the path that jobs know, links as they are."""
+    """The root folder of a capsule: files at the paths that jobs use, and the links on the way."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -166,7 +162,7 @@ class Tree:
                 self._add(path)
 
     def _add(self, path: str) -> None:
-        """Copy a path as the kernel walks it: part by part, into what each link leads to."""
+        """Copy a file and all links on the way to it, as the kernel would follow them."""
         links = 0
         parts = _last_first(path)
         folder = "/"
@@ -181,7 +177,7 @@ class Tree:
                 aim = os.readlink(source)  # noqa: PTH115
                 _add_link(target, aim, folder)
                 links += 1
-                # As the kernel does: a circle of links has no end
+                # The kernel gives up after 40 links, too: they may form a circle
                 if links > _MOST_LINKS:
                     return
                 parts += _last_first(aim)
@@ -212,7 +208,7 @@ def _last_first(path: str) -> list[str]:
 
 
 def _add_link(target: Path, aim: str, folder: str) -> None:
-    """Make the link that is in a folder; an absolute one is made relative, to stay in the tree."""
+    """Make a link that is in `folder`. An absolute one is made relative, to stay in the tree."""
     if target.is_symlink():
         return
     if aim.startswith("/"):
@@ -221,9 +217,9 @@ def _add_link(target: Path, aim: str, folder: str) -> None:
 
 
 def write_bag(folder: Path, tree: Tree) -> tuple[int, int]:
-    """Write the bag's own files; return number and bytes of the payload's files.
+    """Write the bag's own files; return the number and bytes of the payload's files.
 
-    Links that lead out of it are taken away.
+    Links that lead out of the capsule, or to nothing, are removed.
     """
     lines: list[str] = []
     links: list[str] = []
@@ -232,7 +228,7 @@ def write_bag(folder: Path, tree: Tree) -> tuple[int, int]:
     for path in sorted(folder.joinpath("data").rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
-            # What it leads to was left out, or is outside
+            # The target was left out, or is outside: in another place the link leads nowhere
             if not path.exists() or not path.resolve().is_relative_to(inside):
                 path.unlink()
                 continue
@@ -252,12 +248,12 @@ def write_bag(folder: Path, tree: Tree) -> tuple[int, int]:
 
 
 def _write(file: Path, text: str) -> None:
-    # Names of files need not be UTF-8
+    # The text holds names of files, which need not be UTF-8
     file.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def _line(path: Path, name: str) -> str:
-    """Return the line of a file in the manifest; BagIt encodes what would break the line."""
+    """Return a file's line in the manifest. BagIt encodes characters that would break the line."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(_PIECE):

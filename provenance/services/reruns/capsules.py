@@ -1,10 +1,8 @@
-"""Capsules that an operator registered with a release.
+"""Capsules that an operator registered for a release: stored in the archive, and named by bundles.
 
-The archive holds them, and the bundles of the jobs they serve name them.
-
-A capsule serves the jobs of its experiment that have the same software list, in a stage of the same
-name, as a job that it was registered for. The registration is a ledger entry; where several serve a
-job, the newest counts, and a next plan is made.
+A capsule serves all jobs of its experiment with the same software list and the same stage as a job
+that it was registered for. The registration is a ledger entry. If several capsules serve a job, the
+newest counts. A new one changes the ingredients of the job's bundle, so that a new plan is made.
 """
 
 import hashlib
@@ -40,9 +38,10 @@ _PIECE = 1 << 20
 
 
 class StoredCapsule(NamedTuple):
-    """A capsule whose bytes lie in the archive.
+    """A capsule whose bytes are in the archive.
 
-    `kind` is `image`, or `files` (the tar of a folder that `capsule make` made).
+    Attributes:
+        kind: `image`, or `files`: the tar of a folder that `capsule make` made.
     """
 
     kind: str
@@ -63,7 +62,7 @@ def store_capsule(store: Store, path: Path) -> StoredCapsule:
         )
     kind = FILES if path.is_dir() else IMAGE
     with _one_file(path) as file:
-        # Read twice: the archive checks a stream against a digest that is known before
+        # It is read twice: the archive wants the digest of a stream in advance
         digest = hashlib.sha256()
         for piece in _pieces(file):
             digest.update(piece)
@@ -106,7 +105,7 @@ def register_capsule(
 def _read_records(
     writing: Writing, jobs: Sequence[str], experiment: str | None
 ) -> dict[str, JobRecord]:
-    """Return the records of jobs, by the id that was asked for."""
+    """Return the records of jobs by id, as given."""
     records = {}
     for job_id in jobs:
         job = read_job(writing.connection, writing.store, job_id, experiment=experiment)
@@ -144,7 +143,7 @@ def _use_of(record: JobRecord, job_id: str) -> Use:
 def _is_served(
     connection: Connection, experiment: str, uses: Iterable[Use], *, name: str, sha256: str
 ) -> bool:
-    """Return whether each of these uses is served by this very capsule now."""
+    """Return whether this very capsule already serves each of these uses."""
     newest = capsules_of(connection, [experiment])
     for use in uses:
         capsule = newest.get((experiment, use))
@@ -177,7 +176,7 @@ def _enter_capsule(
 def write_capsule_rows(
     connection: Connection, experiment: int, entry: int, document: Mapping[str, Any]
 ) -> None:
-    """Write the rows of a registration whose ledger entry is there."""
+    """Write the rows of a registration whose ledger entry exists."""
     add_capsule(
         connection,
         experiment=experiment,
@@ -191,7 +190,7 @@ def write_capsule_rows(
 
 
 def uses_in(document: Mapping[str, Any]) -> list[Use]:
-    """Return what the capsule of a registration serves."""
+    """Return the uses that a registration's capsule serves."""
     return [(use["software_set"], use["stage"]) for use in document["serves"]]
 
 
@@ -214,7 +213,7 @@ def find_capsule(connection: Connection, name: str) -> RegisteredCapsule:
 
 @contextmanager
 def _one_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file, or the tar of a folder: the same bytes from the same files."""
+    """Open a file, or the tar of a folder. The same files always give the same bytes."""
     if path.is_file():
         with path.open("rb") as file:
             yield file
@@ -227,7 +226,7 @@ def _one_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    # Of whoever ran the command, and when: the same files give the same digest
+    # Owner and time depend on who ran the command, and when; the digest must not
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = ""
     entry.mtime = 0

@@ -1,13 +1,12 @@
-"""Runs recorded jobs again, to see whether the promise holds.
+"""Drills: runs recorded jobs again from their bundles, to check that they still reproduce.
 
-Each runs from its bundle, in an empty folder with an empty environment and no network; its outputs
-are compared, and the verdict is recorded. Of each recipe one job is run: first the recipes that were
-never compared, in the order of their digests, which is a sample without bias; then those that were
-compared longest ago. A verdict is written as soon as it is there, so that a drill that is stopped
-goes on where it was.
+Each runs in an empty folder with an empty environment and no network; its outputs are compared, and
+the verdict is recorded. One job of each recipe is run: first the recipes that were never compared,
+in the order of their digests, which makes an unbiased sample; then those compared longest ago. Each
+verdict is recorded at once, so a drill that was stopped continues where it was.
 
-What is run is the recorded jobs' own code, with the rights of whoever calls this. Not here: how a
-rerun works (execution.py).
+A drill runs the recorded jobs' own code, with the rights of whoever calls this. How a rerun works is
+in execution.py.
 """
 
 import fcntl
@@ -39,19 +38,20 @@ from jobprov.provenance.services.reruns.verdicts import post_verdict
 from jobprov.provenance.services.writing import Writer
 
 _AT_ONCE = 20
-_UNPACKED = 3  # times the bundle: its tar, what it holds, what is laid out for the job
+_UNPACKED = 3
+"""Disk that a rerun takes, in sizes of its bundle: the tar, its contents, the job's own copies."""
 _REASON_LENGTH = 1000
 
 
 class DrillLimits(NamedTuple):
-    """Where a drill ends.
+    """The limits of a drill.
 
     Attributes:
-        jobs: the number of reruns.
-        seconds: no rerun is begun after this time.
+        jobs: number of reruns.
+        seconds: no rerun starts after this time.
         job_seconds: a rerun that takes longer is stopped.
-        disk_bytes: for one rerun, bundle included.
-        again_after: a recipe that was compared more recently is left alone.
+        disk_bytes: for one rerun, including its bundle.
+        again_after: a recipe that was compared more recently is not run.
     """
 
     jobs: int = 10
@@ -62,10 +62,10 @@ class DrillLimits(NamedTuple):
 
 
 class DrilledJob(NamedTuple):
-    """One rerun.
+    """A rerun of the drill.
 
     Attributes:
-        level: of the verdict that was recorded; None where none was.
+        level: of the recorded verdict; None where none was recorded.
         reason: why it did not run, or could not be compared.
     """
 
@@ -78,10 +78,10 @@ class DrilledJob(NamedTuple):
 
 
 class _Outcome(NamedTuple):
-    """What became of a rerun.
+    """The outcome of a rerun.
 
     Attributes:
-        verdict: to be recorded; None where there was no rerun.
+        verdict: the one to be recorded; None where there was no rerun.
         reason: why it did not run, or could not be compared; None where it was compared.
     """
 
@@ -90,7 +90,7 @@ class _Outcome(NamedTuple):
 
 
 class DrillParts(NamedTuple):
-    """What a drill works with; `folder` is its own, and emptied."""
+    """What a drill needs. It works in `folder`, and empties it."""
 
     database: Database
     writer: Writer
@@ -108,12 +108,12 @@ def drill(
 ) -> list[DrilledJob] | None:
     """Run jobs again until a limit is reached.
 
-    Return what became of each, None where another drill works in the folder.
+    Return the outcome of each; None if another drill is working in the folder.
 
     Args:
         parts: what to work with.
         limits: where to end.
-        experiment: jobs of this one alone.
+        experiment: only jobs of this experiment.
         report: is called with each job as it ends.
 
     Raises:
@@ -134,7 +134,7 @@ def drill(
 
 @contextmanager
 def _locked(file: Path) -> Iterator[bool]:
-    """Hold the lock of the folder, which dies with the process; yield whether it could be had."""
+    """Take the lock of the folder, which ends with the process; yield whether it was free."""
     with file.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -161,9 +161,9 @@ def _drill(
 
 
 def _chosen(parts: DrillParts, limits: DrillLimits, experiment: str | None) -> Iterator[Candidate]:
-    """Yield recipes, each once.
+    """Yield recipes, each once, in the order in which they are to be run.
 
-    A batch is read at a time, since verdicts that are recorded change what comes next.
+    They are read in batches, because the verdicts recorded meanwhile change the order.
     """
     seen: set[bytes] = set()
     before = datetime.now(UTC) - limits.again_after
@@ -176,7 +176,7 @@ def _chosen(parts: DrillParts, limits: DrillLimits, experiment: str | None) -> I
     for query in queries:
         while True:
             with parts.database.reading.connect() as connection:
-                # Those that were drilled just now may still be among them
+                # So many, because those yielded before may come back: they got no verdict
                 candidates = query(connection, len(seen) + _AT_ONCE)
             fresh = [candidate for candidate in candidates if candidate.recipe not in seen]
             if not fresh:
@@ -193,10 +193,10 @@ def _drill_one(parts: DrillParts, limits: DrillLimits, candidate: Candidate) -> 
     try:
         outcome = _rerun(parts, limits, candidate, folder)
     except ArchiveUnreachableError:
-        # No other job could be read either: the drill ends
+        # No other job can be read either, so the drill ends here
         raise
     except (ProvenanceError, ArchiveError, OSError) as problem:
-        # Of this job alone: a blob is gone, or its disk is full
+        # This affects one job alone: a blob is missing, or its disk space is used up
         outcome = _Outcome(None, str(problem))
     finally:
         _empty(folder)
@@ -239,7 +239,7 @@ def _rerun(parts: DrillParts, limits: DrillLimits, candidate: Candidate, folder:
 
 
 def _outcome(base: dict[str, Any], result: RerunResult) -> _Outcome:
-    """Return the verdict on a rerun; R0 with the reason where nothing could be compared."""
+    """Return the verdict on a rerun: R0, with the reason, if nothing could be compared."""
     if result.verified is not None and result.verified.verdict is not None:
         return _Outcome({**base, **result.verified.verdict}, None)
     if result.stopped is not None:
@@ -266,7 +266,7 @@ def _record(parts: DrillParts, candidate: Candidate, verdict: dict[str, Any]) ->
 
 
 def _empty(folder: Path) -> None:
-    """Remove what a rerun left, folders without write permission included.
+    """Remove everything that a rerun left, including folders without write permission.
 
     Raises:
         BundleError: something cannot be removed.

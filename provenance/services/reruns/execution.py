@@ -1,10 +1,8 @@
-"""A bundle made to run.
+"""Runs a bundle: unpacks its tar with care, runs its own `run.sh`, compares by its own `verify.sh`.
 
-It is unpacked from its tar with care, run by its own `run.sh`, and compared by its own `verify.sh`.
-
-Nothing here reads a database or an archive: a bundle that was kept elsewhere for ten years is
-treated like one built today. What `run.sh` starts is the recorded job's own code, with the rights
-of whoever calls this.
+Nothing here reads a database or an archive, so a bundle that was kept elsewhere for ten years is
+treated like one built today. `run.sh` starts the recorded job's own code, with the rights of
+whoever calls this.
 """
 
 import hashlib
@@ -25,11 +23,12 @@ from jobprov.provenance.errors import BundleError, NotFoundError
 from jobprov.provenance.services.reruns.isolation import Isolation
 
 NOT_STARTED = 125
-"""The exit code of run.sh where the job could not be started; its lines give the reason."""
+"""The exit code of run.sh if the job could not be started; its lines give the reason."""
 
 Decision = Literal["equal", "differs", "undecided"]
 
 _CALLERS = Isolation()
+"""No isolation: the programs may do what the caller may."""
 _DECISIONS: dict[int, Decision] = {0: "equal", 1: "differs"}
 _PIECE = 1 << 20
 _MANIFESTS = ("manifest-sha256.txt", "tagmanifest-sha256.txt")
@@ -58,15 +57,15 @@ class VerifyResult(NamedTuple):
 
 
 class RerunResult(NamedTuple):
-    """What became of a rerun.
+    """The result of a rerun.
 
     Attributes:
-        exit_code: the job's own, 128 and the signal where it was killed; NOT_STARTED where it did
-            not run.
-        verified: the comparison; None where the job was not started.
+        exit_code: the job's own; 128 plus the signal if it was killed; NOT_STARTED if it did not
+            run.
+        verified: the comparison; None if the job was not started.
         lines: what run.sh and verify.sh printed, in order.
-        log: the job's own output.
-        stopped: the limit that ended it; nothing is compared then.
+        log: file with the job's own output.
+        stopped: the limit that ended it; then nothing is compared.
     """
 
     exit_code: int
@@ -84,13 +83,13 @@ class RerunResult(NamedTuple):
 def unpack(tar: Path | BinaryIO, into: Path) -> Path:
     """Unpack a bundle into a new or empty folder and return the bundle's root, its one top folder.
 
-    Only what a bundle is made of is taken: plain files and folders with plain names, each once, and
-    exactly those that the bundle's manifests list, with the bytes that they list. Nothing is left
-    behind of a tar that is refused.
+    A tar is refused unless it holds exactly what the bundle's manifests list: plain files and
+    folders with plain names, each once, with the listed digests. Nothing of a refused tar is left
+    behind.
 
     Args:
-        tar: a file, or an open binary stream; it is read once, from where it stands.
-        into: the folder; made if it is not there.
+        tar: a file, or an open binary stream; it is read once, from its current position.
+        into: the folder; made if it does not exist.
 
     Raises:
         NotFoundError: there is no such file.
@@ -108,7 +107,8 @@ def unpack(tar: Path | BinaryIO, into: Path) -> Path:
         try:
             with tarfile.open(fileobj=tar, mode="r|") as archive:
                 digests = _write_members(archive, into)
-        # RecursionError: tarfile follows extended headers, and a bad tar has them without end
+        # RecursionError: tarfile calls itself for each extended header, and a bad tar may have
+        # thousands of them
         except (tarfile.TarError, EOFError, UnicodeError, RecursionError) as error:
             raise BundleError(
                 f"The tar is damaged or cut off ({error}); get the bundle again."
@@ -138,8 +138,8 @@ def rerun(
         out: the folder of the rerun; `out/work` is the job's working directory afterwards.
         report: is called with every line as it comes.
         input_dirs: where to look for inputs that are not in the bundle.
-        isolation: what the programs may do; by default what the caller may.
-        capsule: the root folder or image that the job's programs see.
+        isolation: how the programs are kept apart; by default they may do what the caller may.
+        capsule: the root folder or image in which the job's programs run.
 
     Raises:
         BundleError: there is no bundle at this place, or no shell to run it.
@@ -154,7 +154,7 @@ def rerun(
     log = out / "run.log"
     if stopped is not None:
         return RerunResult(code, None, lines, log, stopped)
-    # run.sh makes this file right before it starts the job
+    # run.sh makes this file just before it starts the job: without it nothing ran
     if not (out / "exit-codes.txt").is_file():
         return RerunResult(NOT_STARTED, None, lines, log)
     verified = verify(bundle_root, out, report, isolation=isolation)
@@ -185,7 +185,7 @@ def verify(
 
 @contextmanager
 def _new_contents(into: Path) -> Iterator[None]:
-    """Have a new or empty folder filled; empty it again where that fails."""
+    """Let a new or empty folder be filled; if that fails, empty it again."""
     if into.is_symlink() or (into.exists() and (not into.is_dir() or any(into.iterdir()))):
         raise BundleError(f"{into} is not an empty folder; give a new one.")
     is_new = not into.exists()
@@ -220,7 +220,7 @@ def _write_members(archive: tarfile.TarFile, into: Path) -> dict[str, str]:
 
 
 def _check_member(member: tarfile.TarInfo) -> None:
-    """Refuse everything that no bundle holds.
+    """Refuse what no bundle holds, and what could write outside of the folder.
 
     That is links, devices, sparse files, extended headers, and names that lead elsewhere.
     """
@@ -256,10 +256,7 @@ def _only_folder(into: Path, digests: dict[str, str]) -> Path:
 
 
 def _check_manifests(root: Path, digests: dict[str, str]) -> None:
-    """Compare what came with what the manifests list.
-
-    There must be nothing less and nothing more, and the bytes must be the same.
-    """
+    """Refuse a bundle that does not hold exactly what its manifests list, with the same bytes."""
     unpacked = {path: sha256 for path, sha256 in digests.items() if path not in _UNLISTED}
     listed = _listed_files(root, digests)
     for path in _to_be_fetched(root) - unpacked.keys():
@@ -281,7 +278,7 @@ def _check_manifests(root: Path, digests: dict[str, str]) -> None:
 
 
 def _listed_files(root: Path, digests: dict[str, str]) -> dict[str, str]:
-    """Return what the manifests list, digests by path."""
+    """Return the digests that the manifests list, by path."""
     listed: dict[str, str] = {}
     for name in _MANIFESTS:
         if name not in digests:
@@ -291,7 +288,7 @@ def _listed_files(root: Path, digests: dict[str, str]) -> dict[str, str]:
 
 
 def _read_manifest(file: Path) -> dict[str, str]:
-    """Return digests by path, of a manifest with a digest, two blanks and a path a line."""
+    """Return the digests of a manifest by path. A line has a digest, two blanks and a path."""
     digests = {}
     for line in _lines(file):
         digest, _, path = line.partition("  ")
@@ -300,14 +297,14 @@ def _read_manifest(file: Path) -> dict[str, str]:
 
 
 def _to_be_fetched(root: Path) -> set[str]:
-    """Return the inputs that fetch.txt lists: `URL LENGTH PATH` a line."""
+    """Return the paths of inputs that fetch.txt lists, one `URL LENGTH PATH` a line."""
     return {line.split(" ", 2)[-1] for line in _lines(root / "fetch.txt")}
 
 
 def _is_last_manifest_whole(root: Path) -> bool:
-    """Return whether the last list of a tar has the digests of the lists before it.
+    """Return whether the last manifest lists the files before it with their digests.
 
-    A tar ends with this list, and no other one lists it.
+    The tar ends with it, and no other manifest lists it: a tar that was cut off lacks it.
     """
     listed = _read_manifest(root / _LAST_MANIFEST)
     before = [path for path in root.iterdir() if path.is_file() and path.name not in _UNLISTED]
@@ -317,7 +314,7 @@ def _is_last_manifest_whole(root: Path) -> bool:
 
 
 def _lines(file: Path) -> list[str]:
-    """Return the lines of a text file, none where it is not there."""
+    """Return the lines of a text file; none if there is no such file."""
     return file.read_text("utf-8", "replace").splitlines() if file.is_file() else []
 
 
@@ -330,14 +327,14 @@ def _run_script(
 ) -> tuple[int, tuple[str, ...], str | None]:
     """Run a script of the bundle.
 
-    Return its exit code as a shell has it, its lines, and the limit that ended it.
+    Return its exit code as a shell gives it, its lines, and the limit that ended it (or None).
     """
     path = root.resolve() / "data" / script
     if not path.is_file():
         raise BundleError(
             f"There is no bundle at {root}: {path.name} is missing; unpack its tar first."
         )
-    # This Python may have what the job's does not: the reader of ROOT files
+    # verify.sh compares with this Python, which may have the reader of ROOT files
     environment = isolation.environment or {"JOBPROV_PYTHON": sys.executable, **os.environ}
     command = ["sh", str(path), *arguments]
     if script == "run.sh":
@@ -362,7 +359,7 @@ def _run_script(
             report(lines[-1])
     code = process.returncode
     if code < 0:
-        # Python gives a signal as a negative number, a shell as 128 and the signal
+        # Python gives a signal as a negative number, a shell as 128 plus the signal
         code = 128 - code
     return code, tuple(lines), watch.stopped
 

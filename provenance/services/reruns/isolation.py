@@ -1,9 +1,7 @@
-"""How a rerun is kept apart from the machine that it runs on.
+"""Isolates a rerun from its machine: empty environment, no network, limits of time and disk space.
 
-It has an empty environment, no network, and limits of time and disk space.
-
-The kernel has to allow user namespaces for the network to be taken away (`unshare`, util-linux);
-where it does not, `is_offline` is False, and the caller warns.
+To take the network away, the kernel must allow user namespaces (`unshare`, util-linux). If it does
+not, `is_offline` is False, and the caller warns.
 """
 
 import os
@@ -18,7 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-# With process numbers of its own: once its first process ends, the kernel ends all others
+# In a namespace of process numbers, the kernel ends all processes once the first one ends: nothing
+# that the job started survives it
 _ALONE = ("--net", "--pid", "--fork", "--kill-child", "--mount-proc")
 # The best one first: kernels and container runtimes refuse some of them
 _WAYS = (
@@ -31,18 +30,18 @@ _POLL_SECONDS = 0.5
 
 
 class Watch:
-    """A process under limits; `stopped` is the limit that ended it, None before."""
+    """Tells which limit ended a process: `stopped` is None until one did."""
 
     def __init__(self) -> None:
         self.stopped: str | None = None
 
 
 class Isolation(NamedTuple):
-    """What programs of a rerun are started with.
+    """How the programs of a rerun are started.
 
     Attributes:
-        prefix: words before the command.
-        tracer: words between these and the job's own run, which the comparison goes without.
+        prefix: words before each command.
+        tracer: words after these, before run.sh only: the comparison is not traced.
         environment: all variables; None for those of the caller.
         seconds: how long a program may run.
         disk_bytes: by how much the free space of `folder` may shrink meanwhile.
@@ -66,7 +65,7 @@ class Isolation(NamedTuple):
 
     @contextmanager
     def watching(self, process: "subprocess.Popen[bytes]") -> Iterator[Watch]:
-        """End the process and all that it started where it passes a limit."""
+        """End the process, and everything it started, when it passes a limit."""
         watch, ended = Watch(), threading.Event()
         if self.seconds is None:
             yield watch
@@ -82,6 +81,8 @@ class Isolation(NamedTuple):
     def _guard(
         self, process: "subprocess.Popen[bytes]", watch: Watch, ended: threading.Event
     ) -> None:
+        # By the free space of the whole disk: other programs count too, but the job's folders,
+        # which may hold millions of files, need not be added up twice a second
         floor = self._free() - (self.disk_bytes or 0)
         waited = 0.0
         while not ended.wait(_POLL_SECONDS):
@@ -107,9 +108,9 @@ def end_group(process: "subprocess.Popen[bytes]") -> None:
 
 
 def apart(*, network: bool = False) -> Isolation:
-    """Return the best isolation that this machine has.
+    """Return the best isolation that this machine offers.
 
-    An empty environment, and no network unless it is wanted.
+    The environment is empty, and there is no network unless it is asked for.
     """
     environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "JOBPROV_PYTHON": sys.executable}
     prefix = () if network else _offline_prefix()
@@ -118,7 +119,7 @@ def apart(*, network: bool = False) -> Isolation:
 
 @cache
 def _offline_prefix() -> tuple[str, ...]:
-    """Return the words that start a command without a network; none where nothing does."""
+    """Return the words that start a command without a network; none if the kernel refuses all."""
     for way in _WAYS:
         try:
             trial = subprocess.run([*way, "true"], capture_output=True, check=False, timeout=10)

@@ -1,4 +1,4 @@
-"""The headline: which share of recipes was reproduced when last run again, by level and by age."""
+"""Figures of reproduction: the share of recipes reproduced by their last rerun, by level and age."""
 
 import time
 from collections import Counter
@@ -16,7 +16,7 @@ from jobprov.provenance.db.queries.reruns.reproduction import (
 from jobprov.provenance.records.verdicts import LEVELS, REPRODUCED
 
 AGES = (30, 365)
-"""Days: verdicts are counted as younger than a month, than a year, and older."""
+"""In days: verdicts are counted as younger than a month, younger than a year, or older."""
 
 _MANY = 20_000
 _REMEMBERED_SECONDS = 60.0
@@ -41,7 +41,7 @@ def reproduction_facts(connection: Connection, now: datetime) -> Reproduction:
 
 
 def _by_level(counts: Sequence[LevelCount]) -> dict[str, int]:
-    """Return recipes by the level of their last verdict, the best first."""
+    """Return the number of recipes by the level of their last verdict, best level first."""
     recipes = Counter[str]()
     for count in counts:
         recipes[count.level] += count.recipes
@@ -49,7 +49,7 @@ def _by_level(counts: Sequence[LevelCount]) -> dict[str, int]:
 
 
 def _by_age(counts: Sequence[LevelCount]) -> list[RerunsOfAge]:
-    """Return recipes by the age of their last verdict, the youngest first."""
+    """Return the number of recipes by the age of their last verdict, youngest first."""
     drilled, reproduced = Counter[int](), Counter[int]()
     for count in counts:
         drilled[count.age] += count.recipes
@@ -63,7 +63,7 @@ def _by_age(counts: Sequence[LevelCount]) -> list[RerunsOfAge]:
 
 
 def _recipe_count(connection: Connection) -> int:
-    """Return how many recipes there are; of many, how many there were within the last minute.
+    """Return how many recipes there are. A large number may be up to a minute old.
 
     Counting a million takes 0.2 s.
     """

@@ -1,10 +1,9 @@
-"""Environment capsules without a rerun.
+"""Makes environment capsules without a rerun, from the traces of recorded jobs (`run --trace`).
 
-They are made from what jobs touched while they were recorded (`run --trace`), and from blobs of the
-archive.
+The files are blobs of the archive. Anybody who may record jobs can send a listing of touched paths.
+So names other than plain absolute paths are skipped, nothing is written through a link, and blobs
+that only another experiment sent are not used.
 
-The listing comes from whoever may record jobs. So names that are no plain absolute path are passed
-over, nothing is written through a link, and blobs that only another experiment sent are not taken.
 Source: docs/reference/hook.md, "Tracing".
 """
 
@@ -57,7 +56,7 @@ class TouchedPath(NamedTuple):
 
     @classmethod
     def read(cls, cells: Sequence[str]) -> Self | None:
-        """Return the path of a line; None for a line that is none of ours."""
+        """Return the path of a line; None for a line that the hook does not write."""
         match cells:
             case [path, "dir"]:
                 return cls(path, "dir")
@@ -69,7 +68,7 @@ class TouchedPath(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """What a job touched, and the digests of files whose bytes may be taken."""
+    """What a job touched, and the digests of files whose bytes may be used."""
 
     paths: list[TouchedPath]
     available: frozenset[str]
@@ -78,11 +77,11 @@ class Trace(NamedTuple):
 def read_trace(
     connection: Connection, store: Store, job_id: str, *, experiment: str | None = None
 ) -> Trace:
-    """Return what a job touched, as it was recorded.
+    """Return what a job touched while it was recorded.
 
     Raises:
         NotFoundError: no such job.
-        BadInputError: it was not traced, or its listing is not held.
+        BadInputError: it was not traced, or the archive does not have its listing.
     """
     record = read_job(connection, store, job_id, experiment=experiment).reading.record
     listing = record.environment.touched_sha256 if record.environment else None
@@ -116,13 +115,11 @@ def _read_listing(listing: bytes) -> list[TouchedPath]:
 def make_traced_capsule(
     folder: Path, traces: Sequence[Trace], store: Store, tars: Sequence[Path], isolation: Isolation
 ) -> CapsuleReport:
-    """Add what jobs touched to a capsule, new or begun before.
-
-    Run these bundles inside it, and compare.
+    """Add what jobs touched to a capsule, then rerun these bundles inside it, and compare.
 
     Raises:
         BadInputError: the folder holds something else.
-        BundleError: a tar is no bundle, or a blob is damaged.
+        BundleError: a tar is not a bundle, or a blob is damaged.
     """
     tree = open_tree(folder)
     missing: set[str] = set()
@@ -140,7 +137,7 @@ def make_traced_capsule(
 def _held(
     connection: Connection, store: Store, experiment: str, digests: list[str]
 ) -> frozenset[str]:
-    """Return those of the digests that the archive has, unless only others sent them."""
+    """Return the digests that the archive has, without blobs that only other experiments sent."""
     senders = senders_of(connection, digests)
     # A blob that no experiment sent is the service's own
     own = [sha256 for sha256 in digests if experiment in senders.get(sha256, {experiment})]
@@ -148,8 +145,9 @@ def _held(
 
 
 def _lay_out(tree: Tree, trace: Trace, store: Store) -> set[str]:
-    """Write files and folders, then links; return the paths of files whose bytes are not held."""
+    """Write files and folders, then links; return the paths of files that the archive lacks."""
     missing = set()
+    # Links last: a file below a link would be written to where the link leads
     for touched in sorted(trace.paths, key=lambda path: path.kind == "link"):
         if not _is_plain(touched.path) or not _has_plain_way(tree.root, touched.path):
             continue
@@ -158,7 +156,7 @@ def _lay_out(tree: Tree, trace: Trace, store: Store) -> set[str]:
         elif touched.kind == "file" and touched.sha256 not in trace.available:
             missing.add(touched.path)
         else:
-            # Two traces may contradict each other: what is there first stays
+            # Traces of two jobs may contradict each other: the first one counts
             with suppress(FileExistsError, NotADirectoryError, ValueError):
                 _write(tree, touched, store)
     return missing
@@ -179,9 +177,9 @@ def _write(tree: Tree, touched: TouchedPath, store: Store) -> None:
 
 
 def _is_plain(path: str) -> bool:
-    """Return whether a name is absolute and leads where it seems to lead.
+    """Return whether a name is an absolute path without `..` and without empty parts.
 
-    It has no `..` and no empty part (POSIX allows `//` in front to mean another place).
+    POSIX allows `//` in front to mean another place.
     """
     if not path.startswith("/"):
         return False
@@ -190,7 +188,7 @@ def _is_plain(path: str) -> bool:
 
 
 def _has_plain_way(root: Path, path: str) -> bool:
-    """Return whether no folder on the way to a path is a link; only its last part may be one."""
+    """Return whether no folder on the way to a path is a link. Its last part may be one."""
     here = root
     for part in path.split("/")[1:-1]:
         here /= part

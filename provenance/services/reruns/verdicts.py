@@ -88,7 +88,7 @@ def post_verdict(
 def write_verdict_row(
     connection: Connection, job: int, entry: int, document: dict[str, Any], received_at: datetime
 ) -> None:
-    """Write the row of a verdict whose ledger entry is there."""
+    """Write the row of a verdict whose ledger entry exists."""
     add_verdict(
         connection,
         job=job,

@@ -1,9 +1,9 @@
-"""Takes over a sealed segment that the archive holds and the database does not know.
+"""Adopts a sealed segment that is in the archive and that the database does not know.
 
-That is so after a crash between the head of a segment and its rows, after another sealer was first,
-and for a database that was restored from an older copy. Entries that wait in the database and are
-in the segment lose their bytes; the others are replayed. What is sealed has its place for good:
-what came to the restored database for the same place gives way, and is kept.
+This happens after a crash between writing a segment's head and its rows, after another sealer was
+first, and when a database was restored from an older copy. Entries of the segment that also wait in
+the database give up their bytes there; the others are replayed. A sealed entry keeps its place for
+ever: a record that the restored database took for the same place moves, but is never lost.
 """
 
 import hashlib
@@ -60,7 +60,7 @@ _Place = tuple[str, str]
 
 
 class _Adopted(NamedTuple):
-    """An entry that waits in the database and is sealed at this position."""
+    """An entry that waits in the database, and its position in the segment."""
 
     id: int
     position: int
@@ -68,22 +68,22 @@ class _Adopted(NamedTuple):
 
 
 class _Renumbering(NamedTuple):
-    """A revision that waits to be sealed, and the number that it gets."""
+    """A revision that waits to be sealed, and its new number."""
 
     record: RecordOfJob
     number: int
 
 
 def adopt_segment(writing: Writing, reader: SegmentReader) -> None:
-    """Take the segment over, in one transaction.
+    """Adopt the segment, in one transaction.
 
     Raises:
-        SegmentError: the segment does not hold what its head says.
+        SegmentError: the body of the segment does not match its head.
     """
     connection = writing.connection
-    experiment, segment = reader.head["experiment"], reader.head["segment"]
+    experiment, segment = reader.head.experiment, reader.head.segment
     replay = Replay(writing, experiment)
-    # Positions that have their row already: a sealer died after writing them
+    # A sealer that died may have written some rows of this segment already
     placed = keys_by_position(connection, replay.experiment, segment)
     entries = dict(enumerate(reader.entries()))
     for position in placed:
@@ -103,9 +103,9 @@ def adopt_segment(writing: Writing, reader: SegmentReader) -> None:
 
 
 def _erased_here(connection: Connection, store: Store, experiment: int) -> set[str]:
-    """Return the digests that were erased here, by entries that wait.
+    """Return the digests that were erased here by entries that still wait to be sealed.
 
-    What is adopted before them gives none back.
+    These come after the segment in the chain, but the segment must not bring the bytes back.
     """
     waiting = waiting_of_kind(connection, experiment, KIND)
     bodies = read_entries(connection, store, waiting)
@@ -116,13 +116,13 @@ def _erased_here(connection: Connection, store: Store, experiment: int) -> set[s
 
 
 class _WaitingEntries:
-    """The entries of an experiment that wait in the database, to be recognized in a segment."""
+    """The entries of an experiment that wait in the database, to be found again in a segment."""
 
     def __init__(self, connection: Connection, experiment: int) -> None:
         self._by_salt: dict[_Key, int] = {}
         self._by_body: dict[_Key, int] = {}
         self._by_leaf: dict[str, int] = {}
-        # Newest first, so that the oldest of several with equal bytes is the one that counts
+        # Newest first: of several with equal bytes, the oldest is written last and counts
         for row in waiting_bodies(connection, experiment):
             if row.leaf is not None:
                 self._by_leaf[row.leaf] = row.entry
@@ -133,15 +133,21 @@ class _WaitingEntries:
             self._by_body[row.kind, hashlib.sha256(body).digest()] = row.entry
 
     def same(self, entry: SealedEntry) -> int | None:
-        """Return the entry that was sealed, by its leaf or salt; None where it does not wait.
+        """Return the key of this very entry; None where it does not wait.
 
-        The leaf recognizes what was erased on one of both sides.
+        It is found by its leaf, even if its bytes were erased on one side, else by its salt, which
+        stays when the bytes are rewritten.
         """
         by_leaf = self._by_leaf.get(entry.leaf)
-        return self._by_salt.get((entry.kind, entry.salt)) if by_leaf is None else by_leaf
+        if by_leaf is not None:
+            return by_leaf
+        return self._by_salt.get((entry.kind, entry.salt))
 
     def equal(self, entry: SealedEntry) -> int | None:
-        """Return an entry with equal bytes, which was sent again; None where none waits."""
+        """Return the key of an entry with equal bytes, sent a second time; None where none waits.
+
+        A client sends again what a restored database does not have.
+        """
         if entry.erased is not None:
             return None
         return self._by_body.get((entry.kind, hashlib.sha256(entry.body).digest()))
@@ -150,7 +156,7 @@ class _WaitingEntries:
 def _match(
     connection: Connection, experiment: int, entries: Mapping[int, SealedEntry]
 ) -> tuple[list[_Adopted], list[tuple[int, SealedEntry]]]:
-    """Return the entries that wait in the database, and those that it lacks."""
+    """Return the entries of the segment that wait in the database, and those that it lacks."""
     waiting = _WaitingEntries(connection, experiment)
     same: dict[int, int] = {}
     for position, entry in entries.items():
@@ -162,7 +168,7 @@ def _match(
     for position, entry in entries.items():
         key = same.get(position)
         if key is None:
-            # All that are the same come first: equal bytes must not take one of these
+            # After all `same` entries are known: equal bytes must not claim one of them
             equal = waiting.equal(entry)
             key = None if equal in taken else equal
         if key is None:
@@ -180,9 +186,9 @@ def _place(connection: Connection, adopted: _Adopted, segment: int) -> None:
 
 
 def _note_first_received(connection: Connection, experiment: int, segment: int) -> None:
-    """Note of the jobs in the segment when the first of their records came.
+    """Set for each job in the segment when its first record came.
 
-    What is sealed may have come before or after what waits.
+    A sealed record may have come before or after one that waits here.
     """
     for jobs in chunks(jobs_in_segment(connection, experiment, segment)):
         set_first_received(connection, first_received(connection, jobs))
@@ -191,12 +197,12 @@ def _note_first_received(connection: Connection, experiment: int, segment: int) 
 def _make_way(
     connection: Connection, store: Store, replay: Replay, lacking: Sequence[tuple[int, SealedEntry]]
 ) -> None:
-    """Give what is sealed the places among a job's records that were taken after the restoration.
+    """Free the sealed records' places, where the restored database gave them to other records.
 
-    A record that differs from the sealed one of its witness becomes a conflict, revisions go after
-    the sealed ones.
+    A record that differs from its witness's sealed one becomes a conflict. Revisions are numbered
+    after the sealed ones.
     """
-    # Else each sealed record would be decoded for nothing
+    # Without waiting records nothing is in the way, and no sealed record has to be decoded
     if not is_record_waiting(connection, replay.experiment):
         return
     sealed: dict[_Place, set[int]] = {}
@@ -221,7 +227,7 @@ def _make_way(
 def _contested(
     connection: Connection, experiment: int, sealed: Mapping[_Place, set[int]]
 ) -> Iterator[tuple[list[RecordOfJob], set[int]]]:
-    """Yield, by job and witness, what waits to be sealed, in order, and sealed entries' numbers."""
+    """Yield for each job and witness the waiting records, in order, and the sealed numbers."""
     waiting: dict[_Place, list[RecordOfJob]] = {}
     taken = {place: set(numbers) for place, numbers in sealed.items()}
     job_ids = sorted({job_id for job_id, _ in sealed})
@@ -238,9 +244,9 @@ def _contested(
 
 
 def _renumbered(revisions: Sequence[RecordOfJob], taken: set[int]) -> list[_Renumbering]:
-    """Return the revisions that give way with their new numbers.
+    """Return the revisions that need another number.
 
-    The numbers are in the same order, past those that are taken.
+    Their order stays; numbers that are taken are skipped.
     """
     renumberings: list[_Renumbering] = []
     last = 0
@@ -259,25 +265,25 @@ def _write_conflicts(connection: Connection, store: Store, records: Sequence[Rec
     conflicts: list[NewConflict] = []
     for record in records:
         stop_counting(connection, record.entry)
-        if record.entry in bodies:  # else it was erased, and nobody can send it again
+        if record.entry in bodies:  # an erased record has no digest to tell it by
             sha256 = hashlib.sha256(bodies[record.entry]).hexdigest()
             conflicts.append(NewConflict(record.entry, record.job, record.witness, sha256))
     add_conflicts(connection, conflicts)
 
 
 def _renumber(connection: Connection, store: Store, renumberings: Sequence[_Renumbering]) -> None:
-    """Give revisions that wait their new numbers, in the rows and in the bytes."""
+    """Write the new numbers of waiting revisions, in their rows and in their bytes."""
     entries = [renumbering.record.entry for renumbering in renumberings]
     bodies = read_entries(connection, store, entries)
     for record, number in renumberings:
         set_revision(connection, record.entry, number)
-        if record.entry in bodies:  # else it was erased, and its leaf is what is sealed
+        if record.entry in bodies:  # an erased record is sealed by its leaf; no bytes to change
             document = {**json.loads(bodies[record.entry]), "revision": number}
             rewrite_body(connection, record.entry, revision_body(document))
 
 
 def _look_again(connection: Connection, reader: SegmentReader) -> None:
-    """Have jobs looked at again that came before what the segment says of blobs and code."""
+    """Queue the jobs whose gaps may change by what the segment holds about blobs and code."""
     _look_at_code_again(connection, reader)
     for position in reader.positions("possession"):
         for sha256 in reader.digests(position):
@@ -285,8 +291,8 @@ def _look_again(connection: Connection, reader: SegmentReader) -> None:
     for position in reader.positions(KIND):
         erasure = read_document(reader.body(position), ErasureDocument)
         if erasure.blob is not None:
-            blob_erased(connection, reader.head["experiment"], erasure.blob)
-    # No blob came, but what they wait for is expired and no longer missing
+            blob_erased(connection, reader.head.experiment, erasure.blob)
+    # An expired log did not arrive, but its jobs wait for it no longer either
     for position in reader.positions("expiry"):
         for sha256 in read_document(reader.body(position), ExpiryDocument).digests:
             blob_arrived(connection, sha256)

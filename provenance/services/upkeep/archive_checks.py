@@ -1,8 +1,8 @@
-"""Reads the whole archive through and says what is wrong with it, and which jobs that touches.
+"""Reads the whole archive and reports what is wrong with it, and which jobs that affects.
 
-Damage is what was there once: a flipped bit, a possessed blob that is gone, a broken chain. A *gap*
-is a blob that records name and that never came; it is counted, and is no damage. Which jobs a blob
-touches is looked up only when something was found.
+Only the loss of something that was there is damage: a flipped bit, a possessed blob that is gone, a
+broken chain. A blob that records name and that never came is a *gap*: it is counted, but it is not
+damage. The jobs are looked up only when something was found, since that reads every record.
 """
 
 import re
@@ -39,6 +39,8 @@ from jobprov.provenance.services.ledger.entry_bytes import record_bodies
 from jobprov.provenance.services.ledger.frames import SegmentError, head_name
 from jobprov.provenance.services.ledger.segments import SegmentReader
 
+# A digest anywhere in a record's bytes: no field that names a blob can be forgotten this way
+# A digest anywhere in a record's bytes: no field that names a blob can be forgotten this way
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _SEGMENT = re.compile(r"ledger/([^/]+)/(\d{8})")
 _BLOB_KINDS = frozenset(
@@ -54,7 +56,7 @@ class Trouble(NamedTuple):
     Attributes:
         kind: of `archive.store.FindingKind`, or `chain-broken`.
         name: the digest of a blob, or the name of a document, file or chain.
-        jobs: those whose record, bundle or code it is; sorted.
+        jobs: those that need it for their record, bundle or code; sorted.
     """
 
     kind: str
@@ -65,7 +67,7 @@ class Trouble(NamedTuple):
 
     @property
     def is_harmless(self) -> bool:
-        """Whether nothing is lost by it: a second copy is intact, or a file is nobody's."""
+        """Whether nothing is lost: a second copy is intact, or the file belongs to nobody."""
         return self.kind in _HARMLESS
 
 
@@ -74,8 +76,8 @@ class ArchiveReport(NamedTuple):
 
     Attributes:
         gaps: blobs that records name and that never came.
-        blobs: that had to be there.
-        entries: of the ledger that were read and compared with their leaves.
+        blobs: how many had to be there.
+        entries: how many ledger entries were read and compared with their leaves.
     """
 
     troubles: list[Trouble]
@@ -91,7 +93,7 @@ class ArchiveReport(NamedTuple):
 
 
 def check_archive(connection: Connection, store: Store) -> ArchiveReport:
-    """Return everything that is wrong with the archive, each with the jobs that it touches."""
+    """Return everything that is wrong with the archive, with the jobs that it affects."""
     expected = _Counted(_expected(connection, store))
     heads = _expected_heads(connection)
     findings = list(fsck.check(store, expected=expected, expected_documents=heads))
@@ -125,7 +127,7 @@ class _Counted:
 def _expected(connection: Connection, store: Store) -> Iterator[str]:
     """Yield the blobs that must be there.
 
-    They are what was uploaded, packs of code, plans of bundles, and what these generated.
+    They are uploads, packs of code, plans of bundles, and the members that plans generated.
     """
     yield from all_possessed(connection)
     yield from packs_of_code(connection)
@@ -144,7 +146,7 @@ def _expected_heads(connection: Connection) -> list[str]:
 
 
 class _Chains(NamedTuple):
-    """What following some chains found: what is wrong, and how much was read."""
+    """The troubles in some chains, and how much of them was read."""
 
     troubles: list[Trouble]
     segments: int = 0
@@ -179,7 +181,7 @@ def _check_chain(connection: Connection, store: Store, experiment: str) -> _Chai
             entries += len(reader)
             segments += 1
             _check_tip(experiment, LastSegment(segments, reader.head_sha256), tip)
-        # Else the chain need not be read once more for its erasures
+        # Listing the erasures reads the chain a second time; most chains have none
         if is_anything_erased:
             troubles += _compare_erased(connection, store, experiment, erased_positions)
     except (SegmentError, ArchiveError) as problem:
@@ -190,7 +192,7 @@ def _check_chain(connection: Connection, store: Store, experiment: str) -> _Chai
 
 
 def _erased_positions(reader: SegmentReader) -> set[int]:
-    """Return where a segment has entries without bytes; each entry is compared with its leaf."""
+    """Return the positions of entries without bytes. Each entry is compared with its leaf."""
     positions: set[int] = set()
     for position, entry in enumerate(reader.entries()):
         if entry.erased is not None:
@@ -199,10 +201,7 @@ def _erased_positions(reader: SegmentReader) -> set[int]:
 
 
 def _erased_entries(connection: Connection, store: Store, experiment: str) -> dict[int, set[int]]:
-    """Return the entries whose erasure is recorded, in the chain or by the database.
-
-    They are positions, by segment.
-    """
+    """Return the positions, by segment, of entries whose erasure the chain or database records."""
     places = erased_places(connection, experiment)
     chain = read_erasures(store, experiment)
     for leaf in chain.items:
@@ -214,7 +213,10 @@ def _erased_entries(connection: Connection, store: Store, experiment: str) -> di
 def _compare_erased(
     connection: Connection, store: Store, experiment: str, gone: dict[int, set[int]]
 ) -> Iterator[Trouble]:
-    """Yield the entries that are gone without an erasure, and those that were erased and remain."""
+    """Yield entries that are gone without an erasure, and entries that are erased and still there.
+
+    `gone` are the positions without bytes, by segment.
+    """
     erased = _erased_entries(connection, store, experiment)
     for segment, positions in sorted(gone.items()):
         recorded, where = erased.get(segment, set()), head_name(experiment, segment)
@@ -231,7 +233,7 @@ def _compare_erased(
 
 
 def _not_erased(connection: Connection, store: Store) -> Iterator[Trouble]:
-    """Yield the blobs that were erased, that nobody else sent, and that are still there."""
+    """Yield the blobs that were erased, that no other experiment sent, and that are still there."""
     for experiment in experiment_names(connection):
         free = needed_by_nobody(connection, erased_of(connection, experiment))
         for sha256 in sorted(set(free) - store.missing(free)):
@@ -252,10 +254,10 @@ def _check_tip(experiment: str, reached: LastSegment, tip: LastSegment) -> None:
 
 
 def _users(connection: Connection, store: Store, digests: set[str]) -> dict[str, set[JobName]]:
-    """Return which jobs each of these blobs touches.
+    """Return the jobs that need each of these blobs.
 
-    A blob touches a job by its record, its bundle plans, the code that it ran, or that code's
-    capsule.
+    A job needs what its record names, its bundle plans, the code that it ran, and the capsule of
+    that code.
     """
     users: dict[str, set[JobName]] = defaultdict(set)
     if not digests:

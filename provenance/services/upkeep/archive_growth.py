@@ -1,4 +1,4 @@
-"""How fast an archive grows: what a job took so far, at the pace of the last 30 days."""
+"""How fast an archive grows: bytes per job so far, times the jobs of the last 30 days."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -14,11 +14,11 @@ _DAYS = 30
 
 
 class Growth(NamedTuple):
-    """What is to be expected.
+    """The growth to be expected.
 
     Attributes:
-        recent_jobs: recorded in the last 30 days.
-        bytes_a_day: stored; None where nothing was recorded in them.
+        recent_jobs: jobs recorded in the last 30 days.
+        bytes_a_day: None where no job was recorded in these days.
         days_left: until the disk is full at that pace; None where that is not known.
     """
 
@@ -35,9 +35,10 @@ def count_recorded(connection: Connection, *, now: datetime) -> RecordedJobs:
 def forecast_growth(
     stored_bytes: int, jobs: int, recent_jobs: int, *, free_bytes: int | None
 ) -> Growth:
-    """Return the growth of an archive that holds so many bytes of so many jobs."""
+    """Return the expected growth of an archive that holds so many bytes of so many jobs."""
     if not recent_jobs or not stored_bytes:
         return Growth(recent_jobs, None, None)
-    bytes_a_day = stored_bytes / jobs * recent_jobs / _DAYS
+    bytes_a_job = stored_bytes / jobs
+    bytes_a_day = bytes_a_job * recent_jobs / _DAYS
     days_left = None if free_bytes is None else free_bytes / bytes_a_day
     return Growth(recent_jobs, bytes_a_day, days_left)

@@ -1,10 +1,8 @@
-"""Copies database and archive into a folder, while the service runs.
+"""Copies database and archive into a folder while the service runs; later runs copy what is new.
 
-Only what is new is copied again.
-
-The database goes first: whatever it names is then in the archive's copy, too. A database older than
-its archive is no harm, since it adopts what it lacks when it seals (`seal_ledger`). Of PostgreSQL
-only the archive is copied; `pg_dump` does the rest.
+The database goes first, so that everything it names is in the copy of the archive, too. A database
+that is older than its archive does no harm: it adopts what it lacks when it seals (`seal_ledger`).
+With PostgreSQL only the archive is copied here, and `pg_dump` copies the database.
 """
 
 import os
@@ -32,9 +30,9 @@ class BackupReport(NamedTuple):
     """What was copied.
 
     Attributes:
-        database: the copy; None where the database is a server's.
-        blobs: that the copy lacked.
-        documents: that the copy lacked.
+        database: the copy; None with PostgreSQL.
+        blobs: how many the copy lacked.
+        documents: how many the copy lacked.
         blob_bytes: of those blobs, uncompressed.
     """
 
@@ -45,12 +43,12 @@ class BackupReport(NamedTuple):
 
 
 def back_up(database: Database, store: Store, folder: Path) -> BackupReport:
-    """Copy everything that the service cannot make again into `folder`, made where it is not there.
+    """Copy everything that the service cannot make again into `folder`, which is made if missing.
 
     Raises:
         UnreachableError: the folder cannot be written.
-        BlobDamagedError, DocumentDamagedError: something in the archive is damaged; what came
-            before it is copied.
+        BlobDamagedError, DocumentDamagedError: something in the archive is damaged. Everything
+            before it has been copied.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -71,23 +69,22 @@ def _as_url(path: Path) -> str:
 
 
 def _copy_database(database: Database, folder: Path) -> Path:
-    """Copy the file as it is at one moment, by SQLite's own means.
+    """Copy the file as it is at one moment, with SQLite's own backup.
 
     The last copy stays until the new one is whole.
     """
     target = folder / DATABASE_COPY
     fresh = folder / f"{DATABASE_COPY}.new"
     fresh.unlink(missing_ok=True)
+    database_file = Path(str(database.reading.url.database))
+    source_url = f"file:{_as_url(database_file)}?mode=ro"
     with (
-        closing(
-            sqlite3.connect(
-                f"file:{_as_url(Path(str(database.reading.url.database)))}?mode=ro", uri=True
-            )
-        ) as source,
+        closing(sqlite3.connect(source_url, uri=True)) as source,
         closing(sqlite3.connect(fresh)) as copy,
     ):
-        # in one step, as a copy in parts begins again whenever somebody writes
+        # In one step: a copy in parts starts over whenever somebody writes
         source.backup(copy)
+        # So that the copy is one file, without the -wal and -shm files beside it
         copy.execute("PRAGMA journal_mode=DELETE")
         if copy.execute("PRAGMA quick_check").fetchone() != ("ok",):
             raise UnreachableError(
@@ -100,6 +97,10 @@ def _copy_database(database: Database, folder: Path) -> Path:
 
 
 def _copy_blobs(source: Store, target: Store) -> tuple[int, int]:
+    """Copy the blobs that the target lacks; return how many, and their bytes.
+
+    Small ones are put together, since each put waits for the disk.
+    """
     count = total = 0
     waiting: list[bytes] = []
     for sha256 in _lacking(source.digests(), target):
@@ -130,19 +131,16 @@ def _lacking(digests: Iterable[str], target: Store) -> Iterator[str]:
 
 
 def _erase_superseded(source: Store, target: Store) -> None:
-    """Remove from the copy those bodies of segments that were written anew since.
-
-    They were written without what was erased.
-    """
+    """Remove from the copy the bodies of segments that were rewritten without erased entries."""
     there = set(source.documents())
     gone = [name for name in target.documents() if name.endswith(".body") and name not in there]
-    target.erase_documents(
-        [name for name in gone if find_rewritten(source, first_name(name)) is not None]
-    )
+    # A body that is gone and has no rewritten one is damage to the archive: the copy keeps it
+    superseded = [name for name in gone if find_rewritten(source, first_name(name)) is not None]
+    target.erase_documents(superseded)
 
 
 def _erase_erased(database: Database, source: Store, target: Store) -> None:
-    """Remove from the copy blobs that were erased on purpose and are gone from what is copied."""
+    """Remove from the copy the blobs that were erased on purpose and are gone from the archive."""
     with database.reading.connect() as connection:
         digests = all_erased(connection)
     gone = source.missing(digests) if digests else set()
@@ -151,9 +149,10 @@ def _erase_erased(database: Database, source: Store, target: Store) -> None:
 
 
 def _copy_documents(source: Store, target: Store) -> int:
-    """Copy segments, each body before its head, as the sorted names have it.
+    """Copy the segments; return how many documents the target lacked.
 
-    A head commits a segment.
+    A head commits its segment, so each body must be copied before its head. The order of the names
+    sees to that: `00000001-DIGEST.body` sorts before `00000001.head`.
     """
     there = set(target.documents())
     return sum(

@@ -1,9 +1,7 @@
-"""Takes the bytes of erased entries out of the archive.
+"""Removes the bytes of erased entries from the archive, by rewriting the bodies of their segments.
 
-The body of their segment is written anew without them.
-
-The new body is stored and read back before the old one goes, so that one of them is there whenever
-the power goes. The head, with every leaf, stays as it is: all other entries are proved as before.
+The new body is stored and read back before the old one is removed, so that one of them is there
+whenever the power fails. The head, with every leaf, does not change: it still proves all others.
 """
 
 from collections.abc import Collection, Mapping
@@ -26,20 +24,20 @@ from jobprov.provenance.services.ledger.segments import (
 
 
 def erase_bodies(store: Store, experiment: str, places: Mapping[int, Collection[int]]) -> int:
-    """Write the bodies of segments anew without the entries at these positions.
+    """Rewrite the bodies of segments without the entries at these positions.
 
     Return how many segments still had them.
 
     Raises:
-        SegmentError: a segment does not hold what its head says; its body stays as it is.
+        SegmentError: the body of a segment does not match its head. It stays as it is.
     """
     count = 0
     try:
         for segment, positions in sorted(places.items()):
-            # another process may have written this body anew since it was kept in memory
+            # Another process may have rewritten this body since it was kept in memory
             forget_segments()
             reader = SegmentReader.open(store, experiment, segment)
-            first_name = body_name(experiment, segment, reader.head["body_sha256"])
+            first_name = body_name(experiment, segment, reader.head.body_sha256)
             if not all(reader.is_erased(position) for position in positions):
                 _write_without(store, reader, first_name, frozenset(positions))
                 count += 1
@@ -52,20 +50,22 @@ def erase_bodies(store: Store, experiment: str, places: Mapping[int, Collection[
 def _write_without(
     store: Store, reader: SegmentReader, first_name: str, positions: frozenset[int]
 ) -> None:
-    entries = [
-        SealedEntry(entry.kind, entry.received_at, entry.submitter, NO_SALT, b"", entry.leaf)
-        if place in positions
-        else entry
-        for place, entry in enumerate(reader.entries())
-    ]
+    """Store the body of a segment without these entries, and read it back."""
+    entries: list[SealedEntry] = []
+    for position, entry in enumerate(reader.entries()):
+        if position in positions:
+            entries.append(entry._replace(salt=NO_SALT, body=b"", erased=entry.leaf))
+        else:
+            entries.append(entry)
     document = write_rewritten(*write_frames(entries))
     while not store.put_document(name := next_name(store, first_name), document):
-        pass  # somebody else wrote one of this number at the same moment
+        pass  # another process took this number just now: try the next one
     frames, body = read_rewritten(store.get_document(name))
     for _ in SegmentReader(reader.head_bytes, body, frames=frames).entries():
-        pass  # each is compared with its leaf
+        pass  # reading an entry compares it with its leaf
 
 
 def _remove_older(store: Store, first_name: str) -> None:
+    """Remove the first body and every rewritten one but the newest."""
     if names := rewritten_names(store, first_name):
         store.erase_documents([first_name, *names[:-1]])

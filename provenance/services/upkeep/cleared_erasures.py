@@ -1,9 +1,8 @@
-"""Takes what was erased out of archive and database, once the chain says that it was.
+"""Removes erased bytes from archive and database, once their erasure is sealed in the chain.
 
-That is bodies of segments, blobs, and deleted rows.
-
-Everything is found again from what is recorded, so that this can be done as often as one likes:
-after a crash, or after a copy of the archive was restored in which the bytes are back.
+They are in the bodies of segments, in blobs, and in deleted rows. All is found again from what is
+recorded, so this may be run again at any time: after a crash, or when an older copy of the archive,
+which still had the bytes, was restored.
 """
 
 from collections.abc import Sequence
@@ -29,14 +28,14 @@ from jobprov.provenance.services.writing import Writer
 
 
 class Cleared(NamedTuple):
-    """What went.
+    """What was removed.
 
     Attributes:
-        segments: of which the body was written anew.
-        blobs: removed from the archive, those that bundles generated among them.
-        left: digests of which a damaged pack still holds a copy.
-        is_clear: whether the database's file was written anew; False where somebody held it all the
-            time.
+        segments: how many bodies of segments were rewritten.
+        blobs: how many were removed from the archive, including those that bundles generated.
+        left: digests that a damaged pack still holds a copy of.
+        is_clear: whether the database's file was rewritten. False where another process held it all
+            the time; deleted rows then stay readable in the file.
     """
 
     segments: int = 0
@@ -48,7 +47,8 @@ class Cleared(NamedTuple):
 class Parts(NamedTuple):
     """Where things are erased.
 
-    `half_sent` is the folder of blobs that came in part, None where there is none.
+    Attributes:
+        half_sent: the folder of partly received blobs; None where there is none.
     """
 
     database: Database
@@ -64,20 +64,19 @@ def clear_erased(
     entries: Sequence[int] | None = None,
     digests: Sequence[str] | None = None,
 ) -> Cleared:
-    """Seal the ledger of an experiment, then remove the bytes that it says are erased.
-
-    Return what went.
+    """Seal the ledger of an experiment, then remove its erased bytes; return what was removed.
 
     Args:
         parts: where.
         experiment: whose.
-        entries: of the ledger whose bytes go; all that were ever erased where None.
-        digests: of bytes that go; all that were ever erased where None.
+        entries: keys of ledger entries whose bytes are removed; all that were ever erased if None.
+        digests: of blobs to be removed; all that were ever erased if None.
 
     Raises:
         SegmentError: the chain in the archive is not the one that the database continues, or a
             segment is damaged.
     """
+    # The chain must hold the erasure before the bytes go: a rebuilt database could not explain them
     seal_ledger(parts.database, parts.writer, parts.store, experiments=[experiment])
     with one_sealer(parts.database):
         with parts.database.reading.connect() as connection:
@@ -87,8 +86,10 @@ def clear_erased(
         wanted = sorted(erased_of(connection, experiment)) if digests is None else list(digests)
         doomed = _doomed(connection, parts.store, wanted)
     left: set[str] = set()
-    for part in doomed:  # plans go last, since they name what was generated for them
-        left |= set(parts.store.erase(part)) if part else set()
+    # Plans go last: they name what was generated for them, which a crash in between must not lose
+    for part in doomed:
+        if part:
+            left.update(parts.store.erase(part))
     if parts.half_sent is not None:
         for sha256 in wanted:
             HalfSent(parts.half_sent, experiment, sha256).drop()
@@ -99,9 +100,9 @@ def clear_erased(
 
 
 def catch_up(parts: Parts, experiment: str | None) -> None:
-    """Have the database know all that the archive does, of one experiment or all.
+    """Adopt everything that the archive has beyond the database, for one experiment or all.
 
-    What is erased is then all there is.
+    Otherwise an erasure would miss the entries that the database does not know.
     """
     names = archived_experiments(parts.store)
     for name in sorted(names) if experiment is None else names & {experiment}:
@@ -109,10 +110,7 @@ def catch_up(parts: Parts, experiment: str | None) -> None:
 
 
 def finish_erasures(parts: Parts) -> dict[str, Cleared]:
-    """Remove all bytes that were ever erased and are still there.
-
-    Return what went, by experiment.
-    """
+    """Remove all bytes that were ever erased and are still there; return these by experiment."""
     with parts.database.reading.connect() as connection:
         experiments = [
             name for name in experiment_names(connection) if _is_anything_erased(connection, name)
@@ -125,10 +123,10 @@ def _is_anything_erased(connection: Connection, experiment: str) -> bool:
 
 
 def _doomed(connection: Connection, store: Store, wanted: Sequence[str]) -> list[list[str]]:
-    """Return what is there and goes.
+    """Return the stored blobs to be removed: first all others, then the plans of bundles.
 
-    First come the generated members of erased plans, then these bytes that nobody sent except who
-    erased them.
+    They are the wanted ones that no other experiment needs, and what was generated for the plans
+    among them.
     """
     free = needed_by_nobody(connection, wanted)
     stored: list[str] = []

@@ -1,10 +1,8 @@
-"""Makes the database anew from the archive alone.
+"""Rebuilds the database from the archive alone: replays every chain, in order, into an empty schema.
 
-It replays every chain of the ledger, in order, into an empty schema.
-
-What is derived comes back whole: jobs, files, edges, tasks, sightings, verdicts, resolutions,
-bundle plans, possessions, evaluated configurations. What is not is named in `NOT_DERIVED`; entries
-not sealed yet are lost with the database, too.
+Everything derived comes back: jobs, files, edges, tasks, sightings, verdicts, resolutions, bundle
+plans, possessions, evaluated configurations. `NOT_DERIVED` lists what does not. Entries that were
+not sealed yet are lost with the old database, too.
 """
 
 from collections.abc import Callable, Mapping
@@ -76,9 +74,7 @@ def rebuild_from(
 def rebuild_database(
     store: Store, into_url: str, *, show_segment: Callable[[str, int, int], None] = lambda *_: None
 ) -> RebuildReport:
-    """Fill the empty database at `into_url` from the archive.
-
-    Its schema is made where there is none.
+    """Fill the empty database at `into_url` from the archive. Its schema is made if missing.
 
     Args:
         store: the archive.
@@ -87,7 +83,7 @@ def rebuild_database(
 
     Raises:
         ConflictError: the database is not empty; nothing was written.
-        SegmentError: a chain is broken or a segment damaged; what came before it is there.
+        SegmentError: a chain is broken or a segment damaged. Everything before it was replayed.
         UnreachableError: the database does not answer.
     """
     upgrade(into_url)
@@ -118,13 +114,11 @@ def _rebuild(
     for experiment in experiments:
         for reader in read_chain(store, experiment):
             with writing_alone(database, memory, store) as writing:
-                Replay(writing, experiment).replay(
-                    reader.head["segment"], enumerate(reader.entries())
-                )
-                note_tip(writing, experiment, reader.head["segment"], reader.head_bytes)
+                Replay(writing, experiment).replay(reader.head.segment, enumerate(reader.entries()))
+                note_tip(writing, experiment, reader.head.segment, reader.head_bytes)
             segments += 1
             entries += len(reader)
-            show_segment(experiment, reader.head["segment"], len(reader))
+            show_segment(experiment, reader.head.segment, len(reader))
     _finish(database, memory, store, experiments)
     evaluate_waiting(database, memory, store)
     classify_waiting(database, memory, store)
@@ -134,9 +128,9 @@ def _rebuild(
 
 
 def _prepare(database: Database, memory: Memory, store: Store, experiments: list[str]) -> None:
-    """Learn first, of every experiment, what is possessed and resolved.
+    """Read in advance, for every experiment, what is possessed and resolved.
 
-    Records then get their final grade at once.
+    Records then get their final grade at once, instead of once more for each blob that came later.
     """
     for experiment in experiments:
         for reader in read_chain(store, experiment):
@@ -145,7 +139,11 @@ def _prepare(database: Database, memory: Memory, store: Store, experiments: list
 
 
 def _finish(database: Database, memory: Memory, store: Store, experiments: list[str]) -> None:
-    """Point software entries at resolutions that came before them in some chain."""
+    """Point software entries at resolutions that came before them.
+
+    Entries with the same text share one resolution, which may be in the chain of an experiment that
+    was replayed earlier.
+    """
     for experiment in experiments:
         for reader in read_chain(store, experiment):
             with writing_alone(database, memory, store) as writing:

@@ -1,7 +1,8 @@
 """Replays sealed ledger entries into the tables: what each kind of entry means, in one place.
 
-Rows are written by the use cases that wrote them first, told where the entry lies. What is known of
-blobs and code goes first, so that grades and gaps come out as they are in the end.
+The rows are written by the same use cases that wrote them first; they are given the place of the
+entry. What the chain holds about blobs and code is read in advance, so that each record gets its
+final grade and gaps at once.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -78,10 +79,7 @@ class Replay:
         self._waiting = WaitingEntries(writing, (experiment, self.experiment))
 
     def prepare(self, reader: SegmentReader) -> None:
-        """Learn what is possessed and resolved before any record is read.
-
-        That includes what was seen of tags, and what a capsule serves.
-        """
+        """Read in advance what decides grades: possession, resolutions, tags and capsules."""
         for position in reader.positions("capsule"):
             capsule = read_document(reader.body(position), CapsuleDocument).capsule
             self._read_ahead.served.update((self._name, use) for use in uses_in(capsule))
@@ -96,8 +94,8 @@ class Replay:
             self._writing.remembered(TagObservations).note(tag, seen.oid, entry.received_at)
 
     def _prepare_blobs(self, reader: SegmentReader) -> None:
-        """Learn what is possessed, expired and erased."""
-        # In the order of the chain: a log that expired may have been sent again
+        """Read in advance what is possessed, expired and erased."""
+        # In the order of the chain: a log may have been sent again after it expired
         for position in reader.positions("possession", "expiry"):
             entry = reader.entry(position)
             if entry.kind == "expiry":
@@ -112,17 +110,21 @@ class Replay:
             self._forget(erasure.sha256)
 
     def forbid(self, digests: Iterable[str]) -> None:
-        """Learn of blobs that are erased, whatever the entries say that are replayed."""
+        """Treat these blobs as erased, even if the replayed entries bring them."""
         self._erased().update(digests)
 
     def replay(self, segment: int, numbered: Iterable[tuple[int, SealedEntry]]) -> None:
-        """Write what these entries of a segment say, in order."""
+        """Write the rows of these entries of a segment, in order.
+
+        Successive records are written together, some hundred at once; an entry of another kind
+        first has the records before it written, because it may be about one of their jobs.
+        """
         records: list[Submission] = []
         places: list[tuple[int, SealedEntry]] = []
         for position, entry in numbered:
             places.append((position, entry))
-            if entry.erased is not None and not self._erasures().is_taken(entry.leaf):
-                # What it was says the entry that erased it
+            if entry.erased is not None and not self._erasures().counts_for_job(entry.leaf):
+                # The entry that erased it says what it was; its rows are written with that one
                 self._append(entry, (segment, position))
                 continue
             if entry.kind in RECORDS:
@@ -136,11 +138,14 @@ class Replay:
         self._fill(segment, places)
 
     def write_again(self, kind: str, document: EntryDocument) -> None:
-        """Write once more what an entry says that has its row in the ledger."""
+        """Write the rows of an entry again. Its own row in the ledger stays."""
         _WRITERS[kind](self, document)
 
     def place_among_records(self, entry: SealedEntry) -> tuple[str, str, int] | None:
-        """Return job id, witness and number of what a job is made of; None of any other entry."""
+        """Return job id, witness and revision of a record that a job is made from.
+
+        Return None for any other entry.
+        """
         if entry.erased is not None:
             item = self._erasures().items.get(entry.leaf)
             if item is None or item.revision is None:
@@ -154,19 +159,19 @@ class Replay:
     def finish(self, reader: SegmentReader) -> None:
         """Point software entries at their resolutions.
 
-        In a chain, the job whose code it is may come later.
+        Not done in `replay`: a resolution may come before the job whose code it is.
         """
         positions = reader.positions("resolution")
         if not positions:
             return
-        keys = keys_by_position(self._connection, self.experiment, reader.head["segment"])
+        keys = keys_by_position(self._connection, self.experiment, reader.head.segment)
         for position in positions:
             entry = reader.entry(position)
             self._resolution(EntryDocument(keys[position], entry.body, entry.received_at))
 
     def _record(self, records: list[Submission]) -> None:
         if records:
-            # Read while the jobs are not there: of those that are, nothing waits
+            # Before the jobs are written: it leaves out entries of jobs that are recorded
             waiting = self._waiting.by_job()
             record_jobs(self._writing, records)
             self._waiting.write_of(waiting, {record.decoded.job_id for record in records})
@@ -175,7 +180,7 @@ class Replay:
     def _write(self, entry: SealedEntry, place: tuple[int, int]) -> None:
         writer = _WRITERS.get(entry.kind)
         if writer is None:
-            return  # of a later version: the entry is kept, its meaning is not known here
+            return  # written by a later version: `_fill` keeps the entry, without its meaning
         key = self._append(entry, place)
         writer(self, EntryDocument(key, entry.body, entry.received_at))
 
@@ -186,9 +191,9 @@ class Replay:
         return NewEntry(self.experiment, entry.kind, entry.received_at, entry.submitter, b"", place)
 
     def _fill(self, segment: int, places: Sequence[tuple[int, SealedEntry]]) -> None:
-        """Write rows for entries that have none yet.
+        """Write ledger rows for the entries that have none yet.
 
-        They are entries of kinds not known here, and records that changed nothing.
+        They are of kinds unknown to this version, or records that changed nothing.
         """
         written = keys_by_position(self._connection, self.experiment, segment)
         lacking: list[NewEntry] = []
@@ -198,7 +203,7 @@ class Replay:
         append_entries(self._connection, lacking)
 
     def _submission(self, entry: SealedEntry, place: tuple[int, int]) -> Submission:
-        """Return a record as it came; of one that was erased, what corrected it."""
+        """Return a record as it was submitted; for an erased one, the record that corrected it."""
         if entry.erased is not None:
             return self._stand_in(entry, place)
         sent = (entry.received_at, entry.submitter)
@@ -211,7 +216,8 @@ class Replay:
             return Submission(decoded, *sent, place=place, revision=0)
         if entry.kind == "conflict":
             return Submission(decoded, *sent, place=place, is_conflict=True)
-        # unread: it was of a later version then
+        # `unread`: this version could not read the record when it came, and perhaps now can. With
+        # the witness's record erased, it must not take that place: it stays evidence
         is_conflict = self._erasures().has_erased(decoded.job_id, decoded.witness)
         return Submission(decoded, *sent, place=place, kind=entry.kind, is_conflict=is_conflict)
 
@@ -230,18 +236,18 @@ class Replay:
         return Submission(decoded, *sent, reason, place, revision=revision)
 
     def _erasures(self) -> ChainErasures:
-        """Return what the whole chain says was erased, also further on.
+        """Return all erasures of the chain, including those further on than this segment.
 
-        It is read where something was erased, and again where the chain grew.
+        They are read only once something erased is met, and again after the chain has grown.
         """
         if self._chain is None:
             self._chain = self._writing.remembered(ErasuresRead).of(self._writing.store, self._name)
         return self._chain
 
     def _erased(self) -> set[str]:
-        """Return the digests that are erased in the end.
+        """Return the digests that are erased by the end of the chain.
 
-        Records are graded by that, whenever they came.
+        Records are graded by that, even those from before the erasure.
         """
         return self._read_ahead.erased[self._name]
 
@@ -260,9 +266,9 @@ class Replay:
         write_erasure_rows(self._writing, self._owner, Erasure(document.entry, erasure, rows))
 
     def _expired(self) -> set[str]:
-        """Return the logs that are expired in the end.
+        """Return the digests of logs that are expired by the end of the chain.
 
-        Records are graded by that, whenever they came.
+        Records are graded by that, even those from before the expiry.
         """
         return self._read_ahead.expired[self._name]
 
@@ -363,7 +369,7 @@ class Replay:
         logs = document.read(ExpiryDocument).logs
         rows = [NewExpiredLog(log.sha256, log.kept_sha256, log.size_bytes) for log in logs]
         write_expiry_rows(self._writing, self._owner, document.entry, rows)
-        # What was sent again since has not expired in the end
+        # A log that was sent again later is not expired by the end of the chain
         self._possess([log.sha256 for log in logs if log.sha256 not in self._expired()])
 
     def _possession(self, document: EntryDocument) -> None:

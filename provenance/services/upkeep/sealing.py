@@ -1,16 +1,14 @@
-"""Seals the ledger: entries that wait become segments of their experiment's chain in the archive.
+"""Seals the ledger: moves waiting entries into segments of their experiment's chain in the archive.
 
-One sealer works at a time. The body of a segment is stored first, then its head by put-if-absent,
-which commits it; then the rows let go of their bytes. Number and previous head come from the
-archive: a database that was restored from an older copy, or that a crash left behind, first adopts
-what the archive holds beyond it, and so never forks a chain. After a crash at any step the next
-sealing goes on.
+One sealer works at a time. It stores the body of a segment, then the head by put-if-absent, which
+commits the segment; then the rows give up their bytes. Before it seals, a database that is behind
+the archive (restored from an older copy, or left behind by a crash) adopts the archive's segments,
+so it never forks a chain. After a crash at any step, the next sealing continues.
 
 Source: storage.md, "Sealing".
 """
 
 import fcntl
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +34,12 @@ from jobprov.provenance.services.ledger.chains import (
     note_tip,
 )
 from jobprov.provenance.services.ledger.entries import enter_document
-from jobprov.provenance.services.ledger.frames import SegmentError, body_name, head_name
+from jobprov.provenance.services.ledger.frames import (
+    SegmentError,
+    body_name,
+    head_name,
+    read_outline,
+)
 from jobprov.provenance.services.ledger.segments import SealedEntry, write_segment
 from jobprov.provenance.services.upkeep.adopted_segments import adopt_segment
 from jobprov.provenance.services.upkeep.waiting_entries import settle_waiting
@@ -44,18 +47,22 @@ from jobprov.provenance.services.work.notices import blobs_there
 from jobprov.provenance.services.writing import Writer, Writing
 
 MOST_ENTRIES = 16_384
+"""Entries of a segment."""
 _MOST_DIGESTS = 50_000
-"""Of an entry that lists uploads."""
+"""Digests of an entry that lists uploads; 3.4 MB as JSON."""
 _MOST_PACKED_BYTES = 64_000_000
+"""Compressed entries of a segment, which is made in memory."""
 _ROWS_AT_ONCE = 2000
-"""Rows a transaction lets go of: some 10 ms, so that no record waits longer behind it."""
+"""Rows that give up their bytes in one transaction: some 10 ms, for which a record may wait."""
 
 
 class LedgerSeal(NamedTuple):
     """What a sealing did.
 
     Attributes:
-        adopted: segments that the archive had and the database did not know.
+        segments: how many were sealed.
+        entries: how many these hold.
+        adopted: segments that were in the archive and not in the database.
         head_bytes: of the new heads, before compression.
         body_bytes: of the new bodies, as stored.
     """
@@ -67,7 +74,7 @@ class LedgerSeal(NamedTuple):
     body_bytes: int = 0
 
     def plus(self, other: "LedgerSeal") -> "LedgerSeal":
-        """Return both together."""
+        """Return the sums of both."""
         return LedgerSeal(*(mine + its for mine, its in zip(self, other, strict=True)))
 
 
@@ -81,11 +88,11 @@ class Waiting(NamedTuple):
 def seal_all(database: Database, writer: Writer, store: Store) -> tuple[LedgerSeal, SealReport]:
     """Seal the ledger of every experiment, then put the archive's loose blobs into packs.
 
-    Of several processes on one database, one does it; the others wait, and find little left to do.
-    An experiment that cannot be sealed keeps nothing of the others from it.
+    Of several processes on one database, one seals; the others wait, and find little left to do. An
+    experiment that cannot be sealed does not keep the others from being sealed.
 
     Raises:
-        Exception: what the first such experiment met, once all else is done.
+        Exception: the problem of the first such experiment, raised once everything else is done.
     """
     with one_sealer(database):
         ledger, problems = _seal_ledger(database, writer, store, None, MOST_ENTRIES)
@@ -108,12 +115,12 @@ def seal_ledger(
         database: to read from.
         writer: all writing goes through it, in short transactions.
         store: the archive.
-        experiments: all where None, those that only the archive knows too.
-        most_entries: entries a segment.
+        experiments: all if None, including those that only the archive has.
+        most_entries: entries of a segment.
 
     Raises:
-        SegmentError: the archive's chain of an experiment is not the one that this database
-            continues; nothing is written of it then.
+        SegmentError: the chain of an experiment in the archive is not the one that this database
+            continues. Nothing of that experiment is written then.
     """
     with one_sealer(database):
         ledger, problems = _seal_ledger(database, writer, store, experiments, most_entries)
@@ -122,9 +129,9 @@ def seal_ledger(
 
 
 def adopt_archived(database: Database, writer: Writer, store: Store, experiment: str) -> int:
-    """Take over what the archive has of an experiment beyond the database, and seal nothing.
+    """Adopt what the archive has of an experiment beyond the database, without sealing anything.
 
-    Return how many segments.
+    Return how many segments were adopted.
 
     Raises:
         SegmentError: the archive's chain is not the one that this database continues.
@@ -140,14 +147,14 @@ def _seal_ledger(
     experiments: Sequence[str] | None,
     most_entries: int,
 ) -> tuple[LedgerSeal, list[Exception]]:
-    """Return what was sealed, and what kept experiments from it."""
+    """Return what was sealed, and the problems of experiments that could not be sealed."""
     total, problems = LedgerSeal(), []
     for experiment in experiments or sorted(_recorded(database) | archived_experiments(store)):
         try:
             total = total.plus(_seal_experiment(database, writer, store, experiment, most_entries))
         except (ArchiveUnreachableError, UnreachableError):
-            raise  # all the others would wait for it in vain, too
-        # Raised by the caller: the others must not wait until it is mended
+            raise  # the other experiments would fail in the same way
+        # The caller raises it: the other experiments must not wait until this one is repaired
         except Exception as problem:  # noqa: BLE001
             problem.add_note(f"while the ledger of {experiment} was sealed")
             problems.append(problem)
@@ -155,17 +162,19 @@ def _seal_ledger(
 
 
 def _raise_first(problems: Sequence[Exception]) -> None:
-    for problem in problems[:1]:
-        raise problem
+    if problems:
+        raise problems[0]
 
 
 def _seal_experiment(
     database: Database, writer: Writer, store: Store, experiment: str, most_entries: int
 ) -> LedgerSeal:
+    """Seal the entries of an experiment, segment after segment, until none waits."""
     total = LedgerSeal()
     _enter_possessions(database, writer, experiment)
     settle_waiting(database, writer, store, experiment)
     while True:
+        # In each round: another sealer on this archive may have been first
         total = total.plus(LedgerSeal(adopted=_adopt(database, writer, store, experiment)))
         with database.reading.connect() as connection:
             segment, previous = chain_tip(connection, experiment)
@@ -177,24 +186,29 @@ def _seal_experiment(
         entries = [waiting_entry.entry for waiting_entry in waiting]
         head, body = write_segment(experiment, segment + 1, previous, entries)
         # The body first: the head commits the segment, and must not name a body that is not there
-        body_sha256 = json.loads(head)["body_sha256"]
+        body_sha256 = read_outline(head).body_sha256
         store.put_document(body_name(experiment, segment + 1, body_sha256), body)
         if not store.put_document(head_name(experiment, segment + 1), head):
-            continue  # another sealer was first; what it sealed is adopted, what is left comes next
+            continue  # another sealer was first: adopt its segment, then seal what is left
         _let_go(writer, segment + 1, waiting)
         _note_tip(writer, experiment, segment + 1, head)
-        total = total.plus(LedgerSeal(1, len(waiting), 0, len(head), len(body)))
+        sealed = LedgerSeal(
+            segments=1, entries=len(waiting), head_bytes=len(head), body_bytes=len(body)
+        )
+        total = total.plus(sealed)
 
 
 def _enter_possessions(database: Database, writer: Writer, experiment: str) -> None:
     """Write ledger entries for what the experiment uploaded since the last sealing."""
     while digests := writer.run(lambda writing: _enter_some(writing, experiment)):
+        # A job that was being recorded meanwhile may have missed these blobs: once it is committed,
+        # its gaps are looked at again
         wait_for_derivations(database)
         writer.run(lambda writing, digests=digests: blobs_there(writing.connection, digests))  # type: ignore[misc]
 
 
 def _enter_some(writing: Writing, experiment: str) -> list[str]:
-    """Write the next entry; return the digests that are in it."""
+    """Write the next entry that lists uploads; return the digests in it."""
     connection = writing.connection
     key = intern_experiments(writing, {experiment})[experiment]
     digests = digests_to_enter(connection, key, _MOST_DIGESTS)
@@ -205,7 +219,7 @@ def _enter_some(writing: Writing, experiment: str) -> list[str]:
 
 
 def _adopt(database: Database, writer: Writer, store: Store, experiment: str) -> int:
-    """Take over every segment that the archive has beyond the database; return how many."""
+    """Adopt every segment that the archive has beyond the database; return how many."""
     count = 0
     while True:
         with database.reading.connect() as connection:
@@ -226,13 +240,13 @@ def _waiting(connection: Connection, experiment: str, most_entries: int) -> list
     """Return the entries of the next segment."""
     waiting: list[Waiting] = []
     packed_bytes = 0
-    # One for all: making one takes longer than a record
+    # One decompressor for all: making one takes longer than unpacking a record
     unpack = zstandard.ZstdDecompressor().decompress
     for row in unsealed_entries(connection, experiment, most_entries):
         packed_bytes += len(row.packed)
         if waiting and packed_bytes > _MOST_PACKED_BYTES:
             break
-        # Of one that was erased while it waited, the bytes are gone
+        # An entry that was erased while it waited has a leaf here, and no bytes
         body = b"" if row.leaf else unpack(row.packed)
         entry = SealedEntry(
             row.kind, row.received_at, row.submitter, bytes(row.salt), body, row.leaf
@@ -242,10 +256,10 @@ def _waiting(connection: Connection, experiment: str, most_entries: int) -> list
 
 
 def _check_archive_is_ours(store: Store, experiment: str, segment: int) -> None:
-    """Refuse to go on where the archive lacks the segment that this database sealed last.
+    """Refuse to seal where the archive lacks the segment that this database sealed last.
 
     Raises:
-        SegmentError: it does.
+        SegmentError: it lacks that segment, so it is another archive or an older copy.
     """
     try:
         store.get_document(head_name(experiment, segment))
@@ -257,9 +271,9 @@ def _check_archive_is_ours(store: Store, experiment: str, segment: int) -> None:
 
 
 def _let_go(writer: Writer, segment: int, waiting: Sequence[Waiting]) -> None:
-    """Note where the entries lie now, and give up their bytes.
+    """Note where the entries lie now, and remove their bytes from the database.
 
-    What a crash leaves out is adopted next time.
+    If a crash leaves some of them out, the next sealing adopts the segment and finds them.
     """
     positions = [(entry.id, position) for position, entry in enumerate(waiting)]
     for part in chunks(positions, _ROWS_AT_ONCE):
@@ -276,7 +290,7 @@ def _note_tip(writer: Writer, experiment: str, segment: int, head: bytes) -> Non
 def one_sealer(database: Database) -> Iterator[None]:
     """Let one sealer work at a time, in whatever process.
 
-    Correctness does not hang on it: put-if-absent decides.
+    This only saves work. That no segment is written twice is up to put-if-absent of its head.
     """
     if not database.is_sqlite:
         with hold_sealing(database):

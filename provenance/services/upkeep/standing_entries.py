@@ -1,9 +1,7 @@
-"""Entries of which the newest stands, in the order of the chain.
+"""Entries of which the newest one counts: task declarations, waivers, comparators, policies, rules.
 
-They are declarations of tasks, waivers, comparators, policies of retries, and rules.
-
-What waits in a database is sealed behind what it adopts, so it stands against that, although it was
-written here first.
+"Newest" is by the order of the chain. Entries that wait in a database are sealed after the segment
+that it adopts, so they count as newer, even if they were written earlier.
 """
 
 import json
@@ -30,16 +28,14 @@ KINDS = ("task", "waiver", "comparators", "retry_policies", *_OF_FAILURES)
 def write_in_order(
     connection: Connection, store: Store, replay: Replay, reader: SegmentReader
 ) -> None:
-    """Write anew what entries of these kinds say.
+    """Write the rows of such entries again: first the adopted segment's, then the waiting ones.
 
-    Those of an adopted segment come first, in its order, then those that wait.
-
-    Nothing is to be done where the segment has none of them. Comparators and rules are numbered
-    again; of all else the last one counts. Failures are read again where the segment has rules.
+    Comparators and rules get new numbers; of the other kinds the last one counts. If the segment
+    has rules, all failures are classified again. A segment without such entries changes nothing.
     """
     if not reader.positions(*KINDS):
         return
-    segment = reader.head["segment"]
+    segment = reader.head.segment
     entries = standing_entries(connection, replay.experiment, KINDS, segment)
     bodies = read_entries(connection, store, [entry.key for entry in entries])
     before = rules_by_number(connection, replay.experiment)
@@ -58,14 +54,15 @@ def write_in_order(
 def _numbered_again(
     connection: Connection, experiment: int, entry: int, body: bytes, before: dict[int, int]
 ) -> bytes:
-    """Return what a reclassification that waits says, by the number that its rules have now.
+    """Return the body of a waiting reclassification with the new number of its rules.
 
-    No head says anything of it yet.
+    Its bytes may change, since no head states their leaf yet.
     """
     document = read_document(body, JsonObject)
     version = document["version"]
+    rules = before.get(version, 0)
     now = {rules: number for number, rules in rules_by_number(connection, experiment).items()}
-    number = now.get(before.get(version, 0), version)
+    number = now.get(rules, version)
     if number == version:
         return body
     changed = json.dumps({**document, "version": number}, sort_keys=True, ensure_ascii=False)

@@ -1,9 +1,8 @@
-"""What a ledger says of a job before it has a record of it.
+"""Verdicts and plans of jobs whose record has not come yet: they wait for it.
 
-A verdict, or a plan, of a job that still ran. It waits for the record.
-
-Where the record is replayed, what waits is written with it; where it comes as records do, with the
-next sealing. Where no final record ever comes, it stays an entry alone.
+A bundle can be built and rerun while its job still runs, and so its verdict or plan may be sealed
+before the job's final record. If the record is replayed, what waits is written with it; if it comes
+from a client, the next sealing writes it. If no final record ever comes, only the entry stays.
 """
 
 from collections.abc import Iterable
@@ -48,11 +47,10 @@ class HeldEntries:
 
 
 def settle_waiting(database: Database, writer: Writer, store: Store, experiment: str) -> None:
-    """Write what adopted segments of an experiment say of jobs that were recorded since.
+    """Write what adopted segments of an experiment hold for jobs that were recorded since.
 
-    The one sealer uses it.
-
-    It is looked for apart from the writer: that reads the whole ledger of the experiment.
+    To find it, sealed entries are read. That is done before the writer is asked, so that records do
+    not wait for it. Only the one sealer calls this.
     """
     with database.reading.connect() as connection:
         key = experiment_key(connection, experiment)
@@ -64,7 +62,7 @@ def settle_waiting(database: Database, writer: Writer, store: Store, experiment:
 
 
 class WaitingEntries:
-    """Those of one experiment, in a transaction of the caller."""
+    """The waiting entries of one experiment, in a transaction of the caller."""
 
     def __init__(self, writing: Writing, experiment: tuple[str, int]) -> None:
         self._writing = writing
@@ -72,36 +70,37 @@ class WaitingEntries:
         self._name, self._experiment = experiment
 
     def by_job(self) -> dict[str, list[WaitingEntry]]:
-        """Return those that wait, by job id, in order."""
+        """Return the waiting entries by job id, in order."""
         if self._name not in self._held:
             self._held[self._name] = self._read()
         return self._held[self._name]
 
     def write_or_hold(self, entry: WaitingEntry) -> None:
-        """Write what an entry says where its job is recorded, or have it wait."""
-        job_id = entry.job_id
-        waiting, jobs = self.by_job(), self._jobs([job_id])
-        for job in jobs.values():
-            self._write(job, entry)
-        others = waiting.setdefault(job_id, []) if not jobs else []
-        # Else it was read just now, with its own entry
+        """Write the row of an entry if its job is recorded, else keep the entry waiting."""
+        waiting = self.by_job()
+        jobs = self._jobs([entry.job_id])
+        if jobs:
+            self._write(jobs[entry.job_id], entry)
+            return
+        others = waiting.setdefault(entry.job_id, [])
+        # `by_job` may have read it from the ledger just now, since its entry is there already
         if all(other.document.entry != entry.document.entry for other in others):
             others.append(entry)
 
     def write_of(self, waiting: dict[str, list[WaitingEntry]], job_ids: AbstractSet[str]) -> None:
-        """Write what was said of these jobs before their first record came."""
+        """Write the entries that waited for these jobs, which have been recorded now."""
         for job_id, job in self._jobs(waiting.keys() & job_ids).items():
             for entry in waiting.pop(job_id):
                 self._write(job, entry)
 
     def write(self, ready: Iterable[tuple[int, WaitingEntry]]) -> None:
-        """Write what is ready."""
+        """Write the rows of entries whose jobs have these keys, and stop waiting with them."""
         for job, entry in ready:
             self._write(job, entry)
             self._held.get(self._name, {}).pop(entry.job_id, None)
 
     def _read(self) -> dict[str, list[WaitingEntry]]:
-        """Return those of segments that were replayed before, perhaps by another process."""
+        """Return the waiting entries of segments replayed before, perhaps by another process."""
         unwritten = _unwritten(self._writing.connection, self._writing.store, self._experiment)
         for job_id in self._jobs(unwritten):
             del unwritten[job_id]
@@ -122,7 +121,7 @@ class WaitingEntries:
 
 
 def _ready(connection: Connection, store: Store, experiment: int) -> list[tuple[int, WaitingEntry]]:
-    """Return what waited for jobs that have come, other than by a replay, with the jobs' keys."""
+    """Return the waiting entries whose jobs clients have recorded, with the keys of the jobs."""
     unwritten = _unwritten(connection, store, experiment)
     ready: list[tuple[int, WaitingEntry]] = []
     for job_id, job in keys_of_jobs(connection, experiment, unwritten).items():
@@ -133,12 +132,12 @@ def _ready(connection: Connection, store: Store, experiment: int) -> list[tuple[
 def _unwritten(
     connection: Connection, store: Store, experiment: int
 ) -> dict[str, list[WaitingEntry]]:
-    """Return what sealed entries say of jobs and no row does, by job id, in order."""
+    """Return the sealed verdicts and plans that have no row, by job id, in order."""
     entries = unwritten_entries(connection, experiment)
     bodies = read_entries(connection, store, [entry.key for entry in entries])
     unwritten: dict[str, list[WaitingEntry]] = {}
     for entry in entries:
-        if entry.key in bodies:  # else it was erased
+        if entry.key in bodies:  # an erased entry has no body
             document = EntryDocument(entry.key, bodies[entry.key], entry.received_at)
             waiting = waiting_entry(entry.kind, document)
             unwritten.setdefault(waiting.job_id, []).append(waiting)

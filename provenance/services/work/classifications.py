@@ -1,4 +1,4 @@
-"""Has failures classified in the background: what the work is called, and its keys."""
+"""Background work that classifies failures: its kind and its keys."""
 
 import secrets
 from collections.abc import Sequence
@@ -14,10 +14,11 @@ _ITEMS_AT_ONCE = 1000
 
 
 def enqueue_failures(connection: Connection, jobs: Sequence[int]) -> None:
-    """Have these jobs classified that did not succeed.
+    """Queue these jobs, which did not succeed, to be classified.
 
-    An item's key is random text, a colon and the jobs: one under way may have read a job before it
-    changed, so that each change needs an item of its own.
+    The key of an item is random text, a colon and the jobs. Random, because enqueuing an item with
+    an existing key changes nothing, and one that is being worked on may have read a job before it
+    changed: each change needs an item of its own.
     """
     parts = [jobs[start : start + _JOBS_AN_ITEM] for start in range(0, len(jobs), _JOBS_AN_ITEM)]
     keys = [f"{secrets.token_hex(4)}:{','.join(map(str, part))}" for part in parts]

@@ -1,4 +1,4 @@
-"""Has configurations evaluated in the background: what the work is called, and its key."""
+"""Background work that evaluates configurations: its kind and its keys."""
 
 from collections.abc import Iterable, Mapping
 
@@ -14,7 +14,7 @@ Configuration = tuple[str, str]
 def enqueue_evaluations(
     connection: Connection, experiments: Mapping[str, int], wanted: Iterable[Configuration]
 ) -> None:
-    """Have these configurations evaluated that can be evaluated now.
+    """Queue these configurations, which can be evaluated now.
 
     `experiments` are integer keys by name.
     """

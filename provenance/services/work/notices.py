@@ -1,6 +1,6 @@
-"""Notices of what has come, for whoever brings the gaps of jobs up to date.
+"""Background work that brings the gaps of jobs up to date after something has come or gone.
 
-Each notice is a piece of background work.
+Each function here queues one piece of such work; its key names what has changed.
 """
 
 from collections.abc import Sequence
@@ -14,39 +14,36 @@ REFRESH = "refresh"
 
 
 def blob_arrived(connection: Connection, sha256: str) -> None:
-    """Have the jobs looked at again that wait for this blob, where there are any.
+    """Queue the jobs that wait for this blob, if there are any.
 
-    Another process may record such a job at the same moment, and see no blob where this one sees no
-    job: sealing asks again.
+    Another process may be recording such a job at this moment: it sees no blob yet, and this one
+    sees no job yet. Sealing therefore asks again (`blobs_there`).
     """
     if is_awaited(connection, sha256):
         enqueue(connection, REFRESH, f"blob:{sha256}")
 
 
 def blobs_there(connection: Connection, digests: Sequence[str]) -> None:
-    """Have the jobs looked at again that wait for any of these blobs, which somebody possesses."""
+    """Queue the jobs that wait for any of these blobs, which somebody possesses by now."""
     arrived = arrived_among(connection, digests)
     enqueue_all(connection, REFRESH, [f"blob:{sha256}" for sha256 in arrived])
 
 
 def blob_erased(connection: Connection, experiment: str, sha256: str) -> None:
-    """Have the jobs of an experiment looked at again whose records name this blob."""
+    """Queue the jobs of an experiment whose records name this blob."""
     enqueue(connection, REFRESH, f"named:{sha256}:{experiment}")
 
 
 def code_resolved(connection: Connection, software_sha256: str) -> None:
-    """Have the jobs looked at again that used this software entry."""
+    """Queue the jobs that used this software entry."""
     enqueue(connection, REFRESH, f"software:{software_sha256}")
 
 
 def configuration_evaluated(connection: Connection, key: str) -> None:
-    """Have the jobs looked at again that ran this configuration.
-
-    `key` is that of its evaluation.
-    """
+    """Queue the jobs that ran this configuration; `key` is that of its evaluation."""
     enqueue(connection, REFRESH, f"configuration:{key}")
 
 
 def capsule_registered(connection: Connection, entry: int) -> None:
-    """Have the jobs looked at again that this registration serves."""
+    """Queue the jobs that this registration of a capsule serves."""
     enqueue(connection, REFRESH, f"capsule:{entry}")

@@ -1,10 +1,8 @@
-"""Background work: rows of a leased table, drained by `jobprov serve` and `jobprov work`.
+"""Background work: rows of a table, done by `jobprov serve` and `jobprov work`. There is no broker.
 
-There is no broker.
-
-An item is (kind, key), there once; enqueuing it again changes nothing. Whoever drains takes a
-lease, works outside any transaction, and removes the item, or notes the error and when to try
-again. A worker that dies loses its lease, not the item.
+An item is a kind and a key. It is in the table at most once; enqueuing it again changes nothing. A
+worker leases an item, works outside any transaction, then removes the item, or notes the error and
+when to try again. If a worker dies, its lease runs out and another one takes the item.
 """
 
 import time
@@ -34,7 +32,7 @@ LONGEST_DELAY = timedelta(days=1)
 
 
 class Parts(NamedTuple):
-    """What work is done with.
+    """What background work needs.
 
     Attributes:
         mirrors: folder of the git mirrors.
@@ -47,21 +45,18 @@ class Parts(NamedTuple):
 
 
 Handler = Callable[[Parts, str], None]
-"""Does the work of the item with this key.
-
-Raises a ProvenanceError to have it tried again later.
-"""
+"""Does the work of the item with this key. It is tried again after a ProvenanceError or OSError."""
 
 
 def enqueue(connection: Connection, kind: str, key: str, *, due_at: datetime | None = None) -> None:
-    """Note work to be done, unless it is noted already."""
+    """Queue an item, unless it is queued already."""
     enqueue_all(connection, kind, [key], due_at=due_at)
 
 
 def enqueue_all(
     connection: Connection, kind: str, keys: Sequence[str], *, due_at: datetime | None = None
 ) -> None:
-    """Note much work of one kind, as far as it is not noted already."""
+    """Queue items of one kind, except those that are queued already."""
     queued = queued_keys(connection, kind, keys)
     fresh = [key for key in keys if key not in queued]
     add_items(connection, kind, fresh, due_at=due_at or datetime.now(UTC))
@@ -74,13 +69,13 @@ def drain(
     until: Callable[[], bool] = lambda: False,
     pause: float = 0.0,
 ) -> int:
-    """Do what is due; return how many items were done.
+    """Do the items that are due; return how many were done.
 
     Args:
         parts: what to work with.
-        handlers: by kind; other kinds are left alone.
-        until: asked between items; True ends the draining.
-        pause: seconds to wait where nothing is due before looking again; 0 returns then.
+        handlers: by kind; items of other kinds are left alone.
+        until: called between items; True ends the work.
+        pause: when nothing is due, look again after so many seconds; with 0, return.
     """
     done = 0
     while not until():
@@ -112,7 +107,8 @@ def _take(writing: Writing, kinds: list[str]) -> LeasedItem | None:
 
 
 def _put_off(writing: Writing, item: LeasedItem, message: str) -> None:
-    # Twice as long each time, so that what never works takes no time of the rest
+    # Twice as long each time, so that what never succeeds takes little time from the rest. The
+    # power is bounded, since a timedelta overflows after some forty attempts
     delay = min(FIRST_DELAY * 2 ** min(item.attempts, 20), LONGEST_DELAY)
     due_at = datetime.now(UTC) + delay
     put_off_item(writing.connection, item.id, due_at=due_at, error=message[:1000])

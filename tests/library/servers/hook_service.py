@@ -155,17 +155,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _blob(self, body: bytes) -> Answer:
         digest = self.path.rsplit("/", 1)[1]
         if hashlib.sha256(body).hexdigest() != digest:
-            return 422, {}, {"title": "digest differs"}
+            return problem(422, "digest differs", "digest-mismatch")
         if self.service.secret and self.service.secret in body:
-            return (
-                422,
-                {},
-                {"type": "/problems/secret-found", "title": "secret-found", "detail": "rule 7"},
-            )
+            return problem(422, "rule 7", "secret-found")
         with self.service.lock:
             is_new = digest not in self.service.blobs
             self.service.blobs[digest] = body
-        return 201 if is_new else 200, {}, {}
+        return 201 if is_new else 200, {}, {"sha256": digest}
 
     def _job(self, body: bytes) -> Answer:
         job_id = self.path.rsplit("/", 1)[1]
@@ -174,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
             old = self.service.records.get(job_id)
             provisional = old is None or json.loads(old)["state"] == "running"
             if not provisional and old != record:
-                return 409, {}, {"title": "differs"}
+                return problem(409, "differs", "conflict")
             self.service.records[job_id] = record
         gaps = self.service.gaps
         return (
@@ -182,6 +178,11 @@ class _Handler(BaseHTTPRequestHandler):
             {},
             {"job_id": job_id, "grade": "L2", "gaps": gaps, "missing_blobs": []},
         )
+
+
+def problem(status: int, detail: str, kind: str = "refused", **more: Any) -> Answer:
+    """Return an error as jobprov itself tells it; a proxy's has no such members."""
+    return status, {}, {"type": f"/problems/{kind}", "status": status, "detail": detail, **more}
 
 
 def answers_after_giving_up(seconds: float) -> Callable[..., Answer]:

@@ -26,8 +26,7 @@ from jobprov.provenance.errors import (
     ProvenanceError,
     UnreachableError,
 )
-
-JOB = "0f8b0000-0000-4000-8000-000000000001"
+from tests.library.records import JOB, sha256
 
 
 def summary(job_id: str) -> dict[str, Any]:
@@ -139,7 +138,8 @@ def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
 def test_answer_becomes_the_error_that_the_service_raised(
     peer: Peer, status: int, problem: dict[str, Any], kind: type[ProvenanceError]
 ) -> None:
-    peer.answers = [(status, {"detail": "what failed", **problem})]
+    told = {"type": "/problems/x", "status": status, "detail": "what failed", **problem}
+    peer.answers = [(status, told)]
 
     with pytest.raises(kind, match="what failed") as caught:
         Client(peer.url).file("a.roo")
@@ -151,6 +151,33 @@ def test_answer_becomes_the_error_that_the_service_raised(
             assert caught.value.fields == value  # type: ignore[attr-defined]
         if name == "choices":
             assert caught.value.choices == [("nova", "")]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 415, 422, 502])
+@pytest.mark.parametrize("content", [b"<html>no</html>", {"detail": "no"}, {"status": 404}])
+def test_error_of_a_gateway_is_not_one_of_jobprov(peer: Peer, status: int, content: Any) -> None:
+    """Else a blob that a gateway refuses would count as refused for good, and a file as unknown."""
+    peer.answers = [(status, content)]
+
+    with pytest.raises(UnreachableError, match="not jobprov that answered"):
+        Client(peer.url).put_blob(sha256(b"x"), b"x")
+
+
+def test_answer_about_another_blob_or_job_is_a_strangers(peer: Peer) -> None:
+    record = msgspec.to_builtins(RecordAnswer("another", "created", "u", "L0", [], []))
+    peer.answers = [(201, {"sha256": "0" * 64, "size_bytes": 1, "is_new": True}), (201, record)]
+
+    with pytest.raises(UnreachableError, match="it names blob 000"):
+        Client(peer.url).put_blob(sha256(b"x"), b"x")
+    with pytest.raises(UnreachableError, match="it names job another"):
+        Client(peer.url).record({"job_id": JOB})
+
+
+def test_batch_with_too_few_results_is_not_taken_for_recorded(peer: Peer) -> None:
+    peer.answers = [(200, {"results": []})]
+
+    with pytest.raises(UnreachableError, match="0 results for 2 records"):
+        Client(peer.url).record_batch([b"{}", b"{}"])
 
 
 def test_busy_service_is_asked_again(peer: Peer) -> None:
@@ -218,7 +245,8 @@ def test_lists_are_read_to_their_end(peer: Peer) -> None:
 
 
 def test_bundle_arrives_whole_or_not_at_all(peer: Peer, tmp_path: Path) -> None:
-    peer.answers = [(200, b"tar"), (404, {"detail": "no such job"})]
+    told = {"type": "/problems/not-found", "status": 404, "detail": "no such job"}
+    peer.answers = [(200, b"tar"), (404, told)]
     client = Client(peer.url)
 
     assert client.save_bundle(JOB, tmp_path / "a.tar") == "1-L2-abc"

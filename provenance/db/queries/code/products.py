@@ -1,4 +1,4 @@
-"""Products: what operators mapped, and the entries that do not say which code a product was."""
+"""Maps of products, and software entries that name a product but not where its code is from."""
 
 import json
 from collections import Counter
@@ -29,10 +29,10 @@ _AT_ONCE = 1000
 
 
 class ProductMap(NamedTuple):
-    """A product, the repository that it is built from, and how its version names a tag there.
+    """A product, the repository that it is built from, and the template for tags of its versions.
 
     Attributes:
-        manager: `ups`, `spack` and their like; empty where the product is meant whoever manages it.
+        manager: `ups`, `spack` and so on; empty if the map is for any package manager.
     """
 
     name: str
@@ -42,10 +42,11 @@ class ProductMap(NamedTuple):
 
 
 class Unsourced(NamedTuple):
-    """An entry, and what was inferred of its commit.
+    """A software entry of a product without a repository, and the commit inferred for it.
 
     Attributes:
-        match_key: of the repository that the commit is in; None where nothing was inferred.
+        match_key: of the repository of that commit; None if nothing was inferred.
+        resolution: the document of the inferred commit; None if nothing was inferred.
     """
 
     id: int
@@ -56,10 +57,7 @@ class Unsourced(NamedTuple):
 
 
 def product_maps(connection: Connection) -> dict[tuple[str, str], ProductMap]:
-    """Return what operators mapped, by name and manager.
-
-    If nobody mapped anything, this costs one look.
-    """
+    """Return the maps of products by name and manager. Without any, this costs one small query."""
     if not fetch(connection, "SELECT id FROM product_maps LIMIT 1"):
         return {}
     query = (
@@ -76,7 +74,7 @@ def product_maps(connection: Connection) -> dict[tuple[str, str], ProductMap]:
 
 
 def unsourced_entries(connection: Connection, name: str | None = None) -> Iterator[Unsourced]:
-    """Yield the entries of products without a repository, of this name or all."""
+    """Yield the entries of products without a repository: those of this name, or all."""
     query = _unsourced()
     if name is not None:
         query = query.where(SoftwareRow.name == name)
@@ -84,14 +82,15 @@ def unsourced_entries(connection: Connection, name: str | None = None) -> Iterat
 
 
 def unsourced_entry(connection: Connection, sha256: str) -> Unsourced | None:
-    """Return the entry with this digest, None unless it is of a product without a repository."""
+    """Return the entry with this digest; None unless it is of a product without a repository."""
     return next(_read(connection, _unsourced().where(SoftwareRow.sha256 == sha256)), None)
 
 
 def list_counts(connection: Connection, groups: dict[int, Any]) -> Counter[Any]:
-    """Return how many software lists have an entry of each group.
+    """Return how many software lists have an entry of each group; `groups` are by key of an entry.
 
-    `groups` are by key of the entry.
+    A list counts once for a group, even if it has several of its entries. That is why SQL alone,
+    which does not know the groups, cannot count.
     """
     columns = SoftwareSetMember.software_set_id, SoftwareSetMember.software_id
     query = select(*columns).order_by(SoftwareSetMember.software_set_id)

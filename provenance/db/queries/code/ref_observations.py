@@ -1,4 +1,4 @@
-"""What refs of repositories were seen to name."""
+"""The objects that refs of repositories were seen to name."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ _REFS_AT_ONCE = 200
 
 
 class SeenObject(NamedTuple):
-    """An object that a ref was seen to name, and when first."""
+    """An object that a ref was seen to name, and when it was first seen."""
 
     ref: Ref
     oid: str
@@ -57,7 +57,7 @@ def seen_objects(connection: Connection, refs: Sequence[Ref]) -> list[SeenObject
 
 
 def first_seen_at(connection: Connection, match_key: str, ref: str, oid: str) -> datetime | None:
-    """Return when a ref was first seen to name an object; None where it never was."""
+    """Return when a ref was first seen to name an object; None if it never was."""
     query = select(RefObservation.first_seen_at).where(
         RefObservation.match_key == match_key,
         RefObservation.ref == ref,

@@ -14,8 +14,8 @@ class RegisteredRepository(NamedTuple):
     """A repository that the service may fetch.
 
     Attributes:
-        match_key: the form of its address in which addresses are compared.
-        fetched_at: None before the first time.
+        match_key: its address in the form in which addresses are compared.
+        fetched_at: None before the first fetch.
     """
 
     id: int
@@ -41,7 +41,7 @@ def registered_repositories(connection: Connection) -> list[RegisteredRepository
 def repositories_like(
     connection: Connection, name: str, match_key: str
 ) -> list[RegisteredRepository]:
-    """Return the repositories that have this name or this address, two at most."""
+    """Return the repositories with this name or this address; there are at most two."""
     query = select(*REPOSITORY_COLUMNS).where(
         (Repository.name == name) | (Repository.match_key == match_key)
     )

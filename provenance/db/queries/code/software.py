@@ -1,4 +1,4 @@
-"""Software entries of records: which are not resolved, which name a commit, who used them."""
+"""Software entries of records: unresolved ones, those of some commits, and who used them."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -89,13 +89,13 @@ def keys_of_commits(connection: Connection, commits: Sequence[str]) -> set[int]:
 
 
 def match_keys(connection: Connection, digests: Iterable[str]) -> dict[str, str]:
-    """Return by digest of an entry the match key of the repository that it names."""
+    """Return the match key of the repository that each entry names, by digest of the entry."""
     rows = select_by(connection, table_of(SoftwareRow), ("match_key",), ("sha256",), list(digests))
     return {digest: row[0] for digest, row in rows.items() if row[0] is not None}
 
 
 def first_user_of_entry(connection: Connection, key: int) -> int | None:
-    """Return the first experiment of which a job used an entry."""
+    """Return the first experiment with a job that used an entry; None if no job did."""
     query = (
         select(func.min(Job.experiment_id))
         .join(SoftwareSetMember, SoftwareSetMember.software_set_id == Job.software_set_id)
@@ -105,7 +105,10 @@ def first_user_of_entry(connection: Connection, key: int) -> int | None:
 
 
 def first_user_of_repository(connection: Connection, match_key: str) -> int | None:
-    """Return the first experiment whose records name a repository, else whose products are of it."""
+    """Return the first experiment whose records name a repository.
+
+    If none does, return the first one with a product that was resolved to it, or None.
+    """
     query = (
         select(func.min(Job.experiment_id))
         .join(SoftwareSetMember, SoftwareSetMember.software_set_id == Job.software_set_id)
@@ -122,5 +125,5 @@ def first_user_of_repository(connection: Connection, match_key: str) -> int | No
 
 
 def first_experiment(connection: Connection) -> int | None:
-    """Return the experiment that was met first; None while there is none."""
+    """Return the first experiment of all; None while there is none."""
     return connection.execute(select(func.min(Experiment.id))).scalar_one()

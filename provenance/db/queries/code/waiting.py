@@ -19,14 +19,14 @@ def waiting_digests(connection: Connection) -> set[str]:
 
 
 def last_errors(connection: Connection, digests: Sequence[str]) -> dict[str, str]:
-    """Return why these entries were not resolved when last tried, by digest."""
+    """Return why the last try to resolve these entries failed, by digest."""
     keys = [(RESOLVE, digest) for digest in digests]
     rows = select_by(connection, table_of(WorkItem), ("last_error",), ("kind", "key"), keys)
     return {digest: row[0] for (_, digest), row in rows.items() if row[0]}
 
 
 def all_last_errors(connection: Connection) -> dict[str, str]:
-    """Return why entries that wait were not resolved when last tried, those noted first first."""
+    """Return why the last try to resolve waiting entries failed, the oldest item first."""
     query = (
         select(WorkItem.key, WorkItem.last_error)
         .where(WorkItem.kind == RESOLVE, WorkItem.last_error.is_not(None))

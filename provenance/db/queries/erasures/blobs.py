@@ -1,4 +1,4 @@
-"""What an erasure of a blob touches: plans of bundles, capsules, and jobs."""
+"""What an erasure of a blob affects: plans of bundles, capsules, and jobs."""
 
 from collections.abc import Iterable, Sequence
 
@@ -19,7 +19,7 @@ def plans_of_experiment(connection: Connection, experiment: int) -> set[str]:
 
 
 def plans_among(connection: Connection, digests: Sequence[str]) -> set[str]:
-    """Return those of the digests that are bundle plans."""
+    """Return the digests that are bundle plans."""
     plans: set[str] = set()
     for part in chunks(digests):
         query = select(BundlePlan.plan_sha256).where(BundlePlan.plan_sha256.in_(part))
@@ -34,7 +34,7 @@ def is_capsule(connection: Connection, sha256: str) -> bool:
 
 
 def running_jobs(connection: Connection, experiment: int) -> set[int]:
-    """Return the keys of an experiment's jobs that have a record of a running or lost job."""
+    """Return the keys of an experiment's running and lost jobs."""
     query = (
         select(ProvisionalRecord.job_id)
         .join(Job, Job.id == ProvisionalRecord.job_id)

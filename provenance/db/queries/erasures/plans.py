@@ -1,4 +1,4 @@
-"""Which entries and bundle plans an erasure of a record touches."""
+"""The entries and bundle plans that an erasure of a record affects."""
 
 from typing import NamedTuple
 
@@ -27,13 +27,13 @@ def finals_of_witness(connection: Connection, job: int, witness: str) -> list[Fi
 
 
 def conflicts_of_witness(connection: Connection, job: int, witness: str) -> list[int]:
-    """Return the entries of records of a witness that contradict its final one."""
+    """Return the entries of a witness's records that contradict its final one."""
     query = select(Conflict.entry_id).where(Conflict.job_id == job, Conflict.witness == witness)
     return list(connection.execute(query).scalars())
 
 
 def unread_of_job(connection: Connection, experiment: int, job_id: str) -> list[int]:
-    """Return the entries of records of a job that were of a later version."""
+    """Return the entries of a job's records that were of a later version, and so not read."""
     query = (
         select(UnreadRecord.entry_id)
         .join(LedgerEntry, LedgerEntry.id == UnreadRecord.entry_id)

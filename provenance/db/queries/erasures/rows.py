@@ -1,4 +1,4 @@
-"""Which rows of erasures are there already, and which configurations name a blob."""
+"""Rows of erasures that exist already, and evaluated configurations."""
 
 from collections.abc import Iterator, Sequence
 
@@ -24,13 +24,13 @@ def is_erased_entry(connection: Connection, entry: int) -> bool:
 
 
 def is_conflict(connection: Connection, entry: int) -> bool:
-    """Whether an entry has its row as a conflict."""
+    """Whether an entry has a row as a conflict."""
     query = select(Conflict.entry_id).where(Conflict.entry_id == entry)
     return connection.execute(query).first() is not None
 
 
 def is_unread(connection: Connection, entry: int) -> bool:
-    """Whether an entry has its row as a record of a later version."""
+    """Whether an entry has a row as an unread record."""
     query = select(UnreadRecord.entry_id).where(UnreadRecord.entry_id == entry)
     return connection.execute(query).first() is not None
 
@@ -44,7 +44,7 @@ def job_key(connection: Connection, experiment: int, job_id: str) -> int:
 def erased_digests_among(
     connection: Connection, experiment: int, digests: Sequence[str]
 ) -> set[str]:
-    """Return those of the digests that the experiment erased."""
+    """Return the digests that the experiment erased."""
     erased: set[str] = set()
     for part in chunks(digests):
         query = select(ErasedBytes.sha256).where(

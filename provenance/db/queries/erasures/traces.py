@@ -1,4 +1,4 @@
-"""Working rows that can hold texts of an erased record, and where such texts remain."""
+"""Rows outside of the ledger that can hold texts of an erased record, and where these remain."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -47,7 +47,7 @@ def log_tails(connection: Connection, job: int) -> dict[str, bytes]:
 
 
 def kept_answers(connection: Connection) -> list[KeptAnswer]:
-    """Return all answers that are kept."""
+    """Return all kept answers."""
     answers: list[KeptAnswer] = []
     for table in (table_of(KeptAnswerRow), table_of(FoldedGraphRow)):
         names = [column.name for column in table.primary_key.columns]
@@ -70,7 +70,7 @@ def count_with_texts(connection: Connection, texts: Sequence[str]) -> dict[str, 
 
 
 def _count_in(connection: Connection, table: Table, column: Any, texts: Sequence[str]) -> int:
-    # Not LIKE: its wildcards may stand in a text
+    # Not LIKE: a text may contain its wildcards
     place = func.instr if connection.dialect.name == "sqlite" else func.strpos
     holds_any = or_(*(place(column, text) > 0 for text in texts))
     query = select(func.count()).select_from(table).where(holds_any)
@@ -78,7 +78,7 @@ def _count_in(connection: Connection, table: Table, column: Any, texts: Sequence
 
 
 def packed_values(connection: Connection) -> Iterator[tuple[str, bytes]]:
-    """Yield `table.column` and bytes of each value that is stored compressed, the ledger's apart."""
+    """Yield `table.column` and bytes of each compressed value outside of the ledger."""
     for name, column in _PACKED:
         packed = Base.metadata.tables[name].c[column]
         rows = connection.execution_options(yield_per=500).execute(select(packed))

@@ -1,8 +1,8 @@
-"""The place of a claim in lists that come page by page: by job, then as its record has its outputs.
+"""The place of a claim in lists with pages: by job, then by the order of outputs in its record.
 
-The key of a claim is none: whenever more is told of a job, its claims are written anew under other
-keys, and on PostgreSQL each process takes these from a stretch of its own. A list in the order of
-keys showed files twice then, or passed over them.
+The key of a claim would not do. Whenever another record of a job comes, its claims are written
+again with other keys, and on PostgreSQL each process takes keys from a range of its own. Between
+two pages, a list in the order of keys would show files twice, or skip them.
 """
 
 from collections.abc import Collection
@@ -11,18 +11,21 @@ from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.tables import Claim
+from jobprov.provenance.lineage.keys import row_numbers
 
 _POSITIONS = 32_768
-"""More than a record has outputs."""
+"""More than a record may have outputs."""
 _BEHIND_ALL = 2**58
+"""Places of files without a claim begin here, after those of all claims."""
 
 PLACE = (Claim.job_id * _POSITIONS + Claim.position).label("place")
 IN_ORDER = (Claim.job_id, Claim.position)
 
 
 def behind(place: int) -> ColumnElement[bool]:
-    """Return the condition that a claim comes after a place; an index on jobs finds where."""
+    """Return the condition that a claim comes after a place in the list."""
     job, position = divmod(place, _POSITIONS)
+    # Not `PLACE > place`: this form uses the index on jobs
     return and_(Claim.job_id >= job, or_(Claim.job_id > job, Claim.position > position))
 
 
@@ -32,11 +35,11 @@ def place_of(job: int, position: int) -> int:
 
 
 def node_places(connection: Connection, nodes: Collection[str]) -> dict[str, int]:
-    """Return a number for each of these files of a graph, by key.
+    """Return a number for each of these files of a graph, by which lists are sorted.
 
-    Claims by their place, then other files, whose own keys stay.
+    Claims come first, by place, then files without a claim, by row number.
     """
-    claims = [int(node[1:]) for node in nodes if node[0] == "c"]
+    claims = row_numbers(nodes, "c")
     rows = connection.execute(select(Claim.id, PLACE).where(among(connection, Claim.id, claims)))
     places = {f"c{claim}": place for claim, place in rows}
     return places | {node: _BEHIND_ALL + int(node[1:]) for node in nodes if node not in places}

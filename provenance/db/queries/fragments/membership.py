@@ -17,7 +17,11 @@ from sqlalchemy import (
 
 
 def among(connection: Connection, column: Any, keys: Sequence[int]) -> ColumnElement[bool]:
-    """Return the condition that a column is one of these integer keys, as a single parameter."""
+    """Return the condition that a column is one of these integer keys.
+
+    The keys are a single parameter: databases allow some thirty thousand parameters, and for each
+    number of them SQLAlchemy would compile another statement.
+    """
     if connection.dialect.name == "sqlite":
         values = func.json_each(
             bindparam("keys", json.dumps(list(keys)), unique=True)

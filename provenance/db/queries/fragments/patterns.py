@@ -1,30 +1,32 @@
-"""Patterns of names as conditions, which an index answers as far as it can.
+"""Patterns of names as conditions that use an index as far as possible.
 
-`*` stands for any letters and `?` for one.
+`*` stands for any characters, `?` for exactly one.
 """
 
+import re
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_
 
 from jobprov.provenance.db.base import NameText
 
+_WILDCARD = re.compile("[*?]")
 _LAST = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)  # no text that a database keeps has one
 
 
 def begins(column: Any, text: str) -> ColumnElement[bool]:
-    """Return the condition that a column begins with `text`: a range, which its index answers."""
-    # in the order of a language a colon may come before digits: there what begins so ends with the
-    # last character of all
+    """Return the condition that a column begins with `text`, as a range that its index answers."""
+    # A column that is not NameText is sorted by the rules of a language, where the character after
+    # the last one is not the next code point: the range then ends with the last of all characters
     end = first_beyond(text) if column.type is NameText else text + chr(_LAST)
     return and_(column >= text, column < end) if end is not None else column >= text
 
 
 def first_beyond(text: str) -> str | None:
-    """Return the first text, in the order of code points, behind all that begin with `text`.
+    """Return the first text, by code points, that comes after all those that begin with `text`.
 
-    None where there is none.
+    Return None if there is no such text.
     """
     kept = text.rstrip(chr(_LAST))
     if not kept:
@@ -36,19 +38,15 @@ def first_beyond(text: str) -> str | None:
 def matches(dialect: str, column: Any, pattern: str) -> list[ColumnElement[bool]]:
     """Return conditions that a name matches a pattern.
 
-    The range of its beginning, which the index answers, and the rest.
+    The index answers the range of its beginning; the rest is compared name by name.
     """
-    start = pattern[
-        : min(
-            (place for letter in "*?" if (place := pattern.find(letter)) >= 0), default=len(pattern)
-        )
-    ]
+    start = _WILDCARD.split(pattern, maxsplit=1)[0]
     if start == pattern:
         return [column == pattern]
     conditions: list[Any] = [begins(column, start)] if start else []
     if pattern[len(start) :] == "*":
         return conditions
-    if dialect == "sqlite":  # GLOB tells upper from lower case, LIKE does not
+    if dialect == "sqlite":  # its LIKE ignores case, GLOB does not
         return [*conditions, column.op("GLOB")(pattern.replace("[", "[[]"))]
     escaped = "".join(f"\\{letter}" if letter in "\\%_" else letter for letter in pattern)
     return [*conditions, column.like(escaped.replace("*", "%").replace("?", "_"), escape="\\")]

@@ -1,4 +1,4 @@
-"""Which stage a job belongs to: the one declared for its task, else the one its record says."""
+"""The stage of a job: the one declared for its task, else the one in its record."""
 
 from typing import TypeVarTuple
 
@@ -10,9 +10,6 @@ C = TypeVarTuple("C")
 
 
 def with_stage(query: Select[*C]) -> Select[*C]:
-    """Return a query over jobs with the row of its stage beside each.
-
-    None where nobody said one.
-    """
+    """Return a query over jobs, joined with the stage of each; NULL if it has none."""
     query = query.outerjoin(TaskRow, TaskRow.id == Job.task_id)
     return query.outerjoin(Stage, Stage.id == func.coalesce(TaskRow.stage_id, Job.stage_id))

@@ -1,4 +1,4 @@
-"""Sums of what clients count, which must not overflow: each count may fill 64 bits."""
+"""Sums of numbers that clients sent. They must not overflow, since each may fill 64 bits."""
 
 from typing import Any
 

@@ -14,8 +14,9 @@ from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Claim, Identity, Job, Stage
 
 _AT_ONCE = 10_000
-_FIRST_BAD = STATES.index("failed")  # the states behind it are bad too
+_FIRST_BAD = STATES.index("failed")  # the states after it are bad, too
 _MOST_BEFORE = 50
+"""How far a chain of retries is followed; what clients sent may be a circle."""
 
 
 class JobCost(NamedTuple):
@@ -33,7 +34,7 @@ class JobCost(NamedTuple):
 
     @property
     def before(self) -> "tuple[int, str | None]":
-        """What it retries: ids of jobs are those of an experiment."""
+        """The job that it retries, by experiment and id: ids are unique only in an experiment."""
         return self.experiment, self.retry_of
 
 
@@ -48,9 +49,9 @@ def job_costs(connection: Connection, jobs: Collection[int]) -> list[JobCost]:
 def failed_attempts(
     connection: Connection, jobs: Iterable[JobCost], *, as_of: datetime | None = None
 ) -> list[JobCost]:
-    """Return what failed attempts at the same units took, and failed jobs that these jobs retry.
+    """Return the costs of failed attempts at the same units, and of failed jobs retried by these.
 
-    With `as_of` only those that had been recorded by then.
+    With `as_of`, only of jobs that had been recorded by then.
     """
     costs = list(jobs)
     failed_jobs = _query().where(Job.state >= _FIRST_BAD, Job.rerun_of.is_(None))
@@ -59,7 +60,8 @@ def failed_attempts(
 
     failed = _of_same_units(connection, costs, failed_jobs)
     wanted = {cost.before for cost in (*costs, *failed.values()) if cost.retry_of is not None}
-    for _ in range(_MOST_BEFORE):  # an attempt may name the one before it, and so on
+    # Each attempt may name the one before it, and so on: one query for each step back
+    for _ in range(_MOST_BEFORE):
         named = _named(connection, wanted, failed_jobs)
         fresh = {cost.key: cost for cost in named if cost.key not in failed}
         if not fresh:
@@ -77,6 +79,7 @@ def _of_same_units(
     units = {(job.task, job.unit) for job in jobs if job.task is not None and job.unit is not None}
     tasks = sorted({task for task, _ in units if task is not None})
     failed = {}
+    # By task, whose failed jobs an index gives; which units these are is looked at here
     for part in chunks(tasks, _AT_ONCE):
         for cost in _read(connection, failed_jobs.where(among(connection, Job.task_id, part))):
             if (cost.task, cost.unit) in units:
@@ -96,10 +99,7 @@ def _named(
 
 
 def output_bytes(connection: Connection, jobs: Collection[int]) -> dict[int, int]:
-    """Return the bytes of what each job put out, by job.
-
-    Other names of the same bytes are not counted again.
-    """
+    """Return the size of each job's outputs together, by job. Bytes with two names count once."""
     sizes: dict[int, int] = {}
     for part in chunks(sorted(jobs), _AT_ONCE):
         query = (

@@ -1,4 +1,4 @@
-"""Jobs behind a file with their recipes, and files like it: for where two histories part."""
+"""The jobs in a file's history with their recipes, and files like it: to find a divergence."""
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -14,12 +14,12 @@ _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class Maker(NamedTuple):
-    """A job behind a file.
+    """A job in the history of a file.
 
     Attributes:
-        stage: empty where no record says it.
-        recipe: None where it is not known.
-        started_at: after all others where no record says it.
+        stage: empty if no record names it.
+        recipe: None if it is not known.
+        started_at: the latest possible time if no record has it, so that such jobs come last.
     """
 
     key: int
@@ -43,7 +43,7 @@ def makers(connection: Connection, jobs: Collection[int]) -> dict[int, Maker]:
 
 
 class ClaimOrigin(NamedTuple):
-    """The job that made a version of a file, and the data tier that it says."""
+    """The job that made a version of a file, and the data tier in its record."""
 
     job: int
     data_tier: str | None
@@ -58,9 +58,9 @@ def origin_of(connection: Connection, claim: int) -> ClaimOrigin:
 def outputs_of_tier(
     connection: Connection, job_ids: Sequence[str], experiment: str, data_tier: str | None
 ) -> dict[str, list[str]]:
-    """Return what these jobs made of a data tier, as `namespace:name` where there is a namespace.
+    """Return the names of these jobs' outputs of a data tier (None: of any), by id of the job.
 
-    The answer is by id of the job, and covers every tier where the tier is None.
+    A name is `namespace:name`, or bare if the file has no namespace.
     """
     query = (
         select(Job.uuid, File.namespace, File.name)

@@ -1,6 +1,6 @@
-"""Direct neighbours that a bounded picture of a history leaves out.
+"""Counts the direct neighbours that a bounded picture of a history leaves out, node by node.
 
-They are counted at the places where the picture breaks off, by a few statements a picture.
+A picture takes a few statements, however large the history is.
 """
 
 from collections import Counter
@@ -13,9 +13,10 @@ from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.selecting import select_among
 from jobprov.provenance.db.tables import Job, Mention
 from jobprov.provenance.lineage.graph import SHARED_ROLES, Edge, neighbours
+from jobprov.provenance.lineage.keys import row_numbers
 
 MOST_USES = 10_000
-"""Uses of files that are counted; a file that more jobs read is said to have at least so many."""
+"""Uses of files that are counted. A calibration file may have millions of readers."""
 _INPUTS = (
     select(Mention.job_id, func.count(Mention.identity_id.distinct()))
     .where(
@@ -40,47 +41,43 @@ _USES = select(_some.c.identity_id, func.count()).group_by(_some.c.identity_id)
 
 
 def hidden_inputs(connection: Connection, start: str, edges: Collection[Edge]) -> dict[str, int]:
-    """Return how many direct inputs and producers the picture lacks before each node.
+    """Return how many direct inputs or producers the picture leaves out before each node.
 
-    The nodes are those that led to `start`; one that lacks none is left out.
+    Only nodes that led to `start` are looked at; those with nothing left out are not returned.
     """
     _, before = neighbours((edge.source, edge.target) for edge in edges)
     reached = _reached(start, before)
     shown = Counter(edge.target for edge in edges if edge.role not in SHARED_ROLES)
-    needed = {key: 1 for key in reached if key[0] == "c"}  # the job that made it
-    for part in chunks(_numbers(reached, "j")):
-        needed |= {f"j{job}": count for job, count in run(connection, _INPUTS, {"jobs": part})}
+    # A claim has one job before it, which made it; a job has its inputs
+    needed = {f"c{claim}": 1 for claim in row_numbers(reached, "c")}
+    for part in chunks(row_numbers(reached, "j")):
+        for job, count in run(connection, _INPUTS, {"jobs": part}):
+            needed[f"j{job}"] = count
     return _lacking(needed, shown)
 
 
 def hidden_outputs(connection: Connection, start: str, edges: Collection[Edge]) -> dict[str, int]:
-    """Return how many direct products and uses the picture lacks after each node.
+    """Return how many direct products or uses the picture leaves out after each node.
 
-    The nodes are those that came of `start`; one that lacks none is left out.
+    Only nodes that came from `start` are looked at; those with nothing left out are not returned.
     """
     after, _ = neighbours((edge.source, edge.target) for edge in edges)
     reached = _reached(start, after)
     shown = Counter(edge.source for edge in edges)
-    needed: Counter[str] = Counter()
-    needed.update(
-        {
-            f"j{job}": count
-            for job, count in select_among(connection, _OUTPUTS, _numbers(reached, "j"))
-        }
-    )
-    needed.update(_uses(connection, reached))
+    needed = _uses(connection, reached)
+    for job, count in select_among(connection, _OUTPUTS, row_numbers(reached, "j")):
+        needed[f"j{job}"] = count
     return _lacking(needed, shown)
 
 
 def _uses(connection: Connection, keys: Iterable[str]) -> Counter[str]:
-    """Return how many jobs read each of these files, reruns for comparison apart."""
+    """Return how many jobs read each of these files, without reruns for comparison."""
     listed = list(keys)
-    file_of = {
-        row[0]: f"c{row[1]}" for row in select_among(connection, _OF_CLAIMS, _numbers(listed, "c"))
-    }
-    file_of |= {
-        row[0]: f"f{row[1]}" for row in select_among(connection, _OF_FILES, _numbers(listed, "f"))
-    }
+    file_of: dict[int, str] = {}
+    for identity, claim in select_among(connection, _OF_CLAIMS, row_numbers(listed, "c")):
+        file_of[identity] = f"c{claim}"
+    for identity, file in select_among(connection, _OF_FILES, row_numbers(listed, "f")):
+        file_of[identity] = f"f{file}"
     uses: Counter[str] = Counter()
     left = MOST_USES
     for part in chunks(sorted(file_of)):
@@ -93,6 +90,7 @@ def _uses(connection: Connection, keys: Iterable[str]) -> Counter[str]:
 
 
 def _reached(start: str, links: Mapping[str, list[str]]) -> dict[str, None]:
+    """Return the keys that are reached from the start, in the order in which they are met."""
     reached = {start: None}
     queue = [start]
     for key in queue:
@@ -103,11 +101,11 @@ def _reached(start: str, links: Mapping[str, list[str]]) -> dict[str, None]:
     return reached
 
 
-def _numbers(keys: Iterable[str], kind: str) -> list[int]:
-    return [int(key[1:]) for key in keys if key[0] == kind]
-
-
 def _lacking(needed: Mapping[str, int], shown: Mapping[str, int]) -> dict[str, int]:
-    return {
-        key: count - shown.get(key, 0) for key, count in needed.items() if count > shown.get(key, 0)
-    }
+    """Return by how many neighbours a node has more than are shown."""
+    lacking: dict[str, int] = {}
+    for key, count in needed.items():
+        hidden = count - shown.get(key, 0)
+        if hidden > 0:
+            lacking[key] = hidden
+    return lacking

@@ -1,6 +1,6 @@
 """Files that some jobs made, and the jobs that made them.
 
-What a failed job left behind counts as it does in `versions.py`.
+Outputs of failed jobs count by the same rule as in `versions.py`.
 """
 
 import json
@@ -42,7 +42,7 @@ _rerun = aliased(Job)
 
 
 class TouchedFile(NamedTuple):
-    """A file that jobs made; the job and task that made it, and the place of the claim in lists."""
+    """A file with the job and task that made it, and its place in lists (`claim_places`)."""
 
     claim: int
     place: int
@@ -55,7 +55,7 @@ class TouchedFile(NamedTuple):
 
 
 class MadeClaim(NamedTuple):
-    """What a job claims to have made.
+    """A file that a job claims to have made.
 
     Attributes:
         position: among the outputs of its record.
@@ -71,9 +71,9 @@ class MadeClaim(NamedTuple):
 def jobs_that(
     connection: Connection, filters: JobFilters, condition: ParameterCondition | None
 ) -> Conditions | None:
-    """Return what must hold of a job, leaving aside whether it is a rerun.
+    """Return the conditions on jobs, without the one that they are no reruns.
 
-    None where no configuration holds the condition.
+    Return None if no configuration meets the condition on parameters.
     """
     others, software = by_software(connection, filters)
     conditions = [*job_conditions(others), *software]
@@ -84,7 +84,7 @@ def jobs_that(
 
 
 def inferred_code(connection: Connection, filters: JobFilters) -> list[InferredCode]:
-    """Return the code of products that these filters ask for and whose commit was inferred."""
+    """Return the code that these filters ask for and whose commit was only inferred."""
     if filters.revision is None and filters.software_keys is None:
         return []
     query = (
@@ -104,9 +104,9 @@ def inferred_code(connection: Connection, filters: JobFilters) -> list[InferredC
 
 
 def count_jobs(connection: Connection, jobs: Conditions) -> int:
-    """Return how many jobs these are without reruns.
+    """Return how many of these jobs are no reruns.
 
-    An index counts all of them, and the few reruns are counted apart.
+    An index counts all of these jobs; the few reruns among them are counted apart and subtracted.
     """
     query = select(func.count()).select_from(Job).where(*jobs)
     count = connection.execute(query).scalar_one()
@@ -117,12 +117,12 @@ def count_jobs(connection: Connection, jobs: Conditions) -> int:
 
 
 def made_claims(connection: Connection, jobs: Conditions, *, most: int) -> list[MadeClaim]:
-    """Return the claims of few jobs in the order of places, at most `most`."""
+    """Return the claims of these jobs by place in lists, at most `most`. Meant for few jobs."""
     chosen = _keys(jobs).subquery()
     columns = Claim.id, Claim.job_id, Claim.position, Claim.alias_of
     if connection.dialect.name == "postgresql":
-        # each job's claims by their index: the planner guesses how many jobs these are, and reads
-        # all claims there are
+        # The planner misjudges how many jobs these are, and would read the whole table of claims.
+        # LATERAL with OFFSET 0 makes it look up each job's claims by their index
         its = (
             select(*columns)
             .where(Claim.job_id == chosen.c.id, is_made(chosen.c.state))
@@ -135,14 +135,14 @@ def made_claims(connection: Connection, jobs: Conditions, *, most: int) -> list[
     else:
         query = select(*columns).select_from(chosen).join(Claim, Claim.job_id == chosen.c.id)
         query = query.where(is_made(chosen.c.state)).order_by(*IN_ORDER)
-    # all at once: one by one takes twice as long
+    # `all`: to fetch the rows one by one takes twice as long
     return list(map(MadeClaim._make, connection.execute(query.limit(most)).all()))
 
 
 def next_claims(connection: Connection, jobs: Conditions, *, after: int, most: int) -> list[int]:
-    """Return the first claims of these jobs behind a place, other names of the same bytes excluded.
+    """Return the first claims of these jobs that come after a place, without other names of a file.
 
-    Made for very many jobs, whose claims are soon met.
+    Meant for very many jobs: claims are read in order until enough are found.
     """
     is_chosen = exists(
         _keys(jobs).where(Job.id == Claim.job_id, is_made(Job.state)).correlate(Claim)
@@ -154,9 +154,9 @@ def next_claims(connection: Connection, jobs: Conditions, *, after: int, most: i
 def in_order(
     connection: Connection, claims: Sequence[int], *, after: int = 0, most: int | None = None
 ) -> list[int]:
-    """Return the claims behind a place in the order of places, at most `most`.
+    """Return those of the claims that come after a place, in order, at most `most`.
 
-    Other names of the same bytes are left out, and what does not count as made.
+    Other names of the same bytes are left out, and so are outputs that do not count as made.
     """
     query = (
         select(Claim.id)
@@ -168,16 +168,16 @@ def in_order(
 
 
 def _keys(jobs: Conditions) -> Select[int, int]:
-    """Return the query for these jobs and their states.
+    """Return the query for keys and states of these jobs, without reruns.
 
-    By keys, since an index may answer all but which of them are reruns.
+    Reruns are excluded by key, since an index may answer all the other conditions.
     """
     reruns = select(_rerun.id).where(_rerun.rerun_of.is_not(None))
     return select(Job.id.label("id"), Job.state.label("state")).where(*jobs, Job.id.not_in(reruns))
 
 
 def touched_files(connection: Connection, claims: Sequence[int]) -> Iterator[TouchedFile]:
-    """Yield the files of claims that are in the order of places.
+    """Yield the files of these claims, which must be in the order of places.
 
     Other names of the same bytes are left out.
     """

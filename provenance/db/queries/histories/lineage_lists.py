@@ -14,7 +14,7 @@ _EXPERIMENTS = select(Experiment.id, Experiment.name)
 
 
 def listed_files(connection: Connection, walked: Sequence[WalkedFile]) -> list[HistoryFile]:
-    """Return the files in the order of names, each once for every job that may have made it."""
+    """Return the files by name, each once for every job that may have made it."""
     makers = {row.job_id for row in walked if row.job_id is not None}
     job_ids: dict[int | None, str] = dict(run(connection, _JOB_IDS, {"jobs": sorted(makers)}))
     experiments: dict[int, str] = dict(run(connection, _EXPERIMENTS, {}))

@@ -1,7 +1,4 @@
-"""Direct neighbours of files, of many in a statement.
-
-What they were made from, who read them, what came of them.
-"""
+"""Direct neighbours of many files in one statement: their parents, readers and children."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,8 +13,8 @@ from jobprov.provenance.lineage.graph import SHARED_ROLES
 
 
 def _role(used: Select[int], *, is_shared: bool) -> ScalarSelect[Any]:
-    # the mention once more, by its place: else SQLite looks through all that the job read for each
-    # of its inputs
+    # The mention is joined once more, by its place: otherwise SQLite searches everything that the
+    # job read for each of its inputs
     read = aliased(Mention)
     condition = read.role.in_(SHARED_ROLES) if is_shared else read.role.not_in(SHARED_ROLES)
     found = used.where(read.job_id == Mention.job_id, read.position == Mention.position, condition)
@@ -72,19 +69,20 @@ _SHARED = (
 
 
 def parent_rows(connection: Connection, claims: Sequence[int], most: int) -> Sequence[Any]:
-    """Return the parents of these claims, at most so many, once for each claim they resolve to.
+    """Return the parents of these claims, one row for each claim that a parent resolves to.
 
-    A row is (child, identity_id, file_id, claim_id, is_sure, producer_job, is_input, role,
-    shared_role): `is_input` is whether the job of the child read it, and did not only declare it as
-    a parent; the roles are those in which it did.
+    There are at most `most` rows: (child, identity_id, file_id, claim_id, is_sure, producer_job,
+    is_input, role, shared_role). `is_input` says whether the job of the child read the parent, or
+    only declared it; `role` and `shared_role` are the roles in which it was read.
     """
     return run(connection, _PARENTS, {"claims": claims, "most": most})
 
 
 def consumer_rows(connection: Connection, identities: Sequence[int], limit: int) -> Sequence[Any]:
-    """Return (identity_id, job_id, role) of the jobs that mention these identities.
+    """Return (identity_id, job_id, role) of the jobs that read these identities.
 
-    Jobs without outputs are among them.
+    Jobs without outputs are among them. The picture has room for `limit` nodes; some of the rows
+    lead to the same node.
     """
     return run(connection, _CONSUMERS, {"identities": identities, "most": 4 * limit})
 
@@ -98,8 +96,8 @@ def child_rows(connection: Connection, identities: Sequence[int], limit: int) ->
 
 
 def shared_rows(connection: Connection, jobs: Sequence[int]) -> list[Row]:
-    """Return (job_id, identity_id, role) of what these jobs share with many others.
+    """Return (job_id, identity_id, role) of the inputs that these jobs share with many others.
 
-    The rows stand in the order of the jobs' records.
+    The rows are in the order of the jobs' records.
     """
     return run(connection, _SHARED, {"jobs": jobs})

@@ -1,4 +1,4 @@
-"""A bounded picture of a file's history: nearest first, with a few statements a level."""
+"""A bounded picture of a file's history: nearest nodes first, with a few statements per level."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,16 +29,17 @@ from jobprov.provenance.lineage.graph import (
     Omitted,
     plain_role,
 )
+from jobprov.provenance.lineage.keys import row_numbers
 
 MOST_COUNTED = 20_000
-"""Files beside a picture that are counted; of more it says that there are at least so many."""
+"""Files outside of a picture that are counted. If there are more, it says "at least so many"."""
 DIRECTIONS = ("ancestors", "descendants", "both")
 _PRODUCED = "SELECT identity_id, claim_id, is_sure FROM producers WHERE claim_id {among}"
 
 
 @dataclass
 class _Picture:
-    """What the walk has met: claims (`c7`) or placeholders (`f9`) as files, and jobs (`j3`)."""
+    """The nodes and edges that the walk has met; see `lineage.keys` for the keys of nodes."""
 
     limit: int
     order: dict[str, None] = field(default_factory=dict)
@@ -47,13 +48,15 @@ class _Picture:
     ends: list[int] = field(default_factory=list)
     """How many nodes there were after each level."""
     refused: set[str] = field(default_factory=set)
-    """Nodes that found no room."""
+    """Nodes for which there was no room."""
     above: set[str] = field(default_factory=set)
-    """Files from which the walk went up; one that was met on the way down is not among them yet."""
+    """Files from which the walk went up. The two ways are apart: a file that the walk down met may
+    still have to be left on the way up."""
     below: set[str] = field(default_factory=set)
+    """Files from which the walk went down."""
 
     def add(self, key: str) -> bool:
-        """Return whether the node is in the picture, after adding it where there is room."""
+        """Add a node if there is room; return whether it is in the picture."""
         if key in self.order:
             return True
         if len(self.order) >= self.limit:
@@ -64,6 +67,7 @@ class _Picture:
         return True
 
     def join(self, source: str, target: str, *, is_sure: bool = True, role: str = "") -> None:
+        """Add an edge, or what else is known of it: sure goes before possible."""
         known = self.edges.get((source, target))
         if known is not None:
             is_sure, role = is_sure or known.is_sure, plain_role((known.role, role))
@@ -97,6 +101,7 @@ def draw_neighbourhood(
         down = _one_level_down(connection, picture, down, focus)
         picture.ends.append(len(picture.order))
         level += 1
+    # Last: calibration files and their like must not take the room of ancestors
     _add_shared_inputs(connection, picture)
     nodes: list[Node] = [
         *file_nodes(connection, picture.order),
@@ -123,7 +128,7 @@ def _claims_to_go_up_from(focus: Focus, direction: str) -> list[int]:
 
 
 def _ordered(picture: _Picture, nodes: Mapping[str, Node]) -> Iterator[Node]:
-    """Yield the nodes level by level: of a level the jobs by stage, then the files by name."""
+    """Yield the nodes level by level: in each level the jobs by stage, then the files by name."""
     keys = list(picture.order)
     for start, end in pairwise((0, 1, *picture.ends, len(keys))):
         level = [nodes[key] for key in keys[start:end] if key in nodes]
@@ -140,6 +145,8 @@ def _one_level_up(connection: Connection, picture: _Picture, claims: Sequence[in
     """Add the jobs that made these claims and their parents; return the claims to go on from."""
     next_claims: dict[int, None] = {}
     level = list(claims)
+    # More than one round if outputs were made from other outputs of the same job: these belong to
+    # the same level
     while level:
         picture.above.update(f"c{claim}" for claim in level)
         inside: dict[int, None] = {}
@@ -163,15 +170,16 @@ def _add_input(
     next_claims: dict[int, None],
     inside: dict[int, None],
 ) -> None:
-    """Add what a job read, by the rows of one identity.
+    """Add what a job read: `rows` are those of one identity.
 
-    The claims to go on from are added to `next_claims`, those that the job itself made to `inside`.
-    A job's output never satisfies its own input: where no other job made it, its maker is unknown.
+    The claims to go on from are added to `next_claims`, and to `inside` if the job itself made them.
+    A job's output never counts as its own input: if no other job made it, its maker is unknown.
     """
     outside = [row for row in rows if row.producer_job != job]
     if not outside and not rows[0].is_input:
         inside.update((row.claim_id, None) for row in rows)
         return
+    # Without another maker, one row is enough: it stands for the file alone
     for row in outside or rows[:1]:
         is_made = row.claim_id is not None and bool(outside)
         key = f"c{row.claim_id}" if is_made else f"f{row.file_id}"
@@ -197,7 +205,7 @@ def _one_level_down(
     picture.below.update(keys)
     next_files: dict[str, None] = {}
     sources_of = _identities_of(connection, keys, focus)
-    jobs = jobs_of_claims(connection, _claims_among(keys))
+    jobs = jobs_of_claims(connection, row_numbers(keys, "c"))
     maker = {f"c{claim}": job for claim, job in jobs.items()}
     for part in chunks(sorted(sources_of)):
         for row in consumer_rows(connection, part, picture.limit):
@@ -217,7 +225,7 @@ def _one_level_down(
 def _made_by_others(
     job: int, sources: Sequence[tuple[str, bool]], maker: Mapping[str, int]
 ) -> list[tuple[str, bool]]:
-    """Return the files that a job did not make itself: what it reads is never its own output."""
+    """Return the sources that a job did not make itself: what it reads is never its own output."""
     return [source for source in sources if maker.get(source[0]) != job]
 
 
@@ -232,22 +240,18 @@ def _add_child(picture: _Picture, row: Any, sources: Sequence[tuple[str, bool]])
     return True
 
 
-def _claims_among(keys: Iterable[str]) -> list[int]:
-    return [int(key[1:]) for key in keys if key[0] == "c"]
-
-
 def _identities_of(
     connection: Connection, keys: Sequence[str], focus: Focus
 ) -> dict[int, list[tuple[str, bool]]]:
-    """Return the files that each identity resolves to, and whether surely.
+    """Return the files that each identity resolves to, each with whether it surely does.
 
-    The focus is found under all its names.
+    The focus is found by the identities of all its names.
     """
     files: dict[int, list[tuple[str, bool]]] = {}
     if focus.key in keys:
         for identity, is_sure in identities_of(connection, focus).items():
             files[identity] = [(focus.key, is_sure)]
-    claims = [claim for claim in _claims_among(keys) if claim != focus.claim_id]
+    claims = [claim for claim in row_numbers(keys, "c") if claim != focus.claim_id]
     for identity, claim, is_sure in select_among(connection, _PRODUCED, claims):
         files.setdefault(identity, []).append((f"c{claim}", bool(is_sure)))
     return files
@@ -255,18 +259,14 @@ def _identities_of(
 
 def _add_shared_inputs(connection: Connection, picture: _Picture) -> None:
     """Add what jobs shared with many others (calibration, geometry), where there is room."""
-    jobs = [int(key[1:]) for key in picture.order if key[0] == "j"]
-    for part in chunks(jobs):
+    for part in chunks(row_numbers(picture.order, "j")):
         for key, job, role, is_sure in resolve_shared(connection, shared_rows(connection, part)):
             if picture.add(key):
                 picture.join(key, job, is_sure=is_sure, role=role)
 
 
 def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction: str) -> Omitted:
-    """Return how much the picture leaves out.
-
-    That is what whole walks meet, and inputs that jobs of the picture share.
-    """
+    """Return how much the picture leaves out: of whole walks, and of shared inputs of its jobs."""
     goes_up, goes_down = direction != "descendants", direction != "ancestors"
     up = met_above(connection, focus, most=MOST_COUNTED) if goes_up else Met()
     down = met_below(connection, focus, most=MOST_COUNTED) if goes_down else Met()
@@ -274,7 +274,8 @@ def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction:
     left = (up | down | met_of(picture.refused)) - drawn
     if not left and not left.is_cut:
         return Omitted()
-    before = left - (down - up) if goes_up else Met()  # inputs that are shared come before
+    # What only the walk down met comes after; all else, with the shared inputs, comes before
+    before = left - (down - up) if goes_up else Met()
     edges = picture.edges.values()
     return Omitted(
         inputs_of=hidden_inputs(connection, focus.key, edges) if goes_up else {},
@@ -289,6 +290,6 @@ def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction:
 
 
 def _left_out(met: Met, drawn: Met) -> LeftOut:
-    """Return what of the nodes that a whole walk met is not in the picture."""
+    """Return how many of the nodes that a whole walk met are not in the picture."""
     left = met - drawn
     return LeftOut(left.files, len(left.jobs), left.is_cut)

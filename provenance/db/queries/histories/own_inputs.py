@@ -1,12 +1,10 @@
-"""Inputs that a job reads under the name of one of its own outputs.
+"""Inputs that a job read under the name of one of its own outputs: corrects walks that met them.
 
-They are taken out of walks that went through them.
-
-A job's output never satisfies its own input (record.md): what it read was another file of that
-name, made before, of which the maker is not known unless another job claims it. Where an earlier
-step of the job wrote what a later one read, recording has put that output's own parents in its
-place (`recording/job_rows.py`), so that it is nobody's parent; a parent that is only declared, and
-no input, is the job's own output indeed.
+A job's output never counts as its own input (record.md). What it read was another file of that
+name, made earlier, whose maker is unknown unless another job claims it. There are two other cases.
+If an earlier step wrote what a later step read, recording has already replaced that output by its
+own parents (`recording/job_rows.py`), so it is nobody's parent. If a parent was only declared and
+is no input, it is indeed the job's own output.
 """
 
 from collections.abc import Sequence
@@ -21,7 +19,7 @@ _PARENTS = "SELECT claim_id, identity_id FROM parents WHERE claim_id {among} LIM
 
 
 class MetRow(Protocol):
-    """What a walk back met: an identity, and a claim it resolves to (None: nobody claims it)."""
+    """A row of a walk back: an identity, and a claim it resolves to (None: nobody claims it)."""
 
     @property
     def identity_id(self) -> int: ...  # noqa: D102
@@ -37,9 +35,9 @@ R = TypeVar("R", bound=MetRow)
 
 
 def without_own_outputs(connection: Connection, claim: int, rows: list[R]) -> list[R]:
-    """Return the rows of a walk back from a claim that hold.
+    """Return the rows of a walk back from a claim, without those reached through an own output.
 
-    For each input whose maker is not known, there is one row without a claim.
+    An input whose maker is unknown gets one row without a claim.
     """
     if not any(row.is_own for row in rows):
         return rows
@@ -52,16 +50,16 @@ def without_own_outputs(connection: Connection, claim: int, rows: list[R]) -> li
 
 
 def own_inputs(rows: Sequence[MetRow]) -> set[tuple[int, int]]:
-    """Return (job, identity) of the inputs that a job reads under the name of its own output."""
+    """Return (job, identity) of the inputs that a job read under the name of its own output."""
     return {(row.job_id, row.identity_id) for row in rows if row.is_own and row.job_id is not None}
 
 
 def _reached(
     connection: Connection, start: int, rows: Sequence[MetRow]
 ) -> set[tuple[int, int | None]]:
-    """Return (identity, claim) of what is reached without taking a job's output for its input.
+    """Return (identity, claim) of what is reached if no job's output counts as its own input.
 
-    Each is looked at once, or once a job.
+    An identity is looked at once, and once more for each job that read it as an own input.
     """
     own = own_inputs(rows)
     made = {row.claim_id: row.job_id for row in rows if row.claim_id is not None}

@@ -1,13 +1,11 @@
-"""The history around a file as it had been recorded at a moment.
+"""The history around a file as it had been recorded at a moment, and what has changed since.
 
-What of it is shown as it is today is found out here as well.
-
-Jobs and files carry no versions of themselves in the database: a correction or another witness's
-record changes their rows, and only the ledger has the earlier state. Here is found out which jobs
-and links changed since, so that a reader knows where the view of the past is exact.
+The database has no older versions of its rows: a correction, or the record of another witness,
+changes the rows of a job, and only the ledger has the earlier state. So a view of the past leaves
+out what came later, and lists the jobs and links that are shown as they are today.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,9 +24,10 @@ from jobprov.provenance.db.tables import (
     Sighting,
 )
 from jobprov.provenance.lineage.graph import Past
+from jobprov.provenance.lineage.keys import row_numbers
 
 MOST_NAMED = 100
-"""Changed jobs and files that are named; more are counted."""
+"""Changed jobs and files that are listed; if there are more, they are only counted."""
 _RECEIVED = "SELECT id, received_at FROM jobs WHERE id {among}"
 _CLAIMS = """
 SELECT c.id, c.file_id, j.received_at
@@ -57,14 +56,15 @@ WHERE s.file_id {among} GROUP BY f.id, f.name
 
 
 def known_at(connection: Connection, history: History, moment: datetime) -> History:
-    """Return the history as far as it had been recorded at a moment.
+    """Return the part of the history that had been recorded at a moment.
 
-    A file that nobody had claimed by then is one that is only mentioned.
+    A file that no job had claimed by then was only known by name.
     """
     limit = moment_for(connection, moment)
     recorded_jobs = _recorded_jobs(connection, history, limit)
-    claims = select_among(connection, _CLAIMS, _numbers(_keys(history), "c"))
+    claims = select_among(connection, _CLAIMS, sorted(row_numbers(_keys(history), "c")))
     file_of = {f"c{claim}": f"f{file}" for claim, file, _ in claims}
+    # Files that were claimed only after the moment
     later = {f"c{claim}" for claim, _, received in claims if received > limit}
     unclaimed = _unclaimed(connection, history.start, limit)
     past = History(history.start, is_cut=history.is_cut, direction=history.direction)
@@ -76,7 +76,7 @@ def known_at(connection: Connection, history: History, moment: datetime) -> Hist
     for (source, target), link in history.links.items():
         if source not in later or target not in recorded_jobs:
             continue
-        # the file had no claim yet, so the job read the name alone
+        # The file had no claim yet, so that the link led from its bare name
         if (file_of[source], target) not in resolved:
             past.links[file_of[source], target] = link._replace(is_sure=True)
     past.sources.update(_sources_then(history, later, file_of))
@@ -92,7 +92,7 @@ def _recorded_jobs(connection: Connection, history: History, limit: Any) -> set[
 def _sources_then(
     history: History, later: Collection[str], file_of: Mapping[str, str]
 ) -> dict[str, set[str]]:
-    """Return what each claim was made from; sources that were claimed later by their file."""
+    """Return what each claim was made from. Sources that were claimed later are bare names."""
     sources_then: dict[str, set[str]] = {}
     for claim, sources in history.sources.items():
         if claim not in later:
@@ -101,46 +101,59 @@ def _sources_then(
 
 
 def _unclaimed(connection: Connection, start: str, limit: Any) -> set[str]:
-    """Return the start of a history where nobody had claimed it, else nothing.
+    """Return the start of a history if it is a bare name that no job had claimed, else nothing.
 
-    Whoever read such a file surely read this one.
+    Without versions to be confused with, a job that read this name surely read this file.
     """
-    claimed = select_among(connection, _CLAIMED, _numbers([start], "f"))
-    return {start} if start[0] == "f" and all(first > limit for _, first, _ in claimed) else set()
+    files = row_numbers([start], "f")
+    claimed = select_among(connection, _CLAIMED, files)
+    if files and all(first > limit for _, first, _ in claimed):
+        return {start}
+    return set()
 
 
 def changed_since(connection: Connection, history: History, moment: datetime) -> Past:
     """Return which jobs and links of a history at a moment are shown as they are today."""
     limit = moment_for(connection, moment)
     keys = _keys(history)
-    claims = select_among(connection, _CLAIMS, _numbers(keys, "c"))
-    files = sorted({file for _, file, _ in claims} | set(_numbers(keys, "f")))
+    claims = select_among(connection, _CLAIMS, sorted(row_numbers(keys, "c")))
+    files = sorted({file for _, file, _ in claims} | set(row_numbers(keys, "f")))
     known = set(jobs_of(history))
-    jobs = sorted(
-        job for job, last in select_among(connection, _LAST_RECORD, known) if last > limit
-    )
-    names = {
-        name
-        for name, first, last in select_among(connection, _CLAIMED, files)
-        if first <= limit < last
-    }
-    # by jobs that are linked no more as well, since they say otherwise now
-    corrected = select_among(connection, _CORRECTED, files)
-    names |= {
-        name for name, job, first, last in corrected if first <= limit < last and job not in known
-    }
-    names |= {name for name, last in select_among(connection, _SIGHTED, files) if last > limit}
-    names |= relinked_by_readers(connection, files, limit)
+    last_records = select_among(connection, _LAST_RECORD, known)
+    jobs = sorted(job for job, last in last_records if last > limit)
+    names = _relinked(connection, files, known, limit)
     uuids = connection.execute(select(Job.uuid).where(Job.id.in_(jobs[:MOST_NAMED]))).scalars()
     return Past(
-        moment, tuple(sorted(uuids)), len(jobs), tuple(sorted(names)[:MOST_NAMED]), len(names)
+        as_of=moment,
+        changed_jobs=tuple(sorted(uuids)),
+        changed_count=len(jobs),
+        relinked_files=tuple(sorted(names)[:MOST_NAMED]),
+        relinked_count=len(names),
     )
+
+
+def _relinked(
+    connection: Connection, files: Sequence[int], jobs: Collection[int], limit: Any
+) -> set[str]:
+    """Return the names of files whose links to these jobs may have changed since a moment."""
+    names: set[str] = set()
+    for name, first, last in select_among(connection, _CLAIMED, files):
+        if first <= limit < last:  # another job claimed it since
+            names.add(name)
+    for name, job, first, last in select_among(connection, _CORRECTED, files):
+        # A job that was corrected since may no longer be linked to the file, but was then
+        if first <= limit < last and job not in jobs:
+            names.add(name)
+    for name, last in select_among(connection, _SIGHTED, files):
+        if last > limit:  # a catalog saw it since
+            names.add(name)
+    return names | relinked_by_readers(connection, files, limit)
 
 
 def was_named(connection: Connection, file: int, moment: datetime) -> bool:
-    """Return whether anything recorded until a moment mentions a file.
+    """Return whether anything that was recorded until a moment names a file.
 
-    That is a job that read it, claimed it or made another from it, or a catalog that saw it.
+    That is a job that read it, claimed it or made another file from it, or a catalog that saw it.
     """
     seen = select(Identity.id).where(Identity.file_id == file)
     consumed = (
@@ -165,8 +178,3 @@ def was_named(connection: Connection, file: int, moment: datetime) -> bool:
 
 def _keys(history: History) -> set[str]:
     return {history.start, *(key for ends in history.links for key in ends)}
-
-
-def _numbers(keys: Iterable[str], kind: str) -> list[int]:
-    """Return the row numbers of the keys of one kind: `f12` is file 12, `j` a job, `c` a claim."""
-    return sorted(int(key[1:]) for key in keys if key[0] == kind)

@@ -1,4 +1,4 @@
-"""What jobs read, which jobs made that, and what they made: for rebuilding a lost file."""
+"""Inputs of jobs with the jobs that made them, and outputs of jobs: to plan a rebuild."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -12,8 +12,8 @@ from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.selecting import select_among
 from jobprov.provenance.db.tables import Claim, Experiment, File, Identity, Job, Mention, Producer
 
-# of an input that an earlier step wrote nothing was made: recording puts in its place what that
-# step read
+# An input that an earlier step of the job wrote is no parent here: recording has replaced it by
+# what that step read
 _PARENTS = """
 SELECT DISTINCT c.job_id, p.identity_id
 FROM claims AS c CROSS JOIN parents AS p WHERE c.job_id {among} AND p.claim_id = c.id
@@ -22,19 +22,19 @@ _SUCCEEDED = STATES.index("succeeded")
 
 
 class InputRow(NamedTuple):
-    """An input of a job, and one job that made it; without one where no recorded job did.
+    """An input of a job, and one job that may have made it; no maker if no recorded job did.
 
     Attributes:
-        job: key of the job that reads.
-        position: of the input in its record.
-        identity: which content of the file it read.
-        file: its key.
-        claim: what its maker claims.
-        maker: key of a job that made it.
-        is_kept: the file was written and kept.
-        is_good: its maker succeeded.
-        ended_at: when its maker ended; None where that is not said.
-        maker_id: id of its maker; '' without one.
+        job: key of the job that read it.
+        position: of the input in that job's record.
+        identity: which content of the file was read.
+        file: key of the file.
+        claim: the maker's claim.
+        maker: key of the maker.
+        is_kept: whether the file was written and kept.
+        is_good: whether the maker succeeded.
+        ended_at: when the maker ended; None if that is not recorded.
+        maker_id: id of the maker; empty without one.
     """
 
     job: int
@@ -53,9 +53,9 @@ class InputRow(NamedTuple):
 
     @property
     def rank(self) -> tuple[bool, datetime, str, int]:
-        """Its maker's place among those of the same content.
+        """By which the best maker of the same content is the greatest.
 
-        Success first, then as versions are counted, whichever was recorded first.
+        Success decides, then the order of versions, which does not depend on who was recorded first.
         """
         return self.is_good, self.ended_at or EPOCH, self.maker_id, self.claim or 0
 
@@ -68,20 +68,18 @@ class PlacedInput(NamedTuple):
 
 
 MadeInside = Callable[[set[PlacedInput]], set[PlacedInput]]
-"""Tells which inputs an earlier step of their job wrote.
-
-It is given inputs that have the name of an output of their own job, and returns some of them.
+"""Given inputs with the name of an output of their own job, returns those that an earlier step wrote.
 """
 
 
 def inputs_of(
     connection: Connection, jobs: Sequence[int], made_inside: MadeInside
 ) -> list[InputRow]:
-    """Return the inputs of jobs, in the order of the record, each once a job that may have made it.
+    """Return the inputs of jobs in the order of the record, one row for each possible maker.
 
-    What an earlier step of the job wrote is left out; else a job's output never satisfies its own
-    input (record.md). Which it is follows for most inputs from what was made of them; `made_inside`
-    is asked of the others: only the record says that.
+    Inputs that an earlier step of the same job wrote are left out. Other inputs with the name of an
+    own output stay, but without the job as their maker (record.md). For most inputs, what was made
+    from them tells the two apart; for the others, `made_inside` is called, which reads the record.
     """
     found: list[InputRow] = []
     for part in chunks(jobs):
@@ -112,9 +110,9 @@ def inputs_of(
 def _from_outside(
     connection: Connection, rows: list[InputRow], made_inside: MadeInside
 ) -> list[InputRow]:
-    """Return the rows without those of a job that reads what it makes.
+    """Return the rows without those in which a job is the maker of its own input.
 
-    One without a maker where that is all there is.
+    If an input has no other rows and came from outside of the job, it gets a row without a maker.
     """
     others = {(row.job, row.identity) for row in rows if row.maker != row.job}
     own = [row for row in rows if row.maker == row.job and (row.job, row.identity) not in others]
@@ -134,9 +132,9 @@ def _from_outside(
 def _read_before_written(
     connection: Connection, own: Sequence[InputRow], made_inside: MadeInside
 ) -> set[tuple[int, int]]:
-    """Return (job, identity) of the rows whose job read the file before it wrote one of its name.
+    """Return (job, identity) of those of the rows whose job read the file before it wrote its name.
 
-    The rows are of jobs that read what they make.
+    `own` are rows in which a job is the maker of its own input.
     """
     parents = select_among(connection, _PARENTS, sorted({row.job for row in own}))
     own_keys = {(row.job, row.identity) for row in own}

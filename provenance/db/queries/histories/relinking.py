@@ -1,10 +1,9 @@
 """Files whose links changed because a job read them.
 
-What the record of a reader says about a file may link, or tell apart, what was known before.
-
-The edges of a name are a function of what its identities are and who claims them
-(`recording/edges.py`), so that those of a moment can be computed again: from what had been named
-then. A crowded name links equal identities alone, which no reader changes.
+A reader's record may hold a checksum that links versions of a file, or tells them apart. The edges
+of a name depend only on its identities and claims (`recording/edges.py`), so the edges of an
+earlier moment can be computed again, from what was known then. Crowded names are left out: they
+link only equal identities, which no reader changes.
 """
 
 from collections import defaultdict
@@ -35,11 +34,11 @@ _SUCCEEDED = STATES.index("succeeded")
 
 
 class _Name(NamedTuple):
-    """What is known of one file.
+    """The identities of one file.
 
     Attributes:
-        read_then: identities that a job had read at the moment.
-        read: identities that any job has read since.
+        read_then: those that a job had read at the moment.
+        read: those that any job has read until now.
     """
 
     identities: list[IdentityFacts]
@@ -48,12 +47,12 @@ class _Name(NamedTuple):
 
 
 def relinked_by_readers(connection: Connection, files: Sequence[int], limit: Any) -> set[str]:
-    """Return the names of files that have other makers now, as jobs since a moment read them.
+    """Return the names of files whose makers changed because jobs read them since a moment.
 
     Args:
-        connection: where from.
-        files: which.
-        limit: the moment, as the driver gives moments.
+        connection: to read from.
+        files: their keys.
+        limit: the moment, in the form in which the database driver returns times.
     """
     claims: defaultdict[int, list[ClaimFacts]] = defaultdict(list)
     for file, claim, identity, state, received in select_among(connection, _CLAIMS, files):
@@ -77,6 +76,7 @@ def relinked_by_readers(connection: Connection, files: Sequence[int], limit: Any
 
 
 def _is_relinked(facts: _Name, claims: Sequence[ClaimFacts]) -> bool:
+    """Whether the edges of a name were others, or other versions counted, before the last readers."""
     if facts.read == facts.read_then:
         return False
     claimed = {claim.identity_id for claim in claims}
@@ -87,6 +87,7 @@ def _is_relinked(facts: _Name, claims: Sequence[ClaimFacts]) -> bool:
         if identity.id not in read_since or identity.id in claimed
     ]
     before, now = resolve_name(then, claims), resolve_name(facts.identities, claims)
+    # Edges of identities that are new since are no change: the history of then has none of these
     known_then = {identity.id for identity in then}
     if before != {link for link in now if link.identity_id in known_then}:
         return True
@@ -96,7 +97,7 @@ def _is_relinked(facts: _Name, claims: Sequence[ClaimFacts]) -> bool:
 def _versions(
     links: Collection[Link], read: Collection[int], claims: Sequence[ClaimFacts]
 ) -> set[int]:
-    """Return the claims of failed jobs that count, since something was surely made from them."""
+    """Return the claims of failed jobs that count as versions, because a job surely read them."""
     failed = {claim.id for claim in claims if not claim.has_succeeded}
     return {
         link.claim_id

@@ -1,7 +1,4 @@
-"""Inputs that jobs share with many others by role (calibration, geometry).
-
-Which nodes of a graph they are.
-"""
+"""Inputs that jobs share with many others by role (calibration, geometry), as nodes of a graph."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,8 +7,8 @@ from sqlalchemy import Connection
 from jobprov.provenance.db.driver import Row
 from jobprov.provenance.db.selecting import select_among
 
-# one maker is enough for a badge, the newest as versions are counted, whichever was recorded first;
-# the one before it as well, since what a job made itself is not what it read
+# For a badge one maker is enough: that of the newest version, by the order of versions. The second
+# newest is read too, in case the newest maker is the reading job itself
 _RESOLVED = """
 SELECT id, file_id, claim_id, job_id, is_sure FROM (
     SELECT i.id, i.file_id, r.claim_id, c.job_id, r.is_sure, row_number() OVER (
@@ -27,7 +24,7 @@ SELECT id, file_id, claim_id, job_id, is_sure FROM (
 WHERE place <= 2
 ORDER BY id, place
 """
-# of a name that more jobs wrote than anybody orders, the last that was recorded and the first
+# A crowded name has too many makers to be sorted: the first and the last recorded one will do
 _CROWDED = """
 SELECT few.id, few.file_id, c.id, c.job_id, few.is_sure FROM (
     SELECT i.id, i.file_id, max(r.claim_id) AS last, min(r.claim_id) AS first,
@@ -44,7 +41,7 @@ ORDER BY few.id, c.id DESC
 def resolve_shared(
     connection: Connection, mentions: Sequence[Row]
 ) -> Iterator[tuple[str, str, str, bool]]:
-    """Yield (file key, job key, role, is it surely) for mentions (job, identity, role)."""
+    """Yield (file key, job key, role, whether it is sure) for mentions (job, identity, role)."""
     asked = sorted({mention[1] for mention in mentions})
     made: dict[int, list[Row]] = {}
     for statement in (_RESOLVED, _CROWDED):

@@ -1,14 +1,13 @@
-"""Walks through the lineage graph.
+"""Walks through the whole lineage graph, each with one recursive statement.
 
-Whole ancestries take one recursive statement; neighbourhoods are walked level by level.
+The graph alternates identities and claims (tables/files.py). A job's output never counts as its own
+input (record.md): what a job reads under the name of its own output is another file, whose maker is
+unknown.
 
-The graph alternates identities and claims (tables/files.py). A job's output never satisfies its own
-input (record.md): what a job reads under the name of what it writes is another file, of which
-nobody is known to be the maker.
-
-A recursive statement joins with UNION on integers, so that cycles in what clients sent end it; what
-follows the recursion is a CROSS JOIN, since SQLite plans a plain JOIN there by scanning the other
-table (450 times slower on mid-size tables; docs/decisions/0003-cross-join-after-recursion.md).
+The recursion uses UNION on integers, which drops rows met before, so that circles in what clients
+sent end. After the recursion, tables are joined by CROSS JOIN: with a plain JOIN, SQLite would scan
+the other table (450 times slower on mid-size tables;
+docs/decisions/0003-cross-join-after-recursion.md).
 """
 
 import json
@@ -42,23 +41,23 @@ _STEPS = {
     AND (k.job_id <> c.job_id OR NOT EXISTS (SELECT 1 FROM mentions AS m WHERE m.identity_id = p.identity_id AND m.job_id = c.job_id))
 """,
 }
-"""One step of the walk, by the column that is met.
+"""One step of the walk, by the column that it collects.
 
-`identity_id` leads to the identities that others were made from, `claim_id` to the claims that were
-made from others.
+`identity_id` walks back, to the identities that a claim was made from; `claim_id` walks on, to the
+claims that were made from a claim.
 
-From identities the step takes a job's own outputs for its inputs as well: which job reads is not
-known there. `own_inputs.py` takes back what that leads to, where there is any; the rows say so by
-`is_own`.
+The step back also follows inputs with the name of a job's own output, since an identity does not
+tell which job reads it. Rows of such inputs have `is_own`, and `own_inputs.py` removes what was
+reached only through them.
 """
 
 
 def _walk_from(seeds: str, column: str, name: str) -> str:
-    """Return the beginning of a statement: `name` holds what the seeds lead to, `:most` at most.
+    """Return the beginning of a statement: `name` holds what the seeds lead to, `:most` rows at most.
 
-    The limit stands outside the recursion, since PostgreSQL takes none inside; both evaluate no
-    more rows than are asked for. The seeds have one of their own: all of them are met before the
-    first step, and a million jobs may have read the one file.
+    The limit is outside the recursion, since PostgreSQL allows none inside; both databases evaluate
+    only as many rows as are asked for. The seeds have a limit of their own, because all of them are
+    read before the first step, and a million jobs may have read the one file.
     """
     return (
         f"WITH RECURSIVE met({column}) AS (SELECT * FROM ({seeds} LIMIT :most) AS seeds UNION {_STEPS[column]}), "  # noqa: S608 - texts of this module
@@ -70,7 +69,8 @@ _ANCESTORS = _walk_from(
     "SELECT identity_id FROM parents WHERE claim_id = :claim", "identity_id", "up"
 )
 
-# another name of the same bytes is a claim of the same job
+# The seeds: what was made from the claim, under any of its names (these are claims of the same
+# job), or from any content of the file, under any of its names
 _DESCENDANTS = _walk_from(
     """
     SELECT p.claim_id
@@ -137,7 +137,7 @@ WHERE c.id = down.claim_id AND f.id = c.file_id
 """
 )
 
-# `CROSS JOIN ... LEFT JOIN`: an identity that nobody claims is a placeholder, and stays
+# LEFT JOIN: an identity that nobody claims is a placeholder, and must not be dropped
 _ANCESTOR_EDGES = text(
     _ANCESTORS  # noqa: S608 - texts of this module
     + """
@@ -180,10 +180,10 @@ class WalkedFile(NamedTuple):
 
     Attributes:
         experiment_id: key of its experiment.
-        claim_id: the claim it resolves to; None for a placeholder, whose producer is not recorded.
-        job_id: integer key of the producing job, or None.
-        identity_id: which content of it was read; -1 where a walk goes from claim to claim.
-        is_own: the job also reads what it makes here; see `own_inputs.py`.
+        claim_id: the claim it resolves to; None for a placeholder, whose maker is not recorded.
+        job_id: integer key of the maker, or None.
+        identity_id: which content of it was read; -1 in a walk from claim to claim.
+        is_own: whether the maker also reads a file of this name; see `own_inputs.py`.
     """
 
     file_id: int
@@ -199,10 +199,8 @@ class WalkedFile(NamedTuple):
 class MetIdentity(NamedTuple):
     """An identity that something was made from, with one claim that it resolves to.
 
-    A placeholder has no claim; see `WalkedFile`.
-
-    Truth values are as the driver gives them, SQLite's as integers: to turn each into another takes
-    as long as to read it.
+    A placeholder has no claim; see `WalkedFile`. Truth values are as the driver returns them (from
+    SQLite as integers), since converting each takes as long as reading it.
     """
 
     identity_id: int
@@ -216,7 +214,7 @@ class MetIdentity(NamedTuple):
 def walk_ancestors(
     connection: Connection, claim: int, *, most: int = MOST_FILES
 ) -> list[WalkedFile]:
-    """Return every file that the claim was made from, at any depth, in no order; at most `most`.
+    """Return every file that the claim was made from, at any depth, unordered, at most `most`.
 
     Raises:
         LimitError: the walk took more than five seconds.
@@ -232,7 +230,7 @@ def walk_descendants(
 ) -> list[WalkedFile]:
     """Return every file that was made from the claim, or from any content of a `file`.
 
-    They lie at any depth and come in no order; there are at most `most`.
+    They are from any depth, unordered, at most `most`.
 
     Raises:
         LimitError: the walk took more than five seconds.
@@ -242,21 +240,21 @@ def walk_descendants(
 
 
 def met_count(walked: Sequence[MetRow]) -> int:
-    """Return how many rows of a walk its limit counts.
+    """Return the number of results of a walk that its limit counts.
 
-    An identity stands there once for each of perhaps very many jobs that made it.
+    An identity counts once, though it has a row for each of perhaps very many jobs that made it.
     """
-    return len({row.identity_id for row in walked if row.identity_id >= 0}) + sum(
-        row.identity_id < 0 for row in walked
-    )
+    identities = {row.identity_id for row in walked if row.identity_id >= 0}
+    claims = sum(row.identity_id < 0 for row in walked)
+    return len(identities) + claims
 
 
 def met_identities(
     connection: Connection, claim: int, *, most: int = MOST_FILES
 ) -> list[MetIdentity]:
-    """Return every identity that the claim was made from, once for each claim it resolves to.
+    """Return every identity that the claim was made from, at any depth.
 
-    They lie at any depth.
+    There is a row for each claim that an identity resolves to.
     """
     rows = run(connection, _ANCESTOR_EDGES, {"claim": claim, "most": most})
     return without_own_outputs(connection, claim, list(map(MetIdentity._make, rows)))
@@ -265,9 +263,9 @@ def met_identities(
 def met_claims(
     connection: Connection, claim: int | None, *, file: int | None = None, most: int = MOST_FILES
 ) -> dict[int, int]:
-    """Return the job of every claim made from the claim, or from any content of a `file`.
+    """Return every claim made from the claim, or from any content of a `file`, with its job.
 
-    The claims lie at any depth.
+    They are from any depth.
     """
     return dict(run(connection, _DESCENDANT_CLAIMS, _start(claim, file, most)))
 
@@ -275,18 +273,12 @@ def met_claims(
 def readers_of_descendants(
     connection: Connection, claim: int | None, *, file: int | None = None, most: int
 ) -> set[int]:
-    """Return the jobs that read what `met_claims` returns, those without an output among them.
-
-    There are at most `most`.
-    """
+    """Return at most `most` jobs that read what `met_claims` returns, even those without outputs."""
     return {row[0] for row in run(connection, _READERS, _start(claim, file, most))}
 
 
 def with_descendants(connection: Connection, claims: Sequence[int], *, most: int) -> list[int]:
-    """Return these claims and all that was made from them at any depth, in the order of keys.
-
-    There are at most `most`.
-    """
+    """Return these claims and all claims made from them at any depth, sorted, at most `most`."""
     dialect = connection.dialect.name
     seeds: Any = json.dumps(list(claims)) if dialect == "sqlite" else list(claims)
     statement = text(
@@ -296,7 +288,7 @@ def with_descendants(connection: Connection, claims: Sequence[int], *, most: int
 
 
 def _start(claim: int | None, file: int | None, most: int) -> dict[str, int]:
-    """Return the parameters of a walk; no row has the key -1."""
+    """Return the parameters of a walk. -1 means nothing: no row has that key."""
     return {
         "claim": -1 if claim is None else claim,
         "file": -1 if claim is not None or file is None else file,

@@ -1,15 +1,14 @@
-"""The whole history around a file as a graph of keys.
+"""The whole history around a file as a graph of keys (see `lineage.keys`).
 
-Filters, paths, ends, costs and views of the past need it.
-
-It takes a few statements however large it is: at most fifty thousand files each way, which take
-150 MB. Facts of the nodes are read elsewhere, for those that are shown. Keys are those of the
-picture: claims `c7`, files that nobody claims `f9`, jobs `j3`.
+Filters, paths, ends, costs and views of the past need it. It takes a few statements, and at most
+fifty thousand files each way, which take 150 MB. Facts about the nodes are read elsewhere, only for
+those that are shown.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 
 from sqlalchemy import Connection
 
@@ -26,6 +25,7 @@ from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of, job
 from jobprov.provenance.db.selecting import select_among
 from jobprov.provenance.lineage.flow import Flow, Link, Neighbours, node_of
 from jobprov.provenance.lineage.graph import SHARED_ROLES, neighbours, plain_role
+from jobprov.provenance.lineage.keys import row_numbers
 
 MOST_FILES = 50_000
 _MOST_LINKS = 200_000  # as the statements say
@@ -46,12 +46,12 @@ class History:
 
     Attributes:
         start: key of the file that was asked for.
-        links: from a file to a job that consumed it, from a job to a file that it made.
+        links: from a file to a job that consumed it, and from a job to a file that it made.
         is_cut: whether a limit ended the walk.
-        sources: of a file that a job made, what it was made from: inputs of the job, or others of
-            its outputs.
-        direction: which way was walked; in a circle what lies on one side of the start lies on the
-            other as well.
+        sources: for each file that a job made, what it was made from: inputs of the job, or others
+            of its outputs.
+        direction: which way was walked. The links alone do not tell: in a circle, what is before
+            the start is also after it.
     """
 
     start: str
@@ -69,7 +69,7 @@ class History:
         role: str = "",
         is_parent: bool = True,
     ) -> None:
-        """Add a link or what more is known of it: sure beats possible, a role beats none."""
+        """Add a link, or what else is known of it: sure goes before possible, a role before none."""
         known = self.links.get((source, target))
         if known is not None:
             is_sure, is_parent = is_sure or known.is_sure, is_parent or known.is_parent
@@ -79,10 +79,7 @@ class History:
     def note_sources(
         self, claims: Iterable[int], sources: Iterable[tuple[int, Iterable[tuple[str, bool]]]]
     ) -> None:
-        """Note what claims were made from.
-
-        `claims` are all of them; `sources` has (claim, nodes) where anything is known.
-        """
+        """Note what claims were made from; `sources` are (claim, nodes) of those with any."""
         for claim in claims:
             self.sources.setdefault(f"c{claim}", set())
         for claim, nodes in sources:
@@ -93,47 +90,47 @@ class History:
         return neighbours(self.links)
 
     def after(self, key: str) -> list[str]:
-        """Return what follows a node directly."""
+        """Return the nodes directly after a node."""
         return self._neighbours[0].get(key, [])
 
     def before(self, key: str) -> list[str]:
-        """Return what comes directly before a node."""
+        """Return the nodes directly before a node."""
         return self._neighbours[1].get(key, [])
 
     def children(self, key: str) -> list[str]:
-        """Return what follows a node directly, without jobs that only share it with many."""
+        """Return the nodes directly after a node, without jobs that only share it with many."""
         return [near for near in self.after(key) if self.links[key, near].is_parent]
 
     @cached_property
     def flow(self) -> Flow:
-        """The links as ways on and back: no file was made from what its job made another from."""
+        """The links as steps on and back that follow only what was really made from what."""
         return Flow(self.links, self.sources, self._neighbours)
 
     def distances(self) -> dict[str, int]:
-        """Return how many links away from the start each node is, nearest first.
+        """Return the distance of each node from the start, in links, nearest first.
 
-        A job is one link, its inputs are two.
+        The job that made the start is one link away, the inputs of that job are two.
         """
-        distances = {} if self.direction == "descendants" else self.behind()
-        ahead = {} if self.direction == "ancestors" else self.ahead()
-        for key, distance in ahead.items():
+        distances = {} if self.direction == "descendants" else self.distances_before()
+        after = {} if self.direction == "ancestors" else self.distances_after()
+        for key, distance in after.items():
             distances[key] = min(distance, distances.get(key, distance))
         for (source, target), link in self.links.items():
             if link.role in SHARED_ROLES and target in distances:
                 distances.setdefault(source, distances[target] + 1)
         return dict(sorted(distances.items(), key=lambda item: item[1]))
 
-    def behind(self) -> dict[str, int]:
-        """Return the distance from the start of all that lies before it, itself included."""
+    def distances_before(self) -> dict[str, int]:
+        """Return the distance from the start of itself and everything before it."""
         return nodes_of(spread([self.start], self.flow.before))
 
-    def ahead(self) -> dict[str, int]:
-        """Return the distance from the start of all that lies after it, itself included."""
+    def distances_after(self) -> dict[str, int]:
+        """Return the distance from the start of itself and everything after it."""
         return nodes_of(spread([self.start], self.flow.after))
 
 
 def nodes_of(reached: Mapping[str, int]) -> dict[str, int]:
-    """Return the distances of nodes: the least of their parts' distances, nearest first."""
+    """Return the distances of nodes, nearest first: that of the nearest part of each job."""
     distances: dict[str, int] = {}
     for key, distance in reached.items():
         distances.setdefault(node_of(key), distance)
@@ -141,7 +138,7 @@ def nodes_of(reached: Mapping[str, int]) -> dict[str, int]:
 
 
 def spread(start: Iterable[str], step: Step) -> dict[str, int]:
-    """Return the distance of every key that is reached from the start, breadth first."""
+    """Return the distance of every key that is reached from the start, nearest first."""
     distances = dict.fromkeys(start, 0)
     level, distance = list(distances), 0
     while level:
@@ -155,7 +152,7 @@ def spread(start: Iterable[str], step: Step) -> dict[str, int]:
 def read_history(
     connection: Connection, focus: Focus, *, direction: str = "both", most: int = MOST_FILES
 ) -> History:
-    """Return the history before and after `focus`, or one of both, up to `most` files each way."""
+    """Return the history before and after `focus`, or one of them, up to `most` files each way."""
     history = History(focus.key, direction=direction)
     if direction != "descendants" and focus.claim_id is not None:
         _add_ancestors(connection, history, focus.claim_id, most)
@@ -166,7 +163,8 @@ def read_history(
 
 def jobs_of(history: History) -> list[int]:
     """Return the integer keys of the jobs in a history, in order."""
-    return sorted({int(key[1:]) for ends in history.links for key in ends if key[0] == "j"})
+    keys = set(chain.from_iterable(history.links))
+    return sorted(row_numbers(keys, "j"))
 
 
 def _add_ancestors(connection: Connection, history: History, claim: int, most: int) -> None:
@@ -206,7 +204,7 @@ def _makers_above(rows: Iterable[MetIdentity]) -> dict[int, int]:
 
 
 class _Sources:
-    """What identities resolve to on the way back."""
+    """The nodes that identities resolve to, on the way back."""
 
     def __init__(self, rows: Sequence[MetIdentity]) -> None:
         self._own = own_inputs(rows)
@@ -218,9 +216,9 @@ class _Sources:
                 self._made.setdefault(row.identity_id, []).append(made)
 
     def outside(self, job: int, identity: int) -> list[tuple[str, bool]]:
-        """Return the nodes that an input of a job is, each with whether it surely is.
+        """Return the nodes that an input of a job resolves to, each with whether it surely does.
 
-        Never what the job made itself.
+        They never include what the job made itself.
         """
         made = self._made.get(identity, [])
         by_others = [(key, is_sure) for key, is_sure, maker in made if maker != job]
@@ -230,7 +228,7 @@ class _Sources:
         return [(self._file[identity], True)]
 
     def inside(self, job: int, identity: int) -> list[tuple[str, bool]]:
-        """Return what the job made itself and then made others from, as these declare."""
+        """Return the job's own outputs that an input resolves to, which other outputs declare."""
         if (job, identity) in self._own:
             return []
         made = self._made.get(identity, [])
@@ -246,7 +244,7 @@ def _roles(mentions: Iterable[Row]) -> dict[tuple[int, int], str]:
 
 
 def _add_shared(connection: Connection, history: History, mentions: Iterable[Row]) -> None:
-    """Add what jobs shared with many others: no parent of what they made, and no way on."""
+    """Add the inputs that jobs shared with many others. They are no parents; no walk follows them."""
     shared = [mention for mention in mentions if mention[2] in SHARED_ROLES]
     for key, job, role, is_sure in resolve_shared(connection, shared):
         history.join(key, job, is_sure=is_sure, role=role, is_parent=False)
@@ -287,16 +285,16 @@ def _add_readers(
     sources: Mapping[int, Sequence[tuple[str, bool]]],
     maker: Mapping[str, int],
 ) -> None:
-    """Add the jobs that read files, apart from each file's own maker."""
+    """Add the jobs that read files, except for each file's own maker."""
     for job, identity, role in mentions:
-        # a call for each of up to 200,000 mentions would cost more than this test
+        # Not `_not_made_by`: there are up to 200,000 mentions, and a call costs more than the test
         for key, is_sure in sources[identity]:
             if maker.get(key) != job:
                 history.join(key, f"j{job}", is_sure=is_sure, role=role or "", is_parent=False)
 
 
 def _makers_below(connection: Connection, focus: Focus, made: Mapping[int, int]) -> dict[str, int]:
-    """Return the job that made each node, the start included."""
+    """Return the job that made each node, including the start."""
     maker = {f"c{claim}": job for claim, job in made.items()}
     if focus.claim_id is not None:
         for job in jobs_of_claims(connection, [focus.claim_id]).values():
@@ -314,7 +312,7 @@ def _not_made_by(
 def _sources_below(
     connection: Connection, focus: Focus, made: Iterable[int]
 ) -> dict[int, list[tuple[str, bool]]]:
-    """Return which nodes each identity resolves to: the start by all its names, or the walk's."""
+    """Return the nodes that each identity resolves to: the start, by any of its names, or others."""
     nodes: dict[int, list[tuple[str, bool]]] = {}
     for identity, is_sure in identities_of(connection, focus).items():
         nodes.setdefault(identity, []).append((focus.key, is_sure))

@@ -1,4 +1,4 @@
-"""All nodes that whole walks meet, by which a bounded picture counts how much it leaves out."""
+"""The nodes that whole walks meet. A bounded picture needs them to count what it leaves out."""
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
@@ -26,12 +26,11 @@ _READERS = "SELECT DISTINCT job_id FROM mentions WHERE identity_id {among} LIMIT
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """Nodes of a history by the numbers of their keys.
-
-    The nodes are claims (`c7`), files that nobody claims (`f9`) and jobs (`j3`).
+    """Nodes of a history as row numbers, which are smaller and faster to compare than keys.
 
     Attributes:
-        is_cut: a limit ended the walk that met them; there is more.
+        unclaimed: files that no job claims.
+        is_cut: whether a limit ended the walk that met them; if so, there are more.
     """
 
     claims: AbstractSet[int] = frozenset()
@@ -74,9 +73,7 @@ def met_of(keys: Iterable[str]) -> Met:
 
 
 def met_above(connection: Connection, focus: Focus, *, most: int) -> Met:
-    """Return all that a walk back meets, files and the jobs that made them.
-
-    It covers at most `most` files.
+    """Return the nodes that a walk back meets: at most `most` files, and the jobs that made them.
 
     Raises:
         LimitError: the walk took more than five seconds.
@@ -94,9 +91,9 @@ def met_above(connection: Connection, focus: Focus, *, most: int) -> Met:
 
 
 def met_below(connection: Connection, focus: Focus, *, most: int) -> Met:
-    """Return all that a walk on meets, files, and jobs that made or read them.
+    """Return the nodes that a walk on meets: files, and the jobs that made or read them.
 
-    It covers at most `most` files, and as many readers.
+    There are at most `most` files, and as many readers.
 
     Raises:
         LimitError: the walk took more than five seconds.
@@ -109,13 +106,14 @@ def met_below(connection: Connection, focus: Focus, *, most: int) -> Met:
             row[0]
             for row in select_among(connection, _READERS.format(most=most, among="{among}"), seen)
         }
-    # what a job read was not what it made
+    # The maker may have read another file of this name: it is before the focus, not after it
     jobs = (readers - _maker_of(connection, focus)) | set(made.values())
     return Met(made.keys(), jobs=jobs, is_cut=max(len(made), len(readers)) >= most)
 
 
 def is_used(connection: Connection, focus: Focus) -> bool:
-    """Return whether a job read the file, but for the one that made it, or made another from it."""
+    """Return whether any job but the file's maker read it, or made another file from it."""
+    # Two of each are enough: at most one is the maker itself
     seen = sorted(identities_of(connection, focus))
     users = select_among(connection, _TWO_READERS, seen) + select_among(
         connection, _TWO_MAKERS, seen

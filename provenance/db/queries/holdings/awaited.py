@@ -1,4 +1,4 @@
-"""Which jobs wait for which blobs: those that their records name and nobody has sent yet."""
+"""Jobs that wait for blobs which their records name and nobody has sent yet."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ def is_awaited(connection: Connection, sha256: str) -> bool:
 
 
 def arrived_among(connection: Connection, digests: Sequence[str]) -> list[str]:
-    """Return those of the digests that somebody possesses and some job waits for, sorted."""
+    """Return the digests that somebody possesses and some job waits for, sorted."""
     is_waited_for = select(AwaitedBlob.job_id).where(AwaitedBlob.sha256 == Possession.sha256)
     arrived: set[str] = set()
     for part in chunks(digests):

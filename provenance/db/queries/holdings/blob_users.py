@@ -1,4 +1,4 @@
-"""Which jobs use a blob, a bundle plan or a sealed segment: for a check that found one damaged."""
+"""The jobs that use a blob, a bundle plan or a sealed segment, for a check that found it damaged."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -73,7 +73,10 @@ def jobs_of_capsules(connection: Connection, sha256: str) -> list[JobName]:
 def jobs_of_entries(
     connection: Connection, experiment: str, segment: int, *, only: bool = False
 ) -> list[JobName]:
-    """Return the jobs whose records are sealed in this segment or, unless `only`, a later one."""
+    """Return the jobs with records sealed in this segment or, unless `only`, in a later one.
+
+    After a break in the chain, later segments cannot be verified either.
+    """
     where = LedgerEntry.segment == segment if only else LedgerEntry.segment >= segment
     query = (
         _jobs()
@@ -97,6 +100,6 @@ def unsealed_bodies(connection: Connection) -> Iterator[tuple[str, str, bytes]]:
         .join(EntryBody, EntryBody.entry_id == LedgerEntry.id)
         .where(LedgerEntry.segment.is_(None))
     )
-    # At most some hundred bodies are in memory: all that wait may be gigabytes
+    # In parts: all the bodies that wait may take gigabytes
     for experiment, kind, body in connection.execution_options(yield_per=500).execute(query):
         yield experiment, kind, bytes(body)

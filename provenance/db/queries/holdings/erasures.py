@@ -1,8 +1,4 @@
-"""What was erased on purpose.
-
-The queries find the bytes that an experiment does not want back, and the entries that have no bytes
-any more.
-"""
+"""What was erased on purpose: digests that an experiment refuses from now on, and erased entries."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -21,12 +17,12 @@ _EXPERIMENT = "SELECT id FROM experiments WHERE name = ?"
 
 
 def is_anything_erased(connection: Connection) -> bool:
-    """Whether anything was ever erased; asked first, since most often it was not."""
+    """Whether anything was ever erased. Asked before each batch: most services never erase."""
     return bool(fetch(connection, _ANY))
 
 
 def erased_among(connection: Connection, wanted: Iterable[tuple[int, str]]) -> set[tuple[int, str]]:
-    """Return those of the (experiment key, digest) pairs that were erased."""
+    """Return the (experiment key, digest) pairs that were erased."""
     if not is_anything_erased(connection):
         return set()
     return set(
@@ -39,10 +35,7 @@ def erased_among(connection: Connection, wanted: Iterable[tuple[int, str]]) -> s
 def erased_digests(
     connection: Connection, wanted: Mapping[str, Iterable[str]]
 ) -> dict[str, set[str]]:
-    """Return those of the digests that were erased, by experiment.
-
-    Experiments without any are left out.
-    """
+    """Return the digests that were erased, by experiment, without experiments that erased none."""
     if not is_anything_erased(connection):
         return {}
     keys: dict[int, str] = {}
@@ -60,14 +53,14 @@ def erased_digests(
 
 
 def was_erased(connection: Connection, experiment: str | None, sha256: str) -> bool:
-    """Whether an experiment erased these bytes; any, where None is named."""
+    """Whether an experiment (None: any experiment) erased these bytes."""
     if experiment is not None:
         return bool(erased_digests(connection, {experiment: [sha256]}))
     return bool(erased_anywhere(connection, [sha256]))
 
 
 def erased_anywhere(connection: Connection, digests: Sequence[str]) -> set[str]:
-    """Return those of the digests that some experiment erased."""
+    """Return the digests that any experiment erased."""
     if not is_anything_erased(connection):
         return set()
     erased: set[str] = set()
@@ -91,9 +84,9 @@ def erased_of(connection: Connection, experiment: str) -> set[str]:
 def erased_places(
     connection: Connection, experiment: str, entries: Sequence[int] | None = None
 ) -> dict[int, set[int]]:
-    """Return the sealed entries of an experiment whose bytes were erased, or those of some entries.
+    """Return the positions of an experiment's erased and sealed entries, by segment.
 
-    The answer is positions by segment.
+    With `entries`, only those with these keys.
     """
     positions: dict[int, set[int]] = {}
     query: Any = (

@@ -1,7 +1,4 @@
-"""Which logs expired, and which may.
-
-Logs of jobs that succeeded long ago may expire, unless a bundle holds them.
-"""
+"""Logs that expired, and old jobs whose logs may: those that succeeded and have no bundle."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -23,7 +20,7 @@ from jobprov.provenance.db.tables import (
 
 
 class Expired(NamedTuple):
-    """An expired log: the blob that is kept, the whole size in bytes, and when the rest went."""
+    """An expired log: the blob that is kept of it, its whole size, and when it expired."""
 
     kept_sha256: str
     size_bytes: int
@@ -33,7 +30,7 @@ class Expired(NamedTuple):
 def expired_logs(
     connection: Connection, experiment: str, digests: Iterable[str]
 ) -> dict[str, Expired]:
-    """Return those of the digests that are expired logs of an experiment."""
+    """Return the digests that are expired logs of an experiment, with what is known of them."""
     expired: dict[str, Expired] = {}
     query = (
         select(
@@ -53,7 +50,7 @@ def expired_logs(
 
 
 class OldJob(NamedTuple):
-    """A job, and whether its logs may expire: not if it failed, runs, or has a bundle."""
+    """A job, and whether its logs may expire: only if it succeeded and has no bundle."""
 
     key: int
     received_at: datetime
@@ -63,9 +60,9 @@ class OldJob(NamedTuple):
 def old_jobs(
     connection: Connection, experiment: int, *, after: int, before: datetime, limit: int
 ) -> list[OldJob]:
-    """Return the jobs of an experiment that follow one, in the order in which they came.
+    """Return the next jobs of an experiment, in the order in which they came.
 
-    They end before the first that is not old enough.
+    They come after the job with the key `after`, and end before the first that is not old enough.
     """
     has_bundle = exists().where(BundlePlan.job_id == Job.id)
     query = (
@@ -83,13 +80,13 @@ def old_jobs(
 
 
 def last_looked_at(connection: Connection, experiment: int) -> int:
-    """Return up to which job the logs of an experiment were looked at; 0 for none."""
+    """Return the key of the last job whose logs were looked at; 0 if there is none."""
     query = select(LogExpiry.job_id).where(LogExpiry.experiment_id == experiment)
     return connection.execute(query).scalar_one_or_none() or 0
 
 
 def needed_by_nobody(connection: Connection, digests: Iterable[str]) -> list[str]:
-    """Return those of the digests that no experiment possesses."""
+    """Return the digests that no experiment possesses, sorted."""
     wanted = sorted(set(digests))
     possessed: set[str] = set()
     for part in chunks(wanted):

@@ -1,4 +1,4 @@
-"""Plans of bundles: those that can still be built, and which of them fits a job."""
+"""Plans of bundles that were not erased: by number, by ingredients, or at random."""
 
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ class StoredPlan(NamedTuple):
 
     Attributes:
         number: among the plans of its job, from 1.
-        tar_sha256: digest of the tar when it first went out whole; None before.
+        tar_sha256: digest of the tar when it was first sent whole; None until then.
         tar_bytes: size of the tar.
     """
 
@@ -47,14 +47,14 @@ class PlanOfJob(NamedTuple):
 
 
 def plan_numbered(connection: Connection, job: FoundJob, number: int) -> StoredPlan | None:
-    """Return the plan of this number; None where there is none, or it was erased."""
+    """Return the plan with this number; None if there is none, or if it was erased."""
     return _newest(connection, _plans_of(job).where(BundlePlan.number == number))
 
 
 def plan_made_of(
     connection: Connection, job: FoundJob, ingredients_sha256: str
 ) -> StoredPlan | None:
-    """Return the newest plan for these ingredients; None where there is none, or it was erased."""
+    """Return the newest plan for these ingredients; None if there is none, or if it was erased."""
     same = BundlePlan.ingredients_sha256 == ingredients_sha256
     return _newest(connection, _plans_of(job).where(same))
 

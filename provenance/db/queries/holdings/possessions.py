@@ -11,10 +11,8 @@ from jobprov.provenance.db.selecting import select_by
 from jobprov.provenance.db.tables import Experiment, Possession
 
 _POSSESSIONS = table_of(Possession)
-
-
 _MOST_REMEMBERED = 20_000
-"""Digests of an experiment: 2 MB; a fresh start costs one query a batch."""
+"""Digests remembered of an experiment, some 2 MB. Starting over costs one query for each batch."""
 
 
 class Possessions:
@@ -24,10 +22,7 @@ class Possessions:
         self._by_experiment: dict[str, set[str]] = {}
 
     def among(self, connection: Connection, experiment: str, digests: set[str]) -> set[str]:
-        """Return those of the digests that the experiment uploaded.
-
-        Asks for those that are not remembered.
-        """
+        """Return the digests that the experiment uploaded; only unknown ones are queried."""
         possessed = self._by_experiment.setdefault(experiment, set())
         if len(possessed) > _MOST_REMEMBERED:
             possessed.clear()
@@ -43,7 +38,7 @@ class Possessions:
         return digests & possessed
 
     def forget(self, experiment: str, digests: Iterable[str]) -> None:
-        """Forget blobs that the experiment possesses no more."""
+        """Forget blobs that the experiment no longer possesses."""
         self._by_experiment.get(experiment, set()).difference_update(digests)
 
 
@@ -53,7 +48,7 @@ def possessed_blobs(connection: Connection, experiment: str, digests: Iterable[s
 
 
 def senders_of(connection: Connection, digests: Iterable[str]) -> dict[str, set[str]]:
-    """Return the names of the experiments that uploaded each blob; none uploaded the others."""
+    """Return the experiments that uploaded each blob. A blob that none uploaded is left out."""
     senders: dict[str, set[str]] = {}
     query = select(Possession.sha256, Experiment.name).join(
         Experiment, Experiment.id == Possession.experiment_id

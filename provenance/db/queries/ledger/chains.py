@@ -1,4 +1,4 @@
-"""Where the chains of sealed segments end, as far as the database knows."""
+"""The ends of the chains of sealed segments, as far as the database knows them."""
 
 from typing import NamedTuple
 

@@ -20,7 +20,7 @@ class StoredEntry(NamedTuple):
     """An entry that was not erased.
 
     Attributes:
-        packed: its bytes as they are stored; None where it is sealed.
+        packed: its compressed bytes; None once it is sealed.
         segment: where it is sealed; None while it waits.
         position: in the segment, from 0.
     """
@@ -33,7 +33,7 @@ class StoredEntry(NamedTuple):
 
 
 class SaltedEntry(NamedTuple):
-    """An entry with what its leaf is made of; see `StoredEntry`. A sealed one has no salt here."""
+    """An entry with salt and bytes, which make its leaf. A sealed one has a place instead."""
 
     entry: int
     experiment: str
@@ -44,7 +44,7 @@ class SaltedEntry(NamedTuple):
 
 
 def stored_entries(connection: Connection, entries: Iterable[int]) -> list[StoredEntry]:
-    """Return those of these entries that were not erased, in the order of their keys."""
+    """Return these entries by key, without those that were erased."""
     stored: list[StoredEntry] = []
     for part in chunks(sorted(set(entries))):
         stored.extend(map(StoredEntry._make, select_among(connection, _STORED, part)))

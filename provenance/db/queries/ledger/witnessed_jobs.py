@@ -1,4 +1,4 @@
-"""Which records there are of jobs: entries of final ones, and those of jobs that still run."""
+"""The records of jobs: ledger entries of final ones, and records of running or lost jobs."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -33,7 +33,7 @@ class FinalEntry(NamedTuple):
 
 
 class ProvisionalBody(NamedTuple):
-    """The exact bytes of the record of a job that runs or was lost."""
+    """The exact bytes of a record of a running or lost job."""
 
     job: int
     witness: str
@@ -43,17 +43,17 @@ class ProvisionalBody(NamedTuple):
 def recorded_jobs(
     connection: Connection, names: Sequence[tuple[str, int]]
 ) -> dict[tuple[str, int], RecordedJob]:
-    """Return those of the jobs that are recorded, by (job id, experiment key)."""
+    """Return the jobs that are recorded, by (job id, experiment key)."""
     rows = select_by(connection, _JOBS, ("id", "received_at"), ("uuid", "experiment_id"), names)
     return {name: RecordedJob(*row) for name, row in rows.items()}
 
 
 def final_entries(connection: Connection, jobs: Sequence[int]) -> list[FinalEntry]:
-    """Return the entries of all final records of these jobs; ask for few at a time."""
+    """Return the entries of all final records of these jobs, of which there should be few."""
     return [FinalEntry(*row) for row in select_among(connection, _FINAL, jobs)]
 
 
 def provisional_bodies(connection: Connection, jobs: Sequence[int]) -> list[ProvisionalBody]:
-    """Return the records of those of these jobs that run or were lost; ask for few at a time."""
+    """Return the provisional records of these jobs, of which there should be few."""
     rows = select_among(connection, _PROVISIONAL, jobs)
     return [ProvisionalBody(job, witness, unpack(packed)) for job, witness, packed in rows]

@@ -1,4 +1,4 @@
-"""What the database holds of a segment that it is about to adopt."""
+"""What the database already has of a segment that it is about to adopt."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -11,11 +11,11 @@ from jobprov.provenance.db.tables import Conflict, EntryBody, Job, LedgerEntry
 
 
 class WaitingBody(NamedTuple):
-    """An entry that waits to be sealed, with what it can be recognized by.
+    """An entry that waits to be sealed, with everything by which it can be recognized.
 
     Attributes:
-        packed: its bytes as they are stored.
-        leaf: of one that was erased; its salt and bytes are gone. Else None.
+        packed: its compressed bytes.
+        leaf: only if it was erased, when salt and bytes are gone; else None.
     """
 
     entry: int
@@ -26,9 +26,11 @@ class WaitingBody(NamedTuple):
 
 
 class RecordOfJob(NamedTuple):
-    """The entry of a final record; `revision` is 0 as first sent.
+    """The ledger entry of a final record.
 
-    `segment` is None while the entry waits to be sealed.
+    Attributes:
+        revision: 0 as first sent.
+        segment: None while the entry waits to be sealed.
     """
 
     job: int
@@ -42,9 +44,9 @@ class RecordOfJob(NamedTuple):
 def keys_by_position(
     connection: Connection, experiment: int, segment: int, only: Collection[int] | None = None
 ) -> dict[int, int]:
-    """Return the keys of a segment's entries by position, or of those at some positions.
+    """Return the keys of a segment's entries by position: of all, or of those at some positions.
 
-    No index finds a single one: ask for all at once.
+    Ask for all at once: no index finds a single position.
     """
     query = select(LedgerEntry.position, LedgerEntry.id).where(
         LedgerEntry.experiment_id == experiment, LedgerEntry.segment == segment
@@ -89,7 +91,7 @@ def is_record_waiting(connection: Connection, experiment: int) -> bool:
 def records_of_jobs(
     connection: Connection, experiment: int, job_ids: Sequence[str]
 ) -> Iterator[RecordOfJob]:
-    """Yield the final records of these jobs, by witness in the order of their numbers."""
+    """Yield the final records of these jobs, by job, witness and revision."""
     query: Any = (
         select(
             LedgerEntry.job_id,
@@ -109,7 +111,7 @@ def records_of_jobs(
 
 
 def jobs_in_segment(connection: Connection, experiment: int, segment: int) -> list[int]:
-    """Return the keys of the jobs that a segment has records of, those against them included."""
+    """Return the keys of the jobs that a segment has records of, including conflicts."""
     here = (LedgerEntry.experiment_id == experiment) & (LedgerEntry.segment == segment)
     own = select(LedgerEntry.job_id).where(here, LedgerEntry.job_id.is_not(None))
     against = (
@@ -120,7 +122,7 @@ def jobs_in_segment(connection: Connection, experiment: int, segment: int) -> li
 
 
 def first_received(connection: Connection, jobs: Sequence[int]) -> Mapping[int, datetime]:
-    """Return when the first record of each job came, one that contradicts another included."""
+    """Return when the first record of each job came; conflicts count as well."""
     own = select(LedgerEntry.job_id, LedgerEntry.received_at)
     against = select(Conflict.job_id, LedgerEntry.received_at).join(
         LedgerEntry, LedgerEntry.id == Conflict.entry_id

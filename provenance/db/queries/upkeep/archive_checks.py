@@ -1,4 +1,4 @@
-"""Which blobs the archive must hold, and which never came."""
+"""The blobs that the archive must hold, and how many never came."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from jobprov.provenance.db.tables import AwaitedBlob, ExpiredLog, Possession
 
 
 class AwaitedCount(NamedTuple):
-    """How many blobs are named by records and never came, and how many jobs wait for any."""
+    """How many blobs that records name never came, and how many jobs wait for any of them."""
 
     blobs: int
     jobs: int
@@ -23,7 +23,7 @@ def all_possessed(connection: Connection) -> Iterator[str]:
 
 
 def count_awaited(connection: Connection) -> AwaitedCount:
-    """Return how many blobs never came; expired logs, which did, do not count."""
+    """Return how many blobs never came. Expired logs do not count: they came, and went again."""
     is_expired = AwaitedBlob.sha256.in_(select(ExpiredLog.sha256))
     blobs = select(func.count(AwaitedBlob.sha256.distinct())).where(~is_expired)
     jobs = select(func.count(AwaitedBlob.job_id.distinct())).where(~is_expired)

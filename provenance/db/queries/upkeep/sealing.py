@@ -13,8 +13,8 @@ class UnsealedEntry(NamedTuple):
     """An entry that waits to be sealed.
 
     Attributes:
-        packed: its bytes as they are stored.
-        leaf: what the head of its segment will state, of one that was erased before; else None.
+        packed: its compressed bytes.
+        leaf: only if it was erased while it waited: the head of its segment will have it; else None.
     """
 
     key: int
@@ -42,7 +42,7 @@ def unsealed_entries(
         )
         .join(EntryBody, EntryBody.entry_id == LedgerEntry.id)
         .join(Experiment, Experiment.id == LedgerEntry.experiment_id)
-        # Not "after the last sealed key": PostgreSQL commits keys out of order
+        # Not "after the last sealed key": on PostgreSQL, a lower key may be committed later
         .where(Experiment.name == experiment, LedgerEntry.segment.is_(None))
         .order_by(LedgerEntry.id)
         .limit(most_entries)
@@ -52,7 +52,7 @@ def unsealed_entries(
 
 
 def digests_to_enter(connection: Connection, experiment: int, most_digests: int) -> list[str]:
-    """Return what an experiment uploaded and no entry holds, sorted, at most so many."""
+    """Return digests that an experiment uploaded and no entry lists yet, sorted, at most so many."""
     query = select(Possession.sha256).where(
         Possession.experiment_id == experiment, Possession.is_entered.is_(False)
     )

@@ -1,4 +1,4 @@
-"""Entries of kinds of which the newest counts, and how rules are numbered."""
+"""Entries of the kinds of which only the newest counts, and the numbers of rules."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -10,7 +10,7 @@ from jobprov.provenance.db.tables import LedgerEntry, RuleTableRow
 
 
 class StandingEntry(NamedTuple):
-    """An entry of a kind of which the newest counts; `segment` is None while it waits."""
+    """An entry of a kind of which only the newest counts; `segment` is None while it waits."""
 
     key: int
     kind: str
@@ -21,7 +21,7 @@ class StandingEntry(NamedTuple):
 def standing_entries(
     connection: Connection, experiment: int, kinds: Collection[str], segment: int
 ) -> list[StandingEntry]:
-    """Return the entries of these kinds of a segment in its order, then those that wait."""
+    """Return a segment's entries of these kinds, in order, then those that wait."""
     query = (
         select(LedgerEntry.id, LedgerEntry.kind, LedgerEntry.received_at, LedgerEntry.segment)
         .where(LedgerEntry.experiment_id == experiment, LedgerEntry.kind.in_(kinds))

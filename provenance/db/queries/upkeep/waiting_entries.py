@@ -1,4 +1,4 @@
-"""Sealed verdicts and plans that no row shows yet, since their job was not recorded."""
+"""Sealed verdicts and plans that have no row yet, because their job was not recorded then."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -36,7 +36,7 @@ def unwritten_entries(connection: Connection, experiment: int) -> list[Unwritten
 
 
 def keys_of_jobs(connection: Connection, experiment: int, job_ids: Iterable[str]) -> dict[str, int]:
-    """Return the keys of those of the jobs that are recorded, by job id."""
+    """Return the keys of the jobs that are recorded, by job id."""
     keys: dict[str, int] = {}
     for part in chunks(sorted(job_ids)):
         query = select(Job.uuid, Job.id).where(Job.uuid.in_(part), Job.experiment_id == experiment)

@@ -169,9 +169,9 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, Any]]:
     calls: list[tuple[str, int, Any]] = []
     send = delivery.Service.call
 
-    def call(service: Any, method: str, path: str, body: bytes, headers: Any) -> Any:
+    def call(service: Any, method: str, path: str, body: bytes, headers: Any, is_whole: Any) -> Any:
         calls.append((f"{method} {path}", len(body), headers["Content-Type"]))
-        return send(service, method, path, body, headers)
+        return send(service, method, path, body, headers, is_whole)
 
     monkeypatch.setattr(delivery.Service, "call", call)
     return calls
@@ -199,7 +199,7 @@ def test_job_of_fifty_fcl_files_and_a_ups_set_up_sends_three_kilobytes(
     sent.clear()
     entry = spool(runner, 2, task_id)
 
-    answer = delivery.deliver(str(entry), live.url, None, Clock(20))
+    answer = delivery.deliver(str(entry), live.url, None, Clock(20)).answer
 
     assert [
         (name.split("/")[-1] if "missing" in name else name[:9], kind) for name, _, kind in sent
@@ -236,7 +236,7 @@ def test_service_that_forgot_gets_the_record_whole(
 
     monkeypatch.setattr(delivery, "_missing", wrong)
 
-    answer = delivery.deliver(entry, live.url, None, Clock(20))
+    answer = delivery.deliver(entry, live.url, None, Clock(20)).answer
 
     puts = [name for name, _, _ in sent if name.startswith("PUT /jobs")]
     assert len(puts) == 3  # by name, whole, and once more when the blobs that it told were there

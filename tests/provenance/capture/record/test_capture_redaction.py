@@ -13,7 +13,7 @@ import pytest
 from jobprov.provenance.capture.record import redaction
 from tests.library.git import git
 from tests.library.hook import Runner
-from tests.library.servers.hook_service import Service
+from tests.library.servers.hook_service import Service, problem
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJub3ZhcHJvIn0.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEcanarycanary\n-----END RSA PRIVATE KEY-----"
@@ -309,14 +309,14 @@ def test_fields_that_the_service_names_are_taken_out_and_the_record_arrives(
     runner: Runner, service: Service
 ) -> None:
     """A newer service knows more rules than the hook: what it names goes, the rest arrives."""
-    told = {
-        "errors": {"command.argv[2]": ["secret-found: new-rule"]},
-        "type": "/problems/secret-found",
-    }
+    errors = {"command.argv[2]": ["secret-found: new-rule"]}
     command = ("run", "--url", service.url, "--", "sh", "-c", "echo a new kind of secret")
     runner(*command)
     service.records.clear()
-    service.faults = [None, (422, {}, told)]  # nothing is missing; then the record
+    service.faults = [
+        None,
+        problem(422, "a secret", "secret-found", errors=errors),
+    ]  # nothing is missing; then the record
 
     runner(*command)
 

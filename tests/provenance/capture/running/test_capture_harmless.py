@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.library.hook import Runner, find_python
-from tests.library.servers.hook_service import Service
+from tests.library.servers.hook_service import Service, problem
 
 
 def job(
@@ -168,7 +168,7 @@ def test_answer_that_repeats_the_token_or_goes_on_for_ever_is_no_burden_to_the_l
 ) -> None:
     token = "prov_1_secret"  # noqa: S105 - of nobody
     said = token + " is no token\x1b[31m\n" + "and so on " * 20_000
-    service.faults = [(status, {}, {"detail": said, "errors": {"token": said}})] * 9
+    service.faults = [problem(status, said, errors={"token": said})] * 9
 
     done, _ = job(runner, "--url", service.url, environment={"JOBPROV_TOKEN": token})
 

@@ -19,6 +19,7 @@ from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.running.background import Speaker
 from jobprov.provenance.capture.sending import delivery, flushing
+from jobprov.provenance.capture.sending import service as services
 from jobprov.provenance.capture.sending import spool as spools
 from tests.library.servers.hook_service import (
     Answer,
@@ -108,7 +109,7 @@ def drain(spool: Path, url: str, deadline: float) -> None:
 def test_each_record_is_there_exactly_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    monkeypatch.setattr(delivery, "_CALL_SECONDS", 0.1)
+    monkeypatch.setattr(services, "_CALL_SECONDS", 0.1)
     monkeypatch.setattr(delivery, "FIRST_PAUSE_SECONDS", 0.002)
     # The machine does not fail here, the network does
     monkeypatch.setattr(spools.os, "fsync", lambda _handle: None)

@@ -57,7 +57,7 @@ def test_large_blob_goes_on_where_the_line_was_cut(runner: Runner, live: LiveSer
 @pytest.mark.slow
 def test_next_process_goes_on_too(runner: Runner, live: LiveService) -> None:
     spool_with_large_blob(runner)
-    proxy = CuttingProxy(live.url, [8 * MIB, 1, 1])
+    proxy = CuttingProxy(live.url, [8 * MIB, 1, 1, 1, 1])
 
     first = runner("flush", str(runner.spool), "--url", proxy.url, "--budget-seconds", "20")
     second = runner("flush", str(runner.spool), "--url", proxy.url, "--budget-seconds", "20")

@@ -54,7 +54,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             kept = self.server.blobs if kind == "blobs" else self.server.records
             kept[name] = content if kind == "blobs" else json.loads(content)
-            self.answer(201, job_id=name)
+            self.answer(201, job_id=name, sha256=name, missing_blobs=[])
 
     def body(self) -> bytes:
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))

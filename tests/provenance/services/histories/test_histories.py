@@ -805,7 +805,7 @@ def test_job_of_very_many_shared_inputs_and_outputs_is_one_part() -> None:
         history.sources[f"c{number}"] = {f"f{1000 + number}"}
 
     assert history.flow.parts("j1") == ["j1"]
-    assert len(history.behind()) == 1 + 1 + 1200
+    assert len(history.distances_before()) == 1 + 1 + 1200
 
 
 def test_rows_of_ancestors_tell_experiments_apart(production: Production) -> None:

@@ -100,7 +100,7 @@ def test_each_head_names_the_one_before(production: Production) -> None:
     seal(production, most_entries=1)
 
     readers = [SegmentReader.open(production.store, "nova", number) for number in (1, 2, 3)]
-    assert [reader.head["previous"] for reader in readers] == [
+    assert [reader.head.previous for reader in readers] == [
         GENESIS,
         *(r.head_sha256 for r in readers[:2]),
     ]

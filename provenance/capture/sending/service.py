@@ -1,0 +1,291 @@
+"""A connection to jobprov: calls, and what tells its answers from those of whoever stands between.
+
+A proxy, a gateway or a portal may refuse a request, cut the answer short, or say yes to everything.
+Only what jobprov itself says counts: an answer that is whole, a JSON object, and about what was
+asked; a refusal whose `type` is one of jobprov's problems. Anything else is no answer.
+
+Source: docs/reference/http.md, "Conventions".
+"""
+
+import http.client
+import json
+import os
+import socket
+import threading
+from typing import Any, Callable, Dict, Optional, Tuple, Union
+from urllib.parse import urlsplit
+
+from jobprov.provenance.capture import VERSION
+from jobprov.provenance.capture.files.hashing import Clock
+
+_TAKEN, _REFUSED = 2, 4  # classes of HTTP status
+TOO_LARGE = 413
+CONTINUE = 308  # a part of a blob is there
+BYTES_HEADERS = {"Content-Type": "application/octet-stream"}
+_LATER = frozenset([408, 425, 429])
+# About token or address, not about the record
+_OF_THE_CALL = frozenset([401, 403, 404, 405, 407])
+_PROBLEMS = "/problems/"
+_CALL_SECONDS = 10.0
+_LARGEST_ANSWER = 8 << 20
+_LONGEST_REASON = 1500  # characters of what somebody answered
+
+
+class RefusedError(Exception):
+    """The service refuses this record.
+
+    Attributes:
+        status, answer: the service's own, where it answered.
+    """
+
+    def __init__(
+        self, message: str, status: Optional[int] = None, answer: Optional[Dict[str, Any]] = None
+    ) -> None:
+        Exception.__init__(self, message)
+        self.status = status
+        self.answer = answer or {}
+
+    def is_for_good(self) -> bool:
+        """Tell whether nothing but another record would be taken.
+
+        Another token or address does not help.
+        """
+        return self.status not in _OF_THE_CALL
+
+    def is_about(self, problem: str) -> bool:
+        """Tell whether `secret-found` or the like is what the service says."""
+        return problem in json.dumps(self.answer)
+
+
+class LaterError(Exception):
+    """The service cannot take it now.
+
+    Attributes:
+        pause: seconds after which it wants to be tried again, or None.
+    """
+
+    def __init__(self, message: str, pause: Optional[float] = None) -> None:
+        Exception.__init__(self, message)
+        self.pause = pause
+
+
+class UnansweredError(LaterError):
+    """Nothing of jobprov's came back: the line broke, or somebody else answered.
+
+    Attributes:
+        status: what somebody else answered; None where the line broke.
+    """
+
+    def __init__(
+        self, message: str, status: Optional[int] = None, pause: Optional[float] = None
+    ) -> None:
+        LaterError.__init__(self, message, pause)
+        self.status = status
+
+    def is_barred(self) -> bool:
+        """Tell whether somebody between refuses this very request, so that a repetition is no use."""
+        return self.status is not None and _is_refusal(self.status)
+
+
+class Service:
+    """One connection to a jobprov service; `url` is its root, `clock` the budget.
+
+    Attributes:
+        reserve: seconds of the budget that calls leave for later ones.
+        largest_body: bytes that somebody between was found to let pass, or None.
+    """
+
+    def __init__(self, url: str, token: Optional[str], clock: Clock) -> None:
+        self._parts = urlsplit(url if "://" in url else "http://" + url)
+        if not self._parts.hostname:
+            raise ValueError("the address {} names no host".format(url))
+        self._base = self._parts.path.rstrip("/")
+        if not self._base.endswith("/api/v1"):
+            self._base += "/api/v1"
+        self._token, self._clock = token, clock
+        self._connection: Optional[http.client.HTTPConnection] = None
+        self._socket: Optional[socket.socket] = None
+        self.reserve = 0.0
+        self.largest_body: Optional[int] = None
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Union[bytes, memoryview],
+        headers: Dict[str, str],
+        is_whole: Callable[[Dict[str, Any]], bool],
+    ) -> Tuple[int, Dict[str, Any]]:
+        """Return (status, JSON object) of what jobprov answers; raises LaterError and RefusedError.
+
+        `is_whole` tells of a good answer whether all is there that jobprov says, about what was
+        asked.
+        """
+        try:
+            status, answer, pause = self._exchange(method, path, body, headers)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.close()
+            sentence = self._sentence(method, path, error or type(error).__name__)
+            raise UnansweredError(sentence) from error
+        if status // 100 == _TAKEN or status == CONTINUE:
+            if is_whole(answer):
+                return status, answer
+            raise self._stranger(method, path, status, answer)
+        if not _is_problem(status, answer):
+            raise self._stranger(method, path, status, answer, pause)
+        reason = [status, answer.get("detail") or answer.get("title") or ""]
+        if answer.get("errors"):
+            reason.append(json.dumps(answer["errors"], sort_keys=True))
+        sentence = self._sentence(method, path, *reason)
+        if _is_refusal(status):
+            raise RefusedError(sentence, status, answer)
+        raise LaterError(sentence, pause)
+
+    def seconds_left(self) -> float:
+        """Return how long calls may take now."""
+        return self._clock.left() - self.reserve
+
+    def _stranger(
+        self,
+        method: str,
+        path: str,
+        status: int,
+        answer: Dict[str, Any],
+        pause: Optional[float] = None,
+    ) -> UnansweredError:
+        self.close()  # whoever it is may do so too, without a word
+        words = "{}, but it is not jobprov that answered".format(status)
+        said = answer.get("detail") or answer.get("title") or ""
+        return UnansweredError(self._sentence(method, path, words, said), status, pause)
+
+    def _sentence(self, method: str, path: str, *words: object) -> str:
+        """Return what went wrong as one line for the job's log, of bounded length.
+
+        It is without our token, which a gateway may repeat.
+        """
+        sentence = " ".join(str(word) for word in words)
+        if self._token:
+            sentence = sentence.replace(self._token, "<redacted:token>")
+        sentence = "".join(
+            letter if letter.isprintable() else " " for letter in sentence[:_LONGEST_REASON]
+        )
+        return "{} {}: {}".format(method, path, " ".join(sentence.split()))
+
+    def close(self) -> None:
+        """Drop the connection; the next call opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _exchange(
+        self, method: str, path: str, body: Union[bytes, memoryview], headers: Dict[str, str]
+    ) -> Tuple[int, Dict[str, Any], Optional[float]]:
+        """Return (status, answer, seconds of Retry-After)."""
+        seconds = min(_CALL_SECONDS, self.seconds_left())
+        if seconds <= 0:
+            raise OSError("the time for sending is used up")
+        if self._connection is None:
+            self._connection = self._connect(seconds)
+        if self._connection.sock is not None:
+            self._connection.sock.settimeout(seconds)
+        headers = dict(
+            headers, **{"Accept": "application/json", "User-Agent": "jobprov-hook/" + VERSION}
+        )
+        if self._token:
+            headers["Authorization"] = "Bearer " + self._token
+        # An answer that comes by drops ends with the budget, whatever each drop takes.
+        end = threading.Timer(self.seconds_left(), self._cut)
+        end.daemon = True
+        end.start()
+        try:
+            response, content = self._ask(self._connection, method, path, body, headers)
+        finally:
+            end.cancel()
+        if response.getheader("Connection", "").lower() == "close":
+            self.close()
+        return response.status, _object(content), _seconds(response.getheader("Retry-After"))
+
+    def _ask(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        body: Union[bytes, memoryview],
+        headers: Dict[str, str],
+    ) -> Tuple[http.client.HTTPResponse, bytes]:
+        if connection.sock is None:
+            connection.connect()
+        self._socket = connection.sock
+        try:
+            connection.request(method, self._base + path, body, headers)
+        except (BrokenPipeError, ConnectionResetError):
+            # A gateway that finds the body too large says so, and reads no further
+            response = connection.getresponse()
+            content = _read_whole(response)
+            self.close()
+            return response, content
+        response = connection.getresponse()
+        return response, _read_whole(response)
+
+    def _cut(self) -> None:
+        try:
+            if self._socket is not None:
+                self._socket.shutdown(socket.SHUT_RDWR)
+        except (OSError, AttributeError):
+            pass  # not connected any more
+
+    def _connect(self, seconds: float) -> http.client.HTTPConnection:
+        host, port = self._parts.hostname or "", self._parts.port
+        if self._parts.scheme == "https":
+            return http.client.HTTPSConnection(host, port, timeout=seconds, context=_tls())
+        return http.client.HTTPConnection(host, port, timeout=seconds)
+
+
+def _read_whole(response: http.client.HTTPResponse) -> bytes:
+    """Return the body of an answer.
+
+    Raises ValueError where it is not as long as its head says: `read` would return what came.
+    """
+    length = response.length  # None where the head names none
+    content = response.read(_LARGEST_ANSWER + 1)
+    if len(content) > _LARGEST_ANSWER:
+        raise ValueError("the answer is longer than {} bytes".format(_LARGEST_ANSWER))
+    if length is not None and len(content) != length:
+        raise ValueError("the answer broke off after {} of {} bytes".format(len(content), length))
+    return content
+
+
+def _is_problem(status: int, answer: Dict[str, Any]) -> bool:
+    """Tell whether an error is jobprov's own word: problem+json with one of its types."""
+    kind = answer.get("type")
+    return isinstance(kind, str) and kind.startswith(_PROBLEMS) and answer.get("status") == status
+
+
+def _is_refusal(status: int) -> bool:
+    return status // 100 == _REFUSED and status not in _LATER
+
+
+def _seconds(text: Optional[str]) -> Optional[float]:
+    try:
+        return max(0.0, float(text)) if text else None
+    except ValueError:
+        return None  # the date form: our own pause is as good
+
+
+def _object(content: bytes) -> Dict[str, Any]:
+    """Return the JSON object of an answer; an empty one where it is none, or not a whole one."""
+    try:
+        value = json.loads(content.decode("utf-8", "replace")) if content else {}
+    except (ValueError, RuntimeError):  # no JSON, or so deep that Python gives up
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _tls() -> Any:
+    import ssl  # noqa: PLC0415 - a Python without it can still send over http
+
+    context = ssl.create_default_context()  # honours SSL_CERT_FILE and SSL_CERT_DIR
+    folder = os.environ.get("X509_CERT_DIR")
+    if folder and os.path.isdir(folder):
+        context.load_verify_locations(capath=folder)
+    return context
