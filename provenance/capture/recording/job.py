@@ -217,8 +217,8 @@ class Job:
         from jobprov.provenance.capture.recording.seen import Seen
 
         sight.settle(clock.left(), is_hurried=outcome.was_told)
-        seen = Seen(self, step, sight)
-        seen.add_programs(outcome.wall_seconds)
+        seen = Seen(self.draft, step, sight, self.watch)
+        seen.add_programs(self.repositories, outcome.wall_seconds)
         seen.add_inputs()
         return seen
 

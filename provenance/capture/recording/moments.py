@@ -140,7 +140,10 @@ class OneCommand:
         """Look at the command and all that it starts, until it ends."""
         from jobprov.provenance.capture.running.watching import Watch
 
-        self._watch = Watch(process, self._sight)
+        sight = self._sight
+        self._watch = Watch(process)
+        if sight is not None:
+            self._watch = Watch(process, sight.meet, sight.look)
         try:
             self._watch.run()
         except Exception as error:

@@ -4,20 +4,20 @@ What was told wins: a file that an option or the command line names is not recor
 """
 
 import os
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List
+from typing import Any, Dict, Iterable, List, Optional
 
+from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.command import code
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.files.names import from_here
+from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.recording import outputs
+from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.sight.inputs import SeenInputs
 from jobprov.provenance.capture.sight.outputs import SeenOutputs
 from jobprov.provenance.capture.sight.programs import describe_processes, find_steps
 from jobprov.provenance.capture.sight.sight import Sight
-
-if TYPE_CHECKING:
-    from jobprov.provenance.capture.recording.job import Job
 
 
 class Seen:
@@ -29,16 +29,16 @@ class Seen:
         outputs: what came and went.
     """
 
-    def __init__(self, job: "Job", step: Step, sight: Sight) -> None:
-        self._job, self._step, self._sight = job, step, sight
-        self.programs = find_steps(sight, step, job.draft)
+    def __init__(self, draft: Draft, step: Step, sight: Sight, watch: Optional[Watch]) -> None:
+        self._draft, self._step, self._sight, self._watch = draft, step, sight, watch
+        self.programs = find_steps(sight, step, draft)
         self.inputs: List[Dict[str, Any]] = []
-        self.outputs = SeenOutputs(sight, job.watch, step, self.programs)
+        self.outputs = SeenOutputs(sight, watch, step, self.programs)
 
-    def add_programs(self, wall_seconds: float) -> None:
+    def add_programs(self, repositories: Repositories, wall_seconds: float) -> None:
         """Add the programs to the record: as steps with their code and fcl, and all as a list."""
-        draft, repositories = self._job.draft, self._job.repositories
-        command, folder = draft.record["command"], os.getcwd()
+        draft, folder = self._draft, os.getcwd()
+        command = draft.record["command"]
         for program in self._sight.programs:
             scripts = [(from_here(path), mode, text) for path, mode, text in program.scripts]
             code.keep_scripts(draft, scripts, repositories, "seen")
@@ -48,14 +48,14 @@ class Seen:
         repositories.finish()
         earlier = command.get("processes")
         command["processes"] = describe_processes(
-            draft, self._sight, self._job.watch, wall_seconds, earlier
+            draft, self._sight, self._watch, wall_seconds, earlier
         )
 
     def add_inputs(self) -> None:
         """Add the inputs to the record."""
         seen, watch = (
-            SeenInputs(self._job.draft, self._sight, self.outputs.staged_in),
-            self._job.watch,
+            SeenInputs(self._draft, self._sight, self.outputs.staged_in),
+            self._watch,
         )
         of_steps = seen.of_steps(self.programs)
         known = [
@@ -66,9 +66,9 @@ class Seen:
         known += [os.path.realpath(path) for path in known]
         opened = None if watch is None else watch.files
         self.inputs = of_steps + seen.of_command(self._step.name, known, opened)
-        self._job.draft.extend("inputs", self.inputs)
+        self._draft.extend("inputs", self.inputs)
 
     def describe_made(self, known: Iterable[str], clock: Clock) -> List[Dict[str, Any]]:
         """Return entries of the outputs that nobody named, but for known absolute paths."""
-        files = self.outputs.find(self._job.draft, known)
-        return outputs.describe_made(self._job.draft, self._step.name, files, clock)
+        files = self.outputs.find(self._draft, known)
+        return outputs.describe_made(self._draft, self._step.name, files, clock)

@@ -12,14 +12,11 @@ Source: proc(5), `task/TID/children`, `statm` and `maps`.
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Dict, List, Optional, Set
+from typing import Callable, Dict, List, Optional, Set
 
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
-from jobprov.provenance.capture.running.children import LOOK_SECONDS, Children
+from jobprov.provenance.capture.running.children import LOOK_SECONDS, Child, Children
 from jobprov.provenance.capture.running.open_files import OpenFiles
-
-if TYPE_CHECKING:
-    from jobprov.provenance.capture.sight.sight import Sight
 
 _FIRST_SECONDS, _SHORTEST_SECONDS, _SHARE = 0.2, 1.0, 0.0025
 _SOON_SECONDS, _SHARE_FOR_PROGRAMS = 0.02, 0.01
@@ -41,13 +38,21 @@ class Watch:
         children: what it started; None where nobody asked.
     """
 
-    def __init__(self, process: int, sight: "Optional[Sight]" = None) -> None:
-        """Watch a process; `sight` is told of the programs that it starts."""
+    def __init__(
+        self,
+        process: int,
+        meet: Optional[Callable[[Child], None]] = None,
+        look_on: Optional[Callable[[], None]] = None,
+    ) -> None:
+        """Watch a process.
+
+        `meet` is told of each program that it starts, and `look_on` called at each look.
+        """
         self.peak_rss_bytes: Optional[int] = None
         self.libraries: Set[str] = set()
         self.files = OpenFiles(time.time())
-        self.children = None if sight is None else Children(process)
-        self._sight = sight
+        self.children = None if meet is None else Children(process)
+        self._meet, self._look_on = meet, look_on
         self._process, self._stopped, self._began = process, threading.Event(), time.monotonic()
         self._page = os.sysconf("SC_PAGE_SIZE")
         self._maps_due = list(_MAPS_SECONDS)
@@ -73,10 +78,10 @@ class Watch:
         moment = time.time()
         for child in children.look(moment):
             self.files.glimpse(child.process, moment, LOOK_SECONDS)
-            if self._sight is not None:
-                self._sight.meet(child)
-        if self._sight is not None:
-            self._sight.look()
+            if self._meet is not None:
+                self._meet(child)
+        if self._look_on is not None:
+            self._look_on()
 
     def stop(self) -> None:
         """Look no more."""
