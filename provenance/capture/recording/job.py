@@ -183,6 +183,10 @@ class Job:
         seen = None
         if sight is not None:
             seen = draft.attempt("what was seen", self._take_sight, step, outcome, sight, clock)
+        if seen is None and not options.told_only:
+            why = "the hook could not look by itself; its notes say why"
+            unseen = {"count": 0, "is_complete": False, "why_incomplete": why}
+            draft.record["command"].setdefault("processes", unseen)
         programs = [] if seen is None else [program.step for program in seen.programs]
         log_files = [] if seen is None else list(seen.outputs.logs)
         databases: Dict[str, List[str]] = {}

@@ -16,8 +16,8 @@ LOOK_SECONDS = 0.04
 _YOUNG_SECONDS, _SOON_SECONDS = 0.02, 0.02
 _LONGEST_PAUSE = 0.5  # a machine under load may halt us for some time; more is said
 _SETTLING_SECONDS, _AGAIN_SECONDS = 0.5, 1.0  # a process may become another program (exec)
-_MOST_ALIVE, _MOST_TASKS = 500, 64
-_MOST_CHILDREN, _MOST_WORD_BYTES, _MOST_COMMAND_BYTES = 10000, 4 << 20, 64 << 10
+_MOST_ALIVE, _MOST_TASKS, _FEW = 500, 64, 8
+_MOST_CHILDREN, _MOST_WORD_BYTES, _MOST_COMMAND_BYTES = 10000, 1 << 20, 64 << 10
 _MOST_ENVIRONMENT_BYTES = 1 << 20
 _SINGLE_THREADED = 3  # links of the folder `task`: `.`, `..` of it, and one thread's
 _STATE, _PARENT, _USER_TICKS, _SYSTEM_TICKS, _STARTED, _STATUS = 0, 1, 11, 12, 19, 49
@@ -36,7 +36,7 @@ class Child:
         printed_to: files that its standard output and error lead to.
         program: absolute path of the file that runs; empty where that cannot be told.
         fhicl_file_path: its variable FHICL_FILE_PATH; None where it has none.
-        read_at: when its command line was read last.
+        read_at, measured_at: when its command line and its CPU time were read last.
     """
 
     __slots__ = (
@@ -46,6 +46,7 @@ class Child:
         "ended",
         "exit_code",
         "fhicl_file_path",
+        "measured_at",
         "parent",
         "printed_to",
         "process",
@@ -64,7 +65,7 @@ class Child:
         self.printed_to: List[str] = []
         self.program = ""
         self.fhicl_file_path: Optional[str] = None
-        self.read_at = 0.0
+        self.read_at = self.measured_at = 0.0
 
     def folder(self) -> str:
         """Return its folder below /proc."""
@@ -182,23 +183,34 @@ class Children:
             waiting += [(number, process) for number in _started_by(process)]
 
     def _follow(self, child: Child, moment: float) -> Optional[Child]:
-        """Look again at a known process; return what it runs now, where that is another program."""
+        """Look again at a known process; return what it runs now, where that is another program.
+
+        A process may become another program at any time (exec). Where few run, each look asks for
+        that, else only about young ones.
+        """
         child.ended = moment
-        is_settled = moment - child.began > _SETTLING_SECONDS
+        is_settled = moment - child.began > _SETTLING_SECONDS and len(self._known) > _FEW
         if is_settled and moment - child.read_at < _AGAIN_SECONDS:
             return None
+        if moment - child.measured_at >= _AGAIN_SECONDS:
+            self._measure(child, moment)
         child.read_at = moment
-        fields = _stat(child.process)
-        if fields is None:
+        argv = _command_line(child.process)
+        if argv == child.argv:
             return None
-        self._take_usage(child, fields, moment)
-        if fields[_STATE] == b"Z" or _command_line(child.process) in (child.argv, []):
+        if not argv:  # it has ended, and nobody has asked for its exit code yet
+            self._measure(child, moment)
             return None
         successor = Child(child.process, child.parent, moment)
         return successor if _read_program(successor, moment) else None
 
+    def _measure(self, child: Child, moment: float) -> None:
+        fields = _stat(child.process)
+        if fields is not None:
+            self._take_usage(child, fields, moment)
+
     def _take_usage(self, child: Child, fields: List[bytes], moment: float) -> None:
-        child.ended = moment
+        child.ended = child.measured_at = moment
         child.cpu_seconds = (int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])) / self._tick
         if fields[_STATE] == b"Z" and len(fields) > _STATUS:
             child.exit_code = _shown(int(fields[_STATUS]))

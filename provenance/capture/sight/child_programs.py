@@ -6,7 +6,8 @@ job may remove what it has used.
 
 import os
 import stat
-from typing import Dict, List, Optional, Sequence, Tuple
+import time
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.command import arguments, closure
 from jobprov.provenance.capture.command.glance import read_script
@@ -21,6 +22,8 @@ from jobprov.provenance.capture.files.names import is_url
 from jobprov.provenance.capture.running.children import Child
 
 _MOST_WORDS = 1000  # of one command line that are looked at
+_MOST_FILES, _MOST_SCRIPTS = 5000, 200
+_WHILE_IT_RUNS = 1e7  # seconds
 _KEPT_BYTES = 4 << 20  # of small files that are held in memory, in case the job removes them
 # Programs that copy files, and the words that begin a copy where a program does other things too
 _COPIERS: Dict[str, Sequence[str]] = {
@@ -59,19 +62,25 @@ class SeenFile:
 class FileReader:
     """Reads files when they are seen: small ones at once, large ones when there is time.
 
+    Each file is read once, and hashing small ones takes some seconds at most. Large ones have as
+    long as the job runs.
+
     Attributes:
         large: files that are still to be hashed.
     """
 
-    def __init__(self, began: float, own_folder: Optional[str]) -> None:
+    def __init__(self, began: float, own_folder: str, hash_seconds: float) -> None:
         self.large: List[SeenFile] = []
         self._began, self._own_folder = began, own_folder
-        self._room = _KEPT_BYTES
+        self._seconds_for_small, self._room = hash_seconds, _KEPT_BYTES
+        self._clock_for_large = Clock(_WHILE_IT_RUNS)
         self._files: Dict[Tuple[str, int, int, int], SeenFile] = {}
+        self._scripts: Set[Tuple[str, int, int, int]] = set()
+        self._contents: Dict[bytes, bytes] = {}
 
     def read_input(self, path: str) -> Optional[SeenFile]:
         """Return a file that was there before the job and may be its input; else None."""
-        if is_url(path) or arguments.is_system(path) or leaving.is_private(path):
+        if is_url(path) or arguments.is_system(path):
             return None
         status = _status(path)
         if status is None or status.st_ctime >= self._began:
@@ -79,38 +88,70 @@ class FileReader:
         return self.read(path)
 
     def read(self, path: str) -> Optional[SeenFile]:
-        """Return a regular file, read; None where there is none."""
+        """Return a regular file, read; None where there is none, or where it is private."""
         status = _status(path)
         if status is None or leaving.is_private(path):
             return None
-        key = (path, status.st_ino, status.st_size, int(status.st_mtime * 1e6))
-        if key not in self._files:
-            file = SeenFile(path, status.st_size)
-            self._files[key] = file
+        key = _key(path, status)
+        if key not in self._files and len(self._files) < _MOST_FILES:
+            self._files[key] = SeenFile(path, status.st_size)
             if status.st_size > SMALL_BYTES:
-                self.large.append(file)
+                self.large.append(self._files[key])
             else:
-                self._read_small(file, status)
-        return self._files[key]
+                self._read_small(self._files[key], status)
+        return self._files.get(key)
+
+    def read_script(self, path: str) -> List[Tuple[str, str, Optional[bytes]]]:
+        """Return a script that the job brought, as `Glance.scripts` has it, the first time.
+
+        Empty where it was returned already, and for scripts of the system.
+        """
+        status = _status(path)
+        if status is None or arguments.is_system(path) or leaving.is_private(path):
+            return []
+        key = _key(path, status)
+        if key in self._scripts or len(self._scripts) >= _MOST_SCRIPTS:
+            return []
+        self._scripts.add(key)
+        try:
+            return [(path, *read_script(path))]
+        except OSError:
+            return []  # removed meanwhile
+
+    def share(self, contents: Dict[str, bytes]) -> Dict[str, bytes]:
+        """Return the same contents, with equal ones held once: steps share most of their fcl."""
+        shared = {}
+        for path, content in contents.items():
+            shared[path] = self._contents.setdefault(content, content)
+        return shared
+
+    def hash_next(self) -> None:
+        """Hash the next of the files that were too large to be hashed when they were seen."""
+        self._hash(self.large.pop(0), self._clock_for_large)
+
+    def stop_hashing(self, seconds: float) -> None:
+        """Hash large files for some more seconds at most."""
+        self._clock_for_large.limit(seconds)
 
     def _read_small(self, file: SeenFile, status: os.stat_result) -> None:
+        begun = time.monotonic()
+        self._hash(file, Clock(self._seconds_for_small))
+        self._seconds_for_small -= time.monotonic() - begun
         try:
             file.may_leave = leaving.may_leave(file.path, status, self._own_folder)
-            _, file.sha256, file.checksum = hash_file(file.path, Clock(60.0))
-            if file.may_leave and status.st_size <= self._room:
+            if file.sha256 is not None and file.may_leave and status.st_size <= self._room:
                 with open(file.path, "rb") as stream:
                     file.content = stream.read(status.st_size)
                 self._room -= status.st_size
-        except (OSError, OutOfTimeError):
-            pass  # removed meanwhile: it is told without digests
+        except OSError:
+            pass  # removed meanwhile
 
-    def hash_next(self, clock: Clock) -> None:
-        """Hash the next of the files that were too large to be hashed when they were seen."""
-        file = self.large.pop(0)
+    def _hash(self, file: SeenFile, clock: Clock) -> None:
+        """Hash a file; without the time for it, it is told without digests."""
         try:
             _, file.sha256, file.checksum = hash_file(file.path, clock)
         except (OSError, OutOfTimeError):
-            pass  # it is told without digests
+            pass
 
 
 class Copy:
@@ -148,13 +189,15 @@ class ChildProgram:
         self.closures: List[Tuple[str, closure.Closure]] = []
         self.inputs: List[SeenFile] = []
         self.copies: List[Copy] = []
+        self._script = ""
         if self.line.config:
             path = child.fhicl_file_path
             folders = closure.search_path({} if path is None else {"FHICL_FILE_PATH": path})
             includes = closure.Closure(self.line.config, folders, self._folder)
+            includes.contents = reader.share(includes.contents)
             self.closures.append((self.line.config, includes))
         if arguments.INTERPRETERS.match(name):
-            self._read_script(argv)
+            self._read_script(argv, reader)
         if name in _COPIERS:
             self._read_copies(argv[1:], _COPIERS[name], reader)
         else:
@@ -177,13 +220,10 @@ class ChildProgram:
         """Return the outputs that art's options name, as absolute paths, patterns or addresses."""
         return [self.place(name) for name in self.line.outputs]
 
-    def _read_script(self, argv: Sequence[str]) -> None:
+    def _read_script(self, argv: Sequence[str], reader: FileReader) -> None:
         for name in arguments.script_argument(argv[1:], self._folder):
-            path = self.place(name)
-            try:
-                self.scripts.append((path, *read_script(path)))
-            except OSError:
-                continue  # removed meanwhile
+            self._script = self.place(name)
+            self.scripts = reader.read_script(self._script)
 
     def _read_inputs(self, argv: Sequence[str], reader: FileReader) -> None:
         """Read the files that its words name.
@@ -193,9 +233,8 @@ class ChildProgram:
         if self.line.is_art:
             files = [reader.read(path) for path in self.sources() if not is_url(path)]
         else:
-            scripts = {path for path, _, _ in self.scripts}
             paths = [self.place(_value(word)) for word in argv[1:_MOST_WORDS]]
-            files = [reader.read_input(path) for path in paths if path not in scripts]
+            files = [reader.read_input(path) for path in paths if path != self._script]
         self.inputs = [file for file in files if file is not None]
 
     def _read_copies(self, words: Sequence[str], verbs: Sequence[str], reader: FileReader) -> None:
@@ -209,6 +248,11 @@ class ChildProgram:
             source = self.place(name)
             file = None if is_url(source) else reader.read(source)
             self.copies.append(Copy(source, self.place(plain[-1]), file))
+
+
+def _key(path: str, status: os.stat_result) -> Tuple[str, int, int, int]:
+    """Return what is different once a file has changed."""
+    return path, status.st_ino, status.st_size, int(status.st_mtime * 1e6)
 
 
 def _status(path: str) -> Optional[os.stat_result]:

@@ -8,6 +8,7 @@ from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files.names import as_glob, is_url
 from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.running.background import Background
 from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.sight import places
 from jobprov.provenance.capture.sight.inputs import files_of_code
@@ -15,6 +16,7 @@ from jobprov.provenance.capture.sight.programs import ProgramStep
 from jobprov.provenance.capture.sight.sight import Sight
 
 MOST_OUTPUTS, _MOST_LOGS = 2000, 20
+_FOLDER_SECONDS = 2.0
 _SCRATCH = ("/tmp/", "/var/tmp/", "/dev/")  # noqa: S108 - named to be left out
 _SCRATCH_VARIABLES = ("TMPDIR", "TMP", "TEMP", "HOME", "PWD", "OLDPWD")
 
@@ -33,7 +35,7 @@ class SeenOutputs:
         self._sight, self._watch, self._step, self._steps = sight, watch, step, steps
         self.logs = self._find_logs()
         copies = [copy for program in sight.programs for copy in program.copies]
-        own, further = sight.own_folders, self._find_further_folders()
+        own, further = sight.own_folders, self._find_further_in_time()
         self._places = places.Places(copies, sight.came_and_went, own, further, sight.began)
         self.staged_in: Dict[str, str] = self._places.staged_in
 
@@ -47,6 +49,15 @@ class SeenOutputs:
             if path not in told and places.is_log(path) and self._sight.is_own(path):
                 logs[path] = None
         return list(logs)[:_MOST_LOGS]
+
+    def _find_further_in_time(self) -> List[str]:
+        """Return the folders to which the job may have moved a file; none where a disk hangs."""
+        work = Background(self._find_further_folders)
+        if work.wait(_FOLDER_SECONDS) and work.error is None:
+            folders: List[str] = work.result
+            return folders
+        self._sight.note("folders that the job names could not be looked at")
+        return []
 
     def _find_further_folders(self) -> List[str]:
         """Return the folders to which the job may have moved a file.

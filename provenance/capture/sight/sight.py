@@ -10,16 +10,14 @@ import threading
 from typing import Deque, Dict, List, Optional
 
 from jobprov.provenance.capture.files import folders
-from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.options import Options
-from jobprov.provenance.capture.running.background import Background
+from jobprov.provenance.capture.running.background import Background, hash_seconds
 from jobprov.provenance.capture.running.children import Child
 from jobprov.provenance.capture.running.file_events import FileEvents, Made
 from jobprov.provenance.capture.sight.child_programs import ChildProgram, FileReader
 
 _FINISH_SECONDS = 5.0
 _IDLE_SECONDS = 0.2
-_A_YEAR = 3.2e7
 _MOST_PROGRAMS, _MOST_WAITING = 2000, 2000
 
 
@@ -43,13 +41,12 @@ class Sight:
         self.came_and_went: Dict[str, Made] = {}
         self.why_incomplete: List[str] = []
         working_folder = os.getcwd()
-        self.reader = FileReader(began, working_folder)
+        self.reader = FileReader(began, working_folder, hash_seconds(options))
         self._skipped = [os.path.abspath(options.spool)] if options.spool else []
         self._waiting: Deque[Child] = collections.deque()
         self._is_over, self._is_wanted = threading.Event(), threading.Event()
         self._work: Optional[Background] = None
         self._hashing: Optional[Background] = None
-        self._clock = Clock(_A_YEAR)  # a job's time is enough for its large inputs
         self._events: Optional[FileEvents] = None
         try:
             self._events = FileEvents(self.own_folders, self._skipped)
@@ -73,18 +70,18 @@ class Sight:
         """Tell whether an absolute path lies in one of the job's own folders."""
         return _is_below(path, self.own_folders)
 
-    def settle(self, hash_seconds: float, *, is_hurried: bool) -> None:
+    def settle(self, seconds_left: float, *, is_hurried: bool) -> None:
         """Finish after the command, once; leave out what takes time where somebody waits for the end."""
         if self._is_over.is_set():
             return
         self._is_over.set()
         self._is_wanted.set()
-        self._clock.limit(0 if is_hurried else hash_seconds)
+        self.reader.stop_hashing(0 if is_hurried else seconds_left)
         seconds = 0 if is_hurried else _FINISH_SECONDS
         if self._work is not None and not self._work.wait(seconds):
             self.why_incomplete.append("not every program could be read in time")
         if self._hashing is not None:
-            self._hashing.wait(hash_seconds)
+            self._hashing.wait(seconds_left)
         if self._events is not None:
             self._events.read()
             self._events.close()
@@ -124,7 +121,7 @@ class Sight:
         """Hash large inputs one after the other, until all are done after the command's end."""
         while self.reader.large or not self._is_over.is_set():
             if self.reader.large:
-                self.reader.hash_next(self._clock)
+                self.reader.hash_next()
             else:
                 self._is_over.wait(_IDLE_SECONDS)
 

@@ -14,7 +14,7 @@ from tests.library.hook import Runner, only_entry
 
 ART = """#!/bin/sh
 # A program with art's options and words, as far as a job script shows them.
-sleep "${ART_SECONDS:-0.12}"
+sleep "${ART_SECONDS:-0.3}"
 config= source= output=
 while [ $# -gt 0 ]; do
     case "$1" in
@@ -84,6 +84,7 @@ def by_path(entries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {entry["path"]: entry for entry in entries}
 
 
+@pytest.mark.slow
 def test_script_that_knows_nothing_of_the_hook_is_recorded_whole(site: Site) -> None:
     record = site.record(
         """
@@ -117,6 +118,7 @@ def test_script_that_knows_nothing_of_the_hook_is_recorded_whole(site: Site) -> 
     assert record["state"] == "succeeded"
 
 
+@pytest.mark.slow
 def test_job_itself_is_not_changed(site: Site) -> None:
     script = "nova -c reco.fcl -o a.root; echo to stderr >&2; echo done; exit 7\n"
     alone = {"FHICL_FILE_PATH": str(site.job / "fcl")}
@@ -163,6 +165,7 @@ def test_file_of_another_job_in_the_storage_folder_is_not_ours(site: Site) -> No
     assert "outputs" not in record
 
 
+@pytest.mark.slow
 def test_scratch_that_vanishes_is_no_output(site: Site) -> None:
     record = site.record("echo x > scratch.dat; sleep 0.1; rm scratch.dat; echo y > kept.dat")
 
@@ -177,6 +180,7 @@ def test_files_keep_the_folders_that_they_had(site: Site) -> None:
     assert outputs["results/A/x"]["sha256"] != outputs["results/B/x"]["sha256"]
 
 
+@pytest.mark.slow
 def test_what_changed_is_an_output_and_what_did_not_is_none(site: Site) -> None:
     for name in ("grown.dat", "same.dat"):
         (site.job / name).write_text("old\n")
@@ -187,6 +191,7 @@ def test_what_changed_is_an_output_and_what_did_not_is_none(site: Site) -> None:
     assert [output["path"] for output in record["outputs"]] == ["grown.dat"]
 
 
+@pytest.mark.slow
 def test_last_line_of_art_beats_the_exit_code_of_a_shell(site: Site) -> None:
     (site.job / "fcl" / "reco.fcl").write_text("fail: 1\n")
 
@@ -204,6 +209,7 @@ def test_last_line_of_art_beats_the_exit_code_of_a_shell(site: Site) -> None:
     }
 
 
+@pytest.mark.slow
 def test_last_line_counts_in_a_log_of_its_own(site: Site) -> None:
     (site.job / "fcl" / "reco.fcl").write_text("fail: 1\n")
 
@@ -213,6 +219,7 @@ def test_last_line_counts_in_a_log_of_its_own(site: Site) -> None:
     assert record["exit"]["decided_by"]["text"].endswith("(log art.log)")
 
 
+@pytest.mark.slow
 def test_output_of_art_that_never_came_is_a_failure(site: Site) -> None:
     (site.job / "fcl" / "reco.fcl").write_text("nothing: 1\n")
 
@@ -225,6 +232,7 @@ def test_output_of_art_that_never_came_is_a_failure(site: Site) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_second_try_of_a_script_counts(site: Site) -> None:
     (site.job / "fcl" / "bad.fcl").write_text("fail: 1\n")
 
@@ -239,6 +247,7 @@ def test_second_try_of_a_script_counts(site: Site) -> None:
     assert [step["name"] for step in record["command"]["steps"]] == ["job.sh", "nova", "nova-2"]
 
 
+@pytest.mark.slow
 def test_check_of_a_configuration_makes_no_output(site: Site) -> None:
     (site.job / "fcl" / "reco.fcl").write_text("nothing: 1\n")
 
@@ -249,6 +258,7 @@ def test_check_of_a_configuration_makes_no_output(site: Site) -> None:
     assert record["state"] == "succeeded"
 
 
+@pytest.mark.slow
 def test_what_one_program_hands_to_the_next_is_made_inside(site: Site) -> None:
     record = site.record(
         """
@@ -268,11 +278,12 @@ def test_what_one_program_hands_to_the_next_is_made_inside(site: Site) -> None:
     }
 
 
+@pytest.mark.slow
 def test_small_input_is_kept_before_the_job_removes_it(site: Site) -> None:
     (site.job / "table.csv").write_text("1,2\n")
     time.sleep(0.05)
 
-    site.run("tail -f table.csv > /dev/null & sleep 0.15; rm table.csv; kill $!")
+    site.run("tail -f table.csv > /dev/null & sleep 0.5; rm table.csv; kill $!")
 
     record, blobs = only_entry(site.runner)
     (entry,) = [entry for entry in record["inputs"] if entry["name"] == "table.csv"]
@@ -280,6 +291,7 @@ def test_small_input_is_kept_before_the_job_removes_it(site: Site) -> None:
     assert blobs[entry["sha256"]] == b"1,2\n"
 
 
+@pytest.mark.slow
 def test_input_that_was_copied_in_is_no_output(site: Site) -> None:
     record = site.record(
         """
@@ -292,6 +304,7 @@ def test_input_that_was_copied_in_is_no_output(site: Site) -> None:
     assert [entry["path"] for entry in record["inputs"]] == ["raw.root"]
 
 
+@pytest.mark.slow
 def test_private_files_are_not_recorded(site: Site) -> None:
     home = site.job.parent / "home"
     (home / ".ssh").mkdir(parents=True)
@@ -301,7 +314,7 @@ def test_private_files_are_not_recorded(site: Site) -> None:
     time.sleep(0.05)
     words = f"{home}/.ssh/config $INPUTS/x509up_u1000 $INPUTS/notes.txt"
 
-    site.run(f"tail -f {words} > /dev/null & sleep 0.2; kill $!", HOME=str(home))
+    site.run(f"tail -f {words} > /dev/null & sleep 0.5; kill $!", HOME=str(home))
 
     record, blobs = only_entry(site.runner)
     assert [entry["name"] for entry in record["inputs"]] == ["notes.txt"]
@@ -309,6 +322,7 @@ def test_private_files_are_not_recorded(site: Site) -> None:
     assert "canary123canary" not in json.dumps(record)
 
 
+@pytest.mark.slow
 def test_what_is_told_is_recorded_once(site: Site) -> None:
     record = site.record(
         "FHICL_FILE_PATH=$PWD/fcl nova -c reco.fcl -s $INPUTS/raw.root -o reco.root",
@@ -332,6 +346,7 @@ def test_sidecar_never_names_its_own_file(site: Site) -> None:
     assert sidecar["parents"] == []
 
 
+@pytest.mark.slow
 def test_nothing_is_seen_where_only_what_is_told_counts(site: Site) -> None:
     record = site.record("nova -c reco.fcl -o reco.root; echo x > x.dat", "--told-only")
 
@@ -357,15 +372,17 @@ def test_every_program_of_some_length_is_listed(site: Site) -> None:
     assert processes["is_complete"] is True
 
 
+@pytest.mark.slow
 def test_program_of_unknown_code_is_named(site: Site) -> None:
     tool = site.job.parent / "programs" / "mytool"
     shutil.copy("/bin/sleep", tool)
 
-    record = site.record("mytool 0.1")
+    record = site.record("mytool 0.4")
 
     assert record["command"]["processes"]["unknown_programs"] == [str(tool)]
 
 
+@pytest.mark.slow
 def test_steps_of_a_job_script_see_their_programs_too(site: Site) -> None:
     script = site.job / "job.sh"
     script.write_text(
@@ -387,6 +404,7 @@ def test_steps_of_a_job_script_see_their_programs_too(site: Site) -> None:
     assert record["state"] == "succeeded"
 
 
+@pytest.mark.slow
 def test_step_that_fails_in_its_log_fails_the_job(site: Site) -> None:
     (site.job / "fcl" / "reco.fcl").write_text("fail: 1\n")
     script = "$HOOK start; $HOOK step --name reco -- sh -c 'nova -c reco.fcl; true'; $HOOK end"
@@ -403,6 +421,7 @@ def test_step_that_fails_in_its_log_fails_the_job(site: Site) -> None:
     assert record["exit"]["decided_by"]["evidence"] == "log"
 
 
+@pytest.mark.slow
 def test_job_that_is_told_to_end_ends_at_once(site: Site) -> None:
     for number in range(3000):
         (site.job / f"{number}.dat").touch()
