@@ -1,11 +1,70 @@
 """Answers about tasks and their units. Times are ISO 8601."""
 
+from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct
 
 from jobprov.provenance.answers.failures import FailureCause
 from jobprov.provenance.answers.lookup import JobSummary
+
+
+class UnitState(StrEnum):
+    """The state of a unit of a task. Every unit has exactly one.
+
+    In the order in which people read them. `label` is the state in words for people, `meaning` a
+    sentence that explains it.
+    """
+
+    SUCCEEDED = "succeeded"
+    RUNNING = "running"
+    IDLE = "idle"
+    HELD = "held"
+    NOT_SUBMITTED = "not_submitted"
+    NO_OUTPUT = "no_output"
+    FAILED = "failed"
+    KILLED = "killed"
+    SILENT = "silent"
+    WAIVED = "waived"
+
+    @property
+    def label(self) -> str:
+        """The state as people read it."""
+        return _LABELS.get(self, self.value)
+
+    @property
+    def meaning(self) -> str:
+        """The state in a sentence."""
+        return _MEANINGS[self]
+
+
+_LABELS = {
+    UnitState.NOT_SUBMITTED: "not submitted",
+    UnitState.NO_OUTPUT: "succeeded without output",
+}
+_MEANINGS = {
+    UnitState.SUCCEEDED: "A job succeeded, and as many of its files as declared were seen.",
+    UnitState.RUNNING: "A job runs.",
+    UnitState.IDLE: "A job waits in the queue of the batch system.",
+    UnitState.HELD: "The batch system holds the job, and says why.",
+    UnitState.NOT_SUBMITTED: "Nobody saw a job for it, neither in the queue nor in a record.",
+    UnitState.NO_OUTPUT: "A job succeeded, but fewer files than declared were seen.",
+    UnitState.FAILED: "The newest job ended by itself, badly.",
+    UnitState.KILLED: "Something ended the newest job.",
+    UnitState.SILENT: "A job began, nobody saw its end, and nothing is heard of it any more.",
+    UnitState.WAIVED: "Somebody decided that the task goes on without it.",
+}
+
+NEEDS_SOMEBODY = frozenset(
+    {
+        UnitState.HELD,
+        UnitState.NO_OUTPUT,
+        UnitState.FAILED,
+        UnitState.KILLED,
+        UnitState.SILENT,
+    }
+)
+"""A unit in one of these states does not become done by waiting."""
 
 
 class TaskDeclared(Struct, frozen=True):
