@@ -26,6 +26,7 @@ from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     CatalogOutput,
+    Host,
     Job,
     Order,
     ProvisionalRecord,
@@ -167,6 +168,33 @@ def _last_orders(tasks: Sequence[int]) -> Subquery:
         .group_by(Order.task_id, Order.unit)
         .subquery()
     )
+
+
+class EndedJob(NamedTuple):
+    """A job of a unit that succeeded; `unit` is None where it names none."""
+
+    unit: str | None
+    job_id: str
+    batch_id: str | None
+    node: str | None
+
+
+def newest_successes(
+    connection: Connection, task: int, names: Sequence[str]
+) -> dict[str, EndedJob]:
+    """Return the newest job that succeeded of each of these units, by the name of the unit."""
+    jobs: dict[str, EndedJob] = {}
+    for part in chunks(names):
+        query = (
+            select(_NAME, Job.unit, Job.uuid, Job.batch_id, Host.hostname)
+            .outerjoin(Host, Host.id == Job.host_id)
+            .where(Job.task_id == task, Job.state == SUCCEEDED, Job.rerun_of.is_(None))
+            .where(_NAME.in_(part))
+            .order_by(Job.id)
+        )
+        for name, *job in connection.execute(query):
+            jobs[name] = EndedJob._make(job)
+    return jobs
 
 
 def cataloged_outputs_by_unit(connection: Connection, tasks: Sequence[int]) -> ByTask:
