@@ -81,14 +81,14 @@ def attempts_by_unit(
     connection: Connection, tasks: Sequence[int]
 ) -> dict[int, dict[str, Attempts]]:
     """Return by task its units with attempts, in the order of names."""
-    outputs = case((Job.state == SUCCEEDED, Job.output_count))
+    outputs_if_succeeded = case((Job.state == SUCCEEDED, Job.output_count))
     is_running = case((Job.state == _RUNNING, 1), else_=0)
     query = (
         select(
             Job.task_id,
             _NAME.label("name"),
             func.max(Job.unit),
-            func.max(outputs),
+            func.max(outputs_if_succeeded),
             func.max(is_running),
             func.min(_MISHAP),
         )
@@ -97,9 +97,14 @@ def attempts_by_unit(
         .order_by(Job.task_id, "name")
     )
     units: dict[int, dict[str, Attempts]] = {task: {} for task in tasks}
-    for task, name, unit, most_outputs, runs, rank in connection.execute(query):
-        mishap = None if rank is None else _WORST_KNOWN_FIRST[rank]
-        units[task][name] = Attempts(unit is not None, most_outputs, bool(runs), mishap)
+    # A million units have come to a handful of ends: each is one object
+    ends: dict[tuple[bool, int | None, int, int | None], Attempts] = {}
+    for task, name, unit, outputs, runs, rank in connection.execute(query):
+        end = (unit is not None, outputs, runs, rank)
+        if end not in ends:
+            mishap = None if rank is None else _WORST_KNOWN_FIRST[rank]
+            ends[end] = Attempts(unit is not None, outputs, bool(runs), mishap)
+        units[task][name] = ends[end]
     return units
 
 
