@@ -339,6 +339,7 @@ class JobAnswer(Struct, frozen=True):
     Attributes:
         failure: None where the job did not fail.
         decided_by: what decided that it failed although its process returned 0; else None.
+        output_count: how many outputs are files with something in them, as its records have them.
         record: as one witness sent it, the first in precedence unless another one was asked for.
         merged: the records of all witnesses together.
         received_at: when the first record of it came.
@@ -357,6 +358,7 @@ class JobAnswer(Struct, frozen=True):
 
     failure: Failure | None
     decided_by: DecidedBy | None
+    output_count: int
     summary: JobSummary
     record: dict[str, Any]
     merged: dict[str, Any]

@@ -43,6 +43,8 @@ def first_line(job: JobAnswer) -> str:
     if job.verdicts:
         quality.insert(0, _newest_verdict(job.verdicts))
     ended = _ended(job.summary)
+    if job.summary.state == "succeeded" and not job.output_count:
+        ended += " without output"
     if shown_state(job.summary.state, job.summary.heard_at) == "succeeded":
         return "; ".join([ended, *quality]) + "."
     rest = "; ".join(quality)
