@@ -4,6 +4,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from jobprov.provenance.answers.counted import CountedAt
 from jobprov.provenance.answers.failures import ErrorCounts
+from jobprov.provenance.answers.tasks import UnitState
 
 
 class StageJobs(Struct, frozen=True):
@@ -37,27 +38,22 @@ class CampaignJobs(Struct, frozen=True):
         return sum(stage.job_count for stage in self.stages)
 
 
-class CampaignList(CountedAt, frozen=True):
-    """Campaigns, the newest first."""
-
-    campaigns: list[CampaignJobs]
-
-
 class UnitCounts(Struct, frozen=True):
-    """How far the units of some tasks are. A unit counts once, by its best attempt or as waived.
+    """How far the units of some tasks are. A unit counts once, in its one state.
 
     Attributes:
         expected: None where a task was not declared; so is `missing`.
-        states: units by the state of their best attempt.
+        states: units by state, those in which there are any.
     """
 
     expected: int | None
     produced: int
     running: int
     failed: int
+    no_output: int
     waived: int
     missing: int | None
-    states: dict[str, int]
+    states: dict[UnitState, int]
 
 
 class StageProgress(Struct, frozen=True, kw_only=True):
@@ -73,16 +69,38 @@ class StageProgress(Struct, frozen=True, kw_only=True):
     units: UnitCounts
 
 
+class CampaignStages(Struct, frozen=True):
+    """The stages of a campaign in the order of production, those that have jobs first."""
+
+    experiment: str
+    campaign: str
+    stages: list[StageProgress]
+
+
+class CampaignList(CountedAt, frozen=True):
+    """The newest campaigns, the newest first.
+
+    Attributes:
+        campaign_count: how many there are, up to 200.
+        job_count: how many jobs these have.
+    """
+
+    campaigns: list[CampaignStages]
+    campaign_count: int
+    job_count: int
+
+
 class TaskUnits(Struct, frozen=True):
     """How far the units of one task are; see `UnitCounts`."""
 
     task_id: str
     stage: str | None
-    states: dict[str, int]
+    states: dict[UnitState, int]
     expected: int | None
     produced: int
     running: int
     failed: int
+    no_output: int
     waived: int
     missing: int | None
 

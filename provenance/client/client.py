@@ -151,10 +151,17 @@ class Client(Histories):
         path = f"/rules/{part(experiment)}/reclassifications"
         return self._send(RulesReapplied, "POST", path, json={"task_id": task_id})
 
-    def task_catalog(self, task_id: str, *, experiment: str | None = None) -> CatalogComparison:
-        """Return where a task's jobs and its catalog differ."""
+    def task_catalog(
+        self, task_id: str, *, experiment: str | None = None, late_after_hours: int | None = None
+    ) -> CatalogComparison:
+        """Return where a task's jobs and its catalog differ.
+
+        Outputs that are not there `late_after_hours` (6) after their job ended never arrived.
+        """
         path = f"/tasks/{part(task_id)}/catalog"
-        return self._ask(CatalogComparison, path, experiment=experiment)
+        return self._ask(
+            CatalogComparison, path, experiment=experiment, late_after_hours=late_after_hours
+        )
 
     def draining_units(self, task_id: str, *, experiment: str | None = None) -> DrainingUnits:
         """Return the inputs without an output in the catalog."""

@@ -98,7 +98,7 @@ FIELD_USES: dict[str, FieldUse] = {
     "exit.failed_step": FieldUse(comparison=("exit",), bundle=("outputs",)),
     "exit.error_class": FieldUse(comparison=("exit",), bundle=("outputs",), page=True),
     "exit.message": FieldUse(comparison=("exit",), bundle=("outputs",), page=True),
-    "exit.decided_by.evidence": FieldUse(comparison=("exit",), bundle=("outputs",)),
+    "exit.decided_by.evidence": FieldUse(comparison=("exit",), bundle=("outputs",), page=True),
     "exit.decided_by.text": FieldUse(comparison=("exit",), bundle=("outputs",)),
     "configurations[].step": FieldUse(page=True),
     "configurations[].main": FieldUse(recipe=True, bundle=("fcl",), page=True),

@@ -103,7 +103,10 @@ class Command(Struct, kw_only=True):
 
 
 class DecidedBy(Struct, kw_only=True):
-    """What says that a job failed although its exit code is 0."""
+    """What decided the state against the exit code: a job may fail and its shell still return 0.
+
+    `evidence` is `log` or `output-not-there`; `text` is what was found.
+    """
 
     evidence: Word | None = None
     text: str | None = None

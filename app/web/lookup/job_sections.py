@@ -33,7 +33,6 @@ from jobprov.provenance.records.job_record import (
     Command,
     Condition,
     Container,
-    DecidedBy,
     Environment,
     FclConfiguration,
     Hook,
@@ -106,7 +105,6 @@ def sections(job: JobAnswer) -> dict[str, Any]:
     return {
         "record": known_parts(record),
         "environment": shown_environment(environment) if environment else None,
-        "decided_by": complete((record.get("exit") or {}).get("decided_by"), DecidedBy),
         "processes": complete((record.get("command") or {}).get("processes"), Processes),
         "outputs_not_there": cut_rows("outputs-not-there", not_there, 15),
         "steps": cut_rows("steps", steps(record), 30),
