@@ -301,6 +301,45 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_write_tokens')),
     sa.UniqueConstraint('sha256', name=op.f('uq_write_tokens_sha256'))
     )
+    op.create_table('queue_reports',
+    sa.Column('asked_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=False),
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('experiment_id', sa.Integer(), nullable=False),
+    sa.Column('left_out', sa.Integer(), nullable=False),
+    sa.Column('schedd', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+    sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_queue_reports_experiment_id_experiments')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_queue_reports')),
+    sa.UniqueConstraint('experiment_id', 'schedd', name=op.f('uq_queue_reports_experiment_id_schedd'))
+    )
+    op.create_table('queue_jobs',
+    sa.Column('since', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.Column('started_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.Column('memory_bytes', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+    sa.Column('requested_memory_bytes', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+    sa.Column('usual_seconds', sa.Float(), nullable=True),
+    sa.Column('cpu_seconds', sa.Float(), nullable=True),
+    sa.Column('measured_seconds', sa.Float(), nullable=True),
+    sa.Column('cpu_changed_measured', sa.Float(), nullable=True),
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('report_id', sa.Integer(), nullable=False),
+    sa.Column('experiment_id', sa.Integer(), nullable=False),
+    sa.Column('standing', sa.SmallInteger(), nullable=False),
+    sa.Column('job_uuid', sa.LargeBinary(16), nullable=False),
+    sa.Column('batch_id', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+    sa.Column('task_id', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+    sa.Column('unit', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+    sa.Column('host', sa.Text(), nullable=True),
+    sa.Column('site', sa.Text(), nullable=True),
+    sa.Column('hold_reason', sa.Text(), nullable=True),
+    sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_queue_jobs_experiment_id_experiments')),
+    sa.ForeignKeyConstraint(['report_id'], ['queue_reports.id'], name=op.f('fk_queue_jobs_report_id_queue_reports')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_queue_jobs')),
+    sa.UniqueConstraint('report_id', 'batch_id', name=op.f('uq_queue_jobs_report_id_batch_id'))
+    )
+    with op.batch_alter_table('queue_jobs', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_queue_jobs_job_uuid'), ['job_uuid'], unique=False)
+        batch_op.create_index('ix_queue_jobs_task', ['experiment_id', 'task_id', 'standing'], unique=False)
+
     op.create_table('capsule_uses',
     sa.Column('entry_id', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('software_set_sha256', sa.LargeBinary(32), nullable=False),
@@ -729,6 +768,10 @@ def upgrade() -> None:
     sa.Column('name', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
     sa.Column('start', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
     sa.Column('size_bytes', sa.Integer(), nullable=False),
+    sa.Column('first_event', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+    sa.Column('last_event', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+    sa.Column('first_event_clock', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.Column('last_event_clock', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
     sa.Column('content', sa.LargeBinary(), nullable=False),
     sa.Column('received_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=False),
     sa.ForeignKeyConstraint(['job_id'], ['jobs.id'], name=op.f('fk_log_tails_job_id_jobs')),
@@ -947,6 +990,12 @@ def downgrade() -> None:
 
     op.drop_table('capsules')
     op.drop_table('capsule_uses')
+    with op.batch_alter_table('queue_jobs', schema=None) as batch_op:
+        batch_op.drop_index('ix_queue_jobs_task')
+        batch_op.drop_index(batch_op.f('ix_queue_jobs_job_uuid'))
+
+    op.drop_table('queue_jobs')
+    op.drop_table('queue_reports')
     op.drop_table('write_tokens')
     op.drop_table('stages')
     op.drop_table('product_maps')

@@ -1,4 +1,4 @@
-"""What an art/ROOT file stores about itself: parameter sets, process history, metadata.
+"""What art leaves behind: what its ROOT files store about themselves, and how far its logs are.
 
 Needs only Python.
 """
