@@ -5,7 +5,7 @@ A report has the whole queue as it is now: what is no longer in it is gone.
 
 import time
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import msgspec
 
@@ -15,7 +15,8 @@ from jobprov.provenance.launchers.condor.queue import ATTRIBUTES, CondorQueue, q
 from jobprov.provenance.launchers.condor.tools import ask_queue, schedd_name
 
 
-class ReportedQueue(NamedTuple):
+@dataclass(frozen=True)
+class ReportedQueue:
     """What was reported of a schedd's queue, of one experiment.
 
     Attributes:
