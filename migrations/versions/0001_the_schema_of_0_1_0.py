@@ -571,6 +571,7 @@ def upgrade() -> None:
     sa.Column('software_set_id', sa.Integer(), nullable=True),
     sa.Column('closure_set_id', sa.Integer(), nullable=True),
     sa.Column('gap_set_id', sa.Integer(), nullable=True),
+    sa.Column('output_count', sa.Integer(), nullable=False),
     sa.Column('state', sa.SmallInteger(), nullable=False),
     sa.Column('level', sa.SmallInteger(), nullable=False),
     sa.Column('index_version', sa.SmallInteger(), server_default=sa.text('0'), nullable=False),

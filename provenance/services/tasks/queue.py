@@ -14,7 +14,6 @@ from jobprov.provenance.answers.queue import (
     QueueCounts,
     QueueEntry,
     QueueSource,
-    QueueState,
 )
 from jobprov.provenance.art.event_lines import join_spans
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
@@ -31,13 +30,12 @@ from jobprov.provenance.db.queries.tasks.queue import (
     log_progress,
     queued_jobs,
     reports,
-    units_in_queue,
     usual_seconds,
 )
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.tasks.queue_reports import QUIET, is_slow
-from jobprov.provenance.services.tasks.tasks import SILENT_AFTER
+from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 
 FRESH = timedelta(minutes=15)
 MOST_LISTED = 1000
@@ -116,13 +114,6 @@ def whole_queue(
 def campaign_counts(connection: Connection, experiment: int, campaign: str) -> QueueCounts:
     """Return how many jobs of a campaign run and wait."""
     return _counts(connection, QueueScope(_silent_before(), experiment, campaign=campaign))
-
-
-def units_that_run_or_wait(
-    connection: Connection, tasks: Sequence[int]
-) -> dict[int, dict[str, QueueState]]:
-    """Return by task what its units do that run or wait: `running`, else `idle`, else `held`."""
-    return units_in_queue(connection, tasks, silent_before=_silent_before())
 
 
 def _silent_before() -> datetime:

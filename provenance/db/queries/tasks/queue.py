@@ -11,7 +11,20 @@ from datetime import datetime
 from statistics import median
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.queue import QueueState
@@ -118,6 +131,17 @@ class QueueRow(NamedTuple):
     usual_seconds: float | None
     stage: int | None = None
     is_announced: bool = False
+
+
+class QueuedUnit(NamedTuple):
+    """A unit that runs or waits, by the job of it that is furthest: `running`, `idle` or `held`.
+
+    Attributes:
+        why: a reason for which it is held; None otherwise.
+    """
+
+    state: QueueState
+    why: str | None = None
 
 
 class EarlierJob(NamedTuple):
@@ -239,15 +263,16 @@ def announced_jobs(
 
 def units_in_queue(
     connection: Connection, tasks: Sequence[int], *, silent_before: datetime
-) -> dict[int, dict[str, QueueState]]:
-    """Return by task what its units do that run or wait: `running`, else `idle`, else `held`.
+) -> dict[int, dict[str, QueuedUnit]]:
+    """Return by task its units that run or wait.
 
-    Jobs that name no unit are left out, and those that only their hooks announced and that were not
-    heard of since `silent_before`.
+    A recorded job without a unit is one by itself; others without one are left out, and those that
+    only their hooks announced and that were not heard of since `silent_before`.
     """
     scope = QueueScope(silent_before)
-    units: dict[int, dict[str, QueueState]] = {task: {} for task in tasks}
-    unit = func.coalesce(QueueJob.unit, Job.unit)
+    units: dict[int, dict[str, QueuedUnit]] = {task: {} for task in tasks}
+    job_by_itself = literal("job ") + cast(Job.id, Text)
+    unit = func.coalesce(QueueJob.unit, Job.unit, job_by_itself)
     rank = case(
         (QueueJob.standing == _HELD, _BEST_FIRST.index("held")),
         (QueueJob.standing == _IDLE, _BEST_FIRST.index("idle")),
@@ -255,7 +280,13 @@ def units_in_queue(
     )
     for part in chunks(tasks):
         queued = (
-            _in_queue(scope, TaskRow.id, unit.label("unit_name"), func.min(rank))
+            _in_queue(
+                scope,
+                TaskRow.id,
+                unit.label("unit_name"),
+                func.min(rank),
+                func.max(QueueJob.hold_reason),
+            )
             .join(TaskRow, _is_task_of_row())
             .where(
                 TaskRow.id.in_(part),
@@ -264,13 +295,13 @@ def units_in_queue(
             )
             .group_by(TaskRow.id, "unit_name")
         )
-        for task, name, best in connection.execute(queued):
-            units[task][name] = _BEST_FIRST[best]
-        announced = _announced(scope, Job.task_id, Job.unit).where(
-            Job.task_id.in_(part), Job.unit.is_not(None)
-        )
+        for task, name, best, reason in connection.execute(queued):
+            state = _BEST_FIRST[best]
+            units[task][name] = QueuedUnit(state, reason if state == "held" else None)
+        name_of_job = func.coalesce(Job.unit, job_by_itself)
+        announced = _announced(scope, Job.task_id, name_of_job).where(Job.task_id.in_(part))
         for task, name in connection.execute(announced.distinct()):
-            units[task][name] = "running"
+            units[task or 0][name] = QueuedUnit("running")
     return units
 
 

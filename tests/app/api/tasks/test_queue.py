@@ -11,7 +11,7 @@ from sqlalchemy import update
 from jobprov.app.wiring import Service
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.db.tables import ProvisionalRecord
-from jobprov.provenance.services.tasks.queue import units_that_run_or_wait
+from jobprov.provenance.services.tasks.unit_states import standing_units
 from tests.library.answers import assert_problem
 from tests.library.records import a_record, job_id
 
@@ -82,9 +82,11 @@ def listed(client: FlaskClient) -> list[tuple[str, str]]:
 
 
 def units(service: Service) -> dict[str, str]:
+    """Return the state of each unit of which anything is known."""
     with service.reading() as connection:
         [task] = find_tasks(connection, "t1", "nova")
-        return dict(units_that_run_or_wait(connection, [task.key])[task.key])
+        [found] = standing_units(connection, {task.key: 0})
+        return {name: unit.state.value for name, unit in found.items()}
 
 
 def test_what_a_queue_has_is_counted_and_listed_with_held_jobs_first(client: FlaskClient) -> None:
@@ -178,7 +180,7 @@ def test_job_that_its_queue_has_no_longer_does_not_run(
     report(client, queued(2))
 
     assert listed(client) == [("u2", "idle")]
-    assert units(service) == {"u2": "idle"}
+    assert units(service) == {"u1": "silent", "u2": "idle"}
 
 
 def test_announced_job_that_is_silent_for_a_day_does_not_count(
@@ -190,7 +192,7 @@ def test_announced_job_that_is_silent_for_a_day_does_not_count(
     service.write(lambda writing: writing.connection.execute(old) and None)
 
     assert counts(client) == {}
-    assert units(service) == {}
+    assert units(service) == {"u1": "silent"}
 
     report(client, running(1))
     assert counts(client) == {"running": 1}, "its queue knows better"
@@ -213,7 +215,7 @@ def test_job_whose_record_came_is_over(client: FlaskClient, service: Service) ->
     record(client, 1)
 
     assert listed(client) == [("u2", "running")]
-    assert units(service) == {"u2": "running"}
+    assert units(service) == {"u1": "succeeded", "u2": "running"}
 
 
 def test_job_that_was_evicted_and_waits_again_is_idle(client: FlaskClient) -> None:
