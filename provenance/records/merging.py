@@ -43,14 +43,18 @@ class Contradiction(msgspec.Struct, frozen=True):
     Attributes:
         field: path, as `exit.code`.
         values: by witness.
+        is_explained: a witness names the evidence by which it judged otherwise than the others.
     """
 
     field: str
     values: dict[str, Any]
+    is_explained: bool = False
 
     @property
     def is_serious(self) -> bool:
         """Whether one of the witnesses must be wrong; else each saw it in its own way."""
+        if self.is_explained:
+            return False
         if self.field.startswith(_OWN_WAY):
             return False
         values = list(self.values.values())
@@ -86,7 +90,29 @@ def merge_witnesses(
     for witness in by_state:
         if records[witness].get("state") not in PROVISIONAL:
             finals[witness] = records[witness]
-    return merged, _contradictions(finals, "")
+    contradictions = []
+    for found in _contradictions(finals, ""):
+        is_explained = found.field == "state" and _has_evidence(finals)
+        contradictions.append(Contradiction(found.field, found.values, is_explained))
+    return merged, contradictions
+
+
+def _has_evidence(records: dict[str, JsonObject]) -> bool:
+    """Return whether the witnesses saw one end, which one of them has evidence to call a failure.
+
+    The log or a missing output beats the exit code 0 of a shell, which is all that others saw.
+    """
+    states = set()
+    is_decided = False
+    for record in records.values():
+        end = record.get("exit")
+        end = end if isinstance(end, dict) else {}
+        if end.get("code") not in (0, None) or end.get("signal") is not None:
+            return False
+        states.add(record.get("state"))
+        if record.get("state") == "failed" and end.get("decided_by"):
+            is_decided = True
+    return is_decided and states == {"failed", "succeeded"}
 
 
 def _state_rank(state: Any) -> int:
