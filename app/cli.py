@@ -45,6 +45,7 @@ SECTIONS = {
     "Watch and steer a production": {
         "declare": "tasks.declarations",
         "task": "tasks.tasks",
+        "queue": "tasks.queue",
         "missing": "tasks.units",
         "ready": "tasks.units",
         "waive": "tasks.waivers",

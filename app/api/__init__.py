@@ -25,7 +25,7 @@ from jobprov.app.api.recording import blobs, events, jobs, log_tails, tickets
 from jobprov.app.api.statistics import campaign_graph as campaigns
 from jobprov.app.api.statistics import estimates, modules, resources
 from jobprov.app.api.tasks import campaigns as campaign_progress
-from jobprov.app.api.tasks import declarations, samples, tasks, units, waivers
+from jobprov.app.api.tasks import declarations, queue, samples, tasks, units, waivers
 from jobprov.app.api.wire.documenting import JobprovApi, add_schemas
 
 SECTIONS = (
@@ -54,6 +54,7 @@ SECTIONS = (
     declarations.section,
     tasks.section,
     units.section,
+    queue.section,
     waivers.section,
     samples.section,
     campaign_progress.section,

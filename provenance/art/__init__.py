@@ -1,1 +1,4 @@
-"""Reads what an art/ROOT file stores about itself: parameter sets, processes, metadata."""
+"""What art leaves behind: what its ROOT files store about themselves, and how far its logs are.
+
+Needs only Python.
+"""

@@ -1,5 +1,6 @@
 """The client: one method a call."""
 
+import gzip
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
@@ -41,6 +42,7 @@ from jobprov.provenance.answers.orders import (
     TakenOrder,
     TakenOrders,
 )
+from jobprov.provenance.answers.queue import Queue, QueueTaken
 from jobprov.provenance.answers.recording import (
     BatchAnswer,
     BatchResult,
@@ -249,6 +251,21 @@ class Client(Histories):
         """Let a task go on without some units, `{units, who, why}`; `withdrawn` takes that back."""
         path, query = f"/tasks/{part(task_id)}/waivers", {"experiment": experiment}
         return self._send(UnitsWaived, "POST", path, json=waiver, params=query)
+
+    def task_queue(self, task_id: str, **query: Any) -> Queue:
+        """Return what runs and waits of a task; query as of `GET /tasks/{task_id}/queue`."""
+        return self._ask(Queue, f"/tasks/{part(task_id)}/queue", **query)
+
+    def queue(self, **query: Any) -> Queue:
+        """Return what runs and waits; the query is that of `GET /queue`."""
+        return self._ask(Queue, "/queue", **query)
+
+    def report_queue(self, schedd: str, report: Mapping[str, Any]) -> QueueTaken:
+        """Replace what the service knows of a queue, `{experiment, age_seconds, jobs}`."""
+        data = gzip.compress(json.dumps(report).encode(), compresslevel=1)
+        headers = {**_JSON, "Content-Encoding": "gzip"}
+        path = f"/queue/{part(schedd)}"
+        return self._send(QueueTaken, "PUT", path, data=data, headers=headers)
 
     def declare_task(self, task_id: str, declaration: Mapping[str, Any]) -> TaskDeclared:
         """Declare a task."""

@@ -82,6 +82,17 @@ class WitnessState:
         )
         self._connection.execute("DELETE FROM told WHERE ended_at < ?", (moment - _KEPT_SECONDS,))
 
+    def reported_experiments(self) -> list[str]:
+        """Return the experiments whose jobs in the queue were reported by the last run."""
+        query = "SELECT value FROM reached WHERE name LIKE 'queue:%'"
+        return [row[0] for row in self._connection.execute(query)]
+
+    def note_reported(self, experiments: Iterable[str]) -> None:
+        """Note the experiments whose jobs in the queue were reported."""
+        self._connection.execute("DELETE FROM reached WHERE name LIKE 'queue:%'")
+        rows = [(f"queue:{experiment}", experiment) for experiment in experiments]
+        self._write("INSERT OR REPLACE INTO reached VALUES (?, ?)", rows)
+
     def is_unchanged(self, file: Path) -> bool:
         """Return whether a file is as it was when everything in it was reported."""
         query = "SELECT value FROM reached WHERE name = ?"

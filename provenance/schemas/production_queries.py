@@ -115,3 +115,17 @@ class RetriesQuery(OrdersQuery):
             "description": "JSON, a submit file, a command, or a SAM dimension of the inputs."
         },
     )
+
+
+class TaskQueueQuery(ExperimentQuery):
+    """Which part of a list of what runs and waits."""
+
+    limit = number(0, 1000, "How many at most, 0 for the counts alone; 100 by default.")
+    cursor = text("`next` of the answer before.")
+
+
+class QueueQuery(TaskQueueQuery):
+    """Whose jobs that run and wait."""
+
+    experiment = text("Only jobs of this experiment.")
+    campaign = text("Only jobs of this campaign's tasks.")

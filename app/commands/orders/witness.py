@@ -25,6 +25,7 @@ from jobprov.provenance.launchers.condor.attempts import SOURCES, Collection, So
 from jobprov.provenance.launchers.condor.events import attempts_of, read_events
 from jobprov.provenance.launchers.condor.tools import ask_condor
 from jobprov.provenance.lineage.words import counted
+from jobprov.provenance.services.agents.queue_reports import ReportedQueue, report_queues
 from jobprov.provenance.services.agents.witness import Deliver, Report, Telling, witness_batch
 
 _FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
@@ -99,6 +100,12 @@ _MOST_REFUSED = 20
     default=True,
     help="Send output and event logs of jobs that did not succeed.",
 )
+@click.option(
+    "--running/--no-running",
+    "with_running",
+    default=True,
+    help="Report what runs and waits, too; only where no files are given.",
+)
 @click.option("--dry-run", is_flag=True, help="Only show what would be reported.")
 @url_option
 @json_option
@@ -107,7 +114,8 @@ def witness(
 ) -> None:
     """Report what the batch system saw of jobs, also of jobs that were killed or lost and never reported.
 
-    Without files, condor_history and condor_q of this machine are asked. Meant for cron: each run
+    Without files, condor_history and condor_q of this machine are asked, and what runs and waits is
+    reported, too. Meant for cron: each run
     goes on where the last one stopped, and two at once do not collide.
     """
     telling = Telling(
@@ -122,6 +130,7 @@ def witness(
     files = {source: given[source] for source in SOURCES if given[source]}
     collection = Collection()
     stamps: list[tuple[Path, str]] = []
+    queues: list[ReportedQueue] = []
     with WitnessState(state_file or Path(settings_with().data) / "witness.db") as state:
         if files:
             stamps = _read_files(collection, state, files, given["schedd"])
@@ -131,7 +140,11 @@ def witness(
         report = witness_batch(client, collection, state, telling)
         if not dry_run:
             _remember(state, report, stamps)
-    emit(_document(report, collection), _sentences(report, collection), as_json=as_json)
+        if given["with_running"] and not files:
+            queues = _report_queues(client, state, given["experiment"], given["schedd"])
+    text = "\n".join([_sentences(report, collection), *map(_queue_sentence, queues)])
+    document = {**_document(report, collection), "queues": queues}
+    emit(document, text, as_json=as_json)
     sys.exit(1 if report.refused else 0)
 
 
@@ -154,7 +167,7 @@ def look(
 ) -> Report:
     """Report to the service what HTCondor saw of an experiment's jobs since the last look.
 
-    The service is that of the settings. Returns what was done.
+    What runs and waits is reported, too. The service is that of the settings. Returns what was done.
 
     Raises:
         UnreachableError: HTCondor or the service does not answer.
@@ -168,7 +181,20 @@ def look(
         _ask(collection, state, Window(schedd), telling.now)
         report = witness_batch(client, collection, state, telling)
         _remember(state, report, [])
+        # After the ends: what was over then is in the history, and what began since is running
+        _report_queues(client, state, experiment, schedd)
     return report
+
+
+def _report_queues(
+    client: Client | None, state: WitnessState, experiment: str | None, schedd: str | None
+) -> list[ReportedQueue]:
+    """Report what runs and waits, and remember whose jobs these were."""
+    before = state.reported_experiments()
+    queues = report_queues(client, experiment=experiment, schedd=schedd, before=before)
+    if client is not None:
+        state.note_reported(queue.experiment for queue in queues if queue.jobs)
+    return queues
 
 
 def _deliver_to(settings: Settings) -> Deliver:
@@ -237,6 +263,12 @@ def _document(report: Report, collection: Collection) -> dict[str, Any]:
         "running": collection.running,
     }
     return {**vars(report), **others}
+
+
+def _queue_sentence(queue: ReportedQueue) -> str:
+    jobs = counted(queue.jobs, "job")
+    line = f"{jobs} of {queue.experiment} in the queue of {queue.schedd}"
+    return f"{line}; {queue.left_out} more left out" if queue.left_out else line
 
 
 def _sentences(report: Report, collection: Collection) -> str:

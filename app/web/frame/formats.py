@@ -78,6 +78,16 @@ def duration(value: Any) -> str:
     return words.duration(value)
 
 
+def rate(value: Any) -> str:
+    """Return events a second as `2.5/s`, or as `4.2/min` or `3.1/h` where they are fewer."""
+    if not is_number(value) or value < 0:
+        return text(value)
+    for unit, seconds in (("s", 1), ("min", 60)):
+        if value * seconds >= 1:
+            return f"{value * seconds:.3g}/{unit}"
+    return f"{value * 3600:.3g}/h"
+
+
 def counted(value: int, word: str, plural: str | None = None) -> str:
     """Return `1 file`, `12 files`; words with a plural of their own bring it."""
     if plural is None or value == 1:

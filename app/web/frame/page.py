@@ -53,6 +53,7 @@ def _add_filters(environment: Environment) -> None:
         "percent",
         "size",
         "duration",
+        "rate",
         "day",
         "counted",
         "short",

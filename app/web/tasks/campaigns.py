@@ -13,6 +13,7 @@ from jobprov.app.web.frame.cuts import address, asked_section, cut_rows
 from jobprov.app.web.frame.formats import counted, duration, number, text
 from jobprov.app.web.frame.page import answer, asked, here
 from jobprov.app.web.frame.progress import Piece, progress
+from jobprov.app.web.tasks import queue as queue_page
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import fits_path
 from jobprov.provenance.answers.campaigns import (
@@ -22,10 +23,12 @@ from jobprov.provenance.answers.campaigns import (
     UnitCounts,
 )
 from jobprov.provenance.answers.lookup import GapCounts
+from jobprov.provenance.answers.queue import Queue
 from jobprov.provenance.answers.tasks import NEEDS_SOMEBODY, UnitState
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.services.lookup.gaps import list_gaps
 from jobprov.provenance.services.statistics.counting import CAMPAIGN, jobs_of
+from jobprov.provenance.services.tasks.queue import whole_queue
 
 _MOST_COUNTED = 20_000
 """Jobs: the gaps of more are counted only when asked for; 100,000 take a second."""
@@ -45,6 +48,7 @@ def show_page(experiment: str, name: str) -> Response:
     name = asked("campaign") or name
     campaign = read_answer(CAMPAIGN, experiment=experiment, campaign=name)
     gaps = _gaps(campaign)
+    queue = _queue(campaign)
     shown_gaps, gap_jobs = None, None
     if gaps is not None:
         shown_gaps, gap_jobs = cut_rows("gaps", gaps.gaps, 15), gaps.job_count
@@ -57,6 +61,10 @@ def show_page(experiment: str, name: str) -> Response:
         campaign=campaign,
         first_line=first_line(campaign),
         stages=stages,
+        queue=queue,
+        queue_line=queue_page.first_line(queue.counts),
+        whole_queue=address("/queue", {"experiment": experiment, "campaign": name}),
+        is_under_way=bool(queue.counts.total or any(task.missing for task in campaign.tasks)),
         tasks=cut_rows("tasks", tasks, 40),
         gaps=shown_gaps,
         gap_jobs=gap_jobs,
@@ -72,6 +80,17 @@ def _gaps(campaign: CampaignProgress) -> GapCounts | None:
     filters = JobFilters(experiment=campaign.experiment, campaign=campaign.campaign)
     with get_service().reading() as connection:
         return list_gaps(connection, filters)
+
+
+def _queue(campaign: CampaignProgress) -> Queue:
+    """Return how many of the campaign's jobs run and wait, without the jobs."""
+    with get_service().reading() as connection:
+        return whole_queue(
+            connection,
+            experiment=campaign.experiment,
+            campaign=campaign.campaign,
+            limit=0,
+        )
 
 
 def twin_of(name: str, view: str, words: dict[str, str]) -> str:

@@ -10,17 +10,20 @@ from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, duration, number
 from jobprov.app.web.frame.page import answer, experiment_asked
 from jobprov.app.web.frame.progress import progress
+from jobprov.app.web.tasks import queue as queue_page
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import jobs_list
 from jobprov.provenance.answers.tasks import TaskProgress
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.services.lookup.gaps import list_gaps
 from jobprov.provenance.services.lookup.jobs import list_jobs
+from jobprov.provenance.services.tasks.queue import task_queue
 from jobprov.provenance.services.tasks.tasks import find_task, show_task
 from jobprov.provenance.services.tasks.units import list_ready
 
 _JOBS = 25
 _READY = 100
+_QUEUED = 50
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -38,6 +41,7 @@ def show_page(task_id: str) -> Response:
         jobs = list_jobs(connection, filters, limit=_JOBS)
         gaps = list_gaps(connection, filters)
         ready = list_ready(connection, opened, limit=_READY)
+        queue = task_queue(connection, opened, limit=_QUEUED)
 
     place = {"experiment": task.experiment, "task_id": task.task_id}
     units = str(task.expected or task.produced or "")
@@ -55,6 +59,11 @@ def show_page(task_id: str) -> Response:
         waivers=cut_rows("waivers", task.waivers, 10),
         gaps=cut_rows("gaps", gaps.gaps, 15),
         gap_jobs=gaps.job_count,
+        queue=queue,
+        queue_line=queue_page.first_line(queue.counts),
+        queued=cut_rows("queue", queue.jobs, _QUEUED),
+        whole_queue=address("/queue", place),
+        is_under_way=bool(queue.counts.total or task.missing),
         ready=cut_rows("ready", ready.files, 15),
         is_more_ready=ready.next is not None,
         jobs=jobs.jobs,

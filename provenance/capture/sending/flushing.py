@@ -30,6 +30,7 @@ _ANNOUNCED = (
     "command",
     "hook",
 )
+_PLACE = ("hostname", "facility", "site", "slot")
 _ANNOUNCING_SECONDS = 5.0
 _LOST = "lost, since no spool can be written"
 _LEFT = 3  # exit code of `flush`
@@ -235,12 +236,41 @@ def announce(record: Dict[str, Any], options: Options, environment: Dict[str, st
     if not options.url:
         return
     running = {name: record[name] for name in _ANNOUNCED if name in record}
+    _add_place(running, record, options, environment)
     token = delivery.read_token(options, environment)
     service = delivery.Service(options.url, token, Clock(_ANNOUNCING_SECONDS))
     try:
         delivery.put_record(service, record["job_id"], encode(redact_strings(running)))
     finally:
         service.close()
+
+
+def _add_place(
+    running: Dict[str, Any], record: Dict[str, Any], options: Options, environment: Dict[str, str]
+) -> None:
+    """Add to a `running` record where the job runs, its unit, and its step.
+
+    The record has them only when it is complete.
+    """
+    from jobprov.provenance.capture.surroundings import batch, condor_ads, host  # noqa: PLC0415
+
+    draft = Draft()
+    described = record.get("host") or host.describe_host(
+        draft, environment, condor_ads.ads(environment, draft)[1]
+    )
+    place = {name: described[name] for name in _PLACE if name in described}
+    if place:
+        running["host"] = place
+    inputs = [{"name": os.path.basename(path), "role": "primary"} for path in options.input]
+    inputs = record.get("inputs") or inputs
+    # The index of a job is its unit only where it reads no input, which shows later
+    unit = batch.name_unit(options, {}, {}, inputs)
+    if unit and running.get("task", {}).get("task_id"):
+        running["task"] = dict(running["task"], unit=unit)
+    command = running.get("command", {})
+    name = options.name or os.path.basename((command.get("argv") or [""])[0])
+    if name and not command.get("steps"):
+        running["command"] = dict(command, steps=[{"name": name}])
 
 
 class Flush:

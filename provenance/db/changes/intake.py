@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, update
 
+from jobprov.provenance.art.event_lines import EventSpan
 from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import allocate_keys, chunks
@@ -69,22 +70,31 @@ def add_possessions(connection: Connection, blobs: Sequence[tuple[int, str]]) ->
 
 
 class NewPiece(NamedTuple):
-    """Bytes of a running job's log, and the position of the first of them."""
+    """Bytes of a running job's log, and the position of the first of them.
+
+    `events` are the first and the last that begin in them, None where none does.
+    """
 
     job: int
     name: str
     start: int
     content: bytes
     received_at: datetime
+    events: EventSpan | None
 
 
 def add_piece(connection: Connection, piece: NewPiece) -> None:
     """Store a piece of a log."""
+    events = piece.events
     row = {
         "job_id": piece.job,
         "name": piece.name,
         "start": piece.start,
         "size_bytes": len(piece.content),
+        "first_event": events.first if events else None,
+        "last_event": events.last if events else None,
+        "first_event_clock": events.first_clock if events else None,
+        "last_event_clock": events.last_clock if events else None,
         "content": pack(piece.content),
         "received_at": piece.received_at,
     }

@@ -1,17 +1,19 @@
-"""Rows of tasks and of waived units, as they are written and changed.
+"""Rows of tasks, of waived units, and of queues, as they are written and changed.
 
-Their ledger entries are there before.
+The ledger entries of tasks and waivers are there before; queues have none.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.recording.task_rows import place_again
-from jobprov.provenance.db.tables import Stage, TaskRow, WaivedUnit
+from jobprov.provenance.db.tables import QueueJob, QueueReport, Stage, TaskRow, WaivedUnit
 from jobprov.provenance.db.transaction import Transaction
 
 _WAIVED = table_of(WaivedUnit)
@@ -50,3 +52,44 @@ def add_waivers(connection: Connection, task: int, units: Sequence[str], entry: 
     """Have a ledger entry waive these units of a task, none of which is waived yet."""
     rows = [{"task_id": task, "unit": unit, "entry_id": entry} for unit in units]
     insert_rows(connection, _WAIVED, rows)
+
+
+def put_queue_report(
+    connection: Connection, experiment: int, schedd: str, *, asked_at: datetime, left_out: int
+) -> int:
+    """Note when a queue was asked; return the key of its report.
+
+    Who reports the same queue at the same moment waits for this transaction.
+    """
+    values = {"asked_at": asked_at, "left_out": left_out}
+    is_this = (QueueReport.experiment_id == experiment, QueueReport.schedd == schedd)
+    statement = update(QueueReport).where(*is_this).values(values).returning(QueueReport.id)
+    report = connection.execute(statement).scalar_one_or_none()
+    if report is None:
+        [report] = allocate_keys(connection, table_of(QueueReport), 1)
+        row = {"id": report, "experiment_id": experiment, "schedd": schedd, **values}
+        connection.execute(insert(QueueReport).values(row))
+    return report
+
+
+def add_queue_jobs(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Store jobs of a queue; those that have no `id` yet get one."""
+    new = [row for row in rows if "id" not in row]
+    keys = allocate_keys(connection, table_of(QueueJob), len(new))
+    for row, key in zip(new, keys, strict=True):
+        row["id"] = key
+    insert_rows(connection, table_of(QueueJob), rows)
+
+
+def remove_queue_jobs(connection: Connection, jobs: Sequence[int]) -> None:
+    """Remove jobs of queues, by their keys."""
+    for part in chunks(jobs):
+        connection.execute(delete(QueueJob).where(QueueJob.id.in_(part)))
+
+
+def forget_queue_reports(connection: Connection, experiment: int, *, before: datetime) -> None:
+    """Remove what an experiment's queues last reported before a moment."""
+    is_old = (QueueReport.experiment_id == experiment, QueueReport.asked_at < before)
+    old = select(QueueReport.id).where(*is_old)
+    connection.execute(delete(QueueJob).where(QueueJob.report_id.in_(old)))
+    connection.execute(delete(QueueReport).where(*is_old))

@@ -67,6 +67,7 @@ from jobprov.provenance.db.tables.parameters import (
     ParameterTable,
     ParameterValue,
 )
+from jobprov.provenance.db.tables.queue import QueueJob, QueueReport
 from jobprov.provenance.db.tables.software import (
     ProductMapRow,
     RefObservation,
@@ -141,6 +142,8 @@ __all__ = [
     "Producer",
     "ProductMapRow",
     "ProvisionalRecord",
+    "QueueJob",
+    "QueueReport",
     "Reclassification",
     "RefObservation",
     "Repository",

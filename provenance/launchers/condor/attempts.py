@@ -1,7 +1,8 @@
 """Attempts of batch jobs, each with the ads that the sources have of it.
 
 The sources are batch history, epoch history, queue and event logs. An attempt is (GlobalJobId,
-NumShadowStarts). A source has one ad of it; only attempts that are over are here.
+NumShadowStarts). A source has one ad of it; only attempts that are over are here. A job that was
+removed before it began is an attempt with number 0, if it names a task: it counts for its unit.
 """
 
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from typing import Any, Literal, TypeGuard
 
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.launchers.condor.ads import Ad
+from jobprov.provenance.launchers.condor.hook_line import task_of
 from jobprov.provenance.records.reading.times import LATEST
 
 Source = Literal["epochs", "history", "queue", "events"]
@@ -25,7 +27,7 @@ IDLE, RUNNING, REMOVED, COMPLETED, HELD = 1, 2, 3, 4, 5  # JobStatus
 
 # What records are made of. The rest of an ad is let go, so that a day of history fits into memory.
 _KEPT = frozenset(
-    """GlobalJobId ClusterId ProcId NumShadowStarts NumJobStarts QDate Owner OsUser Cmd Arguments Args Environment
+    """GlobalJobId ClusterId ProcId NumShadowStarts NumJobStarts QDate Owner OsUser Cmd Arguments Args Environment Env
     JobStatus LastJobStatus EnteredCurrentStatus CompletionDate EpochWriteDate
     JobStartDate JobCurrentStartDate JobCurrentStartExecutingDate LastVacateTime LastRemoteWallClockTime
     ToE ExitCode ExitBySignal ExitSignal ExitReason HoldReason HoldReasonCode LastHoldReason LastHoldReasonCode
@@ -39,7 +41,11 @@ _KEPT = frozenset(
 
 @dataclass
 class Attempt:
-    """One attempt of one batch job, with the ad of each source."""
+    """One attempt of one batch job, with the ad of each source.
+
+    Attributes:
+        number: from 1; 0 of a job that was removed before it began.
+    """
 
     identity: str
     number: int
@@ -86,7 +92,7 @@ class Collection:
     """The attempts that were read so far, and how many ads could not be used.
 
     Attributes:
-        never_started: jobs that no machine ever took; they are no executions.
+        never_started: jobs that no machine ever took, and that count for no unit.
         unnamed: ads without GlobalJobId, which could not be told apart from others.
         running: ads of attempts that are not over.
     """
@@ -116,15 +122,26 @@ class Collection:
         if not isinstance(identity, str) or not identity:
             self.unnamed += 1
         elif not is_whole(number) or number < 1:
-            self.never_started += 1
+            if (
+                source == "history"
+                and ad.get("JobStatus") == REMOVED
+                and task_of(ad).get("task_id")
+            ):
+                # The same job id as if it had begun once; without a number it is that
+                self._keep(identity, 0, {**ad, "NumShadowStarts": None}, source)
+            else:
+                self.never_started += 1
         elif source == "queue" and ad.get("JobStatus") not in (IDLE, HELD, COMPLETED, REMOVED):
             self.running += 1
         else:
-            identity = _encodable(identity)
-            attempt = self.attempts.setdefault((identity, number), Attempt(identity, number))
-            attempt.ads[source] = {
-                name: _encodable(value) for name, value in ad.items() if _is_kept(name)
-            }
+            self._keep(identity, number, ad, source)
+
+    def _keep(self, identity: str, number: int, ad: Ad, source: Source) -> None:
+        identity = _encodable(identity)
+        attempt = self.attempts.setdefault((identity, number), Attempt(identity, number))
+        attempt.ads[source] = {
+            name: _encodable(value) for name, value in ad.items() if _is_kept(name)
+        }
 
 
 def is_whole(value: Any) -> TypeGuard[int]:

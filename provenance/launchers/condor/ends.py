@@ -213,7 +213,8 @@ def _own_exit(attempt: Attempt, ticket: dict[str, Any]) -> tuple[int, int | None
 def _action(attempt: Attempt) -> _Action | None:
     """Return the hold or removal that ended this attempt; None if none did."""
     for source in SOURCES:
-        action = _action_in(attempt.ads.get(source, {}), is_own=source in {"epochs", "events"})
+        is_own = source in {"epochs", "events"} or attempt.number == 0
+        action = _action_in(attempt.ads.get(source, {}), is_own=is_own)
         if action is not None:
             return action
     return None
@@ -256,6 +257,8 @@ def _reason(code: Any) -> str:
 
 
 def _ended_at(attempt: Attempt, ticket: dict[str, Any]) -> float | None:
+    if attempt.number == 0:
+        return attempt.moment_of("EnteredCurrentStatus")
     start = started_at(attempt)
     moments = [ticket.get("When")]
     moments += [attempt.moment_of(name) for name in _END_DATES]

@@ -162,7 +162,8 @@ class CondorLauncher:
                     yield name, ad
 
     def _queue(self) -> Iterator[Ad]:
-        return ads_of(["condor_q", *self._place, "-json", *_SELECTION])
+        # Without -allusers condor_q shows the asker's own jobs alone, even to root
+        return ads_of(["condor_q", *self._place, "-allusers", "-json", *_SELECTION])
 
     def _history(self) -> Iterator[Ad]:
         since = ["-since", f"EnteredCurrentStatus < {self._since}"] if self._since else []

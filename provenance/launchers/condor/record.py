@@ -10,18 +10,22 @@ Source: record.md; names of sites in ads of glideins: `MATCH_EXP_JOB_GLIDEIN_Sit
 import uuid
 from typing import Any
 
-from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record import limits, redaction
 from jobprov.provenance.capture.record.draft import Draft, moment
 from jobprov.provenance.capture.record.encoding import clean
 from jobprov.provenance.capture.surroundings import batch
-from jobprov.provenance.capture.surroundings.condor_ads import command_of, job_variables
 from jobprov.provenance.launchers.condor.attempts import Attempt, is_whole
 from jobprov.provenance.launchers.condor.ends import End, end_of, last_seen_at, started_at
+from jobprov.provenance.launchers.condor.hook_line import (
+    command_words,
+    environment_of,
+    experiment_in,
+    task_of,
+)
 
 _MIB = 1024 * 1024
 _LONGEST_MESSAGE = 2000
-_SITES = (
+SITES = (
     "MATCH_EXP_JOB_GLIDEIN_Site",
     "MATCH_GLIDEIN_Site",
     "MachineAttrGLIDEIN_Site0",
@@ -31,10 +35,7 @@ _SITES = (
 
 def experiment_of(attempt: Attempt) -> str | None:
     """Return the experiment that the job's ad names, or None."""
-    ad = _whole_ad(attempt)
-    variables = job_variables(ad)
-    named = batch.name_experiment(Options([], variables), variables, ad)
-    return str(named) if named else None
+    return experiment_in(_whole_ad(attempt))
 
 
 def job_id_of(attempt: Attempt) -> str:
@@ -46,8 +47,7 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
     """Return the record of an attempt that is over, as plain JSON."""
     ad, end = _whole_ad(attempt), end_of(attempt)
     start, described = started_at(attempt), _batch(ad)
-    variables = job_variables(ad)
-    command = {"argv": redaction.redact_arguments(command_of(ad))} if ad.get("Cmd") else None
+    command = {"argv": redaction.redact_arguments(command_words(ad))} if ad.get("Cmd") else None
     record = _without_empty(
         {
             "schema_version": 1,
@@ -55,8 +55,8 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
             "witness": "history",
             "state": end.state,
             "experiment": experiment,
-            "task": _task(ad, variables),
-            "retry_of": _retry_of(variables),
+            "task": task_of(ad),
+            "retry_of": _retry_of(environment_of(ad)),
             "batch": described,
             "started_at": _moment(_begun(attempt, start, end)),
             "ended_at": _moment(end.at),
@@ -97,16 +97,6 @@ def _begun(attempt: Attempt, start: float | None, end: End) -> float | None:
     return last_seen_at(attempt) or attempt.moment_of("QDate")
 
 
-def _task(ad: dict[str, Any], variables: dict[str, str]) -> dict[str, Any]:
-    """Return the task from the ad.
-
-    The unit is in it only if the ad names it, since the job's inputs are not known here.
-    """
-    options = Options([], variables)
-    task: dict[str, Any] = batch.describe_task(options, variables, ad)
-    return {**task, "unit": options.unit} if options.unit else task
-
-
 def _retry_of(variables: dict[str, str]) -> str | None:
     try:
         return str(uuid.UUID(variables.get("JOBPROV_RETRY_OF", "")))
@@ -142,7 +132,7 @@ def _host(attempt: Attempt) -> dict[str, Any]:
     slot = attempt.fact("RemoteHost", "LastRemoteHost")
     if not isinstance(slot, str):
         return {}
-    site = attempt.fact(*_SITES)
+    site = attempt.fact(*SITES)
     # `$$(…)` is a macro that HTCondor replaces at the match; unreplaced, it names no site
     if not isinstance(site, str) or "$$" in site:
         site = None

@@ -4,6 +4,7 @@ Source: HTCondor manual, condor_history (`-since`: reads newest first and stops 
 is true) and condor_q.
 """
 
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from jobprov.provenance.launchers.condor.attempts import Source
 
 # held, or back in the queue after an attempt
 _QUEUED = "JobStatus == 5 || (JobStatus != 2 && NumShadowStarts > 0)"
+_SCHEDD = re.compile(r"^-- Schedd: (\S+) : ", re.MULTILINE)
 
 
 def ask_condor(source: Source, since: int, schedd: str | None = None) -> Iterator[Ad]:
@@ -28,7 +30,7 @@ def ask_condor(source: Source, since: int, schedd: str | None = None) -> Iterato
     Raises:
         UnreachableError: the tool is not there, or it failed; with its last line.
     """
-    place = ["-name", schedd] if schedd else []
+    place = _place(schedd)
     if source == "queue":
         return ads_of(["condor_q", *place, "-allusers", "-json", "-constraint", _QUEUED])
     if source == "epochs":
@@ -36,6 +38,38 @@ def ask_condor(source: Source, since: int, schedd: str | None = None) -> Iterato
         return ads_of(["condor_history", "-epochs", *place, "-json", "-since", until])
     until = f"EnteredCurrentStatus < {since}"
     return ads_of(["condor_history", *place, "-json", "-since", until])
+
+
+def ask_queue(attributes: Sequence[str], schedd: str | None = None) -> Iterator[Ad]:
+    """Yield the ads of all jobs in a queue, whoever submitted them, with some attributes alone.
+
+    Raises:
+        UnreachableError: condor_q is not there, or it failed; with its last line.
+    """
+    chosen = ["-attributes", ",".join(attributes)]
+    return ads_of(["condor_q", *_place(schedd), "-allusers", "-json", *chosen])
+
+
+def schedd_name(schedd: str | None = None) -> str:
+    """Return the name of a schedd as it calls itself, this machine's own by default.
+
+    Jobs of it have this name in their id, whatever it was called to ask it.
+
+    Raises:
+        UnreachableError: condor_q is not there, or it failed; with its last line.
+    """
+    command = ["condor_q", *_place(schedd), "-totals"]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        raise UnreachableError("condor_q is not on the PATH: run this on a submit node.") from None
+    named = _SCHEDD.search(done.stdout)
+    if done.returncode != 0 or named is None:
+        reason = last_line(done.stderr or done.stdout)
+        raise UnreachableError(f"`condor_q -totals` names no schedd: {reason}.")
+    return named.group(1)
 
 
 def ads_of(command: Sequence[str]) -> Iterator[Ad]:
@@ -63,6 +97,10 @@ def ads_of(command: Sequence[str]) -> Iterator[Ad]:
                 raise
             if process.wait() != 0:
                 raise UnreachableError(f"`{' '.join(command[:3])} …` fails: {_last_error(errors)}.")
+
+
+def _place(schedd: str | None) -> list[str]:
+    return ["-name", schedd] if schedd else []
 
 
 def last_line(text: str) -> str:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.art.event_lines import events_in
 from jobprov.provenance.db.changes.intake import (
     NewPiece,
     add_piece,
@@ -114,7 +115,8 @@ def _check_name(name: str) -> None:
 
 
 def _add(connection: Connection, chunk: Chunk, start: int, content: bytes) -> None:
-    piece = NewPiece(chunk.job, chunk.name, start, content, chunk.received_at)
+    events = events_in(content)
+    piece = NewPiece(chunk.job, chunk.name, start, content, chunk.received_at, events)
     add_piece(connection, piece)
 
 

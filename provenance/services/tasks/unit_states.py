@@ -23,7 +23,6 @@ from jobprov.provenance.db.queries.tasks.unit_facts import (
     ended_orders,
     queued_units,
     sighted_outputs_by_unit,
-    silent_units,
     waived_units,
 )
 from jobprov.provenance.launchers.job import NOT_SUBMITTED
@@ -45,8 +44,8 @@ class UnitFacts(NamedTuple):
 
     Attributes:
         attempts: its jobs, as their records have them.
-        is_silent: its running jobs were not heard of for a day.
-        queued: it as the queue of the batch system has it; None where it is not there.
+        queued: it as queues and hooks have it that say what runs and waits; None where it is not
+            there.
         is_ordered: its last order is over, with a problem or without a record.
         problem: of that order.
         cataloged: how many outputs of it a catalog or transfer service knows.
@@ -54,7 +53,6 @@ class UnitFacts(NamedTuple):
     """
 
     attempts: Attempts = _NEVER_TRIED
-    is_silent: bool = False
     queued: Queued | None = None
     is_ordered: bool = False
     problem: str | None = None
@@ -93,7 +91,7 @@ def stand(facts: UnitFacts, needed: int) -> StandingUnit:
         return StandingUnit(UnitState.SUCCEEDED, None, is_named)
     if facts.cataloged >= max(1, needed):
         return StandingUnit(UnitState.SUCCEEDED, None, is_named, is_by_catalog=True)
-    if _is_running(facts):
+    if facts.queued is not None and facts.queued.state == UnitState.RUNNING:
         return StandingUnit(UnitState.RUNNING, None, is_named)
     if facts.is_waived:
         return StandingUnit(UnitState.WAIVED, None, is_named)
@@ -110,15 +108,10 @@ def _has_outputs(facts: UnitFacts, needed: int) -> bool:
     return facts.problem is None or facts.was_refused
 
 
-def _is_running(facts: UnitFacts) -> bool:
-    if facts.queued is not None and facts.queued.state == UnitState.RUNNING:
-        return True
-    return facts.attempts.is_running and not facts.is_silent
-
-
 def _stand_without_hope(facts: UnitFacts, needed: int) -> StandingUnit:
     """Return how a unit stands of which nothing more is to come by itself."""
     attempts = facts.attempts
+    # It began, and neither its queue nor the job itself says any more that it runs
     if attempts.is_running:
         return StandingUnit(UnitState.SILENT, None, attempts.is_named)
     if attempts.outputs is not None:
@@ -153,8 +146,8 @@ def standing_units(
     """
     tasks = list(needed)
     attempts = attempts_by_unit(connection, tasks)
-    silent = silent_units(connection, tasks, before=datetime.now(UTC) - SILENT_AFTER)
-    queued = queued_units(connection, tasks)
+    silent_before = datetime.now(UTC) - SILENT_AFTER
+    queued = queued_units(connection, tasks, silent_before=silent_before)
     orders = ended_orders(connection, tasks)
     cataloged = cataloged_outputs_by_unit(connection, tasks)
     sighted = sighted_outputs_by_unit(connection, needed)
@@ -167,7 +160,6 @@ def standing_units(
         for name in others:
             facts = UnitFacts(
                 attempts=attempts[task].get(name, _NEVER_TRIED),
-                is_silent=name in silent[task],
                 queued=queued[task].get(name),
                 is_ordered=name in orders[task],
                 problem=orders[task].get(name),

@@ -44,6 +44,10 @@ NOT_DERIVED: Mapping[str, str] = {
         "what a file catalog said: ask it again with `jobprov catalog sync`",
     ),
     "log_tails": "what running and killed jobs said last; what the running ones say next comes",
+    **dict.fromkeys(
+        ("queue_reports", "queue_jobs"),
+        "what runs and waits in batch systems: the next report of a queue brings it",
+    ),
     "log_expiries": (
         "how far logs were looked at: the next `jobprov archive expire` looks at all of them again"
     ),

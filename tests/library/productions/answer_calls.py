@@ -469,7 +469,7 @@ def _report() -> dict[str, Any]:
 
 
 def closing_calls() -> list[Call]:
-    """Return the calls after an erasure, and those that make a ticket."""
+    """Return the calls after an erasure, those that make a ticket, and those about queues."""
     ticket = {"experiment": "nova", "days": 2}
     erased = next(record for record in nova_jobs() if record["job_id"] == ERASED_JOB)
     return [
@@ -478,7 +478,35 @@ def closing_calls() -> list[Call]:
         Call("GET", f"/jobs/{ERASED_JOB}"),
         Call("POST", "/tasks/t1/tickets", {"experiment": "nova", "days": 0}, "wrong"),
         Call("POST", "/tasks/t1/tickets", ticket),
+        Call("GET", "/queue", label="before any report"),
+        Call("PUT", "/queue/sched01", _queue(), "new"),
+        Call("PUT", "/queue/sched01", _queue(), "again"),
+        Call("PUT", "/queue/sched01", {"experiment": "nova", "jobs": [{}]}, "wrong"),
+        Call("GET", "/queue?experiment=nova&campaign=c"),
+        Call("GET", "/tasks/t1/queue?limit=2"),
+        Call("GET", "/tasks/t1/queue?limit=2&cursor={next}"),
+        Call("GET", "/tasks/none/queue"),
     ]
+
+
+def _queue() -> dict[str, Any]:
+    """Return what a queue has of task t1."""
+    held = {"state": "held", "since": "2026-11-25T12:30:00Z", "hold_reason": "no such file"}
+    running = {
+        "state": "running",
+        "started_at": "2026-11-25T12:40:00Z",
+        "host": "wn1",
+        "site": "FNAL",
+        "memory_bytes": 1_500_000_000,
+        "requested_memory_bytes": 2_000_000_000,
+        "cpu_seconds": 900.5,
+        "measured_seconds": 1000.0,
+    }
+    jobs = []
+    for number, fields in ((501, held), (502, running), (503, {"state": "idle"})):
+        job = {"batch_id": f"{number}.0@sched01", "job_id": job_id(number), "task_id": "t1"}
+        jobs.append({**job, "unit": f"a{number}.root", **fields})
+    return {"experiment": "nova", "age_seconds": 1.5, "jobs": jobs}
 
 
 CAMPAIGN = "experiment=toyexp&campaign=demo-2026"

@@ -23,13 +23,13 @@ from sqlalchemy import (
 
 from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.tasks.queue import units_in_queue
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     CatalogOutput,
     Host,
     Job,
     Order,
-    ProvisionalRecord,
     Sighting,
     WaivedUnit,
 )
@@ -108,31 +108,14 @@ def attempts_by_unit(
     return units
 
 
-def silent_units(
-    connection: Connection, tasks: Sequence[int], *, before: datetime
-) -> dict[int, set[str]]:
-    """Return by task the units whose running jobs were all last heard of before a moment."""
-    query = (
-        select(Job.task_id, _NAME.label("name"))
-        .outerjoin(ProvisionalRecord, ProvisionalRecord.job_id == Job.id)
-        .where(Job.task_id.in_(tasks), Job.state == _RUNNING, Job.rerun_of.is_(None))
-        .group_by(Job.task_id, "name")
-        # A job reports again while it runs; `jobs` only keeps when its first record came
-        .having(func.max(func.coalesce(ProvisionalRecord.received_at, Job.received_at)) < before)
-    )
-    units: dict[int, set[str]] = {task: set() for task in tasks}
-    for task, name in connection.execute(query):
-        if task is not None:
-            units[task].add(name)
-    return units
+def queued_units(
+    connection: Connection, tasks: Sequence[int], *, silent_before: datetime
+) -> dict[int, dict[str, Queued]]:
+    """Return by task the units that wait or run, as queues and hooks that announced jobs have it.
 
-
-def queued_units(connection: Connection, tasks: Sequence[int]) -> dict[int, dict[str, Queued]]:
-    """Return by task the units that wait or run in the queue of their batch system.
-
-    An order that was placed, is not over, and whose job was not heard of waits there. What
-    sightings of the queue know of a unit is to be joined in here: a sighting counts before the
-    order, since it is newer.
+    A job that its hook announced runs if it was heard of since `silent_before`, and if its queue
+    does not know better. An order that was placed, is not over, and whose job was not heard of
+    waits in the queue; what the queue itself says counts before the order, since it is newer.
     """
     last = _last_orders(tasks)
     query = (
@@ -144,6 +127,10 @@ def queued_units(connection: Connection, tasks: Sequence[int]) -> dict[int, dict
     units: dict[int, dict[str, Queued]] = {task: {} for task in tasks}
     for task, unit in connection.execute(query):
         units[task][unit] = Queued(UnitState.IDLE)
+    seen = units_in_queue(connection, tasks, silent_before=silent_before)
+    for task, seen_units in seen.items():
+        for name, queued in seen_units.items():
+            units[task][name] = Queued(UnitState(queued.state), queued.why)
     return units
 
 

@@ -35,6 +35,8 @@ PAGES = (
     f"/relation?a={samples.FIRST_GEN}&b={samples.MERGED}&experiment=toyexp",
     "/orphans?isolated=1",
     "/orphans?only=unread",
+    "/queue",
+    "/queue?experiment=toyexp&task_id=toyexp-demo-reco-0001",
 )
 
 

@@ -1,6 +1,7 @@
 """Sending: what arrives, what stays, and what a service that misbehaves does to it."""
 
 import contextlib
+import gzip
 import json
 import os
 import re
@@ -354,6 +355,39 @@ def test_announced_job_is_seen_running(runner: Runner, service: Service) -> None
     assert done.returncode == 0
     assert service.count("PUT", "/jobs/") == 2
     assert service.only_record()["state"] == "succeeded"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "unit"),
+    [(["--unit", "u 12"], "u 12"), (["--input", "in/a.root"], "a.root"), ([], None)],
+)
+def test_start_word_carries_unit_host_site_and_step(
+    runner: Runner, service: Service, words: list[str], unit: str | None
+) -> None:
+    """An index is no unit while nobody knows what the job reads."""
+    (runner.folder / "machine.ad").write_text('GLIDEIN_Site = "BNL"\nName = "slot1_2@wn7"\n')
+    environment = {"_CONDOR_MACHINE_AD": str(runner.folder / "machine.ad"), "PROCESS": "5"}
+    (runner.folder / "in").mkdir()
+    (runner.folder / "in" / "a.root").write_text("data")
+
+    done = runner(
+        "run", "--url", service.url, "--announce", "--task-id", "77", *words, "--", "sleep", "1",
+        environment=environment,
+    )  # fmt: skip
+
+    assert done.returncode == 0
+    # It comes first, before any blob
+    announced = json.loads(gzip.decompress(service.received[0]))
+    assert announced["state"] == "running"
+    assert announced["task"].get("unit") == unit
+    assert announced["host"] == {
+        "hostname": socket.gethostname(),
+        "site": "BNL",
+        "slot": "slot1_2@wn7",
+    }
+    assert [step["name"] for step in announced["command"]["steps"]] == ["sleep"]
+    assert service.only_record()["task"]["unit"] == (unit or "5")
 
 
 def test_input_that_changes_while_the_job_runs_is_left_out_of_the_entry(runner: Runner) -> None:

@@ -1,0 +1,87 @@
+"""The page of what runs and waits, and what other pages show of it."""
+
+from typing import Any
+from urllib.parse import quote
+
+from flask import Blueprint, Response
+
+from jobprov.app.web.frame.cuts import address
+from jobprov.app.web.frame.formats import counted, number
+from jobprov.app.web.frame.page import answer_rows, asked, experiment_asked
+from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.queue import Queue, QueueCounts
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.tasks.queue import task_queue, whole_queue
+from jobprov.provenance.services.tasks.tasks import find_task
+
+_ROWS = 100
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the page on the blueprint."""
+    blueprint.add_url_rule("/queue", view_func=show_page, endpoint="queue")
+
+
+def show_page() -> Response:
+    """Show what runs and waits of a task, a campaign, an experiment, or all."""
+    return answer_rows("tasks/queue.html", _ROWS, _values)
+
+
+def _values(rows: int) -> dict[str, Any]:
+    """Return what the template needs of a page of so many rows."""
+    cursor = asked("cursor")
+    words = {
+        "task_id": asked("task_id"),
+        "experiment": experiment_asked(),
+        "campaign": asked("campaign"),
+    }
+    queue = _ask(words, rows, cursor)
+    next_page = address("/queue", {**words, "cursor": queue.next}) if queue.next else None
+    return {
+        "queue": queue,
+        "first_line": first_line(queue.counts),
+        "twin": _twin(words, rows, cursor),
+        "first_page": address("/queue", words) if cursor else None,
+        "next_page": next_page,
+    }
+
+
+def _ask(words: dict[str, str | None], rows: int, cursor: str | None) -> Queue:
+    task_id, experiment, campaign = words["task_id"], words["experiment"], words["campaign"]
+    with get_service().reading() as connection:
+        if task_id is None:
+            return whole_queue(
+                connection, experiment=experiment, campaign=campaign, limit=rows, cursor=cursor
+            )
+        if campaign is not None:
+            problem = "a task has its campaign: name one of the two"
+            raise BadInputError(f"campaign: {problem}.", {"campaign": [problem]})
+        task = find_task(connection, task_id, experiment=experiment)
+        return task_queue(connection, task, limit=rows, cursor=cursor)
+
+
+def _twin(words: dict[str, str | None], rows: int, cursor: str | None) -> str:
+    """Return the address of the same as JSON, below /api/v1."""
+    query = {**words, "limit": str(rows), "cursor": cursor}
+    task_id = query.pop("task_id")
+    if task_id is None:
+        return address("/queue", query)
+    return f"/tasks/{quote(task_id, safe='')}/queue{address('', query)}"
+
+
+def first_line(counts: QueueCounts) -> str:
+    """Return in a sentence how many jobs run and wait, and what needs a look."""
+    if not counts.total:
+        return "Nothing runs or waits."
+    line = f"{counted(counts.running, 'job')} running, {number(counts.idle)} idle"
+    needs_look = (
+        (counts.held, "held"),
+        (counts.stuck, "stuck"),
+        (counts.slow, "slow"),
+    )
+    for count, word in needs_look:
+        if count:
+            line += f", {number(count)} {word}"
+    if counts.announced:
+        line += f"; {number(counts.announced)} seen by their hook alone"
+    return f"{line}."

@@ -1,0 +1,519 @@
+"""What runs and waits: jobs of reported queues, and jobs that their hooks announced.
+
+A job counts once. Of a queue and a hook, what came last is right: a job that was idle when its
+queue was asked and that announced itself since runs; one that announced itself and that is no
+longer in its queue does not; one whose record came is over. A job that only announced itself and
+was not heard of for long is silent: nobody knows whether it runs.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from statistics import median
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
+from sqlalchemy.orm import aliased
+
+from jobprov.provenance.answers.queue import QueueState
+from jobprov.provenance.art.event_lines import EventSpan
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.packing import unpack
+from jobprov.provenance.db.tables import (
+    Experiment,
+    Host,
+    Job,
+    LogTailPiece,
+    ProvisionalRecord,
+    QueueJob,
+    QueueReport,
+    Stage,
+    TaskRow,
+)
+
+
+class Standing(NamedTuple):
+    """What a job of a queue does."""
+
+    state: QueueState
+    is_stuck: bool = False
+    is_slow: bool = False
+
+
+STANDINGS = (
+    Standing("held"),
+    Standing("running", is_stuck=True, is_slow=True),
+    Standing("running", is_stuck=True),
+    Standing("running", is_slow=True),
+    Standing("running"),
+    Standing("idle"),
+    Standing("removed"),
+)
+"""In the order in which people want to see them; a row has the place of its own."""
+
+_RUNNING = STATES.index("running")
+_SUCCEEDED = STATES.index("succeeded")
+_RUNNING_STANDINGS = [
+    place for place, standing in enumerate(STANDINGS) if standing.state == "running"
+]
+_IDLE, _HELD = STANDINGS.index(Standing("idle")), STANDINGS.index(Standing("held"))
+_NEWEST_JOBS = 501
+_NEWEST_TASKS = 5
+_LEAST_JOBS = 5
+"""Fewer say nothing about how long jobs take."""
+_BEST_FIRST: tuple[QueueState, ...] = ("running", "idle", "held")
+
+
+class QueueScope(NamedTuple):
+    """Whose jobs: of all that is there, of an experiment, of tasks, or of a campaign.
+
+    Attributes:
+        silent_before: a job that only its hook announced was heard of since.
+        experiment: its key.
+        task_id: its name, with `task`, its key; jobs of a queue may name a task nobody knows yet.
+        campaign: its name.
+    """
+
+    silent_before: datetime
+    experiment: int | None = None
+    task_id: str | None = None
+    task: int | None = None
+    campaign: str | None = None
+
+
+class ReportRow(NamedTuple):
+    """When a queue was last asked."""
+
+    schedd: str
+    asked_at: datetime
+    left_out: int
+
+
+class QueueRow(NamedTuple):
+    """A job that runs or waits.
+
+    Attributes:
+        key: of its row in the queue; of its job where its hook alone announced it.
+        job: the key of its record; None where none came yet.
+        stage: the key of its stage, where its hook alone announced it.
+        is_announced: whether its hook alone announced it.
+    """
+
+    key: int
+    standing: int
+    batch_id: str | None
+    task_id: str
+    experiment: str
+    unit: str | None
+    job: int | None
+    job_id: str | None
+    since: datetime | None
+    started_at: datetime | None
+    host: str | None
+    site: str | None
+    hold_reason: str | None
+    memory_bytes: int | None
+    requested_memory_bytes: int | None
+    cpu_seconds: float | None
+    usual_seconds: float | None
+    stage: int | None = None
+    is_announced: bool = False
+
+
+class QueuedUnit(NamedTuple):
+    """A unit that runs or waits, by the job of it that is furthest: `running`, `idle` or `held`.
+
+    Attributes:
+        why: a reason for which it is held; None otherwise.
+    """
+
+    state: QueueState
+    why: str | None = None
+
+
+class EarlierJob(NamedTuple):
+    """A job of the report before, with its whole row."""
+
+    key: int
+    row: dict[str, Any]
+
+
+class LogProgress(NamedTuple):
+    """What is known of a log of a running job.
+
+    Attributes:
+        spans: events of its pieces, in order.
+    """
+
+    name: str
+    received_at: datetime
+    spans: list[EventSpan]
+
+
+def reports(connection: Connection, experiment: int | None) -> list[ReportRow]:
+    """Return when the queues of an experiment, or of all, were last asked, the oldest first."""
+    query = select(QueueReport.schedd, QueueReport.asked_at, QueueReport.left_out)
+    if experiment is not None:
+        query = query.where(QueueReport.experiment_id == experiment)
+    rows = connection.execute(query.order_by(QueueReport.asked_at))
+    return [ReportRow(*row) for row in rows]
+
+
+def count_queued(connection: Connection, scope: QueueScope) -> dict[int, int]:
+    """Return how many jobs of queues stand in each way, by place in `STANDINGS`."""
+    query = _in_queue(scope, QueueJob.standing, func.count()).group_by(QueueJob.standing)
+    return {standing: count for standing, count in connection.execute(query)}  # noqa: C416 - typed
+
+
+def count_announced(connection: Connection, scope: QueueScope) -> int:
+    """Return how many jobs run as far as their hooks said, and are in no queue that is reported."""
+    return int(connection.execute(_announced(scope, func.count())).scalar_one())
+
+
+def queued_jobs(
+    connection: Connection, scope: QueueScope, *, after: tuple[int, int], limit: int
+) -> list[QueueRow]:
+    """Return jobs of queues behind a (standing, key), in that order."""
+    place = (QueueJob.standing, QueueJob.id)
+    query = (
+        _in_queue(
+            scope, QueueJob.id, QueueJob.standing, QueueJob.batch_id, QueueJob.task_id,
+            Experiment.name, func.coalesce(QueueJob.unit, Job.unit), Job.id, Job.uuid,
+            QueueJob.since, QueueJob.started_at, QueueJob.host, QueueJob.site,
+            QueueJob.hold_reason, QueueJob.memory_bytes, QueueJob.requested_memory_bytes,
+            QueueJob.cpu_seconds, QueueJob.usual_seconds,
+        )
+        .join(Experiment, Experiment.id == QueueJob.experiment_id)
+        .where(
+            or_(place[0] > after[0], and_(place[0] == after[0], place[1] > after[1]))
+        )
+        .order_by(*place)
+        .limit(limit)
+    )  # fmt: skip
+    return [QueueRow(*row) for row in connection.execute(query)]
+
+
+def announced_jobs(
+    connection: Connection, scope: QueueScope, *, after: int, limit: int
+) -> list[QueueRow]:
+    """Return jobs that only their hooks announced behind a key, the oldest first."""
+    query = (
+        _announced(
+            scope, Job.id, Job.batch_id, TaskRow.task_id, Experiment.name, Job.unit, Job.uuid,
+            func.coalesce(Job.started_at, Job.received_at), Host.hostname, Host.site,
+            TaskRow.stage_id,
+        )
+        .join(Experiment, Experiment.id == Job.experiment_id)
+        .outerjoin(Host, Host.id == Job.host_id)
+        .where(Job.id > after)
+        .order_by(Job.id)
+        .limit(limit)
+    )  # fmt: skip
+    rows = []
+    for (
+        key,
+        batch_id,
+        task,
+        experiment,
+        unit,
+        job_id,
+        since,
+        host,
+        site,
+        stage,
+    ) in connection.execute(query):
+        rows.append(
+            QueueRow(
+                key=key,
+                standing=STANDINGS.index(Standing("running")),
+                batch_id=batch_id,
+                task_id=task,
+                experiment=experiment,
+                unit=unit,
+                job=key,
+                job_id=job_id,
+                since=since,
+                started_at=since,
+                host=host or None,
+                site=site or None,
+                hold_reason=None,
+                memory_bytes=None,
+                requested_memory_bytes=None,
+                cpu_seconds=None,
+                usual_seconds=None,
+                stage=stage,
+                is_announced=True,
+            )
+        )
+    return rows
+
+
+def units_in_queue(
+    connection: Connection, tasks: Sequence[int], *, silent_before: datetime
+) -> dict[int, dict[str, QueuedUnit]]:
+    """Return by task its units that run or wait.
+
+    A recorded job without a unit is one by itself; others without one are left out, and those that
+    only their hooks announced and that were not heard of since `silent_before`.
+    """
+    scope = QueueScope(silent_before)
+    units: dict[int, dict[str, QueuedUnit]] = {task: {} for task in tasks}
+    job_by_itself = literal("job ") + cast(Job.id, Text)
+    unit = func.coalesce(QueueJob.unit, Job.unit, job_by_itself)
+    rank = case(
+        (QueueJob.standing == _HELD, _BEST_FIRST.index("held")),
+        (QueueJob.standing == _IDLE, _BEST_FIRST.index("idle")),
+        else_=_BEST_FIRST.index("running"),
+    )
+    for part in chunks(tasks):
+        queued = (
+            _in_queue(
+                scope,
+                TaskRow.id,
+                unit.label("unit_name"),
+                func.min(rank),
+                func.max(QueueJob.hold_reason),
+            )
+            .join(TaskRow, _is_task_of_row())
+            .where(
+                TaskRow.id.in_(part),
+                unit.is_not(None),
+                QueueJob.standing != STANDINGS.index(Standing("removed")),
+            )
+            .group_by(TaskRow.id, "unit_name")
+        )
+        for task, name, best, reason in connection.execute(queued):
+            state = _BEST_FIRST[best]
+            units[task][name] = QueuedUnit(state, reason if state == "held" else None)
+        name_of_job = func.coalesce(Job.unit, job_by_itself)
+        announced = _announced(scope, Job.task_id, name_of_job).where(Job.task_id.in_(part))
+        for task, name in connection.execute(announced.distinct()):
+            units[task or 0][name] = QueuedUnit("running")
+    return units
+
+
+def earlier_jobs(connection: Connection, report: int) -> dict[str, EarlierJob]:
+    """Return the jobs of a report as it was, by batch id."""
+    columns = QueueJob.__table__.columns
+    query = select(*columns).where(QueueJob.report_id == report)
+    earlier = {}
+    for values in connection.execute(query).mappings():
+        row = dict(values)
+        earlier[row["batch_id"]] = EarlierJob(row.pop("id"), row)
+    return earlier
+
+
+def announced_tasks(
+    connection: Connection, experiment: int, job_ids: Iterable[str]
+) -> dict[str, str]:
+    """Return the task of each of these jobs that a hook announced with one, by job id."""
+    tasks: dict[str, str] = {}
+    for part in chunks(sorted(job_ids)):
+        query = (
+            select(Job.uuid, TaskRow.task_id)
+            .join(TaskRow, TaskRow.id == Job.task_id)
+            .where(Job.uuid.in_(part), Job.experiment_id == experiment, Job.rerun_of.is_(None))
+        )
+        tasks.update((uuid, task) for uuid, task in connection.execute(query))
+    return tasks
+
+
+def last_log_lines(
+    connection: Connection, experiment: int, job_ids: Iterable[str]
+) -> dict[str, datetime]:
+    """Return when the newest part of any log of these jobs came, by job id; none without logs."""
+    heard: dict[str, datetime] = {}
+    for part in chunks(sorted(job_ids)):
+        query = (
+            select(Job.uuid, func.max(LogTailPiece.received_at))
+            .join(LogTailPiece, LogTailPiece.job_id == Job.id)
+            .where(Job.uuid.in_(part), Job.experiment_id == experiment)
+            .group_by(Job.uuid)
+        )
+        heard.update((uuid, moment) for uuid, moment in connection.execute(query))
+    return heard
+
+
+def log_progress(connection: Connection, jobs: Iterable[int]) -> dict[int, list[LogProgress]]:
+    """Return how far the logs of these jobs are, by the jobs' keys; the newest log last."""
+    pieces: dict[tuple[int, str], list[Any]] = {}
+    for part in chunks(sorted(set(jobs))):
+        query = (
+            select(
+                LogTailPiece.job_id,
+                LogTailPiece.name,
+                LogTailPiece.received_at,
+                LogTailPiece.first_event,
+                LogTailPiece.last_event,
+                LogTailPiece.first_event_clock,
+                LogTailPiece.last_event_clock,
+            )
+            .where(LogTailPiece.job_id.in_(part))
+            .order_by(LogTailPiece.job_id, LogTailPiece.name, LogTailPiece.start)
+        )
+        for job, name, *piece in connection.execute(query):
+            pieces.setdefault((job, name), []).append(piece)
+    logs: dict[int, list[LogProgress]] = {}
+    for (job, name), rows in pieces.items():
+        heard_at = max(received_at for received_at, *_ in rows)
+        spans = [EventSpan(*events) for _, *events in rows if events[0] is not None]
+        logs.setdefault(job, []).append(LogProgress(name, heard_at, spans))
+    for of_job in logs.values():
+        of_job.sort(key=lambda log: log.received_at)
+    return logs
+
+
+def announcements(connection: Connection, jobs: Iterable[int]) -> dict[int, bytes]:
+    """Return what the hooks of these jobs announced, as JSON, by the jobs' keys."""
+    bodies: dict[int, bytes] = {}
+    for part in chunks(sorted(set(jobs))):
+        query = select(ProvisionalRecord.job_id, ProvisionalRecord.body).where(
+            ProvisionalRecord.job_id.in_(part), ProvisionalRecord.witness == "wrapper"
+        )
+        bodies.update((job, unpack(body)) for job, body in connection.execute(query))
+    return bodies
+
+
+def stages_of_tasks(
+    connection: Connection, experiment: int, task_ids: Iterable[str]
+) -> dict[str, int]:
+    """Return the key of the stage of each of these tasks that is known and has one."""
+    stages: dict[str, int] = {}
+    for part in chunks(sorted(task_ids)):
+        query = select(TaskRow.task_id, TaskRow.stage_id).where(
+            TaskRow.experiment_id == experiment,
+            TaskRow.task_id.in_(part),
+            TaskRow.stage_id.is_not(None),
+        )
+        stages.update((task, stage) for task, stage in connection.execute(query) if stage)
+    return stages
+
+
+def usual_seconds(connection: Connection, stage: int) -> float | None:
+    """Return the median of how long the newest 501 jobs of a stage took that succeeded.
+
+    Of its five newest tasks; None where fewer than five jobs of them succeeded. It reads no more
+    rows than that, however many jobs the stage has.
+    """
+    newest_tasks = (
+        select(TaskRow.id)
+        .where(TaskRow.stage_id == stage)
+        .order_by(TaskRow.id.desc())
+        .limit(_NEWEST_TASKS)
+    )
+    seconds: list[float] = []
+    for task in connection.execute(newest_tasks).scalars().all():
+        query = (
+            select(Job.wall_seconds)
+            .where(
+                Job.task_id == task,
+                Job.state == _SUCCEEDED,
+                Job.rerun_of.is_(None),
+                Job.wall_seconds.is_not(None),
+            )
+            .order_by(Job.id.desc())
+            .limit(_NEWEST_JOBS - len(seconds))
+        )
+        seconds += [row[0] for row in connection.execute(query) if row[0] is not None]
+    return median(seconds) if len(seconds) >= _LEAST_JOBS else None
+
+
+def _in_queue(scope: QueueScope, *columns: Any) -> Select[Any]:
+    """Return a query for jobs of queues, without those of which a record told more since."""
+    is_up_to_date = case(
+        (QueueJob.standing.in_(_RUNNING_STANDINGS), Job.state == _RUNNING),
+        else_=or_(Job.state != _RUNNING, Job.received_at <= QueueReport.asked_at),
+    )
+    query = (
+        select(*columns)
+        .select_from(QueueJob)
+        .join(QueueReport, QueueReport.id == QueueJob.report_id)
+        .outerjoin(
+            Job, and_(Job.uuid == QueueJob.job_uuid, Job.experiment_id == QueueJob.experiment_id)
+        )
+        .where(or_(Job.id.is_(None), is_up_to_date))
+    )
+    if scope.experiment is not None:
+        query = query.where(QueueJob.experiment_id == scope.experiment)
+    if scope.task_id is not None:
+        query = query.where(QueueJob.task_id == scope.task_id)
+    if scope.campaign is not None:
+        tasks = _tasks_of_campaign(TaskRow.task_id, scope)
+        query = query.where(QueueJob.task_id.in_(tasks))
+    return query
+
+
+def _announced(scope: QueueScope, *columns: Any) -> Select[Any]:
+    """Return a query for jobs that run as far as their hooks said, and that no queue knows better."""
+    row, report = aliased(QueueJob), aliased(QueueReport)
+    queue = aliased(QueueReport)
+    is_told_by_queue = exists().where(
+        row.job_uuid == Job.uuid,
+        row.experiment_id == Job.experiment_id,
+        report.id == row.report_id,
+        or_(row.standing.in_(_RUNNING_STANDINGS), report.asked_at >= Job.received_at),
+    )
+    # The queue that it came from was asked since, and has it no longer
+    is_gone = exists().where(
+        queue.experiment_id == Job.experiment_id,
+        queue.asked_at >= Job.received_at,
+        queue.left_out == 0,
+        Job.batch_id.like(func.concat("%@", queue.schedd)),
+    )
+    is_heard = exists().where(
+        ProvisionalRecord.job_id == Job.id, ProvisionalRecord.received_at >= scope.silent_before
+    )
+    writes_log = exists().where(
+        LogTailPiece.job_id == Job.id, LogTailPiece.received_at >= scope.silent_before
+    )
+    query = (
+        select(*columns)
+        .select_from(Job)
+        .join(TaskRow, TaskRow.id == Job.task_id)
+        .where(
+            Job.state == _RUNNING,
+            Job.rerun_of.is_(None),
+            ~is_told_by_queue,
+            ~is_gone,
+            or_(is_heard, writes_log),
+        )
+    )
+    if scope.task is not None:
+        return query.where(Job.task_id == scope.task)
+    if scope.campaign is not None:
+        query = query.where(Job.task_id.in_(_tasks_of_campaign(TaskRow.id, scope)))
+    if scope.experiment is not None:
+        query = query.where(Job.experiment_id == scope.experiment)
+    # Few jobs run among all that were recorded, and no index knows them but this table's
+    return query.where(Job.id.in_(select(ProvisionalRecord.job_id)))
+
+
+def _tasks_of_campaign(column: Any, scope: QueueScope) -> Select[Any]:
+    tasks = aliased(TaskRow)
+    query = (
+        select(getattr(tasks, column.key))
+        .join(Stage, Stage.id == tasks.stage_id)
+        .where(Stage.campaign == scope.campaign)
+    )
+    if scope.experiment is not None:
+        query = query.where(tasks.experiment_id == scope.experiment)
+    return query
+
+
+def _is_task_of_row() -> ColumnElement[bool]:
+    return and_(
+        TaskRow.experiment_id == QueueJob.experiment_id, TaskRow.task_id == QueueJob.task_id
+    )

@@ -1,0 +1,293 @@
+"""What runs and waits: of a task, of a campaign, of an experiment, or all."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import Connection
+
+from jobprov.provenance.answers.addresses import job_page
+from jobprov.provenance.answers.queue import (
+    Progress,
+    Queue,
+    QueueCounts,
+    QueueEntry,
+    QueueSource,
+)
+from jobprov.provenance.art.event_lines import join_spans
+from jobprov.provenance.db.queries.lookup.experiments import experiment_key
+from jobprov.provenance.db.queries.tasks.queue import (
+    STANDINGS,
+    LogProgress,
+    QueueRow,
+    QueueScope,
+    ReportRow,
+    announced_jobs,
+    announcements,
+    count_announced,
+    count_queued,
+    log_progress,
+    queued_jobs,
+    reports,
+    usual_seconds,
+)
+from jobprov.provenance.db.queries.tasks.tasks import FoundTask
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.services.tasks.queue_reports import QUIET, is_slow
+from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
+
+FRESH = timedelta(minutes=15)
+MOST_LISTED = 1000
+_FIRST = (-1, 0)
+
+
+class _Step(msgspec.Struct):
+    name: str | None = None
+
+
+class _Command(msgspec.Struct):
+    steps: list[_Step] = []
+
+
+class _Announcement(msgspec.Struct):
+    """Of what a hook announced, which program runs."""
+
+    command: _Command = msgspec.field(default_factory=_Command)
+
+    @property
+    def step(self) -> str | None:
+        """The name of the newest step."""
+        return self.command.steps[-1].name if self.command.steps else None
+
+
+class _Known(NamedTuple):
+    """What is known of jobs besides their rows, by the keys of their records."""
+
+    now: datetime
+    logs: Mapping[int, Sequence[LogProgress]]
+    steps: Mapping[int, str | None]
+    usual: Mapping[int, float | None]
+
+
+def task_queue(
+    connection: Connection, task: FoundTask, *, limit: int = 100, cursor: str | None = None
+) -> Queue:
+    """Return what runs and waits of a task.
+
+    Raises:
+        BadInputError: the limit or the cursor is not valid.
+    """
+    scope = QueueScope(_silent_before(), task.experiment_key, task_id=task.task_id, task=task.key)
+    queue = _queue(connection, scope, limit, cursor)
+    return msgspec.structs.replace(
+        queue,
+        task_id=task.task_id,
+        campaign=task.campaign or None,
+        experiment=task.experiment,
+    )
+
+
+def whole_queue(
+    connection: Connection,
+    *,
+    experiment: str | None = None,
+    campaign: str | None = None,
+    limit: int = 100,
+    cursor: str | None = None,
+) -> Queue:
+    """Return what runs and waits of a campaign, of an experiment, or of all.
+
+    Raises:
+        NotFoundError: there is no such experiment.
+        BadInputError: the limit or the cursor is not valid.
+    """
+    key = None
+    if experiment is not None:
+        key = experiment_key(connection, experiment)
+        if key is None:
+            raise NotFoundError(f"There is no experiment {experiment}.")
+    queue = _queue(connection, QueueScope(_silent_before(), key, campaign=campaign), limit, cursor)
+    return msgspec.structs.replace(queue, experiment=experiment, campaign=campaign)
+
+
+def campaign_counts(connection: Connection, experiment: int, campaign: str) -> QueueCounts:
+    """Return how many jobs of a campaign run and wait."""
+    return _counts(connection, QueueScope(_silent_before(), experiment, campaign=campaign))
+
+
+def _silent_before() -> datetime:
+    return datetime.now(UTC) - SILENT_AFTER
+
+
+def _queue(connection: Connection, scope: QueueScope, limit: int, cursor: str | None) -> Queue:
+    if not 0 <= limit <= MOST_LISTED:
+        problem = f"between 0 and {MOST_LISTED}"
+        raise BadInputError(f"limit: {problem}.", {"limit": [problem]})
+    now = datetime.now(UTC)
+    counts = _counts(connection, scope)
+    asked = reports(connection, scope.experiment)
+    # One more than asked for shows whether there is a next page
+    rows = _rows(connection, scope, limit + 1, cursor) if limit else []
+    shown = rows[:limit]
+    return Queue(
+        task_id=None,
+        campaign=None,
+        experiment=None,
+        counts=counts,
+        sources=[_source(report, now) for report in asked],
+        warning=_warning(asked, now),
+        jobs=_entries(connection, shown, now),
+        next=_cursor(shown[-1]) if len(rows) > limit and shown else None,
+    )
+
+
+def _counts(connection: Connection, scope: QueueScope) -> QueueCounts:
+    numbers = {"idle": 0, "held": 0, "running": 0, "slow": 0, "stuck": 0}
+    for place, count in count_queued(connection, scope).items():
+        standing = STANDINGS[place]
+        if standing.state == "removed":
+            continue
+        numbers[standing.state] += count
+        numbers["slow"] += count if standing.is_slow else 0
+        numbers["stuck"] += count if standing.is_stuck else 0
+    announced = count_announced(connection, scope)
+    numbers["running"] += announced
+    return QueueCounts(**numbers, announced=announced)
+
+
+def _source(report: ReportRow, now: datetime) -> QueueSource:
+    return QueueSource(
+        schedd=report.schedd,
+        as_of=_text(report.asked_at),
+        is_old=now - report.asked_at > FRESH,
+        left_out=report.left_out,
+    )
+
+
+def _warning(asked: Sequence[ReportRow], now: datetime) -> str | None:
+    """Return why the counts may be wrong; None where they are fresh and whole."""
+    if not asked:
+        return (
+            "No queue is reported, so that jobs that wait are not seen: run `jobprov witness` or "
+            "`jobprov agent` where jobs are submitted."
+        )
+    old = [report.schedd for report in asked if now - report.asked_at > FRESH]
+    if old:
+        return (
+            f"Not reported for more than 15 minutes: {', '.join(old)}. Is `jobprov witness` or "
+            "`jobprov agent` still running there?"
+        )
+    left_out = sum(report.left_out for report in asked)
+    if left_out:
+        return f"{left_out} jobs are not counted, since the queue is longer than a report may be."
+    return None
+
+
+def _rows(
+    connection: Connection, scope: QueueScope, limit: int, cursor: str | None
+) -> list[QueueRow]:
+    """Return the rows behind a cursor: those of queues first, then those that hooks announced."""
+    rows: list[QueueRow] = []
+    after_queued, after_announced = _read_cursor(cursor)
+    if after_queued is not None:
+        rows = queued_jobs(connection, scope, after=after_queued, limit=limit)
+    if len(rows) < limit:
+        rows += announced_jobs(connection, scope, after=after_announced, limit=limit - len(rows))
+    return rows
+
+
+def _cursor(row: QueueRow) -> str:
+    if row.is_announced:
+        return f"announced.{row.key}"
+    return f"{row.standing}.{row.key}"
+
+
+def _read_cursor(cursor: str | None) -> tuple[tuple[int, int] | None, int]:
+    """Return behind which (standing, key) of a queue to go on, and behind which announced job.
+
+    Raises:
+        BadInputError: no list has this cursor.
+    """
+    if cursor is None:
+        return _FIRST, 0
+    where, _, key = cursor.partition(".")
+    if len(key) <= 18 and key.isascii() and key.isdigit():  # noqa: PLR2004 - integers end there
+        if where == "announced":
+            return None, int(key)
+        if len(where) == 1 and where.isascii() and where.isdigit():
+            return (int(where), int(key)), 0
+    problem = "not a `next` of this list"
+    raise BadInputError(f"cursor: {problem}.", {"cursor": [problem]})
+
+
+def _entries(connection: Connection, rows: Sequence[QueueRow], now: datetime) -> list[QueueEntry]:
+    jobs = [row.job for row in rows if row.job is not None]
+    stages = {row.stage for row in rows if row.stage is not None}
+    known = _Known(
+        now,
+        logs=log_progress(connection, jobs),
+        steps=_steps(announcements(connection, jobs)),
+        usual={stage: usual_seconds(connection, stage) for stage in stages},
+    )
+    return [_entry(row, known) for row in rows]
+
+
+def _steps(bodies: Mapping[int, bytes]) -> dict[int, str | None]:
+    steps: dict[int, str | None] = {}
+    for job, body in bodies.items():
+        try:
+            steps[job] = msgspec.json.decode(body, type=_Announcement).step
+        except msgspec.DecodeError:
+            steps[job] = None
+    return steps
+
+
+def _entry(row: QueueRow, known: _Known) -> QueueEntry:
+    standing = STANDINGS[row.standing]
+    is_running = standing.state == "running"
+    usual, slow, stuck = row.usual_seconds, standing.is_slow, standing.is_stuck
+    logs = known.logs.get(row.job or 0, ()) if is_running else ()
+    if row.is_announced:
+        usual = known.usual.get(row.stage or 0)
+        slow = is_slow(row.started_at, usual, known.now)
+        # Nobody measures its CPU, so that its log alone can tell
+        stuck = bool(logs) and known.now - logs[-1].received_at >= QUIET
+    since = row.started_at if is_running else row.since
+    return QueueEntry(
+        batch_id=row.batch_id,
+        task_id=row.task_id,
+        experiment=row.experiment,
+        unit=row.unit,
+        state=standing.state,
+        source="announced" if row.is_announced else "queue",
+        is_slow=slow,
+        is_stuck=stuck,
+        job_id=row.job_id,
+        url=job_page(row.job_id) if row.job_id else None,
+        step=known.steps.get(row.job or 0) if is_running else None,
+        host=row.host,
+        site=row.site,
+        since=_text(since) if since else None,
+        seconds=max(0.0, (known.now - since).total_seconds()) if since else None,
+        usual_seconds=usual,
+        hold_reason=row.hold_reason,
+        memory_bytes=row.memory_bytes,
+        requested_memory_bytes=row.requested_memory_bytes,
+        cpu_seconds=row.cpu_seconds,
+        progress=_progress(logs),
+    )
+
+
+def _progress(logs: Iterable[LogProgress]) -> Progress | None:
+    """Return how far the newest log that tells of events is."""
+    newest: Progress | None = None
+    for log in logs:
+        span = join_spans(log.spans)
+        if span is not None:
+            newest = Progress(span.last, span.events_per_second, log.name, _text(log.received_at))
+    return newest
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,231 @@
+"""Takes reports of queues: what runs and waits in a schedd, from whoever may ask it.
+
+A report has the whole queue; it replaces the one before in one transaction, and what did not change
+is not written again. It is judged when it comes: which jobs are slow, and which are stuck. Nothing
+of it goes into the ledger: how a job ended is told by records.
+
+Source: http.md, `PUT /queue/{schedd}`.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection
+
+from jobprov.provenance.answers.queue import MOST_REPORTED, QueuedJob, QueueTaken
+from jobprov.provenance.db.changes.tasks import (
+    add_queue_jobs,
+    forget_queue_reports,
+    put_queue_report,
+    remove_queue_jobs,
+)
+from jobprov.provenance.db.queries.tasks.queue import (
+    STANDINGS,
+    EarlierJob,
+    Standing,
+    announced_tasks,
+    earlier_jobs,
+    last_log_lines,
+    stages_of_tasks,
+    usual_seconds,
+)
+from jobprov.provenance.db.recording.writing import intern_experiments
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.job_record import ExperimentName
+from jobprov.provenance.services.writing import Writing
+
+QUIET = timedelta(minutes=15)
+"""A job that runs and does nothing for so long is stuck."""
+SLOW_FACTOR = 3
+"""A job that runs so many times as long as is usual in its stage is slow."""
+_KEPT = timedelta(days=7)
+"""A queue of which nobody reports any more is forgotten after that."""
+
+
+class QueueReportBody(msgspec.Struct, kw_only=True):
+    """What `PUT /queue/{schedd}` takes.
+
+    Attributes:
+        experiment: whose jobs they are.
+        age_seconds: how long ago the queue was asked; no clock has to be right for that.
+        jobs: all that the queue has of the experiment.
+        left_out: jobs that the report has no room for.
+    """
+
+    experiment: ExperimentName
+    age_seconds: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0.0
+    jobs: Annotated[list[QueuedJob], msgspec.Meta(max_length=MOST_REPORTED)]
+    left_out: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
+
+
+class _Facts(NamedTuple):
+    """What a report is judged by.
+
+    Attributes:
+        earlier: the jobs of the report before, by batch id.
+        tasks: by job id, of jobs whose ad names none.
+        usual: by task, how long jobs of its stage take.
+        heard: by job id, when a line of a log came last.
+    """
+
+    asked_at: datetime
+    earlier: Mapping[str, EarlierJob]
+    tasks: Mapping[str, str]
+    usual: Mapping[str, float]
+    heard: Mapping[str, datetime]
+
+
+def take_queue_report(writing: Writing, schedd: str, body: QueueReportBody) -> QueueTaken:
+    """Replace what is known of a queue.
+
+    Raises:
+        BadInputError: the report names a job twice.
+    """
+    _check_once(body.jobs)
+    connection = writing.connection
+    asked_at = writing.received_at - timedelta(seconds=body.age_seconds)
+    experiment = intern_experiments(writing, {body.experiment})[body.experiment]
+    report = put_queue_report(
+        connection, experiment, schedd, asked_at=asked_at, left_out=body.left_out
+    )
+    facts = _gather(connection, experiment, report, body.jobs, asked_at)
+    rows = {}
+    for job in body.jobs:
+        task = job.task_id or facts.tasks.get(job.job_id)
+        if task is not None:
+            row = {"report_id": report, "experiment_id": experiment, "task_id": task}
+            rows[job.batch_id] = {**row, **_row(job, task, facts)}
+    taken = _replace(connection, facts.earlier, rows)
+    forget_queue_reports(connection, experiment, before=writing.received_at - _KEPT)
+    return taken
+
+
+def _check_once(jobs: Sequence[QueuedJob]) -> None:
+    seen: set[str] = set()
+    for place, job in enumerate(jobs):
+        if job.batch_id in seen:
+            field = f"jobs[{place}].batch_id"
+            raise BadInputError(
+                f"{field}: {job.batch_id} is in the report twice.", {field: ["twice"]}
+            )
+        seen.add(job.batch_id)
+
+
+def _gather(
+    connection: Connection,
+    experiment: int,
+    report: int,
+    jobs: Sequence[QueuedJob],
+    asked_at: datetime,
+) -> _Facts:
+    running = [job for job in jobs if job.state == "running"]
+    without_task = [job.job_id for job in running if job.task_id is None]
+    tasks = announced_tasks(connection, experiment, without_task)
+    running_tasks = {job.task_id for job in running if job.task_id} | set(tasks.values())
+    return _Facts(
+        asked_at,
+        earlier=earlier_jobs(connection, report),
+        tasks=tasks,
+        usual=_usual_by_task(connection, experiment, running_tasks),
+        heard=last_log_lines(connection, experiment, [job.job_id for job in running]),
+    )
+
+
+def _usual_by_task(connection: Connection, experiment: int, tasks: set[str]) -> dict[str, float]:
+    """Return how long jobs of the stages of these tasks take; tasks share few stages."""
+    by_stage: dict[int, float | None] = {}
+    by_task: dict[str, float] = {}
+    for task, stage in stages_of_tasks(connection, experiment, tasks).items():
+        if stage not in by_stage:
+            by_stage[stage] = usual_seconds(connection, stage)
+        usual = by_stage[stage]
+        if usual is not None:
+            by_task[task] = usual
+    return by_task
+
+
+def _row(job: QueuedJob, task: str, facts: _Facts) -> dict[str, Any]:
+    """Return the columns of a job, but for those that all jobs of a report share."""
+    earlier = facts.earlier.get(job.batch_id)
+    changed_measured = _cpu_changed_measured(job, None if earlier is None else earlier.row)
+    usual = facts.usual.get(task) if job.state == "running" else None
+    standing = Standing(job.state)
+    if job.state == "running":
+        standing = Standing(
+            "running",
+            is_stuck=_is_stuck(job, changed_measured, facts),
+            is_slow=is_slow(job.started_at, usual, facts.asked_at),
+        )
+    return {
+        "standing": STANDINGS.index(standing),
+        "batch_id": job.batch_id,
+        "job_uuid": job.job_id,
+        "unit": job.unit,
+        "since": job.since,
+        "started_at": job.started_at,
+        "host": job.host,
+        "site": job.site,
+        "hold_reason": job.hold_reason,
+        "memory_bytes": job.memory_bytes,
+        "requested_memory_bytes": job.requested_memory_bytes,
+        "usual_seconds": usual,
+        "cpu_seconds": job.cpu_seconds,
+        "measured_seconds": job.measured_seconds,
+        "cpu_changed_measured": changed_measured,
+    }
+
+
+def _cpu_changed_measured(job: QueuedJob, earlier: Mapping[str, Any] | None) -> float | None:
+    """Return how long a job had run when its CPU was last seen to grow; None where nobody knows."""
+    if job.cpu_seconds is None or job.measured_seconds is None:
+        return None
+    is_same_attempt = earlier is not None and earlier["job_uuid"] == job.job_id
+    if earlier is None or not is_same_attempt or earlier["cpu_changed_measured"] is None:
+        return job.measured_seconds
+    has_grown = earlier["cpu_seconds"] is None or job.cpu_seconds > earlier["cpu_seconds"]
+    return job.measured_seconds if has_grown else float(earlier["cpu_changed_measured"])
+
+
+def _is_stuck(job: QueuedJob, changed_measured: float | None, facts: _Facts) -> bool:
+    """Return whether neither log nor CPU of a running job moves.
+
+    Where one of them is not known the other alone counts; where both are not, nobody can tell.
+    """
+    is_quiet = []
+    if job.measured_seconds is not None and changed_measured is not None:
+        # The queue hears of the CPU from time to time; only what was measured since counts
+        is_quiet.append(job.measured_seconds - changed_measured >= QUIET.total_seconds())
+    heard_at = facts.heard.get(job.job_id)
+    if heard_at is not None:
+        is_quiet.append(facts.asked_at - heard_at >= QUIET)
+    return bool(is_quiet) and all(is_quiet)
+
+
+def is_slow(started_at: datetime | None, usual: float | None, now: datetime) -> bool:
+    """Return whether a job runs much longer than is usual in its stage."""
+    if started_at is None or usual is None:
+        return False
+    return (now - started_at).total_seconds() > SLOW_FACTOR * usual
+
+
+def _replace(
+    connection: Connection,
+    earlier: Mapping[str, EarlierJob],
+    rows: Mapping[str, dict[str, Any]],
+) -> QueueTaken:
+    """Write what differs from the report before."""
+    gone = [job.key for batch_id, job in earlier.items() if batch_id not in rows]
+    new, changed = [], []
+    for batch_id, row in rows.items():
+        before = earlier.get(batch_id)
+        if before is None:
+            new.append(row)
+        elif before.row != row:
+            # Under the same key, so that cursors of lists stay right
+            changed.append({**row, "id": before.key})
+    remove_queue_jobs(connection, [*gone, *(row["id"] for row in changed)])
+    add_queue_jobs(connection, changed)
+    add_queue_jobs(connection, new)
+    return QueueTaken(len(rows), len(new), len(changed), len(gone))

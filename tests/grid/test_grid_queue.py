@@ -1,0 +1,254 @@
+"""What runs and waits in a real pool, as the witness reports it and the service tells it."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from jobprov.provenance.capture.packing import build
+from jobprov.provenance.launchers.condor.launcher import CondorLauncher
+from tests.library.grid.pool import PATH, Pool, need_condor
+from tests.library.servers.live_service import LiveService
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("grid-queue")]
+
+HOOK = "job-end-hook.pyz"
+EVENTS = """#!/usr/bin/python3
+# Prints what art prints, an event a second, with the memory of a small job
+import time
+memory = bytearray(60 * 1024 * 1024)
+for number in range(1, 600):
+    at = time.strftime("%d-%b-%Y %H:%M:%S UTC", time.gmtime())
+    suffix = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    words = f"Begin processing the {number}{suffix} record. run: 1 subRun: 0 event: {number} at {at}"
+    print(words, flush=True)
+    time.sleep(1)
+"""
+NEVER = "False"
+TASK = "queued-task"
+
+
+class Scene:
+    """A pool with jobs in every state, and a service that was told of them.
+
+    Attributes:
+        ids: `cluster.process` by the name of the job.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.service = LiveService(folder / "var")
+        try:
+            self.pool = Pool()
+        except BaseException:
+            self.service.stop()
+            raise
+        hook = folder / HOOK
+        build(str(hook))
+        self.pool.put(f"jobs/{HOOK}", hook.read_bytes(), 0o755)
+        self.pool.put("jobs/events.py", EVENTS, 0o755)
+        self.ids: dict[str, str] = {}
+
+    def submit(self, name: str, arguments: str, **lines: str) -> None:
+        """Submit a job whose program is the hook; `arguments` as a submit file has them."""
+        usual = {
+            "executable": HOOK,
+            "arguments": arguments,
+            "environment": f'"JOBPROV_EXPERIMENT=toy JOBPROV_TASK_ID={TASK}"',
+            "should_transfer_files": "YES",
+            "transfer_input_files": "events.py",
+            "request_memory": "128M",
+            "request_disk": "10M",
+            "requirements": NEVER,
+            "log": f"{name}.log",
+        }
+        text = "".join(f"{key} = {value}\n" for key, value in {**usual, **lines}.items())
+        self.ids[name] = self.pool.submit(name, f"{text}queue\n")
+
+    def condor(self) -> dict[str, str]:
+        return {"CONDOR_CONFIG": str(self.pool.config), "PATH": f"{os.environ['PATH']}:{PATH}"}
+
+    def witness(self) -> dict[str, Any]:
+        """Let the witness look, as root: another account than the jobs'."""
+        words = ["witness", "--experiment", "toy", "--settle-seconds", "0", "--json"]
+        done = self.service.run(*words, "--state", str(self.folder / "witness.db"), **self.condor())
+        assert done.returncode == 0, done.stderr + self.pool.diagnosis()
+        report: dict[str, Any] = json.loads(done.stdout)
+        return report
+
+    def ask(self, path: str) -> Any:
+        answer = requests.get(f"{self.service.url}/api/v1{path}", timeout=30)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def queue(self) -> dict[str, dict[str, Any]]:
+        """Return the jobs of the task that run and wait, by unit."""
+        return {job["unit"]: job for job in self.ask(f"/tasks/{TASK}/queue")["jobs"]}
+
+    def status(self, name: str) -> str:
+        done = self.pool.run("condor_q", self.ids[name], "-af", "JobStatus")
+        return done.stdout.strip()
+
+    def close(self) -> None:
+        self.pool.stop()
+        self.service.stop()
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Yield a pool with a job in each state that a job waits or runs in, and the witness told."""
+    need_condor()
+    scene = Scene(tmp_path_factory.mktemp("queue"))
+    try:
+        url = f"--url {scene.service.url}"
+        scene.submit("idle-new", f"\"run {url} --unit 'unit 1' -- ./events.py\"")
+        scene.submit("idle-old", f"run {url} --unit=unit-2 -- ./events.py")
+        scene.submit("by-variable", f"run {url} -- ./events.py", environment=_variables("unit-3"))
+        scene.submit("held", f"run {url} --unit unit-4 -- ./events.py")
+        scene.submit(
+            "no-input",
+            f"run {url} --unit unit-5 -- ./events.py",
+            requirements="IsDoomed =!= True",
+            transfer_input_files="/nonexistent/input.root",
+        )
+        scene.submit("removed", f"run {url} --unit unit-6 -- ./events.py")
+        scene.submit(
+            "running",
+            f"run {url} --unit unit-7 --announce --tail-seconds 1 -- ./events.py",
+            requirements="IsDoomed =!= True",
+        )
+        scene.pool.run("condor_hold", "-reason", "waits for the map", scene.ids["held"])
+        scene.pool.run("condor_rm", scene.ids["removed"])
+        scene.pool.wait_for("input is missing", lambda: scene.status("no-input") == "5", 120)
+        scene.pool.wait_for("it runs", lambda: scene.status("running") == "2", 120)
+        scene.pool.wait_for("events are told", lambda: _events(scene) >= 3, 120)
+        scene.pool.wait_for("memory is measured", lambda: _measured(scene), 120)
+        yield scene
+    finally:
+        scene.close()
+
+
+def _variables(unit: str) -> str:
+    return f'"JOBPROV_EXPERIMENT=toy JOBPROV_TASK_ID={TASK} JOBPROV_UNIT={unit}"'
+
+
+def _events(scene: Scene) -> int:
+    answer = requests.get(f"{scene.service.url}/api/v1/tasks/{TASK}/queue", timeout=30)
+    jobs = answer.json().get("jobs", ()) if answer.ok else ()
+    return max((job["progress"]["events"] for job in jobs if job["progress"]), default=0)
+
+
+def _measured(scene: Scene) -> bool:
+    done = scene.pool.run("condor_q", scene.ids["running"], "-af", "ResidentSetSize")
+    return done.stdout.strip().isdigit() and int(done.stdout) > 50_000
+
+
+@pytest.fixture(scope="module")
+def report(scene: Scene) -> dict[str, Any]:
+    """Let the witness look once; return its report."""
+    return scene.witness()
+
+
+def test_witness_reports_the_whole_queue(scene: Scene, report: dict[str, Any]) -> None:
+    [queue] = report["queues"]
+    assert (queue["schedd"], queue["experiment"], queue["jobs"]) == ("pool@", "toy", 6)
+    counts = scene.ask(f"/tasks/{TASK}/queue")["counts"]
+    assert (counts["idle"], counts["held"], counts["running"]) == (3, 2, 1)
+    assert counts["announced"] == 0
+
+
+def test_units_are_told_from_command_lines_and_variables(
+    scene: Scene, report: dict[str, Any]
+) -> None:
+    assert report["queues"]
+    states = {unit: job["state"] for unit, job in scene.queue().items()}
+
+    assert states == {
+        "unit 1": "idle",
+        "unit-2": "idle",
+        "unit-3": "idle",
+        "unit-4": "held",
+        "unit-5": "held",
+        "unit-7": "running",
+    }
+
+
+def test_held_jobs_say_why(scene: Scene, report: dict[str, Any]) -> None:
+    assert report["queues"]
+    jobs = scene.queue()
+
+    assert "waits for the map" in jobs["unit-4"]["hold_reason"]
+    assert "/nonexistent/input.root" in jobs["unit-5"]["hold_reason"]
+    assert jobs["unit-5"]["seconds"] < 300
+
+
+def test_running_job_says_where_how_long_and_how_far(scene: Scene, report: dict[str, Any]) -> None:
+    assert report["queues"]
+    job = scene.queue()["unit-7"]
+
+    assert (job["source"], job["step"], job["batch_id"]) == (
+        "queue",
+        "events.py",
+        f"{scene.ids['running'].removesuffix('.0')}.0@pool@",
+    )
+    assert job["host"]
+    assert 60 << 20 <= job["memory_bytes"] < 200 << 20
+    assert job["requested_memory_bytes"] == 128 << 20
+    assert 3 <= job["progress"]["events"] <= job["seconds"] + 2
+    assert 0.5 < job["progress"]["events_per_second"] <= 1.1
+    assert (job["is_slow"], job["is_stuck"]) == (False, False)
+
+
+def test_job_removed_before_it_began_counts_for_its_unit(
+    scene: Scene, report: dict[str, Any]
+) -> None:
+    assert report["states"].get("killed", 0) >= 1
+    [job] = scene.ask(f"/jobs?task_id={TASK}&unit=unit-6")["jobs"]
+
+    assert (job["state"], job["started_at"]) == ("killed", None)
+    assert job["exit"]["error_class"] == "removed"
+    assert "via condor_rm" in job["exit"]["message"]
+    task = scene.ask(f"/tasks/{TASK}")
+    assert {"unit": "unit-6", "state": "killed"} in task["blocking"]
+
+
+def test_second_look_changes_nothing_but_what_runs(scene: Scene, report: dict[str, Any]) -> None:
+    assert report["queues"]
+    scene.pool.run("condor_release", scene.ids["held"])
+
+    [queue] = scene.witness()["queues"]
+
+    assert (queue["taken"]["new"], queue["taken"]["gone"]) == (0, 0)
+    assert scene.queue()["unit-4"]["state"] == "idle"
+
+
+def test_command_lists_what_runs_and_waits(scene: Scene, report: dict[str, Any]) -> None:
+    assert report["queues"]
+    done = scene.service.run("queue", TASK)
+
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("1 running, ")
+    assert "unit-5" in lines[3], "held jobs come first"
+    [line] = [line for line in lines if "unit-7" in line]
+    assert " of 134 MB" in line
+    assert " a second" in line
+
+
+def test_launcher_finds_jobs_of_another_account(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without -allusers condor_q shows the asker's jobs alone, even to root."""
+    if os.getuid() != 0:
+        pytest.skip("another account than the pool's can only be had by root")
+    scene.submit("named", "run -- ./events.py", **{"MY.JobprovJob": '"an-order"'})
+    for name, value in scene.condor().items():
+        monkeypatch.setenv(name, value)
+
+    found = CondorLauncher(scene.folder).find(["an-order"])
+
+    assert found == {"an-order": f"{scene.ids['named']}@pool@"}
