@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from jobprov.provenance.answers.campaigns import (
+    CampaignProgress,
     CampaignReport,
     StageResources,
     TaskUnits,
@@ -32,9 +33,8 @@ class Table(NamedTuple):
     note: str = ""
 
 
-def headline(report: CampaignReport) -> str:
-    """Return how far the campaign is, in one sentence."""
-    campaign = report.campaign
+def headline(campaign: CampaignProgress) -> str:
+    """Return how far a campaign is, in one sentence."""
     declared = [task for task in campaign.tasks if task.expected is not None]
     if not declared:
         tasks = counted(len(campaign.tasks), "task")
