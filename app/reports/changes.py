@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from jobprov.provenance.answers.campaigns import CampaignReport
-from jobprov.provenance.lineage.words import percent
+from jobprov.provenance.lineage.words import counted, percent
 
 LEAST_OVER = 10
 """Jobs that have to be over before a share of failures means anything."""
@@ -23,7 +23,8 @@ def conditions(
 
     A name stays the same for as long as what it stands for holds.
 
-    A stage is done when all its expected units were made or waived; it fails when more than
+    A stage is done when all its expected units were made or waived; units of it may have succeeded
+    without output; it fails when more than
     `failure_share` of at least ten jobs that are over did not succeed; the campaign is stuck when
     units are missing and no record came for `stuck_after`.
     """
@@ -32,6 +33,9 @@ def conditions(
         name = stage.stage or "without a name"
         if stage.units.expected and stage.units.missing == 0:
             holding[f"done {name}"] = f"stage {name} is done"
+        if stage.units.no_output:
+            units = counted(stage.units.no_output, "unit")
+            holding[f"no output {name}"] = f"{units} of stage {name} succeeded without output"
         over, bad = _count(stage.states, _OVER), _count(stage.states, _BAD)
         if _fails_too_often(over, bad, failure_share):
             share = percent(bad / over, 0)

@@ -1,6 +1,6 @@
 """What a report says, as rows of words: the same for its text and for its page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -13,13 +13,15 @@ from jobprov.provenance.answers.campaigns import (
     UnitCounts,
 )
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
+from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.lineage.words import counted, duration, number, percent, size
 
-UNITS = ("expected", "produced", "running", "failed", "waived", "missing")
+UNITS = ("expected", "produced", "waived", "missing")
+_TITLES = ("Expected", "Done", "Waived", "Missing", "Not done")
 _USE = ("Run time", "9 of 10 within", "CPU efficiency", "Memory")
-FIGURES = frozenset({"Jobs", "Units", "Elsewhere", *(name.capitalize() for name in UNITS), *_USE})
+FIGURES = frozenset({"Jobs", "Units", "Elsewhere", *_TITLES[:-1], *_USE})
 """Columns of numbers and measures, which stand below each other on a page."""
-_OF_UNITS = "Counted in units: a unit counts as produced once any attempt succeeds."
+_OF_UNITS = "Counted in units: a unit is done once as many of its files as declared were seen."
 _LONGEST = 80
 MISSING = "–"  # noqa: RUF001 - missing is an en dash
 
@@ -58,7 +60,7 @@ def tables(report: CampaignReport) -> Iterator[Table]:
     """Yield the tables of a report, those that have rows."""
     campaign = report.campaign
     stages = [_units_row(stage.stage or "no stage", stage.units) for stage in campaign.stages]
-    yield Table("Stages, in order", ("Stage", *_titles()), stages, _OF_UNITS)
+    yield Table("Stages, in order", ("Stage", *_TITLES), stages, _OF_UNITS)
     yield from _waiting_tasks(campaign.tasks)
     if report.waivers:
         columns = ("Task", "Units", "Who", "Why", "When")
@@ -74,7 +76,7 @@ def _waiting_tasks(tasks: Sequence[TaskUnits]) -> Iterator[Table]:
     rows = [_units_row(task.task_id, task) for task in tasks if task.missing or task.waived]
     if rows:
         title, note = "Tasks with units missing or waived", "Which: jobprov missing TASK"
-        yield Table(title, ("Task", *_titles()), rows, note)
+        yield Table(title, ("Task", *_TITLES), rows, note)
 
 
 def _waiver_row(waiver: TaskWaiver) -> tuple[str, ...]:
@@ -153,16 +155,23 @@ def moment(value: str | datetime | None) -> str:
     return value.strftime("%-d %b %Y %H:%M UTC")
 
 
-def _titles() -> tuple[str, ...]:
-    return tuple(name.capitalize() for name in UNITS)
-
-
 def _units_row(name: str, units: UnitCounts | TaskUnits) -> tuple[str, ...]:
     cells = [name]
     for kind in UNITS:
         count = getattr(units, kind)
         cells.append(MISSING if count is None else number(count))
+    cells.append(state_words(units.states, but=(UnitState.WAIVED,)) or MISSING)
     return tuple(cells)
+
+
+def state_words(states: Mapping[UnitState, int], *, but: Sequence[UnitState] = ()) -> str:
+    """Return how many units are in each state but done: `3 failed, 1 succeeded without output`."""
+    words = []
+    for state in UnitState:
+        count = states.get(state, 0)
+        if count and state != UnitState.SUCCEEDED and state not in but:
+            words.append(f"{number(count)} {state.label}")
+    return ", ".join(words)
 
 
 def _resources_row(stage: StageResources) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from jobprov.provenance.answers.counted import CountedAt
 from jobprov.provenance.answers.failures import ErrorCounts
+from jobprov.provenance.answers.tasks import UnitState
 
 
 class StageJobs(Struct, frozen=True):
@@ -44,20 +45,21 @@ class CampaignList(CountedAt, frozen=True):
 
 
 class UnitCounts(Struct, frozen=True):
-    """How far the units of some tasks are. A unit counts once, by its best attempt or as waived.
+    """How far the units of some tasks are. A unit counts once, in its one state.
 
     Attributes:
         expected: None where a task was not declared; so is `missing`.
-        states: units by the state of their best attempt.
+        states: units by state, those in which there are any.
     """
 
     expected: int | None
     produced: int
     running: int
     failed: int
+    no_output: int
     waived: int
     missing: int | None
-    states: dict[str, int]
+    states: dict[UnitState, int]
 
 
 class StageProgress(Struct, frozen=True, kw_only=True):
@@ -78,11 +80,12 @@ class TaskUnits(Struct, frozen=True):
 
     task_id: str
     stage: str | None
-    states: dict[str, int]
+    states: dict[UnitState, int]
     expected: int | None
     produced: int
     running: int
     failed: int
+    no_output: int
     waived: int
     missing: int | None
 

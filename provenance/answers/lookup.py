@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.records.job_record import DecidedBy
 
 
 class Hit(Struct, frozen=True):
@@ -307,10 +308,13 @@ class Disagreement(Struct, frozen=True):
     Attributes:
         field: its path, such as `exit.code`.
         values: what each witness says.
+        is_explained: no gap. One of them names the evidence by which it judges, `decided_by`, or
+            saw the end of a failed step where the others saw that of its script.
     """
 
     field: str
     values: dict[str, Any]
+    is_explained: bool
 
 
 class JobLinks(Struct, frozen=True):
@@ -335,6 +339,7 @@ class JobAnswer(Struct, frozen=True):
 
     Attributes:
         failure: None where the job did not fail.
+        decided_by: what decided that it failed although its process returned 0; else None.
         record: as one witness sent it, the first in precedence unless another one was asked for.
         merged: the records of all witnesses together.
         received_at: when the first record of it came.
@@ -352,6 +357,7 @@ class JobAnswer(Struct, frozen=True):
     """
 
     failure: Failure | None
+    decided_by: DecidedBy | None
     summary: JobSummary
     record: dict[str, Any]
     merged: dict[str, Any]

@@ -1,11 +1,70 @@
 """Answers about tasks and their units. Times are ISO 8601."""
 
+from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct
 
 from jobprov.provenance.answers.failures import FailureCause
 from jobprov.provenance.answers.lookup import JobSummary
+
+
+class UnitState(StrEnum):
+    """The state of a unit of a task. Every unit has exactly one.
+
+    In the order in which people read them. `label` is the state in words for people, `meaning` a
+    sentence that explains it.
+    """
+
+    SUCCEEDED = "succeeded"
+    RUNNING = "running"
+    IDLE = "idle"
+    HELD = "held"
+    NOT_SUBMITTED = "not_submitted"
+    NO_OUTPUT = "no_output"
+    FAILED = "failed"
+    KILLED = "killed"
+    SILENT = "silent"
+    WAIVED = "waived"
+
+    @property
+    def label(self) -> str:
+        """The state as people read it."""
+        return _LABELS.get(self, self.value)
+
+    @property
+    def meaning(self) -> str:
+        """The state in a sentence."""
+        return _MEANINGS[self]
+
+
+_LABELS = {
+    UnitState.NOT_SUBMITTED: "not submitted",
+    UnitState.NO_OUTPUT: "succeeded without output",
+}
+_MEANINGS = {
+    UnitState.SUCCEEDED: "A job succeeded, and as many of its files as declared were seen.",
+    UnitState.RUNNING: "A job runs.",
+    UnitState.IDLE: "A job waits in the queue of the batch system.",
+    UnitState.HELD: "The batch system holds the job, and says why.",
+    UnitState.NOT_SUBMITTED: "Nobody saw a job for it, neither in the queue nor in a record.",
+    UnitState.NO_OUTPUT: "A job succeeded, but fewer files than declared were seen.",
+    UnitState.FAILED: "No job succeeded or runs; at least one ended by itself, badly.",
+    UnitState.KILLED: "No job succeeded or runs, none ended by itself; something ended one.",
+    UnitState.SILENT: "A job began, nobody saw its end, and nothing is heard of it any more.",
+    UnitState.WAIVED: "Somebody decided that the task goes on without it.",
+}
+
+NEEDS_SOMEBODY = frozenset(
+    {
+        UnitState.HELD,
+        UnitState.NO_OUTPUT,
+        UnitState.FAILED,
+        UnitState.KILLED,
+        UnitState.SILENT,
+    }
+)
+"""A unit in one of these states does not become done by waiting."""
 
 
 class TaskDeclared(Struct, frozen=True):
@@ -30,14 +89,15 @@ class UnitsWaived(Struct, frozen=True):
 
 
 class OpenUnit(Struct, frozen=True):
-    """A unit without a result that nobody waived.
+    """A unit that is not done and that nobody waived.
 
     Attributes:
-        state: of its best attempt; None where it was never tried.
+        why: why it is held, has no output or was not submitted; None where nobody says.
     """
 
     unit: str
-    state: str | None
+    state: UnitState
+    why: str | None
 
 
 class MissingUnits(Struct, frozen=True):
@@ -110,24 +170,28 @@ class StandingWaiver(Struct, frozen=True):
 
 
 class TaskProgress(Struct, frozen=True):
-    """How far a task is. A unit counts once, by its best attempt or as waived.
+    """How far a task is. A unit counts once, in its one state.
 
     Attributes:
         campaign, stage: None where neither a declaration nor a job names them.
         declared: the declaration as it was sent; None where nobody declared the task.
         expected: how many units it is to make; None where no declaration says so.
-        missing: expected units that nobody waived and no attempt made; None where `expected` is.
+        produced: units that are done: as many of their files as declared were seen.
+        failed: units of which every attempt failed or was killed.
+        no_output: units of which a job succeeded, and too few files were seen.
+        silent: units that nobody heard of for a day although no end was seen, or that were lost.
+        missing: expected units that are neither done nor waived; None where `expected` is.
         unlisted: units with attempts that are not on the frozen list; they count nowhere else.
         by_catalog: units done according to the catalog alone.
-        silent: running units that were not heard of for a day.
-        states: units by the state of their best attempt.
+        states: units by state, those in which there are any; they add up to `expected` where that
+            is known.
         seconds_left: how long the missing units take at the pace of the last hour, else of the last
-            day. Units that failed are left out, since they wait for somebody; None where nothing
-            else is missing or there is no pace.
+            day. Units that wait for somebody are left out; None where nothing else is missing or
+            there is no pace.
         expected_files: None where the declaration does not say how many files a unit makes.
         errors: the most frequent causes of failure, as in the statistics of errors.
         failing_jobs: the newest jobs that did not succeed, as in lists of jobs.
-        blocking: the first thousand units without a result.
+        blocking: the first thousand units that are neither done nor waived.
         waivers: the newest first.
     """
 
@@ -140,12 +204,13 @@ class TaskProgress(Struct, frozen=True):
     produced: int
     running: int
     failed: int
+    no_output: int
     waived: int
     missing: int | None
     unlisted: int
     by_catalog: int
     silent: int
-    states: dict[str, int]
+    states: dict[UnitState, int]
     seconds_left: float | None
     expected_files: int | None
     produced_files: int

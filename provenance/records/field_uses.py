@@ -90,6 +90,8 @@ FIELD_USES: dict[str, FieldUse] = {
     "exit.failed_step": FieldUse(comparison=("exit",), bundle=("outputs",)),
     "exit.error_class": FieldUse(comparison=("exit",), bundle=("outputs",), page=True),
     "exit.message": FieldUse(comparison=("exit",), bundle=("outputs",), page=True),
+    "exit.decided_by.evidence": FieldUse(comparison=("exit",), bundle=("outputs",), page=True),
+    "exit.decided_by.text": FieldUse(comparison=("exit",), bundle=("outputs",)),
     "configurations[].step": FieldUse(page=True),
     "configurations[].main": FieldUse(recipe=True, bundle=("fcl",), page=True),
     "configurations[].process_name": FieldUse(recipe=True, bundle=("fcl",), page=True),

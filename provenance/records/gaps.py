@@ -34,6 +34,7 @@ ROLES = ("primary", "secondary", "shared", "configuration")
 STATUSES = ("written", "empty", "dropped", "copy_failed", "not_kept")
 _STRONG = ("sha256:", "sha512:", "sha1:", "md5:")
 EVIDENCE = ("observed", "declared", "inferred")
+DECIDING = ("log", "output-not-there")
 NO_REPOSITORY = "of no known repository"
 
 # Closure levels.
@@ -337,6 +338,8 @@ def _report_gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
 def _enumerated_words(record: JobRecord) -> Iterator[tuple[str, str | None, tuple[str, ...]]]:
     """Yield (path, word, the words that this version knows there) of each open enumeration."""
     yield "witness", record.witness, WITNESSES
+    if record.exit is not None and record.exit.decided_by is not None:
+        yield "exit.decided_by.evidence", record.exit.decided_by.evidence, DECIDING
     for place, file in enumerate(record.inputs or ()):
         yield f"inputs[{place}].role", file.role, ROLES
     for place, output in enumerate(record.outputs or ()):

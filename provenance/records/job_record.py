@@ -85,6 +85,16 @@ class Command(Struct, kw_only=True):
     steps: list[Step] | None = None
 
 
+class DecidedBy(Struct, kw_only=True):
+    """What decided the state against the exit code: a job may fail and its shell still return 0.
+
+    `evidence` is `log` or `output-not-there`; `text` is what was found.
+    """
+
+    evidence: Word | None = None
+    text: str | None = None
+
+
 class Exit(Struct, kw_only=True):
     """How the job ended; a signal is apart from the code."""
 
@@ -93,6 +103,7 @@ class Exit(Struct, kw_only=True):
     failed_step: Word | None = None
     error_class: Word | None = None
     message: str | None = None
+    decided_by: DecidedBy | None = None
 
 
 class SourceFile(Struct, kw_only=True):

@@ -43,17 +43,18 @@ class Contradiction(msgspec.Struct, frozen=True):
     Attributes:
         field: path, as `exit.code`.
         values: by witness.
-        is_of_step: some witnesses name the end of a failed step, the others that of its script.
+        is_explained: all are right. A witness names the evidence by which it judged otherwise than
+            the others, or saw the end of a failed step where they saw that of its script.
     """
 
     field: str
     values: dict[str, Any]
-    is_of_step: bool = False
+    is_explained: bool = False
 
     @property
     def is_serious(self) -> bool:
         """Whether one of the witnesses must be wrong; else each saw it in its own way."""
-        if self.is_of_step or self.field.startswith(_OWN_WAY):
+        if self.is_explained or self.field.startswith(_OWN_WAY):
             return False
         values = list(self.values.values())
         moments = _moments(values) if self.field.endswith("_at") else []
@@ -90,8 +91,9 @@ def merge_witnesses(
             finals[witness] = records[witness]
     contradictions = []
     for found in _contradictions(finals, ""):
-        is_of_step = _is_of_step(found, finals)
-        contradictions.append(Contradiction(found.field, found.values, is_of_step))
+        has_evidence = found.field == "state" and _has_evidence(finals)
+        is_explained = has_evidence or _is_of_step(found, finals)
+        contradictions.append(Contradiction(found.field, found.values, is_explained))
     return merged, contradictions
 
 
@@ -130,6 +132,24 @@ def _names_end_of_step(field: str, record: JsonObject) -> bool:
         if field == "state" or step["exit_code"] == ending.get("code"):
             return True
     return False
+
+
+def _has_evidence(records: dict[str, JsonObject]) -> bool:
+    """Return whether the witnesses saw one end, which one of them has evidence to call a failure.
+
+    The log or a missing output beats the exit code 0 of a shell, which is all that others saw.
+    """
+    states = set()
+    is_decided = False
+    for record in records.values():
+        end = record.get("exit")
+        end = end if isinstance(end, dict) else {}
+        if end.get("code") not in (0, None) or end.get("signal") is not None:
+            return False
+        states.add(record.get("state"))
+        if record.get("state") == "failed" and end.get("decided_by"):
+            is_decided = True
+    return is_decided and states == {"failed", "succeeded"}
 
 
 def _state_rank(state: Any) -> int:

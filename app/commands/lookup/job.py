@@ -63,6 +63,9 @@ def job_text(answer: JobAnswer, url: str) -> str:
     lines.append(fact("ran", f"{place(summary)}, {times}"))
     if summary.exit.message:
         lines.append(fact("error", summary.exit.message))
+    if answer.decided_by is not None:
+        found = (answer.decided_by.evidence, answer.decided_by.text)
+        lines.append(fact("decided by", ": ".join(word for word in found if word)))
     lines += code_lines(answer.software, answer.configurations)
     lines += names("read", [file["name"] for file in answer.inputs])
     lines += names("wrote", [_output(file) for file in answer.outputs])

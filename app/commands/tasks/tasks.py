@@ -12,7 +12,7 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     url_option,
 )
-from jobprov.app.reports.rows import cause_words, class_words
+from jobprov.app.reports.rows import cause_words, class_words, state_words
 from jobprov.provenance.answers.addresses import task_page
 from jobprov.provenance.answers.tasks import TaskProgress
 from jobprov.provenance.lineage.words import counted, duration, number
@@ -36,8 +36,6 @@ def _task_lines(task: TaskProgress, url: str) -> Iterator[str]:
     yield _progress(task)
     if task.expected is None:
         yield "Expected number of units: not declared. `jobprov declare` freezes the list."
-    if task.silent:
-        yield f"{counted(task.silent, 'running unit')} silent for more than a day."
     for cause in task.errors[:_LISTED]:
         yield f"  {number(cause.count)} x {cause_words(cause)}, such as job {cause.example}"
         if meaning := class_words(cause):
@@ -53,10 +51,11 @@ def _task_lines(task: TaskProgress, url: str) -> Iterator[str]:
 def _progress(task: TaskProgress) -> str:
     total = "" if task.expected is None else f" of {number(task.expected)}"
     words = [f"{number(task.produced)}{total} units done"]
-    for name in ("running", "failed", "waived", "missing"):
-        count = getattr(task, name)
-        if count:
-            words.append(f"{number(count)} {name}")
+    others = state_words(task.states)
+    if others:
+        words.append(others)
+    if task.missing:
+        words.append(f"{number(task.missing)} missing")
     left = f"; about {duration(task.seconds_left)} left" if task.seconds_left else ""
     return f"{', '.join(words)}{left}."
 

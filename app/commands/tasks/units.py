@@ -15,7 +15,7 @@ from jobprov.app.commands.terminal.opening import (
 )
 from jobprov.provenance.lineage.words import size
 
-_MISSING = {"unit": "UNIT", "state": "BEST ATTEMPT"}
+_MISSING = {"unit": "UNIT", "state": "STATE", "why": "WHY"}
 _READY = {
     "name": "FILE",
     "size": "SIZE",
@@ -41,7 +41,7 @@ def missing(
     client = client_for(url)
     units = client.missing_units(task_id, experiment=experiment)
     if form == "text" or as_json:
-        rows = [asdict(unit) for unit in units.missing]
+        rows = [{**asdict(unit), "state": unit.state.label} for unit in units.missing]
         emit(units, table(rows, _MISSING), as_json=as_json)
     else:
         click.echo(client.missing_text(task_id, form, experiment=experiment), nl=False)

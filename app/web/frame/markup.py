@@ -10,9 +10,11 @@ from markupsafe import Markup, escape
 
 from jobprov.app.web.frame.cuts import tightness
 from jobprov.app.web.frame.formats import MISSING, clock, moment, text
+from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.lineage.words import elided
 
-STATES = ("succeeded", "failed", "killed", "running", "silent", "lost", "reproduced", "waived")
+STATES = (*UnitState, "lost", "reproduced")
+_LABELS = {state.value: state.label for state in UnitState}
 _SHORT = 12
 _AFTER_KIND = 8
 _LONGEST_DIGEST = 140
@@ -40,12 +42,17 @@ def mark(state: Any, *, label: bool = False) -> Markup:
     ).format(known)
     if label:
         return Markup('<span class="state">{}<span class="word">{}</span></span>').format(
-            drawn, text(state)
+            drawn, _words(state)
         )
-    said = text(state)
+    said = _words(state)
     return Markup('<span class="state" title="{}">{}<span class="unseen">{}</span></span>').format(
         said, drawn, said
     )
+
+
+def _words(state: Any) -> str:
+    """Return a state as people read it."""
+    return _LABELS.get(str(state)) or text(state)
 
 
 def digest(value: Any, width: int = _SHORT) -> Markup:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-ORDER = ("succeeded", "running", "silent", "failed", "killed", "lost", "waived")
+from jobprov.provenance.answers.tasks import UnitState
+
+ORDER = tuple(state for state in UnitState if state != UnitState.NOT_SUBMITTED)
 LENGTH = 1000
 _LEAST = 6
 
@@ -16,8 +18,8 @@ class Piece(NamedTuple):
     length: int
 
 
-def progress(states: Mapping[str, int], expected: int | None = None) -> list[Piece]:
-    """Return the pieces in order; what is expected and not begun stays free.
+def progress(states: Mapping[UnitState, int], expected: int | None = None) -> list[Piece]:
+    """Return the pieces in order; what is expected and not submitted stays free.
 
     No state that occurs is too small to be seen.
     """

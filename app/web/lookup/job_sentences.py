@@ -16,6 +16,7 @@ from jobprov.app.web.frame.formats import (
     text,
 )
 from jobprov.provenance.answers.lookup import JobAnswer, JobSummary
+from jobprov.provenance.records.job_record import DecidedBy
 
 _REPRODUCED = {
     "R7": "reproduced byte for byte",
@@ -28,6 +29,10 @@ _REPRODUCED = {
     "R1=": "rerun failed in the same way",
     "R1": "rerun failed",
     "R0": "bundle was made, not rerun",
+}
+_EVIDENCE = {
+    "log": "the log, against the exit code",
+    "output-not-there": "an output that is not there, against the exit code",
 }
 
 
@@ -77,6 +82,14 @@ def ending(job: JobSummary) -> str:
     if job.exit.signal is not None:
         return f"signal {signal_name(job.exit.signal)}"
     return "" if job.exit.code is None else f"exit code {text(job.exit.code)}"
+
+
+def decided_by(decided: DecidedBy | None) -> str:
+    """Return what decided that a job failed whose process returned 0; empty where nothing did."""
+    if decided is None or decided.evidence is None:
+        return ""
+    words = _EVIDENCE.get(decided.evidence, text(decided.evidence))
+    return f"{words}: {text(decided.text)}" if decided.text else words
 
 
 def _failed(job: JobSummary, took: float | None) -> str:

@@ -12,6 +12,7 @@ from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import answer, asked_number, experiment_asked
 from jobprov.app.web.frame.progress import Piece, progress
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.answers.workflows import StageStanding, WorkflowStanding
 from jobprov.provenance.db.queries.orders.workflows import WorkflowVersion
 from jobprov.provenance.services.orders.workflow_steps import list_workflows, show_workflow
@@ -177,11 +178,11 @@ def next_words(stage: StageStanding) -> str:
     return " ".join(sentences) or "Nothing to do."
 
 
-def _shares(stage: StageStanding) -> dict[str, int]:
+def _shares(stage: StageStanding) -> dict[UnitState, int]:
     shares = {
-        "succeeded": stage.done,
-        "running": stage.in_work,
-        "failed": stage.failed,
-        "waived": stage.waived,
+        UnitState.SUCCEEDED: stage.done,
+        UnitState.RUNNING: stage.in_work,
+        UnitState.FAILED: stage.failed,
+        UnitState.WAIVED: stage.waived,
     }
     return {name: count for name, count in shares.items() if count}

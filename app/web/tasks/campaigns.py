@@ -1,5 +1,6 @@
 """The page of a campaign: its stages in order, how far each is, and its tasks."""
 
+from collections import Counter
 from collections.abc import Sequence
 from urllib.parse import quote
 
@@ -7,6 +8,7 @@ from flask import Blueprint, Response
 from msgspec.structs import asdict
 
 from jobprov.app.kept_answers import read_answer
+from jobprov.app.reports.rows import state_words
 from jobprov.app.web.frame.cuts import address, asked_section, cut_rows
 from jobprov.app.web.frame.formats import counted, duration, number, text
 from jobprov.app.web.frame.page import answer, asked, here
@@ -20,13 +22,15 @@ from jobprov.provenance.answers.campaigns import (
     UnitCounts,
 )
 from jobprov.provenance.answers.lookup import GapCounts
+from jobprov.provenance.answers.tasks import NEEDS_SOMEBODY, UnitState
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.services.lookup.gaps import list_gaps
 from jobprov.provenance.services.statistics.counting import CAMPAIGN, jobs_of
-from jobprov.provenance.services.tasks.units import FAILURES
 
 _MOST_COUNTED = 20_000
 """Jobs: the gaps of more are counted only when asked for; 100,000 take a second."""
+
+_TRIED = NEEDS_SOMEBODY | {UnitState.RUNNING, UnitState.IDLE}
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -56,7 +60,7 @@ def show_page(experiment: str, name: str) -> Response:
         tasks=cut_rows("tasks", tasks, 40),
         gaps=shown_gaps,
         gap_jobs=gap_jobs,
-        is_begun=any(stage.states.get("succeeded") for stage in campaign.stages),
+        is_begun=any(stage.units.produced for stage in campaign.stages),
         count_gaps=here(whole="gaps"),
     )
 
@@ -78,13 +82,13 @@ def twin_of(name: str, view: str, words: dict[str, str]) -> str:
 
 
 def _bars(units: UnitCounts | TaskUnits) -> list[Piece]:
-    return progress({**units.states, "waived": units.waived}, units.expected)
+    return progress(units.states, units.expected)
 
 
 def first_line(campaign: CampaignProgress) -> str:
     """Return how far the campaign is and what is missing.
 
-    Where nobody declared how many units there are to be, it counts jobs.
+    Where nobody declared how many units there are to be, it counts those with jobs.
     """
     stages = campaign.stages
     if not stages:
@@ -92,7 +96,7 @@ def first_line(campaign: CampaignProgress) -> str:
     left = f" About {duration(campaign.seconds_left)} left." if campaign.seconds_left else ""
     if all(stage.units.expected is not None for stage in stages):
         return f"{_units_done(stages)}.{left}"
-    return f"{_jobs_done(stages)}.{left}"
+    return f"{_begun_done(stages)}.{left}"
 
 
 def _units_done(stages: Sequence[StageProgress]) -> str:
@@ -104,28 +108,24 @@ def _units_done(stages: Sequence[StageProgress]) -> str:
     return f"{line}; missing: {missing}" if missing else line
 
 
-def _jobs_done(stages: Sequence[StageProgress]) -> str:
+def _begun_done(stages: Sequence[StageProgress]) -> str:
     newest = stages[-1]
-    done = newest.states.get("succeeded", 0)
-    total = sum(newest.states.values())
+    total = sum(newest.units.states.values())
     begun = f"{counted(len(stages), 'stage')} begun, the last is {text(newest.stage)}"
-    line = f"{begun}: {number(done)} of {counted(total, 'job')} done"
+    line = f"{begun}: {number(newest.units.produced)} of {counted(total, 'unit')} done"
 
-    mishaps = []
-    for state in FAILURES:
-        count = sum(stage.states.get(state, 0) for stage in stages)
-        if count:
-            mishaps.append(f"{number(count)} {state}")
-    return f"{line}; {', '.join(mishaps)} in all" if mishaps else line
+    mishaps: Counter[UnitState] = Counter()
+    for stage in stages:
+        for state in NEEDS_SOMEBODY:
+            mishaps[state] += stage.units.states.get(state, 0)
+    words = state_words(mishaps)
+    return f"{line}; {words} in all" if words else line
 
 
 def _missing(stage: StageProgress) -> str:
     """Return `371 of reco (217 failed, 54 running)`."""
     units = stage.units
-    states = []
-    if units.failed:
-        states.append(f"{number(units.failed)} failed")
-    if units.running:
-        states.append(f"{number(units.running)} running")
     line = f"{number(units.missing)} of {text(stage.stage or 'no stage')}"
-    return f"{line} ({', '.join(states)})" if states else line
+    tried = {state: count for state, count in units.states.items() if state in _TRIED}
+    words = state_words(tried)
+    return f"{line} ({words})" if words else line

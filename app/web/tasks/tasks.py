@@ -4,6 +4,7 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response
 
+from jobprov.app.reports.rows import state_words
 from jobprov.app.web.failures.errors import linked_causes
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, duration, number
@@ -16,7 +17,7 @@ from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.services.lookup.gaps import list_gaps
 from jobprov.provenance.services.lookup.jobs import list_jobs
 from jobprov.provenance.services.tasks.tasks import find_task, show_task
-from jobprov.provenance.services.tasks.units import FAILURES, list_ready
+from jobprov.provenance.services.tasks.units import list_ready
 
 _JOBS = 25
 _READY = 100
@@ -40,15 +41,14 @@ def show_page(task_id: str) -> Response:
 
     place = {"experiment": task.experiment, "task_id": task.task_id}
     units = str(task.expected or task.produced or "")
-    states = shown_states(task)
     return answer(
         "tasks/task.html",
         twin=_address(task, ""),
         is_live=bool(task.running or task.missing),
         task=task,
         first_line=first_line(task),
-        bars=progress(states, task.expected),
-        states=states,
+        bars=progress(task.states, task.expected),
+        states=task.states,
         causes=cut_rows("causes", linked_causes(task.errors, place), 15),
         failing=cut_rows("failing", task.failing_jobs, 15),
         blocking=cut_rows("blocking", task.blocking, 20),
@@ -71,29 +71,15 @@ def _address(task: TaskProgress, view: str) -> str:
     return f"/tasks/{quote(task.task_id, safe='')}{view}{query}"
 
 
-def shown_states(task: TaskProgress) -> dict[str, int]:
-    """Return how many units are in each state; those that fell silent are counted apart."""
-    states = {
-        "succeeded": task.produced,
-        "running": task.running - task.silent,
-        "silent": task.silent,
-    }
-    for state in FAILURES:
-        states[state] = task.states.get(state, 0)
-    states["waived"] = task.waived
-    return {state: count for state, count in states.items() if count}
-
-
 def first_line(task: TaskProgress) -> str:
     """Return how far the task is."""
-    states = shown_states(task)
-    done = states.pop("succeeded", 0)
-    units = counted(done, "unit")
+    units = counted(task.produced, "unit")
     if task.expected is not None:
-        units = f"{number(done)} of {counted(task.expected, 'unit')}"
+        units = f"{number(task.produced)} of {counted(task.expected, 'unit')}"
     line = f"{units} done"
-    for state, count in states.items():
-        line += f", {number(count)} {state}"
+    others = state_words(task.states)
+    if others:
+        line += f", {others}"
     if task.errors:
         line += f"; {counted(len(task.errors), 'cause')} of failure"
     if task.seconds_left:

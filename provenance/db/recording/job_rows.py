@@ -23,6 +23,7 @@ from jobprov.provenance.records.job_record import (
     Resources,
     Software,
 )
+from jobprov.provenance.records.outputs import count_made
 from jobprov.provenance.records.parents import Within, has_too_many_parents
 from jobprov.provenance.records.reading.repairing import utc
 from jobprov.provenance.records.recipes import recipe_of, result_of
@@ -64,6 +65,7 @@ def job_columns(record: JobRecord) -> dict[str, Any]:
         "uuid": record.job_id,
         "index_version": INDEX_VERSION,
         "state": STATES.index(record.state),
+        "output_count": count_made(record),
         "unit": record.task.unit if record.task else None,
         "batch_id": record.batch.id if record.batch else None,
         "retry_of": record.retry_of,

@@ -146,6 +146,7 @@ class Job(Base):
     software_set_id: Mapped[int | None] = mapped_column(ForeignKey("software_sets.id"))
     closure_set_id: Mapped[int | None] = mapped_column(ForeignKey("closure_sets.id"))
     gap_set_id: Mapped[int | None] = mapped_column(ForeignKey("gap_sets.id"))
+    output_count: Mapped[int]
     state: Mapped[int] = mapped_column(SmallInteger)
     level: Mapped[int] = mapped_column(SmallInteger)
     index_version: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))

@@ -20,6 +20,7 @@ from jobprov.provenance.answers.catalogs import (
     JobStatement,
     SilentUnit,
 )
+from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.catalogs.catalog import Catalog, Source
 from jobprov.provenance.catalogs.opening import Catalogs, open_catalog
 from jobprov.provenance.db.queries.catalogs.catalogs import (
@@ -35,16 +36,25 @@ from jobprov.provenance.db.queries.catalogs.catalogs import (
     used_units,
 )
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
-from jobprov.provenance.db.queries.tasks.units import unit_rows
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.checksums import normal_checksum
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,
     find_declaration,
 )
-from jobprov.provenance.services.tasks.units import count_units
+from jobprov.provenance.services.tasks.unit_states import StandingUnit
+from jobprov.provenance.services.tasks.units import count_units, states_of_units
 
 MOST_FILES = 1000
+_ENDED = frozenset(
+    {
+        UnitState.SUCCEEDED,
+        UnitState.NO_OUTPUT,
+        UnitState.FAILED,
+        UnitState.KILLED,
+        UnitState.WAIVED,
+    }
+)
 DIFFERENCES = {
     "not-in-catalog": (
         "A job succeeded and says that it wrote the file; the catalog does not know it."
@@ -71,6 +81,7 @@ def compare_catalog(
     """
     declaration = find_declaration(connection, store, task)
     state = sync_state(connection, task.key)
+    standing = states_of_units(connection, task, declaration)
     units = count_units(connection, task, declaration)
     cataloged_units = units_in_catalog(connection, [task.key])[task.key]
     without, is_listed = None, False
@@ -93,7 +104,7 @@ def compare_catalog(
         problem=state.problem if state else None,
         units=CatalogUnits(units.expected, len(cataloged_units), without, units.by_catalog),
         differences=differences,
-        silent=_silent_units(connection, task, cataloged_units),
+        silent=_silent_units(connection, task, standing),
         processes=process_counts(connection, task.key),
         draining_query=_query(declaration, catalogs or {}, task.experiment),
     )
@@ -341,16 +352,15 @@ def _catalog_statement(output: CatalogedOutput) -> CatalogStatement:
 
 
 def _silent_units(
-    connection: Connection, task: FoundTask, cataloged_units: set[str]
+    connection: Connection, task: FoundTask, standing: Mapping[str, StandingUnit]
 ) -> list[SilentUnit]:
     """Return the units that a process was given, without the end of a job or an output since."""
     uses = used_units(connection, task.key)
     if not uses:
         return []
-    rows = unit_rows(connection, [task.key])[task.key]
-    heard_of = cataloged_units | {row.unit for row in rows if row.state != "running"}
     newest_use: dict[str, UsedUnit] = {}
     for use in uses:
-        if use.unit not in heard_of:
+        unit = standing.get(use.unit)
+        if unit is None or unit.state not in _ENDED:
             newest_use[use.unit] = use  # the newest process of a unit comes last
     return [SilentUnit(*use) for use in newest_use.values()][:MOST_FILES]

@@ -194,6 +194,7 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
     verdicts = verdicts_of(connection, key)
     return JobAnswer(
         failure=failure_of(connection, job),
+        decided_by=reading.record.exit.decided_by if reading.record.exit else None,
         summary=summary,
         record=json.loads(job.body_of(witness)),
         merged=reading.raw,
@@ -239,7 +240,7 @@ def _witness(record: RecordOfWitness, said: Mapping[str, Any]) -> Witness:
 
 def _disagreements(job: ReadJob) -> list[Disagreement]:
     _, contradictions = merge_witnesses(job.records)
-    return [Disagreement(found.field, found.values) for found in contradictions]
+    return [Disagreement(found.field, found.values, found.is_explained) for found in contradictions]
 
 
 def software_of(connection: Connection, job: ReadJob) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from jobprov.provenance.answers.orders import (
     RetryChoice,
     StagePolicy,
 )
-from jobprov.provenance.db.queries.catalogs.catalogs import units_in_catalog
+from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.db.queries.orders.orders import OrderRow, last_attempt, orders_of_task
 from jobprov.provenance.db.queries.orders.retries import (
     Attempt,
@@ -30,7 +30,7 @@ from jobprov.provenance.db.queries.orders.retries import (
     attempts_of_units,
 )
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, find_tasks
-from jobprov.provenance.db.queries.tasks.units import waived_units
+from jobprov.provenance.db.queries.tasks.unit_facts import waived_units
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.services.failures.classes import UNKNOWN, JobClass, classes_of
@@ -38,6 +38,8 @@ from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_reco
 from jobprov.provenance.services.orders.orders import append_orders, read_order_documents
 from jobprov.provenance.services.orders.retry_choice import Choice, Try, show_choice
 from jobprov.provenance.services.orders.retry_policies import policy_of, read_policies
+from jobprov.provenance.services.tasks.declarations import find_declaration
+from jobprov.provenance.services.tasks.units import states_of_units
 from jobprov.provenance.services.writing import Writing
 
 MOST_JOBS = 1000
@@ -80,7 +82,7 @@ def choose_retries(connection: Connection, store: Store, body: RetryBody) -> Cho
         BadInputError: neither jobs nor a task are named.
     """
     by_task: dict[str, list[Attempt]] = {}
-    for attempt in _attempts_asked_about(connection, body):
+    for attempt in _attempts_asked_about(connection, store, body):
         by_task.setdefault(attempt.task_id or "", []).append(attempt)
     policies = read_policies(connection, body.experiment)
     choice = Choice([], [])
@@ -138,12 +140,12 @@ def units_of(connection: Connection, experiment: str, jobs: Sequence[str]) -> li
     return list(dict.fromkeys(attempt.unit for attempt in attempts if attempt.unit))
 
 
-def _attempts_asked_about(connection: Connection, body: RetryBody) -> list[Attempt]:
+def _attempts_asked_about(connection: Connection, store: Store, body: RetryBody) -> list[Attempt]:
     """Return each job of a selection, or the last failure of each open unit of a task."""
     if body.jobs:
         return _selected_attempts(connection, body.experiment, body.jobs)
     if body.task_id is not None:
-        return _last_failures(connection, body.experiment, body.task_id)
+        return _last_failures(connection, store, body.experiment, body.task_id)
     raise BadInputError("jobs: name jobs, or a task_id.", {"jobs": ["name jobs, or a task_id"]})
 
 
@@ -157,23 +159,29 @@ def _selected_attempts(
     return attempts
 
 
-def _last_failures(connection: Connection, experiment: str, task_id: str) -> list[Attempt]:
-    """Return the last attempt of each unit of a task that failed and is not done."""
+def _last_failures(
+    connection: Connection, store: Store, experiment: str, task_id: str
+) -> list[Attempt]:
+    """Return the last attempt of each unit of a task that ended and left the unit undone."""
     tasks = find_tasks(connection, task_id, experiment)
     if not tasks:
         raise NotFoundError(
             f"No task {task_id} of experiment {experiment} was declared, and no job names it."
         )
-    task = tasks[0].key
-    # If the catalog has an output of a unit, a try would make a second one
-    done: set[str | None] = {*units_in_catalog(connection, [task])[task]}
     last: dict[str, Attempt] = {}
-    for attempt in attempts_of_task(connection, task):
+    for attempt in attempts_of_task(connection, tasks[0].key):
         if attempt.unit:
             last[attempt.unit] = attempt
-        if attempt.state == "succeeded":
-            done.add(attempt.unit)
-    return [attempt for unit, attempt in last.items() if attempt.state in _BAD and unit not in done]
+    declaration = find_declaration(connection, store, tasks[0])
+    standing = states_of_units(connection, tasks[0], declaration)
+    return [attempt for unit, attempt in last.items() if _is_open(attempt, standing[unit].state)]
+
+
+def _is_open(attempt: Attempt, unit_state: UnitState) -> bool:
+    """Return whether the last attempt of a unit ended and left it undone."""
+    if unit_state == UnitState.SUCCEEDED:
+        return False
+    return attempt.state in _BAD or unit_state == UnitState.NO_OUTPUT
 
 
 class _TaskRetries:
@@ -197,6 +205,9 @@ class _TaskRetries:
         for order in orders_of_task(connection, task.key):
             self._orders.setdefault(order.unit, []).append(order)
         self._waived = waived_units(connection, [task.key])[task.key]
+        self._standing = states_of_units(
+            connection, task, find_declaration(connection, store, task)
+        )
         self._classes: dict[int, JobClass] = {}
 
     def choose(self, attempts: Sequence[Attempt]) -> Choice:
@@ -204,7 +215,8 @@ class _TaskRetries:
         self._classes = classes_of(self._connection, [attempt.key for attempt in attempts])
         skipped = []
         chosen: dict[str, Attempt] = {}
-        for attempt in attempts:
+        for job in attempts:
+            attempt = self._as_it_counts(job)
             reason = self._reason_against(attempt)
             if reason is None:
                 chosen[attempt.unit or ""] = attempt
@@ -216,6 +228,13 @@ class _TaskRetries:
         for unit, attempt in chosen.items():
             tries.append(self._try(attempt, orders.get(unit), memory.get(attempt.key)))
         return Choice(tries, skipped)
+
+    def _as_it_counts(self, attempt: Attempt) -> Attempt:
+        """Return an attempt whose state tells that it succeeded without output, if so."""
+        unit = self._standing.get(attempt.unit or "")
+        if attempt.state != "succeeded" or unit is None or unit.state != UnitState.NO_OUTPUT:
+            return attempt
+        return attempt._replace(state=UnitState.NO_OUTPUT)
 
     def _reason_against(self, attempt: Attempt) -> str | None:
         """Return why an attempt is not to be repeated; None where it is."""
@@ -238,7 +257,9 @@ class _TaskRetries:
         """Return why a unit is not to be tried again after this job; None where it may be."""
         attempts = self._attempts[unit]
         states = {attempt.state for attempt in attempts}
-        if "succeeded" in states:
+        standing = self._standing[unit]
+        # Where only the catalog knows of an output, whoever selects the job decides
+        if standing.state == UnitState.SUCCEEDED and not standing.is_by_catalog:
             return "its unit is done"
         if "running" in states:
             return "an attempt of its unit runs"
@@ -257,6 +278,9 @@ class _TaskRetries:
                 f"it was tried {tries} times, and the policy of its stage says "
                 f"{self._policy.times} times again"
             )
+        # The job or its output was lost: another try may bring both
+        if attempt.state == UnitState.NO_OUTPUT:
+            return None
         job_class = self._classes.get(attempt.key)
         if self._policy.transient_only and not (job_class and job_class.transient):
             class_name = job_class.class_name if job_class else UNKNOWN

@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Literal
 
 from jobprov.provenance.answers.orders import NewOrder, Part
+from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.db.queries.orders.orders import (
     FailedAttempt,
     MadeFile,
@@ -38,7 +39,7 @@ class StageFacts:
 
     Attributes:
         task_id: of the task that holds it.
-        states: by unit, the state of its best attempt.
+        states: by unit, its one state.
         orders: by unit, in order.
         inputs: by unit, the files that it reads.
         failures: by unit, the attempts that did not succeed, the last one last.
@@ -50,7 +51,7 @@ class StageFacts:
     """
 
     task_id: str
-    states: Mapping[str, str] = field(default_factory=dict)
+    states: Mapping[str, UnitState] = field(default_factory=dict)
     orders: Mapping[str, Sequence[OrderRow]] = field(default_factory=dict)
     inputs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     failures: Mapping[str, Sequence[FailedAttempt]] = field(default_factory=dict)
@@ -68,7 +69,8 @@ class StagePlan:
     Attributes:
         standings: how many units stand in each way.
         failed: units that failed for good and that nobody waived.
-        problems: of these units, what the submitter or the batch system reported.
+        problems: of these units, what the submitter or the batch system reported, or that a job
+            succeeded without output.
         orders: what to order now.
         unordered: units that are ready and were never ordered.
         to_come: units whose files are not there yet.
@@ -171,6 +173,8 @@ def _place_units(plan: StagePlan, facts: StageFacts, settled_before: datetime) -
         if standing == "failed":
             plan.failed.append(unit)
             problem = orders[-1].problem
+            if problem is None and facts.states.get(unit) == UnitState.NO_OUTPUT:
+                problem = UnitState.NO_OUTPUT.label
             if problem:
                 plan.problems[unit] = problem
         elif standing == "retrying":
@@ -186,8 +190,7 @@ def _standing(stage: Stage, facts: StageFacts, unit: str, settled_before: dateti
     order = facts.orders[unit][-1]
     if order.ended_at is None:
         return _standing_in_batch(order, state)
-    # A job may succeed and its output not come home: then the order has a problem
-    if state == "succeeded" and not order.problem:
+    if state == UnitState.SUCCEEDED:
         return "done"
     if unit in facts.waived:
         return "waived"
@@ -197,11 +200,11 @@ def _standing(stage: Stage, facts: StageFacts, unit: str, settled_before: dateti
     return "retrying" if _may_retry(stage, facts, unit) else "failed"
 
 
-def _standing_in_batch(order: OrderRow, state: str | None) -> UnitStanding:
+def _standing_in_batch(order: OrderRow, state: UnitState | None) -> UnitStanding:
     """Return how a unit stands whose last order is not over."""
     if order.batch_id is None:
         return "wanted"
-    return "running" if state == "running" else "queued"
+    return "running" if state == UnitState.RUNNING else "queued"
 
 
 def _was_refused(order: OrderRow) -> bool:

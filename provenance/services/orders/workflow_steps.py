@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.addresses import workflow_page
+from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.answers.workflows import (
     StageStanding,
     WorkflowList,
@@ -37,7 +38,7 @@ from jobprov.provenance.db.queries.orders.workflows import (
     find_versions,
 )
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
-from jobprov.provenance.db.queries.tasks.units import unit_rows, waived_units
+from jobprov.provenance.db.queries.tasks.unit_facts import waived_units
 from jobprov.provenance.launchers.workflow import Stage
 from jobprov.provenance.services.failures.classes import classes_of
 from jobprov.provenance.services.orders.orders import append_orders
@@ -59,7 +60,9 @@ from jobprov.provenance.services.orders.workflows import (
     read_workflows,
     set_state,
 )
-from jobprov.provenance.services.tasks.declarations import declare_task
+from jobprov.provenance.services.tasks.declarations import declare_task, find_declaration
+from jobprov.provenance.services.tasks.unit_states import outputs_needed
+from jobprov.provenance.services.tasks.units import states_of_units
 from jobprov.provenance.services.writing import Writing
 
 _LISTED = 100
@@ -253,10 +256,14 @@ def _facts(
         return StageFacts(task_id)
     task = tasks[0].key
     failures = failed_attempts(connection, task)
-    states = {row.unit: row.state for row in unit_rows(connection, [task])[task]}
+    declaration = find_declaration(connection, store, tasks[0])
+    standing = states_of_units(connection, tasks[0], declaration)
+    states = {unit: standing_unit.state for unit, standing_unit in standing.items()}
     # What failed before a unit was done counts no more
     last_failures = [
-        attempts[-1].job for unit, attempts in failures.items() if states.get(unit) != "succeeded"
+        attempts[-1].job
+        for unit, attempts in failures.items()
+        if states.get(unit) != UnitState.SUCCEEDED
     ]
     classes = classes_of(connection, last_failures)
     return StageFacts(
@@ -267,7 +274,7 @@ def _facts(
         failures=failures,
         transient=frozenset(job for job, job_class in classes.items() if job_class.transient),
         waived=frozenset(waived_units(connection, [task])[task]),
-        files=made_files(connection, task),
+        files=made_files(connection, task, needed=outputs_needed(declaration)),
         listed=_listed(connection, store, declared, stage),
         grows=stage.follow and not declared.state.is_frozen,
     )

@@ -13,12 +13,14 @@ from jobprov.provenance.answers.campaigns import (
     TaskUnits,
     UnitCounts,
 )
+from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.db.queries.tasks.tasks import tasks_of_campaign
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.tasks.declarations import read_declaration, read_task_documents
 from jobprov.provenance.services.tasks.tasks import seconds_left
-from jobprov.provenance.services.tasks.units import units_of_tasks
+from jobprov.provenance.services.tasks.unit_states import outputs_needed
+from jobprov.provenance.services.tasks.units import in_order, units_of_tasks
 
 MOST_LISTED = 1000
 
@@ -52,12 +54,14 @@ def show_campaign(
             units.produced,
             units.running,
             units.failed,
+            units.no_output,
             units.waived,
             units.missing,
         )
         for task, units in zip(tasks, units_by_task, strict=True)
     ]
-    left = seconds_left(connection, [task.key for task in tasks], units_by_task)
+    needed = {task.key: outputs_needed(declaration) for task, declaration in declared}
+    left = seconds_left(connection, needed, units_by_task)
     return CampaignProgress(
         experiment,
         campaign,
@@ -86,7 +90,7 @@ def _stages(begun: Sequence[StageJobs], tasks: Iterable[TaskUnits]) -> list[Stag
 
 def sum_units(tasks: Sequence[TaskUnits]) -> UnitCounts:
     """Return the counts of several tasks together; None for what one of them does not know."""
-    states: Counter[str] = Counter()
+    states: Counter[UnitState] = Counter()
     for task in tasks:
         states.update(task.states)
     return UnitCounts(
@@ -94,9 +98,10 @@ def sum_units(tasks: Sequence[TaskUnits]) -> UnitCounts:
         produced=sum(task.produced for task in tasks),
         running=sum(task.running for task in tasks),
         failed=sum(task.failed for task in tasks),
+        no_output=sum(task.no_output for task in tasks),
         waived=sum(task.waived for task in tasks),
         missing=_sum_known([task.missing for task in tasks]),
-        states=dict(states),
+        states=in_order(states),
     )
 
 

@@ -23,6 +23,7 @@ from jobprov.provenance.services.tasks.declarations import (
     read_declaration,
     read_task_documents,
 )
+from jobprov.provenance.services.tasks.unit_states import outputs_needed
 
 MOST_TASKS = 2000
 _NOTHING = TierOutput(files=0, events=0)
@@ -55,17 +56,18 @@ def list_samples(connection: Connection, store: Store, experiment: str) -> Sampl
             "`jobprov declare` or PUT /api/v1/tasks/ID does it."
         )
     documents = read_task_documents(connection, store, tasks)
-    keys = [task.key for task in tasks]
+    declarations = {key: read_declaration(document) for key, document in documents.items()}
+    needed = {key: outputs_needed(declaration) for key, declaration in declarations.items()}
     with time_limit(
         connection, "this experiment has more jobs than can be counted while one waits"
     ):
-        outputs = outputs_of_tasks(connection, keys)
-        versions = versions_of_tasks(connection, keys)
+        outputs = outputs_of_tasks(connection, needed)
+        versions = versions_of_tasks(connection, needed)
 
     cells: dict[tuple[str, str], list[_TierOfTask]] = {}
     archived = []
     for task in reversed(tasks):  # the oldest first: stages in the order of production
-        declaration = read_declaration(documents[task.key])
+        declaration = declarations[task.key]
         sample = declaration.sample or task.campaign or "no campaign"
         releases = versions.get(task.key, [])
         if declaration.release:

@@ -3,13 +3,13 @@
 Without a declaration a task is what its jobs say.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.tasks import StandingWaiver, TaskProgress
+from jobprov.provenance.answers.tasks import StandingWaiver, TaskProgress, UnitState
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.tasks.tasks import (
     FoundTask,
@@ -19,7 +19,6 @@ from jobprov.provenance.db.queries.tasks.tasks import (
     output_count,
     resource_sums,
 )
-from jobprov.provenance.db.queries.tasks.units import silent_units
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
 from jobprov.provenance.services.failures.errors import list_causes
 from jobprov.provenance.services.tasks.declarations import (
@@ -27,10 +26,10 @@ from jobprov.provenance.services.tasks.declarations import (
     read_declaration,
     read_task_document,
 )
+from jobprov.provenance.services.tasks.unit_states import outputs_needed
 from jobprov.provenance.services.tasks.units import Units, count_units
 from jobprov.provenance.services.tasks.waivers import list_waivers
 
-SILENT_AFTER = timedelta(days=1)
 MOST_CAUSES = 50
 MOST_LISTED = 1000
 _LEAST_DONE = 5
@@ -63,7 +62,7 @@ def show_task(connection: Connection, store: Store, task: FoundTask) -> TaskProg
     document = read_task_document(connection, store, task)
     declaration = read_declaration(document) if document else None
     units = count_units(connection, task, declaration)
-    silent = silent_units(connection, task.key, before=datetime.now(UTC) - SILENT_AFTER)
+    needed = outputs_needed(declaration)
     expected_files = None
     if declaration is not None:
         expected_files = declaration.expected_files()
@@ -78,15 +77,16 @@ def show_task(connection: Connection, store: Store, task: FoundTask) -> TaskProg
         produced=units.produced,
         running=units.running,
         failed=units.failed,
+        no_output=units.no_output,
         waived=units.waived,
         missing=units.missing,
         unlisted=units.unlisted,
         by_catalog=units.by_catalog,
-        silent=len(units.running_units & silent),
+        silent=units.states.get(UnitState.SILENT, 0),
         states=dict(units.states),
-        seconds_left=seconds_left(connection, [task.key], [units]),
+        seconds_left=seconds_left(connection, {task.key: needed}, [units]),
         expected_files=expected_files,
-        produced_files=output_count(connection, task.key),
+        produced_files=output_count(connection, task.key, needed=needed),
         errors=list_causes(connection, jobs_of_task, most=MOST_CAUSES),
         failing_jobs=failing_jobs(connection, task.key),
         resources=resource_sums(connection, task.key),
@@ -105,27 +105,32 @@ def task_waivers(
 
 
 def seconds_left(
-    connection: Connection, tasks: Sequence[int], units_by_task: Sequence[Units]
+    connection: Connection, needed: Mapping[int, int], units_by_task: Sequence[Units]
 ) -> float | None:
     """Return how long the missing units of tasks take at the pace of the last hour or day.
 
-    Units that failed are left out, since they wait for somebody. It is None where nothing else is
-    missing, where nobody knows what is missing, or where there is no pace.
+    Units that wait for somebody are left out. It is None where nothing else is missing, where
+    nobody knows what is missing, or where there is no pace.
+
+    Args:
+        connection: where from.
+        needed: by the key of a task, how many outputs make a unit done.
+        units_by_task: the units of these tasks.
     """
     known_units = [units for units in units_by_task if units.missing is not None]
     missing, waiting = 0, 0
     for units in known_units:
         missing += units.missing or 0
-        waiting += max(0, (units.missing or 0) - units.failed)
+        waiting += max(0, (units.missing or 0) - units.needs_somebody)
     if not waiting:
         return 0.0 if known_units and not missing else None
-    return _at_pace(connection, tasks, waiting)
+    return _at_pace(connection, needed, waiting)
 
 
-def _at_pace(connection: Connection, tasks: Sequence[int], waiting: int) -> float | None:
+def _at_pace(connection: Connection, needed: Mapping[int, int], waiting: int) -> float | None:
     """Return how long so many units take at the pace of the last hour, else of the last day."""
     now, spans = datetime.now(UTC), (timedelta(hours=1), timedelta(days=1))
-    done_in_span = done_since(connection, tasks, [now - span for span in spans])
+    done_in_span = done_since(connection, needed, [now - span for span in spans])
     for span, done in zip(spans, done_in_span, strict=True):
         if done >= _LEAST_DONE:
             return waiting * span.total_seconds() / done

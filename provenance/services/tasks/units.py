@@ -1,53 +1,54 @@
 """Units of a task, counted against its frozen list, and files that are ready for the next stage.
 
-Numbers come from the frozen list and from jobs, never from names that look alike.
+Numbers come from the frozen list and from jobs, never from names that look alike. In which state a
+unit is, `unit_states.py` decides.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.tasks import OpenUnit, ReadyFiles
+from jobprov.provenance.answers.tasks import NEEDS_SOMEBODY, OpenUnit, ReadyFiles, UnitState
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.catalogs.catalogs import units_in_catalog
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
-from jobprov.provenance.db.queries.tasks.units import UnitRow, ready_files, unit_rows, waived_units
+from jobprov.provenance.db.queries.tasks.unit_facts import waived_units
+from jobprov.provenance.db.queries.tasks.units import ready_files
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.lookup.jobs import read_cursor
 from jobprov.provenance.services.tasks.declarations import Declaration, find_declaration
+from jobprov.provenance.services.tasks.unit_states import (
+    StandingUnit,
+    outputs_needed,
+    standing_units,
+)
 
-FAILURES = ("failed", "killed", "lost")
-_BEGUN = ("succeeded", "running")
 MOST_READY = 1000
 _TASKS_AT_ONCE = 100
+_NOT_SUBMITTED = StandingUnit(UnitState.NOT_SUBMITTED)
+_SETTLED = (UnitState.SUCCEEDED, UnitState.WAIVED)
 
 
 class Units(NamedTuple):
-    """The units of a task, each counted once, by its best attempt.
+    """The units of a task, each counted once, in its one state.
 
     Attributes:
         expected: how many the declaration expects; None where it does not say.
-        states: how many units are in each state, without the waived ones.
-        waived: units that nobody waits for: waived, and neither done nor running.
+        states: how many units are in each state, those in which there are any.
         unlisted: units with attempts that are not on the frozen list; they count nowhere else.
-        open: the units without a result that are not waived.
-        entries: the ledger entry that waives each unit counted in `waived`.
-        by_catalog: how many of the done units only the catalog knows: it has an output of them, and
-            no job of theirs succeeded.
-        running_units: the units counted in `states` as running.
+        open: the units that are neither done nor waived.
+        entries: the ledger entry that waives each unit counted as waived.
+        by_catalog: how many of the done units no record shows to be done, only the catalog.
     """
 
     expected: int | None
-    states: Mapping[str, int]
-    waived: int
+    states: Mapping[UnitState, int]
     unlisted: int
     open: list[OpenUnit]
     entries: Mapping[str, int]
     by_catalog: int = 0
-    running_units: frozenset[str] = frozenset()
 
     @property
     def missing(self) -> int | None:
@@ -59,17 +60,32 @@ class Units(NamedTuple):
     @property
     def produced(self) -> int:
         """How many units are done."""
-        return self.states.get("succeeded", 0)
+        return self.states.get(UnitState.SUCCEEDED, 0)
 
     @property
     def running(self) -> int:
         """How many units have a job that runs, and none that succeeded."""
-        return self.states.get("running", 0)
+        return self.states.get(UnitState.RUNNING, 0)
+
+    @property
+    def no_output(self) -> int:
+        """How many units have a job that succeeded, and too few files."""
+        return self.states.get(UnitState.NO_OUTPUT, 0)
 
     @property
     def failed(self) -> int:
-        """How many units have only attempts that did not succeed."""
-        return sum(self.states.get(state, 0) for state in FAILURES)
+        """How many units have only attempts that failed or were killed."""
+        return self.states.get(UnitState.FAILED, 0) + self.states.get(UnitState.KILLED, 0)
+
+    @property
+    def waived(self) -> int:
+        """How many units the task goes on without."""
+        return self.states.get(UnitState.WAIVED, 0)
+
+    @property
+    def needs_somebody(self) -> int:
+        """How many units do not become done by waiting."""
+        return sum(self.states.get(state, 0) for state in NEEDS_SOMEBODY)
 
 
 def count_units(connection: Connection, task: FoundTask, declaration: Declaration | None) -> Units:
@@ -83,78 +99,74 @@ def units_of_tasks(
 ) -> Iterator[Units]:
     """Yield the units of each task, in order.
 
-    A hundred tasks take three statements, whatever the number of units.
+    A hundred tasks take a few statements, whatever the number of units.
     """
     for part in chunks(tasks, _TASKS_AT_ONCE):
-        keys = [task.key for task, _ in part]
-        rows, waived = unit_rows(connection, keys), waived_units(connection, keys)
-        cataloged = units_in_catalog(connection, keys)
-        for task, declaration in part:
-            yield _count(rows[task.key], waived[task.key], cataloged[task.key], declaration)
+        needed = {task.key: outputs_needed(declaration) for task, declaration in part}
+        waived = waived_units(connection, list(needed))
+        standing = standing_units(connection, needed)
+        for (task, declaration), units in zip(part, standing, strict=True):
+            yield _count(units, waived[task.key], declaration)
+
+
+def states_of_units(
+    connection: Connection, task: FoundTask, declaration: Declaration | None
+) -> dict[str, StandingUnit]:
+    """Return each unit of a task in its one state, those of a frozen list that was never tried too."""
+    [units] = standing_units(connection, {task.key: outputs_needed(declaration)})
+    for unit in _listed(declaration) or ():
+        units.setdefault(unit, _NOT_SUBMITTED)
+    return units
 
 
 def _count(
-    rows: Sequence[UnitRow],
+    standing: Mapping[str, StandingUnit],
     waived: Mapping[str, int],
-    cataloged: set[str],
     declaration: Declaration | None,
 ) -> Units:
-    states = {row.unit: row.state for row in rows}
-    # the catalog has an output of these: their jobs may never have reported, or not as succeeded
-    by_catalog = {unit for unit in cataloged if states.get(unit) != "succeeded"}
-    states.update(dict.fromkeys(by_catalog, "succeeded"))
-
-    listed = None if declaration is None else declaration.listed_units()
-    # as keys of a dictionary: each unit once, in the order of the list
-    units = dict.fromkeys(row.unit for row in rows)
+    listed = _listed(declaration)
+    units = dict(standing)
     if listed is not None:
-        units = dict.fromkeys(listed)
-        waived = {unit: entry for unit, entry in waived.items() if unit in units}
-    entries = _waivers_in_force(waived, states)
-    named = by_catalog | {row.unit for row in rows if row.is_named}
+        # As keys of a dictionary: each unit once, in the order of the list
+        units = {unit: standing.get(unit, _NOT_SUBMITTED) for unit in dict.fromkeys(listed)}
+    states = Counter(unit.state for unit in units.values())
     expected = None if declaration is None else declaration.unit_count()
+    never_tried = (expected or 0) - sum(states.values())
+    if never_tried > 0:
+        states[UnitState.NOT_SUBMITTED] += never_tried
     return Units(
         expected=expected,
-        states=_count_states(units, states, entries),
-        waived=len(entries),
-        unlisted=len(states.keys() - units.keys()),
-        open=_open_units(units, states, entries, named),
-        entries=entries,
-        by_catalog=len(by_catalog & units.keys()),
-        running_units=_in_state("running", units, states),
+        states=in_order(states),
+        unlisted=len(standing.keys() - units.keys()),
+        open=_open_units(units),
+        entries=_waivers_in_force(units, waived),
+        by_catalog=sum(unit.is_by_catalog for unit in units.values()),
     )
 
 
-def _in_state(state: str, units: Iterable[str], states: Mapping[str, str]) -> frozenset[str]:
-    return frozenset(unit for unit in units if states.get(unit) == state)
+def _listed(declaration: Declaration | None) -> list[str] | None:
+    return None if declaration is None else declaration.listed_units()
 
 
-def _count_states(
-    units: Iterable[str], states: Mapping[str, str], waived: Mapping[str, int]
+def in_order(states: Mapping[UnitState, int]) -> dict[UnitState, int]:
+    """Return the states in which there are any units, in the order in which people read them."""
+    return {state: states[state] for state in UnitState if states.get(state)}
+
+
+def _waivers_in_force(
+    units: Mapping[str, StandingUnit], waived: Mapping[str, int]
 ) -> dict[str, int]:
-    """Return how many of the units are in each state; waived ones and those not begun in none."""
-    counts: Counter[str] = Counter()
-    for unit in units:
-        if unit in states and unit not in waived:
-            counts[states[unit]] += 1
-    return dict(counts)
+    """Return the ledger entry of each unit that counts as waived."""
+    counted = {name for name, unit in units.items() if unit.state == UnitState.WAIVED}
+    return {name: entry for name, entry in waived.items() if name in counted}
 
 
-def _waivers_in_force(waived: Mapping[str, int], states: Mapping[str, str]) -> dict[str, int]:
-    """Return the ledger entry of each waived unit that is neither done nor running."""
-    return {unit: entry for unit, entry in waived.items() if states.get(unit) not in _BEGUN}
-
-
-def _open_units(
-    units: Iterable[str], states: Mapping[str, str], waived: Mapping[str, int], named: set[str]
-) -> list[OpenUnit]:
+def _open_units(units: Mapping[str, StandingUnit]) -> list[OpenUnit]:
     open_units = []
-    for unit in units:
-        state = states.get(unit)
-        # a job that names no unit is one by itself, and nobody can ask for it again
-        is_job_by_itself = unit in states and unit not in named
-        if state != "succeeded" and unit not in waived and not is_job_by_itself:
-            open_units.append(OpenUnit(unit, state))
+    for name, unit in units.items():
+        # A job that names no unit is one by itself, and nobody can ask for it again
+        if unit.state not in _SETTLED and unit.is_named:
+            open_units.append(OpenUnit(name, unit.state, unit.why))
     return open_units
 
 

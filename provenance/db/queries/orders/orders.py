@@ -8,11 +8,14 @@ from sqlalchemy import Connection, func, or_, select
 
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER
+from jobprov.provenance.db.queries.fragments.made_files import is_made
+from jobprov.provenance.db.queries.tasks.tasks import jobs_that_did_units
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     Claim,
     File,
     Host,
+    Identity,
     Job,
     Order,
     OrderInput,
@@ -51,7 +54,7 @@ class FailedAttempt(NamedTuple):
 
 
 class MadeFile(NamedTuple):
-    """A file that a unit's first good job made."""
+    """A file of the first job that did a unit."""
 
     name: str
     unit: str
@@ -126,28 +129,22 @@ def failed_attempts(connection: Connection, task: int) -> dict[str, list[FailedA
     return failures
 
 
-def made_files(connection: Connection, task: int) -> list[MadeFile]:
-    """Return the files that good jobs of a task made, the oldest first.
+def made_files(connection: Connection, task: int, *, needed: int) -> list[MadeFile]:
+    """Return the files of the jobs that did the units of a task, the oldest first.
 
-    If a unit was done twice, only the files of the first job count.
+    Args:
+        connection: where from.
+        task: its key.
+        needed: how many outputs make a unit done.
     """
-    first_good_job = (
-        select(Job.unit, func.min(Job.id).label("id"))
-        .where(
-            Job.task_id == task,
-            Job.state == STATES.index("succeeded"),
-            Job.rerun_of.is_(None),
-            Job.unit.is_not(None),
-        )
-        .group_by(Job.unit)
-        .subquery()
-    )
+    done = jobs_that_did_units([task], needed)
     query = (
-        select(File.namespace, File.name, first_good_job.c.unit, Claim.event_count)
-        .join(Claim, Claim.job_id == first_good_job.c.id)
+        select(File.namespace, File.name, done.c.unit, Claim.event_count)
+        .select_from(done)
+        .join(Claim, Claim.job_id == done.c.id)
         .join(File, File.id == Claim.file_id)
-        # An output whose record names no status was written
-        .where(Claim.alias_of.is_(None), func.coalesce(Claim.status, "written") == "written")
+        .join(Identity, Identity.id == Claim.identity_id)
+        .where(done.c.unit.is_not(None), Claim.alias_of.is_(None), is_made())
         .order_by(*IN_ORDER)
     )
     files = []

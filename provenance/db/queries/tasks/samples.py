@@ -1,15 +1,17 @@
 """What successful jobs of many tasks made, reruns excepted, and which code they ran."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.queries.lookup.node_facts import code_versions
+from jobprov.provenance.db.queries.tasks.tasks import jobs_that_did_units
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.tables import Claim, Experiment, Job, SoftwareSet, TaskRow
+from jobprov.provenance.db.tables import Claim, Experiment, Identity, Job, SoftwareSet, TaskRow
 
 
 class TierOutput(NamedTuple):
@@ -26,22 +28,37 @@ def is_recorded(connection: Connection, experiment: str) -> bool:
 
 
 def outputs_of_tasks(
-    connection: Connection, tasks: Iterable[int]
+    connection: Connection, needed: Mapping[int, int]
 ) -> dict[int, dict[str | None, TierOutput]]:
-    """Return by task and data tier what successful jobs made, in one statement for 400 tasks."""
+    """Return by task and data tier what the jobs made that did its units.
+
+    One statement takes 400 tasks.
+
+    Args:
+        connection: where from.
+        needed: by task, how many outputs make a unit done.
+    """
+    tasks_by_number: dict[int, list[int]] = {}
+    for task in sorted(needed):
+        tasks_by_number.setdefault(needed[task], []).append(task)
     outputs: dict[int, dict[str | None, TierOutput]] = {}
-    for part in chunks(sorted(tasks)):
-        query = (
-            select(TaskRow.id, Claim.data_tier, func.count(), wide_sum(Claim.event_count))
-            .join(Job, Job.task_id == TaskRow.id)
-            .join(Claim, Claim.job_id == Job.id)
-            .where(TaskRow.id.in_(part), Job.state == STATES.index("succeeded"))
-            .where(Claim.alias_of.is_(None), Job.rerun_of.is_(None))
-            .group_by(TaskRow.id, Claim.data_tier)
-        )
-        for task, tier, files, events in connection.execute(query):
-            outputs.setdefault(task, {})[tier] = TierOutput(files, int(events or 0))
+    for number, tasks in tasks_by_number.items():
+        for part in chunks(tasks):
+            for task, tier, files, events in connection.execute(_tier_query(part, number)):
+                outputs.setdefault(task, {})[tier] = TierOutput(files, int(events or 0))
     return outputs
+
+
+def _tier_query(tasks: Sequence[int], needed: int) -> Select[Any]:
+    done = jobs_that_did_units(tasks, needed)
+    return (
+        select(done.c.task_id, Claim.data_tier, func.count(), wide_sum(Claim.event_count))
+        .select_from(done)
+        .join(Claim, Claim.job_id == done.c.id)
+        .join(Identity, Identity.id == Claim.identity_id)
+        .where(Claim.alias_of.is_(None), is_made())
+        .group_by(done.c.task_id, Claim.data_tier)
+    )
 
 
 def versions_of_tasks(connection: Connection, tasks: Iterable[int]) -> dict[int, list[str]]:

@@ -6,19 +6,20 @@ Reruns for comparison count nowhere here, as in statistics: they are nobody's at
 something.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Text, case, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Subquery, Text, case, cast, func, select
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.answers.tasks import TaskResources
 from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.tables import Claim, Experiment, Job, Stage, TaskRow
+from jobprov.provenance.db.tables import Claim, Experiment, Identity, Job, Stage, TaskRow
 
 MOST_FAILING = 100
 
@@ -112,26 +113,67 @@ def resource_sums(connection: Connection, task: int) -> TaskResources:
     )
 
 
-def output_count(connection: Connection, task: int) -> int:
-    """Return how many files the successful jobs of a task claim."""
+def output_count(connection: Connection, task: int, *, needed: int) -> int:
+    """Return how many files the jobs of a task made that did their units.
+
+    Args:
+        connection: where from.
+        task: its key.
+        needed: how many outputs make a unit done.
+    """
+    done = jobs_that_did_units([task], needed)
     query = (
         select(func.count())
-        .select_from(Job)
-        .join(Claim, Claim.job_id == Job.id)
-        .where(
-            Job.task_id == task,
-            Job.state == STATES.index("succeeded"),
-            Claim.alias_of.is_(None),
-            is_no_rerun(),
-        )
+        .select_from(done)
+        .join(Claim, Claim.job_id == done.c.id)
+        .join(Identity, Identity.id == Claim.identity_id)
+        .where(Claim.alias_of.is_(None), is_made())
     )
     return connection.execute(query).scalar_one()
 
 
+def jobs_that_did_units(tasks: Sequence[int], needed: int) -> Subquery:
+    """Return for each unit of tasks the first job that succeeded with enough outputs: `id`.
+
+    If a unit was done twice, only the files of the first such job count.
+    """
+    return (
+        select(Job.task_id, Job.unit, func.min(Job.id).label("id"))
+        .where(
+            Job.task_id.in_(tasks),
+            Job.state == STATES.index("succeeded"),
+            Job.output_count >= needed,
+            Job.rerun_of.is_(None),
+        )
+        # A job that names no unit is one by itself
+        .group_by(Job.task_id, Job.unit, case((Job.unit.is_(None), Job.id)))
+        .subquery()
+    )
+
+
 def done_since(
-    connection: Connection, tasks: Sequence[int], moments: Sequence[datetime]
+    connection: Connection, needed: Mapping[int, int], moments: Sequence[datetime]
 ) -> list[int]:
-    """Return how many units of these tasks were done since each moment."""
+    """Return how many units of tasks were done since each moment.
+
+    Args:
+        connection: where from.
+        needed: by task, how many outputs make a unit done.
+        moments: since when.
+    """
+    tasks_by_number: dict[int, list[int]] = {}
+    for task, number in needed.items():
+        tasks_by_number.setdefault(number, []).append(task)
+    done = [0 for _ in moments]
+    for number, tasks in tasks_by_number.items():
+        done_of_tasks = _done_since(connection, tasks, moments, number)
+        done = [total + count for total, count in zip(done, done_of_tasks, strict=True)]
+    return done
+
+
+def _done_since(
+    connection: Connection, tasks: Sequence[int], moments: Sequence[datetime], needed: int
+) -> list[int]:
     unit = func.coalesce(Job.unit, cast(Job.id, Text))
     counts = [func.count(case((Job.ended_at >= moment, unit)).distinct()) for moment in moments]
     done = [0 for _ in moments]
@@ -139,6 +181,7 @@ def done_since(
         query = select(*counts).where(
             Job.task_id.in_(part),
             Job.state == STATES.index("succeeded"),
+            Job.output_count >= needed,
             Job.rerun_of.is_(None),
             Job.ended_at >= min(moments),
         )

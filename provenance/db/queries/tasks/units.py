@@ -1,14 +1,13 @@
-"""Units of tasks by their best attempt, waived units, and files that no job has read yet."""
+"""When units were waived, and the files of a task that no job has read yet."""
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import Connection, Text, and_, case, cast, func, literal, select
+from sqlalchemy import Connection, and_, func, literal, select
 
 from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.tasks import ReadyFile
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER, PLACE, behind
+from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     Claim,
@@ -19,67 +18,10 @@ from jobprov.provenance.db.tables import (
     LedgerEntry,
     Mention,
     Producer,
-    ProvisionalRecord,
     TaskRow,
-    WaivedUnit,
 )
 
-# The best attempt of a unit counts: one that succeeded, else one that runs, else what went wrong
-# last.
-_BEST_FIRST = ("succeeded", "running", "failed", "killed", "lost")
-_RANK = case(*[(Job.state == STATES.index(state), rank) for rank, state in enumerate(_BEST_FIRST)])
 _TAKEN = [STATES.index(state) for state in ("succeeded", "running")]
-
-
-class UnitRow(NamedTuple):
-    """A unit with attempts; one without a name is a job by itself."""
-
-    unit: str
-    is_named: bool
-    state: str
-
-
-def unit_rows(connection: Connection, tasks: Sequence[int]) -> dict[int, list[UnitRow]]:
-    """Return by task its units with attempts, each with its best attempt's state, by name."""
-    name = func.coalesce(Job.unit, literal("job ") + cast(Job.id, Text))
-    query = (
-        select(Job.task_id, name.label("name"), func.max(Job.unit), func.min(_RANK))
-        .where(Job.task_id.in_(tasks), Job.rerun_of.is_(None))
-        .group_by(Job.task_id, "name")
-        .order_by(Job.task_id, "name")
-    )
-    units: dict[int, list[UnitRow]] = {task: [] for task in tasks}
-    for task, unit, unit_name, rank in connection.execute(query):
-        units[task].append(UnitRow(unit, unit_name is not None, _BEST_FIRST[rank]))
-    return units
-
-
-def silent_units(connection: Connection, task: int, *, before: datetime) -> set[str]:
-    """Return the units whose running jobs were all last heard of before a moment, done or not.
-
-    They are named as in `unit_rows`.
-    """
-    name = func.coalesce(Job.unit, literal("job ") + cast(Job.id, Text))
-    query = (
-        select(name.label("name"))
-        .outerjoin(ProvisionalRecord, ProvisionalRecord.job_id == Job.id)
-        .where(Job.task_id == task, Job.state == STATES.index("running"), Job.rerun_of.is_(None))
-        .group_by("name")
-        # a job reports again while it runs; `jobs` only keeps when its first record came
-        .having(func.max(func.coalesce(ProvisionalRecord.received_at, Job.received_at)) < before)
-    )
-    return {row[0] for row in connection.execute(query)}
-
-
-def waived_units(connection: Connection, tasks: Sequence[int]) -> dict[int, dict[str, int]]:
-    """Return by task the ledger entry that waives each unit that is waived."""
-    query = select(WaivedUnit.task_id, WaivedUnit.unit, WaivedUnit.entry_id).where(
-        WaivedUnit.task_id.in_(tasks)
-    )
-    entries: dict[int, dict[str, int]] = {task: {} for task in tasks}
-    for task, unit, entry in connection.execute(query):
-        entries[task][unit] = entry
-    return entries
 
 
 def entry_times(connection: Connection, entries: list[int]) -> dict[int, str]:
@@ -139,7 +81,7 @@ def ready_files(
         .where(
             behind(after),
             Claim.alias_of.is_(None),
-            func.coalesce(Claim.status, "written") == "written",
+            is_made(),
             Job.state == STATES.index("succeeded"),
             Job.rerun_of.is_(None),
             # a number, not NOT EXISTS: PostgreSQL looks it up for each claim of the task, and joins

@@ -49,6 +49,7 @@ def an_attempt(
             "exit": {"code": code, "signal": signal},
             "task": {**TASK, **({"unit": unit} if unit else {})},
             "host": {"hostname": "wn1", "site": "BNL"},
+            "outputs": [{"name": f"{number}.root", "size_bytes": 9}] if code == 0 else [],
             **more,
         },
     )
@@ -105,6 +106,19 @@ def test_a_unit_that_is_done_is_not_offered_where_a_twin_of_its_job_failed_later
     shown = choose(tried, task_id="t1")
 
     assert {row.unit for row in [*shown.tries, *shown.skipped]} == {"bad", "killed"}
+
+
+def test_a_unit_that_succeeded_without_output_is_offered(tried: Production) -> None:
+    """Its process returned 0; without a file it is as undone as one that failed."""
+    empty = {"name": "7.root", "size_bytes": 0, "status": "empty"}
+    tried.record(an_attempt(7, "empty", code=0, outputs=[empty]))
+
+    shown = choose(tried, task_id="t1")
+
+    assert [(row.unit, row.state) for row in shown.tries] == [
+        ("killed", "killed"),
+        ("empty", "no_output"),
+    ]
 
 
 def test_a_unit_whose_output_the_catalog_has_is_not_offered(tried: Production) -> None:

@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
+from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.db.queries.orders.orders import FailedAttempt, MadeFile, OrderRow
 from jobprov.provenance.launchers.workflow import Workflow, read_workflow
 from jobprov.provenance.services.orders.workflow_plans import (
@@ -86,7 +87,7 @@ class Facts:
         events: int | None = None,
     ) -> None:
         self.order(stage, unit, inputs=inputs)
-        self.stages[stage]["states"][unit] = "succeeded"
+        self.stages[stage]["states"][unit] = UnitState.SUCCEEDED
         self.stages[stage]["files"] += [MadeFile(name, unit, events) for name in files]
 
     def failed(
@@ -99,7 +100,7 @@ class Facts:
         inputs: Sequence[str] = (),
     ) -> None:
         self.order(stage, unit, inputs=inputs)
-        self.stages[stage]["states"][unit] = "failed"
+        self.stages[stage]["states"][unit] = UnitState.FAILED
         failure = FailedAttempt(self.number, f"job-{self.number}", site, 1, None, None)
         self.stages[stage]["failures"].setdefault(unit, []).append(failure)
         if transient:
@@ -161,7 +162,9 @@ def test_a_file_goes_on_as_soon_as_its_own_job_is_over(facts: Facts) -> None:
 
 def test_a_file_of_a_job_that_is_not_over_in_the_batch_system_waits(facts: Facts) -> None:
     facts.order("gen", "0", is_over=False)
-    facts.stages["gen"]["states"]["0"] = "succeeded"  # its record came before its output did
+    facts.stages["gen"]["states"]["0"] = (
+        UnitState.SUCCEEDED
+    )  # its record came before its output did
     facts.stages["gen"]["files"] = [MadeFile("gen_0.root", "0", None)]
 
     assert units(facts.plan()["reco"]) == []
@@ -267,6 +270,7 @@ def test_a_unit_that_was_done_but_whose_output_did_not_come_home_is_tried_again(
     facts.stages["gen"]["orders"]["0"][0] = facts.stages["gen"]["orders"]["0"][0]._replace(
         problem="it did not make g0"
     )
+    facts.stages["gen"]["states"]["0"] = UnitState.NO_OUTPUT
 
     plans = facts.plan()
 

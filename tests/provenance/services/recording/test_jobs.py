@@ -137,6 +137,49 @@ def test_witnesses_merge_by_precedence_in_any_order(
     }
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_evidence_against_the_exit_code_of_a_shell_decides_and_is_no_gap(
+    production: Production, order: tuple[int, int]
+) -> None:
+    """A shell around art returned 0; the log tells of the exception. The batch saw the 0 alone."""
+    evidence = {"evidence": "log", "text": "---- FatalRootError BEGIN"}
+    seen = [
+        {**DONE, "state": "failed", "exit": {"code": 0, "decided_by": evidence}},
+        {**DONE, "witness": "history", "exit": {"code": 0}},
+    ]
+    for place in order:
+        production.record(seen[place])
+
+    page = shown(production)
+
+    assert (page["summary"]["state"], page["merged"]["exit"]["code"]) == ("failed", 0)
+    assert page["decided_by"] == evidence
+    [state] = page["contradictions"]
+    assert (state["field"], state["is_explained"]) == ("state", True)
+    assert "witness-contradiction" not in {gap["code"] for gap in page["gaps"]}
+    assert "unknown-word" not in {gap["code"] for gap in page["gaps"]}
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        {"state": "killed", "exit": {"code": 0}},
+        {"state": "succeeded", "exit": {"code": 3}},
+        {"state": "killed", "exit": {"signal": 9}},
+    ],
+)
+def test_evidence_explains_nothing_but_another_reading_of_exit_code_0(
+    production: Production, history: dict[str, Any]
+) -> None:
+    evidence = {"evidence": "output-not-there", "text": "out.root"}
+    production.record(
+        {**DONE, "state": "failed", "exit": {"code": 0, "decided_by": evidence}},
+        {**DONE, "witness": "history", **history},
+    )
+
+    assert "witness-contradiction" in {gap["code"] for gap in shown(production)["gaps"]}
+
+
 def test_revision_feeds_the_pages_and_keeps_the_first(production: Production) -> None:
     production.record(DONE)
     corrected = {**DONE, "outputs": [file_entry("b.root", 1)]}

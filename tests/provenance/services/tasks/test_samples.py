@@ -52,7 +52,7 @@ def _output(
 ) -> dict[str, Any]:
     return {
         "name": f"{number}_{stream}.root",
-        "size_bytes": number,
+        "size_bytes": number + 1,
         "data_tier": tier,
         "event_count": events,
     }

@@ -77,10 +77,11 @@ def test_units_count_once_by_their_best_attempt_and_only_those_of_the_list(
         record_of(10, task=unit(0), state="failed", exit={"code": 1}),
         record_of(11, task=unit(0)),
         record_of(12, task=unit(1), state="failed", exit={"code": 1}),
-        record_of(13, task=unit(2), state="running", ended_at=None, exit=None),
         record_of(14, task=unit(99)),
         record_of(15, task={"task_id": "t1"}),
     )
+    running = record_of(13, task=unit(2), state="running", ended_at=None, exit=None)
+    production.record(running, received_at=datetime.now(UTC))
 
     task = shown(production)
 
@@ -97,12 +98,13 @@ def test_units_count_once_by_their_best_attempt_and_only_those_of_the_list(
         "missing": 5,
     }
     assert task["unlisted"] == 2
+    assert task["states"] == {"succeeded": 1, "running": 1, "not_submitted": 3, "failed": 1}
     assert [(row["unit"], row["state"]) for row in task["blocking"]] == [
         ("f1.root", "failed"),
         ("f2.root", "running"),
-        ("f3.root", None),
-        ("f4.root", None),
-        ("f5.root", None),
+        ("f3.root", "not_submitted"),
+        ("f4.root", "not_submitted"),
+        ("f5.root", "not_submitted"),
     ]
 
 
@@ -460,4 +462,4 @@ def test_silent_are_the_units_that_only_jobs_which_were_not_heard_of_run(
     assert fell_silent.heard_at == fell_silent.received_at
     assert renewed.heard_at > renewed.received_at
     assert long_ago < datetime.now(UTC) - timedelta(days=1)
-    assert (task["produced"], task["running"], task["silent"]) == (1, 3, 1)
+    assert (task["produced"], task["running"], task["silent"]) == (1, 2, 1)

@@ -1,0 +1,238 @@
+"""What is known of each unit of a task, from which its one state follows.
+
+Jobs, orders, the queue of the batch system, catalogs and waivers are each asked once for a hundred
+tasks. The rule that makes a state of it is in `services/tasks/unit_states.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import (
+    Connection,
+    Subquery,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+)
+
+from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.tables import (
+    CatalogOutput,
+    Job,
+    Order,
+    ProvisionalRecord,
+    Sighting,
+    WaivedUnit,
+)
+
+SUCCEEDED = STATES.index("succeeded")
+_RUNNING = STATES.index("running")
+# Of attempts that went wrong, the one that tells most counts
+_WORST_KNOWN_FIRST = ("failed", "killed", "lost")
+_MISHAP = case(
+    *[(Job.state == STATES.index(state), rank) for rank, state in enumerate(_WORST_KNOWN_FIRST)]
+)
+# A job that names no unit is one by itself
+_NAME = func.coalesce(Job.unit, literal("job ") + cast(Job.id, Text))
+
+ByTask = dict[int, dict[str, int]]
+"""A number for each unit, by the key of its task."""
+
+
+class Attempts(NamedTuple):
+    """What the jobs of a unit are known to have come to; reruns for comparison left out.
+
+    Attributes:
+        is_named: False for a job that names no unit, and is one by itself.
+        outputs: the most files that an attempt that succeeded left; None where none succeeded.
+        is_running: whether an attempt runs.
+        mishap: the state of an attempt that did not succeed: `failed`, else `killed`, else `lost`;
+            None where there is none.
+    """
+
+    is_named: bool
+    outputs: int | None
+    is_running: bool
+    mishap: str | None
+
+
+class Queued(NamedTuple):
+    """A unit as the queue of its batch system has it.
+
+    Attributes:
+        state: idle, held or running.
+        why: the reason for which it is held.
+    """
+
+    state: UnitState
+    why: str | None = None
+
+
+def attempts_by_unit(
+    connection: Connection, tasks: Sequence[int]
+) -> dict[int, dict[str, Attempts]]:
+    """Return by task its units with attempts, in the order of names."""
+    outputs = case((Job.state == SUCCEEDED, Job.output_count))
+    is_running = case((Job.state == _RUNNING, 1), else_=0)
+    query = (
+        select(
+            Job.task_id,
+            _NAME.label("name"),
+            func.max(Job.unit),
+            func.max(outputs),
+            func.max(is_running),
+            func.min(_MISHAP),
+        )
+        .where(Job.task_id.in_(tasks), Job.rerun_of.is_(None))
+        .group_by(Job.task_id, "name")
+        .order_by(Job.task_id, "name")
+    )
+    units: dict[int, dict[str, Attempts]] = {task: {} for task in tasks}
+    for task, name, unit, most_outputs, runs, rank in connection.execute(query):
+        mishap = None if rank is None else _WORST_KNOWN_FIRST[rank]
+        units[task][name] = Attempts(unit is not None, most_outputs, bool(runs), mishap)
+    return units
+
+
+def silent_units(
+    connection: Connection, tasks: Sequence[int], *, before: datetime
+) -> dict[int, set[str]]:
+    """Return by task the units whose running jobs were all last heard of before a moment."""
+    query = (
+        select(Job.task_id, _NAME.label("name"))
+        .outerjoin(ProvisionalRecord, ProvisionalRecord.job_id == Job.id)
+        .where(Job.task_id.in_(tasks), Job.state == _RUNNING, Job.rerun_of.is_(None))
+        .group_by(Job.task_id, "name")
+        # A job reports again while it runs; `jobs` only keeps when its first record came
+        .having(func.max(func.coalesce(ProvisionalRecord.received_at, Job.received_at)) < before)
+    )
+    units: dict[int, set[str]] = {task: set() for task in tasks}
+    for task, name in connection.execute(query):
+        if task is not None:
+            units[task].add(name)
+    return units
+
+
+def queued_units(connection: Connection, tasks: Sequence[int]) -> dict[int, dict[str, Queued]]:
+    """Return by task the units that wait or run in the queue of their batch system.
+
+    An order that was placed, is not over, and whose job was not heard of waits there. What
+    sightings of the queue know of a unit is to be joined in here: a sighting counts before the
+    order, since it is newer.
+    """
+    last = _last_orders(tasks)
+    query = (
+        select(Order.task_id, Order.unit)
+        .join(last, Order.id == last.c.id)
+        .outerjoin(Job, and_(Job.uuid == Order.uuid, Job.task_id == Order.task_id))
+        .where(Order.batch_id.is_not(None), Order.ended_at.is_(None), Job.id.is_(None))
+    )
+    units: dict[int, dict[str, Queued]] = {task: {} for task in tasks}
+    for task, unit in connection.execute(query):
+        units[task][unit] = Queued(UnitState.IDLE)
+    return units
+
+
+def ended_orders(connection: Connection, tasks: Sequence[int]) -> dict[int, dict[str, str | None]]:
+    """Return by task the units whose last order is over with a problem or without a record.
+
+    The problem is why it could not become a job, or what went wrong after the job: the output did
+    not come home to the storage folder, say. It is None where nothing lacks but a record.
+    """
+    last = _last_orders(tasks)
+    query = (
+        select(Order.task_id, Order.unit, Order.problem)
+        .join(last, Order.id == last.c.id)
+        .outerjoin(Job, and_(Job.uuid == Order.uuid, Job.task_id == Order.task_id))
+        .where(Order.ended_at.is_not(None), or_(Order.problem.is_not(None), Job.id.is_(None)))
+    )
+    orders: dict[int, dict[str, str | None]] = {task: {} for task in tasks}
+    for task, unit, problem in connection.execute(query):
+        orders[task][unit] = problem or None
+    return orders
+
+
+def _last_orders(tasks: Sequence[int]) -> Subquery:
+    return (
+        select(func.max(Order.id).label("id"))
+        .where(Order.task_id.in_(tasks))
+        .group_by(Order.task_id, Order.unit)
+        .subquery()
+    )
+
+
+def cataloged_outputs_by_unit(connection: Connection, tasks: Sequence[int]) -> ByTask:
+    """Return by task how many outputs the catalog knows of each unit, as it was last asked."""
+    query = (
+        select(CatalogOutput.task_id, CatalogOutput.unit, func.count())
+        .where(CatalogOutput.task_id.in_(tasks), CatalogOutput.unit != "")
+        .group_by(CatalogOutput.task_id, CatalogOutput.unit)
+    )
+    counts: ByTask = {task: {} for task in tasks}
+    for task, unit, count in connection.execute(query):
+        counts[task][unit] = count
+    return counts
+
+
+def sighted_outputs_by_unit(connection: Connection, needed: Mapping[int, int]) -> ByTask:
+    """Return by task how many files a catalog or transfer service saw of units that lack some.
+
+    Such a sighting names the task and the job. Only jobs that succeeded and whose own record has
+    too few outputs are looked up.
+
+    Args:
+        connection: where from.
+        needed: by task, how many outputs a unit is to have.
+    """
+    counts: ByTask = {task: {} for task in needed}
+    for task in _sighted_tasks(connection, list(needed)):
+        query = select(Job.uuid, _NAME).where(
+            Job.task_id == task,
+            Job.state == SUCCEEDED,
+            Job.output_count < needed[task],
+            Job.rerun_of.is_(None),
+        )
+        units = {row[0]: row[1] for row in connection.execute(query)}
+        for part in chunks(list(units)):
+            for job_id, count in _sighted_files(connection, part):
+                unit = units[job_id]
+                counts[task][unit] = max(count, counts[task].get(unit, 0))
+    return counts
+
+
+def _sighted_tasks(connection: Connection, tasks: Sequence[int]) -> list[int]:
+    """Return those of the tasks that sightings with a job name."""
+    query = (
+        select(Sighting.task_id)
+        .where(Sighting.task_id.in_(tasks), Sighting.job_uuid.is_not(None))
+        .distinct()
+    )
+    return [task for (task,) in connection.execute(query) if task is not None]
+
+
+def _sighted_files(connection: Connection, job_ids: Sequence[str]) -> list[tuple[str, int]]:
+    query = (
+        select(Sighting.job_uuid, func.count(Sighting.file_id.distinct()))
+        .where(Sighting.job_uuid.in_(job_ids))
+        .group_by(Sighting.job_uuid)
+    )
+    return [(job_id, count) for job_id, count in connection.execute(query) if job_id is not None]
+
+
+def waived_units(connection: Connection, tasks: Sequence[int]) -> ByTask:
+    """Return by task the ledger entry that waives each unit that is waived."""
+    query = select(WaivedUnit.task_id, WaivedUnit.unit, WaivedUnit.entry_id).where(
+        WaivedUnit.task_id.in_(tasks)
+    )
+    entries: ByTask = {task: {} for task in tasks}
+    for task, unit, entry in connection.execute(query):
+        entries[task][unit] = entry
+    return entries

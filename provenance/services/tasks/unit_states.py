@@ -1,0 +1,178 @@
+"""The one state of each unit, from everything that is known of it: the one place that decides it.
+
+What a process returned does not make a unit done; files do: as many as the declaration asks for (1
+where it does not say), seen by the record of a job that succeeded, by the storage folder or by the
+catalog. All pages, calls, commands, mails and exports take states and their numbers from here, by
+`units.py`.
+
+Source: glossary.md, "state of a unit".
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.db.queries.tasks.unit_facts import (
+    Attempts,
+    Queued,
+    attempts_by_unit,
+    cataloged_outputs_by_unit,
+    ended_orders,
+    queued_units,
+    sighted_outputs_by_unit,
+    silent_units,
+    waived_units,
+)
+from jobprov.provenance.launchers.job import NOT_SUBMITTED
+from jobprov.provenance.services.tasks.declarations import Declaration
+
+SILENT_AFTER = timedelta(days=1)
+"""For so long nothing is heard of a running job before it counts as silent."""
+_NEVER_TRIED = Attempts(is_named=True, outputs=None, is_running=False, mishap=None)
+_MISHAPS = {
+    "failed": UnitState.FAILED,
+    "killed": UnitState.KILLED,
+    # The batch system no longer has the job, and nobody saw its end
+    "lost": UnitState.SILENT,
+}
+
+
+class UnitFacts(NamedTuple):
+    """What is known of one unit.
+
+    Attributes:
+        attempts: its jobs, as their records have them.
+        is_silent: its running jobs were not heard of for a day.
+        queued: it as the queue of the batch system has it; None where it is not there.
+        is_ordered: its last order is over, with a problem or without a record.
+        problem: of that order.
+        cataloged: how many outputs of it a catalog or transfer service knows.
+        is_waived: somebody decided that the task goes on without it.
+    """
+
+    attempts: Attempts = _NEVER_TRIED
+    is_silent: bool = False
+    queued: Queued | None = None
+    is_ordered: bool = False
+    problem: str | None = None
+    cataloged: int = 0
+    is_waived: bool = False
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether its last order could not become a job."""
+        return self.problem is not None and self.problem.startswith(NOT_SUBMITTED)
+
+
+class StandingUnit(NamedTuple):
+    """A unit in its one state.
+
+    Attributes:
+        why: why it is held, has no output, or was not submitted; None where nobody says.
+        is_named: False for a job that names no unit, and is one by itself.
+        is_by_catalog: it is done, and no record says so, only the catalog.
+    """
+
+    state: UnitState
+    why: str | None = None
+    is_named: bool = True
+    is_by_catalog: bool = False
+
+
+def stand(facts: UnitFacts, needed: int) -> StandingUnit:
+    """Return how a unit stands that is to have so many outputs.
+
+    What is furthest counts: done, then running, waived, on the way to run, and last what went
+    wrong.
+    """
+    is_named = facts.attempts.is_named
+    if _has_outputs(facts, needed):
+        return StandingUnit(UnitState.SUCCEEDED, None, is_named)
+    if facts.cataloged >= max(1, needed):
+        return StandingUnit(UnitState.SUCCEEDED, None, is_named, is_by_catalog=True)
+    if _is_running(facts):
+        return StandingUnit(UnitState.RUNNING, None, is_named)
+    if facts.is_waived:
+        return StandingUnit(UnitState.WAIVED, None, is_named)
+    if facts.queued is not None:
+        return StandingUnit(facts.queued.state, facts.queued.why, is_named)
+    return _stand_without_hope(facts, needed)
+
+
+def _has_outputs(facts: UnitFacts, needed: int) -> bool:
+    """Return whether a job succeeded, left enough outputs, and they came home."""
+    outputs = facts.attempts.outputs
+    if outputs is None or outputs < needed:
+        return False
+    return facts.problem is None or facts.was_refused
+
+
+def _is_running(facts: UnitFacts) -> bool:
+    if facts.queued is not None and facts.queued.state == UnitState.RUNNING:
+        return True
+    return facts.attempts.is_running and not facts.is_silent
+
+
+def _stand_without_hope(facts: UnitFacts, needed: int) -> StandingUnit:
+    """Return how a unit stands of which nothing more is to come by itself."""
+    attempts = facts.attempts
+    if attempts.is_running:
+        return StandingUnit(UnitState.SILENT, None, attempts.is_named)
+    if attempts.outputs is not None:
+        why = facts.problem
+        if why is None and needed > 1:
+            why = f"{attempts.outputs} of {needed} files"
+        return StandingUnit(UnitState.NO_OUTPUT, why, attempts.is_named)
+    if attempts.mishap is not None:
+        return StandingUnit(_MISHAPS[attempts.mishap], None, attempts.is_named)
+    if facts.is_ordered and not facts.was_refused:
+        return StandingUnit(UnitState.SILENT, facts.problem)
+    return StandingUnit(UnitState.NOT_SUBMITTED, facts.problem)
+
+
+def outputs_needed(declaration: Declaration | None) -> int:
+    """Return how many outputs make a unit of a task done: 1 where nobody says."""
+    if declaration is None or declaration.outputs_per_unit is None:
+        return 1
+    return declaration.outputs_per_unit
+
+
+def standing_units(
+    connection: Connection, needed: Mapping[int, int]
+) -> Iterator[dict[str, StandingUnit]]:
+    """Yield for each task the units of which anything is known, each in its one state.
+
+    Some statements for all these tasks together. Those with attempts come first, by name.
+
+    Args:
+        connection: where from.
+        needed: by the key of a task, how many outputs a unit is to have; see `outputs_needed`.
+    """
+    tasks = list(needed)
+    attempts = attempts_by_unit(connection, tasks)
+    silent = silent_units(connection, tasks, before=datetime.now(UTC) - SILENT_AFTER)
+    queued = queued_units(connection, tasks)
+    orders = ended_orders(connection, tasks)
+    cataloged = cataloged_outputs_by_unit(connection, tasks)
+    sighted = sighted_outputs_by_unit(connection, needed)
+    waived = waived_units(connection, tasks)
+    for task in tasks:
+        names: dict[str, None] = {}
+        for source in (attempts, queued, orders, cataloged, waived):
+            names.update(dict.fromkeys(source[task]))
+        units = {}
+        for name in names:
+            facts = UnitFacts(
+                attempts=attempts[task].get(name, _NEVER_TRIED),
+                is_silent=name in silent[task],
+                queued=queued[task].get(name),
+                is_ordered=name in orders[task],
+                problem=orders[task].get(name),
+                cataloged=max(cataloged[task].get(name, 0), sighted[task].get(name, 0)),
+                is_waived=name in waived[task],
+            )
+            units[name] = stand(facts, needed[task])
+        yield units

@@ -1,0 +1,259 @@
+"""The one state of a unit: what the process returned is not enough, its file has to be seen."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from jobprov.archive.opening import open_store
+from jobprov.provenance.answers.orders import NewOrder
+from jobprov.provenance.answers.tasks import OpenUnit, TaskProgress, UnitState
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.queries.tasks.tasks import find_tasks
+from jobprov.provenance.db.queries.tasks.unit_facts import Attempts, Queued
+from jobprov.provenance.db.tables import CatalogFileRow, CatalogOutput
+from jobprov.provenance.services.orders.orders import (
+    EndedOrder,
+    PlacedOrder,
+    ReportBody,
+    append_orders,
+    report_orders,
+)
+from jobprov.provenance.services.tasks.tasks import find_task, show_task
+from jobprov.provenance.services.tasks.unit_states import UnitFacts, stand
+from jobprov.provenance.services.writing import Writing
+from tests.library.production import Production
+from tests.library.records import a_record, job_id, record_of
+
+RUNNING: dict[str, Any] = {"state": "running", "ended_at": None, "exit": None, "outputs": []}
+FILE = {"name": "out.root", "size_bytes": 7}
+
+
+@pytest.fixture
+def production(database: Database, tmp_path: Path) -> Iterator[Production]:
+    made = Production(database, open_store("memory:"), tmp_path)
+    yield made
+    made.close()
+
+
+def shown(production: Production) -> TaskProgress:
+    with production.database.reading.connect() as connection:
+        return show_task(connection, production.store, find_task(connection, "t1"))
+
+
+def a_job(number: int, unit: str, *outputs: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return the record of a job of task t1."""
+    task = {"task_id": "t1", "unit": unit}
+    return record_of(number, **{"task": task, "inputs": [], "outputs": list(outputs), **more})
+
+
+def cataloged(production: Production, unit: str, *names: str) -> None:
+    """Have the catalog know files as outputs of a unit, as `jobprov catalog sync` notes it."""
+
+    def write(writing: Writing) -> None:
+        [task] = find_tasks(writing.connection, "t1", "nova")
+        for number, name in enumerate(names, 1):
+            row = {"id": number, "experiment_id": task.experiment_key, "namespace": ""}
+            row |= {"name": name, "checksums": "", "seen_at": datetime.now(UTC)}
+            writing.connection.execute(insert(CatalogFileRow).values(**row))
+            writing.connection.execute(
+                insert(CatalogOutput).values(task_id=task.key, unit=unit, file_id=number)
+            )
+
+    production.write(write)
+
+
+def ordered(production: Production, unit: str) -> str:
+    """Order a job for a unit, as a retry does; return the order's id."""
+    order = NewOrder(task_id="t1", unit=unit, attempt=1, bundle_of=job_id(99))
+    ids: list[str] = production.write(
+        lambda writing: append_orders(writing, "nova", [order]), received_at=production.tick()
+    )
+    return ids[0]
+
+
+def reported(production: Production, **body: Any) -> None:
+    """Report what became of orders, as the agent does."""
+    report = ReportBody(experiment="nova", **body)
+    production.write(lambda writing: report_orders(writing, report), received_at=production.tick())
+
+
+def test_job_that_succeeded_without_a_file_leaves_its_unit_undone(production: Production) -> None:
+    production.declare("t1", units=["a", "b"])
+    production.record(a_job(1, "a"), a_job(2, "b", FILE))
+
+    task = shown(production)
+
+    assert task.states == {UnitState.SUCCEEDED: 1, UnitState.NO_OUTPUT: 1}
+    assert (task.produced, task.no_output, task.missing) == (1, 1, 1)
+    assert task.blocking == [OpenUnit("a", UnitState.NO_OUTPUT, None)]
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"name": "a.root", "size_bytes": 0},
+        {"name": "a.root", "size_bytes": 0, "status": "empty"},
+        {"name": "a.root", "size_bytes": 7, "status": "copy_failed"},
+        {"name": "a.root", "status": "not_kept"},
+        {"name": "a.root", "status": "missing"},
+    ],
+)
+def test_output_that_nobody_can_use_makes_no_unit_done(
+    production: Production, output: dict[str, Any]
+) -> None:
+    production.declare("t1", units=["a"])
+    production.record(a_job(1, "a", output))
+
+    task = shown(production)
+
+    assert (task.produced, task.no_output, task.produced_files) == (0, 1, 0)
+
+
+def test_unit_is_done_with_as_many_files_as_declared(production: Production) -> None:
+    production.declare("t1", units=["a", "b"], outputs_per_unit=2)
+    production.record(
+        a_job(1, "a", FILE),
+        a_job(2, "b", FILE, {"name": "other.root", "size_bytes": 1}),
+    )
+
+    task = shown(production)
+
+    assert (task.produced, task.produced_files) == (1, 2)
+    assert task.blocking == [OpenUnit("a", UnitState.NO_OUTPUT, "1 of 2 files")]
+
+
+def test_task_that_makes_no_files_is_done_without_any(production: Production) -> None:
+    production.declare("t1", units=["a", "b"], outputs_per_unit=0)
+    production.record(a_job(1, "a"), a_job(2, "b", state="failed", exit={"code": 1}))
+
+    assert shown(production).states == {UnitState.SUCCEEDED: 1, UnitState.FAILED: 1}
+
+
+def test_batch_history_alone_makes_no_unit_done_until_the_catalog_sees_a_file(
+    production: Production,
+) -> None:
+    """It knows an exit code, and no files."""
+    production.declare("t1", units=["a"])
+    task = {"task_id": "t1", "unit": "a"}
+    production.record(a_record(1, task=task, exit={"code": 0}, witness="history"))
+    assert shown(production).states == {UnitState.NO_OUTPUT: 1}
+
+    cataloged(production, "a", "a.root")
+
+    task = shown(production)
+    assert (task.states, task.by_catalog) == ({UnitState.SUCCEEDED: 1}, 1)
+
+
+def test_catalog_has_to_know_as_many_files_as_declared(production: Production) -> None:
+    production.declare("t1", units=["a", "b"], outputs_per_unit=2)
+    cataloged(production, "a", "a1.root")
+    assert shown(production).states == {UnitState.NOT_SUBMITTED: 2}
+
+    production.record(a_job(1, "a", FILE))
+    assert shown(production).states == {UnitState.NO_OUTPUT: 1, UnitState.NOT_SUBMITTED: 1}
+
+
+def test_file_that_a_transfer_service_saw_of_the_job_makes_its_unit_done(
+    production: Production,
+) -> None:
+    production.declare("t1", units=["a"])
+    production.record(a_job(1, "a"))
+    assert shown(production).no_output == 1
+
+    metadata = {"prov.task_id": "t1", "prov.job_id": job_id(1), "prov.output": "a.root"}
+    production.see("a.root", size_bytes=7, metadata=metadata)
+
+    task = shown(production)
+    assert (task.produced, task.by_catalog) == (1, 1)
+
+
+def test_second_try_with_a_file_makes_up_for_a_first_without(production: Production) -> None:
+    production.declare("t1", units=["a"])
+    production.record(a_job(1, "a"), a_job(2, "a", FILE))
+
+    task = shown(production)
+
+    assert (task.produced, task.produced_files, task.blocking) == (1, 1, [])
+
+
+def test_placed_order_waits_until_its_job_is_heard_of(production: Production) -> None:
+    production.declare("t1", units=["a", "b"])
+    first, second = ordered(production, "a"), ordered(production, "b")
+    assert shown(production).states == {UnitState.NOT_SUBMITTED: 2}
+
+    reported(production, placed=[PlacedOrder(first, "1.0@s"), PlacedOrder(second, "2.0@s")])
+    assert shown(production).states == {UnitState.IDLE: 2}
+
+    job = a_job(1, "a", job_id=first, **RUNNING)
+    production.record(job, received_at=datetime.now(UTC))
+    assert shown(production).states == {UnitState.RUNNING: 1, UnitState.IDLE: 1}
+
+    reported(production, ended=[EndedOrder(second, exit_code=1)])
+    assert shown(production).states == {UnitState.RUNNING: 1, UnitState.SILENT: 1}
+
+
+def test_output_that_did_not_come_home_to_the_storage_folder_is_none(
+    production: Production,
+) -> None:
+    production.declare("t1", units=["a"])
+    order = ordered(production, "a")
+    production.record(a_job(1, "a", FILE, job_id=order))
+    reported(production, ended=[EndedOrder(order, exit_code=0, problem="out.root is not there")])
+
+    task = shown(production)
+
+    assert task.blocking == [OpenUnit("a", UnitState.NO_OUTPUT, "out.root is not there")]
+
+
+def test_order_that_was_refused_is_not_submitted_and_says_why(production: Production) -> None:
+    production.declare("t1", units=["a"])
+    order = ordered(production, "a")
+    reported(production, ended=[EndedOrder(order, problem="not submitted: no proxy")])
+
+    [unit] = shown(production).blocking
+
+    assert unit == OpenUnit("a", UnitState.NOT_SUBMITTED, "not submitted: no proxy")
+
+
+DONE = Attempts(is_named=True, outputs=1, is_running=False, mishap=None)
+EMPTY = DONE._replace(outputs=0)
+GOING = DONE._replace(outputs=None, is_running=True)
+BAD = DONE._replace(outputs=None, mishap="failed")
+
+
+@pytest.mark.parametrize(
+    ("facts", "state"),
+    [
+        (UnitFacts(), UnitState.NOT_SUBMITTED),
+        (UnitFacts(queued=Queued(UnitState.HELD, "no proxy")), UnitState.HELD),
+        (UnitFacts(queued=Queued(UnitState.IDLE)), UnitState.IDLE),
+        (UnitFacts(DONE, is_waived=True), UnitState.SUCCEEDED),
+        (UnitFacts(DONE._replace(is_running=True)), UnitState.SUCCEEDED),
+        (UnitFacts(EMPTY), UnitState.NO_OUTPUT),
+        (UnitFacts(EMPTY, cataloged=1), UnitState.SUCCEEDED),
+        (UnitFacts(EMPTY, is_waived=True), UnitState.WAIVED),
+        (UnitFacts(EMPTY, queued=Queued(UnitState.IDLE)), UnitState.IDLE),
+        (UnitFacts(EMPTY._replace(mishap="failed")), UnitState.NO_OUTPUT),
+        (UnitFacts(GOING), UnitState.RUNNING),
+        (UnitFacts(GOING, is_waived=True), UnitState.RUNNING),
+        (UnitFacts(GOING, is_silent=True), UnitState.SILENT),
+        (UnitFacts(GOING, is_silent=True, queued=Queued(UnitState.RUNNING)), UnitState.RUNNING),
+        (UnitFacts(GOING, is_silent=True, queued=Queued(UnitState.HELD)), UnitState.HELD),
+        (UnitFacts(BAD), UnitState.FAILED),
+        (UnitFacts(BAD, queued=Queued(UnitState.RUNNING)), UnitState.RUNNING),
+        (UnitFacts(BAD._replace(mishap="killed")), UnitState.KILLED),
+        (UnitFacts(BAD._replace(mishap="lost")), UnitState.SILENT),
+    ],
+)
+def test_what_is_furthest_decides_the_state(facts: UnitFacts, state: UnitState) -> None:
+    assert stand(facts, 1).state == state
+
+
+def test_every_state_has_words_for_people() -> None:
+    for state in UnitState:
+        assert state.label.replace(" ", "").isalpha()
+        assert state.meaning.endswith(".")
