@@ -487,26 +487,29 @@ def test_a_campaign_shows_its_stages_in_order(pages: FlaskClient) -> None:
 
 
 def test_a_campaign_says_first_what_it_lacks() -> None:
-    def stage(name: str, **units: int | None) -> dict[str, Any]:
+    def stage(name: str, **units: Any) -> dict[str, Any]:
         whole = {"expected": 10, "produced": 10, "failed": 0, "running": 0, "missing": 0}
-        counts = {**whole, "waived": 0, "states": {}, **units}
+        counts = {**whole, "no_output": 0, "waived": 0, "states": {}, **units}
         return {"stage": name, "states": {"succeeded": 3, "failed": 1}, "units": counts}
 
     def line(stages: list[dict[str, Any]], seconds_left: float | None = None) -> str:
         campaign = {"experiment": "nova", "campaign": "c", "task_count": 0, "tasks": []}
-        document = {**campaign, "stages": stages, "seconds_left": seconds_left}
+        band = {"seconds_left_low": None, "seconds_left_high": None}
+        if seconds_left is not None:
+            band = {"seconds_left_low": seconds_left / 2, "seconds_left_high": 2 * seconds_left}
+        document = {**campaign, "stages": stages, "seconds_left": seconds_left, **band}
         return campaign_line(msgspec.convert(document, CampaignProgress))
 
-    gen, reco = stage("gen"), stage("reco", produced=4, failed=2, running=1, missing=6)
+    states = {"failed": 2, "running": 1}
+    gen, reco = stage("gen"), stage("reco", produced=4, missing=6, states=states)
 
     assert line([gen, reco], seconds_left=120) == (
-        "14 of 20 units done in 2 stages; missing: 6 of reco (2 failed, 1 running). "
-        "About 2 min left."
+        "14 of 20 units done in 2 stages; missing: 6 of reco (1 running, 2 failed). "
+        "About 2 min (1 min to 4 min) left."
     )
     assert line([gen]) == "10 of 10 units done in 1 stage."
-    assert line([gen, stage("reco", expected=None)]).startswith(
-        "2 stages begun, the last is reco: 3 of 4 jobs done"
-    )
+    undeclared = stage("reco", expected=None, produced=3, states={"succeeded": 3, "failed": 1})
+    assert line([gen, undeclared]).startswith("2 stages begun, the last is reco: 3 of 4 units done")
 
 
 def test_an_evaluated_configuration_says_where_each_value_was_written(pages: FlaskClient) -> None:
