@@ -28,7 +28,7 @@ def report_page(report: CampaignReport, address: str, *, stylesheet: str | None 
         # Ours
         style=None if stylesheet else Markup(_STYLE.read_text(encoding="utf-8")),  # noqa: S704
         address=address,
-        headline=headline(report),
+        headline=headline(report.campaign),
         made_at=moment(report.made_at),
         counted_at=None if report.is_current else moment(report.counted_at),
         last_record_at=moment(report.last_record_at),

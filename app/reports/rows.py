@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from jobprov.provenance.answers.campaigns import (
+    CampaignProgress,
     CampaignReport,
     StageResources,
     TaskUnits,
@@ -13,7 +14,14 @@ from jobprov.provenance.answers.campaigns import (
 )
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
 from jobprov.provenance.answers.tasks import UnitState
-from jobprov.provenance.lineage.words import counted, duration, number, percent, size
+from jobprov.provenance.lineage.words import (
+    counted,
+    duration,
+    duration_with_band,
+    number,
+    percent,
+    size,
+)
 
 UNITS = ("expected", "produced", "waived", "missing")
 _TITLES = ("Expected", "Done", "Waived", "Missing", "Not done")
@@ -34,9 +42,8 @@ class Table(NamedTuple):
     note: str = ""
 
 
-def headline(report: CampaignReport) -> str:
-    """Return how far the campaign is, in one sentence."""
-    campaign = report.campaign
+def headline(campaign: CampaignProgress) -> str:
+    """Return how far a campaign is, in one sentence."""
     declared = [task for task in campaign.tasks if task.expected is not None]
     if not declared:
         tasks = counted(len(campaign.tasks), "task")
@@ -52,7 +59,10 @@ def headline(report: CampaignReport) -> str:
         line += f", {number(waived)} waived"
     line += f", {number(missing)} missing."
     if campaign.seconds_left:
-        line += f" About {duration(campaign.seconds_left)} left at the present pace."
+        left = duration_with_band(
+            campaign.seconds_left, campaign.seconds_left_low, campaign.seconds_left_high
+        )
+        line += f" About {left} left at the present pace."
     return line
 
 

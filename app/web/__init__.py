@@ -29,7 +29,7 @@ from jobprov.app.web.orders import retries, workflows
 from jobprov.app.web.statistics import campaign_graph as campaign_lineage
 from jobprov.app.web.statistics import estimates as estimate
 from jobprov.app.web.statistics import home, modules, reports, resources
-from jobprov.app.web.tasks import campaigns, queue, samples, tasks
+from jobprov.app.web.tasks import campaigns, queue, samples, tasks, waivers
 
 _PAGES = (
     home,
@@ -62,6 +62,7 @@ _PAGES = (
     recipes,
     reports,
     samples,
+    waivers,
 )
 
 

@@ -111,8 +111,8 @@ class CampaignProgress(CountedAt, frozen=True):
     Attributes:
         stages: in the order of production.
         tasks: the newest thousand of `task_count`.
-        seconds_left: at the pace of the last hour, else of the last day; None where nothing is
-            missing or there is no pace.
+        seconds_left, seconds_left_low, seconds_left_high: as of a task, with the units of all;
+            None also where nothing is missing.
     """
 
     experiment: str
@@ -121,6 +121,8 @@ class CampaignProgress(CountedAt, frozen=True):
     task_count: int
     tasks: list[TaskUnits]
     seconds_left: float | None
+    seconds_left_low: float | None
+    seconds_left_high: float | None
 
 
 class MeasureQuantiles(Struct, frozen=True):

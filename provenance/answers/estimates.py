@@ -55,13 +55,32 @@ class LearntFrom(Struct, frozen=True):
     hours: int
 
 
+class UnitTimes(Struct, frozen=True):
+    """What one unit of a stage took, all its attempts together, in hours.
+
+    Attributes:
+        p99_hours: one unit in a hundred takes longer; None where fewer than a hundred were done.
+        hung: units that took far longer than all others. They count in sums of hours, and not in
+            the time that slots take, since one of them would decide it alone.
+        hung_hours: what the shortest of those took; None where there are none.
+    """
+
+    median_hours: float
+    p90_hours: float
+    p99_hours: float | None
+    hung: int
+    hung_hours: float | None
+
+
 class StageEstimate(Struct, frozen=True):
     """What the units of one stage would take, failures and retries counted in.
 
     Attributes:
         units: how many; later stages get as many for one of the first as they had.
         cpu_hours, slot_hours: of all units together.
-        wall_hours: with the slots that were asked for, without queues.
+        wall_hours: with the slots that were asked for, without queues, until the last unit is done
+            that does not hang.
+        unit_times: of the units that this was learnt from.
         queue, stage_in: of one job; None where no job that was read says it.
         stage_in_hours: the part of `slot_hours` in which inputs are brought in.
         attempts_a_unit: how often a unit was tried for each that was done.
@@ -72,6 +91,7 @@ class StageEstimate(Struct, frozen=True):
     cpu_hours: Hours
     slot_hours: Hours
     wall_hours: Hours
+    unit_times: UnitTimes
     queue: JobWait | None
     stage_in: JobWait | None
     stage_in_hours: Hours | None

@@ -308,7 +308,8 @@ class Disagreement(Struct, frozen=True):
     Attributes:
         field: its path, such as `exit.code`.
         values: what each witness says.
-        is_explained: one of them names the evidence by which it judges, `decided_by`: no gap.
+        is_explained: no gap. One of them names the evidence by which it judges, `decided_by`, or
+            saw the end of a failed step where the others saw that of its script.
     """
 
     field: str

@@ -185,9 +185,11 @@ class TaskProgress(Struct, frozen=True):
         by_catalog: units done according to the catalog alone.
         states: units by state, those in which there are any; they add up to `expected` where that
             is known.
-        seconds_left: how long the missing units take at the pace of the last hour, else of the last
-            day. Units that wait for somebody are left out; None where nothing else is missing or
+        seconds_left: how long the missing units take at the pace of the last hour of the task,
+            else of its last day, pauses left out; if nothing waits, until the last running job
+            ends. Units that wait for somebody are left out; None where nothing else is missing or
             there is no pace.
+        seconds_left_low, seconds_left_high: the band that contains the truth two times in three.
         expected_files: None where the declaration does not say how many files a unit makes.
         errors: the most frequent causes of failure, as in the statistics of errors.
         failing_jobs: the newest jobs that did not succeed, as in lists of jobs.
@@ -212,6 +214,8 @@ class TaskProgress(Struct, frozen=True):
     silent: int
     states: dict[UnitState, int]
     seconds_left: float | None
+    seconds_left_low: float | None
+    seconds_left_high: float | None
     expected_files: int | None
     produced_files: int
     errors: list[FailureCause]

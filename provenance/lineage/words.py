@@ -105,6 +105,13 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
+def duration_with_band(seconds: float, low: float | None, high: float | None) -> str:
+    """A duration with the band in which it is, as `3 h (2 h to 4 h 30 min)`."""
+    if low is None or high is None:
+        return duration(seconds)
+    return f"{duration(seconds)} ({duration(low)} to {duration(high)})"
+
+
 def day(moment: datetime | None) -> str:
     """A date in UTC, as `24 Nov 2026 16:01 UTC`; empty if it is unknown."""
     if moment is None:

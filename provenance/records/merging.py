@@ -54,7 +54,8 @@ class Contradiction(msgspec.Struct, frozen=True):
     Attributes:
         field: path, as `exit.code`.
         values: by witness.
-        is_explained: a witness names the evidence by which it judged otherwise than the others.
+        is_explained: all are right. A witness names the evidence by which it judged otherwise than
+            the others, or saw the end of a failed step where they saw that of its script.
     """
 
     field: str
@@ -64,9 +65,7 @@ class Contradiction(msgspec.Struct, frozen=True):
     @property
     def is_serious(self) -> bool:
         """Whether one of the witnesses must be wrong; else each saw it in its own way."""
-        if self.is_explained:
-            return False
-        if self.field.startswith(_OWN_WAY):
+        if self.is_explained or self.field.startswith(_OWN_WAY):
             return False
         values = list(self.values.values())
         moments = _moments(values) if self.field.endswith("_at") else []
@@ -103,9 +102,47 @@ def merge_witnesses(
             finals[witness] = records[witness]
     contradictions = []
     for found in _contradictions(finals, ""):
-        is_explained = found.field == "state" and _has_evidence(finals)
+        has_evidence = found.field == "state" and _has_evidence(finals)
+        is_explained = has_evidence or _is_of_step(found, finals)
         contradictions.append(Contradiction(found.field, found.values, is_explained))
     return merged, contradictions
+
+
+def _is_of_step(found: Contradiction, finals: dict[str, JsonObject]) -> bool:
+    """Return whether some witnesses name the end of a failed step, the others that of its script.
+
+    A job script may go on after a failed step and exit with a code of its own, often 0. The hook
+    then records the step's failure and the batch system the script's exit code: both are right.
+    """
+    if found.field not in ("state", "exit.code"):
+        return False
+    of_script = []
+    for witness, value in found.values.items():
+        record = finals[witness]
+        if _names_end_of_step(found.field, record):
+            continue
+        # A script that was killed did not choose its exit code
+        if record.get("state") not in ("succeeded", "failed"):
+            return False
+        of_script.append(value)
+    return bool(of_script) and all(value == of_script[0] for value in of_script)
+
+
+def _names_end_of_step(field: str, record: JsonObject) -> bool:
+    """Return whether a record's state or exit code is that of a failed step of a job script."""
+    ending, command = record.get("exit"), record.get("command")
+    if not isinstance(ending, dict) or not isinstance(command, dict):
+        return False
+    steps = command.get("steps")
+    for step in steps if isinstance(steps, list) else ():
+        if not isinstance(step, dict) or step.get("name") != ending.get("failed_step"):
+            continue
+        # A job that is one command has it as its only step: there is no script around it
+        if step.get("argv") == command.get("argv") or not step.get("exit_code"):
+            continue
+        if field == "state" or step["exit_code"] == ending.get("code"):
+            return True
+    return False
 
 
 def _has_evidence(records: dict[str, JsonObject]) -> bool:

@@ -18,6 +18,7 @@ from jobprov.provenance.answers.estimates import (
     JobWait,
     StageEstimate,
     TotalEstimate,
+    UnitTimes,
 )
 from jobprov.provenance.lineage.words import counted, duration, number, size
 
@@ -61,6 +62,7 @@ def estimate(*, url: str | None, as_json: bool, **query: Any) -> None:
                 "stage": stage.stage,
                 "units": number(stage.units),
                 **_sums(stage),
+                **_one_unit(stage.unit_times),
                 "attempts": f"{stage.attempts_a_unit:.2f}",
                 "from": counted(stage.learnt_from.units, "unit"),
             }
@@ -68,7 +70,8 @@ def estimate(*, url: str | None, as_json: bool, **query: Any) -> None:
     rows.append({"stage": "total", **_sums(result.total)})
     columns = {
         "stage": "STAGE", "units": "UNITS", "cpu_hours": "CPU HOURS", "slot_hours": "SLOT HOURS",
-        "wall_hours": f"HOURS WITH {result.slots} SLOTS", "queue": "IN THE QUEUE",
+        "wall_hours": f"HOURS WITH {result.slots} SLOTS", "median": "ONE UNIT",
+        "p99": "1 IN 100 LONGER THAN", "queue": "IN THE QUEUE",
         "stage_in": "STAGE-IN", "stage_in_hours": "STAGE-IN HOURS", "disk": "DISK",
         "attempts": "ATTEMPTS PER UNIT", "from": "LEARNT FROM",
     }  # fmt: skip
@@ -78,7 +81,25 @@ def estimate(*, url: str | None, as_json: bool, **query: Any) -> None:
         "file through all stages. Time in queues comes\non top of the hours; stage-in hours are part "
         "of the slot hours."
     )
-    emit(result, f"{table(rows, columns)}\n{note}", as_json=as_json)
+    lines = [table(rows, columns), note]
+    for stage in result.stages:
+        times = stage.unit_times
+        if times.hung_hours is not None:
+            lines.append(
+                f"{counted(times.hung, 'unit')} of {stage.stage} hung, for "
+                f"{duration(times.hung_hours * _HOUR)} or longer: counted in CPU and slot hours, "
+                f"but not in the\nhours with {result.slots} slots, which end with the last unit "
+                "that does not hang."
+            )
+    emit(result, "\n".join(lines), as_json=as_json)
+
+
+def _one_unit(times: UnitTimes) -> dict[str, str]:
+    """Return the cells of what one unit takes."""
+    cells = {"median": duration(times.median_hours * _HOUR)}
+    if times.p99_hours is not None:
+        cells["p99"] = duration(times.p99_hours * _HOUR)
+    return cells
 
 
 def _sums(sums: StageEstimate | TotalEstimate) -> dict[str, str]:

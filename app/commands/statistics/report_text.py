@@ -10,7 +10,7 @@ def report_text(report: CampaignReport, address: str) -> str:
     campaign = report.campaign
     lines = [
         f"Campaign {campaign.campaign} of {campaign.experiment}, {moment(report.made_at)}",
-        headline(report),
+        headline(report.campaign),
     ]
     for shown in tables(report):
         lines += ["", shown.title]

@@ -149,7 +149,7 @@ def _mail(
             remember(state_file, holding)  # what holds no longer may come again
             click.echo("Nothing changed; no mail.")
             return
-    subject = f"{report.campaign.campaign}: {'; '.join(news) or headline(report)}"
+    subject = f"{report.campaign.campaign}: {'; '.join(news) or headline(report.campaign)}"
     mail = compose(
         subject,
         _mail_text(report, address, news),

@@ -2,12 +2,15 @@
 
 import json
 import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, url_option
+from jobprov.app.reports.site_index import site_index
 from jobprov.app.static_copy import Fetched, copy_pages
 from jobprov.provenance.answers.addresses import campaign_page, report_page
 from jobprov.provenance.client import Client
@@ -15,6 +18,8 @@ from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.lineage.words import counted
 
 _MARK = ".jobprov-site"
+_INDEX = "/"
+"""The address that the list of campaigns has among the copied pages: the home page's."""
 
 
 @click.command("export-site")
@@ -47,23 +52,33 @@ def export_site(
 ) -> None:
     """Write the pages of campaigns, their tasks, jobs, files and lineage into FOLDER: they need no service and no script.
 
-    Links to what was not taken lead to the service. A copy that is there is replaced once the new one is whole.
+    Begin with index.html: the page of the campaign, or a list of several. Links to what was not taken lead to the
+    service. A copy that is there is replaced once the new one is whole.
     """  # fmt: skip
     client = client_for(url)
     _check(folder)
-    pages = [campaign_page(name, experiment) for name in campaigns]
-    starts = [*pages, *(report_page(name, experiment) for name in campaigns)]
+    names = list(dict.fromkeys(campaigns))
+    pages = {name: campaign_page(name, experiment) for name in names}
+    starts = [*pages.values(), *(report_page(name, experiment) for name in names)]
+    if len(names) > 1:
+        starts.insert(0, _INDEX)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         made = Path(scratch) / "site"
         made.mkdir()
-        for page, campaign in zip(pages, campaigns, strict=True):
+        for campaign, page in pages.items():
             if _fetch(client, page) is None:
                 raise NotFoundError(
                     f"No page of campaign {campaign} of {experiment} at {client.url}."
                 )
+        # In the copy, what leads home leads to the list of its campaigns
+        ours = {_INDEX: _index(client, names, experiment)} if len(names) > 1 else {}
         copied = copy_pages(
-            lambda address: _fetch(client, address), starts, made, service=client.url, most=most
+            lambda address: ours.get(address) or _fetch(client, address),
+            starts,
+            made,
+            service=client.url,
+            most=most,
         )
         (made / _MARK).write_text(json.dumps({"service": client.url, **copied._asdict()}) + "\n")
         made.chmod(0o755)
@@ -86,6 +101,13 @@ def _check(folder: Path) -> None:
             f"{folder} holds something else; give a folder that is empty or was made by this "
             "command."
         )
+
+
+def _index(client: Client, campaigns: Sequence[str], experiment: str) -> Fetched:
+    """Return the page that lists these campaigns, as if the service had answered it."""
+    listed = [client.campaign(name, experiment=experiment) for name in campaigns]
+    page = site_index(listed, made_at=datetime.now(UTC), service=client.url)
+    return Fetched(_INDEX, "text/html; charset=utf-8", page.encode())
 
 
 def _fetch(client: Client, address: str) -> Fetched | None:

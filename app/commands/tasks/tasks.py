@@ -15,7 +15,7 @@ from jobprov.app.commands.terminal.opening import (
 from jobprov.app.reports.rows import cause_words, class_words, state_words
 from jobprov.provenance.answers.addresses import task_page
 from jobprov.provenance.answers.tasks import TaskProgress
-from jobprov.provenance.lineage.words import counted, duration, number
+from jobprov.provenance.lineage.words import counted, duration_with_band, number
 
 _LISTED = 10
 
@@ -56,8 +56,11 @@ def _progress(task: TaskProgress) -> str:
         words.append(others)
     if task.missing:
         words.append(f"{number(task.missing)} missing")
-    left = f"; about {duration(task.seconds_left)} left" if task.seconds_left else ""
-    return f"{', '.join(words)}{left}."
+    line = ", ".join(words)
+    if task.seconds_left:
+        left = duration_with_band(task.seconds_left, task.seconds_left_low, task.seconds_left_high)
+        line += f"; about {left} left"
+    return f"{line}."
 
 
 def missing_command(task_id: str, experiment: str) -> str:

@@ -1,9 +1,11 @@
-"""The page of retries: failed jobs of a task, or a selection of jobs, and what to do with them.
+"""The page of retries: units of a task that are not done, or a selection of jobs.
 
-They are ordered for the agent, waived, or shown as a resubmission by hand in one of three forms.
+Their jobs are ordered for the agent, or shown as a resubmission by hand in one of three forms. Units
+have boxes of their own to be waived, or waited for again; `tasks/waivers.py` does that.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
 from urllib.parse import quote
@@ -16,7 +18,8 @@ from jobprov.app.web.frame.page import answer, asked, asked_number
 from jobprov.app.web.frame.writing import TOKEN_FIELD, form_grant, needs_token
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.lookup import Failure
-from jobprov.provenance.answers.orders import FailedJob, RetryChoice
+from jobprov.provenance.answers.orders import FailedJob, Retry, RetryChoice, SkippedJob
+from jobprov.provenance.answers.tasks import OpenUnit
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.resubmitting import SUBMIT_FILE
 from jobprov.provenance.services.orders.resubmission import FORMS, repeats_of, resubmission
@@ -25,11 +28,10 @@ from jobprov.provenance.services.orders.retries import (
     choose_retries,
     order_retries,
     read_retry,
-    units_of,
 )
 from jobprov.provenance.services.orders.retry_choice import Choice, show_choice
 from jobprov.provenance.services.tasks.tasks import find_task
-from jobprov.provenance.services.tasks.waivers import waive_units
+from jobprov.provenance.services.tasks.waivers import UnitsToDecide, units_to_decide
 
 _ROWS = 80
 _MOST = 1_000_000
@@ -40,18 +42,26 @@ _JOB = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FIELDS = ("experiment", "task_id", "who", "why", "memory_factor")
 
 
-class OfferedJob(NamedTuple):
-    """A row of the table of jobs.
+class UndoneUnit(NamedTuple):
+    """A row of the table of units.
 
     Attributes:
+        unit: None for a job that names none.
+        state: of the unit; of the job where only that is known.
+        is_waivable: whether the task can go on without it.
+        job: its last attempt; None where there is none to retry.
         failure: what the failure was; None where the job did not fail, or `reason` stands instead.
-        reason: why the policy does not offer the job; None where it does.
+        reason: why the policy does not offer the job, or why the unit is in its state.
+        is_selected: whether the box of the job is ticked at first.
     """
 
-    job: FailedJob
-    failure: Failure | None
-    reason: str | None
-    is_selected: bool
+    unit: str | None
+    state: str
+    is_waivable: bool = False
+    job: FailedJob | None = None
+    failure: Failure | None = None
+    reason: str | None = None
+    is_selected: bool = False
 
 
 class ChosenJobs(NamedTuple):
@@ -100,7 +110,8 @@ def show_page() -> Response:
     question = _asked_question()
     offered = _offered(question)
     chosen = _chosen(question)
-    rows = [] if offered is None else _rows(offered, question.jobs)
+    decidable = _decidable(question)
+    rows = _rows(offered, decidable, question.jobs)
     tries = [] if offered is None else offered.tries
     classes = {} if offered is None else offered.by_class
     return answer(
@@ -109,6 +120,10 @@ def show_page() -> Response:
         experiment=question.experiment,
         task_id=question.task_id,
         offered=cut_rows("offered", rows, _ROWS),
+        job_count=sum(row.job is not None for row in rows),
+        waivable_count=sum(row.is_waivable for row in rows),
+        waived_units=cut_rows("waived", decidable.newest_waived, _ROWS),
+        waived_count=len(decidable.waived),
         classes=classes,
         short_count=sum(retry.runs_out_again for retry in tries),
         chosen=chosen,
@@ -120,7 +135,8 @@ def show_page() -> Response:
         command=question.command(),
         ordered=asked_number("ordered", least=0, most=_MOST),
         waived=asked_number("waived", least=0, most=_MOST),
-        first_line=first_line(question.task_id, offered, chosen),
+        restored=asked_number("restored", least=0, most=_MOST),
+        first_line=first_line(question.task_id, offered, chosen, rows),
     )
 
 
@@ -163,17 +179,58 @@ def _resubmission(connection: Any, choice: Choice, experiment: str, form: str) -
     return resubmission(repeats, form, experiment=experiment, url=url, with_ticket=needs_token())
 
 
-def _rows(offered: RetryChoice, jobs: list[str]) -> list[OfferedJob]:
-    """Return the jobs of a task, those that its policy offers first."""
+def _decidable(question: _Question) -> UnitsToDecide:
+    """Return which units of the task can be waived, and which are."""
+    if question.task_id is None:
+        return UnitsToDecide([], [], [])
+    service = get_service()
+    with service.reading() as connection:
+        task = find_task(connection, question.task_id, experiment=question.experiment)
+        return units_to_decide(connection, service.store, task)
+
+
+def _rows(
+    offered: RetryChoice | None, decidable: UnitsToDecide, jobs: list[str]
+) -> list[UndoneUnit]:
+    """Return the units that are not done: first those that the policy offers to retry.
+
+    Waived ones are left out, so that nobody retries them by mistake.
+    """
     rows = []
-    for retry in offered.tries:
-        is_selected = not jobs or retry.job_id in jobs
-        rows.append(OfferedJob(retry, retry.failure, None, is_selected))
-    rows += [OfferedJob(job, None, job.reason, job.job_id in jobs) for job in offered.skipped]
+    open_units = {unit.unit: unit for unit in decidable.open}
+    waived = set(decidable.waived)
+    jobs_of_units: list[Retry | SkippedJob] = []
+    if offered is not None:
+        jobs_of_units = [*offered.tries, *offered.skipped]
+    for job in jobs_of_units:
+        if job.unit in waived:
+            continue
+        unit = open_units.pop(job.unit or "", None)
+        rows.append(_row_of_job(job, unit, jobs))
+    for unit in open_units.values():
+        rows.append(UndoneUnit(unit.unit, unit.state, is_waivable=True, reason=unit.why))
     return rows
 
 
-def first_line(task_id: str | None, offered: RetryChoice | None, chosen: ChosenJobs | None) -> str:
+def _row_of_job(job: Retry | SkippedJob, unit: OpenUnit | None, jobs: list[str]) -> UndoneUnit:
+    row = UndoneUnit(
+        job.unit,
+        job.state if unit is None else unit.state,
+        is_waivable=unit is not None,
+        job=job,
+    )
+    if isinstance(job, Retry):
+        is_selected = not jobs or job.job_id in jobs
+        return row._replace(failure=job.failure, is_selected=is_selected)
+    return row._replace(reason=job.reason, is_selected=job.job_id in jobs)
+
+
+def first_line(
+    task_id: str | None,
+    offered: RetryChoice | None,
+    chosen: ChosenJobs | None,
+    rows: Sequence[UndoneUnit],
+) -> str:
     """Return what would be retried, in words."""
     if chosen is not None:
         skipped = len(chosen.choice.skipped)
@@ -181,17 +238,18 @@ def first_line(task_id: str | None, offered: RetryChoice | None, chosen: ChosenJ
         return f"{counted(len(chosen.choice.tries), 'job')} selected to retry as recorded{rest}."
     if offered is None:
         return "Name a task, or select jobs on its page."
-    tries, skipped = len(offered.tries), len(offered.skipped)
-    if not tries and not skipped:
-        return f"No unit of task {task_id} waits for a retry."
+    offered_count = len(offered.tries)
+    by_hand = sum(row.job is not None for row in rows) - offered_count
+    if not offered_count and not by_hand:
+        return f"No job of task {task_id} waits for a retry."
     return (
-        f"{counted(tries, 'job')} of task {task_id} may be retried by its policy; "
-        f"{number(skipped)} only by hand."
+        f"{counted(offered_count, 'job')} of task {task_id} may be retried by its policy; "
+        f"{number(by_hand)} only by hand."
     )
 
 
 def decide() -> Response:
-    """Order what was selected, waive its units, or lead to its resubmission.
+    """Order what was selected, or lead to its resubmission.
 
     All go by one method, so that no token gets into an address.
     """
@@ -202,13 +260,12 @@ def decide() -> Response:
     if action == "show":
         selection = "".join(f"&job={quote(job, safe='')}" for job in jobs)
         return _led_to(address("/retry", {**place, "format": "condor"}) + selection)
+    if action != "order":
+        raise BadInputError("do: order or show.", {"do": ["order or show"]})
     grant = form_grant(given["experiment"])
     if "every" in request.form:
         jobs = _all_failed(given)
     _check_decision(given, jobs)
-    if action == "waive":
-        count = _waive(given, jobs, grant.submitter)
-        return _led_to(address("/retry", {**place, "waived": str(count)}))
     count = _order(given, jobs, grant.submitter)
     return _led_to(address("/retry", {**place, "ordered": str(count)}))
 
@@ -224,13 +281,10 @@ def _check_decision(given: dict[str, str], jobs: list[str]) -> None:
 
 
 def _all_failed(given: dict[str, str]) -> list[str]:
-    """Return the last attempt of each unit of the task that failed and never succeeded."""
-    body = read_retry({name: given[name] for name in ("experiment", "task_id")})
-    service = get_service()
-    with service.reading() as connection:
-        choice = choose_retries(connection, service.store, body)
-    offered = [retry.job.job_id for retry in choice.tries]
-    return offered + [job.job_id for job, _ in choice.skipped]
+    """Return the last attempt of each unit of the task that is neither done nor waived."""
+    question = _Question(given["experiment"], given["task_id"], [], None)
+    rows = _rows(_offered(question), _decidable(question), [])
+    return [row.job.job_id for row in rows if row.job is not None]
 
 
 def _led_to(where: str) -> Response:
@@ -248,17 +302,6 @@ def _order(given: dict[str, str], jobs: list[str], submitter: str | None) -> int
         lambda writing: order_retries(writing, document), received_at=now, submitter=submitter
     )
     return len(choice.tries)
-
-
-def _waive(given: dict[str, str], jobs: list[str], submitter: str | None) -> int:
-    service, now = get_service(), datetime.now(UTC)
-    with service.reading() as connection:
-        task = find_task(connection, given["task_id"], experiment=given["experiment"])
-        units = units_of(connection, given["experiment"], jobs)
-    document = {"units": units, "who": given["who"], "why": given["why"]}
-    return service.write(
-        lambda writing: waive_units(writing, task, document), received_at=now, submitter=submitter
-    )
 
 
 def _checked_ids(listed: list[str]) -> list[str]:

@@ -138,7 +138,25 @@ def _stage_row(stage: StageEstimate) -> dict[str, Any]:
         "units": stage.units,
         "attempts_a_unit": stage.attempts_a_unit,
         "learnt_from": stage.learnt_from,
+        **_unit_row(stage),
         "waits_from": MISSING if read is None else counted(read, "job"),
+    }
+
+
+def _unit_row(stage: StageEstimate) -> dict[str, str | None]:
+    """Return what one unit takes as durations, and a sentence about those that hung."""
+    times = stage.unit_times
+    hung = None
+    if times.hung_hours is not None:
+        hung = (
+            f"{counted(times.hung, 'unit')} of {text(stage.stage)} hung, for "
+            f"{duration(times.hung_hours * _HOUR)} or longer: counted in the hours, but not in "
+            "the time, which ends with the last unit that does not hang."
+        )
+    return {
+        "median": duration(times.median_hours * _HOUR),
+        "p99": MISSING if times.p99_hours is None else duration(times.p99_hours * _HOUR),
+        "hung": hung,
     }
 
 

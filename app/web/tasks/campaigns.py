@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 from jobprov.app.kept_answers import read_answer
 from jobprov.app.reports.rows import state_words
 from jobprov.app.web.frame.cuts import address, asked_section, cut_rows
-from jobprov.app.web.frame.formats import counted, duration, number, text
+from jobprov.app.web.frame.formats import counted, number, text
 from jobprov.app.web.frame.page import answer, asked, here
 from jobprov.app.web.frame.progress import Piece, progress
 from jobprov.app.web.tasks import queue as queue_page
@@ -26,6 +26,7 @@ from jobprov.provenance.answers.lookup import GapCounts
 from jobprov.provenance.answers.queue import Queue
 from jobprov.provenance.answers.tasks import NEEDS_SOMEBODY, UnitState
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.lineage.words import duration_with_band
 from jobprov.provenance.services.lookup.gaps import list_gaps
 from jobprov.provenance.services.statistics.counting import CAMPAIGN, jobs_of
 from jobprov.provenance.services.tasks.queue import whole_queue
@@ -112,7 +113,12 @@ def first_line(campaign: CampaignProgress) -> str:
     stages = campaign.stages
     if not stages:
         return f"{counted(campaign.task_count, 'task')} declared; no job is recorded yet."
-    left = f" About {duration(campaign.seconds_left)} left." if campaign.seconds_left else ""
+    left = ""
+    if campaign.seconds_left:
+        how_long = duration_with_band(
+            campaign.seconds_left, campaign.seconds_left_low, campaign.seconds_left_high
+        )
+        left = f" About {how_long} left."
     if all(stage.units.expected is not None for stage in stages):
         return f"{_units_done(stages)}.{left}"
     return f"{_begun_done(stages)}.{left}"

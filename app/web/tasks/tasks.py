@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from jobprov.app.reports.rows import state_words
 from jobprov.app.web.failures.errors import linked_causes
 from jobprov.app.web.frame.cuts import address, cut_rows
-from jobprov.app.web.frame.formats import counted, duration, number
+from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import answer, experiment_asked
 from jobprov.app.web.frame.progress import progress
 from jobprov.app.web.tasks import queue as queue_page
@@ -15,6 +15,7 @@ from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import jobs_list
 from jobprov.provenance.answers.tasks import TaskProgress
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.lineage.words import duration_with_band
 from jobprov.provenance.services.lookup.gaps import list_gaps
 from jobprov.provenance.services.lookup.jobs import list_jobs
 from jobprov.provenance.services.tasks.queue import task_queue
@@ -92,7 +93,8 @@ def first_line(task: TaskProgress) -> str:
     if task.errors:
         line += f"; {counted(len(task.errors), 'cause')} of failure"
     if task.seconds_left:
-        line += f"; about {duration(task.seconds_left)} left"
+        left = duration_with_band(task.seconds_left, task.seconds_left_low, task.seconds_left_high)
+        line += f"; about {left} left"
     if task.expected is None:
         return f"{line}. Expected number of units: not declared."
     return f"{line}."

@@ -131,15 +131,6 @@ def read_retry(document: Mapping[str, Any]) -> RetryBody:
     return read_document(document, RetryBody, "The retry")
 
 
-def units_of(connection: Connection, experiment: str, jobs: Sequence[str]) -> list[str]:
-    """Return the units that these jobs of an experiment are of, each once.
-
-    Jobs that name no unit are left out.
-    """
-    attempts = attempts_of_units(connection, experiment, jobs)
-    return list(dict.fromkeys(attempt.unit for attempt in attempts if attempt.unit))
-
-
 def _attempts_asked_about(connection: Connection, store: Store, body: RetryBody) -> list[Attempt]:
     """Return each job of a selection, or the last failure of each open unit of a task."""
     if body.jobs:

@@ -20,6 +20,7 @@ from jobprov.provenance.answers.estimates import (
     LearntFrom,
     StageEstimate,
     TotalEstimate,
+    UnitTimes,
 )
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.statistics.estimates import (
@@ -43,10 +44,12 @@ from jobprov.provenance.services.statistics.forecasts import (
     Interval,
     forecast_sum,
     hour_of,
-    makespan,
 )
+from jobprov.provenance.services.statistics.makespans import RunTimes, makespan
+from jobprov.provenance.services.statistics.resources import quantile
 
 _HOUR = 3600
+_LEAST_FOR_P99 = 100
 
 
 class _Unit(NamedTuple):
@@ -55,7 +58,6 @@ class _Unit(NamedTuple):
     hour: datetime | None
     wall_seconds: float
     cpu_seconds: float
-    longest: float
     attempts: int
     succeeded: bool
 
@@ -143,7 +145,6 @@ def _unit(tries: Sequence[Attempt]) -> _Unit:
         ),
         wall_seconds=sum(attempt.wall_seconds for attempt in tries),
         cpu_seconds=sum(attempt.cpu_seconds or 0.0 for attempt in tries),
-        longest=max(attempt.wall_seconds for attempt in tries),
         attempts=len(tries),
         succeeded=any(attempt.succeeded for attempt in tries),
     )
@@ -168,8 +169,7 @@ def _stage(learnt: _Learnt, count: int, slots: int) -> StageEstimate:
     attempts_a_unit = sum(unit.attempts for unit in units) / done
     wall = _sum([(unit.hour, unit.wall_seconds) for unit in units], count, done)
     cpu = _sum([(unit.hour, unit.cpu_seconds) for unit in units], count, done)
-    # the longest of all may be a job that hung
-    longest = sorted(unit.longest for unit in units)[min(len(units) - 1, round(0.99 * len(units)))]
+    run_times = RunTimes([unit.wall_seconds for unit in units if unit.succeeded])
     size = made.size_bytes / made.jobs * count if made.jobs else 0
     waits = stage_waits(learnt.waits, count * attempts_a_unit)
     return StageEstimate(
@@ -177,13 +177,34 @@ def _stage(learnt: _Learnt, count: int, slots: int) -> StageEstimate:
         units=count,
         cpu_hours=hours(cpu),
         slot_hours=hours(wall),
-        wall_hours=hours(makespan(wall, longest, max(1, min(slots, count)))),
+        wall_hours=hours(_makespan(units, run_times, count, slots)),
+        unit_times=_unit_times(units, run_times),
         queue=waits.queue,
         stage_in=waits.stage_in,
         stage_in_hours=waits.stage_in_hours,
         output_bytes=round(size),
         attempts_a_unit=attempts_a_unit,
         learnt_from=LearntFrom(len(units), done, len({unit.hour for unit in units})),
+    )
+
+
+def _makespan(units: Sequence[_Unit], run_times: RunTimes, count: int, slots: int) -> Interval:
+    """Return how many seconds so many units take, those left out that hang."""
+    usual = [unit for unit in units if not run_times.hangs(unit.wall_seconds)]
+    total = _sum([(unit.hour, unit.wall_seconds) for unit in usual], count, _done(usual))
+    return makespan(total, run_times, count, slots)
+
+
+def _unit_times(units: Sequence[_Unit], run_times: RunTimes) -> UnitTimes:
+    seconds = sorted(unit.wall_seconds for unit in units if unit.succeeded)
+    hung = sorted(unit.wall_seconds for unit in units if run_times.hangs(unit.wall_seconds))
+    p99_hours = quantile(seconds, 0.99) / _HOUR if len(seconds) >= _LEAST_FOR_P99 else None
+    return UnitTimes(
+        median_hours=quantile(seconds, 0.5) / _HOUR,
+        p90_hours=quantile(seconds, 0.9) / _HOUR,
+        p99_hours=p99_hours,
+        hung=len(hung),
+        hung_hours=hung[0] / _HOUR if hung else None,
     )
 
 

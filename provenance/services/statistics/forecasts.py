@@ -64,13 +64,6 @@ def forecast_sum(
     return Interval(expected, max(0.0, expected - half), expected + half)
 
 
-def makespan(slot_seconds: Interval, longest: float, slots: int) -> Interval:
-    """Return how long `slots` slots are busy: at least as long as the longest unit takes."""
-    # the last slots run empty one by one, on average half of the longest unit before the end
-    tail = longest * (1 - 1 / slots)
-    return Interval(*(max(longest, total / slots + tail / 2) for total in slot_seconds))
-
-
 def _spread_of_mean(clusters: Sequence[Sequence[float]], mean: float, count: int) -> float:
     if len(clusters) == 1:
         [members] = clusters

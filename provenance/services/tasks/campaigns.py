@@ -24,7 +24,7 @@ from jobprov.provenance.services.tasks.declarations import (
     read_declaration,
     read_task_documents,
 )
-from jobprov.provenance.services.tasks.tasks import seconds_left
+from jobprov.provenance.services.tasks.time_left import time_left
 from jobprov.provenance.services.tasks.unit_states import outputs_needed
 from jobprov.provenance.services.tasks.units import Units, in_order, units_of_tasks
 
@@ -53,14 +53,18 @@ def show_campaign(
         _task_units(task, units) for task, units in zip(tasks, units_by_task, strict=True)
     ]
     needed = {task.key: outputs_needed(declaration) for task, declaration in declared}
-    left = seconds_left(connection, needed, units_by_task)
+    left = time_left(connection, needed, units_by_task)
+    if left is not None and not left.seconds:
+        left = None
     return CampaignProgress(
         experiment,
         campaign,
         _stages(campaigns[0].stages if campaigns else [], task_units),
         len(task_units),
         task_units[-MOST_LISTED:],
-        left or None,
+        left.seconds if left else None,
+        left.low if left else None,
+        left.high if left else None,
     )
 
 

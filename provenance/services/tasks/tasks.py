@@ -3,9 +3,6 @@
 Without a declaration a task is what its jobs say.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
@@ -13,7 +10,6 @@ from jobprov.provenance.answers.tasks import StandingWaiver, TaskProgress, UnitS
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.tasks.tasks import (
     FoundTask,
-    done_since,
     failing_jobs,
     find_tasks,
     output_count,
@@ -26,14 +22,13 @@ from jobprov.provenance.services.tasks.declarations import (
     read_declaration,
     read_task_document,
 )
+from jobprov.provenance.services.tasks.time_left import time_left
 from jobprov.provenance.services.tasks.unit_states import outputs_needed
-from jobprov.provenance.services.tasks.units import Units, count_units
+from jobprov.provenance.services.tasks.units import count_units
 from jobprov.provenance.services.tasks.waivers import list_waivers
 
 MOST_CAUSES = 50
 MOST_LISTED = 1000
-_LEAST_DONE = 5
-"""Units: fewer than these say nothing about the pace."""
 
 
 def find_task(connection: Connection, task_id: str, *, experiment: str | None = None) -> FoundTask:
@@ -63,6 +58,7 @@ def show_task(connection: Connection, store: Store, task: FoundTask) -> TaskProg
     declaration = read_declaration(document) if document else None
     units = count_units(connection, task, declaration)
     needed = outputs_needed(declaration)
+    left = time_left(connection, {task.key: needed}, [units])
     expected_files = None
     if declaration is not None:
         expected_files = declaration.expected_files()
@@ -84,7 +80,9 @@ def show_task(connection: Connection, store: Store, task: FoundTask) -> TaskProg
         by_catalog=units.by_catalog,
         silent=units.states.get(UnitState.SILENT, 0),
         states=dict(units.states),
-        seconds_left=seconds_left(connection, {task.key: needed}, [units]),
+        seconds_left=None if left is None else left.seconds,
+        seconds_left_low=None if left is None else left.low,
+        seconds_left_high=None if left is None else left.high,
         expected_files=expected_files,
         produced_files=output_count(connection, task.key, needed=needed),
         errors=list_causes(connection, jobs_of_task, most=MOST_CAUSES),
@@ -102,36 +100,3 @@ def task_waivers(
     task = find_task(connection, task_id, experiment=experiment)
     units = count_units(connection, task, find_declaration(connection, store, task))
     return list_waivers(connection, store, units.entries)
-
-
-def seconds_left(
-    connection: Connection, needed: Mapping[int, int], units_by_task: Sequence[Units]
-) -> float | None:
-    """Return how long the missing units of tasks take at the pace of the last hour or day.
-
-    Units that wait for somebody are left out. It is None where nothing else is missing, where
-    nobody knows what is missing, or where there is no pace.
-
-    Args:
-        connection: where from.
-        needed: by the key of a task, how many outputs make a unit done.
-        units_by_task: the units of these tasks.
-    """
-    known_units = [units for units in units_by_task if units.missing is not None]
-    missing, waiting = 0, 0
-    for units in known_units:
-        missing += units.missing or 0
-        waiting += max(0, (units.missing or 0) - units.needs_somebody)
-    if not waiting:
-        return 0.0 if known_units and not missing else None
-    return _at_pace(connection, needed, waiting)
-
-
-def _at_pace(connection: Connection, needed: Mapping[int, int], waiting: int) -> float | None:
-    """Return how long so many units take at the pace of the last hour, else of the last day."""
-    now, spans = datetime.now(UTC), (timedelta(hours=1), timedelta(days=1))
-    done_in_span = done_since(connection, needed, [now - span for span in spans])
-    for span, done in zip(spans, done_in_span, strict=True):
-        if done >= _LEAST_DONE:
-            return waiting * span.total_seconds() / done
-    return None

@@ -4,14 +4,14 @@ They are appended to the ledger and stay visible. Source: http.md, `POST /tasks/
 """
 
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.tasks import StandingWaiver
+from jobprov.provenance.answers.tasks import OpenUnit, StandingWaiver, UnitState
 from jobprov.provenance.db.changes.tasks import add_waivers, forget_waivers
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.units import entry_times
@@ -23,9 +23,11 @@ from jobprov.provenance.services.tasks.declarations import (
     Declaration,
     find_declaration,
 )
+from jobprov.provenance.services.tasks.units import count_units
 from jobprov.provenance.services.writing import Writing
 
 MOST_LISTED = 100
+MOST_WAIVED = 1000
 _NAMED = 5
 _Word = Annotated[str, msgspec.Meta(min_length=1, max_length=3000)]
 
@@ -44,6 +46,62 @@ class Waiver(msgspec.Struct, kw_only=True):
     who: _Word
     why: _Word
     withdrawn: bool = False
+
+
+class WaivedUnit(NamedTuple):
+    """A unit that the task goes on without: who decided that, why and when."""
+
+    unit: str
+    who: str
+    why: str
+    waived_at: str
+
+
+class UnitsToDecide(NamedTuple):
+    """The units of a task about which somebody may decide whether it waits for them.
+
+    Attributes:
+        open: those that can be waived: neither done nor waived, and no job of theirs runs or waits
+            in the queue.
+        waived: the names of those that are waived.
+        newest_waived: the first thousand of these, those that were waived last first.
+    """
+
+    open: list[OpenUnit]
+    waived: list[str]
+    newest_waived: list[WaivedUnit]
+
+
+def units_to_decide(connection: Connection, store: Store, task: FoundTask) -> UnitsToDecide:
+    """Return the units of a task that can be waived, and those that are."""
+    units = count_units(connection, task, find_declaration(connection, store, task))
+    on_the_way = (UnitState.RUNNING, UnitState.IDLE)
+    return UnitsToDecide(
+        open=[unit for unit in units.open if unit.state not in on_the_way],
+        waived=sorted(units.entries),
+        newest_waived=_list_waived(connection, store, units.entries),
+    )
+
+
+def _list_waived(
+    connection: Connection, store: Store, entries: Mapping[str, int]
+) -> list[WaivedUnit]:
+    newest = sorted(entries, key=lambda unit: (-entries[unit], unit))[:MOST_WAIVED]
+    waivers = _read_waivers(connection, store, {entries[unit] for unit in newest})
+    times = entry_times(connection, list(waivers))
+    waived = []
+    for unit in newest:
+        waiver = waivers[entries[unit]]
+        waived.append(WaivedUnit(unit, waiver["who"], waiver["why"], times[entries[unit]]))
+    return waived
+
+
+def _read_waivers(
+    connection: Connection, store: Store, entries: Collection[int]
+) -> dict[int, dict[str, Any]]:
+    """Return waivers as they were sent, by their ledger entry."""
+    bodies = read_entries(connection, store, entries)
+    return {entry: json.loads(body)["waiver"] for entry, body in bodies.items()}
 
 
 def read_waiver(document: Mapping[str, Any]) -> Waiver:
@@ -109,12 +167,12 @@ def list_waivers(
     for unit, entry in entries.items():
         units_by_entry.setdefault(entry, []).append(unit)
     newest = sorted(units_by_entry, reverse=True)[:MOST_LISTED]
-    bodies = read_entries(connection, store, newest)
+    documents = _read_waivers(connection, store, newest)
     times = entry_times(connection, newest)
 
     waivers = []
     for entry in newest:
-        waiver, units = json.loads(bodies[entry])["waiver"], sorted(units_by_entry[entry])
+        waiver, units = documents[entry], sorted(units_by_entry[entry])
         waivers.append(
             StandingWaiver(
                 who=waiver["who"],

@@ -237,6 +237,8 @@ def report_with(
             "task_count": 1,
             "tasks": [{"task_id": "t", "stage": "reco", **units}],
             "seconds_left": None,
+            "seconds_left_low": None,
+            "seconds_left_high": None,
         },
         "errors": {"jobs": 0, "failures": 0, "cause_count": 0, "causes": [], "outliers": []},
         "resources": [],

@@ -162,3 +162,84 @@ def test_one_moment_written_in_two_ways_contradicts_nothing(one: str, other: str
 def test_leap_second_and_a_moment_beside_it_are_no_serious_contradiction() -> None:
     values = {"wrapper": "2026-06-30T23:59:60Z", "postcmd": "2026-06-30T23:59:58Z"}
     assert not Contradiction("started_at", values).is_serious
+
+
+def of_steps(code: int | None, *, argv: str = "job.sh") -> dict[str, Any]:
+    """Return a record of the hook in a job script whose step `art` ended with exit code 65."""
+    steps = [
+        {"name": "art", "role": "payload", "argv": ["art"], "exit_code": 65},
+        {"name": "copy", "role": "stage_out", "argv": ["cp"], "exit_code": 0},
+    ]
+    return {
+        "state": "failed",
+        "exit": {"code": code, "failed_step": "art"},
+        "command": {"argv": [argv], "steps": steps},
+    }
+
+
+def serious(**records: dict[str, Any]) -> list[str]:
+    _, found = merge_witnesses(records)
+    return [contradiction.field for contradiction in found if contradiction.is_serious]
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "script_code"), [(0, "succeeded", 0), (65, "succeeded", 0), (65, "failed", 1)]
+)
+def test_failed_step_and_exit_code_of_its_script_contradict_nothing(
+    code: int, state: str, script_code: int
+) -> None:
+    """`end` was told 0, or nothing: then the record has the exit code of the step."""
+    history = {"state": state, "exit": {"code": script_code}}
+
+    merged, found = merge_witnesses({"wrapper": of_steps(code), "history": history})
+
+    assert [one.field for one in found if one.is_serious] == []
+    assert merged["state"] == "failed"
+    assert merged["exit"] == {"code": code, "failed_step": "art"}
+    if (code, state) == (65, "succeeded"):  # both are kept for the page
+        assert {one.field: one.values for one in found} == {
+            "exit.code": {"wrapper": 65, "history": 0},
+            "state": {"wrapper": "failed", "history": "succeeded"},
+        }
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "history", "fields"),
+    [
+        # The batch system stopped the script
+        (of_steps(65), {"state": "killed", "exit": {"code": 137}}, ["exit.code", "state"]),
+        # The script told the hook that it would exit with 3
+        (of_steps(3), {"state": "failed", "exit": {"code": 1}}, ["exit.code"]),
+        # The job is one command: no script can have changed its exit code
+        (
+            of_steps(65, argv="art"),
+            {"state": "succeeded", "exit": {"code": 0}},
+            ["exit.code", "state"],
+        ),
+        # No step failed
+        (
+            {**of_steps(0), "exit": {"code": 0}, "state": "succeeded"},
+            {"state": "failed", "exit": {"code": 1}},
+            ["exit.code", "state"],
+        ),
+        # Steps of another form than the contract's
+        (
+            {**of_steps(65), "command": {"steps": ["art", None]}},
+            {"state": "succeeded", "exit": {"code": 0}},
+            ["exit.code", "state"],
+        ),
+    ],
+)
+def test_what_no_failed_step_explains_stays_a_contradiction(
+    wrapper: dict[str, Any], history: dict[str, Any], fields: list[str]
+) -> None:
+    assert serious(wrapper=wrapper, history=history) == fields
+
+
+def test_witnesses_of_the_script_that_differ_stay_a_contradiction() -> None:
+    fields = serious(
+        wrapper=of_steps(65),
+        postcmd={"state": "failed", "exit": {"code": 1}},
+        history={"state": "succeeded", "exit": {"code": 0}},
+    )
+    assert fields == ["exit.code", "state"]

@@ -20,6 +20,13 @@ STAGE = {
     "cpu_hours": HOURS,
     "slot_hours": HOURS,
     "wall_hours": HOURS,
+    "unit_times": {
+        "median_hours": 1.5,
+        "p90_hours": 2.5,
+        "p99_hours": 4.0,
+        "hung": 2,
+        "hung_hours": 24.0,
+    },
     "queue": SPREAD,
     "stage_in": SPREAD,
     "stage_in_hours": HOURS,
@@ -49,6 +56,21 @@ def test_what_jobs_wait_stands_beside_the_hours(monkeypatch: pytest.MonkeyPatch)
     assert "IN THE QUEUE" in said.splitlines()[0]
     assert said.splitlines()[1].count("30 min (6 min to 2 h)") == 2
     assert "10.0 (8.0 to 12.0)" in said
+
+
+def test_one_unit_and_those_that_hung_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = typed(monkeypatch).output
+
+    assert "1 h 30 min  4 h" in said.splitlines()[1]
+    assert "2 units of reco hung, for 1 d or longer:" in said
+    quiet = {
+        "median_hours": 1.5,
+        "p90_hours": 2.5,
+        "p99_hours": None,
+        "hung": 0,
+        "hung_hours": None,
+    }
+    assert "hung" not in typed(monkeypatch, unit_times=quiet).output
 
 
 def test_what_no_job_says_is_a_dash(monkeypatch: pytest.MonkeyPatch) -> None:

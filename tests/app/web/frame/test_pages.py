@@ -494,7 +494,10 @@ def test_a_campaign_says_first_what_it_lacks() -> None:
 
     def line(stages: list[dict[str, Any]], seconds_left: float | None = None) -> str:
         campaign = {"experiment": "nova", "campaign": "c", "task_count": 0, "tasks": []}
-        document = {**campaign, "stages": stages, "seconds_left": seconds_left}
+        band = {"seconds_left_low": None, "seconds_left_high": None}
+        if seconds_left is not None:
+            band = {"seconds_left_low": seconds_left / 2, "seconds_left_high": 2 * seconds_left}
+        document = {**campaign, "stages": stages, "seconds_left": seconds_left, **band}
         return campaign_line(msgspec.convert(document, CampaignProgress))
 
     states = {"succeeded": 4, "running": 1, "not_submitted": 2, "no_output": 1, "failed": 2}
@@ -502,7 +505,7 @@ def test_a_campaign_says_first_what_it_lacks() -> None:
 
     assert line([gen, reco], seconds_left=120) == (
         "14 of 20 units done in 2 stages; missing: 6 of reco "
-        "(1 running, 1 succeeded without output, 2 failed). About 2 min left."
+        "(1 running, 1 succeeded without output, 2 failed). About 2 min (1 min to 4 min) left."
     )
     assert line([gen]) == "10 of 10 units done in 1 stage."
     undeclared = stage("reco", expected=None, missing=None, produced=4, states=states)

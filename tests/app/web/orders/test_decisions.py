@@ -63,7 +63,7 @@ def test_two_bad_files_are_seen_looked_at_waived_and_one_ordered(
 
     page.get_by_role("link", name="Retry, or go on without").click()
     page.wait_for_load_state()
-    for box in page.get_by_role("checkbox", name="Select").all():
+    for box in page.get_by_role("checkbox", name="Retry").all():
         box.check()
     finds_nothing(watched)
     page.get_by_role("button", name="Show the resubmission").click()
@@ -72,16 +72,29 @@ def test_two_bad_files_are_seen_looked_at_waived_and_one_ordered(
     expect(page.locator("#chosen ~ pre").first).to_contain_text("jobsub_submit -G nova -N 2")
     finds_nothing(watched)
 
+    page.get_by_role("checkbox", name="Go on without").first.check()
+    page.get_by_role("button", name="Go on without the units ticked").click()
+    expect(page.locator("h1")).to_have_text("Go on without 1 unit?")
+    finds_nothing(watched)
     page.get_by_label("Who decides").fill("a shifter")
     page.get_by_label("Why").fill("the raw file is damaged")
-    page.get_by_role("checkbox", name="Select 1").uncheck()
-    page.get_by_role("button", name="Go on without these units").click()
+    page.get_by_role("button", name="Go on without 1 unit").click()
     expect(page.get_by_role("status")).to_contain_text("1 unit waived")
+    finds_nothing(watched)
+
+    page.get_by_role("checkbox", name="Wait again for").check()
+    page.get_by_role("button", name="Wait for the units ticked again").click()
+    page.get_by_label("Who decides").fill("a shifter")
+    page.get_by_label("Why").fill("there is a copy on tape")
+    page.get_by_role("button", name="Wait for 1 unit again").click()
+    expect(page.get_by_role("status")).to_contain_text("The task waits for 1 unit again.")
+    expect(page.get_by_role("checkbox", name="Go on without")).to_have_count(2)
 
     page.get_by_label("Who decides").fill("a shifter")
     page.get_by_label("Why").fill("the calibration is there now")
-    page.get_by_role("checkbox", name="Select 1").check()
-    page.get_by_role("button", name="Order the selected jobs").click()
+    page.get_by_role("checkbox", name="Retry 1").check()
+    page.get_by_role("checkbox", name="Retry 2").uncheck()
+    page.get_by_role("button", name="Order the jobs ticked").click()
     expect(page.get_by_role("status")).to_contain_text("1 job ordered")
     watched.check()
     watched.context.close()

@@ -3,6 +3,7 @@
 What is shown, selected, ordered and waived.
 """
 
+import json
 import re
 import uuid
 from html import unescape
@@ -11,10 +12,14 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from msgspec.structs import replace
+from sqlalchemy import select
 
 from jobprov.app.web.orders.workflows import first_line, next_words
 from jobprov.provenance.answers.workflows import StageStanding, WorkflowStanding
+from jobprov.provenance.db.tables import LedgerEntry
+from jobprov.provenance.services.ledger.entries import read_entries
 from tests.library.productions.toy_workflow import TEXT, a_job, declare, launch
+from tests.library.records import a_record
 
 
 @pytest.fixture
@@ -154,40 +159,144 @@ def test_order_by_form_is_taken_by_the_agent(launched: FlaskClient) -> None:
     assert (order["attempt"], order["retry_of"], order["workflow"]) == (2, one, ["toy", 1])
 
 
-def test_waiving_by_form_lets_the_next_stage_end(launched: FlaskClient) -> None:
-    jobs = re.findall(
-        r'name="job" value="([^"]+)"',
-        launched.get("/retry?experiment=nova&task_id=toy-v1-gen").text,
-    )
-    form = {
-        "experiment": "nova",
-        "task_id": "toy-v1-gen",
-        "do": "waive",
-        "job": jobs,
-        "who": "me",
-        "why": "damaged",
-    }
+WAIVING = {"experiment": "nova", "task_id": "toy-v1-gen", "do": "waive"}
+DECIDED = {"who": "me", "why": "damaged"}
 
-    led = launched.post("/retry", data=form)
 
+def units_offered(client: FlaskClient, form: str = "waive") -> list[str]:
+    """Return the units that have a box to be waived."""
+    page = client.get("/retry?experiment=nova&task_id=toy-v1-gen").text
+    return re.findall(rf'name="unit" value="([^"]+)" form="{form}"', page)
+
+
+def test_waiving_has_boxes_of_its_own_and_asks_once(launched: FlaskClient) -> None:
+    units = units_offered(launched)
+    assert len(units) == 2
+    form = {**WAIVING, "unit": units}
+
+    asked = launched.post("/waive", data=form)
+
+    page = unescape(asked.text)
+    assert "Go on without 2 units?" in page
+    assert all(f">{unit}</a>" in page for unit in units)
+    gen = launched.get("/api/v1/workflows/toy?experiment=nova").get_json()["stages"][0]
+    assert gen["waived"] == 0, "nothing is waived before it is confirmed"
+
+    led = launched.post("/waive", data={**form, **DECIDED, "confirmed": "2"})
+
+    assert led.status_code == 303
     assert "2 units waived" in launched.get(led.location).text
     gen, reco = launched.post("/api/v1/workflows/toy/advance").get_json()["stages"]
     assert (gen["waived"], gen["is_closed"], reco["units"], reco["to_come"]) == (2, True, 1, 0)
 
 
-def test_all_units_that_failed_are_decided_upon_at_once(launched: FlaskClient) -> None:
-    form = {
-        "experiment": "nova",
-        "task_id": "toy-v1-gen",
-        "do": "waive",
-        "every": "yes",
-        "who": "me",
-        "why": "damaged",
+def test_boxes_of_retries_waive_nothing(launched: FlaskClient) -> None:
+    page = launched.get("/retry?experiment=nova&task_id=toy-v1-gen").text
+    jobs = re.findall(r'name="job" value="([^"]+)"', page)
+
+    nothing_ticked = launched.post("/waive", data={**WAIVING, "job": jobs, **DECIDED})
+    old_button = launched.post("/retry", data={**WAIVING, "job": jobs, **DECIDED})
+
+    assert (nothing_ticked.status_code, old_button.status_code) == (422, 422)
+    assert "tick at least one unit" in nothing_ticked.text
+    assert len(units_offered(launched)) == 2
+
+
+def test_waiver_is_taken_back_on_the_page_and_both_stay_in_the_ledger(
+    launched: FlaskClient,
+) -> None:
+    [one, other] = units_offered(launched)
+    form = {**WAIVING, "unit": [one, other], **DECIDED}
+    led = launched.post("/waive", data={**form, "confirmed": "2"})
+    page = launched.get(led.location).text
+    waived = page.split('id="waived"')[1]
+    assert waived.count(">waived<") == 2
+    assert ">me<" in waived
+    assert ">damaged<" in waived
+    back = {**WAIVING, "do": "withdraw", "unit": [one]}
+
+    asked = launched.post("/waive", data=back)
+    confirmed = {**back, "confirmed": "1", "who": "you", "why": "the file was found"}
+    led = launched.post("/waive", data=confirmed)
+
+    assert "Wait for 1 unit again?" in asked.text
+    assert "The task waits for 1 unit again." in launched.get(led.location).text
+    assert units_offered(launched) == [one]
+    task = launched.get("/api/v1/tasks/toy-v1-gen?experiment=nova").get_json()
+    assert (task["waived"], task["waivers"][0]["units"]) == (1, [other])
+    service = launched.application.extensions["jobprov"]
+    with service.reading() as connection:
+        query = select(LedgerEntry.id).where(LedgerEntry.kind == "waiver").order_by(LedgerEntry.id)
+        entries = list(connection.execute(query).scalars())
+        bodies = read_entries(connection, service.store, entries)
+    waivers = [json.loads(bodies[entry])["waiver"] for entry in entries]
+    assert [waiver["who"] for waiver in waivers] == ["me", "you"]
+    assert waivers[1] == {
+        "units": [one],
+        "who": "you",
+        "why": "the file was found",
+        "withdrawn": True,
     }
+
+
+def test_all_units_are_waived_at_once_unless_they_changed_since(launched: FlaskClient) -> None:
+    form = {**WAIVING, "every": "yes", **DECIDED}
+
+    changed = launched.post("/waive", data={**form, "confirmed": "3"})
+    led = launched.post("/waive", data={**form, "confirmed": "2"})
+
+    assert "The number of units changed since you looked" in changed.text
+    assert "2 units waived" in launched.get(led.location).text
+
+
+def test_all_jobs_are_ordered_but_those_of_waived_units(launched: FlaskClient) -> None:
+    [one, _] = units_offered(launched)
+    launched.post("/waive", data={**WAIVING, "unit": [one], **DECIDED, "confirmed": "1"})
+    form = {**WAIVING, "do": "order", "every": "yes", **DECIDED}
 
     led = launched.post("/retry", data=form)
 
-    assert "2 units waived" in launched.get(led.location).text
+    assert "1 job ordered" in launched.get(led.location).text
+
+
+def test_units_of_each_state_stand_on_the_page_with_its_word(client: FlaskClient) -> None:
+    units = [f"u{number}" for number in range(6)]
+    client.put("/api/v1/tasks/t", json={"experiment": "nova", "stage": "reco", "units": units})
+    failed = {"state": "failed", "exit": {"code": 1}}
+    for number, fields in enumerate(
+        ({"outputs": []}, failed, failed, {"outputs": [{"name": "a"}]})
+    ):
+        task = {"task_id": "t", "stage": "reco", "unit": f"u{number}"}
+        record = a_record(number + 1, task=task, **fields)
+        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+    waiver = {"units": ["u2"], "who": "me", "why": "damaged"}
+    client.post("/api/v1/tasks/t/waivers?experiment=nova", json=waiver)
+
+    page = unescape(client.get("/retry?experiment=nova&task_id=t").text)
+
+    rows = {}
+    for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL):
+        words = re.sub(r"<[^>]+>", " ", row)
+        unit = re.search(r"\bu\d\b", words)
+        if unit:
+            rows[unit[0]] = words
+    assert "succeeded without output" in rows["u0"]
+    assert "failed" in rows["u1"]
+    assert "waived" in rows["u2"]
+    assert "u3" not in rows
+    assert "not submitted" in rows["u4"]
+    assert "not submitted" in rows["u5"]
+
+
+def test_waiving_says_what_is_missing(launched: FlaskClient) -> None:
+    [one, _] = units_offered(launched)
+    form = {**WAIVING, "unit": [one], **DECIDED, "confirmed": "1"}
+
+    answers = [launched.post("/waive", data={**form, name: ""}) for name in ("who", "why")]
+
+    assert [answer.status_code for answer in answers] == [422, 422]
+    assert "who: fill it in" in answers[0].text
+    assert len(units_offered(launched)) == 2
 
 
 @pytest.mark.parametrize("job", ["zzz", "' OR 1=1", "0b7f0f6e-0000-4000-8000-00000000000Z"])
@@ -195,7 +304,7 @@ def test_what_is_not_the_id_of_a_job_is_refused(launched: FlaskClient, job: str)
     form = {
         "experiment": "nova",
         "task_id": "toy-v1-gen",
-        "do": "waive",
+        "do": "order",
         "job": job,
         "who": "me",
         "why": "x",

@@ -44,3 +44,14 @@ def test_jobs_that_say_nothing_of_it_leave_it_open(client: FlaskClient) -> None:
 
     assert "None of the sampled jobs recorded when it was queued" in text
     assert "Jobs wait in queues" not in text
+
+
+def test_units_that_hung_are_told_apart_from_the_time(client: FlaskClient) -> None:
+    for number in range(1, 11):
+        record(client, number)
+    record(client, 11, resources={"wall_seconds": 100_000.0})
+
+    text = shown(client)
+
+    assert "100 files from reco: about 1 h with 1" in text
+    assert "1 unit of reco hung, for 1 d 3 h or longer: counted in the hours, but not" in text

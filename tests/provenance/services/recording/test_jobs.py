@@ -383,3 +383,24 @@ def test_value_out_of_range_gives_way_to_that_of_another_witness_and_is_told(
         f"The value of {path} is out of range." for path in ("exit.code", "threads")
     }
     assert not [gap for gap in outcome.gaps if gap.code == "witness-contradiction"]
+
+
+def test_step_that_failed_in_a_script_that_exits_0_is_a_failed_job_without_contradiction(
+    production: Production,
+) -> None:
+    """Both witnesses are right: the hook names the step's end, the batch system the script's."""
+    steps = [
+        {"name": "art", "role": "payload", "argv": ["art", "-c", "reco.fcl"], "exit_code": 65},
+        {"name": "copy", "role": "stage_out", "argv": ["ifdh", "cp"], "exit_code": 0},
+    ]
+    command = {"argv": ["bash", "job.sh"], "steps": steps}
+    step_failed = {"code": 65, "failed_step": "art"}
+    production.record(a_record(1, state="failed", exit=step_failed, command=command))
+
+    [outcome] = production.record(a_record(1, witness="history", exit={"code": 0}))
+
+    page = shown(production)
+    assert (page["summary"]["state"], page["merged"]["exit"]) == ("failed", step_failed)
+    assert [gap.message for gap in outcome.gaps if gap.code == "witness-contradiction"] == []
+    values = {one["field"]: one["values"] for one in page["contradictions"]}
+    assert values["exit.code"] == {"wrapper": 65, "history": 0}

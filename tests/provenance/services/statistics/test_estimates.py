@@ -77,6 +77,29 @@ def test_chain_is_estimated_stage_by_stage(production: Production) -> None:
     assert 10.5 < gen["wall_hours"]["expected"] < 12
 
 
+def test_time_keeps_its_spread_with_a_slot_for_each_unit(production: Production) -> None:
+    for slots in (1, 10, 100, 10_000):
+        [gen] = estimated(production, stage="gen", files=100, slots=slots)["stages"]
+
+        assert gen["wall_hours"]["low"] < gen["wall_hours"]["expected"] < gen["wall_hours"]["high"]
+
+
+def test_unit_that_hung_counts_in_the_hours_and_not_in_the_time(production: Production) -> None:
+    before = estimated(production, stage="gen", files=100, slots=100)["stages"][0]
+    task = {"task_id": "t-gen", "campaign": "c", "stage": "gen", "unit": "u11"}
+    hung = {"wall_seconds": 86_400, "cpu_user_seconds": 1}
+    production.record(record_of(31, task=task, resources=hung, configurations=[], outputs=[]))
+
+    [gen] = estimated(production, stage="gen", files=100, slots=100)["stages"]
+
+    assert gen["wall_hours"] == pytest.approx(before["wall_hours"], rel=0.01)
+    assert gen["slot_hours"]["expected"] == pytest.approx(100 * (10.5 + 24) / 11)
+    assert gen["unit_times"]["median_hours"] == 1
+    assert gen["unit_times"]["p99_hours"] is None, "of fewer than a hundred units nobody knows"
+    assert (gen["unit_times"]["hung"], gen["unit_times"]["hung_hours"]) == (1, 24)
+    assert before["unit_times"]["hung"] == 0
+
+
 def test_attempts_that_measured_nothing_count_from_start_to_end(production: Production) -> None:
     task = {"task_id": "t-gen", "campaign": "c", "stage": "gen", "unit": "u9"}
     production.record(

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from jobprov.provenance.services.statistics.forecasts import Interval, forecast_sum, makespan
+from jobprov.provenance.services.statistics.forecasts import forecast_sum
 
 CAMPAIGNS = 400
 
@@ -63,11 +63,3 @@ def test_one_hour_alone_gives_a_wide_interval() -> None:
     assert wide is not None
     assert narrow is not None
     assert wide.high - wide.low > narrow.high - narrow.low
-
-
-def test_slots_are_busy_no_shorter_than_the_longest_unit() -> None:
-    work = Interval(1000.0, 900.0, 1100.0)
-
-    assert makespan(work, 50.0, 1) == (1000.0, 900.0, 1100.0)
-    assert makespan(work, 50.0, 100) == pytest.approx((50.0, 50.0, 50.0))
-    assert makespan(work, 50.0, 10).expected == pytest.approx(122.5)

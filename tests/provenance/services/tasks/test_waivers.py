@@ -1,0 +1,75 @@
+"""About which units of a task somebody may decide, and which are waived."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from jobprov.archive.opening import open_store
+from jobprov.provenance.answers.tasks import OpenUnit, UnitState
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.services.tasks.tasks import find_task
+from jobprov.provenance.services.tasks.waivers import UnitsToDecide, units_to_decide
+from tests.library.production import Production
+from tests.library.records import record_of
+
+UNITS = [f"f{number}.root" for number in range(1, 7)]
+
+
+@pytest.fixture
+def production(database: Database, tmp_path: Path) -> Iterator[Production]:
+    """Yield a task of six units in six states."""
+    made = Production(database, open_store("memory:"), tmp_path)
+    made.declare("t1", campaign="c", stage="reco", units=UNITS)
+    running = {**record_of(4), "state": "running"}
+    for of_the_end in ("ended_at", "exit", "outputs"):
+        running.pop(of_the_end)
+    made.record(
+        record_of(1),
+        record_of(2, state="failed", exit={"code": 1}),
+        record_of(3, outputs=[]),
+        running,
+        received_at=datetime.now(UTC),
+    )
+    yield made
+    made.close()
+
+
+def decided(production: Production) -> UnitsToDecide:
+    with production.database.reading.connect() as connection:
+        return units_to_decide(connection, production.store, find_task(connection, "t1"))
+
+
+def test_units_that_are_done_or_run_are_not_to_be_waived(production: Production) -> None:
+    assert decided(production).open == [
+        OpenUnit("f2.root", UnitState.FAILED, None),
+        OpenUnit("f3.root", UnitState.NO_OUTPUT, None),
+        OpenUnit("f5.root", UnitState.NOT_SUBMITTED, None),
+        OpenUnit("f6.root", UnitState.NOT_SUBMITTED, None),
+    ]
+
+
+def test_waived_units_are_listed_with_who_and_why_the_newest_first(production: Production) -> None:
+    production.waive("t1", "f2.root", "f5.root", who="Ada", why="the tape is lost")
+    production.waive("t1", "f3.root", who="Eve", why="nobody needs it")
+
+    units = decided(production)
+
+    assert [unit.unit for unit in units.open] == ["f6.root"]
+    assert units.waived == ["f2.root", "f3.root", "f5.root"]
+    assert [waived[:3] for waived in units.newest_waived] == [
+        ("f3.root", "Eve", "nobody needs it"),
+        ("f2.root", "Ada", "the tape is lost"),
+        ("f5.root", "Ada", "the tape is lost"),
+    ]
+
+
+def test_unit_whose_waiver_is_taken_back_is_waited_for_again(production: Production) -> None:
+    production.waive("t1", "f2.root", "f5.root")
+    production.waive("t1", "f2.root", withdrawn=True)
+
+    units = decided(production)
+
+    assert [unit.unit for unit in units.open] == ["f2.root", "f3.root", "f6.root"]
+    assert units.waived == ["f5.root"]
