@@ -93,25 +93,27 @@ TOLD
 JOBPROV_INPUT=$(told inputs)
 JOBPROV_OUTPUT=$([ $# -eq 0 ] || printf '%s\n' "$@")
 JOBPROV_ANNOUNCE=1
+# Another try takes this bundle, too, for the record of this one has only paths of its work folder; it keeps this variable
+RETRY_BUNDLE_OF=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["job_id"])' "$root/data/JOB.json")
 # A record that cannot be sent stays here, not in a home that goes with the work folder
 JOBPROV_SPOOL=${JOBPROV_SPOOL:-${_CONDOR_SCRATCH_DIR:-$here}/jobprov-spool}
-export JOBPROV_INPUT JOBPROV_OUTPUT JOBPROV_ANNOUNCE JOBPROV_SPOOL
+export JOBPROV_INPUT JOBPROV_OUTPUT JOBPROV_ANNOUNCE JOBPROV_SPOOL RETRY_BUNDLE_OF
 case ${JOBPROV_TOKEN_FILE:-/} in /*) ;; *) [ ! -f "$here/$JOBPROV_TOKEN_FILE" ] || export JOBPROV_TOKEN_FILE="$here/$JOBPROV_TOKEN_FILE" ;; esac
 
 # A try that cannot begin has a record as well, which says why: of one step, whose words are in a file.
-RETRY_SAID=$place/said
-export RETRY_SAID
+JOBPROV_SAID=$place/said
+export JOBPROV_SAID
 fail() { # STEP ROLE CODE
-  cat "$RETRY_SAID" >&2
+  cat "$JOBPROV_SAID" >&2
   # shellcheck disable=SC2016 # for the inner shell
-  RETRY_CODE=$3 JOBPROV_INPUT='' JOBPROV_OUTPUT='' "$python" "$hook" run --name "$1" --role "$2" -- \
-    sh -c 'cat "$RETRY_SAID" >&2; exit "$RETRY_CODE"' </dev/null >/dev/null 2>&1
+  JOBPROV_SAID_CODE=$3 JOBPROV_INPUT='' JOBPROV_OUTPUT='' "$python" "$hook" run --name "$1" --role "$2" -- \
+    sh -c 'cat "$JOBPROV_SAID" >&2; exit "$JOBPROV_SAID_CODE"' </dev/null >/dev/null 2>&1
   rm -rf "$place"
   exit "$3"
 }
 
 "$python" "$place/retry_files.py" stage-in "$root/data" "$place/inputs" --beside "$here" --places "$beside/retry-places.tsv" \
-  2>"$RETRY_SAID" || fail stage_in stage_in "$?"
+  2>"$JOBPROV_SAID" || fail stage_in stage_in "$?"
 
 quoted() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"; }
 # Our own environment, for what is done here and is not the job's: credentials, and the PATH with xrdcp and its like.
@@ -121,7 +123,7 @@ export -p >"$place/environment"
   printf 'here=%s out=%s python=%s hook=%s place=%s beside=%s\n' "$(quoted "$root/data")" "$(quoted "$place/out")" \
     "$(quoted "$python")" "$(quoted "$hook")" "$(quoted "$place")" "$(quoted "$beside")"
   printf 'output_dir=%s rescue=%s\n' "$(quoted "$output_dir")" "$(quoted "$rescue")"
-  env | sed -n 's/^\(JOBPROV_[A-Z_]*\)=.*/\1/p;s/^\(_CONDOR_JOB_AD\|_CONDOR_MACHINE_AD\|_CONDOR_SCRATCH_DIR\|RETRY_SAID\)=.*/\1/p' | sort -u |
+  env | sed -n 's/^\(JOBPROV_[A-Z_]*\)=.*/\1/p;s/^\(_CONDOR_JOB_AD\|_CONDOR_MACHINE_AD\|_CONDOR_SCRATCH_DIR\|RETRY_BUNDLE_OF\)=.*/\1/p' | sort -u |
     while read -r name; do
       value=''
       eval "value=\$$name"
@@ -191,14 +193,14 @@ set +f
 # Before the record is closed: a try whose outputs are lost is no success
 files bring-home --before "$place/before.json" --data "$here" --work "$work" --elsewhere "$elsewhere" \
   --output-dir "$output_dir" --rescue "$rescue" --places "$beside/retry-places.tsv" --brought "$place/brought.json" \
-  --made "$place/made" --hook "$hook" --code "$code" >"$place/retry-outputs.txt" 2>"$RETRY_SAID"
+  --made "$place/made" --hook "$hook" --code "$code" >"$place/retry-outputs.txt" 2>"$JOBPROV_SAID"
 home_code=$?
-cat "$place/retry-outputs.txt" "$RETRY_SAID" >&2
+cat "$place/retry-outputs.txt" "$JOBPROV_SAID" >&2
 made=$(cat "$place/made" 2>/dev/null)
 if [ "$home_code" -ne 0 ] && [ "$code" -eq 0 ]; then
   code=$home_code
-  RETRY_CODE=$code "$python" "$hook" step --name bring_home --role stage_out -- \
-    sh -c 'cat "$RETRY_SAID" >&2; exit "$RETRY_CODE"' </dev/null >/dev/null 2>&1
+  JOBPROV_SAID_CODE=$code "$python" "$hook" step --name stage_out --role stage_out -- \
+    sh -c 'cat "$JOBPROV_SAID" >&2; exit "$JOBPROV_SAID_CODE"' </dev/null >/dev/null 2>&1
 fi
 JOBPROV_OUTPUT=$made JOBPROV_LOG=$place/retry-outputs.txt "$python" "$hook" end --exit-code "$code" </dev/null
 files bring-sidecars --brought "$place/brought.json" || home_code=$?
@@ -220,7 +222,7 @@ if [ ! -f "$place/out/code" ]; then
     say "it was stopped half way; all that the steps made is in $place/out."
     exit "$code"
   }
-  cp "$place/words" "$RETRY_SAID"
+  cp "$place/words" "$JOBPROV_SAID"
   fail lay_out setup "$code"
 fi
 code=$(cat "$place/out/code")

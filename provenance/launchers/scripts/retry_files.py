@@ -34,7 +34,15 @@ NOTHING_MADE, INPUT_MISSING, NOT_HOME = 70, 66, 73  # exit codes, as sysexits.h 
 PLACES = "retry-places.tsv"
 """Beside the script: JOB, `input` or `output`, NAME and PLACE a line, parted by tabs."""
 
+DESTINATIONS = ".destinations.json"
+"""In the folder that a batch system brings back: where its files belong."""
+
 _PIECE = 1 << 20
+_NAMED = 100  # missing inputs
+_WAY_OUT = (
+    ". Nothing was run. Put it back, or give its folder (jobprov retry JOB --input-dir FOLDER), "
+    "and retry."
+)
 _FETCH_SECONDS = 600
 _LARGEST_SIDECAR = 1 << 20
 _SKIPPED_FOLDERS = frozenset([".git", "__pycache__"])
@@ -415,8 +423,23 @@ def bring_home(given: argparse.Namespace) -> int:
         bringing.problems.append(sentence.format(len(files), MOST_FILES, folders.work))
     with open(given.brought, "w", encoding="utf-8") as stream:
         json.dump({"job_id": bringing.job_id, "files": bringing.brought}, stream)
+    note_destinations(folders, bringing, recorded)
     _list_for_hook(given.made, files[:MOST_FILES], retry, given.work)
     return _result(bringing, [*files, *written_in_place(record, noted["began"])], given.code)
+
+
+def note_destinations(folders: Folders, bringing: Bringing, recorded: Dict[str, str]) -> None:
+    """Note in the folder here where its files belong: whoever gets it may be able to write there."""
+    below = {}
+    for path, place in bringing.brought.items():
+        name = relative_name(path, folders)
+        if _is_below(place, folders.rescue) and name in recorded:
+            below[os.path.relpath(place, folders.rescue)] = recorded[name]
+    with (
+        contextlib.suppress(OSError),
+        open(os.path.join(folders.rescue, DESTINATIONS), "w", encoding="utf-8") as stream,
+    ):
+        json.dump({"job_id": bringing.job_id, "files": below}, stream)
 
 
 def _list_for_hook(file: str, made: Iterable[str], retry: Dict[str, Any], work: str) -> None:
@@ -530,22 +553,18 @@ class Need(NamedTuple):
 
 def stage_in(given: argparse.Namespace) -> int:
     """Put the inputs that the bundle lacks into a folder; return the exit code."""
-    missing = []
+    missing = 0
     for number, need in enumerate(needs_of(given.data, given.places)):
         try:
             _stage_in(need, os.path.join(given.folder, str(number)), given.beside)
         except Trouble as trouble:
-            complain(str(trouble))
-            missing.append(need.name)
-    if not missing:
-        return 0
-    names = ", ".join(missing[:5]) + (", …" if len(missing) > len(missing[:5]) else "")
-    verb = "1 input is" if len(missing) == 1 else "{} inputs are".format(len(missing))
-    complain(
-        "{} missing: {}. Nothing was run. Put them where the lines above looked, or name their "
-        "folder (jobprov retry --input-dir), and retry.".format(verb, names)
-    )
-    return INPUT_MISSING
+            missing += 1
+            if missing <= _NAMED:
+                # In one line with the way out: a record keeps one line for what happened
+                complain(str(trouble) + _WAY_OUT)
+    if missing > _NAMED:
+        complain("{} more inputs are missing".format(missing - _NAMED))
+    return INPUT_MISSING if missing else 0
 
 
 def needs_of(data: str, places_file: str) -> Iterator[Need]:
@@ -557,7 +576,8 @@ def needs_of(data: str, places_file: str) -> Iterator[Need]:
             continue
         digest = cells["sha256"]
         checksums = digest.split(",") if ":" in digest else ["sha256:" + digest] * bool(digest)
-        places = [cells["last_known_place"]]
+        place = cells["last_known_place"]
+        places = [place] if place.startswith("/") or "://" in place else []
         for entry in record.get("inputs") or []:
             is_same = digest in (entry.get("sha256") or "", ",".join(entry.get("checksums") or []))
             if entry.get("name") == cells["name"] and is_same:
@@ -607,7 +627,7 @@ def _stage_in(need: Need, folder: str, beside: str) -> None:
         else:
             return
     looked = "; ".join(tried) or "the record names no place"
-    raise Trouble("input {} is missing; {}".format(need.words(), looked))
+    raise Trouble("input {} is missing: {}".format(need.words(), looked))
 
 
 def _stage_from(place: str, need: Need, folder: str) -> None:

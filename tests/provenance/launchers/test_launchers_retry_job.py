@@ -3,16 +3,21 @@
 What it makes comes home whatever happens: a full disk, a kill, a file that is there already.
 """
 
+import functools
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +25,8 @@ import pytest
 
 from jobprov.provenance.capture.packing import build
 from jobprov.provenance.launchers.scripts import retry_script
+from jobprov.provenance.triage.built_in import built_in_rules
+from jobprov.provenance.triage.rules import Failure, find_rule
 from tests.library.productions.toy_job import CHECKOUT, WORK, Toy
 
 
@@ -225,7 +232,7 @@ def test_a_try_that_made_nothing_is_no_success(tmp_path: Path, hook: Path) -> No
 
     assert done.returncode == 70
     record = spooled(tmp_path)
-    assert (record["state"], record["exit"]["failed_step"]) == ("failed", "bring_home")
+    assert (record["state"], record["exit"]["failed_step"]) == ("failed", "stage_out")
     assert "made nothing" in done.stderr
     assert not list(tmp_path.glob("retry-[0-9]*"))
 
@@ -249,7 +256,7 @@ def test_a_full_disk_at_the_destination_loses_nothing(
     assert at_destination == ["a.root"], "what went was whole; no half file stays"
     assert "No space left on device" in done.stderr
     record = spooled(tmp_path)
-    assert (record["state"], record["exit"]["failed_step"]) == ("failed", "bring_home")
+    assert (record["state"], record["exit"]["failed_step"]) == ("failed", "stage_out")
     [work] = tmp_path.glob("retry-*/out/work")
     assert f"all are still in {work}" in done.stderr
     recorded = {entry["name"]: entry["sha256"] for entry in record["outputs"]}
@@ -330,3 +337,88 @@ def test_the_script_is_plain_posix(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stdout
+
+
+RAW = b"raw data\n" * 1000
+
+
+def with_input(**recorded: Any) -> Toy:
+    """Return a job whose bundle lacks an input."""
+    toy = a_job('cat "$1" >copy.root', f"{WORK}/in/big.raw", outputs=("copy.root",))
+    entry = {"name": "big.raw", "path": "in/big.raw", "size_bytes": len(RAW), "role": "primary"}
+    toy.record["inputs"].append({**entry, **recorded})
+    return toy
+
+
+@pytest.fixture
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """Yield a folder, and the address under which a web server serves it."""
+    folder = tmp_path_factory.mktemp("served")
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(folder))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield folder, f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+ADLER32 = f"adler32:{zlib.adler32(RAW):08x}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["path", "file", "http", "command", "told", "delivered"])
+def test_an_input_that_the_bundle_lacks_is_staged_in(
+    tmp_path: Path, hook: Path, served: tuple[Path, str], way: str
+) -> None:
+    folder, url = served
+    (folder / "big.raw").write_bytes(RAW)
+    places = {
+        "path": f"{folder}/big.raw",
+        "file": f"file://{folder}/big.raw",
+        "http": f"{url}/big.raw",
+        "command": "toy:big.raw",
+        "told": f"{url}/gone/big.raw",
+        "delivered": "",
+    }
+    command = shlex.join(["sh", "-c", f'cp "{folder}/${{1#toy:}}" "$2"', "sh", "{url}", "{file}"])
+    variables = {"JOBPROV_FETCH_COMMAND": command} if way == "command" else {}
+    digest = hashlib.sha256(RAW).hexdigest()
+    recorded = {"checksums": [ADLER32]} if way == "path" else {"sha256": digest}
+    toy = with_input(location=places[way], **recorded)
+    if way == "told":
+        lines = [f"{toy.record['job_id']}\tinput\tbig.raw\t{url}/big.raw", "other\tinput\tx\ty"]
+        (tmp_path / "retry-places.tsv").write_text("\n".join(lines) + "\n")
+    if way == "delivered":
+        (tmp_path / "big.raw").write_bytes(RAW)
+
+    done = run_script(tmp_path, toy, hook, "job.tar", **variables)
+
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "outputs/copy.root").read_bytes() == RAW
+    assert (folder / "big.raw").read_bytes() == RAW
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recorded", [{"sha256": "a" * 64}, {"checksums": ["adler32:00000001"]}])
+def test_an_input_with_other_bytes_is_not_the_input(
+    tmp_path: Path, hook: Path, served: tuple[Path, str], recorded: dict[str, Any]
+) -> None:
+    folder, url = served
+    (folder / "big.raw").write_bytes(RAW)
+
+    done = run_script(tmp_path, with_input(location=f"{url}/big.raw", **recorded), hook, "job.tar")
+
+    assert done.returncode == 66
+    record = spooled(tmp_path)
+    assert (record["state"], record["exit"]["failed_step"]) == ("failed", "stage_in")
+    assert "input big.raw (" in record["exit"]["message"]
+    assert "jobprov retry JOB --input-dir FOLDER" in record["exit"]["message"]
+    assert record["retry_of"] == Toy().record["job_id"]
+    assert record["environment"]["variables"]["RETRY_BUNDLE_OF"] == Toy().record["job_id"]
+    rule = find_rule(
+        built_in_rules(),
+        Failure("failed", 66, step="stage_in", message=record["exit"]["message"]),
+    )
+    assert rule is not None
+    assert rule.rule.class_name == "input"
+    assert not list(tmp_path.glob("retry-[0-9]*"))
