@@ -1,6 +1,6 @@
 """Answers about orders and retries: what is to be submitted, and what became of it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
@@ -192,6 +192,27 @@ class OutsideInputs(Struct, frozen=True):
 
     inputs: list[OutsideInput]
     problem: str | None = None
+
+
+class RecordedSubmission(Struct, frozen=True, kw_only=True):
+    """How a job was submitted, as far as the records and the declaration of its task tell.
+
+    Attributes:
+        batch_id: `cluster.process@schedd`.
+        ad: attributes of its job ad.
+        command: the arguments of the jobsub_submit of its task.
+    """
+
+    job_id: str
+    batch_id: str | None
+    ad: dict[str, Any] | None
+    command: list[str] | None
+
+
+class RecordedSubmissions(Struct, frozen=True):
+    """How jobs were submitted."""
+
+    submissions: list[RecordedSubmission]
 
 
 class Retry(FailedJob, frozen=True, kw_only=True):

@@ -36,6 +36,8 @@ from jobprov.provenance.answers.orders import (
     OrdersInFlight,
     OrdersReported,
     OutsideInputs,
+    RecordedSubmission,
+    RecordedSubmissions,
     RetryChoice,
     RetryPolicies,
     TakenOrder,
@@ -428,6 +430,13 @@ class Client(Histories):
         return self._ask(
             OutsideInputs, "/retries/inputs", experiment=experiment, jobs=",".join(jobs)
         )
+
+    def submissions(self, experiment: str, jobs: Sequence[str]) -> list[RecordedSubmission]:
+        """Return how jobs were submitted, as far as that is recorded."""
+        answer = self._ask(
+            RecordedSubmissions, "/retries/submissions", experiment=experiment, jobs=",".join(jobs)
+        )
+        return answer.submissions
 
     def order_retries(self, request: Mapping[str, Any]) -> RetryChoice:
         """Order that jobs are tried again; the request is that of `POST /retries`."""

@@ -86,7 +86,7 @@ class OrdersQuery(Schema):
 
 
 class OutsideInputsQuery(OrdersQuery):
-    """Which inputs the bundles of jobs lack."""
+    """Which inputs the bundles of jobs lack, or how the jobs were submitted."""
 
     jobs = text("Of these jobs: ids parted by commas.")
 

@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from jobprov.provenance.capture.packing import build
+from tests.library.commands import JOBPROV
 from tests.library.grid.pool import Pool, need_condor
 from tests.library.servers.live_service import LiveService
 
@@ -205,3 +206,56 @@ def test_an_input_that_is_gone_when_the_job_runs_has_a_class_and_the_unit_is_ret
     check_outputs(home, trial.record(done))
     text = (folder / "retry.sub").read_text()
     assert re.search(r"transfer_output_files = outputs-[0-9a-f-]+\n", text)
+
+
+def test_a_submission_is_repeated_as_it_was_for_one_unit(trial: Trial) -> None:
+    """By the ad in the history of the submit node, which the witness keeps too."""
+    trial.pool.put("jobs/table", "wrong")
+    name, script = "as submitted", 'cat table; test "$(cat table)" = right && echo "$1" > made.txt'
+    trial.pool.put("jobs/own.sh", script + "\n")
+    text = SUBMIT.format(
+        url=trial.service.url,
+        hook=trial.pool.folder / "job-end-hook.pyz",
+        unit="own",
+        input="table",
+    )
+    text = text.replace("sh make.sh table", f'sh own.sh ""{name}""').replace("make.sh,", "own.sh,")
+    trial.pool.submit("own", text)
+    trial.wait(
+        lambda: [1 for job in trial.jobs(state="failed") if job["task"]["unit"] == "own"], 60
+    )
+    first = trial.last_job("own", "failed")
+    trial.pool.put("jobs/table", "right")
+    folder = trial.pool.make_folder("as-submitted")
+
+    path = f"{Path(JOBPROV[0]).parent}:{trial.pool.environment['PATH']}"
+    condor = {"CONDOR_CONFIG": trial.pool.environment["CONDOR_CONFIG"], "PATH": path}
+    words = ["retry", first["job_id"], "--experiment", "toyexp", "--as-submitted"]
+    done = trial.service.run(*words, "-o", str(folder), **condor)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    for file in folder.iterdir():
+        os.chown(file, trial.pool.account.pw_uid, trial.pool.account.pw_gid)
+    trial.pool.run("./as-submitted.sh", cwd=folder)
+    trial.wait(lambda: not trial.pool.run("condor_q", "-af", "ClusterId").stdout.strip(), 120)
+    again = trial.last_job("own", "succeeded")
+    assert again["retry_of"] == first["job_id"]
+    assert (trial.pool.folder / "jobs/made.txt").read_text() == f"{name}\n"
+    assert (trial.pool.folder / "jobs/own.out").is_file(), "the first attempt's"
+
+
+def test_of_two_values_of_a_variable_the_job_gets_the_last(trial: Trial) -> None:
+    """So one job of a jobsub submission gets the number that it had: jobsub's own -e come last."""
+    lines = {
+        "executable": "/bin/sh",
+        "transfer_executable": "False",
+        "arguments": "\"-c 'echo $PROCESS'\"",
+        "environment": "CLUSTER=$(Cluster);PROCESS=$(Process);PROCESS=7",
+        "should_transfer_files": "YES",
+        "output": "number.out",
+    }
+
+    trial.pool.submit("number", lines)
+    trial.wait(lambda: not trial.pool.run("condor_q", "-af", "ClusterId").stdout.strip(), 60)
+
+    assert (trial.pool.folder / "jobs/number.out").read_text() == "7\n"

@@ -16,6 +16,7 @@ from jobprov.provenance.answers.orders import (
     OrdersInFlight,
     OrdersReported,
     OutsideInputs,
+    RecordedSubmissions,
     RetryChoice,
     RetryPolicies,
     TakenOrders,
@@ -50,6 +51,7 @@ from jobprov.provenance.services.orders.retry_policies import (
     declare_policies,
     show_policies,
 )
+from jobprov.provenance.services.orders.submissions import read_submissions
 
 section = Section("orders", "Jobs that are to be submitted, each once.")
 _BODY_BYTES = 4 * 1024 * 1024
@@ -160,6 +162,24 @@ def get_outside_inputs() -> Response:
         by_job = read_outside_inputs(connection, service.store, experiment, body.jobs)
     inputs = [file for files in by_job.values() for file in files]
     return json_answer(locate(inputs, read_catalogs(service.settings.catalogs), experiment))
+
+
+@section.call(
+    "GET",
+    "/retries/submissions",
+    answers={200: RecordedSubmissions},
+    parameters=parameters(OutsideInputsQuery),
+    errors=(401, 404, 422),
+)
+def get_submissions() -> Response:
+    """Return how jobs were submitted, as far as the records and their tasks tell."""
+    query = asked(OutsideInputsQuery)
+    experiment, jobs = query["experiment"], _words(query.get("jobs", ""))
+    body = read_retry({"experiment": experiment, "jobs": jobs})
+    service = get_service()
+    with service.reading() as connection:
+        submissions = read_submissions(connection, service.store, experiment, body.jobs)
+    return json_answer(RecordedSubmissions(submissions))
 
 
 def _words(text: str) -> list[str]:

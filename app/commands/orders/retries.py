@@ -17,6 +17,7 @@ import click
 import msgspec
 
 from jobprov.app.commands.bundles.bundles import unpacked
+from jobprov.app.commands.orders.retry_as_submitted import write_as_submitted
 from jobprov.app.commands.orders.retry_submission import HandSubmission, check_inputs
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import (
@@ -68,10 +69,16 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
     help="Write files to submit by hand instead.",
 )
 @click.option(
+    "--as-submitted",
+    "is_as_submitted",
+    is_flag=True,
+    help="Write files that repeat the recorded submission, with the programs that are there now.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="With --format: the folder for the files.",
+    help="With --format or --as-submitted: the folder for the files.",
 )
 @click.option("--here", is_flag=True, help="Run the one JOB here, now, to see the error.")
 @click.option("--events", type=click.IntRange(1), help="With --here: only so many events.")
@@ -109,7 +116,7 @@ def retry(
     Inputs that a bundle lacks are looked for first; a job whose input is out of reach is named and
     left out.
 
-    Without --order, --format or --here, only shows what would be retried, and why the rest would
+    Without --order, --format, --as-submitted or --here, only shows what would be retried, and why the rest would
     not.
     """
     if not jobs and given["task_id"] is None:
@@ -123,6 +130,9 @@ def retry(
         click.echo(_dimension(client, question, jobs), nl=False)
         return
     choice = _choice(client, question, jobs)
+    if given["is_as_submitted"]:
+        _write_as_submitted(client, given["experiment"], choice, output)
+        return
     checked = check_inputs(client, choice, given["experiment"], given["input_dirs"])
     if checked.problem:
         click.echo(f"note: {checked.problem}", err=True)
@@ -186,6 +196,16 @@ def _whole_id(client: Client, job: str, experiment: str) -> str:
     if _ID.fullmatch(job):
         return job
     return client.job(job, experiment=experiment).summary.job_id
+
+
+def _write_as_submitted(
+    client: Client, experiment: str, choice: RetryChoice, folder: Path | None
+) -> None:
+    if folder is None:
+        raise click.UsageError("Where to? Give a folder with -o.")
+    for job in choice.skipped:
+        click.echo(f"not {job.job_id}  {job.unit or '-'}: {job.reason}", err=True)
+    write_as_submitted(client, experiment, choice.tries, folder)
 
 
 def _dimension(client: Client, question: dict[str, Any], jobs: Sequence[str]) -> str:

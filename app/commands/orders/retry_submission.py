@@ -124,19 +124,19 @@ class HandSubmission:
             )
         folder.mkdir(parents=True, exist_ok=True)
         build(str(folder / HOOK))
-        _put(folder / SCRIPT, retry_script(), 0o755)
-        _put(folder / PLACES, self._places(), 0o644)
+        put_file(folder / SCRIPT, retry_script(), 0o755)
+        put_file(folder / PLACES, self._places(), 0o644)
         has_token = bool(settings_with(url=self.client.url).token)
         if has_token:
             self._write_ticket(folder, tries)
         text = self._text(form, with_ticket=has_token)
         if form == "condor":
             self._save_bundles(folder, tries)
-            _put(folder / SUBMIT_FILE, text, 0o644)
+            put_file(folder / SUBMIT_FILE, text, 0o644)
             command = f"condor_submit {SUBMIT_FILE}"
         else:
             # Jobs of jobsub fetch their bundles themselves
-            _put(folder / JOBSUB_FILE, text, 0o755)
+            put_file(folder / JOBSUB_FILE, text, 0o755)
             command = f"./{JOBSUB_FILE}" + ("" if self.output_dir else " OUTPUT_DIR")
         click.echo(f"{counted(len(tries), 'job')} in {folder}. Now: cd {folder} && {command}")
 
@@ -188,10 +188,11 @@ class HandSubmission:
                 "folder a task."
             )
         ticket = self.client.issue_ticket(tasks[0], self.experiment).ticket
-        _put(folder / TICKET, ticket + "\n", 0o600)
+        put_file(folder / TICKET, ticket + "\n", 0o600)
 
 
-def _put(file: Path, text: str, mode: int) -> None:
+def put_file(file: Path, text: str, mode: int) -> None:
+    """Write a file that has its mode from the first byte on."""
     # Before anything is in it: nobody else may read a ticket, not even for a moment
     file.touch(mode=mode)
     file.write_text(text, encoding="utf-8")

@@ -18,6 +18,7 @@ from jobprov.provenance.capture.surroundings import batch
 from jobprov.provenance.capture.surroundings.condor_ads import command_of, job_variables
 from jobprov.provenance.launchers.condor.attempts import Attempt, is_whole
 from jobprov.provenance.launchers.condor.ends import End, end_of, last_seen_at, started_at
+from jobprov.provenance.launchers.condor.recorded_submission import submission_of, without_secrets
 
 _MIB = 1024 * 1024
 _LONGEST_MESSAGE = 2000
@@ -65,7 +66,11 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
             "environment": _environment(attempt),
             "host": _host(attempt),
             "resources": _resources(attempt, start, end),
-            "extra": {"batch_history": _history(attempt)},
+            "extra": {
+                "batch_history": _history(attempt),
+                # So that it can be submitted again as it was
+                "batch_submission": without_secrets(submission_of(ad)),
+            },
         }
     )
     return _acceptable(record)
