@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from jobprov.provenance.answers.comparisons import Difference, Facet
 from jobprov.provenance.fhicl.matching import changed_stretches, kept_pairs
-from jobprov.provenance.services.comparisons.code import is_installed, unlike_fields
+from jobprov.provenance.services.comparisons.code import code_facet, is_installed, unlike_fields
 from jobprov.provenance.services.comparisons.differences import (
     CIRCUMSTANCE,
     RECIPE,
@@ -43,11 +43,15 @@ class _Kind(NamedTuple):
     facts: Callable[[Record], Facts]
 
 
-def record_facets(before: Record, after: Record) -> Iterator[Facet]:
+def record_facets(
+    before: Record, after: Record, patches: Mapping[str, bytes] | None = None
+) -> Iterator[Facet]:
     """Yield the facets that need records alone.
 
-    Both are merged records whose `software` has its resolutions.
+    Both are merged records whose `software` has its resolutions. `patches` are those of changed
+    checkouts that are here, by digest: they name the changed files.
     """
+    yield code_facet(before, after, patches or {})
     yield _command(before, after)
     yield inputs_facet(before, after)
     yield outputs_facet(before, after)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.comparisons import ComparedJob, Difference, Facet, JobComparison
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.services.comparisons.code import code_facet, patches_of
+from jobprov.provenance.services.comparisons.code import patches_of
 from jobprov.provenance.services.comparisons.configurations import configuration_facet
 from jobprov.provenance.services.comparisons.differences import (
     CIRCUMSTANCE,
@@ -57,8 +57,7 @@ def compare_jobs(
     sources = _sources(connection, store, jobs)
     before_record, after_record = map(_as_compared, jobs)
     facets = [
-        code_facet(before_record, after_record, sources),
-        *record_facets(before_record, after_record),
+        *record_facets(before_record, after_record, sources),
         *_file_facets(jobs, sources),
     ]
     facets.sort(key=lambda side: _ORDER.index(side.name))

@@ -156,7 +156,8 @@ echo 5 >"$1"
     names = ["a b/it's.txt", "argument.txt", "deep/er/hist.root", "empty.txt", "in/a.txt"]
     assert made == [*names, "named.root"]
     record = spooled(tmp_path)
-    recorded = {entry["path"].rpartition("/work/")[2]: entry for entry in record["outputs"]}
+    folder = record["command"]["working_directory"] + "/"
+    recorded = {entry["path"].removeprefix(folder): entry for entry in record["outputs"]}
     assert sorted(recorded) == sorted(made), "each once"
     for name in made:
         assert recorded[name]["sha256"] == sha256(home / name), name
