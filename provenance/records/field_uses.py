@@ -135,7 +135,7 @@ FIELD_USES: dict[str, FieldUse] = {
     "software[].worktree_tree": FieldUse(
         recipe=True, comparison=("code",), bundle=("NEEDS.tsv", "git"), page=True
     ),
-    "software[].dirty_patch_sha256": FieldUse(comparison=("code",), page=True),
+    "software[].dirty_patch_sha256": FieldUse(comparison=("others",), page=True),
     "software[].objects_sha256": FieldUse(comparison=("others",), gap=("dirty-tree-missing",)),
     "software[].submodules[].path": FieldUse(comparison=("code",), bundle=("git",), page=True),
     "software[].submodules[].repository": FieldUse(bundle=("git",), page=True),

@@ -133,7 +133,9 @@ def _has_same_code(pair: Pair) -> bool:
     old, new = pair.before or {}, pair.after or {}
     if commit_of(old) != commit_of(new) or old.get("tarball") != new.get("tarball"):
         return False
-    if not old.get("is_dirty") and not new.get("is_dirty"):
+    if bool(old.get("is_dirty")) != bool(new.get("is_dirty")):
+        return False
+    if not old.get("is_dirty"):
         return True
     trees = [entry.get("worktree_tree") for entry in (old, new)]
     return trees[0] is not None and trees[0] == trees[1]
