@@ -8,6 +8,7 @@ table. `$JOBPROV_DATA` in a default stands for the data folder.
 
 import os
 import secrets
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,16 @@ SETTINGS = (
         "Mail server: smtp://, smtp+starttls:// or smtps://, with user:password@ where needed.",
     ),
     Setting("JOBPROV_MAIL_FROM", "jobprov@localhost", "Sender of mails."),
+    Setting(
+        "JOBPROV_FETCH_COMMAND",
+        "",
+        "How retries fetch what cp, http and xrdcp cannot: such as `ifdh cp {url} {file}`.",
+    ),
+    Setting(
+        "JOBPROV_STORE_COMMAND",
+        "",
+        "How retries store what cp and xrdcp cannot: such as `ifdh cp {file} {url}`.",
+    ),
     Setting("JOBPROV_TOKEN", "", "Write token that the talking commands and the hook send."),
 )
 READING = ("open", "token")
@@ -108,6 +119,8 @@ class Settings:
     url: str
     smtp_url: str
     mail_from: str
+    fetch_command: str
+    store_command: str
     token: str
 
     def session_key(self) -> str:
@@ -152,6 +165,8 @@ def load_settings(
         url=texts["JOBPROV_URL"].rstrip("/"),
         smtp_url=texts["JOBPROV_SMTP_URL"],
         mail_from=texts["JOBPROV_MAIL_FROM"],
+        fetch_command=_file_command(texts, "JOBPROV_FETCH_COMMAND"),
+        store_command=_file_command(texts, "JOBPROV_STORE_COMMAND"),
         token=texts["JOBPROV_TOKEN"],
     )
 
@@ -178,6 +193,21 @@ def _texts(given: Mapping[str, str], environment: Mapping[str, str]) -> dict[str
 
 def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
+
+
+def _file_command(texts: Mapping[str, str], name: str) -> str:
+    """Return a command that names the file here and the address there, or none."""
+    text = texts[name]
+    try:
+        words = shlex.split(text)
+    except ValueError as problem:
+        raise BadInputError(f"{name} is {text!r}: {problem}.", {name: [str(problem)]}) from None
+    if words and not all(any(mark in word for word in words) for mark in ("{url}", "{file}")):
+        raise BadInputError(
+            f"{name} is {text!r}; it has to hold {{url}} and {{file}}.",
+            {name: ["a command with {url} and {file}"]},
+        )
+    return text
 
 
 def _number(texts: Mapping[str, str], name: str, least: int, most: int) -> int:

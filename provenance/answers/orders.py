@@ -1,6 +1,6 @@
 """Answers about orders and retries: what is to be submitted, and what became of it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
@@ -166,6 +166,55 @@ class FailedJob(Struct, frozen=True, kw_only=True):
     message: str | None
 
 
+class OutsideInput(Struct, frozen=True, kw_only=True):
+    """An input that the bundle of a job lacks, so that a retry has to fetch it.
+
+    Attributes:
+        places: where it may be: paths and addresses; empty where nothing names a place that
+            outlives a worker node.
+    """
+
+    job_id: str
+    name: str
+    namespace: str
+    sha256: str | None
+    size_bytes: int | None
+    places: list[str]
+
+
+class OutsideInputs(Struct, frozen=True):
+    """Inputs that the bundles of jobs lack.
+
+    Attributes:
+        problem: why the catalog does not tell where (all of) them are; None where it was not
+            needed, or told.
+    """
+
+    inputs: list[OutsideInput]
+    problem: str | None = None
+
+
+class RecordedSubmission(Struct, frozen=True, kw_only=True):
+    """How a job was submitted, as far as the records and the declaration of its task tell.
+
+    Attributes:
+        batch_id: `cluster.process@schedd`.
+        ad: attributes of its job ad.
+        command: the arguments of the jobsub_submit of its task.
+    """
+
+    job_id: str
+    batch_id: str | None
+    ad: dict[str, Any] | None
+    command: list[str] | None
+
+
+class RecordedSubmissions(Struct, frozen=True):
+    """How jobs were submitted."""
+
+    submissions: list[RecordedSubmission]
+
+
 class Retry(FailedJob, frozen=True, kw_only=True):
     """A job that is to be tried again, and how.
 
@@ -174,7 +223,9 @@ class Retry(FailedJob, frozen=True, kw_only=True):
         retry_of: the job that it tries again.
         made_from: `from`: the workflow's order, or the recorded job's bundle.
         memory_bytes: what it asks for; None for the default.
-        memory_factor: so many times the memory of the last attempt.
+        memory_factor: so many times the memory of the last attempt; 1 where memory was not the
+            cause of its failure.
+        outside_inputs: those that its bundle lacks; none for an order of a workflow.
         runs_out_again: it failed for want of memory, and gets no more than it had.
         failure: `class`: what the failure was; None where the job did not fail.
         order: what is to be submitted.
@@ -189,6 +240,7 @@ class Retry(FailedJob, frozen=True, kw_only=True):
     runs_out_again: bool
     avoided_sites: list[str]
     failure: Failure | None = field(name="class")
+    outside_inputs: list[OutsideInput]
     order: NewOrder
     order_id: str | UnsetType = UNSET
 

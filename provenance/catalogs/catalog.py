@@ -109,6 +109,12 @@ class Catalog(Protocol):
         `parents` are from `names`.
         """
 
+    def locate(self, name: str) -> list[str]:
+        """Return where a file is, as far as the catalog knows: paths and addresses.
+
+        None where it does not know the file, or keeps no places.
+        """
+
     def read_metadata(self, name: str) -> dict[str, Any]:
         """Return a file's metadata as the catalog has them, flat.
 

@@ -102,6 +102,10 @@ class MetaCat:
                     children.append(child)
         return children
 
+    def locate(self, name: str) -> list[str]:  # noqa: ARG002 - as every catalog's
+        """Return none: MetaCat keeps no places of files; Rucio, beside it, does."""
+        return []
+
     def read_metadata(self, name: str) -> dict[str, Any]:
         """Return a file's metadata, by dotted keys."""
         body = self._transport.get(

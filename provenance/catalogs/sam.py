@@ -5,6 +5,7 @@ dimensions in `sam_dimensions.py`. Keys that no client reads are guesses, which 
 """
 
 import getpass
+import re
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -26,6 +27,7 @@ _LONGEST_QUERY = 1024
 """Characters of a dimension in an address; longer ones go in a form, as samweb_client does."""
 _AT_ONCE = 200
 _TASK_KEYS = ("prov.task_id", "POMS.SUBMISSION_ID", "poms.submission_id")
+_LOCATION = re.compile(r"(?:[\w.-]+:)?(/[^()]*)(?:\([^()]*\))?")
 LINEAGES = ("parents", "children", "ancestors", "descendants", "rawancestors")
 
 
@@ -129,6 +131,29 @@ class Sam:
                 file = _file(metadata)
                 if not file.is_retired:
                     yield file
+
+    def locate(self, name: str) -> list[str]:
+        """Return the addresses by which xrootd reads a file, then the paths of its locations.
+
+        Source: samweb's `get-file-access-url --schema=root` and `locate-file`; a location is a
+        folder, with the storage before a colon and a tape behind it in parentheses.
+        """
+        base = f"/files/name/{quote(name, safe='')}/locations"
+        places: list[str] = []
+        try:
+            body = self._transport.get(f"{base}/url", what=f"file {name}", schema="root")
+            urls = answers.entries(answers.parsed(body, "SAM", name))
+            places += [url for url in map(answers.word, urls) if url is not None]
+            body = self._transport.get(base, what=f"file {name}", format="json")
+        except NotFoundError:
+            return places
+        for entry in answers.entries(answers.parsed(body, "SAM", name)):
+            location = answers.word(answers.members(entry).get("full_path"))
+            folder = _LOCATION.fullmatch(location or "")
+            if folder is not None:
+                path = folder.group(1).rstrip("/")
+                places.append(path if path.endswith(f"/{name}") else f"{path}/{name}")
+        return list(dict.fromkeys(places))
 
     def read_metadata(self, name: str) -> dict[str, Any]:
         """Return a file's metadata, parameters among the fields as SAM has them."""

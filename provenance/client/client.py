@@ -37,6 +37,9 @@ from jobprov.provenance.answers.orders import (
     OrderInFlight,
     OrdersInFlight,
     OrdersReported,
+    OutsideInputs,
+    RecordedSubmission,
+    RecordedSubmissions,
     RetryChoice,
     RetryPolicies,
     TakenOrder,
@@ -486,6 +489,19 @@ class Client(Histories):
     def retries_text(self, form: str, **query: Any) -> str:
         """Return the exact resubmission of those jobs: `condor`, `jobsub` or `sam`."""
         return self._call("GET", "/retries", params={**query, "format": form}).content.decode()
+
+    def outside_inputs(self, experiment: str, jobs: Sequence[str]) -> OutsideInputs:
+        """Return the inputs that the bundles of jobs lack, and where they may be."""
+        return self._ask(
+            OutsideInputs, "/retries/inputs", experiment=experiment, jobs=",".join(jobs)
+        )
+
+    def submissions(self, experiment: str, jobs: Sequence[str]) -> list[RecordedSubmission]:
+        """Return how jobs were submitted, as far as that is recorded."""
+        answer = self._ask(
+            RecordedSubmissions, "/retries/submissions", experiment=experiment, jobs=",".join(jobs)
+        )
+        return answer.submissions
 
     def order_retries(self, request: Mapping[str, Any]) -> RetryChoice:
         """Order that jobs are tried again; the request is that of `POST /retries`."""

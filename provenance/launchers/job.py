@@ -30,6 +30,8 @@ class BatchJob:
         wall_limit_seconds: time after which the job gets SIGTERM and, soon after, SIGKILL.
         memory_bytes: what to ask a batch system for; None for its default.
         avoided_sites: sites that are not to run it, as the machines' `GLIDEIN_Site` names them.
+        returned: folders that come back with all that is in them, and alone; the job makes them
+            first of all. Without any, new files come back, and no folders.
     """
 
     name: str
@@ -41,6 +43,7 @@ class BatchJob:
     wall_limit_seconds: float | None = None
     memory_bytes: int | None = None
     avoided_sites: tuple[str, ...] = ()
+    returned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ the argument list>"`.
 """
 
 import ast
+import posixpath
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -112,6 +113,65 @@ def _options(argv: Sequence[str]) -> list[tuple[str, str]]:
         elif re.match(r"-[eGN]", word):
             options.append((word[:2], word[2:].removeprefix("=") or following))
     return options
+
+
+def submit_again(argv: Sequence[str], variables: Mapping[str, str], *, process: int | None) -> str:
+    """Return the command that submits one job of a recorded submission again.
+
+    The job gets the number that it had in that submission, for its program may work by it: jobsub
+    gives later `-e` options to the job in place of its own.
+
+    Raises:
+        BadInputError: one job of it cannot be submitted alone, or a word of it was a secret.
+    """
+    words = list(argv)
+    if any("<redacted" in word for word in words):
+        raise BadInputError(
+            "its jobsub_submit held a secret, which is not kept: submit it with a new one."
+        )
+    for option, value in _options(words):
+        if option.startswith("--dataset"):
+            raise BadInputError(
+                f"SAM handed out the files of {option} {value}: make a definition of its input "
+                "(jobprov retry JOB --format sam) and submit that."
+            )
+    if _copies(_options(words)) != 1 and process is None:
+        raise BadInputError(
+            "its record names no batch job, so nobody knows which of the submission it was."
+        )
+    own = []
+    numbers = {} if process is None else {"PROCESS": str(process), "JOBSUBJOBSECTION": str(process)}
+    for name, value in {**variables, **numbers}.items():
+        own += ["-e", f"{name}={value}"]
+    words = _without_copies(words)
+    if words and posixpath.basename(words[0]).startswith("jobsub_submit"):
+        words = words[1:]
+    place = _place_of_executable(words)
+    return shlex.join(["jobsub_submit", *words[:place], *own, *words[place:]])
+
+
+def _place_of_executable(argv: Sequence[str]) -> int:
+    """Return where the executable is among the words; the options that follow are its own."""
+    for place, word in enumerate(argv):
+        is_value = place > 0 and argv[place - 1] in _FILE_OPTIONS
+        if word.startswith(("file://", "dropbox://")) and not is_value:
+            return place
+    raise BadInputError("its jobsub_submit names no executable (file://…).")
+
+
+def _without_copies(argv: Sequence[str]) -> list[str]:
+    """Return the words without `-N COUNT`, before the executable."""
+    place = _place_of_executable(argv)
+    kept: list[str] = []
+    is_count = False
+    for word in argv[:place]:
+        if is_count:
+            is_count = False
+        elif word == "-N":
+            is_count = True
+        elif not re.fullmatch(r"-N=?\d+", word):
+            kept.append(word)
+    return [*kept, *argv[place:]]
 
 
 def settings_lines(

@@ -1,7 +1,8 @@
 """How recorded jobs are submitted again by hand: a submit file, or a script around jobsub_submit.
 
 Both run `retry-job.sh` with the hook beside it, on the jobs' own bundles. `jobprov retry` writes
-these files; the service only makes their text.
+these files; the service only makes their text. What the jobs make comes home: with HTCondor into a
+folder for each job beside the submit file; jobsub brings nothing back, so its script wants a place.
 
 Source: HTCondor manual, condor_submit; jobsub_lite's options (`-G`, `-N`, `-e`, `-f dropbox://`,
 `--memory`, `--blacklist`).
@@ -9,16 +10,18 @@ Source: HTCondor manual, condor_submit; jobsub_lite's options (`-G`, `-N`, `-e`,
 
 import shlex
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
-from jobprov.provenance.launchers.condor.launcher import checked, quoted
+from jobprov.provenance.launchers.condor.launcher import checked, listed, quoted
 
 HOOK = "job-end-hook.pyz"
 SCRIPT = "retry-job.sh"
 TICKET = "jobprov.ticket"
+PLACES = "retry-places.tsv"
 SUBMIT_FILE = "retry.sub"
+JOBSUB_FILE = "retry.sh"
 _MIB = 1 << 20
 
 
@@ -28,11 +31,14 @@ class Repeat(NamedTuple):
     Attributes:
         order_id: of this try; the batch system gets it too.
         job_id: the recorded job, whose bundle is run.
+        retry_of: the attempt that is tried again: that job, or another that ran its bundle.
         inputs: names of the files that it reads.
+        delivered: files here that are to go with the job, since its bundle lacks them.
     """
 
     order_id: str
     job_id: str
+    retry_of: str
     task_id: str
     unit: str
     stage: str | None
@@ -40,24 +46,67 @@ class Repeat(NamedTuple):
     inputs: tuple[str, ...] = ()
     memory_bytes: int | None = None
     avoided_sites: tuple[str, ...] = ()
+    delivered: tuple[str, ...] = ()
 
     @property
     def bundle_file(self) -> str:
         """The name under which its bundle lies beside the submit file."""
         return f"{self.job_id}.tar"
 
+    @property
+    def home(self) -> str:
+        """The folder beside the submit file that its outputs come back in."""
+        return f"outputs-{self.order_id}"
+
+
+class FileCommands(NamedTuple):
+    """How jobs reach files that cp, http and xrdcp cannot: commands with `{url}` and `{file}`."""
+
+    fetch: str = ""
+    store: str = ""
+
+    def variables(self) -> dict[str, str]:
+        """Return the variables that `retry-job.sh` reads, as far as there are commands."""
+        variables = {"JOBPROV_FETCH_COMMAND": self.fetch, "JOBPROV_STORE_COMMAND": self.store}
+        return {name: value for name, value in variables.items() if value}
+
+
+class Destination(NamedTuple):
+    """Where jobs are to report and to leave what they make.
+
+    Attributes:
+        url: of the service.
+        output_dir: for outputs of which nothing says where the job's own stage-out put them; None
+            for the folders that HTCondor brings back.
+    """
+
+    experiment: str
+    url: str
+    output_dir: str | None = None
+    commands: FileCommands = FileCommands()
+
+
+def places_table(rows: Iterable[tuple[str, str, str]]) -> str:
+    """Return the table that tells `retry-job.sh` more places of inputs: (job, name, place)."""
+    lines = []
+    for job_id, name, place in rows:
+        cells = [cell.replace("\t", " ").replace("\n", " ") for cell in (name, place)]
+        lines.append("\t".join([job_id, "input", *cells]))
+    return "".join(f"{line}\n" for line in lines)
+
 
 def submit_file(
-    repeats: Sequence[Repeat], *, experiment: str, url: str, with_ticket: bool = False
+    repeats: Sequence[Repeat], destination: Destination, *, with_ticket: bool = False
 ) -> str:
     """Return a submit file of all repeats, one cluster.
 
-    It expects script, hook, ticket and bundles beside it.
+    It expects script, hook, places, ticket and bundles beside it.
     """
     and_ticket = f", and {TICKET}" if with_ticket else ""
     lines = [
-        f"{_retries(repeats)} Beside it: {SCRIPT}, {HOOK},",
+        f"{_retries(repeats)} Beside it: {SCRIPT}, {HOOK}, {PLACES},",
         f"# and the jobs' bundles{and_ticket}. Then: condor_submit {SUBMIT_FILE}",
+        "# What a job makes goes to where its own stage-out put it, or comes back in outputs-….",
         "universe = vanilla",
         f"executable = {SCRIPT}",
         "should_transfer_files = YES",
@@ -67,7 +116,7 @@ def submit_file(
     ]
     ticket = [TICKET] if with_ticket else []
     for repeat in repeats:
-        lines += ["", *_condor_lines(repeat, _variables(repeat, experiment, url), ticket)]
+        lines += ["", *_condor_lines(repeat, destination, ticket)]
     return "\n".join([*lines, ""])
 
 
@@ -78,15 +127,22 @@ def _retries(repeats: Sequence[Repeat]) -> str:
     )
 
 
-def _condor_lines(repeat: Repeat, variables: dict[str, str], ticket: list[str]) -> list[str]:
+def _condor_lines(repeat: Repeat, destination: Destination, ticket: list[str]) -> list[str]:
+    variables = _variables(repeat, destination)
     if ticket:
         variables = variables | {"JOBPROV_TOKEN_FILE": TICKET}
     environment = " ".join(f"{name}={quoted(value)}" for name, value in variables.items())
+    files = [HOOK, PLACES, *ticket, repeat.bundle_file, *repeat.delivered]
+    arguments = ["--home", repeat.home]
+    if destination.output_dir:
+        arguments += ["--output-dir", destination.output_dir]
+    quoted_arguments = " ".join(quoted(word) for word in [*arguments, repeat.bundle_file])
     lines = [
         f"# unit {checked(repeat.unit)} of task {checked(repeat.task_id)}",
-        f"arguments = {repeat.bundle_file}",
+        f'arguments = "{quoted_arguments}"',
         f'environment = "{environment}"',
-        f"transfer_input_files = {', '.join([HOOK, *ticket, repeat.bundle_file])}",
+        f"transfer_input_files = {', '.join(map(listed, files))}",
+        f"transfer_output_files = {repeat.home}",
         f'MY.JobprovJob = "{repeat.order_id}"',
         f"output = {repeat.order_id}.out",
         f"error = {repeat.order_id}.err",
@@ -99,9 +155,10 @@ def _condor_lines(repeat: Repeat, variables: dict[str, str], ticket: list[str]) 
     return [*lines, "queue"]
 
 
-def jobsub_script(repeats: Sequence[Repeat], *, experiment: str, url: str) -> str:
+def jobsub_script(repeats: Sequence[Repeat], destination: Destination) -> str:
     """Return a shell script that submits all repeats; jobs fetch their bundles.
 
+    Without a place for outputs it takes one as its argument: jobsub brings no files back.
     Repeats that need the same memory and sites share one `jobsub_submit`.
     """
     groups: dict[tuple[int | None, tuple[str, ...]], list[Repeat]] = defaultdict(list)
@@ -109,50 +166,67 @@ def jobsub_script(repeats: Sequence[Repeat], *, experiment: str, url: str) -> st
         groups[repeat.memory_bytes, repeat.avoided_sites].append(repeat)
     lines = [
         "#!/bin/sh",
-        f"{_retries(repeats)} Beside it: {SCRIPT}, {HOOK},",
+        f"{_retries(repeats)} Beside it: {SCRIPT}, {HOOK}, {PLACES},",
         f"# and {TICKET} where the service asks for one.",
+        f"# usage: {JOBSUB_FILE} OUTPUT_DIR - for outputs whose own stage-out nobody recorded: a",
+        "# folder or address that worker nodes can write to. jobsub brings no files back.",
         "set -e",
+        _output_dir_line(destination.output_dir),
         'cd "$(dirname "$0")"',
     ]
     for number, ((memory, sites), group) in enumerate(groups.items(), 1):
         file = f"retry-{number}.list"
-        entries = [_list_line(repeat, experiment, url) for repeat in group]
+        entries = [_list_line(repeat, destination) for repeat in group]
         lines += [f"cat > {file} <<'LIST'", *entries, "LIST"]
-        command = ["jobsub_submit", "-G", experiment, "-N", str(len(group))]
+        command = ["jobsub_submit", "-G", destination.experiment, "-N", str(len(group))]
         if memory:
             command.append(f"--memory={-(-memory // _MIB)}MB")
         if sites:
             command.append(f"--blacklist={','.join(sites)}")
-        command += ["-e", f"JOBPROV_URL={url}", "-e", f"JOBPROV_EXPERIMENT={experiment}"]
-        command += ["-e", f"JOBPROV_TOKEN_FILE={TICKET}"]
-        dropped = " ".join(f'-f "dropbox://$PWD/{name}"' for name in (HOOK, file))
+        variables = {
+            "JOBPROV_URL": destination.url,
+            "JOBPROV_EXPERIMENT": destination.experiment,
+            "JOBPROV_TOKEN_FILE": TICKET,
+            **destination.commands.variables(),
+        }
+        for name, value in variables.items():
+            command += ["-e", f"{name}={value}"]
+        dropped = " ".join(f'-f "dropbox://$PWD/{name}"' for name in (HOOK, PLACES, file))
         ticket = f'$([ ! -f {TICKET} ] || echo "-f dropbox://$PWD/{TICKET}")'
-        script = f'"file://$PWD/{SCRIPT}" --list {file}'
+        script = f'"file://$PWD/{SCRIPT}" --output-dir "$output_dir" --list {file}'
         lines.append(f"{shlex.join(command)} {dropped} {ticket} {script}")
     return "\n".join([*lines, ""])
 
 
-def _list_line(repeat: Repeat, experiment: str, url: str) -> str:
-    bundle = f"{url}/api/v1/jobs/{repeat.job_id}/bundle?experiment={quote(experiment, safe='')}"
+def _output_dir_line(output_dir: str | None) -> str:
+    if output_dir:
+        return f"output_dir={shlex.quote(output_dir)}"
+    return 'output_dir=${1:?"name a folder or address for the outputs"}'
+
+
+def _list_line(repeat: Repeat, destination: Destination) -> str:
+    experiment = quote(destination.experiment, safe="")
+    bundle = f"{destination.url}/api/v1/jobs/{repeat.job_id}/bundle?experiment={experiment}"
     fields = [
         repeat.task_id,
         repeat.stage or "",
         repeat.campaign or "",
         repeat.unit,
-        repeat.job_id,
+        repeat.retry_of,
         bundle,
     ]
     return "\t".join(checked(field.replace("\t", " ")) for field in fields)
 
 
-def _variables(repeat: Repeat, experiment: str, url: str) -> dict[str, str]:
+def _variables(repeat: Repeat, destination: Destination) -> dict[str, str]:
     variables = {
-        "JOBPROV_URL": url,
-        "JOBPROV_EXPERIMENT": experiment,
+        "JOBPROV_URL": destination.url,
+        "JOBPROV_EXPERIMENT": destination.experiment,
         "JOBPROV_TASK_ID": repeat.task_id,
         "JOBPROV_UNIT": repeat.unit,
-        "JOBPROV_RETRY_OF": repeat.job_id,
+        "JOBPROV_RETRY_OF": repeat.retry_of,
         "JOBPROV_STAGE": repeat.stage,
         "JOBPROV_CAMPAIGN": repeat.campaign,
+        **destination.commands.variables(),
     }
     return {name: value for name, value in variables.items() if value}

@@ -129,7 +129,7 @@ FIELD_USES: dict[str, FieldUse] = {
     "scripts[].evidence": FieldUse(),
     "software[].name": FieldUse(
         recipe=True,
-        comparison=("code", "products", "host", "others"),
+        comparison=("products", "host", "others"),
         bundle=("LICENSES", "NEEDS.tsv", "command", "env", "git", "src"),
         page=True,
     ),
@@ -147,8 +147,8 @@ FIELD_USES: dict[str, FieldUse] = {
     "software[].worktree_tree": FieldUse(
         recipe=True, comparison=("code",), bundle=("NEEDS.tsv", "git"), page=True
     ),
-    "software[].dirty_patch_sha256": FieldUse(comparison=("code",), page=True),
-    "software[].objects_sha256": FieldUse(comparison=("code",), gap=("dirty-tree-missing",)),
+    "software[].dirty_patch_sha256": FieldUse(comparison=("others",), page=True),
+    "software[].objects_sha256": FieldUse(comparison=("others",), gap=("dirty-tree-missing",)),
     "software[].submodules[].path": FieldUse(comparison=("code",), bundle=("git",), page=True),
     "software[].submodules[].repository": FieldUse(bundle=("git",), page=True),
     "software[].submodules[].revision": FieldUse(comparison=("code",), bundle=("git",), page=True),

@@ -96,6 +96,12 @@ class OrdersQuery(Schema):
     )
 
 
+class OutsideInputsQuery(OrdersQuery):
+    """Which inputs the bundles of jobs lack, or how the jobs were submitted."""
+
+    jobs = text("Of these jobs: ids parted by commas.")
+
+
 class RetriesQuery(OrdersQuery):
     """Which jobs would be tried again."""
 
@@ -108,6 +114,7 @@ class RetriesQuery(OrdersQuery):
     other_site = fields.Boolean(
         metadata={"description": "Whether to avoid sites where the unit failed."}
     )
+    output_dir = text("With condor or jobsub: for outputs whose own stage-out nobody recorded.")
     format = fields.String(
         validate=validate.OneOf(["json", "condor", "jobsub", "sam"]),
         load_default="json",

@@ -38,6 +38,7 @@ APART = (
     "jobprov.provenance.capture",
     "jobprov.provenance.bundle.comparison.root_masking",
     "jobprov.provenance.fhicl.",
+    "jobprov.provenance.launchers.scripts.",
 )
 """What stands alone, and what turns its own errors into the one that it shows.
 

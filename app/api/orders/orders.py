@@ -15,13 +15,21 @@ from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.orders import (
     OrdersInFlight,
     OrdersReported,
+    OutsideInputs,
+    RecordedSubmissions,
     RetryChoice,
     RetryPolicies,
     TakenOrders,
 )
+from jobprov.provenance.catalogs.opening import read_catalogs
+from jobprov.provenance.launchers.resubmitting import Destination, FileCommands
 from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.records.reading.repairing import parse_object
-from jobprov.provenance.schemas.production_queries import OrdersQuery, RetriesQuery
+from jobprov.provenance.schemas.production_queries import (
+    OrdersQuery,
+    OutsideInputsQuery,
+    RetriesQuery,
+)
 from jobprov.provenance.services.orders.orders import (
     ReportBody,
     TakeBody,
@@ -29,6 +37,7 @@ from jobprov.provenance.services.orders.orders import (
     report_orders,
     take_orders,
 )
+from jobprov.provenance.services.orders.outside_inputs import locate, read_outside_inputs
 from jobprov.provenance.services.orders.resubmission import repeats_of, resubmission
 from jobprov.provenance.services.orders.retries import (
     RetryBody,
@@ -42,6 +51,7 @@ from jobprov.provenance.services.orders.retry_policies import (
     declare_policies,
     show_policies,
 )
+from jobprov.provenance.services.orders.submissions import read_submissions
 
 section = Section("orders", "Jobs that are to be submitted, each once.")
 _BODY_BYTES = 4 * 1024 * 1024
@@ -117,8 +127,8 @@ def get_retries() -> Response:
     `format` may ask for the exact resubmission, as text.
     """
     query = asked(RetriesQuery)
-    form = query.pop("format")
-    jobs = [word.strip() for word in query.pop("jobs", "").split(",") if word.strip()]
+    form, output_dir = query.pop("format"), query.pop("output_dir", None)
+    jobs = _words(query.pop("jobs", ""))
     body = read_retry({**query, "jobs": jobs})
     service = get_service()
     with service.reading() as connection:
@@ -126,14 +136,54 @@ def get_retries() -> Response:
         if form == "json":
             return json_answer(show_choice(choice))
         repeats = repeats_of(connection, service.store, choice, body.experiment)
-    text = resubmission(
-        repeats,
-        form,
-        experiment=body.experiment,
-        url=public_url(),
-        with_ticket=service.tokens.exist(),
-    )
+    commands = FileCommands(service.settings.fetch_command, service.settings.store_command)
+    destination = Destination(body.experiment, public_url(), output_dir, commands)
+    text = resubmission(repeats, form, destination, with_ticket=service.tokens.exist())
     return text_answer(text.splitlines())
+
+
+@section.call(
+    "GET",
+    "/retries/inputs",
+    answers={200: OutsideInputs},
+    parameters=parameters(OutsideInputsQuery),
+    errors=(401, 404, 422),
+)
+def get_outside_inputs() -> Response:
+    """Return the inputs that the bundles of jobs lack, and where they may be.
+
+    The places are those of the records, and those that the experiment's catalog knows.
+    """
+    query = asked(OutsideInputsQuery)
+    experiment, jobs = query["experiment"], _words(query.get("jobs", ""))
+    body = read_retry({"experiment": experiment, "jobs": jobs})
+    service = get_service()
+    with service.reading() as connection:
+        by_job = read_outside_inputs(connection, service.store, experiment, body.jobs)
+    inputs = [file for files in by_job.values() for file in files]
+    return json_answer(locate(inputs, read_catalogs(service.settings.catalogs), experiment))
+
+
+@section.call(
+    "GET",
+    "/retries/submissions",
+    answers={200: RecordedSubmissions},
+    parameters=parameters(OutsideInputsQuery),
+    errors=(401, 404, 422),
+)
+def get_submissions() -> Response:
+    """Return how jobs were submitted, as far as the records and their tasks tell."""
+    query = asked(OutsideInputsQuery)
+    experiment, jobs = query["experiment"], _words(query.get("jobs", ""))
+    body = read_retry({"experiment": experiment, "jobs": jobs})
+    service = get_service()
+    with service.reading() as connection:
+        submissions = read_submissions(connection, service.store, experiment, body.jobs)
+    return json_answer(RecordedSubmissions(submissions))
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 @section.call(

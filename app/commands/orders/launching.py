@@ -19,6 +19,7 @@ from jobprov.provenance.errors import ConflictError, UnreachableError
 from jobprov.provenance.launchers.condor.launcher import CondorLauncher
 from jobprov.provenance.launchers.job import Launcher
 from jobprov.provenance.launchers.local.launcher import LocalLauncher
+from jobprov.provenance.launchers.resubmitting import FileCommands
 from jobprov.provenance.services.agents.order_jobs import Workshop
 from jobprov.provenance.services.agents.submission import OrderRunner
 
@@ -38,6 +39,7 @@ class LaunchingOptions(NamedTuple):
         hook: None for one that is built.
         interval, follow_interval: seconds between looks, and between looks into the catalog.
         witnesses: whether what HTCondor saw of jobs is reported, too.
+        output_dir: for what retries make; None for the jobs' folders.
     """
 
     kind: str
@@ -49,6 +51,7 @@ class LaunchingOptions(NamedTuple):
     interval: float
     follow_interval: float
     witnesses: bool
+    output_dir: Path | None
 
 
 def launching_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,6 +88,13 @@ def launching_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--witness/--no-witness", "witnesses", default=True,
             help="Report what HTCondor saw of jobs, once a minute.",
+        ),
+        click.option(
+            "--output-dir", type=click.Path(path_type=Path),
+            help=(
+                "For outputs of retries whose own stage-out nobody recorded; "
+                "the jobs' folders by default."
+            ),
         ),
         url_option,
     )):  # fmt: skip
@@ -135,6 +145,8 @@ def runner_of(
         _hook(options.hook, folder),
         needs_tickets=bool(settings.token),
         names_jobs=is_local,
+        output_dir=options.output_dir.resolve() if options.output_dir else None,
+        commands=FileCommands(settings.fetch_command, settings.store_command),
     )
     runner = OrderRunner(
         client,

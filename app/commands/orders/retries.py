@@ -17,20 +17,18 @@ import click
 import msgspec
 
 from jobprov.app.commands.bundles.bundles import unpacked
+from jobprov.app.commands.orders.retry_as_submitted import write_as_submitted
+from jobprov.app.commands.orders.retry_submission import HandSubmission, check_inputs
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import (
     emit,
     json_option,
-    settings_with,
     table,
     url_option,
 )
 from jobprov.provenance.answers.orders import Retry, RetryChoice, SkippedJob
-from jobprov.provenance.capture.packing import build
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.launchers.resubmitting import HOOK, SCRIPT, SUBMIT_FILE, TICKET
-from jobprov.provenance.launchers.scripts import retry_script
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.agents.local_retries import run_here
 
@@ -71,10 +69,16 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
     help="Write files to submit by hand instead.",
 )
 @click.option(
+    "--as-submitted",
+    "is_as_submitted",
+    is_flag=True,
+    help="Write files that repeat the recorded submission, with the programs that are there now.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="With --format: the folder for the files.",
+    help="With --format or --as-submitted: the folder for the files.",
 )
 @click.option("--here", is_flag=True, help="Run the one JOB here, now, to see the error.")
 @click.option("--events", type=click.IntRange(1), help="With --here: only so many events.")
@@ -83,7 +87,14 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
     "input_dirs",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="With --here: where inputs are.",
+    help="Where inputs are that the bundles lack; for HTCondor they go with the jobs.",
+)
+@click.option(
+    "--output-dir",
+    help=(
+        "With --format: for outputs whose own stage-out nobody recorded, a folder or address that "
+        "worker nodes can write to."
+    ),
 )
 @url_option
 @json_option
@@ -99,9 +110,13 @@ def retry(
 ) -> None:
     """Retry JOBs, or what a task's policy offers.
 
-    They run with the recorded configuration, code and inputs, not today's.
+    They run with the recorded configuration, code and inputs, not today's. All that they make
+    comes home: to where the job's own stage-out put it, or else to --output-dir.
 
-    Without --order, --format or --here, only shows what would be retried, and why the rest would
+    Inputs that a bundle lacks are looked for first; a job whose input is out of reach is named and
+    left out.
+
+    Without --order, --format, --as-submitted or --here, only shows what would be retried, and why the rest would
     not.
     """
     if not jobs and given["task_id"] is None:
@@ -111,17 +126,29 @@ def retry(
     if here:
         sys.exit(_run_here(client, jobs, given))
     question = _question(given)
+    if form == "sam":
+        click.echo(_dimension(client, question, jobs), nl=False)
+        return
+    choice = _choice(client, question, jobs)
+    if given["is_as_submitted"]:
+        _write_as_submitted(client, given["experiment"], choice, output)
+        return
+    checked = check_inputs(client, choice, given["experiment"], given["input_dirs"])
+    if checked.problem:
+        click.echo(f"note: {checked.problem}", err=True)
     if form is not None:
-        _Submission(client, question, jobs).write(form, output)
+        for job in checked.choice.skipped:
+            click.echo(f"not {job.job_id}  {job.unit or '-'}: {job.reason}", err=True)
+        submission = HandSubmission(client, given["experiment"], checked, given["output_dir"])
+        submission.write(form, output)
     elif given["is_ordered"]:
         decision = {"who": given["who"] or "-", "why": given["why"]}
-        choice = client.order_retries({**question, "jobs": list(jobs), **decision})
+        choice = _order(client, {**question, **decision}, checked.choice)
         text = f"Ordered {counted(len(choice.tries), 'job')}.\n{_shown(choice)}"
         emit(choice, text, as_json=as_json)
     else:
-        choice = _choice(client, question, jobs)
-        emit(choice, _shown(choice), as_json=as_json)
-        sys.exit(0 if choice.tries else 1)
+        emit(checked.choice, _shown(checked.choice), as_json=as_json)
+        sys.exit(0 if checked.choice.tries else 1)
 
 
 @click.command(name="retry-policy")
@@ -171,6 +198,35 @@ def _whole_id(client: Client, job: str, experiment: str) -> str:
     return client.job(job, experiment=experiment).summary.job_id
 
 
+def _write_as_submitted(
+    client: Client, experiment: str, choice: RetryChoice, folder: Path | None
+) -> None:
+    if folder is None:
+        raise click.UsageError("Where to? Give a folder with -o.")
+    for job in choice.skipped:
+        click.echo(f"not {job.job_id}  {job.unit or '-'}: {job.reason}", err=True)
+    write_as_submitted(client, experiment, choice.tries, folder)
+
+
+def _dimension(client: Client, question: dict[str, Any], jobs: Sequence[str]) -> str:
+    """Return the SAM dimension of the inputs of what would be tried again."""
+    if len(jobs) > _AT_ONCE:
+        raise BadInputError(
+            f"{len(jobs)} jobs do not fit into one dimension; name {_AT_ONCE} at most."
+        )
+    selection = {"jobs": ",".join(jobs)} if jobs else {}
+    return client.retries_text("sam", **question, **selection)
+
+
+def _order(client: Client, request: dict[str, Any], checked: RetryChoice) -> RetryChoice:
+    """Order what can be run, and return it with what cannot."""
+    ids = [retry.job_id for retry in checked.tries]
+    if not ids:
+        return checked
+    ordered = client.order_retries({**request, "jobs": ids})
+    return msgspec.structs.replace(ordered, skipped=[*ordered.skipped, *checked.skipped])
+
+
 def _choice(client: Client, question: dict[str, Any], jobs: Sequence[str]) -> RetryChoice:
     """Return what would be tried again; many jobs are asked about in parts."""
     if not jobs:
@@ -200,78 +256,6 @@ def _shown(choice: RetryChoice) -> str:
         )
     lines += [f"  not {job.job_id}  {job.unit or '-'}: {job.reason}" for job in choice.skipped]
     return "\n".join(lines)
-
-
-class _Submission:
-    """A submission by hand of what would be tried again, as files in a folder.
-
-    Attributes:
-        question: as for `GET /retries`, without the jobs.
-        jobs: the selection; empty for what the policy of a task offers.
-    """
-
-    def __init__(self, client: Client, question: dict[str, Any], jobs: Sequence[str]) -> None:
-        self.client, self.question, self.jobs = client, question, jobs
-
-    def write(self, form: str, folder: Path | None) -> None:
-        """Write what submits the tries by hand, with all that it needs beside it."""
-        text = self._text(form)
-        if form == "sam":
-            click.echo(text, nl=False)
-            return
-        if folder is None:
-            raise click.UsageError("Where to? Give a folder with -o.")
-        folder.mkdir(parents=True, exist_ok=True)
-        tries = _choice(self.client, self.question, self.jobs).tries
-        if not tries:
-            raise BadInputError(
-                "There is nothing to retry; without --format, the command shows why."
-            )
-        build(str(folder / HOOK))
-        _put(folder / SCRIPT, retry_script(), 0o755)
-        if settings_with(url=self.client.url).token:
-            self._write_ticket(folder, tries)
-        if form == "condor":
-            self._save_bundles(folder, tries)
-            _put(folder / SUBMIT_FILE, text, 0o644)
-            command = f"condor_submit {SUBMIT_FILE}"
-        else:
-            # Jobs of jobsub fetch their bundles themselves
-            _put(folder / "retry.sh", text, 0o755)
-            command = "./retry.sh"
-        click.echo(f"{counted(len(tries), 'job')} in {folder}. Now: cd {folder} && {command}")
-
-    def _text(self, form: str) -> str:
-        if len(self.jobs) > _AT_ONCE:
-            raise BadInputError(
-                f"{len(self.jobs)} jobs do not fit into one submission by hand; name {_AT_ONCE} "
-                "at most, or --order."
-            )
-        if not self.jobs:
-            return self.client.retries_text(form, **self.question)
-        return self.client.retries_text(form, **self.question, jobs=",".join(self.jobs))
-
-    def _save_bundles(self, folder: Path, tries: Sequence[Retry]) -> None:
-        for retry in tries:
-            bundle = folder / f"{retry.job_id}.tar"
-            self.client.save_bundle(retry.job_id, bundle, experiment=self.question["experiment"])
-
-    def _write_ticket(self, folder: Path, tries: Sequence[Retry]) -> None:
-        tasks = sorted({retry.order.task_id for retry in tries})
-        if len(tasks) > 1:
-            raise BadInputError(
-                f"A ticket is for one task, and these jobs are of {', '.join(tasks[:5])}: write one "
-                "folder a task."
-            )
-        ticket = self.client.issue_ticket(tasks[0], self.question["experiment"]).ticket
-        _put(folder / TICKET, ticket + "\n", 0o600)
-
-
-def _put(file: Path, text: str, mode: int) -> None:
-    # Before anything is in it: nobody else may read a ticket, not even for a moment
-    file.touch(mode=mode)
-    file.write_text(text, encoding="utf-8")
-    file.chmod(mode)
 
 
 def _run_here(client: Client, jobs: Sequence[str], given: dict[str, Any]) -> int:

@@ -21,7 +21,7 @@ from jobprov.provenance.answers.lookup import Failure
 from jobprov.provenance.answers.orders import FailedJob, Retry, RetryChoice, SkippedJob
 from jobprov.provenance.answers.tasks import OpenUnit
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.launchers.resubmitting import SUBMIT_FILE
+from jobprov.provenance.launchers.resubmitting import SUBMIT_FILE, Destination, FileCommands
 from jobprov.provenance.services.orders.resubmission import FORMS, repeats_of, resubmission
 from jobprov.provenance.services.orders.retries import (
     RetryBody,
@@ -176,7 +176,9 @@ def _resubmission(connection: Any, choice: Choice, experiment: str, form: str) -
     service = get_service()
     url = service.settings.public_url or f"{request.scheme}://{request.host}"
     repeats = repeats_of(connection, service.store, choice, experiment)
-    return resubmission(repeats, form, experiment=experiment, url=url, with_ticket=needs_token())
+    commands = FileCommands(service.settings.fetch_command, service.settings.store_command)
+    destination = Destination(experiment, url, None, commands)
+    return resubmission(repeats, form, destination, with_ticket=needs_token())
 
 
 def _decidable(question: _Question) -> UnitsToDecide:

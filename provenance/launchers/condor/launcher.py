@@ -225,9 +225,11 @@ def _lines_of_job(job: BatchJob, folder: Path) -> list[str]:
         f"initialdir = {checked(str(folder))}",
         f'MY.JobprovJob = "{job.name}"',
         f'environment = "{" ".join(variables)}"',
-        f"transfer_input_files = {', '.join(map(_listed, files))}",
+        f"transfer_input_files = {', '.join(map(listed, files))}",
         f"request_memory = {memory_mib}M",
     ]
+    if job.returned:
+        lines.append(f"transfer_output_files = {', '.join(map(listed, job.returned))}")
     if job.wall_limit_seconds:
         lines.append(f"allowed_job_duration = {job.wall_limit_seconds:.0f}")
     return [*lines, f"requirements = {' && '.join(sites) or 'True'}", "queue"]
@@ -239,7 +241,12 @@ def quoted(value: str) -> str:
     return f"'{doubled}'"
 
 
-def _listed(name: str) -> str:
+def listed(name: str) -> str:
+    """Return the name of a file as one of a list of a submit file.
+
+    Raises:
+        BadInputError: it cannot stand there.
+    """
     if "," in name:
         message = "a comma separates the files of a submit file; give it another name"
         raise BadInputError(f"{name[:100]!r}: {message}.")

@@ -22,6 +22,7 @@ from jobprov.provenance.launchers.condor.hook_line import (
     experiment_in,
     task_of,
 )
+from jobprov.provenance.launchers.condor.recorded_submission import submission_of, without_secrets
 
 _MIB = 1024 * 1024
 _LONGEST_MESSAGE = 2000
@@ -65,7 +66,11 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
             "environment": _environment(attempt),
             "host": _host(attempt),
             "resources": _resources(attempt, start, end),
-            "extra": {"batch_history": _history(attempt)},
+            "extra": {
+                "batch_history": _history(attempt),
+                # So that it can be submitted again as it was
+                "batch_submission": without_secrets(submission_of(ad)),
+            },
         }
     )
     return _acceptable(record)

@@ -20,9 +20,21 @@ from jobprov.provenance.answers.orders import TakenOrder
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import NotFoundError, ProvenanceError
 from jobprov.provenance.launchers.job import BatchJob, LaunchEnd
-from jobprov.provenance.launchers.resubmitting import HOOK, SCRIPT, TICKET
+from jobprov.provenance.launchers.resubmitting import (
+    HOOK,
+    PLACES,
+    SCRIPT,
+    TICKET,
+    FileCommands,
+    places_table,
+)
 from jobprov.provenance.launchers.scripts import retry_script
 from jobprov.provenance.launchers.workflow import Stage, Workflow, fill, read_workflow
+from jobprov.provenance.services.agents.retry_outputs import (
+    RETURNED,
+    bring_retry_home,
+    has_outputs,
+)
 
 _PIECE = 1 << 20
 
@@ -74,6 +86,9 @@ class Workshop:
         hook: the built hook.
         needs_tickets: whether jobs need one to record.
         names_jobs: whether jobs get the order's id as theirs: where no batch system names them.
+        output_dir: for what retries make, where nothing says where the job's own stage-out put it;
+            without it, that stays in the jobs' folders.
+        commands: how retries reach files that cp, http and xrdcp cannot.
     """
 
     client: Client
@@ -82,6 +97,8 @@ class Workshop:
     hook: Path
     needs_tickets: bool
     names_jobs: bool
+    output_dir: Path | None = None
+    commands: FileCommands = field(default_factory=FileCommands)
     _workflows: dict[tuple[str, int], ShippedWorkflow] = field(default_factory=dict)
 
     def make(self, order: TakenOrder) -> BatchJob:
@@ -101,6 +118,8 @@ class Workshop:
         Return what is wrong, None where nothing is.
         """
         note = self._read_note(end.name)
+        if note is not None and note.order.bundle_of is not None:
+            return bring_retry_home(end.folder / RETURNED, self.output_dir)
         if note is None or note.storage is None or not end.is_success:
             return None
         storage = Path(note.storage)
@@ -128,6 +147,8 @@ class Workshop:
         removed = 0
         for note in (self.folder / "notes").glob("*.json"):
             if note.stat().st_mtime < before and note.stem not in open_names:
+                if has_outputs(self.folder / "jobs" / note.stem / RETURNED):
+                    continue  # of a retry, and nowhere else
                 shutil.rmtree(self.folder / "jobs" / note.stem, ignore_errors=True)
                 note.unlink()
                 removed += 1
@@ -165,15 +186,26 @@ class Workshop:
 
     def _repeated_job(self, order: TakenOrder) -> BatchJob:
         """Return the job that runs the bundle of a recorded one."""
-        bundle = self._bundle(order.bundle_of or "")
+        job_id = order.bundle_of or ""
+        bundle = self._bundle(job_id)
+        outside = self.client.outside_inputs(self.experiment, [job_id]).inputs
+        places = [(file.job_id, file.name, place) for file in outside for place in file.places]
+        arguments = ["--home", RETURNED]
+        if self.output_dir is not None:
+            arguments += ["--output-dir", str(self.output_dir)]
         ticket = self._ticket(order.task_id)
         self._write_note(JobNote(order, [], None))
         return BatchJob(
             name=order.order_id,
-            argv=("sh", SCRIPT, bundle.name),
-            environment={**self._variables(order), **ticket.environment},
+            argv=("sh", SCRIPT, *arguments, bundle.name),
+            environment={
+                **self._variables(order),
+                **self.commands.variables(),
+                **ticket.environment,
+            },
             inputs=(self.hook, bundle),
-            contents={SCRIPT: retry_script(), **ticket.contents},
+            contents={SCRIPT: retry_script(), PLACES: places_table(places), **ticket.contents},
+            returned=(RETURNED,),
             memory_bytes=order.memory_bytes,
             avoided_sites=tuple(order.avoided_sites),
         )

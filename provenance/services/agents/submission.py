@@ -26,6 +26,7 @@ from jobprov.provenance.errors import (
 )
 from jobprov.provenance.launchers.job import NOT_SUBMITTED, BatchJob, LaunchEnd, Launcher
 from jobprov.provenance.services.agents.order_jobs import NotHereYetError, Workshop
+from jobprov.provenance.services.agents.retry_outputs import RETURNED, has_outputs
 from jobprov.provenance.services.orders.orders import EndedOrder, PlacedOrder, ReportBody
 
 _AT_ONCE = 100
@@ -155,6 +156,8 @@ class OrderRunner:
         ended = []
         for end in ends:
             problem = self.workshop.bring_home(end)
+            if has_outputs(end.folder / RETURNED):
+                self.report(f"outputs of order {end.name} are in {end.folder / RETURNED}")
             if self.workshop.names_jobs:
                 self._witness(end, in_flight[end.name])
             ended.append(EndedOrder(end.name, end.exit_code, end.signal, end.problem or problem))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from jobprov.provenance.answers.comparisons import Difference, Facet
 from jobprov.provenance.fhicl.matching import changed_stretches, kept_pairs
+from jobprov.provenance.services.comparisons.code import code_facet, is_installed, unlike_fields
 from jobprov.provenance.services.comparisons.differences import (
     CIRCUMSTANCE,
     RECIPE,
@@ -24,7 +25,6 @@ from jobprov.provenance.services.comparisons.files import inputs_facet, outputs_
 Record = Mapping[str, Any]
 Facts = dict[str, Any]
 
-_CODE_FIELDS = ("is_dirty", "worktree_tree", "dirty_patch_sha256", "objects_sha256", "tarball")
 _ASKED_FIELDS = ("repository", "requested_ref", "ref_kind", "evidence")
 # Not the mapped libraries: which were mapped depends on how far a job came
 _SYSTEM_FIELDS = ("container", "packages_sha256")
@@ -43,11 +43,15 @@ class _Kind(NamedTuple):
     facts: Callable[[Record], Facts]
 
 
-def record_facets(before: Record, after: Record) -> Iterator[Facet]:
+def record_facets(
+    before: Record, after: Record, patches: Mapping[str, bytes] | None = None
+) -> Iterator[Facet]:
     """Yield the facets that need records alone.
 
-    Both are merged records whose `software` has its resolutions.
+    Both are merged records whose `software` has its resolutions. `patches` are those of changed
+    checkouts that are here, by digest: they name the changed files.
     """
+    yield code_facet(before, after, patches or {})
     yield _command(before, after)
     yield inputs_facet(before, after)
     yield outputs_facet(before, after)
@@ -55,6 +59,7 @@ def record_facets(before: Record, after: Record) -> Iterator[Facet]:
         old, new = kind.facts(before), kind.facts(after)
         said = len(old.keys() | new.keys())
         yield facet(kind.name, kind.title, kind.matters, compared(old, new), said)
+    yield _others_facet(before, after)
 
 
 def _software_by_name(record: Record) -> dict[str, Record]:
@@ -64,11 +69,6 @@ def _software_by_name(record: Record) -> dict[str, Record]:
 def _steps_by_name(record: Record) -> dict[str, Record]:
     command = record.get("command") or {}
     return keyed(command.get("steps"), lambda step: f"step {step.get('name')}")
-
-
-def _is_installed(entry: Record) -> bool:
-    """Return whether an entry of the software is an installed product, and no checkout."""
-    return bool(entry.get("product")) and not entry.get("revision")
 
 
 def _resolved_commit(entry: Record) -> str | None:
@@ -81,27 +81,13 @@ def _picked(entry: Record, *fields: str) -> Facts:
     return {field: entry.get(field) for field in fields}
 
 
-def _code(record: Record) -> Facts:
-    facts: Facts = {}
-    for name, entry in _software_by_name(record).items():
-        if _is_installed(entry):
-            continue
-        commit = _resolved_commit(entry) or entry.get("revision") or entry.get("requested_ref")
-        of_entry = {"commit": commit, **_picked(entry, *_CODE_FIELDS)}
-        submodules = keyed(entry.get("submodules"), lambda submodule: submodule.get("path"))
-        for path, submodule in submodules.items():
-            of_entry[f"submodule {path}"] = submodule.get("revision")
-        facts |= flat(of_entry, name)
-    return facts
-
-
 def _products(record: Record) -> Facts:
     facts: Facts = {}
     for name, entry in _software_by_name(record).items():
         product = dict(entry.get("product") or {})
         product.pop("prefix", None)
         facts |= flat(product, name)
-        if _is_installed(entry):
+        if is_installed(entry):
             facts |= flat({"inferred commit": _resolved_commit(entry)}, name)
     return facts | flat(_picked(record.get("environment") or {}, *_SYSTEM_FIELDS))
 
@@ -195,8 +181,16 @@ def _others(record: Record) -> Facts:
     return flat({**others, "software": asked_for})
 
 
+def _others_facet(before: Record, after: Record) -> Facet:
+    old, new = _others(before), _others(after)
+    for key, (value_before, value_after) in unlike_fields(before, after).items():
+        old |= flat(value_before, key)
+        new |= flat(value_after, key)
+    title, said = "Also in the records", len(old.keys() | new.keys())
+    return facet("others", title, CIRCUMSTANCE, compared(old, new), said)
+
+
 _KINDS = (
-    _Kind("code", "Code", RECIPE, _code),
     _Kind("products", "Products and container", RECIPE, _products),
     _Kind("seeds", "Seeds, threads and conditions", RECIPE, _seeds),
     _Kind("exit", "How it ended", RESULT, _exit),
@@ -206,7 +200,6 @@ _KINDS = (
     _Kind("modules", "Modules", CIRCUMSTANCE, _modules),
     _Kind("logs", "Logs", CIRCUMSTANCE, _logs),
     _Kind("task", "Task, batch job and times", CIRCUMSTANCE, _task),
-    _Kind("others", "Also in the records", CIRCUMSTANCE, _others),
 )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.comparisons import ComparedJob, Difference, Facet, JobComparison
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
+from jobprov.provenance.services.comparisons.code import patches_of
 from jobprov.provenance.services.comparisons.configurations import configuration_facet
 from jobprov.provenance.services.comparisons.differences import (
     CIRCUMSTANCE,
@@ -54,7 +55,11 @@ def compare_jobs(
     """
     jobs = [_shown(connection, store, name, experiment) for name in (before, after)]
     sources = _sources(connection, store, jobs)
-    facets = [*record_facets(*map(_as_compared, jobs)), *_file_facets(jobs, sources)]
+    before_record, after_record = map(_as_compared, jobs)
+    facets = [
+        *record_facets(before_record, after_record, sources),
+        *_file_facets(jobs, sources),
+    ]
     facets.sort(key=lambda side: _ORDER.index(side.name))
     # Of all differences: those that are cut off below count too
     sentence = comparison_sentence(jobs[0], jobs[1], facets)
@@ -115,13 +120,18 @@ def _as_compared(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sources(connection: Connection, store: Store, jobs: list[dict[str, Any]]) -> dict[str, bytes]:
-    """Return the bytes of fcl files and scripts that are here and not all the same in both jobs."""
+    """Return the bytes of fcl files, scripts and patches that are not all the same in both jobs.
+
+    Those that are not here are left out.
+    """
     files = [_fcl_files(job) for job in jobs]
     scripts = [_scripts(job) for job in jobs]
     # Scripts that both jobs ran are the same; fcl files are all read to evaluate what differs
     wanted = set(scripts[0].values()) ^ set(scripts[1].values())
     if files[0] != files[1]:
         wanted |= {*files[0].values(), *files[1].values()}
+    patches = [patches_of([job]) for job in jobs]
+    wanted |= patches[0] ^ patches[1]
     possessed: set[str] = set()
     for experiment in {job["summary"]["experiment"] for job in jobs}:
         possessed |= possessed_blobs(connection, experiment, wanted - {""})

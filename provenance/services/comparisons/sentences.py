@@ -10,6 +10,7 @@ from typing import Any
 
 from jobprov.provenance.answers.comparisons import Facet
 from jobprov.provenance.lineage import words
+from jobprov.provenance.services.comparisons.code import code_words
 from jobprov.provenance.services.comparisons.differences import RECIPE, RESULT
 
 _COMMON = ("code", "configuration", "inputs")
@@ -59,6 +60,8 @@ def _difference(facet: Facet) -> str:
     title = facet.title[0].lower() + facet.title[1:]
     if facet.problems and not facet.count:
         return f"{title} cannot be compared"
+    if facet.name == "code":
+        return f"code differs: {code_words(facet.differences)}"
     count = facet.count
     if facet.name == "configuration":
         # Parameters alone: a process name or overrides come from no line of a file

@@ -28,6 +28,8 @@ from jobprov.provenance.services.writing import writing_alone
 from jobprov.provenance.triage.rules import Failure, LogEnd, Match, find_cause, find_rule, log_end
 
 UNKNOWN = "unknown"
+MEMORY = "memory"
+"""The class of failures for want of memory: another try gets more of it, and no other does."""
 END_BYTES = 64 * 1024
 _MOST_LOGS = 8
 _AT_ONCE = 200

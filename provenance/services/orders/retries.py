@@ -8,6 +8,7 @@ Source: http.md, `POST /retries`.
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from jobprov.provenance.answers.orders import (
     FullJobId,
     NewOrder,
     OrderWord,
+    OutsideInput,
     RetryChoice,
     StagePolicy,
 )
@@ -32,10 +34,11 @@ from jobprov.provenance.db.queries.orders.retries import (
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, find_tasks
 from jobprov.provenance.db.queries.tasks.unit_facts import waived_units
 from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.documents import read_document
-from jobprov.provenance.services.failures.classes import UNKNOWN, JobClass, classes_of
-from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
+from jobprov.provenance.services.failures.classes import MEMORY, UNKNOWN, JobClass, classes_of
 from jobprov.provenance.services.orders.orders import append_orders, read_order_documents
+from jobprov.provenance.services.orders.outside_inputs import read_outside_inputs, read_records
 from jobprov.provenance.services.orders.retry_choice import Choice, Try, show_choice
 from jobprov.provenance.services.orders.retry_policies import policy_of, read_policies
 from jobprov.provenance.services.tasks.declarations import find_declaration
@@ -43,7 +46,12 @@ from jobprov.provenance.services.tasks.units import states_of_units
 from jobprov.provenance.services.writing import Writing
 
 MOST_JOBS = 1000
+_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MISSING_INPUT = ("built-in.missing-input", "built-in.missing-input-checked")
+"""Rules of tries that were never begun, because an input was not there."""
 _BAD = ("failed", "killed", "lost")
+_MAYBE_MEMORY = (UNKNOWN, "killed", "lost")
+"""Classes of failures that say nothing of the cause."""
 _RERUN = "a rerun: retry the job that it repeats"
 _NO_TASK = (
     "it names no task and unit, so that a try could not be counted as one of the same: "
@@ -60,7 +68,8 @@ class RetryBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         jobs: a selection, whatever the class of their failures; without it, those that the policy
             of the task's stage offers.
-        memory_factor: so many times what the attempt asked for; the policy's by default.
+        memory_factor: so many times what the attempt asked for; the policy's by default. Jobs
+            that are known to have failed of something else than memory get no more.
         other_site: whether sites where the unit failed are avoided; as in the policy by default.
         who, why: the person who decided and the reason, for whoever asks in a year.
     """
@@ -85,7 +94,7 @@ def choose_retries(connection: Connection, store: Store, body: RetryBody) -> Cho
     for attempt in _attempts_asked_about(connection, store, body):
         by_task.setdefault(attempt.task_id or "", []).append(attempt)
     policies = read_policies(connection, body.experiment)
-    choice = Choice([], [])
+    choice = Choice([], [], {})
     for task_id, attempts in sorted(by_task.items()):
         if not task_id:
             for attempt in attempts:
@@ -97,6 +106,7 @@ def choose_retries(connection: Connection, store: Store, body: RetryBody) -> Cho
         of_task = retries.choose(attempts)
         choice.tries.extend(of_task.tries)
         choice.skipped.extend(of_task.skipped)
+        choice.outside_inputs.update(of_task.outside_inputs)
     return choice
 
 
@@ -203,7 +213,11 @@ class _TaskRetries:
 
     def choose(self, attempts: Sequence[Attempt]) -> Choice:
         """Return which of these attempts are to be repeated."""
-        self._classes = classes_of(self._connection, [attempt.key for attempt in attempts])
+        # Of all attempts at their units: those that never began do not count against the policy
+        keys = [attempt.key for attempt in attempts]
+        for unit in {attempt.unit for attempt in attempts if attempt.unit}:
+            keys += [attempt.key for attempt in self._attempts.get(unit, ())]
+        self._classes = classes_of(self._connection, keys)
         skipped = []
         chosen: dict[str, Attempt] = {}
         for job in attempts:
@@ -213,12 +227,23 @@ class _TaskRetries:
                 chosen[attempt.unit or ""] = attempt
             else:
                 skipped.append((attempt, reason))
-        memory = self._requested_memory(chosen.values())
+        records = read_records(self._connection, self._store, chosen.values())
         orders = self._last_orders(chosen)
         tries = []
         for unit, attempt in chosen.items():
-            tries.append(self._try(attempt, orders.get(unit), memory.get(attempt.key)))
-        return Choice(tries, skipped)
+            record = records[attempt.key]
+            order = self._order_of_try(attempt, record, orders.get(unit))
+            factor = self._memory_factor(attempt)
+            # A job that no workflow ordered has only its record to name what it asked for
+            memory = order.memory_bytes or _requested_memory(record)
+            order.memory_bytes = math.ceil(memory * factor) if memory else None
+            tries.append(Try(attempt, self._classes.get(attempt.key), order, factor))
+        return Choice(tries, skipped, self._outside_inputs(tries))
+
+    def _outside_inputs(self, tries: Sequence[Try]) -> dict[str, list[OutsideInput]]:
+        """Return what the bundles lack that the tries run, by the job of the bundle."""
+        bundles = [retry.order.bundle_of for retry in tries if retry.order.bundle_of]
+        return read_outside_inputs(self._connection, self._store, self._body.experiment, bundles)
 
     def _as_it_counts(self, attempt: Attempt) -> Attempt:
         """Return an attempt whose state tells that it succeeded without output, if so."""
@@ -263,7 +288,10 @@ class _TaskRetries:
 
     def _policy_reason_against(self, attempt: Attempt, unit: str) -> str | None:
         """Return why the policy does not offer an attempt; None where it does."""
-        tries = self._count_tries(unit)
+        job_class = self._classes.get(attempt.key)
+        if job_class is not None and job_class.rule in _MISSING_INPUT:
+            return "an input of it was missing: retry it by hand, once the input is there"
+        tries = self._count_tries(unit) - self._count_unbegun(unit)
         if tries > self._policy.times:
             return (
                 f"it was tried {tries} times, and the policy of its stage says "
@@ -272,11 +300,15 @@ class _TaskRetries:
         # The job or its output was lost: another try may bring both
         if attempt.state == UnitState.NO_OUTPUT:
             return None
-        job_class = self._classes.get(attempt.key)
         if self._policy.transient_only and not (job_class and job_class.transient):
             class_name = job_class.class_name if job_class else UNKNOWN
             return f"not transient: its class is {class_name}"
         return None
+
+    def _count_unbegun(self, unit: str) -> int:
+        """Return how many tries of a unit were never begun, because an input was not there."""
+        classes = [self._classes.get(attempt.key) for attempt in self._attempts[unit]]
+        return sum(found is not None and found.rule in _MISSING_INPUT for found in classes)
 
     def _count_tries(self, unit: str) -> int:
         """Return how often a unit was tried.
@@ -285,10 +317,10 @@ class _TaskRetries:
         """
         return max(len(self._attempts[unit]), last_attempt(self._orders.get(unit, ())))
 
-    def _try(
-        self, attempt: Attempt, last_order: NewOrder | None, requested_memory: int | None
-    ) -> Try:
-        """Return the try of an attempt: by its unit's last order, or from the attempt's bundle."""
+    def _order_of_try(
+        self, attempt: Attempt, record: JobRecord, last_order: NewOrder | None
+    ) -> NewOrder:
+        """Return the order of a try: its unit's last one again, or one of the attempt's bundle."""
         unit = attempt.unit or ""
         order = last_order or NewOrder(
             task_id=self._task.task_id,
@@ -296,16 +328,26 @@ class _TaskRetries:
             attempt=0,
             stage=self._task.stage,
             campaign=self._task.campaign,
-            bundle_of=attempt.job_id,
+            bundle_of=_bundle_of(attempt, record),
         )
         order.attempt = self._count_tries(unit) + 1
         order.retry_of = attempt.job_id
-        factor = self._body.memory_factor or self._policy.memory_factor
-        # A job that no workflow ordered has only its record to name what it asked for
-        memory = order.memory_bytes or requested_memory
-        order.memory_bytes = math.ceil(memory * factor) if memory else None
         order.avoided_sites = self._sites_to_avoid(unit)
-        return Try(attempt, self._classes.get(attempt.key), order, factor)
+        return order
+
+    def _memory_factor(self, attempt: Attempt) -> float:
+        """Return so many times the memory that a try gets: 1 unless memory was the cause.
+
+        More would not help, and waits longer for a slot. Who asks for more by hand gets it also
+        where nobody knows the cause, for a job that was killed may have been killed for its memory.
+        """
+        job_class = self._classes.get(attempt.key)
+        class_name = job_class.class_name if job_class else UNKNOWN
+        if class_name == MEMORY:
+            return self._body.memory_factor or self._policy.memory_factor
+        if class_name in _MAYBE_MEMORY and self._body.memory_factor is not None:
+            return self._body.memory_factor
+        return 1.0
 
     def _sites_to_avoid(self, unit: str) -> list[str]:
         """Return the sites where a unit failed, if the try is to run at another one."""
@@ -328,15 +370,13 @@ class _TaskRetries:
             for unit, document in zip(last, documents, strict=True)
         }
 
-    def _requested_memory(self, attempts: Iterable[Attempt]) -> dict[int, int]:
-        """Return the memory that each attempt asked for, where its records name it."""
-        jobs = {
-            attempt.key: HeldJob(attempt.key, attempt.received_at, {}, {}) for attempt in attempts
-        }
-        fill_records(self._connection, self._store, jobs)
-        memory = {}
-        for key, job in jobs.items():
-            resources = read_together(job.records_but(None)).record.resources
-            if resources is not None and resources.requested_memory_bytes:
-                memory[key] = resources.requested_memory_bytes
-        return memory
+
+def _bundle_of(attempt: Attempt, record: JobRecord) -> str:
+    """Return the job whose bundle a try runs: the one that the attempt itself ran, if it did."""
+    variables = (record.environment.variables if record.environment else None) or {}
+    bundle = str(variables.get("RETRY_BUNDLE_OF") or "")
+    return bundle if _JOB_ID.fullmatch(bundle) else attempt.job_id
+
+
+def _requested_memory(record: JobRecord) -> int | None:
+    return record.resources.requested_memory_bytes if record.resources else None

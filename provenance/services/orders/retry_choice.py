@@ -1,14 +1,19 @@
 """What is to be tried again, and what is not, each with the reason."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from jobprov.provenance.answers.lookup import Failure
-from jobprov.provenance.answers.orders import NewOrder, Retry, RetryChoice, SkippedJob
+from jobprov.provenance.answers.orders import (
+    NewOrder,
+    OutsideInput,
+    Retry,
+    RetryChoice,
+    SkippedJob,
+)
 from jobprov.provenance.db.queries.orders.retries import Attempt
-from jobprov.provenance.services.failures.classes import UNKNOWN, JobClass
-
-_MEMORY = "memory"
+from jobprov.provenance.services.failures.classes import MEMORY, UNKNOWN, JobClass
 
 
 class Try(NamedTuple):
@@ -34,27 +39,32 @@ class Try(NamedTuple):
     @property
     def runs_out_again(self) -> bool:
         """Whether it failed for want of memory and gets no more than it had."""
-        return self.class_name == _MEMORY and self.memory_factor <= 1
+        return self.class_name == MEMORY and self.memory_factor <= 1
 
 
 class Choice(NamedTuple):
-    """What is to be tried again, and what is not, each with the reason."""
+    """What is to be tried again, and what is not, each with the reason.
+
+    Attributes:
+        outside_inputs: by job, the inputs that its bundle lacks; of the bundles that tries run.
+    """
 
     tries: list[Try]
     skipped: list[tuple[Attempt, str]]
+    outside_inputs: dict[str, list[OutsideInput]]
 
 
 def show_choice(choice: Choice) -> RetryChoice:
     """Return a choice as an answer."""
     classes = Counter(retry.class_name for retry in choice.tries)
     return RetryChoice(
-        tries=[_show_try(retry) for retry in choice.tries],
+        tries=[_show_try(retry, choice.outside_inputs) for retry in choice.tries],
         skipped=[SkippedJob(**_show_job(job), reason=reason) for job, reason in choice.skipped],
         by_class=dict(classes.most_common()),
     )
 
 
-def _show_try(retry: Try) -> Retry:
+def _show_try(retry: Try, outside_inputs: Mapping[str, list[OutsideInput]]) -> Retry:
     made_from: Literal["workflow", "bundle"] = "workflow" if retry.order.workflow else "bundle"
     failure = None if retry.job_class is None else Failure(**retry.job_class._asdict())
     return Retry(
@@ -67,6 +77,7 @@ def _show_try(retry: Try) -> Retry:
         runs_out_again=retry.runs_out_again,
         avoided_sites=retry.order.avoided_sites,
         failure=failure,
+        outside_inputs=outside_inputs.get(retry.order.bundle_of or "", []),
         order=retry.order,
     )
 

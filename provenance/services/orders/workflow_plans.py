@@ -48,6 +48,7 @@ class StageFacts:
         files: what jobs that succeeded made.
         listed: the units that a catalog listed, if the stage takes its files from there.
         grows: whether that list may become longer.
+        short_of_memory: jobs that failed for want of memory.
     """
 
     task_id: str
@@ -60,6 +61,7 @@ class StageFacts:
     files: Sequence[MadeFile] = ()
     listed: Sequence[str] = ()
     grows: bool = False
+    short_of_memory: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -234,7 +236,9 @@ def _retry(stage: Stage, facts: StageFacts, unit: str) -> NewOrder:
         sites = sorted({failure.site for failure in failures if failure.site})
     memory = stage.memory_bytes
     if memory is not None:
-        memory = math.ceil(memory * stage.retry.memory_factor ** len(orders))
+        # More helps only where memory was the cause, and waits longer for a slot
+        short = sum(failure.job in facts.short_of_memory for failure in failures)
+        memory = math.ceil(memory * stage.retry.memory_factor**short)
     return NewOrder(
         task_id=facts.task_id,
         unit=unit,

@@ -40,7 +40,7 @@ from jobprov.provenance.db.queries.orders.workflows import (
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.db.queries.tasks.unit_facts import waived_units
 from jobprov.provenance.launchers.workflow import Stage
-from jobprov.provenance.services.failures.classes import classes_of
+from jobprov.provenance.services.failures.classes import MEMORY, classes_of
 from jobprov.provenance.services.orders.orders import append_orders
 from jobprov.provenance.services.orders.workflow_plans import (
     StageFacts,
@@ -260,12 +260,11 @@ def _facts(
     standing = states_of_units(connection, tasks[0], declaration)
     states = {unit: standing_unit.state for unit, standing_unit in standing.items()}
     # What failed before a unit was done counts no more
-    last_failures = [
-        attempts[-1].job
-        for unit, attempts in failures.items()
-        if states.get(unit) != UnitState.SUCCEEDED
-    ]
-    classes = classes_of(connection, last_failures)
+    counting_failures: list[int] = []
+    for unit, attempts in failures.items():
+        if states.get(unit) != UnitState.SUCCEEDED:
+            counting_failures += [attempt.job for attempt in attempts]
+    classes = classes_of(connection, counting_failures)
     return StageFacts(
         task_id,
         states=states,
@@ -273,6 +272,9 @@ def _facts(
         inputs=inputs_of_task(connection, task),
         failures=failures,
         transient=frozenset(job for job, job_class in classes.items() if job_class.transient),
+        short_of_memory=frozenset(
+            job for job, job_class in classes.items() if job_class.class_name == MEMORY
+        ),
         waived=frozenset(waived_units(connection, [task])[task]),
         files=made_files(connection, task, needed=outputs_needed(declaration)),
         listed=_listed(connection, store, declared, stage),

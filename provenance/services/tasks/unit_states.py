@@ -155,7 +155,7 @@ def standing_units(
     for task in tasks:
         units = _by_attempts_alone(attempts[task], needed[task])
         others: dict[str, None] = {}
-        for source in (silent, queued, orders, cataloged, sighted, waived):
+        for source in (queued, orders, cataloged, sighted, waived):
             others.update(dict.fromkeys(source[task]))
         for name in others:
             facts = UnitFacts(

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.launchers.jobsub import read_job_info, settings_lines
+from jobprov.provenance.launchers.jobsub import read_job_info, settings_lines, submit_again
 
 ID = "81234.0@jobsub01.example.org"
 ARGV = [
@@ -82,3 +82,30 @@ def test_settings_for_jobsub_and_for_a_submit_file() -> None:
         'environment = "A=1 B=\'it\'\'s ""x""\'"',
         "transfer_input_files = /t/ticket",
     ]
+
+
+def test_one_job_of_a_submission_is_submitted_again_with_its_number() -> None:
+    argv = ["jobsub_submit", "-G", "nova", "-N", "50", "-e", "A=1 2", "file:///x/run.sh", "-N", "9"]
+
+    command = submit_again(argv, {"JOBPROV_UNIT": "it's"}, process=7)
+
+    words = shlex.split(command)
+    assert words[:5] == ["jobsub_submit", "-G", "nova", "-e", "A=1 2"]
+    own = ["-e", "JOBPROV_UNIT=it's", "-e", "PROCESS=7", "-e", "JOBSUBJOBSECTION=7"]
+    assert words[5:] == [*own, "file:///x/run.sh", "-N", "9"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "process", "said"),
+    [
+        (["-G", "n", "--dataset-definition", "d", "file://x"], 1, "SAM handed out the files"),
+        (["-G", "n", "-N5", "file://x"], None, "nobody knows which of the submission it was"),
+        (["-G", "n", "-e", "T=<redacted:token>", "file://x"], 1, "held a secret"),
+        (["-G", "n"], 0, "names no executable"),
+    ],
+)
+def test_a_submission_that_cannot_be_repeated_says_why(
+    argv: list[str], process: int | None, said: str
+) -> None:
+    with pytest.raises(BadInputError, match=said):
+        submit_again(argv, {}, process=process)

@@ -438,3 +438,99 @@ def test_companions_are_attempts_siblings_runs_of_the_recipe_and_the_task_before
         "sibling": [job_id(2)],
         "recipe": [job_id(5)],
     }
+
+
+def patched(*changes: tuple[str, str]) -> bytes:
+    """Return a patch of git that gives each file one other line."""
+    parts = [
+        f"diff --git a/{name} b/{name}\nindex 1..2 100644\n--- a/{name}\n+++ b/{name}\n"
+        f"@@ -1 +1 @@\n-old\n+{line}\n"
+        for name, line in changes
+    ]
+    return "".join(parts).encode()
+
+
+def dirty(tree: str, patch: bytes | None = None, **more: Any) -> list[dict[str, Any]]:
+    entry = {"name": "nova", "revision": "a" * 40, "is_dirty": True, "worktree_tree": tree * 40}
+    digest = {} if patch is None else {"dirty_patch_sha256": sha(patch)}
+    return [{**entry, **digest, **more}]
+
+
+CLEAN = [{"name": "nova", "revision": "a" * 40, "is_dirty": False}]
+FIRST, SECOND = (
+    patched(("src/a.cc", "one"), ("b.h", "same")),
+    patched(("src/a.cc", "two"), ("b.h", "same")),
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said", "files"),
+    [
+        (CLEAN, dirty("1", FIRST), "uncommitted changes only in the second job: b.h, src/a.cc", (None, "b.h, src/a.cc")),
+        (dirty("1", FIRST), CLEAN, "uncommitted changes only in the first job: b.h, src/a.cc", ("b.h, src/a.cc", None)),
+        (dirty("1", FIRST), dirty("2", SECOND), "other uncommitted changes: src/a.cc", ("src/a.cc", "src/a.cc")),
+        (CLEAN, dirty("1"), "uncommitted changes only in the second job (which files is not recorded)", None),
+    ],
+)  # fmt: skip
+def test_code_of_one_commit_names_the_changed_files(
+    filled: Production,
+    one: int,
+    before: list[dict[str, Any]],
+    after: list[dict[str, Any]],
+    said: str,
+    files: tuple[str | None, str | None] | None,
+) -> None:
+    """A retry of the same commit was said to have other code, and nothing more."""
+    uploads = [Upload("nova", filled.store.put(data).sha256) for data in (FIRST, SECOND)]
+    filled.write(lambda writing: grant_possession(writing, uploads))
+
+    found = compared(filled, a_job(one, software=before), a_job(one + 1, software=after))
+
+    assert f"code differs: nova has the same commit with {said}" in found["first_line"]
+    rows = {row["key"]: row for row in facets(found)["code"]["differences"]}
+    changed = rows.get("nova.uncommitted changes in")
+    shown = None if changed is None else (changed.get("before"), changed.get("after"))
+    assert shown == files
+    assert not found["is_same"]
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        [{"name": "nova", "revision": "a" * 40, "objects_sha256": sha(b"pack"), "is_dirty": False}],
+        [{"name": "nova", "revision": "a" * 40, "requested_ref": "main", "ref_kind": "branch"}],
+        [{"name": "nova", "revision": "a" * 40, "repository": "git@git.example.org:x/nova.git"}],
+        [{"name": "novasoft-mirror", "revision": "a" * 40}],
+    ],
+)
+def test_one_commit_is_one_version_however_it_is_called_and_came_here(
+    filled: Production, one: int, after: list[dict[str, Any]]
+) -> None:
+    before = [
+        {
+            "name": "nova",
+            "revision": "a" * 40,
+            "requested_ref": "v1",
+            "ref_kind": "tag",
+            "repository": "https://git.example.org/x/nova",
+        }
+    ]
+
+    found = compared(filled, a_job(one, software=before), a_job(one + 1, software=after))
+
+    assert facets(found)["code"]["differences"] == []
+    assert found["is_same"]
+    assert "code differs" not in found["first_line"]
+    assert facets(found)["others"]["count"], "how it is called is told among the circumstances"
+
+
+def test_another_commit_of_a_repository_under_another_url_is_paired(
+    filled: Production, one: int
+) -> None:
+    url, other_url = "https://git.example.org/x/nova.git", "ssh://git@git.example.org/x/nova"
+    before = [{"name": "nova", "revision": "a" * 40, "repository": url}]
+    after = [{"name": "novasoft", "revision": "b" * 40, "repository": other_url}]
+
+    found = compared(filled, a_job(one, software=before), a_job(one + 1, software=after))
+
+    assert "code differs: nova is at another commit" in found["first_line"]

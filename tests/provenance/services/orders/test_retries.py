@@ -17,6 +17,7 @@ from jobprov.provenance.answers.orders import (
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.db.tables import CatalogFileRow, CatalogOutput
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError
+from jobprov.provenance.launchers.resubmitting import Destination
 from jobprov.provenance.services.orders.orders import (
     EndedOrder,
     PlacedOrder,
@@ -34,6 +35,7 @@ from jobprov.provenance.services.writing import Writing
 from tests.library.production import Production
 from tests.library.records import MOMENT, a_record, digest, job_id
 
+BAD_ALLOC = {"code": 1, "error_class": "std::bad_alloc", "message": "std::bad_alloc"}
 TASK = {"task_id": "t1", "campaign": "c", "stage": "reco"}
 
 
@@ -162,13 +164,35 @@ def test_an_experiments_policy_says_how_often_what_and_how(tried: Production) ->
     }
     tried.write(lambda writing: declare_policies(writing, "nova", policies), received_at=MOMENT)
     tried.record(an_attempt(7, "bad", code=90, resources={"requested_memory_bytes": 1000}))
-    tried.record(an_attempt(8, "other", code=12, resources={"requested_memory_bytes": 1000}))
+    memory = {"requested_memory_bytes": 1000}
+    tried.record(
+        an_attempt(8, "other", code=12, resources=memory),
+        an_attempt(10, "short", code=1, resources=memory, exit=BAD_ALLOC),
+    )
 
     shown = choose(tried, task_id="t1")
 
     assert "tried 2 times, and the policy of its stage says 1" in reasons(shown)["bad"]
-    [other] = [row for row in shown.tries if row.unit == "other"]
-    assert (other.memory_bytes, other.avoided_sites) == (2000, ["BNL"])
+    rows = {row.unit: row for row in shown.tries}
+    assert (rows["short"].memory_bytes, rows["short"].avoided_sites) == (2000, ["BNL"])
+    assert (rows["other"].memory_bytes, rows["other"].memory_factor) == (1000, 1)
+
+
+def test_memory_grows_by_hand_only_where_it_was_or_may_have_been_the_cause(
+    tried: Production,
+) -> None:
+    memory = {"requested_memory_bytes": 1000}
+    no_space = {"code": 1, "message": "write failed: No space left on device"}
+    tried.record(
+        an_attempt(10, "short", resources=memory, exit=BAD_ALLOC),
+        an_attempt(11, "disk", resources=memory, exit=no_space),
+        an_attempt(12, "nobody knows", resources=memory, exit={"code": 77}),
+    )
+
+    shown = choose(tried, jobs=[job_id(number) for number in (10, 11, 12)], memory_factor=3)
+
+    grown = {row.unit: row.memory_bytes for row in shown.tries}
+    assert grown == {"short": 3000, "disk": 1000, "nobody knows": 3000}
 
 
 def test_ordering_twice_makes_one_order_and_an_open_one_is_not_ordered_again(
@@ -300,7 +324,8 @@ def test_the_exact_resubmission_is_said_in_each_form(tried: Production, form: st
         choice = choose_retries(connection, tried.store, body)
         repeats = repeats_of(connection, tried.store, choice, "nova")
 
-    text = resubmission(repeats, form, experiment="nova", url="https://jobprov.example.org")
+    destination = Destination("nova", "https://jobprov.example.org")
+    text = resubmission(repeats, form, destination)
 
     if form == "sam":
         assert text == "file_name 'raw.root'\n"
@@ -311,9 +336,14 @@ def test_the_exact_resubmission_is_said_in_each_form(tried: Production, form: st
     if form == "condor":
         assert text.count("queue\n") == 2
         assert "JOBPROV_UNIT='a b.root'" in text
-        assert f"transfer_input_files = job-end-hook.pyz, {job_id(2)}.tar" in text
+        files = f"job-end-hook.pyz, retry-places.tsv, {job_id(2)}.tar"
+        assert f"transfer_input_files = {files}\n" in text
+        for repeat in repeats:
+            assert f"transfer_output_files = {repeat.home}\n" in text
     else:
         assert "jobsub_submit -G nova -N 2" in text
+        assert '--output-dir "$output_dir"' in text
+        assert "output_dir=${1:?" in text, "jobsub brings no files back"
         assert f"https://jobprov.example.org/api/v1/jobs/{job_id(2)}/bundle?experiment=nova" in text
 
 

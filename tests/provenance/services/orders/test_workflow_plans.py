@@ -60,6 +60,7 @@ class Facts:
                 "files": [],
                 "waived": set(),
                 "transient": set(),
+                "short_of_memory": set(),
             }
             for stage in self.workflow.stages
         }
@@ -96,6 +97,7 @@ class Facts:
         unit: str,
         *,
         transient: bool = False,
+        memory: bool = False,
         site: str = "BNL",
         inputs: Sequence[str] = (),
     ) -> None:
@@ -105,12 +107,15 @@ class Facts:
         self.stages[stage]["failures"].setdefault(unit, []).append(failure)
         if transient:
             self.stages[stage]["transient"].add(self.number)
+        if memory:
+            self.stages[stage]["short_of_memory"].add(self.number)
 
     def plan(self, room: int = 100) -> dict[str, StagePlan]:
         facts = {
             name: StageFacts(
                 name, held["states"], held["orders"], held["inputs"], held["failures"],
                 frozenset(held["transient"]), frozenset(held["waived"]), held["files"], *self.listed.get(name, ()),
+                short_of_memory=frozenset(held["short_of_memory"]),
             )
             for name, held in self.stages.items()
         }  # fmt: skip
@@ -194,10 +199,9 @@ def test_a_merge_waits_for_a_whole_group_and_takes_the_rest_when_no_more_can_com
     assert plans["merge"].expected == 2
 
 
-def test_transient_failures_are_tried_again_with_more_memory_elsewhere_and_not_for_ever(
-    facts: Facts,
-) -> None:
-    facts.failed("gen", "0", transient=True)
+def test_transient_failures_are_tried_again_elsewhere_and_not_for_ever(facts: Facts) -> None:
+    """Those for want of memory get more of it; it grew also where a disk was full."""
+    facts.failed("gen", "0", transient=True, memory=True)
     [order, *_] = facts.plan()["gen"].orders
     assert (order.unit, order.attempt, order.retry_of) == ("0", 2, "job-1")
     assert order.memory_bytes == 200 << 20
@@ -207,7 +211,7 @@ def test_transient_failures_are_tried_again_with_more_memory_elsewhere_and_not_f
     [order, *_] = facts.plan()["gen"].orders
     assert (order.attempt, order.memory_bytes, order.avoided_sites) == (
         3,
-        400 << 20,
+        200 << 20,
         ["BNL", "FNAL"],
     )
 

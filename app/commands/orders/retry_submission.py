@@ -1,0 +1,199 @@
+"""What `jobprov retry` does before anything is submitted, and the files that submit by hand.
+
+Inputs that bundles lack are looked for from here first: a job whose input is gone is named, and not
+submitted.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import msgspec
+
+from jobprov.app.commands.terminal.opening import settings_with
+from jobprov.provenance.answers.orders import (
+    FailedJob,
+    OutsideInput,
+    OutsideInputs,
+    Retry,
+    RetryChoice,
+    SkippedJob,
+)
+from jobprov.provenance.capture.packing import build
+from jobprov.provenance.client import Client
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.launchers.resubmitting import (
+    HOOK,
+    JOBSUB_FILE,
+    PLACES,
+    SCRIPT,
+    SUBMIT_FILE,
+    TICKET,
+    Destination,
+    FileCommands,
+    places_table,
+)
+from jobprov.provenance.launchers.scripts import retry_script
+from jobprov.provenance.lineage.words import counted
+from jobprov.provenance.services.agents.input_search import Look, look_for
+from jobprov.provenance.services.orders.resubmission import repeat_of, resubmission
+
+_AT_ONCE = 80
+"""Ids of jobs in one address."""
+
+
+class Checked(NamedTuple):
+    """What would be tried again, with what was seen of the inputs that bundles lack.
+
+    Attributes:
+        choice: the tries whose inputs can be reached; the others are skipped, with the reason.
+        looks: by job of the bundle.
+        problem: why the catalog does not tell where (all of) the inputs are.
+    """
+
+    choice: RetryChoice
+    looks: dict[str, list[Look]]
+    problem: str | None = None
+
+
+def check_inputs(
+    client: Client, choice: RetryChoice, experiment: str, input_dirs: Sequence[Path]
+) -> Checked:
+    """Return a choice without the tries whose inputs are out of reach from here."""
+    outside = [file for retry in choice.tries for file in retry.outside_inputs]
+    if not outside:
+        return Checked(choice, {})
+    located = _located(client, experiment, dict.fromkeys(file.job_id for file in outside))
+    command = settings_with(url=client.url).fetch_command
+    looks: dict[str, list[Look]] = {}
+    for file in located.inputs:
+        looks.setdefault(file.job_id, []).append(look_for(file, input_dirs, command))
+    tries: list[Retry] = []
+    skipped = list(choice.skipped)
+    for retry in choice.tries:
+        of_bundle = looks.get(retry.order.bundle_of or "", [])
+        missing = [look.sentence() for look in of_bundle if look.is_unreachable]
+        if missing:
+            skipped.append(_skipped(retry, f"out of reach: {' | '.join(missing)}"))
+        else:
+            tries.append(retry)
+    checked = msgspec.structs.replace(choice, tries=tries, skipped=skipped)
+    return Checked(checked, looks, located.problem)
+
+
+def _located(client: Client, experiment: str, jobs: Iterable[str]) -> OutsideInputs:
+    """Return the inputs that bundles lack; many jobs are asked about in parts."""
+    ids = list(jobs)
+    inputs: list[OutsideInput] = []
+    problem = None
+    for start in range(0, len(ids), _AT_ONCE):
+        part = client.outside_inputs(experiment, ids[start : start + _AT_ONCE])
+        inputs += part.inputs
+        problem = problem or part.problem
+    return OutsideInputs(inputs, problem)
+
+
+def _skipped(retry: Retry, reason: str) -> SkippedJob:
+    fields = {name: getattr(retry, name) for name in FailedJob.__struct_fields__}
+    return SkippedJob(**fields, reason=reason)
+
+
+class HandSubmission:
+    """A submission by hand of what would be tried again, as files in a folder.
+
+    Attributes:
+        checked: the tries, and where their inputs were seen.
+        output_dir: for outputs whose own stage-out nobody recorded; None for HTCondor's folders.
+    """
+
+    def __init__(
+        self, client: Client, experiment: str, checked: Checked, output_dir: str | None
+    ) -> None:
+        self.client, self.experiment = client, experiment
+        self.checked, self.output_dir = checked, output_dir
+
+    def write(self, form: str, folder: Path | None) -> None:
+        """Write what submits the tries by hand, with all that it needs beside it."""
+        if folder is None:
+            raise click.UsageError("Where to? Give a folder with -o.")
+        tries = self.checked.choice.tries
+        if not tries:
+            raise BadInputError(
+                "There is nothing to retry; without --format, the command shows why."
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        build(str(folder / HOOK))
+        put_file(folder / SCRIPT, retry_script(), 0o755)
+        put_file(folder / PLACES, self._places(), 0o644)
+        has_token = bool(settings_with(url=self.client.url).token)
+        if has_token:
+            self._write_ticket(folder, tries)
+        text = self._text(form, with_ticket=has_token)
+        if form == "condor":
+            self._save_bundles(folder, tries)
+            put_file(folder / SUBMIT_FILE, text, 0o644)
+            command = f"condor_submit {SUBMIT_FILE}"
+        else:
+            # Jobs of jobsub fetch their bundles themselves
+            put_file(folder / JOBSUB_FILE, text, 0o755)
+            command = f"./{JOBSUB_FILE}" + ("" if self.output_dir else " OUTPUT_DIR")
+        click.echo(f"{counted(len(tries), 'job')} in {folder}. Now: cd {folder} && {command}")
+
+    def _text(self, form: str, *, with_ticket: bool) -> str:
+        settings = settings_with(url=self.client.url)
+        commands = FileCommands(settings.fetch_command, settings.store_command)
+        destination = Destination(self.experiment, self.client.url, self.output_dir, commands)
+        repeats = []
+        for retry in self.checked.choice.tries:
+            repeat = repeat_of(retry, self.experiment)
+            if form == "condor":
+                repeat = repeat._replace(delivered=self._delivered(retry))
+            repeats.append(repeat)
+        return resubmission(repeats, form, destination, with_ticket=with_ticket)
+
+    def _looks(self, retry: Retry) -> list[Look]:
+        return self.checked.looks.get(retry.order.bundle_of or "", [])
+
+    def _delivered(self, retry: Retry) -> tuple[str, ...]:
+        """Return the files that go with a job: of the folders that were named by hand.
+
+        What lies where the record says is there for the worker node, as it was for the job.
+        """
+        delivered = []
+        for look in self._looks(retry):
+            is_known = look.found in look.input.places
+            if look.found and look.found.startswith("/") and not is_known:
+                delivered.append(look.found)
+        return tuple(delivered)
+
+    def _places(self) -> str:
+        rows = []
+        for retry in self.checked.choice.tries:
+            for look in self._looks(retry):
+                named = [look.found] if look.found else []
+                for place in dict.fromkeys([*named, *look.input.places]):
+                    rows.append((look.input.job_id, look.input.name, place))
+        return places_table(rows)
+
+    def _save_bundles(self, folder: Path, tries: Sequence[Retry]) -> None:
+        for job_id in dict.fromkeys(repeat_of(retry, self.experiment).job_id for retry in tries):
+            self.client.save_bundle(job_id, folder / f"{job_id}.tar", experiment=self.experiment)
+
+    def _write_ticket(self, folder: Path, tries: Sequence[Retry]) -> None:
+        tasks = sorted({retry.order.task_id for retry in tries})
+        if len(tasks) > 1:
+            raise BadInputError(
+                f"A ticket is for one task, and these jobs are of {', '.join(tasks[:5])}: write one "
+                "folder a task."
+            )
+        ticket = self.client.issue_ticket(tasks[0], self.experiment).ticket
+        put_file(folder / TICKET, ticket + "\n", 0o600)
+
+
+def put_file(file: Path, text: str, mode: int) -> None:
+    """Write a file that has its mode from the first byte on."""
+    # Before anything is in it: nobody else may read a ticket, not even for a moment
+    file.touch(mode=mode)
+    file.write_text(text, encoding="utf-8")
+    file.chmod(mode)

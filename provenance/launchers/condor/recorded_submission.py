@@ -1,0 +1,212 @@
+"""A recorded job submitted again as it was: the submit description that its ad came from.
+
+The ad has what condor_submit made of the submit file, each macro replaced, so one job of a cluster
+can be submitted alone. What another try has to have of its own is changed: its names of logs, and
+the variables by which the hook knows whose try it is.
+
+Source: HTCondor manual, condor_submit, and "Job ClassAd Attributes": `Arguments` and `Environment`
+are in the new form, `Args` and `Env` in the old one.
+"""
+
+import math
+import posixpath
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from jobprov.provenance.capture.record import redaction
+from jobprov.provenance.capture.surroundings.condor_ads import job_variables
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.launchers.condor.ads import Ad
+from jobprov.provenance.launchers.condor.launcher import checked, quoted
+
+ATTRIBUTES = (
+    "JobUniverse", "Cmd", "Arguments", "Args", "Environment", "Env", "Iwd", "In", "Out", "Err",
+    "UserLog", "TransferInput", "TransferOutput", "TransferOutputRemaps", "ShouldTransferFiles",
+    "WhenToTransferOutput", "TransferExecutable", "Requirements", "RequestMemory", "RequestCpus",
+    "RequestDisk", "RequestGPUs", "AccountingGroup", "SingularityImage",
+)  # fmt: skip
+"""What a submission is made of."""
+
+_VANILLA = 5
+_REDACTED, _MARK = "<redacted", "<redacted:variable>"
+_WITH_SECRETS = ("Arguments", "Args", "Environment", "Env")
+_NOWHERE = "/dev/null"
+_MIB = 1 << 20
+_PLAIN = {
+    "ShouldTransferFiles": "should_transfer_files",
+    "WhenToTransferOutput": "when_to_transfer_output",
+    "TransferInput": "transfer_input_files",
+    "TransferOutput": "transfer_output_files",
+    "RequestCpus": "request_cpus",
+    "RequestDisk": "request_disk",
+    "RequestGPUs": "request_gpus",
+    "AccountingGroup": "accounting_group",
+}
+
+
+class Again(NamedTuple):
+    """What another try of a job has of its own.
+
+    Attributes:
+        name: of the try, for the names of its logs.
+        variables: for the hook.
+        memory_bytes: what to ask for; None for as much as before.
+        avoided_sites: sites that are not to run it.
+    """
+
+    name: str
+    variables: Mapping[str, str]
+    memory_bytes: int | None = None
+    avoided_sites: tuple[str, ...] = ()
+
+
+def submission_of(ad: Ad) -> dict[str, Any]:
+    """Return the attributes of an ad that a submission is made of."""
+    return {name: ad[name] for name in ATTRIBUTES if ad.get(name) not in (None, "")}
+
+
+def without_secrets(submission: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a submission as it may be kept: secrets are replaced, and whatever JSON cannot hold."""
+    kept: dict[str, Any] = {}
+    for name, value in submission.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            continue
+        kept[name] = value
+    for name in ("Arguments", "Args"):
+        if isinstance(kept.get(name), str):
+            kept[name] = _arguments_without_secrets(kept[name])
+    for name in ("Environment", "Env"):
+        if isinstance(kept.get(name), str):
+            kept[name] = _variables_without_secrets(kept[name])
+    redacted: dict[str, Any] = redaction.redact_strings(kept)
+    return redacted
+
+
+def has_secrets(ad: Ad) -> bool:
+    """Return whether a secret was taken out of an ad."""
+    return any(_REDACTED in str(ad.get(name) or "") for name in _WITH_SECRETS)
+
+
+def _arguments_without_secrets(text: str) -> str:
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        words = text.split()
+    redacted = redaction.redact_arguments(words)
+    return text if redacted == words else shlex.join(redacted)
+
+
+def _variables_without_secrets(text: str) -> str:
+    """Return an environment of an ad, with a mark in place of values that are secret."""
+    variables = job_variables({"Environment": text}) or dict(
+        word.split("=", 1) for word in text.split(";") if "=" in word
+    )
+    secret = redaction.secret_names(variables)
+    if not secret:
+        return text
+    marked = {name: _MARK if name in secret else value for name, value in variables.items()}
+    return " ".join(f"{name}={shlex.quote(value)}" for name, value in marked.items())
+
+
+def describe_again(ad: Ad, again: Again) -> list[str]:
+    """Return the lines of a submit file that submit one recorded job again.
+
+    Raises:
+        BadInputError: the ad lacks what is needed, which the message names.
+    """
+    _check(ad)
+    folder = str(ad["Iwd"])
+    lines = [
+        "universe = vanilla",
+        f"initialdir = {checked(folder)}",
+        f"executable = {checked(posixpath.join(folder, str(ad['Cmd'])))}",
+        f"arguments = {_arguments(ad)}",
+        f"environment = {_environment(ad, again.variables)}",
+    ]
+    if ad.get("TransferExecutable") is False:
+        lines.append("transfer_executable = False")
+    if ad.get("In") not in (None, "", _NOWHERE):
+        lines.append(f"input = {checked(str(ad['In']))}")
+    for attribute, command in (("Out", "output"), ("Err", "error"), ("UserLog", "log")):
+        if ad.get(attribute) not in (None, "", _NOWHERE):
+            # Its own: HTCondor would write over those of the job
+            lines.append(f"{command} = {checked(str(ad[attribute]))}.{again.name}")
+    for attribute, command in _PLAIN.items():
+        if ad.get(attribute) not in (None, ""):
+            lines.append(f"{command} = {_expression(ad[attribute])}")
+    if ad.get("TransferOutputRemaps"):
+        lines.append(f'transfer_output_remaps = "{_expression(ad["TransferOutputRemaps"])}"')
+    if ad.get("SingularityImage"):
+        lines.append(f'MY.SingularityImage = "{checked(str(ad["SingularityImage"]))}"')
+    return [*lines, *_resources(ad, again), "queue"]
+
+
+def _check(ad: Ad) -> None:
+    missing = [name for name in ("Cmd", "Iwd") if not ad.get(name)]
+    if missing:
+        raise BadInputError(f"its job ad lacks {' and '.join(missing)}.")
+    if ad.get("JobUniverse", _VANILLA) != _VANILLA:
+        raise BadInputError(f"it ran in HTCondor's universe {ad['JobUniverse']}, not in vanilla.")
+    for name in _WITH_SECRETS:
+        if _REDACTED in str(ad.get(name) or ""):
+            raise BadInputError(
+                f"{name} of its job ad held a secret, which is not kept: submit it with a new one."
+            )
+
+
+def _arguments(ad: Ad) -> str:
+    new_form = ad.get("Arguments")
+    if new_form is not None:
+        return f'"{_doubled(str(new_form))}"'
+    return checked(str(ad.get("Args") or ""), quotes=True)
+
+
+def _environment(ad: Ad, variables: Mapping[str, str]) -> str:
+    """Return the recorded environment with further variables behind it, in the new form.
+
+    Of two values of one variable HTCondor takes the last.
+    """
+    own = " ".join(f"{name}={quoted(value)}" for name, value in variables.items())
+    recorded = str(ad.get("Environment") or "")
+    if not recorded and ad.get("Env"):
+        words = [word.partition("=") for word in str(ad["Env"]).split(";") if "=" in word]
+        recorded = " ".join(f"{name}={quoted(value)}" for name, _, value in words)
+    else:
+        recorded = _doubled(recorded)
+    return f'"{recorded} {own}"'
+
+
+def _doubled(text: str) -> str:
+    return checked(text, quotes=True).replace('"', '""')
+
+
+def _expression(value: Any) -> str:
+    """Return a value or expression of an ad as a submit file has it."""
+    text = str(value)
+    if text.startswith("/Expr(") and text.endswith(")/"):
+        text = text[len("/Expr(") : -len(")/")]
+    return checked(text, quotes=True)
+
+
+def _resources(ad: Ad, again: Again) -> list[str]:
+    lines = []
+    if again.memory_bytes:
+        lines.append(f"request_memory = {-(-again.memory_bytes // _MIB)}M")
+    elif ad.get("RequestMemory") not in (None, ""):
+        lines.append(f"request_memory = {_expression(ad['RequestMemory'])}")
+    clauses = [f'(GLIDEIN_Site =!= "{checked(site)}")' for site in again.avoided_sites]
+    if ad.get("Requirements") not in (None, ""):
+        clauses.insert(0, f"({_expression(ad['Requirements'])})")
+    if clauses:
+        lines.append(f"requirements = {' && '.join(clauses)}")
+    return lines
+
+
+def missing_files(ad: Ad, exists: Callable[[str], bool]) -> list[str]:
+    """Return the files of a submission that are not there, by a function that tells."""
+    folder = str(ad.get("Iwd") or "/")
+    files = [] if ad.get("TransferExecutable") is False else [str(ad.get("Cmd") or "")]
+    files += [name.strip() for name in str(ad.get("TransferInput") or "").split(",")]
+    paths = [posixpath.join(folder, name) for name in files if name and "://" not in name]
+    return [path for path in paths if not exists(path)]

@@ -1,0 +1,140 @@
+"""Inputs that the bundle of a job lacks: what a retry has to fetch, and where they may be.
+
+The places are those that the job's record names, and those that SAM knows. Whether a file is still
+there can only be seen from where jobs are submitted (`agents/input_search.py`) or run.
+"""
+
+import posixpath
+from collections.abc import Collection, Iterable, Sequence
+
+from sqlalchemy import Connection
+
+from jobprov.archive.store import Store
+from jobprov.provenance.answers.orders import OutsideInput, OutsideInputs
+from jobprov.provenance.catalogs.opening import Catalogs, open_catalog
+from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
+from jobprov.provenance.db.queries.orders.retries import Attempt, attempts_of_units
+from jobprov.provenance.errors import ProvenanceError
+from jobprov.provenance.records.job_record import Input, JobRecord
+from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
+
+MOST_LOCATED = 200
+"""Files that a catalog is asked for in one question: each is a call, or two."""
+
+_NODE_VARIABLES = ("TMPDIR", "_CONDOR_SCRATCH_DIR", "CONDOR_DIR_INPUT")
+_NODE_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - named to be left out
+
+
+def read_records(
+    connection: Connection, store: Store, attempts: Iterable[Attempt]
+) -> dict[int, JobRecord]:
+    """Return the records of attempts, by integer key; a few statements in all."""
+    jobs = {attempt.key: HeldJob(attempt.key, attempt.received_at, {}, {}) for attempt in attempts}
+    fill_records(connection, store, jobs)
+    return {key: read_together(job.records_but(None)).record for key, job in jobs.items()}
+
+
+def read_outside_inputs(
+    connection: Connection, store: Store, experiment: str, job_ids: Sequence[str]
+) -> dict[str, list[OutsideInput]]:
+    """Return by job the inputs that its bundle lacks; jobs that lack none are left out."""
+    attempts = attempts_of_units(connection, experiment, list(dict.fromkeys(job_ids)))
+    records = read_records(connection, store, attempts)
+    digests: set[str] = set()
+    for record in records.values():
+        digests.update(file.sha256 for file in record.inputs or () if file.sha256)
+    possessed = possessed_blobs(connection, experiment, digests)
+    outside: dict[str, list[OutsideInput]] = {}
+    for attempt in attempts:
+        record = records[attempt.key]
+        lacking = _lacking(record, possessed)
+        if lacking:
+            outside[attempt.job_id] = [
+                _outside_input(attempt.job_id, record, file) for file in lacking
+            ]
+    return outside
+
+
+def _lacking(record: JobRecord, possessed: Collection[str]) -> list[Input]:
+    """Return the inputs that nobody uploaded, and that no earlier step of the job made."""
+    made = {file.path or file.name: file.sha256 for file in record.outputs or ()}
+    lacking = []
+    for file in record.inputs or ():
+        path = file.path or file.name
+        is_made = path in made and file.sha256 in (None, made[path])
+        is_described = file.sha256 or file.checksums or file.size_bytes is not None
+        is_unseen = not is_described and file.status not in (None, "consumed")
+        if not (is_made or is_unseen or file.sha256 in possessed):
+            lacking.append(file)
+    return lacking
+
+
+def _outside_input(job_id: str, record: JobRecord, file: Input) -> OutsideInput:
+    return OutsideInput(
+        job_id=job_id,
+        name=file.name,
+        namespace=file.namespace or "",
+        sha256=file.sha256,
+        size_bytes=file.size_bytes,
+        places=_recorded_places(record, file),
+    )
+
+
+def _recorded_places(record: JobRecord, file: Input) -> list[str]:
+    """Return where the record says that a file was, but for places of the worker node alone."""
+    working = (record.command.working_directory if record.command else None) or ""
+    variables = (record.environment.variables if record.environment else None) or {}
+    on_node = [*_NODE_FOLDERS, *([working] if working else [])]
+    on_node += [str(variables[name]) for name in _NODE_VARIABLES if variables.get(name)]
+    places = []
+    for place in (file.location or "", posixpath.join(working, file.path or "")):
+        path = place.removeprefix("file://")
+        if "://" in path:
+            places.append(path)
+        elif path.startswith("/") and not _is_below(path, on_node):
+            places.append(posixpath.normpath(path))
+    return list(dict.fromkeys(places))
+
+
+def _is_below(path: str, folders: Sequence[str]) -> bool:
+    plain = posixpath.normpath(path)
+    for folder in folders:
+        normal = posixpath.normpath(folder)
+        if plain == normal or plain.startswith(normal.rstrip("/") + "/"):
+            return True
+    return False
+
+
+def locate(inputs: Sequence[OutsideInput], catalogs: Catalogs, experiment: str) -> OutsideInputs:
+    """Return inputs with the places that the experiment's catalog knows as well.
+
+    `problem` says why the catalog could not be asked. No connection to the database is to be open:
+    a catalog may take its time.
+    """
+    if not inputs or experiment not in catalogs:
+        return OutsideInputs(list(inputs))
+    names = list(dict.fromkeys((file.namespace, file.name) for file in inputs))
+    problem = None
+    if len(names) > MOST_LOCATED:
+        problem = f"the catalog was asked for {MOST_LOCATED} of {len(names)} files"
+    places: dict[tuple[str, str], list[str]] = {}
+    try:
+        catalog = open_catalog(catalogs, experiment)
+        for namespace, name in names[:MOST_LOCATED]:
+            places[namespace, name] = catalog.locate(catalog.join(namespace, name))
+    except ProvenanceError as trouble:
+        problem = str(trouble)
+    located = []
+    for file in inputs:
+        known = places.get((file.namespace, file.name), [])
+        located.append(
+            OutsideInput(
+                job_id=file.job_id,
+                name=file.name,
+                namespace=file.namespace,
+                sha256=file.sha256,
+                size_bytes=file.size_bytes,
+                places=list(dict.fromkeys([*file.places, *known])),
+            )
+        )
+    return OutsideInputs(located, problem)

@@ -1,0 +1,261 @@
+"""Retries by hand on a real pool: what they make comes home, whole, to its place.
+
+The first attempts are real jobs under the hook whose program fails once.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from jobprov.provenance.capture.packing import build
+from tests.library.commands import JOBPROV
+from tests.library.grid.pool import Pool, need_condor
+from tests.library.servers.live_service import LiveService
+
+pytestmark = pytest.mark.slow
+
+MAKE = """
+[ -f {marks}/mended ] || {{ echo "no such table" >&2; exit 3; }}
+mkdir -p deep out
+cksum "$1" > out/hist.root
+echo "extra of $1" > deep/extra.dat
+echo scratch > scratch.tmp; rm scratch.tmp
+sha256sum out/hist.root deep/extra.dat > sums.txt
+"""
+SUBMIT = """
+executable = /bin/sh
+transfer_executable = False
+arguments = "-c 'exec /usr/bin/python3 job-end-hook.pyz run --output out/hist.root -- sh make.sh {input}'"
+environment = "JOBPROV_URL='{url}' JOBPROV_EXPERIMENT='toyexp' JOBPROV_TASK_ID='t1' JOBPROV_UNIT='{unit}'"
+should_transfer_files = YES
+when_to_transfer_output = ON_EXIT
+transfer_input_files = {hook}, make.sh, {input}
+output = {unit}.out
+error = {unit}.err
+request_memory = 256M
+queue
+"""
+SMALL, LARGE = 100_000, 17 << 20
+"""Bytes of inputs: the hook keeps those up to 16 MiB."""
+
+
+class Trial:
+    """A pool, a service, and two units whose first attempts failed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.service = LiveService(folder / "var")
+        try:
+            self.pool = Pool()
+        except BaseException:
+            self.service.stop()
+            raise
+        build(str(folder / "job-end-hook.pyz"))
+        hook = self.pool.put("job-end-hook.pyz", (folder / "job-end-hook.pyz").read_bytes(), 0o755)
+        self.pool.put("jobs/make.sh", MAKE.format(marks=self.pool.folder / "marks"))
+        self.store = self.pool.make_folder("store")
+        for unit, size in (("small", SMALL), ("large", LARGE)):
+            self.pool.put(f"jobs/{unit}.raw", os.urandom(size))
+            words = {"url": self.service.url, "hook": hook, "unit": unit, "input": f"{unit}.raw"}
+            self.pool.submit(unit, SUBMIT.format(**words))
+        self.wait(lambda: len(self.jobs(state="failed")) == 2, 120)
+        self.pool.put("marks/mended", "")
+
+    def jobs(self, **query: str) -> list[dict[str, Any]]:
+        answer = requests.get(
+            f"{self.service.url}/api/v1/jobs",
+            params={"experiment": "toyexp", "task_id": "t1", **query},
+            timeout=30,
+        )
+        return list(answer.json()["jobs"])
+
+    def last_job(self, unit: str, state: str) -> dict[str, Any]:
+        found = [job for job in self.jobs(state=state) if job["task"]["unit"] == unit]
+        return found[0]
+
+    def record(self, job: dict[str, Any]) -> dict[str, Any]:
+        address = f"{self.service.url}/api/v1/jobs/{job['job_id']}?experiment=toyexp"
+        return dict(requests.get(address, timeout=30).json()["record"])
+
+    def wait(self, is_there: Any, seconds: float) -> None:
+        self.pool.wait_for("what the test waits for", is_there, seconds)
+
+    def retry(self, *words: str) -> str:
+        done = self.service.run("retry", "--experiment", "toyexp", *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def submit(self, name: str, *words: str) -> Path:
+        """Write a submission of `jobprov retry`, submit it as the jobs' owner, wait for its end."""
+        folder = self.pool.make_folder(name)
+        self.retry("--format", "condor", "-o", str(folder), *words)
+        for file in folder.iterdir():
+            os.chown(file, self.pool.account.pw_uid, self.pool.account.pw_gid)
+        self.pool.run("condor_submit", "retry.sub", cwd=folder)
+        self.wait(lambda: not self.pool.run("condor_q", "-af", "ClusterId").stdout.strip(), 120)
+        return folder
+
+    def close(self) -> None:
+        self.pool.stop()
+        self.service.stop()
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+    need_condor()
+    made = Trial(tmp_path_factory.mktemp("retries"))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def check_outputs(home: Path, record: dict[str, Any]) -> None:
+    """Check each file against the sum that the job itself wrote, and the hook's record of it."""
+    names = {"out/hist.root", "deep/extra.dat", "sums.txt"}
+    made = {str(file.relative_to(home)) for file in home.rglob("*") if file.is_file()}
+    assert {name for name in made if not name.endswith(".json")} == names
+    for line in (home / "sums.txt").read_text().splitlines():
+        digest, name = line.split()
+        assert sha256(home / name) == digest, name
+    recorded = {output["path"]: output["sha256"] for output in record["outputs"]}
+    assert recorded == {name: sha256(home / name) for name in names}
+
+
+def test_all_that_a_retry_made_goes_to_the_place_that_was_named(trial: Trial) -> None:
+    job = trial.last_job("small", "failed")
+    place = trial.store / "retries"
+
+    trial.submit("again-small", job["job_id"], "--output-dir", str(place))
+
+    done = trial.last_job("small", "succeeded")
+    check_outputs(place, trial.record(done))
+    sidecar = json.loads((place / "out/hist.root.json").read_text())
+    assert sidecar["metadata"]["prov.job_id"] == done["job_id"]
+    assert done["retry_of"] == job["job_id"]
+
+
+def test_an_input_that_is_at_no_known_place_is_named_and_nothing_is_submitted(
+    trial: Trial,
+) -> None:
+    """HTCondor brought it to a scratch folder that is gone, and it is too large for the archive."""
+    job = trial.last_job("large", "failed")
+
+    done = trial.service.run("retry", job["job_id"], "--experiment", "toyexp", "--order")
+
+    assert "Ordered 0 jobs" in done.stdout
+    assert f"input large.raw of job {job['job_id']}: no place of it is recorded" in done.stdout
+    asked = requests.get(
+        f"{trial.service.url}/api/v1/orders", params={"experiment": "toyexp"}, timeout=30
+    )
+    assert asked.json()["orders"] == []
+
+
+def test_an_input_that_is_gone_when_the_job_runs_has_a_class_and_the_unit_is_retried(
+    trial: Trial,
+) -> None:
+    first = trial.last_job("large", "failed")
+    inputs = trial.pool.make_folder("inputs")
+    trial.pool.put("inputs/large.raw", (trial.pool.folder / "jobs/large.raw").read_bytes())
+    folder = trial.pool.make_folder("again-large")
+    words = [first["job_id"], "--input-dir", str(inputs), "--format", "condor", "-o", str(folder)]
+    trial.retry(*words)
+    # Somebody takes it out of the submit file: the job finds it nowhere
+    submit_file = folder / "retry.sub"
+    text = submit_file.read_text()
+    assert f", {inputs}/large.raw" in text
+    submit_file.write_text(text.replace(f", {inputs}/large.raw", ""))
+    (folder / "retry-places.tsv").write_text("")
+    for file in folder.iterdir():
+        os.chown(file, trial.pool.account.pw_uid, trial.pool.account.pw_gid)
+    trial.pool.run("condor_submit", "retry.sub", cwd=folder)
+    trial.wait(lambda: len(trial.jobs(state="failed")) == 3, 120)
+
+    second = trial.last_job("large", "failed")
+    assert second["job_id"] != first["job_id"]
+    record = trial.record(second)
+    assert record["exit"]["code"] == 66
+    assert record["exit"]["failed_step"] == "stage_in"
+    shown = trial.service.run("retry", second["job_id"], "--experiment", "toyexp")
+    assert "no place of it is recorded" in shown.stdout
+    answer = requests.get(
+        f"{trial.service.url}/api/v1/retries",
+        params={"experiment": "toyexp", "jobs": second["job_id"]},
+        timeout=30,
+    ).json()
+    [offered] = answer["tries"]
+    assert offered["class"]["class"] == "input"
+    assert "jobprov retry JOB --input-dir FOLDER" in offered["class"]["advice"]
+    assert offered["order"]["bundle_of"] == first["job_id"], "the failed try has no recipe"
+
+    folder = trial.submit("again-large-2", second["job_id"], "--input-dir", str(inputs))
+
+    done = trial.last_job("large", "succeeded")
+    assert done["retry_of"] == second["job_id"]
+    [home] = folder.glob("outputs-*")
+    check_outputs(home, trial.record(done))
+    text = (folder / "retry.sub").read_text()
+    assert re.search(r"transfer_output_files = outputs-[0-9a-f-]+\n", text)
+
+
+def test_a_submission_is_repeated_as_it_was_for_one_unit(trial: Trial) -> None:
+    """By the ad in the history of the submit node, which the witness keeps too."""
+    trial.pool.put("jobs/table", "wrong")
+    name, script = "as submitted", 'cat table; test "$(cat table)" = right && echo "$1" > made.txt'
+    trial.pool.put("jobs/own.sh", script + "\n")
+    text = SUBMIT.format(
+        url=trial.service.url,
+        hook=trial.pool.folder / "job-end-hook.pyz",
+        unit="own",
+        input="table",
+    )
+    text = text.replace("sh make.sh table", f'sh own.sh ""{name}""').replace("make.sh,", "own.sh,")
+    trial.pool.submit("own", text)
+    trial.wait(
+        lambda: [1 for job in trial.jobs(state="failed") if job["task"]["unit"] == "own"], 60
+    )
+    first = trial.last_job("own", "failed")
+    trial.pool.put("jobs/table", "right")
+    folder = trial.pool.make_folder("as-submitted")
+
+    path = f"{Path(JOBPROV[0]).parent}:{trial.pool.environment['PATH']}"
+    condor = {"CONDOR_CONFIG": trial.pool.environment["CONDOR_CONFIG"], "PATH": path}
+    words = ["retry", first["job_id"], "--experiment", "toyexp", "--as-submitted"]
+    done = trial.service.run(*words, "-o", str(folder), **condor)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    for file in folder.iterdir():
+        os.chown(file, trial.pool.account.pw_uid, trial.pool.account.pw_gid)
+    trial.pool.run("./as-submitted.sh", cwd=folder)
+    trial.wait(lambda: not trial.pool.run("condor_q", "-af", "ClusterId").stdout.strip(), 120)
+    again = trial.last_job("own", "succeeded")
+    assert again["retry_of"] == first["job_id"]
+    assert (trial.pool.folder / "jobs/made.txt").read_text() == f"{name}\n"
+    assert (trial.pool.folder / "jobs/own.out").is_file(), "the first attempt's"
+
+
+def test_of_two_values_of_a_variable_the_job_gets_the_last(trial: Trial) -> None:
+    """So one job of a jobsub submission gets the number that it had: jobsub's own -e come last."""
+    lines = {
+        "executable": "/bin/sh",
+        "transfer_executable": "False",
+        "arguments": "\"-c 'echo $PROCESS'\"",
+        "environment": "CLUSTER=$(Cluster);PROCESS=$(Process);PROCESS=7",
+        "should_transfer_files": "YES",
+        "output": "number.out",
+    }
+
+    trial.pool.submit("number", lines)
+    trial.wait(lambda: not trial.pool.run("condor_q", "-af", "ClusterId").stdout.strip(), 60)
+
+    assert (trial.pool.folder / "jobs/number.out").read_text() == "7\n"
