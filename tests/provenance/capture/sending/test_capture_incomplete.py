@@ -148,6 +148,38 @@ def test_rest_of_an_entry_goes_home_with_the_output(
     assert [path.samefile(entry) for path in scratch.glob("jobprov-spool/ready/*")] == [True]
 
 
+@pytest.mark.slow
+def test_blob_that_the_service_always_fails_at_does_not_hold_the_record_back(
+    runner: Runner, service: Service
+) -> None:
+    refuse(service, b"hello", problem(500, "The service made a mistake.", "mistake-of-ours"))
+
+    done = runner("run", "--url", service.url, *LOG)
+
+    assert service.only_record()["state"] == "failed"
+    assert b"without 1 blob (log stdout): " in done.stderr
+    assert len(runner.entries()) == 1
+
+
+def test_redacted_blob_that_does_not_pass_is_kept_as_redacted(
+    runner: Runner, service: Service
+) -> None:
+    """The record that went names the redacted bytes: those are what the service waits for."""
+    service.secret = b"hello"
+    refuse(service, b"[withheld", PORTAL)
+    runner("run", "--url", service.url, *LOG)
+    (log,) = service.only_record()["logs"]
+    (entry,) = runner.entries()
+    left = names_in(entry)
+    service.faults.clear()
+    sent = runner("flush", "--url", service.url)
+
+    assert left == ["blobs/" + log["sha256"], "record.json", "delivery.json"]
+    assert (sent.returncode, runner.entries()) == (0, [])
+    assert service.blobs[log["sha256"]].startswith(b"[withheld: ")
+    assert not any(b"hello" in content for content in service.blobs.values())
+
+
 def test_many_blobs_are_counted_and_some_named(runner: Runner, service: Service) -> None:
     for number in range(8):
         (runner.folder / f"script{number}.sh").write_text(f"# hello {number}\n")
