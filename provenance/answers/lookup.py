@@ -349,7 +349,7 @@ class JobAnswer(Struct, frozen=True):
         inputs: the entries of `merged`, each with the `url` of its page and its `producers`.
         outputs: the entries of `merged`, each with the `url` of its page and its `consumer_count`.
         next_level_needs: codes of gaps, `capsule` or `large-inputs`.
-        missing_blobs: digests that its records name and nobody sent.
+        missing_blobs: digests of blobs and small inputs that its records name and nobody sent.
         revisions: corrected records, the oldest first.
         conflict_count: final records that were refused and kept as evidence.
         verdicts: outcomes of reruns as they were posted, each with `posted_at`; the newest first.

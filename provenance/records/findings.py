@@ -5,6 +5,9 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
+from jobprov.provenance.records.inputs import small_inputs
+from jobprov.provenance.records.job_record import JobRecord
+
 
 class Findings(msgspec.Struct, frozen=True):
     """What only the service knows about a record.
@@ -53,3 +56,15 @@ class Findings(msgspec.Struct, frozen=True):
     def awaited(self) -> AbstractSet[str]:
         """Digests of the blobs that would change grade or gaps when they come."""
         return self.missing_blobs | self.unheld_inputs | self.expired
+
+
+def blobs_to_send(record: JobRecord, findings: Findings) -> list[str]:
+    """Return the digests of the blobs that somebody should still send.
+
+    They are those that the record refers to, and its small inputs. Large inputs stay where they
+    are, though a job whose environment is held would gain by them.
+    """
+    wanted = findings.missing_blobs
+    if findings.unheld_inputs:
+        wanted |= findings.unheld_inputs & small_inputs(record)
+    return sorted(wanted)

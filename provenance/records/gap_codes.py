@@ -82,7 +82,7 @@ GAPS: dict[str, GapRule] = {
     "input-missing": GapRule(
         2,
         "Upload the small input: the hook does up to 16 MiB a file, "
-        "also of standard input (`< FILE`).",
+        "also of standard input (`< FILE`). If its spool still holds it, flush that.",
     ),
     "input-without-checksum": GapRule(
         2,
@@ -143,7 +143,10 @@ GAPS: dict[str, GapRule] = {
         9,
         "Run with one thread, or seed each event, so that the order of threads cannot matter.",
     ),
-    "log-missing": GapRule(9, "Send the logs; the hook keeps stdout and stderr."),
+    "log-missing": GapRule(
+        9,
+        "Send the logs; the hook keeps stdout and stderr. If its spool still holds them, flush that.",
+    ),
     "log-expired": GapRule(
         9,
         "Nothing to do: the operator lets old logs of jobs that succeeded expire. "
@@ -163,7 +166,9 @@ GAPS: dict[str, GapRule] = {
         9,
         "Nothing can: an operator erased it, and says why in the ledger. Nothing is to be sent.",
     ),
-    "blob-missing": GapRule(9, "Upload the blob: PUT /api/v1/blobs/{sha256}."),
+    "blob-missing": GapRule(
+        9, "Upload the blob: PUT /api/v1/blobs/{sha256}, or flush the hook's spool."
+    ),
     "task-missing": GapRule(9, "Give the task id: `--task-id` of the hook, or POMS_TASK_ID."),
     "exit-missing": GapRule(
         9, "Send `exit.code` or `exit.signal`; the batch history knows it too."

@@ -40,6 +40,7 @@ _MOST_TOKEN_BYTES = 32 * 1024
 _BLOB_TRIES, _RECORD_TRIES = 3, 2  # with secrets taken out in between
 _MOST_BROKEN = 2  # blobs in one try; then the record shows whether the service is there at all
 _RECORD_SECONDS = 4.0  # blobs leave so much for the record, or a quarter of a short budget
+_TRIED_AGAIN = ("/problems/digest-mismatch", "/problems/conflict")
 _ASKED_AT_ONCE = 10000
 _FEWEST_ASKED = 100
 FIRST_PAUSE_SECONDS = 0.5
@@ -212,18 +213,18 @@ def _send_blobs(entry: Entry, service: Service, digests: Sequence[str]) -> None:
     One that does not pass does not hold up the others.
     """
     broken = 0
-    last: Optional[UnansweredError] = None
+    last: Optional[LaterError] = None
     for digest in sorted(digests, key=entry.size):
         if last is not None and broken == _MOST_BROKEN:
             entry.wait(digest, last)
             continue
         try:
             _send_blob(entry, service, digest)
-        except UnansweredError as error:
-            if error.pause is not None and not error.is_barred():
+        except LaterError as error:
+            if error.pause is not None and not is_barred(error):
                 raise
             entry.wait(digest, error)
-            if not error.is_barred():
+            if not is_barred(error):
                 broken, last = broken + 1, error
 
 
@@ -234,7 +235,7 @@ def _send_blob(entry: Entry, service: Service, digest: str) -> None:
             _put_blob(service, digest, entry.blob(digest))
         except RefusedError as error:
             # Other bytes arrived than were sent, or another process sent it at the same moment
-            if error.is_about("digest-mismatch") or error.is_about("/problems/conflict"):
+            if error.answer.get("type") in _TRIED_AGAIN:
                 raise UnansweredError(str(error)) from error
             if error.status == TOO_LARGE:
                 entry.refuse(digest, error)  # the record goes without it

@@ -13,6 +13,7 @@ from jobprov.provenance.capture.sending.entry import DAMAGES, Entry
 from jobprov.provenance.capture.sending.service import RefusedError
 
 _MOST_NAMES = 5  # in a line for the job's log
+_LONGEST_NAME = 100
 _SHORT_DIGEST = 12
 _CHUNK = 64 * 1024
 
@@ -69,7 +70,8 @@ def refusals(entry: Entry) -> List[str]:
 
 def _name(record: Dict[str, Any], digest: str) -> str:
     """Return how the record calls what a blob holds."""
-    return _name_in(record, digest, "") or "blob " + digest[:_SHORT_DIGEST]
+    name = _name_in(record, digest, "") or "blob " + digest[:_SHORT_DIGEST]
+    return name[:_LONGEST_NAME]
 
 
 def _name_in(value: Any, digest: str, place: str) -> Optional[str]:

@@ -24,7 +24,7 @@ CONTINUE = 308  # a part of a blob is there
 BYTES_HEADERS = {"Content-Type": "application/octet-stream"}
 _LATER = frozenset([408, 425, 429])
 # About token or address, not about the record
-_OF_THE_CALL = frozenset([401, 403, 404, 405, 407])
+_OF_THE_CALL = frozenset([401, 403, 404, 405])
 _PROBLEMS = "/problems/"
 _CALL_SECONDS = 10.0
 _LARGEST_ANSWER = 8 << 20

@@ -37,6 +37,7 @@ from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.search import jobs_by_batch_id, jobs_by_id
 from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
+from jobprov.provenance.records.findings import blobs_to_send
 from jobprov.provenance.records.gaps import find_gaps, level_of, needs_of_next
 from jobprov.provenance.records.identity import witness_rank
 from jobprov.provenance.records.merging import merge_witnesses
@@ -211,7 +212,7 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
         level=level,
         next_level_needs=needs_of_next(level, gaps),
         gaps=gaps,
-        missing_blobs=sorted(findings.missing_blobs),
+        missing_blobs=blobs_to_send(reading.record, findings),
         recipe_id=None if recipe is None else recipe_text(recipe),
         result_id=None if result is None else result_text(result),
         revisions=[record for record in finals if record.revision > 0],

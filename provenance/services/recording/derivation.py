@@ -14,7 +14,7 @@ from jobprov.provenance.db.changes.recording import write_awaited
 from jobprov.provenance.db.recording.aliases import join_sightings
 from jobprov.provenance.db.recording.writing import JobDraft, intern_experiments, write_jobs
 from jobprov.provenance.db.turns import begin_deriving
-from jobprov.provenance.records.findings import Findings
+from jobprov.provenance.records.findings import Findings, blobs_to_send
 from jobprov.provenance.records.gaps import Gap, find_gaps, level_of
 from jobprov.provenance.records.job_record import FAILED, Software
 from jobprov.provenance.services.code.products import enqueue_products
@@ -90,7 +90,8 @@ def _draft(job: ReadJob, grading: Grading) -> JobDraft:
 def grade(reading: Reading, findings: Findings) -> Grading:
     """Return level and gaps of a job, from its record and from what the service knows beside it."""
     gaps = find_gaps(reading.record, findings)
-    return Grading(level_of(gaps, reading.record, findings), gaps, sorted(findings.missing_blobs))
+    level = level_of(gaps, reading.record, findings)
+    return Grading(level, gaps, blobs_to_send(reading.record, findings))
 
 
 def _ask_for_work(writing: Writing, jobs: Sequence[ReadJob], findings: Sequence[Findings]) -> None:

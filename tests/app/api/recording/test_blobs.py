@@ -243,6 +243,23 @@ def test_naming_a_blob_of_another_experiment_gives_nothing(
     assert answer.get_json()["missing_blobs"] == [DIGEST]
 
 
+def test_answer_to_a_record_names_small_inputs_that_nobody_sent(
+    client: FlaskClient, new_token: NewToken
+) -> None:
+    """As after a restart of a service without tokens, which forgets who sent what."""
+    header = new_token("nova")
+    small = {"name": "a.txt", "sha256": DIGEST, "size_bytes": len(BYTES)}
+    large = {"name": "b.root", "sha256": "0" * 64, "size_bytes": 1 << 30}
+    record = a_record(inputs=[small, large])
+
+    before = client.put(f"/api/v1/jobs/{JOB}", json=record, headers=header).get_json()
+    shown = client.get(f"/api/v1/jobs/{JOB}").get_json()["missing_blobs"]
+    client.put(PUT, data=BYTES, headers=header)
+    after = client.put(f"/api/v1/jobs/{JOB}", json=record, headers=header).get_json()
+
+    assert (before["missing_blobs"], shown, after["missing_blobs"]) == ([DIGEST], [DIGEST], [])
+
+
 @pytest.mark.parametrize("is_late", [False, True])
 def test_blob_without_token_is_for_the_experiment_that_names_it(
     client: FlaskClient,
