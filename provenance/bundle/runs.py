@@ -38,15 +38,13 @@ _PADDING = [bytes(count) for count in range(BLOCK)]
 
 
 class _Row(NamedTuple):
-    """One entry of the tar.
-
-    Its header is cut where the bundle's own fields go; the entry says where its bytes lie in the
-    pack.
+    """One entry of the tar: its header, cut where the bundle's own fields go, and its place.
 
     Attributes:
-        is_split: the top folder is in the header's prefix, not in its name.
-        total: the sum of the header but for the bundle's own fields.
-        end: -1 where the object at `start` does not lie in one piece.
+        is_split: whether the top folder is in the header's prefix, not in its name.
+        total: sum of the header without the bundle's own fields.
+        start: where its bytes begin in the pack.
+        end: where they end; -1 if the object at `start` must be unpacked.
     """
 
     is_split: bool
@@ -63,10 +61,11 @@ class Run:
     """Members that follow each other.
 
     Attributes:
-        first: path of the first member, as bytes; `last` likewise.
+        first: path of the first member, as bytes.
+        last: path of the last member, as bytes.
         pack: digest of the git pack that holds their bytes.
-        folders: the folders that the run itself enters, those of its first member apart.
-        blocks: how many the tar has for it.
+        folders: the folders that begin in the run, without those of its first member.
+        blocks: number of its blocks in the tar.
     """
 
     def __init__(self, members: tuple[Member, ...], top: int) -> None:
@@ -85,7 +84,7 @@ class Run:
         return manifest_lines(name, self.members)
 
     def pieces(self, top: bytes, mtime: int, pack: bytes) -> Iterator[bytes]:
-        """The part of the tar, in pieces of some 256 KiB.
+        """The run's part of the tar, in pieces of some 256 KiB.
 
         Raises:
             BundleError: the pack does not hold what the plan names.
@@ -149,9 +148,9 @@ class Run:
 
 
 def _place_of(member: Member, pack: bytes) -> tuple[int, int, bytes]:
-    """Where a member's bytes begin and end in the pack, and what fills their last block.
+    """Where a member's bytes begin and end in the pack, and the padding of their last block.
 
-    An end of -1 means: unpack the object that begins there.
+    An end of -1 means that the object must be unpacked.
     """
     place = stored_at(pack, member.offset)
     size = len(object_at(pack, member.offset)) if place is None else place[1] - place[0]
@@ -164,7 +163,7 @@ def _place_of(member: Member, pack: bytes) -> tuple[int, int, bytes]:
 
 
 def blocks_of(member: Member | None) -> int:
-    """How many blocks the tar has for a member, or for a folder: its header and its bytes."""
+    """The number of blocks of a member (its header and its bytes) or a folder in the tar."""
     if member is None:
         return 1
     return 1 + (member.size + BLOCK - 1) // BLOCK
@@ -205,7 +204,7 @@ def _first_path(part: Member | Run) -> bytes:
 
 
 def _crossed(runs: list[Run], paths: list[bytes]) -> set[Run]:
-    """The runs between whose members others come."""
+    """The runs with other members in between."""
     crossed = set()
     for run in runs:
         if bisect_left(paths, run.first) != bisect_right(paths, run.last):
@@ -224,9 +223,9 @@ _lock = Lock()
 
 
 def _run_of(sha256: str, members: tuple[Member, ...], top: int) -> Run | None:
-    """The run of a fragment, remembered.
+    """The run of a fragment, from memory if possible.
 
-    None where it is too large, or not all of its bytes lie in one pack.
+    It is None if the fragment is too large, or if not all its bytes are in one pack.
     """
     key = (sha256, top)
     with _lock:

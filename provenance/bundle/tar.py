@@ -2,10 +2,11 @@
 
 FROZEN: a golden digest in the tests holds every byte of it.
 
-One own writer, because library writers change: PAX headers for odd values, GNU long names, user
-names, block padding. Members are sorted by the bytes of their path, folders included (their path
-ends in `/`); uid and gid 0, no user names, modes 0644 and 0755, the plan's time; two empty blocks
-at the end, padded to 10,240 bytes. Source: POSIX.1-1988 (IEEE 1003.1), "extended tar format".
+The writer is our own, because those of libraries change: in PAX headers for odd values, GNU long
+names, user names, block padding. Members and folders (whose path ends in `/`) are sorted by the
+bytes of their path. uid and gid are 0, there are no user names, modes are 0644 and 0755, the time is
+the plan's. At the end are two empty blocks, padded to 10,240 bytes. Source: POSIX.1-1988 (IEEE
+1003.1), "extended tar format".
 """
 
 import hashlib
@@ -155,7 +156,7 @@ class _Content:
         return self._streamed(member)
 
     def _lines(self, name: str) -> Iterator[bytes]:
-        """The lines of a manifest, so far as members were written: each lists those before it."""
+        """The lines of a manifest for the members written so far: each manifest lists those before."""
         lists_tags = name.startswith("tagmanifest-")
         for part in self._listed:
             if isinstance(part, Run):
@@ -206,9 +207,9 @@ _known_digests: dict[str, tuple[str, int]] = {}  # of packs, by SHA-256
 
 
 def _note_digests(member: Member, data: bytes) -> tuple[str, int]:
-    """SHA-512 and cksum of a pack that is read for the first time.
+    """SHA-512 and cksum of a pack, computed when this process first reads it.
 
-    It is compared here, and by the archive whenever it is read.
+    The pack is compared with its digest here, and by the archive whenever it is read.
     """
     _check(member, len(data), hashlib.sha256(data).hexdigest())
     if len(_known_digests) >= _MOST_KNOWN:

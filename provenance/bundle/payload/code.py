@@ -15,7 +15,7 @@ from jobprov.provenance.records.job_record import JsonObject
 Entry = Mapping[str, Any]
 """An entry of `software`, as it was recorded."""
 _AT_ONCE = 50  # programs named on one line of the layout
-_ENVIRONMENT = 3  # the level that installed software stands in the way of
+_ENVIRONMENT = 3  # the level that installed software blocks
 
 
 def add_code(payload: Payload) -> None:
@@ -35,7 +35,7 @@ def add_code(payload: Payload) -> None:
 
 
 def _depth(entry: Entry, entries: list[JsonObject]) -> int:
-    """In how many other checkouts this one lies."""
+    """The number of other checkouts around this one."""
     checkout = text(entry.get("checkout"))
     depth = 0
     for other in entries:
@@ -79,8 +79,8 @@ def _add_entry(payload: Payload, entry: Entry, index: int, resolution: Resolutio
 
 
 def _add_checkout(payload: Payload, entry: Entry, resolution: Resolution, name: str) -> None:
-    """Write the tree that ran and lay it out in the checkout's place."""
-    # This maps the checkout; at L0 too paths in it are rewritten
+    """Write the tree that ran, to be laid out in the checkout's place."""
+    # This maps the checkout. Even at L0, without the code, paths in it are rewritten
     place = _checkout_place(payload, entry, name)
     software = text(entry.get("name"))
     if payload.level < 1:
@@ -108,9 +108,9 @@ def _add_checkout(payload: Payload, entry: Entry, resolution: Resolution, name: 
 
 
 def _add_source(payload: Payload, entry: Entry, resolution: Resolution, name: str) -> None:
-    """Write what an installed product was most likely built from.
+    """Write the source from which an installed product was most likely built.
 
-    No rerun lays it out: what ran was the product.
+    A rerun does not use it, since the product itself ran.
     """
     source = f"git/{name} has its source, inferred from its version"
     if payload.level < 1:
@@ -121,9 +121,9 @@ def _add_source(payload: Payload, entry: Entry, resolution: Resolution, name: st
 
 
 def _held_inside(payload: Payload, entry: Entry) -> frozenset[str]:
-    """Where, inside this checkout, lie others that the record names and the archive holds.
+    """The paths of other checkouts inside this one that the record names and the archive holds.
 
-    These are submodules that were changed.
+    These are submodules with changes.
     """
     entries = rows(payload.record.get("software"))
     top = normal(text(entry.get("checkout"))) + "/"
@@ -209,7 +209,7 @@ def _lay_out_tree(payload: Payload, tree: CodeTree, name: str, place: Place) -> 
         payload.lay_out("programs", *(place.below(path) for path in programs))
     for stored, mode, path in tree.odd:
         payload.lay_out("place", stored, mode, place.below(path))
-    # links come after every file of the job, so that no file is ever written through one
+    # Links come after all files of the job, so that no file is ever written through a link
     for target, path in sorted(tree.links, key=lambda line: to_bytes(line[1])):
         payload.links.append((target, place.below(path)))
 
@@ -224,7 +224,7 @@ def _write_git(payload: Payload, entry: Entry, resolution: Resolution, name: str
         payload.keep(f"git/{name}/objects.pack", pack)
         shallow = sorted(resolution.shallow) or [resolution.commit]
         payload.write(f"git/{name}/shallow", "".join(f"{commit}\n" for commit in shallow).encode())
-        # what `run.sh --from-git` checks out
+        # For `run.sh --from-git`: what it checks out
         payload.write(f"git/{name}/ran", f"{resolution.ran}\n".encode())
     patch = digest(entry.get("dirty_patch_sha256"))
     if payload.has(patch):
@@ -232,7 +232,7 @@ def _write_git(payload: Payload, entry: Entry, resolution: Resolution, name: str
 
 
 def _reference(entry: Entry, resolution: Resolution) -> JsonObject:
-    """What is known of a commit: from the repository, else as the record has it."""
+    """What is known of a commit: from the repository, else from the record."""
     worktree_tree = resolution.worktree_tree or text(entry.get("worktree_tree"))
     reference = {
         "name": resolution.name,
@@ -257,7 +257,7 @@ def _reference(entry: Entry, resolution: Resolution) -> JsonObject:
 
 
 def _add_without_repository(payload: Payload, entry: Entry) -> None:
-    """Write code that came as a tar file; note all other code, and installed products, as needs."""
+    """Write code that came as a tar file; note other code and installed products as needs."""
     tarball = mapping(entry.get("tarball"))
     sha256 = digest(tarball.get("sha256"))
     if tarball and payload.level >= 1 and payload.has(sha256):
@@ -297,7 +297,7 @@ def _note_product(payload: Payload, entry: Entry, why: str) -> None:
 
 
 def _checkout_place(payload: Payload, entry: Entry, name: str) -> Place:
-    """Where a repository's copy lies: in `$src`, or in the working directory if it lay there."""
+    """The place of a repository's copy: in the working directory if it was there, else in `$src`."""
     places, work = payload.places, payload.places.working_directory
     checkout = text(entry.get("checkout")) or text(mapping(entry.get("product")).get("prefix"))
     own_place = Place("src", f"/{name}")

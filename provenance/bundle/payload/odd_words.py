@@ -1,9 +1,8 @@
 r"""Arguments that are not UTF-8.
 
-A record is text: it has `\xff` for such a byte, and beside it, by position, what the argument was.
-
-What these arguments name (inputs, outputs, scripts) has the same escapes in its path, and is laid
-out under its own bytes.
+A record is text. It has `\xff` for such a byte, and the original argument in another field, by its
+position. Files that such arguments name (inputs, outputs, scripts) have the same escapes in their
+recorded path, and are laid out under their original name.
 """
 
 import re
@@ -31,9 +30,9 @@ def exact_words(step: Mapping[str, Any]) -> list[str]:
 
 
 def odd_names(record: Mapping[str, Any]) -> dict[str, str]:
-    """What such arguments were, by how they read in the record.
+    """The original names in such arguments, by their text in the record.
 
-    These are whole arguments, and values of `--option=value`.
+    They are whole arguments, and values of `--option=value`.
     """
     names: dict[str, str] = {}
     for step in rows(mapping(record.get("command")).get("steps")):

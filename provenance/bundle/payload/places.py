@@ -18,10 +18,7 @@ _TAIL = r"(?=/|$|[^A-Za-z0-9._+~@%-])"
 
 @dataclass(frozen=True)
 class Place:
-    """A path of a rerun: one of run.sh's variables, and what follows it.
-
-    What follows is empty, or starts with `/`.
-    """
+    """A path of a rerun: one of run.sh's variables, and a rest that is empty or starts with `/`."""
 
     variable: str
     rest: str = ""
@@ -31,7 +28,7 @@ class Place:
         return Place(self.variable, f"{self.rest}/{relative}") if relative else self
 
     def is_below(self, folder: "Place") -> bool:
-        """Whether this path lies in a folder, at any depth."""
+        """Whether this path is in a folder, at any depth."""
         return self.variable == folder.variable and self.rest.startswith(folder.rest + "/")
 
     def word(self) -> str:
@@ -48,7 +45,7 @@ def quote(string: str) -> str:
 class Places:
     """Maps the paths that the job used to the places of a rerun.
 
-    `odd` says what paths were that are no UTF-8, by how they are recorded.
+    `odd` are the original names that are not UTF-8, by their recorded text.
     """
 
     def __init__(self, working_directory: str, odd: Mapping[str, str] | None = None) -> None:
@@ -63,10 +60,7 @@ class Places:
             self.map(self.working_directory, Place("work"))
 
     def map(self, prefix: str, place: Place) -> None:
-        """From now on, paths at or below an absolute folder lie at this place.
-
-        The first to claim a folder keeps it.
-        """
+        """Map an absolute folder, and everything below it, to a place; the first mapping counts."""
         if prefix.startswith("/") and normal(prefix) != "/":
             self._prefixes.setdefault(normal(prefix), place)
             self._pattern = None
