@@ -26,10 +26,10 @@ def _is_plain_part(part: str) -> bool:
 
 
 def split_for_ustar(path: bytes) -> tuple[bytes, bytes] | None:
-    """(prefix, name) as a USTAR header holds them, or None where the path does not fit."""
+    """(prefix, name) for a USTAR header, or None if the path does not fit."""
     if len(path) <= NAME_BYTES:
         return b"", path
-    # a folder's own trailing slash is no place to cut
+    # The slash at the end of a folder's path is no place to cut
     cut = path.find(b"/", len(path) - NAME_BYTES - 1, len(path) - 1)
     if cut < 1 or cut > PREFIX_BYTES:
         return None

@@ -1,9 +1,8 @@
-"""Runs: the files of a fragment, which follow each other in the tar of every bundle that has it.
+"""Runs: files of a fragment that follow each other in the tar of every bundle with this fragment.
 
-What does not depend on the bundle is made once for all jobs of a release and remembered: header
-blocks but for the top folder's name, the time and the sum; the lines of the manifests; where the
-files lie in the git pack. Only speed depends on this module: the bytes are those that tar.py writes
-of the members one by one.
+What does not depend on the bundle is made once for all jobs of a release, and remembered: header
+blocks without the top folder's name, time and sum; lines of the manifests; offsets in the git pack.
+This module only makes bundles faster: the bytes are the same as if tar.py wrote member by member.
 """
 
 from bisect import bisect_left, bisect_right
@@ -31,8 +30,8 @@ from jobprov.provenance.software.read_pack import object_at, stored_at
 if TYPE_CHECKING:
     from jobprov.provenance.bundle.plan import Plan
 
-_SLAB = 1 << 18  # bytes that are handed over at once
-_MOST_REMEMBERED = 40_000  # members of all runs that are remembered, some 0.8 kB each
+_SLAB = 1 << 18  # bytes of a piece
+_MOST_REMEMBERED = 40_000  # members of all remembered runs, some 0.8 kB each
 _NAME_BYTES = 100
 _PADDING = [bytes(count) for count in range(BLOCK)]
 
@@ -176,14 +175,14 @@ def folders_of(path: str) -> list[str]:
 
 
 def parts_of(plan: "Plan") -> list[Member | Run]:
-    """Everything that a plan's bundle consists of in the order of the tar.
+    """The contents of a plan's bundle in the order of the tar: members, and runs where possible.
 
-    Members, and runs where nothing comes between.
+    A fragment is not a run if other members come between its files.
     """
     alone: list[Member] = list(plan.own)
     runs: list[Run] = []
     for sha256, members in plan.fragments.items():
-        # The table of a tree's modes comes before its files, and is a blob of its own
+        # The table of a tree's modes comes before its files, and is not in the pack
         count = next((place for place, member in enumerate(members) if member.pack), len(members))
         run = _run_of(sha256, members[count:], len(plan.top))
         if run is None:

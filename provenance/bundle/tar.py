@@ -41,13 +41,13 @@ def stream(plan: "Plan", reader: "Reader") -> Iterator[bytes]:
     """The tar's bytes, in pieces of some 256 KiB; files of repositories and manifests come whole.
 
     Raises:
-        BundleError: a member's bytes are not those that the plan names; the tar sent so far is to
-            be thrown away.
+        BundleError: a member's bytes are not those that the plan names. The tar sent so far must be
+            thrown away.
     """
     written, waiting = 0, 0
     parts: list[bytes] = []
     for piece in _pieces(plan, reader):
-        if len(piece) >= PIECE:  # not copied: it may be a whole git pack
+        if len(piece) >= PIECE:  # passed on without a copy: it may be a whole git pack
             yield b"".join(parts)
             yield piece
             written, waiting = written + waiting + len(piece), 0
@@ -109,9 +109,9 @@ def _entries(
 
 
 class _Content:
-    """The bytes of members, compared with the digests that the plan names.
+    """The bytes of members, compared with the digests in the plan.
 
-    What the plan lacks is noted as they pass.
+    Digests that the plan lacks are computed on the way, for the manifests.
     """
 
     def __init__(self, plan: "Plan", reader: "Reader", listed: Sequence[Member | Run]) -> None:
@@ -119,14 +119,14 @@ class _Content:
         self._reader = reader
         self._listed = listed
         self._packs = {part.pack for part in listed if isinstance(part, Run)}
-        self._pack: tuple[str, bytes] = ("", b"")  # one at a time: members of a tree lie together
+        self._pack: tuple[str, bytes] = ("", b"")  # only one, since members of a tree come together
         self._part: tuple[str, bytes] = ("", b"")
         self._complete: dict[str, Member] = {}
 
     def of(self, member: Member) -> Iterable[bytes]:
         """A member's bytes, in one piece or several."""
         if member.pack:
-            # the pack is compared with its own digest when it is read
+            # Not compared again: the pack was compared with its digest when it was read
             data = object_at(self.read_pack(member.pack), member.offset)
             _check(member, len(data), member.sha256)
             return (data,)
@@ -141,15 +141,15 @@ class _Content:
             _check(member, len(data), member.sha256)
             return (data,)
         if member.sha256 in self._packs:
-            # it is in memory, since files of the tree are cut out of it
+            # Likely in memory, since files of the tree are cut out of this pack
             data = self.read_pack(member.sha256)
             _check(member, len(data), member.sha256)
             sha512, cksum = _known_digests.get(member.sha256) or _note_digests(member, data)
             self._complete[member.path] = replace(member, sha512=sha512, cksum=cksum)
             return (data,)
         if member.sha512 and member.size <= _LARGEST_OF_MANY and _OF_MANY.match(member.path):
-            # the same in thousands of bundles, so that the reader may have it in memory; compared
-            # when it is read, as packs are
+            # The same in thousands of bundles, so the reader may have it in memory. Like packs, it
+            # is compared when it is read
             data = self._reader.get(member.sha256)
             _check(member, len(data), member.sha256)
             return (data,)

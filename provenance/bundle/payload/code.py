@@ -19,13 +19,13 @@ _ENVIRONMENT = 3  # the level that installed software blocks
 
 
 def add_code(payload: Payload) -> None:
-    """Write every entry of `software` that is possessed, and note the rest as needs.
+    """Write every entry of `software` that is possessed, and note the others as needs.
 
-    Checkouts are mapped to their copies.
+    Paths of checkouts are mapped to their copies.
     """
     resolutions = {resolution.index: resolution for resolution in payload.ingredients.resolutions}
     entries = rows(payload.record.get("software"))
-    # Outer checkouts first: what lies inside finds its place by what lies around it
+    # Outer checkouts first: the place of an inner one depends on that of the one around it
     outer_first = sorted(range(len(entries)), key=lambda index: _depth(entries[index], entries))
     for index in outer_first:
         _add_entry(payload, entries[index], index, resolutions.get(index))
@@ -46,12 +46,12 @@ def _depth(entry: Entry, entries: list[JsonObject]) -> int:
 
 
 def _add_folder_links(payload: Payload) -> None:
-    """Let copies be found by the symbolic links through which the job reached its checkouts.
+    """Make the symbolic links through which the job reached folders of its checkouts.
 
-    These are links to folders of checkouts; they work by relative paths as well.
+    With these, relative paths through the links work as well.
     """
     places = payload.places
-    # If the working directory lies inside a checkout, OUT/work is a link itself
+    # If the working directory is inside a checkout, OUT/work is a link itself
     is_inside = any(line.startswith("work_inside ") for line in payload.layout)
     for link in rows(payload.record.get("folder_links")):
         path, place = text(link.get("path")), places.locate(text(link.get("target")))
@@ -143,10 +143,9 @@ def _add_tree(
     place: Place | None,
     held_inside: frozenset[str] = frozenset(),
 ) -> None:
-    """Write a tree and its submodules, and lay them out, if the tree has a place.
+    """Write a tree and its submodules, to be laid out if the tree has a place in the rerun.
 
-    A submodule is a repository of its own that lies inside. Those that are held inside are laid out
-    by entries of their own.
+    Submodules that are entries of `software` themselves are laid out by these entries.
     """
     pack = resolution.pack_sha256 or ""
     tree = code_tree(payload.draft, pack, resolution.ran, name=name, top=payload.top)
@@ -171,7 +170,7 @@ def _holds_commit(payload: Payload, submodule: Resolution, commit: str) -> bool:
 
 
 def _note_submodule(payload: Payload, label: str, url: str, place: Place | None) -> None:
-    # No rerun needs the source of an installed product, which has no place
+    # The source of an installed product has no place, and no rerun needs it
     blocks = 1 if place is not None else _ENVIRONMENT
     why = "a submodule whose files are not in the bundle"
     payload.needs.add(blocks, "submodule", label, why, place=url)
@@ -302,12 +301,12 @@ def _checkout_place(payload: Payload, entry: Entry, name: str) -> Place:
     checkout = text(entry.get("checkout")) or text(mapping(entry.get("product")).get("prefix"))
     own_place = Place("src", f"/{name}")
     if not checkout.startswith("/"):
-        # a checkout inside the working directory
+        # The checkout was inside the working directory
         return places.settle(checkout) or own_place
     checkout = normal(checkout)
     outer_place = places.locate(checkout)
     place = outer_place or own_place
-    # If the checkout lies in another one, the entry of that one has said where the job ran
+    # If there is a checkout around this one, that one has already settled where the job ran
     if outer_place is None and work.startswith(checkout + "/"):
         payload.layout.insert(0, f"work_inside {place.below(work[len(checkout) + 1 :]).word()}")
     places.map(checkout, place)

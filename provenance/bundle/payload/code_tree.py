@@ -61,7 +61,7 @@ def read_fragment(data: bytes) -> tuple[Member, ...]:
     """The members of a stored fragment, sorted.
 
     Raises:
-        BundleError: these bytes are no fragment.
+        BundleError: these bytes are not a fragment.
     """
     try:
         document = json.loads(data)
@@ -77,7 +77,7 @@ def read_fragment(data: bytes) -> tuple[Member, ...]:
 
 def _read_member(pack: str, row: list[Any]) -> Member:
     fields = dict(zip(_FIELDS, row, strict=True))
-    # Without an offset the bytes are a blob of their own
+    # A negative offset means that the bytes are a blob of their own
     if fields["offset"] < 0:
         pack = ""
     return Member(**fields, pack=pack)

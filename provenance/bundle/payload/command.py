@@ -125,13 +125,13 @@ def add_command(payload: Payload) -> None:
 
 
 def _link_beside(payload: Payload) -> None:
-    """Let scripts find by `../NAME` what the job used beside its working directory.
+    """Make links by which scripts find `../NAME`, which the job used beside its working directory.
 
-    Arguments are rewritten, scripts are not.
+    In arguments, such paths are rewritten; scripts stay as they are.
     """
     if not payload.places.working_directory:
         return
-    # In a copy of a checkout the folders lie as they did
+    # Inside a copy of a checkout, the folders are in the right places already
     if any(line.startswith("work_inside ") for line in payload.layout):
         return
     for name in sorted(_names_beside(payload.record) - _OUR_OWN):
@@ -211,7 +211,7 @@ def _standard_input(payload: Payload, name: str, sha256: str) -> list[str]:
     payload.write(f"command/{name}.sha256", f"{sha256}\n".encode())
     if payload.has(sha256) and payload.level >= 2:  # noqa: PLR2004 - L2
         payload.keep(f"command/{name}", sha256)
-        # of the job's own, run.sh knows the name
+        # run.sh knows the name of the job's own standard input
         return [] if name == "stdin" else [f'stdin="$here/${{job_folder}}command/{name}"']
     payload.needs.add(
         2, "input", "standard input", "what the job read from standard input", digest=sha256
@@ -226,7 +226,7 @@ def _step_line(payload: Payload, step: Step) -> str:
     command = [_program_word(payload, program)]
     command += [payload.places.rewrite(argument) for argument in arguments]
     if "=" in program or program.startswith("-"):
-        # env would take it for a variable or an option
+        # `env` would take the program's name for a variable or an option
         command = ["sh", "-c", quote('exec "$@"'), "sh", *command]
     return " ".join(["step", quote(step.name), step.expected, *command])
 
@@ -257,15 +257,15 @@ def _place_of(payload: Payload, program: str) -> Place | None:
 
 
 def _place_on_path(payload: Payload, program: str) -> Place | None:
-    """Where the recorded PATH finds a program that the bundle lays out.
+    """The place of a program on the recorded PATH, if the bundle lays it out there; else None.
 
-    Such a program may lie in the `bin` of a checkout. None stands for an installed one.
+    This may be the `bin` of a checkout.
     """
     path = _recorded_path(payload)
     folders = path.split(":") if path else []
     for folder in folders:
         if folder.startswith("/") and payload.places.locate(folder) is None:
-            # a single file of it may be laid out, but the path of a rerun does not lead to that
+            # Single files of this folder may be laid out, but the PATH of a rerun does not have it
             continue
         place = _place_of(payload, f"{folder or '.'}/{program}")
         if place in payload.laid_out or _is_provided(payload, place):

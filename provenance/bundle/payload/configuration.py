@@ -23,10 +23,10 @@ def add_configurations(payload: Payload) -> None:
 
 
 def _folder_name(configuration: Mapping[str, Any], index: int) -> str:
-    """`NN-step`, or the number alone where the step's name may not be, or leaves no room for it."""
+    """`NN-step`, or only the number if the step's name is not allowed, or too long."""
     step = plain_name(text(configuration.get("step")), "")
     name = f"{index:02d}-{step}"
-    # A folder's name in a tar ends in a slash
+    # `<`, not `<=`: in a tar, a folder's name ends in a slash
     return name if step and len(name) < NAME_BYTES else f"{index:02d}"
 
 

@@ -9,7 +9,7 @@ from jobprov.provenance.bundle.payload.places import quote
 from jobprov.provenance.records.job_record import JsonObject
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-# set by run.sh itself, or true of one session only
+# Set by run.sh itself, or meaningful only in the session of the job
 _PER_RUN = frozenset({"HOME", "OLDPWD", "PWD", "SHLVL", "TMPDIR", "_"})
 _HOST = (
     "facility",
@@ -24,7 +24,7 @@ _HOST = (
 )
 _BATCH = ("system", "id", "global_job_id", "attempt", "part")
 _ENVIRONMENT = ("os", "locale", "timezone", "umask", "limits")
-_LARGEST_LISTING = 4 * 1024 * 1024  # bytes; what is longer is kept, not read
+_LARGEST_LISTING = 4 * 1024 * 1024  # bytes; a longer listing is put into the bundle, but not read
 _LISTING_COLUMNS = 4
 _ENVIRONMENT_LEVEL = 3
 _HOW = {
@@ -81,12 +81,12 @@ def _listed_packages(payload: Payload) -> list[list[str]]:
 
 
 def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
-    """`env/environment.sh`: one `set --` of NAME=VALUE words before the arguments there are."""
+    """`env/environment.sh`: one `set --` that puts NAME=VALUE words before the arguments."""
     settable = {name: value for name, value in variables.items() if _is_settable(name)}
     search_path = _search_path(payload)
     if search_path:
         settable.setdefault("FHICL_FILE_PATH", search_path)
-    path = settable.pop("PATH", "")  # an empty one too: the caller's counts then
+    path = settable.pop("PATH", "")  # if it was empty, only the caller's PATH is used
     job_path = _list_word(payload, path) + ":" if path else ""
     shell_words = {}
     for name, value in sorted(settable.items()):

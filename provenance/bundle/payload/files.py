@@ -184,7 +184,7 @@ def _note_input(payload: Payload, entry: Mapping[str, Any]) -> None:
         why = f"a {kind} input that nobody uploaded"
     blocks = _level_of_input(size or 0)
     if not sha256 and not checksums:
-        # what nothing identifies can never be found again, however large
+        # Whatever its size, an input without any checksum can never be found again
         blocks = _SMALL_INPUTS
     payload.needs.add(
         blocks,
@@ -201,7 +201,7 @@ def _lay_out_input(payload: Payload, entry: Mapping[str, Any], stored: str, plac
     sha256 = digest(entry.get("sha256"))
     sources: list[str] = []
     if not stored or not payload.has(sha256):
-        # run.sh takes it from where the job had it, if it is still there
+        # run.sh takes the input from where the job had it, if it is still there
         locations = (text(entry.get("location")), payload.places.absolute(_path(entry)))
         paths = [location.removeprefix("file://") for location in locations]
         sources = [path for path in paths if path.startswith(("/", *_FETCHED))]

@@ -16,12 +16,12 @@ _BYTE = re.compile("[\udc80-\udcff]")  # surrogateescape's image of a raw byte
 
 
 def exact_words(step: Mapping[str, Any]) -> list[str]:
-    """The arguments of a step as the job had them, bytes that are no UTF-8 as surrogates."""
+    """The arguments of a step as the job had them; bytes that are not UTF-8 are surrogates."""
     encoded = mapping(step.get("argv_encoded"))
     exact = []
     for place, word in enumerate(texts(step.get("argv"))):
         odd = unquote_to_bytes(text(encoded.get(str(place)))).decode("utf-8", "surrogateescape")
-        # Only if the argument list has the same: a word that was redacted later stays redacted
+        # Only if the two agree: an argument that was redacted later must stay redacted
         if "\0" not in odd and _escaped(odd) == word:
             exact.append(odd)
         else:

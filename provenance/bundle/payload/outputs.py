@@ -1,4 +1,4 @@
-"""What a rerun is compared with: `outputs/`."""
+"""The recorded outputs in a bundle, with which a rerun is compared: `outputs/`."""
 
 import json
 import posixpath
@@ -25,7 +25,7 @@ from jobprov.provenance.bundle.payload.places import Place, quote
 _REQUIRED = frozenset({"", "written", "empty", "copy_failed"})
 _ROOT_FORMATS = frozenset({"root", "artroot", "rootntuple", "caf"})
 _WITHOUT_FILE = frozenset({"root", "content", "bytes"})
-_DEEP = 2  # a folder of outputs is mapped as a whole where it lies deeper than this
+_DEEP = 2  # a folder of outputs is mapped as a whole only if it is deeper than this
 
 
 def add_outputs(payload: Payload) -> None:
@@ -141,11 +141,11 @@ def _reference(payload: Payload, output: Mapping[str, Any], name: str, compared_
 
 
 def _is_file_wanted(output: Mapping[str, Any], compared_by: str) -> bool:
-    """Whether a comparison takes the recorded file, since nothing smaller tells its content."""
+    """Whether the comparison needs the recorded file, because no digest decides on its content."""
     if compared_by not in _WITHOUT_FILE:
         return True
     content = text(output.get("content_digest"))
-    # Where a masked digest differs, it cannot tell whether the content does
+    # If a masked digest differs, the content may still be equal
     return compared_by == "root" and (not content or content.startswith("root-masked-"))
 
 

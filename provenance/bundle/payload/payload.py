@@ -78,14 +78,14 @@ class Payload:
             self.lay_out("place", stored, mode, place)
 
     def repository_name(self, wanted: str, fallback: str, key: str) -> str:
-        """The folder below `git/` and `src/` for a repository; `key` says what it holds.
+        """The name of a repository's folder below `git/` and `src/`.
 
-        The same name never holds another thing.
+        `key` identifies the content: repositories with different content get different names.
         """
         name = plain_name(wanted, fallback)
         if name.endswith((".odd", _BESIDE)) or self._is_taken(name, key):
             name = fallback
-        if len(name) + len(_BESIDE) > NAME_BYTES:  # what lies beside the folder has a name too
+        if len(name) + len(_BESIDE) > NAME_BYTES:  # a file beside the folder has this name and more
             name = hashlib.sha256(f"{name} {key}".encode()).hexdigest()
         while self.repositories.get(name, key) != key:
             name += "+"
@@ -93,16 +93,16 @@ class Payload:
         return name
 
     def _is_taken(self, name: str, key: str) -> bool:
-        # Some file systems fold case
+        # Some file systems ignore case
         keys = {taken.lower(): taken_by for taken, taken_by in self.repositories.items()}
         return keys.get(name.lower(), key) != key or (not key and name in keys)
 
     def provide(self, place: Place, paths: frozenset[str]) -> None:
-        """Note what a repository's copy fills at a place."""
+        """Note the paths that a repository's copy has below a place."""
         self._provided.append((place, paths))
 
     def provides(self, place: Place) -> bool:
-        """Whether a repository's copy fills this place."""
+        """Whether a repository's copy has a file at this place."""
         return any(_is_in_tree(place, tree, paths) for tree, paths in self._provided)
 
     def note_shebang(self, place: Place, first_bytes: bytes) -> None:
@@ -149,15 +149,15 @@ def _shell_word(argument: str | Place) -> str:
 
 
 def shebang(first_bytes: bytes) -> str:
-    """The interpreter that a script's first line names.
+    """The interpreter in a script's first line: a path, or the name that `env` would search.
 
-    A path, or the name that `env` would look up; empty if there is none.
+    It is '' if there is none.
     """
     if not first_bytes.startswith(b"#!"):
         return ""
     line = first_bytes[2:512].split(b"\n", 1)[0].decode("utf-8", "replace")
     command = line.split()
     if command and command[0].endswith("/env"):
-        # its options and variables come before the program
+        # The options and variables of `env` come before the program
         command = [word for word in command[1:] if not word.startswith("-") and "=" not in word]
     return command[0] if command else ""
