@@ -1,10 +1,9 @@
 """The BagIt files of a bundle.
 
-They are written by hand: libraries stamp today's date and their own version into them.
-
-The manifests are not stored: they follow from the members while these are written. FROZEN, as the
-tar is: golden digests in the tests hold their bytes. `posix-cksum.txt` is for a machine with no
-other tool than POSIX's own. Source: RFC 8493 (BagIt 1.0); POSIX.1-2017, cksum.
+Without a library, since libraries put today's date and their own version into them. The manifests
+are not stored, but computed from the members while the tar is written. FROZEN like the tar: golden
+digests in the tests hold every byte. `posix-cksum.txt` is for machines that have only POSIX's own
+tools. Source: RFC 8493 (BagIt 1.0); POSIX.1-2017, cksum.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,14 +19,14 @@ CKSUMS = "posix-cksum.txt"
 _PAYLOAD_LISTS = (*(f"manifest-{algorithm}.txt" for algorithm in ALGORITHMS), CKSUMS)
 _TAG_LISTS = tuple(f"tagmanifest-{algorithm}.txt" for algorithm in ALGORITHMS)
 DERIVED = frozenset({*_PAYLOAD_LISTS, *_TAG_LISTS})
-"""Members that are no blobs: the writer of the tar makes them from the others."""
+"""Members that are not stored: the writer of the tar makes them from the others."""
 _URL_LETTERS = "!#$%&'()*+,/:;=?@[]~"  # RFC 3986: reserved, and % of what is encoded already
 _HEX = {"sha256": 64, "sha512": 128}
 _CKSUM_DIGITS, _SIZE_DIGITS = 10, 12
 
 
 class BagFacts(TypedDict):
-    """What bag-info.txt says of a bundle; `mtime` in seconds since 1970."""
+    """The facts in bag-info.txt; `mtime` is in seconds since 1970."""
 
     identifier: str
     spec_version: int
@@ -37,15 +36,15 @@ class BagFacts(TypedDict):
 
 
 def add_bag(draft: Draft, **facts: Unpack[BagFacts]) -> None:
-    """Write bagit.txt and bag-info.txt, and note what the writer will make.
+    """Write bagit.txt and bag-info.txt, and note the members that the writer of the tar will make.
 
-    To be called when the payload is whole.
+    Call it once the payload is complete.
     """
     count, size_bytes, path_bytes = draft.payload_sums()
     _add_declarations(draft, f"{size_bytes}.{count}", facts)
     for name in _PAYLOAD_LISTS:
         draft.add_derived(name, count * _bytes_before_path(name) + path_bytes)
-    # They list the lists of the payload too, but not each other
+    # Tag manifests also list the payload's manifests, but not each other
     tags = [member.path for member in draft.own() if not member.path.startswith("data/")]
     tag_bytes = sum(len(path) for path in tags)
     for name in _TAG_LISTS:
@@ -53,9 +52,9 @@ def add_bag(draft: Draft, **facts: Unpack[BagFacts]) -> None:
 
 
 def add_holey_bag(draft: Draft, fetched: Sequence[Fetched], **facts: Unpack[BagFacts]) -> None:
-    """Write the tag files of a bag that is complete when what fetch.txt lists was fetched.
+    """Write the tag files of a bag that is complete once the files in fetch.txt have been fetched.
 
-    There are manifests of SHA-256 only: no other digest is known of what is fetched.
+    It has only manifests of SHA-256, the one digest that is known of these files.
     """
     count, size_bytes, _ = draft.payload_sums()
     oxum = f"{size_bytes + sum(file.size for file in fetched)}.{count + len(fetched)}"
@@ -108,7 +107,7 @@ def _cksum_line(member: Member) -> str:
 
 
 def _bytes_before_path(name: str) -> int:
-    """How many bytes a line of one of `DERIVED` has, its path apart: digits, two blanks, LF."""
+    """How many bytes a line of one of `DERIVED` has without its path: digits, two blanks, LF."""
     if name == CKSUMS:
         digits = _CKSUM_DIGITS + _SIZE_DIGITS
     else:

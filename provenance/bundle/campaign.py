@@ -1,8 +1,8 @@
-"""The bundle of many jobs: code, fcl and programs once, a record and a list of commands a job.
+"""The bundle of many jobs: code, fcl and programs once, a record and a list of commands for each job.
 
-Each job is planned as for a bundle of its own, into one draft: files that jobs share are there
-once, by digest. Tables that only repeat the record are left out. What run.sh obeys is one file a
-job, `jobs/ID.sh`; parts that jobs share lie in `lists/`.
+Each job is planned as for a bundle of its own, but into a common draft, where files with the same
+digest are there once. Tables that only repeat the record are left out. run.sh follows one file for
+each job, `jobs/ID.sh`; parts of these that jobs share are in `lists/`.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from jobprov.provenance.bundle.templates import EDITION, add_programs, filled, t
 from jobprov.provenance.errors import BundleError
 
 MOST_JOBS = 20_000
-_OWN_LINES = ("input ", "folder ")  # of a layout: what differs from job to job
+_OWN_LINES = ("input ", "folder ")  # lines of a layout that differ from job to job
 _SHARED_FOLDERS = ("git/", "src/")
 _SECTIONS = {
     "command/programs.sh": "programs",
@@ -44,10 +44,7 @@ _COLUMNS = ("job_id", "state", "stage", "level", "ended_at")
 
 
 class _JobPayload(Payload):
-    """One job's payload in the common draft.
-
-    Generated tables are dropped; lists are kept for `jobs/ID.sh`.
-    """
+    """One job's payload in the common draft. Tables are dropped, lists are kept for `jobs/ID.sh`."""
 
     def __init__(
         self, ingredients: Ingredients, draft: Draft, top: str, level: int, common: "_Common"
@@ -59,18 +56,15 @@ class _JobPayload(Payload):
         self.lists: dict[str, list[str]] = {}
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
-        """Put a file of the code at its path.
-
-        Everything else that is generated is made of the record.
-        """
+        """Put a file of the code at its path; drop other generated files, which repeat the record."""
         if path.startswith(_SHARED_FOLDERS):
             super().write(path, data, mode=mode)
 
     def write_shared(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
-        """Leave out what is made of the record."""
+        """Do nothing: the file would repeat the record."""
 
     def keep(self, path: str, sha256: str, *, mode: int = 0o644) -> None:
-        """Put a blob at its path, or in the job's folder if other jobs have another one there."""
+        """Put a blob at its path, or in the job's folder if another job has another blob there."""
         if path.startswith("command/"):
             path = f"jobs/{self.job_id}/{path}"
         elif path.startswith("env/"):
@@ -99,10 +93,10 @@ def make_campaign(
     name: str,
     level: str | None = None,
 ) -> Plan:
-    """The plan of the bundle of these jobs; of `make_plan` it takes the rest.
+    """The plan of the bundle of these jobs; for the other arguments see `make_plan`.
 
     Raises:
-        BundleError: no job, too many, two of one id, or an unknown level.
+        BundleError: there are no jobs, too many, or two with one id; or the level is unknown.
     """
     ceiling, top = ceiling_of(level), plain_name(name, "campaign")
     draft = Draft(reader, write_blob)
@@ -169,7 +163,7 @@ def _row(payload: _JobPayload) -> tuple[str, ...]:
 
 
 def _add_lists(draft: Draft, planned: Sequence[_JobPayload]) -> None:
-    """Write the record and the lists of every job, and once what lists share."""
+    """Write the record and the lists of every job; what lists share is written once."""
     common = _common_variables(planned)
     for payload in planned:
         sections = {
@@ -216,7 +210,7 @@ def _environment(draft: Draft, payload: _JobPayload, common: dict[str, str]) -> 
 
 
 def _shared(draft: Draft, lines: list[str]) -> str:
-    """The line that obeys a list which is written once, whoever shares it."""
+    """Write a list once, whichever jobs share it; return the line by which a job uses it."""
     if not lines:
         return ""
     data = _text(lines)
@@ -230,7 +224,7 @@ def _text(lines: Iterable[str]) -> bytes:
 
 
 def _crate(planned: Sequence[_JobPayload], name: str, mtime: int) -> bytes:
-    """The crate: an action a job; what each read and wrote is in its record."""
+    """The crate, with one action for each job. What each job read and wrote is in its record."""
     date = datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
     tool = {"@id": "urn:program:run.sh", "@type": "SoftwareApplication", "name": "run.sh"}
     experiment = text(planned[0].record.get("experiment")) or "unknown experiment"

@@ -1,22 +1,22 @@
 """The checksum that POSIX's `cksum` prints, at the speed of zlib.
 
-The CRCs have the same polynomial, but zlib's takes the bits of each byte the other way round: with
-bytes turned before and the sum turned behind, one gives the other. POSIX starts from 0 and appends
-the length, lowest byte first. Source: POSIX.1-2017, cksum; RFC 1952 section 8.
+Both CRCs have the same polynomial, but zlib takes the bits of each byte in reverse order. So the
+bits of each byte are reversed before, and those of the result afterwards. POSIX starts from 0 and
+appends the length, lowest byte first. Source: POSIX.1-2017, cksum; RFC 1952 section 8.
 """
 
 import zlib
 
 _TURNED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _ALL_ONES = 0xFFFFFFFF
-_PIECE = 1 << 16  # turned at once: the copy of a whole git pack would count
+_PIECE = 1 << 16  # bytes reversed at a time: a copy of a whole git pack would take much memory
 
 
 class PosixCksum:
     """The checksum of bytes that come in pieces."""
 
     def __init__(self) -> None:
-        self._crc = _ALL_ONES  # zlib's way to say that the register is 0
+        self._crc = _ALL_ONES  # zlib inverts the register, so this means that it is 0
         self._size = 0
 
     def update(self, data: bytes) -> None:

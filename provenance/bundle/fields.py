@@ -1,7 +1,7 @@
 """Tolerant reading of a decoded record: a missing or strange field is empty, never an error.
 
-It deliberately avoids the record's structs: a bundle is made of the record's exact bytes, whatever
-version of them it was.
+It deliberately does not use the record's structs: a bundle is made from the record's exact bytes, in
+whichever version they are.
 """
 
 import json
@@ -21,14 +21,14 @@ def mapping(value: Any) -> JsonObject:
 
 
 def rows(value: Any) -> list[JsonObject]:
-    """The objects of a JSON list, in order; everything else in it is passed over."""
+    """The objects of a JSON list, in order; everything else in it is skipped."""
     if not isinstance(value, list):
         return []
     return [row for row in value if isinstance(row, dict)]
 
 
 def text(value: Any) -> str:
-    """The string, or an empty one, without NUL, which no argument, variable or path can hold."""
+    """The string, or an empty one. NUL is removed, since no argument, variable or path can hold it."""
     return value.replace("\0", "") if isinstance(value, str) else ""
 
 
@@ -50,13 +50,13 @@ def decimal(value: int | None) -> str:
 
 
 def digest(value: Any) -> str:
-    """The lower-case SHA-256, or an empty string where it is none."""
+    """The SHA-256 in lower case, or an empty string if it is not one."""
     word = text(value).lower()
     return word if _DIGEST.match(word) else ""
 
 
 def to_bytes(string: str) -> bytes:
-    """UTF-8, with the undecodable bytes of a file name as they were."""
+    """UTF-8; bytes of a file name that are not UTF-8 become what they were."""
     try:
         return string.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -75,7 +75,7 @@ def readable_json(value: Any) -> bytes:
     """
     plain = to_bytes(json.dumps(value, sort_keys=True, ensure_ascii=False))
     try:
-        # What json's own indent makes, four times as fast
+        # The same bytes as with the indent of `json`, four times as fast
         return msgspec.json.format(plain, indent=1) + b"\n"
     except msgspec.DecodeError:  # NaN or Infinity, which only json writes and reads
         return to_bytes(json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n")

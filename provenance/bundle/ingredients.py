@@ -1,6 +1,6 @@
-"""What a bundle is made of: everything `make_plan` may look at, handed in by the caller.
+"""The ingredients of a bundle: everything that `make_plan` may look at.
 
-There is deliberately no database, archive or git here: the caller reads those, so that a plan is a
+There is deliberately no database, archive or git here. The caller reads these, so that a plan is a
 pure function of its ingredients.
 """
 
@@ -17,7 +17,7 @@ GITLINK = 0o160000
 
 
 class Reader(Protocol):
-    """Bytes by digest, of those blobs that the job's experiment possesses."""
+    """Bytes by digest, of the blobs that the job's experiment possesses."""
 
     def get(self, sha256: str) -> bytes:
         """All bytes of a blob, compared with its digest."""
@@ -38,20 +38,19 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Resolution:
-    """What the service found out about an entry of the record's `software`, or a submodule of it.
+    """The resolved commit of an entry of the record's `software`, or of a submodule of it.
 
     Attributes:
-        index: which entry of `software` this concerns.
-        path: of a submodule in the tree around it.
-        pack_sha256: blob of the canonical pack, None where there is none.
-        shallow: commit ids whose parents the pack lacks; `[commit]` where left out.
-        worktree_tree: the tree of the working tree that ran, uncommitted changes included, where
-            the pack holds it.
+        index: place of the entry in `software`.
+        path: of a submodule, in the tree around it.
+        pack_sha256: blob of the canonical pack; None if there is none.
+        shallow: commit ids whose parents the pack lacks; `[commit]` by default.
+        worktree_tree: tree of the working tree that ran, with uncommitted changes; None if the pack
+            does not hold it.
         submodules: those that were resolved.
-        ambiguous: why the ref may have meant another commit when the job ran; empty where it
-            cannot.
-        inferred: how the commit follows from the version of an installed product, `{product,
-            template}`; None where it is what ran.
+        ambiguous: why the ref may have meant another commit when the job ran; empty if it cannot.
+        inferred: how the commit was inferred from the version of an installed product, `{product,
+            template}`; None if it is what ran.
     """
 
     index: int = 0
@@ -80,7 +79,7 @@ class Resolution:
 
 @dataclass(frozen=True, kw_only=True)
 class Capsule:
-    """The environment that a job ran in, kept as a file of its own beside its bundles.
+    """The environment that a job ran in, kept as a file beside its bundles.
 
     Attributes:
         kind: `image` (a container image in one file) or `files` (a tar of the files that jobs
@@ -101,13 +100,13 @@ class Ingredients:
         record_bytes: the record exactly as it was sent; becomes JOB.json.
         record: the same, decoded.
         revision: number of the record's revision, 0 for the first.
-        received_at: when the service got it, aware; the bundle's date only where the record has
-            neither end nor start.
-        expanded: fcl with its includes in, by position in `configurations`.
-        evaluated: evaluated fcl, likewise.
-        capsule: what the archive holds of the environment, None where it holds nothing.
+        received_at: when the service received it, aware. It is the bundle's date if the record has
+            neither start nor end.
+        expanded: fcl with its includes, by position in `configurations`.
+        evaluated: evaluated fcl, by position in `configurations`.
+        capsule: the environment, if the archive holds it.
         schema: the JSON schema of records; becomes JOB.schema.json.
-        rules: how the experiment has outputs compared.
+        rules: how the experiment's outputs are compared.
     """
 
     record_bytes: bytes

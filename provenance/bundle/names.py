@@ -1,10 +1,11 @@
-"""Names inside a bundle: which may stay as they are, and where the others go.
+"""Names inside a bundle: which files keep their name, and which are stored under their digest.
 
-`[A-Za-z0-9._+-]` only, no leading dash, at most 100 bytes a component and a whole that USTAR can
-split, no two names that differ in case alone. Anything else is stored under its digest, with the
-original in the .tsv beside it. Reasons: USTAR's limits; BagIt percent-encodes what `sha512sum`
-escapes by a backslash; file systems that fold case. Source: POSIX.1-1988 ustar header (name 100
-bytes, prefix 155), RFC 8493 section 2.1.3.
+A name may have only `[A-Za-z0-9._+-]`, no leading dash, at most 100 bytes in each component, a
+length that USTAR can split, and must not differ from another one in case alone. Other files are
+stored under their digest, with the name in the .tsv beside them. The reasons are the limits of
+USTAR; characters that BagIt percent-encodes and `sha512sum` escapes by a backslash; and file systems
+that ignore case. Source: POSIX.1-1988 ustar header (name 100 bytes, prefix 155), RFC 8493 section
+2.1.3.
 """
 
 import re
@@ -16,7 +17,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9._+][A-Za-z0-9._+-]*\Z")
 
 
 def is_plain(path: str) -> bool:
-    """True where every component of the relative path may stay as it is."""
+    """Whether a relative path may be used as it is."""
     return all(map(_is_plain_part, path.split("/")))
 
 
@@ -25,10 +26,10 @@ def _is_plain_part(part: str) -> bool:
 
 
 def split_for_ustar(path: bytes) -> tuple[bytes, bytes] | None:
-    """(prefix, name) as a USTAR header holds them, or None where the path does not fit."""
+    """(prefix, name) for a USTAR header, or None if the path does not fit."""
     if len(path) <= NAME_BYTES:
         return b"", path
-    # a folder's own trailing slash is no place to cut
+    # The slash at the end of a folder's path is no place to cut
     cut = path.find(b"/", len(path) - NAME_BYTES - 1, len(path) - 1)
     if cut < 1 or cut > PREFIX_BYTES:
         return None
@@ -36,7 +37,7 @@ def split_for_ustar(path: bytes) -> tuple[bytes, bytes] | None:
 
 
 def plain_name(name: str, fallback: str) -> str:
-    """The name where it may be one component as it is, else the fallback."""
+    """The name if it may be used as one component of a path, else the fallback."""
     return name if name and "/" not in name and is_plain(name) else fallback
 
 
@@ -49,7 +50,7 @@ def percent(string: str) -> str:
         return "-"
     if string == "-":
         return "%2D"
-    if not _ODD.search(string):  # nearly always
+    if not _ODD.search(string):  # saves time: nearly all strings are like this
         return string
     return "".join(map(_escape, string))
 
@@ -64,7 +65,7 @@ def _escape(character: str) -> str:
 
 
 class Shelf:
-    """Hands out paths in the payload, no two of which clash, not even where case is folded."""
+    """Gives out paths in the payload that do not clash, even on a file system that ignores case."""
 
     def __init__(self, top: str) -> None:
         self._top = top
@@ -88,7 +89,7 @@ class Shelf:
 
     def _is_free(self, path: str, digest: str) -> bool:
         wanted = [(path, digest), *((folder, "") for folder in _folders(path))]
-        # The same bytes may have the same path again, and files share folders
+        # The same bytes may get the same path again, and folders may be shared
         return all(self._taken.get(entry[0].lower(), entry) == entry for entry in wanted)
 
     def _mark(self, path: str, digest: str) -> None:

@@ -1,10 +1,8 @@
-"""NEEDS.tsv: every outside thing that a rerun still wants, by digest.
+"""NEEDS.tsv: everything that a rerun needs from outside the bundle, and the level that follows.
 
-And the closure level that follows from it.
-
-Levels: L0 description only; L1 and code, fcl, scripts, environment listing; L2 and small inputs and
-conditions payload; L3 and the environment; L4 and all inputs. A level is complete when no need
-stands in its way.
+L0 is a description only. L1 adds code, fcl, scripts and the environment listing; L2 small inputs and
+conditions; L3 the environment; L4 all inputs. A level is complete if no need blocks it or a lower
+one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +18,7 @@ COLUMNS = ("kind", "name", "sha256", "size", "why", "last_known_place")
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Need:
-    """One outside thing; `blocks` is the lowest closure level that it keeps from being complete."""
+    """A thing that is not in the bundle; `blocks` is the lowest level that cannot be complete."""
 
     blocks: int
     kind: str
@@ -49,21 +47,18 @@ class Needs:
         size: int | None = None,
         place: str = "",
     ) -> None:
-        """Note one outside thing that stands in the way of level `blocks`."""
+        """Note a thing that is not in the bundle and that blocks this level."""
         need = Need(
             blocks=blocks, kind=kind, name=name, why=why, digest=digest, size=size, place=place
         )
         self._needs[need] = None
 
     def add_all(self, others: "Needs") -> None:
-        """Take over what another one noted."""
+        """Add the needs of another list."""
         self._needs |= dict.fromkeys(others.sorted())
 
     def level(self) -> int:
-        """The highest closure level that is complete.
-
-        A capsule holds whatever the environment needs.
-        """
+        """The highest level that is complete. With a capsule, the environment needs nothing else."""
         blocking = {need.blocks for need in self._needs}
         if not self.has_capsule:
             blocking.add(_ENVIRONMENT)

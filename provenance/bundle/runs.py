@@ -1,9 +1,8 @@
-"""Runs: the files of a fragment, which follow each other in the tar of every bundle that has it.
+"""Runs: files of a fragment that follow each other in the tar of every bundle with this fragment.
 
-What does not depend on the bundle is made once for all jobs of a release and remembered: header
-blocks but for the top folder's name, the time and the sum; the lines of the manifests; where the
-files lie in the git pack. Only speed depends on this module: the bytes are those that tar.py writes
-of the members one by one.
+What does not depend on the bundle is made once for all jobs of a release, and remembered: header
+blocks without the top folder's name, time and sum; lines of the manifests; offsets in the git pack.
+This module only makes bundles faster: the bytes are the same as if tar.py wrote member by member.
 """
 
 from bisect import bisect_left, bisect_right
@@ -31,22 +30,20 @@ from jobprov.provenance.software.read_pack import object_at, stored_at
 if TYPE_CHECKING:
     from jobprov.provenance.bundle.plan import Plan
 
-_SLAB = 1 << 18  # bytes that are handed over at once
-_MOST_REMEMBERED = 40_000  # members of all runs that are remembered, some 0.8 kB each
+_SLAB = 1 << 18  # bytes of a piece
+_MOST_REMEMBERED = 40_000  # members of all remembered runs, some 0.8 kB each
 _NAME_BYTES = 100
 _PADDING = [bytes(count) for count in range(BLOCK)]
 
 
 class _Row(NamedTuple):
-    """One entry of the tar.
-
-    Its header is cut where the bundle's own fields go; the entry says where its bytes lie in the
-    pack.
+    """One entry of the tar: its header, cut where the bundle's own fields go, and its place.
 
     Attributes:
-        is_split: the top folder is in the header's prefix, not in its name.
-        total: the sum of the header but for the bundle's own fields.
-        end: -1 where the object at `start` does not lie in one piece.
+        is_split: whether the top folder is in the header's prefix, not in its name.
+        total: sum of the header without the bundle's own fields.
+        start: where its bytes begin in the pack.
+        end: where they end; -1 if the object at `start` must be unpacked.
     """
 
     is_split: bool
@@ -63,10 +60,11 @@ class Run:
     """Members that follow each other.
 
     Attributes:
-        first: path of the first member, as bytes; `last` likewise.
+        first: path of the first member, as bytes.
+        last: path of the last member, as bytes.
         pack: digest of the git pack that holds their bytes.
-        folders: the folders that the run itself enters, those of its first member apart.
-        blocks: how many the tar has for it.
+        folders: the folders that begin in the run, without those of its first member.
+        blocks: number of its blocks in the tar.
     """
 
     def __init__(self, members: tuple[Member, ...], top: int) -> None:
@@ -85,7 +83,7 @@ class Run:
         return manifest_lines(name, self.members)
 
     def pieces(self, top: bytes, mtime: int, pack: bytes) -> Iterator[bytes]:
-        """The part of the tar, in pieces of some 256 KiB.
+        """The run's part of the tar, in pieces of some 256 KiB.
 
         Raises:
             BundleError: the pack does not hold what the plan names.
@@ -149,9 +147,9 @@ class Run:
 
 
 def _place_of(member: Member, pack: bytes) -> tuple[int, int, bytes]:
-    """Where a member's bytes begin and end in the pack, and what fills their last block.
+    """Where a member's bytes begin and end in the pack, and the padding of their last block.
 
-    An end of -1 means: unpack the object that begins there.
+    An end of -1 means that the object must be unpacked.
     """
     place = stored_at(pack, member.offset)
     size = len(object_at(pack, member.offset)) if place is None else place[1] - place[0]
@@ -164,7 +162,7 @@ def _place_of(member: Member, pack: bytes) -> tuple[int, int, bytes]:
 
 
 def blocks_of(member: Member | None) -> int:
-    """How many blocks the tar has for a member, or for a folder: its header and its bytes."""
+    """The number of blocks of a member (its header and its bytes) or a folder in the tar."""
     if member is None:
         return 1
     return 1 + (member.size + BLOCK - 1) // BLOCK
@@ -177,14 +175,14 @@ def folders_of(path: str) -> list[str]:
 
 
 def parts_of(plan: "Plan") -> list[Member | Run]:
-    """Everything that a plan's bundle consists of in the order of the tar.
+    """The contents of a plan's bundle in the order of the tar: members, and runs where possible.
 
-    Members, and runs where nothing comes between.
+    A fragment is not a run if other members come between its files.
     """
     alone: list[Member] = list(plan.own)
     runs: list[Run] = []
     for sha256, members in plan.fragments.items():
-        # The table of a tree's modes comes before its files, and is a blob of its own
+        # The table of a tree's modes comes before its files, and is not in the pack
         count = next((place for place, member in enumerate(members) if member.pack), len(members))
         run = _run_of(sha256, members[count:], len(plan.top))
         if run is None:
@@ -205,7 +203,7 @@ def _first_path(part: Member | Run) -> bytes:
 
 
 def _crossed(runs: list[Run], paths: list[bytes]) -> set[Run]:
-    """The runs between whose members others come."""
+    """The runs with other members in between."""
     crossed = set()
     for run in runs:
         if bisect_left(paths, run.first) != bisect_right(paths, run.last):
@@ -224,9 +222,9 @@ _lock = Lock()
 
 
 def _run_of(sha256: str, members: tuple[Member, ...], top: int) -> Run | None:
-    """The run of a fragment, remembered.
+    """The run of a fragment, from memory if possible.
 
-    None where it is too large, or not all of its bytes lie in one pack.
+    It is None if the fragment is too large, or if not all its bytes are in one pack.
     """
     key = (sha256, top)
     with _lock:

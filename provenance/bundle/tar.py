@@ -2,10 +2,11 @@
 
 FROZEN: a golden digest in the tests holds every byte of it.
 
-One own writer, because library writers change: PAX headers for odd values, GNU long names, user
-names, block padding. Members are sorted by the bytes of their path, folders included (their path
-ends in `/`); uid and gid 0, no user names, modes 0644 and 0755, the plan's time; two empty blocks
-at the end, padded to 10,240 bytes. Source: POSIX.1-1988 (IEEE 1003.1), "extended tar format".
+The writer is our own, because those of libraries change: in PAX headers for odd values, GNU long
+names, user names, block padding. Members and folders (whose path ends in `/`) are sorted by the
+bytes of their path. uid and gid are 0, there are no user names, modes are 0644 and 0755, the time is
+the plan's. At the end are two empty blocks, padded to 10,240 bytes. Source: POSIX.1-1988 (IEEE
+1003.1), "extended tar format".
 """
 
 import hashlib
@@ -40,13 +41,13 @@ def stream(plan: "Plan", reader: "Reader") -> Iterator[bytes]:
     """The tar's bytes, in pieces of some 256 KiB; files of repositories and manifests come whole.
 
     Raises:
-        BundleError: a member's bytes are not those that the plan names; the tar sent so far is to
-            be thrown away.
+        BundleError: a member's bytes are not those that the plan names. The tar sent so far must be
+            thrown away.
     """
     written, waiting = 0, 0
     parts: list[bytes] = []
     for piece in _pieces(plan, reader):
-        if len(piece) >= PIECE:  # not copied: it may be a whole git pack
+        if len(piece) >= PIECE:  # passed on without a copy: it may be a whole git pack
             yield b"".join(parts)
             yield piece
             written, waiting = written + waiting + len(piece), 0
@@ -108,9 +109,9 @@ def _entries(
 
 
 class _Content:
-    """The bytes of members, compared with the digests that the plan names.
+    """The bytes of members, compared with the digests in the plan.
 
-    What the plan lacks is noted as they pass.
+    Digests that the plan lacks are computed on the way, for the manifests.
     """
 
     def __init__(self, plan: "Plan", reader: "Reader", listed: Sequence[Member | Run]) -> None:
@@ -118,14 +119,14 @@ class _Content:
         self._reader = reader
         self._listed = listed
         self._packs = {part.pack for part in listed if isinstance(part, Run)}
-        self._pack: tuple[str, bytes] = ("", b"")  # one at a time: members of a tree lie together
+        self._pack: tuple[str, bytes] = ("", b"")  # only one, since members of a tree come together
         self._part: tuple[str, bytes] = ("", b"")
         self._complete: dict[str, Member] = {}
 
     def of(self, member: Member) -> Iterable[bytes]:
         """A member's bytes, in one piece or several."""
         if member.pack:
-            # the pack is compared with its own digest when it is read
+            # Not compared again: the pack was compared with its digest when it was read
             data = object_at(self.read_pack(member.pack), member.offset)
             _check(member, len(data), member.sha256)
             return (data,)
@@ -140,22 +141,22 @@ class _Content:
             _check(member, len(data), member.sha256)
             return (data,)
         if member.sha256 in self._packs:
-            # it is in memory, since files of the tree are cut out of it
+            # Likely in memory, since files of the tree are cut out of this pack
             data = self.read_pack(member.sha256)
             _check(member, len(data), member.sha256)
             sha512, cksum = _known_digests.get(member.sha256) or _note_digests(member, data)
             self._complete[member.path] = replace(member, sha512=sha512, cksum=cksum)
             return (data,)
         if member.sha512 and member.size <= _LARGEST_OF_MANY and _OF_MANY.match(member.path):
-            # the same in thousands of bundles, so that the reader may have it in memory; compared
-            # when it is read, as packs are
+            # The same in thousands of bundles, so the reader may have it in memory. Like packs, it
+            # is compared when it is read
             data = self._reader.get(member.sha256)
             _check(member, len(data), member.sha256)
             return (data,)
         return self._streamed(member)
 
     def _lines(self, name: str) -> Iterator[bytes]:
-        """The lines of a manifest, so far as members were written: each lists those before it."""
+        """The lines of a manifest for the members written so far: each manifest lists those before."""
         lists_tags = name.startswith("tagmanifest-")
         for part in self._listed:
             if isinstance(part, Run):
@@ -206,9 +207,9 @@ _known_digests: dict[str, tuple[str, int]] = {}  # of packs, by SHA-256
 
 
 def _note_digests(member: Member, data: bytes) -> tuple[str, int]:
-    """SHA-512 and cksum of a pack that is read for the first time.
+    """SHA-512 and cksum of a pack, computed when this process first reads it.
 
-    It is compared here, and by the archive whenever it is read.
+    The pack is compared with its digest here, and by the archive whenever it is read.
     """
     _check(member, len(data), hashlib.sha256(data).hexdigest())
     if len(_known_digests) >= _MOST_KNOWN:

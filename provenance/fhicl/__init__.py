@@ -1,4 +1,7 @@
-"""FHiCL: read, include, evaluate, print and compare configurations as the reference does."""
+"""FHiCL: reads, includes, evaluates, prints and compares configurations as the reference does.
+
+The *reference* is the C++ implementation that art uses (fhicl-cpp and cetlib).
+"""
 
 from jobprov.provenance.fhicl.configuration import Configuration
 from jobprov.provenance.fhicl.diff import Change, Difference, diff

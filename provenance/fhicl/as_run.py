@@ -1,12 +1,12 @@
 """Compares a configuration as parsed with the one that art wrote for the same run.
 
-Between reading and running, art adds and removes parameters: options of the command line,
-`module_label` and `service_type`, services of its own; it prunes modules and paths that nothing
-reaches. So the two never have the same ParameterSetID, and only what differs beyond that is a
-contradiction.
+Between reading and running, art adds parameters (for options of the command line, `module_label`
+and `service_type`, services of its own) and prunes modules and paths that nothing reaches. So the
+two never have the same ParameterSetID. Only differences that art does not make count as
+contradictions.
 
-Source: art 3.15, `art/Framework/Art` (option handlers, post-processing, prune), and what it wrote
-in 57 real jobs.
+Source: art 3.15, `art/Framework/Art` (option handlers, post-processing, prune), and its
+configurations of 57 real jobs.
 """
 
 import re
@@ -34,9 +34,9 @@ _ART_PRUNES = re.compile(r"(physics|outputs)\b")
 def contradictions(
     parsed: Configuration, ran: Configuration
 ) -> Iterator[tuple[str, str | None, str | None]]:
-    """Yield (path, value as parsed, value as run) of each parameter whose difference is not art's.
+    """Yield (path, value as parsed, value as run) of each difference that art did not make.
 
-    None stands for a parameter that is absent.
+    The value is None where the parameter is absent.
     """
     before, after = _not_set_by_art(parsed), _not_set_by_art(ran)
     for path, value in before.items():

@@ -1,7 +1,8 @@
-"""Canonical text of numbers and strings, as the ParameterSetID and every printer have it.
+"""Canonical text of numbers and strings, from which ParameterSetIDs and printed forms are made.
 
-Source: FHiCL's canonical forms as the reference computes them (cetlib `canonical_number`,
-`canonical_string`), by string arithmetic only.
+Only with string arithmetic: a float would lose digits, and with them the ParameterSetID.
+
+Source: cetlib's `canonical_number` and `canonical_string`.
 """
 
 import re
@@ -42,7 +43,7 @@ def canonical_based(text: str) -> str:
 
 
 def canonical_single(content: str) -> str:
-    """Return the canonical form of a single-quoted string's content, which knows no escapes.
+    """Return the canonical form of a single-quoted string's content, which has no escapes.
 
     Raises:
         NotCanonicalError: it holds an unprintable character.
@@ -73,7 +74,7 @@ def decoded(canonical: str) -> str:
 
 
 def as_c_index(digits: str) -> int:
-    """Return an index as the reference reads it: `atoi`, taken as unsigned 32 bits."""
+    """Return an index as the reference reads it: by `atoi`, as an unsigned number of 32 bits."""
     return _as_c_integer(digits) & 0xFFFFFFFF
 
 
@@ -81,7 +82,7 @@ def _canonical_number(text: str) -> str:
     match = _REAL.fullmatch(text)
     sign, whole, fraction, exponent = match.groups() if match else ("", text, None, None)
     digits = whole + (fraction or "")
-    # the exponent that the number would have with its point left of all digits
+    # The exponent if the decimal point were before all digits
     point = len(whole) + _as_c_integer(exponent or "0")
     stripped = digits.rstrip("0")
     if not stripped:
@@ -115,9 +116,9 @@ def _meaning(match: re.Match[str]) -> str:
 
 
 def _as_c_integer(digits: str) -> int:
-    """Return what C's `atoi` gives on the reference's platform.
+    """Return what C's `atoi` returns on the reference's platform.
 
-    Clamped to 64 bits, then cut to 32.
+    It clamps the number to 64 bits, then cuts it to 32.
     """
     if len(digits) <= 9:  # noqa: PLR2004 - such a number fits
         return int(digits)
@@ -129,9 +130,9 @@ def _as_c_integer(digits: str) -> int:
 
 
 def _decimal(number: int) -> str:
-    """Return a number in decimal, faster than quadratic and at any number of digits.
+    """Return a number in decimal, with any number of digits, in less than quadratic time.
 
-    The interpreter's own conversion has a limit on digits.
+    Python's `str` refuses numbers of more than 4,300 digits.
     """
     powers = [10**_CHUNK_DIGITS]
     while powers[-1] * powers[-1] <= number:

@@ -1,4 +1,4 @@
-"""An evaluated configuration: its values, where each was written, its files, its printed forms."""
+"""An evaluated configuration: its values and where each was written, its files, its printed forms."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,11 +25,11 @@ from jobprov.provenance.fhicl.values import TableBody
 
 
 class Configuration:
-    """What a document evaluates to. Never changes; safe to share.
+    """The result of evaluating a document. It never changes, and is safe to share.
 
     Attributes:
-        files: what was opened, in the order first opened, each once.
-        opened: paths in the order opened, with repeats.
+        files: the files that were opened, each once, in the order of the first time.
+        opened: paths in the order in which they were opened, with repeats.
         expanded_size: bytes of the expanded text.
     """
 
@@ -56,12 +56,12 @@ class Configuration:
 
     @property
     def parameter_set_id(self) -> str:
-        """The SHA-1 of the canonical form, 40 hex digits: what art calls ParameterSetID."""
+        """The SHA-1 of the canonical form, 40 hex digits. art calls it ParameterSetID."""
         return parameter_set_id(self._root)
 
     @property
     def expanded(self) -> bytes:
-        """The text with its includes in, as `fhicl-expand` prints it; made anew at each call."""
+        """The text with its includes, as `fhicl-expand` prints it; composed at each call."""
         return self._expansion.text()
 
     def to_string(self) -> str:
@@ -85,7 +85,7 @@ class Configuration:
         return prefix_annotated_form(self._root, self._registered())
 
     def value(self, path: str) -> Any:
-        """Return a value as Python has it: None, bool, int, float, complex, str, list or dict.
+        """Return a value as a Python one: None, bool, int, float, complex, str, list or dict.
 
         Raises:
             NotFoundError: the configuration has no such path (`a.b[2].c`).
@@ -104,7 +104,7 @@ class Configuration:
     def origin(self, path: str) -> Origin | None:
         """Return file and line where a value was written.
 
-        None for `@nil` that only fills a sequence or a path.
+        Return None for an `@nil` that nobody wrote, which only fills a sequence or a path.
 
         Raises:
             NotFoundError: the configuration has no such path.
@@ -112,11 +112,11 @@ class Configuration:
         return origin_of(find_value(self._root, path))
 
     def as_tree(self) -> dict[str, Any]:
-        """Return the set as JSON has it; infinities and complex numbers are their text."""
+        """Return the set as JSON values. Infinities and complex numbers become text."""
         return tree_of(self._root)
 
     def parameters(self) -> Iterator[Parameter]:
-        """Yield every atom and every empty table and sequence, in the order of print."""
+        """Yield every atom and every empty table and sequence, in printed order."""
         return parameters(self._root)
 
     def _registered(self) -> dict[str, TableBody]:

@@ -1,8 +1,8 @@
-"""How well the reader agrees with the reference implementation on cases that it has answered.
+"""Scores how well the reader agrees with recorded answers of the reference implementation.
 
-A folder of cases holds `probes.jsonl` (micro-cases, one a line, with every printed form), or
-`oracle.tsv` with `corpus/` and `search-paths.json` (real files, with digests of what the reference
-made of them), or both.
+A folder of cases holds `probes.jsonl` (tiny cases, one per line, with every printed form), or
+`oracle.tsv` with `corpus/` and `search-paths.json` (real files, with digests of the reference's
+output), or both.
 """
 
 import csv
@@ -28,14 +28,14 @@ _MISSING = re.compile(r"Can't find file \"([^\"]+)\"")
 _SHOWN = 20
 
 Case = dict[str, Any]
-"""A line of probes.jsonl: a document, and what the reference made of it."""
+"""A line of probes.jsonl: a document, and the reference's answers."""
 _Disagreement = tuple[str, str, str]
-"""In what, the reference's answer, the reader's answer."""
+"""The form that differs, the reference's answer, the reader's answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """One disagreement: which case, in what, the reference's answer and the reader's."""
+    """One disagreement: the case, the form that differs, the reference's answer and the reader's."""
 
     case: str
     what: str
@@ -53,11 +53,11 @@ class Score:
 
     Attributes:
         name: `probes` or `corpus`.
-        total: cases that could be judged.
-        good: of them, those with no mismatch.
-        mismatches: the disagreements of the others.
-        contradictory: cases left out because their data contradicts itself.
-        expanded_bytes: read by good cases that the reference accepts.
+        total: number of cases that could be judged.
+        good: number of these without a mismatch.
+        mismatches: the disagreements.
+        contradictory: number of cases left out because their data contradicts itself.
+        expanded_bytes: size of the good cases that the reference accepts.
         seconds: time for all of them.
     """
 
@@ -122,10 +122,10 @@ def _score_probes(path: Path) -> Score:
 
 
 def _contradicts_itself(case: Case, names: set[str]) -> bool:
-    """Return whether the reference missed a file that the case's folder holds.
+    """Return whether the reference did not find a file that is in the case's folder.
 
-    That is so where a case includes a file by an absolute name, whose folder was cut off when the
-    cases were collected.
+    This happens if a case includes a file by an absolute name: its folder was cut off when the cases
+    were collected.
     """
     missing = _MISSING.search(case.get("what", ""))
     return case["class"] == INCLUDE_NOT_FOUND and missing is not None and missing[1] in names

@@ -1,12 +1,12 @@
-"""What differs between two evaluated configurations, by parameter, with the line of each value.
+"""The differences between two evaluated configurations, by parameter, with the line of each value.
 
-Equal parts are skipped by their canonical text. A table under a new name is one rename and what
-changed inside it; an element put into a sequence is one insertion, and the elements behind it keep
-their partners. Values count, not how they were written.
+Values count, not how they were written. Parts with equal canonical text are skipped. A table with a
+new name is one rename, plus what changed inside it. An element inserted into a sequence is one
+insertion; the elements after it are still compared with their old partners.
 
-Which table is which under a new name, and which elements belong together, is decided by the
-parameters that two tables share: a path with the same value counts one, with another value a half.
-All searches are bounded; past the bounds only exact partners are found.
+Two tables are partners, in spite of a new name or place, if they share many parameters: a path with
+the same value counts one, with another value a half. All searches are bounded; beyond the bounds,
+only equal tables become partners.
 """
 
 import re
@@ -34,13 +34,13 @@ _LONGEST_SHOWN = 60
 _LEAST_LIKENESS = 0.6
 _LEAST_LIKENESS_IN_PLACE = 0.3
 _MOST_PAIRS = 4000
-# In canonical characters: shorter tables equal each other by chance.
+# In canonical characters. Shorter tables may be equal by chance, so they do not count as moved
 _SHORTEST_MOVED = 20
 _SHORTEST_RENAMED = 12
 
 Key = TypeVar("Key", str, int)
 IndexPair = tuple[int | None, int | None]
-"""Indices in the old and the new sequence; None where the element has no partner."""
+"""Indices in the old and the new sequence; None if the element has no partner there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,14 @@ class Change:
     """One difference.
 
     Attributes:
-        kind: one of `KINDS`; a RENAMED table is at `path_before` in one and at `path_after` in the
-            other. What changed inside it are changes of their own.
-        path_before: `a.b[2].c` in the first configuration, None if ADDED.
-        path_after: the same in the second, None if REMOVED.
-        before: canonical text in the first, None if ADDED.
-        after: the same in the second, None if REMOVED.
-        origin_before: file and line in the first, None where nothing wrote the value.
-        origin_after: the same in the second.
+        kind: one of `KINDS`. RENAMED means that the table has another path; differences inside it
+            are changes of their own.
+        path_before: `a.b[2].c` in the first configuration; None if ADDED.
+        path_after: path in the second one; None if REMOVED.
+        before: canonical text in the first one; None if ADDED.
+        after: canonical text in the second one; None if REMOVED.
+        origin_before: file and line in the first one; None for an `@nil` that nobody wrote.
+        origin_after: file and line in the second one.
     """
 
     kind: str
@@ -68,7 +68,7 @@ class Change:
 
     @property
     def path(self) -> str:
-        """The path to list it under."""
+        """The path under which it is listed."""
         return self.path_after or self.path_before or ""
 
     def line(self) -> str:
@@ -111,7 +111,7 @@ class Difference:
 
 
 def diff(before: Configuration, after: Configuration) -> Difference:
-    """Return what differs from the first configuration to the second."""
+    """Return the differences between two configurations, the older one first."""
     comparison = _Comparison()
     comparison.compare(before.root, after.root)
     return Difference(tuple(comparison.changes()))
@@ -125,10 +125,7 @@ class _Located(NamedTuple):
 
 
 class _Comparison:
-    """Walks two sets side by side.
-
-    Pairs still to compare wait in a list, so that depth costs no recursion.
-    """
+    """Walks two sets side by side, without recursion: pairs still to be compared wait in a list."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[_Located, _Located]] = []
@@ -147,9 +144,9 @@ class _Comparison:
                 self._compare_sequences(old, new)
 
     def changes(self) -> Iterator[Change]:
-        """Yield the differences in the order of their paths.
+        """Yield the differences by path.
 
-        A table that left one place and is unchanged at another is one rename.
+        A table that is gone from one place and unchanged at another one is a rename.
         """
         self._pair_moved()
         self._changes += [_removal(located) for located in self._removed]
@@ -265,16 +262,16 @@ def _short(text: str | None) -> str:
 def _renamed_tables(
     gone: Mapping[str, _Located], come: Mapping[str, _Located]
 ) -> list[tuple[str, str]]:
-    """Return (old name, new name) of the tables that changed only their name, or little else."""
+    """Return (old name, new name) of the tables that changed their name and not much else."""
     old_tables = _tables({name: located.value for name, located in gone.items()})
     new_tables = _tables({name: located.value for name, located in come.items()})
     return _partners(old_tables, new_tables)
 
 
 def _aligned(old: list[Value], new: list[Value]) -> Iterator[IndexPair]:
-    """Yield the pairs of two sequences that differ.
+    """Yield the differences of two sequences as pairs of indices.
 
-    (old, new) replaced, (old, None) removed, (None, new) added.
+    (old, new) was replaced, (old, None) removed, (None, new) added.
     """
     old_texts = [text_of(value) for value in old]
     new_texts = [text_of(value) for value in new]
@@ -287,7 +284,7 @@ def _aligned(old: list[Value], new: list[Value]) -> Iterator[IndexPair]:
 
 
 def _aligned_in_place(old: list[Value], new: list[Value]) -> Iterator[IndexPair]:
-    """Pair what differs at the same index, unless it is two tables that share next to nothing."""
+    """Pair elements that differ at the same index, unless they are tables with little in common."""
     for index, (old_value, new_value) in enumerate(zip(old, new, strict=True)):
         if text_of(old_value) == text_of(new_value):
             continue
@@ -316,10 +313,7 @@ def _aligned_by_likeness(
 def _aligned_in_order(
     old_indices: Sequence[int], new_indices: Sequence[int], old: list[Value], new: list[Value]
 ) -> Iterator[IndexPair]:
-    """Pair what is left in order.
-
-    Two tables that reached this point are not alike, so they are no partners.
-    """
+    """Pair the elements that are left, in order; but not two tables, since these are not alike."""
     for old_index, new_index in zip(old_indices, new_indices, strict=False):
         if old[old_index].kind == new[new_index].kind == TABLE:
             yield old_index, None
@@ -334,7 +328,7 @@ def _aligned_in_order(
 
 
 def _partners(gone: dict[Key, Value], come: dict[Key, Value]) -> list[tuple[Key, Key]]:
-    """Return the tables that belong together, each in one pair: the most alike are paired first."""
+    """Return pairs of tables that belong together. The most alike are paired first, each once."""
     if not gone or not come:
         return []
     if len(gone) * len(come) > _MOST_PAIRS:
@@ -349,10 +343,7 @@ def _partners(gone: dict[Key, Value], come: dict[Key, Value]) -> list[tuple[Key,
 
 
 def _ranked_pairs(gone: dict[Key, Value], come: dict[Key, Value]) -> list[tuple[float, Key, Key]]:
-    """Return every pair with its likeness, the most alike first.
-
-    Equally alike ones in the order of the tables.
-    """
+    """Return every pair with its likeness, the most alike first, then in the order of the tables."""
     old_sets = {key: _parameter_set(value) for key, value in gone.items()}
     new_sets = {key: _parameter_set(value) for key, value in come.items()}
     ranked = []

@@ -1,8 +1,8 @@
-"""The errors of the FHiCL reader: what is wrong, in which file, line and column, by which includes.
+"""The errors of the FHiCL reader, each with file, line, column and the includes that led there.
 
-The reference implementation prints one line and a caret too, but from a copied buffer it sometimes
-prints garbage, and a missing include names neither file nor line. Here every error that leaves the
-package (`FhiclError`) knows its place.
+The reference also prints a line and a caret, but sometimes it prints garbage from a copied buffer,
+and for a missing include it names neither file nor line. Here, every error that leaves the package
+(`FhiclError`) knows its place.
 """
 
 import re
@@ -46,7 +46,7 @@ KINDS = (
 )
 
 _NOT_PRINTABLE = re.compile("[^ -~]")
-_LONGEST_MESSAGE = 600  # a name in it may be as long as the file
+_LONGEST_MESSAGE = 600  # a message quotes names, and a name may be as long as the file
 _KEPT_AT_END = 200
 
 
@@ -64,12 +64,12 @@ class FhiclError(ProvenanceError):
     Attributes:
         kind: one of `KINDS`, stable, for programs.
         message: one sentence without its place.
-        file: path of the file as it was looked up, "" where the place is unknown.
-        line: line in that file, from 1; 0 where unknown.
-        column: column in bytes, from 1; 0 where unknown.
-        chain: the includes that lead to the file, innermost first.
-        excerpt: the offending line, of a very long one what surrounds the place.
-        caret: where in the excerpt the place is, from 0.
+        file: path of the file as it was looked up; "" if the place is not known.
+        line: line in that file, from 1; 0 if not known.
+        column: column in bytes, from 1; 0 if not known.
+        chain: the includes that led to the file, innermost first.
+        excerpt: the offending line, or part of a very long one.
+        caret: the place in the excerpt, from 0.
     """
 
     def __init__(
@@ -112,18 +112,13 @@ def _elided(message: str) -> str:
 
 
 def _pointed(excerpt: str, caret: int) -> list[str]:
-    """Return the line and a caret under the character.
-
-    What a terminal cannot show is a question mark.
-    """
+    """Return the line, and a caret under the character. Unprintable characters become `?`."""
     visible = _NOT_PRINTABLE.sub("?", excerpt.replace("\t", " "))
     return [f"   {visible}", f"   {' ' * caret}^"]
 
 
 class TextError(Exception):
-    """What is wrong inside one text, before its file and line are looked up.
-
-    Never leaves the package.
+    """An error inside one text, before its file and line are looked up. Never leaves the package.
 
     Attributes:
         kind: one of `errors.KINDS`.
@@ -139,7 +134,7 @@ class TextError(Exception):
 
 
 class FragmentError(Exception):
-    """A segment does not stand alone, since its items run across an include.
+    """A segment does not stand alone, because one of its items crosses an include.
 
     The document is then read as one text. This error never leaves the package.
     """

@@ -1,13 +1,13 @@
 """Canonical form and identity: one line of text, its SHA-1, and the tables of a set by their ids.
 
 The ParameterSetID of a set is the SHA-1 of `to_string()`: keys in byte order at every level, nested
-tables written out in full. Each body keeps its canonical text, so that what documents share is
-written once.
+tables written out in full. Each body keeps its canonical text, so that documents which share it
+compose it once.
 
-The reference registers nested tables by id while it makes a ParameterSet: depth first, keys in byte
-order, the first of equal ids stays. Two things follow: `@id::` finds only what is registered by
-then, and annotations of a table that equals an earlier one show where the earlier one's members
-were written.
+While the reference makes a ParameterSet, it registers nested tables by id: depth first, keys in byte
+order, and of equal tables only the first. This has two consequences. `@id::` finds only tables that
+are registered already. And if a table equals an earlier one, its annotations show where the members
+of the earlier one were written.
 
 Source: fhicl-cpp `ParameterSet::to_string`, `ParameterSetID`, `ParameterSetRegistry::put`,
 `encode(extended_value)`.
@@ -28,14 +28,14 @@ from jobprov.provenance.fhicl.values import (
     Value,
 )
 
-# A compact form writes out a table of at most so many characters: its `@id::` and 40 digits would
-# be as long.
+# The compact form writes out a table of at most so many characters: `@id::` and 40 digits would
+# not be shorter
 _LONGEST_TABLE_KEPT = 45
 _DEEPEST_SEQUENCE = 100
 
 
 def canonical_form(root: TableBody, limits: Limits) -> str:
-    """Return `to_string()` of a table, its braces left out.
+    """Return `to_string()` of a table, without its braces.
 
     Every body inside gets its canonical text.
 
@@ -76,9 +76,9 @@ def compact_form(root: TableBody) -> str:
 
 
 def registered_tables(root: TableBody, limits: Limits) -> dict[str, TableBody]:
-    """Return the nested tables of a set by their ids, the first of each.
+    """Return the nested tables of a set by id; of equal ones, the first.
 
-    The set's canonical form must be known.
+    The canonical form of the set must be known.
     """
     registry: dict[str, TableBody] = {}
     for body in _tables_inside_out(root, limits):
@@ -88,13 +88,13 @@ def registered_tables(root: TableBody, limits: Limits) -> dict[str, TableBody]:
 
 
 def resolve_identifiers(root: TableBody, limits: Limits) -> tuple[TableBody, dict[str, TableBody]]:
-    """Return the set with `@id::` replaced by the registered table of that id, and the registry.
+    """Return the set with every `@id::` replaced by the registered table, and the registry.
 
-    Every `@id::` is replaced. An `@id::` registers nothing: the table that it stands for keeps its
-    place in the order, and so its members keep their places in annotations.
+    An `@id::` registers nothing: the table that it stands for was registered at its own place, which
+    annotations still show.
 
     Raises:
-        FhiclError: no table of that id is registered by then; ids are written in lower case.
+        FhiclError: no table with that id (in lower case) is registered before it.
     """
     registry: dict[str, TableBody] = {}
     resolved: dict[int, TableBody] = {}
@@ -137,10 +137,7 @@ def _too_deep(limits: Limits) -> FhiclError:
 
 
 def _compact(value: Value) -> str:
-    """Return the compact text of a value.
-
-    Nested sequences are unfolded on a list, not by recursion.
-    """
+    """Return the compact text of a value, without recursion into nested sequences."""
     pieces: list[str] = []
     waiting: list[Value | str] = [value]
     while waiting:
@@ -195,7 +192,7 @@ def _resolved(
 
 
 def _tables_inside_out(root: TableBody, limits: Limits) -> Iterator[TableBody]:
-    """Yield every table once, those inside before those around them, keys in byte order."""
+    """Yield every table once, inner ones before outer ones, keys in byte order."""
     seen: set[int] = set()
     stack: list[tuple[TableBody | SequenceBody, Iterator[TableBody | SequenceBody]]] = [
         (root, _inside(root))

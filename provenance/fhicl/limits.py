@@ -1,9 +1,7 @@
-"""What the reader refuses to do, in numbers.
+"""The limits of the reader, which hostile input runs into. The error names the limit.
 
-Hostile input ends at one of them and its error names which.
-
-All lie far above real configurations: the largest known expands to 28 MB with 5,220 inclusions, 12
-levels of includes and 14 of tables.
+All are far above real configurations: the largest known one expands to 28 MB, with 5,220 inclusions,
+12 levels of includes and 14 of tables.
 """
 
 from dataclasses import dataclass
@@ -15,12 +13,13 @@ class Limits:
 
     Attributes:
         file_bytes: largest single file.
-        expanded_bytes: largest text with its includes in.
-        inclusions: most `#include` lines followed, repeats counted.
-        include_depth: deepest chain of includes.
+        expanded_bytes: largest text with its includes.
+        inclusions: number of `#include` lines that are followed, with repeats.
+        include_depth: longest chain of includes.
         nesting: deepest nesting of tables and sequences, in the text and in the evaluated set.
-        number_length: most characters of one number.
-        work: most members and elements copied or padded by references, splices and indices.
+        number_length: characters of one number.
+        work: members and elements that references, splices and indices copy or pad, in all. Some
+            lines of references can otherwise ask for billions.
         canonical_bytes: longest canonical form.
     """
 

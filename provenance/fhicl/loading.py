@@ -1,4 +1,4 @@
-"""Reading a configuration: from a file, from text, or from the files of a record."""
+"""Loads a configuration: from a file, from text, or from the files of a record."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -30,11 +30,11 @@ def load(
     policy: str = PERMISSIVE,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Configuration:
-    """Return what a file evaluates to, as art reads it.
+    """Return the configuration in a file, read as art does.
 
     Args:
         path: the main file.
-        search_path: folders for included files, also as one text with colons; None takes
+        search_path: folders for included files, in a list or separated by colons; None means
             FHICL_FILE_PATH, or the working folder if that is not set.
         policy: how names become paths, one of `lookup.POLICIES`.
         limits: when to stop.
@@ -53,12 +53,12 @@ def loads(
     name: str = TEXT_NAME,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Configuration:
-    """Return what a text evaluates to; files that it includes are searched along the path.
+    """Return the configuration in a text. Files that it includes are searched along the path.
 
     Args:
-        text: the document; a str beyond ASCII is refused as its UTF-8 bytes would be.
+        text: the document; non-ASCII characters are refused.
         search_path: folders for included files.
-        name: stands for the text's file in errors and origins.
+        name: used as the name of the text in errors and origins.
         limits: when to stop.
 
     Raises:
@@ -74,11 +74,11 @@ def loads(
 def load_files(
     main: str, files: Iterable[FoundFile], *, limits: Limits = DEFAULT_LIMITS
 ) -> Configuration:
-    """Return what recorded files evaluate to; nothing is read from disk.
+    """Return the configuration in recorded files. Nothing is read from disk.
 
     Args:
         main: name or path of the main file.
-        files: the main file and all that it includes, as recorded.
+        files: the main file and everything that it includes, as recorded.
         limits: when to stop.
 
     Raises:
@@ -88,7 +88,7 @@ def load_files(
 
 
 def load_from(source: FileSource, main: str, *, limits: Limits = DEFAULT_LIMITS) -> Configuration:
-    """Return what a document evaluates to, its files taken from any `FileSource`.
+    """Return the configuration in a document whose files come from any `FileSource`.
 
     Raises:
         FhiclError: as `load`.
@@ -109,9 +109,9 @@ def expand(
     policy: str = PERMISSIVE,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Expansion:
-    """Return a file with its includes in, not evaluated.
+    """Return a file with its includes, not evaluated.
 
-    For documents with errors, and for `jobprov fhicl expand`.
+    This serves `jobprov fhicl expand`, and documents that cannot be evaluated.
 
     Raises:
         FhiclError: a file is missing, unreadable or includes itself, or a directive is malformed.
@@ -120,7 +120,7 @@ def expand(
 
 
 def expand_from(source: FileSource, main: str, *, limits: Limits = DEFAULT_LIMITS) -> Expansion:
-    """Return a document with its includes in, its files taken from any `FileSource`.
+    """Return a document with its includes, whose files come from any `FileSource`.
 
     Raises:
         FhiclError: as `expand`.
@@ -129,12 +129,12 @@ def expand_from(source: FileSource, main: str, *, limits: Limits = DEFAULT_LIMIT
 
 
 def forget_sources() -> None:
-    """Drop the files that are remembered as split and parsed; only measurements need it."""
+    """Forget the files that were split and parsed. Only measurements need this."""
     _MEMORY.clear()
 
 
 class _TextFirst:
-    """A text as main file, and a disk for what it includes."""
+    """A text as the main file, and files on disk for what it includes."""
 
     def __init__(self, main: FoundFile, rest: FileSource) -> None:
         self._main = main

@@ -1,10 +1,8 @@
-"""Which elements of two lists of texts stay.
+"""Aligns two lists of texts: which elements stay, as far as a bounded search finds out.
 
-The longest common order, as far as a bounded search finds it.
-
-Texts that occur once in each list anchor the search (patience); between anchors it looks for the
-shortest edit, up to so many changes. The effort grows with length times that bound, whatever the
-lists hold; past it a stretch counts as replaced.
+Texts that occur once in each list are anchors (as in a patience diff). Between anchors, the shortest
+edit is searched, up to a bound of changes; beyond it, the whole stretch counts as replaced. So the
+effort is at most the length times the bound, whatever the lists hold.
 
 Source: E. Myers, "An O(ND) difference algorithm and its variations", Algorithmica 1 (1986).
 """
@@ -18,7 +16,7 @@ _Pair = tuple[int, int]
 
 
 def kept_pairs(old: Sequence[str], new: Sequence[str]) -> list[_Pair]:
-    """Return (index in old, index in new) of equal elements, rising in both."""
+    """Return (index in old, index in new) of the elements that stay, rising in both."""
     pairs: list[_Pair] = []
     old_start = new_start = 0
     for old_end, new_end in [*_anchors(old, new), (len(old), len(new))]:
@@ -32,10 +30,7 @@ def kept_pairs(old: Sequence[str], new: Sequence[str]) -> list[_Pair]:
 def changed_stretches(
     pairs: Sequence[_Pair], old_size: int, new_size: int
 ) -> Iterator[tuple[range, range]]:
-    """Yield what lies between elements that stay.
-
-    A stretch of the old list and what the new one has there.
-    """
+    """Yield the stretches between elements that stay, in the old and in the new list."""
     old_start = new_start = 0
     for old_end, new_end in [*pairs, (old_size, new_size)]:
         if old_start < old_end or new_start < new_end:
@@ -44,7 +39,7 @@ def changed_stretches(
 
 
 def _anchors(old: Sequence[str], new: Sequence[str]) -> list[_Pair]:
-    """Return the longest rising list of elements that occur once in each."""
+    """Return the elements that occur once in each list and are in the same order, as many as can be."""
     counts_old, counts_new = Counter(old), Counter(new)
     new_index = {text: index for index, text in enumerate(new) if counts_new[text] == 1}
     unique: list[_Pair] = []
@@ -56,8 +51,8 @@ def _anchors(old: Sequence[str], new: Sequence[str]) -> list[_Pair]:
 
 def _longest_rising(pairs: list[_Pair]) -> list[_Pair]:
     """Return the longest sub-list whose second indices rise; the first ones rise already."""
-    # of the rising lists of each length so far, the one that ends lowest: its last index in new,
-    # and its last entry
+    # For each length: of the rising lists so far, the one whose last index in `new` is lowest, since
+    # that one is easiest to extend
     ends: list[int] = []
     entries: list[int] = []
     before: list[int] = []
@@ -80,10 +75,7 @@ def _longest_rising(pairs: list[_Pair]) -> list[_Pair]:
 def _between(
     old: Sequence[str], new: Sequence[str], old_range: range, new_range: range
 ) -> list[_Pair]:
-    """Return the equal pairs of two stretches.
-
-    They are the common ends, and within them the pairs of the shortest edit.
-    """
+    """Return the equal pairs of two stretches: their common ends, and in between the shortest edit."""
     shorter = min(len(old_range), len(new_range))
     start = 0
     while start < shorter and old[old_range[start]] == new[new_range[start]]:
@@ -103,7 +95,7 @@ def _between(
 def _shortest_edit(
     old: Sequence[str], new: Sequence[str], old_range: range, new_range: range
 ) -> list[_Pair]:
-    """Return the equal pairs of the shortest edit, none where it takes more than the bound."""
+    """Return the equal pairs of the shortest edit; none if it has more changes than the bound."""
     height, width = len(old_range), len(new_range)
     if abs(height - width) > _MOST_EDITS:
         return []
@@ -126,7 +118,7 @@ def _shortest_edit(
 def _is_insertion(reached: dict[int, int], diagonal: int, edits: int) -> bool:
     """Return whether the furthest path of so many edits ends on this diagonal with an insertion.
 
-    Otherwise it ends with a removal.
+    If not, it ends with a removal.
     """
     if diagonal == -edits:
         return True

@@ -1,10 +1,10 @@
-"""Where a character of the expanded text came from: file, line and column.
+"""The place of a character of the expanded text: file, line and column.
 
 There are two line numbers. `line` is the true one. `reference_line` is the one that the reference
-implementation prints in annotations: behind an `#include` it counts the lines of the file before
-that include a second time, except for the first character behind the include. (A file whose line 1
-is a comment, line 2 an include and line 3 `a: 1` is annotated `:4`.) Annotated printing follows it,
-everything else tells the truth.
+prints in annotations: after an `#include`, it counts the file's lines before that include a second
+time, except for the first character after the include. (If line 1 of a file is a comment, line 2 an
+include and line 3 `a: 1`, the annotation is `:4`.) Annotated forms use it; everything else uses the
+true line.
 
 Source: observed in `art --config-out --annotate`, and in cetlib's includer (`get_posinfo`).
 """
@@ -16,7 +16,7 @@ _WIDEST_EXCERPT = 160
 
 
 class Origin(NamedTuple):
-    """Where a value was written: file as it was looked up, line from 1."""
+    """Where a value was written: the file as it was looked up, and the line, from 1."""
 
     file: str
     line: int
@@ -33,17 +33,14 @@ class Place(Protocol):
 
 
 class Segment:
-    """Lines of one file between two `#include` lines or its ends, as one byte a character.
-
-    Newlines are normalised.
+    """The lines of a file between two `#include` lines, or between one and an end of the file.
 
     Attributes:
         path: the file.
-        text: the lines, each with its newline.
-        first_line: line number of the first of them in the file.
-        text_lines_before: lines of earlier segments of the same file.
-        items: what it parses to on its own; None if that was not tried yet, () if it does not stand
-            alone.
+        text: the lines, each with a newline, and one character for each byte.
+        first_line: number of the first of these lines in the file.
+        text_lines_before: number of lines in earlier segments of the same file.
+        items: the items that it is parsed to; None if not tried yet, () if it does not stand alone.
     """
 
     __slots__ = ("_starts", "first_line", "items", "path", "text", "text_lines_before")
@@ -75,10 +72,7 @@ class Segment:
         return offset - self.text.rfind("\n", 0, offset)
 
     def excerpt(self, offset: int) -> tuple[str, int]:
-        """Return the line around the character, and the character's position in it.
-
-        The line is cut to what a terminal shows.
-        """
+        """Return the line around the character, cut to a terminal's width, and the place in it."""
         start = max(self.text.rfind("\n", 0, offset) + 1, offset - _WIDEST_EXCERPT // 2)
         end = self.text.find("\n", offset)
         if end < 0:
@@ -92,7 +86,7 @@ class Segment:
 
 
 class JoinedText:
-    """All segments of an expansion as one text, for documents whose items run across includes."""
+    """All segments of an expansion as one text, for documents with items that cross includes."""
 
     def __init__(self, segments: list[Segment]) -> None:
         self._segments = [segment for segment in segments if segment.text]
@@ -114,7 +108,7 @@ class JoinedText:
 
 
 def _line_starts(text: str) -> list[int]:
-    """Return the offset of each line but the first: just behind each newline."""
+    """Return the offset of each line except the first: the one after each newline."""
     starts = []
     position = text.find("\n") + 1
     while position:

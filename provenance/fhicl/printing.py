@@ -1,9 +1,9 @@
-"""Every form in which the reference prints a configuration.
+"""All forms in which the reference prints a configuration.
 
-Plain: as `fhicl-dump` and `--config-out` do, three blanks a level, one element a line. With the
-place of each item: as `--annotate` and `--prefix-annotate` do. Oddities of the reference are kept,
-and marked below; its places are odd too (line numbers: positions.py; equal tables: identity.py),
-while `Configuration.origin` tells the true ones.
+The plain form is that of `fhicl-dump` and `--config-out`: three blanks for each level, one element
+per line. The forms of `--annotate` and `--prefix-annotate` add the place of each item. Oddities of
+the reference are kept, and marked below. Its places are odd, too (for line numbers see positions.py,
+for equal tables identity.py); the true ones are in `Configuration.origin`.
 
 Source: fhicl-cpp `Prettifier`, `PrettifierAnnotated`.
 """
@@ -21,7 +21,7 @@ def indented_form(root: TableBody) -> str:
     depth, indent, last_table_size = 0, "", 0
     sizes: list[int] = []  # of the sequences that are open
     for action, key, index, value in walk(root):
-        # elements of a sequence have no name
+        # Elements of a sequence have no name
         name = f"{key}: " if index < 0 else ""
         if action == ATOM:
             lines.append(f"{indent}{name}{value.text}{_comma(index, sizes)}\n")
@@ -38,8 +38,8 @@ def indented_form(root: TableBody) -> str:
         else:
             depth -= 1
             indent = _INDENT * depth
-            # the reference looks at the table visited last, not at this one, so a brace may lose
-            # its indentation
+            # Oddity: the reference looks at the table visited last, not at this one, so that a
+            # brace may lose its indentation
             is_indented = last_table_size > 0 if value.kind == TABLE else sizes.pop() > 0
             closing_indent = indent if is_indented else ""
             lines.append(f"{closing_indent}{_closing(value)}{_comma(index, sizes)}\n")
@@ -47,9 +47,9 @@ def indented_form(root: TableBody) -> str:
 
 
 def annotated_form(root: TableBody, registry: dict[str, TableBody]) -> str:
-    """Return the indented form with `  # file:line` behind each item.
+    """Return the indented form with `  # file:line` after each item.
 
-    Where the place is that of the item before, `""` stands instead.
+    It is `""` if the place is that of the item before.
     """
     lines: list[str] = []
     depth, indent, place, place_before = 0, "", "", ""
@@ -78,10 +78,7 @@ def annotated_form(root: TableBody, registry: dict[str, TableBody]) -> str:
 
 
 def prefix_annotated_form(root: TableBody, registry: dict[str, TableBody]) -> str:
-    """Return the indented form with two lines before each item.
-
-    `#KEY|path|` and `#SRC|file:line|`.
-    """
+    """Return the indented form with `#KEY|path|` and `#SRC|file:line|` above each item."""
     lines: list[str] = []
     depth, indent = 0, ""
     sizes: list[int] = []
@@ -113,7 +110,7 @@ def prefix_annotated_form(root: TableBody, registry: dict[str, TableBody]) -> st
 
 
 def reference_place(value: Value) -> str:
-    """Return `file:line` as the reference gives it, "" where nothing wrote the value."""
+    """Return `file:line` as the reference prints it; "" for an `@nil` that nobody wrote."""
     if value.place is None:
         return ""
     segment, offset = value.place.resolve(value.offset)
@@ -136,7 +133,7 @@ def _closing(value: Value) -> str:
 
 def _closing_with_comma(value: Value, index: int, sizes: list[int]) -> str:
     """Return the closing bracket and its comma."""
-    # the comma goes by the sequence that was opened last, even if it is the one that closes here
+    # Oddity: the comma depends on the sequence opened last, even if it is the one that closes here
     text = _closing(value) + _comma(index, sizes)
     if value.kind == SEQUENCE:
         sizes.pop()
@@ -144,5 +141,5 @@ def _closing_with_comma(value: Value, index: int, sizes: list[int]) -> str:
 
 
 def _comma(index: int, sizes: list[int]) -> str:
-    """Return what follows an element: a comma for all but the last of its sequence."""
+    """Return what follows an element: a comma, except after the last one of its sequence."""
     return "," if index >= 0 and index != sizes[-1] - 1 else ""

@@ -1,6 +1,4 @@
-"""A parameter set from a table of sets, as art stores them.
-
-Compact, with `@id::` and an id for each nested table.
+"""A parameter set from art's stored sets, which are compact: nested tables are `@id::` and an id.
 
 Source: fhicl-cpp `ParameterSetRegistry`, `ParameterSet::to_compact_string`.
 """
@@ -20,9 +18,9 @@ _DEEPEST = 200
 def load_stored(
     sets: Mapping[str, str], identity: str, limits: Limits = DEFAULT_LIMITS
 ) -> Configuration:
-    """Return the set with this id, the tables that it names by id written out.
+    """Return the set with this id, with nested tables in place of their ids.
 
-    Its own `parameter_set_id` equals `identity` if nothing was altered.
+    If nothing was altered, its own `parameter_set_id` equals `identity`.
 
     Args:
         sets: compact text by ParameterSetID.
@@ -40,10 +38,11 @@ class _Writer:
         self._sets = sets
         self._limits = limits
         self._written: dict[str, str] = {}
-        self._bytes_left = limits.canonical_bytes  # for everything that is written out on the way
+        # For everything that is composed on the way: sets that name each other twice double in size
+        self._bytes_left = limits.canonical_bytes
 
     def text(self, identity: str, around: tuple[str, ...]) -> str:
-        """Return a set written out; each is written once."""
+        """Return the full text of a set. Each set is composed once."""
         if identity in self._written:
             return self._written[identity]
         if identity not in self._sets:

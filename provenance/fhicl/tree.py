@@ -1,4 +1,4 @@
-"""An evaluated set as a tree: in print order, as Python values, by path, and as a flat list."""
+"""An evaluated set as a tree: in printed order, as Python values, by path, and as a flat list."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ LEAVE = 2
 
 _PART = re.compile(r"([A-Za-z_]\w*)|\[(\d+)\]", re.ASCII)
 _NUMBER = re.compile(r"(-?)(\d)(?:\.(\d+))?e(\d+)")
-_MOST_DIGITS = 18  # longer integers become floats: few programs and no JSON readers take them
+_MOST_DIGITS = 18  # longer integers become floats: they do not fit into the 64 bits of most readers
 
 
 class Parameter(NamedTuple):
@@ -36,7 +36,7 @@ class Parameter(NamedTuple):
     Attributes:
         path: `a.b[2].c`.
         canonical: its canonical text.
-        origin: file and line where it was written, None where nothing wrote it.
+        origin: file and line where it was written; None for an `@nil` that nobody wrote.
     """
 
     path: str
@@ -49,10 +49,9 @@ class Visit(NamedTuple):
 
     Attributes:
         action: ATOM, or ENTER and LEAVE of a table or sequence.
-        key: name in its table, with an index for each sequence around it since: `a`, `a[0]`,
-            `a[0][2]`.
-        position: place in the sequence around it, -1 for a member of a table.
-        value: the value; its body is the registered one where a registry was given.
+        key: name in its table, with the indices of sequences in between: `a`, `a[0]`, `a[0][2]`.
+        position: index in the sequence around it; -1 for a member of a table.
+        value: the value. With a registry, its body is the registered one.
     """
 
     action: int
@@ -64,7 +63,7 @@ class Visit(NamedTuple):
 def walk(root: TableBody, registry: dict[str, TableBody] | None = None) -> Iterator[Visit]:
     """Yield the visits of a set: keys in byte order, depth first, without recursion.
 
-    With a registry, equal tables are all visited as the first of them.
+    With a registry, each table is visited as the first one that equals it.
     """
     stack: list[tuple[Visit | None, Iterator[tuple[str, int, Value]]]] = [(None, _members(root))]
     while stack:
@@ -107,16 +106,13 @@ def find_value(root: TableBody, path: str) -> Value:
 
 
 def parameters(root: TableBody) -> Iterator[Parameter]:
-    """Yield every atom and every empty table or sequence, in the order of print."""
+    """Yield every atom and every empty table or sequence, in printed order."""
     for path, canonical, value in leaves(root):
         yield Parameter(path, canonical, origin_of(value))
 
 
 def leaves(root: TableBody) -> Iterator[tuple[str, str, Value]]:
-    """Yield (path, canonical text, value) of what `parameters` yields.
-
-    Where each was written is not looked up.
-    """
+    """Yield (path, canonical text, value) of what `parameters` yields, without looking up origins."""
     names: list[str] = []
     for action, key, _, value in walk(root):
         if action == ATOM:
@@ -133,7 +129,7 @@ def leaves(root: TableBody) -> Iterator[tuple[str, str, Value]]:
 def atoms_and_sequences(root: TableBody) -> Iterator[tuple[str, str]]:
     """Yield (path, canonical text) of every atom, every sequence and every empty table.
 
-    A sequence comes beside its elements, and all come in the order of print.
+    They are in printed order. A sequence is yielded in addition to its elements.
     """
     names: list[str] = []
     for action, key, _, value in walk(root):
@@ -149,9 +145,9 @@ def atoms_and_sequences(root: TableBody) -> Iterator[tuple[str, str]]:
 
 
 def tree_of(root: TableBody) -> dict[str, Any]:
-    """Return the set as JSON has it: dict, list, str, int, float, bool and None.
+    """Return the set as JSON values: dict, list, str, int, float, bool and None.
 
-    Infinities and complex numbers are their text.
+    Infinities and complex numbers become text.
     """
     tree: dict[str, Any] = {}
     stack: list[Any] = [tree]
@@ -168,7 +164,7 @@ def tree_of(root: TableBody) -> dict[str, Any]:
 
 
 def python_value(value: Value) -> Any:
-    """Return the value as Python has it: None, bool, int, float, complex, str, list or dict."""
+    """Return the value as a Python one: None, bool, int, float, complex, str, list or dict."""
     if value.kind < SEQUENCE:
         return _python_atom(value)
     holder = tree_of(TableBody({"value": value}))
@@ -176,7 +172,7 @@ def python_value(value: Value) -> Any:
 
 
 def origin_of(value: Value) -> Origin | None:
-    """Return file and true line where a value was written, None where nothing wrote it."""
+    """Return file and true line where a value was written; None for an `@nil` that nobody wrote."""
     if value.place is None:
         return None
     segment, offset = value.place.resolve(value.offset)
@@ -184,9 +180,9 @@ def origin_of(value: Value) -> Origin | None:
 
 
 def number_of(canonical: str) -> int | float:
-    """Return a canonical number as int where it is whole and not huge, else as float.
+    """Return a canonical number as int if it is whole and not too long, else as float.
 
-    A float beyond its range is `inf`.
+    A number beyond the range of floats becomes `inf`.
     """
     if canonical.lstrip("-").isdigit():
         return int(canonical)

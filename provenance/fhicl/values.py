@@ -90,8 +90,8 @@ class Value:
         kind: NIL ... TABLE of this module.
         text: canonical text of an atom, the 40 hex of an IDENTIFIER, "" of tables and sequences.
         body: TableBody or SequenceBody, None of atoms.
-        place: what maps `offset` to file and line, None where nothing wrote the value (padding).
-        offset: position of its first character in the text of `place`.
+        place: the text that `offset` is in; None for padding, which nobody wrote.
+        offset: position of its first character in that text.
         protection: of the binding, not of the value.
     """
 
@@ -114,7 +114,7 @@ class Value:
         self.protection = protection
 
     def moved(self, place: "Place | None", offset: int, protection: int) -> "Value":
-        """Return the same value as bound elsewhere; its body becomes shared."""
+        """Return the same value for another binding; its body becomes shared."""
         if self.kind >= SEQUENCE:
             self.body.shared = True
         return Value(self.kind, self.text, self.body, place, offset, protection)

@@ -338,6 +338,7 @@ class _Folding:
         return targets
 
     def _may_hide(self, unit: str) -> bool:
+        # Whoever reads a picture looks at the focus, at what was opened, and at what went wrong
         after_focus = self.after.get(self.focus_unit, ())
         before_focus = self.before.get(self.focus_unit, ())
         if unit == self.focus_unit or unit in after_focus or unit in before_focus:
@@ -380,6 +381,7 @@ def alike(
         small = _members_of_small_groups(colours) - single
         if not small:
             break
+        # These are drawn one by one, so that nodes linked to different ones no longer look alike
         single |= small
         colours = _numbered({node: (colours[node], _own(node, single)) for node in colours})
     return _groups(colours, single)

@@ -1,1 +1,1 @@
-"""Git on the service: mirrors, ref -> commit -> tree, pins, canonical packs."""
+"""Git on the service: mirrors, refs resolved to commits and trees, pins, canonical packs."""

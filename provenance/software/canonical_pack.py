@@ -1,8 +1,7 @@
-"""Writes canonical packs: all of one commit, without history, in bytes that depend on nothing else.
+"""Writes canonical packs: one commit without its history, always as the same bytes.
 
-The result is what a bundle carries as `objects.pack`: with a `shallow` file that names the commit,
-any git checks it out. Memory holds ids and at most one chunk of content. The form itself is in
-`pack_form`.
+A bundle holds such a pack as `objects.pack`; with a `shallow` file that names the commit, any git
+can check it out. Only ids and one chunk of content are in memory. The form is in `pack_form`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,11 +23,11 @@ _BATCH_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class _Plan:
-    """What a canonical pack will hold, all of it known to be there.
+    """The objects of a canonical pack, all of which are known to exist.
 
     Attributes:
-        headers: the objects that the repository gives, in the pack's order.
-        extra: (type, content) by id of objects that the caller gives.
+        headers: all of them, in the pack's order.
+        extra: type and content, by id, of those that come from the caller.
     """
 
     headers: tuple[ObjectHeader, ...]
@@ -48,12 +47,12 @@ def canonical_pack(
     Args:
         objects: the mirror's.
         commit: the commit; it may be among `extra`, if it was never pushed.
-        trees: further trees, e.g. of the dirty working tree that really ran.
+        trees: further trees, such as that of the dirty working tree that really ran.
         tags: ids of tag objects.
         extra: (type, content) of objects that the mirror may lack.
 
     Raises:
-        MissingObjectError: before the first byte, where anything is missing.
+        MissingObjectError: before the first byte, if anything is missing.
     """
     return _batched(with_trailer(_parts(objects, _plan(objects, commit, trees, tags, extra))))
 
@@ -77,9 +76,8 @@ def _plan(
         raise MissingObjectError(missing, objects.where)
     headers = [header for header in found if header is not None]
     headers += [ObjectHeader(oid, kind, len(content)) for oid, (kind, content) in given.items()]
-    return _Plan(
-        tuple(sorted(headers, key=lambda header: sort_key(header.kind, header.oid))), given
-    )
+    headers.sort(key=lambda header: sort_key(header.kind, header.oid))
+    return _Plan(tuple(headers), given)
 
 
 def _names_of_all(
@@ -89,7 +87,7 @@ def _names_of_all(
     tags: list[str],
     given: Mapping[str, tuple[str, bytes]],
 ) -> dict[str, str]:
-    """Every id of the closure, with the path or role that names it in an error."""
+    """Every object id that the pack needs, with the path or role that names it in an error."""
     named = dict.fromkeys(tags, "tag object") | dict.fromkeys(commits, "commit")
     roots = list(trees)
     for commit in commits:
@@ -99,6 +97,7 @@ def _names_of_all(
                 f"Object {commit} is a {kind}, not a commit: a pack is made of a commit."
             )
         roots.append(parse_commit(content).tree)
+    # The trees of a dirty working tree and of its commit are mostly the same: each is read once
     known: dict[str, bytes] = {}
 
     def read_tree(oid: str, path: str) -> bytes:
@@ -115,7 +114,7 @@ def _names_of_all(
 
 
 def _parts(objects: Objects, plan: _Plan) -> Iterator[bytes]:
-    """The pack up to its trailer; `extra` objects are merged in where their ids stand."""
+    """The pack without its trailer. Objects from `extra` are merged in at their place."""
     yield pack_header(len(plan.headers))
     stream = objects.stream(header.oid for header in plan.headers if header.oid not in plan.extra)
     for planned in plan.headers:
@@ -132,7 +131,7 @@ def _parts(objects: Objects, plan: _Plan) -> Iterator[bytes]:
 
 
 def _batched(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Join small parts: a tar or HTTP writer wants some tens of kilobytes at a time."""
+    """Join small parts, because writers of tars and HTTP want some tens of kilobytes at a time."""
     buffered = bytearray()
     for part in parts:
         buffered += part

@@ -1,6 +1,6 @@
-"""Talking to a git server: list its refs, fetch them aside, ask for one commit.
+"""Talks to a git server: lists its refs, fetches them aside, asks for one commit.
 
-Nothing known is overwritten.
+Refs that the mirror knows are not touched here.
 
 Source: git-ls-remote(1), git-fetch(1).
 """
@@ -33,7 +33,7 @@ def list_remote(
     An annotated tag has the id of its tag object.
 
     Raises:
-        SoftwareError: no answer, or one that cannot be used.
+        SoftwareError: the server does not answer, or its answer cannot be used.
     """
     listing = ["ls-remote", "--refs", "--heads", "--tags", "--", fetch_address(url)]
     answer = _talk(mirror, url, listing, settings=settings, limits=_LISTING)
@@ -55,11 +55,11 @@ def list_remote(
 def fetch_refs(
     mirror: Path, url: RepositoryUrl, aside: str, *, settings: Sequence[str], limits: Limits
 ) -> None:
-    """Fetch branches and tags, with all they need, into refs under `aside`.
+    """Fetch branches and tags, with all their objects, into refs under `aside`.
 
-    Afterwards `aside` mirrors the server exactly. The fetch is not `--atomic`: git 2.47 aborts
-    where a pruned `a` makes room for `a/b`, and a fetch cut short harms nobody, as refs aside are
-    only looked at after a whole one.
+    Afterwards `aside` mirrors the server exactly. The fetch is not `--atomic`, because git 2.47
+    would abort where a pruned `a` makes room for `a/b`. A fetch that is cut off does no harm: the
+    refs under `aside` are only used after a complete one.
     """
     refspecs = [f"+refs/{kind}/*:{aside}{kind}/*" for kind in ("heads", "tags")]
     _fetch(mirror, url, ["--prune"], refspecs, settings=settings, limits=limits)
@@ -70,17 +70,17 @@ def fetch_commit(
 ) -> None:
     """Fetch one commit by its id.
 
-    A server that refuses is no error: the caller looks whether the commit is here.
+    If the server refuses, nothing is raised: the caller checks whether the commit has come.
     """
     try:
         _fetch(mirror, url, [], [commit], settings=settings, limits=limits)
     except GitError as error:
-        if error.exit_code is None:  # no answer in time says nothing about the commit
+        if error.exit_code is None:  # a timeout, after which it is worth trying again
             raise
 
 
 def fetch_address(url: RepositoryUrl) -> str:
-    """Return the url as git is given it: a path, or a url without password."""
+    """Return the url for git's command line: a path, or a url without password."""
     return url.path if url.scheme == "file" else url.public
 
 
@@ -113,10 +113,10 @@ def _talk(
 
 @contextmanager
 def _trust_in(url: RepositoryUrl) -> Iterator[dict[str, str]]:
-    """Give variables by which git reads the one local path that an operator registered.
+    """Yield environment variables with which git trusts the local path that an operator registered.
 
-    It reads that path whoever owns it, and no other. A file is the only way: git drops
-    configuration by variable or option for the serving process.
+    Git reads that path, whoever owns it, and no other. The setting has to be in a file: git does
+    not pass configuration from variables or options on to the process that serves the repository.
     """
     if url.scheme != "file":
         yield {}
@@ -130,6 +130,6 @@ def _trust_in(url: RepositoryUrl) -> Iterator[dict[str, str]]:
 
 
 def _quoted(value: str) -> str:
-    """As git-config(1) reads it back."""
+    """A value in the quotes of git-config(1)."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

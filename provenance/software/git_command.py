@@ -1,13 +1,12 @@
-"""The one way in which this package starts git.
+"""Starts git, for this whole package, in a way that is safe with strangers' repositories.
 
-Argument lists, an environment from scratch, limits.
+Anybody may have written the repositories, urls and refs, and git runs programs on behalf of
+configuration, hooks, remote helpers, filters and options. So each call has a subcommand from a
+list, an environment of our own, no configuration but ours, only the transports that the caller
+names, and a time limit for the whole process group. What comes over a network also has a limit on
+the size of each file that git writes.
 
-Repositories, urls and refs come from strangers, and git runs programs on behalf of configuration,
-hooks, remote helpers, filters and options. So every call here has an allow-listed subcommand, no
-configuration but ours, no transport but the ones named by the caller, a wall-time limit on its
-whole process group and, for what comes over a network, a limit on the size of any file it writes.
-
-It is deliberately not a git library: it returns bytes. git 2.37 or newer.
+This is not a git library: it returns bytes. git must be 2.37 or newer.
 
 Source: git(1), git-config(1), "Fetching over untrusted protocols" in gitremote-helpers(7); each
 setting below answers a known attack and has a test.
@@ -62,12 +61,12 @@ _SCRATCH = {
     "SSH_ASKPASS": "/bin/false",
     "XDG_CONFIG_HOME": "/nonexistent",
 }
-# -oBatchMode: never ask; a host that the operator did not list in known_hosts is not talked to
+# BatchMode: never ask. StrictHostKeyChecking: only hosts that the operator listed in known_hosts
 _SSH = (
     "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes "
     "-oClearAllForwardings=yes -oPermitLocalCommand=no"
 )
-# how this site reaches the outside is the operator's business, and only of use where a network is
+# Taken from the service's environment if a network is used: how this site reaches the outside
 _OPERATORS = (
     "https_proxy",
     "HTTPS_PROXY",
@@ -84,8 +83,8 @@ _SETTINGS = (
     "core.symlinks=false",
     "credential.helper=",
     "fetch.recurseSubmodules=false",
-    # old histories hold these three harmless oddities; refusing them would refuse the repository
-    # for ever
+    # These three faults are harmless and common in old histories. To refuse them would be to refuse
+    # the repository for ever
     "fetch.fsck.badTimezone=ignore",
     "fetch.fsck.missingSpaceBeforeDate=ignore",
     "fetch.fsck.zeroPaddedFilemode=ignore",
@@ -97,15 +96,20 @@ _SETTINGS = (
     "transfer.bundleURI=false",
     "transfer.fsckObjects=true",
 )
-# the shell sets the limit and becomes git: nothing of Python runs between fork and exec, so threads
-# are safe
+# A shell sets the limit and then becomes git. Python's own way, `preexec_fn`, runs Python code
+# between fork and exec, which can deadlock in a process with threads
 _UNDER_FILE_LIMIT = ("/bin/sh", "-c", 'ulimit -f "$0" && exec "$@"')
 _MAX_MESSAGE = 600
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one git process group may use; `file_bytes` None is no limit."""
+    """What one git process group may use.
+
+    Attributes:
+        wall_seconds: how long it may run.
+        file_bytes: size of each file that it writes; None for no limit.
+    """
 
     wall_seconds: float = 120.0
     file_bytes: int | None = None
@@ -119,7 +123,7 @@ class GitError(SoftwareError):
     """A git command failed, or was refused before it started.
 
     Attributes:
-        exit_code: git's; negative for a signal; None where git did not start or was stopped at its
+        exit_code: git's; negative for a signal; None if git did not start, or was stopped at its
             time limit.
         detail: what git wrote to its standard error, shortened.
     """
@@ -132,17 +136,14 @@ class GitError(SoftwareError):
 
 @dataclass(frozen=True)
 class Output:
-    """What a git command wrote, and its exit code, which is one of the accepted ones."""
+    """The standard output of a git command, and its exit code, which is one of the accepted ones."""
 
     exit_code: int
     stdout: bytes
 
     @property
     def lines(self) -> list[str]:
-        """Its standard output by lines, as UTF-8.
-
-        Bytes of other encodings survive as surrogates.
-        """
+        """Its standard output by lines, as UTF-8; bytes of other encodings become surrogates."""
         return self.stdout.decode("utf-8", "surrogateescape").split("\n")[:-1]
 
 
@@ -170,24 +171,25 @@ def run_git(
     limits: Limits = LOCAL,
     accept: Collection[int] = (0,),
 ) -> Output:
-    """Return what `git ARGUMENTS` wrote, run to its end.
+    """Run `git ARGUMENTS` to its end and return its output.
 
     Args:
-        arguments: an allow-listed subcommand and its arguments, operands behind `--` or
-            `--end-of-options`.
+        arguments: a subcommand of the list and its arguments. Operands must come after `--` or
+            `--end-of-options`, so that git cannot take them for options.
         git_dir: the repository; without one, git sees none.
         transports: those that may be used, of https, ssh and file.
-        settings: further `name=value` configuration, of ours, never a client's.
+        settings: further configuration of ours as `name=value`, never a client's.
         stdin: what git reads.
-        environment: variables on top of the scratch environment.
-        limits: wall time of the process group, size of any file that it writes (its output
-            included).
-        accept: exit codes that are answers.
+        environment: variables in addition to our own.
+        limits: time of the process group, and size of each file that it writes, including its
+            output.
+        accept: exit codes that are no failure.
 
     Raises:
-        GitError: refused, failed or out of time.
+        GitError: it was refused, failed or ran out of time.
     """
     argv = _command(arguments, git_dir=git_dir, transports=transports, settings=settings)
+    # Files, not pipes: with pipes, git and this process could wait for each other
     with (
         tempfile.TemporaryFile() as given,
         tempfile.TemporaryFile() as written,
@@ -212,15 +214,15 @@ def run_git(
 
 @contextmanager
 def open_git(arguments: Sequence[str], *, git_dir: Path, stdin: IO[bytes]) -> Iterator[IO[bytes]]:
-    """Give the output of a local, reading `git ARGUMENTS` as a pipe.
+    """Yield the output of `git ARGUMENTS` as a pipe, for a command that reads a local repository.
 
-    The process group ends with the block.
+    The process group is ended when the block ends.
     """
     argv = _command(arguments, git_dir=git_dir, transports=(), settings=())
     with tempfile.TemporaryFile() as complaints:
         process = _start(argv, stdin, subprocess.PIPE, complaints, scratch_environment())
         try:
-            if process.stdout is None:  # a pipe was asked for; said for the type checker
+            if process.stdout is None:  # never, since a pipe was asked for: for the type checker
                 raise GitError(f"git {arguments[0]} gave no output.")
             with process.stdout as pipe:
                 yield pipe
@@ -247,7 +249,7 @@ def _command(
     configuration: list[str] = []
     for setting in (*_SETTINGS, *allowed, *settings):
         configuration += ["-c", setting]
-    # without a repository git must not find one by walking up from the working folder
+    # Without a repository, git must not find one by searching upwards from the working folder
     where = [f"--git-dir={git_dir}"] if git_dir else ["--git-dir=/nonexistent"]
     return [_binary(), *configuration, "--no-pager", "--literal-pathspecs", *where, *arguments]
 
@@ -266,12 +268,8 @@ def _search_path() -> str:
 def _limited(argv: list[str], limits: Limits) -> list[str]:
     if limits.file_bytes is None:
         return argv
-    # POSIX counts in 512 bytes
-    return [
-        *_UNDER_FILE_LIMIT[:3],
-        str(max(1, limits.file_bytes // 512)),
-        *argv,
-    ]
+    blocks = max(1, limits.file_bytes // 512)  # `ulimit -f` counts in blocks of 512 bytes
+    return [*_UNDER_FILE_LIMIT, str(blocks), *argv]
 
 
 def _start(
@@ -307,7 +305,11 @@ def _wait(process: subprocess.Popen[bytes], subcommand: str, limits: Limits) -> 
 
 
 def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Whether it ended; where Linux can tell at once it saves half the time of a short command."""
+    """Whether it ended in time.
+
+    `process.wait` with a timeout polls with growing pauses. Linux can tell at once, which halves the
+    time of a short command.
+    """
     if not hasattr(os, "pidfd_open"):
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=seconds)
@@ -324,11 +326,11 @@ def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End the whole group of processes, and collect the exit code.
 
-    Git leaves helpers behind that hold the connection. A group whose exit code was collected is
-    left alone: the number may be another group's by then.
+    Git leaves helpers behind that hold the connection. If the exit code was collected before,
+    nothing is done: the number may belong to another group by then.
     """
     if process.returncode is None:
-        # All gone already; macOS says the second of zombies
+        # Raised if all have ended; macOS raises the second for zombies
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

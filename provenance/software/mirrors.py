@@ -1,11 +1,11 @@
-"""The service's own copy of one registered repository, which forgets nothing that a job used.
+"""The service's own copy of a registered repository, which loses nothing that a job used.
 
-A mirror is a bare folder. A fetch first brings the server's refs aside (`refs/prov/seen/`),
-compares them with the known ones, keeps every old value that would be lost under `refs/prov/pins/`
-or `refs/prov/tagobj/`, and only then moves the refs: a moved tag or a deleted branch takes nothing
-away and is reported. Nothing is ever checked out.
+A mirror is a bare repository. A fetch first stores the server's refs aside (`refs/prov/seen/`) and
+compares them with the known ones. Old values that would be lost are kept under `refs/prov/pins/` or
+`refs/prov/tagobj/`. Only then are the refs moved. So nothing is lost when a tag is moved or a branch
+is deleted, and both are reported. Nothing is ever checked out.
 
-A mirror is a cache all the same: what a bundle needs is stored as a canonical pack.
+Even so, a mirror is only a cache: what a bundle needs is stored as a canonical pack.
 """
 
 import fcntl
@@ -29,19 +29,20 @@ TAG_OBJECTS = "refs/prov/tagobj/"
 SEEN = "refs/prov/seen/"
 KNOWN = ("refs/heads", "refs/tags")
 _QUICK = Limits(wall_seconds=10)
-_PAUSE_SECONDS = 0.05  # between two attempts to take the lock
+_PAUSE_SECONDS = 0.05
+"""Between two attempts to take the lock: `flock` itself cannot wait with a time limit."""
 
 
 @dataclass(frozen=True)
 class RefObservation:
-    """One ref that is not as it was known.
+    """A ref that has changed.
 
     Attributes:
         ref: full name, `refs/heads/…` or `refs/tags/…`.
-        old: the object id known before, None for a new ref.
-        new: the object id now, None for a deleted ref.
-        change: created, advanced (a branch grew), moved (a tag, or a branch that lost commits) or
-            deleted.
+        old: the object id before; None for a new ref.
+        new: the object id now; None for a deleted ref.
+        change: `created`, `advanced` (a branch grew), `moved` (a tag, or a branch that lost
+            commits) or `deleted`.
     """
 
     ref: str
@@ -52,25 +53,22 @@ class RefObservation:
 
 @dataclass(frozen=True)
 class FetchReport:
-    """What a fetch found: the server's branches and tags, and how they differ from before."""
+    """The server's branches and tags after a fetch, and those that changed."""
 
     refs: dict[str, str]
     changes: tuple[RefObservation, ...]
 
     @property
     def moved_tags(self) -> list[RefObservation]:
-        """The tags that now name something else or are gone.
-
-        Jobs that used them need to be marked.
-        """
+        """The tags that name something else now, or are gone. They make jobs' code ambiguous."""
         tags = [change for change in self.changes if change.ref.startswith("refs/tags/")]
         return [change for change in tags if change.change in ("moved", "deleted")]
 
 
 class Mirror:
-    """One registered repository, mirrored in a bare folder.
+    """A registered repository, mirrored in a bare one.
 
-    Instances hold no state and may be made for each use.
+    Instances hold no state, so that each use may make its own.
     """
 
     def __init__(
@@ -96,20 +94,20 @@ class Mirror:
         trusted_hosts: Collection[str] = (),
         limits: Limits = NETWORK,
     ) -> Self:
-        """Return the mirror of `url` in `folder`, made empty where there is none.
+        """Return the mirror of `url` in `folder`. If there is none, an empty one is made.
 
         Nothing is fetched.
 
         Args:
-            folder: the mirror's own; its parent is made.
+            folder: the mirror's own; its parent is made if missing.
             url: as an operator registered it.
-            is_local: the operator registered a path on this machine; without this only https and
-                ssh are taken.
+            is_local: whether the operator registered a path on this machine; if False, only https
+                and ssh are allowed.
             trusted_hosts: hosts that may have private addresses.
             limits: of one fetch.
 
         Raises:
-            SoftwareError: the url is none, or is of a kind that may not be fetched.
+            SoftwareError: this is not a url, or of a kind that may not be fetched.
         """
         parsed = parse_url(url)
         allowed = {"file"} if is_local else {"https", "ssh"}
@@ -127,9 +125,7 @@ class Mirror:
         return cls(folder, parsed, trusted_hosts=trusted_hosts, limits=limits)
 
     def fetch(self) -> FetchReport:
-        """Bring the mirror up to date, and return what changed.
-
-        One fetch at a time for each mirror.
+        """Bring the mirror up to date, and return what changed. Other fetches of it wait.
 
         Raises:
             SoftwareError: the server does not answer, refuses, or sends what fails git's checks;
@@ -154,9 +150,9 @@ class Mirror:
             return FetchReport(now, tuple(changes))
 
     def fetch_commit(self, commit: str) -> bool:
-        """Ask the server for one commit that no branch or tag reaches and pin it.
+        """Ask the server for a commit that no branch or tag reaches, and pin it.
 
-        Return whether it is here now.
+        Return whether the mirror has it now.
         """
         with hold_lock(_lock_of(self.folder)):
             if not self.has_commit(commit):
@@ -169,20 +165,20 @@ class Mirror:
         return True
 
     def refs(self) -> dict[str, str]:
-        """Return branches and tags as last fetched: object id by full ref.
+        """Return branches and tags as last fetched, as object ids by full ref.
 
-        A tag object's own id for annotated tags.
+        An annotated tag has the id of its tag object.
         """
         return self._refs_under(*KNOWN)
 
     def refs_named(self, *full_refs: str) -> dict[str, str]:
-        """Return those of the given branches and tags that there are, as `refs` does.
+        """Return those of these branches and tags that exist, as `refs` does.
 
-        Their names are well-formed.
+        The names must be well-formed.
         """
         wanted = [ref for ref in full_refs if ref.startswith(("refs/heads/", "refs/tags/"))]
         if not wanted:
-            return {}  # git would list all refs
+            return {}  # without names, git would list all refs
         present = self._refs_under(*wanted)
         return {ref: present[ref] for ref in wanted if ref in present}
 
@@ -191,10 +187,10 @@ class Mirror:
         return [ref.removeprefix(PINS) for ref in self._refs_under(PINS.rstrip("/"))]
 
     def pin(self, commit: str) -> None:
-        """Keep a commit and all it needs, whatever happens upstream.
+        """Keep a commit and everything that it needs, whatever happens on the server.
 
         Raises:
-            SoftwareError: it is not here, or no commit.
+            SoftwareError: the mirror does not have it, or it is not a commit.
         """
         self._keep(PINS, commit, "commit")
 
@@ -202,21 +198,21 @@ class Mirror:
         """Keep an annotated tag object.
 
         Raises:
-            SoftwareError: it is not here, or no tag object.
+            SoftwareError: the mirror does not have it, or it is not a tag object.
         """
         self._keep(TAG_OBJECTS, oid, "tag")
 
     def has_commit(self, oid: str) -> bool:
-        """Whether the commit is here, reachable or not."""
+        """Whether the mirror has the commit, reachable or not."""
         command = ["cat-file", "-e", f"{checked_oid(oid)}^{{commit}}"]
         answer = run_git(command, git_dir=self.folder, accept=(0, 1, 128))
         return answer.exit_code == 0
 
     def commits_between(self, first: str, last: str) -> list[str]:
-        """Return the commits from `first` to `last`, both included; none if `first` is no ancestor.
+        """Return the commits from `first` to `last`, including both; none if `first` is no ancestor.
 
         Raises:
-            SoftwareError: it takes git more than ten seconds.
+            SoftwareError: git needs more than ten seconds.
         """
         if not self._is_ancestor(first, last):
             return []
@@ -225,25 +221,26 @@ class Mirror:
 
     @contextmanager
     def objects(self) -> Iterator[RepositoryObjects]:
-        """Give the mirror's objects, for one thread."""
+        """Yield the mirror's objects, for use by one thread."""
         with RepositoryObjects(self.folder) as objects:
             yield objects
 
     def compact(self) -> None:
-        """Repack the mirror; objects that neither a ref nor a pin reaches go after two weeks."""
+        """Repack the mirror. Objects that no ref or pin reaches are removed after two weeks."""
         with hold_lock(_lock_of(self.folder)):
             run_git(["gc", "--quiet", "--prune=2.weeks.ago"], git_dir=self.folder, limits=NETWORK)
 
     def _settings(self) -> list[str]:
-        """Pin the looked-up address.
+        """Return the settings that make git connect to the address that was checked.
 
-        Else a second look-up could lead git into a private network.
+        Otherwise git would look up the name again, and a hostile name server could now answer with
+        an address in a private network.
         """
         if self.url.scheme == "file":
             return []
         address = public_address(self.url, trusted_hosts=self._trusted_hosts)
         if self.url.scheme != "https":
-            return []
+            return []  # ssh checks the server's host key, which the operator listed
         if ":" in address:
             address = f"[{address}]"
         return [f"http.curloptResolve={self.url.host}:{self.url.port or 443}:{address}"]
@@ -261,7 +258,10 @@ class Mirror:
         return run_git(arguments, git_dir=self.folder, accept=(0, 1, 128)).exit_code == 0
 
     def _apply(self, changes: list[RefObservation]) -> None:
-        """Keep old values and drop refs first: a branch `a` may have to make room for `a/b`."""
+        """Write the changed refs, after keeping old values that would be lost.
+
+        Refs are deleted first: a branch `a` may have to make room for `a/b`.
+        """
         with self.objects() as objects:
 
             def kind_of(oid: str) -> str:
@@ -300,7 +300,7 @@ def _lock_of(folder: Path) -> Path:
 def compare_refs(
     before: Mapping[str, str], now: Mapping[str, str], *, is_ancestor: Callable[[str, str], bool]
 ) -> list[RefObservation]:
-    """Return what changed, by ref; `is_ancestor(old, new)` tells growth from a rewrite."""
+    """Return what changed, sorted by ref. `is_ancestor(old, new)` tells growth from a rewrite."""
     changes = []
     for ref in sorted(before.keys() | now.keys()):
         old, new = before.get(ref), now.get(ref)
@@ -312,11 +312,13 @@ def compare_refs(
 def old_values_to_keep(
     changes: Iterable[RefObservation], *, kind_of: Callable[[str], str], pins: str, tags: str
 ) -> dict[str, str]:
-    """Return the object id by keeping ref for every old value that no ref would reach any more.
+    """Return the refs that keep old values which no other ref would reach any more.
+
+    Return the object id by name of the new ref.
 
     Args:
         changes: as observed.
-        kind_of: the type of an object.
+        kind_of: returns the type of an object.
         pins: prefix of the refs that keep commits.
         tags: prefix of the refs that keep tag objects.
     """
@@ -344,10 +346,10 @@ def _observe(
 
 @contextmanager
 def hold_lock(path: Path, *, wait_seconds: float = 900.0) -> Iterator[None]:
-    """Hold the lock named by a file, which stays behind empty.
+    """Hold a lock by an empty file, which is not removed afterwards.
 
     Raises:
-        SoftwareError: another holder kept it for `wait_seconds`.
+        SoftwareError: somebody else held it for `wait_seconds`.
     """
     until = time.monotonic() + wait_seconds
     with path.open("ab") as file:

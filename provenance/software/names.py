@@ -1,6 +1,4 @@
-"""What may stand where git expects an object id or a ref: checked before git sees it.
-
-Nothing here asks a repository; a good name may still name nothing.
+"""Checks names of objects and refs before git sees them. A valid name may still name nothing.
 
 Source: git-check-ref-format(1), rules 1 to 10, and gitglossary(7) for object names.
 """
@@ -22,20 +20,17 @@ def is_oid(text: str) -> bool:
 
 
 def is_sha256_oid(text: str) -> bool:
-    """Whether `text` is a full SHA-256 object id.
-
-    Such repositories are refused by name, not by accident.
-    """
+    """Whether `text` is a full SHA-256 object id, for which there is an error of its own."""
     return _LONG_OID.fullmatch(text) is not None
 
 
 def is_abbreviated_oid(text: str) -> bool:
-    """Whether `text` could be the beginning of an object id, seven digits at least."""
+    """Whether `text` could be the beginning of an object id; it needs at least seven digits."""
     return _ABBREVIATED.fullmatch(text) is not None
 
 
 def is_ref_name(text: str) -> bool:
-    """Whether `text` may be (the end of) a ref: a tag, a branch, or a full `refs/…` name."""
+    """Whether `text` may be a ref or the end of one: a tag, a branch, or a full `refs/…` name."""
     if not text or text == "@" or text.startswith(("-", "/")) or text.endswith(("/", ".")):
         return False
     if _FORBIDDEN.search(text) or len(text.encode("utf-8", "surrogatepass")) > _MAX_REF_BYTES:
@@ -44,7 +39,7 @@ def is_ref_name(text: str) -> bool:
 
 
 def checked_oid(text: str) -> str:
-    """Return `text`, which is a full SHA-1 object id.
+    """Return `text` after checking that it is a full SHA-1 object id.
 
     Raises:
         SoftwareError: it is not one.

@@ -1,4 +1,4 @@
-"""The inside of git objects: bytes to commits, tags and trees. Pure functions, no git, no files.
+"""Reads git objects: from bytes to commits, tags and trees. Pure functions, without git or files.
 
 Source: "Git Objects" in gitformat-pack(5) and Documentation/technical of git; "hash of type, blank,
 size, NUL, content".
@@ -13,7 +13,8 @@ from jobprov.provenance.errors import SoftwareError
 
 KINDS = ("commit", "tree", "blob", "tag")  # in the order of their numbers in packs, 1 to 4
 TREE_MODE = "040000"
-MAX_ENTRIES = 2_000_000  # a tree of trees can name more files than there are atoms
+MAX_ENTRIES = 2_000_000
+"""A tree may contain another one many times, and so a small pack may name billions of files."""
 GITLINK_MODE = "160000"  # a submodule: the id is a commit of another repository
 
 
@@ -21,7 +22,8 @@ GITLINK_MODE = "160000"  # a submodule: the id is a commit of another repository
 class TreeEntry:
     """One entry below a tree.
 
-    `path` is relative to the tree asked for, and holds bytes beyond UTF-8 as surrogates.
+    Attributes:
+        path: relative to that tree; bytes that are not UTF-8 are surrogates.
     """
 
     path: str
@@ -35,13 +37,13 @@ class TreeEntry:
 
     @property
     def is_gitlink(self) -> bool:
-        """Whether it is a submodule, whose objects lie elsewhere."""
+        """Whether it is a submodule, whose objects are in another repository."""
         return self.mode == GITLINK_MODE
 
 
 @dataclass(frozen=True)
 class CommitFields:
-    """What a commit says."""
+    """The fields of a commit."""
 
     tree: str
     parents: tuple[str, ...]
@@ -52,7 +54,7 @@ class CommitFields:
 
 @dataclass(frozen=True)
 class TagFields:
-    """What an annotated tag says: the object under it and that object's type."""
+    """The fields of an annotated tag; `target` is the object that it names."""
 
     target: str
     target_kind: str
@@ -68,20 +70,18 @@ def object_id(kind: str, content: bytes) -> str:
 
 
 def parse_commit(content: bytes) -> CommitFields:
-    """Return the fields of a commit.
-
-    Dates that cannot be read are None, as old histories hold such.
+    """Return the fields of a commit. Dates that cannot be read are None; old histories have such.
 
     Raises:
         SoftwareError: it names no tree.
     """
     header, _, message = content.partition(b"\n\n")
-    fields = [
-        line.split(b" ", 1)
-        for line in header.split(b"\n")
-        if b" " in line and not line.startswith(b" ")
-    ]
-    first = dict(reversed(fields))  # the first of a name counts
+    fields: list[list[bytes]] = []
+    for line in header.split(b"\n"):
+        # A line that begins with a blank continues the one before, as in signatures
+        if b" " in line and not line.startswith(b" "):
+            fields.append(line.split(b" ", 1))
+    first = dict(reversed(fields))  # of several with one name, the first counts
     if b"tree" not in first:
         raise SoftwareError("A commit object names no tree: the repository is damaged.")
     parents = tuple(value.decode("ascii", "replace") for name, value in fields if name == b"parent")
@@ -138,7 +138,7 @@ def walk_tree(
     """Yield every entry below `tree`, folders before what is in them.
 
     Args:
-        read_tree: gives the content of a tree by its id and its path.
+        read_tree: returns the content of a tree, given its id and its path.
         tree: the id of the tree to walk.
         prefix: put before every path; empty or ending in a slash.
 
@@ -160,7 +160,7 @@ def walk_tree(
 
 
 def _check_names(entries: list[TreeEntry]) -> None:
-    """As git fsck has it: uploaded packs have not passed that."""
+    """Refuse names that `git fsck` refuses: uploaded packs have not been checked by it."""
     names = {entry.path for entry in entries}
     for name in names:
         if name in ("", ".", "..") or "/" in name or name.lower() == ".git":
@@ -173,7 +173,7 @@ def _check_names(entries: list[TreeEntry]) -> None:
 
 
 def _moment(person: bytes) -> datetime | None:
-    """The time at the end of `Name <address> seconds zone`."""
+    """The time in `Name <address> seconds zone`."""
     try:
         return datetime.fromtimestamp(int(person.rsplit(b">", 1)[-1].split()[0]), UTC)
     except (ValueError, IndexError, OverflowError, OSError):

@@ -1,8 +1,8 @@
-"""Reading the objects of a repository on this machine, behind a small interface.
+"""Reads the objects of a repository on this machine.
 
-`RepositoryObjects` looks single objects up with GitPython (one long-lived `git cat-file`), and
-streams many through the hardened wrapper, which is some ten times faster and holds no object whole.
-Both read objects only: no working tree, no configuration of a client, no replacement objects.
+`RepositoryObjects` looks up single objects with GitPython, which keeps one `git cat-file` running.
+Many objects are streamed through `git_command`, some ten times faster and without a whole object in
+memory. Both read only objects: no working tree, no client's configuration, no replacement objects.
 """
 
 import tempfile
@@ -24,7 +24,7 @@ CHUNK_BYTES = 1 << 16
 
 
 class MissingObjectError(SoftwareError):
-    """A repository lacks objects that are needed.
+    """A repository lacks some of the objects that are needed.
 
     Attributes:
         missing: (object id, path or role) of each.
@@ -43,7 +43,7 @@ class MissingObjectError(SoftwareError):
 
 @dataclass(frozen=True)
 class ObjectHeader:
-    """Type (commit, tree, blob, tag) and size of an object that is there."""
+    """Type (commit, tree, blob, tag) and size of an existing object."""
 
     oid: str
     kind: str
@@ -51,23 +51,20 @@ class ObjectHeader:
 
 
 class Objects(Protocol):
-    """What reads objects; all ids are full SHA-1 ones."""
+    """A reader of objects. All ids are full SHA-1 ids."""
 
     @property
     def where(self) -> str:
         """The repository, as errors name it."""
 
     def read(self, oid: str, path: str = "") -> tuple[str, bytes]:
-        """Return type and content of one object; `path` goes into the error where it is missing."""
+        """Return type and content of one object. If it is missing, the error names `path`."""
 
     def headers(self, oids: Iterable[str]) -> list[ObjectHeader | None]:
         """Return type and size of each object in order, None where it is missing."""
 
     def stream(self, oids: Iterable[str]) -> Iterator[tuple[ObjectHeader, Iterator[bytes]]]:
-        """Yield each object in order with its content in chunks.
-
-        A chunk iterator lasts until the next object.
-        """
+        """Yield each object in order with its content in chunks, to be read before the next one."""
 
 
 class RepositoryObjects:
@@ -109,7 +106,7 @@ class RepositoryObjects:
         """Return type and content of one object, whole in memory.
 
         Raises:
-            MissingObjectError: it is not there.
+            MissingObjectError: the repository lacks it.
         """
         try:
             found = self._repository.odb.stream(bytes.fromhex(checked_oid(oid)))
@@ -124,7 +121,7 @@ class RepositoryObjects:
         """Return the fields of a commit.
 
         Raises:
-            SoftwareError: the object is missing or no commit.
+            SoftwareError: the object is missing, or is not a commit.
         """
         return parse_commit(self._read_kind(oid, "commit"))
 
@@ -148,9 +145,9 @@ class RepositoryObjects:
         """Yield each object in order with its content in chunks of at most 64 KiB.
 
         Raises:
-            MissingObjectError: one is not there.
+            MissingObjectError: the repository lacks one.
         """
-        # A file, not a pipe: git never waits for us to write
+        # The ids are in a file, not in a pipe, so that git never waits for us to write
         with tempfile.TemporaryFile() as asked:
             asked.writelines(f"{checked_oid(oid)}\n".encode() for oid in oids)
             asked.seek(0)
@@ -177,9 +174,9 @@ def _objects_in(pipe: IO[bytes], where: str) -> Iterator[tuple[ObjectHeader, Ite
             )
         chunks = _chunks(pipe.read, header)
         yield header, chunks
-        for _rest in chunks:  # what the caller left is skipped
+        for _rest in chunks:  # skip what the caller did not read
             pass
-        pipe.read(1)
+        pipe.read(1)  # the line feed after each object
 
 
 def _chunks(read: Callable[[int], bytes], header: ObjectHeader) -> Iterator[bytes]:

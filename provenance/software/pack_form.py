@@ -1,10 +1,9 @@
-"""The canonical form of a git pack: the same objects give the same bytes.
+"""The canonical form of a git pack: the same objects always give the same bytes.
 
-That holds whatever git, zlib or repository made them.
-
-Objects lie in the order (type number, id), each once, none as a difference to another, and their
-content as deflate *stored* blocks: compressors disagree from release to release, stored blocks
-cannot. Compression belongs to the transport and the archive. Every git reads such a pack.
+Objects are sorted by type number and id. Each is there once, whole, never as a difference to another
+one. The content is in *stored* blocks of deflate, without compression: compressors change from
+release to release, stored blocks cannot. Transport and archive compress the pack. Every git can
+read it.
 
 Source: gitformat-pack(5); RFC 1950 (zlib), RFC 1951 section 3.2.4 (stored blocks).
 """
@@ -22,7 +21,7 @@ ZLIB_HEADER = b"\x78\x01"  # RFC 1950: deflate, 32 kB window, fastest level, no 
 
 
 def sort_key(kind: str, oid: str) -> tuple[int, str]:
-    """Return the place of an object in a canonical pack."""
+    """Return the key by which objects are sorted in a canonical pack."""
     return KINDS.index(kind), oid
 
 
@@ -32,9 +31,9 @@ def pack_header(count: int) -> bytes:
 
 
 def entry_header(kind: str, size_bytes: int) -> bytes:
-    """Return type and size as a pack writes them.
+    """Return type and size in the form of a pack.
 
-    Four bits of size beside the type, then seven a byte.
+    The first byte has the type and four bits of the size; each further one has seven more bits.
     """
     low, left = size_bytes & 0x0F, size_bytes >> 4
     encoded = bytearray()
@@ -47,9 +46,9 @@ def entry_header(kind: str, size_bytes: int) -> bytes:
 
 
 def stored_zlib(chunks: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
-    """Yield `size_bytes` of content as a zlib stream of stored blocks, each full but the last.
+    """Yield content as a zlib stream of stored blocks, all of them full except the last.
 
-    The chunks may be cut anywhere: the blocks do not depend on it.
+    The blocks do not depend on how the content was cut into chunks.
     """
     yield ZLIB_HEADER
     adler, buffered, left = 1, bytearray(), size_bytes
@@ -69,7 +68,7 @@ def stored_zlib(chunks: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
 
 
 def with_trailer(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the parts of a pack, and behind them the SHA-1 of them all."""
+    """Yield the parts of a pack, then the SHA-1 of all of them."""
     digest = hashlib.sha1(usedforsecurity=False)
     for part in parts:
         digest.update(part)

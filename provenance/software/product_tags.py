@@ -1,8 +1,8 @@
 """The tag for a version of a product, in the repository that the product is built from.
 
-An operator's template makes it. UPS writes `v1_2_3`, Spack `1.2.3`, and the tag of both may be
-`v1_2_3`. Only tags count: a branch of that name has moved since the product was built, and a
-version that is a date would pass for the first digits of a commit.
+An operator's template makes it: UPS writes `v1_2_3` and Spack `1.2.3`, and the tag of both may be
+`v1_2_3`. Branches and commits do not count. A branch of that name may have moved since the product
+was built, and a version that is a date could be mistaken for the first digits of a commit.
 """
 
 import re
@@ -18,10 +18,10 @@ _LEADING_LETTER = re.compile(r"\Av(?=\d)")
 
 
 def check_template(template: str) -> None:
-    """Return if the template makes tags from versions.
+    """Check that a template makes tags from versions.
 
     Raises:
-        SoftwareError: it does not, and why.
+        SoftwareError: it does not; the message says why.
     """
     if _placeholders(template).isdisjoint(_OF_THE_VERSION):
         message = "names the same tag for every version; put {version} where it belongs"
@@ -34,7 +34,7 @@ def _placeholders(template: str) -> set[str]:
     """Return the placeholders of a template.
 
     Raises:
-        SoftwareError: it is no template, has another placeholder, or formats one.
+        SoftwareError: this is not a template, has an unknown placeholder, or formats one.
     """
     try:
         parts = list(Formatter().parse(template))
@@ -51,10 +51,10 @@ def _placeholders(template: str) -> set[str]:
 
 
 def tag_of(template: str, name: str, version: str) -> str:
-    """Return the tag that a version of a product names.
+    """Return the tag for a version of a product.
 
     Raises:
-        SoftwareError: there is no such tag, whatever the repository holds.
+        SoftwareError: the version is missing, or makes no valid name of a tag.
     """
     if not version:
         raise SoftwareError("the record does not say its version")

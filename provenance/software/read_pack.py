@@ -1,8 +1,7 @@
-"""Reading packs without git, so that a bundle can lay out plain files from a blob alone.
+"""Reads packs without git, so that a bundle can make plain files from a blob alone.
 
-Only packs whose objects are whole can be read (canonical ones are); a pack of git's own with
-differences is refused, not guessed. Every object's id is computed from its bytes, and the trailer
-is checked.
+Objects must be whole, as in canonical packs; a pack with differences, as git makes them, is refused.
+The id of each object is computed from its bytes, and the trailer is checked.
 
 Source: gitformat-pack(5).
 """
@@ -25,7 +24,7 @@ MAX_UNPACKED_BYTES = 4 << 30
 
 @dataclass(frozen=True)
 class PackedObject:
-    """One object of a pack; `offset` is where it begins there, -1 where it came from elsewhere."""
+    """One object of a pack; `offset` is where it begins, or -1 if it was read in another way."""
 
     oid: str
     kind: str
@@ -38,10 +37,10 @@ class TreeFile:
     """One file of a commit.
 
     Attributes:
-        path: relative, bytes beyond UTF-8 as surrogates.
+        path: relative; bytes that are not UTF-8 are surrogates.
         mode: git's: 100644, 100755, 120000 for a link, 160000 for a submodule.
-        content: of a link its target, of a submodule its commit id.
-        offset: where its object begins in the pack, for `object_at`; -1 of a submodule.
+        content: for a link its target, for a submodule its commit id.
+        offset: where its object begins in the pack, for `object_at`; -1 for a submodule.
     """
 
     path: str
@@ -56,17 +55,17 @@ class TreeFile:
 
 
 class DifferencesError(SoftwareError):
-    """A pack holds objects as differences to others; only git reads such."""
+    """A pack holds objects as differences to others, which only git can read."""
 
 
 def iterate_objects(
     pack: bytes | memoryview, *, max_bytes: int = MAX_UNPACKED_BYTES
 ) -> Iterator[PackedObject]:
-    """Yield every object of a pack in its order; `max_bytes` limits what all of them unpack to.
+    """Yield every object of a pack, in order; `max_bytes` limits their unpacked size together.
 
     Raises:
-        SoftwareError: no pack, a damaged one, a too large one, or one with differences; raised
-            where reading comes to it.
+        SoftwareError: it is not a pack, is damaged, too large, or has differences. Objects before
+            the fault have been yielded by then.
     """
     data = memoryview(pack)
     _check_ends(data)
@@ -86,9 +85,7 @@ def iterate_objects(
 
 
 def object_at(pack: bytes | memoryview, offset: int) -> bytes:
-    """Return the content of the object that begins at this offset of a pack.
-
-    The pack was read whole before.
+    """Return the content of the object at this offset of a pack that was checked before.
 
     Raises:
         SoftwareError: no object begins there.
@@ -102,9 +99,9 @@ def object_at(pack: bytes | memoryview, offset: int) -> bytes:
 
 
 def stored_at(pack: bytes | memoryview, offset: int) -> tuple[int, int] | None:
-    """Return start and end of an object's content in the pack, by its offset.
+    """Return where an object's content is in the pack (start, end), given the object's offset.
 
-    None if it is not stored in one piece.
+    Return None if the content is compressed or in several blocks.
 
     Raises:
         SoftwareError: no object begins there.
@@ -113,7 +110,7 @@ def stored_at(pack: bytes | memoryview, offset: int) -> tuple[int, int] | None:
     _kind, size, at = _entry_header(data, offset)
     start = at + len(ZLIB_HEADER) + _BLOCK_HEADER
     if size <= MAX_STORED and data[at : at + 3] == _ONE_STORED_BLOCK and start + size <= len(data):
-        return start, start + size  # as canonical packs hold most files
+        return start, start + size  # most files of a canonical pack
     return None
 
 
@@ -127,10 +124,10 @@ def tree_files(pack: bytes | memoryview, commit: str) -> list[TreeFile]:
 
 
 def iterate_tree(pack: bytes | memoryview, commit: str) -> Iterator[TreeFile]:
-    """Yield what `tree_files` returns; of the files' content one is in memory at a time.
+    """Yield what `tree_files` returns, with the content of only one file in memory at a time.
 
     Raises:
-        SoftwareError: before the first file, where the pack is damaged or lacks an object of the
+        SoftwareError: before the first file, if the pack is damaged or lacks an object of the
             commit.
     """
     objects = _objects_without_blobs(pack)
@@ -150,16 +147,15 @@ def iterate_tree(pack: bytes | memoryview, commit: str) -> Iterator[TreeFile]:
         tree = parse_commit(commit_content).tree
     entries = [entry for entry in walk_tree(content, tree) if not entry.is_tree]
     entries.sort(key=lambda entry: entry.path.encode("utf-8", "surrogateescape"))
-    # all of them before the first file is given out, so that a pack with a gap gives none
+    # All are looked up before the first one is yielded, so that an incomplete pack yields nothing
     offsets = [-1 if entry.is_gitlink else find(entry.oid, entry.path).offset for entry in entries]
     for entry, offset in zip(entries, offsets, strict=True):
-        # a submodule's "content" is the commit that it names
         data = entry.oid.encode() if entry.is_gitlink else object_at(pack, offset)
         yield TreeFile(entry.path, entry.mode, data, offset)
 
 
 def _objects_without_blobs(pack: bytes | memoryview) -> dict[str, PackedObject]:
-    """Return all objects by id, those of files without their content."""
+    """Return all objects by id; blobs without their content."""
     objects: dict[str, PackedObject] = {}
     for packed in iterate_objects(pack):
         objects[packed.oid] = replace(packed, content=b"") if packed.kind == "blob" else packed
@@ -181,7 +177,7 @@ def _check_ends(data: memoryview) -> None:
 
 
 def _entry_header(data: memoryview, at: int) -> tuple[str, int, int]:
-    """Type, size and the place behind them."""
+    """Type and size of the object at a place, and the place after them."""
     end = len(data) - _TRAILER_BYTES
     if at >= end:
         raise SoftwareError("A git pack ends before its last object: it is damaged.")
@@ -202,13 +198,14 @@ def _entry_header(data: memoryview, at: int) -> tuple[str, int, int]:
 
 
 def _inflate(data: memoryview, at: int, size: int) -> tuple[bytes, int]:
-    """The content at a place, and the place behind it.
+    """The content at a place, and the place after it.
 
     Never more than the announced size is unpacked.
     """
     inflater, parts, left = zlib.decompressobj(), [], size
     try:
         while not inflater.eof:
+            # The compressed length is not known: read a little more than the content may take
             chunk = inflater.unconsumed_tail or data[at : at + min(_CHUNK, left + 32)]
             if not inflater.unconsumed_tail:
                 at += len(chunk)

@@ -1,6 +1,6 @@
-"""From what a record names (a tag, a branch, a commit) to commit and tree, in a mirror as of now.
+"""Resolves what a record names (a tag, a branch, a commit) to commit and tree, in a mirror as of now.
 
-What cannot be resolved is a result, not an error: a job that named it stays recorded, with a gap.
+A name that cannot be resolved is a result, not an error: the job stays recorded, with a gap.
 
 Source: gitrevisions(7) for the order in which a short name is read: tag before branch.
 """
@@ -27,15 +27,15 @@ class ResolvedRef:
         asked: the name as given.
         ref_kind: `annotated tag`, `tag`, `branch` or `commit`.
         full_ref: `refs/tags/…` or `refs/heads/…`; None for a commit id.
-        tag_objects: ids of the annotated tag objects on the way, outermost first.
+        tag_objects: ids of the annotated tag objects on the way to the commit, outermost first.
         commit: full id.
         tree: full id of its tree.
         parents: full ids.
-        describe: nearest tag, as `git describe --tags` writes it; text for people only, as it
-            changes with tags.
-        committed_at: UTC, None where the commit's date cannot be read.
+        describe: nearest tag, from `git describe --tags`. Only for people, since it changes with
+            the tags.
+        committed_at: UTC; None if the commit's date cannot be read.
         subject: first line of the commit's message.
-        is_reachable: whether any branch or tag of the server leads to the commit today.
+        is_reachable: whether a branch or tag of the server leads to the commit today.
     """
 
     asked: str
@@ -52,7 +52,7 @@ class ResolvedRef:
 
     @property
     def tag_object(self) -> str | None:
-        """The tag object that the ref names, None where the ref is no annotated tag."""
+        """The tag object that the ref names; None if the ref is not an annotated tag."""
         return self.tag_objects[0] if self.tag_objects else None
 
 
@@ -67,8 +67,8 @@ class UnresolvedRef:
 def resolve(mirror: Mirror, name: str) -> ResolvedRef | UnresolvedRef:
     """Return what a tag, branch, full ref or commit id means in a mirror.
 
-    A commit id has all its digits, or at least seven. A name that is both a tag and a branch is the
-    tag, as git has it.
+    A commit id may be abbreviated to seven digits or more. A name that is both a tag and a branch
+    means the tag, as in git.
     """
     try:
         ref_and_id = _look_up(mirror, name)
@@ -82,7 +82,7 @@ def resolve(mirror: Mirror, name: str) -> ResolvedRef | UnresolvedRef:
 
 
 def resolve_and_pin(mirror: Mirror, name: str) -> ResolvedRef | UnresolvedRef:
-    """Return what a name means, with its commit and tag objects kept in the mirror for ever."""
+    """Return what a name means, and keep its commit and tag objects in the mirror for ever."""
     resolved = resolve(mirror, name)
     if isinstance(resolved, ResolvedRef):
         mirror.pin(resolved.commit)
@@ -112,7 +112,7 @@ def _look_up(mirror: Mirror, name: str) -> tuple[str | None, str] | UnresolvedRe
 
 
 def _whole_oid(mirror: Mirror, beginning: str) -> str | None:
-    """The one commit that begins so; None for none or several."""
+    """The only commit whose id begins so; None if there is none, or several."""
     arguments = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{beginning}^{{commit}}"]
     answer = run_git(arguments, git_dir=mirror.folder, accept=(0, 1, 128))
     return answer.lines[-1] if answer.exit_code == 0 and answer.lines else None
@@ -158,7 +158,7 @@ def _kind_of(full_ref: str | None, tag_objects: list[str]) -> str:
 
 
 def _describe(mirror: Mirror, commit: str) -> str | None:
-    """Fixed abbreviation: git's own grows with the number of objects."""
+    """The nearest tag. With 12 digits, as git's own choice grows with the number of objects."""
     answer = run_git(
         ["describe", "--tags", "--abbrev=12", commit], git_dir=mirror.folder, accept=(0, 128)
     )

@@ -1,7 +1,7 @@
-"""The submodules of a tree: other repositories at exact commits.
+"""The submodules of a tree: other repositories at exact commits, from `.gitmodules` and gitlinks.
 
-`.gitmodules` and gitlinks name them. Names and urls in `.gitmodules` are a stranger's text: they
-are returned, never used as paths or fetched here.
+Anybody may have written the names and urls in `.gitmodules`. They are returned as text; nothing here
+uses them as paths, or fetches them.
 
 Source: gitmodules(5).
 """
@@ -21,9 +21,11 @@ _MAX_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Submodule:
-    """A gitlink.
+    """A submodule.
 
-    `url` is None where `.gitmodules` does not name one, and absolute where it can be made so.
+    Attributes:
+        url: absolute if possible; None if `.gitmodules` has none.
+        revision: the commit in the other repository.
     """
 
     path: str
@@ -32,7 +34,7 @@ class Submodule:
 
 
 class Trees(Protocol):
-    """What reads trees and files: a repository, or a pack in memory."""
+    """A reader of trees and files: a repository, or a pack in memory."""
 
     def walk(self, tree: str, /) -> Iterable[TreeEntry]:
         """Return the entries of a tree and of those below it."""
@@ -61,7 +63,7 @@ def submodules_of(objects: Trees, tree: str, *, base_url: str | None = None) -> 
 
 
 def _urls_by_path(objects: Trees, entries: Iterable[TreeEntry]) -> dict[str, str]:
-    # git reads the file only if it is a regular one, not a link
+    # As git does, read it only if it is a regular file: a link may lead anywhere
     files = [
         entry for entry in entries if entry.path == ".gitmodules" and entry.mode.startswith("100")
     ]
@@ -72,7 +74,7 @@ def _urls_by_path(objects: Trees, entries: Iterable[TreeEntry]) -> dict[str, str
         raise SoftwareError(
             f".gitmodules of {len(content)} bytes is not read: the limit is {_MAX_BYTES}."
         )
-    # git reads its own format; --no-includes keeps it from opening a file that the text names
+    # Parsed by git itself. --no-includes, so that it opens no other file that the text names
     command = ["config", "--no-includes", "--file", "-", "--null", "--list"]
     answer = run_git(command, stdin=content, accept=(0, 1, 3, 128))
     fields_by_name: dict[str, dict[str, str]] = {}
@@ -96,7 +98,7 @@ def _absolute(url: str | None, base_url: str | None) -> str | None:
     except SoftwareError:
         return url
     path = posixpath.normpath(f"/{base.path.strip('/')}/{url}")
-    # Scp-like, relative to the user's home
+    # In `host:path`, the path is relative to the user's home: keep it so
     if base.scheme == "ssh" and not base.path.startswith("/"):
         path = path.lstrip("/")
     return RepositoryUrl(base.scheme, base.user, base.host, base.port, path).public

@@ -1,11 +1,11 @@
-"""Packs that clients upload: git objects of a dirty working tree, or of commits never pushed.
+"""Reads packs that clients upload: git objects of a dirty working tree, or of commits never pushed.
 
-They are a stranger's bytes. Packs of whole objects are read without git; those with differences are
-indexed by git in a folder of their own, under limits, with its checks on, and read from there.
-Nothing enters a mirror.
+Any client may have made them. A pack of whole objects is read without git. One with differences is
+indexed by git in a temporary folder, with limits and with git's checks, and read from there. Nothing
+gets into a mirror.
 
-Source: git-index-pack(1); --fsck-objects, not --strict, as such a pack refers to objects that it
-leaves out.
+Source: git-index-pack(1). With --fsck-objects, not --strict, because such a pack refers to objects
+that it does not contain.
 """
 
 import tempfile
@@ -25,10 +25,10 @@ MAX_UPLOADED_BYTES = 1 << 30
 def objects_of_uploaded_pack(
     pack: bytes, *, max_pack_bytes: int = MAX_PACK_BYTES, max_bytes: int = MAX_UPLOADED_BYTES
 ) -> list[PackedObject]:
-    """Return the objects of a pack, each with the id that its bytes have.
+    """Return the objects of a pack, each with the id computed from its bytes.
 
     Args:
-        pack: version 2, complete in itself (no differences to objects outside).
+        pack: of version 2, without differences to objects outside of it.
         max_pack_bytes: a larger pack is refused.
         max_bytes: a pack whose objects have more together is refused.
 
@@ -69,7 +69,7 @@ def _read_by_git(pack: bytes, max_bytes: int) -> list[PackedObject]:
 
 
 class PackedObjects:
-    """What a pack holds, behind the interface of `Objects`."""
+    """The objects of a pack in memory, with the interface of `Objects`."""
 
     where = "of the uploaded pack"
 

@@ -1,6 +1,6 @@
-"""Repository urls: read, compared and shown; and which of them the service may talk to.
+"""Repository urls: parsed, compared and shown, and which of them the service may fetch from.
 
-Nothing is fetched here. The only network use is the name look-up of `public_address`.
+The only use of the network here is the name look-up of `public_address`.
 
 Source: "GIT URLS" in git-fetch(1).
 """
@@ -27,7 +27,7 @@ _REMOTE = frozenset({"https", "http", "ssh", "git"})
 
 @dataclass(frozen=True)
 class RepositoryUrl:
-    """A repository url, read; `scheme` is https, http, ssh, git or file."""
+    """A parsed repository url; `scheme` is https, http, ssh, git or file."""
 
     scheme: str
     user: str
@@ -37,7 +37,7 @@ class RepositoryUrl:
 
     @property
     def key(self) -> str:
-        """The text by which two spellings of one repository match: `host/path`, or `file:/path`."""
+        """The same text for all spellings of one repository: `host/path`, or `file:/path`."""
         path = posixpath.normpath("/" + self.path.strip("/")).removesuffix(".git").rstrip("/")
         return f"file:{path}" if self.scheme == "file" else f"{self._authority}{path}"
 
@@ -56,7 +56,7 @@ class RepositoryUrl:
 
 
 def parse_url(text: str) -> RepositoryUrl:
-    """Return a url, a scp-like `user@host:path` or an absolute local path in its parts.
+    """Return the parts of a url, of a `user@host:path` as scp has it, or of an absolute local path.
 
     Raises:
         SoftwareError: `text` is none of these, or git could take its host or path for an option.
@@ -71,10 +71,7 @@ def parse_url(text: str) -> RepositoryUrl:
 
 
 def match_key(text: str) -> str:
-    """Return the key of a url, or `text` itself if it is none.
-
-    So odd ones match at least themselves.
-    """
+    """Return the key of a url, or `text` itself if it is not one, so that it matches itself."""
     try:
         return parse_url(text).key
     except SoftwareError:
@@ -82,10 +79,7 @@ def match_key(text: str) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """Return `text` as it may be stored and shown.
-
-    A text that is no url loses everything before an @.
-    """
+    """Return a url without password. A text that is not a url loses everything before an @."""
     try:
         return parse_url(text).public
     except SoftwareError:
@@ -93,22 +87,20 @@ def without_credentials(text: str) -> str:
 
 
 def is_private_address(address: str) -> bool:
-    """Whether `address` is in a network where a client's url must not send the service."""
+    """Whether `address` is in a network to which a client's url must not lead the service."""
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if not parsed.is_global or parsed.is_multicast:
         return True
-    # an IPv6 address may stand for an IPv4 one
+    # An IPv6 address may contain an IPv4 one, to which the connection goes in the end
     inner = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
     return inner is not None and is_private_address(str(inner))
 
 
 def public_address(url: RepositoryUrl, *, trusted_hosts: Collection[str] = ()) -> str:
-    """Return one address of the url's host.
-
-    All of them are public, or the operator trusts the host.
+    """Return an address of the url's host, whose addresses are public unless the host is trusted.
 
     Raises:
-        SoftwareError: the host is unknown, or leads into a private network.
+        SoftwareError: the host is unknown, or has an address in a private network.
     """
     try:
         port = url.port or _PORTS[url.scheme]

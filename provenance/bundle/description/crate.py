@@ -1,8 +1,8 @@
 """The RO-Crate description of a bundle: `ro-crate-metadata.json`, profile Process Run Crate 0.5.
 
-It is written by hand: the library stamps now() and random ids into it. `@graph` is sorted by `@id`,
-keys are sorted, there are no floats. Source: RO-Crate 1.1, Process Run Crate 0.5. `actionStatus` is
-a plain string, as the profile's shapes compare it.
+Without a library, since that puts the current time and random ids into it. `@graph` is sorted by
+`@id`, keys are sorted, and there are no floats. `actionStatus` is a plain string, because the
+profile's shapes compare it as one. Source: RO-Crate 1.1, Process Run Crate 0.5.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,10 +32,7 @@ Entity = dict[str, Any]
 
 
 def add_crate(payload: Payload, *, job_id: str, mtime: int) -> None:
-    """Write the crate's metadata and its page for people.
-
-    To be called when every other payload file is there.
-    """
+    """Write the crate's metadata and its page for people. Call it after all other payload files."""
     date = datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
     inputs = [_data(payload, entry, "inputs") for entry in rows(payload.record.get("inputs"))]
     outputs = [_data(payload, entry, "outputs") for entry in rows(payload.record.get("outputs"))]
@@ -131,7 +128,7 @@ def _action(
 
 
 def _tools(payload: Payload) -> list[Entity]:
-    """The program that ran first, then the software it came with."""
+    """The program that ran, then the software that the record lists."""
     steps = payload_steps(payload.record)
     name = steps[0].argv[0] if steps else "unknown program"
     program: Entity = {

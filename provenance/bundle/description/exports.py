@@ -1,8 +1,8 @@
-"""The job in other people's words: `prov/` of a bundle, and the JSON-LD contexts of its crate.
+"""The job in other formats: `prov/` of a bundle, and the JSON-LD contexts of its crate.
 
-They are written by hand, every record sorted: libraries order by chance, and number what has no
-name. Source: W3C PROV-JSON (member submission 2013-04-24), W3C PROV-N (recommendation 2013-04-30),
-OpenLineage 2-0-2, in-toto Statement v1, SLSA provenance v1.
+Without libraries, since their order varies, and so do the numbers that they give to unnamed things.
+Here every record is sorted. Source: W3C PROV-JSON (member submission 2013-04-24), W3C PROV-N
+(recommendation 2013-04-30), OpenLineage 2-0-2, in-toto Statement v1, SLSA provenance v1.
 """
 
 import posixpath
@@ -108,7 +108,7 @@ def _add_files(
     relation: str,
     files: Iterable[Mapping[str, Any]],
 ) -> None:
-    """Add files as entities, and how the activity is related to each."""
+    """Add files as entities, with the relation of the activity to each."""
     for place, file in enumerate(files, 1):
         entity = _entity_of(file)
         document.entity.setdefault(entity, _file_facts(file))
@@ -119,7 +119,7 @@ def _entity_of(file: Mapping[str, Any]) -> str:
     sha256 = digest(file.get("sha256"))
     if sha256:
         return f"file:{sha256}"
-    # Files of one name are not one file
+    # Experiments and namespaces may have different files of one name
     outer_names = filter(None, (text(file.get("experiment")), text(file.get("namespace"))))
     full_name = ":".join([*outer_names, text(file.get("name"))])
     return f"file:{_local(full_name)}"
@@ -181,7 +181,7 @@ def _openlineage(payload: Payload, mtime: int) -> list[JsonObject]:
 
 
 def _dataset(experiment: str, file: Mapping[str, Any]) -> dict[str, str]:
-    """Return a file as `POST /api/v1/lineage` takes it, and as the events of a history name it."""
+    """Return a file in the form of `POST /api/v1/lineage`, which exported histories use, too."""
     namespace = with_slash(text(file.get("namespace")))
     return {
         "namespace": namespace or text(file.get("experiment")) or experiment,
@@ -190,9 +190,9 @@ def _dataset(experiment: str, file: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _statement(payload: Payload) -> JsonObject:
-    """The outputs that have a digest, and what they were made of.
+    """The outputs with a digest, and what they were made from.
 
-    Unsigned, since a signature is never part of a bundle.
+    It is unsigned, since a signature is never part of a bundle.
     """
     record = payload.record
     code = _code_resources(payload.ingredients.resolutions)
@@ -262,7 +262,7 @@ def _qualified(name: str) -> dict[str, str]:
 
 
 def _instant(written: str) -> str:
-    """The time as xsd:dateTime in UTC, empty where it cannot be read."""
+    """The time as xsd:dateTime in UTC; empty if it cannot be read."""
     moment = read_time(written) or read_time(f"{written}Z")
     return moment.isoformat().replace("+00:00", "Z") if moment else ""
 

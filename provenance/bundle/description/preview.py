@@ -20,11 +20,7 @@ _PLAIN_LINK = re.compile(r"[A-Za-z0-9._+/-]+\Z")
 
 
 def preview(payload: Payload, entities: Sequence[Mapping[str, Any]], date: str) -> bytes:
-    """The page for people.
-
-    It shows what ran, how to run it again, what it read and wrote, what is lacking, and which files
-    are here.
-    """
+    """The page for people: what ran, how to rerun it, inputs, outputs, gaps, and the files here."""
     record = payload.record
     job_id = text(record.get("job_id"))
     task = mapping(record.get("task"))

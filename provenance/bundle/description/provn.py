@@ -55,7 +55,7 @@ def _relation(kind: str, facts: Facts, subject: str, target: str) -> str:
     """A line that joins two records, which `facts` names as `prov:activity` and the like."""
     others = {key: value for key, value in facts.items() if not key.startswith("prov:")}
     names = f"{_name(str(facts[f'prov:{subject}']))}, {_name(str(facts[f'prov:{target}']))}"
-    # the dash stands for a time, or a plan, that is not known
+    # The dash is for the optional time or plan, which is not known
     return f"  {kind}({names}, -{_attributes(others)})"
 
 

@@ -15,17 +15,17 @@ from jobprov.provenance.records.job_record import JsonObject
 Entry = Mapping[str, Any]
 """An entry of `software`, as it was recorded."""
 _AT_ONCE = 50  # programs named on one line of the layout
-_ENVIRONMENT = 3  # the level that installed software stands in the way of
+_ENVIRONMENT = 3  # the level that installed software blocks
 
 
 def add_code(payload: Payload) -> None:
-    """Write every entry of `software` that is possessed, and note the rest as needs.
+    """Write every entry of `software` that is possessed, and note the others as needs.
 
-    Checkouts are mapped to their copies.
+    Paths of checkouts are mapped to their copies.
     """
     resolutions = {resolution.index: resolution for resolution in payload.ingredients.resolutions}
     entries = rows(payload.record.get("software"))
-    # Outer checkouts first: what lies inside finds its place by what lies around it
+    # Outer checkouts first: the place of an inner one depends on that of the one around it
     outer_first = sorted(range(len(entries)), key=lambda index: _depth(entries[index], entries))
     for index in outer_first:
         _add_entry(payload, entries[index], index, resolutions.get(index))
@@ -35,7 +35,7 @@ def add_code(payload: Payload) -> None:
 
 
 def _depth(entry: Entry, entries: list[JsonObject]) -> int:
-    """In how many other checkouts this one lies."""
+    """The number of other checkouts around this one."""
     checkout = text(entry.get("checkout"))
     depth = 0
     for other in entries:
@@ -46,12 +46,12 @@ def _depth(entry: Entry, entries: list[JsonObject]) -> int:
 
 
 def _add_folder_links(payload: Payload) -> None:
-    """Let copies be found by the symbolic links through which the job reached its checkouts.
+    """Make the symbolic links through which the job reached folders of its checkouts.
 
-    These are links to folders of checkouts; they work by relative paths as well.
+    With these, relative paths through the links work as well.
     """
     places = payload.places
-    # If the working directory lies inside a checkout, OUT/work is a link itself
+    # If the working directory is inside a checkout, OUT/work is a link itself
     is_inside = any(line.startswith("work_inside ") for line in payload.layout)
     for link in rows(payload.record.get("folder_links")):
         path, place = text(link.get("path")), places.locate(text(link.get("target")))
@@ -79,8 +79,8 @@ def _add_entry(payload: Payload, entry: Entry, index: int, resolution: Resolutio
 
 
 def _add_checkout(payload: Payload, entry: Entry, resolution: Resolution, name: str) -> None:
-    """Write the tree that ran and lay it out in the checkout's place."""
-    # This maps the checkout; at L0 too paths in it are rewritten
+    """Write the tree that ran, to be laid out in the checkout's place."""
+    # This maps the checkout. Even at L0, without the code, paths in it are rewritten
     place = _checkout_place(payload, entry, name)
     software = text(entry.get("name"))
     if payload.level < 1:
@@ -108,9 +108,9 @@ def _add_checkout(payload: Payload, entry: Entry, resolution: Resolution, name: 
 
 
 def _add_source(payload: Payload, entry: Entry, resolution: Resolution, name: str) -> None:
-    """Write what an installed product was most likely built from.
+    """Write the source from which an installed product was most likely built.
 
-    No rerun lays it out: what ran was the product.
+    A rerun does not use it, since the product itself ran.
     """
     source = f"git/{name} has its source, inferred from its version"
     if payload.level < 1:
@@ -121,9 +121,9 @@ def _add_source(payload: Payload, entry: Entry, resolution: Resolution, name: st
 
 
 def _held_inside(payload: Payload, entry: Entry) -> frozenset[str]:
-    """Where, inside this checkout, lie others that the record names and the archive holds.
+    """The paths of other checkouts inside this one that the record names and the archive holds.
 
-    These are submodules that were changed.
+    These are submodules with changes.
     """
     entries = rows(payload.record.get("software"))
     top = normal(text(entry.get("checkout"))) + "/"
@@ -143,10 +143,9 @@ def _add_tree(
     place: Place | None,
     held_inside: frozenset[str] = frozenset(),
 ) -> None:
-    """Write a tree and its submodules, and lay them out, if the tree has a place.
+    """Write a tree and its submodules, to be laid out if the tree has a place in the rerun.
 
-    A submodule is a repository of its own that lies inside. Those that are held inside are laid out
-    by entries of their own.
+    Submodules that are entries of `software` themselves are laid out by these entries.
     """
     pack = resolution.pack_sha256 or ""
     tree = code_tree(payload.draft, pack, resolution.ran, name=name, top=payload.top)
@@ -171,7 +170,7 @@ def _holds_commit(payload: Payload, submodule: Resolution, commit: str) -> bool:
 
 
 def _note_submodule(payload: Payload, label: str, url: str, place: Place | None) -> None:
-    # No rerun needs the source of an installed product, which has no place
+    # The source of an installed product has no place, and no rerun needs it
     blocks = 1 if place is not None else _ENVIRONMENT
     why = "a submodule whose files are not in the bundle"
     payload.needs.add(blocks, "submodule", label, why, place=url)
@@ -209,7 +208,7 @@ def _lay_out_tree(payload: Payload, tree: CodeTree, name: str, place: Place) -> 
         payload.lay_out("programs", *(place.below(path) for path in programs))
     for stored, mode, path in tree.odd:
         payload.lay_out("place", stored, mode, place.below(path))
-    # links come after every file of the job, so that no file is ever written through one
+    # Links come after all files of the job, so that no file is ever written through a link
     for target, path in sorted(tree.links, key=lambda line: to_bytes(line[1])):
         payload.links.append((target, place.below(path)))
 
@@ -224,7 +223,7 @@ def _write_git(payload: Payload, entry: Entry, resolution: Resolution, name: str
         payload.keep(f"git/{name}/objects.pack", pack)
         shallow = sorted(resolution.shallow) or [resolution.commit]
         payload.write(f"git/{name}/shallow", "".join(f"{commit}\n" for commit in shallow).encode())
-        # what `run.sh --from-git` checks out
+        # For `run.sh --from-git`: what it checks out
         payload.write(f"git/{name}/ran", f"{resolution.ran}\n".encode())
     patch = digest(entry.get("dirty_patch_sha256"))
     if payload.has(patch):
@@ -232,7 +231,7 @@ def _write_git(payload: Payload, entry: Entry, resolution: Resolution, name: str
 
 
 def _reference(entry: Entry, resolution: Resolution) -> JsonObject:
-    """What is known of a commit: from the repository, else as the record has it."""
+    """What is known of a commit: from the repository, else from the record."""
     worktree_tree = resolution.worktree_tree or text(entry.get("worktree_tree"))
     reference = {
         "name": resolution.name,
@@ -257,7 +256,7 @@ def _reference(entry: Entry, resolution: Resolution) -> JsonObject:
 
 
 def _add_without_repository(payload: Payload, entry: Entry) -> None:
-    """Write code that came as a tar file; note all other code, and installed products, as needs."""
+    """Write code that came as a tar file; note other code and installed products as needs."""
     tarball = mapping(entry.get("tarball"))
     sha256 = digest(tarball.get("sha256"))
     if tarball and payload.level >= 1 and payload.has(sha256):
@@ -297,17 +296,17 @@ def _note_product(payload: Payload, entry: Entry, why: str) -> None:
 
 
 def _checkout_place(payload: Payload, entry: Entry, name: str) -> Place:
-    """Where a repository's copy lies: in `$src`, or in the working directory if it lay there."""
+    """The place of a repository's copy: in the working directory if it was there, else in `$src`."""
     places, work = payload.places, payload.places.working_directory
     checkout = text(entry.get("checkout")) or text(mapping(entry.get("product")).get("prefix"))
     own_place = Place("src", f"/{name}")
     if not checkout.startswith("/"):
-        # a checkout inside the working directory
+        # The checkout was inside the working directory
         return places.settle(checkout) or own_place
     checkout = normal(checkout)
     outer_place = places.locate(checkout)
     place = outer_place or own_place
-    # If the checkout lies in another one, the entry of that one has said where the job ran
+    # If there is a checkout around this one, that one has already settled where the job ran
     if outer_place is None and work.startswith(checkout + "/"):
         payload.layout.insert(0, f"work_inside {place.below(work[len(checkout) + 1 :]).word()}")
     places.map(checkout, place)

@@ -1,10 +1,8 @@
-"""One commit's tree in a bundle: the part of a plan that depends on the code alone.
+"""The tree of a commit in a bundle: the part of a plan that depends only on the code.
 
-It is made once and shared by every job of a release.
-
-Its files are not stored again: a member names the git pack that holds it, and where. A tree that
-was planned lately is remembered; nothing but the pack, the tree, the repository's name and the
-length of the top folder decides what it is.
+It is planned once for all jobs of a release. Its files are not stored again: each member names the
+git pack that holds it, and its offset there. Trees that were planned lately are remembered, by pack,
+tree, name of the repository and length of the top folder's name, which decide everything.
 """
 
 import hashlib
@@ -30,7 +28,7 @@ _MODES = ("mode", "sha256", "path", "stored", "target")
 _FIELDS = ("path", "mode", "sha256", "sha512", "size", "cksum", "offset")
 _SHEBANG_BYTES = 512
 _REMEMBERED = 8  # trees
-_LARGEST_REMEMBERED = 50_000  # files; some 1 kB each
+_LARGEST_REMEMBERED = 50_000  # files of a tree; each takes some 1 kB of memory
 
 
 @dataclass(frozen=True)
@@ -38,15 +36,14 @@ class CodeTree:
     """A planned tree.
 
     Attributes:
-        fragment: its members, below `data/src/`; the table of modes is one of them.
-        paths: everything that a copy of the tree holds, by path in the repository.
-        scripts: first bytes of files that begin with `#!`.
+        fragment: its members, below `data/src/`, including the table of modes.
+        paths: all paths in the repository that a copy of the tree has.
+        scripts: the first bytes of files that begin with `#!`.
         programs: paths of executable files that are stored under their own name.
-        odd: (path in the payload, mode, path in the repository) of files that are stored under a
-            digest.
+        odd: (path in the payload, mode, path in the repository) of files stored under their digest.
         links: (target, path) of symbolic links.
         submodules: commit id by path.
-        licences: members that tell a licence, by path in the repository.
+        licences: members with a licence text, by path in the repository.
     """
 
     fragment: Fragment
@@ -64,7 +61,7 @@ def read_fragment(data: bytes) -> tuple[Member, ...]:
     """The members of a stored fragment, sorted.
 
     Raises:
-        BundleError: these bytes are no fragment.
+        BundleError: these bytes are not a fragment.
     """
     try:
         document = json.loads(data)
@@ -80,7 +77,7 @@ def read_fragment(data: bytes) -> tuple[Member, ...]:
 
 def _read_member(pack: str, row: list[Any]) -> Member:
     fields = dict(zip(_FIELDS, row, strict=True))
-    # Without an offset the bytes are a blob of their own
+    # A negative offset means that the bytes are a blob of their own
     if fields["offset"] < 0:
         pack = ""
     return Member(**fields, pack=pack)
@@ -102,7 +99,7 @@ def code_tree(draft: Draft, pack_sha256: str, tree: str, *, name: str, top: str)
         if remembered is not None:
             _recent.move_to_end(key)
             return remembered
-    # Planned without the lock, so that bundles of other releases need not wait
+    # Planned outside of the lock, so that bundles of other releases need not wait
     planned = _Tree(pack_sha256, name, top).plan(iterate_tree(draft.reader.get(pack_sha256), tree))
     if len(planned.fragment.members) <= _LARGEST_REMEMBERED:
         with _lock:

@@ -1,7 +1,4 @@
-"""The command in a bundle: `command/`, the payload steps, and the programs that they need.
-
-run.sh replays the payload steps.
-"""
+"""The command in a bundle: `command/`, the payload steps that run.sh replays, and their programs."""
 
 import posixpath
 from collections.abc import Mapping
@@ -14,7 +11,7 @@ from jobprov.provenance.bundle.payload.odd_words import exact_words
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place, quote
 
-# The shell's own codes for a program that could not be started
+# A shell's exit codes for a program that could not be started
 _NOT_FOUND = frozenset({"126", "127"})
 _OUR_OWN = frozenset(
     [
@@ -50,9 +47,9 @@ class Step:
     """One program to replay.
 
     Attributes:
-        expected: the exit code that a shell sees, `-` where none was recorded.
-        stdin: digest of what the step itself read from standard input; empty if none is recorded.
-        words: `argv` with the bytes that are not UTF-8.
+        expected: the exit code as a shell sees it; `-` if none was recorded.
+        stdin: digest of what the step itself read from standard input; empty if not recorded.
+        words: `argv` with the original bytes where these are not UTF-8.
     """
 
     name: str
@@ -97,10 +94,10 @@ def _code(outcome: Mapping[str, Any], field: str) -> str:
 
 
 def _shown(code: int) -> str:
-    """What a shell sees of a recorded exit code: the code modulo 256.
+    """A recorded exit code as a shell sees it: modulo 256.
 
-    Multiples of 256 are the status that `system()` and `wait()` hand on; -2 to -64 are signals, in
-    the way of Python's subprocess.
+    Some recorders write other numbers: a multiple of 256 is the status of `system()` and `wait()`;
+    -2 to -64 are signals, as in Python's subprocess.
     """
     if code in _SIGNALS:
         return str(_SIGNALLED - code)
@@ -113,7 +110,7 @@ def _shown(code: int) -> str:
 def add_command(payload: Payload) -> None:
     """Write `command/`.
 
-    This comes last, so that arguments are rewritten for everything that is laid out.
+    This comes last: arguments are rewritten for everything that has been laid out by then.
     """
     steps = payload_steps(payload.record)
     payload.write("command/argv.txt", _argv_text(steps))
@@ -128,13 +125,13 @@ def add_command(payload: Payload) -> None:
 
 
 def _link_beside(payload: Payload) -> None:
-    """Let scripts find by `../NAME` what the job used beside its working directory.
+    """Make links by which scripts find `../NAME`, which the job used beside its working directory.
 
-    Arguments are rewritten, scripts are not.
+    In arguments, such paths are rewritten; scripts stay as they are.
     """
     if not payload.places.working_directory:
         return
-    # In a copy of a checkout the folders lie as they did
+    # Inside a copy of a checkout, the folders are in the right places already
     if any(line.startswith("work_inside ") for line in payload.layout):
         return
     for name in sorted(_names_beside(payload.record) - _OUR_OWN):
@@ -146,9 +143,9 @@ def _link_beside(payload: Payload) -> None:
 
 
 def _names_beside(record: Mapping[str, Any]) -> set[str]:
-    """The names of what the job used by `../NAME`, as files or folders.
+    """The names of files and folders that the job used as `../NAME`.
 
-    What lies further up cannot be laid out: it would lie outside OUT.
+    What was further up cannot be laid out, since it would be outside of OUT.
     """
     names = set()
     for kind in ("inputs", "outputs", "scripts"):
@@ -177,8 +174,8 @@ def _settings(payload: Payload) -> list[str]:
         lines.append(f"umask {umask}")
     limits = mapping(environment.get("limits"))
     is_killed = any(step.expected == _KILLED for step in payload_steps(payload.record))
-    # A job that ran into its limit must run into it again: at the soft limit the kernel warns, at
-    # the hard one it kills
+    # A job that was killed at its limit must be killed again. At the soft limit the kernel sends a
+    # signal that a program may catch, at the hard limit it kills
     ulimit = "ulimit" if is_killed else "ulimit -S"
     for option, field, unit in _LIMITS:
         value = number(limits.get(field))
@@ -188,9 +185,9 @@ def _settings(payload: Payload) -> list[str]:
 
 
 def _step_lines(payload: Payload, steps: list[Step]) -> list[str]:
-    """The steps, and before each what it reads.
+    """The lines of the steps, and before each the line for its standard input.
 
-    Its own standard input where steps have one, else all that of the job.
+    If no step has its own recorded, each reads that of the job.
     """
     if not any(step.stdin for step in steps):
         stdin = digest(payload.command.get("stdin_sha256"))
@@ -204,7 +201,7 @@ def _step_lines(payload: Payload, steps: list[Step]) -> list[str]:
 
 
 def _standard_input(payload: Payload, name: str, sha256: str) -> list[str]:
-    """Write what is read from standard input, else have run.sh look for it.
+    """Write what is read from standard input; if it is not possessed, run.sh looks for it.
 
     Returns:
         The line that names it to run.sh, if one is needed.
@@ -214,7 +211,7 @@ def _standard_input(payload: Payload, name: str, sha256: str) -> list[str]:
     payload.write(f"command/{name}.sha256", f"{sha256}\n".encode())
     if payload.has(sha256) and payload.level >= 2:  # noqa: PLR2004 - L2
         payload.keep(f"command/{name}", sha256)
-        # of the job's own, run.sh knows the name
+        # run.sh knows the name of the job's own standard input
         return [] if name == "stdin" else [f'stdin="$here/${{job_folder}}command/{name}"']
     payload.needs.add(
         2, "input", "standard input", "what the job read from standard input", digest=sha256
@@ -229,15 +226,16 @@ def _step_line(payload: Payload, step: Step) -> str:
     command = [_program_word(payload, program)]
     command += [payload.places.rewrite(argument) for argument in arguments]
     if "=" in program or program.startswith("-"):
-        # env would take it for a variable or an option
+        # `env` would take the program's name for a variable or an option
         command = ["sh", "-c", quote('exec "$@"'), "sh", *command]
     return " ".join(["step", quote(step.name), step.expected, *command])
 
 
 def _program_word(payload: Payload, program: str) -> str:
-    """The program where the bundle lays it out.
+    """The program as a shell word: in its new place if the bundle lays it out, else as recorded.
 
-    One that only lay in a mapped folder (a venv in a checkout) stays where it was.
+    A program in a mapped folder that the bundle does not hold (a venv in a checkout) stays as
+    recorded.
     """
     if _is_outside(payload, program):
         return quote(program)
@@ -259,15 +257,15 @@ def _place_of(payload: Payload, program: str) -> Place | None:
 
 
 def _place_on_path(payload: Payload, program: str) -> Place | None:
-    """Where the recorded PATH finds a program that the bundle lays out.
+    """The place of a program on the recorded PATH, if the bundle lays it out there; else None.
 
-    Such a program may lie in the `bin` of a checkout. None stands for an installed one.
+    This may be the `bin` of a checkout.
     """
     path = _recorded_path(payload)
     folders = path.split(":") if path else []
     for folder in folders:
         if folder.startswith("/") and payload.places.locate(folder) is None:
-            # a single file of it may be laid out, but the path of a rerun does not lead to that
+            # Single files of this folder may be laid out, but the PATH of a rerun does not have it
             continue
         place = _place_of(payload, f"{folder or '.'}/{program}")
         if place in payload.laid_out or _is_provided(payload, place):
@@ -289,14 +287,14 @@ def _scripts_that_ran(payload: Payload, steps: list[Step]) -> set[Place]:
     for script in rows(payload.record.get("scripts")):
         path = text(script.get("path")) or text(script.get("name"))
         if "/" not in path:
-            # A bare name would be looked for on the PATH
+            # A bare name would be searched on the PATH
             path = f"./{path}"
         places.add(_place_of(payload, path))
     return {place for place in places if place is not None and place in payload.shebangs}
 
 
 def _program_lines(payload: Payload, steps: list[Step]) -> list[str]:
-    """What `run.sh --check` looks for, and the Pythons that verify.sh tries first."""
+    """The programs that `run.sh --check` looks for, and the Pythons that verify.sh tries first."""
     path = _recorded_path(payload)
     programs = _programs_from_outside(payload, steps)
     for program, why in programs.items():
@@ -321,7 +319,7 @@ def _programs_from_outside(payload: Payload, steps: list[Step]) -> dict[str, str
     scripts = _scripts_that_ran(payload, steps)
     for place in sorted(scripts, key=lambda place: (place.variable, place.rest)):
         interpreter = payload.shebangs[place]
-        # `env` looks a bare name up as the job does
+        # `env` searches a bare name on the job's PATH, which may lead into the bundle
         if "/" in interpreter or _is_outside(payload, interpreter):
             programs.setdefault(interpreter, f"interpreter of {place.rest.lstrip('/')}")
     return programs

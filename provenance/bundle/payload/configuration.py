@@ -1,4 +1,4 @@
-"""The fcl in a bundle: `fcl/`, one folder a configuration where there are several."""
+"""The fcl in a bundle: `fcl/`, with a folder for each configuration if there are several."""
 
 import posixpath
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ _CLOSURE = ("sha256", "name", "element", "path", "software", "path_in_repository
 
 
 def add_configurations(payload: Payload) -> None:
-    """Write every configuration's files, and lay them out where the job found them.
+    """Write every configuration's files, to be laid out where the job found them.
 
     The folders of the search path are mapped as well.
     """
@@ -23,10 +23,10 @@ def add_configurations(payload: Payload) -> None:
 
 
 def _folder_name(configuration: Mapping[str, Any], index: int) -> str:
-    """`NN-step`, or the number alone where the step's name may not be, or leaves no room for it."""
+    """`NN-step`, or only the number if the step's name is not allowed, or too long."""
     step = plain_name(text(configuration.get("step")), "")
     name = f"{index:02d}-{step}"
-    # A folder's name in a tar ends in a slash
+    # `<`, not `<=`: in a tar, a folder's name ends in a slash
     return name if step and len(name) < NAME_BYTES else f"{index:02d}"
 
 
@@ -69,7 +69,7 @@ def _store(payload: Payload, file: Mapping[str, Any], folder: str, path: str, sh
         payload.needs.add(1, "configuration", name, "left out: level L0", digest=sha256, place=path)
         return ""
     element = number(file.get("found_in"))
-    # some recorders say -1 of a file that no folder of the search path had
+    # Some recorders write -1 for a file that was not found along the search path
     is_main = element is None or element < 0
     shelf = "main" if is_main else f"{element:02d}"
     stored = payload.shelve(f"{folder}/path/{shelf}", name.lstrip("/"), sha256)
@@ -78,7 +78,7 @@ def _store(payload: Payload, file: Mapping[str, Any], folder: str, path: str, sh
 
 
 def _add_forms(payload: Payload, configuration: Mapping[str, Any], index: int, folder: str) -> None:
-    """Write the configuration as a whole: its main file, and the forms that were made of it."""
+    """Write the configuration as a whole: its main file, and its expanded and evaluated forms."""
     fields = ("process_name", "parameter_set_id", "main")
     identity = [(field, text(configuration.get(field))) for field in fields]
     payload.table(f"{folder}/psetid.txt", ("key", "value"), identity)

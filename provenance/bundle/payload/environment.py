@@ -9,7 +9,7 @@ from jobprov.provenance.bundle.payload.places import quote
 from jobprov.provenance.records.job_record import JsonObject
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-# set by run.sh itself, or true of one session only
+# Set by run.sh itself, or meaningful only in the session of the job
 _PER_RUN = frozenset({"HOME", "OLDPWD", "PWD", "SHLVL", "TMPDIR", "_"})
 _HOST = (
     "facility",
@@ -24,7 +24,7 @@ _HOST = (
 )
 _BATCH = ("system", "id", "global_job_id", "attempt", "part")
 _ENVIRONMENT = ("os", "locale", "timezone", "umask", "limits")
-_LARGEST_LISTING = 4 * 1024 * 1024  # bytes; what is longer is kept, not read
+_LARGEST_LISTING = 4 * 1024 * 1024  # bytes; a longer listing is put into the bundle, but not read
 _LISTING_COLUMNS = 4
 _ENVIRONMENT_LEVEL = 3
 _HOW = {
@@ -40,7 +40,7 @@ _PACKAGE_KINDS = {
 def add_environment(payload: Payload) -> None:
     """Write `env/`.
 
-    This comes after everything is laid out, so that variables are rewritten for all of it.
+    Variables are rewritten for everything that is laid out, so that must have been done before.
     """
     environment = mapping(payload.record.get("environment"))
     recorded = environment.get("variables")
@@ -81,12 +81,12 @@ def _listed_packages(payload: Payload) -> list[list[str]]:
 
 
 def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
-    """`env/environment.sh`: one `set --` of NAME=VALUE words before the arguments there are."""
+    """`env/environment.sh`: one `set --` that puts NAME=VALUE words before the arguments."""
     settable = {name: value for name, value in variables.items() if _is_settable(name)}
     search_path = _search_path(payload)
     if search_path:
         settable.setdefault("FHICL_FILE_PATH", search_path)
-    path = settable.pop("PATH", "")  # an empty one too: the caller's counts then
+    path = settable.pop("PATH", "")  # if it was empty, only the caller's PATH is used
     job_path = _list_word(payload, path) + ":" if path else ""
     shell_words = {}
     for name, value in sorted(settable.items()):
@@ -104,7 +104,7 @@ def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
 def variable_lines(job_path: str | None, shell_words: Mapping[str, str]) -> list[str]:
     """Lines of shell that set PATH and put variables before the arguments.
 
-    `job_path` comes before the caller's PATH; it is None where that is set already.
+    `job_path` goes before the caller's PATH; it is None if the PATH is set already.
     """
     lines = [] if job_path is None else [f'job_path={job_path}"$caller_path"']
     if not shell_words:
@@ -118,17 +118,17 @@ def _is_settable(name: str) -> bool:
 
 
 def _is_per_run(name: str) -> bool:
-    """Whether a variable is set afresh by run.sh, or was the recorder's own.
+    """Whether a variable is set by run.sh, or belongs to the recorder.
 
-    A rerun must not be recorded as the job.
+    With the recorder's variables, a rerun would be recorded as the job itself.
     """
     return name in _PER_RUN or name.startswith("JOBPROV_")
 
 
 def _list_word(payload: Payload, value: str) -> str:
-    """A list of folders: where the bundle lays them out first, then as recorded.
+    """A list of folders as a shell word: first where the bundle lays them out, then as recorded.
 
-    A checkout may hold what git ignores, such as a venv.
+    The recorded folders may have files that the bundle lacks, such as a venv that git ignores.
     """
     laid_out = payload.places.rewrite(value)
     return laid_out if laid_out == quote(value) else f"{laid_out}:{quote(value)}"
@@ -177,9 +177,9 @@ def _write_products(payload: Payload, packages: list[list[str]]) -> None:
 
 
 def _write_container(payload: Payload) -> None:
-    """`env/capsule.json` and the need that it states.
+    """Write `env/capsule.json`, and note its file as a need.
 
-    The environment's own file where the archive has one, else the image.
+    It names the capsule if the archive has one, else the image.
     """
     container = mapping(mapping(payload.record.get("environment")).get("container"))
     capsule = payload.ingredients.capsule

@@ -34,7 +34,7 @@ _SMALL_INPUTS, _ALL_INPUTS = 2, 4  # the levels that hold them
 
 
 def add_scripts(payload: Payload) -> None:
-    """Write every script that is possessed and lay it out where the job used it."""
+    """Write every script that is possessed, to be laid out where the job used it."""
     table = []
     for script in rows(payload.record.get("scripts")):
         name = text(script.get("name"))
@@ -53,7 +53,7 @@ def add_scripts(payload: Payload) -> None:
 
 
 def _add_script(payload: Payload, script: Mapping[str, Any]) -> str:
-    """The path of the stored script in the payload; empty where it is a need."""
+    """Write a script; return its path in the payload, or '' if it became a need."""
     name, sha256 = text(script.get("name")), digest(script.get("sha256"))
     path = text(script.get("path")) or name
     if not payload.has(sha256):
@@ -85,7 +85,7 @@ def add_inputs(payload: Payload) -> None:
         outputs[_path(output)] = digest(output.get("sha256"))
     for order, entry in enumerate(rows(payload.record.get("inputs"))):
         stored = ""
-        # what an earlier step of the job wrote will be written again
+        # An input that an earlier step of the job wrote will be written again by the rerun
         if not _is_output(entry, outputs):
             stored = _add_input(payload, entry)
         table.append(
@@ -108,7 +108,7 @@ def add_inputs(payload: Payload) -> None:
 
 
 def _is_output(entry: Mapping[str, Any], outputs: Mapping[str, str]) -> bool:
-    """Whether the job wrote an input itself; `outputs` are the digests of what it wrote, by path."""
+    """Whether the job itself wrote this input; `outputs` are the digests of its outputs, by path."""
     path = _path(entry)
     return path in outputs and digest(entry.get("sha256")) in {"", outputs[path]}
 
@@ -116,7 +116,7 @@ def _is_output(entry: Mapping[str, Any], outputs: Mapping[str, str]) -> bool:
 def _path(entry: Mapping[str, Any]) -> str:
     """The path by which the job used a file.
 
-    Where no path was recorded, it is the location that the file was opened at, else the name.
+    If no path was recorded, it is the location where the file was opened, else its name.
     """
     path, location = text(entry.get("path")), text(entry.get("location"))
     if path:
@@ -143,9 +143,9 @@ def _add_input(payload: Payload, entry: Mapping[str, Any]) -> str:
 
 
 def _fetched(payload: Payload, entry: Mapping[str, Any]) -> str:
-    """Where an input will lie when it was fetched.
+    """The path at which an input will be once it has been fetched.
 
-    Empty where no fetch.txt is wanted, or not enough of it is known.
+    It is '' if no fetch.txt is wanted, or too little is known of the input.
     """
     sha256, size = digest(entry.get("sha256")), number(entry.get("size_bytes"))
     url = text(entry.get("location"))
@@ -163,7 +163,7 @@ def _level_of_input(size_bytes: int) -> int:
 
 
 def _is_unseen(entry: Mapping[str, Any]) -> bool:
-    """Whether the job itself never had an input: it was named, and nothing of it was seen."""
+    """Whether the job named an input but never had it, so that nothing of it was seen."""
     is_described = (
         digest(entry.get("sha256"))
         or texts(entry.get("checksums"))
@@ -184,7 +184,7 @@ def _note_input(payload: Payload, entry: Mapping[str, Any]) -> None:
         why = f"a {kind} input that nobody uploaded"
     blocks = _level_of_input(size or 0)
     if not sha256 and not checksums:
-        # what nothing identifies can never be found again, however large
+        # Whatever its size, an input without any checksum can never be found again
         blocks = _SMALL_INPUTS
     payload.needs.add(
         blocks,
@@ -201,7 +201,7 @@ def _lay_out_input(payload: Payload, entry: Mapping[str, Any], stored: str, plac
     sha256 = digest(entry.get("sha256"))
     sources: list[str] = []
     if not stored or not payload.has(sha256):
-        # run.sh takes it from where the job had it, if it is still there
+        # run.sh takes the input from where the job had it, if it is still there
         locations = (text(entry.get("location")), payload.places.absolute(_path(entry)))
         paths = [location.removeprefix("file://") for location in locations]
         sources = [path for path in paths if path.startswith(("/", *_FETCHED))]
@@ -229,7 +229,7 @@ def add_conditions(payload: Payload) -> None:
 
 
 def _add_constants(payload: Payload, entry: Mapping[str, Any]) -> str:
-    """The path of the stored payload of a database; empty where it is a need."""
+    """Write the payload of a database; return its path, or '' if it became a need."""
     name, sha256 = text(entry.get("database")), digest(entry.get("payload_sha256"))
     if not payload.has(sha256):
         payload.needs.add(
@@ -249,7 +249,7 @@ def _add_constants(payload: Payload, entry: Mapping[str, Any]) -> str:
 
 
 def add_logs(payload: Payload) -> None:
-    """Write the logs that are possessed and small; the digests of all."""
+    """Write the logs that are possessed and small, and the digests of all logs."""
     table = []
     for log in rows(payload.record.get("logs")):
         name, sha256, stored = text(log.get("name")), digest(log.get("sha256")), ""

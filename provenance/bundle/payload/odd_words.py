@@ -1,9 +1,8 @@
 r"""Arguments that are not UTF-8.
 
-A record is text: it has `\xff` for such a byte, and beside it, by position, what the argument was.
-
-What these arguments name (inputs, outputs, scripts) has the same escapes in its path, and is laid
-out under its own bytes.
+A record is text. It has `\xff` for such a byte, and the original argument in another field, by its
+position. Files that such arguments name (inputs, outputs, scripts) have the same escapes in their
+recorded path, and are laid out under their original name.
 """
 
 import re
@@ -17,12 +16,12 @@ _BYTE = re.compile("[\udc80-\udcff]")  # surrogateescape's image of a raw byte
 
 
 def exact_words(step: Mapping[str, Any]) -> list[str]:
-    """The arguments of a step as the job had them, bytes that are no UTF-8 as surrogates."""
+    """The arguments of a step as the job had them; bytes that are not UTF-8 are surrogates."""
     encoded = mapping(step.get("argv_encoded"))
     exact = []
     for place, word in enumerate(texts(step.get("argv"))):
         odd = unquote_to_bytes(text(encoded.get(str(place)))).decode("utf-8", "surrogateescape")
-        # Only if the argument list has the same: a word that was redacted later stays redacted
+        # Only if the two agree: an argument that was redacted later must stay redacted
         if "\0" not in odd and _escaped(odd) == word:
             exact.append(odd)
         else:
@@ -31,9 +30,9 @@ def exact_words(step: Mapping[str, Any]) -> list[str]:
 
 
 def odd_names(record: Mapping[str, Any]) -> dict[str, str]:
-    """What such arguments were, by how they read in the record.
+    """The original names in such arguments, by their text in the record.
 
-    These are whole arguments, and values of `--option=value`.
+    They are whole arguments, and values of `--option=value`.
     """
     names: dict[str, str] = {}
     for step in rows(mapping(record.get("command")).get("steps")):

@@ -1,4 +1,4 @@
-"""What a rerun is compared with: `outputs/`."""
+"""The recorded outputs in a bundle, with which a rerun is compared: `outputs/`."""
 
 import json
 import posixpath
@@ -25,11 +25,11 @@ from jobprov.provenance.bundle.payload.places import Place, quote
 _REQUIRED = frozenset({"", "written", "empty", "copy_failed"})
 _ROOT_FORMATS = frozenset({"root", "artroot", "rootntuple", "caf"})
 _WITHOUT_FILE = frozenset({"root", "content", "bytes"})
-_DEEP = 2  # a folder of outputs is mapped as a whole where it lies deeper than this
+_DEEP = 2  # a folder of outputs is mapped as a whole only if it is deeper than this
 
 
 def add_outputs(payload: Payload) -> None:
-    """Write what each output was, and the list that verify.sh obeys."""
+    """Write the facts about each output, and the list that verify.sh follows."""
     table: list[_Expected] = []
     lines: list[str] = []
     for output in rows(payload.record.get("outputs")):
@@ -49,8 +49,8 @@ def add_outputs(payload: Payload) -> None:
 def comparator(output: Mapping[str, Any]) -> str:
     """How an output is compared: `root`, `content` or `bytes`.
 
-    ROOT files differ in bytes from run to run by design; `content` is for outputs with a content
-    digest.
+    The bytes of ROOT files differ from run to run, by design. `content` is for other outputs with a
+    content digest.
     """
     name, kind = text(output.get("name")), text(output.get("file_format")).lower()
     if kind in _ROOT_FORMATS or name.endswith(".root"):
@@ -59,9 +59,9 @@ def comparator(output: Mapping[str, Any]) -> str:
 
 
 class _Expected(NamedTuple):
-    """What is expected of an output in a rerun: a line of `outputs/expected.tsv`.
+    """A line of `outputs/expected.tsv`: the output that a rerun should make.
 
-    The fields are its columns, `-` where nothing was recorded; `events` and `status` are empty then.
+    The fields are its columns. What was not recorded is `-`; for `events` and `status` it is empty.
     """
 
     name: str
@@ -78,7 +78,7 @@ class _Expected(NamedTuple):
 
 
 def _expected_of(payload: Payload, output: Mapping[str, Any]) -> _Expected:
-    """Describe an output; its recorded bytes are put into the bundle where they are wanted."""
+    """Describe an output, and put its recorded bytes into the bundle if the comparison needs them."""
     name, status = text(output.get("name")), text(output.get("status"))
     stage = text(mapping(payload.record.get("task")).get("stage"))
     rule = rule_for(payload.ingredients.rules, name, stage)
@@ -131,7 +131,7 @@ def _shell_line(expected: _Expected, place: Place) -> str:
 
 
 def _reference(payload: Payload, output: Mapping[str, Any], name: str, compared_by: str) -> str:
-    """Where the recorded output itself is put; empty if it is not wanted, possessed or small."""
+    """The path of the recorded output in the bundle; '' unless it is needed, possessed and small."""
     sha256 = digest(output.get("sha256"))
     if payload.level < 1 or not payload.has(sha256) or not _is_file_wanted(output, compared_by):
         return ""
@@ -141,18 +141,18 @@ def _reference(payload: Payload, output: Mapping[str, Any], name: str, compared_
 
 
 def _is_file_wanted(output: Mapping[str, Any], compared_by: str) -> bool:
-    """Whether a comparison takes the recorded file, since nothing smaller tells its content."""
+    """Whether the comparison needs the recorded file, because no digest decides on its content."""
     if compared_by not in _WITHOUT_FILE:
         return True
     content = text(output.get("content_digest"))
-    # Where a masked digest differs, it cannot tell whether the content does
+    # If a masked digest differs, the content may still be equal
     return compared_by == "root" and (not content or content.startswith("root-masked-"))
 
 
 def _make_folder(payload: Payload, path: str, place: Place) -> None:
-    """Have run.sh make the folder that the job wrote into.
+    """Let run.sh make the folder into which the job wrote this output.
 
-    One outside the working directory is mapped as a whole.
+    A folder outside the working directory is mapped as a whole.
     """
     folder = posixpath.dirname(payload.places.absolute(path))
     if place.variable == "elsewhere" and folder.count("/") >= _DEEP:

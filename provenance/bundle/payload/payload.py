@@ -1,4 +1,4 @@
-"""What every part of the payload writes into: members, shell lists, places, needs of a bundle."""
+"""The payload of a bundle in the making: its members, shell lists, places and needs."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -19,17 +19,15 @@ class Payload:
     """One bundle in the making.
 
     Attributes:
-        level: the ceiling asked for; parts above it leave their bytes out.
-        layout: lines of `command/layout.sh`, in the order in which run.sh obeys them.
-        links: (target, place) of symbolic links, laid out after every file.
-        laid_out: places of single files that the bundle fills.
-        repositories: digest of what each repository folder of the bundle holds, by the folder's
-            name.
+        level: the ceiling that was asked for. What only higher levels need is left out.
+        layout: lines of `command/layout.sh`, which run.sh follows in this order.
+        links: (target, place) of symbolic links, laid out after all files.
+        laid_out: places of single files that the bundle holds.
+        repositories: digest of the content of each repository's folder, by the folder's name.
         shebangs: interpreter by the place of a script.
-        fetched: inputs that fetch.txt lists, by their path, of a bundle that may have one; None for
-            others.
-        variables: shell words of the recorded variables, by name; of PATH what comes before the
-            caller's.
+        fetched: inputs in fetch.txt, by path; None if the bundle may not have a fetch.txt.
+        variables: shell words of the recorded variables, by name; for PATH, only the part before
+            the caller's PATH.
     """
 
     def __init__(self, ingredients: Ingredients, draft: Draft, top: str, level: int) -> None:
@@ -64,33 +62,30 @@ class Payload:
         self.draft.add_blob(f"data/{path}", sha256, mode=mode)
 
     def shelve(self, folder: str, wanted: str, sha256: str) -> str:
-        """Put a possessed blob into a folder of the payload and return its path.
+        """Put a possessed blob into a folder of the payload; return its path.
 
-        It gets this name, or its digest where the name is not allowed.
+        It gets the wanted name if that is allowed, else its digest.
         """
         stored = self.shelf.take(folder, wanted, sha256)
         self.keep(stored, sha256)
         return stored
 
     def place(self, stored: str, mode: str, path: str) -> None:
-        """Lay a stored file out in a rerun where the job used it.
-
-        The first file at a place stays.
-        """
+        """Let run.sh lay out a stored file where the job used it; the first file at a place counts."""
         place = self.places.settle(path)
         if place is not None and place not in self.laid_out and not self._is_behind_link(place):
             self.laid_out.add(place)
             self.lay_out("place", stored, mode, place)
 
     def repository_name(self, wanted: str, fallback: str, key: str) -> str:
-        """The folder below `git/` and `src/` for a repository; `key` says what it holds.
+        """The name of a repository's folder below `git/` and `src/`.
 
-        The same name never holds another thing.
+        `key` identifies the content: repositories with different content get different names.
         """
         name = plain_name(wanted, fallback)
         if name.endswith((".odd", _BESIDE)) or self._is_taken(name, key):
             name = fallback
-        if len(name) + len(_BESIDE) > NAME_BYTES:  # what lies beside the folder has a name too
+        if len(name) + len(_BESIDE) > NAME_BYTES:  # a file beside the folder has this name and more
             name = hashlib.sha256(f"{name} {key}".encode()).hexdigest()
         while self.repositories.get(name, key) != key:
             name += "+"
@@ -98,26 +93,26 @@ class Payload:
         return name
 
     def _is_taken(self, name: str, key: str) -> bool:
-        # Some file systems fold case
+        # Some file systems ignore case
         keys = {taken.lower(): taken_by for taken, taken_by in self.repositories.items()}
         return keys.get(name.lower(), key) != key or (not key and name in keys)
 
     def provide(self, place: Place, paths: frozenset[str]) -> None:
-        """Note what a repository's copy fills at a place."""
+        """Note the paths that a repository's copy has below a place."""
         self._provided.append((place, paths))
 
     def provides(self, place: Place) -> bool:
-        """Whether a repository's copy fills this place."""
+        """Whether a repository's copy has a file at this place."""
         return any(_is_in_tree(place, tree, paths) for tree, paths in self._provided)
 
     def note_shebang(self, place: Place, first_bytes: bytes) -> None:
-        """Remember which interpreter a script's first line asks for."""
+        """Remember the interpreter in a script's first line."""
         interpreter = shebang(first_bytes)
         if interpreter:
             self.shebangs[place] = interpreter
 
     def map_folder(self, folder: str) -> None:
-        """Let an absolute folder that holds something be found under the root folder's mirror."""
+        """Map an absolute folder to its place in the mirror of the root folder (`$elsewhere`)."""
         if self.places.locate(folder) is None:
             self.places.map(folder, Place("elsewhere", normal(folder)))
 
@@ -154,15 +149,15 @@ def _shell_word(argument: str | Place) -> str:
 
 
 def shebang(first_bytes: bytes) -> str:
-    """The interpreter that a script's first line names.
+    """The interpreter in a script's first line: a path, or the name that `env` would search.
 
-    A path, or the name that `env` would look up; empty if there is none.
+    It is '' if there is none.
     """
     if not first_bytes.startswith(b"#!"):
         return ""
     line = first_bytes[2:512].split(b"\n", 1)[0].decode("utf-8", "replace")
     command = line.split()
     if command and command[0].endswith("/env"):
-        # its options and variables come before the program
+        # The options and variables of `env` come before the program
         command = [word for word in command[1:] if not word.startswith("-") and "=" not in word]
     return command[0] if command else ""

@@ -1,9 +1,9 @@
-"""Where the job's paths lie in a rerun, and how recorded strings become shell words.
+"""Maps the job's paths to places of a rerun, and recorded strings to shell words.
 
-A recorded string is only ever single-quoted text; the folders of a rerun are unknown when the
-bundle is built, so that a path the bundle lays out becomes `"$work"'/rest'`. The variables are set
-by run.sh: `$work` (the working directory), `$src` (copies of the repositories) and `$elsewhere` (a
-mirror of the root folder, for files that the job used by absolute path).
+A recorded string becomes nothing but single-quoted text, so that a shell never interprets it. The
+folders of a rerun are not known when the bundle is built, so a path in the bundle becomes
+`"$work"'/rest'`. run.sh sets the variables: `$work` (the working directory), `$src` (copies of the
+repositories) and `$elsewhere` (a mirror of the root folder, for files with absolute paths).
 """
 
 import posixpath
@@ -11,17 +11,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# a path starts after a blank, a separator, a scheme or a one-letter option such as -I
+# A path may begin after a blank, a separator, a scheme, or a one-letter option such as -I
 _LEAD = r"(?:^|(?<=[^A-Za-z0-9._+~@%/-])|(?<=://)|(?<=[\s=,:;\"'(]-[A-Za-z])|(?<=^-[A-Za-z]))"
 _TAIL = r"(?=/|$|[^A-Za-z0-9._+~@%-])"
 
 
 @dataclass(frozen=True)
 class Place:
-    """A path of a rerun: one of run.sh's variables, and what follows it.
-
-    What follows is empty, or starts with `/`.
-    """
+    """A path of a rerun: one of run.sh's variables, and a rest that is empty or starts with `/`."""
 
     variable: str
     rest: str = ""
@@ -31,7 +28,7 @@ class Place:
         return Place(self.variable, f"{self.rest}/{relative}") if relative else self
 
     def is_below(self, folder: "Place") -> bool:
-        """Whether this path lies in a folder, at any depth."""
+        """Whether this path is in a folder, at any depth."""
         return self.variable == folder.variable and self.rest.startswith(folder.rest + "/")
 
     def word(self) -> str:
@@ -48,7 +45,7 @@ def quote(string: str) -> str:
 class Places:
     """Maps the paths that the job used to the places of a rerun.
 
-    `odd` says what paths were that are no UTF-8, by how they are recorded.
+    `odd` are the original names that are not UTF-8, by their recorded text.
     """
 
     def __init__(self, working_directory: str, odd: Mapping[str, str] | None = None) -> None:
@@ -63,19 +60,13 @@ class Places:
             self.map(self.working_directory, Place("work"))
 
     def map(self, prefix: str, place: Place) -> None:
-        """From now on, paths at or below an absolute folder lie at this place.
-
-        The first to claim a folder keeps it.
-        """
+        """Map an absolute folder, and everything below it, to a place; the first mapping counts."""
         if prefix.startswith("/") and normal(prefix) != "/":
             self._prefixes.setdefault(normal(prefix), place)
             self._pattern = None
 
     def locate(self, path: str) -> Place | None:
-        """The mapped place of an absolute path, by its longest mapped folder.
-
-        None where no folder of it is mapped.
-        """
+        """The place of an absolute path, by its longest mapped folder; None if none is mapped."""
         path = normal(path)
         for folder in sorted(self._prefixes, key=len, reverse=True):
             if path == folder or path.startswith(folder + "/"):
@@ -83,16 +74,14 @@ class Places:
         return None
 
     def absolute(self, path: str) -> str:
-        """The path without `.` and `..`, made absolute where the working directory is known."""
+        """The path without `.` and `..`, made absolute if the working directory is known."""
         return normal(posixpath.join(self.working_directory, self._odd.get(path, path)))
 
     def settle(self, path: str) -> Place | None:
-        """The place where a file that the job used by this path is laid out.
+        """The place where a file with this path is laid out; strings with it will be rewritten.
 
-        Strings that name it will be rewritten.
-
-        None for an empty path, and for a relative one that leaves a working directory which nobody
-        recorded.
+        It is None for an empty path, and for a relative one that leads out of the working directory
+        if that was not recorded.
         """
         path = self._odd.get(path, path)
         if "://" in path:
@@ -101,7 +90,7 @@ class Places:
         absolute = self.absolute(path)
         if not path or absolute in {"", ".", "/", ".."} or absolute.startswith("../"):
             return None
-        if not absolute.startswith("/"):  # nobody recorded the working directory
+        if not absolute.startswith("/"):  # the working directory was not recorded
             return Place("work", "/" + absolute)
         place = self.locate(absolute)
         if place is None:
@@ -137,8 +126,8 @@ class Places:
 
 
 def normal(path: str) -> str:
-    """The path without `.`, `..` and doubled slashes, by its letters alone."""
+    """The path without `.`, `..` and doubled slashes; the file system is not asked."""
     if path.startswith("/"):
-        # normpath leaves two slashes in front, which POSIX allows to mean something else
+        # normpath keeps two slashes in front, to which POSIX allows another meaning
         return "/" + posixpath.normpath(path).lstrip("/")
     return posixpath.normpath(path)

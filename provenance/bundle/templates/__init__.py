@@ -1,9 +1,9 @@
 """The scripts of a bundle: a folder for each edition, with the files that differ from the one before.
 
-A folder is never edited once it is released. Before a next edition, `verify.py.txt` with the text
-of verify.py goes into the folder of the last one, because the newest verify.py is made of the
-modules. A plan names its scripts by digest: a plan that was made keeps its edition, and a next plan
-takes the newest.
+A folder is never edited once it is released. The newest verify.py is put together from the modules
+of `comparison`. So before a new edition, the present text of verify.py must be saved as
+`verify.py.txt` in the folder of the last one. A plan names its scripts by digest, and so keeps its
+edition; a new plan takes the newest.
 """
 
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ def filled(readme: bytes, facts: Mapping[str, str]) -> bytes:
 
 @cache
 def template(edition: int, name: str) -> bytes:
-    """The bytes of a file of an edition: its own, else that of the newest edition that has one."""
+    """The bytes of an edition's file, or of the newest earlier edition that has the file."""
     file = FOLDER / str(edition) / name
     if edition > 1 and not file.is_file():
         return template(edition - 1, name)
@@ -68,7 +68,7 @@ def template(edition: int, name: str) -> bytes:
 
 @cache
 def comparison_program(edition: int = EDITION) -> bytes:
-    """The text of verify.py: the comparison and what it imports, in one file without our imports."""
+    """The text of verify.py: the comparison and all modules that it imports, in one file."""
     if edition < EDITION:
         return template(edition, "verify.py.txt")
     lines = []

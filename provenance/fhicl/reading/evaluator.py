@@ -1,9 +1,9 @@
-"""Stage two, second half: items to the set of evaluated names.
+"""Second stage, second half: from items to evaluated names.
 
-Items run in the order of the text. Where every segment stands alone, its items come parsed from
-memory; where one does not, the whole document is read again as one text, which also places the
-error if there is one. Tables and sequences that hold references are built here step by step, with
-the rules that FHiCL has inside table literals.
+Items run in the order of the text. If every segment stands alone, the items come parsed from memory.
+If one does not, the whole document is read again as one text, which also gives an error its right
+place. Tables and sequences with references are built here, step by step, by FHiCL's rules for table
+literals.
 """
 
 from collections.abc import Callable
@@ -55,7 +55,7 @@ from jobprov.provenance.fhicl.values import (
 
 
 def evaluate(expansion: Expansion, limits: Limits) -> dict[str, Value]:
-    """Return the top-level names of a document, prologs left out.
+    """Return the top-level names of a document, without those of its prologs.
 
     Raises:
         FhiclError: the text is not FHiCL, a reference leads nowhere, a protection is violated, or a
@@ -79,8 +79,8 @@ def _evaluate_segments(expansion: Expansion, limits: Limits) -> dict[str, Value]
             run.execute(segment.items, segment)
         except TextError as fault:
             if fault.kind in (PROLOG_PLACEMENT, SYNTAX):
-                # a prolog word is a name if `:` follows behind the include, which only the whole
-                # text shows
+                # A prolog word is a plain name if the text after the include begins with `:`, which
+                # only the whole text shows
                 raise FragmentError from fault
             raise _placed(fault, piece, fault.offset) from fault
     if run.in_prolog:
@@ -133,7 +133,7 @@ class _StructureBuilder:
     """Runs the steps of structures of one text.
 
     Args:
-        symbols: what references look at.
+        symbols: the names that references can mean.
         place: the text that the steps were parsed from.
     """
 
@@ -162,7 +162,7 @@ class _StructureBuilder:
     def members_of(self, path: Path, offset: int) -> list[tuple[str, Value]]:
         """Return the members of a table that `@table::` names, in byte order.
 
-        They count as written at the reference, but keep their own protection.
+        Their place is that of the reference, but they keep their own protection.
         """
         table = self._symbols.find(path, offset)
         if table.kind != TABLE:
@@ -170,7 +170,7 @@ class _StructureBuilder:
                 TYPE_MISMATCH, f"@table::{dotted(path)} does not refer to a table", offset
             )
         self._symbols.spend(len(table.body), offset)
-        # made by the hundred thousand: a comprehension is faster than a loop that appends
+        # A comprehension, which is faster than a loop: there may be some hundred thousand members
         named_values = sorted(table.body.members.items())
         place = self._place
         return [
@@ -191,7 +191,7 @@ class _StructureBuilder:
 
     def _erase_member(self, step: EraseMember) -> None:
         present = self._top.get(step.name)
-        # erasing what is not there is allowed, as in the reference
+        # As in the reference, a name that does not exist may be erased
         if present is None or present.protection == IGNORING:
             return
         if present.protection == REFUSING:
@@ -261,8 +261,8 @@ def _protected(value: Value, protection: int, name: str, offset: int, symbols: S
     """Return the value with the protection of its binding.
 
     Raises:
-        TextError: something nested in it has a weaker one. (What is nested keeps its own: the
-            reference marks copies of it only.)
+        TextError: something inside it has a weaker protection. (What is inside keeps its own, since
+            the reference marks only copies of it.)
     """
     if protection == REFUSING and value.kind >= SEQUENCE:
         _check_nested(value, name, offset, symbols)

@@ -1,12 +1,11 @@
-"""Stage one: files to one sequence of segments, by following `#include` lines.
+"""First stage: from files to one sequence of segments, by following `#include` lines.
 
-A file may be included any number of times, and its text stands there each time; only a file that is
-still open may not be included again. The walk is iterative and each file is split once, so that an
-expansion costs memory for its inclusions, not for its text.
+A file may be included any number of times, and its text appears each time. Only a file that is still
+open, because it leads to the present one, may not be included. Each file is split once, so the
+memory of an expansion grows with the number of inclusions, not with the length of the text.
 
-Lines end at a newline or a carriage return, and every line is passed on with a newline. A line that
-begins with `#include` in its first column is a directive wherever it stands, even inside a table or
-a quoted string.
+Lines end at a newline or a carriage return; each is passed on with a newline. A line that begins
+with `#include` in its first column is a directive anywhere, even inside a table or a quoted string.
 
 Source: facts of the reference's includer (cetlib).
 """
@@ -34,7 +33,7 @@ from jobprov.provenance.fhicl.reading.lookup import FileSource, FoundFile, Unrea
 
 _DIRECTIVE = re.compile(r"^#include[^\n]*\n", re.MULTILINE)
 _SHORTEST_DIRECTIVE = len('#include "a"')
-# Parsed, a character costs 7 bytes in real files and 50 in the densest
+# Once parsed, a character takes 7 bytes of memory in real files, and 50 in the densest ones
 _MOST_MEMOISED_CHARACTERS = 8 << 20
 _LARGEST_MEMOISED = 1 << 20
 _WIDEST_EXCERPT = 160
@@ -42,7 +41,7 @@ _WIDEST_EXCERPT = 160
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """An `#include` line: what it names (None if it is malformed), its line number and text."""
+    """An `#include` line: the name in it (None if malformed), its line number and text."""
 
     name: str | None
     line: int
@@ -72,7 +71,7 @@ def split_source(path: str, sha256: str, content: bytes) -> SourceText:
     segments: list[Segment] = []
     directives: list[Directive] = []
     position, line, text_lines = 0, 1, 0
-    # most files include nothing, and looking for a word is much faster than the pattern
+    # Most files include nothing, and a search for a word is much faster than the pattern
     matches = _DIRECTIVE.finditer(text) if "#include" in text else ()
     for match in matches:
         piece = text[position : match.start()]
@@ -87,9 +86,9 @@ def split_source(path: str, sha256: str, content: bytes) -> SourceText:
 
 
 class SourceMemory:
-    """Split and parsed files by path and digest. Safe for threads.
+    """Remembers split and parsed files by path and digest; safe for threads.
 
-    The least recently used drop out, and huge ones are not remembered.
+    The least recently used are dropped, and huge ones are not remembered.
     """
 
     def __init__(self, most_characters: int = _MOST_MEMOISED_CHARACTERS) -> None:
@@ -99,10 +98,7 @@ class SourceMemory:
         self._lock = threading.Lock()
 
     def split(self, path: str, sha256: str, content: bytes) -> SourceText:
-        """Return the file cut at its directives.
-
-        It comes from memory if the same bytes were met under the same path.
-        """
+        """Return the file cut at its directives, from memory if it had the same bytes before."""
         key = (path, sha256)
         with self._lock:
             remembered = self._sources.get(key)
@@ -129,10 +125,7 @@ class SourceMemory:
 
 
 def _normalised(text: str) -> str:
-    """Return the text with a newline at the end of every line.
-
-    A carriage return ends a line too.
-    """
+    """Return the text with a newline at the end of every line; a carriage return ends one, too."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if text and not text.endswith("\n"):
@@ -141,7 +134,7 @@ def _normalised(text: str) -> str:
 
 
 def _included_name(line: str) -> str | None:
-    """Return what stands between the first and the last quote of a well-formed directive."""
+    """Return the text between the first and the last quote of a well-formed directive, else None."""
     line = line.rstrip(" \t\r\n")
     if len(line) < _SHORTEST_DIRECTIVE or line[8:10] != ' "' or line[-1] != '"':
         return None
@@ -156,8 +149,8 @@ class SourceFile:
         name: what was asked for.
         path: where it was found.
         sha256: digest of its bytes.
-        found_in: index of the search path element, None where the name was taken as it is or found
-            in "./".
+        found_in: index of the search path element, None if the name was taken as it is or found in
+            "./".
     """
 
     name: str
@@ -184,10 +177,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A segment at one place of the expansion, with the includes that led there.
-
-    The includes are None in the main file.
-    """
+    """A segment at one place of the expansion, with the includes that led there (None: main file)."""
 
     segment: Segment
     chain: Chain | None
@@ -195,12 +185,12 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """What the includer hands on.
+    """The result of the first stage.
 
     Attributes:
         pieces: the text in order.
-        files: what was opened, in the order first opened, each path once.
-        opened: paths in the order opened, repeats and folders included.
+        files: the files that were opened, each path once, in the order of the first time.
+        opened: paths in the order in which they were opened, with repeats and folders.
         size: characters of the expanded text.
     """
 
@@ -229,7 +219,7 @@ class Includer:
     """Expands one document.
 
     Args:
-        files: where they come from.
+        files: the source of the files.
         memory: splits files and remembers them.
         limits: when to stop.
     """
@@ -322,7 +312,7 @@ class Includer:
         return self._memory.split(file.path, sha256, file.content)
 
     def _fail(self, kind: str, message: str) -> NoReturn:
-        """Raise at the directive last met."""
+        """Raise an error at the last directive."""
         top = self._stack[-1]
         line, excerpt = 1, ""
         if top.source.directives:

@@ -1,11 +1,11 @@
-r"""What tokens look like: one pattern a context, tried at a position of the text.
+r"""The patterns of tokens, one for each context, tried at a position of the text.
 
-FHiCL has no token list that holds everywhere: `true` is a boolean before a blank and the string
-"true" before a `#`; `1e5` is a number and `1e` a string. So each pattern skips blanks and comments,
-then matches what may stand there, with the rule for the character behind it:
+FHiCL has no tokens that are the same everywhere: `true` is a boolean before a blank and the string
+"true" before a `#`; `1e5` is a number, `1e` is a string. So each pattern skips blanks and comments,
+then matches what is allowed at this place. Its last part says which character may follow:
 
 ==============  =============================================================
-behind          may stand, beside the end, blanks and control characters
+after           may follow, besides the end, blanks and control characters
 ==============  =============================================================
 name, word      ``# / , ] } . [ :``
 digit word      ``# / , ] }``
@@ -14,13 +14,13 @@ string, @nil    ``, ] }``; likewise true and false
 infinity        ``) , ] }``
 ==============  =============================================================
 
-Source: the token rules of fhicl-cpp (`tokens.h`, `parse.cc`) as facts of behaviour. Texts hold
-ASCII only, which is checked before.
+Source: the token rules of fhicl-cpp (`tokens.h`, `parse.cc`) as facts of behaviour. The text is
+ASCII, which is checked before.
 """
 
 import re
 
-# the visible characters that must not follow, one class a row of the table above
+# The visible characters that must not follow: one class for each row of the table above
 _NOT_AFTER_NAME = r"(?![!\"$-+\-0-9;-Z\\^-|~])"
 _NOT_AFTER_WORD = r"(?![!\"$-+\-.0-Z\[\\^-z{|~])"
 _NOT_AFTER_NUMBER = r"(?![!\"$-(*+\-.0-\\^-|~])"
@@ -49,9 +49,9 @@ BINDING = _compiled(SKIPPED + "(:|@protect_ignore:|@protect_error:)")
 INDEX = _compiled(SKIPPED + r"(\d++)" + _NOT_AFTER_NUMBER)
 PART = _compiled(SKIPPED + r"([.\[])")
 DOTTED = _compiled(SKIPPED + _NAME)
-# a value that may follow; groups: name, number, double-quoted, single-quoted, digit word, opener
+# A value. Groups: name, number, double-quoted, single-quoted, digit word, opening bracket
 VALUE = _compiled(SKIPPED + _VALUE)
-# a member of a table up to its value; groups: name, binding, then those of VALUE
+# A member of a table, up to its value. Groups: name, binding, then those of VALUE
 MEMBER = _compiled(
     f"{SKIPPED}{_NAME}{SKIPPED}(:|@protect_ignore:|@protect_error:){SKIPPED}{_VALUE}?+"
 )

@@ -1,8 +1,8 @@
-"""Finding files: on disk along a search path, as art does it, or among the files of a record.
+"""Finds files: on disk along a search path, as art does, or among the files of a record.
 
-The default policy is art's: the first file as it is if absolute, else in "./" and then along the
-path; every included file along the path only, even with an absolute name, which is appended to each
-folder.
+The default policy is art's. The first file is taken as it is if its name is absolute, else searched
+in "./" and then along the path. Included files are searched only along the path: even an absolute
+name is appended to each folder.
 
 Source: cetlib `filepath_maker` and `search_path`.
 """
@@ -30,15 +30,15 @@ _SLASHES = re.compile("//+")
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file that a name led to.
+    """A file that was found by its name.
 
     Attributes:
-        name: what was asked for.
-        path: where it was found; two files are the same one if their paths are equal as text.
+        name: the name that was searched for.
+        path: where it was found. Files are the same if their paths are equal as text.
         content: its bytes; empty for a folder, which the reference opens without complaint.
-        found_in: index of the search path element, None where the name was taken as it is or found
-            in "./".
-        is_folder: whether it is one.
+        found_in: index of the search path element, None if the name was taken as it is or found in
+            "./".
+        is_folder: whether it is a folder.
     """
 
     name: str
@@ -49,9 +49,9 @@ class FoundFile:
 
 
 class UnreadableFileError(Exception):
-    """A file is there but cannot or must not be read; the includer adds the place.
+    """A file exists but cannot or must not be read. Never leaves the package.
 
-    Never leaves the package.
+    The includer turns it into an error with a place.
     """
 
     kind = UNREADABLE
@@ -64,7 +64,7 @@ class LargeFileError(UnreadableFileError):
 
 
 class FileSource(Protocol):
-    """Where the includer gets files from; both return None where there is no such file."""
+    """The source of the includer's files. Both methods return None if there is no such file."""
 
     def first(self, name: str) -> FoundFile | None:
         """Find the main file."""
@@ -139,7 +139,7 @@ class DiskFiles:
 
     def _exists(self, path: str) -> bool:
         try:
-            # for each folder and include: a Path would cost as much as the call
+            # Without a Path, which takes as long as the call: done for each folder and include
             os.stat(self._absolute(path))  # noqa: PTH116
         except (OSError, ValueError):
             return False
@@ -152,9 +152,7 @@ class DiskFiles:
 
 
 class GivenFiles:
-    """The files of a record, which lists each under the name that was asked for.
-
-    The first is the main file.
+    """The files of a record, listed under the names by which they were included, main file first.
 
     If the main file and an included file have the same name, an `#include` of that name means the
     included one.
@@ -182,9 +180,9 @@ class GivenFiles:
 
 
 def _content(handle: int, path: str, most_bytes: int) -> bytes | None:
-    """Return what an open regular file holds, None for a folder.
+    """Return the content of an open regular file; None for a folder.
 
-    Never waits on a pipe and never reads a device.
+    It never waits on a pipe and never reads a device.
     """
     status = os.fstat(handle)
     if stat.S_ISDIR(status.st_mode):

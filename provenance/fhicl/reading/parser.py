@@ -1,13 +1,13 @@
-"""Stage two, first half: text to the items of a document, and to the expressions on their right.
+"""Second stage, first half: from text to the items of a document and their expressions.
 
-A segment is parsed on its own where it can be, once per file (`segment_items`); a document whose
-items run across an include is parsed as one joined text (`document_items`). Both follow the
-reference's grammar, a PEG with points of no return, including what that lets through (`[,1]`,
+If possible, a segment is parsed on its own, once for each file (`segment_items`). A document with
+items that cross an include is parsed as one joined text (`document_items`). Both follow the grammar
+of the reference, a PEG with points of no return, and accept the same oddities (`[,1]`,
 `a:@eraseb: 2`, `BEGIN_PROLOGa: 1`).
 
-Three classes, one on top of the other: atoms, references and names, which need no stack; tables and
-sequences, on an explicit stack; items. What is constant is built here, once, as shared values; a
-table or sequence that holds a reference becomes a list of steps.
+There are three classes, one on top of the other: for atoms, references and names, which need no
+stack; for tables and sequences, with an explicit stack; and for items. Constant values are built
+here, once, and shared. A table or sequence with a reference in it becomes a list of steps.
 """
 
 from collections.abc import Iterator
@@ -84,8 +84,8 @@ def segment_items(segment: Segment, limits: Limits) -> list[Item]:
     """Return the items of a segment that stands alone.
 
     Raises:
-        FragmentError: it does not: an item runs across its ends, a prolog word in it means one
-            thing or another depending on what is around it, or it has an error.
+        FragmentError: it does not stand alone, because an item crosses its ends, because the meaning
+            of a prolog word depends on the text around it, or because it has an error.
     """
     parser = _ItemParser(segment, limits)
     items: list[Item] = []
@@ -105,7 +105,7 @@ def document_items(text: JoinedText, limits: Limits) -> Iterator[Item]:
     """Yield the items of a whole document.
 
     Raises:
-        TextError: the text is not FHiCL; what was yielded before is.
+        TextError: the text is not FHiCL. The items before the error have been yielded by then.
     """
     parser = _ItemParser(text, limits)
     parser.check_ascii()
@@ -131,7 +131,7 @@ class _AtomParser:
     """Parses atoms of one text.
 
     Args:
-        place: the text, and what maps its characters to files.
+        place: the text, with the files of its characters.
         limits: when to stop.
     """
 
@@ -161,9 +161,9 @@ class _AtomParser:
         return Value(STRING, text, None, self.place, start - 1)
 
     def special(self, position: int) -> "tuple[Value | Reference, int] | None":
-        """Return what begins with the `@` or `(` here, and where it ends.
+        """Return the value or reference that begins with `@` or `(` here, and where it ends.
 
-        The answer is None for other words with `@`.
+        Return None for other words with `@`.
         """
         text = self.text
         if text[position] == "(":
@@ -216,7 +216,7 @@ class _AtomParser:
         return IGNORING if binding == "@protect_ignore:" else REFUSING
 
     def unexpected(self, position: int, expected: str) -> NoReturn:
-        """Raise because the grammar does not allow what stands here."""
+        """Raise an error, because the grammar does not allow the text here."""
         if self.text.startswith("BEGIN_PROLOG", position):
             self.fail(PROLOG_PLACEMENT, MISPLACED_PROLOG, position)
         if position < len(self.text):
@@ -225,7 +225,7 @@ class _AtomParser:
         self.fail(SYNTAX, f"expected {expected}, found the end", position)
 
     def fail(self, kind: str, message: str, position: int) -> NoReturn:
-        """Raise at a character."""
+        """Raise an error at a character."""
         raise TextError(kind, message, position)
 
     def _word(self, word: str, start: int, end: int) -> Value:
@@ -277,7 +277,7 @@ class _AtomParser:
 class _Frame:
     """A table or sequence that is still open.
 
-    It holds constant content, or steps once something in it is not constant.
+    It holds constant values, or a list of steps as soon as one of its values is not constant.
     """
 
     __slots__ = ("items", "kind", "members", "name", "name_offset", "offset", "protection", "steps")
@@ -309,7 +309,7 @@ class _Frame:
             self.steps.append(AddElement(value))
 
     def dynamic(self) -> list[Step]:
-        """Return the steps, which from now on hold all that is in the frame."""
+        """Return the steps; from now on, they hold everything in the frame."""
         if self.steps is None:
             if self.kind == TABLE:
                 self.steps = [
@@ -429,7 +429,7 @@ class _ValueParser(_AtomParser):
         Return where it stopped, and the table or sequence that begins there.
         """
         text, values, delimiters = self.text, lexer.VALUE.match, lexer.DELIMITER.match
-        # right behind `[` the grammar allows a value to be missing: `[]`, but also `[,1]`
+        # Directly after `[`, the grammar does not require a value: `[]`, but also `[,1]`
         awaits_value = may_lack = text[position - 1] == "["
         while True:
             if awaits_value:
@@ -456,7 +456,7 @@ class _ValueParser(_AtomParser):
     def _special_element(self, frame: _Frame, start: int, *, may_lack: bool) -> int:
         """Read an element that begins with `@` or `(`; return where it ends.
 
-        Right behind `[` there may be none.
+        With `may_lack`, directly after `[`, there may be none.
         """
         special = self.special(start) if self.text[start : start + 1] in ("@", "(") else None
         if special is not None:
@@ -475,7 +475,7 @@ class _ValueParser(_AtomParser):
         return start
 
     def _closed(self, frame: _Frame) -> Value | Structure:
-        """Return what a finished frame stands for."""
+        """Return the value of a finished frame, or its steps if it is not constant."""
         if frame.steps is not None:
             return Structure(frame.kind, frame.offset, frame.steps)
         if frame.kind == TABLE:
@@ -511,7 +511,7 @@ class _ItemParser(_ValueParser):
             self.fail(SYNTAX, message, position)
 
     def mark(self, position: int) -> tuple[Item, int] | None:
-        """Return the prolog word here if it is one wherever it stands."""
+        """Return the prolog word here, if it is one whatever follows; else None."""
         if not self.text.startswith((_BEGIN, _END), position):
             return None
         match = lexer.PROLOG_MARK.match(self.text, position)

@@ -1,8 +1,8 @@
-"""The names that a document has defined so far, prolog and body in one table.
+"""The names that a document has defined so far, of prolog and body in one table.
 
 Here are the rules of dotted assignment and protection. Two oddities of the reference are kept on
-purpose: an assignment below a `@protect_ignore` name still creates what is missing on its way, as
-@nil; and one through @nil replaces it, which loses its protection.
+purpose. An assignment below a `@protect_ignore` name still creates missing names on its path, as
+@nil. And an assignment through @nil replaces the @nil, so that its protection is lost.
 
 Source: fhicl-cpp's `intermediate_table` (insert, find, erase) as facts of behaviour.
 """
@@ -33,12 +33,12 @@ from jobprov.provenance.fhicl.values import (
 
 
 class Symbols:
-    """Top-level names and what they are bound to.
+    """The top-level names and their values.
 
     Attributes:
         members: values by name.
-        prolog: the names that a prolog defined and the body has not replaced; they are not part of
-            the result.
+        prolog: names that a prolog defined and the body has not replaced. They are not part of the
+            result.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -48,7 +48,7 @@ class Symbols:
         self._work = 0
 
     def spend(self, work: int, offset: int) -> None:
-        """Count members and elements copied; raise past the limit."""
+        """Count members and elements that are copied; raise an error beyond the limit."""
         self._work += work
         if self._work > self._limits.work:
             limit = f"{self._limits.work:,} members and elements (work)"
@@ -58,7 +58,7 @@ class Symbols:
         """Return what a path is bound to.
 
         Raises:
-            TextError: nothing, or it runs through something that is no table or sequence.
+            TextError: it is not bound, or leads through something other than a table or sequence.
         """
         value = self.members.get(str(path[0]))
         if value is None:
@@ -84,10 +84,10 @@ class Symbols:
         return value
 
     def insert(self, path: Path, value: Value, offset: int, *, in_prolog: bool) -> None:
-        """Bind a path; what is missing on the way is created.
+        """Bind a path; missing names on the way are created.
 
         Raises:
-            TextError: the way runs through an atom, or something on it is protected.
+            TextError: the path leads through an atom, or something on it is protected.
         """
         top = str(path[0])
         if in_prolog:
@@ -110,7 +110,7 @@ class Symbols:
         a name of a prolog.
 
         Raises:
-            TextError: the way runs through an atom, ends at an element, or something on it is
+            TextError: the path leads through an atom, ends at an element, or something on it is
                 protected.
         """
         top = str(path[0])
@@ -175,7 +175,7 @@ class Symbols:
         return holder, value, is_blocked
 
     def _inside(self, value: Value, path: Path, index: int, kind: str, offset: int) -> Any:
-        """Return the members or elements in which a path goes on."""
+        """Return the members or elements in which a path continues."""
         if isinstance(path[index], str):
             if value.kind == TABLE:
                 return value.body.members
@@ -185,7 +185,7 @@ class Symbols:
         raise TextError(kind, f'"{dotted(path)}": "{dotted(path[:index])}" is no sequence', offset)
 
     def _owned(self, holder: Any, key: str | int, offset: int) -> Any:
-        """Return the body under a key, copied first if others look at it too."""
+        """Return the body under a key, which is copied first if other values share it."""
         value = holder[key]
         body = value.body
         if body.shared:
@@ -201,7 +201,7 @@ class Symbols:
             items.extend([NOTHING] * missing)
 
     def _refuse(self, value: Value, path: Path, index: int, offset: int) -> bool:
-        """Raise for a binding that is protected with an error; return True for one that ignores."""
+        """Raise an error for a protected binding, or return True if its protection says to ignore."""
         if value.protection == REFUSING:
             message = f'"{dotted(path[: index + 1])}" is protected at {written_at(value)}'
             raise TextError(PROTECTION, message, offset)

@@ -145,7 +145,7 @@ def _direct_reach(connection: Connection, chosen: Conditions, after: int, limit:
     made = made_claims(connection, chosen, most=MOST_FILES)
     named = [claim for claim in made if claim.alias_of is None]
     jobs = {claim.job for claim in named}
-    listed = _behind(named, after)[: limit + 1]
+    listed = _listed(named, after)[: limit + 1]
     return _Reach(made, len(named), len(jobs), listed, is_cut=len(made) >= MOST_FILES)
 
 
@@ -177,8 +177,8 @@ def _with_products(connection: Connection, made: Sequence[MadeClaim]) -> list[in
     return with_descendants(connection, [claim.claim for claim in made], most=MOST_FILES)
 
 
-def _behind(made: Sequence[MadeClaim], after: int = 0) -> list[int]:
-    """Return the claims that come after a place in lists, without other names of the same bytes."""
+def _listed(made: Sequence[MadeClaim], after: int = 0) -> list[int]:
+    """Return the claims beyond the place `after`, without other names of the same bytes."""
     return [
         claim.claim
         for claim in made
@@ -221,7 +221,7 @@ def stream_impact(
         claims: list[int] = []
         if is_direct and not is_wide:
             made = made_claims(connection, chosen, most=MOST_FILES)
-            claims = _behind(made)
+            claims = _listed(made)
         elif not is_direct:
             made = _seeds(connection, chosen)
             claims = in_order(connection, _with_products(connection, made))

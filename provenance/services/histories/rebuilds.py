@@ -217,7 +217,7 @@ def _needed(
         for job in level:
             needed[job] = inputs.get(job, [])
             makers.update(row.maker for row in needed[job] if row.maker is not None)
-        level = sorted(makers - needed.keys())
+        level = sorted(makers - needed.keys())  # jobs in a circle are not read again
     return needed
 
 

@@ -131,8 +131,8 @@ def _ways_from(
     connection: Connection, older: FoundFile, history: History, limit: int
 ) -> _Ways | None:
     """Return the paths from a file to the start of a history; None if the file is not in it."""
-    behind = history.distances_before().keys() - {history.start}
-    targets = _keys_of(connection, older) & behind
+    ancestors = history.distances_before().keys() - {history.start}
+    targets = _keys_of(connection, older) & ancestors
     if not targets:
         return None
     ways, is_whole = _ways(history, targets, limit)
@@ -277,7 +277,9 @@ def find_common(
 
     start = read_cursor(cursor) or 0
     page = ancestors[start : start + limit]
-    nearest = set(ancestors) - _behind(histories[0], ancestors) - _behind(histories[1], ancestors)
+    # A common ancestor of a common ancestor is not nearest, whichever history shows it
+    further = _ancestors_of(histories[0], ancestors) | _ancestors_of(histories[1], ancestors)
+    nearest = set(ancestors) - further
     nodes = []
     for file in _files(connection, page):
         node = CommonAncestor(
@@ -350,9 +352,10 @@ def _is_shared(history: History, key: str) -> bool:
     return bool(history.after(key)) and not history.children(key)
 
 
-def _behind(history: History, common: Collection[str]) -> set[str]:
+def _ancestors_of(history: History, common: Collection[str]) -> set[str]:
     """Return everything that these files were made from."""
     parents = history.flow.parents
+    # From the parents, not from the files: a file is its own ancestor only in a circle
     return set(spread([near for key in common for near in parents(key)], parents))
 
 

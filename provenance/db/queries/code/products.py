@@ -25,7 +25,7 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.records.job_record import Software
 
-_AT_ONCE = 1000
+_AT_ONCE = 1000  # rows in memory; there may be millions of entries in lists
 
 
 class ProductMap(NamedTuple):

@@ -23,6 +23,7 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.records.job_record import Software
 
+# Two queries, each with an index: one query with OR across both tables would read all software
 _BY_COMMIT = "SELECT id FROM software WHERE revision {among}"
 _BY_RESOLUTION = (
     "SELECT s.id FROM software AS s JOIN resolutions AS r ON r.id = s.resolution_id"

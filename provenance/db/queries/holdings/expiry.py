@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, exists, select
 
 from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.holdings.possessions import possessed_by_anybody
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     BundlePlan,
@@ -15,7 +16,6 @@ from jobprov.provenance.db.tables import (
     Job,
     LedgerEntry,
     LogExpiry,
-    Possession,
 )
 
 
@@ -73,6 +73,7 @@ def old_jobs(
     )
     jobs = []
     for key, received_at, may_expire in connection.execute(query):
+        # Not in the query: there it would walk through all newer jobs to find `limit` old ones
         if received_at >= before:
             break
         jobs.append(OldJob(key, received_at, bool(may_expire)))
@@ -86,13 +87,9 @@ def last_looked_at(connection: Connection, experiment: int) -> int:
 
 
 def needed_by_nobody(connection: Connection, digests: Iterable[str]) -> list[str]:
-    """Return the digests that no experiment possesses, sorted."""
+    """Return the digests that no experiment possesses, sorted: their bytes may be deleted."""
     wanted = sorted(set(digests))
-    possessed: set[str] = set()
-    for part in chunks(wanted):
-        query = select(Possession.sha256).where(Possession.sha256.in_(part))
-        possessed |= {row[0] for row in connection.execute(query)}
-    return [sha256 for sha256 in wanted if sha256 not in possessed]
+    return sorted(set(wanted) - possessed_by_anybody(connection, wanted))
 
 
 def all_expired(connection: Connection, experiment: int) -> list[str]:

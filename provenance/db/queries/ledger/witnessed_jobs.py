@@ -49,11 +49,11 @@ def recorded_jobs(
 
 
 def final_entries(connection: Connection, jobs: Sequence[int]) -> list[FinalEntry]:
-    """Return the entries of all final records of these jobs, of which there should be few."""
+    """Return the entries of all final records of these jobs."""
     return [FinalEntry(*row) for row in select_among(connection, _FINAL, jobs)]
 
 
 def provisional_bodies(connection: Connection, jobs: Sequence[int]) -> list[ProvisionalBody]:
-    """Return the provisional records of these jobs, of which there should be few."""
+    """Return the provisional records of these jobs. All are held in memory: ask for few jobs."""
     rows = select_among(connection, _PROVISIONAL, jobs)
     return [ProvisionalBody(job, witness, unpack(packed)) for job, witness, packed in rows]

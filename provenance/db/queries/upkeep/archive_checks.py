@@ -18,6 +18,7 @@ class AwaitedCount(NamedTuple):
 def all_possessed(connection: Connection) -> Iterator[str]:
     """Yield the digest of every blob that any experiment uploaded."""
     query = select(Possession.sha256).distinct()
+    # In parts: a service may possess millions
     rows = connection.execution_options(yield_per=5000).execute(query)
     yield from (row[0] for row in rows)
 

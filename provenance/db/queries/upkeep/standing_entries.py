@@ -26,6 +26,7 @@ def standing_entries(
         select(LedgerEntry.id, LedgerEntry.kind, LedgerEntry.received_at, LedgerEntry.segment)
         .where(LedgerEntry.experiment_id == experiment, LedgerEntry.kind.in_(kinds))
         .where((LedgerEntry.segment == segment) | LedgerEntry.segment.is_(None))
+        # `is_(None)` first: SQLite and PostgreSQL sort NULL to different ends
         .order_by(LedgerEntry.segment.is_(None), LedgerEntry.position, LedgerEntry.id)
     )
     return [StandingEntry(*row) for row in connection.execute(query)]
