@@ -1,0 +1,260 @@
+"""A production of scripts that know nothing of jobprov, with the hook in the submit file alone.
+
+Three stages: one copies its output away, one ends in `echo done` whatever happened, one is no art
+program and moves its file away. One job in five fails, dies, is held or makes nothing.
+JOBPROV_TRIAL_UNITS sets the number of units of each stage.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from jobprov.provenance.capture.packing import build
+from tests.library.grid.pool import PATH, Pool, need_condor
+from tests.library.servers.live_service import LiveService
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("grid-production")]
+
+UNITS = int(os.environ.get("JOBPROV_TRIAL_UNITS", "10"))
+STAGES = ("gen", "sim", "ana")
+MU2E = """#!/usr/bin/python3
+# Takes mu2e's options, writes mu2e's words; fails for the units whose mark is not mended yet.
+import os, sys, time
+words = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+time.sleep(0.5)
+for folder in os.environ["FHICL_FILE_PATH"].split(":"):
+    path = os.path.join(folder, words["-c"])
+    if os.path.exists(path):
+        text = open(path).read()
+        break
+read = open(words["-s"]).read() if "-s" in words else ""
+if os.path.exists(words.get("--fails", "/nowhere")):
+    print("---- OtherArt BEGIN")
+    print("  ---- BadTable BEGIN")
+    print("    no such table")
+    print("  ---- BadTable END")
+    print("---- OtherArt END")
+    print("Art has completed and will exit with status 1.")
+    sys.exit(1)
+open(words["-o"], "w").write(text + read)
+print("TrigReport Events total = 10 passed = 10 failed = 0")
+print("Art has completed and will exit with status 0.")
+"""
+SCRIPTS = {
+    "gen": """#!/bin/bash
+export PATH=$RELEASE/bin:$PATH FHICL_FILE_PATH=$RELEASE/fcl
+[ ! -f $MARKS/kill-gen-$1 ] || kill -9 $$
+mu2e -c gen.fcl -o gen_$1.art --fails $MARKS/fail-gen-$1 > mu2e.log 2>&1 || exit $?
+cp gen_$1.art $STORE/gen/
+""",
+    "sim": """#!/bin/bash
+export PATH=$RELEASE/bin:$PATH FHICL_FILE_PATH=$RELEASE/fcl
+cp $STORE/gen/gen_$1.art in.art
+mu2e -c sim.fcl -s in.art -o sim_$1.art --fails $MARKS/fail-sim-$1
+mv sim_$1.art $STORE/sim/
+echo done
+""",
+    "ana": """#!/bin/bash
+[ -f $MARKS/nothing-ana-$1 ] && exit 0
+/usr/bin/python3 $RELEASE/bin/count.py $STORE/sim/sim_$1.art > hist_$1.csv
+mv hist_$1.csv $STORE/ana/
+""",
+}
+COUNT = "import sys, time; time.sleep(0.3); print(len(open(sys.argv[1]).read()))\n"
+SUBMIT = """
+executable = /bin/sh
+transfer_executable = False
+arguments = "-c 'exec /usr/bin/python3 job-end-hook.pyz run --url {url} -- ./{stage}.sh {unit}'"
+environment = "JOBPROV_EXPERIMENT='mu2e' JOBPROV_TASK_ID='{stage}' JOBPROV_UNIT='{unit}' \\
+ RELEASE='{folder}/release' STORE='{folder}/store' MARKS='{folder}/marks'"
+should_transfer_files = YES
+when_to_transfer_output = ON_EXIT
+transfer_input_files = {hook}, {stage}.sh{more}
+transfer_output_files =
+output = {stage}-{unit}.out
+error = {stage}-{unit}.err
+log = {stage}.log
+request_memory = 64M
+request_disk = 10M
+queue
+"""
+
+
+class Production:
+    """A pool, a service that was told of the units, and all jobs of three stages over.
+
+    Attributes:
+        store: the storage folder of the production.
+        bad: what goes wrong at first: {(stage, unit): how}.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.service = LiveService(folder / "var")
+        try:
+            self.pool = Pool()
+        except BaseException:
+            self.service.stop()
+            raise
+        build(str(folder / "job-end-hook.pyz"))
+        self.hook = self.pool.put(
+            "job-end-hook.pyz", (folder / "job-end-hook.pyz").read_bytes(), 0o755
+        )
+        for name in ("release", "release/bin", "release/fcl", "store", "marks"):
+            self.pool.make_folder(name)
+        self.pool.put("release/bin/mu2e", MU2E, 0o755)
+        self.pool.put("release/bin/count.py", COUNT)
+        for stage in STAGES:
+            self.pool.make_folder(f"store/{stage}")
+            self.pool.put(f"jobs/{stage}.sh", SCRIPTS[stage], 0o755)
+            self.pool.put(
+                f"release/fcl/{stage}.fcl", f'#include "base.fcl"\nprocess_name: {stage}\n'
+            )
+        self.pool.put("release/fcl/base.fcl", "tune: 1\n")
+        self.store = self.pool.folder / "store"
+        self.bad: dict[tuple[str, str], str] = {}
+        for number in range(UNITS):
+            unit = str(number)
+            ways = {3: ("gen", "fail"), 7: ("gen", "kill"), 9: ("gen", "held")}
+            ways |= {1: ("sim", "fail"), 5: ("ana", "nothing")}
+            if number % 10 in ways:
+                stage, way = ways[number % 10]
+                self.bad[stage, unit] = way
+                self.pool.put(f"marks/{way}-{stage}-{unit}", "")
+
+    def run(self) -> None:
+        """Declare the stages, submit each for the files that are there, and wait for its end."""
+        for stage in STAGES:
+            body = {"experiment": "mu2e", "campaign": "c1", "stage": stage, "units": self.units()}
+            address = f"{self.service.url}/api/v1/tasks/{stage}"
+            assert requests.put(address, json=body, timeout=30).ok
+            before = STAGES[STAGES.index(stage) - 1] if stage != STAGES[0] else None
+            for unit in self.units():
+                if before is None or self.file(before, unit).exists():
+                    self.submit(stage, unit)
+            self.wait_for_jobs()
+
+    def units(self) -> list[str]:
+        return [str(number) for number in range(UNITS)]
+
+    def file(self, stage: str, unit: str) -> Path:
+        suffix = {"gen": "gen_{}.art", "sim": "sim_{}.art", "ana": "hist_{}.csv"}[stage]
+        return self.store / stage / suffix.format(unit)
+
+    def submit(self, stage: str, unit: str) -> None:
+        held = ", /nonexistent/table" if self.bad.get((stage, unit)) == "held" else ""
+        words = {"url": self.service.url, "hook": self.hook, "folder": self.pool.folder}
+        text = SUBMIT.format(stage=stage, unit=unit, more=held, **words)
+        self.pool.submit(f"{stage}-{unit}", text)
+
+    def wait_for_jobs(self) -> None:
+        """Wait until no job runs or waits but those that are held."""
+
+        def is_over() -> bool:
+            asked = self.pool.run("condor_q", "-af", "JobStatus").stdout.split()
+            return all(status == "5" for status in asked)
+
+        self.pool.wait_for("the jobs of a stage to end", is_over, 60 + 3 * UNITS)
+
+    def witness(self) -> None:
+        words = ["witness", "--experiment", "mu2e", "--settle-seconds", "0", "--json"]
+        condor = {"CONDOR_CONFIG": str(self.pool.config), "PATH": f"{os.environ['PATH']}:{PATH}"}
+        state = str(self.folder / "witness.db")
+        done = self.service.run(*words, "--state", state, **condor)
+        assert done.returncode == 0, done.stderr + self.pool.diagnosis()
+
+    def ask(self, path: str, **query: Any) -> Any:
+        query.setdefault("experiment", "mu2e")
+        answer = requests.get(f"{self.service.url}/api/v1{path}", params=query, timeout=30)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def jobs(self, **query: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = self.ask("/jobs", limit="200", **query, **cursor)
+            found += page["jobs"]
+            if not page["next"]:
+                return found
+            cursor = {"cursor": page["next"]}
+
+    def files(self, stage: str) -> list[Path]:
+        return [file for file in (self.store / stage).iterdir() if file.suffix != ".json"]
+
+    def close(self) -> None:
+        self.pool.stop()
+        self.service.stop()
+
+
+@pytest.fixture(scope="module")
+def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
+    need_condor()
+    made = Production(tmp_path_factory.mktemp("production"))
+    try:
+        made.run()
+        made.witness()
+        yield made
+    finally:
+        made.close()
+
+
+def test_units_counted_done_are_the_files_that_exist(production: Production) -> None:
+    for stage in STAGES:
+        progress = production.ask(f"/tasks/{stage}")
+        assert progress["produced"] == len(production.files(stage)), stage
+        assert progress["expected"] == UNITS
+    campaign = production.ask("/campaigns/c1")
+    counts = {stage["stage"]: stage["units"]["produced"] for stage in campaign["stages"]}
+    assert counts == {stage: len(production.files(stage)) for stage in STAGES}
+    page = requests.get(f"{production.service.url}/campaigns/c1?experiment=mu2e", timeout=30).text
+    assert f"{sum(counts.values())} of {UNITS * len(STAGES)} units done" in page
+
+
+def test_every_output_has_a_producer(production: Production) -> None:
+    for stage in STAGES:
+        for file in production.files(stage):
+            answer = production.ask("/lookup", name=file.name)
+            (job,) = answer["producers"]
+            assert job["task"]["task_id"] == stage
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+            assert digest in json.dumps(answer), file
+
+
+def test_every_art_program_has_its_fcl(production: Production) -> None:
+    seen = 0
+    for stage in ("gen", "sim"):
+        for job in production.jobs(task_id=stage):
+            record = production.ask(f"/jobs/{job['job_id']}")["merged"]
+            programs = [
+                step for step in record["command"].get("steps", ()) if step["role"] == "program"
+            ]
+            configured = {entry["step"] for entry in record.get("configurations", ())}
+            assert {step["name"] for step in programs} == configured
+            seen += len(programs)
+    assert seen >= UNITS  # of gen all but those that were killed or held, and of sim the rest
+
+
+def test_each_unit_that_went_wrong_says_how(production: Production) -> None:
+    words = {"fail": "failed", "kill": "killed", "held": "held", "nothing": "no_output"}
+    for (stage, unit), way in production.bad.items():
+        if stage != "gen" and not production.file("gen", unit).exists():
+            continue
+        units = production.ask(f"/tasks/{stage}/missing")["missing"]
+        states = {missing["unit"]: missing["state"] for missing in units}
+        assert states[unit] == words[way], (stage, unit)
+
+
+def test_streams_and_exit_codes_are_those_of_the_scripts(production: Production) -> None:
+    for unit in production.units():
+        file = production.pool.folder / "jobs" / f"sim-{unit}.out"
+        if file.exists():
+            assert file.read_text().endswith("done\n")
+            errors = (production.pool.folder / "jobs" / f"sim-{unit}.err").read_text()
+            assert "jobprov: not recorded" not in errors
