@@ -55,9 +55,11 @@ class _Walk:
         if caller is not None:
             self.low[caller] = min(self.low[caller], self.low[node])
         if self.low[node] == self.number[node]:
-            start = self.open.index(node) if self.open[-1] != node else len(self.open) - 1
-            component = self.open[start:]
-            del self.open[start:]
+            component = [self.open.pop()]
+            # Not `open.index(node)`: thousands of circles one behind the other took seconds
+            while component[-1] != node:
+                component.append(self.open.pop())
+            component.reverse()
             self.is_open.difference_update(component)
             self.components.append(component)
 

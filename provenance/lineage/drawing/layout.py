@@ -220,7 +220,7 @@ def _first_order(columns: Sequence[Sequence[str]], after: Mapping[str, Sequence[
             node = stack.pop()
             if node not in met:
                 met[node] = len(met)
-                stack.extend(reversed(after.get(node, ())))
+                stack.extend(reversed(after.get(node, ())))  # the first one is popped first
     return [sorted(column, key=met.__getitem__) for column in columns]
 
 

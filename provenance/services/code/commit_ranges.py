@@ -33,6 +33,7 @@ def resolve_range(connection: Connection, filters: JobFilters, mirrors: Path) ->
     first, dots, last = (filters.revision or "").partition("..")
     if not dots:
         return filters
+    # X...Y means something else to git: what is in one of the two and not in both
     if not first or not last or last.startswith("."):
         raise BadInputError(
             "revision: a range is X..Y, two commits or tags.", {"revision": ["X..Y"]}

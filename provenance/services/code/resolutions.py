@@ -227,7 +227,7 @@ def _enter(
 ) -> None:
     connection = writing.connection
     if not is_still_wanted(connection, wanted):
-        return
+        return  # a map in place of this one has queued the entry again
     # First: this locks the repository's row, so that processes take turns with its observations
     note_fetched(writing, wanted.repository.id)
     now = datetime.now(UTC)

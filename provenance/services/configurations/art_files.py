@@ -348,11 +348,12 @@ def _job_id(metadata: Mapping[str, Any], experiment: str, name: str, sha256: str
         try:
             return str(uuid.UUID(named))
         except ValueError:
-            pass
+            pass  # another program wrote this field: the id is computed, as if it were missing
     return str(uuid.uuid5(JOB_NAMESPACE, f"art|{experiment}|{name}|{sha256}"))
 
 
 def _checksums(path: Path) -> _Checksums:
+    # Catalogs and storage know most files of physics by their Adler-32
     digest, adler = hashlib.sha256(), 1
     with path.open("rb") as stream:
         while piece := stream.read(_PIECE):

@@ -126,6 +126,7 @@ def read_configuration(
         NotFoundError: no such job, or no such step in it.
     """
     found = read_configurations(connection, store, job_id, experiment=experiment)
+    # Names go first: a step may be called "0"
     for entry in found:
         if entry.recorded.step == step:
             return entry

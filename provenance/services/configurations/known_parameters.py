@@ -37,16 +37,19 @@ class KnownParameters:
         Raises:
             ConfigurationError: a file was never uploaded, or the text is not valid FHiCL.
         """
-        # Also where another experiment's request has them in memory: this one may not read them
+        # Checked even if the parameters are in memory: another experiment may have asked for them,
+        # and this one may not read the files
         if any(file.sha256 not in found.sources for file in found.recorded.files or ()):
             found.evaluate()  # its error names the file
             raise ConfigurationError("A file of the configuration is not here.")
         [key] = closure_digests((found.recorded,))
         with self._lock:
+            # Taken out and put back at the end: the first in the dict is the one unused the longest
             held = self._held.pop(key, None)
             if held is not None:
                 self._held[key] = held
                 return held
+        # Not under the lock: this may take a second, and other requests must not wait
         configuration = found.evaluate()
         made = EvaluatedParameters(
             configuration.parameter_set_id, tuple(configuration.parameters())

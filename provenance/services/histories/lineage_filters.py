@@ -120,27 +120,35 @@ def _joined(
 ) -> tuple[dict[tuple[str, str], Link], bool]:
     """Return links between shown nodes, also via hidden ones, and whether all could be followed.
 
-    A link via hidden nodes is sure if each link on the way is.
+    A link via hidden nodes is sure if, on one of the ways, each link is.
     """
     links: dict[tuple[str, str], Link] = {}
     flow = history.flow
     steps = 0
     for source in shown:
-        met = set(flow.parts(source))
-        # Where the way has got to, and whether it is sure so far
-        stack = [(part, True) for part in met]
-        while stack:
-            key, is_sure_so_far = stack.pop()
+        # Whether the way to each node that was met is sure. Sure ways are followed first, so a node
+        # on ways of both kinds is met as sure, whatever the order of the links
+        met = dict.fromkeys(flow.parts(source), True)
+        sure, possible = list(met), list[str]()
+        while sure or possible:
+            is_sure_so_far = bool(sure)
+            key = sure.pop() if sure else possible.pop()
+            if met[key] and not is_sure_so_far:
+                continue  # since it was put there, a sure way to it was found and followed
             for target in flow.after(key):
                 steps += 1
                 link, node = flow.link(key, target), node_of(target)
                 is_sure = is_sure_so_far and link.is_sure
                 if node in shown and node != source:
-                    role = link.role if key == source else ""
-                    links.setdefault((source, node), Link(is_sure, role))
-                elif node in hidden and target not in met:
-                    met.add(target)
-                    stack.append((target, is_sure))
+                    known = links.get((source, node))
+                    if known is None:
+                        role = link.role if key == source else ""
+                        links[source, node] = Link(is_sure, role)
+                    elif is_sure:
+                        links[source, node] = known._replace(is_sure=True)
+                elif node in hidden and (target not in met or (is_sure and not met[target])):
+                    met[target] = is_sure
+                    (sure if is_sure else possible).append(target)
             if steps > MOST_STEPS:
                 return links, False
     return links, True
