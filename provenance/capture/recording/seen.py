@@ -33,7 +33,7 @@ class Seen:
         self._draft, self._step, self._sight, self._watch = draft, step, sight, watch
         self.programs = find_steps(sight, step, draft)
         self.inputs: List[Dict[str, Any]] = []
-        self.outputs = SeenOutputs(sight, watch, step, self.programs)
+        self.outputs = SeenOutputs(draft, sight, watch, step, self.programs)
 
     def add_programs(self, repositories: Repositories, wall_seconds: float) -> None:
         """Add the programs to the record: as steps with their code and fcl, and all as a list."""

@@ -17,6 +17,7 @@ from jobprov.provenance.capture.sight.sight import Sight
 
 MOST_OUTPUTS, _MOST_LOGS = 2000, 20
 _FOLDER_SECONDS = 2.0
+_FIRST_LINE = 100
 _SCRATCH = ("/tmp/", "/var/tmp/", "/dev/")  # noqa: S108 - named to be left out
 _SCRATCH_VARIABLES = ("TMPDIR", "TMP", "TEMP", "HOME", "PWD", "OLDPWD")
 
@@ -30,9 +31,15 @@ class SeenOutputs:
     """
 
     def __init__(
-        self, sight: Sight, watch: Optional[Watch], step: Step, steps: Sequence[ProgramStep]
+        self,
+        draft: Draft,
+        sight: Sight,
+        watch: Optional[Watch],
+        step: Step,
+        steps: Sequence[ProgramStep],
     ) -> None:
         self._sight, self._watch, self._step, self._steps = sight, watch, step, steps
+        self._scripts = _shell_scripts(draft, sight)
         self.logs = self._find_logs()
         copies = [copy for program in sight.programs for copy in program.copies]
         own, further = sight.own_folders, self._find_further_in_time()
@@ -71,7 +78,9 @@ class SeenOutputs:
         for name, value in os.environ.items():
             if name not in _SCRATCH_VARIABLES and not name.startswith("JOBPROV_"):
                 words.append(value)
-        folders = places.further_folders(words, self._sight.own_folders)
+        for content in self._scripts:
+            words += places.words_of_script(content, dict(os.environ))
+        folders = places.further_folders(words, self._sight.own_folders, self._sight.began)
         return [folder for folder in folders if not self._is_left_out(folder)]
 
     def find(self, draft: Draft, known: Iterable[str]) -> List[places.MadeFile]:
@@ -171,6 +180,15 @@ class SeenOutputs:
         if end != ".json":
             return False
         return described in self._sight.came_and_went or os.path.exists(described)
+
+
+def _shell_scripts(draft: Draft, sight: Sight) -> List[bytes]:
+    """Return the scripts of the command and of its programs, as far as they are for a shell."""
+    scripts = [draft.blobs.get(entry["sha256"]) for entry in draft.record.get("scripts", ())]
+    for program in sight.programs:
+        scripts += [content for _, _, content in program.scripts]
+    texts = [content for content in scripts if isinstance(content, bytes)]
+    return [text for text in texts if b"sh" in text[:_FIRST_LINE].split(b"\n")[0]]
 
 
 def _beside(step: Step) -> List[str]:

@@ -5,6 +5,7 @@ job moved away is the same file at a further location. A file that vanished agai
 """
 
 import os
+import re
 import time
 from typing import Collection, Dict, Iterable, List, Optional, Set, Tuple
 
@@ -14,6 +15,10 @@ from jobprov.provenance.capture.running.file_events import Made
 from jobprov.provenance.capture.sight.child_programs import Copy, SeenFile
 
 _MOST_PLACES, _MOST_ENTRIES, _SECONDS = 100, 2000, 2.0
+_LONGEST_WORD = 1000
+_ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?(\w+)=[\"']?([\w${}./:@%+,-]*)")
+_WORD = re.compile(r"[\w${}./:@%+,-]*/[\w${}./:@%+,-]*")
+_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 _LOG_ENDS = (".log", ".out", ".err", ".stdout", ".stderr")
 # Files that HTCondor, art and shells leave beside what a job makes
 _BESIDE = ("_condor_", "condor_exec", "core.", "jobprov-")
@@ -169,16 +174,58 @@ def _may_be(file: Made, status: os.stat_result) -> bool:
     return (status.st_dev, status.st_ino) == file.identity
 
 
-def further_folders(words: Iterable[str], own_folders: Collection[str]) -> List[str]:
-    """Return the folders that words name, by themselves or of a file, but for those of the job."""
+def further_folders(words: Iterable[str], own_folders: Collection[str], began: float) -> List[str]:
+    """Return the folders that words name, by themselves or of a file, but for those of the job.
+
+    Those in them that have changed since the job began are more: a file came there.
+    """
     folders: Dict[str, None] = {}
     known: Set[str] = set(own_folders)
     for word in words:
-        if not word.startswith("/") or "\n" in word or len(word) > 1000:  # noqa: PLR2004
+        if not word.startswith("/") or "\n" in word or len(word) > _LONGEST_WORD:
             continue
         for folder in (os.path.normpath(word), os.path.normpath(os.path.dirname(word))):
-            if folder not in known:
-                known.add(folder)
-                if not leaving.is_private(folder) and os.path.isdir(folder):
-                    folders[folder] = None
-    return list(folders)
+            if folder in known:
+                continue
+            known.add(folder)
+            if not leaving.is_private(folder) and os.path.isdir(folder):
+                folders[folder] = None
+                folders.update(dict.fromkeys(_changed_below(folder, began)))
+    return [folder for folder in folders if folder not in own_folders]
+
+
+def _changed_below(folder: str, began: float) -> List[str]:
+    """Return the folders in one, the first thousand, to which something came since a moment."""
+    changed: List[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for number, entry in enumerate(entries):
+                if number >= _MOST_ENTRIES or len(changed) >= _MOST_PLACES:
+                    break
+                if entry.is_dir(follow_symlinks=False) and entry.stat().st_mtime >= began:
+                    changed.append(entry.path)
+    except OSError:
+        pass  # gone, or not ours to read
+    return changed
+
+
+def words_of_script(content: bytes, variables: Dict[str, str]) -> List[str]:
+    """Return the absolute paths that a shell script writes, as far as its variables are known.
+
+    A variable that is set to plain words counts from there on; others leave their words out.
+    """
+    known = dict(variables)
+    words: List[str] = []
+    for line in content.decode("utf-8", "replace").splitlines():
+        assigned = _ASSIGNMENT.match(line)
+        if assigned is not None:
+            known[assigned.group(1)] = _expanded(assigned.group(2), known)
+        for word in _WORD.findall(line):
+            path = _expanded(word, known)
+            if path.startswith("/") and "$" not in path:
+                words.append(path)
+    return words
+
+
+def _expanded(word: str, variables: Dict[str, str]) -> str:
+    return _VARIABLE.sub(lambda name: variables.get(name.group(1), name.group()), word)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,6 +145,22 @@ def test_file_that_is_made_and_moved_at_once_is_one_output(site: Site) -> None:
     (output,) = record["outputs"]
     assert (output["path"], output["location"]) == ("a.root", str(site.storage / "a.root"))
     assert output["size_bytes"] == len("data\n")
+
+
+@pytest.mark.parametrize(
+    "place", ["$STORAGE/deep", "${STORAGE}/deep/er", "$HERE", "/$ONE/x", "$STORAGE/deep/er/est"]
+)
+def test_file_is_found_where_the_script_says_that_it_goes(site: Site, place: str) -> None:
+    (site.storage / "deep" / "er" / "est").mkdir(parents=True)
+    (site.storage / "one" / "x").mkdir(parents=True)
+    script = f"HERE=$STORAGE/deep/er\nONE=${{STORAGE}}/one\necho data > a.root; mv a.root {place}/"
+
+    record = site.record(script)
+
+    (output,) = record["outputs"]
+    assert output["path"] == "a.root"
+    assert Path(output["location"]).read_text() == "data\n"
+    assert output["sha256"]
 
 
 def test_copy_elsewhere_is_the_same_file(site: Site) -> None:
