@@ -30,7 +30,8 @@ def answer_bytes(status: str, content: bytes, kind: str = "text/html") -> bytes:
     return head.encode() + content
 
 
-TOO_LARGE = answer_bytes("413 Request Entity Too Large", HTML)
+def refuse_size(_ask: Ask, _chance: random.Random) -> bytes:
+    return answer_bytes("413 Request Entity Too Large", HTML)
 
 
 def cut(ask: Ask, chance: random.Random) -> bytes:
@@ -136,7 +137,7 @@ class HostileProxy:
         with self.lock:
             if self.limit is not None and length > self.limit:
                 self.counts["too large"] += 1
-                return lambda _ask, _chance: TOO_LARGE
+                return refuse_size
             if self.chance.random() < self.share:
                 self.counts["mistreated"] += 1
                 return self.chance.choice(self.troubles)
@@ -154,7 +155,8 @@ class _Handler(BaseHTTPRequestHandler):
         if trouble is None:
             content: bytes | None = self._ask(body)
         else:
-            self.close_connection = True
+            # Without a word in the head; nginx goes on after a 413
+            self.close_connection = trouble is not refuse_size
             content = trouble(lambda: self._ask(body), self.proxy.chance)
         if content is None:
             # A reset, not an orderly end
