@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import os
 import random
 import shutil
 import socket
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-NGINX = shutil.which("nginx")
+NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
 
 Ask = Callable[[], bytes]
 """Passes the request on, and returns the whole answer as it comes over the line."""
