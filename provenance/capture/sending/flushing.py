@@ -115,12 +115,11 @@ class Sender:
             os.unlink(owned)
         if home:
             os.unlink(home)
-        refused = "".join("; {}".format(sentence) for sentence in _refusals(sent))
-        self.speaker.say("recorded {} ({}{})".format(job_id, summary(sent.answer), refused))
-        self._tell_gaps(sent.answer)
+        self.speaker.say("recorded {} ({})".format(job_id, _outcome(sent)))
+        self._tell_gaps(sent)
 
-    def _tell_gaps(self, answer: Dict[str, Any]) -> None:
-        for gap in answer.get("gaps") or ():
+    def _tell_gaps(self, sent: Entry) -> None:
+        for gap in sent.answer.get("gaps") or ():
             self.speaker.detail("gap {}: {}".format(gap.get("code"), gap.get("message")))
 
     def _keep_rest(
@@ -144,10 +143,10 @@ class Sender:
         later = "" if where == _LOST else "; `flush` sends the rest later"
         self.speaker.say(
             "recorded {} ({}) without {}: {} ({}{})".format(
-                entry.job_id, summary(entry.answer), rest.waiting(entry), error, where, later
+                entry.job_id, _outcome(entry), rest.waiting(entry), error, where, later
             )
         )
-        self._tell_gaps(entry.answer)
+        self._tell_gaps(entry)
 
     def _put_back(self, owned: Any, job_id: str, where: str, error: Exception) -> None:
         """Keep the entry after an error, aside where it is refused for good, and say so."""
@@ -210,13 +209,26 @@ def summary(answer: Dict[str, Any]) -> str:
     return ", ".join(words) or "taken"
 
 
-def _keep_rest(owned: str, entry: Entry) -> str:
+def _keep_rest(owned: str, error: delivery.IncompleteError, speaker: Speaker) -> None:
     """Put back what is left of a claimed entry, and name it."""
     from jobprov.provenance.capture.sending import rest  # noqa: PLC0415
 
+    entry = error.entry
     rest.keep(owned, entry)
-    spools.release(owned)
-    return rest.waiting(entry)
+    path = spools.release(owned)
+    _tell_refusals(path, entry, speaker)
+    lacking = rest.waiting(entry)
+    speaker.say("{}: the service still lacks {}: {}".format(os.path.basename(path), lacking, error))
+
+
+def _tell_refusals(path: str, sent: Entry, speaker: Speaker) -> None:
+    for sentence in _refusals(sent):
+        speaker.say("{}: {}".format(os.path.basename(path), sentence))
+
+
+def _outcome(sent: Entry) -> str:
+    """Return what came of an entry: `grade L2, 1 gap`, and what was refused of it."""
+    return "; ".join([summary(sent.answer), *_refusals(sent)])
 
 
 def _refusals(sent: Entry) -> List[str]:
@@ -347,14 +359,10 @@ def _send_all(
             sent = deliver(owned, options, environment, Clock(budget(options)), url)
             os.unlink(owned)
             result.sent += 1
-            for sentence in _refusals(sent):
-                speaker.say("{}: {}".format(os.path.basename(path), sentence))
+            _tell_refusals(path, sent, speaker)
         except delivery.IncompleteError as error:
-            lacking = _keep_rest(owned, error.entry)
+            _keep_rest(owned, error, speaker)
             result.problem = str(error)
-            speaker.say(
-                "{}: the service still lacks {}: {}".format(os.path.basename(path), lacking, error)
-            )
         except delivery.RefusedError as error:
             if error.is_for_good():
                 spools.reject(owned, str(error))

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import os
 import random
 import shutil
 import socket
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-NGINX = shutil.which("nginx")
+NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
 
 Ask = Callable[[], bytes]
 """Passes the request on, and returns the whole answer as it comes over the line."""
@@ -30,7 +31,8 @@ def answer_bytes(status: str, content: bytes, kind: str = "text/html") -> bytes:
     return head.encode() + content
 
 
-TOO_LARGE = answer_bytes("413 Request Entity Too Large", HTML)
+def refuse_size(_ask: Ask, _chance: random.Random) -> bytes:
+    return answer_bytes("413 Request Entity Too Large", HTML)
 
 
 def cut(ask: Ask, chance: random.Random) -> bytes:
@@ -136,7 +138,7 @@ class HostileProxy:
         with self.lock:
             if self.limit is not None and length > self.limit:
                 self.counts["too large"] += 1
-                return lambda _ask, _chance: TOO_LARGE
+                return refuse_size
             if self.chance.random() < self.share:
                 self.counts["mistreated"] += 1
                 return self.chance.choice(self.troubles)
@@ -154,7 +156,8 @@ class _Handler(BaseHTTPRequestHandler):
         if trouble is None:
             content: bytes | None = self._ask(body)
         else:
-            self.close_connection = True
+            # Without a word in the head; nginx goes on after a 413
+            self.close_connection = trouble is not refuse_size
             content = trouble(lambda: self._ask(body), self.proxy.chance)
         if content is None:
             # A reset, not an orderly end

@@ -180,6 +180,27 @@ def test_redacted_blob_that_does_not_pass_is_kept_as_redacted(
     assert not any(b"hello" in content for content in service.blobs.values())
 
 
+def test_blob_that_is_refused_and_blob_that_waits_are_both_told(
+    runner: Runner, service: Service
+) -> None:
+    def fault(_handler: Any, usual: Callable[[], Answer]) -> Answer:
+        if b"hello" in service.received[-1]:
+            return PORTAL
+        if b"# large" in service.received[-1]:
+            return problem(413, "larger than the limit", "blob-too-large")
+        return usual()
+
+    (runner.folder / "large.sh").write_text("# large\n")
+    service.faults = [fault] * 500
+    done = runner("run", "--url", service.url, "--script", "large.sh", *LOG)
+    (entry,) = runner.entries()
+    (log,) = service.only_record()["logs"]
+
+    assert b"large.sh is refused: " in done.stderr
+    assert b"without 1 blob (log stdout): " in done.stderr
+    assert names_in(entry) == ["blobs/" + log["sha256"], "record.json", "delivery.json"]
+
+
 def test_many_blobs_are_counted_and_some_named(runner: Runner, service: Service) -> None:
     for number in range(8):
         (runner.folder / f"script{number}.sh").write_text(f"# hello {number}\n")
