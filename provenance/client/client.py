@@ -95,11 +95,16 @@ class Client(Histories):
     """
 
     def file(
-        self, name: str, *, experiment: str | None = None, namespace: str | None = None
+        self,
+        name: str,
+        *,
+        experiment: str | None = None,
+        namespace: str | None = None,
+        version: int | None = None,
     ) -> FileAnswer:
-        """Return what made a file, and what was made from it."""
-        path = f"/files/{part(name)}"
-        return self._ask(FileAnswer, path, experiment=experiment, namespace=namespace)
+        """Return what made a file, the newest version by default, and what was made from it."""
+        path, query = f"/files/{part(name)}", {"experiment": experiment, "namespace": namespace}
+        return self._ask(FileAnswer, path, **query, version=version)
 
     def job(
         self, job_id: str, *, experiment: str | None = None, witness: str | None = None

@@ -21,7 +21,7 @@ from jobprov.app.commands.terminal.opening import (
     url_option,
 )
 from jobprov.provenance.answers.lookup import JobAnswer, JobSummary
-from jobprov.provenance.lineage.words import counted, duration, size
+from jobprov.provenance.lineage.words import counted, duration, evidence_words, size
 from jobprov.provenance.records.verdicts import rank
 
 
@@ -63,9 +63,8 @@ def job_text(answer: JobAnswer, url: str) -> str:
     lines.append(fact("ran", f"{place(summary)}, {times}"))
     if summary.exit.message:
         lines.append(fact("error", summary.exit.message))
-    if answer.decided_by is not None:
-        found = (answer.decided_by.evidence, answer.decided_by.text)
-        lines.append(fact("decided by", ": ".join(word for word in found if word)))
+    if answer.decided_by is not None and answer.decided_by.text:
+        lines.append(fact("found", answer.decided_by.text))
     lines += code_lines(answer.software, answer.configurations)
     lines += names("read", [file["name"] for file in answer.inputs])
     lines += names("wrote", [_output(file) for file in answer.outputs])
@@ -93,6 +92,8 @@ def _sentence(answer: JobAnswer) -> str:
         sentence += f" with exit code {end.code}"
     if end.signal is not None:
         sentence += f" by signal {end.signal}"
+    if answer.decided_by is not None and answer.decided_by.evidence:
+        sentence += f", decided by {evidence_words(answer.decided_by.evidence)},"
     sentence += took
     if end.error_class:
         sentence += f": {end.error_class}"

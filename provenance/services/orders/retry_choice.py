@@ -12,6 +12,7 @@ from jobprov.provenance.answers.orders import (
     RetryChoice,
     SkippedJob,
 )
+from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.db.queries.orders.retries import Attempt
 from jobprov.provenance.services.failures.classes import MEMORY, UNKNOWN, JobClass
 
@@ -33,7 +34,9 @@ class Try(NamedTuple):
 
     @property
     def class_name(self) -> str:
-        """The class of the failure, `unknown` where there is none."""
+        """The class of the failure, `unknown` where there is none; how it ended without output."""
+        if self.job.state == UnitState.NO_OUTPUT:
+            return UnitState.NO_OUTPUT.label
         return UNKNOWN if self.job_class is None else self.job_class.class_name
 
     @property
