@@ -5,6 +5,7 @@ have boxes of their own to be waived, or waited for again; `tasks/waivers.py` do
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
@@ -120,6 +121,7 @@ def show_page() -> Response:
         experiment=question.experiment,
         task_id=question.task_id,
         offered=cut_rows("offered", rows, _ROWS),
+        states=Counter(str(row.state) for row in rows),
         job_count=sum(row.job is not None for row in rows),
         waivable_count=sum(row.is_waivable for row in rows),
         waived_units=cut_rows("waived", decidable.newest_waived, _ROWS),

@@ -10,7 +10,7 @@ decide every makespan with many slots.
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from math import hypot, log, log1p, sqrt
+from math import hypot, log, log1p
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -29,6 +29,7 @@ _TAIL = 0.05
 They never quite are: learnt from a few hundred units, the band holds four times in five.
 """
 _MOST_HUNG = 0.01
+_LEAST_OF_TAIL = 20
 _APART = 2.0
 """A unit that hangs takes at least so many times as long as any that does not."""
 
@@ -54,7 +55,7 @@ class RunTimes:
         self._far_out = _find_far_out(ordered)
         self.usual = _without_hung(ordered, self._far_out)
         self.mean = sum(self.usual) / len(self.usual)
-        self._spread = _upper_spread(self.usual)
+        self._spread = _tail_spread(self.usual)
         # One unit more than were seen is the longest with this probability
         self._longest_at = _NORMAL.inv_cdf(1 - 1 / (len(self.usual) + 1))
 
@@ -210,8 +211,18 @@ def _without_hung(ordered: list[float], far_out: float) -> list[float]:
     return ordered
 
 
-def _upper_spread(ordered: Sequence[float]) -> float:
-    """Return the standard deviation of the logarithms of run times, from the longer half."""
-    longer_half = ordered[(len(ordered) - 1) // 2 :]
-    squares = [log(seconds / longer_half[0]) ** 2 for seconds in longer_half]
-    return sqrt(sum(squares) / len(squares))
+def _tail_spread(ordered: Sequence[float]) -> float:
+    """Return the spread of the log-normal distribution that falls off as the longest run times do.
+
+    They are the longest hundredth, or twenty where that is less. By how much their logarithms
+    exceed the next shorter one, on average, is compared with a normal distribution of spread 1.
+    """
+    count = len(ordered)
+    longest = max(count // 100, min(count // 2, _LEAST_OF_TAIL))
+    if not longest:
+        return 0.0
+    threshold = ordered[-longest - 1]
+    excess = sum(log(seconds / threshold) for seconds in ordered[-longest:]) / longest
+    share = longest / count
+    threshold_at = _NORMAL.inv_cdf(1 - share)
+    return excess / (_NORMAL.pdf(threshold_at) / share - threshold_at)
