@@ -111,11 +111,6 @@ def whole_queue(
     return msgspec.structs.replace(queue, experiment=experiment, campaign=campaign)
 
 
-def campaign_counts(connection: Connection, experiment: int, campaign: str) -> QueueCounts:
-    """Return how many jobs of a campaign run and wait."""
-    return _counts(connection, QueueScope(_silent_before(), experiment, campaign=campaign))
-
-
 def _silent_before() -> datetime:
     return datetime.now(UTC) - SILENT_AFTER
 
