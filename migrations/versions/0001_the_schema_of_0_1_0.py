@@ -414,6 +414,7 @@ def upgrade() -> None:
     sa.Column('size_bytes', sa.BigInteger(), nullable=True),
     sa.Column('key', sa.LargeBinary(length=11), nullable=False),
     sa.Column('checksums', sa.LargeBinary(), nullable=False),
+    sa.Column('campaign', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
     sa.ForeignKeyConstraint(['file_id'], ['files.id'], name=op.f('fk_identities_file_id_files')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_identities')),
     sa.UniqueConstraint('file_id', 'key', name=op.f('uq_identities_file_id_key'))

@@ -38,12 +38,6 @@ class CampaignJobs(Struct, frozen=True):
         return sum(stage.job_count for stage in self.stages)
 
 
-class CampaignList(CountedAt, frozen=True):
-    """Campaigns, the newest first."""
-
-    campaigns: list[CampaignJobs]
-
-
 class UnitCounts(Struct, frozen=True):
     """How far the units of some tasks are. A unit counts once, in its one state.
 
@@ -73,6 +67,27 @@ class StageProgress(Struct, frozen=True, kw_only=True):
     states: dict[str, int]
     first: int | UnsetType = UNSET
     units: UnitCounts
+
+
+class CampaignStages(Struct, frozen=True):
+    """The stages of a campaign in the order of production, those that have jobs first."""
+
+    experiment: str
+    campaign: str
+    stages: list[StageProgress]
+
+
+class CampaignList(CountedAt, frozen=True):
+    """The newest campaigns, the newest first.
+
+    Attributes:
+        campaign_count: how many there are, up to 200.
+        job_count: how many jobs these have.
+    """
+
+    campaigns: list[CampaignStages]
+    campaign_count: int
+    job_count: int
 
 
 class TaskUnits(Struct, frozen=True):

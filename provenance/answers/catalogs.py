@@ -19,11 +19,12 @@ class CatalogStatement(Struct, frozen=True):
 
 
 class DifferingFile(Struct, frozen=True):
-    """A file on which the jobs of a task and its catalog do not agree.
+    """A file on which the jobs of a task and its catalog do not agree, or a unit without a file.
 
     Attributes:
-        name: with its namespace where the catalog has one.
-        url: the path of its page.
+        name: with its namespace where the catalog has one; of a unit without a file the unit, or
+            the job that names none.
+        url: the path of its page; of a unit without a file that of the list of its jobs.
         unit: None where neither side names one.
         job_id: the job that wrote it; None where nobody knows.
         job_url: the path of the job's page; None for a job that only the catalog names.
@@ -49,8 +50,8 @@ class CatalogDifference(Struct, frozen=True):
     """The files that differ in one way.
 
     Attributes:
-        kind: `not-in-catalog`, `no-job`, `size-differs`, `checksum-differs`, `task-id-lost` or
-            `no-parent`.
+        kind: `no-output`, `never-arrived`, `not-in-catalog`, `no-job`, `size-differs`,
+            `checksum-differs`, `task-id-lost` or `no-parent`.
         meaning: the kind in a sentence.
         count: how many files there are.
         files: the first thousand of them.

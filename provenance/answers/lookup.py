@@ -221,12 +221,14 @@ class FileAnswer(Struct, frozen=True):
     """What made a file, and what was made from it.
 
     Attributes:
+        version: which version all this is about, by default the newest; None of a placeholder.
+            Where several campaigns wrote the name, `children` and `consumers` are of its campaign.
         is_placeholder: no recorded job made it.
         is_crowded: more than a thousand jobs wrote the name; its possible links are not walked.
         versions: the newest first.
-        producer: the job that made the newest version.
+        producer: the job that made the version.
         written_by: of a placeholder, the job that wrote it last without success.
-        parents: of the newest version, a thousand at most, as `children` are.
+        parents: of the version, a thousand at most, as `children` are.
         consumers: the first hundred of `consumer_count`.
         locations: where catalogs and transfer services saw it.
         task: that of `producer`.
@@ -235,6 +237,7 @@ class FileAnswer(Struct, frozen=True):
     """
 
     file: FileName
+    version: int | None
     is_placeholder: bool
     is_crowded: bool
     versions: list[RecordedVersion]
@@ -339,6 +342,7 @@ class JobAnswer(Struct, frozen=True):
     Attributes:
         failure: None where the job did not fail.
         decided_by: what decided that it failed although its process returned 0; else None.
+        output_count: how many outputs are files with something in them, as its records have them.
         record: as one witness sent it, the first in precedence unless another one was asked for.
         merged: the records of all witnesses together.
         received_at: when the first record of it came.
@@ -357,6 +361,7 @@ class JobAnswer(Struct, frozen=True):
 
     failure: Failure | None
     decided_by: DecidedBy | None
+    output_count: int
     summary: JobSummary
     record: dict[str, Any]
     merged: dict[str, Any]

@@ -88,11 +88,16 @@ class Client(Histories):
     """
 
     def file(
-        self, name: str, *, experiment: str | None = None, namespace: str | None = None
+        self,
+        name: str,
+        *,
+        experiment: str | None = None,
+        namespace: str | None = None,
+        version: int | None = None,
     ) -> FileAnswer:
-        """Return what made a file, and what was made from it."""
-        path = f"/files/{part(name)}"
-        return self._ask(FileAnswer, path, experiment=experiment, namespace=namespace)
+        """Return what made a file, the newest version by default, and what was made from it."""
+        path, query = f"/files/{part(name)}", {"experiment": experiment, "namespace": namespace}
+        return self._ask(FileAnswer, path, **query, version=version)
 
     def job(
         self, job_id: str, *, experiment: str | None = None, witness: str | None = None
@@ -149,10 +154,17 @@ class Client(Histories):
         path = f"/rules/{part(experiment)}/reclassifications"
         return self._send(RulesReapplied, "POST", path, json={"task_id": task_id})
 
-    def task_catalog(self, task_id: str, *, experiment: str | None = None) -> CatalogComparison:
-        """Return where a task's jobs and its catalog differ."""
+    def task_catalog(
+        self, task_id: str, *, experiment: str | None = None, late_after_hours: int | None = None
+    ) -> CatalogComparison:
+        """Return where a task's jobs and its catalog differ.
+
+        Outputs that are not there `late_after_hours` (6) after their job ended never arrived.
+        """
         path = f"/tasks/{part(task_id)}/catalog"
-        return self._ask(CatalogComparison, path, experiment=experiment)
+        return self._ask(
+            CatalogComparison, path, experiment=experiment, late_after_hours=late_after_hours
+        )
 
     def draining_units(self, task_id: str, *, experiment: str | None = None) -> DrainingUnits:
         """Return the inputs without an output in the catalog."""

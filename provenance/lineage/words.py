@@ -126,3 +126,9 @@ def leading(text: str, width: int) -> str:
         if used > width:
             return text[:place]
     return text
+
+
+def evidence_words(evidence: str) -> str:
+    """What decided against an exit code that a job failed, as `exit.decided_by` names it."""
+    known = {"log": "the log", "output-not-there": "an output that is not there"}
+    return known.get(evidence, evidence)

@@ -46,6 +46,17 @@ class FoldedQuery(FoldedFormQuery):
     experiment = text("Needed where several experiments have a campaign of this name.")
 
 
+class CatalogQuery(ExperimentQuery):
+    """When an output that is not in the catalog is late."""
+
+    late_after_hours = number(
+        0,
+        100_000,
+        "An output that the catalog does not know so long after its job ended never arrived; "
+        "6 by default.",
+    )
+
+
 class MissingQuery(ExperimentQuery):
     """In which form."""
 

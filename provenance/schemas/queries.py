@@ -228,6 +228,12 @@ class FileQuery(ExperimentQuery):
     namespace = namespace("Namespace of the file; empty for none.")
 
 
+class FileVersionQuery(FileQuery):
+    """A file, and which of its versions."""
+
+    version = number(1, 2**31 - 1, "Which version of the file; the newest by default.")
+
+
 class FilesQuery(FileQuery):
     """Files, in the order of names."""
 

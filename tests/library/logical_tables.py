@@ -44,7 +44,7 @@ _NATURAL = {
     "parameter_keys": ("name",),
     "parameter_values": ("key_id", "canonical"),
     "files": ("experiment_id", "namespace", "name"),
-    "identities": ("file_id", "size_bytes", "checksums"),
+    "identities": ("file_id", "size_bytes", "checksums", "campaign"),
     "jobs": ("experiment_id", "uuid"),
     "workflows": ("experiment_id", "name", "version"),
     "orders": ("uuid",),

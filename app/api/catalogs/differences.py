@@ -1,5 +1,7 @@
 """Where a task and its catalog differ, over HTTP, and what is still to be processed."""
 
+from datetime import timedelta
+
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer, text_answer
@@ -9,9 +11,12 @@ from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.catalogs import CatalogComparison, DrainingUnits
 from jobprov.provenance.catalogs.opening import read_catalogs
 from jobprov.provenance.catalogs.sam_dimensions import files_dimension
-from jobprov.provenance.schemas.production_queries import MissingQuery
-from jobprov.provenance.schemas.queries import ExperimentQuery
-from jobprov.provenance.services.catalogs.differences import compare_catalog, list_draining
+from jobprov.provenance.schemas.production_queries import CatalogQuery, MissingQuery
+from jobprov.provenance.services.catalogs.differences import (
+    LATE_AFTER_HOURS,
+    compare_catalog,
+    list_draining,
+)
 from jobprov.provenance.services.tasks.tasks import find_task
 
 section = Section("catalogs", "File catalogs, compared with what jobs report.")
@@ -21,17 +26,20 @@ section = Section("catalogs", "File catalogs, compared with what jobs report.")
     "GET",
     "/tasks/<task_id>/catalog",
     answers={200: CatalogComparison},
-    parameters=parameters(ExperimentQuery),
+    parameters=parameters(CatalogQuery),
     errors=(300, 401, 404, 422),
 )
 def get_catalog(task_id: str) -> Response:
     """Return where a task's jobs and its catalog differed at the last `jobprov catalog sync`."""
-    query = asked(ExperimentQuery)
+    query = asked(CatalogQuery)
+    late_after = timedelta(hours=query.pop("late_after_hours", LATE_AFTER_HOURS))
     service = get_service()
     catalogs = read_catalogs(service.settings.catalogs)
     with service.reading() as connection:
         task = find_task(connection, checked_name(task_id, "task_id"), **query)
-        comparison = compare_catalog(connection, service.store, task, catalogs=catalogs)
+        comparison = compare_catalog(
+            connection, service.store, task, catalogs=catalogs, late_after=late_after
+        )
     return json_answer(comparison)
 
 

@@ -82,12 +82,28 @@ def sync(
 
 @catalog.command()
 @click.argument("task_id", metavar="ID")
+@click.option(
+    "--late-after-hours",
+    type=click.IntRange(0, 100_000),
+    default=6,
+    show_default=True,
+    help="So long after its job ended, an output that the catalog does not know never arrived.",
+)
 @experiment_option
 @url_option
 @json_option
-def differences(*, task_id: str, experiment: str | None, url: str | None, as_json: bool) -> None:
+def differences(
+    *,
+    task_id: str,
+    late_after_hours: int,
+    experiment: str | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
     """List where the jobs of task ID and its catalog differ. Exit code 1 where they do."""
-    comparison = client_for(url).task_catalog(task_id, experiment=experiment)
+    comparison = client_for(url).task_catalog(
+        task_id, experiment=experiment, late_after_hours=late_after_hours
+    )
     emit(comparison, "\n".join(_difference_lines(comparison)), as_json=as_json)
     if comparison.differences:
         sys.exit(1)

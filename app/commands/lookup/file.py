@@ -30,6 +30,7 @@ _MOST_CONFIGURATIONS = 3
 @click.command()
 @click.argument("file", type=file_name)
 @click.option("--namespace", help="Needed where several namespaces know the name.")
+@click.option("--version", type=click.IntRange(1), help="Which version; the newest by default.")
 @experiment_option
 @url_option
 @json_option
@@ -81,6 +82,8 @@ def _sentence(answer: FileAnswer, job: JobAnswer | None) -> str:
 
 def _version(version: RecordedVersion) -> str:
     facts = [size(version.size_bytes), *version.checksums]
+    if version.job.task.campaign:
+        facts.append(f"campaign {version.job.task.campaign}")
     if version.data_tier:
         facts.append(version.data_tier)
     if version.event_count is not None:

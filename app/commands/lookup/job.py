@@ -21,7 +21,7 @@ from jobprov.app.commands.terminal.opening import (
     url_option,
 )
 from jobprov.provenance.answers.lookup import JobAnswer, JobSummary
-from jobprov.provenance.lineage.words import counted, duration, size
+from jobprov.provenance.lineage.words import counted, duration, evidence_words, size
 from jobprov.provenance.records.verdicts import rank
 
 
@@ -55,7 +55,7 @@ def job(
 def job_text(answer: JobAnswer, url: str) -> str:
     """Return a job as text: a sentence how it ended, then the facts, then what to type next."""
     summary = answer.summary
-    lines = [_sentence(summary, answer.verdicts), "", fact("job", _ids(summary))]
+    lines = [_sentence(answer), "", fact("job", _ids(summary))]
     task = [summary.task.task_id, summary.task.stage, summary.task.campaign]
     if any(task):
         lines.append(fact("task", " of ".join(name for name in task if name)))
@@ -63,9 +63,8 @@ def job_text(answer: JobAnswer, url: str) -> str:
     lines.append(fact("ran", f"{place(summary)}, {times}"))
     if summary.exit.message:
         lines.append(fact("error", summary.exit.message))
-    if answer.decided_by is not None:
-        found = (answer.decided_by.evidence, answer.decided_by.text)
-        lines.append(fact("decided by", ": ".join(word for word in found if word)))
+    if answer.decided_by is not None and answer.decided_by.text:
+        lines.append(fact("found", answer.decided_by.text))
     lines += code_lines(answer.software, answer.configurations)
     lines += names("read", [file["name"] for file in answer.inputs])
     lines += names("wrote", [_output(file) for file in answer.outputs])
@@ -78,12 +77,14 @@ def job_text(answer: JobAnswer, url: str) -> str:
     return "\n".join(lines)
 
 
-def _sentence(summary: JobSummary, verdicts: Sequence[Mapping[str, Any]]) -> str:
+def _sentence(answer: JobAnswer) -> str:
     """Return how a job ended."""
+    summary = answer.summary
     seconds, end = summary.resources.wall_seconds, summary.exit
     took = "" if seconds is None else f" after {duration(seconds)}"
     if summary.state == "succeeded":
-        return f"Succeeded{took}{_reruns(verdicts)}."
+        without = "" if answer.output_count else " without output"
+        return f"Succeeded{took}{without}{_reruns(answer.verdicts)}."
     sentence = summary.state.capitalize()
     if end.failed_step:
         sentence += f" in step {end.failed_step}"
@@ -91,6 +92,8 @@ def _sentence(summary: JobSummary, verdicts: Sequence[Mapping[str, Any]]) -> str
         sentence += f" with exit code {end.code}"
     if end.signal is not None:
         sentence += f" by signal {end.signal}"
+    if answer.decided_by is not None and answer.decided_by.evidence:
+        sentence += f", decided by {evidence_words(answer.decided_by.evidence)},"
     sentence += took
     if end.error_class:
         sentence += f": {end.error_class}"

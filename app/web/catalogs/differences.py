@@ -1,5 +1,6 @@
 """The page of a task beside its catalog: where the two differ, and what is yet to be processed."""
 
+from datetime import timedelta
 from typing import NamedTuple, Self
 from urllib.parse import quote
 
@@ -7,22 +8,32 @@ from flask import Blueprint, Response
 
 from jobprov.app.web.frame.cuts import Cut, address, cut_rows
 from jobprov.app.web.frame.formats import counted, day, number
-from jobprov.app.web.frame.page import answer, asked, experiment_asked
+from jobprov.app.web.frame.page import answer, asked, asked_number, experiment_asked, here
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.catalogs import CatalogComparison, CatalogDifference
 from jobprov.provenance.catalogs.opening import read_catalogs
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.services.catalogs.differences import compare_catalog, list_draining
+from jobprov.provenance.services.catalogs.differences import (
+    LATE_AFTER_HOURS,
+    compare_catalog,
+    list_draining,
+)
 from jobprov.provenance.services.tasks.tasks import find_task
 
 _FILES, _UNITS = 20, 30
+_MOST_HOURS = 100_000
 
 
 class Question(NamedTuple):
-    """Which task the page is about; `experiment` is None where the address does not name it."""
+    """Which task the page is about; `experiment` is None where the address does not name it.
+
+    Attributes:
+        late_after_hours: an output that is not in the catalog so long after its job never arrived.
+    """
 
     task_id: str
     experiment: str | None
+    late_after_hours: int
 
     @classmethod
     def from_request(cls) -> Self:
@@ -34,7 +45,8 @@ class Question(NamedTuple):
         task_id = asked("task_id")
         if task_id is None:
             raise BadInputError("task_id: name a task.", {"task_id": ["missing"]})
-        return cls(task_id, experiment_asked())
+        hours = asked_number("late_after_hours", least=0, most=_MOST_HOURS)
+        return cls(task_id, experiment_asked(), LATE_AFTER_HOURS if hours is None else hours)
 
 
 class ShownDifference(NamedTuple):
@@ -56,14 +68,22 @@ def show_page() -> Response:
     draining = []
     with service.reading() as connection:
         task = find_task(connection, question.task_id, experiment=question.experiment)
-        comparison = compare_catalog(connection, service.store, task, catalogs=catalogs)
+        comparison = compare_catalog(
+            connection,
+            service.store,
+            task,
+            catalogs=catalogs,
+            late_after=timedelta(hours=question.late_after_hours),
+        )
         if comparison.synced_at is not None and comparison.units.without:
             draining = list_draining(connection, service.store, task)
 
     path, place = f"/tasks/{quote(task.task_id, safe='')}", {"experiment": task.experiment}
     return answer(
         "catalogs/differences.html",
-        twin=address(f"{path}/catalog", place),
+        twin=_twin(f"{path}/catalog", place, question),
+        late_after_hours=question.late_after_hours,
+        later=here(late_after_hours=str(max(1, 4 * question.late_after_hours))),
         task=task,
         comparison=comparison,
         first_line=first_line(comparison),
@@ -73,6 +93,14 @@ def show_page() -> Response:
         plain_list=f"/api/v1{address(f'{path}/draining', {**place, 'format': 'plain'})}",
         sam_dimension=f"/api/v1{address(f'{path}/draining', {**place, 'format': 'sam'})}",
     )
+
+
+def _twin(path: str, place: dict[str, str], question: Question) -> str:
+    """Return the address of the same as JSON, below /api/v1."""
+    words = dict(place)
+    if question.late_after_hours != LATE_AFTER_HOURS:
+        words["late_after_hours"] = str(question.late_after_hours)
+    return address(path, words)
 
 
 def _shown(differences: list[CatalogDifference]) -> list[ShownDifference]:

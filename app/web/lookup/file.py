@@ -12,11 +12,11 @@ from markupsafe import Markup
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, day, text
 from jobprov.app.web.frame.markup import cut, digest
-from jobprov.app.web.frame.page import answer, asked_file
+from jobprov.app.web.frame.page import answer, asked_file, asked_number
 from jobprov.app.web.lookup.entries import complete
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import file_page, history_page, task_page
-from jobprov.provenance.answers.lookup import FileAnswer, JobSummary
+from jobprov.provenance.answers.lookup import FileAnswer, JobSummary, RecordedVersion
 from jobprov.provenance.lineage.graph import ended
 from jobprov.provenance.records.job_record import Output
 from jobprov.provenance.services.lookup.file import find_file, name_for_questions, show_found
@@ -26,7 +26,7 @@ _MOST_CONFIGURATIONS = 3
 
 
 class Maker(NamedTuple):
-    """The job that made the newest version of a file, as far as the page shows it.
+    """The job that made the version of a file, as far as the page shows it.
 
     Attributes:
         output: the file as the job recorded it.
@@ -50,7 +50,8 @@ def show_page(name: str) -> Response:
     service = get_service()
     with service.reading() as connection:
         file = find_file(connection, name, **asked_file())
-        shown = show_found(connection, file)
+        number = asked_number("version", least=1, most=2**31 - 1)
+        shown = show_found(connection, file, version=number)
         name_in_questions = name_for_questions(connection, file)
         maker = None
         if shown.producer is not None:
@@ -77,23 +78,29 @@ def _values(shown: FileAnswer, maker: Maker | None, name_in_questions: str) -> d
     of_pair = {"a": name_in_questions, "experiment": file.experiment}
     of_filter = {"file": name_in_questions, "file_experiment": file.experiment}
     metadata = sorted((output["metadata"] or {}).items())
+    chosen = next((row for row in shown.versions if row.number == shown.version), None)
+    others = _other_campaigns(shown, chosen)
+    # A version by its number, where the name alone would add up what several campaigns made
+    which = {} if not others and _is_newest(shown) else {"version": str(shown.version)}
     return {
-        "twin": file_page(file.name, *place),  # the call below /api/v1 has the path of the page
-        "lineage": history_page("lineage", file.name, *place),
+        # The call below /api/v1 has the path of the page
+        "twin": _with_words(file_page(file.name, *place), {} if _is_newest(shown) else which),
+        "other_campaigns": others,
+        "lineage": _with_words(history_page("lineage", file.name, *place), which),
         "rebuild": history_page("rebuild", file.name, *place),
         "diverge": address("/diverge", of_pair),
         "impact": address("/impact", of_filter),
         "questions": [
-            ("First inputs", history_page("roots", file.name, *place)),
-            ("Final products", history_page("leaves", file.name, *place)),
-            ("What it cost", history_page("cost", file.name, *place)),
+            ("First inputs", _with_words(history_page("roots", file.name, *place), which)),
+            ("Final products", _with_words(history_page("leaves", file.name, *place), which)),
+            ("What it cost", _with_words(history_page("cost", file.name, *place), which)),
             ("Common history with another file", address("/relation", of_pair)),
         ],
         "file": file,
         "shown": shown,
         "bundle": f"/api/v1/jobs/{maker.summary.job_id}/bundle" if maker else None,
         "output": output,
-        "newest": shown.versions[0] if shown.versions else None,
+        "newest": chosen,
         "first_line": first_line(shown, maker),
         "versions": cut_rows("versions", shown.versions, 20),
         "parents": cut_rows("parents", shown.parents, 20),
@@ -103,6 +110,32 @@ def _values(shown: FileAnswer, maker: Maker | None, name_in_questions: str) -> d
         "metadata": cut_rows("metadata", metadata, 40),
         "sightings": cut_rows("sightings", shown.sightings, 5),
     }
+
+
+def _is_newest(shown: FileAnswer) -> bool:
+    return not shown.versions or shown.version == shown.versions[0].number
+
+
+def _with_words(url: str, words: dict[str, str]) -> str:
+    return "&".join([url, *(f"{name}={value}" for name, value in words.items())])
+
+
+def _other_campaigns(
+    shown: FileAnswer, chosen: RecordedVersion | None
+) -> list[tuple[str | None, str]]:
+    """Return the other campaigns that wrote the name, each with the page of its newest version."""
+    if chosen is None:
+        return []
+    file = shown.file
+    newest_numbers: dict[str | None, int] = {}
+    for version in shown.versions:  # the newest first
+        newest_numbers.setdefault(version.job.task.campaign, version.number)
+    newest_numbers.pop(chosen.job.task.campaign, None)
+    page = file_page(file.name, file.experiment, file.namespace)
+    return [
+        (campaign, _with_words(page, {"version": str(number)}))
+        for campaign, number in newest_numbers.items()
+    ]
 
 
 def first_line(shown: FileAnswer, maker: Maker | None) -> Markup:

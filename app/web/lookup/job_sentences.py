@@ -16,6 +16,7 @@ from jobprov.app.web.frame.formats import (
     text,
 )
 from jobprov.provenance.answers.lookup import JobAnswer, JobSummary
+from jobprov.provenance.lineage.words import evidence_words
 from jobprov.provenance.records.job_record import DecidedBy
 
 _REPRODUCED = {
@@ -30,10 +31,6 @@ _REPRODUCED = {
     "R1": "rerun failed",
     "R0": "bundle was made, not rerun",
 }
-_EVIDENCE = {
-    "log": "the log, against the exit code",
-    "output-not-there": "an output that is not there, against the exit code",
-}
 
 
 def first_line(job: JobAnswer) -> str:
@@ -43,6 +40,10 @@ def first_line(job: JobAnswer) -> str:
     if job.verdicts:
         quality.insert(0, _newest_verdict(job.verdicts))
     ended = _ended(job.summary)
+    if job.decided_by is not None and job.decided_by.evidence:
+        ended += f", decided by {text(evidence_words(job.decided_by.evidence))}"
+    if job.summary.state == "succeeded" and not job.output_count:
+        ended += " without output"
     if shown_state(job.summary.state, job.summary.heard_at) == "succeeded":
         return "; ".join([ended, *quality]) + "."
     rest = "; ".join(quality)
@@ -88,7 +89,7 @@ def decided_by(decided: DecidedBy | None) -> str:
     """Return what decided that a job failed whose process returned 0; empty where nothing did."""
     if decided is None or decided.evidence is None:
         return ""
-    words = _EVIDENCE.get(decided.evidence, text(decided.evidence))
+    words = f"{text(evidence_words(decided.evidence))}, against the exit code"
     return f"{words}: {text(decided.text)}" if decided.text else words
 
 

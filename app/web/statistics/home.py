@@ -5,12 +5,15 @@ from flask import Blueprint, Response
 from jobprov.app.kept_answers import read_answer
 from jobprov.app.web.frame.page import answer
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.campaigns import CampaignList
+from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.errors import LimitError
 from jobprov.provenance.records.verdicts import LEVELS
 from jobprov.provenance.services.statistics.counting import CAMPAIGNS
 from jobprov.provenance.services.statistics.home import home_facts
 
-_MOST_CAMPAIGNS, _MOST_STAGES = 20, 8
-"""What the template shows of them."""
+_MOST_STAGES = 8
+"""What the template shows of a campaign."""
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -22,17 +25,24 @@ def show_home() -> Response:
     """Show what is recorded, newest first."""
     with get_service().reading() as connection:
         facts = home_facts(connection)
-    counted = read_answer(CAMPAIGNS)
-    states: set[str] = set()
-    for campaign in counted.campaigns[:_MOST_CAMPAIGNS]:
+    counted = _campaigns()
+    states: set[UnitState] = set()
+    for campaign in counted.campaigns if counted else ():
         for stage in campaign.stages[:_MOST_STAGES]:
-            states.update(stage.states)
+            states.update(stage.units.states)
     return answer(
         "statistics/home.html",
         twin="/jobs?limit=20",
         facts=facts,
-        campaigns=counted.campaigns,
-        states=sorted(states),
         counted=counted,
+        states=[state for state in UnitState if state in states],
         levels=LEVELS,
     )
+
+
+def _campaigns() -> CampaignList | None:
+    """Return the newest campaigns; None while so many jobs are counted for the first time."""
+    try:
+        return read_answer(CAMPAIGNS)
+    except LimitError:
+        return None

@@ -180,6 +180,7 @@ def intern_sighted_file(
         "key": identity.key,
         "size_bytes": identity.size_bytes,
         "checksums": identity.checksums,
+        "campaign": identity.campaign,
     }
     keys = transaction.intern(table_of(Identity), ["file_id", "key"], {key: values})
     return SightedKeys(file, keys[key])

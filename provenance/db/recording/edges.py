@@ -5,7 +5,8 @@ that order of arrival cannot matter.
 
 * *sure*: identity and claim share a checksum, directly or through other identities of the name.
 * *possible*: nothing contradicts it (no algorithm with two values, no two sizes). Kept only where
-  there is no sure one.
+  there is no sure one. Where jobs of a campaign name a file without a checksum, claims of the same
+  campaign go before all others: two campaigns may use the same names.
 * a claim of a job that did not succeed counts only when sure; a rerun claims nothing.
 * a *crowded* name (more claims than `CROWD`) links only identities that are equal and have a
   checksum: guessing among thousands would be noise, and quadratic.
@@ -20,22 +21,33 @@ CROWD = 1000
 
 
 class IdentityFacts(NamedTuple):
-    """An identity of one file, as stored."""
+    """An identity of one file, as stored.
+
+    Attributes:
+        campaign: of the jobs that saw it, where it has no checksum; else ''.
+    """
 
     id: int
     size_bytes: int | None
     checksums: str
+    campaign: str = ""
 
 
 class ClaimFacts(NamedTuple):
     """A claim to one file: which identity it claims, and whether its job succeeded.
 
     Claims of reruns are left out.
+
+    Attributes:
+        campaign: of its job; '' where it names none.
+        reads_name: its job also read a file of this name, which it did not make.
     """
 
     id: int
     identity_id: int
     has_succeeded: bool
+    campaign: str = ""
+    reads_name: bool = False
 
 
 class Link(NamedTuple):
@@ -90,11 +102,22 @@ def _links_of(
         same = [claim for claim in claims if group_of[claim.identity_id] == group]
         if same:
             return {Link(identity.id, claim.id, is_sure=True) for claim in same}
-    possible: set[Link] = set()
+    possible = []
     for claim in claims:
         if claim.has_succeeded and not known.contradicts(merged[group_of[claim.identity_id]]):
-            possible.add(Link(identity.id, claim.id, is_sure=False))
-    return possible
+            possible.append(claim)
+    likely = _of_campaign(possible, identity.campaign) or possible
+    return {Link(identity.id, claim.id, is_sure=False) for claim in likely}
+
+
+def _of_campaign(claims: Sequence[ClaimFacts], campaign: str) -> list[ClaimFacts]:
+    """Return the claims of a campaign to which a name alone refers in it; none without a campaign.
+
+    A job that reads and writes one name read the file of another campaign.
+    """
+    if not campaign:
+        return []
+    return [claim for claim in claims if claim.campaign == campaign and not claim.reads_name]
 
 
 class _Known(NamedTuple):

@@ -13,7 +13,13 @@ from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.recording.edges import ClaimFacts, IdentityFacts
 from jobprov.provenance.db.recording.identities import FileKey, SeenIdentity
-from jobprov.provenance.db.recording.job_rows import ClaimRow, MentionRow, claim_rows, mention_rows
+from jobprov.provenance.db.recording.job_rows import (
+    ClaimRow,
+    MentionRow,
+    campaign_of,
+    claim_rows,
+    mention_rows,
+)
 from jobprov.provenance.db.recording.linking import is_crowd, unlinked_files
 from jobprov.provenance.db.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Claim, File, Identity, Mention, Parent
@@ -78,6 +84,13 @@ class _Named(NamedTuple):
                     seen[parent.key] = parent
         return seen
 
+    def read_files(self, files: Mapping[FileKey, int]) -> set[tuple[int, int]]:
+        """Return which job read which file, both by key."""
+        read: set[tuple[int, int]] = set()
+        for job, mentions in self.mentions.items():
+            read.update((job, files[mention.identity.file]) for mention in mentions)
+        return read
+
     def of_reruns_alone(self, records: Mapping[int, JobRecord]) -> set[bytes]:
         """Return the identities that reruns wrote and nobody else names."""
         of_reruns: set[bytes] = set()
@@ -109,7 +122,7 @@ def write_files(
     touched.update(row["file_id"] for row in claims)
 
     new_files = {files[name] for name in new_names}
-    new_claims = _claims_to(new_files, claims, records)
+    new_claims = _claims_to(new_files, claims, records, named.read_files(files))
     for file in [file for file, facts in new_claims.items() if is_crowd(facts)]:
         # Linked as files are that were named before
         del new_claims[file]
@@ -128,7 +141,9 @@ def _add_facts(
 ) -> None:
     """Add what is known of an identity, where its file is one of these."""
     if file in by_file:
-        by_file[file].append(IdentityFacts(key, identity.size_bytes, identity.checksums))
+        by_file[file].append(
+            IdentityFacts(key, identity.size_bytes, identity.checksums, identity.campaign)
+        )
 
 
 def _intern_files(
@@ -142,17 +157,32 @@ def _intern_files(
 
 
 def _claims_to(
-    files: set[int], rows: Sequence[Mapping[str, Any]], records: Mapping[int, JobRecord]
+    files: set[int],
+    rows: Sequence[Mapping[str, Any]],
+    records: Mapping[int, JobRecord],
+    read_files: set[tuple[int, int]],
 ) -> dict[int, list[ClaimFacts]]:
     """Return the claims to these files that count, of those that were just written.
 
     Those of reruns do not.
+
+    Args:
+        files: which files.
+        rows: the claims that were just written.
+        records: of the jobs, by key.
+        read_files: which job read which file.
     """
     claims: dict[int, list[ClaimFacts]] = {}
     for row in rows:
         record = records[row["job_id"]]
         if row["file_id"] in files and record.rerun_of is None:
-            claim = ClaimFacts(row["id"], row["identity_id"], record.state == "succeeded")
+            claim = ClaimFacts(
+                row["id"],
+                row["identity_id"],
+                record.state == "succeeded",
+                campaign_of(record) or "",
+                (row["job_id"], row["file_id"]) in read_files,
+            )
             claims.setdefault(row["file_id"], []).append(claim)
     return claims
 
@@ -179,6 +209,7 @@ def _intern_identities(
                 "key": key,
                 "size_bytes": identity.size_bytes,
                 "checksums": identity.checksums,
+                "campaign": identity.campaign,
             }
         rows[natural[key]] = row
     numbers, _ = transaction.intern_new(

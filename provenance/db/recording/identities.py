@@ -34,27 +34,42 @@ class SeenIdentity(NamedTuple):
         file: whose.
         size_bytes: None where not said.
         checksums: `algorithm:value` words, normalised, sorted, joined by blanks; '' where none.
+        campaign: of the job that saw it, where no checksum tells it from a file of the same name in
+            another campaign; else ''.
         key: bytes that name all of the above.
     """
 
     file: FileKey
     size_bytes: int | None
     checksums: str
+    campaign: str
     key: bytes
 
 
 def see_identity(
-    file: FileKey, size_bytes: int | None, checksums: Iterable[str] | None, sha256: str | None
+    file: FileKey,
+    size_bytes: int | None,
+    checksums: Iterable[str] | None,
+    sha256: str | None,
+    *,
+    campaign: str | None = None,
 ) -> SeenIdentity:
-    """Return the identity that one mention, claim or sighting of a file describes."""
+    """Return the identity that one mention, claim or sighting of a file describes.
+
+    `campaign` is of the job that saw it; None where it names none, or no job saw it.
+    """
     normal = {normal_checksum(checksum) for checksum in checksums or ()}
     if sha256:
         normal.add(f"sha256:{sha256}")
     joined = " ".join(sorted(normal))
+    scope = "" if joined or campaign is None else campaign
     text = f"{file.experiment_id}\0{file.namespace}\0{file.name}\0{size_bytes}\0{joined}"
+    if scope:
+        text += f"\0{scope}"
     return SeenIdentity(
         file,
         size_bytes,
         joined,
+        scope,
         hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:_KEY_BYTES],
     )

@@ -121,6 +121,11 @@ def stage_key(record: JobRecord) -> tuple[str, str] | None:
     return task.campaign or "", task.stage or ""
 
 
+def campaign_of(record: JobRecord) -> str | None:
+    """Return the campaign that the record names."""
+    return record.task.campaign if record.task else None
+
+
 def shared_document(value: FclConfiguration | Software | list[Any]) -> tuple[str, bytes]:
     """Return digest and JSON of what many jobs share, in one canonical form."""
     body = _encode(value)
@@ -133,7 +138,9 @@ def mention_rows(record: JobRecord, experiment_ids: Mapping[str, int]) -> list[M
     for position, file in enumerate(record.inputs or ()):
         experiment = experiment_ids[file.experiment or record.experiment]
         key = FileKey(file.name, file.namespace or "", experiment)
-        identity = see_identity(key, file.size_bytes, file.checksums, file.sha256)
+        identity = see_identity(
+            key, file.size_bytes, file.checksums, file.sha256, campaign=campaign_of(record)
+        )
         rows.append(MentionRow(identity, position, file))
     return rows
 
@@ -150,7 +157,9 @@ def claim_rows(
     rows = []
     for position, output in enumerate(record.outputs or ()):
         key = FileKey(output.name, output.namespace or "", experiment)
-        identity = see_identity(key, output.size_bytes, output.checksums, output.sha256)
+        identity = see_identity(
+            key, output.size_bytes, output.checksums, output.sha256, campaign=campaign_of(record)
+        )
         rows.append(ClaimRow(identity, position, output, parents.of(output)))
     return rows
 
@@ -215,7 +224,8 @@ class _Declared:
         mention = self._find(name)
         if mention is None:
             namespace, _, bare = name.rpartition(":")
-            return [see_identity(FileKey(bare, namespace, self._experiment), None, None, None)]
+            file = FileKey(bare, namespace, self._experiment)
+            return [see_identity(file, None, None, None, campaign=campaign_of(self._record))]
         if mention.input.name not in self._written:
             return [mention.identity]
         places = self._within.origins(mention.input)

@@ -29,13 +29,20 @@ _SUCCEEDED = STATES.index("succeeded")
 _PRODUCERS: Table = Producer.__table__  # type: ignore[assignment]
 
 _CROWDED = "SELECT id FROM files WHERE is_crowded AND id {among}"
-_IDENTITIES = "SELECT file_id, id, size_bytes, checksums FROM identities WHERE file_id {among}"
+_IDENTITIES = """
+SELECT file_id, id, size_bytes, checksums, campaign FROM identities WHERE file_id {among}
+"""
 _MENTIONED = "SELECT DISTINCT identity_id FROM mentions WHERE identity_id {among}"
 _PARENTS = "SELECT DISTINCT identity_id FROM parents WHERE identity_id {among}"
-_CLAIMS = """
-SELECT c.file_id, c.id, c.identity_id, j.state FROM claims c JOIN jobs j ON j.id = c.job_id
-WHERE j.rerun_of IS NULL AND c.file_id {among}
+READS_NAME = """
+EXISTS (SELECT 1 FROM identities i JOIN mentions m ON m.identity_id = i.id AND m.job_id = c.job_id
+WHERE i.file_id = c.file_id)
 """
+_CLAIMS = f"""
+SELECT c.file_id, c.id, c.identity_id, j.state, coalesce(s.campaign, ''), {READS_NAME}
+FROM claims c JOIN jobs j ON j.id = c.job_id LEFT JOIN stages s ON s.id = j.stage_id
+WHERE j.rerun_of IS NULL AND c.file_id {{among}}
+"""  # noqa: S608 - our own words
 _LINKS = """
 SELECT p.identity_id, p.claim_id, p.is_sure FROM identities i JOIN producers p ON p.identity_id = i.id WHERE i.file_id {among}
 """
@@ -128,8 +135,11 @@ def _link_in_crowd(connection: Connection, crowded: set[int], new_claims: Sequen
 
 def _identities(connection: Connection, files: Sequence[int]) -> dict[int, list[IdentityFacts]]:
     identities: dict[int, list[IdentityFacts]] = defaultdict(list)
-    for file, identity, size_bytes, checksums in select_among(connection, _IDENTITIES, files):
-        identities[file].append(IdentityFacts(identity, size_bytes, unpack_checksums(checksums)))
+    for file, identity, size_bytes, checksums, campaign in select_among(
+        connection, _IDENTITIES, files
+    ):
+        words = unpack_checksums(checksums)
+        identities[file].append(IdentityFacts(identity, size_bytes, words, campaign))
     return identities
 
 
@@ -174,8 +184,11 @@ def _named_elsewhere(connection: Connection, file_of: Mapping[int, int]) -> set[
 def _claims(connection: Connection, files: Sequence[int]) -> dict[int, list[ClaimFacts]]:
     """Return the claims that count: those of reruns do not."""
     claims: dict[int, list[ClaimFacts]] = defaultdict(list)
-    for file, claim, identity, state in select_among(connection, _CLAIMS, files):
-        claims[file].append(ClaimFacts(claim, identity, state == _SUCCEEDED))
+    for file, claim, identity, state, campaign, reads_name in select_among(
+        connection, _CLAIMS, files
+    ):
+        facts = ClaimFacts(claim, identity, state == _SUCCEEDED, campaign, bool(reads_name))
+        claims[file].append(facts)
     return claims
 
 

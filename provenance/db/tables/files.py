@@ -46,6 +46,9 @@ class Identity(Base):
 
     `checksums` are sorted and joined by blanks.
 
+    `campaign` is of the job that saw it, where there is no checksum to tell it from a file of the
+    same name in another campaign; else ''.
+
     `key` is a digest of it all: an index entry of a few bytes, beside those of the same file.
     """
 
@@ -56,6 +59,7 @@ class Identity(Base):
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     key: Mapped[bytes] = mapped_column(LargeBinary(11))
     checksums: Mapped[str] = mapped_column(ChecksumBytes)
+    campaign: Mapped[str] = mapped_column(NameText)
 
 
 class Claim(Base):

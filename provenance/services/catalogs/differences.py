@@ -5,12 +5,13 @@ The catalog is taken as `jobprov catalog sync` last saw it; nothing here asks it
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.addresses import file_page, job_page
+from jobprov.provenance.answers.addresses import file_page, job_page, jobs_list
 from jobprov.provenance.answers.catalogs import (
     CatalogComparison,
     CatalogDifference,
@@ -36,6 +37,7 @@ from jobprov.provenance.db.queries.catalogs.catalogs import (
     used_units,
 )
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
+from jobprov.provenance.db.queries.tasks.unit_facts import EndedJob, newest_successes
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.checksums import normal_checksum
 from jobprov.provenance.services.tasks.declarations import (
@@ -55,9 +57,15 @@ _ENDED = frozenset(
         UnitState.WAIVED,
     }
 )
+LATE_AFTER_HOURS = 6
+"""So long after its job ended, an output that the catalog does not know has not arrived."""
 DIFFERENCES = {
+    "no-output": "A job of the unit succeeded, and fewer of its files than declared were seen.",
+    "never-arrived": (
+        "A job says that it wrote the file and ended long ago; it never arrived in the catalog."
+    ),
     "not-in-catalog": (
-        "A job succeeded and says that it wrote the file; the catalog does not know it."
+        "A job succeeded and says that it wrote the file; the catalog does not know it yet."
     ),
     "no-job": "The catalog knows the file; no job that succeeded says that it wrote it.",
     "size-differs": "Job and catalog say different sizes.",
@@ -69,7 +77,12 @@ DIFFERENCES = {
 
 
 def compare_catalog(
-    connection: Connection, store: Store, task: FoundTask, *, catalogs: Catalogs | None = None
+    connection: Connection,
+    store: Store,
+    task: FoundTask,
+    *,
+    catalogs: Catalogs | None = None,
+    late_after: timedelta = timedelta(hours=LATE_AFTER_HOURS),
 ) -> CatalogComparison:
     """Return where the jobs of a task and its catalog differ.
 
@@ -78,6 +91,7 @@ def compare_catalog(
         store: the archive, for the declaration of the task.
         task: which one.
         catalogs: those that are set up, by experiment; they give the query of what is unprocessed.
+        late_after: an output that is not in the catalog so long after its job ended never arrived.
     """
     declaration = find_declaration(connection, store, task)
     state = sync_state(connection, task.key)
@@ -94,8 +108,14 @@ def compare_catalog(
         synced_at = state.finished_at.isoformat()
         outputs = cataloged_outputs(connection, task.key)
         made_files = _made_files(task, claimed_outputs(connection, task.key), outputs)
-        found = _find_differences(task, made_files, outputs, is_listed=is_listed)
-        differences = _by_kind(task, found)
+        found = _find_differences(
+            task,
+            made_files,
+            outputs,
+            is_listed=is_listed,
+            late_before=state.finished_at - late_after,
+        )
+        differences = _units_without_output(connection, task, standing) + _by_kind(task, found)
     return CatalogComparison(
         task_id=task.task_id,
         experiment=task.experiment,
@@ -219,12 +239,15 @@ def _find_differences(
     outputs: Iterable[CatalogedOutput],
     *,
     is_listed: bool,
+    late_before: datetime,
 ) -> Iterator[_Difference]:
     names_made: set[tuple[str, str]] = set()
     for file in made_files:
         names_made.update((output.namespace, output.name) for output in file.outputs)
         if file.outputs:
             yield from _contradictions(task, file.claim, file.outputs[0])
+        elif file.claim.ended_at < late_before:
+            yield _Difference("never-arrived", file.claim, None)
         else:
             yield _Difference("not-in-catalog", file.claim, None)
 
@@ -283,6 +306,36 @@ def _by_kind(task: FoundTask, differences: Iterable[_Difference]) -> list[Catalo
             files = [_differing_file(task, difference) for difference in of_kind[:MOST_FILES]]
             answers.append(CatalogDifference(kind, meaning, len(of_kind), files))
     return answers
+
+
+def _units_without_output(
+    connection: Connection, task: FoundTask, standing: Mapping[str, StandingUnit]
+) -> list[CatalogDifference]:
+    """Return the units that succeeded without output as a difference; none where there are none."""
+    names = [name for name, unit in standing.items() if unit.state == UnitState.NO_OUTPUT]
+    if not names:
+        return []
+    jobs = newest_successes(connection, task.key, names[:MOST_FILES])
+    files = [_unit_of_no_file(task, jobs[name]) for name in names[:MOST_FILES]]
+    return [CatalogDifference("no-output", DIFFERENCES["no-output"], len(names), files)]
+
+
+def _unit_of_no_file(task: FoundTask, job: EndedJob) -> DifferingFile:
+    url = job_page(job.job_id)
+    if job.unit is not None:
+        url = jobs_list(experiment=task.experiment, task_id=task.task_id, unit=job.unit)
+    return DifferingFile(
+        name=job.unit or job.batch_id or job.job_id,
+        url=url,
+        unit=job.unit,
+        job_id=job.job_id,
+        job_url=job_page(job.job_id),
+        process_id=None,
+        batch_id=job.batch_id,
+        node=job.node,
+        job_says=None,
+        catalog_says=None,
+    )
 
 
 def _differing_file(task: FoundTask, difference: _Difference) -> DifferingFile:

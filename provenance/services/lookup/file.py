@@ -1,6 +1,6 @@
 """What made this file: its versions, producer, parents, children, consumers and places."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
@@ -15,9 +15,10 @@ from jobprov.provenance.db.queries.lookup.files import (
     parents_of,
     sightings_of,
 )
+from jobprov.provenance.db.queries.lookup.focus import identities_of_versions
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.versions import Version, last_tries, versions_of
-from jobprov.provenance.errors import AmbiguousError, NotFoundError
+from jobprov.provenance.errors import AmbiguousError, BadInputError, NotFoundError
 
 _MOST_PLACES = 5
 
@@ -140,36 +141,50 @@ def show_file(
     *,
     experiment: str | None = None,
     namespace: str | None = None,
+    version: int | None = None,
 ) -> FileAnswer:
     """Return what made a file, and what was made from it.
 
     Raises:
         NotFoundError, AmbiguousError: see `find_file`.
+        BadInputError: there is no such version.
     """
     file = find_file(connection, name, experiment=experiment, namespace=namespace)
-    return show_found(connection, file)
+    return show_found(connection, file, version=version)
 
 
-def show_found(connection: Connection, file: FoundFile) -> FileAnswer:
-    """Return the same of a file that was found before."""
+def show_found(
+    connection: Connection, file: FoundFile, *, version: int | None = None
+) -> FileAnswer:
+    """Return the same of a file that was found before.
+
+    Where several campaigns wrote a name, what was made from it in another one is left out.
+
+    Raises:
+        BadInputError: there is no such version.
+    """
     versions = versions_of(connection, [file.id]).get(file.id, [])
-    consumer_count, first_consumers = consumers(connection, file.id)
     jobs = summaries_of(connection, [version.job_id for version in versions])
     sightings = sightings_of(connection, file.id)
-    newest = versions[-1] if versions else None
-    producer = None if newest is None else jobs[newest.job_id]
+    chosen = _choose(versions, version)
+    producer = None if chosen is None else jobs[chosen.job_id]
+    identities = None
+    if chosen is not None:
+        identities = _identities_of_campaign(connection, file, versions, chosen, jobs)
+    consumer_count, first_consumers = consumers(connection, file.id, identities=identities)
     locations: set[str] = set()
     for sighting in sightings:
         locations.update(sighting.get("locations") or ())
     return FileAnswer(
         file=file.as_answer(),
-        is_placeholder=newest is None,
+        version=None if chosen is None else chosen.number,
+        is_placeholder=chosen is None,
         is_crowded=file.is_crowded,
         versions=[_version(version, jobs[version.job_id]) for version in reversed(versions)],
         producer=producer,
         written_by=None if versions else _last_try(connection, file),
-        parents=[] if newest is None else parents_of(connection, newest.claim_id),
-        children=children_of(connection, file.id),
+        parents=[] if chosen is None else parents_of(connection, chosen.claim_id),
+        children=children_of(connection, file.id, identities=identities),
         consumers=first_consumers,
         consumer_count=consumer_count,
         locations=sorted(locations),
@@ -177,6 +192,38 @@ def show_found(connection: Connection, file: FoundFile) -> FileAnswer:
         aliases=other_names_of(connection, versions),
         sightings=sightings,
     )
+
+
+def _choose(versions: Sequence[Version], number: int | None) -> Version | None:
+    """Return the version of a number, by default the newest; None where there is none at all."""
+    if number is None:
+        return versions[-1] if versions else None
+    for version in versions:
+        if version.number == number:
+            return version
+    problem = f"there is no version {number}; the file has {len(versions)}"
+    raise BadInputError(f"version: {problem}.", {"version": [problem]})
+
+
+def _identities_of_campaign(
+    connection: Connection,
+    file: FoundFile,
+    versions: Sequence[Version],
+    chosen: Version,
+    jobs: Mapping[int, JobSummary],
+) -> dict[int, bool] | None:
+    """Return the identities of the chosen version's campaign; None where no other wrote the name."""
+    campaign = jobs[chosen.job_id].task.campaign
+    ours: list[int] = []
+    theirs: list[int] = []
+    for version in versions:
+        if jobs[version.job_id].task.campaign == campaign:
+            ours.append(version.claim_id)
+        else:
+            theirs.append(version.claim_id)
+    if not theirs:
+        return None
+    return identities_of_versions(connection, file.id, ours, theirs)
 
 
 def _last_try(connection: Connection, file: FoundFile) -> JobSummary | None:

@@ -5,6 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from jobprov.provenance.answers.lookup import Failure
 from jobprov.provenance.answers.orders import NewOrder, Retry, RetryChoice, SkippedJob
+from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.db.queries.orders.retries import Attempt
 from jobprov.provenance.services.failures.classes import UNKNOWN, JobClass
 
@@ -28,7 +29,9 @@ class Try(NamedTuple):
 
     @property
     def class_name(self) -> str:
-        """The class of the failure, `unknown` where there is none."""
+        """The class of the failure, `unknown` where there is none; how it ended without output."""
+        if self.job.state == UnitState.NO_OUTPUT:
+            return UnitState.NO_OUTPUT.label
         return UNKNOWN if self.job_class is None else self.job_class.class_name
 
     @property

@@ -25,7 +25,7 @@ from jobprov.provenance.services.statistics.kept_answers import (
     question_of,
 )
 from jobprov.provenance.services.statistics.resources import sum_resources
-from jobprov.provenance.services.tasks.campaigns import show_campaign
+from jobprov.provenance.services.tasks.campaigns import list_campaigns, show_campaign
 from jobprov.provenance.services.work.queue import Parts, enqueue_all
 
 _MOST_LEARNT_AT_ONCE = 4000
@@ -76,9 +76,9 @@ def _estimate(connection: Connection, store: Store, words: Words, seconds: float
     return estimate(connection, store, filters, **options, seconds=seconds)
 
 
-def _campaigns(connection: Connection, _store: Any, _words: Words, seconds: float) -> CampaignList:
+def _campaigns(connection: Connection, store: Store, _words: Words, seconds: float) -> CampaignList:
     with time_limit(connection, "ask for one campaign", seconds=seconds):
-        return CampaignList(campaign_counts(connection))
+        return list_campaigns(connection, store)
 
 
 def _campaign(
@@ -118,7 +118,7 @@ CAMPAIGNS = Counting(
     "campaigns",
     CampaignList,
     _campaigns,
-    lambda listed: sum(campaign.job_count for campaign in listed.campaigns),
+    lambda listed: listed.job_count,
 )
 _ALL: tuple[Counting[Any], ...] = (ERRORS, ESTIMATE, RESOURCES, CAMPAIGN, CAMPAIGNS)
 COUNTINGS: Mapping[str, Counting[Any]] = {counting.kind: counting for counting in _ALL}

@@ -7,7 +7,9 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.campaigns import (
+    CampaignList,
     CampaignProgress,
+    CampaignStages,
     StageJobs,
     StageProgress,
     TaskUnits,
@@ -15,14 +17,20 @@ from jobprov.provenance.answers.campaigns import (
 )
 from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
-from jobprov.provenance.db.queries.tasks.tasks import tasks_of_campaign
+from jobprov.provenance.db.queries.tasks.tasks import FoundTask, tasks_of_campaign
 from jobprov.provenance.errors import NotFoundError
-from jobprov.provenance.services.tasks.declarations import read_declaration, read_task_documents
+from jobprov.provenance.services.tasks.declarations import (
+    Declaration,
+    read_declaration,
+    read_task_documents,
+)
 from jobprov.provenance.services.tasks.tasks import seconds_left
 from jobprov.provenance.services.tasks.unit_states import outputs_needed
-from jobprov.provenance.services.tasks.units import in_order, units_of_tasks
+from jobprov.provenance.services.tasks.units import Units, in_order, units_of_tasks
 
 MOST_LISTED = 1000
+MOST_NEWEST = 20
+"""Campaigns that the first page shows."""
 
 
 def show_campaign(
@@ -39,26 +47,10 @@ def show_campaign(
         raise NotFoundError(
             f"No job or task of experiment {experiment} names a campaign {campaign}."
         )
-    documents = read_task_documents(connection, store, tasks)
-    declared = []
-    for task in tasks:
-        document = documents.get(task.key)
-        declared.append((task, None if document is None else read_declaration(document)))
+    declared = _declared(connection, store, tasks)
     units_by_task = list(units_of_tasks(connection, declared))
     task_units = [
-        TaskUnits(
-            task.task_id,
-            task.stage,
-            dict(units.states),
-            units.expected,
-            units.produced,
-            units.running,
-            units.failed,
-            units.no_output,
-            units.waived,
-            units.missing,
-        )
-        for task, units in zip(tasks, units_by_task, strict=True)
+        _task_units(task, units) for task, units in zip(tasks, units_by_task, strict=True)
     ]
     needed = {task.key: outputs_needed(declaration) for task, declaration in declared}
     left = seconds_left(connection, needed, units_by_task)
@@ -69,6 +61,50 @@ def show_campaign(
         len(task_units),
         task_units[-MOST_LISTED:],
         left or None,
+    )
+
+
+def list_campaigns(connection: Connection, store: Store) -> CampaignList:
+    """Return the newest campaigns with their stages, whose units are those of `show_campaign`."""
+    campaigns = campaign_counts(connection)
+    shown = []
+    for campaign in campaigns[:MOST_NEWEST]:
+        tasks = tasks_of_campaign(connection, campaign.experiment, campaign.campaign)
+        declared = _declared(connection, store, tasks)
+        task_units = [
+            _task_units(task, units)
+            for task, units in zip(tasks, units_of_tasks(connection, declared), strict=True)
+        ]
+        stages = _stages(campaign.stages, task_units)
+        shown.append(CampaignStages(campaign.experiment, campaign.campaign, stages))
+    job_count = sum(campaign.job_count for campaign in campaigns)
+    return CampaignList(shown, len(campaigns), job_count)
+
+
+def _declared(
+    connection: Connection, store: Store, tasks: Sequence[FoundTask]
+) -> list[tuple[FoundTask, Declaration | None]]:
+    """Return the tasks with their declarations, None where nobody declared one."""
+    documents = read_task_documents(connection, store, tasks)
+    declared = []
+    for task in tasks:
+        document = documents.get(task.key)
+        declared.append((task, None if document is None else read_declaration(document)))
+    return declared
+
+
+def _task_units(task: FoundTask, units: Units) -> TaskUnits:
+    return TaskUnits(
+        task.task_id,
+        task.stage,
+        dict(units.states),
+        units.expected,
+        units.produced,
+        units.running,
+        units.failed,
+        units.no_output,
+        units.waived,
+        units.missing,
     )
 
 

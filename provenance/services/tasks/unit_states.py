@@ -153,11 +153,11 @@ def standing_units(
     sighted = sighted_outputs_by_unit(connection, needed)
     waived = waived_units(connection, tasks)
     for task in tasks:
-        names: dict[str, None] = {}
-        for source in (attempts, queued, orders, cataloged, waived):
-            names.update(dict.fromkeys(source[task]))
-        units = {}
-        for name in names:
+        units = _by_attempts_alone(attempts[task], needed[task])
+        others: dict[str, None] = {}
+        for source in (queued, orders, cataloged, sighted, waived):
+            others.update(dict.fromkeys(source[task]))
+        for name in others:
             facts = UnitFacts(
                 attempts=attempts[task].get(name, _NEVER_TRIED),
                 queued=queued[task].get(name),
@@ -168,3 +168,17 @@ def standing_units(
             )
             units[name] = stand(facts, needed[task])
         yield units
+
+
+def _by_attempts_alone(attempts: Mapping[str, Attempts], needed: int) -> dict[str, StandingUnit]:
+    """Return how units stand of which nothing but their jobs is known, as of nearly all.
+
+    A million of them came to a handful of ends, each of which is judged once.
+    """
+    by_end: dict[Attempts, StandingUnit] = {}
+    units = {}
+    for name, end in attempts.items():
+        if end not in by_end:
+            by_end[end] = stand(UnitFacts(end), needed)
+        units[name] = by_end[end]
+    return units

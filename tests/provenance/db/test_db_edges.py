@@ -116,3 +116,29 @@ def test_chains_of_shared_checksums_are_followed_in_any_order() -> None:
     ]
     for order in itertools.permutations(chain):
         assert links(list(order), (0, True)) == {(n, 100, True) for n in range(5)}
+
+
+IN_A, IN_B = IdentityFacts(8, None, "", "a"), IdentityFacts(9, None, "", "b")
+
+
+def of_campaigns(*claims: ClaimFacts) -> set[tuple[int, int]]:
+    """Return which claims the names as campaigns a and b mention them resolve to."""
+    identities = [A, B, IN_A, IN_B]
+    found = resolve_name(identities, claims)
+    return {(link.identity_id, link.claim_id) for link in found if link.identity_id in (8, 9)}
+
+
+def test_name_alone_refers_to_the_file_of_its_own_campaign() -> None:
+    """Two campaigns wrote files of one name; what each read of it is its own."""
+    first = ClaimFacts(100, A.id, has_succeeded=True, campaign="a")
+    second = ClaimFacts(101, B.id, has_succeeded=True, campaign="b")
+
+    assert of_campaigns(first, second) == {(8, 100), (9, 101)}
+    assert of_campaigns(first) == {(8, 100), (9, 100)}, "where only one made it, all read that"
+
+
+def test_job_that_reads_and_writes_one_name_read_that_of_the_other_campaign() -> None:
+    first = ClaimFacts(100, A.id, has_succeeded=True, campaign="a")
+    again = ClaimFacts(101, B.id, has_succeeded=True, campaign="b", reads_name=True)
+
+    assert of_campaigns(first, again) == {(8, 100), (9, 100), (9, 101)}

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
+from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     CatalogFileRow,
@@ -26,7 +27,8 @@ from jobprov.provenance.db.tables import (
 class ClaimedOutput(NamedTuple):
     """An output that a job of a task says it wrote.
 
-    `origin` is the claim at birth, of which others are new names.
+    `origin` is the claim at birth, of which others are new names; `ended_at` is of the job, or when
+    its record came.
     """
 
     origin: int
@@ -39,6 +41,7 @@ class ClaimedOutput(NamedTuple):
     unit: str | None
     batch_id: str | None
     node: str | None
+    ended_at: datetime
 
     @property
     def is_done(self) -> bool:
@@ -96,13 +99,13 @@ def claimed_outputs(connection: Connection, task: int) -> list[ClaimedOutput]:
     query = (
         select(
             func.coalesce(Claim.alias_of, Claim.id), File.namespace, File.name, Identity.size_bytes, Identity.checksums,
-            Job.uuid, Job.state, Job.unit, Job.batch_id, Host.hostname,
+            Job.uuid, Job.state, Job.unit, Job.batch_id, Host.hostname, func.coalesce(Job.ended_at, Job.received_at),
         )
         .join(Job, Job.id == Claim.job_id)
         .join(File, File.id == Claim.file_id)
         .join(Identity, Identity.id == Claim.identity_id)
         .outerjoin(Host, Host.id == Job.host_id)
-        .where(Job.task_id == task, Job.rerun_of.is_(None), func.coalesce(Claim.status, "written") == "written")
+        .where(Job.task_id == task, Job.rerun_of.is_(None), is_made())
         .order_by(Claim.id)
     )  # fmt: skip
     return [ClaimedOutput._make(row) for row in connection.execute(query).all()]

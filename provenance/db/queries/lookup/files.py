@@ -2,11 +2,22 @@
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, bindparam, exists, func, or_, select, tuple_
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.addresses import file_page, job_page
@@ -50,9 +61,8 @@ _FOUND = (
     .order_by(Experiment.name, File.namespace, File.name)
 )
 _IDENTITIES = select(Identity.id).where(Identity.file_id == bindparam("file"))
-_CONSUMER_COUNT = select(func.count(func.distinct(Mention.job_id))).where(
-    Mention.identity_id.in_(_IDENTITIES)
-)
+_CHOSEN: BindParameter[Any] = bindparam("identities", expanding=True)
+_CONSUMER_COUNT = select(func.count(func.distinct(Mention.job_id)))
 _CONSUMERS = (
     select(
         Job.uuid, Job.state, Job.batch_id, Mention.role, Stage.name, TaskRow.task_id,
@@ -62,10 +72,13 @@ _CONSUMERS = (
     .join(Job, Job.id == Mention.job_id)
     .outerjoin(TaskRow, TaskRow.id == Job.task_id)
     .outerjoin(Stage, Stage.id == TaskRow.stage_id)
-    .where(Mention.identity_id.in_(_IDENTITIES))
     .order_by(Mention.job_id, Mention.position)
     .limit(bindparam("limit"))
 )  # fmt: skip
+_CONSUMERS_OF_FILE = _CONSUMERS.where(Mention.identity_id.in_(_IDENTITIES))
+_CONSUMERS_OF_IDENTITIES = _CONSUMERS.where(Mention.identity_id.in_(_CHOSEN))
+_CONSUMER_COUNT_OF_FILE = _CONSUMER_COUNT.where(Mention.identity_id.in_(_IDENTITIES))
+_CONSUMER_COUNT_OF_IDENTITIES = _CONSUMER_COUNT.where(Mention.identity_id.in_(_CHOSEN))
 _child = aliased(Claim)
 _maker = aliased(Producer)
 _FIRST_MAKER = (
@@ -224,11 +237,22 @@ def nearest_names(connection: Connection, name: str) -> list[str]:
 
 
 def consumers(
-    connection: Connection, file: int, *, limit: int = MOST_CONSUMERS
+    connection: Connection,
+    file: int,
+    *,
+    identities: Iterable[int] | None = None,
+    limit: int = MOST_CONSUMERS,
 ) -> tuple[int, list[Consumer]]:
-    """Return how many jobs read the file, and the first of them."""
-    values = {"file": file, "limit": limit}
-    rows = run(connection, _CONSUMERS, values)
+    """Return how many jobs read the file, and the first of them.
+
+    Only as some identities where these are given.
+    """
+    values: dict[str, Any] = {"file": file, "limit": limit}
+    listing, counting = _CONSUMERS_OF_FILE, _CONSUMER_COUNT_OF_FILE
+    if identities is not None:
+        values = {"identities": sorted(identities), "limit": limit}
+        listing, counting = _CONSUMERS_OF_IDENTITIES, _CONSUMER_COUNT_OF_IDENTITIES
+    rows = run(connection, listing, values)
     # a job of several steps may read it in each: its first mention counts
     first_mentions: dict[str, Any] = {}
     for row in rows:
@@ -238,7 +262,7 @@ def consumers(
     if len(rows) < limit:
         # fewer rows than the limit: these are all, so no second query is needed
         return len(listed), listed
-    return run(connection, _CONSUMER_COUNT, values)[0][0], listed
+    return run(connection, counting, values)[0][0], listed
 
 
 def _consumer(row: Any) -> Consumer:
@@ -274,15 +298,19 @@ def parents_of(connection: Connection, claim: int, *, limit: int = 1000) -> list
     return parents
 
 
-def children_of(connection: Connection, file: int) -> list[Relative]:
+def children_of(
+    connection: Connection, file: int, *, identities: Mapping[int, bool] | None = None
+) -> list[Relative]:
     """Return files that were made from a file, whichever of its versions, or under another name.
 
-    With the job that made each.
+    With the job that made each. Only from some identities where these are given, each with whether
+    it surely is what was asked for.
 
     Of very many the first thousand that were recorded: to sort a million names of a hub takes
     seconds.
     """
-    identities = identities_of(connection, Focus(file, None))
+    if identities is None:
+        identities = identities_of(connection, Focus(file, None))
     rows = run(connection, _CHILDREN, {"identities": sorted(identities), "limit": MOST_CHILDREN})
     is_sure: dict[int, bool] = {}
     for row in rows:

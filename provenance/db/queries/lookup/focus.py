@@ -20,6 +20,7 @@ JOIN producers p ON p.claim_id = s.id WHERE {which} = ?
 """
 """Another name of the same bytes is a claim of the same job, of the same birth."""
 _OF_VERSION = _READ_AS.format(which="c.id")
+_OF_VERSIONS = _READ_AS.replace("WHERE {which} = ?", "WHERE c.id {among}")
 _OF_NAME = (
     _READ_AS.format(which="c.file_id")  # noqa: S608
     + " UNION ALL SELECT id, NULL FROM identities WHERE file_id = ?"
@@ -121,6 +122,32 @@ def identities_of(connection: Connection, focus: Focus) -> dict[int, bool]:
         # None: contents of the name itself, which a version may have told more of before
         known = identities.get(identity, True) if is_sure is None else bool(is_sure)
         identities[identity] = known
+    return identities
+
+
+def identities_of_versions(
+    connection: Connection, file: int, ours: Sequence[int], theirs: Sequence[int]
+) -> dict[int, bool]:
+    """Return the identities under which others read some versions of a name, and not its others.
+
+    What was read of the name and is no version at all belongs to both.
+
+    Args:
+        connection: where from.
+        file: which file.
+        ours: claims of the versions that count.
+        theirs: claims of its other versions.
+    """
+    of_ours: dict[int, bool] = {}
+    for identity, is_sure in select_among(connection, _OF_VERSIONS, ours):
+        of_ours[identity] = of_ours.get(identity, False) or bool(is_sure)
+    of_theirs = {row[0] for row in select_among(connection, _OF_VERSIONS, theirs)}
+    identities = {}
+    for identity, is_sure in identities_of(connection, Focus(file, None)).items():
+        if identity in of_ours:
+            identities[identity] = of_ours[identity]
+        elif identity not in of_theirs:
+            identities[identity] = is_sure
     return identities
 
 

@@ -27,6 +27,7 @@ from jobprov.provenance.db.queries.tasks.queue import Queued, units_in_queue
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     CatalogOutput,
+    Host,
     Job,
     Order,
     Sighting,
@@ -68,14 +69,14 @@ def attempts_by_unit(
     connection: Connection, tasks: Sequence[int]
 ) -> dict[int, dict[str, Attempts]]:
     """Return by task its units with attempts, in the order of names."""
-    outputs = case((Job.state == SUCCEEDED, Job.output_count))
+    outputs_if_succeeded = case((Job.state == SUCCEEDED, Job.output_count))
     is_running = case((Job.state == _RUNNING, 1), else_=0)
     query = (
         select(
             Job.task_id,
             _NAME.label("name"),
             func.max(Job.unit),
-            func.max(outputs),
+            func.max(outputs_if_succeeded),
             func.max(is_running),
             func.min(_MISHAP),
         )
@@ -84,9 +85,14 @@ def attempts_by_unit(
         .order_by(Job.task_id, "name")
     )
     units: dict[int, dict[str, Attempts]] = {task: {} for task in tasks}
-    for task, name, unit, most_outputs, runs, rank in connection.execute(query):
-        mishap = None if rank is None else _WORST_KNOWN_FIRST[rank]
-        units[task][name] = Attempts(unit is not None, most_outputs, bool(runs), mishap)
+    # A million units have come to a handful of ends: each is one object
+    ends: dict[tuple[bool, int | None, int, int | None], Attempts] = {}
+    for task, name, unit, outputs, runs, rank in connection.execute(query):
+        end = (unit is not None, outputs, runs, rank)
+        if end not in ends:
+            mishap = None if rank is None else _WORST_KNOWN_FIRST[rank]
+            ends[end] = Attempts(unit is not None, outputs, bool(runs), mishap)
+        units[task][name] = ends[end]
     return units
 
 
@@ -140,6 +146,33 @@ def _last_orders(tasks: Sequence[int]) -> Subquery:
         .group_by(Order.task_id, Order.unit)
         .subquery()
     )
+
+
+class EndedJob(NamedTuple):
+    """A job of a unit that succeeded; `unit` is None where it names none."""
+
+    unit: str | None
+    job_id: str
+    batch_id: str | None
+    node: str | None
+
+
+def newest_successes(
+    connection: Connection, task: int, names: Sequence[str]
+) -> dict[str, EndedJob]:
+    """Return the newest job that succeeded of each of these units, by the name of the unit."""
+    jobs: dict[str, EndedJob] = {}
+    for part in chunks(names):
+        query = (
+            select(_NAME, Job.unit, Job.uuid, Job.batch_id, Host.hostname)
+            .outerjoin(Host, Host.id == Job.host_id)
+            .where(Job.task_id == task, Job.state == SUCCEEDED, Job.rerun_of.is_(None))
+            .where(_NAME.in_(part))
+            .order_by(Job.id)
+        )
+        for name, *job in connection.execute(query):
+            jobs[name] = EndedJob._make(job)
+    return jobs
 
 
 def cataloged_outputs_by_unit(connection: Connection, tasks: Sequence[int]) -> ByTask:

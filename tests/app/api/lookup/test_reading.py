@@ -254,7 +254,9 @@ def test_task_goes_on_without_a_waived_unit(recorded: FlaskClient) -> None:
         201,
         {"task_id": "t1", "experiment": "nova", "unit_count": 1},
     )
-    assert read(recorded, "/tasks/t1/missing") == {"missing": [{"unit": "w", "state": None}]}
+    assert read(recorded, "/tasks/t1/missing") == {
+        "missing": [{"unit": "w", "state": "not_submitted", "why": None}]
+    }
     assert_problem(
         recorded.post("/api/v1/tasks/t1/waivers", json={**waiver, "units": ["x"]}), 422, "units"
     )

@@ -433,7 +433,7 @@ def test_numbers_of_a_report_stand_below_each_other_and_are_not_broken(pages: Fl
     text = pages.get(f"/reports/toyexp/{samples.CAMPAIGN}").text
 
     figures = re.findall(r'<td class="figure">([^<]*)</td>', text)
-    assert '<th scope="col" class="figure">Produced</th>' in text
+    assert '<th scope="col" class="figure">Done</th>' in text
     assert '<th scope="col">Stage</th>' in text
     assert len(figures) > 20
     assert all(figure == MISSING or figure[0].isdigit() for figure in figures)
@@ -487,9 +487,9 @@ def test_a_campaign_shows_its_stages_in_order(pages: FlaskClient) -> None:
 
 
 def test_a_campaign_says_first_what_it_lacks() -> None:
-    def stage(name: str, **units: int | None) -> dict[str, Any]:
+    def stage(name: str, **units: Any) -> dict[str, Any]:
         whole = {"expected": 10, "produced": 10, "failed": 0, "running": 0, "missing": 0}
-        counts = {**whole, "waived": 0, "states": {}, **units}
+        counts = {**whole, "no_output": 0, "waived": 0, "states": {"succeeded": 10}, **units}
         return {"stage": name, "states": {"succeeded": 3, "failed": 1}, "units": counts}
 
     def line(stages: list[dict[str, Any]], seconds_left: float | None = None) -> str:
@@ -497,15 +497,18 @@ def test_a_campaign_says_first_what_it_lacks() -> None:
         document = {**campaign, "stages": stages, "seconds_left": seconds_left}
         return campaign_line(msgspec.convert(document, CampaignProgress))
 
-    gen, reco = stage("gen"), stage("reco", produced=4, failed=2, running=1, missing=6)
+    states = {"succeeded": 4, "running": 1, "not_submitted": 2, "no_output": 1, "failed": 2}
+    gen, reco = stage("gen"), stage("reco", produced=4, missing=6, states=states)
 
     assert line([gen, reco], seconds_left=120) == (
-        "14 of 20 units done in 2 stages; missing: 6 of reco (2 failed, 1 running). "
-        "About 2 min left."
+        "14 of 20 units done in 2 stages; missing: 6 of reco "
+        "(1 running, 1 succeeded without output, 2 failed). About 2 min left."
     )
     assert line([gen]) == "10 of 10 units done in 1 stage."
-    assert line([gen, stage("reco", expected=None)]).startswith(
-        "2 stages begun, the last is reco: 3 of 4 jobs done"
+    undeclared = stage("reco", expected=None, missing=None, produced=4, states=states)
+    assert line([gen, undeclared]) == (
+        "2 stages begun, the last is reco: 4 of 10 units done; "
+        "1 succeeded without output, 2 failed in all."
     )
 
 

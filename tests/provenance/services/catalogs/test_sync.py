@@ -4,6 +4,7 @@ Its parts go on where they stopped.
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +94,9 @@ class Site:
     def ran(self, number: int, name: str, **changes: Any) -> None:
         """Record the job of a unit."""
         task = {"task_id": "t1", "campaign": "c", "stage": "reco", "unit": UNITS[number]}
-        outputs = [
-            {"name": name, "size_bytes": number + 1, "checksums": [f"adler32:{number + 1:x}"]}
-        ]
-        self.production.record(
-            record_of(number + 1, task=task, outputs=outputs, configurations=[], **changes)
-        )
+        output = {"name": name, "size_bytes": number + 1, "checksums": [f"adler32:{number + 1:x}"]}
+        record = {"task": task, "outputs": [output], "configurations": [], **changes}
+        self.production.record(record_of(number + 1, **record))
 
     def sync(self, **how: Any) -> TaskSync:
         """Compare task t1 with the catalog."""
@@ -113,11 +111,11 @@ class Site:
         )
         return done
 
-    def compared(self) -> dict[str, Any]:
+    def compared(self, **how: Any) -> dict[str, Any]:
         """Return what the comparison says, each kind of difference as its file names."""
         with self.production.database.reading.connect() as connection:
             task = find_task(connection, "t1")
-            comparison = compare_catalog(connection, self.production.store, task)
+            comparison = compare_catalog(connection, self.production.store, task, **how)
         found: dict[str, Any] = msgspec.to_builtins(comparison)
         found["differences"] = {
             each["kind"]: [file["name"].removeprefix(self.prefix) for file in each["files"]]
@@ -192,13 +190,52 @@ def test_both_sides_are_held_together(site: Site) -> None:
     site.sync()
 
     assert site.compared()["differences"] == {
-        "not-in-catalog": ["b5.root"],
+        "never-arrived": ["b5.root"],
         "no-job": ["b7.root"],
         "size-differs": ["b1.root"],
         "checksum-differs": ["b2.root"],
         "task-id-lost": ["b3.root"],
         "no-parent": ["b4.root"],
     }
+
+
+@pytest.mark.parametrize(
+    ("late_after", "differences"),
+    [
+        ({}, {"never-arrived": ["old.root"], "not-in-catalog": ["new.root"]}),
+        ({"late_after": timedelta(minutes=30)}, {"never-arrived": ["old.root", "new.root"]}),
+        ({"late_after": timedelta(hours=9)}, {"not-in-catalog": ["old.root", "new.root"]}),
+    ],
+)
+def test_output_that_is_not_there_hours_after_its_job_never_arrived(
+    site: Site, late_after: dict[str, Any], differences: dict[str, Any]
+) -> None:
+    site.declare()
+    for number, name, hours in ((0, "old.root", 8), (1, "new.root", 1)):
+        ended_at = datetime.now(UTC) - timedelta(hours=hours)
+        site.ran(number, name, ended_at=ended_at.isoformat())
+    site.sync()
+
+    assert site.compared(**late_after)["differences"] == differences
+
+
+def test_units_that_succeeded_without_output_are_a_difference(site: Site) -> None:
+    """Those of which the catalog knows a file are done, whatever their job says."""
+    site.declare()
+    for number in (0, 1, 2):
+        site.ran(number, "none.root", outputs=[], host={"hostname": f"wn{number}"})
+    site.made(1, "b1.root")
+    site.sync()
+
+    with site.production.database.reading.connect() as connection:
+        task = find_task(connection, "t1")
+        [empty, *_] = compare_catalog(connection, site.production.store, task).differences
+
+    assert (empty.kind, empty.count) == ("no-output", 2)
+    assert [(file.unit, file.job_id, file.node) for file in empty.files] == [
+        (UNITS[0], job_id(1), "wn0"),
+        (UNITS[2], job_id(3), "wn2"),
+    ]
 
 
 @on_sqlite

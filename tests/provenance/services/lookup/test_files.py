@@ -8,6 +8,8 @@ from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
 from jobprov.provenance.db.queries.lookup.files import MOST_MAKERS
 from jobprov.provenance.db.queries.lookup.versions import MOST_VERSIONS
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.lineage.graph import JobNode
+from jobprov.provenance.services.histories.lineage import trace_lineage
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
 from tests.library.production import Production
@@ -206,3 +208,82 @@ def test_job_that_last_wrote_a_file_without_success_is_the_one_that_ended_last(
 
     assert found.is_placeholder
     assert found.written_by.job_id == job_id(1)
+
+
+def in_campaign(number: int, campaign: str, stage: str, **fields: Any) -> dict[str, Any]:
+    """Return the record of a job of a campaign."""
+    task = {"task_id": f"{campaign}-{stage}", "campaign": campaign, "stage": stage}
+    return a_record(number, task=task, **fields)
+
+
+@pytest.fixture
+def two_campaigns(production: Production) -> Production:
+    """Return two campaigns that use the same names, and read files by name alone.
+
+    Of the outputs of the first, nobody said size or checksum.
+    """
+    bare = {"name": "gen_1.root"}
+    production.record(
+        in_campaign(1, "spring", "gen", inputs=[], outputs=[bare]),
+        in_campaign(2, "spring", "reco", inputs=[bare], outputs=[{"name": "reco_1.root"}]),
+        in_campaign(3, "autumn", "gen", inputs=[], outputs=[{**bare, "size_bytes": 7}]),
+        in_campaign(4, "autumn", "reco", inputs=[bare], outputs=[{"name": "reco_1.root"}]),
+        in_campaign(5, "autumn", "plot", inputs=[{"name": "reco_1.root"}], outputs=[]),
+    )
+    return production
+
+
+@pytest.mark.parametrize(
+    ("version", "maker", "parent_maker", "readers"),
+    [(None, 4, 3, [5]), (2, 4, 3, [5]), (1, 2, 1, [])],
+)
+def test_files_of_one_name_in_two_campaigns_have_a_history_each(
+    two_campaigns: Production,
+    version: int | None,
+    maker: int,
+    parent_maker: int,
+    readers: list[int],
+) -> None:
+    with two_campaigns.database.reading.connect() as connection:
+        shown = show_file(connection, "reco_1.root", version=version)
+        generated = show_file(connection, "gen_1.root", version=version)
+
+    assert shown.producer is not None
+    assert shown.producer.job_id == job_id(maker)
+    assert [parent.job_id for parent in shown.parents] == [job_id(parent_maker)]
+    assert [reader.job_id for reader in shown.consumers] == [job_id(number) for number in readers]
+    assert [reader.job_id for reader in generated.consumers] == [job_id(maker)]
+    assert [child.job_id for child in generated.children] == [job_id(maker)]
+
+
+def test_version_that_is_not_there_is_refused(two_campaigns: Production) -> None:
+    with (
+        two_campaigns.database.reading.connect() as connection,
+        pytest.raises(BadInputError, match="no version 3; the file has 2"),
+    ):
+        show_file(connection, "reco_1.root", version=3)
+
+
+def test_walk_from_one_campaign_never_enters_the_other(two_campaigns: Production) -> None:
+    with two_campaigns.database.reading.connect() as connection:
+        graph = trace_lineage(connection, "reco_1.root", direction="both")
+
+    jobs = {node.job_id for node in graph.nodes if isinstance(node, JobNode)}
+    assert jobs == {job_id(3), job_id(4), job_id(5)}
+
+
+def test_file_that_only_another_campaign_made_is_still_its_input(production: Production) -> None:
+    raw = {"name": "raw_1.root"}
+    production.record(
+        in_campaign(1, "raw", "daq", inputs=[], outputs=[raw]),
+        in_campaign(2, "reco", "reco", inputs=[raw], outputs=[{"name": "reco_1.root"}]),
+    )
+    with production.database.reading.connect() as connection:
+        reco = show_file(connection, "reco_1.root")
+    assert [parent.job_id for parent in reco.parents] == [job_id(1)]
+
+    # It writes what it reads, under the same name: it read the file of the other campaign
+    production.record(in_campaign(3, "skim", "skim", inputs=[raw], outputs=[raw]))
+    with production.database.reading.connect() as connection:
+        skim = show_file(connection, "raw_1.root")
+    assert [parent.job_id for parent in skim.parents] == [job_id(1)]

@@ -23,8 +23,10 @@ from jobprov.provenance.services.orders.orders import (
     append_orders,
     report_orders,
 )
+from jobprov.provenance.services.tasks.campaigns import list_campaigns, show_campaign
 from jobprov.provenance.services.tasks.tasks import find_task, show_task
 from jobprov.provenance.services.tasks.unit_states import UnitFacts, stand
+from jobprov.provenance.services.tasks.units import missing_units
 from jobprov.provenance.services.writing import Writing
 from tests.library.production import Production
 from tests.library.records import a_record, job_id, record_of
@@ -258,3 +260,36 @@ def test_every_state_has_words_for_people() -> None:
     for state in UnitState:
         assert state.label.replace(" ", "").isalpha()
         assert state.meaning.endswith(".")
+
+
+def test_task_campaign_and_first_page_have_the_same_numbers(production: Production) -> None:
+    """They were counted in four ways: jobs here, units there, exit codes everywhere."""
+    of_campaign = {"campaign": "c", "stage": "reco"}
+    production.declare("t1", units=["a", "b", "c", "d"], **of_campaign)
+    production.waive("t1", "d")
+    production.record(
+        a_job(1, "a", state="failed", exit={"code": 1}),
+        a_job(2, "a", FILE),
+        a_job(3, "b"),
+        a_job(4, "elsewhere", FILE),
+    )
+
+    with production.database.reading.connect() as connection:
+        campaign = show_campaign(connection, production.store, "nova", "c")
+        listed = list_campaigns(connection, production.store)
+        missing = missing_units(connection, production.store, find_task(connection, "t1"))
+
+    states = {
+        UnitState.SUCCEEDED: 1,
+        UnitState.NOT_SUBMITTED: 1,
+        UnitState.NO_OUTPUT: 1,
+        UnitState.WAIVED: 1,
+    }
+    assert shown(production).states == states
+    assert [task.states for task in campaign.tasks] == [states]
+    assert [stage.units.states for stage in campaign.stages] == [states]
+    assert [stage.units.states for stage in listed.campaigns[0].stages] == [states]
+    assert [(unit.unit, unit.state) for unit in missing] == [
+        ("b", UnitState.NO_OUTPUT),
+        ("c", UnitState.NOT_SUBMITTED),
+    ]

@@ -1,0 +1,75 @@
+"""The page of a file whose name two campaigns used, and of a job that evidence overruled."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from jobprov.app.config import load_settings
+from jobprov.app.factory import create_app
+from jobprov.app.wiring import open_service
+from tests.library.productions import toy_experiment
+from tests.library.records import a_record, job_id
+
+
+@pytest.fixture
+def pages(sqlite_template: Path, tmp_path: Path) -> Iterator[FlaskClient]:
+    shutil.copy(sqlite_template, tmp_path / "jobprov.db")
+    settings = load_settings(toy_experiment.open_folder(tmp_path), {})
+    service = open_service(settings)
+    yield create_app(settings, service=service).test_client()
+    service.close()
+
+
+def record(pages: FlaskClient, number: int, campaign: str, **fields: Any) -> None:
+    task = {"task_id": campaign, "campaign": campaign}
+    put = pages.put(f"/api/v1/jobs/{job_id(number)}", json=a_record(number, task=task, **fields))
+    assert put.status_code == 201, put.text
+
+
+def lead(page: str) -> str:
+    """Return the first line of a page, without markup."""
+    found = re.search(r'<p class="lead">(.*?)</p>', page, re.DOTALL)
+    assert found is not None
+    return " ".join(re.sub(r"<[^>]+>", "", found[1]).split())
+
+
+def test_page_is_about_one_campaign_and_leads_to_the_other(pages: FlaskClient) -> None:
+    out = {"name": "same.root"}
+    record(pages, 1, "spring", inputs=[], outputs=[out])
+    record(pages, 2, "autumn", inputs=[], outputs=[out])
+    record(pages, 3, "spring", inputs=[out], outputs=[{"name": "plot.root"}])
+
+    newest = pages.get("/files/same.root?experiment=nova").text
+    older = pages.get("/files/same.root?experiment=nova&version=1").text
+
+    assert "2 campaigns wrote files of this name" in newest
+    assert "version=1" in newest, "it leads to the version of spring"
+    assert "plot.root" not in newest
+    assert "plot.root" in older
+    assert pages.get("/files/same.root?experiment=nova&version=3").status_code == 422
+
+
+def test_page_of_a_job_says_which_evidence_decided(pages: FlaskClient) -> None:
+    evidence = {"evidence": "output-not-there", "text": "out.root was not written"}
+    end = {"code": 0, "decided_by": evidence}
+    record(pages, 1, "c", state="failed", exit=end)
+    record(pages, 1, "c", witness="history", exit={"code": 0})
+
+    page = pages.get(f"/jobs/{job_id(1)}").text
+
+    assert "exit code 0, decided by an output that is not there" in lead(page)
+    assert "out.root was not written" in page
+    assert "explained: decided by an output that is not there" in page
+
+
+def test_page_of_a_job_says_that_it_succeeded_without_output(pages: FlaskClient) -> None:
+    record(pages, 1, "c", outputs=[{"name": "a.root", "size_bytes": 0}])
+    record(pages, 2, "c", outputs=[{"name": "a.root", "size_bytes": 9}])
+
+    assert "without output" in lead(pages.get(f"/jobs/{job_id(1)}").text)
+    assert "without output" not in lead(pages.get(f"/jobs/{job_id(2)}").text)
