@@ -34,6 +34,7 @@ from jobprov.provenance.db.queries.tasks.queue import (
 )
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.tasks.queue_reports import QUIET, is_slow
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 
@@ -175,7 +176,8 @@ def _warning(asked: Sequence[ReportRow], now: datetime) -> str | None:
         )
     left_out = sum(report.left_out for report in asked)
     if left_out:
-        return f"{left_out} jobs are not counted, since the queue is longer than a report may be."
+        jobs = counted(left_out, "job")
+        return f"{jobs} not counted, since the queue is longer than a report may be."
     return None
 
 

@@ -205,7 +205,7 @@ def test_queue_that_is_reported_in_part_takes_no_job_away(client: FlaskClient) -
     report(client, queued(2), left_out=1)
 
     assert counts(client) == {"running": 1, "idle": 1, "announced": 1}
-    assert "1 jobs are not counted" in queue(client)["warning"]
+    assert "1 job not counted" in queue(client)["warning"]
 
 
 def test_job_whose_record_came_is_over(client: FlaskClient, service: Service) -> None:
