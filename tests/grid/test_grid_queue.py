@@ -253,3 +253,20 @@ def test_launcher_finds_jobs_of_another_account(
     found = CondorLauncher(scene.folder).find(["an-order"])
 
     assert found == {"an-order": f"{scene.ids['named']}@pool@"}
+
+
+def test_queue_that_the_token_does_not_allow_is_named(scene: Scene) -> None:
+    """Last: from now on the service wants a token."""
+    made = scene.service.run(
+        "token", "create", "--experiment", "mu2e", "--name", "witness", "--json"
+    )
+    token = json.loads(made.stdout)["token"]
+    state = scene.folder / "other.db"
+
+    done = scene.service.run(
+        "witness", "--state", str(state), **scene.condor(), JOBPROV_TOKEN=token
+    )
+
+    assert done.returncode == 1
+    assert "refused: " in done.stdout
+    assert "of toy in the queue of pool@: The token is of mu2e" in done.stdout
