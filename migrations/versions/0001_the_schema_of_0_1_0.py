@@ -331,13 +331,14 @@ def upgrade() -> None:
     sa.Column('host', sa.Text(), nullable=True),
     sa.Column('site', sa.Text(), nullable=True),
     sa.Column('hold_reason', sa.Text(), nullable=True),
+    sa.Column('fingerprint', sa.LargeBinary(length=12), nullable=False),
     sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_queue_jobs_experiment_id_experiments')),
     sa.ForeignKeyConstraint(['report_id'], ['queue_reports.id'], name=op.f('fk_queue_jobs_report_id_queue_reports')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_queue_jobs')),
     sa.UniqueConstraint('report_id', 'batch_id', name=op.f('uq_queue_jobs_report_id_batch_id'))
     )
     with op.batch_alter_table('queue_jobs', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_queue_jobs_job_uuid'), ['job_uuid'], unique=False)
+        batch_op.create_index('ix_queue_jobs_job', ['job_uuid', 'experiment_id'], unique=False)
         batch_op.create_index('ix_queue_jobs_task', ['experiment_id', 'task_id', 'standing'], unique=False)
 
     op.create_table('capsule_uses',
@@ -994,7 +995,7 @@ def downgrade() -> None:
     op.drop_table('capsule_uses')
     with op.batch_alter_table('queue_jobs', schema=None) as batch_op:
         batch_op.drop_index('ix_queue_jobs_task')
-        batch_op.drop_index(batch_op.f('ix_queue_jobs_job_uuid'))
+        batch_op.drop_index('ix_queue_jobs_job')
 
     op.drop_table('queue_jobs')
     op.drop_table('queue_reports')

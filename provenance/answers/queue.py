@@ -16,8 +16,8 @@ QueueState = Literal["held", "running", "idle", "removed"]
 MOST_REPORTED = 100_000
 """Jobs that a report of a queue names."""
 
-_Name = Annotated[str, Meta(min_length=1, max_length=1000)]
-_Text = Annotated[str, Meta(max_length=1000)]
+_Name = Annotated[str, Meta(min_length=1, max_length=1000, pattern="^[^\\x00-\\x1f]*$")]
+_Text = Annotated[str, Meta(max_length=1000, pattern="^[^\\x00-\\x1f]*$")]
 _Moment = Annotated[datetime, Meta(tz=True)]
 _Amount = Annotated[int, Meta(ge=0, le=2**62)]
 _Seconds = Annotated[float, Meta(ge=0, le=1e12)]

@@ -213,7 +213,8 @@ def test_job_removed_before_it_began_counts_for_its_unit(
     assert job["exit"]["error_class"] == "removed"
     assert "via condor_rm" in job["exit"]["message"]
     task = scene.ask(f"/tasks/{TASK}")
-    assert {"unit": "unit-6", "state": "killed"} in task["blocking"]
+    [unit] = [unit for unit in task["blocking"] if unit["unit"] == "unit-6"]
+    assert unit["state"] == "killed"
 
 
 def test_second_look_changes_nothing_but_what_runs(scene: Scene, report: dict[str, Any]) -> None:
@@ -252,3 +253,20 @@ def test_launcher_finds_jobs_of_another_account(
     found = CondorLauncher(scene.folder).find(["an-order"])
 
     assert found == {"an-order": f"{scene.ids['named']}@pool@"}
+
+
+def test_queue_that_the_token_does_not_allow_is_named(scene: Scene) -> None:
+    """Last: from now on the service wants a token."""
+    made = scene.service.run(
+        "token", "create", "--experiment", "mu2e", "--name", "witness", "--json"
+    )
+    token = json.loads(made.stdout)["token"]
+    state = scene.folder / "other.db"
+
+    done = scene.service.run(
+        "witness", "--state", str(state), **scene.condor(), JOBPROV_TOKEN=token
+    )
+
+    assert done.returncode == 1
+    assert "refused: " in done.stdout
+    assert "of toy in the queue of pool@: The token is of mu2e" in done.stdout

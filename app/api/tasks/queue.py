@@ -12,11 +12,14 @@ from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.queue import Queue, QueueTaken
-from jobprov.provenance.records.reading.documents import read_document
-from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.production_queries import QueueQuery, TaskQueueQuery
 from jobprov.provenance.services.tasks.queue import task_queue, whole_queue
-from jobprov.provenance.services.tasks.queue_reports import QueueReportBody, take_queue_report
+from jobprov.provenance.services.tasks.queue_reports import (
+    QueueReportBody,
+    compare_report,
+    read_report,
+    take_queue_report,
+)
 from jobprov.provenance.services.tasks.tasks import find_task
 
 section = Section("queue", "What runs and waits.")
@@ -40,13 +43,16 @@ def put_queue(schedd: str) -> Response:
     """
     grant, now = writing_grant(), datetime.now(UTC)
     name = checked_name(schedd, "schedd")
-    body = read_document(parse_object(read_body(_BODY_BYTES)), QueueReportBody, "The report")
+    body = read_report(read_body(_BODY_BYTES))
     check_experiment(grant, body.experiment)
     # Many jobs are held for the same reason
     refuse_secrets({"hold_reason": sorted({job.hold_reason or "" for job in body.jobs})})
-    taken = get_service().writer.run(
-        lambda writing: take_queue_report(writing, name, body),
-        1 + len(body.jobs) // _ROWS_A_RECORD,
+    service = get_service()
+    with service.reading() as connection:
+        compared = compare_report(connection, name, body, received_at=now)
+    taken = service.writer.run(
+        lambda writing: take_queue_report(writing, name, body, compared),
+        1 + len(compared.rows) // _ROWS_A_RECORD,
         received_at=now,
         submitter=grant.submitter,
     )

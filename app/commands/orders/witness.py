@@ -145,7 +145,8 @@ def witness(
     text = "\n".join([_sentences(report, collection), *map(_queue_sentence, queues)])
     document = {**_document(report, collection), "queues": queues}
     emit(document, text, as_json=as_json)
-    sys.exit(1 if report.refused else 0)
+    is_refused = bool(report.refused) or any(queue.problem for queue in queues)
+    sys.exit(1 if is_refused else 0)
 
 
 class Window(NamedTuple):
@@ -182,7 +183,9 @@ def look(
         report = witness_batch(client, collection, state, telling)
         _remember(state, report, [])
         # After the ends: what was over then is in the history, and what began since is running
-        _report_queues(client, state, experiment, schedd)
+        for queue in _report_queues(client, state, experiment, schedd):
+            if queue.problem is not None:
+                click.echo(_queue_sentence(queue), err=True)
     return report
 
 
@@ -193,7 +196,7 @@ def _report_queues(
     before = state.reported_experiments()
     queues = report_queues(client, experiment=experiment, schedd=schedd, before=before)
     if client is not None:
-        state.note_reported(queue.experiment for queue in queues if queue.jobs)
+        state.note_reported(queue.experiment for queue in queues if queue.jobs and queue.taken)
     return queues
 
 
@@ -268,6 +271,8 @@ def _document(report: Report, collection: Collection) -> dict[str, Any]:
 def _queue_sentence(queue: ReportedQueue) -> str:
     jobs = counted(queue.jobs, "job")
     line = f"{jobs} of {queue.experiment} in the queue of {queue.schedd}"
+    if queue.problem is not None:
+        return f"refused: {line}: {queue.problem}"
     return f"{line}; {queue.left_out} more left out" if queue.left_out else line
 
 

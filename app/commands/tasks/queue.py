@@ -49,10 +49,15 @@ def queue(
         raise click.UsageError("A task has its campaign: name TASK or --campaign, not both.")
     else:
         found = client.task_queue(task_id, experiment=experiment, limit=limit)
-    emit(found, "\n".join(_lines(found, with_task=task_id is None)), as_json=as_json)
+    emit(found, queue_text(found), as_json=as_json)
 
 
-def _lines(found: Queue, *, with_task: bool) -> Iterator[str]:
+def queue_text(found: Queue) -> str:
+    """Return what runs and waits as text."""
+    return "\n".join(_lines(found))
+
+
+def _lines(found: Queue) -> Iterator[str]:
     counts = found.counts
     line = f"{number(counts.running)} running"
     marked = [(counts.slow, "slow"), (counts.stuck, "stuck")]
@@ -65,14 +70,14 @@ def _lines(found: Queue, *, with_task: bool) -> Iterator[str]:
     if found.warning:
         yield f"Warning: {found.warning}"
     if found.jobs:
-        columns = {"task": "TASK", **_COLUMNS} if with_task else _COLUMNS
+        columns = _COLUMNS if found.task_id else {"task": "TASK", **_COLUMNS}
         rows = [_row(job) for job in found.jobs]
         # No column that is empty throughout
         used = {name: title for name, title in columns.items() if any(row[name] for row in rows)}
         yield table(rows, used)
     if found.next:
         left = max(0, counts.total - len(found.jobs))
-        yield f"{counted(left, 'more job')}; --limit lists up to 1,000, and the API pages."
+        yield f"{counted(left, 'more job')}: --limit lists up to 1000, the service's page all."
 
 
 def _row(job: QueueEntry) -> dict[str, Any]:

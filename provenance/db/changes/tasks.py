@@ -72,12 +72,17 @@ def put_queue_report(
     return report
 
 
-def add_queue_jobs(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+def add_queue_jobs(
+    connection: Connection, experiment: int, report: int, jobs: Sequence[dict[str, Any]]
+) -> None:
     """Store jobs of a queue; those that have no `id` yet get one."""
-    new = [row for row in rows if "id" not in row]
+    shared = {"experiment_id": experiment, "report_id": report}
+    known = [{**job, **shared} for job in jobs if "id" in job]
+    # These first: a new key must not be one of theirs
+    insert_rows(connection, table_of(QueueJob), known)
+    new = [job for job in jobs if "id" not in job]
     keys = allocate_keys(connection, table_of(QueueJob), len(new))
-    for row, key in zip(new, keys, strict=True):
-        row["id"] = key
+    rows = [{**job, **shared, "id": key} for job, key in zip(new, keys, strict=True)]
     insert_rows(connection, table_of(QueueJob), rows)
 
 

@@ -5,7 +5,15 @@ Not derived, and not in the ledger: the next report brings it again.
 
 from datetime import datetime
 
-from sqlalchemy import Float, ForeignKey, Index, SmallInteger, Text, UniqueConstraint
+from sqlalchemy import (
+    Float,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from jobprov.provenance.db.base import Base, Count, Key, NameText, UtcInstant, UuidBytes
@@ -29,7 +37,8 @@ class QueueReport(Base):
 class QueueJob(Base):
     """A job of a queue.
 
-    `job_uuid` is the job id of the attempt that runs or was last. `standing` is what it does, a
+    `job_uuid` is the job id of the attempt that runs or was last. `fingerprint` changes when anything
+    else of the row does. `standing` is what it does, a
     place in `STANDINGS`. `usual_seconds` is how long jobs of its stage take. `cpu_changed_measured`
     is what `measured_seconds` was when `cpu_seconds` last grew.
     """
@@ -48,15 +57,17 @@ class QueueJob(Base):
     report_id: Mapped[int] = mapped_column(ForeignKey("queue_reports.id"))
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
     standing: Mapped[int] = mapped_column(SmallInteger)
-    job_uuid: Mapped[str] = mapped_column(UuidBytes, index=True)
+    job_uuid: Mapped[str] = mapped_column(UuidBytes)
     batch_id: Mapped[str] = mapped_column(NameText)
     task_id: Mapped[str] = mapped_column(NameText)
     unit: Mapped[str | None] = mapped_column(NameText)
     host: Mapped[str | None] = mapped_column(Text)
     site: Mapped[str | None] = mapped_column(Text)
     hold_reason: Mapped[str | None] = mapped_column(Text)
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary(12))
 
     __table_args__ = (
         UniqueConstraint("report_id", "batch_id"),
+        Index("ix_queue_jobs_job", "job_uuid", "experiment_id"),
         Index("ix_queue_jobs_task", "experiment_id", "task_id", "standing"),
     )

@@ -23,6 +23,8 @@ MOST_ATTEMPTS = 300_000
 
 _LATEST = LATEST.timestamp()
 
+BESIDE_SCHEDD = (7, 12)
+"""The universes `scheduler` and `local`: DAGMan and its like, which submit and watch jobs."""
 IDLE, RUNNING, REMOVED, COMPLETED, HELD = 1, 2, 3, 4, 5  # JobStatus
 
 # What records are made of. The rest of an ad is let go, so that a day of history fits into memory.
@@ -124,11 +126,7 @@ class Collection:
         if not isinstance(identity, str) or not identity:
             self.unnamed += 1
         elif not is_whole(number) or number < 1:
-            if (
-                source == "history"
-                and ad.get("JobStatus") == REMOVED
-                and task_of(ad).get("task_id")
-            ):
+            if source == "history" and _was_removed_before_it_began(ad):
                 # The same job id as if it had begun once; without a number it is that
                 self._keep(identity, 0, {**ad, "NumShadowStarts": None}, source)
             else:
@@ -144,6 +142,16 @@ class Collection:
         attempt.ads[source] = {
             name: _encodable(value) for name, value in ad.items() if _is_kept(name)
         }
+
+
+def _was_removed_before_it_began(ad: Ad) -> bool:
+    """Return whether a job that no machine ever took was removed, and counts for a task.
+
+    DAGMan and its like run beside the schedd, without a machine.
+    """
+    if ad.get("JobStatus") != REMOVED or ad.get("JobUniverse") in BESIDE_SCHEDD:
+        return False
+    return ad.get("JobStartDate") is None and bool(task_of(ad).get("task_id"))
 
 
 def is_whole(value: Any) -> TypeGuard[int]:

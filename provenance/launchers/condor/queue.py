@@ -18,6 +18,7 @@ from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.surroundings import batch
 from jobprov.provenance.launchers.condor.ads import Ad
 from jobprov.provenance.launchers.condor.attempts import (
+    BESIDE_SCHEDD,
     COMPLETED,
     HELD,
     IDLE,
@@ -28,7 +29,7 @@ from jobprov.provenance.launchers.condor.hook_line import environment_of, experi
 from jobprov.provenance.launchers.condor.record import SITES
 
 ATTRIBUTES = (
-    "ClusterId", "ProcId", "GlobalJobId", "JobsubJobId", "JobStatus", "NumShadowStarts",
+    "ClusterId", "ProcId", "GlobalJobId", "JobsubJobId", "JobUniverse", "JobStatus", "NumShadowStarts",
     "EnteredCurrentStatus", "JobCurrentStartDate", "JobCurrentStartExecutingDate", "QDate",
     "HoldReason", "RemoveReason", "RemoteHost", *SITES, "ResidentSetSize_RAW", "ResidentSetSize",
     "RequestMemory", "RemoteUserCpu", "RemoteSysCpu", "StatsLifetimeStarter",
@@ -74,7 +75,8 @@ def queues_of(ads: Iterable[Ad], experiment: str | None) -> dict[str, CondorQueu
     """
     queues = {} if experiment is None else {experiment: CondorQueue(experiment)}
     for ad in ads:
-        if not ad.get("GlobalJobId") or ad.get("JobStatus") == COMPLETED:
+        is_manager = ad.get("JobUniverse") in BESIDE_SCHEDD
+        if not ad.get("GlobalJobId") or ad.get("JobStatus") == COMPLETED or is_manager:
             continue
         task = _task_of(ad)
         # Nobody can tell what it waits for; once it runs, its hook may have announced it

@@ -11,6 +11,7 @@ import msgspec
 
 from jobprov.provenance.answers.queue import QueueTaken
 from jobprov.provenance.client import Client
+from jobprov.provenance.errors import BadInputError, ForbiddenError, LimitError
 from jobprov.provenance.launchers.condor.queue import ATTRIBUTES, CondorQueue, queues_of
 from jobprov.provenance.launchers.condor.tools import ask_queue, schedd_name
 
@@ -21,14 +22,16 @@ class ReportedQueue:
 
     Attributes:
         left_out: jobs that the report had no room for.
-        taken: what the service made of it; None where it was not sent.
+        taken: what the service made of it; None where it was not sent, or refused.
+        problem: why the service refuses it, such as a token of another experiment; None otherwise.
     """
 
     schedd: str
     experiment: str
     jobs: int
     left_out: int
-    taken: QueueTaken | None
+    taken: QueueTaken | None = None
+    problem: str | None = None
 
 
 def report_queues(
@@ -50,7 +53,6 @@ def report_queues(
 
     Raises:
         UnreachableError: HTCondor or the service does not answer.
-        ForbiddenError: the token does not allow it.
     """
     asked = time.monotonic()
     name = schedd_name(schedd)
@@ -59,12 +61,15 @@ def report_queues(
         queues.setdefault(known, CondorQueue(known))
     reported = []
     for queue in queues.values():
-        taken = None
+        taken, problem = None, None
         if client is not None:
-            taken = client.report_queue(name, _report(queue, time.monotonic() - asked))
-        reported.append(
-            ReportedQueue(name, queue.experiment, len(queue.jobs), queue.left_out, taken)
-        )
+            try:
+                taken = client.report_queue(name, _report(queue, time.monotonic() - asked))
+            except (BadInputError, ForbiddenError, LimitError) as refusal:
+                # The queues of other experiments are not held up
+                problem = str(refusal)
+        counts = (len(queue.jobs), queue.left_out)
+        reported.append(ReportedQueue(name, queue.experiment, *counts, taken, problem))
     return reported
 
 

@@ -34,6 +34,7 @@ from jobprov.provenance.db.queries.tasks.queue import (
 )
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.tasks.queue_reports import QUIET, is_slow
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 
@@ -111,11 +112,6 @@ def whole_queue(
     return msgspec.structs.replace(queue, experiment=experiment, campaign=campaign)
 
 
-def campaign_counts(connection: Connection, experiment: int, campaign: str) -> QueueCounts:
-    """Return how many jobs of a campaign run and wait."""
-    return _counts(connection, QueueScope(_silent_before(), experiment, campaign=campaign))
-
-
 def _silent_before() -> datetime:
     return datetime.now(UTC) - SILENT_AFTER
 
@@ -180,7 +176,8 @@ def _warning(asked: Sequence[ReportRow], now: datetime) -> str | None:
         )
     left_out = sum(report.left_out for report in asked)
     if left_out:
-        return f"{left_out} jobs are not counted, since the queue is longer than a report may be."
+        jobs = counted(left_out, "job")
+        return f"{jobs} not counted, since the queue is longer than a report may be."
     return None
 
 

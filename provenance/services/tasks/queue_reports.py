@@ -4,9 +4,14 @@ A report has the whole queue; it replaces the one before in one transaction, and
 is not written again. It is judged when it comes: which jobs are slow, and which are stuck. Nothing
 of it goes into the ledger: how a job ended is told by records.
 
+To compare a long queue with the report before takes seconds, in which the one writer would keep
+everybody else waiting. So that is done before (`compare_report`), and the writer only writes what
+differs, unless another report of the same queue came in between.
+
 Source: http.md, `PUT /queue/{schedd}`.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, NamedTuple
@@ -21,12 +26,15 @@ from jobprov.provenance.db.changes.tasks import (
     put_queue_report,
     remove_queue_jobs,
 )
+from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.queries.tasks.queue import (
     STANDINGS,
     EarlierJob,
+    FoundReport,
     Standing,
     announced_tasks,
     earlier_jobs,
+    find_report,
     last_log_lines,
     stages_of_tasks,
     usual_seconds,
@@ -34,6 +42,7 @@ from jobprov.provenance.db.queries.tasks.queue import (
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.job_record import ExperimentName
+from jobprov.provenance.records.reading.repairing import split_message
 from jobprov.provenance.services.writing import Writing
 
 QUIET = timedelta(minutes=15)
@@ -60,6 +69,24 @@ class QueueReportBody(msgspec.Struct, kw_only=True):
     left_out: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
 
 
+class ComparedReport(NamedTuple):
+    """What a report changes.
+
+    Attributes:
+        asked_at: when its queue was asked; `asked_before` of the report that it was compared with,
+            None where there is none.
+        rows: jobs that are new or that changed; without the keys that all jobs of a report share.
+        gone: keys of rows that are to be removed.
+        taken: the counts.
+    """
+
+    asked_at: datetime
+    asked_before: datetime | None
+    rows: list[dict[str, Any]]
+    gone: list[int]
+    taken: QueueTaken
+
+
 class _Facts(NamedTuple):
     """What a report is judged by.
 
@@ -77,29 +104,60 @@ class _Facts(NamedTuple):
     heard: Mapping[str, datetime]
 
 
-def take_queue_report(writing: Writing, schedd: str, body: QueueReportBody) -> QueueTaken:
-    """Replace what is known of a queue.
+def read_report(body: bytes) -> QueueReportBody:
+    """Return a report as it was sent; one of 100,000 jobs has 40 MB.
+
+    Raises:
+        BadInputError: it is no JSON, or a field is missing or wrong; `fields` says which.
+    """
+    try:
+        return msgspec.json.decode(body, type=QueueReportBody)
+    except msgspec.ValidationError as problem:
+        path, message = split_message(str(problem))
+        raise BadInputError(f"{path or 'The report'}: {message}.", {path: [message]}) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise BadInputError(f"The body is not JSON: {problem}.", {"": [str(problem)]}) from None
+
+
+def compare_report(
+    connection: Connection, schedd: str, body: QueueReportBody, *, received_at: datetime
+) -> ComparedReport:
+    """Return what a report changes.
 
     Raises:
         BadInputError: the report names a job twice.
     """
     _check_once(body.jobs)
-    connection = writing.connection
-    asked_at = writing.received_at - timedelta(seconds=body.age_seconds)
-    experiment = intern_experiments(writing, {body.experiment})[body.experiment]
-    report = put_queue_report(
-        connection, experiment, schedd, asked_at=asked_at, left_out=body.left_out
-    )
-    facts = _gather(connection, experiment, report, body.jobs, asked_at)
-    rows = {}
+    asked_at = received_at - timedelta(seconds=body.age_seconds)
+    experiment = experiment_key(connection, body.experiment)
+    before = None if experiment is None else find_report(connection, experiment, schedd)
+    facts = _Facts(asked_at, earlier={}, tasks={}, usual={}, heard={})
+    if experiment is not None:
+        facts = _gather(connection, experiment, before, body.jobs, asked_at)
+    rows = []
     for job in body.jobs:
         task = job.task_id or facts.tasks.get(job.job_id)
         if task is not None:
-            row = {"report_id": report, "experiment_id": experiment, "task_id": task}
-            rows[job.batch_id] = {**row, **_row(job, task, facts)}
-    taken = _replace(connection, facts.earlier, rows)
+            rows.append(_row(job, task, facts))
+    return _compare(rows, facts, before)
+
+
+def take_queue_report(
+    writing: Writing, schedd: str, body: QueueReportBody, compared: ComparedReport
+) -> QueueTaken:
+    """Replace what is known of a queue; `compared` is what `compare_report` said a moment ago."""
+    connection = writing.connection
+    experiment = intern_experiments(writing, {body.experiment})[body.experiment]
+    before = find_report(connection, experiment, schedd)
+    if (before.asked_at if before else None) != compared.asked_before:
+        compared = compare_report(connection, schedd, body, received_at=writing.received_at)
+    report = put_queue_report(
+        connection, experiment, schedd, asked_at=compared.asked_at, left_out=body.left_out
+    )
+    remove_queue_jobs(connection, compared.gone)
+    add_queue_jobs(connection, experiment, report, compared.rows)
     forget_queue_reports(connection, experiment, before=writing.received_at - _KEPT)
-    return taken
+    return compared.taken
 
 
 def _check_once(jobs: Sequence[QueuedJob]) -> None:
@@ -116,7 +174,7 @@ def _check_once(jobs: Sequence[QueuedJob]) -> None:
 def _gather(
     connection: Connection,
     experiment: int,
-    report: int,
+    before: FoundReport | None,
     jobs: Sequence[QueuedJob],
     asked_at: datetime,
 ) -> _Facts:
@@ -126,7 +184,7 @@ def _gather(
     running_tasks = {job.task_id for job in running if job.task_id} | set(tasks.values())
     return _Facts(
         asked_at,
-        earlier=earlier_jobs(connection, report),
+        earlier={} if before is None else earlier_jobs(connection, before.key),
         tasks=tasks,
         usual=_usual_by_task(connection, experiment, running_tasks),
         heard=last_log_lines(connection, experiment, [job.job_id for job in running]),
@@ -148,20 +206,22 @@ def _usual_by_task(connection: Connection, experiment: int, tasks: set[str]) -> 
 
 def _row(job: QueuedJob, task: str, facts: _Facts) -> dict[str, Any]:
     """Return the columns of a job, but for those that all jobs of a report share."""
-    earlier = facts.earlier.get(job.batch_id)
-    changed_measured = _cpu_changed_measured(job, None if earlier is None else earlier.row)
-    usual = facts.usual.get(task) if job.state == "running" else None
+    changed_measured = None
+    usual = None
     standing = Standing(job.state)
     if job.state == "running":
+        changed_measured = _cpu_changed_measured(job, facts.earlier.get(job.batch_id))
+        usual = facts.usual.get(task)
         standing = Standing(
             "running",
             is_stuck=_is_stuck(job, changed_measured, facts),
             is_slow=is_slow(job.started_at, usual, facts.asked_at),
         )
-    return {
+    row = {
         "standing": STANDINGS.index(standing),
         "batch_id": job.batch_id,
         "job_uuid": job.job_id,
+        "task_id": task,
         "unit": job.unit,
         "since": job.since,
         "started_at": job.started_at,
@@ -175,17 +235,23 @@ def _row(job: QueuedJob, task: str, facts: _Facts) -> dict[str, Any]:
         "measured_seconds": job.measured_seconds,
         "cpu_changed_measured": changed_measured,
     }
+    return {**row, "fingerprint": _fingerprint(row)}
 
 
-def _cpu_changed_measured(job: QueuedJob, earlier: Mapping[str, Any] | None) -> float | None:
+def _fingerprint(row: Mapping[str, Any]) -> bytes:
+    """Return a few bytes that change when a row does: whole rows take many times as long to read."""
+    return hashlib.blake2b(msgspec.json.encode(list(row.values())), digest_size=12).digest()
+
+
+def _cpu_changed_measured(job: QueuedJob, earlier: EarlierJob | None) -> float | None:
     """Return how long a job had run when its CPU was last seen to grow; None where nobody knows."""
     if job.cpu_seconds is None or job.measured_seconds is None:
         return None
-    is_same_attempt = earlier is not None and earlier["job_uuid"] == job.job_id
-    if earlier is None or not is_same_attempt or earlier["cpu_changed_measured"] is None:
+    is_same_attempt = earlier is not None and earlier.job_id == job.job_id
+    if earlier is None or not is_same_attempt or earlier.cpu_changed_measured is None:
         return job.measured_seconds
-    has_grown = earlier["cpu_seconds"] is None or job.cpu_seconds > earlier["cpu_seconds"]
-    return job.measured_seconds if has_grown else float(earlier["cpu_changed_measured"])
+    has_grown = earlier.cpu_seconds is None or job.cpu_seconds > earlier.cpu_seconds
+    return job.measured_seconds if has_grown else earlier.cpu_changed_measured
 
 
 def _is_stuck(job: QueuedJob, changed_measured: float | None, facts: _Facts) -> bool:
@@ -210,22 +276,23 @@ def is_slow(started_at: datetime | None, usual: float | None, now: datetime) -> 
     return (now - started_at).total_seconds() > SLOW_FACTOR * usual
 
 
-def _replace(
-    connection: Connection,
-    earlier: Mapping[str, EarlierJob],
-    rows: Mapping[str, dict[str, Any]],
-) -> QueueTaken:
-    """Write what differs from the report before."""
-    gone = [job.key for batch_id, job in earlier.items() if batch_id not in rows]
-    new, changed = [], []
-    for batch_id, row in rows.items():
-        before = earlier.get(batch_id)
-        if before is None:
-            new.append(row)
-        elif before.row != row:
+def _compare(
+    rows: Sequence[dict[str, Any]], facts: _Facts, before: FoundReport | None
+) -> ComparedReport:
+    """Return what differs from the report before."""
+    left = dict(facts.earlier)
+    changed, gone = [], []
+    new = 0
+    for row in rows:
+        earlier = left.pop(row["batch_id"], None)
+        if earlier is None:
+            new += 1
+            changed.append(row)
+        elif earlier.fingerprint != row["fingerprint"]:
             # Under the same key, so that cursors of lists stay right
-            changed.append({**row, "id": before.key})
-    remove_queue_jobs(connection, [*gone, *(row["id"] for row in changed)])
-    add_queue_jobs(connection, changed)
-    add_queue_jobs(connection, new)
-    return QueueTaken(len(rows), len(new), len(changed), len(gone))
+            changed.append({**row, "id": earlier.key})
+            gone.append(earlier.key)
+    gone += [earlier.key for earlier in left.values()]
+    taken = QueueTaken(len(rows), new, len(changed) - new, len(left))
+    asked_before = None if before is None else before.asked_at
+    return ComparedReport(facts.asked_at, asked_before, changed, gone, taken)

@@ -15,9 +15,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.db.queries.tasks.queue import Queued
 from jobprov.provenance.db.queries.tasks.unit_facts import (
     Attempts,
-    Queued,
     attempts_by_unit,
     cataloged_outputs_by_unit,
     ended_orders,

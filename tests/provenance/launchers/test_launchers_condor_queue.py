@@ -101,6 +101,10 @@ def test_job_that_brings_home_its_output_or_is_suspended_runs(status: int) -> No
     assert job.state == "running"
 
 
+def test_manager_of_a_dag_is_no_job_of_its_task() -> None:
+    assert jobs(an_ad(JobUniverse=7)) == {}
+
+
 def test_jobs_of_other_experiments_are_left_to_them() -> None:
     other = an_ad(Environment="JOBPROV_EXPERIMENT=mu2e JOBPROV_TASK_ID=77")
 
@@ -190,7 +194,9 @@ def test_job_removed_while_it_was_held_says_why_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"Environment": "A=b"}, {"JobStatus": 4}], ids=["no task", "not removed"]
+    "changes",
+    [{"Environment": "A=b"}, {"JobStatus": 4}, {"JobUniverse": 7}, {"JobStartDate": SUBMITTED}],
+    ids=["no task", "not removed", "manager of a DAG", "begun"],
 )
 def test_other_jobs_that_never_began_are_no_attempts(changes: dict[str, Any]) -> None:
     collection = Collection()

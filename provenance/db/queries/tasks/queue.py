@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.queue import QueueState
+from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.art.event_lines import EventSpan
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.job_rows import STATES
@@ -70,11 +71,11 @@ _RUNNING_STANDINGS = [
     place for place, standing in enumerate(STANDINGS) if standing.state == "running"
 ]
 _IDLE, _HELD = STANDINGS.index(Standing("idle")), STANDINGS.index(Standing("held"))
+_REMOVED = STANDINGS.index(Standing("removed"))
 _NEWEST_JOBS = 501
 _NEWEST_TASKS = 5
 _LEAST_JOBS = 5
 """Fewer say nothing about how long jobs take."""
-_BEST_FIRST: tuple[QueueState, ...] = ("running", "idle", "held")
 
 
 class QueueScope(NamedTuple):
@@ -133,22 +134,43 @@ class QueueRow(NamedTuple):
     is_announced: bool = False
 
 
-class QueuedUnit(NamedTuple):
-    """A unit that runs or waits, by the job of it that is furthest: `running`, `idle` or `held`.
+class Queued(NamedTuple):
+    """A unit that runs or waits, as queues and hooks have it.
 
     Attributes:
+        state: running, idle or held.
         why: a reason for which it is held; None otherwise.
     """
 
-    state: QueueState
+    state: UnitState
     why: str | None = None
 
 
-class EarlierJob(NamedTuple):
-    """A job of the report before, with its whole row."""
+_RUNS, _WAITS = Queued(UnitState.RUNNING), Queued(UnitState.IDLE)
+_FURTHEST_FIRST = (UnitState.RUNNING, UnitState.IDLE, UnitState.HELD)
+
+
+class FoundReport(NamedTuple):
+    """The last report of a queue: its key, and when the queue was asked."""
 
     key: int
-    row: dict[str, Any]
+    asked_at: datetime
+
+
+class EarlierJob(NamedTuple):
+    """A job of the report before.
+
+    Attributes:
+        fingerprint: of its whole row.
+        job_id: of its attempt; None where it did not run.
+        cpu_changed_measured: see `QueueJob`.
+    """
+
+    key: int
+    fingerprint: bytes
+    job_id: str | None
+    cpu_seconds: float | None
+    cpu_changed_measured: float | None
 
 
 class LogProgress(NamedTuple):
@@ -263,57 +285,68 @@ def announced_jobs(
 
 def units_in_queue(
     connection: Connection, tasks: Sequence[int], *, silent_before: datetime
-) -> dict[int, dict[str, QueuedUnit]]:
-    """Return by task its units that run or wait.
+) -> dict[int, dict[str, Queued]]:
+    """Return by task its units that run or wait, by the job of each that is furthest.
 
     A recorded job without a unit is one by itself; others without one are left out, and those that
     only their hooks announced and that were not heard of since `silent_before`.
     """
     scope = QueueScope(silent_before)
-    units: dict[int, dict[str, QueuedUnit]] = {task: {} for task in tasks}
+    units: dict[int, dict[str, Queued]] = {task: {} for task in tasks}
     job_by_itself = literal("job ") + cast(Job.id, Text)
     unit = func.coalesce(QueueJob.unit, Job.unit, job_by_itself)
-    rank = case(
-        (QueueJob.standing == _HELD, _BEST_FIRST.index("held")),
-        (QueueJob.standing == _IDLE, _BEST_FIRST.index("idle")),
-        else_=_BEST_FIRST.index("running"),
-    )
     for part in chunks(tasks):
+        # Nearly all units have one job: grouping them by name would take most of the time
         queued = (
-            _in_queue(
-                scope,
-                TaskRow.id,
-                unit.label("unit_name"),
-                func.min(rank),
-                func.max(QueueJob.hold_reason),
-            )
+            _in_queue(scope, TaskRow.id, unit, QueueJob.standing, QueueJob.hold_reason)
             .join(TaskRow, _is_task_of_row())
-            .where(
-                TaskRow.id.in_(part),
-                unit.is_not(None),
-                QueueJob.standing != STANDINGS.index(Standing("removed")),
-            )
-            .group_by(TaskRow.id, "unit_name")
+            .where(TaskRow.id.in_(part), unit.is_not(None), QueueJob.standing != _REMOVED)
         )
-        for task, name, best, reason in connection.execute(queued):
-            state = _BEST_FIRST[best]
-            units[task][name] = QueuedUnit(state, reason if state == "held" else None)
+        for task, name, standing, reason in connection.execute(queued).all():
+            _note_furthest(units[task], name, _queued(standing, reason))
         name_of_job = func.coalesce(Job.unit, job_by_itself)
         announced = _announced(scope, Job.task_id, name_of_job).where(Job.task_id.in_(part))
-        for task, name in connection.execute(announced.distinct()):
-            units[task or 0][name] = QueuedUnit("running")
+        for task, name in connection.execute(announced).all():
+            units[task or 0][name] = _RUNS
     return units
+
+
+def _queued(standing: int, reason: str | None) -> Queued:
+    if standing == _HELD:
+        return Queued(UnitState.HELD, reason)
+    return _WAITS if standing == _IDLE else _RUNS
+
+
+def _note_furthest(units: dict[str, Queued], name: str, queued: Queued) -> None:
+    """Note what a unit does, unless another job of it is further."""
+    before = units.get(name)
+    if before is None or _FURTHEST_FIRST.index(queued.state) < _FURTHEST_FIRST.index(before.state):
+        units[name] = queued
+
+
+def find_report(connection: Connection, experiment: int, schedd: str) -> FoundReport | None:
+    """Return the last report of a queue; None before the first."""
+    query = select(QueueReport.id, QueueReport.asked_at).where(
+        QueueReport.experiment_id == experiment, QueueReport.schedd == schedd
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else FoundReport(*row)
 
 
 def earlier_jobs(connection: Connection, report: int) -> dict[str, EarlierJob]:
     """Return the jobs of a report as it was, by batch id."""
-    columns = QueueJob.__table__.columns
-    query = select(*columns).where(QueueJob.report_id == report)
-    earlier = {}
-    for values in connection.execute(query).mappings():
-        row = dict(values)
-        earlier[row["batch_id"]] = EarlierJob(row.pop("id"), row)
-    return earlier
+    is_running = QueueJob.standing.in_(_RUNNING_STANDINGS)
+    # To turn the bytes of all ids into text would take half of the time
+    query = select(
+        QueueJob.batch_id,
+        QueueJob.id,
+        QueueJob.fingerprint,
+        case((is_running, QueueJob.job_uuid)),
+        QueueJob.cpu_seconds,
+        QueueJob.cpu_changed_measured,
+    ).where(QueueJob.report_id == report)
+    rows = connection.execute(query).all()
+    return {batch_id: EarlierJob(*others) for batch_id, *others in rows}
 
 
 def announced_tasks(
@@ -460,11 +493,12 @@ def _announced(scope: QueueScope, *columns: Any) -> Select[Any]:
     """Return a query for jobs that run as far as their hooks said, and that no queue knows better."""
     row, report = aliased(QueueJob), aliased(QueueReport)
     queue = aliased(QueueReport)
+    # No join: SQLite might begin with the report, and read all of its jobs for each of ours
+    asked_at = select(report.asked_at).where(report.id == row.report_id).scalar_subquery()
     is_told_by_queue = exists().where(
         row.job_uuid == Job.uuid,
         row.experiment_id == Job.experiment_id,
-        report.id == row.report_id,
-        or_(row.standing.in_(_RUNNING_STANDINGS), report.asked_at >= Job.received_at),
+        or_(row.standing.in_(_RUNNING_STANDINGS), asked_at >= Job.received_at),
     )
     # The queue that it came from was asked since, and has it no longer
     is_gone = exists().where(

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.tasks.queue import units_in_queue
+from jobprov.provenance.db.queries.tasks.queue import Queued, units_in_queue
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     CatalogOutput,
@@ -63,18 +63,6 @@ class Attempts(NamedTuple):
     outputs: int | None
     is_running: bool
     mishap: str | None
-
-
-class Queued(NamedTuple):
-    """A unit as the queue of its batch system has it.
-
-    Attributes:
-        state: idle, held or running.
-        why: the reason for which it is held.
-    """
-
-    state: UnitState
-    why: str | None = None
 
 
 def attempts_by_unit(
@@ -127,10 +115,8 @@ def queued_units(
     units: dict[int, dict[str, Queued]] = {task: {} for task in tasks}
     for task, unit in connection.execute(query):
         units[task][unit] = Queued(UnitState.IDLE)
-    seen = units_in_queue(connection, tasks, silent_before=silent_before)
-    for task, seen_units in seen.items():
-        for name, queued in seen_units.items():
-            units[task][name] = Queued(UnitState(queued.state), queued.why)
+    for task, seen in units_in_queue(connection, tasks, silent_before=silent_before).items():
+        units[task].update(seen)
     return units
 
 

@@ -205,7 +205,7 @@ def test_queue_that_is_reported_in_part_takes_no_job_away(client: FlaskClient) -
     report(client, queued(2), left_out=1)
 
     assert counts(client) == {"running": 1, "idle": 1, "announced": 1}
-    assert "1 jobs are not counted" in queue(client)["warning"]
+    assert "1 job not counted" in queue(client)["warning"]
 
 
 def test_job_whose_record_came_is_over(client: FlaskClient, service: Service) -> None:
@@ -470,3 +470,43 @@ def test_cursor_of_no_list_is_refused(client: FlaskClient, cursor: str) -> None:
     answer = client.get("/api/v1/tasks/t1/queue", query_string={"cursor": cursor})
 
     assert "cursor" in assert_problem(answer, 422)["errors"]
+
+
+WORKFLOW = """
+name = "toy"
+experiment = "nova"
+[[stage]]
+name = "gen"
+count = 3
+command = ["gen", "{unit}", "{output}"]
+outputs = ["g{unit}.root"]
+"""
+
+
+def test_running_of_a_workflow_is_what_runs(client: FlaskClient) -> None:
+    """Not what was ordered, and not what a hook once announced and its queue has no longer."""
+    text = {"text": WORKFLOW, "files": {}}
+    assert client.put("/api/v1/workflows/toy", json=text).status_code == 201
+    client.post("/api/v1/workflows/toy/advance")
+    question = {"experiment": "nova", "holder": "agent"}
+    orders = client.post("/api/v1/orders/take", json=question).get_json()["orders"]
+    ids = {order["unit"]: order["order_id"] for order in orders}
+    placed = [{"order_id": ids[str(unit)], "batch_id": f"{unit}.0@sched01"} for unit in range(3)]
+    client.post("/api/v1/orders/report", json={"experiment": "nova", "placed": placed})
+    task = orders[0]["task_id"]
+
+    def standing() -> tuple[int, int]:
+        [stage] = client.get("/api/v1/workflows/toy").get_json()["stages"]
+        return stage["running"], stage["queued"]
+
+    assert standing() == (0, 3)
+    announced = {"task_id": task, "unit": "2"}
+    record(client, 2, state="running", task=announced, batch={"id": "2.0@sched01"})
+    assert standing() == (1, 2)
+    report(
+        client,
+        running(0, task_id=task, unit="0"),
+        queued(1, task_id=task, unit="1"),
+        queued(2, "held", task_id=task, unit="2", job_id=job_id(99)),
+    )
+    assert standing() == (1, 2), "0 runs, and 2 was announced before its queue held it"

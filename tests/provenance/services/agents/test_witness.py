@@ -266,3 +266,14 @@ def test_more_attempts_than_memory_holds_are_an_error_with_a_way_out(
 
     with pytest.raises(LimitError, match="--days"):
         Collection().add([attempt(number) for number in range(3)], "epochs")
+
+
+def test_experiments_with_jobs_in_the_queue_are_remembered(state: WitnessState) -> None:
+    """So that the service is told when the last job of one has left it."""
+    state.note_reported(["nova", "mu2e"])
+    assert sorted(state.reported_experiments()) == ["mu2e", "nova"]
+
+    state.note_reported(["nova"])
+
+    assert state.reported_experiments() == ["nova"]
+    assert state.reached() is None

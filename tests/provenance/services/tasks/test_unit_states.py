@@ -12,8 +12,9 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.orders import NewOrder
 from jobprov.provenance.answers.tasks import OpenUnit, TaskProgress, UnitState
 from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.queries.tasks.queue import Queued
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
-from jobprov.provenance.db.queries.tasks.unit_facts import Attempts, Queued
+from jobprov.provenance.db.queries.tasks.unit_facts import Attempts
 from jobprov.provenance.db.tables import CatalogFileRow, CatalogOutput
 from jobprov.provenance.services.orders.orders import (
     EndedOrder,
