@@ -16,7 +16,7 @@ from jobprov.app.web.frame.page import answer, asked, asked_number
 from jobprov.app.web.frame.writing import TOKEN_FIELD, form_grant, needs_token
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.lookup import Failure
-from jobprov.provenance.answers.orders import FailedJob, RetryChoice
+from jobprov.provenance.answers.orders import FailedJob, OutsideInput, RetryChoice
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.resubmitting import SUBMIT_FILE, Destination, FileCommands
 from jobprov.provenance.services.orders.resubmission import FORMS, repeats_of, resubmission
@@ -46,12 +46,19 @@ class OfferedJob(NamedTuple):
     Attributes:
         failure: what the failure was; None where the job did not fail, or `reason` stands instead.
         reason: why the policy does not offer the job; None where it does.
+        outside_inputs: inputs that a retry has to fetch, since the bundle lacks them.
     """
 
     job: FailedJob
     failure: Failure | None
     reason: str | None
     is_selected: bool
+    outside_inputs: list[OutsideInput]
+
+    @property
+    def lost_inputs(self) -> list[OutsideInput]:
+        """Those of which the record names no place: a retry cannot find them."""
+        return [file for file in self.outside_inputs if not file.places]
 
 
 class ChosenJobs(NamedTuple):
@@ -111,6 +118,8 @@ def show_page() -> Response:
         offered=cut_rows("offered", rows, _ROWS),
         classes=classes,
         short_count=sum(retry.runs_out_again for retry in tries),
+        lost_count=sum(bool(row.lost_inputs) for row in rows),
+        lost_inputs=_lost_inputs(chosen),
         chosen=chosen,
         jobs=question.jobs,
         form=question.form,
@@ -156,6 +165,14 @@ def _chosen(question: _Question) -> ChosenJobs | None:
     return ChosenJobs(show_choice(choice), text[:_TEXT], is_cut=len(text) > _TEXT)
 
 
+def _lost_inputs(chosen: ChosenJobs | None) -> list[OutsideInput]:
+    """Return the inputs of selected jobs of which the records name no place."""
+    if chosen is None:
+        return []
+    inputs = [file for retry in chosen.choice.tries for file in retry.outside_inputs]
+    return [file for file in inputs if not file.places]
+
+
 def _resubmission(connection: Any, choice: Choice, experiment: str, form: str) -> str:
     service = get_service()
     url = service.settings.public_url or f"{request.scheme}://{request.host}"
@@ -170,8 +187,10 @@ def _rows(offered: RetryChoice, jobs: list[str]) -> list[OfferedJob]:
     rows = []
     for retry in offered.tries:
         is_selected = not jobs or retry.job_id in jobs
-        rows.append(OfferedJob(retry, retry.failure, None, is_selected))
-    rows += [OfferedJob(job, None, job.reason, job.job_id in jobs) for job in offered.skipped]
+        outside = retry.outside_inputs
+        rows.append(OfferedJob(retry, retry.failure, None, is_selected, outside))
+    for job in offered.skipped:
+        rows.append(OfferedJob(job, None, job.reason, job.job_id in jobs, []))
     return rows
 
 
