@@ -127,7 +127,7 @@ def stage_out_places(record: Dict[str, Any], told: Dict[str, str]) -> Dict[str, 
     An output that lay in the working folder was copied where another output has the same SHA-256,
     or the same name, and an absolute path: a step of the job copied it there.
     """
-    working = _normal((record.get("command") or {}).get("working_directory") or "/nonexistent")
+    working = _working_of(record)
     variables = (record.get("environment") or {}).get("variables") or {}
     on_node = [working, *_NODE_FOLDERS]
     on_node += [variables[name] for name in _NODE_VARIABLES if variables.get(name)]
@@ -147,6 +147,16 @@ def stage_out_places(record: Dict[str, Any], told: Dict[str, str]) -> Dict[str, 
         if path not in places and place is not None:
             places[path] = place
     return {_below(path, working): place for path, place in places.items()}
+
+
+def _working_of(record: Dict[str, Any]) -> str:
+    """Return the recorded working folder; one that is nowhere where none was recorded."""
+    return _normal((record.get("command") or {}).get("working_directory") or "/nonexistent")
+
+
+def _output_paths(record: Dict[str, Any]) -> List[str]:
+    outputs = record.get("outputs") or []
+    return [output.get("path") or output.get("name") or "" for output in outputs]
 
 
 def _lasting_place(output: Dict[str, Any], on_node: Sequence[str]) -> Optional[str]:
@@ -412,7 +422,8 @@ def bring_home(given: argparse.Namespace) -> int:
     recorded = stage_out_places(record, told_places("output", record["job_id"], given.places))
     files = [path for path in made if not is_sidecar(path, made)]
     # Those that the record names come first, should there be too many
-    files.sort(key=lambda path: relative_name(path, folders) not in recorded)
+    named = {_below(path, _working_of(record)) for path in _output_paths(record)}
+    files.sort(key=lambda path: relative_name(path, folders) not in named)
     retry = own_record(given.hook)
     bringing = Bringing(folders, retry["job_id"])
     for path in files[:MOST_FILES]:
@@ -582,15 +593,11 @@ def needs_of(data: str, places_file: str) -> Iterator[Need]:
             is_same = digest in (entry.get("sha256") or "", ",".join(entry.get("checksums") or []))
             if entry.get("name") == cells["name"] and is_same:
                 checksums += [word for word in entry.get("checksums") or [] if ":" in word]
-                path = os.path.join(_working_folder(record), entry.get("path") or "")
+                path = os.path.join(_working_of(record), entry.get("path") or "")
                 places += [entry.get("location") or "", path if entry.get("path") else ""]
         places += [place for name, place in told if name == cells["name"]]
         size = int(cells["size"]) if cells["size"].isdigit() else None
         yield Need(cells["name"], size, checksums, [place for place in _once(places) if place])
-
-
-def _working_folder(record: Dict[str, Any]) -> str:
-    return (record.get("command") or {}).get("working_directory") or "/nonexistent"
 
 
 def _once(words: Iterable[str]) -> List[str]:
