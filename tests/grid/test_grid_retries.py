@@ -295,6 +295,42 @@ def as_owner(pool: Pool) -> list[str]:
     return ["setpriv", *ids, "--clear-groups", f"--inh-caps={read}", f"--ambient-caps={read}"]
 
 
+def test_what_htcondor_brought_back_goes_where_it_brought_it(trial: Trial) -> None:
+    """The witness keeps the job's ad: what lay in the working folder came to the Iwd."""
+    mended = trial.pool.folder / "marks/mended"
+    mended.unlink()
+    words = {"url": trial.service.url, "hook": trial.pool.folder / "job-end-hook.pyz"}
+    trial.pool.submit("iwd", SUBMIT.format(**words, unit="iwd", input="small.raw"))
+    trial.wait(lambda: "iwd" in units(trial.jobs(state="failed")), 60)
+    trial.pool.put("marks/mended", "")
+    first = trial.last_job("iwd", "failed")
+    path = f"{Path(JOBPROV[0]).parent}:{trial.pool.environment['PATH']}"
+    condor = {"CONDOR_CONFIG": trial.pool.environment["CONDOR_CONFIG"], "PATH": path}
+    question = {"experiment": "toyexp", "jobs": first["job_id"]}
+    address = f"{trial.service.url}/api/v1/retries/submissions"
+
+    def has_ad() -> bool:
+        look = ["witness", "--experiment", "toyexp", "--settle-seconds", "0"]
+        done = trial.service.run(*look, **condor)
+        assert done.returncode == 0, done.stderr
+        [known] = requests.get(address, params=question, timeout=30).json()["submissions"]
+        return known["ad"] is not None
+
+    trial.wait(has_ad, 60)
+    earlier = trial.pool.put("jobs/sums.txt", "of another job\n")
+
+    folder = trial.submit("again-iwd", first["job_id"])
+
+    again = trial.last_job("iwd", "succeeded")
+    [home] = folder.glob("outputs-*")
+    assert (home / "out/hist.root").is_file(), "HTCondor brings back no folders by itself"
+    assert earlier.read_text() == "of another job\n"
+    kept = trial.pool.folder / f"jobs/sums.txt.{again['job_id']}"
+    recorded = {output["name"]: output["sha256"] for output in trial.record(again)["outputs"]}
+    assert sha256(kept) == recorded["sums.txt"]
+    assert sha256(home / "out/hist.root") == recorded["hist.root"]
+
+
 def test_of_two_values_of_a_variable_the_job_gets_the_last(trial: Trial) -> None:
     """So one job of a jobsub submission gets the number that it had: jobsub's own -e come last."""
     lines = {

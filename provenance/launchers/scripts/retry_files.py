@@ -32,7 +32,7 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Se
 MOST_FILES = 10000
 NOTHING_MADE, INPUT_MISSING, NOT_HOME = 70, 66, 73  # exit codes, as sysexits.h has them
 PLACES = "retry-places.tsv"
-"""Beside the script: JOB, `input` or `output`, NAME and PLACE a line, parted by tabs."""
+"""Beside the script: JOB, `input` or `output`, NAME (`*` for all) and PLACE, parted by tabs."""
 
 DESTINATIONS = ".destinations.json"
 """In the folder that a batch system brings back: where its files belong."""
@@ -419,7 +419,10 @@ def bring_home(given: argparse.Namespace) -> int:
         noted = json.load(stream)
     made = made_files(noted["files"], look(noted["folders"]))
     record = read_record(given.data)
-    recorded = stage_out_places(record, told_places("output", record["job_id"], given.places))
+    told = told_places("output", record["job_id"], given.places)
+    recorded = stage_out_places(record, told)
+    for name, place in told.items():
+        recorded.setdefault(name, place)
     files = [path for path in made if not is_sidecar(path, made)]
     # Those that the record names come first, should there be too many
     named = {_below(path, _working_of(record)) for path in _output_paths(record)}
@@ -434,18 +437,23 @@ def bring_home(given: argparse.Namespace) -> int:
         bringing.problems.append(sentence.format(len(files), MOST_FILES, folders.work))
     with open(given.brought, "w", encoding="utf-8") as stream:
         json.dump({"job_id": bringing.job_id, "files": bringing.brought}, stream)
-    note_destinations(folders, bringing, recorded)
+    note_destinations(folders, bringing, recorded, is_success=given.code == 0)
     _list_for_hook(given.made, files[:MOST_FILES], retry, given.work)
     return _result(bringing, [*files, *written_in_place(record, noted["began"])], given.code)
 
 
-def note_destinations(folders: Folders, bringing: Bringing, recorded: Dict[str, str]) -> None:
+def note_destinations(
+    folders: Folders, bringing: Bringing, recorded: Dict[str, str], *, is_success: bool
+) -> None:
     """Note in the folder here where its files belong: whoever gets it may be able to write there."""
     below = {}
     for path, place in bringing.brought.items():
         name = relative_name(path, folders)
-        if _is_below(place, folders.rescue) and name in recorded:
-            below[os.path.relpath(place, folders.rescue)] = recorded[name]
+        belongs = recorded.get(name)
+        if belongs is None and "/" not in name and "*" in recorded:
+            belongs = "{}/{}".format(recorded["*"], name)
+        if _is_below(place, folders.rescue) and belongs is not None and is_success:
+            below[os.path.relpath(place, folders.rescue)] = belongs
     with (
         contextlib.suppress(OSError),
         open(os.path.join(folders.rescue, DESTINATIONS), "w", encoding="utf-8") as stream,
@@ -475,7 +483,12 @@ def _places_of(
     if given.code != 0:
         return ["{}/failed-{}/{}".format(given.output_dir, job_id, name)]
     usual = "{}/{}".format(given.output_dir, name)
-    return [recorded[name], usual] if name in recorded else [usual]
+    if name in recorded:
+        return [recorded[name], usual]
+    if "/" not in name and "*" in recorded:
+        # HTCondor brought back what lay in the working folder itself
+        return ["{}/{}".format(recorded["*"], name), usual]
+    return [usual]
 
 
 def written_in_place(record: Dict[str, Any], began: float) -> List[str]:
