@@ -39,7 +39,7 @@ from jobprov.provenance.launchers.resubmitting import (
 )
 from jobprov.provenance.launchers.scripts import retry_script
 from jobprov.provenance.lineage.words import counted
-from jobprov.provenance.services.agents.input_search import Look, look_for
+from jobprov.provenance.services.agents.input_search import InputSearch, Look
 from jobprov.provenance.services.orders.resubmission import repeat_of, resubmission
 
 _AT_ONCE = 80
@@ -68,10 +68,10 @@ def check_inputs(
     if not outside:
         return Checked(choice, {})
     located = _located(client, experiment, dict.fromkeys(file.job_id for file in outside))
-    command = settings_with(url=client.url).fetch_command
+    search = InputSearch(input_dirs, settings_with(url=client.url).fetch_command)
     looks: dict[str, list[Look]] = {}
     for file in located.inputs:
-        looks.setdefault(file.job_id, []).append(look_for(file, input_dirs, command))
+        looks.setdefault(file.job_id, []).append(search.look_for(file))
     tries: list[Retry] = []
     skipped = list(choice.skipped)
     for retry in choice.tries:

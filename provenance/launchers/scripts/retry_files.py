@@ -320,7 +320,8 @@ def _copy(source: str, part: str) -> None:
             writing.write(piece)
         writing.flush()
         os.fsync(writing.fileno())
-    shutil.copystat(source, part)
+    with contextlib.suppress(OSError):  # some storage keeps times and modes of its own
+        shutil.copystat(source, part)
     written = sha256_of(part)
     if written != digest.hexdigest():
         message = "the copy has another SHA-256, {} for {}".format(written, digest.hexdigest())
@@ -596,7 +597,8 @@ def needs_of(data: str, places_file: str) -> Iterator[Need]:
     record = read_record(data)
     told = list(told_lines("input", record["job_id"], places_file))
     for cells in _table(os.path.join(data, "NEEDS.tsv")):
-        if cells["kind"] != "input":
+        # Standard input has no name of a file: run.sh looks for it by digest
+        if cells["kind"] != "input" or cells["name"] == "standard input":
             continue
         digest = cells["sha256"]
         checksums = digest.split(",") if ":" in digest else ["sha256:" + digest] * bool(digest)

@@ -3,6 +3,7 @@
 What it makes comes home whatever happens: a full disk, a kill, a file that is there already.
 """
 
+import ast
 import functools
 import hashlib
 import json
@@ -321,6 +322,13 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path, hook: Path) -> None:
     done = run_script(tmp_path, Toy(), hook, "--output-dir")
     assert done.returncode == 125
     assert "wants a value" in done.stderr
+
+
+def test_what_the_script_carries_is_python_of_any_worker_node() -> None:
+    text = Path(retry_files.__file__).read_text(encoding="utf-8")
+
+    ast.parse(text, feature_version=(3, 6))
+    assert text in retry_script()
 
 
 @pytest.mark.skipif(
