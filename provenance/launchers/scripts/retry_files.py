@@ -455,11 +455,12 @@ def note_destinations(
             belongs = "{}/{}".format(recorded["*"], name)
         if _is_below(place, folders.rescue) and belongs is not None and is_success:
             below[os.path.relpath(place, folders.rescue)] = belongs
-    with (
-        contextlib.suppress(OSError),
-        open(os.path.join(folders.rescue, DESTINATIONS), "w", encoding="utf-8") as stream,
-    ):
-        json.dump({"job_id": bringing.job_id, "files": below}, stream)
+    try:
+        file = os.path.join(folders.rescue, DESTINATIONS)
+        with open(file, "w", encoding="utf-8") as stream:
+            json.dump({"job_id": bringing.job_id, "files": below}, stream)
+    except OSError as error:
+        complain("where its files belong is not noted: {}".format(_words(error)))
 
 
 def _list_for_hook(file: str, made: Iterable[str], retry: Dict[str, Any], work: str) -> None:
