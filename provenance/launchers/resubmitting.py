@@ -8,12 +8,14 @@ Source: HTCondor manual, condor_submit; jobsub_lite's options (`-G`, `-N`, `-e`,
 `--memory`, `--blacklist`).
 """
 
+import posixpath
 import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import quote
 
+from jobprov.provenance.launchers.condor.ads import Ad
 from jobprov.provenance.launchers.condor.launcher import checked, listed, quoted
 
 HOOK = "job-end-hook.pyz"
@@ -86,13 +88,55 @@ class Destination(NamedTuple):
     commands: FileCommands = FileCommands()
 
 
-def places_table(rows: Iterable[tuple[str, str, str]]) -> str:
-    """Return the table that tells `retry-job.sh` more places of inputs: (job, name, place)."""
+class KnownPlace(NamedTuple):
+    """Where a file of a job is, or belongs, beside what its record says.
+
+    Attributes:
+        job_id: the job whose bundle is run.
+        kind: `input` or `output`.
+        name: of the file; `*` for all outputs that lie in the working folder itself.
+        place: a path or address; a folder for `*`.
+    """
+
+    job_id: str
+    kind: Literal["input", "output"]
+    name: str
+    place: str
+
+
+def places_table(places: Iterable[KnownPlace]) -> str:
+    """Return the table that tells `retry-job.sh` more places of files."""
     lines = []
-    for job_id, name, place in rows:
-        cells = [cell.replace("\t", " ").replace("\n", " ") for cell in (name, place)]
-        lines.append("\t".join([job_id, "input", *cells]))
+    for known in places:
+        cells = [cell.replace("\t", " ").replace("\n", " ") for cell in known]
+        lines.append("\t".join(cells))
     return "".join(f"{line}\n" for line in lines)
+
+
+def returned_places(job_id: str, ad: Ad) -> list[KnownPlace]:
+    """Return where HTCondor brought the new files of a job back to, by its ad.
+
+    Without a list of files it brings those that lie in the working folder itself.
+    """
+    folder = str(ad.get("Iwd") or "")
+    if not folder.startswith("/") or str(ad.get("ShouldTransferFiles")).upper() == "NO":
+        return []
+    places = []
+    for remap in str(ad.get("TransferOutputRemaps") or "").split(";"):
+        name, equals, place = remap.strip().partition("=")
+        if equals:
+            target = place if "://" in place else posixpath.join(folder, place.strip())
+            places.append(KnownPlace(job_id, "output", name.strip(), target))
+    listed = ad.get("TransferOutput")
+    if listed is None:
+        return [*places, KnownPlace(job_id, "output", "*", folder)]
+    remapped = {known.name for known in places}
+    for name in str(listed).split(","):
+        plain = name.strip()
+        if plain and plain not in remapped:
+            target = posixpath.join(folder, posixpath.basename(plain))
+            places.append(KnownPlace(job_id, "output", plain, target))
+    return places
 
 
 def submit_file(

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import requests
 
 from jobprov.provenance.capture.packing import build
 from tests.library.commands import JOBPROV
-from tests.library.grid.pool import Pool, need_condor
+from tests.library.grid.pool import PATH, Pool, need_condor
 from tests.library.servers.live_service import LiveService
 
 pytestmark = pytest.mark.slow
@@ -208,23 +209,30 @@ def test_an_input_that_is_gone_when_the_job_runs_has_a_class_and_the_unit_is_ret
     assert re.search(r"transfer_output_files = outputs-[0-9a-f-]+\n", text)
 
 
+NAME = "as submitted"
+
+
+def fail_once(trial: Trial, unit: str) -> dict[str, Any]:
+    """Run a job that fails until its table is right; return it."""
+    trial.pool.put("jobs/table", "wrong")
+    script = 'cat table; test "$(cat table)" = right && mkdir deep && echo "$1" > deep/made.txt'
+    trial.pool.put("jobs/own.sh", f"{script} && cp deep/made.txt made.txt\n")
+    hook = trial.pool.folder / "job-end-hook.pyz"
+    text = SUBMIT.format(url=trial.service.url, hook=hook, unit=unit, input="table")
+    text = text.replace("sh make.sh table", f'sh own.sh ""{NAME}""').replace("make.sh,", "own.sh,")
+    trial.pool.submit(unit, text)
+    failed = [job for job in trial.jobs(state="failed") if job["task"]["unit"] == unit]
+    trial.wait(lambda: failed or unit in units(trial.jobs(state="failed")), 60)
+    return trial.last_job(unit, "failed")
+
+
+def units(jobs: list[dict[str, Any]]) -> list[str]:
+    return [job["task"]["unit"] for job in jobs]
+
+
 def test_a_submission_is_repeated_as_it_was_for_one_unit(trial: Trial) -> None:
     """By the ad in the history of the submit node, which the witness keeps too."""
-    trial.pool.put("jobs/table", "wrong")
-    name, script = "as submitted", 'cat table; test "$(cat table)" = right && echo "$1" > made.txt'
-    trial.pool.put("jobs/own.sh", script + "\n")
-    text = SUBMIT.format(
-        url=trial.service.url,
-        hook=trial.pool.folder / "job-end-hook.pyz",
-        unit="own",
-        input="table",
-    )
-    text = text.replace("sh make.sh table", f'sh own.sh ""{name}""').replace("make.sh,", "own.sh,")
-    trial.pool.submit("own", text)
-    trial.wait(
-        lambda: [1 for job in trial.jobs(state="failed") if job["task"]["unit"] == "own"], 60
-    )
-    first = trial.last_job("own", "failed")
+    first = fail_once(trial, "own")
     trial.pool.put("jobs/table", "right")
     folder = trial.pool.make_folder("as-submitted")
 
@@ -240,8 +248,87 @@ def test_a_submission_is_repeated_as_it_was_for_one_unit(trial: Trial) -> None:
     trial.wait(lambda: not trial.pool.run("condor_q", "-af", "ClusterId").stdout.strip(), 120)
     again = trial.last_job("own", "succeeded")
     assert again["retry_of"] == first["job_id"]
-    assert (trial.pool.folder / "jobs/made.txt").read_text() == f"{name}\n"
+    assert (trial.pool.folder / "jobs/made.txt").read_text() == f"{NAME}\n"
     assert (trial.pool.folder / "jobs/own.out").is_file(), "the first attempt's"
+
+
+def test_what_the_agent_has_retried_comes_back_to_its_folder(trial: Trial) -> None:
+    first = fail_once(trial, "ordered")
+    # Its table is in its bundle, and wrong for ever: what failed comes home, too
+    trial.retry(first["job_id"], "--order")
+    folder = trial.pool.make_folder("agent")
+    words = ["agent", "--experiment", "toyexp", "--folder", str(folder), "--once", "--no-witness"]
+    environment = {
+        **trial.pool.environment,
+        "PATH": f"{Path(JOBPROV[0]).parent}:{PATH}",
+        "JOBPROV_URL": trial.service.url,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+
+    def is_over() -> bool:
+        done = subprocess.run(
+            [*as_owner(trial.pool), *JOBPROV, *words],
+            env=environment,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return " over" in done.stderr
+
+    trial.wait(is_over, 120)
+
+    again = [job for job in trial.jobs(state="failed") if job["retry_of"] == first["job_id"]]
+    [order] = again
+    [home] = (folder / "jobs").glob("*/outputs")
+    assert (home / ".destinations.json").is_file(), "HTCondor brought the folder back"
+    assert trial.record(order)["exit"]["code"] == 1
+
+
+def as_owner(pool: Pool) -> list[str]:
+    """Return what starts a program as the jobs' owner, who may read where root's Python lies."""
+    if os.getuid() != 0:
+        return []
+    read = "+dac_read_search"
+    ids = ["--reuid", str(pool.account.pw_uid), "--regid", str(pool.account.pw_gid)]
+    return ["setpriv", *ids, "--clear-groups", f"--inh-caps={read}", f"--ambient-caps={read}"]
+
+
+def test_what_htcondor_brought_back_goes_where_it_brought_it(trial: Trial) -> None:
+    """The witness keeps the job's ad: what lay in the working folder came to the Iwd."""
+    mended = trial.pool.folder / "marks/mended"
+    mended.unlink()
+    words = {"url": trial.service.url, "hook": trial.pool.folder / "job-end-hook.pyz"}
+    trial.pool.submit("iwd", SUBMIT.format(**words, unit="iwd", input="small.raw"))
+    trial.wait(lambda: "iwd" in units(trial.jobs(state="failed")), 60)
+    trial.pool.put("marks/mended", "")
+    first = trial.last_job("iwd", "failed")
+    path = f"{Path(JOBPROV[0]).parent}:{trial.pool.environment['PATH']}"
+    condor = {"CONDOR_CONFIG": trial.pool.environment["CONDOR_CONFIG"], "PATH": path}
+    question = {"experiment": "toyexp", "jobs": first["job_id"]}
+    address = f"{trial.service.url}/api/v1/retries/submissions"
+
+    def has_ad() -> bool:
+        look = ["witness", "--experiment", "toyexp", "--settle-seconds", "0"]
+        done = trial.service.run(*look, **condor)
+        assert done.returncode == 0, done.stderr
+        [known] = requests.get(address, params=question, timeout=30).json()["submissions"]
+        return known["ad"] is not None
+
+    trial.wait(has_ad, 60)
+    earlier = trial.pool.put("jobs/sums.txt", "of another job\n")
+
+    folder = trial.submit("again-iwd", first["job_id"])
+
+    again = trial.last_job("iwd", "succeeded")
+    [home] = folder.glob("outputs-*")
+    assert (home / "out/hist.root").is_file(), "HTCondor brings back no folders by itself"
+    assert earlier.read_text() == "of another job\n"
+    kept = trial.pool.folder / f"jobs/sums.txt.{again['job_id']}"
+    recorded = {output["name"]: output["sha256"] for output in trial.record(again)["outputs"]}
+    assert sha256(kept) == recorded["sums.txt"]
+    assert sha256(home / "out/hist.root") == recorded["hist.root"]
 
 
 def test_of_two_values_of_a_variable_the_job_gets_the_last(trial: Trial) -> None:

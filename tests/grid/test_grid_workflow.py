@@ -1,6 +1,6 @@
 """A production of sixty real jobs on a real pool.
 
-Five kinds of failure, an agent that is killed, two bad files to get past.
+Six kinds of failure, an agent that is killed, two bad files to get past.
 
 The workflow is launched as run-a-workflow.md says: declared to the service, submitted by the agent
 under the account that owns the jobs.
@@ -80,6 +80,7 @@ case $stage:$what in
   reco:gen_7.txt) kill -SEGV $$ ;;
   reco:gen_9.txt) if once full; then echo "write failed: No space left on device" >&2; exit 1; fi ;;
   select:gen_5.reco.txt) if once slow; then sleep 600; fi ;;
+  select:gen_6.reco.txt) if once short; then echo "memory usage exceeded request_memory" >&2; exit 1; fi ;;
 esac
 shift 3
 if [ "$stage" = gen ]; then echo "event $what" > "$output"
@@ -218,13 +219,16 @@ def test_nothing_was_submitted_twice_although_the_agent_was_killed(
 ) -> None:
     twice = {what: count for what, count in trial.starts().items() if count != 1}
 
-    assert twice == {"gen 11": 2, "reco gen_9.txt": 2, "select gen_5.reco.txt": 2}, (
-        "once each, but for transient failures"
-    )
+    assert twice == {
+        "gen 11": 2,
+        "reco gen_9.txt": 2,
+        "select gen_5.reco.txt": 2,
+        "select gen_6.reco.txt": 2,
+    }, "once each, but for transient failures"
     assert blocked[""]["state"] == "running"
 
 
-def test_five_kinds_of_failure_are_told_apart(trial: Trial, blocked: dict[str, Any]) -> None:
+def test_six_kinds_of_failure_are_told_apart(trial: Trial, blocked: dict[str, Any]) -> None:
     assert blocked
     bad = {
         (job["task"]["stage"], job["task"]["unit"]): (
@@ -243,9 +247,10 @@ def test_five_kinds_of_failure_are_told_apart(trial: Trial, blocked: dict[str, A
         ("reco", "gen_7.txt"): ("failed", 139, 11),
         ("reco", "gen_9.txt"): ("failed", 1, None),
         ("select", "gen_5.reco.txt"): ("killed", 143, 15),
+        ("select", "gen_6.reco.txt"): ("failed", 1, None),
     }
     errors = trial.ask("/statistics/errors", campaign="sixty")
-    assert (errors["failures"], errors["jobs"]) == (5, sum(trial.starts().values()))
+    assert (errors["failures"], errors["jobs"]) == (6, sum(trial.starts().values()))
 
 
 def test_numbers_of_pages_and_calls_agree_with_a_count_by_hand(
@@ -272,9 +277,16 @@ def test_numbers_of_pages_and_calls_agree_with_a_count_by_hand(
     assert "1 of gen, 1 of reco failed for good" in page
 
 
-def test_retries_are_chained_with_more_memory(trial: Trial, blocked: dict[str, Any]) -> None:
+def test_retries_are_chained_with_more_memory_where_that_ran_out(
+    trial: Trial, blocked: dict[str, Any]
+) -> None:
     assert blocked
-    for stage, unit in (("gen", "11"), ("reco", "gen_9.txt"), ("select", "gen_5.reco.txt")):
+    for stage, unit in (
+        ("gen", "11"),
+        ("reco", "gen_9.txt"),
+        ("select", "gen_5.reco.txt"),
+        ("select", "gen_6.reco.txt"),
+    ):
         mine = [job for job in trial.jobs(stage) if job["task"]["unit"] == unit]
         [bad] = [job for job in mine if job["state"] != "succeeded"]
         [good] = [job for job in mine if job["state"] == "succeeded"]
@@ -283,7 +295,9 @@ def test_retries_are_chained_with_more_memory(trial: Trial, blocked: dict[str, A
     ads = trial.pool.run(
         "condor_history", "-af:,", "RequestMemory", "JobprovJob"
     ).stdout.splitlines()
-    assert Counter(line.split(",")[0] for line in ads)["96"] == 1, "64 MiB times 1.5, once"
+    assert Counter(line.split(",")[0] for line in ads)["96"] == 1, (
+        "64 MiB times 1.5, once: not for the job that was only slow"
+    )
 
 
 def test_past_two_bad_files(trial: Trial, blocked: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import click
 
-from jobprov.app.commands.orders.retry_submission import put_file
+from jobprov.app.commands.orders.retry_submission import put_file, submissions_of
 from jobprov.provenance.answers.orders import RecordedSubmission, Retry
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, UnreachableError
@@ -30,7 +30,6 @@ from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.orders.resubmission import repeat_of
 
 SCRIPT = "as-submitted.sh"
-_AT_ONCE = 80
 _BATCH_ID = re.compile(r"(\d{1,12})\.(\d{1,9})@(.{1,250})")
 
 
@@ -50,7 +49,8 @@ def write_as_submitted(
     Raises:
         BadInputError: none of them can be submitted so; each was named with the reason.
     """
-    submissions = _submissions(client, experiment, [retry.job_id for retry in tries])
+    recorded = submissions_of(client, experiment, [retry.job_id for retry in tries])
+    submissions = {submission.job_id: submission for submission in recorded}
     written = []
     for retry in tries:
         try:
@@ -73,17 +73,6 @@ def write_as_submitted(
             put_file(folder / f"{job.retry.job_id}.sub", job.submit_file, 0o644)
     put_file(folder / SCRIPT, "\n".join([*lines, 'exit "$failed"', ""]), 0o755)
     click.echo(f"{counted(len(written), 'job')} in {folder}. Now: cd {folder} && ./{SCRIPT}")
-
-
-def _submissions(
-    client: Client, experiment: str, jobs: Sequence[str]
-) -> dict[str, RecordedSubmission]:
-    """Return how jobs were submitted; many jobs are asked about in parts."""
-    submissions: dict[str, RecordedSubmission] = {}
-    for start in range(0, len(jobs), _AT_ONCE):
-        for submission in client.submissions(experiment, jobs[start : start + _AT_ONCE]):
-            submissions[submission.job_id] = submission
-    return submissions
 
 
 def _written(retry: Retry, submission: RecordedSubmission | None, experiment: str) -> _Written:

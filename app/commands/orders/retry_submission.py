@@ -16,6 +16,7 @@ from jobprov.provenance.answers.orders import (
     FailedJob,
     OutsideInput,
     OutsideInputs,
+    RecordedSubmission,
     Retry,
     RetryChoice,
     SkippedJob,
@@ -32,11 +33,13 @@ from jobprov.provenance.launchers.resubmitting import (
     TICKET,
     Destination,
     FileCommands,
+    KnownPlace,
     places_table,
+    returned_places,
 )
 from jobprov.provenance.launchers.scripts import retry_script
 from jobprov.provenance.lineage.words import counted
-from jobprov.provenance.services.agents.input_search import Look, look_for
+from jobprov.provenance.services.agents.input_search import InputSearch, Look
 from jobprov.provenance.services.orders.resubmission import repeat_of, resubmission
 
 _AT_ONCE = 80
@@ -65,10 +68,10 @@ def check_inputs(
     if not outside:
         return Checked(choice, {})
     located = _located(client, experiment, dict.fromkeys(file.job_id for file in outside))
-    command = settings_with(url=client.url).fetch_command
+    search = InputSearch(input_dirs, settings_with(url=client.url).fetch_command)
     looks: dict[str, list[Look]] = {}
     for file in located.inputs:
-        looks.setdefault(file.job_id, []).append(look_for(file, input_dirs, command))
+        looks.setdefault(file.job_id, []).append(search.look_for(file))
     tries: list[Retry] = []
     skipped = list(choice.skipped)
     for retry in choice.tries:
@@ -80,6 +83,16 @@ def check_inputs(
             tries.append(retry)
     checked = msgspec.structs.replace(choice, tries=tries, skipped=skipped)
     return Checked(checked, looks, located.problem)
+
+
+def submissions_of(
+    client: Client, experiment: str, jobs: Sequence[str]
+) -> list[RecordedSubmission]:
+    """Return how jobs were submitted; many jobs are asked about in parts."""
+    submissions: list[RecordedSubmission] = []
+    for start in range(0, len(jobs), _AT_ONCE):
+        submissions += client.submissions(experiment, jobs[start : start + _AT_ONCE])
+    return submissions
 
 
 def _located(client: Client, experiment: str, jobs: Iterable[str]) -> OutsideInputs:
@@ -168,13 +181,17 @@ class HandSubmission:
         return tuple(delivered)
 
     def _places(self) -> str:
-        rows = []
+        places: list[KnownPlace] = []
+        jobs: dict[str, None] = {}
         for retry in self.checked.choice.tries:
+            jobs[retry.order.bundle_of or retry.job_id] = None
             for look in self._looks(retry):
                 named = [look.found] if look.found else []
                 for place in dict.fromkeys([*named, *look.input.places]):
-                    rows.append((look.input.job_id, look.input.name, place))
-        return places_table(rows)
+                    places.append(KnownPlace(look.input.job_id, "input", look.input.name, place))
+        for submission in submissions_of(self.client, self.experiment, list(jobs)):
+            places += returned_places(submission.job_id, submission.ad or {})
+        return places_table(places)
 
     def _save_bundles(self, folder: Path, tries: Sequence[Retry]) -> None:
         for job_id in dict.fromkeys(repeat_of(retry, self.experiment).job_id for retry in tries):

@@ -19,7 +19,13 @@ from jobprov.app.web.frame.page import answer, asked, asked_number
 from jobprov.app.web.frame.writing import TOKEN_FIELD, form_grant, needs_token
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.lookup import Failure
-from jobprov.provenance.answers.orders import FailedJob, Retry, RetryChoice, SkippedJob
+from jobprov.provenance.answers.orders import (
+    FailedJob,
+    OutsideInput,
+    Retry,
+    RetryChoice,
+    SkippedJob,
+)
 from jobprov.provenance.answers.tasks import OpenUnit
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.resubmitting import SUBMIT_FILE, Destination, FileCommands
@@ -54,6 +60,7 @@ class UndoneUnit(NamedTuple):
         failure: what the failure was; None where the job did not fail, or `reason` stands instead.
         reason: why the policy does not offer the job, or why the unit is in its state.
         is_selected: whether the box of the job is ticked at first.
+        outside_inputs: inputs that a retry has to fetch, since the bundle lacks them.
     """
 
     unit: str | None
@@ -63,6 +70,12 @@ class UndoneUnit(NamedTuple):
     failure: Failure | None = None
     reason: str | None = None
     is_selected: bool = False
+    outside_inputs: Sequence[OutsideInput] = ()
+
+    @property
+    def lost_inputs(self) -> list[OutsideInput]:
+        """Those of which the record names no place: a retry cannot find them."""
+        return [file for file in self.outside_inputs if not file.places]
 
 
 class ChosenJobs(NamedTuple):
@@ -128,6 +141,8 @@ def show_page() -> Response:
         waived_count=len(decidable.waived),
         classes=classes,
         short_count=sum(retry.runs_out_again for retry in tries),
+        lost_count=sum(bool(row.lost_inputs) for row in rows),
+        lost_inputs=_lost_inputs(chosen),
         chosen=chosen,
         jobs=question.jobs,
         form=question.form,
@@ -172,6 +187,14 @@ def _chosen(question: _Question) -> ChosenJobs | None:
             return ChosenJobs(show_choice(choice))
         text = _resubmission(connection, choice, question.experiment, question.form)
     return ChosenJobs(show_choice(choice), text[:_TEXT], is_cut=len(text) > _TEXT)
+
+
+def _lost_inputs(chosen: ChosenJobs | None) -> list[OutsideInput]:
+    """Return the inputs of selected jobs of which the records name no place."""
+    if chosen is None:
+        return []
+    inputs = [file for retry in chosen.choice.tries for file in retry.outside_inputs]
+    return [file for file in inputs if not file.places]
 
 
 def _resubmission(connection: Any, choice: Choice, experiment: str, form: str) -> str:
@@ -225,7 +248,9 @@ def _row_of_job(job: Retry | SkippedJob, unit: OpenUnit | None, jobs: list[str])
     )
     if isinstance(job, Retry):
         is_selected = not jobs or job.job_id in jobs
-        return row._replace(failure=job.failure, is_selected=is_selected)
+        return row._replace(
+            failure=job.failure, is_selected=is_selected, outside_inputs=job.outside_inputs
+        )
     return row._replace(reason=job.reason, is_selected=job.job_id in jobs)
 
 

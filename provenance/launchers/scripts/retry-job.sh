@@ -170,7 +170,7 @@ as_named() { # FILES [ARGUMENT]...
   done
 }
 code=0 stopped=no
-step() { # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
+try() { # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
   step_name=$1 number=$((number + 1))
   shift 2
   [ "$stopped" = no ] || return 0
@@ -188,7 +188,15 @@ IFS=$nl
 files look "$place/before.json" "$work" "$elsewhere" $output_folders || exit 125
 unset IFS
 set +f
-"$python" "$hook" start </dev/null
+# The job of the record: its only step; for many steps there is no other name than ours
+start() { "$python" "$hook" start -- "$@" </dev/null; }
+step() { # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
+  shift 2
+  [ "$total" -ne 1 ] || start "$@"
+}
+. "$here/command/steps.sh"
+[ "$total" -eq 1 ] || start retry-job.sh
+step() { try "$@"; }
 . "$here/command/steps.sh"
 # Before the record is closed: a try whose outputs are lost is no success
 files bring-home --before "$place/before.json" --data "$here" --work "$work" --elsewhere "$elsewhere" \

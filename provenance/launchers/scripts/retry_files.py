@@ -32,7 +32,7 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Se
 MOST_FILES = 10000
 NOTHING_MADE, INPUT_MISSING, NOT_HOME = 70, 66, 73  # exit codes, as sysexits.h has them
 PLACES = "retry-places.tsv"
-"""Beside the script: JOB, `input` or `output`, NAME and PLACE a line, parted by tabs."""
+"""Beside the script: JOB, `input` or `output`, NAME (`*` for all) and PLACE, parted by tabs."""
 
 DESTINATIONS = ".destinations.json"
 """In the folder that a batch system brings back: where its files belong."""
@@ -127,7 +127,7 @@ def stage_out_places(record: Dict[str, Any], told: Dict[str, str]) -> Dict[str, 
     An output that lay in the working folder was copied where another output has the same SHA-256,
     or the same name, and an absolute path: a step of the job copied it there.
     """
-    working = _normal((record.get("command") or {}).get("working_directory") or "/nonexistent")
+    working = _working_of(record)
     variables = (record.get("environment") or {}).get("variables") or {}
     on_node = [working, *_NODE_FOLDERS]
     on_node += [variables[name] for name in _NODE_VARIABLES if variables.get(name)]
@@ -147,6 +147,16 @@ def stage_out_places(record: Dict[str, Any], told: Dict[str, str]) -> Dict[str, 
         if path not in places and place is not None:
             places[path] = place
     return {_below(path, working): place for path, place in places.items()}
+
+
+def _working_of(record: Dict[str, Any]) -> str:
+    """Return the recorded working folder; one that is nowhere where none was recorded."""
+    return _normal((record.get("command") or {}).get("working_directory") or "/nonexistent")
+
+
+def _output_paths(record: Dict[str, Any]) -> List[str]:
+    outputs = record.get("outputs") or []
+    return [output.get("path") or output.get("name") or "" for output in outputs]
 
 
 def _lasting_place(output: Dict[str, Any], on_node: Sequence[str]) -> Optional[str]:
@@ -310,7 +320,8 @@ def _copy(source: str, part: str) -> None:
             writing.write(piece)
         writing.flush()
         os.fsync(writing.fileno())
-    shutil.copystat(source, part)
+    with contextlib.suppress(OSError):  # some storage keeps times and modes of its own
+        shutil.copystat(source, part)
     written = sha256_of(part)
     if written != digest.hexdigest():
         message = "the copy has another SHA-256, {} for {}".format(written, digest.hexdigest())
@@ -409,10 +420,14 @@ def bring_home(given: argparse.Namespace) -> int:
         noted = json.load(stream)
     made = made_files(noted["files"], look(noted["folders"]))
     record = read_record(given.data)
-    recorded = stage_out_places(record, told_places("output", record["job_id"], given.places))
+    told = told_places("output", record["job_id"], given.places)
+    recorded = stage_out_places(record, told)
+    for name, place in told.items():
+        recorded.setdefault(name, place)
     files = [path for path in made if not is_sidecar(path, made)]
     # Those that the record names come first, should there be too many
-    files.sort(key=lambda path: relative_name(path, folders) not in recorded)
+    named = {_below(path, _working_of(record)) for path in _output_paths(record)}
+    files.sort(key=lambda path: relative_name(path, folders) not in named)
     retry = own_record(given.hook)
     bringing = Bringing(folders, retry["job_id"])
     for path in files[:MOST_FILES]:
@@ -423,23 +438,29 @@ def bring_home(given: argparse.Namespace) -> int:
         bringing.problems.append(sentence.format(len(files), MOST_FILES, folders.work))
     with open(given.brought, "w", encoding="utf-8") as stream:
         json.dump({"job_id": bringing.job_id, "files": bringing.brought}, stream)
-    note_destinations(folders, bringing, recorded)
+    note_destinations(folders, bringing, recorded, is_success=given.code == 0)
     _list_for_hook(given.made, files[:MOST_FILES], retry, given.work)
     return _result(bringing, [*files, *written_in_place(record, noted["began"])], given.code)
 
 
-def note_destinations(folders: Folders, bringing: Bringing, recorded: Dict[str, str]) -> None:
+def note_destinations(
+    folders: Folders, bringing: Bringing, recorded: Dict[str, str], *, is_success: bool
+) -> None:
     """Note in the folder here where its files belong: whoever gets it may be able to write there."""
     below = {}
     for path, place in bringing.brought.items():
         name = relative_name(path, folders)
-        if _is_below(place, folders.rescue) and name in recorded:
-            below[os.path.relpath(place, folders.rescue)] = recorded[name]
-    with (
-        contextlib.suppress(OSError),
-        open(os.path.join(folders.rescue, DESTINATIONS), "w", encoding="utf-8") as stream,
-    ):
-        json.dump({"job_id": bringing.job_id, "files": below}, stream)
+        belongs = recorded.get(name)
+        if belongs is None and "/" not in name and "*" in recorded:
+            belongs = "{}/{}".format(recorded["*"], name)
+        if _is_below(place, folders.rescue) and belongs is not None and is_success:
+            below[os.path.relpath(place, folders.rescue)] = belongs
+    try:
+        file = os.path.join(folders.rescue, DESTINATIONS)
+        with open(file, "w", encoding="utf-8") as stream:
+            json.dump({"job_id": bringing.job_id, "files": below}, stream)
+    except OSError as error:
+        complain("where its files belong is not noted: {}".format(_words(error)))
 
 
 def _list_for_hook(file: str, made: Iterable[str], retry: Dict[str, Any], work: str) -> None:
@@ -464,7 +485,12 @@ def _places_of(
     if given.code != 0:
         return ["{}/failed-{}/{}".format(given.output_dir, job_id, name)]
     usual = "{}/{}".format(given.output_dir, name)
-    return [recorded[name], usual] if name in recorded else [usual]
+    if name in recorded:
+        return [recorded[name], usual]
+    if "/" not in name and "*" in recorded:
+        # HTCondor brought back what lay in the working folder itself
+        return ["{}/{}".format(recorded["*"], name), usual]
+    return [usual]
 
 
 def written_in_place(record: Dict[str, Any], began: float) -> List[str]:
@@ -572,7 +598,8 @@ def needs_of(data: str, places_file: str) -> Iterator[Need]:
     record = read_record(data)
     told = list(told_lines("input", record["job_id"], places_file))
     for cells in _table(os.path.join(data, "NEEDS.tsv")):
-        if cells["kind"] != "input":
+        # Standard input has no name of a file: run.sh looks for it by digest
+        if cells["kind"] != "input" or cells["name"] == "standard input":
             continue
         digest = cells["sha256"]
         checksums = digest.split(",") if ":" in digest else ["sha256:" + digest] * bool(digest)
@@ -582,15 +609,11 @@ def needs_of(data: str, places_file: str) -> Iterator[Need]:
             is_same = digest in (entry.get("sha256") or "", ",".join(entry.get("checksums") or []))
             if entry.get("name") == cells["name"] and is_same:
                 checksums += [word for word in entry.get("checksums") or [] if ":" in word]
-                path = os.path.join(_working_folder(record), entry.get("path") or "")
+                path = os.path.join(_working_of(record), entry.get("path") or "")
                 places += [entry.get("location") or "", path if entry.get("path") else ""]
         places += [place for name, place in told if name == cells["name"]]
         size = int(cells["size"]) if cells["size"].isdigit() else None
         yield Need(cells["name"], size, checksums, [place for place in _once(places) if place])
-
-
-def _working_folder(record: Dict[str, Any]) -> str:
-    return (record.get("command") or {}).get("working_directory") or "/nonexistent"
 
 
 def _once(words: Iterable[str]) -> List[str]:

@@ -45,34 +45,59 @@ class Look(NamedTuple):
         return f"input {self.input.name} of job {self.input.job_id}: {places}"
 
 
-def look_for(outside: OutsideInput, folders: Sequence[Path] = (), fetch_command: str = "") -> Look:
-    """Return what a look at the places of an input shows, and first at folders that were named."""
-    tried: list[str] = []
-    is_unsure = False
-    places = [str(folder.resolve() / Path(outside.name).name) for folder in folders]
-    for place in [*places, *outside.places]:
-        problem = _problem_at(place, outside)
-        if problem is None:
-            return Look(outside, place, is_unsure=False, tried=tried)
-        if problem == _UNSEEN and (fetch_command or urlsplit(place).scheme in _XROOTD):
-            is_unsure = True
-        tried.append(f"{place}: {problem}")
-    return Look(outside, None, is_unsure, tried)
+class InputSearch:
+    """Looks for inputs; what was seen at a place is not looked at again.
+
+    Attributes:
+        folders: looked at first, for they were named by hand.
+    """
+
+    def __init__(self, folders: Sequence[Path] = (), fetch_command: str = "") -> None:
+        self.folders = [folder.resolve() for folder in folders]
+        self._can_fetch_anything = bool(fetch_command)
+        self._seen: dict[tuple[str, int | None], str | None] = {}
+        self._silent: set[str] = set()
+
+    def look_for(self, outside: OutsideInput) -> Look:
+        """Return what a look at the places of an input shows."""
+        tried: list[str] = []
+        is_unsure = False
+        named = [str(folder / Path(outside.name).name) for folder in self.folders]
+        for place in [*named, *outside.places]:
+            key = place, outside.size_bytes
+            if key not in self._seen:
+                self._seen[key] = self._problem_at(place, outside)
+            problem = self._seen[key]
+            if problem is None:
+                return Look(outside, place, is_unsure=False, tried=tried)
+            if problem == _UNSEEN and self._may_be_fetched(place):
+                is_unsure = True
+            tried.append(f"{place}: {problem}")
+        return Look(outside, None, is_unsure, tried)
+
+    def _may_be_fetched(self, place: str) -> bool:
+        return self._can_fetch_anything or urlsplit(place).scheme in _XROOTD
+
+    def _problem_at(self, place: str, outside: OutsideInput) -> str | None:
+        """Return what is wrong at a place; None where the file is there, as far as can be seen."""
+        if place.startswith("/"):
+            return _problem_of_path(Path(place), outside)
+        parts = urlsplit(place)
+        # A server that does not answer would keep a task of a thousand jobs waiting for hours
+        if parts.netloc in self._silent:
+            return _SILENT
+        problem: str | None = _UNSEEN
+        if parts.scheme.lower() in ("http", "https"):
+            problem = _problem_of_address(place, outside)
+        elif parts.scheme.lower() in _XROOTD and shutil.which("xrdfs"):
+            problem = _problem_of_xrootd(place)
+        if problem == _SILENT:
+            self._silent.add(parts.netloc)
+        return problem
 
 
 _UNSEEN = "cannot be looked at from here"
-
-
-def _problem_at(place: str, outside: OutsideInput) -> str | None:
-    """Return what is wrong at a place; None where the file is there, as far as can be seen."""
-    scheme = urlsplit(place).scheme.lower()
-    if place.startswith("/"):
-        return _problem_of_path(Path(place), outside)
-    if scheme in ("http", "https"):
-        return _problem_of_address(place, outside)
-    if scheme in _XROOTD and shutil.which("xrdfs"):
-        return _problem_of_xrootd(place)
-    return _UNSEEN
+_SILENT = "its server does not answer"
 
 
 def _problem_of_path(path: Path, outside: OutsideInput) -> str | None:
@@ -94,8 +119,8 @@ def _problem_of_size(size: int, outside: OutsideInput) -> str | None:
 def _problem_of_address(address: str, outside: OutsideInput) -> str | None:
     try:
         answer = requests.head(address, timeout=_SECONDS, allow_redirects=True)
-    except requests.RequestException as error:
-        return f"no answer ({type(error).__name__})"
+    except requests.RequestException:
+        return _SILENT
     if not answer.ok:
         return f"status {answer.status_code}"
     length = answer.headers.get("Content-Length", "")
@@ -113,7 +138,7 @@ def _problem_of_xrootd(address: str) -> str | None:
             command, capture_output=True, text=True, timeout=_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        return f"no answer in {_SECONDS} seconds"
+        return _SILENT
     if done.returncode == 0:
         return None
     lines = (done.stderr or done.stdout).strip().splitlines()

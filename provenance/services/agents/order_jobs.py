@@ -26,7 +26,9 @@ from jobprov.provenance.launchers.resubmitting import (
     SCRIPT,
     TICKET,
     FileCommands,
+    KnownPlace,
     places_table,
+    returned_places,
 )
 from jobprov.provenance.launchers.scripts import retry_script
 from jobprov.provenance.launchers.workflow import Stage, Workflow, fill, read_workflow
@@ -189,7 +191,12 @@ class Workshop:
         job_id = order.bundle_of or ""
         bundle = self._bundle(job_id)
         outside = self.client.outside_inputs(self.experiment, [job_id]).inputs
-        places = [(file.job_id, file.name, place) for file in outside for place in file.places]
+        places = []
+        for file in outside:
+            for place in file.places:
+                places.append(KnownPlace(file.job_id, "input", file.name, place))
+        for submission in self.client.submissions(self.experiment, [job_id]):
+            places += returned_places(submission.job_id, submission.ad or {})
         arguments = ["--home", RETURNED]
         if self.output_dir is not None:
             arguments += ["--output-dir", str(self.output_dir)]

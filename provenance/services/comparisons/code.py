@@ -249,7 +249,7 @@ def _words_of(name: str, fields: Mapping[str, Difference]) -> str:
     commit = fields.get("commit")
     if commit is not None and commit.kind != "changed":
         which = "second" if commit.kind == "added" else "first"
-        return f"only the {which} has {name}"
+        return f"only the {which} record names {name}"
     if commit is not None:
         return f"{name} is at another commit"
     if "submodule " in fields and len(fields) == 1:

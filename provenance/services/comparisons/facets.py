@@ -25,6 +25,7 @@ from jobprov.provenance.services.comparisons.files import inputs_facet, outputs_
 Record = Mapping[str, Any]
 Facts = dict[str, Any]
 
+_JOB = "the job"
 _ASKED_FIELDS = ("repository", "requested_ref", "ref_kind", "evidence")
 # Not the mapped libraries: which were mapped depends on how far a job came
 _SYSTEM_FIELDS = ("container", "packages_sha256")
@@ -206,6 +207,11 @@ _KINDS = (
 def _command(before: Record, after: Record) -> Facet:
     """Return how the argument lists of the job and its steps differ, by argument."""
     old, new = _argument_lists(before), _argument_lists(after)
+    if len(old) > 1 and len(new) > 1:
+        # The steps are what ran; a retry has another script around them
+        old.pop(_JOB, None)
+        new.pop(_JOB, None)
+    folders = _folders(before), _folders(after)
     rows: list[Difference] = []
     for name in {**old, **new}:
         if name not in new:
@@ -213,7 +219,8 @@ def _command(before: Record, after: Record) -> Facet:
         elif name not in old:
             rows.append(Difference("added", name, after=shortened(" ".join(new[name]))))
         else:
-            rows += _changed_arguments(name, old[name], new[name])
+            plain = _plain(old[name], folders[0]), _plain(new[name], folders[1])
+            rows += _changed_arguments(name, (old[name], new[name]), plain)
     rows += compared(_around_arguments(before), _around_arguments(after))
     return facet("command", "Command line", RECIPE, rows, len(old.keys() | new.keys()))
 
@@ -222,7 +229,7 @@ def _argument_lists(record: Record) -> dict[str, list[str]]:
     command = record.get("command") or {}
     lists: dict[str, list[str]] = {}
     if command.get("argv"):
-        lists["the job"] = [str(argument) for argument in command["argv"]]
+        lists[_JOB] = [str(argument) for argument in command["argv"]]
     for name, step in _steps_by_name(record).items():
         lists[name] = [str(argument) for argument in step.get("argv") or ()]
     return lists
@@ -242,8 +249,42 @@ def _around_arguments(record: Record) -> Facts:
     return flat(facts)
 
 
-def _changed_arguments(name: str, old: list[str], new: list[str]) -> Iterator[Difference]:
-    for removed, added in changed_stretches(kept_pairs(old, new), len(old), len(new)):
+def _folders(record: Record) -> list[tuple[str, str]]:
+    """Return the folders of a job, each with what stands for it in any job, the longest first.
+
+    These are the working folder and the checkouts; and of a retry or rerun, which works in a folder
+    of its own, what stands there for the root folder.
+    """
+    working = str((record.get("command") or {}).get("working_directory") or "")
+    folders = {working: "."}
+    for name, entry in _software_by_name(record).items():
+        if not is_installed(entry):
+            folders[str(entry.get("checkout") or "")] = f"checkout of {name}"
+    top, _, last = working.rpartition("/")
+    if last == "work" and (record.get("retry_of") or record.get("rerun_of")):
+        folders[f"{top}/elsewhere"] = ""
+    named = [(folder, word) for folder, word in folders.items() if folder.count("/") > 1]
+    return sorted(named, key=lambda pair: len(pair[0]), reverse=True)
+
+
+def _plain(words: list[str], folders: list[tuple[str, str]]) -> list[str]:
+    """Return arguments with the folders of the job replaced, so that two jobs can be compared."""
+    plain = []
+    for argument in words:
+        word = argument
+        for folder, stands_for in folders:
+            word = word.replace(f"{folder}/", f"{stands_for}/")
+        plain.append(word)
+    return plain
+
+
+def _changed_arguments(
+    name: str, shown: tuple[list[str], list[str]], plain: tuple[list[str], list[str]]
+) -> Iterator[Difference]:
+    """Yield what differs of two lists of arguments, shown as they are recorded."""
+    old, new = shown
+    pairs = kept_pairs(*plain)
+    for removed, added in changed_stretches(pairs, len(old), len(new)):
         kind = "changed"
         if not removed:
             kind = "added"

@@ -39,16 +39,27 @@ def read_submissions(
         batch, task = record.get("batch") or {}, record.get("task") or {}
         command = task.get("submit_command") or commands.get(attempt.task_id or "")
         kept_ad = ads.get(str(batch.get("classad_sha256")))
-        witnessed = (record.get("extra") or {}).get("batch_submission")
         submissions.append(
             RecordedSubmission(
                 job_id=attempt.job_id,
                 batch_id=batch.get("id"),
-                ad=kept_ad or (submission_of(witnessed) if isinstance(witnessed, dict) else None),
+                ad=kept_ad or _witnessed_ad(held[attempt.key]),
                 command=[str(word) for word in command] if isinstance(command, list) else None,
             )
         )
     return submissions
+
+
+def _witnessed_ad(job: HeldJob) -> dict[str, Any] | None:
+    """Return what the batch history knows of the submission; None where no witness looked.
+
+    The merged record does not have it: of `extra` the first witness provides the whole.
+    """
+    for record in job.records_but(None).values():
+        submission = (record.get("extra") or {}).get("batch_submission")
+        if isinstance(submission, dict):
+            return submission_of(submission)
+    return None
 
 
 def _declared_commands(

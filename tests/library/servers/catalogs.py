@@ -31,6 +31,8 @@ class ShelfFile:
     process_id: int | None = None
     is_retired: bool = False
     number: int = 0
+    folders: list[str] = field(default_factory=list)
+    """Where it is, as SAM has it: `enstore:/pnfs/nova/raw(12@tape)`."""
 
 
 @dataclass
@@ -162,6 +164,7 @@ class SamServer(CatalogServer):
             (
                 "GET /files/name/([^/]+)/lineage/(parents|children|ancestors|descendants)"
             ): self._lineage,
+            "GET /files/name/([^/]+)/locations(/url)?": self._locations,
             "GET /definitions/name/([^/]+)/describe": self._describe,
             "GET /projects/name/([^/]+)/summary": self._summary,
             "GET /projects/name/([^/]+)/recovery_dimensions": self._recovery,
@@ -220,6 +223,16 @@ class SamServer(CatalogServer):
             ]
 
         return _json(nested(name))
+
+    def _locations(self, request: Request, name: str, url: str | None) -> Response:
+        if name not in self.shelf.files:
+            return Response(f"FileNotFound: {name}", 404)
+        folders = self.shelf.files[name].folders
+        if url is None:
+            return _json([{"full_path": folder, "location_type": "disk"} for folder in folders])
+        paths = [re.sub(r"^[^:]*:|\(.*", "", folder) for folder in folders]
+        door = f"{request.args['schema']}://door.example.org:1094/"
+        return _json([f"{door}{path}/{name}" for path in paths])
 
     def _describe(self, _request: Request, name: str) -> Response:
         if name not in self.shelf.lists:

@@ -212,6 +212,21 @@ def test_project_says_its_files_and_processes(sam: Story) -> None:
     assert catalog.read_inputs(8) == [sam.raw[2]]
 
 
+def test_places_of_a_file_are_addresses_and_paths(sam: Story) -> None:
+    file = sam.shelf.add("where.root")
+    file.folders = ["enstore:/pnfs/nova/raw(1234@vol)", "novadata:/nova/data/where.root", "s3:x"]
+
+    places = sam.catalog().locate("where.root")
+
+    door = "root://door.example.org:1094/"
+    assert places[:2] == [
+        f"{door}/pnfs/nova/raw/where.root",
+        f"{door}/nova/data/where.root/where.root",
+    ]
+    assert places[3:] == ["/pnfs/nova/raw/where.root", "/nova/data/where.root"]
+    assert sam.catalog().locate("gone.root") == []
+
+
 def test_recovery_selects_what_was_not_consumed(sam: Story) -> None:
     catalog = sam.catalog()
     assert isinstance(catalog, Sam)

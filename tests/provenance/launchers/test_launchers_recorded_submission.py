@@ -11,6 +11,7 @@ from jobprov.provenance.launchers.condor.recorded_submission import (
     missing_files,
     submission_of,
 )
+from jobprov.provenance.launchers.resubmitting import returned_places
 
 AD: dict[str, Any] = {
     "JobUniverse": 5,
@@ -78,3 +79,24 @@ def test_files_that_are_gone_are_named() -> None:
     gone = missing_files(AD, lambda path: path == "/x/b.root")
 
     assert gone == ["/nova/prod/run.sh", "/nova/prod/a.fcl"]
+
+
+@pytest.mark.parametrize(
+    ("ad", "places"),
+    [
+        ({}, {"*": "/nova/prod"}),
+        ({"TransferOutput": "a.root,d/b"}, {"a.root": "/nova/prod/a.root", "d/b": "/nova/prod/b"}),
+        (
+            {"TransferOutput": "a.root,b", "TransferOutputRemaps": "a.root=/x/a; b = c"},
+            {"a.root": "/x/a", "b": "/nova/prod/c"},
+        ),
+        ({"ShouldTransferFiles": "NO"}, {}),
+        ({"Iwd": ""}, {}),
+    ],
+)
+def test_an_ad_says_where_htcondor_brought_outputs(
+    ad: dict[str, Any], places: dict[str, str]
+) -> None:
+    known = returned_places("j1", {**AD, **ad})
+
+    assert {place.name: place.place for place in known} == places

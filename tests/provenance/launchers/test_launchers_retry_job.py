@@ -3,6 +3,7 @@
 What it makes comes home whatever happens: a full disk, a kill, a file that is there already.
 """
 
+import ast
 import functools
 import hashlib
 import json
@@ -24,7 +25,7 @@ from typing import Any
 import pytest
 
 from jobprov.provenance.capture.packing import build
-from jobprov.provenance.launchers.scripts import retry_script
+from jobprov.provenance.launchers.scripts import retry_files, retry_script
 from jobprov.provenance.triage.built_in import built_in_rules
 from jobprov.provenance.triage.rules import Failure, find_rule
 from tests.library.productions.toy_job import CHECKOUT, WORK, Toy
@@ -323,6 +324,13 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path, hook: Path) -> None:
     assert "wants a value" in done.stderr
 
 
+def test_what_the_script_carries_is_python_of_any_worker_node() -> None:
+    text = Path(retry_files.__file__).read_text(encoding="utf-8")
+
+    ast.parse(text, feature_version=(3, 6))
+    assert text in retry_script()
+
+
 @pytest.mark.skipif(
     shutil.which("shellcheck") is None, reason="NO SHELLCHECK: retry-job.sh is not checked"
 )
@@ -423,3 +431,81 @@ def test_an_input_with_other_bytes_is_not_the_input(
     assert rule is not None
     assert rule.rule.class_name == "input"
     assert not list(tmp_path.glob("retry-[0-9]*"))
+
+
+@pytest.mark.slow
+def test_outputs_go_to_an_address_by_commands_and_are_fetched_back(
+    tmp_path: Path, hook: Path, store: Path
+) -> None:
+    """As with ifdh, where nothing is mounted."""
+    put = f'file="{store}/${{2#toy://}}"; mkdir -p "$(dirname "$file")" && cp "$1" "$file"'
+    get = f'cp "{store}/${{1#toy://}}" "$2"'
+    commands = {
+        "JOBPROV_STORE_COMMAND": shlex.join(["sh", "-c", put, "sh", "{file}", "{url}"]),
+        "JOBPROV_FETCH_COMMAND": shlex.join(["sh", "-c", get, "sh", "{url}", "{file}"]),
+    }
+    toy = a_job("mkdir d; echo a >a.root; echo b >d/b.root", outputs=("a.root",))
+    (store / "r").mkdir()
+    (store / "r/a.root").write_text("first attempt\n")
+
+    done = run_script(tmp_path, toy, hook, "--output-dir", "toy://r", "job.tar", **commands)
+
+    assert done.returncode == 0, done.stderr
+    job = spooled(tmp_path)["job_id"]
+    assert (store / "r/a.root").read_text() == "first attempt\n"
+    assert (store / f"r/a.root.{job}").read_text() == "a\n"
+    assert (store / "r/d/b.root").read_text() == "b\n"
+    assert (store / "r/d/b.root.json").is_file()
+
+
+@pytest.mark.slow
+def test_a_store_that_keeps_other_bytes_is_a_failure(
+    tmp_path: Path, hook: Path, store: Path
+) -> None:
+    put = f'echo other >"{store}/$(basename "$2")"'
+    get = f'cp "{store}/$(basename "$1")" "$2"'
+    commands = {
+        "JOBPROV_STORE_COMMAND": shlex.join(["sh", "-c", put, "sh", "{file}", "{url}"]),
+        "JOBPROV_FETCH_COMMAND": shlex.join(["sh", "-c", get, "sh", "{url}", "{file}"]),
+    }
+
+    done = run_script(
+        tmp_path,
+        a_job("echo a >a.root"),
+        hook,
+        *("--output-dir", "toy://r", "job.tar"),
+        **commands,
+    )
+
+    assert done.returncode == 73
+    assert "has the SHA-256" in done.stderr
+    assert (tmp_path / "outputs/a.root").read_text() == "a\n"
+    assert list(tmp_path.glob("retry-*/out/work/a.root"))
+
+
+def test_more_files_than_a_retry_may_make_stay_where_they_are_and_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(retry_files, "MOST_FILES", 3)
+    work, data = tmp_path / "out/work", tmp_path / "data"
+    for folder in (work, data, tmp_path / "out/elsewhere"):
+        folder.mkdir(parents=True)
+    record = {"job_id": "j0", "outputs": [{"name": "z.root", "path": "z.root"}]}
+    (data / "JOB.json").write_text(json.dumps(record))
+    retry_files.main(["look", str(tmp_path / "before"), str(work)])
+    for name in ("a", "b", "c", "d", "z.root"):
+        (work / name).write_text(name)
+
+    options = {
+        "before": "before", "data": "data", "work": "out/work", "elsewhere": "out/elsewhere",
+        "output-dir": "home", "rescue": "outputs", "brought": "brought", "made": "made",
+        "hook": "hook", "code": None,
+    }  # fmt: skip
+    words = []
+    for option, name in options.items():
+        words += [f"--{option}", "0" if name is None else str(tmp_path / name)]
+    code = retry_files.main(["bring-home", *words])
+
+    assert code == 73
+    assert files_below(tmp_path / "home") == ["a", "b", "z.root"], "what is recorded comes first"
+    assert "5 files were made; 3 of them were brought home" in capsys.readouterr().err

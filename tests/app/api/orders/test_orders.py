@@ -116,3 +116,21 @@ def test_an_experiment_that_nobody_knows_has_no_policies(client: FlaskClient) ->
     assert_problem(client.get("/api/v1/retry-policies/nobody"), 404)
     put(client, failed(1))
     assert client.get("/api/v1/retry-policies/nova").get_json()["stages"].keys() == {"*"}
+
+
+def test_the_page_and_the_call_name_inputs_that_no_retry_can_find(client: FlaskClient) -> None:
+    lost = {"name": "lost.root", "path": "lost.root", "sha256": "1" * 64, "size_bytes": 7}
+    known = {**lost, "name": "known.root", "location": "root://door.example.org//d/known.root"}
+    command = {"argv": ["art"], "working_directory": "/scratch/1"}
+    put(client, failed(1, inputs=[lost, known], command=command), failed(2, inputs=[known]))
+    job = a_record(1)["job_id"]
+
+    asked = client.get(f"/api/v1/retries?experiment=nova&jobs={job}").get_json()
+    page = client.get(f"/retry?experiment=nova&job={job}").get_data(as_text=True)
+
+    [row] = asked["tries"]
+    places = {file["name"]: file["places"] for file in row["outside_inputs"]}
+    assert places == {"lost.root": [], "known.root": ["root://door.example.org//d/known.root"]}
+    assert "Neither the bundles nor the records say where these inputs are" in page
+    assert "lost.root" in page
+    assert "known.root" not in page

@@ -359,3 +359,32 @@ def take(production: Production, holder: str) -> list[TakenOrder]:
 
 def report(production: Production, body: ReportBody) -> OrdersReported:
     return production.write(lambda writing: report_orders(writing, body), received_at=MOMENT)
+
+
+MISSING = (
+    "retry-job.sh: input a.root (sha256:12, 7 bytes) is missing: /d/a.root: no such file. "
+    "Nothing was run. Put it back, or give its folder (jobprov retry JOB --input-dir FOLDER), "
+    "and retry."
+)
+
+
+def test_a_try_whose_input_was_missing_does_not_count_and_is_retried_by_hand(
+    tried: Production,
+) -> None:
+    declare(tried, times=1)
+    missing = {"code": 66, "failed_step": "stage_in", "message": MISSING}
+    first = {"environment": {"variables": {"RETRY_BUNDLE_OF": job_id(3)}}}
+    tried.record(an_attempt(10, "killed", exit=missing, **first))
+
+    offered, selected = choose(tried, task_id="t1"), choose(tried, jobs=[job_id(10)])
+
+    assert "retry it by hand, once the input is there" in reasons(offered)["killed"]
+    [retry] = selected.tries
+    assert retry.failure is not None
+    assert (retry.failure.class_name, retry.attempt) == ("input", 3)
+    assert retry.order.bundle_of == job_id(3), "the try itself ran nothing that could be repeated"
+
+    tried.record(an_attempt(11, "killed", code=137, signal=9))
+    assert [row.unit for row in choose(tried, task_id="t1").tries] == []
+    declare(tried, times=2)
+    assert [row.unit for row in choose(tried, task_id="t1").tries] == ["killed"]
