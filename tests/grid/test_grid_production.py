@@ -289,11 +289,6 @@ def test_what_failed_is_retried_and_lies_at_its_place(production: Production) ->
             continue
         assert file.exists(), (stage, unit, production.pool.diagnosis())
         answer = production.ask(f"/files/{file.name}")
-        if answer["producer"] is None:
-            for job in production.jobs(task_id=stage):
-                if job["task"]["unit"] == unit:
-                    record = production.ask(f"/jobs/{job['job_id']}")["merged"]
-                    print(json.dumps({k: record.get(k) for k in ("state","exit","outputs","outputs_not_there","command","extra","retry_of")}, indent=1))
         assert answer["producer"]["retry_of"] in wrong
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         assert f"sha256:{digest}" in json.dumps(answer["versions"][0])

@@ -440,7 +440,8 @@ def bring_home(given: argparse.Namespace) -> int:
         json.dump({"job_id": bringing.job_id, "files": bringing.brought}, stream)
     note_destinations(folders, bringing, recorded, is_success=given.code == 0)
     _list_for_hook(given.made, files[:MOST_FILES], retry, given.work)
-    return _result(bringing, [*files, *written_in_place(record, noted["began"])], given.code)
+    past_us = written_in_place(record, noted["began"]) + stored_by_the_job(retry)
+    return _result(bringing, [*files, *past_us], given.code)
 
 
 def note_destinations(
@@ -503,6 +504,15 @@ def written_in_place(record: Dict[str, Any], began: float) -> List[str]:
                 if os.stat(path).st_mtime >= began:
                     written.append(path)
     return written
+
+
+def stored_by_the_job(retry: Dict[str, Any]) -> List[str]:
+    """Return the outputs that the retried job moved or copied to a storage place by itself.
+
+    The hook saw where they went.
+    """
+    places = [output.get("location") for output in retry.get("outputs") or []]
+    return [place for place in places if place]
 
 
 def _result(bringing: Bringing, made: Sequence[str], code: int) -> int:
