@@ -95,7 +95,9 @@ def test_job_is_asked_for_by_what_pages_show_of_its_id(live: LiveService) -> Non
 
     for word in ("8493dace", "8493DACE-f8fd", "77120.85"):
         assert "8493dace-f8fd-542a-83e0-fde74635d711" in live.run("job", word).stdout
-    assert live.run("job", "8493dace").stdout.startswith("Succeeded after 1 h 1 min without output.\n")
+    assert live.run("job", "8493dace").stdout.startswith(
+        "Succeeded after 1 h 1 min without output.\n"
+    )
     retried = live.run("retry", "77120.85", "--experiment", "nova")
     assert (retried.returncode, "not 8493dace-f8fd-542a-83e0-fde74635d711" in retried.stdout) == (
         1,
