@@ -69,7 +69,8 @@ def show_page(experiment: str, name: str) -> Response:
         tasks=cut_rows("tasks", tasks, 40),
         gaps=shown_gaps,
         gap_jobs=gap_jobs,
-        is_begun=any(stage.states for stage in campaign.stages),
+        # An estimate learns from jobs that succeeded, whatever became of their files
+        is_begun=any(stage.states.get("succeeded") for stage in campaign.stages),
         count_gaps=here(whole="gaps"),
     )
 

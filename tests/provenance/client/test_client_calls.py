@@ -58,7 +58,7 @@ def summary(job_id: str) -> dict[str, Any]:
 def file_answer(name: str) -> dict[str, Any]:
     """Return the answer about a file that no recorded job made."""
     lists = ("versions", "parents", "children", "consumers", "locations", "aliases", "sightings")
-    unknown = ("producer", "written_by", "task")
+    unknown = ("version", "producer", "written_by", "task")
     return {
         "file": {"name": name, "namespace": "", "experiment": "nova", "url": "/files/x"},
         "is_placeholder": True,
