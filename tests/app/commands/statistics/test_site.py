@@ -36,7 +36,7 @@ def app(sqlite_template: Path, tmp_path: Path) -> Iterator[Flask]:
         task = {"experiment": "nova", "campaign": campaign, "stage": "gen", "units": ["u1", "u2"]}
         assert client.put(f"/api/v1/tasks/t{place}", json=task).status_code == 201
         names = {"task_id": f"t{place}", "campaign": campaign, "stage": "gen", "unit": "u1"}
-        record = a_record(place + 1, task=names)
+        record = a_record(place + 1, task=names, outputs=[{"name": f"f{place}.root"}])
         assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
     yield made
     service.close()
