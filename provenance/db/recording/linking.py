@@ -34,15 +34,16 @@ SELECT file_id, id, size_bytes, checksums, campaign FROM identities WHERE file_i
 """
 _MENTIONED = "SELECT DISTINCT identity_id FROM mentions WHERE identity_id {among}"
 _PARENTS = "SELECT DISTINCT identity_id FROM parents WHERE identity_id {among}"
-READS_NAME = """
-EXISTS (SELECT 1 FROM identities i JOIN mentions m ON m.identity_id = i.id AND m.job_id = c.job_id
-WHERE i.file_id = c.file_id)
-"""
-_CLAIMS = f"""
-SELECT c.file_id, c.id, c.identity_id, j.state, coalesce(s.campaign, ''), {READS_NAME}
+_CLAIMS = """
+SELECT c.file_id, c.id, c.identity_id, j.state, coalesce(s.campaign, '')
 FROM claims c JOIN jobs j ON j.id = c.job_id LEFT JOIN stages s ON s.id = j.stage_id
-WHERE j.rerun_of IS NULL AND c.file_id {{among}}
-"""  # noqa: S608 - our own words
+WHERE j.rerun_of IS NULL AND c.file_id {among}
+"""
+# CROSS JOIN: from the claims on, since a file of calibration has a hundred thousand readers
+_READERS = """
+SELECT DISTINCT c.id FROM claims c CROSS JOIN mentions m CROSS JOIN identities i
+WHERE c.file_id {among} AND m.job_id = c.job_id AND i.id = m.identity_id AND i.file_id = c.file_id
+"""
 _LINKS = """
 SELECT p.identity_id, p.claim_id, p.is_sure FROM identities i JOIN producers p ON p.identity_id = i.id WHERE i.file_id {among}
 """
@@ -115,6 +116,7 @@ def _relink(connection: Connection, files: Sequence[int]) -> None:
     crowds = [file for file, file_claims in claims.items() if is_crowd(file_claims)]
     change_among(connection, "UPDATE files SET is_crowded = TRUE WHERE id {among}", crowds)
     identities = _used(connection, _identities(connection, list(claims)), claims)
+    mark_readers(connection, claims, identities)
     desired: set[Link] = set()
     for file, file_claims in claims.items():
         desired |= resolve_name(identities[file], file_claims)
@@ -184,12 +186,29 @@ def _named_elsewhere(connection: Connection, file_of: Mapping[int, int]) -> set[
 def _claims(connection: Connection, files: Sequence[int]) -> dict[int, list[ClaimFacts]]:
     """Return the claims that count: those of reruns do not."""
     claims: dict[int, list[ClaimFacts]] = defaultdict(list)
-    for file, claim, identity, state, campaign, reads_name in select_among(
-        connection, _CLAIMS, files
-    ):
-        facts = ClaimFacts(claim, identity, state == _SUCCEEDED, campaign, bool(reads_name))
-        claims[file].append(facts)
+    for file, claim, identity, state, campaign in select_among(connection, _CLAIMS, files):
+        claims[file].append(ClaimFacts(claim, identity, state == _SUCCEEDED, campaign))
     return claims
+
+
+def mark_readers(
+    connection: Connection,
+    claims: dict[int, list[ClaimFacts]],
+    identities: Mapping[int, Sequence[IdentityFacts]],
+) -> None:
+    """Mark the claims whose jobs also read the name, by file.
+
+    Only where it matters: of files that jobs of a campaign named without a checksum.
+    """
+    by_campaign = []
+    for file, facts in identities.items():
+        if file in claims and any(identity.campaign for identity in facts):
+            by_campaign.append(file)
+    readers = {row[0] for row in select_among(connection, _READERS, by_campaign)}
+    if not readers:
+        return
+    for file in by_campaign:
+        claims[file] = [claim._replace(reads_name=claim.id in readers) for claim in claims[file]]
 
 
 def _stored_links(connection: Connection, files: Sequence[int]) -> set[Link]:

@@ -17,7 +17,7 @@ from jobprov.provenance.answers.campaigns import (
 )
 from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
-from jobprov.provenance.db.queries.tasks.tasks import FoundTask, tasks_of_campaign
+from jobprov.provenance.db.queries.tasks.tasks import FoundTask, tasks_of_campaigns
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,
@@ -41,7 +41,7 @@ def show_campaign(
     Raises:
         NotFoundError: no task or job names the campaign.
     """
-    tasks = tasks_of_campaign(connection, experiment, campaign)
+    tasks = tasks_of_campaigns(connection, [(experiment, campaign)])
     campaigns = campaign_counts(connection, campaign, experiment)
     if not tasks and not campaigns:
         raise NotFoundError(
@@ -67,16 +67,21 @@ def show_campaign(
 def list_campaigns(connection: Connection, store: Store) -> CampaignList:
     """Return the newest campaigns with their stages, whose units are those of `show_campaign`."""
     campaigns = campaign_counts(connection)
+    newest = campaigns[:MOST_NEWEST]
+    units_by_campaign: dict[tuple[str, str], list[TaskUnits]] = {}
+    for campaign in newest:
+        units_by_campaign[campaign.experiment, campaign.campaign] = []
+    tasks = tasks_of_campaigns(connection, list(units_by_campaign))
+    declared = _declared(connection, store, tasks)
+    for task, units in zip(tasks, units_of_tasks(connection, declared), strict=True):
+        name = (task.experiment, task.campaign or "")
+        units_by_campaign[name].append(_task_units(task, units))
+
     shown = []
-    for campaign in campaigns[:MOST_NEWEST]:
-        tasks = tasks_of_campaign(connection, campaign.experiment, campaign.campaign)
-        declared = _declared(connection, store, tasks)
-        task_units = [
-            _task_units(task, units)
-            for task, units in zip(tasks, units_of_tasks(connection, declared), strict=True)
-        ]
-        stages = _stages(campaign.stages, task_units)
-        shown.append(CampaignStages(campaign.experiment, campaign.campaign, stages))
+    for campaign in newest:
+        name = (campaign.experiment, campaign.campaign)
+        stages = _stages(campaign.stages, units_by_campaign[name])
+        shown.append(CampaignStages(*name, stages))
     job_count = sum(campaign.job_count for campaign in campaigns)
     return CampaignList(shown, len(campaigns), job_count)
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.db.recording.edges import ClaimFacts, IdentityFacts, Link, resolve_name
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.recording.linking import READS_NAME
+from jobprov.provenance.db.recording.linking import mark_readers
 from jobprov.provenance.db.selecting import select_among
 from jobprov.provenance.records.checksums import unpack_checksums
 
@@ -25,12 +25,12 @@ SELECT f.id, f.name, i.id, i.size_bytes, i.checksums, i.campaign,
 FROM files AS f CROSS JOIN identities AS i
 WHERE f.id {among} AND i.file_id = f.id AND NOT f.is_crowded
 """
-_CLAIMS = f"""
-SELECT c.file_id, c.id, c.identity_id, j.state, j.received_at, coalesce(s.campaign, ''), {READS_NAME}
+_CLAIMS = """
+SELECT c.file_id, c.id, c.identity_id, j.state, j.received_at, coalesce(s.campaign, '')
 FROM files AS f CROSS JOIN claims AS c CROSS JOIN jobs AS j LEFT JOIN stages AS s ON s.id = j.stage_id
-WHERE f.id {{among}} AND c.file_id = f.id AND j.id = c.job_id
+WHERE f.id {among} AND c.file_id = f.id AND j.id = c.job_id
 AND j.rerun_of IS NULL AND NOT f.is_crowded
-"""  # noqa: S608 - our own words
+"""
 _RECEIVED = "SELECT id, received_at FROM jobs WHERE id {among}"
 _SUCCEEDED = STATES.index("succeeded")
 
@@ -57,13 +57,11 @@ def relinked_by_readers(connection: Connection, files: Sequence[int], limit: Any
         limit: the moment, as the driver gives moments.
     """
     claims: defaultdict[int, list[ClaimFacts]] = defaultdict(list)
-    for file, claim, identity, state, received, *of_job in select_among(connection, _CLAIMS, files):
+    for file, claim, identity, state, received, campaign in select_among(
+        connection, _CLAIMS, files
+    ):
         if received <= limit:
-            campaign, reads_name = of_job
-            facts_of_claim = ClaimFacts(
-                claim, identity, state == _SUCCEEDED, campaign, bool(reads_name)
-            )
-            claims[file].append(facts_of_claim)
+            claims[file].append(ClaimFacts(claim, identity, state == _SUCCEEDED, campaign))
     rows = select_among(connection, _IDENTITIES, sorted(claims))
     received_at: dict[int, Any] = dict(
         select_among(connection, _RECEIVED, sorted({row[6] for row in rows if row[6] is not None}))
@@ -79,6 +77,7 @@ def relinked_by_readers(connection: Connection, files: Sequence[int], limit: Any
             facts.read.add(identity)
             if received_at[reader] <= limit:
                 facts.read_then.add(identity)
+    mark_readers(connection, claims, {file: facts.identities for file, facts in known.items()})
     return {names[file] for file, facts in known.items() if _is_relinked(facts, claims[file])}
 
 

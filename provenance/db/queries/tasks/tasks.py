@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Subquery, Text, case, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Subquery, Text, case, cast, func, select, tuple_
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.lookup import JobSummary
@@ -62,13 +62,18 @@ def find_tasks(connection: Connection, task_id: str, experiment: str | None) -> 
     return [FoundTask(*row) for row in connection.execute(query)]
 
 
-def tasks_of_campaign(connection: Connection, experiment: str, campaign: str) -> list[FoundTask]:
-    """Return the tasks of a campaign, in the order in which they were first heard of."""
+def tasks_of_campaigns(
+    connection: Connection, campaigns: Sequence[tuple[str, str]]
+) -> list[FoundTask]:
+    """Return the tasks of campaigns, in the order in which they were first heard of.
+
+    A campaign is named by its experiment and its name.
+    """
     query = (
         select(*_COLUMNS)
         .join(Experiment, Experiment.id == TaskRow.experiment_id)
         .join(Stage, Stage.id == TaskRow.stage_id)
-        .where(Experiment.name == experiment, Stage.campaign == campaign)
+        .where(tuple_(Experiment.name, Stage.campaign).in_(campaigns))
         .order_by(TaskRow.id)
     )
     return [FoundTask(*row) for row in connection.execute(query)]

@@ -293,3 +293,10 @@ def test_task_campaign_and_first_page_have_the_same_numbers(production: Producti
         ("b", UnitState.NO_OUTPUT),
         ("c", UnitState.NOT_SUBMITTED),
     ]
+
+
+def test_no_campaign_is_listed_before_the_first_record(production: Production) -> None:
+    with production.database.reading.connect() as connection:
+        listed = list_campaigns(connection, production.store)
+
+    assert (listed.campaigns, listed.campaign_count, listed.job_count) == ([], 0, 0)
