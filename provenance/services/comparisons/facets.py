@@ -207,8 +207,8 @@ _KINDS = (
 def _command(before: Record, after: Record) -> Facet:
     """Return how the argument lists of the job and its steps differ, by argument."""
     old, new = _argument_lists(before), _argument_lists(after)
-    if len(old) > 1 and len(new) > 1:
-        # The steps are what ran; a retry has another script around them
+    if len(old) > 1 and len(new) > 1 and (_is_repeat(before) or _is_repeat(after)):
+        # The steps are what ran; around them a repeated job has another script
         old.pop(_JOB, None)
         new.pop(_JOB, None)
     folders = _folders(before), _folders(after)
@@ -249,6 +249,10 @@ def _around_arguments(record: Record) -> Facts:
     return flat(facts)
 
 
+def _is_repeat(record: Record) -> bool:
+    return bool(record.get("retry_of") or record.get("rerun_of"))
+
+
 def _folders(record: Record) -> list[tuple[str, str]]:
     """Return the folders of a job, each with what stands for it in any job, the longest first.
 
@@ -261,7 +265,7 @@ def _folders(record: Record) -> list[tuple[str, str]]:
         if not is_installed(entry):
             folders[str(entry.get("checkout") or "")] = f"checkout of {name}"
     top, _, last = working.rpartition("/")
-    if last == "work" and (record.get("retry_of") or record.get("rerun_of")):
+    if last == "work" and _is_repeat(record):
         folders[f"{top}/elsewhere"] = ""
     named = [(folder, word) for folder, word in folders.items() if folder.count("/") > 1]
     return sorted(named, key=lambda pair: len(pair[0]), reverse=True)
