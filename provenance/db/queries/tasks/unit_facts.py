@@ -29,6 +29,7 @@ from jobprov.provenance.db.tables import (
     CatalogOutput,
     Host,
     Job,
+    LedgerEntry,
     Order,
     Sighting,
     WaivedUnit,
@@ -107,17 +108,45 @@ def queued_units(
     """
     last = _last_orders(tasks)
     query = (
-        select(Order.task_id, Order.unit)
+        select(Order.task_id, Order.unit, LedgerEntry.received_at)
         .join(last, Order.id == last.c.id)
+        .join(LedgerEntry, LedgerEntry.id == Order.entry_id)
         .outerjoin(Job, and_(Job.uuid == Order.uuid, Job.task_id == Order.task_id))
         .where(Order.batch_id.is_not(None), Order.ended_at.is_(None), Job.id.is_(None))
     )
+    # Since it was ordered: a job may report before the agent tells that it placed it
+    ordered = {(task, unit): moment for task, unit, moment in connection.execute(query)}
+    heard_of = _newest_records(connection, ordered)
     units: dict[int, dict[str, Queued]] = {task: {} for task in tasks}
-    for task, unit in connection.execute(query):
-        units[task][unit] = Queued(UnitState.IDLE)
+    for (task, unit), ordered_at in ordered.items():
+        record_at = heard_of.get((task, unit))
+        if record_at is None or record_at < ordered_at:
+            units[task][unit] = Queued(UnitState.IDLE)
     for task, seen in units_in_queue(connection, tasks, silent_before=silent_before).items():
         units[task].update(seen)
     return units
+
+
+def _newest_records(
+    connection: Connection, ordered: Mapping[tuple[int, str], datetime]
+) -> dict[tuple[int, str], datetime]:
+    """Return when a record of each unit came last, of those since the first of these moments.
+
+    A batch system names jobs by itself: a job of an order is then told by its unit and time.
+    """
+    if not ordered:
+        return {}
+    query = (
+        select(Job.task_id, Job.unit, func.max(Job.received_at))
+        .where(
+            Job.task_id.in_({task for task, _ in ordered}),
+            Job.received_at >= min(ordered.values()),
+            Job.unit.is_not(None),
+            Job.rerun_of.is_(None),
+        )
+        .group_by(Job.task_id, Job.unit)
+    )
+    return {(row[0] or 0, row[1] or ""): row[2] for row in connection.execute(query)}
 
 
 def ended_orders(connection: Connection, tasks: Sequence[int]) -> dict[int, dict[str, str | None]]:

@@ -199,6 +199,18 @@ def test_placed_order_waits_until_its_job_is_heard_of(production: Production) ->
     assert shown(production).states == {UnitState.RUNNING: 1, UnitState.SILENT: 1}
 
 
+def test_order_waits_no_more_once_a_job_of_its_unit_was_recorded(production: Production) -> None:
+    """HTCondor names jobs by itself, so that the job has another id than its order."""
+    production.declare("t1", units=["a"])
+    production.record(a_job(1, "a", state="failed", exit={"code": 1}))
+    reported(production, placed=[PlacedOrder(ordered(production, "a"), "1.0@s")])
+    assert shown(production).states == {UnitState.IDLE: 1}
+
+    production.record(a_job(2, "a"))
+
+    assert shown(production).states == {UnitState.NO_OUTPUT: 1}
+
+
 def test_output_that_did_not_come_home_to_the_storage_folder_is_none(
     production: Production,
 ) -> None:
