@@ -207,7 +207,7 @@ _KINDS = (
 def _command(before: Record, after: Record) -> Facet:
     """Return how the argument lists of the job and its steps differ, by argument."""
     old, new = _argument_lists(before), _argument_lists(after)
-    if len(old) > 1 and len(new) > 1 and (_is_repeat(before) or _is_repeat(after)):
+    if len(old) > 1 and len(new) > 1 and _is_repeat(before) != _is_repeat(after):
         # The steps are what ran; around them a repeated job has another script
         old.pop(_JOB, None)
         new.pop(_JOB, None)
@@ -218,7 +218,7 @@ def _command(before: Record, after: Record) -> Facet:
             rows.append(Difference("removed", name, before=shortened(" ".join(old[name]))))
         elif name not in old:
             rows.append(Difference("added", name, after=shortened(" ".join(new[name]))))
-        else:
+        elif old[name] != new[name]:
             plain = _plain(old[name], folders[0]), _plain(new[name], folders[1])
             rows += _changed_arguments(name, (old[name], new[name]), plain)
     rows += compared(_around_arguments(before), _around_arguments(after))
@@ -261,9 +261,10 @@ def _folders(record: Record) -> list[tuple[str, str]]:
     """
     working = str((record.get("command") or {}).get("working_directory") or "")
     folders = {working: "."}
-    for name, entry in _software_by_name(record).items():
+    for number, entry in enumerate(record.get("software") or ()):
         if not is_installed(entry):
-            folders[str(entry.get("checkout") or "")] = f"checkout of {name}"
+            # Not by its name: one repository may have two
+            folders[str(entry.get("checkout") or "")] = f"checkout {number}"
     top, _, last = working.rpartition("/")
     if last == "work" and _is_repeat(record):
         folders[f"{top}/elsewhere"] = ""
