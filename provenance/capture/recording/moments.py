@@ -71,6 +71,8 @@ class OneCommand:
     def _begin_to_see(self, glance: Glance) -> None:
         """Follow the job's folder before the command: it may move its first file away at once."""
         try:
+            # both at once: the first program may be over before they are loaded
+            from jobprov.provenance.capture.running import watching  # noqa: F401
             from jobprov.provenance.capture.sight.sight import Sight
 
             self._sight = Sight(self.options, glance.began)

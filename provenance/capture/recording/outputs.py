@@ -34,17 +34,19 @@ def describe_named(
     for one in named:
         if is_url(one.pattern):
             continue
+        gone: Optional[MadeFile] = None
         paths = entries.expand([one.pattern])[0][1]
         found = entries.describe_outputs(draft, one.step, paths, clock)
         if not paths:
             gone = seen.find_gone(os.path.abspath(one.pattern)) if seen is not None else None
-            found = [] if gone is None else [_describe_gone(draft, one.step, gone, clock)]
+            if gone is not None:
+                found = _describe_gone(draft, one.step, gone, clock)
         for entry in found:
             absolute = os.path.abspath(entry["path"])
             if absolute not in known:
                 known.add(absolute)
                 outputs.append(without_empty(dict(entry, evidence=one.evidence)))
-        if not found:
+        if not found and gone is None:
             missing.append(
                 {"path": from_here(one.pattern), "step": one.step, "evidence": one.evidence}
             )
@@ -60,28 +62,34 @@ def describe_made(
         if file.place == file.path:
             found = entries.describe_outputs(draft, step, [from_here(file.path)], clock)
         else:
-            found = [_describe_gone(draft, step, file, clock)]
+            found = _describe_gone(draft, step, file, clock)
         outputs += [without_empty(dict(entry, evidence="seen")) for entry in found]
     return outputs
 
 
 def _describe_gone(
     draft: Draft, step: Optional[str], file: MadeFile, clock: Clock
-) -> Dict[str, Any]:
-    """Return the entry of an output that is not where it was made, as far as it can be told."""
+) -> List[Dict[str, Any]]:
+    """Return the entry of an output that is not where it was made, as a list of one.
+
+    Empty for one that was removed again and that no other program read: it was scratch.
+    """
     entry: Dict[str, Any] = {"status": "written"}
+    is_removed = file.place is None and not file.is_moved
     if file.file is not None and file.file.sha256 is not None:
         entry.update(size_bytes=file.file.size_bytes, sha256=file.file.sha256)
         entry["checksums"] = [file.file.checksum]
-    elif file.place is not None and os.path.isfile(file.place):
-        entry.update(*entries.describe_outputs(draft, step, [file.place], clock))
-    elif file.place is None and file.is_moved:
-        draft.note("output {} was moved away, and nobody saw where to".format(file.path))
+    elif is_removed:
+        return []
     elif file.place is None:
-        entry["status"] = "not_kept"  # made and removed again, as what one step hands to the next
+        draft.note("output {} was moved away, and nobody saw where to".format(file.path))
+    elif os.path.isfile(file.place):
+        entry.update(*entries.describe_outputs(draft, step, [file.place], clock))
+    if is_removed:
+        entry["status"] = "not_kept"  # what one program handed to the next
     entry.update(name=os.path.basename(file.path), path=from_here(file.path), step=step)
     entry["location"] = file.place
-    return entry
+    return [entry]
 
 
 def add_copies(outputs: Iterable[Dict[str, Any]], seen: SeenOutputs, clock: Clock) -> None:

@@ -90,9 +90,10 @@ class Children:
         self._young: Dict[int, int] = {}  # process -> parent
         self._was_soon = False
         self._word_bytes = 0
-        self._last_look: Optional[float] = None
         self._tick = float(os.sysconf("SC_CLK_TCK"))
         self._boot = time.time() - _seconds_since_boot()
+        fields = _stat(process)
+        self._last_look = time.time() if fields is None else self._began(fields)
         if not os.path.exists("/proc/{0}/task/{0}/children".format(process)):
             self._miss("this system does not tell which processes a process started")
 
@@ -143,7 +144,7 @@ class Children:
             fields = _stat(process)
             if fields is None:
                 continue  # it has ended
-            began = min(moment, self._boot + int(fields[_STARTED]) / self._tick)
+            began = min(moment, self._began(fields))
             if may_wait and moment - began < _YOUNG_SECONDS:
                 self._young[process] = parent
                 continue
@@ -155,7 +156,7 @@ class Children:
 
     def _check_pause(self, moment: float) -> None:
         """Note a pause in which a process could come and go; a machine may halt us for a moment."""
-        pause = 0.0 if self._last_look is None else moment - self._last_look
+        pause = moment - self._last_look
         if pause > _LONGEST_PAUSE:
             self._miss("nobody looked for {:.1f} s".format(pause))
         self._last_look = moment
@@ -208,6 +209,10 @@ class Children:
         fields = _stat(child.process)
         if fields is not None:
             self._take_usage(child, fields, moment)
+
+    def _began(self, fields: List[bytes]) -> float:
+        """Return when a process began, in seconds since 1970, to 10 ms."""
+        return self._boot + int(fields[_STARTED]) / self._tick
 
     def _take_usage(self, child: Child, fields: List[bytes], moment: float) -> None:
         child.ended = child.measured_at = moment

@@ -75,6 +75,7 @@ class FileReader:
         self._seconds_for_small, self._room = hash_seconds, _KEPT_BYTES
         self._clock_for_large = Clock(_WHILE_IT_RUNS)
         self._files: Dict[Tuple[str, int, int, int], SeenFile] = {}
+        self._latest: Dict[str, SeenFile] = {}
         self._scripts: Set[Tuple[str, int, int, int]] = set()
         self._contents: Dict[bytes, bytes] = {}
 
@@ -94,12 +95,16 @@ class FileReader:
             return None
         key = _key(path, status)
         if key not in self._files and len(self._files) < _MOST_FILES:
-            self._files[key] = SeenFile(path, status.st_size)
+            self._files[key] = self._latest[path] = SeenFile(path, status.st_size)
             if status.st_size > SMALL_BYTES:
                 self.large.append(self._files[key])
             else:
                 self._read_small(self._files[key], status)
         return self._files.get(key)
+
+    def find(self, path: str) -> Optional[SeenFile]:
+        """Return what was read last at a path, or None."""
+        return self._latest.get(path)
 
     def read_script(self, path: str) -> List[Tuple[str, str, Optional[bytes]]]:
         """Return a script that the job brought, as `Glance.scripts` has it, the first time.

@@ -11,7 +11,7 @@ from jobprov.provenance.capture.sight.programs import ProgramStep
 from jobprov.provenance.capture.sight.sight import Sight
 
 _MOST_INPUTS, _MOST_OPEN = 1000, 500
-# Files that a program holds open and that are its code, or the like
+# Files that are code, or the like, though a program names them or holds them open
 _NO_INPUTS = (".so", ".py", ".pyc", ".jar", ".pl", ".pm", ".rb", ".sh", ".fcl", ".log", ".lock")
 
 
@@ -41,8 +41,10 @@ class SeenInputs:
                 entry = self._describe(files[path], "argument")
             elif is_url(path):
                 entry["location"] = path
+            elif path in self._sight.came_and_went:
+                entry["path"] = from_here(path)  # it was gone before it could be read
             else:
-                entry["path"] = from_here(path)  # the program did not find it either
+                continue  # the program did not find it either
             entry.update(step=program.step.name, role="primary", status="consumed")
             entry["evidence"] = "argument"
             entries.append(entry)
@@ -58,8 +60,10 @@ class SeenInputs:
                 files.update((file.path, file) for file in program.inputs)
         if opened is not None:
             files.update((file.path, file) for file in self._held_open(opened))
-        for path in known:
+        for path in [*known, *files_of_code(self._draft)]:
             files.pop(path, None)
+        for path in [path for path in files if path.endswith(_NO_INPUTS)]:
+            del files[path]
         if len(files) > _MOST_INPUTS:
             sentence = "only {} of {} inputs that were seen are recorded"
             self._draft.note(sentence.format(_MOST_INPUTS, len(files)))
@@ -70,9 +74,8 @@ class SeenInputs:
 
     def _held_open(self, opened: OpenFiles) -> List[SeenFile]:
         files = []
-        code = files_of_code(self._draft)
         for path in list(opened.files)[:_MOST_OPEN]:
-            if path in opened.written or path in code or path.endswith(_NO_INPUTS):
+            if path in opened.written or path.endswith(_NO_INPUTS):
                 continue
             file = self._sight.reader.read_input(path)
             if file is not None:

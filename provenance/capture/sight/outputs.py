@@ -106,10 +106,13 @@ class SeenOutputs:
         """Return where a named output went that is no longer at its absolute path.
 
         None where it never came. Its place is None where it came and nobody can tell what became of
-        it.
+        it; what a later program read of it is known all the same.
         """
         for came in self._names_that_came(path):
-            return self._places.find(came)
+            made = self._places.find(came)
+            if made.place is None and not made.is_moved:
+                made.file = self._sight.reader.find(came)
+            return made
         return None
 
     def would_have_seen(self, path: str) -> bool:

@@ -288,11 +288,24 @@ def test_what_one_program_hands_to_the_next_is_made_inside(site: Site) -> None:
 
     outputs = by_path(record["outputs"])
     assert outputs["step1.root"]["status"] == "not_kept"
+    handed = [entry for entry in record["inputs"] if entry["name"] == "step1.root"]
+    assert [entry["sha256"] for entry in handed] == [outputs["step1.root"]["sha256"]]
     assert outputs["step2.root"]["status"] == "written"
     assert {entry["name"]: entry["step"] for entry in record["inputs"]} == {
         "raw.root": "nova",
         "step1.root": "nova-2",
     }
+
+
+@pytest.mark.slow
+def test_output_that_a_script_removes_unread_is_scratch(site: Site) -> None:
+    record = site.record(
+        "FHICL_FILE_PATH=$PWD/fcl nova -c reco.fcl -s gone.root -o tmp.root; rm -f tmp.root"
+    )
+
+    assert "outputs" not in record
+    assert "outputs_not_there" not in record
+    assert "inputs" not in record
 
 
 @pytest.mark.slow
@@ -374,15 +387,15 @@ def test_nothing_is_seen_where_only_what_is_told_counts(site: Site) -> None:
 
 @pytest.mark.slow
 def test_every_program_of_some_length_is_listed(site: Site) -> None:
-    site.run("(cd /; sleep 0.3); sleep 0.4 & wait; exec sleep 0.5")
+    site.run("(cd /; sleep 0.7); sleep 0.8 & wait; exec sleep 0.9")
 
     record, blobs = only_entry(site.runner)
     processes = record["command"]["processes"]
     listed = [json.loads(line) for line in blobs[processes["sha256"]].splitlines()]
     assert [one["argv"] for one in listed if one["argv"][0] == "sleep"] == [
-        ["sleep", "0.3"],
-        ["sleep", "0.4"],
-        ["sleep", "0.5"],
+        ["sleep", "0.7"],
+        ["sleep", "0.8"],
+        ["sleep", "0.9"],
     ]
     assert listed[1]["working_directory"] == "/"
     assert processes["count"] == len(listed)
