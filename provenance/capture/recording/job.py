@@ -203,6 +203,9 @@ class Job:
         step.drop_outputs_from_inputs()
         draft.extend("inputs", step.inputs)
         draft.attempt("event counts", findings.add_events, draft, step, outcome)
+        if seen is not None:
+            for paths in databases.values():
+                seen.leave_out(paths)
         missing = self._add_outputs_of(step, seen, clock, is_success=outcome.code == 0)
         draft.attempt("seeds", findings.add_seeds, draft, step, outcome)
         self.decision = draft.attempt("judging", judging.judge, step, seen, outcome, missing)

@@ -4,7 +4,7 @@ What was told wins: a file that an option or the command line names is not recor
 """
 
 import os
-from typing import Any, Dict, Iterable, List, Optional
+from typing import Any, Dict, Iterable, List, Optional, Set
 
 from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.command import code
@@ -33,6 +33,7 @@ class Seen:
         self._draft, self._step, self._sight, self._watch = draft, step, sight, watch
         self.programs = find_steps(sight, step, draft)
         self.inputs: List[Dict[str, Any]] = []
+        self._left_out: Set[str] = set()
         self.outputs = SeenOutputs(draft, sight, watch, step, self.programs)
 
     def add_programs(self, repositories: Repositories, wall_seconds: float) -> None:
@@ -68,7 +69,11 @@ class Seen:
         self.inputs = of_steps + seen.of_command(self._step.name, known, opened)
         self._draft.extend("inputs", self.inputs)
 
+    def leave_out(self, paths: Iterable[str]) -> None:
+        """Count files as no outputs: databases that a configuration names."""
+        self._left_out.update(os.path.abspath(path) for path in paths)
+
     def describe_made(self, known: Iterable[str], clock: Clock) -> List[Dict[str, Any]]:
         """Return entries of the outputs that nobody named, but for known absolute paths."""
-        files = self.outputs.find(self._draft, known)
+        files = self.outputs.find(self._draft, self._left_out.union(known))
         return outputs.describe_made(self._draft, self._step.name, files, clock)

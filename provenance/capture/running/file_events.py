@@ -159,6 +159,8 @@ class FileEvents:
                 file.is_moved = True
 
     def _see(self, path: str) -> None:
+        if os.path.islink(path):
+            return  # what it leads to counts by itself
         file = self.made.get(path) or Made()
         self._keep(path, file)
         file.look(path)

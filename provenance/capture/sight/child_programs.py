@@ -23,6 +23,7 @@ from jobprov.provenance.capture.running.children import Child
 
 _MOST_WORDS = 1000  # of one command line that are looked at
 _MOST_FILES, _MOST_SCRIPTS = 5000, 200
+_MARKS_OF_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")  # of venv (PEP 405) and conda
 _WHILE_IT_RUNS = 1e7  # seconds
 _KEPT_BYTES = 4 << 20  # of small files that are held in memory, in case the job removes them
 # Programs that copy files, and the words that begin a copy where a program does other things too
@@ -76,12 +77,13 @@ class FileReader:
         self._clock_for_large = Clock(_WHILE_IT_RUNS)
         self._files: Dict[Tuple[str, int, int, int], SeenFile] = {}
         self._latest: Dict[str, SeenFile] = {}
+        self._environments: Dict[str, bool] = {}
         self._scripts: Set[Tuple[str, int, int, int]] = set()
         self._contents: Dict[bytes, bytes] = {}
 
     def read_input(self, path: str) -> Optional[SeenFile]:
         """Return a file that was there before the job and may be its input; else None."""
-        if is_url(path) or arguments.is_system(path):
+        if is_url(path) or arguments.is_system(path) or self._is_installed(path):
             return None
         status = _status(path)
         if status is None or status.st_ctime >= self._began:
@@ -102,6 +104,18 @@ class FileReader:
                 self._read_small(self._files[key], status)
         return self._files.get(key)
 
+    def _is_installed(self, path: str) -> bool:
+        """Tell whether a file belongs to a Python environment, whose packages the record lists."""
+        folder = os.path.dirname(path)
+        if folder not in self._environments:
+            marks = [os.path.join(folder, mark) for mark in _MARKS_OF_ENVIRONMENTS]
+            is_root = any(os.path.exists(mark) for mark in marks)
+            parent = os.path.dirname(folder)
+            self._environments[folder] = is_root or (
+                parent != folder and self._is_installed(folder)
+            )
+        return self._environments[folder]
+
     def find(self, path: str) -> Optional[SeenFile]:
         """Return what was read last at a path, or None."""
         return self._latest.get(path)
@@ -113,6 +127,8 @@ class FileReader:
         """
         status = _status(path)
         if status is None or arguments.is_system(path) or leaving.is_private(path):
+            return []
+        if self._is_installed(path):
             return []
         key = _key(path, status)
         if key in self._scripts or len(self._scripts) >= _MOST_SCRIPTS:

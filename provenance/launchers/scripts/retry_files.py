@@ -465,9 +465,13 @@ def note_destinations(
 
 
 def _list_for_hook(file: str, made: Iterable[str], retry: Dict[str, Any], work: str) -> None:
-    """Write the names of files that the hook does not know of yet, as it takes them."""
+    """Write the names of files that the hook does not know of yet, as it takes them.
+
+    Those that it saw by itself are named all the same: only named files get a sidecar.
+    """
     work = os.path.realpath(work)
-    known = [os.path.join(work, output["path"]) for output in retry.get("outputs") or []]
+    named = [out for out in retry.get("outputs") or [] if out.get("evidence") != "seen"]
+    known = [os.path.join(work, output["path"]) for output in named]
     known = [os.path.realpath(path) for path in known]
     with open(file, "wb") as stream:
         for path in made:
