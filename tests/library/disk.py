@@ -3,6 +3,8 @@
 Other tests write to memory below /dev; the hook passes over files there, as jobs keep none.
 """
 
+import contextlib
+import os
 import re
 import shutil
 import tempfile
@@ -12,6 +14,19 @@ from pathlib import Path
 import pytest
 
 _MOST_LETTERS = 30
+
+
+@contextlib.contextmanager
+def storage_folder() -> Iterator[Path]:
+    """Yield a folder that lies below no temporary one, as an experiment's storage does."""
+    temporary = Path(tempfile.gettempdir()).resolve()
+    places = [Path.home(), Path(__file__).parents[2], Path("/srv"), Path("/opt")]
+    for place in places:
+        if temporary not in place.resolve().parents and os.access(place, os.W_OK):
+            with tempfile.TemporaryDirectory(dir=place) as folder:
+                yield Path(folder)
+            return
+    pytest.skip("NO FOLDER outside the temporary one can be written: no storage is tried")
 
 
 class FoldersOnDisk:

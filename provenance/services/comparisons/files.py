@@ -11,6 +11,7 @@ import msgspec
 
 from jobprov.provenance.answers.comparisons import Difference, Facet
 from jobprov.provenance.records.checksums import normal_checksum
+from jobprov.provenance.records.job_record import SEEN
 from jobprov.provenance.records.parents import PARENT_ROLES
 from jobprov.provenance.services.comparisons.differences import (
     RECIPE,
@@ -42,7 +43,7 @@ class PairedFiles(NamedTuple):
 
 def inputs_facet(before: Record, after: Record) -> Facet:
     """Return how the inputs differ: the same bytes under another name are the same input."""
-    old, new = list(before.get("inputs") or ()), list(after.get("inputs") or ())
+    old, new = _told_inputs(before), _told_inputs(after)
     files = paired(old, new, _role)
     rows: list[Difference] = []
     for mine, other in files.pairs:
@@ -50,6 +51,11 @@ def inputs_facet(before: Record, after: Record) -> Facet:
     rows += [_removed(file, bytes_of(file)) for file in files.only_before]
     rows += [_added(file, bytes_of(file)) for file in files.only_after]
     return facet("inputs", "Inputs", RECIPE, rows, max(len(old), len(new)))
+
+
+def _told_inputs(record: Record) -> list[Record]:
+    """Return the inputs but those that were only seen: of an equal job a look may miss them."""
+    return [file for file in record.get("inputs") or () if file.get("evidence") != SEEN]
 
 
 def outputs_facet(before: Record, after: Record) -> Facet:

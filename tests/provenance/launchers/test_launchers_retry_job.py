@@ -12,7 +12,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 import zipfile
@@ -28,6 +27,7 @@ from jobprov.provenance.capture.packing import build
 from jobprov.provenance.launchers.scripts import retry_files, retry_script
 from jobprov.provenance.triage.built_in import built_in_rules
 from jobprov.provenance.triage.rules import Failure, find_rule
+from tests.library.disk import storage_folder
 from tests.library.productions.toy_job import CHECKOUT, WORK, Toy
 
 
@@ -170,15 +170,8 @@ echo 5 >"$1"
 
 @pytest.fixture
 def store() -> Iterator[Path]:
-    """Yield a folder that is no temporary one, as storage of an experiment is none."""
-    places = [Path.home(), Path(__file__).parent, Path("/srv"), Path("/opt")]
-    lasting = [place for place in places if Path("/tmp") not in place.resolve().parents]  # noqa: S108
-    for place in lasting:
-        if os.access(place, os.W_OK):
-            with tempfile.TemporaryDirectory(dir=place) as folder:
-                yield Path(folder)
-            return
-    pytest.skip("NO FOLDER outside /tmp can be written: storage places are not tried")
+    with storage_folder() as folder:
+        yield folder
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 import requests
 
 from jobprov.provenance.capture.packing import build
+from tests.library.disk import storage_folder
 from tests.library.servers.live_service import LiveService
 
 pytestmark = pytest.mark.slow
@@ -104,8 +104,8 @@ class Trial:
 @pytest.fixture
 def trial() -> Iterator[Trial]:
     # No temporary folder, which the storage of an experiment is not either
-    with tempfile.TemporaryDirectory(dir=Path.home()) as folder:
-        made = Trial(Path(folder))
+    with storage_folder() as folder:
+        made = Trial(folder)
         try:
             yield made
         finally:

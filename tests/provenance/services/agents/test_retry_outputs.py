@@ -1,7 +1,6 @@
 """What a batch system brought back of a retry goes to where it belongs, or stays."""
 
 import json
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,12 +8,13 @@ import pytest
 
 from jobprov.provenance.launchers.scripts.retry_files import DESTINATIONS
 from jobprov.provenance.services.agents.retry_outputs import bring_retry_home, has_outputs
+from tests.library.disk import storage_folder
 
 
 @pytest.fixture
 def store() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir=Path.home()) as folder:
-        yield Path(folder)
+    with storage_folder() as folder:
+        yield folder
 
 
 def returned(folder: Path, *names: str, **destinations: str) -> Path:
