@@ -222,7 +222,8 @@ class OneCommand:
             elif self._opened is None:
                 raise RuntimeError("opening the record took too long")
             else:
-                self._opened[0].draft.note("some of the surroundings could not be read in time")
+                late = RuntimeError("it could not be read in time")
+                self._opened[0].draft.miss("some of what is around the job", late)
         job, step = self._job_and_step()
         job.meanwhile()
         return job, step

@@ -257,7 +257,7 @@ def _add_file(entry: "zipfile.ZipFile", digest: str, path: str, draft: "Draft") 
     if sha256.hexdigest() != digest:
         entry.filelist.remove(member)
         del entry.NameToInfo[member.filename]
-        draft.note("{} changed while the job ran and is not kept".format(path))
+        draft.weaken("changed-while-running", path, "what was there before is not kept")
 
 
 def information(name: str) -> "zipfile.ZipInfo":
