@@ -52,8 +52,14 @@ class Glance:
     """
 
     def __init__(
-        self, argv: Sequence[str], options: "Options", environment: Dict[str, str]
+        self,
+        argv: Sequence[str],
+        options: "Options",
+        environment: Dict[str, str],
+        *,
+        is_bare: bool = False,
     ) -> None:
+        """Look at what a command is about to use; where it is bare, at the words alone."""
         self.argv, self.began = argv, time.time()
         self.line = arguments.CommandLine(argv, options.program)
         self.scripts: List[Tuple[str, str, Optional[bytes]]] = []
@@ -64,11 +70,15 @@ class Glance:
         self.tops: Set[str] = set()
         self.contents: Dict[str, bytes] = {}
         self.notes: List[str] = []
-        self.failures: List[Tuple[str, Exception]] = []
+        self.failures: List[Tuple[str, BaseException]] = []
         self._folders: Dict[str, Optional[str]] = {}  # folder -> top folder of its checkout
         self.working_directory: Optional[str] = self._try("working folder", os.getcwd)
         self.standard_input: Optional[standard_input.StandardInput] = None
         self.waiting = 0
+        if not is_bare:
+            self._look(options, environment)
+
+    def _look(self, options: "Options", environment: Dict[str, str]) -> None:
         self._look_at_standard_input()
         self._look_at_scripts(options.script)
         self._look_at_configurations(options.config, environment)

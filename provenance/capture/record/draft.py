@@ -75,7 +75,7 @@ class Draft:
             self.miss(what, error)
             return None
 
-    def miss(self, what: str, error: Exception) -> None:
+    def miss(self, what: str, error: BaseException) -> None:
         """Keep that something could not be recorded."""
         reason = "{}: {}".format(type(error).__name__, error)
         self.weaken("capture-incomplete", what, reason.rstrip(": "))

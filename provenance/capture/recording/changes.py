@@ -25,7 +25,7 @@ def settle_inputs(draft: Draft, step: Step) -> List[Tuple[str, bool]]:
 
     Return [(path, whether its bytes of before are kept)] of those that changed.
     """
-    written, kept = set(step.found_outputs()), []
+    written, kept, signatures = set(step.found_outputs()), [], dict(step.candidates)
     changed: List[Tuple[str, bool]] = []
     for entry in step.inputs:
         path = entry.get("path")
@@ -36,6 +36,9 @@ def settle_inputs(draft: Draft, step: Step) -> List[Tuple[str, bool]]:
         is_held = content is not None and _digest(content) == entry.get("sha256")
         if content is not None and is_held:
             draft.blobs[entry["sha256"]] = content
+        before = signatures.get(path)
+        if path in written and before is not None and before[1] > SMALL_BYTES:
+            is_changed = True  # it was hashed too late to tell
         if is_changed:
             changed.append((path, is_held))
         if path in written and is_changed and is_held:
