@@ -119,7 +119,11 @@ class Job:
             record["task"] = task
             limits.mend_task_id(self.draft)
         self.later.append(self._look_around)
-        for folder in options.repository:
+        self.add_repositories()
+
+    def add_repositories(self) -> None:
+        """Record the checkouts that options name."""
+        for folder in self.options.repository:
             self.draft.need("repository " + folder, self.repositories.add, folder)
 
     def _describe_batch(self) -> Dict[str, Any]:
