@@ -252,6 +252,10 @@ class OneCommand:
 
             words = (job.draft, self.trace, job.spool, self.options, self.environment)
             job.draft.attempt("trace", inventory.take, *words)
+        if self.trace is None or not self.trace.words:
+            from jobprov.provenance.capture.recording import changes
+
+            job.draft.need("folders", changes.weaken_folders, job.draft, step)
 
     def _settle(
         self, before: Background, others: Sequence[Background], outcome: Outcome
