@@ -308,7 +308,7 @@ def secret_names(environment: Dict[str, str]) -> Set[str]:
     A UPS product may have any name: where `SETUP_TOKEN_TOOLS` sets one up, `TOKEN_TOOLS_VERSION` is
     judged by `VERSION` alone.
     """
-    products = [name[6:] for name, value in environment.items() if _sets_up(name, value)]
+    products = {name[6:] for name, value in environment.items() if _sets_up(name, value)}
     names = set()
     for name, value in environment.items():
         if not is_secret(name, value):
@@ -319,10 +319,14 @@ def secret_names(environment: Dict[str, str]) -> Set[str]:
     return names
 
 
-def _has_harmless_rest(name: str, products: Sequence[str]) -> bool:
+def _has_harmless_rest(name: str, products: Set[str]) -> bool:
     """Tell whether a variable's name is a product's name and a rest that no secret has."""
-    rests = [name[len(product) + 1 :] for product in products if name.startswith(product + "_")]
-    return any(_NAME.search(rest) is None for rest in rests)
+    place = name.find("_")
+    while place >= 0:
+        if name[:place] in products and _NAME.search(name[place + 1 :]) is None:
+            return True
+        place = name.find("_", place + 1)
+    return False
 
 
 def _sets_up(name: str, value: str) -> bool:
