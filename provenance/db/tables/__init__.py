@@ -55,6 +55,7 @@ from jobprov.provenance.db.tables.operators import (
     DeadLetter,
     Derivation,
     Experiment,
+    OwnArchive,
     WorkItem,
     WriteToken,
 )
@@ -131,6 +132,7 @@ __all__ = [
     "Order",
     "OrderInput",
     "OrderLease",
+    "OwnArchive",
     "Parameter",
     "ParameterKey",
     "ParameterSet",
