@@ -578,8 +578,10 @@ lay_out_root() {
   : >"$out/root.sh" && mkdir -p "$out/root" || refuse "cannot write in $out."
   hidden_folders=''
   mkdir -p "$elsewhere/tmp" "$elsewhere/var/tmp" && chmod 1777 "$elsewhere/tmp" "$elsewhere/var/tmp" || refuse "cannot write in $out."
-  at_recorded_place "$recorded_work" "$work" "elsewhere$recorded_work"
-  [ "$recorded_work" = / ] || hide "$recorded_work"
+  if [ "$recorded_work" != / ]; then # all its files have absolute paths
+    at_recorded_place "$recorded_work" "$work" "elsewhere$recorded_work"
+    hide "$recorded_work"
+  fi
   read_paths # the checkouts
   at_recorded_place "$job_home" "$out/home" "elsewhere$job_home"
   [ -z "$job_tmp" ] || at_recorded_place "$job_tmp" "$out/tmp" "elsewhere$job_tmp"
@@ -693,8 +695,8 @@ start_again() {
   fi
   leave_root
   way=rewritten why_rewritten="no root of its own can be made, see above"
-  name_job_folders
   name_folders "$out"
+  name_job_folders
   find_recorded_path
   tell_way
   do_steps
@@ -746,6 +748,7 @@ if [ "$wanted" = shell ]; then
   say "a shell in the job's environment; the steps are in $(list_of command/steps)"
   in_environment sh -i
   exit_code=$?
+  [ ! -e "$out/no-root" ] || refuse "no root of its own can be made, see above; try --no-own-root."
 else
   do_steps
   say "run.sh: the job ended with exit code $exit_code; its output is in $out/run.log"
