@@ -22,9 +22,9 @@ from jobprov.provenance.software.read_pack import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "fb1112959266d0000a029b11a014757cb51d95d261961487ba9677726a7b1979"}
-SCRIPTS = {1: "5244d1825a049708364bb326034bdfe9a5517382cdc0ae203e6e4aea502c6878"}
-PROGRAMS = {"run.sh", "verify.sh", "verify.py", "lib.sh"}
+FILES = {1: "b2e325799bd91dfc0728cc9cdaab9c3724985956b23f9d14058e7a12bf44e01a"}
+SCRIPTS = {1: "cf309e0c349924c4e1f8b0b1a277f3568b42a3b415de81105040d09fdb98150e"}
+PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 
 Run.sh, verify.sh and lib.sh are frozen by edition.
