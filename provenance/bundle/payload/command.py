@@ -26,6 +26,7 @@ _OUR_OWN = frozenset(
         "root",
         "run.log",
         "src",
+        "started",
         "stdin",
         "tmp",
         "work",

@@ -336,8 +336,13 @@ step() { # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
 }
 obey() { # PROGRAM [ARGUMENT]...: one step, as it was recorded or in part
   printf 'run.sh: step %s\n' "$step_name" >>"$out/run.log"
+  rm -f "$out/started"
   in_environment "$@" <"$stdin" >>"$out/run.log" 2>&1
   code=$?
+  if [ -n "$container_tool" ] && [ ! -e "$out/started" ]; then
+    rm -f "$out/exit-codes.txt"
+    refuse "$container_tool could not start step $step_name inside $capsule (it ended with $code); $out/run.log says why."
+  fi
   printf '%s\n' "$code" >>"$out/exit-codes.txt"
   printf 'run.sh: step %s ended with exit code %s\n' "$step_name" "$code" >>"$out/run.log"
   [ "$code" -eq 0 ] && return 0
@@ -396,6 +401,9 @@ in_environment() { # PROGRAM [ARGUMENT]...
   # shellcheck source=/dev/null
   . "$(list_of env/environment)"
   set -- env -i "PATH=$job_path" "HOME=$out/home" "TMPDIR=$out/tmp" "PWD=$work" "$@"
+  # a container tool that fails has exit codes that a job may have, too: what runs inside first leaves a sign
+  # shellcheck disable=SC2016 # the inner shell's own variables
+  [ -z "$container_tool" ] || set -- /bin/sh -c ': >"$1/started" && shift && exec "$@"' sh "$out" "$@"
   case $container_tool in
     '') (cd "$work" && exec "$@") ;;
     apptainer | singularity)
@@ -405,7 +413,7 @@ in_environment() { # PROGRAM [ARGUMENT]...
       # --entrypoint: an image may have one of its own; label=disable: SELinux would keep OUT from the container
       shift
       (cd "$work" && exec podman run --rm -i --network=host --security-opt label=disable -v "$out:$out" -w "$work" \
-        --entrypoint env "$capsule_image" "$@")
+        --entrypoint /bin/sh "$capsule_image" "$@")
       ;;
     chroot) in_capsule_folder "$@" ;;
   esac
