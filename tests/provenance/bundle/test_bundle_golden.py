@@ -22,8 +22,8 @@ from jobprov.provenance.software.read_pack import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "fb1112959266d0000a029b11a014757cb51d95d261961487ba9677726a7b1979"}
-SCRIPTS = {1: "5244d1825a049708364bb326034bdfe9a5517382cdc0ae203e6e4aea502c6878"}
+FILES = {1: "bb60fc5fd572df976bc834067d8466a2833494ef5fb872e9c5ccfba80b57906e"}
+SCRIPTS = {1: "0cb387fa55d80ecca4f217615c441093844d5ea72f5a30189f180d6243b2e8a9"}
 PROGRAMS = {"run.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 

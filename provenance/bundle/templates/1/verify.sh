@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2317,SC2034 # many functions are words that the sourced lists use
+# shellcheck disable=SC2317,SC2034,SC3013 # -nt is in POSIX since 2024, and in every shell for long; many functions are words that the sourced lists use
 # verify.sh - compare a rerun with the record, or a bundle with its own manifests.
 # Bytes are compared by the shell alone; the content of ROOT files by verify.py, where a Python with uproot is at hand.
 set -u
@@ -152,22 +152,68 @@ check_bundle() {
 
 # --- words of outputs/job.sh and outputs/expected.sh ----------------------------------------------------------------
 
-job() { job_id=$1 revision=$2 state=$3 expected_codes=$4; }
+job() { job_id=$1 revision=$2 state=$3 expected_codes=$4 reason='' made='' has_missing=no; }
+reason() { # WORD...: of the recorded failure
+  for word in "$@"; do reason=$reason$word$nl; done
+}
+not_there() { # NAME PLACE: an output that the recorded job did not make
+  has_missing=yes
+  if [ -e "$2" ]; then made="$made${made:+, }$1"; fi
+}
 
 output() { # NAME JSON_NAME REQUIRED SIZE SHA256 COMPARATOR CONTENT_DIGEST CHECKSUMS REFERENCE PLACE
   name=$1 json_name=$2 required=$3 size=$4 sha256=$5 comparator=$6 content=$7 checksums=$8
   shift 8
   reference=$1 place=$2
   outputs=$outputs${place#"$work"/}$nl
-  if [ ! -f "$place" ]; then
+  if [ -z "$place" ]; then
+    undecided "the record does not say where the job wrote it"
+  elif [ ! -f "$place" ]; then
     [ "$required" = no ] || conclude MISSING R2 none "$name"
+  elif ! is_of_rerun; then
+    undecided "$why"
   elif has_same_bytes; then
-    conclude IDENTICAL R7 sha256 "$name"
+    conclude IDENTICAL R7 "$told_by" "$name"
   else
     compare_content
   fi
 }
-has_same_bytes() {
+# A file that the rerun did not make says nothing about it, however equal it is.
+is_of_rerun() { # sets why if not
+  if [ ! -r "$place" ]; then
+    why="it cannot be read"
+    return 1
+  fi
+  case $laid_before in
+    *"$nl$place$nl"*)
+      # run.sh made it as old as that list
+      if [ ! "$place" -nt "$out/outputs-before.txt" ]; then
+        why="it lay there before the job began, and the rerun did not write it"
+        return 1
+      fi
+      ;;
+  esac
+  real=$place
+  if [ -h "$place" ]; then
+    real=$(readlink -f "$place") || real=
+  fi
+  find_absolute_path "${real:-/}" 2>/dev/null || absolute=
+  case $absolute in
+    "$out"/*) ;;
+    *)
+      why="it is a link to a file outside of OUT, which the rerun did not make"
+      return 1
+      ;;
+  esac
+}
+has_same_bytes() { # sets told_by
+  told_by=sha256
+  case $size$sha256 in
+    0- | "0$sha256_of_nothing")
+      told_by=size
+      [ -s "$place" ] || return 0
+      ;;
+  esac
   [ "$sha256" != - ] && [ -n "$sha_tool" ] || return 1
   [ "$size" = - ] || [ "$(size_of "$place")" = "$size" ] || return 1
   [ "$(digest_of 256 "$place")" = "$sha256" ]
@@ -206,6 +252,8 @@ rank_of() { # LEVEL: sets rank; R5~ stands between R4 and R5
 conclude() { # VERDICT LEVEL COMPARATOR NAME
   printf '%s %s\n' "$1" "$4"
   if [ "$required" = yes ]; then
+    compared=$((compared + 1))
+    [ "$size" = 0 ] || all_empty=no
     case $1 in DIFFERENT | MISSING) differs=yes ;; esac
     rank_of "$2"
     [ "$rank" -ge "$lowest_rank" ] || { lowest=$2 && lowest_rank=$rank; }
@@ -246,8 +294,11 @@ find_interpreter() {
 
 # The codes of the steps, as recorded? A recorded failure that fails the same way is a success.
 compare_exit_codes() {
-  codes='' ended=same unknown=no
-  while IFS= read -r line; do codes="$codes${codes:+ }$line"; done <"$out/exit-codes.txt"
+  codes='' ended=same unknown=no all_zero=yes
+  while IFS= read -r line; do
+    codes="$codes${codes:+ }$line"
+    [ "$line" = 0 ] || all_zero=no
+  done <"$out/exit-codes.txt"
   expected=$expected_codes actual=$codes
   while [ -n "$expected$actual" ]; do
     one=${expected%% *} other=${actual%% *}
@@ -257,13 +308,34 @@ compare_exit_codes() {
     case $actual in *' '*) actual=${actual#* } ;; *) actual='' ;; esac
   done
   [ "$unknown" = no ] || case $state in
-    succeeded | '') ;;
-    *) case $codes in *[1-9]*) ;; *) ended=otherwise ;; esac ;; # it did not fail at all
+    failed | killed) [ "$all_zero" = no ] || ended=otherwise ;; # it did not fail at all
   esac
+  if [ -n "$made" ]; then
+    ended=otherwise
+    say "made by the rerun, though the recorded job did not make it: $made"
+  fi
   if [ "$ended" = same ]; then
     say "exit code: $codes, as recorded"
   else
     say "exit code: $codes, recorded was $expected_codes, of a job that is recorded as ${state:-ended}"
+  fi
+}
+# Whether a job failed in the same way: its code alone does not tell, many failures share one.
+check_failure() {
+  if [ -n "$reason" ]; then
+    log=$(tail -c 262144 "$out/run.log") || log=
+    rest=$reason
+    while [ -n "$rest" ]; do
+      word=${rest%%"$nl"*} rest=${rest#*"$nl"}
+      case $log in
+        *"$word"*) ;;
+        *) give_up "it failed as the record says, but $out/run.log does not have the word $word of the recorded reason: it may have failed for another one. No level, no report." ;;
+      esac
+    done
+  elif [ "$unknown" = yes ]; then
+    give_up "it failed, but the record has neither the exit code of each step nor a reason: whether it failed in the same way cannot be told. No level, no report."
+  elif [ "$all_zero" = yes ] && [ "$has_missing" = no ]; then
+    give_up "the job is recorded as $state though each exit code was 0, and nothing here tells how: no level, no report."
   fi
 }
 # No code was recorded of a step: of a job that succeeded it was 0, of another it may have been any.
@@ -308,7 +380,10 @@ if [ ! -s "$out/exit-codes.txt" ]; then
   give_up "no job ran in $out; run 'sh run.sh OUT' with a new folder."
 fi
 find_interpreter
-comparisons='' outputs='' differs=no open=no lowest=R7 lowest_rank=70
+laid_before=$nl
+[ ! -f "$out/outputs-before.txt" ] || laid_before=$nl$(cat "$out/outputs-before.txt")$nl
+# nothing is compared yet, which is no level
+comparisons='' outputs='' differs=no open=no compared=0 all_empty=yes lowest=R7 lowest_rank=70
 section=expected
 # shellcheck source=/dev/null
 . "$(list_of outputs/expected)"
@@ -323,8 +398,18 @@ if [ "$differs" = yes ]; then
   write_report R2
   exit 1
 fi
-[ "$open" = no ] || give_up "equal as far as it can be told; some outputs are undecided (a Python with uproot decides), so no report is written."
-case $state in succeeded | '') ;; *) lowest='R1=' ;; esac
+[ "$open" = no ] || give_up "equal as far as it can be told; some outputs are undecided (see above), so there is no level, and no report is written."
+case $state in
+  succeeded)
+    [ "$compared" -gt 0 ] || give_up "nothing was compared: the record has no output that a rerun must make again. No level, no report."
+    [ "$all_empty" = no ] || say "note: every output that was compared is empty, in the record and here."
+    ;;
+  failed | killed)
+    check_failure
+    lowest='R1='
+    ;;
+  *) give_up "the record does not say how the job ended (its state is ${state:-unknown}): no level, no report." ;;
+esac
 write_report "$lowest"
 say "verify.sh: job ${job_id:-?} was reproduced, level $lowest"
 exit 0
