@@ -22,8 +22,8 @@ from jobprov.provenance.software.read_pack import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "bb60fc5fd572df976bc834067d8466a2833494ef5fb872e9c5ccfba80b57906e"}
-SCRIPTS = {1: "0cb387fa55d80ecca4f217615c441093844d5ea72f5a30189f180d6243b2e8a9"}
+FILES = {1: "42bd9c7e8cb431acd28b1d6b857aaa40bdc36f95ecca1065540e86290e162b15"}
+SCRIPTS = {1: "ecdcc704f59d55f7002bace4222494a08e90d57408d57df5e4a7d617abb3cc20"}
 PROGRAMS = {"run.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 
