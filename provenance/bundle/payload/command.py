@@ -30,6 +30,7 @@ _OUR_OWN = frozenset(
         "root.sh",
         "run.log",
         "src",
+        "started",
         "stdin",
         "stubs.txt",
         "tmp",
