@@ -9,7 +9,7 @@ from posixpath import join, normpath
 from jobprov.provenance.records.job_record import JobRecord, LeftOut, Software
 
 _SHOWN = 5
-_UNREAD = frozenset({"ignored", "data", "private"})
+UNREAD = frozenset({"ignored", "data", "private"})
 """Why files were left out of which nothing shows that the job read them."""
 
 
@@ -32,7 +32,7 @@ def left_out_gaps(record: JobRecord) -> Iterator[tuple[str, str]]:
             if file.why == "secret":
                 secret.append(file)
             else:
-                (unread if file.why in _UNREAD else missing).append(file)
+                (unread if file.why in UNREAD else missing).append(file)
         if missing:
             yield "untracked-left-out", f"{name} held files that are not here: {_names(missing)}."
         if secret:

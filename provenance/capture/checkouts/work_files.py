@@ -40,6 +40,7 @@ class WorkFiles:
         entries: `MODE ID` by path, for git's index; of a file that is gone, zeros.
         left_out: entries of the record: files that are not kept.
         nested: folders of other checkouts inside.
+        submodules: id in the index by folder, of submodules that are checked out.
     """
 
     def __init__(self, top: str, store: str, revision: str) -> None:
@@ -49,6 +50,7 @@ class WorkFiles:
         self.entries: Dict[bytes, bytes] = {}
         self.left_out: List[Dict[str, object]] = []
         self.nested: List[str] = []
+        self.submodules: Dict[str, str] = {}
         self._room = SMALL_BYTES
 
     def look(self, *, is_ours: bool) -> None:
@@ -90,8 +92,7 @@ class WorkFiles:
         sizes = _sizes(top, tracked)
         for path, (flag, mode, oid) in tracked.items():
             if mode == _SUBMODULE:
-                if path in suspects:  # another commit is checked out there
-                    self._take_commit(path)
+                self._add_submodule(path, oid, is_changed=path in suspects)
                 continue
             status = self._status(path)
             if status is None or stat.S_ISDIR(status.st_mode):
@@ -104,10 +105,12 @@ class WorkFiles:
             ):
                 self._take(path, status, mode + b" " + oid)
 
-    def _take_commit(self, path: bytes) -> None:
+    def _add_submodule(self, path: bytes, oid: bytes, *, is_changed: bool) -> None:
         folder = os.path.join(os.fsdecode(self._top), os.fsdecode(path))
         if os.path.exists(os.path.join(folder, ".git")):
-            self.entries[path] = _SUBMODULE + b" " + git(folder, "rev-parse", "HEAD").strip()
+            self.submodules[folder] = oid.decode()
+            if is_changed:  # another commit is checked out there
+                self.entries[path] = _SUBMODULE + b" " + git(folder, "rev-parse", "HEAD").strip()
 
     def _add_untracked(self, path: bytes) -> None:
         if path.endswith(b"/"):

@@ -20,7 +20,6 @@ from jobprov.provenance.capture.files.hashing import SMALL_BYTES
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
 
-_STATUS = ("status", "--porcelain", "-z", "--untracked-files=no", "--no-renames")
 _PATCH = (
     "diff-tree",
     "-p",
@@ -34,16 +33,17 @@ _PATCH = (
     "--dst-prefix=b/",
 )
 _MOST_CONVERTED = 1000  # paths
+_DEEPEST = 4  # submodules of submodules
 
 
 def observe(top: str, entry: Dict[str, Any], draft: Draft) -> List[str]:
     """Fill in what a command could change: commit, tree, tree of the files as they lie there.
 
-    Returns the folders of other checkouts in it that git does not know as submodules.
+    Returns the folders of checkouts inside that the tree cannot hold.
     """
     import tempfile  # noqa: PLC0415 - loads slowly, and most jobs have no checkout
 
-    is_ours = os.stat(top).st_uid == os.geteuid() or os.geteuid() == 0
+    is_ours = _is_ours(top)
     entry["revision"], entry["tree"] = git(top, "rev-parse", "HEAD", "HEAD^{tree}").decode().split()
     with tempfile.TemporaryDirectory(prefix="jobprov-") as folder:
         store = os.path.join(folder, "objects")
@@ -53,24 +53,34 @@ def observe(top: str, entry: Dict[str, Any], draft: Draft) -> List[str]:
         entry["is_dirty"] = bool(files.changed) if is_ours else bool(files.entries)
         if files.entries or files.changed:
             _keep_tree(top, entry, draft, files, _apart(top, folder))
+        inside = files.nested + _changed_submodules(files, store)
     if files.left_out:
         entry["left_out"] = files.left_out
-    return files.nested
+    return inside
 
 
-def changed_submodules(top: str) -> List[str]:
-    """Return the folders of submodules that differ from the commit in the index.
+def _changed_submodules(files: WorkFiles, store: str, depth: int = 0) -> List[str]:
+    """Return the folders of submodules that hold anything else than the commit in the index.
 
     A checkout's tree cannot hold that.
     """
-    if not os.path.exists(os.path.join(top, ".gitmodules")):
-        return []
-    folders = []
-    for item in git(top, *_STATUS, "--ignore-submodules=none").split(b"\0"):
-        folder = os.path.join(top, os.fsdecode(item[3:]))
-        if item[:2] != b"" and os.path.exists(os.path.join(folder, ".git")):
-            folders.append(folder)
-    return folders
+    changed = []
+    for folder, oid in files.submodules.items():
+        inner = WorkFiles(folder, store, oid)
+        inner.look(is_ours=_is_ours(folder))
+        if (
+            text(folder, "rev-parse", "HEAD") != oid
+            or inner.entries
+            or inner.nested
+            or inner.left_out
+            or (depth < _DEEPEST and _changed_submodules(inner, store, depth + 1))
+        ):
+            changed.append(folder)
+    return changed
+
+
+def _is_ours(top: str) -> bool:
+    return os.stat(top).st_uid == os.geteuid() or os.geteuid() == 0
 
 
 def keep_unpushed(top: str, entry: Dict[str, Any], draft: Draft) -> None:

@@ -233,13 +233,13 @@ def test_clean_checkout_has_no_tree_of_its_own(checkout: Repository) -> None:
 
 
 def test_what_is_not_kept_is_named(checkout: Repository) -> None:
-    checkout.write(".gitignore", "*.csv\n.env\nvenv/\n__pycache__/\n*.pem\nmany/\n")
+    checkout.write(".gitignore", "*.csv\n.env\nvenv/\n__pycache__/\nid_rsa\nmany/\n")
     checkout.commit()
     checkout.write("calibration.csv", "1,2\n")
     checkout.write("events.root", b"root\0")
     checkout.write("blob.bin", bytes(2 << 20))
     checkout.write(".env", "MODE=fast\n")
-    checkout.write("robot.pem", "x\n")
+    checkout.write("id_rsa", "x\n")
     checkout.write("venv/pyvenv.cfg", "home = /usr\n")
     checkout.write("__pycache__/tool.pyc", b"\0")
     for number in range(2001):
@@ -258,7 +258,7 @@ def test_what_is_not_kept_is_named(checkout: Repository) -> None:
         "events.root": "data",
         "blob.bin": "too large",
         ".env": "ignored",
-        "robot.pem": "private",
+        "id_rsa": "private",
         "venv/": "ignored",
         "many/": "too many",
     }
