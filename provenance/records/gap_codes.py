@@ -79,6 +79,21 @@ GAPS: dict[str, GapRule] = {
         "Upload the objects of the changed files (`objects_sha256`), "
         "or commit and push before the next job.",
     ),
+    "untracked-left-out": GapRule(
+        1,
+        "Commit and push the files, or make them smaller; what the job reads as data can be "
+        "told: `--input`.",
+    ),
+    "secret-removed": GapRule(
+        1,
+        "Read the secret from a variable or a file of its own, not from code; "
+        "a rerun needs it in its place.",
+    ),
+    "ignored-left-out": GapRule(
+        9,
+        "Nothing to do if the job did not read them; else tell them (`--input`, `--script`), or "
+        "trace a job (`--trace`).",
+    ),
     "input-missing": GapRule(
         2,
         "Upload the small input: the hook does up to 16 MiB a file, "

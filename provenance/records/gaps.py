@@ -15,6 +15,7 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
+from jobprov.provenance.records.checkout_gaps import is_changed, left_out_gaps
 from jobprov.provenance.records.findings import Findings
 from jobprov.provenance.records.gap_codes import GAPS
 from jobprov.provenance.records.identity import WITNESSES
@@ -108,6 +109,7 @@ def _gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
     yield from _conditions_gaps(record, findings)
     yield from _file_gaps(record, findings)
     yield from seen_gaps(record)
+    yield from left_out_gaps(record)
     yield from _randomness_gaps(record)
     yield from _report_gaps(record, findings)
     if findings.erased:
@@ -216,10 +218,10 @@ def _commit_gaps(
     if place in findings.unreferenced:
         revision = (software.revision or "")[:12]
         yield "commit-unreferenced", f"{name}: no branch or tag led to commit {revision}."
-    if software.is_dirty and _is_missing(software.objects_sha256, findings):
+    if is_changed(software) and _is_missing(software.objects_sha256, findings):
         yield (
             "dirty-tree-missing",
-            f"{name} was changed and not committed; its changed files are not here.",
+            f"{name} held other files than its commit; these files are not here.",
         )
 
 
@@ -436,7 +438,7 @@ def _digests_with_own_gap(record: JobRecord) -> set[str | None]:
     for file in (*_fcl_files(record), *(record.scripts or ()), *(record.logs or ())):
         digests.add(file.sha256)
     for software in record.software or ():
-        if software.is_dirty:
+        if is_changed(software):
             digests.add(software.objects_sha256)
     for condition in record.conditions or ():
         digests.add(condition.payload_sha256)

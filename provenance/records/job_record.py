@@ -158,6 +158,33 @@ class Submodule(Struct, kw_only=True):
     path: str
     repository: str | None = None
     revision: str | None = None
+    is_checked_out: bool | None = None
+
+
+class GitTag(Struct, kw_only=True):
+    """A tag that git needs to describe a commit.
+
+    `object` is the tag object of an annotated tag, the commit of another one.
+    """
+
+    name: str
+    object: str
+
+
+class GitHistory(Struct, kw_only=True):
+    """The history of a commit, as its checkout had it."""
+
+    commits: Integer | None = None
+    is_shallow: bool | None = None
+
+
+class LeftOut(Struct, kw_only=True):
+    """A file of a checkout, or a folder (with `/` at its end), that the hook did not keep."""
+
+    path: str
+    why: Word | None = None
+    size_bytes: Integer | None = None
+    files: Integer | None = None
 
 
 class Product(Struct, kw_only=True):
@@ -194,6 +221,10 @@ class Software(Struct, kw_only=True):
     dirty_patch_sha256: Digest | None = None
     objects_sha256: Digest | None = None
     submodules: list[Submodule] | None = None
+    tags: list[GitTag] | None = None
+    history: GitHistory | None = None
+    converted: list[str] | None = None
+    left_out: list[LeftOut] | None = None
     checkout: str | None = None
     product: Product | None = None
     tarball: Tarball | None = None

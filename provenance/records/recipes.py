@@ -193,7 +193,7 @@ def _sorted(parts: list[_Part]) -> list[_Part]:
 
 def _software(software: Software) -> _Part:
     """Return what identifies the code: an id of the bytes that ran if one is known."""
-    if software.is_dirty:
+    if software.worktree_tree or software.is_dirty:
         return software.worktree_tree or software.objects_sha256
     if software.revision or software.tree:
         return software.revision or software.tree

@@ -118,7 +118,11 @@ class Job:
             record["task"] = task
             limits.mend_task_id(self.draft)
         self.later.append(self._look_around)
-        for folder in options.repository:
+        self.add_repositories()
+
+    def add_repositories(self) -> None:
+        """Take in the checkouts that the options name."""
+        for folder in self.options.repository:
             self.draft.attempt("repository " + folder, self.repositories.add, folder)
 
     def _describe_batch(self) -> Dict[str, Any]:

@@ -254,6 +254,7 @@ class StepOfSession(OneCommand):
 
         self.spool, session = _find_session(self.options, self.environment)
         job = Job(self.options, self.environment, self.spool, session.draft)
+        job.add_repositories()
         step = job.take(glance, self.options.name, self.options.role)
         self._session, self._opened, self._prefix = session, (job, step), step.name + "."
         return session, job, step

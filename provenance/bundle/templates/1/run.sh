@@ -110,6 +110,19 @@ source_tree() { # NAME STORED PLACE
   [ ! -d "$here/$2" ] || cp -R "$here/$2/." "$3/" || cannot_lay_out "$3"
   chmod -R u+rwX,go+rX "$3" || cannot_lay_out "$3"
 }
+# The checkout's own git, as far as the bundle has it: git in the job answers as it did.
+repository() { # NAME PLACE
+  [ "$act" = lay-out ] && [ -f "$here/git/$1/index" ] && [ ! -e "$2/.git" ] || return 0
+  IFS= read -r ran <"$here/git/$1/ran" || cannot_lay_out "$2/.git"
+  mkdir -p "$2/.git/objects/pack" "$2/.git/refs" "$2/.git/info" || cannot_lay_out "$2/.git"
+  for file in HEAD config packed-refs index; do
+    cp "$here/git/$1/$file" "$2/.git/$file" || cannot_lay_out "$2/.git"
+  done
+  cp "$here/git/$1/objects.pack" "$2/.git/objects/pack/pack-$ran.pack" || cannot_lay_out "$2/.git"
+  cp "$here/git/$1/objects.idx" "$2/.git/objects/pack/pack-$ran.idx" || cannot_lay_out "$2/.git"
+  [ ! -s "$here/git/$1/history-ends" ] || cp "$here/git/$1/history-ends" "$2/.git/shallow" || cannot_lay_out "$2/.git"
+  chmod -R u+rwX,go+rX "$2/.git" || cannot_lay_out "$2/.git"
+}
 # The tree that ran, from the pack; git gets no settings and no hooks but its own.
 check_out() { # NAME PLACE
   git_folder=$out/git/$1
@@ -117,7 +130,7 @@ check_out() { # NAME PLACE
     printf '* -text -eol -ident -filter -working-tree-encoding\n' >"$git_folder/info/attributes" &&
     printf 'ref: refs/heads/none\n' >"$git_folder/HEAD" &&
     cp "$here/git/$1/shallow" "$git_folder/shallow" && # first: git asks for the parents otherwise
-    plain_git index-pack --strict --stdin <"$here/git/$1/objects.pack" >/dev/null &&
+    plain_git index-pack --fsck-objects --stdin <"$here/git/$1/objects.pack" >/dev/null &&
     IFS= read -r tree <"$here/git/$1/ran" &&
     plain_git --work-tree="$2" read-tree "$tree" &&
     plain_git --work-tree="$2" checkout-index --all --force
