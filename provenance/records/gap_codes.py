@@ -79,6 +79,23 @@ GAPS: dict[str, GapRule] = {
         "Upload the objects of the changed files (`objects_sha256`), "
         "or commit and push before the next job.",
     ),
+    "touched-not-kept": GapRule(
+        2,
+        "Name the file (`--input`, `--script`), put its code into a repository, raise "
+        "`--trace-bytes`, or register a capsule of the release (`jobprov capsule add`).",
+    ),
+    "changed-while-running": GapRule(
+        2,
+        "Have the job read a copy that nothing writes to, or name the file: `--input`.",
+    ),
+    "network-used": GapRule(
+        2,
+        "Fetch what the job needs before it, and name it: `--input FILE`.",
+    ),
+    "withheld-variable-read": GapRule(
+        2,
+        "Nothing, if the variable is a password or token; else rename it so that no rule marks it.",
+    ),
     "input-missing": GapRule(
         2,
         "Upload the small input: the hook does up to 16 MiB a file, "

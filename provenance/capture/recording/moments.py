@@ -202,8 +202,8 @@ class OneCommand:
         if self.trace is not None:
             from jobprov.provenance.capture.trace import inventory
 
-            words = (job.draft, self.trace, job.spool, self.options, self.environment)
-            job.draft.attempt("trace", inventory.take, *words)
+            words = (self._sight, step.name, job.spool, self.options, self.environment)
+            job.draft.attempt("trace", inventory.take, job.draft, self.trace, *words)
 
     def _settle(self, before: Background, others: Sequence[Background]) -> "Tuple[Job, Step]":
         """Give what ran beside the job a last moment, and return job and step.
