@@ -156,7 +156,9 @@ def _fcl_files(job: Mapping[str, Any]) -> dict[str, str]:
 
 def _scripts(job: Mapping[str, Any]) -> dict[str, str]:
     # what was only seen may be missed of an equal job
-    told = [each for each in job["merged"].get("scripts") or () if each.get("evidence") not in UNTOLD]
+    told = [
+        each for each in job["merged"].get("scripts") or () if each.get("evidence") not in UNTOLD
+    ]
     scripts = keyed(told, lambda script: script["name"])
     return {name: script.get("sha256") or "" for name, script in scripts.items()}
 
