@@ -195,6 +195,7 @@ FIELD_USES: dict[str, FieldUse] = {
     "environment.packages_sha256": FieldUse(comparison=("products",), bundle=("NEEDS.tsv",)),
     "environment.system_packages_sha256": FieldUse(comparison=("host",), page=True),
     "environment.libraries_sha256": FieldUse(comparison=("host",), bundle=("NEEDS.tsv",)),
+    "environment.withheld_read": FieldUse(),
     "environment.touched_sha256": FieldUse(comparison=("host",), page=True),
     "seeds[].step": FieldUse(recipe=True, comparison=("seeds",), bundle=("seeds.tsv",), page=True),
     "seeds[].module": FieldUse(
@@ -318,6 +319,13 @@ FIELD_USES: dict[str, FieldUse] = {
     "outputs_not_there[].path": FieldUse(comparison=("others",), page=True),
     "outputs_not_there[].step": FieldUse(comparison=("others",), page=True),
     "outputs_not_there[].evidence": FieldUse(comparison=("others",), page=True),
+    "trace.key": FieldUse(comparison=("others",)),
+    "trace.why_incomplete": FieldUse(comparison=("others",)),
+    "trace.not_kept[].path": FieldUse(comparison=("others",)),
+    "trace.not_kept[].reason": FieldUse(comparison=("others",)),
+    "trace.not_kept_count": FieldUse(comparison=("others",)),
+    "trace.changed": FieldUse(comparison=("others",)),
+    "trace.network": FieldUse(comparison=("others",)),
     "logs[].name": FieldUse(comparison=("logs",), bundle=("logs",), page=True),
     "logs[].step": FieldUse(bundle=("logs",), page=True),
     "logs[].sha256": FieldUse(

@@ -94,6 +94,23 @@ GAPS: dict[str, GapRule] = {
         "Nothing to do if the job did not read them; else tell them (`--input`, `--script`), or "
         "trace a job (`--trace`).",
     ),
+    "touched-not-kept": GapRule(
+        2,
+        "Name the file (`--input`, `--script`), put its code into a repository, raise "
+        "`--trace-bytes`, or register a capsule of the release (`jobprov capsule add`).",
+    ),
+    "changed-while-running": GapRule(
+        2,
+        "Have the job read a copy that nothing writes to, or name the file: `--input`.",
+    ),
+    "network-used": GapRule(
+        2,
+        "Fetch what the job needs before it, and name it: `--input FILE`.",
+    ),
+    "withheld-variable-read": GapRule(
+        2,
+        "Nothing, if the variable is a password or token; else rename it so that no rule marks it.",
+    ),
     "input-missing": GapRule(
         2,
         "Upload the small input: the hook does up to 16 MiB a file, "

@@ -30,6 +30,7 @@ from jobprov.provenance.records.job_record import (
 )
 from jobprov.provenance.records.parents import MOST_PARENTS, has_too_many_parents
 from jobprov.provenance.records.seen_gaps import seen_gaps
+from jobprov.provenance.records.traced_gaps import traced_gaps
 
 _IMAGE = re.compile(r"sha256:([0-9a-f]{64})")
 ROLES = ("primary", "secondary", "shared", "configuration")
@@ -110,6 +111,7 @@ def _gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
     yield from _file_gaps(record, findings)
     yield from seen_gaps(record)
     yield from left_out_gaps(record)
+    yield from traced_gaps(record, has_capsule=findings.has_capsule)
     yield from _randomness_gaps(record)
     yield from _report_gaps(record, findings)
     if findings.erased:

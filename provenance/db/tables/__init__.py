@@ -78,6 +78,7 @@ from jobprov.provenance.db.tables.software import (
     SoftwareSet,
     SoftwareSetMember,
 )
+from jobprov.provenance.db.tables.traces import TraceTurn
 from jobprov.provenance.db.tables.triage import FailureClass, Reclassification, RuleTableRow
 from jobprov.provenance.db.tables.waivers import WaivedUnit
 from jobprov.provenance.db.tables.workflows import (
@@ -158,6 +159,7 @@ __all__ = [
     "SoftwareSetMember",
     "Stage",
     "TaskRow",
+    "TraceTurn",
     "UnreadRecord",
     "Verdict",
     "WaivedUnit",
