@@ -31,6 +31,7 @@ from jobprov.provenance.records.job_record import (
 from jobprov.provenance.records.parents import MOST_PARENTS, has_too_many_parents
 from jobprov.provenance.records.seen_gaps import seen_gaps
 from jobprov.provenance.records.traced_gaps import traced_gaps
+from jobprov.provenance.records.weaknesses import unknown_kinds, weakness_gaps
 
 _IMAGE = re.compile(r"sha256:([0-9a-f]{64})")
 ROLES = ("primary", "secondary", "shared", "configuration")
@@ -112,6 +113,7 @@ def _gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
     yield from seen_gaps(record)
     yield from left_out_gaps(record)
     yield from traced_gaps(record, has_capsule=findings.has_capsule)
+    yield from weakness_gaps(record)
     yield from _randomness_gaps(record)
     yield from _report_gaps(record, findings)
     if findings.erased:
@@ -339,6 +341,8 @@ def _report_gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
     for path, word, vocabulary in _enumerated_words(record):
         if word is not None and word not in vocabulary:
             yield "unknown-word", f"The word {word!r} in {path} is not known here."
+    for path, word in unknown_kinds(record):
+        yield "unknown-word", f"The word {word!r} in {path} is not known here."
 
 
 def _enumerated_words(record: JobRecord) -> Iterator[tuple[str, str | None, tuple[str, ...]]]:

@@ -438,6 +438,17 @@ class FolderLink(Struct, kw_only=True):
     target: str | None = None
 
 
+class Weakness(Struct, kw_only=True):
+    """What a rerun will not have, or have otherwise, as the hook knows.
+
+    `kind` is the code of a gap.
+    """
+
+    kind: Word
+    name: str | None = None
+    detail: str | None = None
+
+
 class JobRecord(Struct, kw_only=True):
     """One execution of one job, as one witness saw it."""
 
@@ -473,5 +484,6 @@ class JobRecord(Struct, kw_only=True):
     outputs_not_there: list[OutputNotThere] | None = None
     trace: JobTrace | None = None
     logs: list[Log] | None = None
+    weaknesses: list[Weakness] | None = None
     hook: Hook | None = None
     extra: JsonObject | None = None

@@ -45,6 +45,7 @@ _LIMITS = (
     ("s", "stack_bytes", 1024),
     ("t", "cpu_seconds", 1),
     ("v", "address_space_bytes", 1024),
+    ("n", "open_files", 1),
 )  # -f has another unit in bash
 _KILLED = "137"
 
@@ -187,7 +188,9 @@ def _settings(payload: Payload) -> list[str]:
     for option, field, unit in _LIMITS:
         value = number(limits.get(field))
         if value is not None and value > 0:
-            lines.append(f"{ulimit} -{option} {value // unit} 2>/dev/null || :")
+            limit = f"-{option} {value // unit}"
+            note = f"say 'note: the limit of the job cannot be set here: ulimit {limit}'"
+            lines.append(f"{ulimit} {limit} 2>/dev/null || {note}")
     return lines
 
 

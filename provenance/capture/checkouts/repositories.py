@@ -47,7 +47,7 @@ class Repositories:
         real = os.path.realpath(folder)
         top = find_checkout(real, self._tops)
         if top is None:
-            self.draft.note("{} is in no git checkout".format(folder))
+            self.draft.weaken("capture-incomplete", folder, "it is in no git checkout")
         else:
             self._entry(top)
             self._note_link(os.path.abspath(folder), real, top)
