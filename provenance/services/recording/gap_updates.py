@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.db.changes.recording import JobGrade, write_awaited, write_grades
+from jobprov.provenance.db.changes.reruns import note_due_proofs
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.holdings.awaited import jobs_awaiting
 from jobprov.provenance.db.queries.recording import gap_updates as queries
@@ -63,6 +64,7 @@ def refresh_jobs(writing: Writing, jobs: Sequence[int]) -> None:
         if reading.record.state in FAILED:
             failed.append(key)
     write_grades(writing, grades)
+    note_due_proofs(connection, jobs=jobs)
     write_awaited(connection, awaited, replace=list(held_jobs))
     if failed:
         enqueue_failures(connection, failed)  # what came may be a log
