@@ -68,6 +68,7 @@ SECTIONS = {
         "rerun": "bundles.bundles",
         "verify": "bundles.bundles",
         "comparators": "bundles.comparators",
+        "prove": "reruns.proofs",
         "drill": "reruns.drills",
         "capsule": "reruns.capsules",
         "attest": "bundles.attestations",

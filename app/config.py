@@ -93,6 +93,11 @@ SETTINGS = (
         "",
         "How retries store what cp and xrdcp cannot: such as `ifdh cp {file} {url}`.",
     ),
+    Setting(
+        "JOBPROV_PROOF_BUDGETS",
+        "",
+        "TOML file with what `jobprov prove` may take (docs/how-to/rerun-and-compare.md).",
+    ),
     Setting("JOBPROV_TOKEN", "", "Write token that the talking commands and the hook send."),
 )
 READING = ("open", "token")
@@ -121,6 +126,7 @@ class Settings:
     mail_from: str
     fetch_command: str
     store_command: str
+    proof_budgets: Path | None
     token: str
 
     def session_key(self) -> str:
@@ -144,9 +150,6 @@ def load_settings(
             f"JOBPROV_READING is {texts['JOBPROV_READING']!r}; say open or token.",
             {"JOBPROV_READING": ["open or token"]},
         )
-    catalogs = None
-    if texts["JOBPROV_CATALOGS"]:
-        catalogs = _path(texts["JOBPROV_CATALOGS"])
     return Settings(
         data=_path(texts["JOBPROV_DATA"]),
         database_url=texts["JOBPROV_DATABASE_URL"],
@@ -161,12 +164,13 @@ def load_settings(
         blob_limit_bytes=_number(texts, "JOBPROV_BLOB_LIMIT_BYTES", 1, 2**40),
         public_url=texts["JOBPROV_PUBLIC_URL"].rstrip("/"),
         trusted_proxies=_number(texts, "JOBPROV_TRUSTED_PROXIES", 0, 8),
-        catalogs=catalogs,
+        catalogs=_optional_path(texts["JOBPROV_CATALOGS"]),
         url=texts["JOBPROV_URL"].rstrip("/"),
         smtp_url=texts["JOBPROV_SMTP_URL"],
         mail_from=texts["JOBPROV_MAIL_FROM"],
         fetch_command=_file_command(texts, "JOBPROV_FETCH_COMMAND"),
         store_command=_file_command(texts, "JOBPROV_STORE_COMMAND"),
+        proof_budgets=_optional_path(texts["JOBPROV_PROOF_BUDGETS"]),
         token=texts["JOBPROV_TOKEN"],
     )
 
@@ -193,6 +197,10 @@ def _texts(given: Mapping[str, str], environment: Mapping[str, str]) -> dict[str
 
 def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
+
+
+def _optional_path(text: str) -> Path | None:
+    return _path(text) if text else None
 
 
 def _file_command(texts: Mapping[str, str], name: str) -> str:

@@ -78,7 +78,9 @@ def note_due_proofs(
         ).distinct()
         queries = [of_jobs.where(Job.id.in_(part)) for part in chunks(jobs)]
     for query in queries:
-        connection.execute(table_of(DueProof).insert().from_select(["experiment_id", "recipe"], query))
+        connection.execute(
+            table_of(DueProof).insert().from_select(["experiment_id", "recipe"], query)
+        )
 
 
 def add_capsule(

@@ -56,7 +56,8 @@ _SIGNS = (
         "The machine's C or C++ library is older than the job's: {what} is missing.",
     ),
     _sign(
-        r"ModuleNotFoundError: No module named (?P<what>\S+)", "The Python module {what} is missing."
+        r"ModuleNotFoundError: No module named (?P<what>\S+)",
+        "The Python module {what} is missing.",
     ),
     _sign(r"ImportError: (?P<what>.+)", "A Python module cannot be imported: {what}."),
     _sign(r"Can't locate (?P<what>\S+) in @INC", "The Perl module {what} is missing."),
@@ -71,9 +72,7 @@ _SIGNS = (
         r"(?P<what>\S+): (?:command )?not found$",
         "The program {what} is missing.",
     ),
-    _sign(
-        r"(?P<what>[^\s:'\"]+): bad interpreter", "The interpreter of {what} is missing."
-    ),
+    _sign(r"(?P<what>[^\s:'\"]+): bad interpreter", "The interpreter of {what} is missing."),
     _sign(r"No such file or directory: (?P<what>.+)", "The file {what} is missing."),
     _sign(
         r"(?P<what>[^\s:'\"\u2018]+)['\"\u2019]?: No such file or directory",

@@ -111,6 +111,7 @@ def try_job(place: Workplace, pack: Callable[[], PackedJob]) -> Trial:
     """
     began, cpu = time.monotonic(), _cpu_seconds()
     verdict: dict[str, Any] | None
+    reason: str | None
     folder = place.folder / "job"
     is_limit = False
     _empty(folder)
@@ -128,9 +129,7 @@ def try_job(place: Workplace, pack: Callable[[], PackedJob]) -> Trial:
     return Trial(verdict, reason, time.monotonic() - began, _cpu_seconds() - cpu, is_limit)
 
 
-def _try(
-    place: Workplace, folder: Path, packed: PackedJob
-) -> tuple[dict[str, Any], str | None]:
+def _try(place: Workplace, folder: Path, packed: PackedJob) -> tuple[dict[str, Any], str | None]:
     """Return the verdict, and the reason where nothing was compared.
 
     Raises:

@@ -5,7 +5,6 @@ They run apart from network and environment.
 
 import fcntl
 import hashlib
-import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,9 +16,6 @@ import pytest
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.reruns import RerunsOfAge
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.records.reading.decoding import decode_record
-from jobprov.provenance.services.recording.jobs import record_jobs
-from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns import isolation
 from jobprov.provenance.services.reruns.drills import DrillLimits, drill
 from jobprov.provenance.services.reruns.isolation import apart
@@ -34,30 +30,20 @@ from tests.library.productions.joining import (
     joining_repository,
     record_sample,
 )
+from tests.library.productions.trials import opened_parts, record, shell_job
 from tests.library.records import a_record
 from tests.library.shown_jobs import shown_job
 
 pytestmark = pytest.mark.slow
 
-NOW = datetime(2026, 3, 2, tzinfo=UTC)
 ANY_AGE = DrillLimits(again_after=timedelta(0))
 
 
 @pytest.fixture
 def parts(database: Database, tmp_path: Path) -> Iterator[TrialParts]:
-    """Yield a service that holds the two jobs of the sample.
-
-    One succeeded and one failed.
-    """
-    store = open_store("memory:")
-    writer = Writer(database, store)
-    record_sample(
-        Parts(database, writer, store, tmp_path / "git"),
-        store,
-        joining_repository(tmp_path / "upstream"),
-    )
-    yield TrialParts(database, writer, store, tmp_path / "drill", apart())
-    writer.close()
+    """Yield a service that holds the two jobs of the sample."""
+    with opened_parts(database, tmp_path) as opened:
+        yield opened
 
 
 def verdicts(parts: TrialParts, job_id: str) -> list[dict[str, Any]]:
@@ -69,25 +55,6 @@ def verdicts(parts: TrialParts, job_id: str) -> list[dict[str, Any]]:
 def levels(done: list[TriedJob] | None) -> dict[str, str | None]:
     assert done is not None
     return {each.job_id: each.level for each in done}
-
-
-def record(parts: TrialParts, *records: dict[str, Any]) -> None:
-    submissions = [Submission(decode_record(json.dumps(each).encode()), NOW) for each in records]
-    parts.writer.run(lambda writing: record_jobs(writing, submissions))
-
-
-def shell_job(parts: TrialParts, number: int, script: str, **more: Any) -> dict[str, Any]:
-    """A job of the sample's release that runs a line of shell."""
-    with parts.database.reading.connect() as connection:
-        sample = shown_job(connection, parts.store, GOOD)["record"]
-    return {
-        **sample,
-        "job_id": a_record(number)["job_id"],
-        "command": {"argv": ["sh", "-c", script], "working_directory": "/scratch/sample"},
-        "environment": {"variables": {"PATH": "/usr/bin:/bin"}},
-        "outputs": [],
-        **more,
-    }
 
 
 def test_jobs_are_run_again_and_their_verdicts_recorded(parts: TrialParts) -> None:

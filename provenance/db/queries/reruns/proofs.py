@@ -1,0 +1,273 @@
+"""Proofs of recipes: how each stands, how many jobs that concerns, and which are to be rerun next.
+
+Expressions over jobs need `PROOF_OF_JOB` joined from the left: recipes that were never rerun have no
+row.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+)
+
+from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters, by_software, job_conditions
+from jobprov.provenance.db.queries.reruns.reproduction import Candidate
+from jobprov.provenance.db.recording.job_rows import STATES as JOB_STATES
+from jobprov.provenance.db.tables import DueProof, Experiment, Job, Proof, Stage, TaskRow, Verdict
+from jobprov.provenance.records.proofs import PROVEN, UNPROVEN
+
+PROOF_OF_JOB = and_(Proof.experiment_id == Job.experiment_id, Proof.recipe == Job.recipe)
+"""Which proof is a job's."""
+
+NO_RECIPE = -1
+"""Stands for jobs that no rerun can prove: they are over, and their record has no recipe."""
+
+_ENDED = tuple(JOB_STATES.index(state) for state in ("succeeded", "failed"))
+_IS_ENDED = and_(Job.state.in_(_ENDED), Job.rerun_of.is_(None))
+STATE_OF_JOB: ColumnElement[Any] = case(
+    (~_IS_ENDED, None),
+    (Job.recipe.is_(None), NO_RECIPE),
+    else_=func.coalesce(Proof.state, UNPROVEN),
+)
+"""The state of a job's proof; NULL of reruns and of jobs that are not over."""
+
+_KEY_BITS = 1 << 44
+
+
+class JobProofRow(NamedTuple):
+    """How the recipe of a job stands. `level` is of the verdict."""
+
+    state: int
+    message: str | None
+    proved_at: datetime
+    level: str
+    is_due: bool
+
+
+class NotProven(NamedTuple):
+    """A recipe that failed, differs, or could not be rerun.
+
+    Attributes:
+        jobs: how many share it.
+        job_id: the one that was rerun.
+        document: the verdict as JSON.
+    """
+
+    experiment: str
+    recipe: bytes
+    state: int
+    message: str | None
+    proved_at: datetime
+    jobs: int
+    job_id: str
+    document: str
+
+
+def count_by_state(connection: Connection, filters: JobFilters) -> Counter[int]:
+    """Return how many of the jobs that pass the filters stand where; see `STATE_OF_JOB`.
+
+    Jobs that are not over, and reruns, count nowhere.
+    """
+    others, software = by_software(connection, filters)
+    query = (
+        select(STATE_OF_JOB.label("proof"), func.count())
+        .select_from(Job)
+        .outerjoin(Proof, PROOF_OF_JOB)
+        .where(*job_conditions(others), *software)
+        .group_by("proof")
+    )
+    return _counter(connection.execute(query))
+
+
+def count_by_campaign(
+    connection: Connection, experiment: str | None
+) -> dict[tuple[str, str], Counter[int]]:
+    """Return the same by experiment and campaign, of all jobs that have a task."""
+    query = (
+        select(Experiment.name, Stage.campaign, STATE_OF_JOB.label("proof"), func.count())
+        .select_from(Job)
+        .join(TaskRow, TaskRow.id == Job.task_id)
+        .join(Stage, Stage.id == TaskRow.stage_id)
+        .join(Experiment, Experiment.id == Stage.experiment_id)
+        .outerjoin(Proof, PROOF_OF_JOB)
+        .group_by(Experiment.name, Stage.campaign, "proof")
+    )
+    if experiment is not None:
+        query = query.where(Experiment.name == experiment)
+    counts: dict[tuple[str, str], Counter[int]] = {}
+    for name, campaign, state, jobs in connection.execute(query):
+        if state is not None:
+            counts.setdefault((name, campaign), Counter())[int(state)] += jobs
+    return counts
+
+
+def count_recipes(connection: Connection) -> Counter[int]:
+    """Return how many recipes stand where; those that were never rerun are not counted."""
+    query = select(Proof.state, func.count()).group_by(Proof.state)
+    return _counter(connection.execute(query))
+
+
+def _counter(rows: Iterable[Any]) -> Counter[int]:
+    counts: Counter[int] = Counter()
+    for state, jobs in rows:
+        if state is not None:
+            counts[int(state)] += jobs
+    return counts
+
+
+def proof_of_job(connection: Connection, job: int) -> JobProofRow | None:
+    """Return how the recipe of a job stands; None if it was never rerun."""
+    query = (
+        select(Proof.state, Proof.message, Proof.proved_at, Verdict.level, DueProof.recipe)
+        .select_from(Job)
+        .join(Proof, PROOF_OF_JOB)
+        .join(Verdict, Verdict.entry_id == Proof.entry_id)
+        .outerjoin(
+            DueProof,
+            and_(DueProof.experiment_id == Proof.experiment_id, DueProof.recipe == Proof.recipe),
+        )
+        .where(Job.id == job)
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    state, message, proved_at, level, due = row
+    return JobProofRow(state, message, proved_at, level, due is not None)
+
+
+def list_not_proven(
+    connection: Connection, *, experiment: str | None, limit: int
+) -> list[NotProven]:
+    """Return recipes that were rerun and are not proven, those that most jobs share first."""
+    sharing = _sharing()
+    query = (
+        select(
+            Experiment.name, Proof.recipe, Proof.state, Proof.message, Proof.proved_at,
+            sharing.label("jobs"), Job.uuid, Verdict.document,
+        )
+        .join(Experiment, Experiment.id == Proof.experiment_id)
+        .join(Verdict, Verdict.entry_id == Proof.entry_id)
+        .join(Job, Job.id == Verdict.job_id)
+        .where(Proof.state != PROVEN)
+        .order_by(sharing.desc(), Proof.entry_id.desc())
+        .limit(limit)
+    )  # fmt: skip
+    if experiment is not None:
+        query = query.where(Experiment.name == experiment)
+    return [NotProven(*row) for row in connection.execute(query)]
+
+
+def recipes_to_prove(
+    connection: Connection, experiment: int, *, before: datetime, limit: int
+) -> list[Candidate]:
+    """Return the recipes of an experiment that are to be rerun, in order.
+
+    First those that are not proven, of which something came since or that were rerun before a
+    moment; then those that were never rerun. Of both, those first that most jobs share; of equals,
+    the newest.
+    """
+    again = _again(connection, experiment, before, limit)
+    return again + _never(connection, experiment, limit - len(again))
+
+
+def _again(
+    connection: Connection, experiment: int, before: datetime, limit: int
+) -> list[Candidate]:
+    sharing = _sharing()
+    query = (
+        select(Proof.recipe, Proof.proved_at)
+        .outerjoin(
+            DueProof,
+            and_(DueProof.experiment_id == Proof.experiment_id, DueProof.recipe == Proof.recipe),
+        )
+        .where(
+            Proof.experiment_id == experiment,
+            Proof.state != PROVEN,
+            or_(DueProof.recipe.is_not(None), Proof.proved_at < before),
+        )
+        .order_by(sharing.desc(), Proof.entry_id.desc())
+        .limit(limit)
+    )
+    proved_at = {bytes(recipe): moment for recipe, moment in connection.execute(query)}
+    best: dict[bytes, int] = {}
+    for part in chunks(list(proved_at)):
+        chosen = _eligible(experiment).where(Job.recipe.in_(part)).group_by(Job.recipe)
+        best.update((bytes(row.recipe), row.best) for row in connection.execute(chosen))
+    # In the order of the first query; a recipe may have lost its jobs by revised records
+    ordered = [(recipe, best[recipe]) for recipe in proved_at if recipe in best]
+    return _candidates(connection, ordered, proved_at)
+
+
+def _never(connection: Connection, experiment: int, limit: int) -> list[Candidate]:
+    """Return recipes that were never rerun. One pass over the jobs of the experiment."""
+    if limit <= 0:
+        return []
+    shared = _eligible(experiment).group_by(Job.recipe).subquery("shared")
+    query = (
+        select(shared.c.recipe, shared.c.best)
+        .outerjoin(Proof, and_(Proof.experiment_id == experiment, Proof.recipe == shared.c.recipe))
+        .where(Proof.recipe.is_(None))
+        .order_by(shared.c.jobs.desc(), shared.c.best.desc())
+        .limit(limit)
+    )
+    rows = [(bytes(recipe), best) for recipe, best in connection.execute(query)]
+    return _candidates(connection, rows, {})
+
+
+def _eligible(experiment: int) -> Select[Any]:
+    """Return the query for recipes, how many jobs have each, and the best of these.
+
+    That is the newest of the highest grade, of the jobs that are over, have their code, and are no
+    reruns. It comes as grade and key in one number.
+    """
+    grade_and_key = cast(Job.level, BigInteger) * _KEY_BITS + Job.id
+    query: Select[Any] = select(
+        Job.recipe, func.count().label("jobs"), func.max(grade_and_key).label("best")
+    )
+    return query.where(
+        Job.experiment_id == experiment, Job.recipe.is_not(None), _IS_ENDED, Job.level >= 1
+    )
+
+
+def _sharing() -> Any:
+    """Return how many jobs share the recipe of a proof."""
+    return (
+        select(func.count())
+        .select_from(Job)
+        .where(PROOF_OF_JOB, Job.rerun_of.is_(None))
+        .correlate(Proof)
+        .scalar_subquery()
+    )
+
+
+def _candidates(
+    connection: Connection,
+    rows: Sequence[tuple[bytes, int]],
+    proved_at: dict[bytes, datetime],
+) -> list[Candidate]:
+    """Return candidates of rows (recipe, grade and key of a job), with the names of the jobs."""
+    keys = [best % _KEY_BITS for _, best in rows]
+    names: dict[int, tuple[str, str]] = {}
+    query = select(Job.id, Job.uuid, Experiment.name).join(
+        Experiment, Experiment.id == Job.experiment_id
+    )
+    for part in chunks(keys):
+        for job, job_id, experiment in connection.execute(query.where(Job.id.in_(part))):
+            names[job] = job_id, experiment
+    return [
+        Candidate(recipe, key, *names[key], proved_at.get(recipe))
+        for (recipe, _), key in zip(rows, keys, strict=True)
+    ]
