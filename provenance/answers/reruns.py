@@ -30,6 +30,15 @@ class RerunsOfAge(Struct, frozen=True):
     reproduced: int
 
 
+class RecipeProofs(Struct, frozen=True):
+    """How many recipes stand in each way; see `ProofCounts`."""
+
+    proven: int
+    failed: int
+    differs: int
+    unproven: int
+
+
 class Reproduction(Struct, frozen=True):
     """Which share of recipes was reproduced when last run again.
 
@@ -40,6 +49,7 @@ class Reproduction(Struct, frozen=True):
         share: `reproduced` / `drilled`; None where nothing was drilled.
         by_level: recipes by the level of their last verdict, the best first; no level with 0.
         by_age: recipes by the age of their last verdict, the youngest first; no age with 0.
+        proofs: recipes by what their last rerun without a network proved.
     """
 
     recipes: int
@@ -48,6 +58,44 @@ class Reproduction(Struct, frozen=True):
     share: float | None
     by_level: dict[str, int]
     by_age: list[RerunsOfAge]
+    proofs: RecipeProofs
+
+
+class ProofCounts(Struct, frozen=True):
+    """How many jobs ran recipes that a rerun has proven, and how many did not.
+
+    Jobs that are not over, and reruns, count nowhere.
+
+    Attributes:
+        proven: the newest rerun of their recipe came out as recorded.
+        failed: it did not run, or ended otherwise: the gap `rerun-failed`.
+        differs: an output differed: the recipe, or the machine, is nondeterministic.
+        unproven: not rerun yet, or not to its end.
+        no_recipe: their record does not say enough to be rerun.
+    """
+
+    proven: int
+    failed: int
+    differs: int
+    unproven: int
+    no_recipe: int
+
+
+class JobProof(Struct, frozen=True):
+    """How the recipe of a job stands.
+
+    Attributes:
+        state: `proven`, `failed`, `differs` or `unproven`.
+        message: why it is not proven; None where it is, and where nobody reran it yet.
+        level: of the newest verdict that counts, and `proved_at` when that came.
+        is_due: something has come since, so that it is rerun soon.
+    """
+
+    state: str
+    message: str | None
+    level: str | None
+    proved_at: str | None
+    is_due: bool
 
 
 class CapsuleRegistered(Struct, frozen=True):

@@ -79,6 +79,11 @@ GAPS: dict[str, GapRule] = {
         "Upload the objects of the changed files (`objects_sha256`), "
         "or commit and push before the next job.",
     ),
+    "rerun-failed": GapRule(
+        2,
+        "Send what is missing, or register a capsule of the release (`jobprov capsule add`): "
+        "the recipe is rerun then (`jobprov prove`).",
+    ),
     "input-missing": GapRule(
         2,
         "Upload the small input: the hook does up to 16 MiB a file, "

@@ -9,6 +9,7 @@ Source: verdicts.md, "Proof".
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from jobprov.provenance.records.gap_codes import GAPS
 from jobprov.provenance.records.verdicts import LEVELS, rank
 
 UNPROVEN, PROVEN, FAILED, DIFFERS = range(4)
@@ -22,6 +23,12 @@ INPUT_NOT_HERE = "input-not-here"
 STOPPED = "stopped"
 NOT_COMPARED = "not-compared"
 """Why a rerun proves nothing, as a verdict's `unproven` has it."""
+
+NO_RECIPE = -1
+"""Stands for jobs that no rerun can prove: they are over, and their record has no recipe."""
+
+GAP = "rerun-failed"
+"""The gap of each job whose recipe failed."""
 
 _ACCEPTED = rank("R3")
 """The lowest level that a comparator can accept: verify.sh gives R2 where it did not."""
@@ -38,6 +45,20 @@ class ProofOf(NamedTuple):
 
     state: int
     message: str | None = None
+
+
+def state_word(state: int | None) -> str | None:
+    """Return the word for how a job's recipe stands; None where nothing can prove it."""
+    return STATES[state] if state is not None and state >= 0 else None
+
+
+def level_with_proof(level: int, state: int | None) -> int:
+    """Return the closure level of a job, where its gaps alone leave `level`.
+
+    A failed proof is a gap as well. It is not in the list of gaps that jobs share: one recipe may
+    have a hundred thousand jobs.
+    """
+    return min(level, GAPS[GAP].level - 1) if state == FAILED else level
 
 
 def proof_of(verdict: Mapping[str, Any]) -> ProofOf | None:

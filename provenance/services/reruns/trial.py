@@ -141,8 +141,8 @@ def _try(place: Workplace, folder: Path, packed: PackedJob) -> tuple[dict[str, A
         "by": place.by,
     }
     if packed.size_bytes * _UNPACKED > place.limits.disk_bytes:
-        reason = f"its bundle has {packed.size_bytes} bytes, too many for the disk allowed"
-        raise LimitError(reason, place.limits.disk_bytes)
+        message = f"its bundle has {packed.size_bytes} bytes, too many for the disk allowed"
+        raise LimitError(message, place.limits.disk_bytes)
     folder.mkdir()
     tar = folder / "bundle.tar"
     packed.save(tar)

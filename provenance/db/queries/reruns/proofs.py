@@ -1,60 +1,21 @@
-"""Proofs of recipes: how each stands, how many jobs that concerns, and which are to be rerun next.
+"""Recipes that are not proven, and which are to be rerun next.
 
-Expressions over jobs need `PROOF_OF_JOB` joined from the left: recipes that were never rerun have no
-row.
+How many jobs they have is in `lookup/proofs.py`.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    Select,
-    and_,
-    case,
-    cast,
-    func,
-    or_,
-    select,
-)
+from sqlalchemy import BigInteger, Connection, Select, and_, cast, func, or_, select
 
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.lookup.jobs import JobFilters, by_software, job_conditions
+from jobprov.provenance.db.queries.fragments.proofs import IS_ENDED, PROOF_OF_JOB
 from jobprov.provenance.db.queries.reruns.reproduction import Candidate
-from jobprov.provenance.db.recording.job_rows import STATES as JOB_STATES
-from jobprov.provenance.db.tables import DueProof, Experiment, Job, Proof, Stage, TaskRow, Verdict
-from jobprov.provenance.records.proofs import PROVEN, UNPROVEN
-
-PROOF_OF_JOB = and_(Proof.experiment_id == Job.experiment_id, Proof.recipe == Job.recipe)
-"""Which proof is a job's."""
-
-NO_RECIPE = -1
-"""Stands for jobs that no rerun can prove: they are over, and their record has no recipe."""
-
-_ENDED = tuple(JOB_STATES.index(state) for state in ("succeeded", "failed"))
-_IS_ENDED = and_(Job.state.in_(_ENDED), Job.rerun_of.is_(None))
-STATE_OF_JOB: ColumnElement[Any] = case(
-    (~_IS_ENDED, None),
-    (Job.recipe.is_(None), NO_RECIPE),
-    else_=func.coalesce(Proof.state, UNPROVEN),
-)
-"""The state of a job's proof; NULL of reruns and of jobs that are not over."""
+from jobprov.provenance.db.tables import DueProof, Experiment, Job, Proof, Verdict
+from jobprov.provenance.records.proofs import PROVEN
 
 _KEY_BITS = 1 << 44
-
-
-class JobProofRow(NamedTuple):
-    """How the recipe of a job stands. `level` is of the verdict."""
-
-    state: int
-    message: str | None
-    proved_at: datetime
-    level: str
-    is_due: bool
 
 
 class NotProven(NamedTuple):
@@ -74,78 +35,6 @@ class NotProven(NamedTuple):
     jobs: int
     job_id: str
     document: str
-
-
-def count_by_state(connection: Connection, filters: JobFilters) -> Counter[int]:
-    """Return how many of the jobs that pass the filters stand where; see `STATE_OF_JOB`.
-
-    Jobs that are not over, and reruns, count nowhere.
-    """
-    others, software = by_software(connection, filters)
-    query = (
-        select(STATE_OF_JOB.label("proof"), func.count())
-        .select_from(Job)
-        .outerjoin(Proof, PROOF_OF_JOB)
-        .where(*job_conditions(others), *software)
-        .group_by("proof")
-    )
-    return _counter(connection.execute(query))
-
-
-def count_by_campaign(
-    connection: Connection, experiment: str | None
-) -> dict[tuple[str, str], Counter[int]]:
-    """Return the same by experiment and campaign, of all jobs that have a task."""
-    query = (
-        select(Experiment.name, Stage.campaign, STATE_OF_JOB.label("proof"), func.count())
-        .select_from(Job)
-        .join(TaskRow, TaskRow.id == Job.task_id)
-        .join(Stage, Stage.id == TaskRow.stage_id)
-        .join(Experiment, Experiment.id == Stage.experiment_id)
-        .outerjoin(Proof, PROOF_OF_JOB)
-        .group_by(Experiment.name, Stage.campaign, "proof")
-    )
-    if experiment is not None:
-        query = query.where(Experiment.name == experiment)
-    counts: dict[tuple[str, str], Counter[int]] = {}
-    for name, campaign, state, jobs in connection.execute(query):
-        if state is not None:
-            counts.setdefault((name, campaign), Counter())[int(state)] += jobs
-    return counts
-
-
-def count_recipes(connection: Connection) -> Counter[int]:
-    """Return how many recipes stand where; those that were never rerun are not counted."""
-    query = select(Proof.state, func.count()).group_by(Proof.state)
-    return _counter(connection.execute(query))
-
-
-def _counter(rows: Iterable[Any]) -> Counter[int]:
-    counts: Counter[int] = Counter()
-    for state, jobs in rows:
-        if state is not None:
-            counts[int(state)] += jobs
-    return counts
-
-
-def proof_of_job(connection: Connection, job: int) -> JobProofRow | None:
-    """Return how the recipe of a job stands; None if it was never rerun."""
-    query = (
-        select(Proof.state, Proof.message, Proof.proved_at, Verdict.level, DueProof.recipe)
-        .select_from(Job)
-        .join(Proof, PROOF_OF_JOB)
-        .join(Verdict, Verdict.entry_id == Proof.entry_id)
-        .outerjoin(
-            DueProof,
-            and_(DueProof.experiment_id == Proof.experiment_id, DueProof.recipe == Proof.recipe),
-        )
-        .where(Job.id == job)
-    )
-    row = connection.execute(query).first()
-    if row is None:
-        return None
-    state, message, proved_at, level, due = row
-    return JobProofRow(state, message, proved_at, level, due is not None)
 
 
 def list_not_proven(
@@ -234,11 +123,13 @@ def _eligible(experiment: int) -> Select[Any]:
     reruns. It comes as grade and key in one number.
     """
     grade_and_key = cast(Job.level, BigInteger) * _KEY_BITS + Job.id
-    query: Select[Any] = select(
-        Job.recipe, func.count().label("jobs"), func.max(grade_and_key).label("best")
+    columns: tuple[Any, ...] = (
+        Job.recipe,
+        func.count().label("jobs"),
+        func.max(grade_and_key).label("best"),
     )
-    return query.where(
-        Job.experiment_id == experiment, Job.recipe.is_not(None), _IS_ENDED, Job.level >= 1
+    return select(*columns).where(
+        Job.experiment_id == experiment, Job.recipe.is_not(None), IS_ENDED, Job.level >= 1
     )
 
 
