@@ -69,6 +69,7 @@ SECTIONS = {
         "verify": "bundles.bundles",
         "comparators": "bundles.comparators",
         "prove": "reruns.proofs",
+        "proofs": "reruns.proof_list",
         "drill": "reruns.drills",
         "capsule": "reruns.capsules",
         "attest": "bundles.attestations",

@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from jobprov.provenance.answers.counted import CountedAt
+
 
 class VerdictPosted(Struct, frozen=True):
     """A verdict that was appended to a job.
@@ -96,6 +98,68 @@ class JobProof(Struct, frozen=True):
     level: str | None
     proved_at: str | None
     is_due: bool
+
+
+class CampaignProofs(Struct, frozen=True):
+    """How the recipes of a campaign's jobs stand."""
+
+    experiment: str
+    campaign: str
+    proof: ProofCounts
+
+
+class NotProvenRecipe(Struct, frozen=True):
+    """A recipe that was rerun and did not pass.
+
+    Attributes:
+        state: `failed`, `differs` or `unproven`; `message` says why.
+        job_count: how many jobs share it.
+        job_id: the one that was rerun.
+        comparators: rules that would accept what differs, as lines of TOML; None where none was
+            found, or the recorded file is not kept.
+        url: the path of the page of its job.
+    """
+
+    experiment: str
+    recipe_id: str
+    state: str
+    message: str | None
+    proved_at: str
+    job_count: int
+    job_id: str
+    comparators: str | None
+    url: str
+
+
+class ProofList(CountedAt, frozen=True):
+    """How recipes stand, by campaign, and those that did not pass.
+
+    Attributes:
+        campaigns: those that have jobs which are over.
+        recipes: at most a hundred, those that most jobs share first.
+    """
+
+    campaigns: list[CampaignProofs]
+    recipes: list[NotProvenRecipe]
+
+
+class JobToProve(Struct, frozen=True):
+    """A job whose recipe is to be rerun.
+
+    Attributes:
+        is_again: the recipe was rerun before and did not pass.
+    """
+
+    job_id: str
+    experiment: str
+    recipe_id: str
+    is_again: bool
+
+
+class JobsToProve(Struct, frozen=True):
+    """The jobs whose recipes are to be rerun next, in order; `jobprov agent` asks for them."""
+
+    jobs: list[JobToProve]
 
 
 class CapsuleRegistered(Struct, frozen=True):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from jobprov.archive.store import Store
 from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.reruns.reproduction import Candidate
 from jobprov.provenance.records.recipes import recipe_text
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
@@ -63,7 +64,14 @@ def try_recorded(parts: TrialParts, place: Workplace, candidate: Candidate) -> T
                 for piece in bundle.stream():
                     file.write(piece)
 
-        return PackedJob(bundle.etag, bundle.size_bytes, save)
+        def keep(sha256: str, file: Path) -> bool:
+            with parts.database.reading.connect() as connection:
+                if not possessed_blobs(connection, candidate.experiment, [sha256]):
+                    return False
+            file.write_bytes(parts.store.get(sha256))
+            return True
+
+        return PackedJob(bundle.etag, bundle.size_bytes, save, keep)
 
     return try_job(place, pack)
 

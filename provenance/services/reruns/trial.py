@@ -25,6 +25,7 @@ from jobprov.provenance.services.reruns.first_missing import (
     missing_inputs_alone,
 )
 from jobprov.provenance.services.reruns.isolation import Isolation, RerunLimits
+from jobprov.provenance.services.reruns.offered_comparators import KeptFile, offer_comparators
 
 _UNPACKED = 3
 """Disk that a rerun takes, in sizes of its bundle: the tar, its contents, the job's own copies."""
@@ -39,11 +40,13 @@ class PackedJob(NamedTuple):
         plan: the ETag of the bundle.
         size_bytes: of the tar.
         save: writes the tar to a file.
+        kept: where recorded outputs come from, to find a comparator by.
     """
 
     plan: str
     size_bytes: int
     save: Callable[[Path], None]
+    kept: KeptFile
 
 
 class Workplace(NamedTuple):
@@ -148,13 +151,15 @@ def _try(place: Workplace, folder: Path, packed: PackedJob) -> tuple[dict[str, A
     packed.save(tar)
     root = unpack(tar, folder / "bundle")
     tar.unlink()
-    result = rerun(
-        root,
-        folder / "out",
-        isolation=place.isolation.within(place.limits, folder),
-        input_dirs=place.input_dirs,
-    )
+    isolation = place.isolation.within(place.limits, folder)
+    out = folder / "out"
+    result = rerun(root, out, isolation=isolation, input_dirs=place.input_dirs)
     verdict, reason = _judged(result)
+    if verdict["level"] == "R2":
+        offers = offer_comparators(
+            root, out, verdict.get("comparisons") or [], isolation, packed.kept
+        )
+        verdict["offers"] = offers
     return {**base, **verdict}, reason
 
 

@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.reruns import VerdictPosted
+from jobprov.provenance.bundle.comparison.comparators import OutputRule
 from jobprov.provenance.db.changes.reruns import add_verdict, write_proof
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.proofs import proof_of
@@ -39,6 +40,7 @@ class PostedVerdict(msgspec.Struct, kw_only=True):
         missing: the first thing that the rerun lacked, as a sentence.
         unproven: why the rerun says nothing of the recipe: `input-not-here`, `stopped` or
             `not-compared`.
+        offers: rules of comparators that would accept the outputs that differ.
     """
 
     level: str
@@ -52,6 +54,7 @@ class PostedVerdict(msgspec.Struct, kw_only=True):
     plan: str | None = None
     missing: str | None = None
     unproven: str | None = None
+    offers: list[OutputRule] | None = None
 
 
 def check_verdict(document: dict[str, Any]) -> PostedVerdict:
