@@ -27,7 +27,7 @@ from jobprov.provenance.lineage.words import (
 UNITS = ("expected", "produced", "waived", "missing")
 _TITLES = ("Expected", "Done", "Waived", "Missing", "Not done")
 _USE = ("Run time", "9 of 10 within", "CPU efficiency", "Memory")
-_PROOFS = ("Proven", "Failed", "Differs", "Not rerun", "No recipe")
+_PROOFS = ("Proven", "Failed", "Differs", "Not rerun")
 _OF_PROOFS = "Counted in jobs: proven if a rerun of the same recipe, without a network, came out as recorded."
 FIGURES = frozenset({"Jobs", "Units", "Elsewhere", *_TITLES[:-1], *_USE, *_PROOFS})
 """Columns of numbers and measures, which stand below each other on a page."""
@@ -87,7 +87,7 @@ def tables(report: CampaignReport) -> Iterator[Table]:
 
 
 def _proof_row(proof: ProofCounts) -> tuple[str, ...]:
-    counts = (proof.proven, proof.failed, proof.differs, proof.unproven, proof.no_recipe)
+    counts = (proof.proven, proof.failed, proof.differs, proof.unproven)
     return tuple(number(count) for count in counts)
 
 

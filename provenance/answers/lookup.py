@@ -78,7 +78,7 @@ class JobSummary(Struct, frozen=True):
         heard_at: of a running job, when a record last said that it runs; else as `received_at`.
         grade: closure level of its record, `L0` to `L4`; at most `L1` where its proof failed.
         proof: whether its recipe passed when it was rerun: `proven`, `failed`, `differs` or
-            `unproven`; None of reruns, of jobs that are not over, and where the record has no recipe.
+            `unproven`; None of reruns and of jobs that are not over.
         rerun_of: the job that it repeats for a verdict.
         retry_of: the job that it says it tries again.
         url: the path of its page.

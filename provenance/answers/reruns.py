@@ -72,15 +72,13 @@ class ProofCounts(Struct, frozen=True):
         proven: the newest rerun of their recipe came out as recorded.
         failed: it did not run, or ended otherwise: the gap `rerun-failed`.
         differs: an output differed: the recipe, or the machine, is nondeterministic.
-        unproven: not rerun yet, or not to its end.
-        no_recipe: their record does not say enough to be rerun.
+        unproven: not rerun yet, or not to its end; also where the record lacks the code.
     """
 
     proven: int
     failed: int
     differs: int
     unproven: int
-    no_recipe: int
 
 
 class JobProof(Struct, frozen=True):
@@ -112,6 +110,7 @@ class NotProvenRecipe(Struct, frozen=True):
     """A recipe that was rerun and did not pass.
 
     Attributes:
+        recipe_id: None where the record of its job has no recipe, so that it is proven by itself.
         state: `failed`, `differs` or `unproven`; `message` says why.
         job_count: how many jobs share it.
         job_id: the one that was rerun.
@@ -121,7 +120,7 @@ class NotProvenRecipe(Struct, frozen=True):
     """
 
     experiment: str
-    recipe_id: str
+    recipe_id: str | None
     state: str
     message: str | None
     proved_at: str
@@ -152,7 +151,7 @@ class JobToProve(Struct, frozen=True):
 
     job_id: str
     experiment: str
-    recipe_id: str
+    recipe_id: str | None
     is_again: bool
 
 

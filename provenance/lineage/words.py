@@ -140,17 +140,16 @@ def evidence_words(evidence: str) -> str:
 def proof_line(proof: ProofCounts) -> str:
     """How many jobs ran recipes that reruns have proven, and what became of the others."""
     rerun = proof.proven + proof.failed + proof.differs
-    total = rerun + proof.unproven + proof.no_recipe
+    total = rerun + proof.unproven
     if not total:
         return "No job is over yet."
     if not rerun:
-        return f"None of {counted(total, 'job')} has a recipe that was rerun to its end yet."
+        return f"None of {counted(total, 'job')} was proven by a rerun yet."
     parts = [f"{number(proof.proven)} of {counted(total, 'job')} proven"]
     others = (
         (proof.failed, "failed when rerun"),
         (proof.differs, "gave other outputs when rerun"),
         (proof.unproven, "not rerun yet"),
-        (proof.no_recipe, "without a recipe"),
     )
     parts += [f"{number(count)} {words}" for count, words in others if count]
     return ", ".join(parts) + "."

@@ -24,9 +24,6 @@ STOPPED = "stopped"
 NOT_COMPARED = "not-compared"
 """Why a rerun proves nothing, as a verdict's `unproven` has it."""
 
-NO_RECIPE = -1
-"""Stands for jobs that no rerun can prove: they are over, and their record has no recipe."""
-
 GAP = "rerun-failed"
 """The gap of each job whose recipe failed."""
 
@@ -48,8 +45,8 @@ class ProofOf(NamedTuple):
 
 
 def state_word(state: int | None) -> str | None:
-    """Return the word for how a job's recipe stands; None where nothing can prove it."""
-    return STATES[state] if state is not None and state >= 0 else None
+    """Return the word for how a job's recipe stands; None of reruns and of jobs not over."""
+    return None if state is None else STATES[state]
 
 
 def level_with_proof(level: int, state: int | None) -> int:

@@ -42,7 +42,10 @@ def _text(listed: ProofList) -> str:
 
 def _recipe(recipe: NotProvenRecipe) -> str:
     jobs = counted(recipe.job_count, "job")
-    lines = ["", f"{recipe.recipe_id}  {recipe.state}, {jobs} such as {recipe.job_id}"]
+    lines = [
+        "",
+        f"{recipe.recipe_id or 'no recipe'}  {recipe.state}, {jobs} such as {recipe.job_id}",
+    ]
     if recipe.message:
         lines.append(f"  {recipe.message}")
     if recipe.comparators:

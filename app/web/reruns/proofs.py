@@ -37,10 +37,10 @@ def show_page() -> Response:
 
 def _first_line(listed: ProofList) -> str:
     """Return how all campaigns together stand."""
-    sums = [0, 0, 0, 0, 0]
+    sums = [0, 0, 0, 0]
     for campaign in listed.campaigns:
         proof = campaign.proof
-        counts = (proof.proven, proof.failed, proof.differs, proof.unproven, proof.no_recipe)
+        counts = (proof.proven, proof.failed, proof.differs, proof.unproven)
         sums = [total + count for total, count in zip(sums, counts, strict=True)]
     campaigns = counted(len(listed.campaigns), "campaign")
     return f"{campaigns}: {proof_line(ProofCounts(*sums))}"

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, and_, delete, select
 
 from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.fragments.proofs import PROOF_OF_JOB, proof_key
 from jobprov.provenance.db.queries.reruns.capsules import Use
 from jobprov.provenance.db.tables import CapsuleRow, CapsuleUse, DueProof, Job, Proof, Verdict
 from jobprov.provenance.records.proofs import PROVEN
@@ -36,10 +37,9 @@ def write_proof(
     proved_at: datetime,
 ) -> None:
     """Write how a verdict's job says that its recipe stands, unless a newer verdict is there."""
-    columns = select(Job.experiment_id, Job.recipe).where(Job.id == job)
-    experiment, recipe = connection.execute(columns).one()
-    if recipe is None:
-        return
+    columns = select(Job.experiment_id, Job.recipe, Job.uuid).where(Job.id == job)
+    experiment, recipe, job_id = connection.execute(columns).one()
+    recipe = proof_key(recipe, job_id)
     is_it = (Proof.experiment_id == experiment, Proof.recipe == recipe)
     if connection.execute(select(Proof.entry_id).where(*is_it, Proof.entry_id > entry)).first():
         return
@@ -73,9 +73,7 @@ def note_due_proofs(
     if experiment is not None:
         queries = [unproven.where(Proof.experiment_id == experiment)]
     else:
-        of_jobs = unproven.join(
-            Job, and_(Job.experiment_id == Proof.experiment_id, Job.recipe == Proof.recipe)
-        ).distinct()
+        of_jobs = unproven.join(Job, PROOF_OF_JOB).distinct()
         queries = [of_jobs.where(Job.id.in_(part)) for part in chunks(jobs)]
     for query in queries:
         connection.execute(

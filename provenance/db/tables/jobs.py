@@ -239,7 +239,8 @@ class Verdict(Base):
 class Proof(Base):
     """How the newest rerun of a recipe by `jobprov prove` or a drill ended.
 
-    Recipes without a row were not rerun yet. It is derived from the verdict of its entry.
+    Recipes without a row were not rerun yet. It is derived from the verdict of its entry. A job
+    without a recipe has a key of its own here: `queries/fragments/proofs.py`.
     """
 
     __tablename__ = "proofs"

@@ -21,7 +21,6 @@ from jobprov.provenance.records.proofs import (
     DIFFERS,
     FAILED,
     GAP,
-    NO_RECIPE,
     PROVEN,
     STATES,
     UNPROVEN,
@@ -35,7 +34,6 @@ def proof_counts(by_state: Mapping[int, int]) -> ProofCounts:
         failed=by_state.get(FAILED, 0),
         differs=by_state.get(DIFFERS, 0),
         unproven=by_state.get(UNPROVEN, 0),
-        no_recipe=by_state.get(NO_RECIPE, 0),
     )
 
 

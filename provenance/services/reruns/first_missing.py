@@ -42,7 +42,7 @@ def _sign(pattern: str, sentence: str, *, is_limit: bool = False) -> _Sign:
     return _Sign(re.compile(pattern), tell, is_limit)
 
 
-_NETWORK = "It needs the network, which a proof has not: {what}."
+_NETWORK = "It needs the network, and a proof has none: {what}."
 _SIGNS = (
     _sign(r"^missing: (?P<what>input \S+)", "Its {what} is not in the bundle."),
     _sign(r"^missing: (?P<what>program \S+)", "The {what} is not on this machine."),

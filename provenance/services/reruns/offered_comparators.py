@@ -146,7 +146,7 @@ def _mask(one: str, other: str) -> str | None:
     beginning = one[:length].rstrip("0123456789-+.:abcdefABCDEF") if length else ""
     if len(beginning) < _SHORTEST_MASK:
         return None
-    return f"^{re.escape(beginning)}.*"
+    return "^" + re.escape(beginning).replace("\\ ", " ") + ".*"
 
 
 def _lines(path: Path) -> list[str]:

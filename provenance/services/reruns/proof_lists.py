@@ -14,13 +14,13 @@ from jobprov.provenance.answers.reruns import (
     NotProvenRecipe,
     ProofList,
 )
+from jobprov.provenance.bundle.comparison.comparators import OutputRule
 from jobprov.provenance.db.queries.lookup.proofs import count_by_campaign
 from jobprov.provenance.db.queries.reruns.proofs import NotProven, list_not_proven
 from jobprov.provenance.records.proofs import STATES
-from jobprov.provenance.records.recipes import recipe_text
 from jobprov.provenance.services.lookup.proofs import proof_counts
 from jobprov.provenance.services.reruns.proof_budgets import ProofBudget
-from jobprov.provenance.services.reruns.proving import next_to_prove
+from jobprov.provenance.services.reruns.proving import next_to_prove, recipe_name
 
 MOST_RECIPES = 100
 MOST_NEXT = 100
@@ -46,7 +46,7 @@ def list_next(connection: Connection, experiment: str, *, limit: int = MOST_NEXT
         job = JobToProve(
             candidate.job_id,
             candidate.experiment,
-            recipe_text(candidate.recipe),
+            recipe_name(candidate.recipe),
             is_again=candidate.drilled_at is not None,
         )
         jobs.append(job)
@@ -63,9 +63,11 @@ def comparator_lines(verdict: Mapping[str, Any]) -> str | None:
 
 def _rule_lines(rule: Mapping[str, Any]) -> str:
     lines = ["[[output]]"]
-    for name, value in rule.items():
+    for name in OutputRule.__struct_fields__:
+        if name not in rule:
+            continue
         # What JSON writes of a text, a number or a list of texts is TOML as well
-        lines.append(f"{name} = {_visible(json.dumps(value, ensure_ascii=False))}")
+        lines.append(f"{name} = {_visible(json.dumps(rule[name], ensure_ascii=False))}")
     return "\n".join(lines)
 
 
@@ -80,7 +82,7 @@ def _visible(text: str) -> str:
 def _recipe(row: NotProven) -> NotProvenRecipe:
     return NotProvenRecipe(
         experiment=row.experiment,
-        recipe_id=recipe_text(bytes(row.recipe)),
+        recipe_id=recipe_name(row.recipe),
         state=STATES[row.state],
         message=row.message,
         proved_at=row.proved_at.isoformat().replace("+00:00", "Z"),
@@ -96,5 +98,5 @@ def total_jobs(campaigns: Sequence[CampaignProofs]) -> int:
     total = 0
     for campaign in campaigns:
         proof = campaign.proof
-        total += proof.proven + proof.failed + proof.differs + proof.unproven + proof.no_recipe
+        total += proof.proven + proof.failed + proof.differs + proof.unproven
     return total

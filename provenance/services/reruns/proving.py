@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.db.queries.fragments.proofs import job_of_key
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key, experiment_names
 from jobprov.provenance.db.queries.reruns.proofs import recipes_to_prove
 from jobprov.provenance.db.queries.reruns.reproduction import Candidate
@@ -38,12 +39,13 @@ class ProvedJob(NamedTuple):
     Attributes:
         state: of the recipe now: `proven`, `failed`, `differs` or `unproven`.
         message: why it is not proven.
+        recipe_id: None where the job has none, and is proven by itself.
         level: of the recorded verdict.
     """
 
     job_id: str
     experiment: str
-    recipe_id: str
+    recipe_id: str | None
     state: str
     message: str | None
     level: str
@@ -148,13 +150,18 @@ def proved(candidate: Candidate, trial: Trial, verdict: Mapping[str, Any]) -> Pr
     return ProvedJob(
         job_id=candidate.job_id,
         experiment=candidate.experiment,
-        recipe_id=recipe_text(candidate.recipe),
+        recipe_id=recipe_name(candidate.recipe),
         state=STATES[state],
         message=message,
         level=str(verdict["level"]),
         seconds=trial.seconds,
         cpu_seconds=trial.cpu_seconds,
     )
+
+
+def recipe_name(key: bytes) -> str | None:
+    """Return a recipe's id; None for the key of a job without one."""
+    return None if job_of_key(bytes(key)) else recipe_text(bytes(key))
 
 
 def _prove_experiment(

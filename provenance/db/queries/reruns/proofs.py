@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, Select, and_, cast, func, or_, select
+from sqlalchemy import BigInteger, Connection, Select, and_, case, cast, func, or_, select
 
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.fragments.proofs import IS_ENDED, PROOF_OF_JOB
+from jobprov.provenance.db.queries.fragments.proofs import (
+    IS_ENDED,
+    OWN,
+    PROOF_KEY,
+    job_of_key,
+)
 from jobprov.provenance.db.queries.reruns.reproduction import Candidate
 from jobprov.provenance.db.tables import DueProof, Experiment, Job, Proof, Verdict
 from jobprov.provenance.records.proofs import PROVEN
@@ -93,8 +98,10 @@ def _again(
     proved_at = {bytes(recipe): moment for recipe, moment in connection.execute(query)}
     best: dict[bytes, int] = {}
     for part in chunks(list(proved_at)):
-        chosen = _eligible(experiment).where(Job.recipe.in_(part)).group_by(Job.recipe)
-        best.update((bytes(row.recipe), row.best) for row in connection.execute(chosen))
+        own = [job_id for key in part if (job_id := job_of_key(key))]
+        chosen = _eligible(experiment).where(or_(Job.recipe.in_(part), Job.uuid.in_(own)))
+        rows = connection.execute(chosen.group_by(PROOF_KEY))
+        best.update((bytes(row.recipe), row.best) for row in rows)
     # In the order of the first query; a recipe may have lost its jobs by revised records
     ordered = [(recipe, best[recipe]) for recipe in proved_at if recipe in best]
     return _candidates(connection, ordered, proved_at)
@@ -104,7 +111,7 @@ def _never(connection: Connection, experiment: int, limit: int) -> list[Candidat
     """Return recipes that were never rerun. One pass over the jobs of the experiment."""
     if limit <= 0:
         return []
-    shared = _eligible(experiment).group_by(Job.recipe).subquery("shared")
+    shared = _eligible(experiment).group_by(PROOF_KEY).subquery("shared")
     query = (
         select(shared.c.recipe, shared.c.best)
         .outerjoin(Proof, and_(Proof.experiment_id == experiment, Proof.recipe == shared.c.recipe))
@@ -124,24 +131,27 @@ def _eligible(experiment: int) -> Select[Any]:
     """
     grade_and_key = cast(Job.level, BigInteger) * _KEY_BITS + Job.id
     columns: tuple[Any, ...] = (
-        Job.recipe,
+        PROOF_KEY.label("recipe"),
         func.count().label("jobs"),
         func.max(grade_and_key).label("best"),
     )
-    return select(*columns).where(
-        Job.experiment_id == experiment, Job.recipe.is_not(None), IS_ENDED, Job.level >= 1
-    )
+    return select(*columns).where(Job.experiment_id == experiment, IS_ENDED, Job.level >= 1)
 
 
 def _sharing() -> Any:
-    """Return how many jobs share the recipe of a proof."""
-    return (
+    """Return how many jobs share the recipe of a proof; one has a job without a recipe."""
+    sharing = (
         select(func.count())
         .select_from(Job)
-        .where(PROOF_OF_JOB, Job.rerun_of.is_(None))
+        .where(
+            Job.experiment_id == Proof.experiment_id,
+            Job.recipe == Proof.recipe,
+            Job.rerun_of.is_(None),
+        )
         .correlate(Proof)
         .scalar_subquery()
     )
+    return case((Proof.recipe >= OWN, 1), else_=sharing)
 
 
 def _candidates(

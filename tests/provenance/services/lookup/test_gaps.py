@@ -34,4 +34,4 @@ def test_gaps_are_counted_over_the_jobs_of_a_campaign(production: Production) ->
         GAPS[row.code][0] for row in campaign.gaps
     )
     assert "input-checksum-short" not in {row.code for row in task_alone.gaps}
-    assert nothing == GapCounts(job_count=0, gaps=[], proof=ProofCounts(0, 0, 0, 0, 0))
+    assert nothing == GapCounts(job_count=0, gaps=[], proof=ProofCounts(0, 0, 0, 0))

@@ -1,6 +1,7 @@
 """Proofs: every new recipe is rerun soon, with limits, and what is known of it afterwards."""
 
 import hashlib
+import tomllib
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,14 +15,17 @@ from jobprov.provenance.db.tables import DueProof, Job, Proof
 from jobprov.provenance.errors import BundleError, NotFoundError
 from jobprov.provenance.records.proofs import STATES
 from jobprov.provenance.services.bundles.comparators import declare_comparators
+from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 from jobprov.provenance.services.recording.gap_updates import refresh_jobs
 from jobprov.provenance.services.reruns.isolation import Isolation
 from jobprov.provenance.services.reruns.proof_budgets import ProofBudget
+from jobprov.provenance.services.reruns.proof_lists import list_proofs
 from jobprov.provenance.services.reruns.proving import ProvedJob, prove
 from jobprov.provenance.services.reruns.recorded_trials import TrialParts
 from tests.library.productions.joining import BAD, EXPERIMENT, GOOD
 from tests.library.productions.trials import opened_parts, record, shell_job
 from tests.library.records import a_record
+from tests.library.shown_jobs import shown_job
 
 pytestmark = pytest.mark.slow
 
@@ -50,8 +54,14 @@ def one(parts: TrialParts, job: dict[str, Any], **budget: Any) -> ProvedJob:
     return done
 
 
-def outcomes(done: list[ProvedJob]) -> list[tuple[str, str]]:
-    return [(each.job_id, each.state) for each in done]
+def keep(parts: TrialParts, *files: bytes) -> None:
+    """Have the experiment possess the bytes of files."""
+    uploads = []
+    for data in files:
+        sha256 = hashlib.sha256(data).hexdigest()
+        parts.store.put(data)
+        uploads.append(Upload(EXPERIMENT, sha256))
+    parts.writer.run(lambda writing: grant_possession(writing, uploads))
 
 
 def output(name: str, data: bytes) -> dict[str, Any]:
@@ -155,6 +165,45 @@ def test_recipe_that_is_not_proven_is_due_when_something_comes(parts: TrialParts
     assert [each.job_id for each in proved(parts, again_after=timedelta(0))] == [done.job_id]
     with parts.database.reading.connect() as connection:
         assert connection.execute(select(DueProof)).all() == []
+
+
+def test_job_without_a_recipe_is_proven_by_itself(parts: TrialParts) -> None:
+    proved(parts)
+    for number in (31, 32):  # without inputs and seeds, as nobody knows what it drew
+        record(
+            parts, shell_job(parts, number, "echo 1 > o", inputs=[], outputs=[output("o", b"1\n")])
+        )
+    done = proved(parts)
+
+    assert [(each.recipe_id, each.state) for each in done] == [(None, "proven")] * 2
+    assert proved(parts) == []
+
+
+def test_comparator_is_offered_for_what_differs(parts: TrialParts) -> None:
+    log = b"events 100\nStarted at 17.25\n"
+    mass = b"mass 91.1876\n"
+    script = (
+        "echo events 100 > fit.log; echo Started at $(date +%s.%N) >> fit.log;"
+        "echo mass 91.18760001 > mass.txt; date +%N > any.txt"
+    )
+    outputs = [output("fit.log", log), output("mass.txt", mass), output("any.txt", b"odd\n")]
+    keep(parts, log, mass, b"odd\n")
+    done = one(parts, shell_job(parts, 33, script, outputs=outputs))
+    with parts.database.reading.connect() as connection:
+        verdict = shown_job(connection, parts.store, done.job_id)["verdicts"][0]
+        [listed] = list_proofs(connection, experiment=EXPERIMENT).recipes
+    rules = tomllib.loads(str(listed.comparators))
+
+    assert (done.state, listed.state, listed.job_id) == ("differs", "differs", done.job_id)
+    assert rules == {"output": verdict["offers"]}
+    assert rules["output"] == [
+        {"pattern": "fit.log", "comparator": "text", "mask": ["^Started at .*"]},
+        {"pattern": "mass.txt", "comparator": "numeric", "relative": 1e-09},
+    ]
+    accepted = [*rules["output"], {"pattern": "any.txt", "required": False}]
+    parts.writer.run(lambda writing: declare_comparators(writing, EXPERIMENT, {"output": accepted}))
+    [again] = proved(parts)
+    assert (again.state, again.level) == ("proven", "R4")
 
 
 def test_fork_bomb_is_stopped(parts: TrialParts) -> None:
