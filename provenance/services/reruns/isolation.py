@@ -21,6 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from jobprov.provenance.errors import BundleError
+
 # In a namespace of process numbers, the kernel ends all processes once the first one ends: nothing
 # that the job started survives it
 _ALONE = ("--net", "--pid", "--fork", "--kill-child", "--mount-proc")
@@ -32,6 +34,8 @@ _WAYS = (
     ("unshare", "--map-root-user", "--net"),
 )
 _POLL_SECONDS = 0.25
+_END_WITH_CALLER = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
+"""Has the kernel end a rerun if whoever watches it is killed."""
 _BEYOND = 300
 """So many more processes the kernel allows, so that the watch sees too many and gives the reason."""
 _OWN_PID_MAX = (6, 14)
@@ -74,6 +78,7 @@ class Isolation(NamedTuple):
         disk_bytes: by how much the free space of `folder` may shrink meanwhile.
         memory_bytes: what all processes together may hold.
         processes: how many processes and threads there may be at once.
+        gives_way: ends the rerun when it is set.
     """
 
     prefix: Sequence[str] = ()
@@ -84,10 +89,11 @@ class Isolation(NamedTuple):
     folder: Path | None = None
     memory_bytes: int | None = None
     processes: int | None = None
+    gives_way: threading.Event | None = None
 
     def within(self, limits: "RerunLimits", folder: Path) -> "Isolation":
         """Return the same with limits, for a rerun in a folder."""
-        bounded = (*self.prefix, *_kernel_bounds(limits, self.prefix))
+        bounded = (*_END_WITH_CALLER, *self.prefix, *_kernel_bounds(limits, self.prefix))
         return self._replace(**limits._asdict(), prefix=bounded, folder=folder)
 
     @property
@@ -121,6 +127,8 @@ class Isolation(NamedTuple):
             waited += _POLL_SECONDS
             if self.seconds is not None and waited >= self.seconds:
                 watch.stopped = f"stopped after {self.seconds:g} s"
+            elif self.gives_way is not None and self.gives_way.is_set():
+                watch.stopped = "stopped to make way for something else"
             elif self.disk_bytes is not None and self._free() < floor:
                 watch.stopped = f"stopped when it had taken {self.disk_bytes} bytes of disk"
             else:
@@ -225,6 +233,20 @@ def apart(*, network: bool = False) -> Isolation:
     environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "JOBPROV_PYTHON": sys.executable}
     prefix = () if network else _offline_prefix()
     return Isolation(prefix=prefix, environment=environment)
+
+
+def check_offline(isolation: Isolation) -> None:
+    """Check that reruns have no network: what passes only with one is not proven.
+
+    Raises:
+        BundleError: they have one.
+    """
+    if not isolation.is_offline:
+        raise BundleError(
+            "Nothing can be proven here: the kernel allows no namespace, and reruns would have "
+            "the network. Allow user namespaces, or prove on another machine (`jobprov agent "
+            "--prove`); `jobprov drill` runs without them."
+        )
 
 
 @cache

@@ -18,19 +18,17 @@ from jobprov.provenance.db.queries.fragments.proofs import job_of_key
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key, experiment_names
 from jobprov.provenance.db.queries.reruns.proofs import recipes_to_prove
 from jobprov.provenance.db.queries.reruns.reproduction import Candidate
-from jobprov.provenance.errors import BundleError, NotFoundError
-from jobprov.provenance.records.proofs import PROVEN, STATES, STOPPED, UNPROVEN, proof_of
+from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.records.proofs import PROVEN, STATES, UNPROVEN, proof_of
 from jobprov.provenance.records.recipes import recipe_text
-from jobprov.provenance.services.reruns.isolation import Isolation
+from jobprov.provenance.services.reruns.isolation import check_offline
 from jobprov.provenance.services.reruns.proof_budgets import ProofBudget
 from jobprov.provenance.services.reruns.recorded_trials import (
     TrialParts,
     record_trial,
     try_recorded,
 )
-from jobprov.provenance.services.reruns.trial import Trial, Workplace, locked
-
-_REASON_LENGTH = 1000
+from jobprov.provenance.services.reruns.trial import Trial, Workplace, locked, verdict_of
 
 
 class ProvedJob(NamedTuple):
@@ -99,20 +97,6 @@ def prove(
     return done
 
 
-def check_offline(isolation: Isolation) -> None:
-    """Check that reruns have no network: what passes only with one is not proven.
-
-    Raises:
-        BundleError: they have one.
-    """
-    if not isolation.is_offline:
-        raise BundleError(
-            "Nothing can be proven here: the kernel allows no namespace, and reruns would have "
-            "the network. Allow user namespaces, or prove on another machine (`jobprov agent "
-            "--prove`); `jobprov drill` runs without them."
-        )
-
-
 def next_to_prove(
     connection: Connection, experiment: str, budget: ProofBudget, *, limit: int
 ) -> list[Candidate]:
@@ -126,21 +110,6 @@ def next_to_prove(
         raise NotFoundError(f"No experiment {experiment} is recorded.")
     before = datetime.now(UTC) - budget.again_after
     return recipes_to_prove(connection, key, before=before, limit=limit)
-
-
-def verdict_of(trial: Trial, by: str) -> dict[str, Any]:
-    """Return the verdict on a rerun, also where none was made: the recipe then has a reason."""
-    if trial.verdict is not None:
-        return trial.verdict
-    reason = (trial.reason or "no reason is known")[:_REASON_LENGTH]
-    verdict = {
-        "level": "R0",
-        "reason": reason,
-        "missing": f"Its bundle cannot be rerun: {reason}",
-        "when": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "by": by,
-    }
-    return verdict | ({"unproven": STOPPED} if trial.is_limit else {})
 
 
 def proved(candidate: Candidate, trial: Trial, verdict: Mapping[str, Any]) -> ProvedJob:

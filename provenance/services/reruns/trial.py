@@ -132,6 +132,21 @@ def try_job(place: Workplace, pack: Callable[[], PackedJob]) -> Trial:
     return Trial(verdict, reason, time.monotonic() - began, _cpu_seconds() - cpu, is_limit)
 
 
+def verdict_of(trial: Trial, by: str) -> dict[str, Any]:
+    """Return the verdict on a rerun, also where none was made: the recipe then has a reason."""
+    if trial.verdict is not None:
+        return trial.verdict
+    reason = (trial.reason or "no reason is known")[:_REASON_LENGTH]
+    verdict = {
+        "level": "R0",
+        "reason": reason,
+        "missing": f"Its bundle cannot be rerun: {reason}",
+        "when": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "by": by,
+    }
+    return verdict | ({"unproven": STOPPED} if trial.is_limit else {})
+
+
 def _try(place: Workplace, folder: Path, packed: PackedJob) -> tuple[dict[str, Any], str | None]:
     """Return the verdict, and the reason where nothing was compared.
 
