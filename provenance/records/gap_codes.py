@@ -103,11 +103,6 @@ GAPS: dict[str, GapRule] = {
         "Commit and push the files, or make them smaller; what the job reads as data can be "
         "told: `--input`.",
     ),
-    "secret-removed": GapRule(
-        1,
-        "Read the secret from a variable or a file of its own, not from code; "
-        "a rerun needs it in its place.",
-    ),
     "ignored-left-out": GapRule(
         9,
         "Nothing to do if the job did not read them; else tell them (`--input`, `--script`), or "
@@ -118,17 +113,14 @@ GAPS: dict[str, GapRule] = {
         "Name the file (`--input`, `--script`), put its code into a repository, raise "
         "`--trace-bytes`, or register a capsule of the release (`jobprov capsule add`).",
     ),
-    "changed-while-running": GapRule(
-        2,
-        "Have the job read a copy that nothing writes to, or name the file: `--input`.",
-    ),
     "network-used": GapRule(
         2,
         "Fetch what the job needs before it, and name it: `--input FILE`.",
     ),
-    "withheld-variable-read": GapRule(
+    "rerun-failed": GapRule(
         2,
-        "Nothing, if the variable is a password or token; else rename it so that no rule marks it.",
+        "Send what is missing, or register a capsule of the release (`jobprov capsule add`): "
+        "the recipe is rerun then (`jobprov prove`).",
     ),
     "input-missing": GapRule(
         2,

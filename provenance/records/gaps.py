@@ -61,6 +61,11 @@ def find_gaps(record: JobRecord, findings: Findings) -> list[Gap]:
     gaps = []
     for code, message in _gaps(record, findings):
         gaps.append(Gap(code, message, GAPS[code].how_to_close))
+    return in_order(gaps)
+
+
+def in_order(gaps: list[Gap]) -> list[Gap]:
+    """Return gaps, those that stop the lowest level first."""
     return sorted(gaps, key=lambda gap: GAPS[gap.code].level)
 
 

@@ -210,8 +210,7 @@ class Job:
         opened = None if self.watch is None else self.watch.files
         draft.attempt("times of inputs", times.add, draft, step, outcome, opened, clock)
         changed = draft.need("inputs that changed", changes.settle_inputs, draft, step) or []
-        if outcome.code:
-            entries.mark_absent(step.inputs)
+        entries.mark_absent(step.inputs if outcome.code else ())
         draft.extend("inputs", step.inputs)
         draft.attempt("event counts", findings.add_events, draft, step, outcome)
         if seen is not None:
