@@ -80,7 +80,7 @@ def main() -> int:
 
 def _set_up(venv: Path) -> None:
     subprocess.run(["/usr/bin/python3", "-m", VENV, str(venv)], check=True)
-    subprocess.run([venv / "bin/pip", "install", "--quiet", *PACKAGES], check=True)
+    subprocess.run([venv / "bin/pip", "install", "--quiet", "--only-binary", ":all:", *PACKAGES], check=True)
 
 
 def _chosen_cases(cases: list[Case], patterns: Sequence[str]) -> list[Case]:
