@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -65,6 +66,7 @@ def main() -> int:
     chosen = parser.parse_args()
     if chosen.set_up:
         _set_up(chosen.venv)
+    _lower_limit_of_open_files()
     cases = _chosen_cases(read_cases(), chosen.names)
     outcomes: list[Outcome] = []
     with _folder(chosen.keep) as folder:
@@ -76,6 +78,12 @@ def main() -> int:
         chosen.json.write_text(json.dumps([asdict(one) for one in outcomes], indent=1))
     bad = {Class.SILENT, Class.FALSE, Class.BROKEN}
     return int(any(one.verdict in bad for one in outcomes))
+
+
+def _lower_limit_of_open_files() -> None:
+    """Give reruns the limit that most machines have, whatever this one has."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
 
 
 def _set_up(venv: Path) -> None:
