@@ -33,9 +33,20 @@ from jobprov.app.wiring import Service
 from jobprov.provenance.capture.packing import build
 from jobprov.provenance.db.migrating import upgrade
 
-PACKAGES = (
-    "pythia8mc fastjet uproot awkward numpy pandas h5py scipy matplotlib pyyaml hist iminuit"
-).split()
+PACKAGES = [
+    "pythia8mc",
+    "fastjet",
+    "uproot",
+    "awkward",
+    "numpy",
+    "pandas",
+    "h5py",
+    "scipy",
+    "matplotlib",
+    "pyyaml",
+    "hist",
+    "iminuit",
+]
 DEBIAN = (
     "r-base-core gfortran g++ libgsl-dev gawk make cmake git git-lfs sqlite3 jq bc tcsh zsh "
     "lua5.4 tclsh guile-3.0 gnuplot-nox graphviz ruby nodejs busybox perl strace"
@@ -88,7 +99,9 @@ def _lower_limit_of_open_files() -> None:
 
 def _set_up(venv: Path) -> None:
     subprocess.run(["/usr/bin/python3", "-m", VENV, str(venv)], check=True)
-    subprocess.run([venv / "bin/pip", "install", "--quiet", "--only-binary", ":all:", *PACKAGES], check=True)
+    subprocess.run(
+        [venv / "bin/pip", "install", "--quiet", "--only-binary", ":all:", *PACKAGES], check=True
+    )
 
 
 def _chosen_cases(cases: list[Case], patterns: Sequence[str]) -> list[Case]:
@@ -113,9 +126,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _try(
-    cases: list[Case], folder: Path, venv: Path, mode: str, workers: int
-) -> list[Outcome]:
+def _try(cases: list[Case], folder: Path, venv: Path, mode: str, workers: int) -> list[Outcome]:
     data, jobs, hook = folder / "service", folder / "jobs", folder / "hook" / "job-end-hook.pyz"
     for place in (data, jobs, hook.parent):
         place.mkdir(parents=True)
@@ -124,9 +135,7 @@ def _try(
     with _service(data) as (url, service):
         options = ("--trace",) if mode == "traced" else ()
         site = Site(jobs, venv, hook, url, options)
-        outcomes = try_cases(
-            cases, site, service, data, mode=mode, workers=workers, say=lambda line: _say(line)
-        )
+        outcomes = try_cases(cases, site, service, data, mode=mode, workers=workers, say=_say)
     _say(f"\n{mode}: {len(cases)} cases in {time.monotonic() - begun:.0f} s")
     return outcomes
 

@@ -86,7 +86,7 @@ def read_cases(folder: Path = FOLDER) -> list[Case]:
 def _read_case(table: dict[str, Any], file: str) -> Case:
     unknown = table.keys() - {part.name for part in fields(Case)}
     if unknown:
-        message = f"{file}: {table.get('name')}: no case has a field {sorted(unknown)[0]}"
+        message = f"{file}: {table.get('name')}: no case has a field {min(unknown)}"
         raise ValueError(message)
     lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
     return Case(**{**table, **lists})

@@ -89,9 +89,13 @@ def _decide(recorded: Recorded, job: dict[str, Any], rerun: Rerun) -> tuple[Clas
     if is_equal:
         return Class.UNSAID, "no verdict"
     foretold = _foretelling(recorded, job, rerun)
-    return (Class.FORETOLD, foretold) if foretold else (
-        Class.SILENT,
-        _what_differs(recorded, rerun),
+    return (
+        (Class.FORETOLD, foretold)
+        if foretold
+        else (
+            Class.SILENT,
+            _what_differs(recorded, rerun),
+        )
     )
 
 
@@ -108,13 +112,15 @@ def _foretelling(recorded: Recorded, job: dict[str, Any], rerun: Rerun) -> str:
     counting = set(case.telling) | (set() if case.is_deterministic else _BY_CHANCE)
     by_code = sorted(codes & counting)
     if by_code:
-        return by_code[0]
+        return str(by_code[0])
     if "outputs-missing" in codes and rerun.exit_code == recorded.exit_code:
         return "outputs-missing"
     if case.hint:
         for gap in gaps:
-            if gap["code"] not in _SAY_NOTHING and re.search(case.hint, f"{gap['code']} {gap.get('message')}"):
-                return f"{gap['code']} by name"
+            if gap["code"] not in _SAY_NOTHING and re.search(
+                case.hint, f"{gap['code']} {gap.get('message')}"
+            ):
+                return f"{gap['code']!s} by name"
         for row in rerun.needs.splitlines()[1:]:
             if re.search(case.hint, row):
                 return f"NEEDS by name: {row.split(chr(9))[0]}"

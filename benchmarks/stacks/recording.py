@@ -114,7 +114,7 @@ def record(case: Case, site: Site) -> Recorded:
         except subprocess.TimeoutExpired:
             return Recorded(filled, root, var_tmp, job_id, {}, -1, "", "did not end")
     code = ended.returncode if ended.returncode >= 0 else 128 - ended.returncode
-    digests = {}
+    digests: dict[str, str | None] = {}
     for output in filled.outputs:
         if output == STDOUT:
             digests[output] = hashlib.sha256(ended.stdout).hexdigest()

@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def try_cases(
         kept = [_keep(service, site, one) for one in recorded]
         say("moving away all that they brought, and running them again")
         _move_away(site, recorded)
-        outcomes += pool.map(lambda pair: _try_again(site, *pair, mode), zip(recorded, kept))
+        outcomes += pool.map(partial(_try_again, site, mode), recorded, kept)
     return outcomes
 
 
@@ -69,7 +70,7 @@ def _register(service: Service, recorded: Recorded) -> None:
     for number, folder in enumerate(recorded.case.repositories):
         name = f"{recorded.case.name}-{number}-{recorded.job_id[:8]}"
         path = str(recorded.root / folder)
-        service.write(lambda writing, name=name, path=path: register_repository(writing, name, path))
+        service.write(partial(register_repository, name=name, url=path))
 
 
 def _keep(service: Service, site: Site, recorded: Recorded) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def _move_away(site: Site, recorded: Sequence[Recorded]) -> None:
             shutil.move(one.var_tmp, site.jobs.parent / "moved-away" / one.case.name / "var-tmp")
 
 
-def _try_again(site: Site, recorded: Recorded, job: dict[str, Any], mode: str) -> Outcome:
+def _try_again(site: Site, mode: str, recorded: Recorded, job: dict[str, Any]) -> Outcome:
     case = recorded.case
     if recorded.broken:
         return Outcome(
