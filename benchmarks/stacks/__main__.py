@@ -6,7 +6,6 @@ false.
 
 import argparse
 import json
-import logging
 import os
 import re
 import resource
@@ -14,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,16 +20,12 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from werkzeug.serving import make_server
-
 from benchmarks.stacks.cases import VENV, Case, read_cases
 from benchmarks.stacks.judging import Class, Outcome
 from benchmarks.stacks.recording import Site
+from benchmarks.stacks.service import running_service
 from benchmarks.stacks.trial import try_cases
-from jobprov.app.factory import create_app
-from jobprov.app.wiring import Service
 from jobprov.provenance.capture.packing import build
-from jobprov.provenance.db.migrating import upgrade
 
 PACKAGES = [
     "pythia8mc",
@@ -70,6 +64,7 @@ def main() -> int:
         default=Path("/opt/jobprov-stacks/venv"),
         help=f"virtual environment with: {' '.join(PACKAGES)}",
     )
+    parser.add_argument("--rerun-as", metavar="USER", help="as root: who runs the jobs again")
     parser.add_argument("--set-up", action="store_true", help="make that virtual environment first")
     parser.add_argument("--keep", type=Path, help="new folder for all that is made; it stays")
     parser.add_argument("--json", type=Path, help="file for the outcomes")
@@ -82,7 +77,7 @@ def main() -> int:
     outcomes: list[Outcome] = []
     with _folder(chosen.keep) as folder:
         for mode in ("usual", "traced") if chosen.mode == "both" else (chosen.mode,):
-            outcomes += _try(cases, folder / mode, chosen.venv, mode, chosen.workers)
+            outcomes += _try(cases, folder / mode, mode, chosen)
     _print_table(outcomes, is_verbose=chosen.verbose)
     _print_totals(outcomes)
     if chosen.json:
@@ -120,41 +115,34 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         return
     base = "/srv" if os.access("/srv", os.W_OK) else str(Path.home())
     folder = Path(tempfile.mkdtemp(prefix="jobprov-stacks-", dir=base))
+    folder.chmod(0o755)  # --rerun-as
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _try(cases: list[Case], folder: Path, venv: Path, mode: str, workers: int) -> list[Outcome]:
+def _try(cases: list[Case], folder: Path, mode: str, chosen: argparse.Namespace) -> list[Outcome]:
     data, jobs, hook = folder / "service", folder / "jobs", folder / "hook" / "job-end-hook.pyz"
     for place in (data, jobs, hook.parent):
         place.mkdir(parents=True)
     build(str(hook))
     begun = time.monotonic()
-    with _service(data) as (url, service):
+    with running_service(data) as (url, service):
         options = ("--trace",) if mode == "traced" else ()
-        site = Site(jobs, venv, hook, url, options)
-        outcomes = try_cases(cases, site, service, data, mode=mode, workers=workers, say=_say)
+        site = Site(jobs, chosen.venv, hook, url, options)
+        outcomes = try_cases(
+            cases,
+            site,
+            service,
+            data,
+            mode=mode,
+            workers=chosen.workers,
+            user=chosen.rerun_as,
+            say=_say,
+        )
     _say(f"\n{mode}: {len(cases)} cases in {time.monotonic() - begun:.0f} s")
     return outcomes
-
-
-@contextmanager
-def _service(data: Path) -> Iterator[tuple[str, Service]]:
-    settings = {"JOBPROV_DATA": str(data), "JOBPROV_DATABASE_URL": f"sqlite:///{data}/jobprov.db"}
-    upgrade(settings["JOBPROV_DATABASE_URL"])
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request otherwise
-    app = create_app(settings)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    service: Service = app.extensions["jobprov"]
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", service
-    finally:
-        server.shutdown()
-        server.server_close()
-        service.close()
 
 
 def _say(line: str) -> None:

@@ -2,13 +2,14 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.stacks.cases import STDOUT
 from benchmarks.stacks.recording import Recorded, decoded, digest_of
-from jobprov.provenance.services.reruns.execution import rerun, unpack
+from jobprov.provenance.services.reruns.execution import rerun, unpack, verify
 from jobprov.provenance.services.reruns.isolation import apart
 
 _SECONDS = 120.0
@@ -40,17 +41,28 @@ class Rerun:
         return self.exit_code == recorded.exit_code and not self.differing
 
 
-def run_again(recorded: Recorded, bundle: Path, folder: Path) -> Rerun:
-    """Unpack the bundle into the folder and run it there, with an empty environment, offline."""
+def run_again(recorded: Recorded, bundle: Path, folder: Path, user: str | None = None) -> Rerun:
+    """Unpack the bundle into the folder and run it there, with an empty environment, offline.
+
+    With `user`, root runs it as somebody with fewer rights.
+    """
     try:
         root = unpack(bundle, folder / "bundle")
         needs = (root / "data/NEEDS.tsv").read_text("utf-8", "replace")
         out = folder / "out"
+        out.mkdir()
         isolation = apart().within(_SECONDS, _DISK_BYTES, folder)
+        if user is not None:
+            shutil.chown(out, user)
+            words = ("setpriv", f"--reuid={user}", "--clear-groups", "--")
+            isolation = isolation._replace(prefix=(*words, *isolation.prefix))
         result = rerun(root, out, isolation=isolation)
+        verified = result.verified
+        if user is not None and verified is not None:
+            verified = verify(root, out)  # its report goes where the other may not write
     except Exception as error:  # noqa: BLE001 - a bundle that cannot be unpacked is a result
         return Rerun(125, None, 0, tuple(recorded.digests), (repr(error),), "")
-    verdict = (result.verified and result.verified.verdict) or {}
+    verdict = (verified and verified.verdict) or {}
     lines = (*result.lines, str(result.stopped or ""), *_end_of(result.log))
     return Rerun(
         result.exit_code,

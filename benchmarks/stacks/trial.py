@@ -29,6 +29,7 @@ def try_cases(
     *,
     mode: str = "usual",
     workers: int = 2,
+    user: str | None = None,
     say: Callable[[str], None] = lambda _line: None,
 ) -> list[Outcome]:
     """Record the cases, move away all that they brought, rerun them from their bundles, judge.
@@ -40,6 +41,7 @@ def try_cases(
         data: its folder.
         mode: a word for the table.
         workers: how many run at a time.
+        user: who runs them again; root may name somebody else.
         say: takes lines about the progress.
     """
     outcomes, ready = [], []
@@ -62,7 +64,7 @@ def try_cases(
         kept = [_keep(service, site, one) for one in recorded]
         say("moving away all that they brought, and running them again")
         _move_away(site, recorded)
-        outcomes += pool.map(partial(_try_again, site, mode), recorded, kept)
+        outcomes += pool.map(partial(_try_again, site, mode, user), recorded, kept)
     return outcomes
 
 
@@ -101,7 +103,9 @@ def _move_away(site: Site, recorded: Sequence[Recorded]) -> None:
             shutil.move(one.var_tmp, site.jobs.parent / "moved-away" / one.case.name / "var-tmp")
 
 
-def _try_again(site: Site, mode: str, recorded: Recorded, job: dict[str, Any]) -> Outcome:
+def _try_again(
+    site: Site, mode: str, user: str | None, recorded: Recorded, job: dict[str, Any]
+) -> Outcome:
     case = recorded.case
     if recorded.broken:
         return Outcome(
@@ -112,6 +116,7 @@ def _try_again(site: Site, mode: str, recorded: Recorded, job: dict[str, Any]) -
         return Outcome(case.name, mode, case.nasty, case.is_deterministic, Class.SILENT, why)
     folder = site.jobs.parent / "again" / case.name
     folder.mkdir(parents=True)
-    outcome = judge(recorded, job, run_again(recorded, _bundle_file(site, recorded), folder), mode)
+    rerun = run_again(recorded, _bundle_file(site, recorded), folder, user)
+    outcome = judge(recorded, job, rerun, mode)
     print(".", end="", file=sys.stderr, flush=True)
     return outcome
