@@ -22,8 +22,8 @@ from jobprov.provenance.software.read_pack import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "b2e325799bd91dfc0728cc9cdaab9c3724985956b23f9d14058e7a12bf44e01a"}
-SCRIPTS = {1: "cf309e0c349924c4e1f8b0b1a277f3568b42a3b415de81105040d09fdb98150e"}
+FILES = {1: "6149a078d73fe30d94e9ce38d80ef1f63cc19d54805ca8ee75ef24eda265f2b8"}
+SCRIPTS = {1: "f255f596dfe8f819bfcebdc90ad42f1ca606ddd9438ab76bfc72fc588e949115"}
 PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 

@@ -306,6 +306,44 @@ def test_checkout_has_both_names_by_which_the_job_knew_it(
     ]
 
 
+def test_interpreter_in_the_bundle_is_found_where_the_script_names_it(
+    toy: Toy, tmp_path: Path, dash: Run
+) -> None:
+    interpreter = Path("/bin/sh").resolve().read_bytes()
+    _record(
+        toy,
+        "./run",
+        scripts={"run": b"#!/opt/nowhere/mysh\necho ran\n", "/opt/nowhere/mysh": interpreter},
+    )
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = dash(bag / "data/run.sh", out)
+
+    assert outcome.returncode == 0, outcome.stderr
+    assert "\nran\n" in (out / "run.log").read_text()
+    check = dash(bag / "data/run.sh", "--no-own-root", "--check")
+    assert "missing: program /opt/nowhere/mysh" in check.stderr
+
+
+def test_name_that_is_not_utf_8_and_in_no_argument_is_laid_out(
+    toy: Toy, tmp_path: Path, dash: Run
+) -> None:
+    _shell(
+        toy,
+        'cat "$(printf "in\\377")" >"$(printf "out\\376")"; cat "c\\xc3\\xa9"',
+        inputs={"in\\xff": b"1\n", "c\\xc3\\xa9": b"backslashes\n"},
+        outputs={"out\\xfe": b"1\n"},
+    )
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = dash(bag / "data/run.sh", out)
+    verdict = dash(bag / "data/verify.sh", out)
+
+    assert outcome.returncode == 0, (out / "run.log").read_text()
+    assert verdict.returncode == 0, verdict.stdout
+    assert "backslashes" in (out / "run.log").read_text()
+
+
 @pytest.mark.parametrize(
     "folder", ["/proc/1", "/sys/kernel", "/dev", "/a\nb", "/dev/../etc/nowhere/../../proc/x"]
 )

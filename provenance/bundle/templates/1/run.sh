@@ -281,6 +281,9 @@ program() {
   say "missing: program $1 (looked in $job_path)"
   missing=$((missing + 1))
 }
+program_laid_out() { # PROGRAM: the interpreter of a script, in the bundle; a script names it by its recorded path
+  [ "$way" = own ] || program "$1"
+}
 python() { :; }
 
 check_needs() {
