@@ -22,8 +22,8 @@ from jobprov.provenance.software.read_pack import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "6149a078d73fe30d94e9ce38d80ef1f63cc19d54805ca8ee75ef24eda265f2b8"}
-SCRIPTS = {1: "f255f596dfe8f819bfcebdc90ad42f1ca606ddd9438ab76bfc72fc588e949115"}
+FILES = {1: "15f14d2d4da6f760e02f976c3c144e6df5ebe11b3141979709ff16d0133fceca"}
+SCRIPTS = {1: "dd542e8403b0df31dca8e0ce995c9007b06f39001b147214740a247644620b9a"}
 PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 

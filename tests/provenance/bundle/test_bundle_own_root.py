@@ -227,6 +227,23 @@ def test_capsule_is_the_base_of_the_root(toy: Toy, tmp_path: Path, dash: Run) ->
     assert sorted(os.walk(capsule)) == before
 
 
+@pytest.mark.parametrize("way", [["--own-root"], ["--no-own-root"], []])
+def test_capsule_in_which_nothing_starts_is_told(
+    toy: Toy, tmp_path: Path, dash: Run, way: list[str]
+) -> None:
+    capsule = tmp_path / "capsule"
+    (capsule / "bin").mkdir(parents=True)
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = dash(bag / "data/run.sh", *way, "--capsule", capsule, out)
+    verdict = dash(bag / "data/verify.sh", out)
+
+    assert outcome.returncode == 125
+    assert not {"root", "overlay", "alive"} & set(_names(out))
+    assert "no program starts in it" in outcome.stderr
+    assert (verdict.returncode, verdict.stdout) == (2, "")
+
+
 def test_steps_share_what_they_wrote(toy: Toy, tmp_path: Path, dash: Run) -> None:
     _record(toy)
     toy.record["command"]["steps"] = [

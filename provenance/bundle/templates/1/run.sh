@@ -692,9 +692,10 @@ remove_stubs() {
 # The root could not be made, so that the job has not begun: it runs without one.
 start_again() {
   cat "$out/run.log" >&2
-  if [ "$own_root" = wanted ] || [ -s "$out/exit-codes.txt" ]; then
+  if [ "$own_root$way" != own ] || [ -s "$out/exit-codes.txt" ]; then
+    leave_root
     rm -f "$out/exit-codes.txt"
-    refuse "no root of its own can be made, see above."
+    refuse "the root cannot be made, see above."
   fi
   leave_root
   way=rewritten why_rewritten="no root of its own can be made, see above"
@@ -708,6 +709,7 @@ start_again() {
 leave_root() {
   reveal() { :; }
   hide() { :; }
+  out_itself() { :; }
   bring() { # FILE RECORDED
     is_clear "$out/elsewhere" "$2" && [ -f "$out/elsewhere$2" ] && [ ! -s "$out/elsewhere$2" ] || return 0
     rm -f "$out/elsewhere$2" && ln -s "$1" "$out/elsewhere$2"
@@ -756,5 +758,5 @@ else
   do_steps
   say "run.sh: the job ended with exit code $exit_code; its output is in $out/run.log"
 fi
-[ "$way" = rewritten ] || leave_root
+[ ! -d "$out/root" ] || leave_root
 exit "$exit_code"
