@@ -75,6 +75,7 @@ class JobSummary(Struct, frozen=True):
         code: name and version of the first software entry, as people call it.
         received_at: when its first record came.
         heard_at: of a running job, when a record last said that it runs; else as `received_at`.
+        output_count: how many files its record says it made.
         grade: closure level of its record, `L0` to `L4`.
         rerun_of: the job that it repeats for a verdict.
         retry_of: the job that it says it tries again.
@@ -94,6 +95,7 @@ class JobSummary(Struct, frozen=True):
     ended_at: str | None
     exit: JobExit
     resources: JobResources
+    output_count: int
     grade: str
     rerun_of: str | None
     retry_of: str | None

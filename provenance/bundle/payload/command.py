@@ -15,6 +15,7 @@ from jobprov.provenance.bundle.payload.places import Place, quote
 _NOT_FOUND = frozenset({"126", "127"})
 _OUR_OWN = frozenset(
     [
+        "alive",
         "elsewhere",
         "exit-codes.txt",
         "git",
@@ -23,12 +24,18 @@ _OUR_OWN = frozenset(
         "input",
         "job.txt",
         "laid-out.txt",
+        "no-root",
+        "outputs-before.txt",
+        "overlay",
         "root",
+        "root.sh",
         "run.log",
         "src",
         "started",
         "stdin",
+        "stubs.txt",
         "tmp",
+        "way.txt",
         "work",
     ]
 )
@@ -140,7 +147,7 @@ def _link_beside(payload: Payload) -> None:
             continue  # run.sh's own, too
         beside = payload.places.absolute(f"../{name}")
         place = payload.places.locate(beside) or Place("elsewhere", beside)
-        payload.links.append((f"{place.variable}{place.rest}", Place("out", f"/{name}")))
+        payload.links_in_out.append((f"{place.variable}{place.rest}", Place("out", f"/{name}")))
 
 
 def _names_beside(record: Mapping[str, Any]) -> set[str]:

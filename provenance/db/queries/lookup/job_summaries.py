@@ -25,7 +25,7 @@ _COLUMNS: tuple[Any, ...] = (
     TaskRow.task_id, Stage.campaign, Stage.name, Host.hostname, Host.site, Job.software_set_id,
     Job.received_at, Job.started_at, Job.ended_at,
     Job.exit_code, Job.exit_signal, Job.failed_step, Job.error_class, Job.message,
-    Job.wall_seconds, Job.cpu_seconds, Job.max_rss_bytes, Job.level, Job.rerun_of, Job.retry_of,
+    Job.wall_seconds, Job.cpu_seconds, Job.max_rss_bytes, Job.output_count, Job.level, Job.rerun_of, Job.retry_of,
 )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def _summary(row: Any, code: str | None, heard: datetime) -> JobSummary:
         task, campaign, stage, hostname, site, _,
         received, started, ended,
         exit_code, exit_signal, failed_step, error_class, message,
-        wall, cpu, memory, level, rerun_of, retry_of,
+        wall, cpu, memory, output_count, level, rerun_of, retry_of,
     ) = row  # fmt: skip
     return JobSummary(
         job_id=uuid,
@@ -99,6 +99,7 @@ def _summary(row: Any, code: str | None, heard: datetime) -> JobSummary:
         ended_at=None if ended is None else _text(ended),
         exit=JobExit(exit_code, exit_signal, failed_step, error_class, message),
         resources=JobResources(wall, cpu, memory),
+        output_count=output_count,
         grade=f"L{level}",
         rerun_of=rerun_of,
         retry_of=retry_of,
