@@ -201,6 +201,8 @@ class Job:
         opened = None if self.watch is None else self.watch.files
         draft.attempt("times of inputs", times.add, draft, step, outcome, opened, clock)
         step.drop_outputs_from_inputs()
+        if outcome.code:
+            entries.mark_absent(step.inputs)
         draft.extend("inputs", step.inputs)
         draft.attempt("event counts", findings.add_events, draft, step, outcome)
         if seen is not None:

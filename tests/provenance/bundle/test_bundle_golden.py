@@ -22,8 +22,8 @@ from jobprov.provenance.software.read_pack import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "15f14d2d4da6f760e02f976c3c144e6df5ebe11b3141979709ff16d0133fceca"}
-SCRIPTS = {1: "dd542e8403b0df31dca8e0ce995c9007b06f39001b147214740a247644620b9a"}
+FILES = {1: "82d31cc9dd243c9ecbc259fad9ff5e257f897ab9031b9a68e64f005794754b1d"}
+SCRIPTS = {1: "0f7a990ee8e96177e9c084061f92c04a490f52ff8945d67f91dcac4341ae3d50"}
 PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 

@@ -336,7 +336,19 @@ lay_out() {
   # what is there before the job: everything else in the working directory is its output
   visit() { printf '%s\n' "${1#"$work"/}"; }
   walk "$work" >"$out/laid-out.txt"
+  age_outputs
   act=laid-out
+}
+# A file that lies where the job writes is as old as can be, so that verify.sh sees whether the job wrote it.
+age_outputs() {
+  rest=${output_places#"$nl"}
+  while [ -n "$rest" ]; do
+    place=${rest%%"$nl"*} rest=${rest#*"$nl"}
+    if [ -f "$place" ] && [ ! -h "$place" ]; then
+      TZ=UTC0 touch -t 197001020000 "$place" && printf '%s\n' "$place"
+    fi
+  done >"$out/outputs-before.txt"
+  TZ=UTC0 touch -t 197001020000 "$out/outputs-before.txt"
 }
 
 # Obey all steps. From here on `work` and `elsewhere` are what the job's own words mean.
@@ -374,11 +386,16 @@ step() { # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
 }
 obey() { # PROGRAM [ARGUMENT]...: one step, as it was recorded or in part
   printf 'run.sh: step %s\n' "$step_name" >>"$out/run.log"
+  rm -f "$out/started"
   in_environment "$@" <"$stdin" >>"$out/run.log" 2>&1
   code=$?
   if [ -e "$out/no-root" ]; then
     stopped=no-root
     return
+  fi
+  if is_in_container && [ ! -e "$out/started" ]; then
+    rm -f "$out/exit-codes.txt"
+    refuse "$container_tool could not start step $step_name inside $capsule (it ended with $code); $out/run.log says why."
   fi
   printf '%s\n' "$code" >>"$out/exit-codes.txt"
   printf 'run.sh: step %s ended with exit code %s\n' "$step_name" "$code" >>"$out/run.log"
@@ -439,6 +456,9 @@ in_environment() { # PROGRAM [ARGUMENT]...
   . "$(list_of env/environment)"
   [ -z "$job_tmp" ] || set -- "TMPDIR=$job_tmp" "$@"
   set -- env -i "PATH=$(without_last_colon "$job_path")" "HOME=$job_home" "PWD=$work" "$@"
+  # a container tool that fails has exit codes that a job may have, too: what runs inside first leaves a sign
+  # shellcheck disable=SC2016 # the inner shell's own variables
+  ! is_in_container || set -- /bin/sh -c ': >"$1/started" && shift && exec "$@"' sh "$out" "$@"
   case $way$container_tool in
     own* | rewrittenchroot) in_own_root "$@" ;;
     rewritten) (cd "$work" && exec "$@") ;;
@@ -449,9 +469,13 @@ in_environment() { # PROGRAM [ARGUMENT]...
       # --entrypoint: an image may have one of its own; label=disable: SELinux would keep OUT from the container
       shift
       (cd "$work" && exec podman run --rm -i --network=host --security-opt label=disable -v "$out:$out" -w "$work" \
-        --entrypoint env "$capsule_image" "$@")
+        --entrypoint /bin/sh "$capsule_image" "$@")
       ;;
   esac
+}
+
+is_in_container() {
+  case $container_tool in apptainer | singularity | podman) return 0 ;; *) return 1 ;; esac
 }
 
 # --- the capsule ----------------------------------------------------------------------------------
