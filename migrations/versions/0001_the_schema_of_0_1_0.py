@@ -31,6 +31,11 @@ def upgrade() -> None:
     sa.Column('version', sa.SmallInteger(), nullable=False),
     sa.PrimaryKeyConstraint('what', name=op.f('pk_derivations'))
     )
+    op.create_table('own_archive',
+    sa.Column('id', sa.SmallInteger(), autoincrement=False, nullable=False),
+    sa.Column('identity', sa.String(length=64), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_own_archive'))
+    )
     op.create_table('experiments',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('name', sa.String(length=64), nullable=False),
@@ -1077,6 +1082,7 @@ def downgrade() -> None:
     op.drop_table('hosts')
     op.drop_table('gap_sets')
     op.drop_table('experiments')
+    op.drop_table('own_archive')
     op.drop_table('derivations')
     op.drop_table('closures')
     op.drop_table('closure_sets')

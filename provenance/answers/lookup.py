@@ -76,6 +76,7 @@ class JobSummary(Struct, frozen=True):
         code: name and version of the first software entry, as people call it.
         received_at: when its first record came.
         heard_at: of a running job, when a record last said that it runs; else as `received_at`.
+        output_count: how many files its record says it made.
         grade: closure level of its record, `L0` to `L4`; at most `L1` where its proof failed.
         proof: whether its recipe passed when it was rerun: `proven`, `failed`, `differs` or
             `unproven`; None of reruns and of jobs that are not over.
@@ -97,6 +98,7 @@ class JobSummary(Struct, frozen=True):
     ended_at: str | None
     exit: JobExit
     resources: JobResources
+    output_count: int
     grade: str
     proof: str | None
     rerun_of: str | None

@@ -57,6 +57,7 @@ from jobprov.provenance.db.tables.operators import (
     DeadLetter,
     Derivation,
     Experiment,
+    OwnArchive,
     WorkItem,
     WriteToken,
 )
@@ -134,6 +135,7 @@ __all__ = [
     "Order",
     "OrderInput",
     "OrderLease",
+    "OwnArchive",
     "Parameter",
     "ParameterKey",
     "ParameterSet",

@@ -28,6 +28,7 @@ NOT_DERIVED: Mapping[str, str] = {
         "an operator's act: map the products again with `jobprov product map`; what was resolved "
         "by it is rebuilt"
     ),
+    "own_archive": "which archive it is: the next start takes that from the archive itself",
     "work": "what the service had still to do; it finds that out again",
     "derivations": "which version of the service all rows have reached; they are looked at again",
     "dead_letters": (

@@ -36,7 +36,7 @@ _COLUMNS: tuple[Any, ...] = (
     Job.received_at, Job.started_at, Job.ended_at,
     Job.exit_code, Job.exit_signal, Job.failed_step, Job.error_class, Job.message,
     Job.wall_seconds, Job.cpu_seconds, Job.max_rss_bytes, Job.level, Job.rerun_of, Job.retry_of,
-    STATE_OF_JOB,
+    STATE_OF_JOB, Job.output_count,
 )  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def _summary(row: Any, code: str | None, heard: datetime) -> JobSummary:
         received, started, ended,
         exit_code, exit_signal, failed_step, error_class, message,
         wall, cpu, memory, level, rerun_of, retry_of,
-        proof,
+        proof, output_count,
     ) = row  # fmt: skip
     return JobSummary(
         job_id=uuid,
@@ -112,6 +112,7 @@ def _summary(row: Any, code: str | None, heard: datetime) -> JobSummary:
         ended_at=None if ended is None else _text(ended),
         exit=JobExit(exit_code, exit_signal, failed_step, error_class, message),
         resources=JobResources(wall, cpu, memory),
+        output_count=output_count,
         grade=f"L{level_with_proof(level, proof)}",
         proof=state_word(proof),
         rerun_of=rerun_of,
