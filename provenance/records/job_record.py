@@ -158,6 +158,33 @@ class Submodule(Struct, kw_only=True):
     path: str
     repository: str | None = None
     revision: str | None = None
+    is_checked_out: bool | None = None
+
+
+class GitTag(Struct, kw_only=True):
+    """A tag that git needs to describe a commit.
+
+    `object` is the tag object of an annotated tag, the commit of another one.
+    """
+
+    name: str
+    object: str
+
+
+class GitHistory(Struct, kw_only=True):
+    """The history of a commit, as its checkout had it."""
+
+    commits: Integer | None = None
+    is_shallow: bool | None = None
+
+
+class LeftOut(Struct, kw_only=True):
+    """A file of a checkout, or a folder (with `/` at its end), that the hook did not keep."""
+
+    path: str
+    why: Word | None = None
+    size_bytes: Integer | None = None
+    files: Integer | None = None
 
 
 class Product(Struct, kw_only=True):
@@ -194,6 +221,10 @@ class Software(Struct, kw_only=True):
     dirty_patch_sha256: Digest | None = None
     objects_sha256: Digest | None = None
     submodules: list[Submodule] | None = None
+    tags: list[GitTag] | None = None
+    history: GitHistory | None = None
+    converted: list[str] | None = None
+    left_out: list[LeftOut] | None = None
     checkout: str | None = None
     product: Product | None = None
     tarball: Tarball | None = None
@@ -407,6 +438,17 @@ class FolderLink(Struct, kw_only=True):
     target: str | None = None
 
 
+class Weakness(Struct, kw_only=True):
+    """What a rerun will not have, or have otherwise, as the hook knows.
+
+    `kind` is the code of a gap.
+    """
+
+    kind: Word
+    name: str | None = None
+    detail: str | None = None
+
+
 class JobRecord(Struct, kw_only=True):
     """One execution of one job, as one witness saw it."""
 
@@ -442,5 +484,6 @@ class JobRecord(Struct, kw_only=True):
     outputs_not_there: list[OutputNotThere] | None = None
     trace: JobTrace | None = None
     logs: list[Log] | None = None
+    weaknesses: list[Weakness] | None = None
     hook: Hook | None = None
     extra: JsonObject | None = None

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+from jobprov.provenance.records.inputs import ABSENT
 from jobprov.provenance.records.job_record import (
     UNTOLD,
     Condition,
@@ -192,7 +193,7 @@ def _sorted(parts: list[_Part]) -> list[_Part]:
 
 def _software(software: Software) -> _Part:
     """Return what identifies the code: an id of the bytes that ran if one is known."""
-    if software.is_dirty:
+    if software.worktree_tree or software.is_dirty:
         return software.worktree_tree or software.objects_sha256
     if software.revision or software.tree:
         return software.revision or software.tree
@@ -236,7 +237,9 @@ def _inputs(inputs: Sequence[Input]) -> tuple[list[_Part], bool]:
         if file.evidence in UNTOLD:
             continue  # a look may come too late for it in another run
         identity: _Part = file.sha256
-        if not identity:
+        if not identity and file.status == ABSENT:
+            identity = ABSENT
+        elif not identity:
             identity, is_strong = _by_checksum(file)
             is_weak = is_weak or not is_strong
         if file.role in _PARENT_ROLES:

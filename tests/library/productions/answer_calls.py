@@ -316,7 +316,7 @@ def _odd_recording_calls() -> list[Call]:
         Call("PUT", f"/jobs/{UNKNOWN_JOB}/logs/out?offset=0", b"begins\n"),
         Call("POST", f"/jobs/{MERGE}/verdicts", _verdict("R5")),
         Call("POST", f"/jobs/{MERGE}/verdicts", {"level": "R0", "reason": "gone"}, "R0"),
-        Call("POST", f"/jobs/{job_id(1)}/verdicts", {"level": "R7", "host": "wn1", "by": "drill"}),
+        Call("POST", f"/jobs/{job_id(1)}/verdicts", {**_verdict("R7"), "by": "drill"}),
         Call("POST", f"/jobs/{MERGE}/verdicts", {"level": "R99"}, "no level"),
         Call("POST", f"/jobs/{UNKNOWN_JOB}/verdicts", {"level": "R5"}),
     ]

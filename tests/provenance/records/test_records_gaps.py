@@ -41,6 +41,14 @@ def with_processes(**fields: Any) -> dict[str, Any]:
     return {"command": {"argv": ["x"], "processes": fields}}
 
 
+def weak(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"weaknesses": [{"kind": kind, **fields}]}
+
+
+def limited(**limits: int) -> dict[str, Any]:
+    return {"environment": {"variables": {}, "limits": limits}}
+
+
 MISSING = Findings(missing_blobs=frozenset({digest(9)}))
 ERASED = Findings(erased=frozenset({digest(9)}))
 DIRTY = {"name": "soft", "is_dirty": True}
@@ -193,6 +201,16 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("unknown-word", (None, {"inputs": [file(role="tertiary")]}), (None, {"inputs": [file(role="shared")]})),
     ("unknown-word", (None, {"outputs": [file(status="lost")]}), (None, {"outputs": [file(status="empty")]})),
     ("unknown-word", (None, {"software": [{"name": "s", "evidence": "felt"}]}), (None, {"software": [{"name": "s"}]})),
+    ("bytes-as-text", (None, weak("bytes-as-text")), (None, {"weaknesses": []})),
+    ("capture-incomplete", (None, weak("capture-incomplete")), (None, {"weaknesses": []})),
+    ("changed-while-running", (None, weak("changed-while-running")), (None, {"weaknesses": []})),
+    ("random-unseeded", (None, weak("random-unseeded")), (None, {"weaknesses": []})),
+    ("secret-removed", (None, weak("secret-removed")), (None, {"weaknesses": []})),
+    ("withheld-variable-read", (None, weak("withheld-variable-read")), (None, {"weaknesses": []})),
+    ("fcl-missing", (None, weak("fcl-missing", name="a.fcl")), (None, weak("bytes-as-text"))),
+    ("limit-not-restored", (None, limited(file_size_bytes=1000)), (None, limited(open_files=256))),
+    ("limit-not-restored", (None, limited(processes=100)), (None, limited(processes=30000))),
+    ("unknown-word", (None, weak("felt-strange")), (None, weak("bytes-as-text"))),
 ]  # fmt: skip
 
 
@@ -210,6 +228,15 @@ def test_complete_record_has_no_gap() -> None:
 
 def test_every_code_has_a_case() -> None:
     assert {case[0] for case in CASES} == set(GAPS)
+
+
+def test_sentence_names_what_is_weak_and_many_of_a_kind_are_counted() -> None:
+    changed = {"kind": "changed-while-running", "name": "script a.sh", "detail": "it is not kept"}
+    record = msgspec.convert({**COMPLETE, "weaknesses": [changed] * 30}, JobRecord)
+
+    gaps = find_gaps(record, Findings())
+    assert gaps[0].message == "Script a.sh changed while the job ran; it is not kept."
+    assert (len(gaps), gaps[-1].message) == (21, "The same holds for 10 more.")
 
 
 def test_gaps_that_cost_the_lowest_level_come_first() -> None:
