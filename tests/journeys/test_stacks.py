@@ -16,7 +16,7 @@ from benchmarks.stacks.judging import Class, Outcome, judge
 from benchmarks.stacks.recording import Recorded, Site
 from benchmarks.stacks.rerunning import Rerun
 from benchmarks.stacks.service import running_service
-from benchmarks.stacks.trial import try_cases
+from benchmarks.stacks.trial import Plan, try_cases
 from tests.library.disk import storage_folder
 
 CASES = [case for case in read_cases() if case.quick]
@@ -31,7 +31,7 @@ def outcomes(hook: Path) -> Iterator[dict[str, Outcome]]:
         (folder / "jobs").mkdir()
         with running_service(folder / "service") as (url, service):
             site = Site(folder / "jobs", folder / "no-venv", hook, url, ("--trace",))
-            found = try_cases(CASES, site, service, folder / "service")
+            found = try_cases(CASES, site, service, folder / "service", Plan())
         yield {outcome.name: outcome for outcome in found}
 
 
