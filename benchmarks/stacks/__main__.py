@@ -168,6 +168,10 @@ def _print_totals(outcomes: Sequence[Outcome]) -> None:
             print(f"  {kind:16}{counts[kind]:5}")
         print(f"  equal of deterministic: {equal} of {len(deterministic)}")
         print(f"  equal, but graded below L2: {low}")
+        alone = sum("alone" in one.why for one in counted if one.verdict is Class.FORETOLD)
+        print(f"  foretold by the grade alone: {alone}")
+        if broken := [one.name for one in counted if "capture-incomplete" in one.gaps]:
+            print(f"  NOT CAPTURED IN WHOLE: {', '.join(broken)}")
         if any(one.after_proof for one in counted):
             after = Counter(one.after_proof for one in counted)
             print(
