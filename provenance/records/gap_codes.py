@@ -78,6 +78,11 @@ GAPS: dict[str, GapRule] = {
         2,
         "Have each job work on a copy of its own, and change no file that a running job reads.",
     ),
+    "withheld-variable-read": GapRule(
+        2,
+        "Set the variable again for the rerun; if it is no secret, give it a name that no rule "
+        "takes for one, or name it by `--keep-variable`.",
+    ),
     "children-unseen": GapRule(
         2,
         "Read why in the message; what was not seen can be told: "
@@ -92,6 +97,30 @@ GAPS: dict[str, GapRule] = {
         1,
         "Upload the objects of the changed files (`objects_sha256`), "
         "or commit and push before the next job.",
+    ),
+    "untracked-left-out": GapRule(
+        1,
+        "Commit and push the files, or make them smaller; what the job reads as data can be "
+        "told: `--input`.",
+    ),
+    "ignored-left-out": GapRule(
+        9,
+        "Nothing to do if the job did not read them; else tell them (`--input`, `--script`), or "
+        "trace a job (`--trace`).",
+    ),
+    "touched-not-kept": GapRule(
+        2,
+        "Name the file (`--input`, `--script`), put its code into a repository, raise "
+        "`--trace-bytes`, or register a capsule of the release (`jobprov capsule add`).",
+    ),
+    "network-used": GapRule(
+        2,
+        "Fetch what the job needs before it, and name it: `--input FILE`.",
+    ),
+    "rerun-failed": GapRule(
+        2,
+        "Send what is missing, or register a capsule of the release (`jobprov capsule add`): "
+        "the recipe is rerun then (`jobprov prove`).",
     ),
     "input-missing": GapRule(
         2,

@@ -15,6 +15,7 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
+from jobprov.provenance.records.checkout_gaps import is_changed, left_out_gaps
 from jobprov.provenance.records.findings import Findings
 from jobprov.provenance.records.gap_codes import GAPS
 from jobprov.provenance.records.identity import WITNESSES
@@ -29,6 +30,7 @@ from jobprov.provenance.records.job_record import (
 )
 from jobprov.provenance.records.parents import MOST_PARENTS, has_too_many_parents
 from jobprov.provenance.records.seen_gaps import seen_gaps
+from jobprov.provenance.records.traced_gaps import traced_gaps
 from jobprov.provenance.records.unplaced_code import unplaced_programs
 from jobprov.provenance.records.weaknesses import unknown_kinds, weakness_gaps
 
@@ -60,6 +62,11 @@ def find_gaps(record: JobRecord, findings: Findings) -> list[Gap]:
     gaps = []
     for code, message in _gaps(record, findings):
         gaps.append(Gap(code, message, GAPS[code].how_to_close))
+    return in_order(gaps)
+
+
+def in_order(gaps: list[Gap]) -> list[Gap]:
+    """Return gaps, those that stop the lowest level first."""
     return sorted(gaps, key=lambda gap: GAPS[gap.code].level)
 
 
@@ -110,6 +117,8 @@ def _gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
     yield from _conditions_gaps(record, findings)
     yield from _file_gaps(record, findings)
     yield from seen_gaps(record)
+    yield from left_out_gaps(record)
+    yield from traced_gaps(record, has_capsule=findings.has_capsule)
     yield from weakness_gaps(record)
     yield from _randomness_gaps(record)
     yield from _report_gaps(record, findings)
@@ -219,10 +228,10 @@ def _commit_gaps(
     if place in findings.unreferenced:
         revision = (software.revision or "")[:12]
         yield "commit-unreferenced", f"{name}: no branch or tag led to commit {revision}."
-    if software.is_dirty and _is_missing(software.objects_sha256, findings):
+    if is_changed(software) and _is_missing(software.objects_sha256, findings):
         yield (
             "dirty-tree-missing",
-            f"{name} was changed and not committed; its changed files are not here.",
+            f"{name} held other files than its commit; these files are not here.",
         )
 
 
@@ -441,7 +450,7 @@ def _digests_with_own_gap(record: JobRecord) -> set[str | None]:
     for file in (*_fcl_files(record), *(record.scripts or ()), *(record.logs or ())):
         digests.add(file.sha256)
     for software in record.software or ():
-        if software.is_dirty:
+        if is_changed(software):
             digests.add(software.objects_sha256)
     for condition in record.conditions or ():
         digests.add(condition.payload_sha256)

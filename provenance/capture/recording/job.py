@@ -122,7 +122,7 @@ class Job:
         self.add_repositories()
 
     def add_repositories(self) -> None:
-        """Record the checkouts that options name."""
+        """Take in the checkouts that the options name."""
         for folder in self.options.repository:
             self.draft.need("repository " + folder, self.repositories.add, folder)
 
@@ -210,6 +210,7 @@ class Job:
         opened = None if self.watch is None else self.watch.files
         draft.attempt("times of inputs", times.add, draft, step, outcome, opened, clock)
         changed = draft.need("inputs that changed", changes.settle_inputs, draft, step) or []
+        entries.mark_absent(step.inputs if outcome.code else ())
         draft.extend("inputs", step.inputs)
         draft.attempt("event counts", findings.add_events, draft, step, outcome)
         if seen is not None:
@@ -417,6 +418,7 @@ class Job:
             if log:
                 content, is_cut = log
                 self._keep_log(os.path.basename(path), None, content, is_cut=is_cut)
+        self.draft.attempt("withheld variables", self._note_withheld)
         record["state"], record["ended_at"] = state, moment(outcome.ended)
         record["exit"] = self._describe_exit(outcome, state, failed)
         unit = batch.name_unit(options, self.environment, self.job_ad, record.get("inputs", ()))
@@ -424,6 +426,15 @@ class Job:
             record["task"]["unit"] = unit
         record["sent_at"] = now()
         self.draft.record = redaction.redact_strings(record)
+
+    def _note_withheld(self) -> None:
+        """Name the withheld variables that what ran names."""
+        from jobprov.provenance.capture.record import withheld
+
+        environment = self.draft.record.get("environment", {})
+        found = withheld.read_by_code(self.draft, environment.get("withheld") or ())
+        if found:
+            environment["withheld_read"] = found
 
     def _describe_exit(
         self, outcome: execution.Outcome, state: str, failed: Optional[FailedStep]

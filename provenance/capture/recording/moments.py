@@ -6,10 +6,12 @@ needed before the command must not delay it.
 # ruff: noqa: PLC0415
 
 import os
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
+from jobprov.provenance.capture.command.arguments import which
 from jobprov.provenance.capture.command.glance import Glance
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.running.background import Background, Speaker, budget, hash_seconds
@@ -29,6 +31,14 @@ if TYPE_CHECKING:
 _TAIL_SECONDS = 60.0
 _LAST_LOOK_SECONDS = 1.0
 _CARRIED = ("output", "parent", "metadata", "seed", "log")  # given at `start`, meant for `end`
+_DISTURBANCE = re.compile(
+    rb"ptrace|PTRACE_|LeakSanitizer has encountered a fatal|effective uid is not 0|setuid"
+    rb"|no new privileges|must be (?:run as|owned by) root"
+)
+_DISTURBED = (
+    "trace: the command failed, and its log speaks of ptrace or of rights that a traced program "
+    "does not get; --no-trace runs it untraced"
+)
 _NOT_STARTED = "no record is open for this job script: call start first"
 
 
@@ -48,6 +58,7 @@ class OneCommand:
         self.spooled, self.ended = threading.Event(), threading.Event()
         self._is_watched = threading.Event()  # the last look is over
         self.trace: "Optional[Trace]" = None
+        self._trace_key: Optional[str] = None  # where the service wants this job traced
         self._glance: Optional[Glance] = None
         self._watch: "Optional[Watch]" = None
         self._sight: "Optional[Sight]" = None
@@ -61,7 +72,7 @@ class OneCommand:
         Git checkouts, which it may change too, take the whole look.
         """
         self._glance = Glance(self.options.command, self.options, self.environment)
-        if self.options.trace:
+        if self._is_traced(self._glance):
             self._prepare_trace(self._glance)
         if not self.options.told_only:
             self._begin_to_see(self._glance)
@@ -78,6 +89,21 @@ class OneCommand:
             self._sight = Sight(self.options, glance.began)
         except Exception as error:
             glance.notes.append("nothing is seen: {}: {}".format(type(error).__name__, error))
+
+    def _is_traced(self, glance: Glance) -> bool:
+        """Tell whether the command is to be traced: as told, else if the service wants this one."""
+        options = self.options
+        if options.trace or options.no_trace or options.told_only or options.rerun_of:
+            return bool(options.trace)
+        if not options.url or which("strace") is None:
+            return False
+        try:
+            from jobprov.provenance.capture.trace import turn
+
+            self._trace_key = turn.ask(options, self.environment, glance)
+        except Exception:
+            return False  # nobody asked for a trace, and nobody misses it
+        return self._trace_key is not None
 
     def _prepare_trace(self, glance: Glance) -> None:
         try:
@@ -250,12 +276,22 @@ class OneCommand:
         if self.trace is not None:
             from jobprov.provenance.capture.trace import inventory
 
-            words = (job.draft, self.trace, job.spool, self.options, self.environment)
-            job.draft.attempt("trace", inventory.take, *words)
+            words = (self._sight, step.name, job.spool, self.options, self.environment)
+            job.draft.attempt("trace", inventory.take, job.draft, self.trace, *words)
+            self._note_trace(job, self.trace, outcome)
         if self.trace is None or not self.trace.words:
             from jobprov.provenance.capture.recording import changes
 
             job.draft.need("folders", changes.weaken_folders, job.draft, step)
+
+    def _note_trace(self, job: "Job", trace: "Trace", outcome: Outcome) -> None:
+        """Say whose wish the trace was, and whether it may be what made the command fail."""
+        if not trace.words:
+            return
+        if self._trace_key is not None:
+            job.draft.record.setdefault("trace", {})["key"] = self._trace_key
+        if outcome.code and any(_DISTURBANCE.search(content) for _, content, _ in outcome.logs):
+            job.draft.note(_DISTURBED)
 
     def _settle(
         self, before: Background, others: Sequence[Background], outcome: Outcome

@@ -73,6 +73,10 @@ READING_STEP = {
         "steps": [{"name": "s", "role": "payload", "argv": ["x"], "stdin_sha256": digest(9)}]
     }
 }
+PRIVATE = {"trace": {"not_kept": [{"path": "/home/u/.netrc", "reason": "private"}]}}
+FOLDER = {"trace": {"not_kept": [{"path": "/data/x/", "reason": "listed"}], "not_kept_count": 1}}
+CUT_TRACE = {"trace": {"why_incomplete": "the log of the command's calls was too large"}}
+SERVED = Findings(has_capsule=True)
 ART = {"steps": [{"name": "reco", "role": "payload", "argv": ["/opt/bin/nova", "-n", "1"]}]}
 PROGRAM = {"argv": ["x"], "steps": [{"name": "mine", "role": "program", "within": "x"}]}
 MANY = [{"name": "x", "namespace": str(number)} for number in range(1500)]
@@ -184,6 +188,16 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("output-without-checksum", (None, {"outputs": [{"name": "b"}]}), (None, {"outputs": [{"name": "b", "content_digest": "x-1:0"}]})),
     ("seed-unknown", (None, {"inputs": []}), (None, {"inputs": [], "seeds": [{"seed": 1}]})),
     ("threads-unseeded", (None, {"threads": 2}), (None, {"threads": 1})),
+    ("touched-not-kept", (None, FOLDER), (None, {"trace": {"not_kept": []}})),
+    ("touched-not-kept", (SERVED, PRIVATE), (SERVED, FOLDER)),
+    ("touched-not-kept", (None, CUT_TRACE), (SERVED, CUT_TRACE)),
+    ("changed-while-running", (None, {"trace": {"changed": ["/data/a.txt"]}}), (None, {"trace": {}})),
+    ("network-used", (None, {"trace": {"network": ["192.0.2.1:80"]}}), (None, {"trace": {}})),
+    (
+        "withheld-variable-read",
+        (None, {"environment": {"variables": {}, "withheld_read": ["DB_PASS"]}}),
+        (None, {"environment": {"variables": {}, "withheld": ["DB_PASS"]}}),
+    ),
     ("blob-missing", (Findings(missing_blobs=frozenset({digest(8)})), {}), (None, {})),
     (
         "blob-missing",
