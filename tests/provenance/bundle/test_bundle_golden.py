@@ -22,8 +22,8 @@ from jobprov.provenance.software.read_pack import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "59b5733045643e191bb6aca9e5376c5074ee5d0428dbf821539dc1c2c2a4510c"}
-SCRIPTS = {1: "8ad0283a7e3aa279dc88a7a92238bdb3d1e92eea76588432206e2c08b601c20c"}
+FILES = {1: "6a25dfea3c2ddefb60713831e4328e4eb492c6bacaa55b5e6ff90d41fdaa01c7"}
+SCRIPTS = {1: "4bb53c319fd2464fbbf69a85d828da6cfb4ba6cbcad18d2569a3efd3ee98322a"}
 PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 
