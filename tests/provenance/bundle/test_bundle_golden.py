@@ -22,8 +22,8 @@ from jobprov.provenance.software.read_pack import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "73ddea9ad92f6c3b96fa662b13992584ce4ae4578423f38d706a80efcfc6b6f3"}
-SCRIPTS = {1: "d7320e3a079683387c8e15f3f5c99e3810e13976f025c8b2416bd761a99a47d8"}
+FILES = {1: "7b6c70615e81a1d102cb879554aba970c5ac6abb0f86f5381e8c36ca036ea19a"}
+SCRIPTS = {1: "38190139959f22e8065e93d8179e1cd7cecb09c6c171fba928c9125f0a49f225"}
 PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 
