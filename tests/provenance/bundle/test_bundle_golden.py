@@ -22,8 +22,8 @@ from jobprov.provenance.software.read_pack import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "fb1112959266d0000a029b11a014757cb51d95d261961487ba9677726a7b1979"}
-SCRIPTS = {1: "5244d1825a049708364bb326034bdfe9a5517382cdc0ae203e6e4aea502c6878"}
+FILES = {1: "c06af6f525c4ba76e9aa8fec3e7f96e75d52f424aeb1268079808152a390873a"}
+SCRIPTS = {1: "616d9bb2e7e8e199c4752b8074f306ac2ecaf12c81a7208640913a55702b7697"}
 PROGRAMS = {"run.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 

@@ -41,6 +41,13 @@ def with_processes(**fields: Any) -> dict[str, Any]:
     return {"command": {"argv": ["x"], "processes": fields}}
 
 
+def left_out(why: str, *, is_output: bool = False) -> dict[str, Any]:
+    """A checkout with a file that was not kept; `is_output`: the job made it."""
+    software = {"name": "s", "checkout": "/w", "left_out": [{"path": "a.x", "why": why}]}
+    made = [{**MADE, "path": "/w/a.x"}] if is_output else [MADE]
+    return {"software": [software], "outputs": made}
+
+
 MISSING = Findings(missing_blobs=frozenset({digest(9)}))
 ERASED = Findings(erased=frozenset({digest(9)}))
 DIRTY = {"name": "soft", "is_dirty": True}
@@ -114,6 +121,10 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("submodule-missing", (Findings(submodules=frozenset({0})), {}), (None, {})),
     ("dirty-tree-missing", (None, {"software": [DIRTY]}), (None, {"software": [{**DIRTY, "objects_sha256": digest(9)}]})),
     ("dirty-tree-missing", (MISSING, {"software": [{**DIRTY, "objects_sha256": digest(9)}]}), (None, {})),
+    ("dirty-tree-missing", (None, {"software": [{"name": "a", "worktree_tree": "1" * 40}]}), (None, {"software": [{"name": "a"}]})),
+    ("untracked-left-out", (None, left_out("too large")), (None, left_out("too large", is_output=True))),
+    ("secret-removed", (None, left_out("secret")), (None, left_out("data"))),
+    ("ignored-left-out", (None, left_out("ignored")), (None, left_out("secret"))),
     ("no-configuration", (None, {"command": ART}), (None, {"command": ART, "configurations": [{"step": "reco"}]})),
     ("no-configuration", (None, {"command": PROGRAM}), (None, {"command": {"steps": [{"name": "s", "role": "payload", "argv": ["x"]}]}})),
     ("code-unknown", (None, with_processes(unknown_programs=["/w/x"])), (None, with_processes(count=1))),
