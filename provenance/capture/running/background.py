@@ -10,6 +10,8 @@ from jobprov.provenance.capture.options import Options
 
 _BUDGET_SECONDS, _HASH_SECONDS = 20.0, 120.0
 _LOOK_SECONDS = 0.1
+# Of a thread; the usual 8 MB each would count against the job's `ulimit -v`
+threading.stack_size(1024 * 1024)
 
 
 def budget(options: Options) -> float:
