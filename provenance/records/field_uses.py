@@ -203,7 +203,8 @@ FIELD_USES: dict[str, FieldUse] = {
     "environment.packages_sha256": FieldUse(comparison=("products",), bundle=("NEEDS.tsv",)),
     "environment.system_packages_sha256": FieldUse(comparison=("host",), page=True),
     "environment.libraries_sha256": FieldUse(comparison=("host",), bundle=("NEEDS.tsv",)),
-    "environment.touched_sha256": FieldUse(comparison=("host",), page=True),
+    "environment.withheld_read": FieldUse(page=True),
+    "environment.touched_sha256": FieldUse(page=True),
     "seeds[].step": FieldUse(recipe=True, comparison=("seeds",), bundle=("seeds.tsv",), page=True),
     "seeds[].module": FieldUse(
         recipe=True, comparison=("seeds",), bundle=("seeds.tsv",), page=True
@@ -326,6 +327,13 @@ FIELD_USES: dict[str, FieldUse] = {
     "outputs_not_there[].path": FieldUse(comparison=("others",), page=True),
     "outputs_not_there[].step": FieldUse(comparison=("others",), page=True),
     "outputs_not_there[].evidence": FieldUse(comparison=("others",), page=True),
+    "trace.key": FieldUse(),
+    "trace.why_incomplete": FieldUse(page=True),
+    "trace.not_kept[].path": FieldUse(page=True),
+    "trace.not_kept[].reason": FieldUse(page=True),
+    "trace.not_kept_count": FieldUse(page=True),
+    "trace.changed": FieldUse(page=True),
+    "trace.network": FieldUse(page=True),
     "logs[].name": FieldUse(comparison=("logs",), bundle=("logs",), page=True),
     "logs[].step": FieldUse(bundle=("logs",), page=True),
     "logs[].sha256": FieldUse(
@@ -333,6 +341,9 @@ FIELD_USES: dict[str, FieldUse] = {
     ),
     "logs[].size_bytes": FieldUse(comparison=("logs",), bundle=("logs",), page=True),
     "logs[].is_truncated": FieldUse(comparison=("logs",), bundle=("logs",), page=True),
+    "weaknesses[].kind": FieldUse(comparison=("others",)),
+    "weaknesses[].name": FieldUse(comparison=("others",)),
+    "weaknesses[].detail": FieldUse(comparison=("others",)),
     "hook.version": FieldUse(comparison=("others",), page=True),
     "hook.python": FieldUse(comparison=("others",)),
     "extra": FieldUse(comparison=("others",), page=True),

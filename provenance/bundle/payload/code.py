@@ -73,7 +73,7 @@ def _add_folder_links(payload: Payload) -> None:
         if old_place is None or old_place.variable != "work" or old_place == place or is_inside:
             continue
         way_up = "../" * old_place.rest.count("/")
-        payload.links.append((f"{way_up}{place.variable}{place.rest}", old_place))
+        payload.links_in_out.append((f"{way_up}{place.variable}{place.rest}", old_place))
 
 
 def _add_entry(payload: Payload, entry: Entry, index: int, resolution: Resolution | None) -> None:

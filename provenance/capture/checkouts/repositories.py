@@ -47,7 +47,7 @@ class Repositories:
         real = os.path.realpath(folder)
         top = find_checkout(real, self._tops)
         if top is None:
-            self.draft.note("{} is in no git checkout".format(folder))
+            self.draft.weaken("capture-incomplete", folder, "it is in no git checkout")
         else:
             self._entry(top)
             self._note_link(os.path.abspath(folder), real, top)
@@ -85,7 +85,7 @@ class Repositories:
         from jobprov.provenance.capture.checkouts import worktree
 
         name = self._free_name(os.path.basename(top) or "root")
-        entry = {"name": name, "evidence": "observed", "vcs": "git", "checkout": top}
+        entry: Dict[str, Any] = {"name": name, "evidence": "observed", "vcs": "git", "checkout": top}
         self.entries[top] = entry
         self.draft.extend("software", [entry])
         inside = self.draft.attempt("git checkout " + top, worktree.observe, top, entry, self.draft)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.db.changes.recording import JobGrade, write_awaited, write_grades
+from jobprov.provenance.db.changes.reruns import note_due_proofs
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.code.software import entries_of_jobs
 from jobprov.provenance.db.queries.holdings.awaited import jobs_awaiting
@@ -69,6 +70,7 @@ def refresh_jobs(writing: Writing, jobs: Sequence[int]) -> None:
         if reading.record.state in FAILED:
             failed.append(key)
     write_grades(writing, grades)
+    note_due_proofs(connection, jobs=jobs)
     write_awaited(connection, awaited, replace=list(held_jobs))
     if failed:
         enqueue_failures(connection, failed)  # what came may be a log
