@@ -58,6 +58,11 @@ SETTINGS = (
     ),
     Setting("JOBPROV_BLOB_LIMIT_BYTES", "67108864", "Largest blob that is taken, in bytes."),
     Setting(
+        "JOBPROV_TRACE_FIRST",
+        "on",
+        "Whether hooks trace the first job of each kind: `on` or `off`.",
+    ),
+    Setting(
         "JOBPROV_PUBLIC_URL",
         "",
         "Address that answers name the service by; empty takes it from the request.",
@@ -100,7 +105,7 @@ SETTINGS = (
     ),
     Setting("JOBPROV_TOKEN", "", "Write token that the talking commands and the hook send."),
 )
-READING = ("open", "token")
+READING, SWITCH = ("open", "token"), ("on", "off")
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,7 @@ class Settings:
     threads: int
     reading: str
     blob_limit_bytes: int
+    trace_first: bool
     public_url: str
     trusted_proxies: int
     catalogs: Path | None
@@ -150,6 +156,11 @@ def load_settings(
             f"JOBPROV_READING is {texts['JOBPROV_READING']!r}; say open or token.",
             {"JOBPROV_READING": ["open or token"]},
         )
+    if texts["JOBPROV_TRACE_FIRST"] not in SWITCH:
+        raise BadInputError(
+            f"JOBPROV_TRACE_FIRST is {texts['JOBPROV_TRACE_FIRST']!r}; say on or off.",
+            {"JOBPROV_TRACE_FIRST": ["on or off"]},
+        )
     return Settings(
         data=_path(texts["JOBPROV_DATA"]),
         database_url=texts["JOBPROV_DATABASE_URL"],
@@ -162,6 +173,7 @@ def load_settings(
         threads=_number(texts, "JOBPROV_THREADS", 1, 256),
         reading=texts["JOBPROV_READING"],
         blob_limit_bytes=_number(texts, "JOBPROV_BLOB_LIMIT_BYTES", 1, 2**40),
+        trace_first=texts["JOBPROV_TRACE_FIRST"] == "on",
         public_url=texts["JOBPROV_PUBLIC_URL"].rstrip("/"),
         trusted_proxies=_number(texts, "JOBPROV_TRUSTED_PROXIES", 0, 8),
         catalogs=_optional_path(texts["JOBPROV_CATALOGS"]),

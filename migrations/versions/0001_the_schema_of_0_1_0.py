@@ -111,6 +111,13 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_software_sets')),
     sa.UniqueConstraint('sha256', name=op.f('uq_software_sets_sha256'))
     )
+    op.create_table('trace_turns',
+    sa.Column('experiment', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+    sa.Column('key', sa.LargeBinary(32), nullable=False),
+    sa.Column('given_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=False),
+    sa.Column('traced_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.PrimaryKeyConstraint('experiment', 'key', name=op.f('pk_trace_turns'))
+    )
     op.create_table('work',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('kind', sa.String(length=40), nullable=False),
@@ -1069,6 +1076,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_work_due_at'))
 
     op.drop_table('work')
+    op.drop_table('trace_turns')
     op.drop_table('software_sets')
     op.drop_table('repositories')
     op.drop_table('parameter_tables')

@@ -49,7 +49,8 @@ class Reproduction(Struct, frozen=True):
         drilled: how many were run again.
         reproduced: how many came out as recorded the last time.
         share: `reproduced` / `drilled`; None where nothing was drilled.
-        by_level: recipes by the level of their last verdict, the best first; no level with 0.
+        by_level: recipes by the level of their last verdict, the best first; no level with 0;
+            `none` where the verdict compared nothing.
         by_age: recipes by the age of their last verdict, the youngest first; no age with 0.
         proofs: recipes by what their last rerun without a network proved.
     """

@@ -30,6 +30,7 @@ _REPRODUCED = {
     "R1=": "rerun failed in the same way",
     "R1": "rerun failed",
     "R0": "bundle was made, not rerun",
+    "none": "rerun was compared with nothing",
 }
 
 

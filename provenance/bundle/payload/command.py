@@ -15,6 +15,7 @@ from jobprov.provenance.bundle.payload.places import Place, quote
 _NOT_FOUND = frozenset({"126", "127"})
 _OUR_OWN = frozenset(
     [
+        "alive",
         "elsewhere",
         "exit-codes.txt",
         "git",
@@ -23,11 +24,18 @@ _OUR_OWN = frozenset(
         "input",
         "job.txt",
         "laid-out.txt",
+        "no-root",
+        "outputs-before.txt",
+        "overlay",
         "root",
+        "root.sh",
         "run.log",
         "src",
+        "started",
         "stdin",
+        "stubs.txt",
         "tmp",
+        "way.txt",
         "work",
     ]
 )
@@ -38,6 +46,7 @@ _LIMITS = (
     ("s", "stack_bytes", 1024),
     ("t", "cpu_seconds", 1),
     ("v", "address_space_bytes", 1024),
+    ("n", "open_files", 1),
 )  # -f has another unit in bash
 _KILLED = "137"
 
@@ -139,7 +148,7 @@ def _link_beside(payload: Payload) -> None:
             continue  # run.sh's own, too
         beside = payload.places.absolute(f"../{name}")
         place = payload.places.locate(beside) or Place("elsewhere", beside)
-        payload.links.append((f"{place.variable}{place.rest}", Place("out", f"/{name}")))
+        payload.links_in_out.append((f"{place.variable}{place.rest}", Place("out", f"/{name}")))
 
 
 def _names_beside(record: Mapping[str, Any]) -> set[str]:
@@ -180,7 +189,9 @@ def _settings(payload: Payload) -> list[str]:
     for option, field, unit in _LIMITS:
         value = number(limits.get(field))
         if value is not None and value > 0:
-            lines.append(f"{ulimit} -{option} {value // unit} 2>/dev/null || :")
+            limit = f"-{option} {value // unit}"
+            note = f"say 'note: the limit of the job cannot be set here: ulimit {limit}'"
+            lines.append(f"{ulimit} {limit} 2>/dev/null || {note}")
     return lines
 
 
@@ -297,10 +308,12 @@ def _program_lines(payload: Payload, steps: list[Step]) -> list[str]:
     """The programs that `run.sh --check` looks for, and the Pythons that verify.sh tries first."""
     path = _recorded_path(payload)
     programs = _programs_from_outside(payload, steps)
+    interpreters = _laid_out_interpreters(payload, steps)
     for program, why in programs.items():
         where = "" if "/" in program else path
         payload.needs.add(3, "program", program, why, place=where)
     lines = [f"program {quote(program)}" for program in sorted(programs)]
+    lines += [f"program_laid_out {quote(program)}" for program in sorted(interpreters)]
     pythons = [program for program in sorted(programs) if _is_python(program)]
     return lines + [f"python {quote(program)}" for program in pythons]
 
@@ -320,6 +333,12 @@ def _programs_from_outside(payload: Payload, steps: list[Step]) -> dict[str, str
     for place in sorted(scripts, key=lambda place: (place.variable, place.rest)):
         interpreter = payload.shebangs[place]
         # `env` searches a bare name on the job's PATH, which may lead into the bundle
-        if "/" in interpreter or _is_outside(payload, interpreter):
+        if _is_outside(payload, interpreter):
             programs.setdefault(interpreter, f"interpreter of {place.rest.lstrip('/')}")
     return programs
+
+
+def _laid_out_interpreters(payload: Payload, steps: list[Step]) -> set[str]:
+    """The interpreters with absolute paths that the bundle has: found only in a root of their own."""
+    interpreters = {payload.shebangs[place] for place in _scripts_that_ran(payload, steps)}
+    return {path for path in interpreters if "/" in path and not _is_outside(payload, path)}

@@ -80,6 +80,7 @@ from jobprov.provenance.db.tables.software import (
     SoftwareSet,
     SoftwareSetMember,
 )
+from jobprov.provenance.db.tables.traces import TraceTurn
 from jobprov.provenance.db.tables.triage import FailureClass, Reclassification, RuleTableRow
 from jobprov.provenance.db.tables.waivers import WaivedUnit
 from jobprov.provenance.db.tables.workflows import (
@@ -162,6 +163,7 @@ __all__ = [
     "SoftwareSetMember",
     "Stage",
     "TaskRow",
+    "TraceTurn",
     "UnreadRecord",
     "Verdict",
     "WaivedUnit",

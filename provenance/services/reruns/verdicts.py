@@ -13,10 +13,11 @@ from sqlalchemy import Connection
 from jobprov.provenance.answers.reruns import VerdictPosted
 from jobprov.provenance.bundle.comparison.comparators import OutputRule
 from jobprov.provenance.db.changes.reruns import add_verdict, write_proof
+from jobprov.provenance.db.queries.lookup.job import has_succeeded
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.proofs import proof_of
 from jobprov.provenance.records.reading.documents import read_document
-from jobprov.provenance.records.verdicts import LEVELS
+from jobprov.provenance.records.verdicts import LEVELS, OF_OUTPUTS
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.lookup.job import find_job
 from jobprov.provenance.services.writing import Writing
@@ -87,11 +88,33 @@ def post_verdict(
     connection = writing.connection
     verdict = check_verdict(document)
     job = find_job(connection, job_id, experiment=experiment)
+    if has_succeeded(connection, job.key):
+        _check_success(verdict)
     entry = enter_document(
         writing, job.experiment_key, "verdict", {"job_id": job.job_id, "verdict": document}
     )
     write_verdict_row(connection, job.key, entry, document, writing.received_at)
     return VerdictPosted(job.job_id, verdict.level, LEVELS[verdict.level])
+
+
+def _check_success(verdict: PostedVerdict) -> None:
+    """Refuse a verdict that cannot be true of a job that succeeded.
+
+    Raises:
+        BadInputError: it has a level of outputs and compared none, or reruns a failure that was
+            none.
+    """
+    if verdict.level in OF_OUTPUTS and not verdict.comparisons:
+        raise BadInputError(
+            f"comparisons: {verdict.level} states how outputs compare, so name at least one "
+            "compared output; if nothing was compared, there is no such level.",
+            {"comparisons": [f"at least one, with {verdict.level}"]},
+        )
+    if verdict.level == "R1=":
+        raise BadInputError(
+            "level: R1= is for jobs that failed; this one is recorded as succeeded.",
+            {"level": ["R1= is for jobs that failed"]},
+        )
 
 
 def write_verdict_row(

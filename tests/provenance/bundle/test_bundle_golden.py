@@ -22,9 +22,9 @@ from jobprov.provenance.software.read_pack import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "fb1112959266d0000a029b11a014757cb51d95d261961487ba9677726a7b1979"}
-SCRIPTS = {1: "5244d1825a049708364bb326034bdfe9a5517382cdc0ae203e6e4aea502c6878"}
-PROGRAMS = {"run.sh", "verify.sh", "verify.py", "lib.sh"}
+FILES = {1: "59b5733045643e191bb6aca9e5376c5074ee5d0428dbf821539dc1c2c2a4510c"}
+SCRIPTS = {1: "8ad0283a7e3aa279dc88a7a92238bdb3d1e92eea76588432206e2c08b601c20c"}
+PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 
 Run.sh, verify.sh and lib.sh are frozen by edition.
