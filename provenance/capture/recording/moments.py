@@ -196,14 +196,17 @@ class OneCommand:
             self._watch.stop()
             self._is_watched.wait(_LAST_LOOK_SECONDS)
             job.draft.attempt("memory and libraries", job.take_watch, self._watch)
-        if self._look is not None:
-            job.draft.attempt("the system", job.take_look, self._look)
+        job.draft.attempt(
+            "the system", lambda: job.take_look(self._look, is_hurried=outcome.was_told)
+        )
         job.after(step, outcome, self._prefix, self._sight)
         if self.trace is not None:
             from jobprov.provenance.capture.trace import inventory
 
             words = (job.draft, self.trace, job.spool, self.options, self.environment)
             job.draft.attempt("trace", inventory.take, *words)
+        if not outcome.was_told:
+            job.draft.attempt("compilers", job.add_compilers, self.options.command)
 
     def _settle(self, before: Background, others: Sequence[Background]) -> "Tuple[Job, Step]":
         """Give what ran beside the job a last moment, and return job and step.
@@ -361,6 +364,7 @@ def close_session(
     elif failed:
         outcome.code = failed.code
     inputs = job.draft.record.get("inputs", ())
+    job.draft.attempt("the system", job.take_look, None)
     named = [Named(pattern, None, "told") for pattern in options.output]
     job.add_outputs(named, inputs, clock, is_success=outcome.code == 0)
     job.close(outcome, failed, was_told=state["is_told"])

@@ -24,6 +24,7 @@ from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.running.background import hash_seconds
 from jobprov.provenance.capture.sending import delivery
+from jobprov.provenance.capture.surroundings import packaged
 from jobprov.provenance.capture.trace.strace import Trace
 
 _KERNEL = ("/proc", "/sys", "/dev")
@@ -45,6 +46,7 @@ class Inventory:
     Attributes:
         entries: {path: its cells}.
         files: {digest: (size, path)} of those that may leave the worker node.
+        packaged: which package brought one of these in which a rule found a secret, by digest.
         withheld: paths of those that may not.
     """
 
@@ -53,6 +55,7 @@ class Inventory:
     ) -> None:
         self.entries: Dict[str, Tuple[str, ...]] = {}
         self.files: Dict[str, Tuple[int, str]] = {}
+        self.packaged: Dict[str, str] = {}
         self.withheld: List[str] = []
         self._own = tuple(folder + "/" for folder in own)
         self._written, self._began, self._clock = written, began, clock
@@ -90,9 +93,15 @@ class Inventory:
             return
         size, digest = status.st_size, _NO_DIGEST
         try:
-            if leaving.may_leave(path, status):
+            package = None
+            may_leave = leaving.may_leave(path, status)
+            if not may_leave:
+                package = packaged.owner_of(path)
+            if may_leave or package:
                 size, digest, _ = hash_file(path, self._clock)
                 self.files[digest] = (size, path)
+            if package:
+                self.packaged[digest] = package
         except OSError:
             pass
         if digest == _NO_DIGEST:
@@ -137,6 +146,8 @@ def take(
     except OutOfTimeError as error:
         draft.note("trace: cut, {}".format(error))
     draft.add_listing("touched_sha256", inventory.lines(), "touched files")
+    if inventory.packaged:
+        draft.record.setdefault("extra", {})["packaged"] = inventory.packaged
     if inventory.withheld:
         shown = ", ".join(sorted(inventory.withheld)[:_SHOWN])
         draft.note(
