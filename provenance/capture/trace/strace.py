@@ -148,7 +148,7 @@ class Trace:
         if path is None:
             return
         if _WRITES.search(line):
-            self.written.add(path)
+            self.written.add(os.path.normpath(path))
         elif path not in paths:
             paths[path] = None
             paths.update(dict.fromkeys(interpreters(path)))

@@ -74,6 +74,37 @@ def test_capsule_grows_by_a_second_trace(tmp_path: Path) -> None:
     assert (second.files, second.added) == (2, 1)
 
 
+def test_what_the_archive_lacks_is_taken_from_this_machine_by_its_digest(tmp_path: Path) -> None:
+    here, other = tmp_path / "release/here", tmp_path / "release/other"
+    here.parent.mkdir()
+    here.write_bytes(b"as recorded")
+    here.chmod(0o755)
+    other.write_bytes(b"of a later release")
+    digest = hashlib.sha256(b"as recorded").hexdigest()
+
+    report = lay_out(
+        tmp_path / "capsule", file(str(here), digest), file(str(other), "0" * 64), ["/x", "dir"]
+    )
+
+    root = tmp_path / "capsule/data/root"
+    assert (root / str(here)[1:]).read_bytes() == b"as recorded"
+    assert report.missing == (str(other),)
+    assert not report.is_whole
+
+
+def test_what_is_missing_is_remembered_until_it_comes(tmp_path: Path) -> None:
+    first = lay_out(
+        tmp_path / "capsule", file("/opt/ä\nb", "0" * 64), file("/etc/secret", "-"), file("/bin/a")
+    )
+    second = lay_out(tmp_path / "capsule", file("/bin/b"))
+    third = lay_out(tmp_path / "capsule", file("/opt/ä\nb"), file("/etc/secret"))
+
+    assert first.missing == second.missing == ("/opt/ä\nb",)
+    assert first.left_out == second.left_out == ("/etc/secret",)
+    assert (tmp_path / "capsule/data/missing.tsv").read_text() == ""
+    assert (third.is_whole, second.is_whole) == (True, False)
+
+
 @pytest.mark.parametrize(
     "path", ["/../out", "relative", "/a/../../out", "/", "//jobprov-x", "/a//b", "/a\0b"]
 )
