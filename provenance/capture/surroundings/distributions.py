@@ -126,10 +126,11 @@ def record_digest(path: str) -> str:
     """
     try:
         with open(path, "rb") as stream:
-            lines = _BROUGHT.findall(stream.read(_LARGEST_RECORD))
+            # pip ends lines with CR LF, other installers as the wheel does
+            content = stream.read(_LARGEST_RECORD).replace(b"\r\n", b"\n")
     except OSError:
         return "-"
-    return hashlib.sha256(b"".join(sorted(lines))).hexdigest()
+    return hashlib.sha256(b"".join(sorted(_BROUGHT.findall(content)))).hexdigest()
 
 
 def _ask(python: str) -> List[str]:

@@ -129,7 +129,7 @@ def test_wheel_has_one_digest_wherever_it_is_installed(tmp_path: Path) -> None:
     other = "\n".join(reversed(own.splitlines())) + "\n"
     texts = {"wheel": own, "installed": added + other, "changed": own.replace("AAA", "AAB")}
     for name, text in texts.items():
-        (tmp_path / name).write_text(text)
+        (tmp_path / name).write_text(text, newline="\r\n" if name == "installed" else "\n")
 
     digests = {name: distributions.record_digest(str(tmp_path / name)) for name in texts}
 
