@@ -21,6 +21,7 @@ from jobprov.archive.store import Store
 from jobprov.provenance.capture.trace.inventory import read_line
 from jobprov.provenance.db.queries.holdings.possessions import senders_of
 from jobprov.provenance.errors import BadInputError, BundleError
+from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.services.lookup.job import read_job
 from jobprov.provenance.services.reruns.capsule_completion import complete, take_by_digest
 from jobprov.provenance.services.reruns.capsule_making import (
@@ -100,9 +101,21 @@ def read_trace(
             "(`flush`).",
             {"from-trace": ["not held"]},
         )
-    paths = _read_listing(store.get(listing))
+    kept = _kept_by(record)
+    paths = [path for path in _read_listing(store.get(listing)) if not _is_kept(path, kept)]
     digests = sorted({path.sha256 for path in paths if path.kind == "file"} - {WITHHELD})
     return Trace(paths, _held(connection, store, record.experiment, digests))
+
+
+def _kept_by(record: JobRecord) -> frozenset[str]:
+    """Return the paths of inputs and scripts, which the job's bundle lays out."""
+    entries = [*(record.inputs or ()), *(record.scripts or ())]
+    return frozenset(entry.path for entry in entries if entry.path and entry.sha256)
+
+
+def _is_kept(touched: TouchedPath, kept: frozenset[str]) -> bool:
+    """Whether a file that may not leave as part of the release came with the record all the same."""
+    return touched.sha256 == WITHHELD and touched.path in kept
 
 
 def _read_listing(listing: bytes) -> list[TouchedPath]:

@@ -159,14 +159,16 @@ def service(sqlite_template: Path, tmp_path: Path) -> Iterator[Service]:
     opened.close()
 
 
-def traced(service: Service, listing: bytes | None, owner: str | None = None) -> Trace:
+def traced(
+    service: Service, listing: bytes | None, owner: str | None = None, **fields: Any
+) -> Trace:
     """Record a job of nova with this listing, CONTENT sent by `owner`; return its trace."""
     environment = (
         {"touched_sha256": hashlib.sha256(listing).hexdigest()} if listing is not None else {}
     )
     record = {
         "schema_version": 1, "job_id": JOB, "experiment": "nova", "state": "succeeded", "environment": environment,
-        "started_at": "2026-01-01T00:00:00Z",
+        "started_at": "2026-01-01T00:00:00Z", **fields,
     }  # fmt: skip
     for blob in [CONTENT] + ([listing] if listing else []):
         service.store.put(blob)
@@ -191,6 +193,15 @@ def test_bytes_that_another_experiment_alone_sent_are_not_taken(
         TouchedPath("/usr/bin/r", "file", mode="0755", sha256=DIGEST),
     ]
     assert (DIGEST in trace.available) is is_held
+
+
+def test_private_file_that_came_as_an_input_is_not_missing(service: Service) -> None:
+    listing = b"/home/x/.secret\tfile\t0644\t1\t-\n/home/x/.toyrc\tfile\t0644\t10\t-\n"
+    toyrc = {"name": ".toyrc", "path": "/home/x/.toyrc", "sha256": DIGEST, "size_bytes": 10}
+
+    trace = traced(service, listing, inputs=[toyrc])
+
+    assert [path.path for path in trace.paths] == ["/home/x/.secret"]
 
 
 def test_job_that_was_not_traced_is_told_what_to_do(service: Service) -> None:
