@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -148,12 +148,27 @@ def trace_rerun(root: Path, out: Path, isolation: Isolation) -> tuple[RerunResul
     touched = dict.fromkeys(["/bin/sh", *interpreters("/bin/sh")])
     # `strace -ff` writes one file per process, so that their lines do not mix
     for file in sorted(trace.parent.glob(f"{trace.name}.*")):
-        with file.open("rb") as lines:
-            for path in map(touched_path, lines):
-                if path is not None and path not in touched:
-                    touched[path] = None
-                    touched.update(dict.fromkeys(interpreters(path)))
+        for path in _paths_in(file, f"{out.resolve()}/root/"):
+            if path not in touched:
+                touched[path] = None
+                touched.update(dict.fromkeys(interpreters(path)))
     return result, list(touched)
+
+
+def _paths_in(file: Path, root: str) -> Iterator[str]:
+    """Yield the paths that a process touched; `root` is where the rerun's own root is from outside.
+
+    The script that makes this root looks at everything around it: that is no need of the job.
+    """
+    is_making_root = False
+    with file.open("rb") as lines:
+        for line in lines:
+            if line.startswith(b"execve("):
+                is_making_root = b'/own-root.sh"' in line
+            path = None if is_making_root else touched_path(line)
+            if path is not None:
+                # A relative path begins with the working directory as strace sees it
+                yield path.removeprefix(root[:-1]) if path.startswith(root) else path
 
 
 def own_places(root: Path, scratch: Path) -> tuple[str, ...]:

@@ -14,7 +14,11 @@ from jobprov.provenance.capture.trace.touched import elf_interpreter, touched_pa
 from jobprov.provenance.db.engines import open_database
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
-from jobprov.provenance.services.reruns.capsule_making import CapsuleReport, make_capsule
+from jobprov.provenance.services.reruns.capsule_making import (
+    CapsuleReport,
+    _paths_in,
+    make_capsule,
+)
 from jobprov.provenance.services.reruns.isolation import apart
 from jobprov.provenance.services.reruns.traced_capsules import (
     TouchedPath,
@@ -138,3 +142,18 @@ def test_loader_of_a_program_is_read_from_its_header() -> None:
     assert elf_interpreter(program) == b"/lib64/ld.so"
     assert elf_interpreter(program[:70]) is None
     assert elf_interpreter(b"#!/bin/sh\n") is None
+
+
+def test_what_the_rerun_s_own_root_is_made_of_is_no_need_of_the_job(tmp_path: Path) -> None:
+    lines = [
+        'execve("/bin/sh", ["sh", "/b/data/own-root.sh", ""], 0x7) = 0',
+        'newfstatat(AT_FDCWD</b>, "/root/.bash_history", {st_mode=S_IFREG}, 0) = 0',
+        'execve("/usr/bin/env", ["env", "-i", "toy"], 0x7) = 0',
+        'openat(AT_FDCWD</out/root/opt/toy>, "lib/x.so", O_RDONLY) = 3',
+        'openat(AT_FDCWD</out/root>, "/out/roots", O_RDONLY) = 3',
+    ]
+    (tmp_path / "trace.7").write_text("\n".join(lines))
+
+    paths = list(_paths_in(tmp_path / "trace.7", "/out/root/"))
+
+    assert paths == ["/usr/bin/env", "/opt/toy/lib/x.so", "/out/roots"]
