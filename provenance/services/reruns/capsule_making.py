@@ -13,6 +13,7 @@ kernel. How a rerun enters the capsule is up to the bundle's run.sh.
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,6 +38,7 @@ _MOST_LINKS = 40
 _READABLE = 0o004
 _PIECE = 1 << 20
 _LINKS, _LEFT_OUT, _MISSING = "data/links.tsv", "data/left-out.tsv", "data/missing.tsv"
+_MAKES_ROOT = re.compile(rb'/own-root\.sh"|\["mount", ')
 _BAGIT = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 
 
@@ -164,7 +166,7 @@ def _paths_in(file: Path, root: str) -> Iterator[str]:
     with file.open("rb") as lines:
         for line in lines:
             if line.startswith(b"execve("):
-                is_making_root = b'/own-root.sh"' in line
+                is_making_root = _MAKES_ROOT.search(line) is not None
             path = None if is_making_root else touched_path(line)
             if path is not None:
                 # A relative path begins with the working directory as strace sees it

@@ -148,6 +148,8 @@ def test_what_the_rerun_s_own_root_is_made_of_is_no_need_of_the_job(tmp_path: Pa
     lines = [
         'execve("/bin/sh", ["sh", "/b/data/own-root.sh", ""], 0x7) = 0',
         'newfstatat(AT_FDCWD</b>, "/root/.bash_history", {st_mode=S_IFREG}, 0) = 0',
+        'execve("/usr/bin/mount", ["mount", "--rbind", "/own.txt"], 0x7) = 0',
+        'newfstatat(AT_FDCWD</b>, "/own.txt", {st_mode=S_IFREG}, 0) = 0',
         'execve("/usr/bin/env", ["env", "-i", "toy"], 0x7) = 0',
         'openat(AT_FDCWD</out/root/opt/toy>, "lib/x.so", O_RDONLY) = 3',
         'openat(AT_FDCWD</out/root>, "/out/roots", O_RDONLY) = 3',
