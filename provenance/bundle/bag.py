@@ -20,6 +20,8 @@ _PAYLOAD_LISTS = (*(f"manifest-{algorithm}.txt" for algorithm in ALGORITHMS), CK
 _TAG_LISTS = tuple(f"tagmanifest-{algorithm}.txt" for algorithm in ALGORITHMS)
 DERIVED = frozenset({*_PAYLOAD_LISTS, *_TAG_LISTS})
 """Members that are not stored: the writer of the tar makes them from the others."""
+DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
+"""Bagit.txt."""
 _URL_LETTERS = "!#$%&'()*+,/:;=?@[]~"  # RFC 3986: reserved, and % of what is encoded already
 _HEX = {"sha256": 64, "sha512": 128}
 _CKSUM_DIGITS, _SIZE_DIGITS = 10, 12
@@ -78,11 +80,12 @@ def _sha256_lines(digests: Mapping[str, str]) -> bytes:
 
 def _add_declarations(draft: Draft, oxum: str, facts: BagFacts) -> None:
     version, mtime = facts["spec_version"], facts["mtime"]
-    draft.add("bagit.txt", b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n")
+    draft.add("bagit.txt", DECLARATION)
     lines = {
         "Bag-Software-Agent": f"jobprov bundle specification {version}",
         "Bagging-Date": datetime.fromtimestamp(mtime, UTC).date().isoformat(),
         "Bundle-Spec-Version": str(version),
+        "Bundle-Time": time_of_entries(mtime),
         "Closure-Level": f"L{facts['level']}",
         "External-Identifier": percent(facts["identifier"]),
         "Payload-Oxum": oxum,
@@ -91,6 +94,11 @@ def _add_declarations(draft: Draft, oxum: str, facts: BagFacts) -> None:
         lines["Record-Digest"] = f"sha256:{facts['record_sha256']}"
     text = "".join(f"{key}: {value}\n" for key, value in sorted(lines.items()))
     draft.add("bag-info.txt", text.encode())
+
+
+def time_of_entries(mtime: int) -> str:
+    """The time of all entries of the tar as bag-info.txt has it."""
+    return datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
 
 
 def manifest_lines(name: str, members: Iterable[Member]) -> bytes:

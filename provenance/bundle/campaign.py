@@ -35,6 +35,7 @@ MOST_JOBS = 20_000
 _OWN_LINES = ("input ", "folder ")  # lines of a layout that differ from job to job
 _SHARED_FOLDERS = ("git/", "src/")
 _SECTIONS = {
+    "command/paths.sh": "paths",
     "command/programs.sh": "programs",
     "command/steps.sh": "steps",
     "outputs/job.sh": "job",
@@ -167,6 +168,7 @@ def _add_lists(draft: Draft, planned: Sequence[_JobPayload]) -> None:
     common = _common_variables(planned)
     for payload in planned:
         sections = {
+            "paths": [_shared(draft, payload.lists["paths"])],
             "layout": _layout(draft, payload),
             "environment": _environment(draft, payload, common),
             "programs": [_shared(draft, payload.lists["programs"])],
@@ -231,7 +233,16 @@ def _crate(planned: Sequence[_JobPayload], name: str, mtime: int) -> bytes:
     agent_id = f"urn:jobprov:experiment:{percent(experiment)}"
     agent = {"@id": agent_id, "@type": "Organization", "name": experiment}
     actions = [_action(payload, agent_id, tool["@id"], date) for payload in planned]
-    parts = ["NEEDS.tsv", "README.txt", "jobs.tsv", "lib.sh", "run.sh", "verify.py", "verify.sh"]
+    parts = [
+        "NEEDS.tsv",
+        "README.txt",
+        "jobs.tsv",
+        "lib.sh",
+        "own-root.sh",
+        "run.sh",
+        "verify.py",
+        "verify.sh",
+    ]
     files = [{"@id": part, "@type": "File", "name": part} for part in parts]
     mentions = [{"@id": action["@id"]} for action in actions]
     root = {

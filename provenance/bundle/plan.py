@@ -36,6 +36,7 @@ from jobprov.provenance.bundle.payload.files import (
     add_seeds,
 )
 from jobprov.provenance.bundle.payload.outputs import add_outputs
+from jobprov.provenance.bundle.payload.paths import add_paths, map_program_folders
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.templates import EDITION, add_programs, add_readme
 from jobprov.provenance.errors import BundleError
@@ -217,8 +218,10 @@ def fill(payload: Payload, *, has_logs: bool = True) -> None:
     if has_logs:
         add_logs(payload)
     add_seeds(payload)
+    map_program_folders(payload)
     add_environment(payload)
     add_command(payload)
+    add_paths(payload)
 
 
 def ceiling_of(level: str | None) -> int:

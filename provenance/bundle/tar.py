@@ -32,7 +32,8 @@ PIECE = 1 << 18
 _ZEROS = bytes(BLOCK)
 _MOST_KNOWN = 1000
 _OF_MANY = re.compile(
-    r"data/(?:[a-z]+\.(?:sh|py)|JOB\.schema\.json|context/[^/]+|src/[^/]+\.modes\.tsv)\Z"
+    r"data/(?:[a-z]+\.(?:sh|py)|JOB\.schema\.json|context/[^/]+|src/[^/]+\.modes\.tsv"
+    r"|git/[^/]+/(?:index|objects\.idx))\Z"
 )
 _LARGEST_OF_MANY = 1 << 20
 

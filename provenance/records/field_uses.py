@@ -197,6 +197,7 @@ FIELD_USES: dict[str, FieldUse] = {
         comparison=("host",), bundle=("NEEDS.tsv", "env"), page=True
     ),
     "environment.libraries_sha256": FieldUse(comparison=("host",), bundle=("NEEDS.tsv",)),
+    "environment.withheld_read": FieldUse(),
     "environment.touched_sha256": FieldUse(comparison=("host",), page=True),
     "seeds[].step": FieldUse(recipe=True, comparison=("seeds",), bundle=("seeds.tsv",), page=True),
     "seeds[].module": FieldUse(
@@ -320,6 +321,13 @@ FIELD_USES: dict[str, FieldUse] = {
     "outputs_not_there[].path": FieldUse(comparison=("others",), page=True),
     "outputs_not_there[].step": FieldUse(comparison=("others",), page=True),
     "outputs_not_there[].evidence": FieldUse(comparison=("others",), page=True),
+    "trace.key": FieldUse(comparison=("others",)),
+    "trace.why_incomplete": FieldUse(comparison=("others",)),
+    "trace.not_kept[].path": FieldUse(comparison=("others",)),
+    "trace.not_kept[].reason": FieldUse(comparison=("others",)),
+    "trace.not_kept_count": FieldUse(comparison=("others",)),
+    "trace.changed": FieldUse(comparison=("others",)),
+    "trace.network": FieldUse(comparison=("others",)),
     "logs[].name": FieldUse(comparison=("logs",), bundle=("logs",), page=True),
     "logs[].step": FieldUse(bundle=("logs",), page=True),
     "logs[].sha256": FieldUse(
@@ -327,6 +335,9 @@ FIELD_USES: dict[str, FieldUse] = {
     ),
     "logs[].size_bytes": FieldUse(comparison=("logs",), bundle=("logs",), page=True),
     "logs[].is_truncated": FieldUse(comparison=("logs",), bundle=("logs",), page=True),
+    "weaknesses[].kind": FieldUse(comparison=("others",)),
+    "weaknesses[].name": FieldUse(comparison=("others",)),
+    "weaknesses[].detail": FieldUse(comparison=("others",)),
     "hook.version": FieldUse(comparison=("others",), page=True),
     "hook.python": FieldUse(comparison=("others",)),
     "extra": FieldUse(comparison=("others",), page=True),

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from jobprov.provenance.records.job_record import Input, JobRecord
 
 SMALL_INPUT_BYTES = 16 * 1024 * 1024
+ABSENT = "absent"
+"""Status of an input that a failed job named, and that was not there."""
 
 
 def small_inputs(record: JobRecord) -> set[str]:

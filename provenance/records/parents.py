@@ -4,9 +4,8 @@ They are the primary and secondary inputs of its step. An input that an earlier 
 wrote stands for that output's own parents: a job's output never satisfies its own input, and
 ancestry must not end inside a job.
 
-Bounded: one record may have two million pairs, but several witnesses together, or steps that read
-from each other, may come to a thousand times that. Then no parents are derived, in whatever order
-the records came, and a gap tells it; declared ones stay.
+Bounded: a job has at most 400,000 pairs of an output and an input. Where there would be more, no
+parents are derived, in whatever order its records came, and a gap tells it; declared ones stay.
 
 Source: record.md, "Files and edges" and "Size".
 """
@@ -18,10 +17,11 @@ from typing import NamedTuple
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.records.job_record import Input, JobRecord, Output
 
-MOST_PARENTS = 2_000_000
+MOST_PARENTS = 400_000
 """Pairs of an output and an input of one job.
 
-Writing as many keeps the only writer busy for ten seconds.
+As many inputs as a large merge has, times a hundred outputs. Writing them keeps the only writer busy
+for two seconds.
 """
 PARENT_ROLES = (None, "primary", "secondary")
 _MOST_LOOKS = 500_000

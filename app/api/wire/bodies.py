@@ -14,6 +14,8 @@ from jobprov.provenance.errors import BadInputError, LimitError
 
 _CHUNK_BYTES = 1 << 16
 _DISCARDED_BYTES = 64 * 1024 * 1024
+_PIECE_BYTES = 16_384
+_MOST_MEMBERS = 10_000
 _GZIP = 31  # zlib's word for a gzip header and the largest window
 
 
@@ -109,25 +111,36 @@ def _discard(length: int) -> None:
 def _unpack(body: bytes, limit_bytes: int) -> bytes:
     """Return every member of the gzip stream, one after the other."""
     parts: list[bytes] = []
-    left = limit_bytes
-    while body:
+    left, place, members = limit_bytes, 0, 0
+    while place < len(body):
+        members += 1
+        if members > _MOST_MEMBERS:
+            problem = f"at most {_MOST_MEMBERS} gzip members"
+            raise BadInputError(f"The body is too finely cut: {problem}.", {"": [problem]})
         decompressor = zlib.decompressobj(_GZIP)
-        try:
-            part = decompressor.decompress(body, left + 1)
-        except zlib.error as problem:
-            raise BadInputError(
-                f"The body is not gzip, though it says so: {problem}.", {"": ["not gzip"]}
-            ) from None
-        left -= len(part)
-        if left < 0:
-            raise _too_long(limit_bytes)
-        if not decompressor.eof:
-            raise BadInputError(
-                "The gzip body ends too early; send it again.", {"": ["gzip cut short"]}
-            )
-        parts.append(part)
-        body = decompressor.unused_data
+        while not decompressor.eof:
+            # Piece by piece, since zlib copies what follows a member in what it was given
+            piece = body[place : place + _PIECE_BYTES]
+            if not piece:
+                raise BadInputError(
+                    "The gzip body ends too early; send it again.", {"": ["gzip cut short"]}
+                )
+            part = _decompress(decompressor, piece, left + 1)
+            left -= len(part)
+            if left < 0:
+                raise _too_long(limit_bytes)
+            parts.append(part)
+            place += len(piece) - len(decompressor.unused_data)
     return b"".join(parts)
+
+
+def _decompress(decompressor: "zlib._Decompress", piece: bytes, most_bytes: int) -> bytes:
+    try:
+        return decompressor.decompress(piece, most_bytes)
+    except zlib.error as problem:
+        raise BadInputError(
+            f"The body is not gzip, though it says so: {problem}.", {"": ["not gzip"]}
+        ) from None
 
 
 def _too_long(limit_bytes: int) -> LimitError:

@@ -18,6 +18,7 @@ _COLUMNS = {
     "stage": "STAGE",
     "task_id": "TASK",
     "unit": "UNIT",
+    "files": "FILES",
     "code": "CODE",
     "started": "STARTED",
 }
@@ -80,6 +81,7 @@ def _row(job: JobSummary) -> dict[str, Any]:
         "stage": job.task.stage,
         "task_id": job.task.task_id,
         "unit": job.task.unit,
+        "files": job.output_count,
         "code": job.code,
         "started": moment(job.started_at),
     }

@@ -63,6 +63,7 @@ _COLUMNS = (
     "wall_seconds",
     "cpu_seconds",
     "max_rss_bytes",
+    "output_count",
     "grade",
 )
 
@@ -216,5 +217,6 @@ def _csv_row(job: JobSummary) -> dict[str, Any]:
         "wall_seconds": job.resources.wall_seconds,
         "cpu_seconds": job.resources.cpu_seconds,
         "max_rss_bytes": job.resources.max_rss_bytes,
+        "output_count": job.output_count,
         "grade": job.grade,
     }

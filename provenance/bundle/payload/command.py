@@ -15,6 +15,7 @@ from jobprov.provenance.bundle.payload.places import Place, quote
 _NOT_FOUND = frozenset({"126", "127"})
 _OUR_OWN = frozenset(
     [
+        "alive",
         "elsewhere",
         "exit-codes.txt",
         "git",
@@ -23,11 +24,17 @@ _OUR_OWN = frozenset(
         "input",
         "job.txt",
         "laid-out.txt",
+        "no-root",
+        "overlay",
         "root",
+        "root.sh",
         "run.log",
         "src",
+        "started",
         "stdin",
+        "stubs.txt",
         "tmp",
+        "way.txt",
         "work",
     ]
 )
@@ -38,6 +45,7 @@ _LIMITS = (
     ("s", "stack_bytes", 1024),
     ("t", "cpu_seconds", 1),
     ("v", "address_space_bytes", 1024),
+    ("n", "open_files", 1),
 )  # -f has another unit in bash
 _KILLED = "137"
 
@@ -139,7 +147,7 @@ def _link_beside(payload: Payload) -> None:
             continue  # run.sh's own, too
         beside = payload.places.absolute(f"../{name}")
         place = payload.places.locate(beside) or Place("elsewhere", beside)
-        payload.links.append((f"{place.variable}{place.rest}", Place("out", f"/{name}")))
+        payload.links_in_out.append((f"{place.variable}{place.rest}", Place("out", f"/{name}")))
 
 
 def _names_beside(record: Mapping[str, Any]) -> set[str]:
@@ -180,7 +188,9 @@ def _settings(payload: Payload) -> list[str]:
     for option, field, unit in _LIMITS:
         value = number(limits.get(field))
         if value is not None and value > 0:
-            lines.append(f"{ulimit} -{option} {value // unit} 2>/dev/null || :")
+            limit = f"-{option} {value // unit}"
+            note = f"say 'note: the limit of the job cannot be set here: ulimit {limit}'"
+            lines.append(f"{ulimit} {limit} 2>/dev/null || {note}")
     return lines
 
 

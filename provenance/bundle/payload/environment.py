@@ -74,11 +74,11 @@ def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
     if search_path:
         settable.setdefault("FHICL_FILE_PATH", search_path)
     path = settable.pop("PATH", "")  # if it was empty, only the caller's PATH is used
-    job_path = _list_word(payload, path) + ":" if path else ""
+    job_path = _list_word(payload, "PATH", path) + ":" if path else ""
     shell_words = {}
     for name, value in sorted(settable.items()):
         if name == "LD_LIBRARY_PATH":
-            shell_words[name] = _list_word(payload, value)
+            shell_words[name] = _list_word(payload, name, value)
         else:
             shell_words[name] = payload.places.rewrite(value)
     payload.variables = {"PATH": job_path, **shell_words}
@@ -112,13 +112,18 @@ def _is_per_run(name: str) -> bool:
     return name in _PER_RUN or name.startswith("JOBPROV_")
 
 
-def _list_word(payload: Payload, value: str) -> str:
+def _list_word(payload: Payload, name: str, value: str) -> str:
     """A list of folders as a shell word: first where the bundle lays them out, then as recorded.
 
     The recorded folders may have files that the bundle lacks, such as a venv that git ignores.
     """
     laid_out = payload.places.rewrite(value)
-    return laid_out if laid_out == quote(value) else f"{laid_out}:{quote(value)}"
+    if laid_out == quote(value):
+        return laid_out
+    # `command/paths.sh` sets this to the recorded list, unless that is what is laid out already
+    variable = f"then_{name}"
+    payload.then_lists[variable] = value
+    return f'{laid_out}"${variable}"'
 
 
 def _search_path(payload: Payload) -> str:

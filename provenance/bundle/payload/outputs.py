@@ -18,7 +18,7 @@ from jobprov.provenance.bundle.fields import (
     to_bytes,
 )
 from jobprov.provenance.bundle.ingredients import SMALL_BYTES
-from jobprov.provenance.bundle.payload.command import payload_steps
+from jobprov.provenance.bundle.payload.ending import add_ending
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place, quote
 
@@ -39,9 +39,9 @@ def add_outputs(payload: Payload) -> None:
         place = payload.places.settle(expected.path)
         if place is not None:
             _make_folder(payload, expected.path, place)
-            lines.append(_shell_line(expected, place))
+        lines.append(_shell_line(expected, place))
     payload.table("outputs/expected.tsv", _Expected._fields, table)
-    payload.shell("outputs/job.sh", [_job_line(payload)])
+    add_ending(payload)
     payload.shell("outputs/expected.sh", lines)
     _write_resources(payload)
 
@@ -113,8 +113,8 @@ def _write_content_digest(payload: Payload, output: Mapping[str, Any]) -> None:
     payload.write(stored, readable_json(document))
 
 
-def _shell_line(expected: _Expected, place: Place) -> str:
-    """The line by which verify.sh compares an output that lies at a place of the rerun."""
+def _shell_line(expected: _Expected, place: Place | None) -> str:
+    """The line by which verify.sh compares an output; None if a rerun has no place for it."""
     words = (
         quote(expected.name),
         quote(_json_word(expected.name)),
@@ -125,7 +125,7 @@ def _shell_line(expected: _Expected, place: Place) -> str:
         quote(expected.content_digest),
         quote(expected.checksums),
         quote(expected.reference),
-        place.word(),
+        quote("") if place is None else place.word(),
     )
     return " ".join(["output", *words])
 
@@ -166,13 +166,6 @@ def _make_folder(payload: Payload, path: str, place: Place) -> None:
 def _json_word(name: str) -> str:
     """The name as a JSON string in ASCII, so that a shell can print a report."""
     return json.dumps(to_bytes(name).decode("utf-8", "replace"))
-
-
-def _job_line(payload: Payload) -> str:
-    """`job ID REVISION STATE EXPECTED`: the expected codes of the steps, in order."""
-    job_id, state = text(payload.record.get("job_id")), text(payload.record.get("state"))
-    codes = " ".join(step.expected for step in payload_steps(payload.record))
-    return f"job {quote(job_id)} {payload.ingredients.revision} {quote(state)} {quote(codes)}"
 
 
 def _write_resources(payload: Payload) -> None:

@@ -22,12 +22,15 @@ class Payload:
         level: the ceiling that was asked for. What only higher levels need is left out.
         layout: lines of `command/layout.sh`, which run.sh follows in this order.
         links: (target, place) of symbolic links, laid out after all files.
+        links_in_out: the same of links from one folder of OUT to another, which a rerun in its own
+            root does not need.
         laid_out: places of single files that the bundle holds.
         repositories: digest of the content of each repository's folder, by the folder's name.
         shebangs: interpreter by the place of a script.
         fetched: inputs in fetch.txt, by path; None if the bundle may not have a fetch.txt.
         variables: shell words of the recorded variables, by name; for PATH, only the part before
             the caller's PATH.
+        then_lists: recorded lists of folders, by the variable that follows the rewritten ones.
     """
 
     def __init__(self, ingredients: Ingredients, draft: Draft, top: str, level: int) -> None:
@@ -43,10 +46,12 @@ class Payload:
         self.places = Places(text(self.command.get("working_directory")), odd_names(self.record))
         self.layout: list[str] = []
         self.links: list[tuple[str, Place]] = []
+        self.links_in_out: list[tuple[str, Place]] = []
         self.laid_out: set[Place] = set()
         self._provided: list[tuple[Place, frozenset[str]]] = []
         self.shebangs: dict[Place, str] = {}
         self.variables: dict[str, str] = {}
+        self.then_lists: dict[str, str] = {}
         self.fetched: dict[str, Fetched] | None = None
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
@@ -117,7 +122,8 @@ class Payload:
             self.places.map(folder, Place("elsewhere", normal(folder)))
 
     def _is_behind_link(self, place: Place) -> bool:
-        return any(place.is_below(link) for _target, link in self.links)
+        links = [*self.links, *self.links_in_out]
+        return any(place.is_below(link) for _target, link in links)
 
     def has(self, sha256: str) -> bool:
         """Whether the blob is possessed."""
@@ -129,7 +135,10 @@ class Payload:
 
     def link_lines(self) -> list[str]:
         """The last lines of the layout: the symbolic links."""
-        return [f"link {quote(target)} {place.word()}" for target, place in self.links]
+        lines = [f"link {quote(target)} {place.word()}" for target, place in self.links]
+        for target, place in self.links_in_out:
+            lines.append(f"link_in_out {quote(target)} {place.word()}")
+        return lines
 
     def table(self, path: str, columns: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> None:
         """Put a .tsv at a path of the payload."""

@@ -4,6 +4,10 @@ A recorded string becomes nothing but single-quoted text, so that a shell never 
 folders of a rerun are not known when the bundle is built, so a path in the bundle becomes
 `"$work"'/rest'`. run.sh sets the variables: `$work` (the working directory), `$src` (copies of the
 repositories) and `$elsewhere` (a mirror of the root folder, for files with absolute paths).
+
+A rerun in its own root finds everything at its recorded path. There run.sh sets `$work` to the
+recorded folder and `$elsewhere` to nothing, so that a rewritten string is the recorded one again. A
+path for which this does not hold has a variable of its own, an *alias*: `$at_1`.
 """
 
 import posixpath
@@ -56,6 +60,7 @@ class Places:
         self._prefixes: dict[str, Place] = {}
         self._exact: dict[str, Place] = {}
         self._pattern: re.Pattern[str] | None = None
+        self.aliases: dict[str, Place] = {}
         if self.working_directory:
             self.map(self.working_directory, Place("work"))
 
@@ -103,16 +108,34 @@ class Places:
     def rewrite(self, string: str) -> str:
         """The recorded string as a shell word, its mapped paths replaced by their places."""
         if string in self._exact:
-            return self._exact[string].word()
+            return self._word(string, self._exact[string])
         words, end = [], 0
         for match in self._compiled().finditer(string):
             if match.start() > end:
                 words.append(quote(string[end : match.start()]))
-            words.append(self._prefixes[match.group()].word())
+            words.append(self._word(match.group(), self._prefixes[match.group()]))
             end = match.end()
         if end < len(string) or not words:
             words.append(quote(string[end:]))
         return "".join(words)
+
+    def mapped(self) -> dict[str, Place]:
+        """The places of all mapped folders and files, by their recorded absolute paths."""
+        return self._prefixes
+
+    def recorded(self, place: Place) -> str | None:
+        """The absolute path that a place stands for; None if only its mapping tells."""
+        if place.variable == "work":
+            return self.working_directory + place.rest
+        return place.rest if place.variable == "elsewhere" else None
+
+    def _word(self, recorded: str, place: Place) -> str:
+        """The place of a recorded path as a shell word, by an alias if it needs one."""
+        # A file with a URL has no path of its own but the one at which it is laid out
+        if self.recorded(place) == recorded or "://" in recorded:
+            return place.word()
+        self.aliases.setdefault(recorded, place)
+        return f'"$at_{list(self.aliases).index(recorded) + 1}"'
 
     def _settle_exact(self, path: str, place: Place) -> Place:
         return self._exact.setdefault(path, place)

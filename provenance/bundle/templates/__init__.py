@@ -23,12 +23,12 @@ _COMPARISON = (
     "text_comparison",
     "verify",
 )
-_SCRIPTS = {"run.sh": 0o755, "verify.sh": 0o755, "lib.sh": 0o644}
+_SCRIPTS = {"run.sh": 0o755, "verify.sh": 0o755, "lib.sh": 0o644, "own-root.sh": 0o644}
 _CONTEXTS = ("ro-crate-1.1.jsonld", "workflow-run.jsonld")
 
 
 def add_programs(payload: Payload, *, edition: int) -> None:
-    """Write run.sh, verify.sh, lib.sh, verify.py, the record's schema and the JSON-LD contexts."""
+    """Write run.sh, own-root.sh, verify.sh, lib.sh, verify.py, the record's schema and the JSON-LD contexts."""
     for name, mode in _SCRIPTS.items():
         payload.write_shared(name, template(edition, name), mode=mode)
     payload.write_shared("verify.py", comparison_program(edition))

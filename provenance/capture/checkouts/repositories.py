@@ -47,7 +47,7 @@ class Repositories:
         real = os.path.realpath(folder)
         top = find_checkout(real, self._tops)
         if top is None:
-            self.draft.note("{} is in no git checkout".format(folder))
+            self.draft.weaken("capture-incomplete", folder, "it is in no git checkout")
         else:
             self._entry(top)
             self._note_link(os.path.abspath(folder), real, top)
@@ -88,14 +88,10 @@ class Repositories:
         entry = {"name": name, "evidence": "observed", "vcs": "git", "checkout": top}
         self.entries[top] = entry
         self.draft.extend("software", [entry])
-        if (
-            self.draft.attempt("git checkout " + top, worktree.observe, top, entry, self.draft)
-            is not None
-        ):
+        inside = self.draft.attempt("git checkout " + top, worktree.observe, top, entry, self.draft)
+        if inside is not None:
             self._unfinished.append((top, entry))
-        if "tree" in entry:
-            folders = self.draft.attempt("submodules of " + top, worktree.changed_submodules, top)
-            for folder in folders or ():
+            for folder in inside:
                 self.add(folder)
         return entry
 

@@ -51,6 +51,17 @@ def add_digests(
     return rest
 
 
+def mark_absent(entries: Iterable[Dict[str, Any]]) -> None:
+    """Mark inputs of a failed command that were there neither before it nor after it.
+
+    A rerun that fails in the same way must not need them.
+    """
+    for entry in entries:
+        path = entry.get("path")
+        if path is not None and "size_bytes" not in entry and not os.path.lexists(path):
+            entry["status"] = "absent"
+
+
 def hash_inputs(draft: Draft, entries: Iterable[Dict[str, Any]], clock: Clock) -> None:
     """Add size and digests to input entries, and keep small files."""
     for entry in entries:

@@ -17,6 +17,12 @@ _SOFTWARE = re.compile(
     r"|cargo/bin|julia|juliaup|linuxbrew)/"
 )
 _MARKS = ("pyvenv.cfg", "conda-meta", "bin/python3")
+# Below a home: what programs keep keys, passwords and what somebody typed in
+_OF_SECRETS = re.compile(
+    r"/\.(?:ssh|gnupg|aws|azure|kube|globus|docker|oidc-agent|password-store|pki|mozilla"
+    r"|netrc|pgpass|my\.cnf|boto|s3cfg|pypirc|npmrc|vault-token|condor|[^/]*history"
+    r"|config/(?:gcloud|gh|hub|rclone|htgettoken)|local/share/keyrings)(?:/|$)"
+)
 
 
 def is_private(path: str) -> bool:
@@ -47,9 +53,22 @@ def may_leave(path: str, status: os.stat_result, own_folder: Optional[str] = Non
     Everybody may read it, or it lies in the job's own folder or in software of its owner; it is not
     private, and no rule finds a secret in it.
     """
+    return not is_private(path) and _may_be_read(path, status, own_folder)
+
+
+def may_leave_traced(path: str, status: os.stat_result, own_folder: str) -> bool:
+    """Tell the same of a file that a traced job read; raises OSError.
+
+    Settings in hidden files of a home may leave, too, but for those that hold secrets.
+    """
+    is_secret = _OF_SECRETS.search(path) or redaction.names_secret(path)
+    return not is_secret and _may_be_read(path, status, own_folder)
+
+
+def _may_be_read(path: str, status: os.stat_result, own_folder: Optional[str]) -> bool:
     is_own = own_folder is not None and path.startswith(own_folder + os.sep)
     is_own = is_own or (status.st_uid == os.getuid() and is_software(path))
-    if not (is_own or status.st_mode & _READABLE) or is_private(path):
+    if not (is_own or status.st_mode & _READABLE):
         return False
     return not _holds_secret(path)
 

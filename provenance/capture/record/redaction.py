@@ -6,6 +6,7 @@ it. No digest of a secret is ever made. Deliberately not here: entropy guesses. 
 commit and digest, which is what a record is made of.
 """
 
+import array
 import fnmatch
 import re
 from typing import Any, Callable, Dict, List, Sequence, Set, Tuple
@@ -37,6 +38,21 @@ _HARMLESS_NAMES = frozenset(
 )
 _HARMLESS_VALUES = frozenset(["", "0", "1", "true", "false", "yes", "no", "on", "off"])
 
+_JWT = rb"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"
+_BARE_NAME = (
+    rb"(?i)(?P<keep>(?:password|passwd|passphrase|_pwd|secret|secret_?(?:access_?)?key|api_?key"
+    rb"|access_token|auth_token|private_key|refresh_token|account_?key)=)"
+)
+_BARE_ASSIGNMENT = _BARE_NAME + (
+    rb"(?=[^\s\"']*[0-9])(?![$<{%(])[^\s\"'()\[\]<>,;&|]{6,}(?=[\s\"',;&|]|\Z)"
+)
+# These rules look at words of any length, in which they could begin again: `password=password=…` took
+# a time that was quadratic in its length. So they look only past as many further beginnings as one
+# secret may hold: the payload of a token begins as its head, and a password may look like another.
+_BEGINNINGS: Dict[bytes, Tuple[bytes, int]] = {
+    _JWT: (rb"\beyJ", 1),
+    _BARE_ASSIGNMENT: (_BARE_NAME, 3),
+}
 # (rule name, pattern); the group `keep`, where there is one, stays in front of the mark.
 _RULES: List[Tuple[str, bytes]] = [
     (
@@ -46,7 +62,7 @@ _RULES: List[Tuple[str, bytes]] = [
             rb"(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)"
         ),
     ),
-    ("jwt", rb"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"),
+    ("jwt", _JWT),
     ("aws-key-id", rb"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
     (
         "service-token",
@@ -86,7 +102,7 @@ _RULES: List[Tuple[str, bytes]] = [
     (
         "user-password",
         (
-            rb"(?P<keep>\bcurl\b[^\n|;&]{0,500}?\s(?:-[uU]|--user|--proxy-user)[ =]?[\"']?"
+            rb"(?P<keep>\bcurl\b(?:(?!\bcurl\b)[^\n|;&]){0,500}?\s(?:-[uU]|--user|--proxy-user)[ =]?[\"']?"
             rb"[^\s:\"'$<]{1,64}:)(?![$<{])"
             rb"[^\s\"'$]{4,}"
         ),
@@ -108,15 +124,7 @@ _RULES: List[Tuple[str, bytes]] = [
             rb"(?:\"(?![$<{%])[^\"\n]{4,}\"|'(?![$<{%])[^'\n]{4,}')"
         ),
     ),
-    (
-        "assignment",
-        (
-            rb"(?i)(?P<keep>(?:password|passwd|passphrase|_pwd|secret|secret_?(?:access_?)?key"
-            rb"|api_?key"
-            rb"|access_token|auth_token|private_key|refresh_token|account_?key)=)"
-            rb"(?=[^\s\"']*[0-9])(?![$<{%(])[^\s\"'()\[\]<>,;&|]{6,}(?=[\s\"',;&|]|\Z)"
-        ),
-    ),
+    ("assignment", _BARE_ASSIGNMENT),
     (
         "assignment",
         (
@@ -188,10 +196,28 @@ def redact(content: bytes) -> Tuple[bytes, List[str]]:
     for name, pattern in _RULES:
         if not any(sign in lowered for sign in _SIGNS[name]):
             continue
-        content, count = _pattern(pattern).subn(_mark(name), content)
+        content, count = _replace(pattern, _mark(name), content)
         if count:
             hits.add(name)
     return content, sorted(hits)
+
+
+def _replace(pattern: bytes, mark: Callable[[Any], bytes], content: bytes) -> Tuple[bytes, int]:
+    """Return (content with the marks in place of what the pattern finds, how many they are)."""
+    if pattern not in _BEGINNINGS:
+        replaced: Tuple[bytes, int] = _pattern(pattern).subn(mark, content)
+        return replaced
+    beginning, inside = _BEGINNINGS[pattern]
+    starts = array.array("L", (match.start() for match in _pattern(beginning).finditer(content)))
+    pieces, done = [], 0
+    for place, start in enumerate(starts):
+        following = place + 1 + inside
+        limit = starts[following] if following < len(starts) else len(content)
+        secret = _pattern(pattern).match(content, start, limit) if start >= done else None
+        if secret:
+            pieces += [content[done:start], mark(secret)]
+            done = secret.end()
+    return b"".join([*pieces, content[done:]]), len(pieces) // 2
 
 
 def redact_text(text: str) -> str:
@@ -282,7 +308,7 @@ def secret_names(environment: Dict[str, str]) -> Set[str]:
     A UPS product may have any name: where `SETUP_TOKEN_TOOLS` sets one up, `TOKEN_TOOLS_VERSION` is
     judged by `VERSION` alone.
     """
-    products = [name[6:] for name, value in environment.items() if _sets_up(name, value)]
+    products = {name[6:] for name, value in environment.items() if _sets_up(name, value)}
     names = set()
     for name, value in environment.items():
         if not is_secret(name, value):
@@ -293,10 +319,14 @@ def secret_names(environment: Dict[str, str]) -> Set[str]:
     return names
 
 
-def _has_harmless_rest(name: str, products: Sequence[str]) -> bool:
+def _has_harmless_rest(name: str, products: Set[str]) -> bool:
     """Tell whether a variable's name is a product's name and a rest that no secret has."""
-    rests = [name[len(product) + 1 :] for product in products if name.startswith(product + "_")]
-    return any(_NAME.search(rest) is None for rest in rests)
+    place = name.find("_")
+    while place >= 0:
+        if name[:place] in products and _NAME.search(name[place + 1 :]) is None:
+            return True
+        place = name.find("_", place + 1)
+    return False
 
 
 def _sets_up(name: str, value: str) -> bool:

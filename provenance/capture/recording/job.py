@@ -2,6 +2,7 @@
 # ruff: noqa: PLC0415 - what is not needed before the command is loaded while it runs, or after it
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
@@ -118,8 +119,12 @@ class Job:
             record["task"] = task
             limits.mend_task_id(self.draft)
         self.later.append(self._look_around)
-        for folder in options.repository:
-            self.draft.attempt("repository " + folder, self.repositories.add, folder)
+        self.add_repositories()
+
+    def add_repositories(self) -> None:
+        """Take in the checkouts that the options name."""
+        for folder in self.options.repository:
+            self.draft.need("repository " + folder, self.repositories.add, folder)
 
     def _describe_batch(self) -> Dict[str, Any]:
         """Return the record's `batch`, with the number of this record among those of the batch job."""
@@ -141,6 +146,10 @@ class Job:
         step, draft = Step.of_command(glance, name, role), self.draft
         for note in glance.notes:
             draft.note(note)
+        for what, error in glance.failures:
+            draft.miss(what, error)
+        if step.role == "payload":
+            _weaken_by_words(draft, glance.argv)
         code.keep_scripts(draft, glance.scripts, self.repositories)
         code.keep_configurations(draft, step, glance.closures, self.repositories)
         sam_process_id = step.line.sam_process_id or ""
@@ -162,7 +171,7 @@ class Job:
     def meanwhile(self) -> None:
         """Do what need not be done before the command runs."""
         while self.later:
-            self.draft.attempt("looking around", self.later.pop(0))
+            self.draft.need("what is around the job", self.later.pop(0))
 
     def after(
         self,
@@ -173,11 +182,11 @@ class Job:
     ) -> None:
         """Gather what a command left: logs, outputs, sidecars, and what was seen by itself."""
         from jobprov.provenance.capture.logs import findings, times
-        from jobprov.provenance.capture.recording import judging
+        from jobprov.provenance.capture.recording import changes, judging
 
         draft, options = self.draft, self.options
         clock = Clock(hash_seconds(options))
-        draft.attempt("standard input", step.settle_standard_input, draft)
+        draft.need("standard input", step.settle_standard_input, draft)
         steps = draft.record.setdefault("command", {}).setdefault("steps", [])
         steps.append(step.describe(outcome))
         seen = None
@@ -200,13 +209,18 @@ class Job:
             self._keep_log(prefix + name, step.name, content, is_cut=is_cut)
         opened = None if self.watch is None else self.watch.files
         draft.attempt("times of inputs", times.add, draft, step, outcome, opened, clock)
-        step.drop_outputs_from_inputs()
+        changed = draft.need("inputs that changed", changes.settle_inputs, draft, step) or []
+        entries.mark_absent(step.inputs if outcome.code else ())
         draft.extend("inputs", step.inputs)
         draft.attempt("event counts", findings.add_events, draft, step, outcome)
         if seen is not None:
             for paths in databases.values():
                 seen.leave_out(paths)
         missing = self._add_outputs_of(step, seen, clock, is_success=outcome.code == 0)
+        draft.need("what changed", changes.weaken, draft, step, changed)
+        for each in [] if outcome.code else [step, *programs]:
+            for main, problem in each.problems:
+                draft.weaken("fcl-missing", main, problem)
         draft.attempt("seeds", findings.add_seeds, draft, step, outcome)
         self.decision = draft.attempt("judging", judging.judge, step, seen, outcome, missing)
         is_failed = bool(outcome.code or self.decision)
@@ -566,6 +580,15 @@ class Job:
                 entry = without_empty(fields)
                 if entry not in recorded:
                     self.draft.extend("seeds", [entry])
+
+
+def _weaken_by_words(draft: Draft, argv: Sequence[str]) -> None:
+    """Name in the record what a command line lacks or leaves to chance."""
+    redacted = redaction.redact_arguments(argv)
+    if redacted != list(argv):
+        rules = set(re.findall("<redacted:([^>]+)>", " ".join(redacted)))
+        draft.weaken("secret-removed", "the command line", ", ".join(sorted(rules)))
+    code.weaken_unseeded(draft, "the command line", os.fsencode("\n".join(argv)))
 
 
 def _usual_parents(inputs: Iterable[Dict[str, Any]], output: Dict[str, Any]) -> List[str]:

@@ -46,7 +46,7 @@ def find_steps(sight: Sight, step: Step, draft: Draft) -> List[ProgramStep]:
     steps: List[ProgramStep] = []
     for program in _without_wrappers(sight.programs, step):
         if len(steps) >= _MOST_STEPS:
-            draft.note("only the first {} programs are steps of their own".format(_MOST_STEPS))
+            sight.note("only the first {} programs are steps of their own".format(_MOST_STEPS))
             break
         step_of_program = ProgramStep(program)
         step_of_program.step.name = _free_name(step_of_program.step.name, taken)

@@ -16,6 +16,7 @@ it began.
 import os
 import re
 import stat
+from datetime import datetime
 from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.files import leaving
@@ -24,8 +25,11 @@ from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.running.background import hash_seconds
 from jobprov.provenance.capture.sending import delivery
+from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.surroundings import packaged
+from jobprov.provenance.capture.trace import hosts
 from jobprov.provenance.capture.trace.strace import Trace
+from jobprov.provenance.capture.trace.unkept import Unkept
 
 _KERNEL = ("/proc", "/sys", "/dev")
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - named to be left out
@@ -126,28 +130,61 @@ def read_line(line: str) -> List[str]:
     ]
 
 
-def take(
-    draft: Draft, trace: Trace, spool: Optional[str], options: Options, environment: Dict[str, str]
+def take(  # noqa: PLR0917 - what a moment of the recording has
+    draft: Draft,
+    trace: Trace,
+    sight: Optional[Sight],
+    step: str,
+    spool: Optional[str],
+    options: Options,
+    environment: Dict[str, str],
 ) -> None:
     """Add what a traced command touched to the record.
 
-    The bytes that the service lacks go with it.
+    The bytes that nobody else keeps go with it, and then those of the release that the service
+    lacks, as far as `--trace-bytes` goes.
     """
-    paths = trace.end()
+    calls = trace.end()
     for note in trace.notes:
         draft.note(note)
-    if paths is None:
+    if calls is None:
         return
+    fields: Dict[str, Any] = draft.record.setdefault("trace", {})
+    if trace.why_incomplete:
+        fields["why_incomplete"] = trace.why_incomplete
+    began = _began(draft.record, trace.began)
+    room = options.number("trace-bytes", _BUDGET_BYTES)
+    clock = Clock(hash_seconds(options))
+    own = [place for place in (spool, *_prefixes(draft.record)) if place]
+    others = Unkept(draft, trace, own, began)
+
+    def keep_others() -> None:
+        others.sort(room)
+        others.add(step, sight, clock)
+
+    draft.attempt("trace: what nobody keeps", keep_others)
+    talked = draft.attempt("trace: hosts", hosts.elsewhere, calls.hosts, draft.record, options.url)
+    if talked:
+        fields["network"] = sorted({*fields.get("network", ()), *talked})
     own = _own_places(draft.record, spool, environment)
-    inventory = Inventory(own, trace.written, trace.began, Clock(hash_seconds(options)))
+    inventory = Inventory(own, calls.written, began, clock)
     try:
-        for path in paths:
+        for path in calls.uses:
             inventory.add(path)
     except OutOfTimeError as error:
-        draft.note("trace: cut, {}".format(error))
+        fields.setdefault("why_incomplete", str(error))
     draft.add_listing("touched_sha256", inventory.lines(), "touched files")
+    if not fields:
+        del draft.record["trace"]
+    _note_private(draft, inventory)
+    _add_files(draft, inventory.files, others.room, options, environment)
+
+
+def _note_private(draft: Draft, inventory: Inventory) -> None:
+    """Say what may not leave, and which packages brought what only seems to hold a secret."""
     if inventory.packaged:
-        draft.record.setdefault("extra", {})["packaged"] = inventory.packaged
+        extra = draft.record.setdefault("extra", {})
+        extra.setdefault("packaged", {}).update(inventory.packaged)
     if inventory.withheld:
         shown = ", ".join(sorted(inventory.withheld)[:_SHOWN])
         draft.note(
@@ -155,11 +192,14 @@ def take(
                 len(inventory.withheld), shown
             )
         )
-    _add_files(draft, inventory.files, options, environment)
 
 
 def _add_files(
-    draft: Draft, files: Dict[str, Tuple[int, str]], options: Options, environment: Dict[str, str]
+    draft: Draft,
+    files: Dict[str, Tuple[int, str]],
+    room: float,
+    options: Options,
+    environment: Dict[str, str],
 ) -> None:
     """Keep the bytes of files, the small ones first, as far as the service lacks them and the budget goes.
 
@@ -168,7 +208,6 @@ def _add_files(
     """
     what = "trace: which files the service lacks"
     wanted = draft.attempt(what, _missing, sorted(files), options, environment) or []
-    room = options.number("trace-bytes", _BUDGET_BYTES)
     left_out = 0
     for size, path, digest in sorted((*files[digest], digest) for digest in wanted):
         if size > room:
@@ -208,8 +247,24 @@ def _own_places(
     places = [environment.get(name) for name in _SCRATCH]
     places += [record["command"].get("working_directory"), spool]
     for entry in record.get("inputs", []) + record.get("outputs", []):
-        places.append(entry.get("path"))
+        if entry.get("evidence") != "traced":  # it may be a file of the release
+            places.append(entry.get("path"))
     return sorted(_with_real(places).union(_KERNEL, _TEMPORARY) - {"/"})
+
+
+def _prefixes(record: Dict[str, Any]) -> List[Optional[str]]:
+    """Return the folders of installed products."""
+    products = [entry.get("product") or {} for entry in record.get("software", ())]
+    return [product.get("prefix") for product in products]
+
+
+def _began(record: Dict[str, Any], began: float) -> float:
+    """Return when the job began: earlier steps of it may have made what this one reads."""
+    try:
+        text = record["started_at"].replace("Z", "+0000")
+        return min(began, datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp())
+    except (KeyError, ValueError):
+        return began
 
 
 def _with_real(places: Iterable[Optional[str]]) -> Set[str]:

@@ -1,4 +1,4 @@
-"""Which path a line of strace is about, and what the kernel itself opens to run a file, which no line shows.
+"""Names as strace writes them, and what the kernel itself opens to run a file, which no line shows.
 
 Sources: strace(1), `-y` and `-o`; System V ABI, "Program Header" (little-endian, 32 and 64 bits);
 execve(2), "Interpreter scripts".
@@ -38,16 +38,17 @@ def touched_path(line: bytes) -> Optional[str]:
     call = _CALL.match(line)
     if call is None:
         return None
-    path = _plain(call.group(2))
+    path = plain(call.group(2))
     if not path.startswith("/"):
         if not call.group(1):
             return None
-        path = _plain(call.group(1)) + "/" + path
+        path = plain(call.group(1)) + "/" + path
     parts = [part for part in path.split("/") if part not in ("", ".")]
     return "/" + "/".join(parts)
 
 
-def _plain(text: bytes) -> str:
+def plain(text: bytes) -> str:
+    """Return a name as strace wrote it, without its escapes."""
     return os.fsdecode(_ESCAPE.sub(_unescape, text))
 
 

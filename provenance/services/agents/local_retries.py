@@ -53,7 +53,9 @@ step() {{ # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
   code=$?
 }}
 cd "$work" || exit 125
-section=steps job=''
+job=''
+read_paths
+section=steps
 . "$here/command/steps.sh"
 exit "$code"
 """
@@ -78,7 +80,8 @@ def run_here(
     data = root.resolve() / "data"
     if not (data / "run.sh").is_file():
         raise BundleError(f"There is no bundle at {root}: run.sh is missing; unpack its tar first.")
-    command = ["sh", str(data / "run.sh")]
+    # Its shell below uses the paths in OUT
+    command = ["sh", str(data / "run.sh"), "--no-own-root"]
     for folder in input_dirs:
         command += ["--input-dir", str(folder.resolve())]
     command += ["--shell", str(out.resolve())]

@@ -11,14 +11,16 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
-from jobprov.provenance.bundle.names import is_plain
+from jobprov.provenance.bundle.bag_check import check_bag
+from jobprov.provenance.bundle.cksum import PosixCksum
+from jobprov.provenance.bundle.draft import Member
+from jobprov.provenance.bundle.untar import BundleTar, Entry
 from jobprov.provenance.errors import BundleError, NotFoundError
 from jobprov.provenance.services.reruns.isolation import Isolation
 
@@ -30,10 +32,6 @@ Decision = Literal["equal", "differs", "undecided"]
 _CALLERS = Isolation()
 """No isolation: the programs may do what the caller may."""
 _DECISIONS: dict[int, Decision] = {0: "equal", 1: "differs"}
-_PIECE = 1 << 20
-_MANIFESTS = ("manifest-sha256.txt", "tagmanifest-sha256.txt")
-_LAST_MANIFEST = "tagmanifest-sha512.txt"
-_UNLISTED = {"tagmanifest-sha256.txt", _LAST_MANIFEST}
 _REPORT_BYTES = 16 * 1024 * 1024
 
 
@@ -83,9 +81,9 @@ class RerunResult(NamedTuple):
 def unpack(tar: Path | BinaryIO, into: Path) -> Path:
     """Unpack a bundle into a new or empty folder and return the bundle's root, its one top folder.
 
-    A tar is refused unless it holds exactly what the bundle's manifests list: plain files and
-    folders with plain names, each once, with the listed digests. Nothing of a refused tar is left
-    behind.
+    A tar is refused unless it is exactly as a bundle is written: plain files and folders with plain
+    names, each once and in order, with the modes, the time and the digests that the bundle states,
+    and nothing behind the end. Nothing of a refused tar is left behind.
 
     Args:
         tar: a file, or an open binary stream; it is read once, from its current position.
@@ -103,22 +101,16 @@ def unpack(tar: Path | BinaryIO, into: Path) -> Path:
             )
         with tar.open("rb") as stream:
             return unpack(stream, into)
+    archive = BundleTar(tar)
     with _new_contents(into):
         try:
-            with tarfile.open(fileobj=tar, mode="r|") as archive:
-                digests = _write_members(archive, into)
-        # RecursionError: tarfile calls itself for each extended header, and a bad tar may have
-        # thousands of them
-        except (tarfile.TarError, EOFError, UnicodeError, RecursionError) as error:
-            raise BundleError(
-                f"The tar is damaged or cut off ({error}); get the bundle again."
-            ) from error
+            members = list(_write_members(archive, into))
         except OSError as error:
             raise BundleError(
                 f"The bundle cannot be unpacked into {into} ({error}); give another folder."
             ) from error
-        root = _only_folder(into, digests)
-        _check_manifests(root, {path.partition("/")[2]: sha256 for path, sha256 in digests.items()})
+        [root] = into.iterdir()
+        check_bag(members, lambda path: (root / path).read_bytes(), mtime=archive.mtime)
     return root
 
 
@@ -200,122 +192,32 @@ def _new_contents(into: Path) -> Iterator[None]:
         raise
 
 
-def _write_members(archive: tarfile.TarFile, into: Path) -> dict[str, str]:
-    """Write every member below `into`; return SHA-256 by path."""
-    digests: dict[str, str] = {}
-    for member in archive:
-        _check_member(member)
-        target = into / member.name
-        try:
-            if member.isdir():
-                target.mkdir(mode=0o755)
-            else:
-                digests[member.name] = _write_file(archive, member, target)
-        except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
-            raise BundleError(
-                f"{member.name}: the tar names it twice, or outside of its folders; get the bundle "
-                "again."
-            ) from error
-    return digests
+def _write_members(archive: BundleTar, into: Path) -> Iterator[Member]:
+    """Write every member below `into`; yield the files, by their path in the bundle."""
+    for entry in archive.entries():
+        target = into / entry.path
+        if entry.is_folder:
+            target.mkdir(mode=0o755)
+        else:
+            yield _write_file(archive, entry, target)
 
 
-def _check_member(member: tarfile.TarInfo) -> None:
-    """Refuse what no bundle holds, and what could write outside of the folder.
-
-    That is links, devices, sparse files, extended headers, and names that lead elsewhere.
-    """
-    is_file_or_folder = member.type in {tarfile.REGTYPE, tarfile.DIRTYPE}
-    is_extended = member.issparse() or bool(member.pax_headers)
-    if not is_file_or_folder or is_extended or not is_plain(member.name):
-        raise BundleError(
-            f"{member.name!r} (type {member.type!r}): a bundle holds only plain files and folders, "
-            "so this tar is not a bundle."
-        )
-
-
-def _write_file(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> str:
-    """Write a file; return its SHA-256."""
-    source = archive.extractfile(member)
-    digest = hashlib.sha256()
-    mode = 0o755 if member.mode & 0o100 else 0o644
+def _write_file(archive: BundleTar, entry: Entry, target: Path) -> Member:
+    sha256, sha512, cksum = hashlib.sha256(), hashlib.sha512(), PosixCksum()
     with target.open("xb") as file:
-        while source is not None and (piece := source.read(_PIECE)):
-            digest.update(piece)
+        for piece in archive.pieces():
+            for digest in (sha256, sha512, cksum):
+                digest.update(piece)
             file.write(piece)
-        os.fchmod(file.fileno(), mode)
-    return digest.hexdigest()
-
-
-def _only_folder(into: Path, digests: dict[str, str]) -> Path:
-    tops = {path.partition("/")[0] for path in digests}
-    if len(tops) != 1 or {entry.name for entry in into.iterdir()} != tops:
-        raise BundleError(
-            "The tar does not hold one top folder, as a bundle does; is it another kind of tar?"
-        )
-    return into / tops.pop()
-
-
-def _check_manifests(root: Path, digests: dict[str, str]) -> None:
-    """Refuse a bundle that does not hold exactly what its manifests list, with the same bytes."""
-    unpacked = {path: sha256 for path, sha256 in digests.items() if path not in _UNLISTED}
-    listed = _listed_files(root, digests)
-    for path in _to_be_fetched(root) - unpacked.keys():
-        # A bundle with fetch.txt lacks these: run.sh looks for them, or fetches them
-        listed.pop(path, None)
-    paths = listed.keys() | unpacked.keys()
-    wrong = sorted(path for path in paths if listed.get(path) != unpacked.get(path))
-    if wrong:
-        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-        raise BundleError(
-            f"{wrong[0]}{more}: differs from the bundle's manifests; the bundle was changed or "
-            "damaged, get it again."
-        )
-    if "manifest-sha512.txt" in digests and not _is_last_manifest_whole(root):
-        raise BundleError(
-            f"{_LAST_MANIFEST}: missing or damaged, the end of the tar may be cut off; get it "
-            "again."
-        )
-
-
-def _listed_files(root: Path, digests: dict[str, str]) -> dict[str, str]:
-    """Return the digests that the manifests list, by path."""
-    listed: dict[str, str] = {}
-    for name in _MANIFESTS:
-        if name not in digests:
-            raise BundleError(f"The tar holds no {name}, so it is not a bundle.")
-        listed |= _read_manifest(root / name)
-    return listed
-
-
-def _read_manifest(file: Path) -> dict[str, str]:
-    """Return the digests of a manifest by path. A line has a digest, two blanks and a path."""
-    digests = {}
-    for line in _lines(file):
-        digest, _, path = line.partition("  ")
-        digests[path] = digest
-    return digests
-
-
-def _to_be_fetched(root: Path) -> set[str]:
-    """Return the paths of inputs that fetch.txt lists, one `URL LENGTH PATH` a line."""
-    return {line.split(" ", 2)[-1] for line in _lines(root / "fetch.txt")}
-
-
-def _is_last_manifest_whole(root: Path) -> bool:
-    """Return whether the last manifest lists the files before it with their digests.
-
-    The tar ends with it, and no other manifest lists it: a tar that was cut off lacks it.
-    """
-    listed = _read_manifest(root / _LAST_MANIFEST)
-    before = [path for path in root.iterdir() if path.is_file() and path.name not in _UNLISTED]
-    return all(
-        listed.get(path.name) == hashlib.sha512(path.read_bytes()).hexdigest() for path in before
+        os.fchmod(file.fileno(), entry.mode)
+    return Member(
+        path=entry.path.partition("/")[2],
+        mode=entry.mode,
+        sha256=sha256.hexdigest(),
+        sha512=sha512.hexdigest(),
+        size=entry.size,
+        cksum=cksum.value(),
     )
-
-
-def _lines(file: Path) -> list[str]:
-    """Return the lines of a text file; none if there is no such file."""
-    return file.read_text("utf-8", "replace").splitlines() if file.is_file() else []
 
 
 def _run_script(

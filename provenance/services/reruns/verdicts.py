@@ -11,10 +11,13 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.reruns import VerdictPosted
-from jobprov.provenance.db.changes.reruns import add_verdict
+from jobprov.provenance.bundle.comparison.comparators import OutputRule
+from jobprov.provenance.db.changes.reruns import add_verdict, write_proof
+from jobprov.provenance.db.queries.lookup.job import has_succeeded
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.proofs import proof_of
 from jobprov.provenance.records.reading.documents import read_document
-from jobprov.provenance.records.verdicts import LEVELS
+from jobprov.provenance.records.verdicts import LEVELS, OF_OUTPUTS
 from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.lookup.job import find_job
 from jobprov.provenance.services.writing import Writing
@@ -33,8 +36,12 @@ class PostedVerdict(msgspec.Struct, kw_only=True):
 
     Attributes:
         reason: why nothing could be compared, with R0.
-        by: `drill` where the service made the rerun itself.
+        by: `drill` or `prove` where the service or its agent made the rerun.
         plan: the ETag of the bundle.
+        missing: the first thing that the rerun lacked, as a sentence.
+        unproven: why the rerun says nothing of the recipe: `input-not-here`, `stopped` or
+            `not-compared`.
+        offers: rules of comparators that would accept the outputs that differ.
     """
 
     level: str
@@ -46,6 +53,9 @@ class PostedVerdict(msgspec.Struct, kw_only=True):
     reason: str | None = None
     by: str | None = None
     plan: str | None = None
+    missing: str | None = None
+    unproven: str | None = None
+    offers: list[OutputRule] | None = None
 
 
 def check_verdict(document: dict[str, Any]) -> PostedVerdict:
@@ -78,6 +88,8 @@ def post_verdict(
     connection = writing.connection
     verdict = check_verdict(document)
     job = find_job(connection, job_id, experiment=experiment)
+    if has_succeeded(connection, job.key):
+        _check_success(verdict)
     entry = enter_document(
         writing, job.experiment_key, "verdict", {"job_id": job.job_id, "verdict": document}
     )
@@ -85,10 +97,30 @@ def post_verdict(
     return VerdictPosted(job.job_id, verdict.level, LEVELS[verdict.level])
 
 
+def _check_success(verdict: PostedVerdict) -> None:
+    """Refuse a verdict that cannot be true of a job that succeeded.
+
+    Raises:
+        BadInputError: it has a level of outputs and compared none, or reruns a failure that was
+            none.
+    """
+    if verdict.level in OF_OUTPUTS and not verdict.comparisons:
+        raise BadInputError(
+            f"comparisons: {verdict.level} states how outputs compare, so name at least one "
+            "compared output; if nothing was compared, there is no such level.",
+            {"comparisons": [f"at least one, with {verdict.level}"]},
+        )
+    if verdict.level == "R1=":
+        raise BadInputError(
+            "level: R1= is for jobs that failed; this one is recorded as succeeded.",
+            {"level": ["R1= is for jobs that failed"]},
+        )
+
+
 def write_verdict_row(
     connection: Connection, job: int, entry: int, document: dict[str, Any], received_at: datetime
 ) -> None:
-    """Write the row of a verdict whose ledger entry exists."""
+    """Write the row of a verdict whose ledger entry exists, and what it proves."""
     add_verdict(
         connection,
         job=job,
@@ -97,3 +129,13 @@ def write_verdict_row(
         document=json.dumps(document, sort_keys=True, ensure_ascii=False),
         posted_at=received_at,
     )
+    proof = proof_of(document)
+    if proof is not None:
+        write_proof(
+            connection,
+            job=job,
+            entry=entry,
+            state=proof.state,
+            message=proof.message,
+            proved_at=received_at,
+        )

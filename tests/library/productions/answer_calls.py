@@ -316,7 +316,7 @@ def _odd_recording_calls() -> list[Call]:
         Call("PUT", f"/jobs/{UNKNOWN_JOB}/logs/out?offset=0", b"begins\n"),
         Call("POST", f"/jobs/{MERGE}/verdicts", _verdict("R5")),
         Call("POST", f"/jobs/{MERGE}/verdicts", {"level": "R0", "reason": "gone"}, "R0"),
-        Call("POST", f"/jobs/{job_id(1)}/verdicts", {"level": "R7", "host": "wn1", "by": "drill"}),
+        Call("POST", f"/jobs/{job_id(1)}/verdicts", {**_verdict("R7"), "by": "drill"}),
         Call("POST", f"/jobs/{MERGE}/verdicts", {"level": "R99"}, "no level"),
         Call("POST", f"/jobs/{UNKNOWN_JOB}/verdicts", {"level": "R5"}),
     ]
@@ -469,7 +469,7 @@ def _report() -> dict[str, Any]:
 
 
 def closing_calls() -> list[Call]:
-    """Return the calls after an erasure, those that make a ticket, and those about queues."""
+    """Return the calls after an erasure, those that make a ticket, those about queues, and about traces."""
     ticket = {"experiment": "nova", "days": 2}
     erased = next(record for record in nova_jobs() if record["job_id"] == ERASED_JOB)
     return [
@@ -486,6 +486,8 @@ def closing_calls() -> list[Call]:
         Call("GET", "/tasks/t1/queue?limit=2"),
         Call("GET", "/tasks/t1/queue?limit=2&cursor={next}"),
         Call("GET", "/tasks/none/queue"),
+        Call("POST", "/traces/turns", {"experiment": "nova", "key": "a" * 64}, "the first"),
+        Call("POST", "/traces/turns", {"experiment": "nova", "key": "a" * 64}, "the second"),
     ]
 
 

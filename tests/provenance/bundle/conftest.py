@@ -23,6 +23,8 @@ COREUTILS = [
     "sha256sum",
     "sha512sum",
     "sort",
+    "tail",
+    "touch",
     "tr",
     "uname",
     "uniq",

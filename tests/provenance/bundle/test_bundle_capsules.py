@@ -155,9 +155,10 @@ def test_job_runs_inside_a_container_image(
 
 STAND_IN = """#!/bin/sh
 printf '%s\\n' "$@" >"$0.called"
-while [ "$1" != env ] && [ $# -gt 1 ]; do shift; done
+while [ "$1" != /bin/sh ] && [ $# -gt 1 ]; do shift; done
 exec "$@"
 """
+FAILS_ITSELF = "#!/bin/sh\necho FATAL: no namespaces here >&2\nexit {code}\n"
 
 
 @pytest.mark.parametrize(
@@ -190,8 +191,62 @@ def test_apptainer_is_called_with_the_image_the_folder_and_nothing_of_the_host(
         f"{out}/work",
         f"{named}{image}",
     ]
-    assert called[: len(wanted) + 2] == [*wanted, "env", "-i"]
+    assert called[: len(wanted) + 2] == [*wanted, "/bin/sh", "-c"]
     assert (out / "work/out/result.txt").read_bytes() == toy.expected
+
+
+def _run_by(
+    stand_in: str, bag: Path, bare: Path, image: Path, out: Path
+) -> tuple[subprocess.CompletedProcess[str], subprocess.CompletedProcess[str]]:
+    """Run a job by a stand-in for apptainer, then compare it."""
+    image.write_bytes(SIF)
+    (bare / "apptainer").write_text(stand_in)
+    (bare / "apptainer").chmod(0o755)
+    ended = []
+    for words in (["run.sh", "--capsule", str(image), str(out)], ["verify.sh", str(out)]):
+        command = [str(bare / "sh"), str(bag / "data" / words[0]), *words[1:]]
+        ended.append(
+            subprocess.run(
+                command,
+                env={"PATH": str(bare)},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+        )
+    return ended[0], ended[1]
+
+
+@pytest.mark.parametrize("code", [125, 126, 127, 255])
+def test_failure_of_the_container_tool_is_not_the_job_s(
+    toy: Toy, tmp_path: Path, bare: Path, code: int
+) -> None:
+    """A job that is recorded with the same code did not fail in the same way."""
+    toy.record["state"], toy.record["exit"] = "failed", {"code": code}
+    toy.record["command"]["steps"][-1]["exit_code"] = code
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    ran, compared = _run_by(FAILS_ITSELF.format(code=code), bag, bare, tmp_path / "image", out)
+
+    assert ran.returncode == 125
+    assert "apptainer could not start step" in ran.stderr
+    assert "no namespaces here" in (out / "run.log").read_text()
+    assert compared.returncode == 2
+    assert "no job ran" in compared.stderr
+
+
+def test_job_s_own_code_is_not_taken_for_the_container_tool_s(
+    toy: Toy, tmp_path: Path, bare: Path
+) -> None:
+    toy.files[1] = ("bin/join.sh", 0o100755, b"#!/bin/sh\nexit 125\n")
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    ran, compared = _run_by(STAND_IN, bag, bare, tmp_path / "image", out)
+
+    assert ran.returncode == 125
+    assert (out / "exit-codes.txt").read_text() == "125\n"
+    assert "exit code: 125, recorded was" in compared.stderr
 
 
 def test_image_without_a_program_that_runs_it_is_a_need(

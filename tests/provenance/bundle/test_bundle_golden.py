@@ -22,9 +22,9 @@ from jobprov.provenance.software.read_pack import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "fb1112959266d0000a029b11a014757cb51d95d261961487ba9677726a7b1979"}
-SCRIPTS = {1: "5244d1825a049708364bb326034bdfe9a5517382cdc0ae203e6e4aea502c6878"}
-PROGRAMS = {"run.sh", "verify.sh", "verify.py", "lib.sh"}
+FILES = {1: "77dd7cd1bf8a876f286a7e681bd466c9433a93e7136f2561c49ebc9ea405c3ba"}
+SCRIPTS = {1: "996c15bbed5730ea80fd5ba23ea5466d8797addb01dd62b57ff2631f087bc02a"}
+PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 
 Run.sh, verify.sh and lib.sh are frozen by edition.

@@ -29,9 +29,9 @@ def _places() -> Places:
         ("/w/job2/a", "'/w/job2/a'"),
         ("/x/w/job/a", "'/x/w/job/a'"),
         ("--out=/w/job/a", "'--out='\"$work\"'/a'"),
-        ("-I/c/code/include", "'-I'\"$src\"'/code''/include'"),
+        ("-I/c/code/include", "'-I'\"$at_1\"'/include'"),
         ("file:///w/job/a", "'file://'\"$work\"'/a'"),
-        ("/c/code/inner/x:/c/code/y", "\"$src\"'/inner''/x:'\"$src\"'/code''/y'"),
+        ("/c/code/inner/x:/c/code/y", "\"$at_1\"'/x:'\"$at_2\"'/y'"),
         ("it's $HOME `x` \\", "'it'\\''s $HOME `x` \\'"),
     ],
 )
@@ -75,7 +75,8 @@ def test_settled_path_is_rewritten_from_then_on() -> None:
     places.settle("../a.txt")
     places.settle("/pnfs/b.txt")
 
-    assert places.rewrite("../a.txt") == "\"$elsewhere\"'/w/a.txt'"
+    assert places.rewrite("../a.txt") == '"$at_1"'
+    assert places.aliases == {"../a.txt": Place("elsewhere", "/w/a.txt")}
     assert places.rewrite("in=/pnfs/b.txt,x") == "'in='\"$elsewhere\"'/pnfs/b.txt'',x'"
 
 

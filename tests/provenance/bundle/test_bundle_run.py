@@ -147,7 +147,7 @@ def test_environment_is_the_recorded_one_and_nothing_else(
     toy.record["environment"]["umask"] = "0027"
     bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
-    shell(bag / "data/run.sh", out)
+    shell(bag / "data/run.sh", "--no-own-root", out)
 
     seen = dict(
         re.findall(r"^([A-Z_a-z]+)=(.*)$", (out / "work/seen.txt").read_text(), re.MULTILINE)
@@ -309,7 +309,7 @@ def test_missing_program_is_named_before_anything_is_made(
 def test_dry_run_tells_and_makes_nothing(toy: Toy, tmp_path: Path, shell: Run) -> None:
     bag = toy.unpack(tmp_path / "bag")
 
-    outcome = shell(bag / "data/run.sh", "--dry-run", "NOWHERE", cwd=tmp_path)
+    outcome = shell(bag / "data/run.sh", "--no-own-root", "--dry-run", "NOWHERE", cwd=tmp_path)
 
     assert outcome.returncode == 0
     assert "run join in NOWHERE/work: NOWHERE/src/toy-code/bin/join.sh top.fcl" in outcome.stderr
@@ -482,6 +482,7 @@ def test_no_file_outside_bundle_rerun_and_needs_is_opened(toy: Toy, tmp_path: Pa
         str(trace),
         "/bin/sh",
         str(bag / "data/run.sh"),
+        "--no-own-root",
         str(out),
     ]
 
@@ -598,26 +599,24 @@ def test_program_that_the_bundle_lays_out_is_found_by_the_path(
     )
 
 
-def test_program_of_a_folder_that_no_rerun_has_stays_a_need(
-    toy: Toy, tmp_path: Path, dash: Run
+@pytest.mark.parametrize("way", ["--own-root", "--no-own-root"])
+def test_program_of_a_folder_of_the_recorded_path_is_found_where_the_bundle_lays_it_out(
+    toy: Toy, tmp_path: Path, dash: Run, way: str
 ) -> None:
-    """Its file is kept, and the rest of such a folder is not.
-
-    The path of a rerun does not lead there.
-    """
     toy.record["environment"]["variables"]["PATH"] = "/opt/nowhere/bin:/usr/bin:/bin"
     toy.record["command"] |= {"argv": ["tool.sh"], "steps": []}
     script = {
         "name": "tool.sh",
         "path": "/opt/nowhere/bin/tool.sh",
-        "sha256": toy.blobs.write(b"#!/bin/sh\n"),
+        "sha256": toy.blobs.write(b"#!/bin/sh\necho found\n"),
     }
     toy.record["scripts"] = [script]
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
 
-    outcome = dash(toy.unpack(tmp_path / "bag") / "data/run.sh", "--check")
+    outcome = dash(bag / "data/run.sh", way, out)
 
-    assert outcome.returncode == 1
-    assert "missing: program tool.sh" in outcome.stderr
+    assert outcome.returncode == 0, outcome.stderr
+    assert "found" in (out / "run.log").read_text()
 
 
 def test_interpreter_that_the_bundle_lays_out_is_found_by_the_path(

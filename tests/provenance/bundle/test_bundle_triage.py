@@ -48,7 +48,7 @@ def test_art_program_gets_few_events_of_one_input(
 ) -> None:
     out = tmp_path / "out"
 
-    ran = shell(bag / "data/run.sh", "--events", "3", "--input", file, out)
+    ran = shell(bag / "data/run.sh", "--no-own-root", "--events", "3", "--input", file, out)
     compared = shell(bag / "data/verify.sh", out)
 
     assert ran.returncode == 0, ran.stderr
@@ -79,7 +79,7 @@ def test_option_alone_changes_nothing_else(
 ) -> None:
     out = tmp_path / "out"
 
-    dash(bag / "data/run.sh", option, "3" if option == "--events" else file, out)
+    dash(bag / "data/run.sh", "--no-own-root", option, "3" if option == "--events" else file, out)
 
     words = {"IN": f"{out}/work/in/a.txt", "FILE": f"{out}/input/{file.name}"}
     assert arguments(out) == [words.get(word, word) for word in wanted]
@@ -91,7 +91,7 @@ def test_other_program_gets_the_input_where_its_first_one_was(
 ) -> None:
     out = tmp_path / "out"
 
-    ran = shell(bag / "data/run.sh", "--events", "3", "--input", file, out)
+    ran = shell(bag / "data/run.sh", "--no-own-root", "--events", "3", "--input", file, out)
 
     assert arguments(out) == ["-n", "5", f"{out}/input/{file.name}", "rest"]
     assert "--events changes nothing in it" in ran.stderr

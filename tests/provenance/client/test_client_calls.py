@@ -48,6 +48,7 @@ def summary(job_id: str) -> dict[str, Any]:
         "ended_at": None,
         "exit": unknown_exit,
         "resources": unknown_resources,
+        "output_count": 0,
         "grade": "L0",
         "rerun_of": None,
         "retry_of": None,

@@ -156,23 +156,17 @@ def test_all_fields_that_fail_are_named() -> None:
     }
 
 
-def test_more_edges_than_the_writer_takes_at_once_are_refused(
+def test_more_declared_parents_than_the_writer_takes_at_once_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(checks, "MOST_PARENTS", 5)
-    inputs = [
-        {"name": "a", "step": "one"},
-        {"name": "b", "step": "two"},
-        {"name": "c"},
-        {"name": "d", "role": "shared"},
-    ]
+    inputs = [{"name": "a"}, {"name": "b"}, {"name": "c"}]
+    declaring = [{"name": str(number), "parents": ["a"]} for number in range(6)]
 
-    assert decode(inputs=inputs, outputs=[{"name": "x", "step": "one"}, {"name": "y"}])
-    assert decode(
-        inputs=inputs, outputs=[{"name": str(number), "parents": ["a"]} for number in range(5)]
-    )
-    with pytest.raises(RecordError, match="6 pairs, more than 5; name the few inputs"):
-        decode(inputs=inputs, outputs=[{"name": "x"}, {"name": "y"}])
+    assert decode(inputs=inputs, outputs=declaring[:5])
+    assert decode(inputs=inputs, outputs=[{"name": "x"}, {"name": "y"}])
+    with pytest.raises(RecordError, match="6 declared parents, more than 5"):
+        decode(inputs=inputs, outputs=declaring)
 
 
 @pytest.mark.parametrize(

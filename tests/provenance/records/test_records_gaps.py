@@ -41,6 +41,14 @@ def with_processes(**fields: Any) -> dict[str, Any]:
     return {"command": {"argv": ["x"], "processes": fields}}
 
 
+def weak(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"weaknesses": [{"kind": kind, **fields}]}
+
+
+def limited(**limits: int) -> dict[str, Any]:
+    return {"environment": {"variables": {}, "limits": limits}}
+
+
 MISSING = Findings(missing_blobs=frozenset({digest(9)}))
 ERASED = Findings(erased=frozenset({digest(9)}))
 DIRTY = {"name": "soft", "is_dirty": True}
@@ -57,6 +65,10 @@ READING_STEP = {
         "steps": [{"name": "s", "role": "payload", "argv": ["x"], "stdin_sha256": digest(9)}]
     }
 }
+PRIVATE = {"trace": {"not_kept": [{"path": "/home/u/.netrc", "reason": "private"}]}}
+FOLDER = {"trace": {"not_kept": [{"path": "/data/x/", "reason": "listed"}], "not_kept_count": 1}}
+CUT_TRACE = {"trace": {"why_incomplete": "the log of the command's calls was too large"}}
+SERVED = Findings(has_capsule=True)
 ART = {"steps": [{"name": "reco", "role": "payload", "argv": ["/opt/bin/nova", "-n", "1"]}]}
 PROGRAM = {"argv": ["x"], "steps": [{"name": "mine", "role": "program", "within": "x"}]}
 MANY = [{"name": "x", "namespace": str(number)} for number in range(1500)]
@@ -159,6 +171,16 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("output-without-checksum", (None, {"outputs": [{"name": "b"}]}), (None, {"outputs": [{"name": "b", "content_digest": "x-1:0"}]})),
     ("seed-unknown", (None, {"inputs": []}), (None, {"inputs": [], "seeds": [{"seed": 1}]})),
     ("threads-unseeded", (None, {"threads": 2}), (None, {"threads": 1})),
+    ("touched-not-kept", (None, FOLDER), (None, {"trace": {"not_kept": []}})),
+    ("touched-not-kept", (SERVED, PRIVATE), (SERVED, FOLDER)),
+    ("touched-not-kept", (None, CUT_TRACE), (SERVED, CUT_TRACE)),
+    ("changed-while-running", (None, {"trace": {"changed": ["/data/a.txt"]}}), (None, {"trace": {}})),
+    ("network-used", (None, {"trace": {"network": ["192.0.2.1:80"]}}), (None, {"trace": {}})),
+    (
+        "withheld-variable-read",
+        (None, {"environment": {"variables": {}, "withheld_read": ["DB_PASS"]}}),
+        (None, {"environment": {"variables": {}, "withheld": ["DB_PASS"]}}),
+    ),
     ("blob-missing", (Findings(missing_blobs=frozenset({digest(8)})), {}), (None, {})),
     (
         "blob-missing",
@@ -179,6 +201,16 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("unknown-word", (None, {"inputs": [file(role="tertiary")]}), (None, {"inputs": [file(role="shared")]})),
     ("unknown-word", (None, {"outputs": [file(status="lost")]}), (None, {"outputs": [file(status="empty")]})),
     ("unknown-word", (None, {"software": [{"name": "s", "evidence": "felt"}]}), (None, {"software": [{"name": "s"}]})),
+    ("bytes-as-text", (None, weak("bytes-as-text")), (None, {"weaknesses": []})),
+    ("capture-incomplete", (None, weak("capture-incomplete")), (None, {"weaknesses": []})),
+    ("changed-while-running", (None, weak("changed-while-running")), (None, {"weaknesses": []})),
+    ("random-unseeded", (None, weak("random-unseeded")), (None, {"weaknesses": []})),
+    ("secret-removed", (None, weak("secret-removed")), (None, {"weaknesses": []})),
+    ("withheld-variable-read", (None, weak("withheld-variable-read")), (None, {"weaknesses": []})),
+    ("fcl-missing", (None, weak("fcl-missing", name="a.fcl")), (None, weak("bytes-as-text"))),
+    ("limit-not-restored", (None, limited(file_size_bytes=1000)), (None, limited(open_files=256))),
+    ("limit-not-restored", (None, limited(processes=100)), (None, limited(processes=30000))),
+    ("unknown-word", (None, weak("felt-strange")), (None, weak("bytes-as-text"))),
 ]  # fmt: skip
 
 
@@ -196,6 +228,15 @@ def test_complete_record_has_no_gap() -> None:
 
 def test_every_code_has_a_case() -> None:
     assert {case[0] for case in CASES} == set(GAPS)
+
+
+def test_sentence_names_what_is_weak_and_many_of_a_kind_are_counted() -> None:
+    changed = {"kind": "changed-while-running", "name": "script a.sh", "detail": "it is not kept"}
+    record = msgspec.convert({**COMPLETE, "weaknesses": [changed] * 30}, JobRecord)
+
+    gaps = find_gaps(record, Findings())
+    assert gaps[0].message == "Script a.sh changed while the job ran; it is not kept."
+    assert (len(gaps), gaps[-1].message) == (21, "The same holds for 10 more.")
 
 
 def test_gaps_that_cost_the_lowest_level_come_first() -> None:

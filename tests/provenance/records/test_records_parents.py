@@ -42,7 +42,7 @@ def test_file_that_a_job_reads_and_writes_anew_is_not_made_from_itself() -> None
 
 
 def test_many_files_between_two_steps_are_looked_through_once() -> None:
-    middle, count = [f"m{number}" for number in range(900)], 900
+    middle, count = [f"m{number}" for number in range(400)], 400
     found = record(
         [{"name": f"a{number}", "step": "A"} for number in range(count)]
         + [{"name": m, "step": "B"} for m in middle],

@@ -188,6 +188,13 @@ def test_incomplete_record_has_no_recipe(changed: dict[str, Any]) -> None:
     assert recipe(**changed) is None
 
 
+def test_job_that_failed_for_want_of_an_input_has_a_recipe() -> None:
+    absent = recipe(inputs=[{"name": "in.root", "status": "absent"}])
+
+    assert absent is not None
+    assert absent != recipe(inputs=[{"name": "in.root", "sha256": A}])
+
+
 def test_input_known_by_short_checksum_makes_a_weak_recipe() -> None:
     weak = recipe(
         inputs=[

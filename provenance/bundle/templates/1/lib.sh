@@ -6,6 +6,20 @@ nl='
 '
 say() { printf '%s\n' "$*" >&2; }
 
+# Put '...' around a text, whatever is in it: $quoted.
+quote() { # TEXT
+  quoted="'" quote_rest=$1
+  while :; do
+    case $quote_rest in
+      *"'"*)
+        quoted=$quoted${quote_rest%%"'"*}"'\\''"
+        quote_rest=${quote_rest#*"'"}
+        ;;
+      *) quoted=$quoted$quote_rest"'" && return ;;
+    esac
+  done
+}
+
 # Where the bundle lies: $here. Safe for blanks, a trailing newline, CDPATH.
 find_here() { # SCRIPT
   case $1 in */*) here=${1%/*} ;; *) here=. ;; esac
@@ -25,6 +39,16 @@ find_absolute_path() { # PATH
   [ -f "$1" ] || return 1
   case $1 in */*) find_absolute "${1%/*}/" || return 1 ;; *) find_absolute . || return 1 ;; esac
   absolute=${absolute%/}/${1##*/}
+}
+
+# Whether a path below a folder is without links, so that nothing in it leads elsewhere; what is not there is no link.
+is_clear() { # FOLDER PATH
+  clear_path=$1 clear_rest=${2#/}/
+  while [ -n "$clear_rest" ]; do
+    clear_path=$clear_path/${clear_rest%%/*}
+    clear_rest=${clear_rest#*/}
+    [ ! -h "$clear_path" ] || return 1
+  done
 }
 
 # The folders of a rerun, as the lists name them.
@@ -104,12 +128,38 @@ list_jobs() {
   exit
 }
 
+# Words of command/paths.sh, which says where the job's folders were.
+folders() { # WORK HOME TMPDIR PATH: '' where it was not recorded
+  recorded_work=$1 recorded_home=$2 recorded_tmp=$3 recorded_path=$4
+}
+checkout() { :; }    # PLACE RECORDED
+same_folder() { :; } # RECORDED OTHER_NAME
+
+# `own` where the rerun has a root of its own, in which everything lies at its recorded path.
+way=rewritten
+
 # The recorded PATH, then the caller's: $job_path. Sourcing sets it and, in a subshell, nothing else that matters.
 find_job_path() {
   caller_path=$PATH
+  read_paths
+  [ "$way" = rewritten ] || drop_recorded_folders
   section=environment
   # shellcheck source=/dev/null
   . "$(list_of env/environment)"
+}
+# In a root of its own the job's PATH is the recorded one; of the caller's only what that has not.
+drop_recorded_folders() {
+  path_left=$caller_path: caller_path=''
+  while [ -n "$path_left" ]; do
+    case :$recorded_path: in *":${path_left%%:*}:"*) ;; *) caller_path=$caller_path${caller_path:+:}${path_left%%:*} ;; esac
+    path_left=${path_left#*:}
+  done
+}
+without_last_colon() { printf '%s' "${1%:}"; }
+read_paths() {
+  section=paths
+  # shellcheck source=/dev/null
+  . "$(list_of command/paths)"
 }
 
 # Find a program by the job's PATH: $program_file. Not by `command -v`, which first finds what the shell itself has: its own commands,

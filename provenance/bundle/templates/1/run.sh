@@ -23,6 +23,8 @@ usage() {
   say "  --from-git            take code from git/, the packs; needs git"
   say "  --capsule FILE|FOLDER run inside this environment: a container image (a tar wants podman or apptainer, a SIF apptainer"
   say "                        or singularity), or a folder that is the root of a file system (unshare, mount and chroot)"
+  say "  --own-root            only in a root of its own, where everything lies at its recorded path (unshare and mount)"
+  say "  --no-own-root         never so, but with paths rewritten to folders of OUT; without an option, where it must be"
   say "The exit code is the job's own; 125 if the job could not be started. The job's own output goes to OUT/run.log."
 }
 refuse() {
@@ -30,7 +32,7 @@ refuse() {
   exit 125
 }
 
-act=run input_dirs='' out='' code_from=src capsule='' may_fetch=yes job_wanted='' events='' one_input=''
+act=run input_dirs='' out='' code_from=src capsule='' may_fetch=yes job_wanted='' events='' one_input='' own_root=''
 while [ $# -gt 0 ]; do
   case $1 in
     --check) act=check ;;
@@ -39,6 +41,8 @@ while [ $# -gt 0 ]; do
     --from-src) code_from=src ;;
     --from-git) code_from=git ;;
     --no-fetch) may_fetch=no ;;
+    --own-root) own_root=wanted ;;
+    --no-own-root) own_root=no ;;
     --job)
       [ $# -gt 1 ] || refuse "--job wants the id of a job after it."
       job_wanted=$2
@@ -92,7 +96,7 @@ choose_job "$job_wanted" || refuse "$job_problem"
 
 cannot_lay_out() { refuse "cannot lay out $1; is the bundle whole, and can $out be written?"; }
 work_inside() { # PLACE: the job ran in a folder of a repository
-  [ "$act" = lay-out ] || return 0
+  [ "$act" = lay-out ] && [ "$way" = rewritten ] || return 0
   mkdir -p "$1" && ln -s "$1" "$work" || cannot_lay_out "$1"
 }
 source_tree() { # NAME STORED PLACE
@@ -106,6 +110,19 @@ source_tree() { # NAME STORED PLACE
   [ ! -d "$here/$2" ] || cp -R "$here/$2/." "$3/" || cannot_lay_out "$3"
   chmod -R u+rwX,go+rX "$3" || cannot_lay_out "$3"
 }
+# The checkout's own git, as far as the bundle has it: git in the job answers as it did.
+repository() { # NAME PLACE
+  [ "$act" = lay-out ] && [ -f "$here/git/$1/index" ] && [ ! -e "$2/.git" ] || return 0
+  IFS= read -r ran <"$here/git/$1/ran" || cannot_lay_out "$2/.git"
+  mkdir -p "$2/.git/objects/pack" "$2/.git/refs" "$2/.git/info" || cannot_lay_out "$2/.git"
+  for file in HEAD config packed-refs index; do
+    cp "$here/git/$1/$file" "$2/.git/$file" || cannot_lay_out "$2/.git"
+  done
+  cp "$here/git/$1/objects.pack" "$2/.git/objects/pack/pack-$ran.pack" || cannot_lay_out "$2/.git"
+  cp "$here/git/$1/objects.idx" "$2/.git/objects/pack/pack-$ran.idx" || cannot_lay_out "$2/.git"
+  [ ! -s "$here/git/$1/history-ends" ] || cp "$here/git/$1/history-ends" "$2/.git/shallow" || cannot_lay_out "$2/.git"
+  chmod -R u+rwX,go+rX "$2/.git" || cannot_lay_out "$2/.git"
+}
 # The tree that ran, from the pack; git gets no settings and no hooks but its own.
 check_out() { # NAME PLACE
   git_folder=$out/git/$1
@@ -113,13 +130,13 @@ check_out() { # NAME PLACE
     printf '* -text -eol -ident -filter -working-tree-encoding\n' >"$git_folder/info/attributes" &&
     printf 'ref: refs/heads/none\n' >"$git_folder/HEAD" &&
     cp "$here/git/$1/shallow" "$git_folder/shallow" && # first: git asks for the parents otherwise
-    plain_git index-pack --strict --stdin <"$here/git/$1/objects.pack" >/dev/null &&
+    plain_git index-pack --fsck-objects --stdin <"$here/git/$1/objects.pack" >/dev/null &&
     IFS= read -r tree <"$here/git/$1/ran" &&
     plain_git --work-tree="$2" read-tree "$tree" &&
     plain_git --work-tree="$2" checkout-index --all --force
 }
 plain_git() {
-  env -i "PATH=$caller_path" HOME=/nonexistent GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_ATTR_NOSYSTEM=1 LC_ALL=C \
+  env -i "PATH=$PATH" HOME=/nonexistent GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_ATTR_NOSYSTEM=1 LC_ALL=C \
     git --git-dir="$git_folder" -c core.hooksPath=/dev/null -c core.autocrlf=false -c core.symlinks=true \
     -c core.attributesFile=/dev/null -c safe.directory='*' "$@"
 }
@@ -137,12 +154,16 @@ link() { # TARGET PLACE
   mkdir -p "${2%/*}" || cannot_lay_out "$2"
   [ -e "$2" ] || [ -h "$2" ] || ln -s "$1" "$2" || cannot_lay_out "$2"
 }
+link_in_out() { # TARGET PLACE: in its own root, a rerun has the recorded folders instead
+  [ "$way" = own ] || link "$@"
+}
 folder() { # PLACE
   [ "$act" = lay-out ] || return 0
   mkdir -p "$1" || cannot_lay_out "$1"
 }
 input() { # NAME SHA256 SIZE STORED PLACE [KNOWN_PLACE]...
   input_places=$input_places$5$nl
+  [ "$act" != recall ] || return 0
   if [ -n "$4" ] && [ -f "$here/$4" ]; then # a bundle with fetch.txt has it where it was fetched
     place "$4" 0644 "$5"
     return
@@ -170,6 +191,8 @@ bring() { # FILE PLACE
   if is_written "$2"; then
     # through a link the job would write into the recorded file itself
     cp "$1" "$2" && chmod u+rw "$2" || cannot_lay_out "$2"
+  elif [ "$way" = own ]; then
+    bring_into_root "$1" "$2"
   elif [ -n "$capsule" ]; then
     # a link would lead out of the capsule
     ln "$1" "$2" 2>/dev/null || cp "$1" "$2" || cannot_lay_out "$2"
@@ -264,14 +287,17 @@ fetch_input() { # LOCATION...
 
 program() {
   [ -z "$capsule" ] || return 0 # the capsule's own
-  find_program "$1" && return 0
+  if find_program "$1"; then
+    programs_found=$programs_found$program_file:
+    return 0
+  fi
   say "missing: program $1 (looked in $job_path)"
   missing=$((missing + 1))
 }
 python() { :; }
 
 check_needs() {
-  missing=0 input_places=$nl
+  missing=0 input_places=$nl programs_found=
   section=layout
   # shellcheck source=/dev/null
   . "$(list_of command/layout)"
@@ -300,7 +326,9 @@ lay_out() {
   umask 022
   input_places=$nl
   act=lay-out
-  mkdir -p "$src" "$elsewhere" "$out/home" "$out/tmp" || refuse "cannot write in $out."
+  mkdir -p "$src" "$elsewhere" || refuse "cannot write in $out."
+  [ "$way" = rewritten ] || lay_out_root
+  mkdir -p "$out/home/." "$out/tmp/." || refuse "cannot write in $out."
   [ -z "$job" ] || printf '%s\n' "$job" >"$out/job.txt"
   [ -z "$events$one_input" ] || printf '%s\n' "${events:+--events $events}${one_input:+ --input $one_input}" >"$out/in-part.txt"
   output_places=$nl section=expected
@@ -310,15 +338,47 @@ lay_out() {
   # shellcheck source=/dev/null
   . "$(list_of command/layout)"
   mkdir -p "$work/." || refuse "cannot make $work."
-  if [ -n "$one_input" ]; then
+  [ "$way" = rewritten ] || finish_root
+  if [ -n "$one_input" ] && [ "$way" = rewritten ]; then
     mkdir -p "$out/input" && bring "$one_input" "$out/input/${one_input##*/}" || refuse "cannot write in $out."
     one_input=$out/input/${one_input##*/}
   fi
   # what is there before the job: everything else in the working directory is its output
   visit() { printf '%s\n' "${1#"$work"/}"; }
   walk "$work" >"$out/laid-out.txt"
+  age_outputs
+  act=laid-out
+}
+# A file that lies where the job writes is as old as can be, so that verify.sh sees whether the job wrote it.
+age_outputs() {
+  rest=${output_places#"$nl"}
+  while [ -n "$rest" ]; do
+    place=${rest%%"$nl"*} rest=${rest#*"$nl"}
+    if [ -f "$place" ] && [ ! -h "$place" ]; then
+      TZ=UTC0 touch -t 197001020000 "$place" && printf '%s\n' "$place"
+    fi
+  done >"$out/outputs-before.txt"
+  TZ=UTC0 touch -t 197001020000 "$out/outputs-before.txt"
 }
 
+# Obey all steps. From here on `work` and `elsewhere` are what the job's own words mean.
+do_steps() {
+  work=$job_work elsewhere=$job_elsewhere
+  if [ -n "$one_input" ]; then
+    # how the steps name inputs
+    input_places=$nl act=recall section=layout
+    # shellcheck source=/dev/null
+    . "$(list_of command/layout)"
+  fi
+  exit_code=0 stopped=no
+  : >"$out/run.log"
+  : >"$out/exit-codes.txt"
+  act=run
+  section=steps
+  # shellcheck source=/dev/null
+  . "$(list_of command/steps)"
+  [ "$stopped" != no-root ] || start_again
+}
 # Obey one step in the recorded environment. The first failing code is the job's; a failure that was not recorded ends it.
 step() { # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
   step_name=$1 expected=$2
@@ -336,8 +396,17 @@ step() { # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
 }
 obey() { # PROGRAM [ARGUMENT]...: one step, as it was recorded or in part
   printf 'run.sh: step %s\n' "$step_name" >>"$out/run.log"
+  rm -f "$out/started"
   in_environment "$@" <"$stdin" >>"$out/run.log" 2>&1
   code=$?
+  if [ -e "$out/no-root" ]; then
+    stopped=no-root
+    return
+  fi
+  if is_in_container && [ ! -e "$out/started" ]; then
+    rm -f "$out/exit-codes.txt"
+    refuse "$container_tool could not start step $step_name inside $capsule (it ended with $code); $out/run.log says why."
+  fi
   printf '%s\n' "$code" >>"$out/exit-codes.txt"
   printf 'run.sh: step %s ended with exit code %s\n' "$step_name" "$code" >>"$out/run.log"
   [ "$code" -eq 0 ] && return 0
@@ -391,23 +460,30 @@ names_input() { # WORD
     *) return 1 ;;
   esac
 }
+is_in_container() {
+  case $way$container_tool in *apptainer | *singularity | *podman) return 0 ;; *) return 1 ;; esac
+}
 in_environment() { # PROGRAM [ARGUMENT]...
   section=environment
   # shellcheck source=/dev/null
   . "$(list_of env/environment)"
-  set -- env -i "PATH=$job_path" "HOME=$out/home" "TMPDIR=$out/tmp" "PWD=$work" "$@"
-  case $container_tool in
-    '') (cd "$work" && exec "$@") ;;
-    apptainer | singularity)
+  [ -z "$job_tmp" ] || set -- "TMPDIR=$job_tmp" "$@"
+  set -- env -i "PATH=$(without_last_colon "$job_path")" "HOME=$job_home" "PWD=$work" "$@"
+  # a container tool that fails has exit codes that a job may have, too: what runs inside first leaves a sign
+  # shellcheck disable=SC2016 # the inner shell's own variables
+  ! is_in_container || set -- /bin/sh -c ': >"$1/started" && shift && exec "$@"' sh "$out" "$@"
+  case $way$container_tool in
+    own* | rewrittenchroot) in_own_root "$@" ;;
+    rewritten) (cd "$work" && exec "$@") ;;
+    *apptainer | *singularity)
       (cd "$work" && exec "$container_tool" exec --cleanenv --no-home --bind "$out:$out" --pwd "$work" "$capsule_image" "$@")
       ;;
-    podman)
+    *podman)
       # --entrypoint: an image may have one of its own; label=disable: SELinux would keep OUT from the container
       shift
       (cd "$work" && exec podman run --rm -i --network=host --security-opt label=disable -v "$out:$out" -w "$work" \
-        --entrypoint env "$capsule_image" "$@")
+        --entrypoint /bin/sh "$capsule_image" "$@")
       ;;
-    chroot) in_capsule_folder "$@" ;;
   esac
 }
 
@@ -427,7 +503,7 @@ find_container_tool() { # sets container_tool, empty without a capsule
     container_tool=$candidate
     if [ "$candidate" = unshare ]; then
       container_tool=chroot
-      unshare -rm true 2>/dev/null || continue
+      find_namespaces || continue
     fi
     return 0
   done
@@ -448,43 +524,243 @@ load_capsule() {
       ;;
   esac
 }
-# A root of the capsule's own entries, with OUT where it is outside; nothing is written into the capsule.
-in_capsule_folder() { # PROGRAM [ARGUMENT]...
-  mkdir -p "$out/root" || return 125
-  # shellcheck disable=SC2016 # the inner shell's own variables
-  unshare -rm sh -c '
-    set -u
-    PATH=$PATH:/usr/sbin:/sbin
-    capsule=$1 out=$2 work=$3
-    shift 3
-    show() { # INNER: what the capsule has here; the way to OUT is made of new folders
-      for entry in "$capsule$1"/* "$capsule$1"/.[!.]*; do
-        inner=$1/${entry##*/}
-        if [ -h "$entry" ]; then
-          cp -P "$entry" "$out/root$inner" || return 1
-        elif [ -d "$entry" ]; then
-          mkdir -p "$out/root$inner" || return 1
-          case $out/ in "$inner"/*) show "$inner" || return 1 ;; *) mount --rbind "$entry" "$out/root$inner" || return 1 ;; esac
-        elif [ -f "$entry" ]; then
-          : >"$out/root$inner" && mount --bind "$entry" "$out/root$inner" || return 1
-        fi
-      done
-    }
-    show "" || exit 125
-    for kernel in /dev /proc; do
-      mkdir -p "$out/root$kernel" && mount --rbind "$kernel" "$out/root$kernel" || exit 125
-    done
-    mkdir -p "$out/root$out" && mount --bind "$out" "$out/root$out" || exit 125
-    exec chroot "$out/root" /bin/sh -c "cd \"\$1\" && shift && exec \"\$@\"" sh "$work" "$@"
-  ' sh "$capsule" "$out" "$work" "$@"
+# --- the rerun's own root ---------------------------------------------------------------------------
+
+# Whether this is to be done in a root of its own: $way, and $why_rewritten if not.
+choose_way() {
+  way=rewritten why_rewritten=''
+  name_job_folders
+  read_paths
+  if [ "$own_root" = no ]; then
+    why_rewritten="as asked for"
+  elif ! can_be_laid_out "$recorded_work"; then
+    why_rewritten="no root can have the job's working directory ${recorded_work:-, which was not recorded}"
+  elif [ -n "$unusual_checkout" ]; then
+    why_rewritten="no root can have the checkout $unusual_checkout"
+  elif [ -n "$capsule" ] && { find_container_tool 2>/dev/null; [ "$container_tool" != chroot ]; }; then
+    why_rewritten="${container_tool:-a container tool} makes the root"
+  elif ! find_namespaces; then
+    why_rewritten="the kernel or a missing program (unshare, mount) allows no root of its own here"
+  else
+    way=own
+    name_job_folders
+    read_paths # its variables stand for recorded paths now
+  fi
+  [ -z "$why_rewritten" ] || [ "$own_root" != wanted ] || refuse "no root of its own: $why_rewritten."
+}
+tell_way() {
+  if [ "$way" = own ]; then
+    told='own root' && say "run.sh: in a root of its own, everything at its recorded path"
+  else
+    told='rewritten paths' && say "run.sh: with paths rewritten to folders of $out: $why_rewritten"
+  fi
+  [ "$act" = dry-run ] || printf '%s\n' "$told" >"$out/way.txt" || refuse "cannot write in $out."
+}
+# The kernel fills these folders, and `..` could lead out of OUT.
+can_be_laid_out() { # RECORDED
+  case $1/ in
+    */../* | */./* | *//?* | [!/]* | *"$nl"*) return 1 ;;
+    /dev/shm/?*) return 0 ;;
+    /proc/* | /sys/* | /dev/*) return 1 ;;
+  esac
+}
+# The folders as the job names them; `work` and `elsewhere` mean these from the first step on.
+name_job_folders() {
+  unusual_checkout=''
+  if [ "$way" = rewritten ]; then
+    job_work=$work job_elsewhere=$elsewhere job_home=$out/home job_tmp=$out/tmp
+    return
+  fi
+  job_work=$recorded_work job_elsewhere='' job_home=$recorded_home job_tmp=$recorded_tmp
+  can_be_laid_out "$job_home" || job_home=/tmp/home
+  [ -z "$job_tmp" ] || can_be_laid_out "$job_tmp" || job_tmp=/tmp
+}
+# Read the lists of words with what the job's own words mean.
+find_recorded_path() {
+  work=$job_work elsewhere=$job_elsewhere
+  find_job_path
+  name_folders "$out"
+}
+
+# What the kernel and the programs here allow: $namespaces, $proc, $enter; see own-root.sh.
+find_namespaces() {
+  for program in unshare mount id; do
+    command -v "$program" >/dev/null 2>&1 || return 1
+  done
+  user=$(id -u) group=$(id -g)
+  if [ "$user" = 0 ] && try_namespaces --mount; then
+    enter=plain
+    unshare --root=/ --wd=/ true 2>/dev/null || enter=chroot
+  elif try_namespaces "--map-root-user --mount"; then
+    enter=as-user
+    # shellcheck disable=SC2086 # several words
+    unshare $namespaces unshare --user --map-user="$user" --map-group="$group" --root=/ --wd=/ true 2>/dev/null || enter=chroot
+  else
+    return 1
+  fi
+}
+try_namespaces() { # OPTIONS
+  proc=new namespaces="$1 --pid --fork --kill-child"
+  # shellcheck disable=SC2086 # several words
+  unshare $namespaces mount -t proc proc /proc 2>/dev/null && return 0
+  proc=old namespaces=$1
+  # shellcheck disable=SC2086 # several words
+  unshare $namespaces mount --bind "$here" "$here" 2>/dev/null
+}
+
+# OUT/elsewhere is what is laid over the host's root, or the capsule's. The other folders of OUT are links into it, so that
+# everything else is done as without a root.
+lay_out_root() {
+  : >"$out/root.sh" && mkdir -p "$out/root" || refuse "cannot write in $out."
+  hidden_folders=''
+  mkdir -p "$elsewhere/tmp" "$elsewhere/var/tmp" && chmod 1777 "$elsewhere/tmp" "$elsewhere/var/tmp" || refuse "cannot write in $out."
+  if [ "$recorded_work" != / ]; then # all its files have absolute paths
+    at_recorded_place "$recorded_work" "$work" "elsewhere$recorded_work"
+    hide "$recorded_work"
+  fi
+  read_paths # the checkouts
+  at_recorded_place "$job_home" "$out/home" "elsewhere$job_home"
+  [ -z "$job_tmp" ] || at_recorded_place "$job_tmp" "$out/tmp" "elsewhere$job_tmp"
+}
+at_recorded_place() { # RECORDED LINK TARGET
+  mkdir -p "$elsewhere$1" && ln -s "$3" "$2" || cannot_lay_out "$1"
+}
+hide() { # RECORDED: what the host has in this folder is not shown
+  hidden_folders=$hidden_folders$1$nl
+  in_root_list hide "$1"
+}
+checkout() { # PLACE RECORDED
+  can_be_laid_out "$2" || unusual_checkout=$2
+  [ "$act" = lay-out ] || return 0
+  at_recorded_place "$2" "$src/${1##*/}" "../elsewhere$2"
+  hide "$2"
+}
+# Links come last, so that nothing is written through one.
+same_folder() { # RECORDED OTHER_NAME
+  [ "$act" = link-folders ] && can_be_laid_out "$2" || return 0
+  if [ -e "$elsewhere$2" ] || ! is_clear "$elsewhere" "$2"; then return 0; fi # laid out, or behind a link
+  mkdir -p "$elsewhere${2%/*}" && ln -s "$1" "$elsewhere$2" || cannot_lay_out "$2"
+}
+finish_root() {
+  act=link-folders
+  read_paths
+  act=lay-out
+  rest=$programs_found$recorded_path:
+  while [ -n "$rest" ]; do
+    reveal "${rest%%:*}"
+    rest=${rest#*:}
+  done
+  [ -z "$one_input" ] || in_root_list bring "$one_input" "$one_input"
+}
+# Software in a folder that is laid out, which the bundle does not have: a venv in a checkout.
+reveal() { # PATH
+  rest_of_hidden=$hidden_folders
+  while [ -n "$rest_of_hidden" ]; do
+    hidden_folder=${rest_of_hidden%%"$nl"*}
+    rest_of_hidden=${rest_of_hidden#*"$nl"}
+    case $1 in
+      "$hidden_folder"/?*)
+        below=${1#"$hidden_folder"/}
+        in_root_list reveal "$hidden_folder/${below%%/*}"
+        ;;
+    esac
+  done
+}
+bring_into_root() { # FILE PLACE
+  find_absolute "${2%/*}" || cannot_lay_out "$2"
+  case $absolute/ in
+    "$elsewhere"/*)
+      : >"$2" || cannot_lay_out "$2"
+      in_root_list bring "$1" "${absolute#"$elsewhere"}/${2##*/}"
+      ;;
+    *) ln -s "$1" "$2" || cannot_lay_out "$2" ;; # standard input, which run.sh opens
+  esac
+}
+in_root_list() { # WORD [ARGUMENT]...
+  line=$1
+  shift
+  for argument in "$@"; do
+    quote "$argument"
+    line="$line $quoted"
+  done
+  printf '%s\n' "$line" >>"$out/root.sh" || refuse "cannot write in $out."
+}
+
+# Obey a program in the root, which is made anew for each.
+in_own_root() { # PROGRAM [ARGUMENT]...
+  if [ "$way" = rewritten ]; then
+    # the capsule alone, with OUT at its own path
+    mkdir -p "$out/root" && printf 'out_itself\n' >"$out/root.sh" || return 125
+    mirror=$out/root
+  else
+    mirror=$out/elsewhere
+  fi
+  : >"$out/stubs.txt" || return 125
+  rm -f "$out/alive"
+  mkfifo "$out/alive" 2>/dev/null && exec 9<>"$out/alive"
+  # shellcheck disable=SC2086 # several words
+  unshare $namespaces sh "$here/own-root.sh" "${capsule%/}" "$mirror" "$out" "$work" "$proc" "$enter" "$user" "$group" "$@" 9>&-
+  root_code=$?
+  exec 9>&-
+  rm -f "$out/alive"
+  remove_stubs
+  return "$root_code"
+}
+remove_stubs() {
+  stubs=''
+  while IFS= read -r stub; do stubs=$stub$nl$stubs; done <"$out/stubs.txt"
+  set --
+  while [ -n "$stubs" ]; do
+    stub=${stubs%%"$nl"*}
+    stubs=${stubs#*"$nl"}
+    is_clear "$mirror" "${stub%/*}" || continue
+    if [ -h "$mirror$stub" ] || { [ -f "$mirror$stub" ] && [ ! -s "$mirror$stub" ]; }; then
+      rm -f "$mirror$stub"
+    elif [ -d "$mirror$stub" ]; then
+      set -- "$@" "$mirror$stub"
+    fi
+  done
+  [ $# -eq 0 ] || rmdir "$@" 2>/dev/null || :
+}
+# The root could not be made, so that the job has not begun: it runs without one.
+start_again() {
+  cat "$out/run.log" >&2
+  if [ "$own_root" = wanted ] || [ -s "$out/exit-codes.txt" ]; then
+    rm -f "$out/exit-codes.txt"
+    refuse "no root of its own can be made, see above."
+  fi
+  leave_root
+  way=rewritten why_rewritten="no root of its own can be made, see above"
+  name_folders "$out"
+  name_job_folders
+  find_recorded_path
+  tell_way
+  do_steps
+}
+# Nothing is mounted any more: an input that is not in the bundle is a link, as without a root.
+leave_root() {
+  reveal() { :; }
+  hide() { :; }
+  bring() { # FILE RECORDED
+    is_clear "$out/elsewhere" "$2" && [ -f "$out/elsewhere$2" ] && [ ! -s "$out/elsewhere$2" ] || return 0
+    rm -f "$out/elsewhere$2" && ln -s "$1" "$out/elsewhere$2"
+  }
+  # shellcheck source=/dev/null
+  . "$out/root.sh"
+  [ ! -d "$out/overlay" ] || chmod -R u+rwX "$out/overlay"
+  rm -rf "$out/overlay" "$out/root.sh" "$out/stubs.txt" "$out/no-root"
+  rmdir "$out/root" 2>/dev/null || :
 }
 
 if [ "$act" = check ] || [ "$act" = dry-run ]; then
   name_folders "${out:-OUT}"
-  find_job_path
+  choose_way
+  find_recorded_path
   check_needs
   checked=$?
   [ "$act" = check ] && exit "$checked"
+  tell_way
+  work=$job_work elsewhere=$job_elsewhere
   section=steps
   # shellcheck source=/dev/null
   . "$(list_of command/steps)"
@@ -494,23 +770,24 @@ fi
 [ -n "$out" ] || { usage && refuse "give a folder OUT for the rerun."; }
 wanted=$act
 make_out "$out"
-find_job_path
 act=check
+choose_way
+find_recorded_path
 check_needs || refuse "$missing things are missing, see above and NEEDS.tsv; nothing was run."
 load_capsule
 lay_out
+tell_way
 stdin=/dev/null
 [ ! -f "$here/${job_folder}command/stdin" ] || stdin=$here/${job_folder}command/stdin
 if [ "$wanted" = shell ]; then
+  work=$job_work elsewhere=$job_elsewhere
   say "a shell in the job's environment; the steps are in $(list_of command/steps)"
   in_environment sh -i
-  exit
+  exit_code=$?
+  [ ! -e "$out/no-root" ] || refuse "no root of its own can be made, see above; try --no-own-root."
+else
+  do_steps
+  say "run.sh: the job ended with exit code $exit_code; its output is in $out/run.log"
 fi
-exit_code=0 stopped=no
-: >"$out/exit-codes.txt"
-act=run
-section=steps
-# shellcheck source=/dev/null
-. "$(list_of command/steps)"
-say "run.sh: the job ended with exit code $exit_code; its output is in $out/run.log"
+[ "$way" = rewritten ] || leave_root
 exit "$exit_code"

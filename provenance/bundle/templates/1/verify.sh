@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2317,SC2034 # many functions are words that the sourced lists use
+# shellcheck disable=SC2317,SC2034,SC3013 # -nt is in POSIX since 2024, and in every shell for long; many functions are words that the sourced lists use
 # verify.sh - compare a rerun with the record, or a bundle with its own manifests.
 # Bytes are compared by the shell alone; the content of ROOT files by verify.py, where a Python with uproot is at hand.
 set -u
@@ -58,20 +58,17 @@ print_name() { # NAME
 
 # --- the bundle itself ---------------------------------------------------------------------------
 
+tab='	'
 complain() {
   say "$*"
   complaints=$((complaints + 1))
 }
-check_manifest() { # MANIFEST BITS: every file that it lists
+check_manifest() { # MANIFEST BITS: every payload file that it lists
   [ -f "$1" ] || { complain "MISSING $1" && return; }
   whole=no
-  # sha256sum takes digits in capitals too: the lists of lists are compared letter by letter
-  case $1 in
-    tagmanifest-*) ;;
-    *) if [ "$sha_tool" = sha256sum ] && "sha${2}sum" -c "$1" >/dev/null 2>&1; then whole=yes; fi ;;
-  esac
-  # a list of lists is in no list: its last line end is looked for here
-  while IFS= read -r line || { [ -n "$line" ] && complain "CHANGED $1 (its last line is cut)"; }; do
+  # one program for all files; but never through a link or a pipe, which may have no end
+  if [ "$sha_tool" = sha256sum ] && [ -z "$unplain" ] && "sha${2}sum" -c "$1" >/dev/null 2>&1; then whole=yes; fi
+  while IFS= read -r line || [ -n "$line" ]; do
     file=${line#*  }
     if [ "$whole" = yes ]; then
       continue
@@ -84,66 +81,228 @@ check_manifest() { # MANIFEST BITS: every file that it lists
     fi
   done <"$1"
 }
-# Without a digest tool: POSIX's own checksum finds damage, though no forgery.
-check_cksums() {
-  [ -f posix-cksum.txt ] || { complain "MISSING posix-cksum.txt" && return; }
-  while read -r sum bytes file; do
-    if [ ! -f "$file" ]; then
-      complain "MISSING $file (listed in posix-cksum.txt)"
-    else
-      actual=$(cksum <"$file") || actual=
-      [ "$actual" = "$sum $bytes" ] || complain "CHANGED $file (by posix-cksum.txt)"
-    fi
-  done <posix-cksum.txt
+# The lists of lists are in no list: they are made again, and compared letter by letter.
+check_tag_manifest() { # MANIFEST BITS
+  [ -f "$1" ] || { complain "MISSING $1" && return; }
+  expected_lines='' tag_lines=$(cat "$1" && printf x)
+  for file in $tag_files; do
+    digest=$(digest_of "$2" "$file" 2>/dev/null) || digest=
+    expected_lines="$expected_lines$digest  $file$nl"
+    case "$nl$tag_lines" in
+      *"$nl$digest  $file$nl"*) ;;
+      *) if [ -f "$file" ]; then complain "CHANGED $file (by $1)"; else complain "MISSING $file (listed in $1)"; fi ;;
+    esac
+  done
+  [ "$tag_lines" = "${expected_lines}x" ] || complain "CHANGED $1 (it is not the list of the files that it lists)"
 }
-# The names in the lists, one a line.
-names_in_manifests() {
-  for list in manifest-sha256.txt manifest-sha512.txt tagmanifest-sha256.txt tagmanifest-sha512.txt; do
-    [ -f "$list" ] || continue
-    while IFS= read -r line || [ -n "$line" ]; do printf '%s\n' "${line#*  }"; done <"$list"
-    printf '%s\n' tagmanifest-sha256.txt tagmanifest-sha512.txt
+# Each list names the same files in the same order, a whole line each.
+check_lists() {
+  [ -f manifest-sha256.txt ] || return 0
+  sorted=$(LC_ALL=C sort -u -k 2 manifest-sha256.txt && printf x)
+  [ "$sorted" = "$(cat manifest-sha256.txt && printf x)" ] || complain "CHANGED manifest-sha256.txt (its lines are not in order, each once)"
+  check_form manifest-sha256.txt 64
+  [ "$is_holey" = no ] || return 0
+  [ ! -f manifest-sha512.txt ] || check_form manifest-sha512.txt 128
+  payload_names=$(names_of manifest-sha256.txt)
+  for list in manifest-sha512.txt posix-cksum.txt; do
+    [ ! -f "$list" ] || [ "$(names_of "$list")" = "$payload_names" ] ||
+      complain "CHANGED $list (it does not name the same files as manifest-sha256.txt)"
   done
 }
-names_in_cksums() {
-  while read -r _ _ file; do printf '%s\n' "$file"; done <posix-cksum.txt
-  printf '%s\n' *.txt
+check_form() { # MANIFEST DIGITS
+  while IFS= read -r line || [ -n "$line" ]; do
+    digits=${line%%  *}
+    case $digits in
+      *[!0-9a-f]*) ;;
+      *)
+        case ${#digits}$line in "$2$digits  data/"?*) continue ;; esac
+        ;;
+    esac
+    complain "CHANGED $1 (a line has another form: $line)"
+    return
+  done <"$1"
+}
+names_of() { # LIST
+  case $1 in
+    posix-cksum.txt) while read -r _ _ file; do printf '%s\n' "$file"; done <"$1" ;;
+    *) while IFS= read -r line || [ -n "$line" ]; do printf '%s\n' "${line#*  }"; done <"$1" ;;
+  esac
+}
+# What bagit.txt and bag-info.txt state, as far as the bundle itself shows it.
+check_declarations() {
+  [ ! -f bagit.txt ] || [ "$(cat bagit.txt && printf x)" = "BagIt-Version: 1.0${nl}Tag-File-Character-Encoding: UTF-8${nl}x" ] ||
+    complain "CHANGED bagit.txt (it does not declare BagIt 1.0)"
+  [ -f bag-info.txt ] || return 0
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $line in
+      'Bundle-Spec-Version: 1') ;;
+      Bundle-Spec-Version:*) complain "CHANGED bag-info.txt (this verify.sh checks bundles of specification 1)" ;;
+      'Record-Digest: sha256:'*)
+        [ -z "$sha_tool" ] || [ "${line#*sha256:}" = "$(digest_of 256 data/JOB.json 2>/dev/null)" ] ||
+          complain "CHANGED bag-info.txt or data/JOB.json (Record-Digest)"
+        ;;
+      'Payload-Oxum: '*)
+        [ ! -f posix-cksum.txt ] || [ "${line#*: }" = "$(sum_of_sizes)" ] || complain "CHANGED bag-info.txt or posix-cksum.txt (Payload-Oxum)"
+        ;;
+    esac
+  done <bag-info.txt
+}
+sum_of_sizes() {
+  total=0 count=0
+  while read -r _ bytes _; do
+    case $bytes in '' | *[!0-9]*) bytes=0 ;; esac
+    total=$((total + bytes)) count=$((count + 1))
+  done <posix-cksum.txt
+  printf '%s.%s' "$total" "$count"
+}
+# POSIX's own checksum finds damage without a digest tool, though no forgery. Some hundred files at once.
+check_cksums() {
+  [ -f posix-cksum.txt ] || { complain "MISSING posix-cksum.txt" && return; }
+  command -v cksum >/dev/null 2>&1 || return 0
+  set -- && batch=''
+  while read -r sum bytes file; do
+    if [ ! -f "$file" ]; then
+      [ -n "$sha_tool" ] || complain "MISSING $file (listed in posix-cksum.txt)"
+      continue
+    fi
+    set -- "$@" "$file" && batch="$batch$sum $bytes $file$nl"
+    if [ $# -ge 200 ]; then
+      check_batch "$@"
+      set -- && batch=''
+    fi
+  done <posix-cksum.txt
+  [ $# -eq 0 ] || check_batch "$@"
+}
+check_batch() { # FILE...: by cksum, whose lines should be those of the batch
+  actual=$(cksum "$@" 2>/dev/null)
+  [ "$actual$nl" != "$batch" ] || return 0
+  rest=$batch
+  while [ -n "$rest" ]; do
+    line=${rest%%"$nl"*} rest=${rest#*"$nl"}
+    case "$nl$actual$nl" in *"$nl$line$nl"*) ;; *) complain "CHANGED ${line#* * } (by posix-cksum.txt)" ;; esac
+  done
+}
+# The names in the lists, one a line.
+names_in_lists() {
+  if [ -f manifest-sha256.txt ]; then
+    names_of manifest-sha256.txt
+  elif [ -f posix-cksum.txt ]; then
+    names_of posix-cksum.txt
+  fi
+  for file in $tag_files tagmanifest-sha256.txt; do printf '%s\n' "$file"; done
+  [ "$is_holey" = yes ] || printf '%s\n' tagmanifest-sha512.txt
 }
 # The paths that fetch.txt lists: a file that is not there was not fetched yet.
 read_fetch_list() {
   unfetched=$nl
-  [ -f fetch.txt ] || return 0
+  [ "$is_holey" = yes ] || return 0
   while read -r _ _ file; do unfetched=$unfetched$file$nl; done <fetch.txt
 }
 is_unfetched() { # FILE
-  case $unfetched in *"$nl$1$nl"*) [ ! -e "$1" ] ;; *) return 1 ;; esac
+  case $unfetched in *"$nl$1$nl"*) [ ! -e "$1" ] && [ ! -h "$1" ] ;; *) return 1 ;; esac
+}
+# Call `visit FILE` for all that is in the bundle, also for empty folders, whose name gets a slash.
+walk_all() { # FOLDER
+  for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    if [ -h "$entry" ]; then
+      visit "$entry"
+    elif [ -d "$entry" ]; then
+      if is_empty "$entry"; then visit "$entry/"; else walk_all "$entry"; fi
+    elif [ -e "$entry" ]; then
+      visit "$entry"
+    fi
+  done
+}
+is_empty() { # FOLDER
+  for inner in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    if [ -e "$inner" ] || [ -h "$inner" ]; then return 1; fi
+  done
+}
+# A bundle holds plain files and folders; a device or a pipe in place of a file would never end.
+list_unplain() {
+  visit() {
+    case $1 in */) return 0 ;; esac
+    if [ -h "$1" ] || [ ! -f "$1" ] || [ -u "$1" ] || [ -g "$1" ]; then print_name "${1#./}"; fi
+  }
+  walk_all .
+}
+# Which files are programs: the two scripts, and what src/NAME.modes.tsv says.
+list_programs() {
+  printf '%s\n' data/run.sh data/verify.sh
+  for list in data/src/*.modes.tsv; do
+    [ -f "$list" ] || continue
+    while IFS="$tab" read -r mode _ _ stored _; do
+      case $mode$stored in
+        *.odd/*) ;; # two files with one content, which may have two modes
+        100755*) printf '%s\n' "data/$stored" ;;
+      esac
+    done <"$list"
+  done
+}
+list_executable() { # names of files on standard input
+  while IFS= read -r file; do
+    case $file in *.odd/*) continue ;; esac
+    if [ -f "$file" ] && [ -x "$file" ]; then printf '%s\n' "$file"; fi
+  done
+}
+check_modes() { # NAMES
+  executable=$(printf '%s\n' "$1" | list_executable)
+  if [ -z "$executable" ] || [ -x bagit.txt ]; then
+    say "note: what is a program is not compared: this folder has lost its mode bits, which does no harm."
+    return
+  fi
+  other=$({ list_programs && printf '%s\n' "$executable"; } | only_once)
+  [ -n "$other" ] || return 0
+  while IFS= read -r file; do
+    if [ -x "$file" ]; then
+      complain "MODE $file (it can be executed, and is no program)"
+    elif [ -f "$file" ]; then
+      complain "MODE $file (it is a program, and cannot be executed)"
+    fi
+  done <<END
+$other
+END
 }
 check_bundle() {
   cd "$here/.." || give_up "cannot enter the bundle's folder."
-  complaints=0
+  for tool in sort uniq cat; do
+    command -v "$tool" >/dev/null 2>&1 || give_up "without $tool the bundle cannot be checked here."
+  done
+  complaints=0 odd=0
+  # a bundle with inputs to be fetched has digests of one kind, for all that is known of them
+  is_holey=no tag_files="bag-info.txt bagit.txt manifest-sha256.txt manifest-sha512.txt posix-cksum.txt"
+  if [ -f fetch.txt ] && [ ! -e tagmanifest-sha512.txt ] && [ ! -e manifest-sha512.txt ]; then
+    is_holey=yes tag_files="bag-info.txt bagit.txt fetch.txt manifest-sha256.txt"
+  fi
   read_fetch_list
+  unplain=$(list_unplain)
+  if [ -n "$unplain" ]; then
+    while IFS= read -r line; do
+      complain "ODD $line (a link, a device, a pipe, or a file with set-user-id; a bundle holds plain files)"
+    done <<END
+$unplain
+END
+  fi
   if [ -n "$sha_tool" ]; then
-    for kind in tagmanifest manifest; do
-      check_manifest "$kind-sha256.txt" 256
-      # of inputs that are to be fetched no other digest is known
-      [ -f fetch.txt ] || check_manifest "$kind-sha512.txt" 512
-    done
-    names_known=names_in_manifests
+    check_tag_manifest tagmanifest-sha256.txt 256
+    [ "$is_holey" = yes ] || check_tag_manifest tagmanifest-sha512.txt 512
+    check_manifest manifest-sha256.txt 256
+    [ "$is_holey" = yes ] || check_manifest manifest-sha512.txt 512
   else
     command -v cksum >/dev/null 2>&1 || give_up "without a digest tool and cksum the bundle cannot be checked here."
     say "verify.sh: compared by cksum alone, which finds damage but no forgery."
-    check_cksums
-    names_known=names_in_cksums
   fi
-  odd=0
+  [ "$is_holey" = yes ] || [ -n "$unplain" ] || check_cksums
+  check_lists
+  check_declarations
   visit() { print_name "${1#./}"; }
-  for tool in sort uniq; do
-    command -v "$tool" >/dev/null 2>&1 || give_up "without $tool the bundle cannot be checked here."
-  done
-  extra=$({ "$names_known" && "$names_known" && walk .; } | only_once) || give_up "the bundle's files could not be listed."
+  names=$(names_in_lists)
+  extra=$({ printf '%s\n' "$names" "$names" && walk_all .; } | only_once) || give_up "the bundle's files could not be listed."
   if [ -n "$extra" ]; then
     printf '%s\n' "$extra" | while IFS= read -r line; do say "EXTRA $line (no manifest lists it)"; done
     complaints=$((complaints + $(printf '%s\n' "$extra" | wc -l)))
   fi
+  check_modes "$names"
   [ "$complaints" -eq 0 ] || { say "verify.sh: the bundle is not as it was made: $complaints findings." && exit 1; }
   say "verify.sh: the bundle is as it was made."
   exit 0
@@ -152,22 +311,68 @@ check_bundle() {
 
 # --- words of outputs/job.sh and outputs/expected.sh ----------------------------------------------------------------
 
-job() { job_id=$1 revision=$2 state=$3 expected_codes=$4; }
+job() { job_id=$1 revision=$2 state=$3 expected_codes=$4 reason='' made='' has_missing=no; }
+reason() { # WORD...: of the recorded failure
+  for word in "$@"; do reason=$reason$word$nl; done
+}
+not_there() { # NAME PLACE: an output that the recorded job did not make
+  has_missing=yes
+  if [ -e "$2" ]; then made="$made${made:+, }$1"; fi
+}
 
 output() { # NAME JSON_NAME REQUIRED SIZE SHA256 COMPARATOR CONTENT_DIGEST CHECKSUMS REFERENCE PLACE
   name=$1 json_name=$2 required=$3 size=$4 sha256=$5 comparator=$6 content=$7 checksums=$8
   shift 8
   reference=$1 place=$2
   outputs=$outputs${place#"$work"/}$nl
-  if [ ! -f "$place" ]; then
+  if [ -z "$place" ]; then
+    undecided "the record does not say where the job wrote it"
+  elif [ ! -f "$place" ]; then
     [ "$required" = no ] || conclude MISSING R2 none "$name"
+  elif ! is_of_rerun; then
+    undecided "$why"
   elif has_same_bytes; then
-    conclude IDENTICAL R7 sha256 "$name"
+    conclude IDENTICAL R7 "$told_by" "$name"
   else
     compare_content
   fi
 }
-has_same_bytes() {
+# A file that the rerun did not make says nothing about it, however equal it is.
+is_of_rerun() { # sets why if not
+  if [ ! -r "$place" ]; then
+    why="it cannot be read"
+    return 1
+  fi
+  case $laid_before in
+    *"$nl$place$nl"*)
+      # run.sh made it as old as that list
+      if [ ! "$place" -nt "$out/outputs-before.txt" ]; then
+        why="it lay there before the job began, and the rerun did not write it"
+        return 1
+      fi
+      ;;
+  esac
+  real=$place
+  if [ -h "$place" ]; then
+    real=$(readlink -f "$place") || real=
+  fi
+  find_absolute_path "${real:-/}" 2>/dev/null || absolute=
+  case $absolute in
+    "$out"/*) ;;
+    *)
+      why="it is a link to a file outside of OUT, which the rerun did not make"
+      return 1
+      ;;
+  esac
+}
+has_same_bytes() { # sets told_by
+  told_by=sha256
+  case $size$sha256 in
+    0- | "0$sha256_of_nothing")
+      told_by=size
+      [ -s "$place" ] || return 0
+      ;;
+  esac
   [ "$sha256" != - ] && [ -n "$sha_tool" ] || return 1
   [ "$size" = - ] || [ "$(size_of "$place")" = "$size" ] || return 1
   [ "$(digest_of 256 "$place")" = "$sha256" ]
@@ -206,6 +411,8 @@ rank_of() { # LEVEL: sets rank; R5~ stands between R4 and R5
 conclude() { # VERDICT LEVEL COMPARATOR NAME
   printf '%s %s\n' "$1" "$4"
   if [ "$required" = yes ]; then
+    compared=$((compared + 1))
+    [ "$size" = 0 ] || all_empty=no
     case $1 in DIFFERENT | MISSING) differs=yes ;; esac
     rank_of "$2"
     [ "$rank" -ge "$lowest_rank" ] || { lowest=$2 && lowest_rank=$rank; }
@@ -246,8 +453,11 @@ find_interpreter() {
 
 # The codes of the steps, as recorded? A recorded failure that fails the same way is a success.
 compare_exit_codes() {
-  codes='' ended=same unknown=no
-  while IFS= read -r line; do codes="$codes${codes:+ }$line"; done <"$out/exit-codes.txt"
+  codes='' ended=same unknown=no all_zero=yes
+  while IFS= read -r line; do
+    codes="$codes${codes:+ }$line"
+    [ "$line" = 0 ] || all_zero=no
+  done <"$out/exit-codes.txt"
   expected=$expected_codes actual=$codes
   while [ -n "$expected$actual" ]; do
     one=${expected%% *} other=${actual%% *}
@@ -257,13 +467,34 @@ compare_exit_codes() {
     case $actual in *' '*) actual=${actual#* } ;; *) actual='' ;; esac
   done
   [ "$unknown" = no ] || case $state in
-    succeeded | '') ;;
-    *) case $codes in *[1-9]*) ;; *) ended=otherwise ;; esac ;; # it did not fail at all
+    failed | killed) [ "$all_zero" = no ] || ended=otherwise ;; # it did not fail at all
   esac
+  if [ -n "$made" ]; then
+    ended=otherwise
+    say "made by the rerun, though the recorded job did not make it: $made"
+  fi
   if [ "$ended" = same ]; then
     say "exit code: $codes, as recorded"
   else
     say "exit code: $codes, recorded was $expected_codes, of a job that is recorded as ${state:-ended}"
+  fi
+}
+# Whether a job failed in the same way: its code alone does not tell, many failures share one.
+check_failure() {
+  if [ -n "$reason" ]; then
+    log=$(tail -c 262144 "$out/run.log") || log=
+    rest=$reason
+    while [ -n "$rest" ]; do
+      word=${rest%%"$nl"*} rest=${rest#*"$nl"}
+      case $log in
+        *"$word"*) ;;
+        *) give_up "it failed as the record says, but $out/run.log does not have the word $word of the recorded reason: it may have failed for another one. No level, no report." ;;
+      esac
+    done
+  elif [ "$unknown" = yes ]; then
+    give_up "it failed, but the record has neither the exit code of each step nor a reason: whether it failed in the same way cannot be told. No level, no report."
+  elif [ "$all_zero" = yes ] && [ "$has_missing" = no ]; then
+    give_up "the job is recorded as $state though each exit code was 0, and nothing here tells how: no level, no report."
   fi
 }
 # No code was recorded of a step: of a job that succeeded it was 0, of another it may have been any.
@@ -308,7 +539,10 @@ if [ ! -s "$out/exit-codes.txt" ]; then
   give_up "no job ran in $out; run 'sh run.sh OUT' with a new folder."
 fi
 find_interpreter
-comparisons='' outputs='' differs=no open=no lowest=R7 lowest_rank=70
+laid_before=$nl
+[ ! -f "$out/outputs-before.txt" ] || laid_before=$nl$(cat "$out/outputs-before.txt")$nl
+# nothing is compared yet, which is no level
+comparisons='' outputs='' differs=no open=no compared=0 all_empty=yes lowest=R7 lowest_rank=70
 section=expected
 # shellcheck source=/dev/null
 . "$(list_of outputs/expected)"
@@ -323,8 +557,18 @@ if [ "$differs" = yes ]; then
   write_report R2
   exit 1
 fi
-[ "$open" = no ] || give_up "equal as far as it can be told; some outputs are undecided (a Python with uproot decides), so no report is written."
-case $state in succeeded | '') ;; *) lowest='R1=' ;; esac
+[ "$open" = no ] || give_up "equal as far as it can be told; some outputs are undecided (see above), so there is no level, and no report is written."
+case $state in
+  succeeded)
+    [ "$compared" -gt 0 ] || give_up "nothing was compared: the record has no output that a rerun must make again. No level, no report."
+    [ "$all_empty" = no ] || say "note: every output that was compared is empty, in the record and here."
+    ;;
+  failed | killed)
+    check_failure
+    lowest='R1='
+    ;;
+  *) give_up "the record does not say how the job ended (its state is ${state:-unknown}): no level, no report." ;;
+esac
 write_report "$lowest"
 say "verify.sh: job ${job_id:-?} was reproduced, level $lowest"
 exit 0

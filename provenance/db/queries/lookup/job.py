@@ -28,6 +28,7 @@ from jobprov.provenance.db.tables import (
     Verdict,
 )
 from jobprov.provenance.db.tables.files import Producer
+from jobprov.provenance.records.verdicts import level_shown
 
 MOST_ATTEMPTS = 50
 _FOUND = select(Job.id, Job.uuid, Experiment.name, Experiment.id, Job.received_at).join(
@@ -212,16 +213,28 @@ def provisional_records_of(connection: Connection, key: int) -> list[RecordOfWit
     ]
 
 
+def has_succeeded(connection: Connection, key: int) -> bool:
+    """Return whether a job is recorded as succeeded."""
+    state = connection.execute(select(Job.state).where(Job.id == key)).scalar_one()
+    return STATES[state] == "succeeded"
+
+
 def verdicts_of(connection: Connection, key: int) -> list[dict[str, Any]]:
-    """Return the verdicts on a job's reruns, newest first, as they were posted."""
+    """Return the verdicts on a job's reruns, newest first.
+
+    They are as they were posted, but for the level of those that compared nothing.
+    """
     query = (
         select(Verdict.document, Verdict.posted_at)
         .where(Verdict.job_id == key)
         .order_by(Verdict.entry_id.desc())
     )
-    return [
-        {**json.loads(row[0]), "posted_at": row[1].isoformat()} for row in connection.execute(query)
-    ]
+    verdicts = []
+    for document, posted_at in connection.execute(query):
+        verdict = json.loads(document)
+        shown = {"level": level_shown(verdict), "posted_at": posted_at.isoformat()}
+        verdicts.append({**verdict, **shown})
+    return verdicts
 
 
 def conflict_count(connection: Connection, key: int) -> int:

@@ -7,7 +7,10 @@ from sqlalchemy import Connection, Select, case, func, literal, select
 
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, Job, Verdict
+from jobprov.provenance.records.verdicts import NOTHING, OF_OUTPUTS
 
+_COMPARED_SOMETHING = '"comparisons": [{'
+"""How the stored document of a verdict with a compared output reads."""
 _DRILLED_STATES = tuple(STATES.index(state) for state in ("succeeded", "failed"))
 
 
@@ -29,6 +32,7 @@ class LevelCount(NamedTuple):
     """How many recipes have a last verdict of one level and age.
 
     Attributes:
+        level: `none` where the verdict compared nothing.
         age: how many of the moments that were asked about lie after the verdict.
     """
 
@@ -68,10 +72,13 @@ def last_levels(connection: Connection, since: list[datetime]) -> list[LevelCoun
         *[(Verdict.posted_at >= moment, place) for place, moment in enumerate(since)],
         else_=len(since),
     )
+    has_compared = Verdict.document.contains(_COMPARED_SOMETHING, autoescape=True)
+    compared_nothing = Verdict.level.in_(OF_OUTPUTS) & ~has_compared
+    level = case((compared_nothing, NOTHING), else_=Verdict.level)
     query = (
-        select(Verdict.level, age.label("age"), func.count())
+        select(level.label("shown_level"), age.label("age"), func.count())
         .join(last, last.c.entry == Verdict.entry_id)
-        .group_by(Verdict.level, "age")
+        .group_by("shown_level", "age")
     )
     return [LevelCount(level, int(age), count) for level, age, count in connection.execute(query)]
 

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, and_, func, literal, select
 
 from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.tasks import ReadyFile
-from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER, PLACE, behind
+from jobprov.provenance.db.queries.fragments.claim_places import PLACE, behind
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
@@ -88,7 +88,8 @@ def ready_files(
             # no whole tables
             number_of(consumer.c.state.in_(_TAKEN)) == 0,
         )
-        .order_by(*IN_ORDER)
+        # the job's own key, in whose order SQLite finds the task's jobs: no sort, the limit ends it
+        .order_by(Job.id, Claim.position)
         .limit(limit)
     )  # fmt: skip
     return [(row[0], _ready_file(row)) for row in connection.execute(query)]

@@ -222,7 +222,8 @@ def test_bundle_that_lists_what_is_to_be_fetched_is_a_plan_of_its_own(client: Fl
 
 
 def test_verdict_stays_with_the_job(recorded: FlaskClient) -> None:
-    answer = recorded.post(f"/api/v1/jobs/{JOB}/verdicts", json={"level": "R7", "host": "wn1"})
+    verdict = {"level": "R7", "comparisons": [{"output": "o.root", "level": "R7"}], "host": "wn1"}
+    answer = recorded.post(f"/api/v1/jobs/{JOB}/verdicts", json=verdict)
 
     assert answer.status_code == 201
     assert read(recorded, f"/jobs/{JOB}")["verdicts"][0]["level"] == "R7"
@@ -230,6 +231,21 @@ def test_verdict_stays_with_the_job(recorded: FlaskClient) -> None:
         recorded.post(f"/api/v1/jobs/{JOB}/verdicts", json={"level": "R99"}), 422, "level"
     )
     assert_problem(recorded.post(f"/api/v1/jobs/{JOB}/verdicts", data=b"{"), 422)
+
+
+@pytest.mark.parametrize("level", ["R2", "R5~", "R7"])
+@pytest.mark.parametrize("comparisons", [None, []])
+def test_verdict_on_outputs_that_compared_none_is_refused(
+    recorded: FlaskClient, level: str, comparisons: list[object] | None
+) -> None:
+    url = f"/api/v1/jobs/{JOB}/verdicts"
+
+    refused = recorded.post(url, json={"level": level, "comparisons": comparisons})
+
+    assert_problem(refused, 422, "comparisons")
+    assert "if nothing was compared" in refused.get_json()["detail"]
+    assert_problem(recorded.post(url, json={"level": "R1="}), 422, "level")
+    assert read(recorded, f"/jobs/{JOB}")["verdicts"] == []
 
 
 def test_task_is_declared_and_counted(recorded: FlaskClient) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 import zlib
 from collections.abc import Callable
 from functools import partial
@@ -99,6 +100,28 @@ def test_gzip_of_several_members_is_one_body(client: FlaskClient) -> None:
 
 
 @pytest.mark.slow
+def test_gzip_of_hundreds_of_thousands_of_members_is_refused_at_once(client: FlaskClient) -> None:
+    """Each copied all that followed it, which took minutes."""
+    text = json.dumps(a_record()).encode()
+    body = gzip.compress(b"") * 400_000 + gzip.compress(text)
+
+    began = time.process_time()
+    answer = client.put(PUT, data=body, headers={"Content-Encoding": "gzip"})
+
+    assert_problem(answer, 422)
+    assert "10000 gzip members" in answer.text
+    assert time.process_time() - began < 5
+
+
+def test_gzip_in_members_of_any_length_is_one_body(client: FlaskClient) -> None:
+    text = json.dumps(a_record(), indent=200).encode()
+    members = [gzip.compress(text[place : place + 7], 0) for place in range(0, len(text), 7)]
+
+    answer = client.put(PUT, data=b"".join(members), headers={"Content-Encoding": "gzip"})
+
+    assert answer.status_code == 201
+
+
 def test_gzip_bomb_ends_in_413_without_being_unpacked(client: FlaskClient) -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = b"".join(packer.compress(bytes(MEBIBYTE)) for _ in range(300)) + packer.flush()

@@ -55,6 +55,7 @@ OF_A_LISTED_JOB = {
         "message": None,
     },
     "resources": {"wall_seconds": None, "cpu_seconds": None, "max_rss_bytes": None},
+    "output_count": 0,
     "grade": "L0",
     "rerun_of": None,
     "retry_of": None,

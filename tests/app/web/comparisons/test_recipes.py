@@ -1,5 +1,7 @@
 """The pages of recipes, their calls and their command, on jobs that should have come out alike."""
 
+from typing import Any
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -8,17 +10,22 @@ from tests.library.records import a_record
 DIGESTS = ("1" * 64, "2" * 64)
 
 
+def _generated(number: int, content: str) -> dict[str, Any]:
+    """A job of the one recipe; `content` is the digest of its output."""
+    return a_record(
+        number,
+        command={"argv": ["gen", "-o", f"out{number}.root"]},
+        seeds=[{"seed": 1}],
+        software=[{"name": "gen", "revision": "1" * 40}],
+        host={"hostname": f"wn{number}"},
+        outputs=[{"name": f"out{number}.root", "content_digest": f"root-content-2:{content}"}],
+    )
+
+
 @pytest.fixture
 def fleet(client: FlaskClient) -> FlaskClient:
     for number, content in enumerate((DIGESTS[0], DIGESTS[0], DIGESTS[1]), 1):
-        record = a_record(
-            number,
-            command={"argv": ["gen", "-o", f"out{number}.root"]},
-            seeds=[{"seed": 1}],
-            software=[{"name": "gen", "revision": "1" * 40}],
-            host={"hostname": f"wn{number}"},
-            outputs=[{"name": f"out{number}.root", "content_digest": f"root-content-2:{content}"}],
-        )
+        record = _generated(number, content)
         assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
     return client
 
@@ -45,13 +52,16 @@ def test_service_without_divergence_says_so(client: FlaskClient) -> None:
     assert client.get(f"/recipes/r1:{'0' * 32}").status_code == 404
 
 
+def verdict(level: str, **more: str) -> dict[str, Any]:
+    """A verdict that compared one output."""
+    return {"level": level, "comparisons": [{"output": "o.root", "level": level}], **more}
+
+
 def test_home_page_and_metrics_say_which_share_was_reproduced(fleet: FlaskClient) -> None:
     jobs = [job["job_id"] for job in fleet.get("/api/v1/jobs").get_json()["jobs"]]
     before = fleet.get("/").get_data(as_text=True)
-    fleet.post(f"/api/v1/jobs/{jobs[0]}/verdicts", json={"level": "R2", "host": "old"})
-    fleet.post(
-        f"/api/v1/jobs/{jobs[0]}/verdicts", json={"level": "R7", "host": "wn1", "by": "drill"}
-    )
+    fleet.post(f"/api/v1/jobs/{jobs[0]}/verdicts", json=verdict("R2", host="old"))
+    fleet.post(f"/api/v1/jobs/{jobs[0]}/verdicts", json=verdict("R7", host="wn1", by="drill"))
     fleet.post(
         f"/api/v1/jobs/{jobs[0]}/verdicts", json={"level": "R0", "reason": "an input is gone"}
     )
@@ -73,6 +83,27 @@ def test_home_page_and_metrics_say_which_share_was_reproduced(fleet: FlaskClient
     assert "<dt>Best</dt><dd>R7, bytes identical" in page
     assert "<dt>Latest</dt><dd>R0, not run" in page
     assert "an input is gone" in page
+
+
+def test_stored_verdict_that_compared_nothing_counts_as_nothing(client: FlaskClient) -> None:
+    """It was accepted while the job still ran, so that nobody knew how it would end."""
+    record = _generated(1, DIGESTS[0])
+    address = f"/api/v1/jobs/{record['job_id']}"
+    client.put(address, json=record | {"state": "running", "witness": "wrapper"})
+    assert client.post(f"{address}/verdicts", json={"level": "R7"}).status_code == 201
+
+    assert client.put(address, json=record).status_code == 200
+
+    facts = client.get("/api/v1/reproduction").get_json()
+    assert (facts["drilled"], facts["reproduced"], facts["by_level"]) == (1, 0, {"none": 1})
+    metrics = client.get("/api/v1/metrics").get_data(as_text=True)
+    assert 'jobprov_recipes_rerun{level="none"} 1' in metrics
+    page = client.get(f"/jobs/{record['job_id']}").get_data(as_text=True)
+    assert "<dt>Latest</dt><dd>none, compared nothing" in page
+    assert "rerun was compared with nothing on" in page
+    assert "reproduced byte for byte" not in page
+    assert client.get(address).get_json()["best_verdict"]["level"] == "none"
+    assert "compared nothing" in client.get("/").get_data(as_text=True)
 
 
 def test_gaps_are_counted_on_the_pages_of_task_and_campaign(client: FlaskClient) -> None:

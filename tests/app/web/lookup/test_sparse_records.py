@@ -48,3 +48,23 @@ def test_job_that_says_little_has_its_pages(pages: FlaskClient, said: dict[str, 
     assert put.status_code == 201
     for address in ("", "/diff", f"/diff/{job_id(1)}"):
         assert pages.get(f"/jobs/{job_id(1)}{address}").status_code == 200
+
+
+def test_lists_tell_a_job_that_succeeded_and_made_no_file(pages: FlaskClient) -> None:
+    record = {
+        "schema_version": 1,
+        "experiment": "nova",
+        "state": "succeeded",
+        "started_at": "2026-11-24T16:00:00Z",
+    }
+    made_one = {"outputs": [{"name": "made.root"}]}
+    pages.put(f"/api/v1/jobs/{job_id(1)}", json={**record, "job_id": job_id(1)})
+    pages.put(f"/api/v1/jobs/{job_id(2)}", json={**record, **made_one, "job_id": job_id(2)})
+
+    rows = pages.get("/jobs?experiment=nova").text.split("<tr")
+    without_file = [row for row in rows if f"/jobs/{job_id(1)}" in row]
+    with_file = [row for row in rows if f"/jobs/{job_id(2)}" in row]
+
+    assert "no output" in without_file[0]
+    assert "no output" not in with_file[0]
+    assert "output_count" in pages.get("/jobs?format=csv&experiment=nova").text.splitlines()[0]

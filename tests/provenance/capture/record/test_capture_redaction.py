@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import time
 import zipfile
 from pathlib import Path
 
@@ -324,3 +325,33 @@ def test_fields_that_the_service_names_are_taken_out_and_the_record_arrives(
     assert record["command"]["argv"] == ["sh", "-c", "<redacted:service>"]
     assert "command.argv[2]" in record["extra"]["hook_notes"][-1]
     assert runner.entries() == runner.entries("rejected") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        "password=",
+        "password=a",
+        "-eyJ",
+        "-eyJabcdefgh",
+        "curl ",
+        "curl -u ",
+        'password="',
+        "://a:b",
+    ],
+)
+def test_rules_take_a_time_that_grows_with_the_length_of_a_text_alone(beginning: str) -> None:
+    """What was quadratic took minutes for such a text, and held up everything else meanwhile."""
+    content = beginning.encode() * (400_000 // len(beginning))
+
+    began = time.process_time()
+    redaction.redact(content)
+
+    assert time.process_time() - began < 10
+
+
+def test_secret_that_holds_the_beginning_of_another_is_taken_out_whole() -> None:
+    content = b"password=my7secret=canary9 jwt=" + JWT.encode()
+
+    assert redaction.redact(content)[0] == b"password=<redacted:assignment> jwt=<redacted:jwt>"

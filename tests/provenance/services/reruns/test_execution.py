@@ -6,10 +6,14 @@ import os
 import sys
 import tarfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from jobprov.provenance.bundle.draft import Member
+from jobprov.provenance.bundle.ustar import Headers
 from jobprov.provenance.errors import BundleError, NotFoundError
 from jobprov.provenance.services.reruns.execution import NOT_STARTED, rerun, unpack, verify
 from tests.library.productions.toy_job import Toy
@@ -142,151 +146,297 @@ def test_folder_that_holds_something_is_refused_and_left_alone(toy: Toy, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-def entry(name: str, data: bytes = b"", **fields: object) -> tuple[tarfile.TarInfo, bytes]:
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    for field, value in fields.items():
-        setattr(member, field, value)
-    return member, data
+ENDED = int(datetime(2026, 3, 1, 10, 0, 5, tzinfo=UTC).timestamp())
+"""When the toy's job ended: the time of all entries."""
 
 
-Entries = list[tuple[tarfile.TarInfo, bytes]]
+class Entry(NamedTuple):
+    """One entry of a tar: its header as a bundle has it, and the bytes of the file."""
+
+    header: bytes
+    data: bytes = b""
+
+    @property
+    def path(self) -> str:
+        name, prefix = (self.header[field].split(b"\0")[0] for field in (slice(100), PREFIX))
+        return (prefix + b"/" + name if prefix else name).decode()
+
+    def having(self, **fields: bytes) -> "Entry":
+        """The entry with other bytes in fields of its header, which has the right sum again."""
+        header = bytearray(self.header)
+        for field, value in fields.items():
+            start, length = FIELDS[field]
+            header[start : start + length] = value.ljust(length, b"\0")
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        return self._replace(header=bytes(header))
+
+
+PREFIX = slice(345, 500)
+FIELDS = {
+    "name": (0, 100),
+    "mode": (100, 8),
+    "uid": (108, 8),
+    "gid": (116, 8),
+    "mtime": (136, 12),
+    "kind": (156, 1),
+    "link": (157, 100),
+    "magic": (257, 8),
+    "uname": (265, 32),
+    "gname": (297, 32),
+    "device": (329, 16),
+    "behind": (500, 12),
+}
+Entries = list[Entry]
+
+
+def entry(path: str, data: bytes = b"", **fields: bytes) -> Entry:
+    """A file as a bundle has it, of the toy's time, but for these fields."""
+    member = None
+    if not path.endswith("/"):
+        member = Member(path=path, mode=0o644, sha256="", sha512="", size=len(data))
+    return Entry(Headers(ENDED).of(path.encode(), member), data).having(**fields)
 
 
 def entries_of(data: bytes) -> Entries:
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        return [
-            (member, file.read() if (file := tar.extractfile(member)) else b"") for member in tar
-        ]
+    entries: Entries = []
+    at = 0
+    while any(data[at : at + 512]):
+        size = int(data[at + 124 : at + 135], 8)
+        entries.append(Entry(data[at : at + 512], data[at + 512 : at + 512 + size]))
+        at += 512 + size + -size % 512
+    return entries
 
 
-def tar_of(entries: Entries, form: int = tarfile.GNU_FORMAT) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=form) as tar:
-        for member, data in entries:
-            tar.addfile(member, io.BytesIO(data))
-    return buffer.getvalue()
+def tar_of(entries: Entries) -> bytes:
+    """The tar of these entries, ended as a bundle's is."""
+    parts = [each.header + each.data + bytes(-len(each.data) % 512) for each in entries]
+    data = b"".join(parts) + bytes(1024)
+    return data + bytes(-len(data) % 10240)
 
 
-def changed(name: str, data: bytes) -> Callable[[Entries], Entries]:
+def adding(*more: Entry) -> Callable[[Entries], Entries]:
+    """Put entries where their paths belong."""
+    return lambda entries: sorted([*entries, *more], key=lambda each: each.path.encode())
+
+
+def with_header(path: str, **fields: bytes) -> Callable[[Entries], Entries]:
     return lambda entries: [
-        (
-            entry(member.name, data, mode=member.mode)
-            if member.name == f"{TOP}/{name}"
-            else (member, old)
-        )
-        for member, old in entries
+        each.having(**fields) if each.path == f"{TOP}/{path}" else each for each in entries
     ]
 
 
-HOSTILE: dict[str, Callable[[Entries], Entries]] = {
-    "parent folder": lambda entries: [*entries, entry(f"{TOP}/../../evil", b"x")],
-    "absolute path": lambda entries: [*entries, entry("/jobprov-evil", b"x")],
-    "link out": lambda entries: [
-        *entries,
-        entry(f"{TOP}/data/out", type=tarfile.SYMTYPE, linkname="/etc"),
-    ],
-    "link out, then through it": lambda entries: [
-        *entries,
-        entry(f"{TOP}/data/out", type=tarfile.SYMTYPE, linkname=".."),
-        entry(f"{TOP}/data/out/evil", b"x"),
-    ],
-    "hard link": lambda entries: [
-        *entries,
-        entry(f"{TOP}/data/passwd", type=tarfile.LNKTYPE, linkname="/etc/passwd"),
-    ],
-    "pipe": lambda entries: [*entries, entry(f"{TOP}/data/pipe", type=tarfile.FIFOTYPE)],
-    "device": lambda entries: [
-        *entries,
-        entry(f"{TOP}/data/null", type=tarfile.CHRTYPE, devmajor=1, devminor=3),
-    ],
-    "a file twice": lambda entries: [*entries, entry(f"{TOP}/data/run.sh", b"echo evil\n")],
-    "a file where a folder is": lambda entries: [*entries, entry(f"{TOP}/data", b"x")],
-    "a file below a file": lambda entries: [*entries, entry(f"{TOP}/data/run.sh/evil", b"x")],
-    "two top folders": lambda entries: [
-        *entries,
-        entry("other", type=tarfile.DIRTYPE, mode=0o755),
-        entry("other/x", b"x"),
-    ],
-    "a file beside the top folder": lambda entries: [*entries, entry("evil", b"x")],
-    "a name with a blank": lambda entries: [*entries, entry(f"{TOP}/data/a b", b"x")],
-    "a name with a line end": lambda entries: [*entries, entry(f"{TOP}/data/a\nb", b"x")],
-    "a name like an option": lambda entries: [*entries, entry(f"{TOP}/data/-rf", b"x")],
-    "a file that no manifest lists": lambda entries: [*entries, entry(f"{TOP}/data/extra", b"x")],
-    "changed script": changed("data/run.sh", b"echo evil\n"),
-    "changed manifest": changed("manifest-sha256.txt", b""),
-    "no manifests": lambda entries: [
-        (member, data) for member, data in entries if "manifest-sha256" not in member.name
-    ],
-    "a file less": lambda entries: [
-        (member, data) for member, data in entries if not member.name.endswith("/NEEDS.tsv")
-    ],
-    "nothing at all": lambda _entries: [],
+def with_data(path: str, data: bytes) -> Callable[[Entries], Entries]:
+    return lambda entries: [
+        entry(each.path, data) if each.path == f"{TOP}/{path}" else each for each in entries
+    ]
+
+
+def without(end: str) -> Callable[[Entries], Entries]:
+    return lambda entries: [each for each in entries if not each.path.endswith(end)]
+
+
+SCRIPT = "data/run.sh"
+HOSTILE: dict[str, tuple[Callable[[Entries], Entries], str]] = {
+    "parent folder": (adding(entry(f"{TOP}/../../evil", b"x")), "plain files and folders"),
+    "absolute path": (adding(entry("/jobprov-evil", b"x")), "plain files and folders"),
+    "link out": (
+        adding(entry(f"{TOP}/data/out", kind=b"2", link=b"/etc")),
+        "plain files and folders",
+    ),
+    "link out, then through it": (
+        adding(
+            entry(f"{TOP}/data/out", kind=b"2", link=b".."), entry(f"{TOP}/data/out/evil", b"x")
+        ),
+        "plain files and folders",
+    ),
+    "hard link": (
+        adding(entry(f"{TOP}/data/passwd", kind=b"1", link=b"/etc/passwd")),
+        "plain files and folders",
+    ),
+    "pipe": (adding(entry(f"{TOP}/data/pipe", kind=b"6")), "plain files and folders"),
+    "character device": (
+        adding(entry(f"{TOP}/data/null", kind=b"3", device=b"0000001\x000000003")),
+        "plain files and folders",
+    ),
+    "block device": (
+        adding(entry(f"{TOP}/data/sda", kind=b"4", device=b"0000010\x000000000")),
+        "plain files and folders",
+    ),
+    "contiguous file": (with_header(SCRIPT, kind=b"7"), "plain files and folders"),
+    "file of an old tar": (with_header(SCRIPT, kind=b"\0"), "plain files and folders"),
+    "sparse file": (with_header(SCRIPT, kind=b"S"), "plain files and folders"),
+    "extended header": (
+        adding(entry(f"{TOP}/data/pax", b"17 path=/evil/x\n", kind=b"x")),
+        "plain files and folders",
+    ),
+    "extended header for all": (
+        adding(entry(f"{TOP}/data/pax", b"17 path=/evil/x\n", kind=b"g")),
+        "plain files and folders",
+    ),
+    "long name of GNU": (
+        adding(entry(f"{TOP}/data/long", b"/evil", kind=b"L")),
+        "plain files and folders",
+    ),
+    "set user id": (with_header(SCRIPT, mode=b"0004755"), "mode 4755 is none"),
+    "set group id": (with_header(SCRIPT, mode=b"0002755"), "mode 2755 is none"),
+    "sticky": (with_header(SCRIPT, mode=b"0001755"), "mode 1755 is none"),
+    "writable for all": (with_header(SCRIPT, mode=b"0000777"), "mode 777 is none"),
+    "no program any more": (with_header(SCRIPT, mode=b"0000644"), "its mode is 0644"),
+    "record as a program": (with_header("data/JOB.json", mode=b"0000755"), "its mode is 0755"),
+    "no number as mode": (with_header(SCRIPT, mode=b"rwxr-xr"), "is none that a bundle has"),
+    "closed folder": (with_header("data/", mode=b"0000700"), "mode 700 is none"),
+    "another time": (with_header(SCRIPT, mtime=b"00000000001"), "not that of the bundle"),
+    "another time of all": (
+        lambda entries: [each.having(mtime=b"14000000000") for each in entries],
+        "Bagging-Date is 2026-03-01",
+    ),
+    "a second later": (
+        lambda entries: [each.having(mtime=b"%011o" % (ENDED + 1)) for each in entries],
+        "Bundle-Time is 2026-03-01T10:00:05Z",
+    ),
+    "another owner": (with_header(SCRIPT, uid=b"0001750"), "its header is not as a bundle has it"),
+    "another group": (with_header(SCRIPT, gid=b"0001750"), "its header is not as a bundle has it"),
+    "name of the owner": (with_header(SCRIPT, uname=b"root"), "its header is not"),
+    "name of the group": (with_header(SCRIPT, gname=b"wheel"), "its header is not"),
+    "target of a link": (with_header(SCRIPT, link=b"/etc"), "its header is not"),
+    "numbers of a device": (with_header(SCRIPT, device=b"0000001"), "its header is not"),
+    "form of GNU": (with_header(SCRIPT, magic=b"ustar  "), "its header is not"),
+    "bytes behind a header": (with_header(SCRIPT, behind=b"evil"), "its header is not"),
+    "folder that is a file": (with_header("data/", kind=b"0"), "its header is not"),
+    "file that is a folder": (with_header(SCRIPT, kind=b"5"), "its header is not"),
+    "an empty folder": (adding(entry(f"{TOP}/data/none/")), "data/none: a folder that is empty"),
+    "an empty folder at the end": (
+        lambda entries: [*entries, entry(f"{TOP}/zzz/")],
+        "zzz: an empty folder",
+    ),
+    "a folder less": (without("/command/"), "data/command: a folder that is empty, missing"),
+    "a folder twice": (
+        adding(entry(f"{TOP}/data/command/")),
+        "data/command: a folder named twice",
+    ),
+    "another order": (
+        lambda entries: [*entries[:3], entries[4], entries[3], *entries[5:]],
+        "place",
+    ),
+    "a file twice": (adding(entry(f"{TOP}/{SCRIPT}", b"echo evil\n")), "named twice"),
+    "a file where a folder is": (adding(entry(f"{TOP}/data", b"x")), "data: a folder|exists"),
+    "a file below a file": (
+        adding(entry(f"{TOP}/{SCRIPT}/evil", b"x")),
+        r"data/run\.sh: a folder that is empty, missing",
+    ),
+    "two top folders": (adding(entry("other/"), entry("other/x", b"x")), "one top folder"),
+    "a file beside the top folder": (adding(entry("zzz", b"x")), "one top folder"),
+    "a name with a blank": (adding(entry(f"{TOP}/data/a b", b"x")), "plain files and folders"),
+    "a name with a line end": (adding(entry(f"{TOP}/data/a\nb", b"x")), "plain files and folders"),
+    "a name that is not ASCII": (adding(entry(f"{TOP}/data/é", b"x")), "plain files and folders"),
+    "a name like an option": (adding(entry(f"{TOP}/data/-rf", b"x")), "plain files and folders"),
+    "a name of dots": (adding(entry(f"{TOP}/data/./x", b"x")), "plain files and folders"),
+    "a file that no manifest lists": (
+        adding(entry(f"{TOP}/data/extra", b"x")),
+        "data/extra: differs from what manifest-sha256",
+    ),
+    "another tag file": (adding(entry(f"{TOP}/extra.txt", b"x")), r"extra\.txt is none of"),
+    "a list of inputs to fetch": (adding(entry(f"{TOP}/fetch.txt", b"x")), "none of a bundle's"),
+    "changed script": (with_data(SCRIPT, b"echo evil\n"), "differs from what"),
+    "changed manifest": (with_data("manifest-sha256.txt", b""), "differs from what"),
+    "changed declaration": (with_data("bagit.txt", b""), r"bagit\.txt.* differs from what"),
+    "no manifest": (without("manifest-sha256.txt"), r"holds no manifest-sha256\.txt"),
+    "no second manifest": (without("/manifest-sha512.txt"), "is not in the tar"),
+    "a file less": (without("/NEEDS.tsv"), r"data/NEEDS\.tsv: differs from what"),
+    "nothing at all": (lambda _entries: [], "The tar is empty"),
 }
 
 
-@pytest.mark.parametrize("hostile", HOSTILE)
-def test_hostile_tar_is_refused_and_leaves_nothing(toy: Toy, tmp_path: Path, hostile: str) -> None:
-    data = tar_of(HOSTILE[hostile](entries_of(toy.tar_bytes())))
+@pytest.fixture(scope="module")
+def whole() -> bytes:
+    """The tar of the toy's bundle."""
+    return Toy().tar_bytes()
 
-    with pytest.raises(BundleError):
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_tar_is_refused_and_leaves_nothing(
+    whole: bytes, tmp_path: Path, hostile: str
+) -> None:
+    spoil, told = HOSTILE[hostile]
+    data = tar_of(spoil(entries_of(whole)))
+
+    with pytest.raises(BundleError, match=told):
         unpack(io.BytesIO(data), tmp_path / "deep" / "bundle")
 
     assert [path.name for path in tmp_path.rglob("*")] == ["deep"]
 
 
-def test_extended_headers_are_refused(toy: Toy, tmp_path: Path) -> None:
-    """They could give a member another name, size or sparse form than its own header tells."""
-    entries = [
-        *entries_of(toy.tar_bytes()),
-        entry(f"{TOP}/data/x", b"x", pax_headers={"comment": "hello"}),
-    ]
+def test_tar_of_the_same_entries_is_taken(whole: bytes, tmp_path: Path) -> None:
+    """What the hostile ones are made with changes nothing by itself."""
+    data = whole
+
+    assert tar_of(adding()(entries_of(data))) == data
+    assert unpack(io.BytesIO(data), tmp_path / "bundle").name == TOP
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [(tarfile.GNU_FORMAT, "its header is not"), (tarfile.PAX_FORMAT, "its header is not")],
+)
+def test_bundle_that_was_packed_again_is_refused(
+    whole: bytes, tmp_path: Path, form: int, told: str
+) -> None:
+    buffer = io.BytesIO()
+    with (
+        tarfile.open(fileobj=io.BytesIO(whole)) as old,
+        tarfile.open(fileobj=buffer, mode="w", format=form) as new,
+    ):
+        for member in old:
+            member.uname = "someone"
+            new.addfile(member, old.extractfile(member))
+
+    with pytest.raises(BundleError, match=told):
+        unpack(io.BytesIO(buffer.getvalue()), tmp_path / "bundle")
+
+
+def test_headers_without_end_are_refused(whole: bytes, tmp_path: Path) -> None:
+    """Each says that the next header belongs to the same member."""
+    header = entry("x", b"abc", name=b"././@LongLink", kind=b"L")
 
     with pytest.raises(BundleError, match="plain files and folders"):
-        unpack(io.BytesIO(tar_of(entries, tarfile.PAX_FORMAT)), tmp_path / "bundle")
-
-
-def test_headers_without_end_are_refused(toy: Toy, tmp_path: Path) -> None:
-    """Each says that the next header belongs to the same member.
-
-    The reader calls itself for every one.
-    """
-    long_name = tarfile.TarInfo("././@LongLink")
-    long_name.type, long_name.size = tarfile.GNUTYPE_LONGNAME, 4
-    header = long_name.tobuf(tarfile.USTAR_FORMAT) + b"abc\0".ljust(512, b"\0")
-
-    with pytest.raises(BundleError):
-        unpack(io.BytesIO(header * 3000 + toy.tar_bytes()), tmp_path / "bundle")
+        unpack(io.BytesIO(tar_of([header] * 3000) + whole), tmp_path / "bundle")
 
     assert not (tmp_path / "bundle").exists()
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "told"),
     [
-        lambda data: data[:3000],
-        lambda _data: b"no tar at all" * 1000,
-        lambda data: data[:-20480],
-        lambda _data: b"",
+        (lambda data: data[:3000], "cut off"),
+        (lambda _data: b"no tar at all" * 1000, "not a bundle"),
+        (lambda data: data[:-20480], "cut off"),
+        (lambda data: data[:-1], "cut off"),
+        (lambda _data: b"", "cut off"),
+        (lambda data: data + b"\0", "bytes behind its end"),
+        (lambda data: data + bytes(10240), "bytes behind its end"),
+        (lambda data: data + data, "bytes behind its end"),
+        (lambda data: data[:-1] + b"x", "bytes behind its end"),
+        (lambda data: bytes(512) + data, "The tar is empty"),
+        (lambda data: data[:512] + bytes(512) + data[512:], "The tar is empty"),
     ],
 )
-def test_tar_that_is_cut_or_none_is_refused(
-    toy: Toy, tmp_path: Path, damage: Callable[[bytes], bytes]
+def test_tar_that_is_cut_or_none_or_more_is_refused(
+    whole: bytes, tmp_path: Path, damage: Callable[[bytes], bytes], told: str
 ) -> None:
-    with pytest.raises(BundleError):
-        unpack(io.BytesIO(damage(toy.tar_bytes())), tmp_path / "bundle")
+    with pytest.raises(BundleError, match=told):
+        unpack(io.BytesIO(damage(whole)), tmp_path / "bundle")
 
     assert not (tmp_path / "bundle").exists()
 
 
-def test_unpacked_files_take_no_rights_from_the_tar(toy: Toy, tmp_path: Path) -> None:
-    entries = entries_of(toy.tar_bytes())
-    for member, _data in entries:
-        member.mode |= 0o7777
+def test_bytes_between_two_files_are_refused(whole: bytes, tmp_path: Path) -> None:
+    data = bytearray(whole)
+    first = data.index(b"bag-info.txt") // 512 * 512
+    data[first + 1023] ^= 1  # the last byte of the block that the file does not fill
 
-    root = unpack(io.BytesIO(tar_of(entries)), tmp_path / "bundle")
-
-    assert {path.stat().st_mode & 0o7777 for path in root.rglob("*")} == {0o755}
+    with pytest.raises(BundleError, match="bytes between its files"):
+        unpack(io.BytesIO(bytes(data)), tmp_path / "bundle")
 
 
 def test_verdict_is_made_by_this_python_where_the_job_s_has_no_reader(
@@ -315,15 +465,19 @@ def test_bundle_whose_inputs_are_to_be_fetched_is_unpacked(toy: Toy, tmp_path: P
     assert not (root / "data/inputs/files/big.root").exists()
 
 
-@pytest.mark.parametrize("change", ["cut", "changed"])
-def test_last_list_of_a_tar_counts_too(toy: Toy, tmp_path: Path, change: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "told"), [("cut", "cut off|behind its end"), ("changed", "what tagmanifest-sha512")]
+)
+def test_last_list_of_a_tar_counts_too(
+    whole: bytes, tmp_path: Path, change: str, told: str
+) -> None:
     """No other list lists it, so that a tar that ends before it looked whole."""
-    data = bytearray(toy.tar_bytes())
+    data = bytearray(whole)
     at = data.index(f"{TOP}/tagmanifest-sha512.txt".encode())
     if change == "cut":
         data[at:] = bytes(1024)
     else:
         data[at + 512] ^= 1  # its first digit
 
-    with pytest.raises(BundleError, match=r"tagmanifest-sha512\.txt: missing or damaged"):
+    with pytest.raises(BundleError, match=told):
         unpack(io.BytesIO(bytes(data)), tmp_path / "bundle")

@@ -1,0 +1,139 @@
+"""Whether an unpacked bundle is one: its BagIt files are made again from its members, and compared.
+
+So not a letter of a manifest can be other than the builder writes it. What the bundle states of
+itself in bag-info.txt is compared as far as the members show it.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from jobprov.provenance.bundle.bag import (
+    DECLARATION,
+    DERIVED,
+    manifest_lines,
+    time_of_entries,
+)
+from jobprov.provenance.bundle.draft import Member, by_path
+from jobprov.provenance.errors import BundleError
+
+_ALWAYS = frozenset({"bag-info.txt", "bagit.txt"})
+_OF_ALL = _ALWAYS | DERIVED
+_OF_HOLEY = _ALWAYS | {"fetch.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt"}
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_MODES = re.compile(r"data/src/[^/]+\.modes\.tsv\Z")
+_PROGRAM, _PLAIN = 0o755, 0o644
+_SCRIPTS = frozenset({"data/run.sh", "data/verify.sh"})
+
+
+def check_bag(members: Iterable[Member], read: Callable[[str], bytes], *, mtime: int) -> None:
+    """Refuse what is not exactly as a bundle is made.
+
+    Args:
+        members: with all digests; paths without the top folder.
+        read: returns the bytes of a member.
+        mtime: of the tar's entries.
+
+    Raises:
+        BundleError: it names the first file that is wrong.
+    """
+    ordered = sorted(members, key=by_path)
+    payload = [member for member in ordered if member.path.startswith("data/")]
+    tags = {member.path: member for member in ordered if not member.path.startswith("data/")}
+    if "manifest-sha256.txt" not in tags:
+        raise BundleError("The tar holds no manifest-sha256.txt, so it is not a bundle.")
+    is_holey = "fetch.txt" in tags
+    _check_names(tags, _OF_HOLEY if is_holey else _OF_ALL)
+    listed = _with_unfetched(payload, read) if is_holey else payload
+    # The lists of lists come first: they tell whether the others are whole
+    for name in sorted(DERIVED & tags.keys(), key=lambda name: (not name.startswith("tag"), name)):
+        of_tags = [tags[tag] for tag in tags if not tag.startswith("tagmanifest-")]
+        _compare(name, read(name), of_tags if name.startswith("tagmanifest-") else listed)
+    if read("bagit.txt") != DECLARATION:
+        raise BundleError("bagit.txt: does not declare BagIt 1.0 as a bundle does; get it again.")
+    _check_statements(read("bag-info.txt"), listed, mtime)
+    _check_modes(ordered, read)
+
+
+def _check_names(tags: Mapping[str, Member], wanted: frozenset[str]) -> None:
+    odd = sorted(tags.keys() ^ wanted)
+    if odd:
+        state = "is none of a bundle's files" if odd[0] in tags else "is not in the tar"
+        raise BundleError(f"{odd[0]} {state}; the bundle was changed or cut off, get it again.")
+
+
+def _with_unfetched(payload: Sequence[Member], read: Callable[[str], bytes]) -> list[Member]:
+    """The payload, and what fetch.txt lists and is not here, with the digests of the manifest."""
+    digests = dict(_paths(read("manifest-sha256.txt")))
+    held = {member.path for member in payload}
+    absent = []
+    for line in _lines(read("fetch.txt")):
+        _url, length, path = (*line.split(" ", 2), "", "")[:3]
+        digest = digests.get(path, "").partition(" ")[0]
+        if path not in held and _SHA256.match(digest) and length.isdigit():
+            absent.append(
+                Member(path=path, mode=_PLAIN, sha256=digest, sha512="", size=int(length))
+            )
+    return sorted([*payload, *absent], key=by_path)
+
+
+def _compare(name: str, written: bytes, members: Sequence[Member]) -> None:
+    """Refuse a list that does not have the lines of these members, and them alone, in order."""
+    wanted = manifest_lines(name, members)
+    if written == wanted:
+        return
+    found, expected = dict(_paths(written)), dict(_paths(wanted))
+    paths = found.keys() | expected.keys()
+    wrong = sorted(path for path in paths if found.get(path) != expected.get(path))
+    what = f"{name}: has lines in another order or form"
+    if wrong:
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        what = f"{wrong[0]}{more}: differs from what {name} lists"
+    raise BundleError(f"{what}; the bundle was changed or damaged, get it again.")
+
+
+def _paths(manifest: bytes) -> Iterable[tuple[str, str]]:
+    """(path, line) of a list; no path of a bundle has blanks."""
+    for line in _lines(manifest):
+        yield line.rpartition(" ")[2], line
+
+
+def _lines(data: bytes) -> list[str]:
+    return data.decode("utf-8", "replace").split("\n")[:-1]
+
+
+def _check_statements(bag_info: bytes, payload: Sequence[Member], mtime: int) -> None:
+    """Compare bag-info.txt with what the members show."""
+    time = time_of_entries(mtime)
+    shown = {
+        "Bagging-Date": time[:10],
+        "Bundle-Time": time,
+        "Payload-Oxum": f"{sum(member.size for member in payload)}.{len(payload)}",
+    }
+    for member in payload:
+        if member.path == "data/JOB.json":
+            shown["Record-Digest"] = f"sha256:{member.sha256}"
+    stated = dict(line.partition(": ")[::2] for line in _lines(bag_info))
+    for key, value in shown.items():
+        if stated.get(key) != value:
+            raise BundleError(
+                f"bag-info.txt: {key} is {stated.get(key)}, the bundle's own is {value}; the "
+                "bundle was changed, get it again."
+            )
+
+
+def _check_modes(members: Sequence[Member], read: Callable[[str], bytes]) -> None:
+    """Compare which files are programs with what src/NAME.modes.tsv says."""
+    modes = dict.fromkeys(_SCRIPTS, _PROGRAM)
+    for member in members:
+        if _MODES.match(member.path):
+            for row in _lines(read(member.path))[1:]:
+                mode, _sha256, _path, stored = (*row.split("\t"), "", "", "", "")[:4]
+                # Two files with odd names may share one, which has the mode of the first
+                modes.setdefault(f"data/{stored}", int(mode == "100755") * _PROGRAM or _PLAIN)
+    for member in members:
+        wanted = modes.get(member.path, _PLAIN)
+        if member.mode != wanted:
+            raise BundleError(
+                f"{member.path}: its mode is {member.mode:04o}, that of the bundle is "
+                f"{wanted:04o}; the bundle was packed again or changed, get it again."
+            )
