@@ -21,8 +21,8 @@ import pytest
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.trace import inventory
 from jobprov.provenance.capture.trace import strace as tracing
+from jobprov.provenance.capture.trace.calls import Calls
 from jobprov.provenance.capture.trace.inventory import Inventory, read_line
-from jobprov.provenance.capture.trace.touched import touched_path
 from tests.library.hook import Runner, can_trace, entry_of
 from tests.library.servers.hook_service import Service
 
@@ -379,15 +379,18 @@ def test_secret_that_a_package_brought_is_none_while_its_file_is_unchanged(tmp_p
 def test_folders_on_a_way_with_dots_are_listed(tmp_path: Path) -> None:
     (tmp_path / "toy/bin").mkdir(parents=True)
     (tmp_path / "toy/lib").mkdir()
-    (tmp_path / "toy/lib/libtoy.so").write_bytes(b"x")
-    line = f'1 openat(AT_FDCWD</>, "{tmp_path}/toy/bin/../lib/libtoy.so", O_RDONLY) = 3'
+    library = tmp_path / "toy/lib/libtoy.so"
+    library.write_bytes(b"x")
+    calls = Calls("/")
 
-    path = touched_path(line.encode())
-    found = found_at(Path(str(path)))
+    calls.take(
+        f'1 openat(AT_FDCWD</>, "{tmp_path}/toy/bin/../lib/libtoy.so", O_RDONLY) = 3'.encode()
+    )
+    found = {path: found_at(Path(path)).entries for path in calls.uses}
 
     # $ORIGIN/../lib: the kernel finds no library without the folder before the dots
-    assert found.entries[str(tmp_path / "toy/bin")] == ("dir",)
-    assert str(tmp_path / "toy/lib/libtoy.so") in found.entries
+    assert list(found) == [str(tmp_path / "toy/bin"), str(library)]
+    assert found[str(tmp_path / "toy/bin")][str(tmp_path / "toy/bin")] == ("dir",)
 
 
 def test_what_the_job_wrote_or_had_is_left_out(tmp_path: Path) -> None:
