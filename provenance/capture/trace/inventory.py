@@ -35,6 +35,7 @@ _KERNEL = ("/proc", "/sys", "/dev")
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - named to be left out
 _SCRATCH = ("_CONDOR_SCRATCH_DIR", "TMPDIR", "CONDOR_DIR_INPUT")
 _MOST_LINKS = 40
+_MOST_ASKED = 100  # files of which the package is looked up, about 40 ms each
 _ASKED = 5000  # digests in one question
 _ASKING_SECONDS = 10.0
 _BUDGET_BYTES = 64 * 1024 * 1024  # what does not fit, the next traced job of the release brings
@@ -61,6 +62,7 @@ class Inventory:
         self.files: Dict[str, Tuple[int, str]] = {}
         self.packaged: Dict[str, str] = {}
         self.withheld: List[str] = []
+        self._asked = 0
         self._own = tuple(folder + "/" for folder in own)
         self._written, self._began, self._clock = written, began, clock
 
@@ -97,10 +99,8 @@ class Inventory:
             return
         size, digest = status.st_size, _NO_DIGEST
         try:
-            package = None
             may_leave = leaving.may_leave(path, status)
-            if not may_leave:
-                package = packaged.owner_of(path)
+            package = None if may_leave else self._find_package(path)
             if may_leave or package:
                 size, digest, _ = hash_file(path, self._clock)
                 self.files[digest] = (size, path)
@@ -116,6 +116,11 @@ class Inventory:
             str(size),
             digest,
         )
+
+    def _find_package(self, path: str) -> Optional[str]:
+        """Return which package brought a file, or None; raises OSError. Of many, the first are asked."""
+        self._asked += 1
+        return packaged.owner_of(path) if self._asked <= _MOST_ASKED else None
 
     def lines(self) -> List[str]:
         """Return the listing's lines."""
