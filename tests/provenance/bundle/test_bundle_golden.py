@@ -22,8 +22,8 @@ from jobprov.provenance.software.read_pack import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "7b6c70615e81a1d102cb879554aba970c5ac6abb0f86f5381e8c36ca036ea19a"}
-SCRIPTS = {1: "38190139959f22e8065e93d8179e1cd7cecb09c6c171fba928c9125f0a49f225"}
+FILES = {1: "253e81413c43967946123a17148a45a7d9d8006df35d9812d3b5b6bd36843508"}
+SCRIPTS = {1: "4b48242940de1a9e8046bf1ad98cd9c48244a5b94f71f3230adccf9aa7cbd45d"}
 PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 
