@@ -41,10 +41,16 @@ class Rerun:
         return self.exit_code == recorded.exit_code and not self.differing
 
 
-def run_again(recorded: Recorded, bundle: Path, folder: Path, user: str | None = None) -> Rerun:
+def run_again(
+    recorded: Recorded,
+    bundle: Path,
+    folder: Path,
+    user: str | None = None,
+    capsule: Path | None = None,
+) -> Rerun:
     """Unpack the bundle into the folder and run it there, with an empty environment, offline.
 
-    With `user`, root runs it as somebody with fewer rights.
+    With `user`, root runs it as somebody with fewer rights; with `capsule`, in that root folder.
     """
     try:
         root = unpack(bundle, folder / "bundle")
@@ -56,7 +62,7 @@ def run_again(recorded: Recorded, bundle: Path, folder: Path, user: str | None =
             shutil.chown(out, user)
             words = ("setpriv", f"--reuid={user}", "--clear-groups", "--")
             isolation = isolation._replace(prefix=(*words, *isolation.prefix))
-        result = rerun(root, out, isolation=isolation)
+        result = rerun(root, out, isolation=isolation, capsule=capsule)
         verified = result.verified
         if user is not None and verified is not None:
             verified = verify(root, out)  # its report goes where the other may not write

@@ -135,15 +135,13 @@ FIELD_USES: dict[str, FieldUse] = {
     ),
     "software[].evidence": FieldUse(comparison=("others",), bundle=("git",), page=True),
     "software[].vcs": FieldUse(),
-    "software[].repository": FieldUse(comparison=("others",), page=True),
+    "software[].repository": FieldUse(comparison=("others",), bundle=("git",), page=True),
     "software[].requested_ref": FieldUse(comparison=("others",), page=True),
     "software[].ref_kind": FieldUse(comparison=("others",), page=True),
     "software[].revision": FieldUse(comparison=("code",), page=True),
     "software[].tree": FieldUse(),
     "software[].describe": FieldUse(),
-    "software[].is_dirty": FieldUse(
-        recipe=True, comparison=("code",), bundle=("NEEDS.tsv", "git"), page=True
-    ),
+    "software[].is_dirty": FieldUse(comparison=("others",), bundle=("git",), page=True),
     "software[].worktree_tree": FieldUse(
         recipe=True, comparison=("code",), bundle=("NEEDS.tsv", "git"), page=True
     ),
@@ -152,6 +150,16 @@ FIELD_USES: dict[str, FieldUse] = {
     "software[].submodules[].path": FieldUse(comparison=("code",), bundle=("git",), page=True),
     "software[].submodules[].repository": FieldUse(bundle=("git",), page=True),
     "software[].submodules[].revision": FieldUse(comparison=("code",), bundle=("git",), page=True),
+    "software[].submodules[].is_checked_out": FieldUse(bundle=("git",)),
+    "software[].tags[].name": FieldUse(),
+    "software[].tags[].object": FieldUse(),
+    "software[].history.commits": FieldUse(),
+    "software[].history.is_shallow": FieldUse(),
+    "software[].converted": FieldUse(),
+    "software[].left_out[].path": FieldUse(bundle=("NEEDS.tsv",), page=True),
+    "software[].left_out[].why": FieldUse(bundle=("NEEDS.tsv",), page=True),
+    "software[].left_out[].size_bytes": FieldUse(bundle=("NEEDS.tsv",)),
+    "software[].left_out[].files": FieldUse(page=True),
     "software[].checkout": FieldUse(
         recipe=True, comparison=("host",), bundle=("NEEDS.tsv", "command", "env"), page=True
     ),

@@ -22,8 +22,8 @@ from jobprov.provenance.software.read_pack import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "77dd7cd1bf8a876f286a7e681bd466c9433a93e7136f2561c49ebc9ea405c3ba"}
-SCRIPTS = {1: "996c15bbed5730ea80fd5ba23ea5466d8797addb01dd62b57ff2631f087bc02a"}
+FILES = {1: "59b5733045643e191bb6aca9e5376c5074ee5d0428dbf821539dc1c2c2a4510c"}
+SCRIPTS = {1: "8ad0283a7e3aa279dc88a7a92238bdb3d1e92eea76588432206e2c08b601c20c"}
 PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 

@@ -41,6 +41,14 @@ def with_processes(**fields: Any) -> dict[str, Any]:
     return {"command": {"argv": ["x"], "processes": fields}}
 
 
+def ran(*argv: str, **fields: Any) -> dict[str, Any]:
+    """Return a job that has another script and ran a command in /w."""
+    processes = fields.pop("command_processes", {})
+    steps = [{"name": "s", "role": "payload", "argv": list(argv)}]
+    command = {"working_directory": "/w", "steps": steps, "processes": processes}
+    return {"command": command, "software": [], "scripts": [file(path="other.sh")], **fields}
+
+
 def weak(kind: str, **fields: Any) -> dict[str, Any]:
     return {"weaknesses": [{"kind": kind, **fields}]}
 
@@ -113,6 +121,15 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("log-missing", (None, {"logs": []}), (None, {"logs": [], "state": "running"})),
     ("environment-missing", (MISSING, LISTED), (None, LISTED)),
     ("software-missing", (None, {"software": []}), (None, {"software": [], "scripts": [file()]})),
+    ("software-missing", (None, ran("/home/me/prog")), (None, ran("/home/me/prog", scripts=[file(path="/home/me/prog")]))),
+    ("software-missing", (None, ran("./prog")), (None, ran("./prog", software=[{"checkout": "/w"}]))),
+    ("software-missing", (None, ran("env", "A=1", "../x/prog")), (None, ran("nice", "/x/prog", software=[{"product": {"prefix": "/x"}}]))),
+    ("software-missing", (None, ran("python3", "-u", "a.py")), (None, ran("python3", "-u", "a.py", scripts=[file(path="a.py")]))),
+    ("software-missing", (None, ran("bash", "/home/me/run.sh")), (None, ran("bash", "-c", "/home/me/run.sh"))),
+    ("software-missing", (None, ran("timeout", "9", "/w/x")), (None, ran("/w/x", command_processes={"unknown_programs": ["/w/x"]}))),
+    ("software-missing", (None, ran("/home/me/prog", hook={})), (None, ran("/usr/bin/sort", "a.txt", hook={}, scripts=[]))),
+    ("software-missing", (None, ran("prog", scripts=[])), (None, ran("sort", "a.txt", hook={}, scripts=[]))),
+    ("software-missing", (None, ran("/home/me/prog")), (None, ran("/home/me/prog", software=[{"name": "somewhere"}]))),
     ("software-unresolved", (Findings(unresolved={0: "no mirror"}), {}), (Findings(unresolved={0: "no mirror"}), {"software": [PRODUCT]})),
     (
         "software-unresolved",
@@ -206,7 +223,6 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("changed-while-running", (None, weak("changed-while-running")), (None, {"weaknesses": []})),
     ("random-unseeded", (None, weak("random-unseeded")), (None, {"weaknesses": []})),
     ("secret-removed", (None, weak("secret-removed")), (None, {"weaknesses": []})),
-    ("withheld-variable-read", (None, weak("withheld-variable-read")), (None, {"weaknesses": []})),
     ("fcl-missing", (None, weak("fcl-missing", name="a.fcl")), (None, weak("bytes-as-text"))),
     ("limit-not-restored", (None, limited(file_size_bytes=1000)), (None, limited(open_files=256))),
     ("limit-not-restored", (None, limited(processes=100)), (None, limited(processes=30000))),

@@ -294,6 +294,9 @@ program() {
   say "missing: program $1 (looked in $job_path)"
   missing=$((missing + 1))
 }
+program_laid_out() { # PROGRAM: the interpreter of a script, in the bundle; a script names it by its recorded path
+  [ "$way" = own ] || program "$1"
+}
 python() { :; }
 
 check_needs() {
@@ -485,6 +488,10 @@ in_environment() { # PROGRAM [ARGUMENT]...
         --entrypoint /bin/sh "$capsule_image" "$@")
       ;;
   esac
+}
+
+is_in_container() {
+  case $container_tool in apptainer | singularity | podman) return 0 ;; *) return 1 ;; esac
 }
 
 # --- the capsule ----------------------------------------------------------------------------------
@@ -725,9 +732,10 @@ remove_stubs() {
 # The root could not be made, so that the job has not begun: it runs without one.
 start_again() {
   cat "$out/run.log" >&2
-  if [ "$own_root" = wanted ] || [ -s "$out/exit-codes.txt" ]; then
+  if [ "$own_root$way" != own ] || [ -s "$out/exit-codes.txt" ]; then
+    leave_root
     rm -f "$out/exit-codes.txt"
-    refuse "no root of its own can be made, see above."
+    refuse "the root cannot be made, see above."
   fi
   leave_root
   way=rewritten why_rewritten="no root of its own can be made, see above"
@@ -741,6 +749,7 @@ start_again() {
 leave_root() {
   reveal() { :; }
   hide() { :; }
+  out_itself() { :; }
   bring() { # FILE RECORDED
     is_clear "$out/elsewhere" "$2" && [ -f "$out/elsewhere$2" ] && [ ! -s "$out/elsewhere$2" ] || return 0
     rm -f "$out/elsewhere$2" && ln -s "$1" "$out/elsewhere$2"
@@ -789,5 +798,5 @@ else
   do_steps
   say "run.sh: the job ended with exit code $exit_code; its output is in $out/run.log"
 fi
-[ "$way" = rewritten ] || leave_root
+[ ! -d "$out/root" ] || leave_root
 exit "$exit_code"
