@@ -9,7 +9,7 @@ from typing import Dict, List, Set
 
 _MARKS = ("pyvenv.cfg", "conda-meta")
 _SITE = re.compile(r"(.*/(?:site|dist)-packages)(?:/([^/]*))?")
-_OF_INSTALLERS = (".dist-info", ".egg-info", ".egg", ".pth", "__pycache__")
+_OF_INSTALLERS = (".dist-info", ".egg-info", ".egg", "__pycache__")
 _MOST_DISTRIBUTIONS = 1000
 
 
