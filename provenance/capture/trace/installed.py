@@ -9,7 +9,7 @@ from typing import Dict, List, Set
 
 _MARKS = ("pyvenv.cfg", "conda-meta")
 _SITE = re.compile(r"(.*/(?:site|dist)-packages)(?:/([^/]*))?")
-_OF_INSTALLERS = (".dist-info", ".egg-info", ".egg", ".pth", "__pycache__")
+_OF_INSTALLERS = (".dist-info", ".egg-info", ".egg", "__pycache__")
 _MOST_DISTRIBUTIONS = 1000
 
 
@@ -26,6 +26,8 @@ class Installed:
         if site is None:
             return self._is_below_root(os.path.dirname(path)) or self._is_tool(path)
         name = site.group(2) or ""
+        if name.endswith(".pth") and self._is_below_root(site.group(1)):
+            return True  # whoever installed that Python put it there
         return not name or name.endswith(_OF_INSTALLERS) or name in self._names_in(site.group(1))
 
     def _is_below_root(self, folder: str) -> bool:

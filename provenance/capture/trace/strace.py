@@ -5,14 +5,15 @@ is a grandchild in a group of its own). Where strace is missing, too old or not 
 the command could not be started, the command runs plain.
 
 With `--seccomp-bpf` only the calls stop that are of interest. Then strace is never ended before its
-processes: without it these calls would fail. Its log is read while it grows, and what was read is
-given back to the disk.
+processes: without it these calls would fail. Where a limit may end it, it runs without. Its log is
+read while it grows, and what was read is given back to the disk.
 
 Source: strace(1), 5.4 or newer; fallocate(2).
 """
 
 import ctypes
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ import time
 from typing import BinaryIO, List, Optional, Sequence, Set
 
 from jobprov.provenance.capture.command import arguments
+from jobprov.provenance.capture.files import folders
 from jobprov.provenance.capture.trace.calls import TRACED, Calls
 from jobprov.provenance.capture.trace.touched import interpreters
 
@@ -36,7 +38,7 @@ _START = ("/bin/sh", "-c", "exec env true")  # what a rerun inside a capsule sta
 _PROBE_SECONDS, _END_SECONDS, _LOOK_SECONDS, _PAUSE_SECONDS = 5.0, 2.0, 1.0, 0.02
 _LEFT_SECONDS = 0.2
 _MOST_INTERPRETERS = 5
-_MOST_THERE = 5000  # files that were in the job's folder
+_MOST_THERE, _THERE_SECONDS = 5000, 0.2  # of the files that were in the job's folder
 _MOST_ENDED = 100000  # processes whose end is remembered
 _PIECE = 1 << 20
 _PUNCH_HOLE = 0x1 | 0x2  # FALLOC_FL_KEEP_SIZE and FALLOC_FL_PUNCH_HOLE
@@ -81,7 +83,10 @@ class Trace:
     def _prepare(self, strace: str, spool: Optional[str]) -> None:
         """Try strace with the first thing that a rerun starts; that log counts too."""
         self._folder = tempfile.mkdtemp(prefix="trace-", dir=spool)
-        for words in ([strace, _FAST, *_OPTIONS, "-o"], [strace, *_OPTIONS, "-o"]):
+        ways = [[strace, *_OPTIONS, "-o"]]
+        if not is_limited():
+            ways.insert(0, [strace, _FAST, *_OPTIONS, "-o"])
+        for words in ways:
             if self._try([*words, self._path("start"), "--", *_START]):
                 self.words = [*words, self._path("command"), "--"]
                 self._log = _Log(self._path("command"), self.calls)
@@ -243,12 +248,19 @@ def _give_back(descriptor: int, size: int) -> bool:
         return False
 
 
+def is_limited() -> bool:
+    """Tell whether a limit on CPU time or on the size of files may end strace before the command."""
+    limits = (resource.RLIMIT_CPU, resource.RLIMIT_FSIZE)
+    return any(resource.getrlimit(limit)[0] != resource.RLIM_INFINITY for limit in limits)
+
+
 def _files_below(folder: str) -> Set[str]:
-    """Return the files in a folder and below it, the first thousands of them."""
+    """Return the files in a job's own folder and below it, as many as can be listed in a moment."""
     found: Set[str] = set()
-    for parent, _, names in os.walk(folder):
+    end = time.monotonic() + _THERE_SECONDS
+    for parent, _, names in os.walk(folder) if folders.is_own(folder) else ():
         found.update(os.path.join(parent, name) for name in names)
-        if len(found) > _MOST_THERE:
+        if len(found) > _MOST_THERE or time.monotonic() > end:
             break
     return found
 

@@ -21,6 +21,7 @@ from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.running.background import Background
 from jobprov.provenance.capture.sending import delivery
 from jobprov.provenance.capture.surroundings import batch, condor_ads
+from jobprov.provenance.capture.trace.strace import is_limited
 
 _SECONDS = 0.5
 _WORD = re.compile(r"[A-Za-z_-]{1,30}")
@@ -34,7 +35,7 @@ _DISTURBED = re.compile(
 
 def ask(options: Options, environment: Dict[str, str], glance: Glance) -> Optional[str]:
     """Return the key of the job's kind if the service wants this one traced, else None."""
-    if not options.url or is_disturbed(glance):
+    if not options.url or is_disturbed(glance) or is_limited():
         return None
     work = Background(lambda: _ask(options, environment, glance))
     work.wait(_SECONDS)

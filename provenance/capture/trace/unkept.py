@@ -44,6 +44,7 @@ _PYTHON = (".py", ".pyc")
 _CACHED = re.compile(r"(.*)/__pycache__/([^/]+)\.[\w-]+(?:\.opt-\d)?\.pyc")
 # What HTCondor and the hook put into the job's folder
 _BESIDE = ("_condor_", "condor_exec.", ".job.ad", ".machine.ad", ".update.ad", ".chirp", "jobprov-")
+_PTH_BYTES = 1 << 16
 _ELF = b"\x7fELF"
 
 
@@ -195,15 +196,25 @@ class Unkept:
         """Tell whether only Python's importer listed a folder, since modules may be there."""
         if folder in self._calls.listed:
             return False
-        paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         return (
-            folder == os.getcwd()
-            or folder in paths
+            folder in self._search_path()
             or any(
                 path.startswith(folder + "/") and path.endswith(_PYTHON) for path in self.scripts
             )
             or any(path.startswith(folder + "/") and path.endswith(_PYTHON) for path in self._known)
         )
+
+    def _search_path(self) -> Set[str]:
+        """Return where Python looked for modules: the working folder, PYTHONPATH and `.pth` files."""
+        paths = {os.getcwd(), *os.environ.get("PYTHONPATH", "").split(os.pathsep)}
+        for path in self._calls.uses:
+            if path.endswith(".pth"):
+                try:
+                    with open(path, encoding="utf-8", errors="replace") as stream:
+                        paths.update(line.strip() for line in stream.read(_PTH_BYTES).splitlines())
+                except OSError:
+                    continue
+        return paths
 
     def _is_kept(self, path: str) -> bool:
         if path in self._known or path in self._outputs or path.startswith(self._folders):

@@ -329,6 +329,19 @@ def follow(folder: Path, script: str) -> tuple[int, tracing.Trace, int]:
     return process.returncode, trace, largest
 
 
+@with_strace
+@pytest.mark.parametrize("is_limited", [True, False])
+def test_strace_that_a_limit_may_end_is_one_without_which_calls_do_not_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_limited: bool
+) -> None:
+    monkeypatch.setattr(tracing, "is_limited", lambda: is_limited)
+
+    trace = tracing.Trace(["sh"], str(tmp_path))
+
+    assert ("--seccomp-bpf" not in trace.words) == is_limited
+    assert trace.words
+
+
 def test_what_not_everybody_may_have_keeps_its_name_and_no_digest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

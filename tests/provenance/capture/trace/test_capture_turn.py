@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -181,3 +182,23 @@ def test_strace_is_not_needed(runner: Runner, asking: Service) -> None:
 
     assert done.returncode == 0
     assert asking.turns == []
+
+
+@with_strace
+@pytest.mark.parametrize("limit", ["-t 600", "-f 100000"])
+def test_job_whose_limits_may_end_strace_is_traced_only_if_told(
+    runner: Runner, asking: Service, limit: str
+) -> None:
+    hook = [runner.python, runner.hook, "run", "--url", asking.url]
+    command = ["--", "true"]
+    for words in ([], ["--trace", "--trace-bytes", "0"]):
+        limited = ["sh", "-c", f'ulimit {limit}; exec "$@"', "sh", *hook, *words, *command]
+        subprocess.run(
+            limited, cwd=runner.folder, env=runner.environment, check=True, capture_output=True
+        )
+
+    assert asking.turns == []
+    traced = [
+        "touched_sha256" in json.loads(each)["environment"] for each in asking.records.values()
+    ]
+    assert traced == [False, True]

@@ -190,6 +190,22 @@ def test_folder_that_was_listed_is_kept_with_its_files(runner: Runner, odd: Path
 
 
 @with_strace
+def test_folders_that_only_pythons_importer_lists_are_left_out(runner: Runner, odd: Path) -> None:
+    site, further = odd / "site-packages", odd / "further"
+    for folder in (site, further):
+        folder.mkdir()
+    (site / "own.pth").write_text(f"{further}\n")
+    (further / "table.txt").write_text("x")
+    program = f"import site; site.addsitedir({str(site)!r})\ntry: import nothing\nexcept ImportError: pass"
+
+    job = Traced(runner, PYTHON, "-c", program, words=["--trace-bytes", "1000"])
+
+    assert job.done.returncode == 0
+    assert list(job.kept("inputs")) == [str(site / "own.pth")]  # no distribution's
+    assert job.not_kept() == {}
+
+
+@with_strace
 def test_folder_that_is_too_large_is_told_by_name(runner: Runner, odd: Path) -> None:
     for number in range(150):
         (odd / f"{number}.txt").write_text("")
