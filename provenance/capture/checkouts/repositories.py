@@ -85,7 +85,12 @@ class Repositories:
         from jobprov.provenance.capture.checkouts import worktree
 
         name = self._free_name(os.path.basename(top) or "root")
-        entry: Dict[str, Any] = {"name": name, "evidence": "observed", "vcs": "git", "checkout": top}
+        entry: Dict[str, Any] = {
+            "name": name,
+            "evidence": "observed",
+            "vcs": "git",
+            "checkout": top,
+        }
         self.entries[top] = entry
         self.draft.extend("software", [entry])
         inside = self.draft.attempt("git checkout " + top, worktree.observe, top, entry, self.draft)
