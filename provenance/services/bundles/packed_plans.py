@@ -30,8 +30,8 @@ from jobprov.provenance.errors import BundleError
 
 _START = b"jobprov plan 1\n"
 _NO_TEMPLATE = bytes(32)
-_LEVEL = 19  # values are short
-_LEVEL_OF_WHOLE = 9
+_LEVEL = 9
+
 _LARGEST = 1 << 30
 _PIECE = re.compile(rb"[^,\n]*[,\n]|[^,\n]+")
 _WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-")
@@ -172,7 +172,7 @@ def pack_plan(
             digest = hashlib.sha256(data).digest()
             recent_templates.use(group, template, digest)
             return PackedPlan(_packed(fillings, digest), data if is_new else b"")
-    compressor = zstandard.ZstdCompressor(level=_LEVEL_OF_WHOLE)
+    compressor = zstandard.ZstdCompressor(level=_LEVEL)
     return PackedPlan(_START + _NO_TEMPLATE + compressor.compress(text))
 
 

@@ -7,11 +7,14 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from jobprov.provenance.bundle.draft import Member, member_of
 from jobprov.provenance.bundle.plan import Plan
+from jobprov.provenance.db.tables import BundlePlan
 from jobprov.provenance.errors import BundleError
 from jobprov.provenance.services.bundles import packed_plans
+from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.bundles.packed_plans import (
     PackedPlan,
     Template,
@@ -20,6 +23,8 @@ from jobprov.provenance.services.bundles.packed_plans import (
     template_of,
     unpack_plan,
 )
+from tests.library.production import Production
+from tests.library.records import a_record, file_entry, job_id
 
 VARIABLES = ", ".join(f'"NAME{number}": "/cvmfs/{number}"' for number in range(200))
 FILES = {
@@ -142,3 +147,48 @@ def test_damaged_plan_is_an_error(archive: Archive) -> None:
     for damaged in (b"", data[:-1], b"{}", data[:40], b"x" + data):
         with pytest.raises(BundleError, match="cannot be read"):
             unpack_plan(damaged, archive.blobs.__getitem__)
+
+
+def test_plans_of_one_release_take_under_a_kilobyte_and_outlive_each_other(
+    production: Production,
+) -> None:
+    """The archive shares what jobs share; erasing one of them takes nothing from the others."""
+    variables = {f"NAME{number}_DIR": f"/cvmfs/products/{number}" for number in range(100)}
+    for number in range(1, 7):
+        own = {"PATH": "/usr/bin:/bin", "OWN": f"secret-of-{number}"}
+        fields = {
+            "command": {"argv": ["run"], "working_directory": "/w"},
+            "environment": {"variables": {**variables, **own}},
+            "outputs": [file_entry(f"out_{number}.root", number)],
+            "software": [{"name": "x", "product": {"manager": "ups", "version": "v1"}}],
+        }
+        production.record(a_record(number, **fields))
+        production.bundle(number)
+    plans = plans_of(production)
+    sizes = [production.store.size(sha256) for sha256 in plans]
+    before = {number: tar_of(production, number) for number in range(1, 7)}
+
+    for number in (1, 2):
+        production.erase_record(number, fields=("environment.variables.OWN",))
+
+    assert max(sizes[1:]) < 1000 < sizes[0]
+    assert production.store.missing(plans) == set(plans[:2])
+    assert {number: tar_of(production, number) for number in range(3, 7)} == {
+        number: before[number] for number in range(3, 7)
+    }
+    for sha256 in production.store.digests():
+        held = production.store.get(sha256)
+        assert b"secret-of-1" not in held
+        assert b"secret-of-2" not in held
+
+
+def plans_of(production: Production) -> list[str]:
+    """Return the digests of all plans, the oldest first."""
+    with production.database.reading.connect() as connection:
+        query = select(BundlePlan.plan_sha256).order_by(BundlePlan.id)
+        return list(connection.execute(query).scalars())
+
+
+def tar_of(production: Production, number: int) -> str:
+    bundle = build_bundle(production.database, production.writer, production.store, job_id(number))
+    return hashlib.sha256(b"".join(bundle.stream())).hexdigest()
