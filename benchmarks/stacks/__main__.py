@@ -24,7 +24,7 @@ from benchmarks.stacks.cases import VENV, Case, read_cases
 from benchmarks.stacks.judging import Class, Outcome
 from benchmarks.stacks.recording import Site
 from benchmarks.stacks.service import running_service
-from benchmarks.stacks.trial import try_cases
+from benchmarks.stacks.trial import Plan, try_cases
 from jobprov.provenance.capture.packing import build
 
 PACKAGES = [
@@ -65,6 +65,8 @@ def main() -> int:
         help=f"virtual environment with: {' '.join(PACKAGES)}",
     )
     parser.add_argument("--rerun-as", metavar="USER", help="as root: who runs the jobs again")
+    parser.add_argument("--prove", action="store_true", help="also run `jobprov prove` meanwhile")
+    parser.add_argument("--capsules", action="store_true", help="also run each in a capsule")
     parser.add_argument("--set-up", action="store_true", help="make that virtual environment first")
     parser.add_argument("--keep", type=Path, help="new folder for all that is made; it stays")
     parser.add_argument("--json", type=Path, help="file for the outcomes")
@@ -131,16 +133,8 @@ def _try(cases: list[Case], folder: Path, mode: str, chosen: argparse.Namespace)
     with running_service(data) as (url, service):
         options = ("--trace",) if mode == "traced" else ()
         site = Site(jobs, chosen.venv, hook, url, options)
-        outcomes = try_cases(
-            cases,
-            site,
-            service,
-            data,
-            mode=mode,
-            workers=chosen.workers,
-            user=chosen.rerun_as,
-            say=_say,
-        )
+        plan = Plan(mode, chosen.workers, chosen.rerun_as, chosen.prove, chosen.capsules, _say)
+        outcomes = try_cases(cases, site, service, data, plan)
     _say(f"\n{mode}: {len(cases)} cases in {time.monotonic() - begun:.0f} s")
     return outcomes
 
@@ -153,7 +147,7 @@ def _print_table(outcomes: Sequence[Outcome], *, is_verbose: bool) -> None:
     for one in outcomes:
         gaps = ",".join(sorted(set(one.gaps)))
         print(
-            f"{one.mode:7}{one.name:32}{one.verdict:14}{one.grade:5}{one.level:5}"
+            f"{one.mode:7}{one.name:32}{one.verdict:14}{one.grade:5}{one.level:5}{one.proof:9}"
             f"{one.why[:160]}  [{gaps}]"
         )
         if is_verbose:
@@ -174,6 +168,15 @@ def _print_totals(outcomes: Sequence[Outcome]) -> None:
             print(f"  {kind:16}{counts[kind]:5}")
         print(f"  equal of deterministic: {equal} of {len(deterministic)}")
         print(f"  equal, but graded below L2: {low}")
+        alone = sum("alone" in one.why for one in counted if one.verdict is Class.FORETOLD)
+        print(f"  foretold by the grade alone: {alone}")
+        if broken := [one.name for one in counted if "capture-incomplete" in one.gaps]:
+            print(f"  NOT CAPTURED IN WHOLE: {', '.join(broken)}")
+        if any(one.after_proof for one in counted):
+            after = Counter(one.after_proof for one in counted)
+            print(
+                f"  after `jobprov prove`: SILENT {after[Class.SILENT]}, FALSE {after[Class.FALSE]}"
+            )
         if counts[Class.SKIPPED]:
             print(f"  SKIPPED {counts[Class.SKIPPED]}: apt-get install {DEBIAN}; --set-up for venv")
 

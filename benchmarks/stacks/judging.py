@@ -1,7 +1,7 @@
 """Judges each case: equal, foretold, silent, or a false verdict."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -38,7 +38,8 @@ class Outcome:
 
     Attributes:
         why: what was wrong, or what foretold it.
-        is_unasked: graded below L2, although all came out equal.
+        proof: how the job's recipe stood after `jobprov prove`.
+        after_proof: the verdict of this trial on what was known then.
     """
 
     name: str
@@ -51,6 +52,8 @@ class Outcome:
     level: str = "-"
     gaps: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
+    proof: str = ""
+    after_proof: Class | None = None
 
     @property
     def is_equal(self) -> bool:
@@ -73,6 +76,17 @@ def judge(recorded: Recorded, job: dict[str, Any], rerun: Rerun, mode: str) -> O
         tuple(gap["code"] for gap in job.get("gaps", ())),
         rerun.lines,
     )
+
+
+def with_proof(before: Outcome, after: Outcome, proven: dict[str, Any]) -> Outcome:
+    """Return the outcome with what a proof added; a job that is proven wrongly is a false verdict."""
+    proof = (proven.get("proof") or {}).get("state", "unproven")
+    verdict = after.verdict
+    if proof == "proven" and not before.is_equal:
+        verdict = Class.FALSE
+    elif proof in {"failed", "differs"} and verdict is Class.SILENT:
+        verdict = Class.FORETOLD
+    return replace(before, proof=proof, after_proof=verdict)
 
 
 def _decide(recorded: Recorded, job: dict[str, Any], rerun: Rerun) -> tuple[Class, str]:

@@ -10,10 +10,9 @@ from pathlib import Path
 from benchmarks.stacks.cases import STDOUT
 from benchmarks.stacks.recording import Recorded, decoded, digest_of
 from jobprov.provenance.services.reruns.execution import rerun, unpack, verify
-from jobprov.provenance.services.reruns.isolation import apart
+from jobprov.provenance.services.reruns.isolation import RerunLimits, apart
 
-_SECONDS = 120.0
-_DISK_BYTES = 1 << 30
+_LIMITS = RerunLimits(seconds=120.0, disk_bytes=1 << 30)
 
 
 @dataclass(frozen=True)
@@ -41,22 +40,28 @@ class Rerun:
         return self.exit_code == recorded.exit_code and not self.differing
 
 
-def run_again(recorded: Recorded, bundle: Path, folder: Path, user: str | None = None) -> Rerun:
+def run_again(
+    recorded: Recorded,
+    bundle: Path,
+    folder: Path,
+    user: str | None = None,
+    capsule: Path | None = None,
+) -> Rerun:
     """Unpack the bundle into the folder and run it there, with an empty environment, offline.
 
-    With `user`, root runs it as somebody with fewer rights.
+    With `user`, root runs it as somebody with fewer rights; with `capsule`, in that root folder.
     """
     try:
         root = unpack(bundle, folder / "bundle")
         needs = (root / "data/NEEDS.tsv").read_text("utf-8", "replace")
         out = folder / "out"
         out.mkdir()
-        isolation = apart().within(_SECONDS, _DISK_BYTES, folder)
+        isolation = apart().within(_LIMITS, folder)
         if user is not None:
             shutil.chown(out, user)
             words = ("setpriv", f"--reuid={user}", "--clear-groups", "--")
             isolation = isolation._replace(prefix=(*words, *isolation.prefix))
-        result = rerun(root, out, isolation=isolation)
+        result = rerun(root, out, isolation=isolation, capsule=capsule)
         verified = result.verified
         if user is not None and verified is not None:
             verified = verify(root, out)  # its report goes where the other may not write

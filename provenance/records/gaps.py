@@ -31,6 +31,7 @@ from jobprov.provenance.records.job_record import (
 from jobprov.provenance.records.parents import MOST_PARENTS, has_too_many_parents
 from jobprov.provenance.records.seen_gaps import seen_gaps
 from jobprov.provenance.records.traced_gaps import traced_gaps
+from jobprov.provenance.records.unplaced_code import unplaced_programs
 from jobprov.provenance.records.weaknesses import unknown_kinds, weakness_gaps
 
 _IMAGE = re.compile(r"sha256:([0-9a-f]{64})")
@@ -194,8 +195,8 @@ def _stored_by_art(record: JobRecord) -> tuple[str, set[str]]:
 
 
 def _software_gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
-    if not record.software and not record.scripts:
-        yield "software-missing", "The record names no repository, product, tarball or script."
+    for sentence in unplaced_programs(record):
+        yield "software-missing", sentence
     for place, software in enumerate(record.software or ()):
         name = software.name or software.repository or f"software[{place}]"
         if place in findings.unresolved:

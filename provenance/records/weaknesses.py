@@ -16,9 +16,9 @@ _SENTENCES = {
     "capture-incomplete": "The hook could not record {name}: {detail}.",
     "changed-while-running": "{name} changed while the job ran; {detail}.",
     "fcl-missing": "{name} ran, but {detail}: not all of its fcl files are here.",
+    "software-installed": "{name} is installed software: {detail}.",
     "random-unseeded": "{name} draws numbers that no seed decides: {detail}.",
     "secret-removed": "Secrets were taken out of {name} ({detail}): a rerun gets something else.",
-    "withheld-variable-read": "{name} names {detail}, whose value was withheld.",
 }
 _OTHERWISE = "{name}: {detail}."
 _MOST_OF_A_KIND = 20

@@ -24,9 +24,9 @@ def find_history(
 ) -> list[str]:
     """Return the earlier commits that a pack holds beside its own.
 
-    None if the record does not say how long the history was, or if it was cut off there.
+    None if the record does not say how long the history was.
     """
-    if software.history is None or software.history.is_shallow:
+    if software.history is None:
         return []
     own = {packed.oid: packed.content for packed in uploaded if packed.kind == "commit"}
     if mirror is None:
@@ -35,6 +35,9 @@ def find_history(
     if not pushed:
         return unpushed
     found = _list(mirror, pushed)
+    if software.history.is_shallow:
+        # A clone of some depth: the newest ones, as far as their number tells
+        return [*unpushed, *found[: max(0, (software.history.commits or 1) - len(unpushed))]]
     if len(found) + len(unpushed) <= MOST_COMMITS:
         return [*unpushed, *found]
     since = _since_tags(mirror, pushed, software)

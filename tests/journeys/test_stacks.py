@@ -16,7 +16,7 @@ from benchmarks.stacks.judging import Class, Outcome, judge
 from benchmarks.stacks.recording import Recorded, Site
 from benchmarks.stacks.rerunning import Rerun
 from benchmarks.stacks.service import running_service
-from benchmarks.stacks.trial import try_cases
+from benchmarks.stacks.trial import Plan, try_cases
 from tests.library.disk import storage_folder
 
 CASES = [case for case in read_cases() if case.quick]
@@ -31,7 +31,7 @@ def outcomes(hook: Path) -> Iterator[dict[str, Outcome]]:
         (folder / "jobs").mkdir()
         with running_service(folder / "service") as (url, service):
             site = Site(folder / "jobs", folder / "no-venv", hook, url, ("--trace",))
-            found = try_cases(CASES, site, service, folder / "service")
+            found = try_cases(CASES, site, service, folder / "service", Plan())
         yield {outcome.name: outcome for outcome in found}
 
 
@@ -46,6 +46,18 @@ def test_a_rerun_is_equal_or_its_failure_was_foretold(
         pytest.skip(f"NOT TRIED: {outcome.why}")
     told = "\n".join((outcome.why, *outcome.gaps, *outcome.lines))
     assert outcome.verdict in {Class.EQUAL, Class.UNSAID, Class.FORETOLD}, told
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("stacks")
+def test_most_reruns_are_equal(outcomes: dict[str, Outcome]) -> None:
+    # a failure is no less one for being foretold
+    tried = [one for one in outcomes.values() if one.verdict is not Class.SKIPPED]
+    incomplete = [one.name for one in tried if "capture-incomplete" in one.gaps]
+    assert incomplete == []
+    deterministic = [one for one in tried if one.is_deterministic]
+    differing = [one.name for one in deterministic if not one.is_equal]
+    assert len(differing) <= len(deterministic) // 5, differing
 
 
 def _judged(tmp_path: Path, rerun: Rerun, grade: str = "L2", *gaps: str) -> Class:

@@ -25,6 +25,7 @@ _OUR_OWN = frozenset(
         "job.txt",
         "laid-out.txt",
         "no-root",
+        "outputs-before.txt",
         "overlay",
         "root",
         "root.sh",
@@ -307,10 +308,12 @@ def _program_lines(payload: Payload, steps: list[Step]) -> list[str]:
     """The programs that `run.sh --check` looks for, and the Pythons that verify.sh tries first."""
     path = _recorded_path(payload)
     programs = _programs_from_outside(payload, steps)
+    interpreters = _laid_out_interpreters(payload, steps)
     for program, why in programs.items():
         where = "" if "/" in program else path
         payload.needs.add(3, "program", program, why, place=where)
     lines = [f"program {quote(program)}" for program in sorted(programs)]
+    lines += [f"program_laid_out {quote(program)}" for program in sorted(interpreters)]
     pythons = [program for program in sorted(programs) if _is_python(program)]
     return lines + [f"python {quote(program)}" for program in pythons]
 
@@ -330,6 +333,12 @@ def _programs_from_outside(payload: Payload, steps: list[Step]) -> dict[str, str
     for place in sorted(scripts, key=lambda place: (place.variable, place.rest)):
         interpreter = payload.shebangs[place]
         # `env` searches a bare name on the job's PATH, which may lead into the bundle
-        if "/" in interpreter or _is_outside(payload, interpreter):
+        if _is_outside(payload, interpreter):
             programs.setdefault(interpreter, f"interpreter of {place.rest.lstrip('/')}")
     return programs
+
+
+def _laid_out_interpreters(payload: Payload, steps: list[Step]) -> set[str]:
+    """The interpreters with absolute paths that the bundle has: found only in a root of their own."""
+    interpreters = {payload.shebangs[place] for place in _scripts_that_ran(payload, steps)}
+    return {path for path in interpreters if "/" in path and not _is_outside(payload, path)}

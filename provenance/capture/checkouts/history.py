@@ -37,8 +37,6 @@ def list_objects(top: str, entry: Dict[str, Any]) -> List[bytes]:
     describe(top, entry)
     tags = [tag["object"] for tag in entry.get("tags", ())]
     history, words = entry["history"], [entry["revision"]]
-    if history.get("is_shallow"):
-        return [tag.encode() for tag in tags]
     if history.get("commits", 0) <= _MOST_COMMITS:
         return git(top, "rev-list", *words).split() + [tag.encode() for tag in tags]
     commits: Dict[bytes, None] = {}

@@ -418,6 +418,7 @@ class Job:
             if log:
                 content, is_cut = log
                 self._keep_log(os.path.basename(path), None, content, is_cut=is_cut)
+        self.draft.attempt("withheld variables", self._note_withheld)
         record["state"], record["ended_at"] = state, moment(outcome.ended)
         record["exit"] = self._describe_exit(outcome, state, failed)
         unit = batch.name_unit(options, self.environment, self.job_ad, record.get("inputs", ()))
@@ -425,6 +426,15 @@ class Job:
             record["task"]["unit"] = unit
         record["sent_at"] = now()
         self.draft.record = redaction.redact_strings(record)
+
+    def _note_withheld(self) -> None:
+        """Name the withheld variables that what ran names."""
+        from jobprov.provenance.capture.record import withheld
+
+        environment = self.draft.record.get("environment", {})
+        found = withheld.read_by_code(self.draft, environment.get("withheld") or ())
+        if found:
+            environment["withheld_read"] = found
 
     def _describe_exit(
         self, outcome: execution.Outcome, state: str, failed: Optional[FailedStep]

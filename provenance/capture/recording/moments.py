@@ -280,6 +280,10 @@ class OneCommand:
             words = (self._sight, step.name, job.spool, self.options, self.environment)
             job.draft.attempt("trace", inventory.take, job.draft, self.trace, *words)
             self._note_trace(job, self.trace, outcome)
+        if self.trace is None or not self.trace.words:
+            from jobprov.provenance.capture.recording import changes
+
+            job.draft.need("folders", changes.weaken_folders, job.draft, step)
         if not outcome.was_told:
             job.draft.attempt("compilers", job.add_compilers, self.options.command)
 

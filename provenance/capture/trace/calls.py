@@ -132,8 +132,8 @@ class Calls:
             self._pythons.discard(process)
 
     def _take_change(self, process: bytes, name: bytes, found: List[Tuple[bytes, bytes]]) -> None:
-        if name.startswith(b"unlink"):
-            self._use(process, found[0], CHANGED)
+        if name.startswith(b"unlink"):  # what comes in its place is new
+            self._use(process, found[0], MADE)
         elif name.startswith((b"rename", b"link")):  # its bytes are what the new name has
             self._use(process, found[0], READ)
         if name in _MAKING:

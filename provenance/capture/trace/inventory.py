@@ -161,11 +161,11 @@ def take(  # noqa: PLR0917 - what a moment of the recording has
     room = options.number("trace-bytes", _BUDGET_BYTES)
     clock = Clock(hash_seconds(options))
     own = [place for place in (spool, *_prefixes(draft.record)) if place]
-    others = Unkept(draft, trace, own, began)
+    others = Unkept(draft, trace, step, own, began)
 
     def keep_others() -> None:
         others.sort(room)
-        others.add(step, sight, clock)
+        others.add(sight, clock)
 
     draft.attempt("trace: what nobody keeps", keep_others)
     talked = draft.attempt("trace: hosts", hosts.elsewhere, calls.hosts, draft.record, options.url)

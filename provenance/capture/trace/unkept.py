@@ -58,16 +58,24 @@ class Unkept:
         room: bytes that may still go with the record.
     """
 
-    def __init__(self, draft: Draft, trace: Trace, own: Iterable[str], began: float) -> None:
+    def __init__(
+        self, draft: Draft, trace: Trace, step: str, own: Iterable[str], began: float
+    ) -> None:
         """Prepare; `own` are folders of the hook and of products, `began` is when the job did."""
+        self._step = step
         self.scripts: Dict[str, os.stat_result] = {}
         self.inputs: Dict[str, os.stat_result] = {}
         self.named: Dict[str, str] = {}
         self.changed: List[str] = []
         self.room = 0.0
-        self._calls, self._there, self._began = trace.calls, trace.there, began
+        self._calls, self._there = trace.calls, trace.there
+        self._began, self._step_began = began, trace.began
         self._draft = draft
-        self._known = _files_of(draft.record)
+        outputs = draft.record.get("outputs", ())
+        own_outputs = [entry for entry in outputs if entry.get("step") == step]
+        earlier = [entry for entry in outputs if entry.get("step") != step]
+        self._known = _files_of(draft.record, earlier)
+        self._outputs = _paths_of(own_outputs)
         self._folders = _SYSTEM + tuple(folder.rstrip("/") + "/" for folder in own)
         self._checkouts = [
             entry["checkout"] for entry in draft.record.get("software", ()) if entry.get("checkout")
@@ -79,11 +87,21 @@ class Unkept:
         self.room = room
         for path, use in self._calls.uses.items():
             source = path if use == kinds.MADE else _source_of(path)
-            if not self._is_kept(source):
+            if source in self._outputs:
+                self._sort_output(source, use)
+            elif not self._is_kept(source):
                 self._sort_path(source, use)
         for folder in sorted(self._calls.listed | self._calls.searched):
             self._sort_listed(folder)
         self._drop_tracked()
+
+    def _sort_output(self, path: str, use: int) -> None:
+        """Tell of an output whose earlier content the command used."""
+        was_there = use in (kinds.READ, kinds.EXECUTED) or path in self._there
+        if use in (kinds.MADE, kinds.LOOKED_AT) or not was_there or path in self._known:
+            return
+        if not self._is_made(path):
+            self.changed.append(path)
 
     def _sort_path(self, path: str, use: int) -> None:
         status = _status(path)
@@ -94,6 +112,8 @@ class Unkept:
             return
         elif status.st_ctime < self._began:
             self._keep(path, use, status)
+        elif status.st_ctime < self._step_began:
+            return  # an earlier step of the job made it
         elif use != kinds.CHANGED or path in self._there:
             self.changed.append(path)
 
@@ -186,7 +206,7 @@ class Unkept:
         )
 
     def _is_kept(self, path: str) -> bool:
-        if path in self._known or path.startswith(self._folders):
+        if path in self._known or path in self._outputs or path.startswith(self._folders):
             return True
         if os.path.basename(path).startswith(_BESIDE) or self._installed.has(path):
             return True
@@ -220,14 +240,14 @@ class Unkept:
                 for kept in (self.scripts, self.inputs, self.named):
                     kept.pop(path, None)
 
-    def add(self, step: str, sight: Optional[Sight], clock: Clock) -> None:
-        """Add all to the record, as used by a step."""
+    def add(self, sight: Optional[Sight], clock: Clock) -> None:
+        """Add all to the record."""
         for path, status in self.scripts.items():
             self._add_script(path, status)
         for path, status in self.inputs.items():
-            self._add_input(step, path, status, clock)
+            self._add_input(path, status, clock)
         if sight is not None:
-            gone = [path for path in self.changed if not self._add_seen(step, path, sight)]
+            gone = [path for path in self.changed if not self._add_seen(path, sight)]
             self.changed = gone
         fields = self._draft.record.setdefault("trace", {})
         _extend(fields, "changed", sorted(set(self.changed)))
@@ -250,8 +270,8 @@ class Unkept:
         if path in processes.get("unknown_programs", ()):
             processes["unknown_programs"].remove(path)  # its bytes are here
 
-    def _add_input(self, step: str, path: str, status: os.stat_result, clock: Clock) -> None:
-        entry = _input(step, path, status.st_size)
+    def _add_input(self, path: str, status: os.stat_result, clock: Clock) -> None:
+        entry = _input(self._step, path, status.st_size)
         try:
             _, entry["sha256"], checksum = hash_file(path, clock)
             entry["checksums"] = [checksum]
@@ -264,13 +284,13 @@ class Unkept:
             self._draft.note("input {}: {}".format(path, error))
         self._draft.extend("inputs", [entry])
 
-    def _add_seen(self, step: str, path: str, sight: Sight) -> bool:
+    def _add_seen(self, path: str, sight: Sight) -> bool:
         """Add a file as it was when it was first seen; tell whether its bytes were kept then."""
         file = sight.reader.find(path)
         if file is None or file.content is None or file.sha256 is None:
             return False
         self._draft.blobs[file.sha256] = file.content
-        entry = _input(step, path, file.size_bytes)
+        entry = _input(self._step, path, file.size_bytes)
         entry.update(sha256=file.sha256, checksums=[file.checksum])
         self._draft.extend("inputs", [entry])
         return True
@@ -295,14 +315,17 @@ def _input(step: str, path: str, size_bytes: int) -> Dict[str, Any]:
     }
 
 
-def _files_of(record: Dict[str, Any]) -> Set[str]:
-    """Return the absolute paths of the files that a record names, and where links of them lead."""
-    paths: List[Optional[str]] = []
-    for field in ("inputs", "outputs", "scripts", "outputs_not_there"):
-        paths += [entry.get("path") for entry in record.get(field, ())]
+def _files_of(record: Dict[str, Any], others: Iterable[Dict[str, Any]]) -> Set[str]:
+    """Return the paths of the files that a record names, but for outputs, and of some others."""
+    entries = [*record.get("inputs", ()), *record.get("scripts", ()), *others]
     for configuration in record.get("configurations", ()):
-        paths += [file.get("path") for file in configuration.get("files", ())]
-    absolute = {os.path.abspath(path) for path in paths if path}
+        entries += configuration.get("files", ())
+    return _paths_of(entries)
+
+
+def _paths_of(entries: Iterable[Dict[str, Any]]) -> Set[str]:
+    """Return the absolute paths of entries, and where links of them lead."""
+    absolute = {os.path.abspath(entry["path"]) for entry in entries if entry.get("path")}
     return absolute.union(os.path.realpath(path) for path in absolute)
 
 

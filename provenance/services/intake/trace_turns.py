@@ -19,7 +19,7 @@ from jobprov.provenance.db.changes.intake import (
 )
 from jobprov.provenance.db.queries.intake.trace_turns import Turn, count_turns, turn_of
 
-WAITING = timedelta(hours=12)
+WAITING = timedelta(hours=6)
 REMEMBERED = timedelta(days=180)
 MOST_KINDS = 20_000
 MOST_AN_HOUR = 200

@@ -43,9 +43,9 @@ def refresh(parts: Parts, key: str) -> None:
     with parts.database.reading.connect() as connection:
         jobs = _FINDERS[kind](connection, parts.store, name)
         software = entries_of_jobs(connection, jobs) if kind == "blob" else {}
-    came = {digest: entry for digest, entry in software.items() if entry.objects_sha256 == name}
-    if came:
-        parts.writer.run(lambda writing: enqueue_carried(writing.connection, came))
+    # Whatever blob came: the notice of another one may find the job no longer waiting
+    if software:
+        parts.writer.run(lambda writing: enqueue_carried(writing.connection, software))
     for part in chunks(jobs, _AT_ONCE):
         parts.writer.run(partial(refresh_jobs, jobs=list(part)))
 

@@ -22,8 +22,8 @@ from jobprov.provenance.software.read_pack import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "77dd7cd1bf8a876f286a7e681bd466c9433a93e7136f2561c49ebc9ea405c3ba"}
-SCRIPTS = {1: "996c15bbed5730ea80fd5ba23ea5466d8797addb01dd62b57ff2631f087bc02a"}
+FILES = {1: "3780f61efc5ebdc1026414ff82bce2f3f66698d09bbe420ab7d6d76ca7075837"}
+SCRIPTS = {1: "3c6779f1899caed74a3169629136bf77460d30b00f3cc1a4257fed7f10704902"}
 PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 

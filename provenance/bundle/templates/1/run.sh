@@ -154,6 +154,12 @@ link() { # TARGET PLACE
   mkdir -p "${2%/*}" || cannot_lay_out "$2"
   [ -e "$2" ] || [ -h "$2" ] || ln -s "$1" "$2" || cannot_lay_out "$2"
 }
+moved() { # PLACE LATER_PLACE: where the job moved or copied an output
+  [ "$act" = find-moved ] || return 0
+  if [ -e "$1" ] || [ -h "$1" ] || [ ! -f "$2" ] || ! find_absolute "${1%/*}"; then return 0; fi
+  # the job may have made links by now
+  case $absolute/ in "$out"/*) ln -s "$2" "$absolute/${1##*/}" ;; esac
+}
 link_in_out() { # TARGET PLACE: in its own root, a rerun has the recorded folders instead
   [ "$way" = own ] || link "$@"
 }
@@ -163,7 +169,7 @@ folder() { # PLACE
 }
 input() { # NAME SHA256 SIZE STORED PLACE [KNOWN_PLACE]...
   input_places=$input_places$5$nl
-  [ "$act" != recall ] || return 0
+  case $act in recall | find-moved) return 0 ;; esac
   if [ -n "$4" ] && [ -f "$here/$4" ]; then # a bundle with fetch.txt has it where it was fetched
     place "$4" 0644 "$5"
     return
@@ -294,6 +300,9 @@ program() {
   say "missing: program $1 (looked in $job_path)"
   missing=$((missing + 1))
 }
+program_laid_out() { # PROGRAM: the interpreter of a script, in the bundle; a script names it by its recorded path
+  [ "$way" = own ] || program "$1"
+}
 python() { :; }
 
 check_needs() {
@@ -379,6 +388,14 @@ do_steps() {
   . "$(list_of command/steps)"
   [ "$stopped" != no-root ] || start_again
 }
+# For verify.sh: links from where outputs were made to where the job left them.
+find_moved() {
+  name_folders "$out"
+  act=find-moved section=layout
+  # shellcheck source=/dev/null
+  . "$(list_of command/layout)"
+}
+
 # Obey one step in the recorded environment. The first failing code is the job's; a failure that was not recorded ends it.
 step() { # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
   step_name=$1 expected=$2
@@ -485,6 +502,10 @@ in_environment() { # PROGRAM [ARGUMENT]...
         --entrypoint /bin/sh "$capsule_image" "$@")
       ;;
   esac
+}
+
+is_in_container() {
+  case $container_tool in apptainer | singularity | podman) return 0 ;; *) return 1 ;; esac
 }
 
 # --- the capsule ----------------------------------------------------------------------------------
@@ -725,9 +746,10 @@ remove_stubs() {
 # The root could not be made, so that the job has not begun: it runs without one.
 start_again() {
   cat "$out/run.log" >&2
-  if [ "$own_root" = wanted ] || [ -s "$out/exit-codes.txt" ]; then
+  if [ "$own_root$way" != own ] || [ -s "$out/exit-codes.txt" ]; then
+    leave_root
     rm -f "$out/exit-codes.txt"
-    refuse "no root of its own can be made, see above."
+    refuse "the root cannot be made, see above."
   fi
   leave_root
   way=rewritten why_rewritten="no root of its own can be made, see above"
@@ -741,6 +763,7 @@ start_again() {
 leave_root() {
   reveal() { :; }
   hide() { :; }
+  out_itself() { :; }
   bring() { # FILE RECORDED
     is_clear "$out/elsewhere" "$2" && [ -f "$out/elsewhere$2" ] && [ ! -s "$out/elsewhere$2" ] || return 0
     rm -f "$out/elsewhere$2" && ln -s "$1" "$out/elsewhere$2"
@@ -787,7 +810,8 @@ if [ "$wanted" = shell ]; then
   [ ! -e "$out/no-root" ] || refuse "no root of its own can be made, see above; try --no-own-root."
 else
   do_steps
+  find_moved
   say "run.sh: the job ended with exit code $exit_code; its output is in $out/run.log"
 fi
-[ "$way" = rewritten ] || leave_root
+[ ! -d "$out/root" ] || leave_root
 exit "$exit_code"

@@ -325,6 +325,9 @@ output() { # NAME JSON_NAME REQUIRED SIZE SHA256 COMPARATOR CONTENT_DIGEST CHECK
   shift 8
   reference=$1 place=$2
   outputs=$outputs${place#"$work"/}$nl
+  if [ "$way_taken" = 'own root' ] && [ -h "$place" ]; then
+    follow_in_root
+  fi
   if [ -z "$place" ]; then
     undecided "the record does not say where the job wrote it"
   elif [ ! -f "$place" ]; then
@@ -336,6 +339,13 @@ output() { # NAME JSON_NAME REQUIRED SIZE SHA256 COMPARATOR CONTENT_DIGEST CHECK
   else
     compare_content
   fi
+}
+# In its own root the job may have made a link to a recorded path, which lies below OUT.
+follow_in_root() {
+  target=$(readlink "$place") || return 0
+  case $target in
+    /*) [ ! -f "$elsewhere$target" ] || place=$elsewhere$target ;;
+  esac
 }
 # A file that the rerun did not make says nothing about it, however equal it is.
 is_of_rerun() { # sets why if not
@@ -427,6 +437,7 @@ undecided() {
 # --- the Python for verify.py: the job's own first, one with uproot before one without -------------
 
 program() { :; }
+program_laid_out() { :; }
 python() { pythons=$pythons$1$nl; }
 find_interpreter() {
   find_job_path
@@ -539,7 +550,8 @@ if [ ! -s "$out/exit-codes.txt" ]; then
   give_up "no job ran in $out; run 'sh run.sh OUT' with a new folder."
 fi
 find_interpreter
-laid_before=$nl
+laid_before=$nl way_taken=''
+[ ! -f "$out/way.txt" ] || IFS= read -r way_taken <"$out/way.txt"
 [ ! -f "$out/outputs-before.txt" ] || laid_before=$nl$(cat "$out/outputs-before.txt")$nl
 # nothing is compared yet, which is no level
 comparisons='' outputs='' differs=no open=no compared=0 all_empty=yes lowest=R7 lowest_rank=70

@@ -35,8 +35,8 @@ _COLUMNS: tuple[Any, ...] = (
     TaskRow.task_id, Stage.campaign, Stage.name, Host.hostname, Host.site, Job.software_set_id,
     Job.received_at, Job.started_at, Job.ended_at,
     Job.exit_code, Job.exit_signal, Job.failed_step, Job.error_class, Job.message,
-    Job.wall_seconds, Job.cpu_seconds, Job.max_rss_bytes, Job.output_count,
-    Job.level, Job.rerun_of, Job.retry_of, STATE_OF_JOB,
+    Job.wall_seconds, Job.cpu_seconds, Job.max_rss_bytes, Job.level, Job.rerun_of, Job.retry_of,
+    STATE_OF_JOB, Job.output_count,
 )  # fmt: skip
 
 
@@ -95,7 +95,8 @@ def _summary(row: Any, code: str | None, heard: datetime) -> JobSummary:
         task, campaign, stage, hostname, site, _,
         received, started, ended,
         exit_code, exit_signal, failed_step, error_class, message,
-        wall, cpu, memory, output_count, level, rerun_of, retry_of, proof,
+        wall, cpu, memory, level, rerun_of, retry_of,
+        proof, output_count,
     ) = row  # fmt: skip
     return JobSummary(
         job_id=uuid,

@@ -48,9 +48,9 @@ def test_another_job_gets_the_turn_where_no_trace_comes(
 ) -> None:
     assert is_wanted(client)
 
-    assert not turn_after(service, timedelta(hours=11))
-    assert turn_after(service, timedelta(hours=13))
-    assert not turn_after(service, timedelta(hours=14))
+    assert not turn_after(service, timedelta(hours=5))
+    assert turn_after(service, timedelta(hours=7))
+    assert not turn_after(service, timedelta(hours=8))
 
 
 @pytest.mark.parametrize("way", ["alone", "in a batch"])

@@ -15,6 +15,7 @@ from tests.library.servers.live_service import LiveService
 pytestmark = pytest.mark.slow
 
 JOB = "00000000-0000-0000-0000-00000000000a"
+OTHER_JOB = "00000000-0000-0000-0000-00000000000b"
 SCRIPT = """#!/bin/sh
 set -e
 awk '{print $1 + $2}' "$1" | sort -n > "$2"
@@ -118,3 +119,40 @@ def test_command_wants_bundles_or_traces(live: LiveService, tmp_path: Path) -> N
 
     assert refused.returncode == 2
     assert "--from-trace" in refused.stderr
+
+
+@pytest.mark.skipif(
+    not (can_trace() and can_enter()),
+    reason="NO STRACE OR NO NAMESPACES HERE: no rerun of what only a trace found",
+)
+def test_traced_job_reruns_when_all_that_only_the_trace_found_is_gone(
+    runner: Runner, live: LiveService, tmp_path: Path
+) -> None:
+    odd = tmp_path / "odd"
+    (odd / "listed").mkdir(parents=True)
+    for name, text in (
+        ("table.txt", "5\n"),
+        ("own.sh", "n=2\n"),
+        ("listed/a", ""),
+        ("listed/b", ""),
+    ):
+        (odd / name).write_text(text)
+    (runner.folder / "data.txt").write_text("7\n")
+    script = f". {odd}/own.sh; cat data.txt {odd}/table.txt > out.txt; ls {odd}/listed | wc -l >> out.txt"
+    words = ["--url", live.url, "--task-id", "found", "--job-id", OTHER_JOB]
+    done = runner("run", "--trace", "--trace-bytes", "100000", *words, "--", "sh", "-c", script)
+    assert b"grade L2" in done.stderr, done.stderr
+    live.run("bundle", OTHER_JOB, "-o", str(tmp_path / "job.tar"))
+    subprocess.run(["tar", "-xf", str(tmp_path / "job.tar"), "-C", str(tmp_path)], check=True)
+    odd.rename(tmp_path / "away")
+    runner.folder.rename(tmp_path / "job-away")
+
+    [bundle] = [path.parent for path in tmp_path.glob("*/bagit.txt")]
+    out, said = tmp_path / "out", ""
+    for part in ("run.sh", "verify.sh"):
+        ended = subprocess.run(
+            ["sh", str(bundle / "data" / part), str(out)],
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        said += ended.stdout + ended.stderr
+    assert "level R7" in said, said

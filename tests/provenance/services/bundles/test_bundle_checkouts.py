@@ -21,7 +21,7 @@ from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.code.repositories import register_repository
-from jobprov.provenance.services.intake.blobs import Upload, grant_possession
+from jobprov.provenance.services.intake.blobs import Upload, grant_possession, settle_blob
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.execution import unpack
@@ -116,7 +116,8 @@ def take_in(parts: Parts, runner: Runner, *, late: bool = False) -> dict[str, An
     parts.writer.run(lambda writing: record_jobs(writing, [submission]))
     drain(parts, HANDLERS)
     if late:
-        parts.writer.run(lambda writing: grant_possession(writing, uploads))
+        for upload in uploads:
+            parts.writer.run(lambda writing, upload=upload: settle_blob(writing, *upload))
         drain(parts, HANDLERS)
     return record
 
@@ -222,7 +223,7 @@ def _ignored(checkout: Repository) -> None:
 def _shallow(checkout: Repository) -> None:
     deep = checkout.path.with_name("deep")
     checkout.path.rename(deep)
-    git(deep.parent, "clone", "-q", "--depth=2", f"file://{deep}", checkout.path)
+    git(deep.parent, "clone", "-q", "--depth=1", f"file://{deep}", checkout.path)
     checkout.git("remote", "remove", "origin")
 
 
