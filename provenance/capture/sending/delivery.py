@@ -275,7 +275,7 @@ def _put_blob(service: Service, digest: str, content: bytes, package: Optional[s
             return
     from jobprov.provenance.capture.sending.parts import put_in_parts  # noqa: PLC0415
 
-    put_in_parts(service, digest, content, failure)
+    put_in_parts(service, digest, content, headers, failure)
 
 
 def _send_record(entry: Entry, service: Service) -> List[str]:

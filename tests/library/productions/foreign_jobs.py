@@ -224,25 +224,40 @@ locale decimal_point >> out.txt
 """
 
 
-def _cplusplus(places: Places) -> list[str]:
-    _write(places.work / "toy.cpp", CPLUSPLUS)
-    _write(places.work / "build.sh", "set -e\ng++ -O1 -std=c++17 -o toy toy.cpp\n./toy\n")
-    _write(places.work / "in.txt", "run1 run2 x run1\n")
-    return ["sh", "build.sh"]
+def _ctypes(places: Places) -> list[str]:
+    """Python that opens a library by its path, and asks the system for another."""
+    folder = places.software / "plug"
+    _write(folder / "plug.c", "int seven(void) { return 7; }\n")
+    build = "gcc -shared -fPIC -o libplug.so plug.c"
+    subprocess.run(["sh", "-c", build], cwd=folder, check=True)
+    _write(places.work / "x.py", CTYPES)
+    return [sys.executable, "x.py", str(folder / "libplug.so"), "out.txt"]
 
 
-CPLUSPLUS = """#include <fstream>
-#include <map>
-#include <regex>
-int main() {
-  std::map<std::string, int> counts;
-  std::ifstream in("in.txt");
-  std::regex run("run[0-9]+");
-  for (std::string word; in >> word;) if (std::regex_match(word, run)) ++counts[word];
-  std::ofstream out("out.txt");
-  for (auto &pair : counts) out << pair.first << " " << pair.second << "\\n";
-}
+CTYPES = """
+import ctypes, ctypes.util, sys
+plug, math = ctypes.CDLL(sys.argv[1]), ctypes.CDLL(ctypes.util.find_library("m"))
+math.cos.restype, math.cos.argtypes = ctypes.c_double, [ctypes.c_double]
+with open(sys.argv[2], "w") as out:
+    print(plug.seven(), math.cos(0.5), file=out)
 """
+
+
+def _linked_release(places: Places) -> list[str]:
+    """A release behind a link, its libraries by LD_LIBRARY_PATH with `..` behind that link."""
+    folder = places.software / "release-1"
+    _write(folder / "lib/toy.c", "int nine(void) { return 9; }\n")
+    main = '#include <stdio.h>\nint nine(void);\nint main(void) { printf("%d\\n", nine()); }\n'
+    _write(folder / "main.c", main)
+    build = (
+        "mkdir bin && gcc -shared -fPIC -o lib/libtoy.so.1 lib/toy.c && ln -s libtoy.so.1 lib/libtoy.so"
+        " && gcc -o bin/toy main.c -Llib -ltoy && ln -s release-1 ../current"
+    )
+    subprocess.run(["sh", "-c", build], cwd=folder, check=True)
+    current = places.software / "current"
+    script = f"LD_LIBRARY_PATH={current}/bin/../lib {current}/bin/toy > out.txt\n"
+    _write(places.work / "run.sh", script)
+    return ["sh", "run.sh"]
 
 
 def _archive(places: Places) -> list[str]:
@@ -277,7 +292,8 @@ JOBS = (
     ForeignJob("find-sort-sed", ("find", "xargs"), _find_sort_sed),
     ForeignJob("scratch-and-home", ("awk",), _scratch_and_home),
     ForeignJob("locale", ("localedef",), _locale),
-    ForeignJob("cplusplus", ("g++",), _cplusplus),
+    ForeignJob("ctypes", ("gcc",), _ctypes),
+    ForeignJob("linked-release", ("gcc",), _linked_release),
     ForeignJob("archive", ("xz", "bc"), _archive),
     ForeignJob("r", ("Rscript",), _r),
 )
