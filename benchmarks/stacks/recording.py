@@ -99,7 +99,7 @@ def record(case: Case, site: Site) -> Recorded:
         return Recorded(filled, root, var_tmp, job_id, {}, -1, problem, problem)
     words = list(filled.command)
     if not case.is_hooked:
-        words = [sys.executable, str(site.hook), "run", *site.options, *case.options, "--", *words]
+        words = [sys.executable, str(site.hook), "run", *site.options, *filled.options, "--", *words]
     with _serving(filled, root, port), _meanwhile(filled, root), _stdin(filled, root) as stdin:
         try:
             ended = subprocess.run(
