@@ -30,6 +30,7 @@ _ENDING = frozenset(
         "outputs_not_there",
         "logs",
         "modules",
+        "trace",
         "weaknesses",
     }
 )

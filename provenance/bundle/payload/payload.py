@@ -9,6 +9,7 @@ from jobprov.provenance.bundle.fields import mapping, text, to_bytes
 from jobprov.provenance.bundle.ingredients import Ingredients
 from jobprov.provenance.bundle.names import NAME_BYTES, Shelf, plain_name
 from jobprov.provenance.bundle.needs import Needs, tsv
+from jobprov.provenance.bundle.payload.expected import Expected
 from jobprov.provenance.bundle.payload.odd_words import odd_names
 from jobprov.provenance.bundle.payload.places import Place, Places, normal, quote
 
@@ -27,6 +28,7 @@ class Payload:
         laid_out: places of single files that the bundle holds.
         repositories: digest of the content of each repository's folder, by the folder's name.
         shebangs: interpreter by the place of a script.
+        expected: the outputs that verify.sh compares, in order.
         fetched: inputs in fetch.txt, by path; None if the bundle may not have a fetch.txt.
         variables: shell words of the recorded variables, by name; for PATH, only the part before
             the caller's PATH.
@@ -53,6 +55,7 @@ class Payload:
         self.variables: dict[str, str] = {}
         self.then_lists: dict[str, str] = {}
         self.fetched: dict[str, Fetched] | None = None
+        self.expected: Sequence[Expected] = ()
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
         """Put a generated file at a path of the payload."""

@@ -244,6 +244,25 @@ def test_capsule_in_which_nothing_starts_is_told(
     assert (verdict.returncode, verdict.stdout) == (2, "")
 
 
+@pytest.mark.parametrize("way", ["--own-root", "--no-own-root"])
+def test_output_that_the_job_moved_is_found(toy: Toy, tmp_path: Path, dash: Run, way: str) -> None:
+    """Its folder was there when the job ran."""
+    _record(
+        toy,
+        *("sh", "-c", 'echo 1 >made.txt; mv made.txt "$1"', "sh", "/opt/nowhere/store/kept.txt"),
+        outputs={"made.txt": b"1\n"},
+    )
+    toy.record["outputs"][0]["location"] = "/opt/nowhere/store/kept.txt"
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = dash(bag / "data/run.sh", way, out)
+    verdict = dash(bag / "data/verify.sh", out)
+
+    assert outcome.returncode == 0, (out / "run.log").read_text()
+    assert (verdict.returncode, verdict.stdout) == (0, "IDENTICAL made.txt\n"), verdict.stderr
+    assert (out / "elsewhere/opt/nowhere/store/kept.txt").is_file()
+
+
 def test_steps_share_what_they_wrote(toy: Toy, tmp_path: Path, dash: Run) -> None:
     _record(toy)
     toy.record["command"]["steps"] = [

@@ -410,3 +410,25 @@ def test_files_of_distributions_environments_and_pythons_are_installed(tmp_path:
     assert installed.has(sys.base_prefix + "/lib/x.so")
     assert not installed.has(str(site / "stray.py"))
     assert not installed.has(str(tmp_path / "home/.local/bin/mytool"))
+
+
+@with_strace
+def test_failure_that_a_tracer_may_cause_is_said(runner: Runner) -> None:
+    script = "echo 'ptrace: Operation not permitted.' >&2; exit 1"
+
+    job = shell(runner, script, words=["--trace-bytes", "0"])
+
+    assert any("--no-trace" in note for note in job.record["extra"]["hook_notes"])
+
+
+def test_withheld_variable_that_a_script_names_is_told(runner: Runner) -> None:
+    (runner.folder / "run.sh").write_text(
+        "OTHER_TOKEN=x\necho $DB_PASSWORD_ADDRESS ${DB_PASSWORD}\n"
+    )
+    secrets = {"DB_PASSWORD": "abc123", "OTHER_TOKEN": "def456", "THIRD_TOKEN": "ghi789"}
+
+    runner("run", "--", "sh", "run.sh", environment=secrets)
+
+    environment = entry_of(runner)[0]["environment"]
+    assert set(environment["withheld"]) == set(secrets)
+    assert environment["withheld_read"] == ["DB_PASSWORD"]
