@@ -98,15 +98,9 @@ def _decide(recorded: Recorded, job: dict[str, Any], rerun: Rerun) -> tuple[Clas
         return Class.FALSE, f"{rerun.level}, and nothing was compared"
     if is_equal:
         return (Class.EQUAL, "") if is_said_equal else _judge_unsaid(recorded, rerun)
-    foretold = _foretelling(recorded, job, rerun)
-    return (
-        (Class.FORETOLD, foretold)
-        if foretold
-        else (
-            Class.SILENT,
-            _what_differs(recorded, rerun),
-        )
-    )
+    if foretold := _foretelling(recorded, job, rerun):
+        return Class.FORETOLD, foretold
+    return Class.SILENT, _what_differs(recorded, rerun)
 
 
 def _judge_unsaid(recorded: Recorded, rerun: Rerun) -> tuple[Class, str]:
