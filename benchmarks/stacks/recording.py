@@ -62,6 +62,7 @@ class Recorded:
         digests: SHA-256 by output; None for one that is not there.
         exit_code: as the hook gave it.
         printed: what the job printed on standard output and error.
+        names: names of all files below the root when the job had ended.
         broken: why the case says nothing: it did not do what it is meant to do.
     """
 
@@ -73,6 +74,7 @@ class Recorded:
     exit_code: int
     printed: str
     broken: str = ""
+    names: frozenset[str] = frozenset()
 
 
 def missing_needs(case: Case, venv: Path) -> list[str]:
@@ -98,7 +100,15 @@ def record(case: Case, site: Site) -> Recorded:
         return Recorded(filled, root, var_tmp, job_id, {}, -1, problem, problem)
     words = list(filled.command)
     if not case.is_hooked:
-        words = [sys.executable, str(site.hook), "run", *site.options, *case.options, "--", *words]
+        words = [
+            sys.executable,
+            str(site.hook),
+            "run",
+            *site.options,
+            *filled.options,
+            "--",
+            *words,
+        ]
     with _serving(filled, root, port), _meanwhile(filled, root), _stdin(filled, root) as stdin:
         try:
             ended = subprocess.run(
@@ -127,7 +137,8 @@ def record(case: Case, site: Site) -> Recorded:
         broken = f"made no {[name for name in digests if digests[name] is None]}: {printed[-400:]}"
     elif not digests and not case.exit_code:
         broken = "names no output"
-    return Recorded(filled, root, var_tmp, job_id, digests, code, printed, broken)
+    names = frozenset(path.name for path in root.rglob("*"))
+    return Recorded(filled, root, var_tmp, job_id, digests, code, printed, broken, names)
 
 
 def decoded(name: str) -> str:
