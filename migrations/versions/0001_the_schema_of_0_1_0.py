@@ -116,6 +116,7 @@ def upgrade() -> None:
     sa.Column('key', sa.LargeBinary(32), nullable=False),
     sa.Column('given_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=False),
     sa.Column('traced_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.Column('used', sa.Text(), nullable=True),
     sa.PrimaryKeyConstraint('experiment', 'key', name=op.f('pk_trace_turns'))
     )
     op.create_table('work',

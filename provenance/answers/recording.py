@@ -72,10 +72,32 @@ class TailAnswer(Struct, frozen=True):
     received_bytes: int
 
 
+class UsedByKind(Struct, frozen=True):
+    """What the traced job of a kind used although nobody named it.
+
+    Attributes:
+        files: paths of data and settings; those below the working directory are relative to it.
+        code: likewise of programs, libraries and modules.
+        hosts: `address:port` of what it connected to.
+    """
+
+    files: list[str] = []
+    code: list[str] = []
+    hosts: list[str] = []
+
+
 class TraceAnswer(Struct, frozen=True):
-    """Whether the job that asks is to be traced."""
+    """Whether the job that asks is to be traced.
+
+    Attributes:
+        is_wanted: whether this one is.
+        is_pending: another job of its kind is being traced, and its record has not come yet.
+        used: what the traced job of its kind used; None where there is none.
+    """
 
     is_wanted: bool
+    is_pending: bool = False
+    used: UsedByKind | None = None
 
 
 class TicketAnswer(Struct, frozen=True):

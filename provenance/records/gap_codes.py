@@ -113,6 +113,11 @@ GAPS: dict[str, GapRule] = {
         "Name the file (`--input`, `--script`), put its code into a repository, raise "
         "`--trace-bytes`, or register a capsule of the release (`jobprov capsule add`).",
     ),
+    "reads-unseen": GapRule(
+        2,
+        "Nothing for this job but a rerun that passes (`jobprov prove`); name what the next one "
+        "reads (`--input`), or trace it (`--trace`).",
+    ),
     "network-used": GapRule(
         2,
         "Fetch what the job needs before it, and name it: `--input FILE`.",

@@ -18,6 +18,8 @@ _SENTENCES = {
     "fcl-missing": "{name} ran, but {detail}: not all of its fcl files are here.",
     "software-installed": "{name} is installed software: {detail}.",
     "random-unseeded": "{name} draws numbers that no seed decides: {detail}.",
+    "network-used": "The job may need {name}: {detail}.",
+    "reads-unseen": "{name}, and {detail}: what this job read is not known in whole.",
     "secret-removed": "Secrets were taken out of {name} ({detail}): a rerun gets something else.",
 }
 _OTHERWISE = "{name}: {detail}."

@@ -14,9 +14,15 @@ from jobprov.app.api.wire.guard import check_experiment, recording_grant
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.recording import TraceAnswer
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.records.job_record import ExperimentName
+from jobprov.provenance.records.job_record import ExperimentName, JobRecord
 from jobprov.provenance.records.reading.decoding import DecodedRecord
-from jobprov.provenance.services.intake.trace_turns import may_get_turn, note_traced, take_turn
+from jobprov.provenance.services.intake.trace_turns import (
+    Kind,
+    may_get_turn,
+    note_traced,
+    take_turn,
+    what_kind_used,
+)
 from jobprov.provenance.services.recording.submissions import Outcome
 
 section = Section("traces", "Which jobs are traced.")
@@ -26,10 +32,15 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 class TraceQuestion(msgspec.Struct):
-    """A job that is about to run: its experiment, and the SHA-256 of what its hook knows it by."""
+    """A job: its experiment, and the SHA-256 of what its hook knows it by.
+
+    Attributes:
+        can_be_traced: False if it is not wanted in any case, since it cannot be traced or is over.
+    """
 
     experiment: ExperimentName
     key: str
+    can_be_traced: bool = True
 
 
 _question = msgspec.json.Decoder(TraceQuestion)
@@ -44,7 +55,10 @@ _question = msgspec.json.Decoder(TraceQuestion)
     writes=True,
 )
 def ask_turn() -> Response:
-    """Return whether a job that is about to run is to be traced: the first of each kind is."""
+    """Return whether a job that is about to run is to be traced: the first of each kind is.
+
+    The others are told what that one used although nobody named it.
+    """
     grant = recording_grant()
     question = _read_question()
     check_experiment(grant, question.experiment)
@@ -53,22 +67,25 @@ def ask_turn() -> Response:
         return json_answer(TraceAnswer(is_wanted=False))
     kind = question.experiment, question.key
     with service.reading() as connection:  # what nearly all are told costs no write
-        is_wanted = may_get_turn(connection, *kind, now)
-    if is_wanted:
-        is_wanted = service.write(lambda writing: take_turn(writing.connection, *kind, now))
-    return json_answer(TraceAnswer(is_wanted))
+        is_wanted = question.can_be_traced and may_get_turn(connection, *kind, now)
+        answer = what_kind_used(connection, *kind)
+    if is_wanted and service.write(lambda writing: take_turn(writing.connection, *kind, now)):
+        answer = TraceAnswer(is_wanted=True)
+    return json_answer(answer)
 
 
 def note_traces(taken: Iterable[tuple[DecodedRecord, Outcome]]) -> None:
     """Note which kinds of jobs need no other trace."""
-    kinds: set[tuple[str, str]] = set()
+    records: dict[Kind, JobRecord] = {}
     for decoded, outcome in taken:
-        trace = decoded.record.trace if decoded.record is not None else None
-        if trace is not None and trace.key and outcome.change != "conflict":
-            kinds.add((decoded.experiment, trace.key))
-    if kinds:
+        record = decoded.record
+        if record is None or record.trace is None or outcome.change == "conflict":
+            continue
+        if record.trace.key:
+            records[decoded.experiment, record.trace.key] = record
+    if records:
         now = datetime.now(UTC)
-        get_service().write(lambda writing: note_traced(writing.connection, kinds, now))
+        get_service().write(lambda writing: note_traced(writing.connection, records, now))
 
 
 def _read_question() -> TraceQuestion:

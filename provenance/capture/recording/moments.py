@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jobprov.provenance.capture.sight.sight import Sight
     from jobprov.provenance.capture.surroundings.system_packages import Look
     from jobprov.provenance.capture.trace.strace import Trace
+    from jobprov.provenance.capture.trace.turn import Turn
 
 _TAIL_SECONDS = 60.0
 _LAST_LOOK_SECONDS = 1.0
@@ -58,7 +59,7 @@ class OneCommand:
         self.spooled, self.ended = threading.Event(), threading.Event()
         self._is_watched = threading.Event()  # the last look is over
         self.trace: "Optional[Trace]" = None
-        self._trace_key: Optional[str] = None  # where the service wants this job traced
+        self._turn: "Optional[Turn]" = None  # what the service said of traces
         self._glance: Optional[Glance] = None
         self._watch: "Optional[Watch]" = None
         self._sight: "Optional[Sight]" = None
@@ -93,17 +94,16 @@ class OneCommand:
     def _is_traced(self, glance: Glance) -> bool:
         """Tell whether the command is to be traced: as told, else if the service wants this one."""
         options = self.options
-        if options.trace or options.no_trace or options.told_only or options.rerun_of:
+        if options.trace or options.told_only or options.rerun_of or not options.url:
             return bool(options.trace)
-        if not options.url or which("strace") is None:
-            return False
+        can_be_traced = not options.no_trace and which("strace") is not None
         try:
             from jobprov.provenance.capture.trace import turn
 
-            self._trace_key = turn.ask(options, self.environment, glance)
+            self._turn = turn.ask(options, self.environment, glance, can_be_traced=can_be_traced)
         except Exception:
             return False  # nobody asked for a trace, and nobody misses it
-        return self._trace_key is not None
+        return self._turn is not None and self._turn.is_wanted
 
     def _prepare_trace(self, glance: Glance) -> None:
         try:
@@ -283,16 +283,27 @@ class OneCommand:
         if self.trace is None or not self.trace.words:
             from jobprov.provenance.capture.recording import changes
 
+            self._take_used(job, step)
             job.draft.need("folders", changes.weaken_folders, job.draft, step)
         if not outcome.was_told:
             job.draft.attempt("compilers", job.add_compilers, self.options.command)
+
+    def _take_used(self, job: "Job", step: "Step") -> None:
+        """Take in what the traced job of this kind used; this one was not traced."""
+        if self._turn is None or self._turn.is_wanted:
+            return
+        from jobprov.provenance.capture.trace import unkept
+
+        self._turn.ask_again(self.options, self.environment)
+        words = (self._turn, job.draft, step, self._sight, self.options)
+        job.draft.need("what a traced job of its kind used", unkept.add_used, *words)
 
     def _note_trace(self, job: "Job", trace: "Trace", outcome: Outcome) -> None:
         """Say whose wish the trace was, and whether it may be what made the command fail."""
         if not trace.words:
             return
-        if self._trace_key is not None:
-            job.draft.record.setdefault("trace", {})["key"] = self._trace_key
+        if self._turn is not None:
+            job.draft.record.setdefault("trace", {})["key"] = self._turn.key
         if outcome.code and any(_DISTURBANCE.search(content) for _, content, _ in outcome.logs):
             job.draft.note(_DISTURBED)
 

@@ -29,7 +29,7 @@ from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.surroundings import packaged
 from jobprov.provenance.capture.trace import hosts
 from jobprov.provenance.capture.trace.strace import Trace
-from jobprov.provenance.capture.trace.unkept import Unkept
+from jobprov.provenance.capture.trace.unkept import BUDGET_BYTES, Unkept
 
 _KERNEL = ("/proc", "/sys", "/dev")
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - named to be left out
@@ -38,7 +38,6 @@ _MOST_LINKS = 40
 _MOST_ASKED = 100  # files of which the package is looked up, about 40 ms each
 _ASKED = 5000  # digests in one question
 _ASKING_SECONDS = 10.0
-_BUDGET_BYTES = 64 * 1024 * 1024  # what does not fit, the next traced job of the release brings
 _NO_DIGEST = "-"
 _SHOWN = 10  # paths in a note
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
@@ -158,7 +157,7 @@ def take(  # noqa: PLR0917 - what a moment of the recording has
     if trace.why_incomplete:
         fields["why_incomplete"] = trace.why_incomplete
     began = _began(draft.record, trace.began)
-    room = options.number("trace-bytes", _BUDGET_BYTES)
+    room = options.number("trace-bytes", BUDGET_BYTES)
     clock = Clock(hash_seconds(options))
     own = [place for place in (spool, *_prefixes(draft.record)) if place]
     others = Unkept(draft, trace, step, own, began)

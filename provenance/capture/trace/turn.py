@@ -1,8 +1,9 @@
 """Asks the service before a command whether this job is the one of its kind to be traced.
 
-Short, since the job waits: where the service is silent or slow, the job runs untraced. Jobs of one
-kind have the same stage, step, program, options and code; names of files, numbers and values differ
-from job to job and do not count.
+Short, since the job waits: where the service is silent or slow, the job runs untraced. A job that is
+not traced is told what the traced one of its kind used. Jobs of one kind have the same stage, step,
+program, options and code; names of files, numbers and values differ from job to job and do not
+count.
 
 Source: docs/reference/http.md, `POST /api/v1/traces/turns`.
 """
@@ -33,14 +34,57 @@ _DISTURBED = re.compile(
 )
 
 
-def ask(options: Options, environment: Dict[str, str], glance: Glance) -> Optional[str]:
-    """Return the key of the job's kind if the service wants this one traced, else None."""
-    if not options.url or is_disturbed(glance) or is_limited():
-        return None
-    work = Background(lambda: _ask(options, environment, glance))
+class Turn:
+    """What the service said of a job.
+
+    Attributes:
+        key: of the job's kind.
+        is_wanted: whether this job is to be traced.
+        is_pending: another one is being traced, and its record has not come yet.
+        used: what the traced job of the kind used: lists of `files`, `code` and `hosts`.
+    """
+
+    def __init__(self, experiment: str, key: str) -> None:
+        self._experiment, self.key = experiment, key
+        self.is_wanted = self.is_pending = False
+        self.used: Dict[str, List[str]] = {}
+
+    def ask(self, options: Options, environment: Dict[str, str], *, can_be_traced: bool) -> None:
+        """Ask, for half a second at most; raises where nobody answers."""
+        question = {"experiment": self._experiment, "key": self.key, "can_be_traced": can_be_traced}
+        token = delivery.read_token(options, environment)
+        service = delivery.Service(options.url or "", token, Clock(_SECONDS))
+        try:
+            answer = service.call(
+                *("POST", "/traces/turns", json.dumps(question).encode("ascii")),
+                {"Content-Type": "application/json"},
+                lambda answer: isinstance(answer.get("is_wanted"), bool),
+            )[1]
+        finally:
+            service.close()
+        self.is_wanted = answer["is_wanted"]
+        self.is_pending = bool(answer.get("is_pending"))
+        used = answer.get("used")
+        self.used = used if isinstance(used, dict) else {}
+
+    def ask_again(self, options: Options, environment: Dict[str, str]) -> None:
+        """Ask once more after the command, where the traced job of the kind had not ended before."""
+        if self.is_pending:
+            try:
+                self.ask(options, environment, can_be_traced=False)
+            except Exception:
+                pass  # it stays pending
+
+
+def ask(
+    options: Options, environment: Dict[str, str], glance: Glance, *, can_be_traced: bool
+) -> Optional[Turn]:
+    """Return what the service says of this job; None where it says nothing."""
+    can_be_traced = can_be_traced and not is_disturbed(glance) and not is_limited()
+    work = Background(lambda: _ask(options, environment, glance, can_be_traced=can_be_traced))
     work.wait(_SECONDS)
-    key: Optional[str] = work.result
-    return key
+    turn: Optional[Turn] = work.result
+    return turn
 
 
 def is_disturbed(glance: Glance) -> bool:
@@ -50,25 +94,18 @@ def is_disturbed(glance: Glance) -> bool:
     return any(_DISTURBED.search(text) for text in texts)
 
 
-def _ask(options: Options, environment: Dict[str, str], glance: Glance) -> Optional[str]:
+def _ask(
+    options: Options, environment: Dict[str, str], glance: Glance, *, can_be_traced: bool
+) -> Optional[Turn]:
     ad = condor_ads.ads(environment, Draft())[0]
     experiment = batch.name_experiment(options, environment, ad)
     if experiment is None:
         return None
     task = batch.describe_task(options, environment, ad)
     key = hashlib.sha256("\0".join(kind_of(options, task, glance)).encode("utf-8", "replace"))
-    question = {"experiment": str(experiment), "key": key.hexdigest()}
-    token = delivery.read_token(options, environment)
-    service = delivery.Service(options.url or "", token, Clock(_SECONDS))
-    try:
-        answer = service.call(
-            *("POST", "/traces/turns", json.dumps(question).encode("ascii")),
-            {"Content-Type": "application/json"},
-            lambda answer: isinstance(answer.get("is_wanted"), bool),
-        )[1]
-    finally:
-        service.close()
-    return key.hexdigest() if answer["is_wanted"] else None
+    turn = Turn(str(experiment), key.hexdigest())
+    turn.ask(options, environment, can_be_traced=can_be_traced)
+    return turn
 
 
 def kind_of(options: Options, task: Dict[str, Any], glance: Glance) -> List[str]:

@@ -12,18 +12,21 @@ Source: docs/reference/hook.md, "Tracing".
 import os
 import re
 import stat
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Set
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Union
 
 from jobprov.provenance.capture.checkouts.git import git
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.files import folders, leaving
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.files.names import from_here, guess_role
+from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.running.background import hash_seconds
 from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.trace import calls as kinds
 from jobprov.provenance.capture.trace.installed import Installed
 from jobprov.provenance.capture.trace.strace import Trace
+from jobprov.provenance.capture.trace.turn import Turn
 
 MOST_KEPT, MOST_NAMED = 1000, 100
 _SECONDS = 10.0  # for one file of code
@@ -46,6 +49,14 @@ _CACHED = re.compile(r"(.*)/__pycache__/([^/]+)\.[\w-]+(?:\.opt-\d)?\.pyc")
 _BESIDE = ("_condor_", "condor_exec.", ".job.ad", ".machine.ad", ".update.ad", ".chirp", "jobprov-")
 _PTH_BYTES = 1 << 16
 _ELF = b"\x7fELF"
+BUDGET_BYTES = 64 * 1024 * 1024  # what does not fit, the next traced job of the release brings
+_PENDING = (
+    "another job of this kind is the one that was traced",
+    "its record had not come when this one ended",
+)
+_BY_KIND = "{}; the traced job of this kind used it"
+_NOT_HERE = "what this one used in place of it is not known"
+_SHOWN = 5
 
 
 class Unkept:
@@ -60,7 +71,12 @@ class Unkept:
     """
 
     def __init__(
-        self, draft: Draft, trace: Trace, step: str, own: Iterable[str], began: float
+        self,
+        draft: Draft,
+        trace: "Union[Trace, _Used]",
+        step: str,
+        own: Iterable[str],
+        began: float,
     ) -> None:
         """Prepare; `own` are folders of the hook and of products, `began` is when the job did."""
         self._step = step
@@ -305,6 +321,45 @@ class Unkept:
         entry.update(sha256=file.sha256, checksums=[file.checksum])
         self._draft.extend("inputs", [entry])
         return True
+
+
+class _Used:
+    """Stands for a trace: this job used what the traced job of its kind used."""
+
+    def __init__(self, used: Dict[str, List[str]], began: float) -> None:
+        self.calls, self.began = kinds.Calls(os.getcwd()), began
+        self.there: Set[str] = set()
+        self.missing: List[str] = []
+        for name, use in (("files", kinds.READ), ("code", kinds.EXECUTED)):
+            for given in used.get(name, ())[:MOST_KEPT]:
+                path = os.path.abspath(given)
+                if os.path.isfile(path):
+                    self.calls.uses[path] = use
+                elif not os.path.lexists(path):
+                    self.missing.append(path)
+
+
+def add_used(turn: Turn, draft: Draft, step: Any, sight: Optional[Sight], options: Options) -> None:
+    """Add to the record what the traced job of the same kind used, as if this one was traced.
+
+    What is not there for this job, or cannot be kept, is told by name.
+    """
+    if turn.is_pending:
+        draft.weaken("reads-unseen", *_PENDING)
+    stand_in = _Used(turn.used, step.began)
+    unkept = Unkept(draft, stand_in, step.name, (), step.began)
+    unkept.sort(options.number("trace-bytes", BUDGET_BYTES))
+    unkept.add(sight, Clock(hash_seconds(options)))
+    told = draft.record.pop("trace", {})
+    for file in told.get("not_kept", ()):
+        draft.weaken("touched-not-kept", file["path"], _BY_KIND.format(file["reason"]))
+    for path in told.get("changed", ()):
+        draft.weaken("changed-while-running", "input " + path, "what was there before is not kept")
+    for host in turn.used.get("hosts", ()):
+        draft.weaken("network-used", host, "the traced job of this kind connected to it")
+    if stand_in.missing:
+        shown = ", ".join(stand_in.missing[:_SHOWN])
+        draft.weaken("reads-unseen", "the traced job of this kind used " + shown, _NOT_HERE)
 
 
 def _extend(fields: Dict[str, Any], name: str, more: Sequence[Any]) -> None:

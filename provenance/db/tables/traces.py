@@ -5,6 +5,7 @@ They are working rows outside the ledger. Without them a kind of jobs is traced 
 
 from datetime import datetime
 
+from sqlalchemy import Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from jobprov.provenance.db.base import Base, DigestBytes, NameText, UtcInstant
@@ -13,7 +14,8 @@ from jobprov.provenance.db.base import Base, DigestBytes, NameText, UtcInstant
 class TraceTurn(Base):
     """The job of a kind whose turn it is to be traced; `key` is what the hook made of its command.
 
-    `traced_at` is when a record of it came. They are not derived.
+    `traced_at` is when a record of it came, and `used` is JSON of what that job used without naming
+    it, for the jobs of its kind that are not traced. They are not derived.
     """
 
     __tablename__ = "trace_turns"
@@ -21,3 +23,4 @@ class TraceTurn(Base):
     key: Mapped[str] = mapped_column(DigestBytes, primary_key=True)
     given_at: Mapped[datetime] = mapped_column(UtcInstant)
     traced_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    used: Mapped[str | None] = mapped_column(Text)

@@ -79,7 +79,8 @@ class Service:
         secret: bytes that a blob must not hold.
         gaps: what it answers to a record.
         wants_traces: whether it has jobs traced; a service that does not even knows no such call.
-        turn_seconds: how long it thinks about that; `turns`: keys that were asked about.
+        turn_seconds: how long it thinks about that; `turns`: keys of jobs
+            that can be traced and that were asked about.
     """
 
     def __init__(self) -> None:
@@ -137,12 +138,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer_turn(self) -> None:
         service = self.service
-        service.turns.append(
-            json.loads(self.rfile.read(int(self.headers["Content-Length"])))["key"]
-        )
+        question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if question["can_be_traced"]:
+            service.turns.append(question["key"])
         time.sleep(service.turn_seconds)
         if service.wants_traces:
-            self._send(200, {}, {"is_wanted": True})
+            self._send(200, {}, {"is_wanted": question["can_be_traced"]})
         else:
             self._send(*problem(404, "no such call", "not-found"))
 

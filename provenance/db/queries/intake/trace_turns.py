@@ -9,16 +9,17 @@ from jobprov.provenance.db.tables import TraceTurn
 
 
 class Turn(NamedTuple):
-    """When a job of a kind was told to be traced, and when its record came."""
+    """When a job of a kind was told to be traced, when its record came, and what it used (JSON)."""
 
     given_at: datetime
     traced_at: datetime | None
+    used: str | None
 
 
 def turn_of(connection: Connection, experiment: str, key: str) -> Turn | None:
     """Return the turn of a kind of jobs, if there was one."""
     row = connection.execute(
-        select(TraceTurn.given_at, TraceTurn.traced_at).where(
+        select(TraceTurn.given_at, TraceTurn.traced_at, TraceTurn.used).where(
             TraceTurn.experiment == experiment, TraceTurn.key == key
         )
     ).one_or_none()

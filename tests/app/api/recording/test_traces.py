@@ -53,6 +53,45 @@ def test_another_job_gets_the_turn_where_no_trace_comes(
     assert not turn_after(service, timedelta(hours=8))
 
 
+def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskClient) -> None:
+    traced = {"evidence": "traced", "sha256": digest(5)}
+    record = a_record(
+        1,
+        trace={
+            "key": KEY,
+            "not_kept": [{"path": "/data/large.h5", "reason": "large"}],
+            "network": ["10.0.0.1:80"],
+        },
+        inputs=[
+            {"name": "told.root", "path": "/data/told.root", "evidence": "told"},
+            {"name": "calib.txt", "path": "/data/calib.txt", **traced},
+            {"name": "cuts.txt", "path": "cuts.txt", **traced},
+        ],
+        scripts=[{"name": "m.py", "path": "/opt/odd/m.py", **traced}],
+    )
+    experiment = record["experiment"]
+    assert is_wanted(client, experiment=experiment)
+    before = ask(client, experiment=experiment).get_json()
+
+    client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
+
+    after = ask(client, experiment=experiment).get_json()
+    assert before == {"is_wanted": False, "is_pending": True, "used": None}
+    assert after["used"] == {
+        "files": ["/data/calib.txt", "cuts.txt", "/data/large.h5"],
+        "code": ["/opt/odd/m.py"],
+        "hosts": ["10.0.0.1:80"],
+    }
+    assert not after["is_pending"]
+
+
+def test_job_that_cannot_be_traced_does_not_take_the_turn(client: FlaskClient) -> None:
+    question = {"experiment": "nova", "key": KEY, "can_be_traced": False}
+
+    assert not client.post("/api/v1/traces/turns", json=question).get_json()["is_wanted"]
+    assert is_wanted(client)
+
+
 @pytest.mark.parametrize("way", ["alone", "in a batch"])
 def test_kind_of_which_a_trace_came_is_left_alone_for_months(
     client: FlaskClient, service: Service, way: str
@@ -105,7 +144,7 @@ def test_tokens_ask_for_their_experiment_alone(
 ) -> None:
     nova = new_token("nova")
 
-    assert ask(client, headers=nova).get_json() == {"is_wanted": True}
+    assert ask(client, headers=nova).get_json()["is_wanted"]
     assert_problem(ask(client, experiment="dune", headers=nova), 403)
     assert_problem(ask(client), 401)
 

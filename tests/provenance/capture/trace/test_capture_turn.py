@@ -106,7 +106,7 @@ def test_job_is_traced_where_the_service_wants_it(runner: Runner, asking: Servic
         (["--rerun-of", "00000000-0000-0000-0000-00000000000a"], {}),
     ],
 )
-def test_job_that_says_no_does_not_even_ask(
+def test_job_that_says_no_is_not_traced(
     runner: Runner, asking: Service, words: list[str], environment: dict[str, str]
 ) -> None:
     runner("run", "--url", asking.url, *words, "--", "true", environment=environment)
@@ -170,6 +170,35 @@ def test_first_job_of_a_kind_is_traced_and_the_next_is_not(
         traced.append("touched_sha256" in record["environment"])
 
     assert traced == [True, False]
+
+
+@pytest.mark.slow
+@with_strace
+def test_next_job_of_a_kind_keeps_what_the_traced_one_used(
+    runner: Runner, choosing: LiveService
+) -> None:
+    """Only the first of a thousand jobs was whole, and the others did not say so."""
+    odd = runner.folder.parent / "odd"
+    odd.mkdir()
+    (odd / "calib.txt").write_text("1.5")
+    (odd / "scratch.txt").write_text("of one job alone")
+    (runner.folder / "job.sh").write_text(f"cat {odd}/calib.txt {odd}/scratch.txt; : $1\n")
+    records = []
+    for number in ("1", "2"):
+        job_id = f"00000000-0000-0000-0000-00000000001{number}"
+        words = ["--url", choosing.url, "--job-id", job_id]
+        runner("run", *words, "--", "sh", "job.sh", number)
+        with urlopen(f"{choosing.url}/api/v1/jobs/{job_id}") as answer:
+            records.append(json.loads(answer.read()))
+        (odd / "scratch.txt").unlink(missing_ok=True)
+
+    first, second = (job["record"] for job in records)
+    used = [file["path"] for file in second["inputs"] if file["evidence"] == "traced"]
+    assert "trace" not in second
+    assert used == [f"{odd}/calib.txt"]
+    assert used[0] in [file["path"] for file in first["inputs"]]
+    unseen = [gap for gap in records[1]["gaps"] if gap["code"] == "reads-unseen"]
+    assert [f"{odd}/scratch.txt" in gap["message"] for gap in unseen] == [True]
 
 
 def test_strace_is_not_needed(runner: Runner, asking: Service) -> None:
