@@ -68,6 +68,8 @@ SECTIONS = {
         "rerun": "bundles.bundles",
         "verify": "bundles.bundles",
         "comparators": "bundles.comparators",
+        "prove": "reruns.proofs",
+        "proofs": "reruns.proof_list",
         "drill": "reruns.drills",
         "capsule": "reruns.capsules",
         "attest": "bundles.attestations",

@@ -58,6 +58,11 @@ SETTINGS = (
     ),
     Setting("JOBPROV_BLOB_LIMIT_BYTES", "67108864", "Largest blob that is taken, in bytes."),
     Setting(
+        "JOBPROV_TRACE_FIRST",
+        "on",
+        "Whether hooks trace the first job of each kind: `on` or `off`.",
+    ),
+    Setting(
         "JOBPROV_PUBLIC_URL",
         "",
         "Address that answers name the service by; empty takes it from the request.",
@@ -93,9 +98,14 @@ SETTINGS = (
         "",
         "How retries store what cp and xrdcp cannot: such as `ifdh cp {file} {url}`.",
     ),
+    Setting(
+        "JOBPROV_PROOF_BUDGETS",
+        "",
+        "TOML file with what `jobprov prove` may take (docs/how-to/rerun-and-compare.md).",
+    ),
     Setting("JOBPROV_TOKEN", "", "Write token that the talking commands and the hook send."),
 )
-READING = ("open", "token")
+READING, SWITCH = ("open", "token"), ("on", "off")
 
 
 @dataclass(frozen=True)
@@ -113,6 +123,7 @@ class Settings:
     threads: int
     reading: str
     blob_limit_bytes: int
+    trace_first: bool
     public_url: str
     trusted_proxies: int
     catalogs: Path | None
@@ -121,6 +132,7 @@ class Settings:
     mail_from: str
     fetch_command: str
     store_command: str
+    proof_budgets: Path | None
     token: str
 
     def session_key(self) -> str:
@@ -144,9 +156,11 @@ def load_settings(
             f"JOBPROV_READING is {texts['JOBPROV_READING']!r}; say open or token.",
             {"JOBPROV_READING": ["open or token"]},
         )
-    catalogs = None
-    if texts["JOBPROV_CATALOGS"]:
-        catalogs = _path(texts["JOBPROV_CATALOGS"])
+    if texts["JOBPROV_TRACE_FIRST"] not in SWITCH:
+        raise BadInputError(
+            f"JOBPROV_TRACE_FIRST is {texts['JOBPROV_TRACE_FIRST']!r}; say on or off.",
+            {"JOBPROV_TRACE_FIRST": ["on or off"]},
+        )
     return Settings(
         data=_path(texts["JOBPROV_DATA"]),
         database_url=texts["JOBPROV_DATABASE_URL"],
@@ -159,14 +173,16 @@ def load_settings(
         threads=_number(texts, "JOBPROV_THREADS", 1, 256),
         reading=texts["JOBPROV_READING"],
         blob_limit_bytes=_number(texts, "JOBPROV_BLOB_LIMIT_BYTES", 1, 2**40),
+        trace_first=texts["JOBPROV_TRACE_FIRST"] == "on",
         public_url=texts["JOBPROV_PUBLIC_URL"].rstrip("/"),
         trusted_proxies=_number(texts, "JOBPROV_TRUSTED_PROXIES", 0, 8),
-        catalogs=catalogs,
+        catalogs=_optional_path(texts["JOBPROV_CATALOGS"]),
         url=texts["JOBPROV_URL"].rstrip("/"),
         smtp_url=texts["JOBPROV_SMTP_URL"],
         mail_from=texts["JOBPROV_MAIL_FROM"],
         fetch_command=_file_command(texts, "JOBPROV_FETCH_COMMAND"),
         store_command=_file_command(texts, "JOBPROV_STORE_COMMAND"),
+        proof_budgets=_optional_path(texts["JOBPROV_PROOF_BUDGETS"]),
         token=texts["JOBPROV_TOKEN"],
     )
 
@@ -193,6 +209,10 @@ def _texts(given: Mapping[str, str], environment: Mapping[str, str]) -> dict[str
 
 def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
+
+
+def _optional_path(text: str) -> Path | None:
+    return _path(text) if text else None
 
 
 def _file_command(texts: Mapping[str, str], name: str) -> str:

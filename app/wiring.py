@@ -11,7 +11,7 @@ from datetime import datetime
 from threading import Semaphore
 from typing import TypeVar, cast
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobprov.app.config import Settings
@@ -19,11 +19,13 @@ from jobprov.archive.errors import ArchiveError
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
 from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.queries.upkeep.archive_identity import known_archive
 from jobprov.provenance.services.intake.blobs import Unclaimed
 from jobprov.provenance.services.intake.excerpts import Excerpts
 from jobprov.provenance.services.intake.tokens import TokenBook
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
+from jobprov.provenance.services.upkeep.archive_identity import strange_archive
 from jobprov.provenance.services.writing import Writer, Writing
 
 T = TypeVar("T")
@@ -88,18 +90,21 @@ class Service:
     def problems(self) -> list[str]:
         """Return what keeps the service from its work, a sentence each; none if it is ready."""
         problems = []
+        archive = None
         try:
             with self.reading() as connection:
-                connection.execute(text("SELECT 1 FROM experiments LIMIT 1"))
+                archive = known_archive(connection)
         except SQLAlchemyError:
             problems.append(
                 "The database does not answer, or its schema is not there: `jobprov migrate` "
                 "makes it."
             )
         try:
-            self.store.missing(["0" * 64])
+            strange = strange_archive(archive, self.store)
         except ArchiveError as problem:
-            problems.append(str(problem))
+            strange = str(problem)
+        if strange is not None:
+            problems.append(strange)
         return problems
 
     def close(self) -> None:

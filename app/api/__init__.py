@@ -21,7 +21,8 @@ from jobprov.app.api.histories import (
 from jobprov.app.api.lookup import exports, file, files, gaps, job, logs, search
 from jobprov.app.api.lookup import jobs as job_views
 from jobprov.app.api.orders import orders, workflows
-from jobprov.app.api.recording import blobs, events, jobs, log_tails, tickets
+from jobprov.app.api.recording import blobs, events, jobs, log_tails, tickets, traces
+from jobprov.app.api.reruns import proofs
 from jobprov.app.api.statistics import campaign_graph as campaigns
 from jobprov.app.api.statistics import estimates, modules, resources
 from jobprov.app.api.tasks import campaigns as campaign_progress
@@ -37,6 +38,7 @@ SECTIONS = (
     comparisons.section,
     exports.section,
     recipes.section,
+    proofs.section,
     comparators.section,
     files.section,
     file.section,
@@ -70,6 +72,7 @@ SECTIONS = (
     tickets.section,
     blobs.section,
     log_tails.section,
+    traces.section,
     operations.section,
 )
 

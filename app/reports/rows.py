@@ -13,6 +13,7 @@ from jobprov.provenance.answers.campaigns import (
     UnitCounts,
 )
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
+from jobprov.provenance.answers.reruns import ProofCounts
 from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.lineage.words import (
     counted,
@@ -26,7 +27,9 @@ from jobprov.provenance.lineage.words import (
 UNITS = ("expected", "produced", "waived", "missing")
 _TITLES = ("Expected", "Done", "Waived", "Missing", "Not done")
 _USE = ("Run time", "9 of 10 within", "CPU efficiency", "Memory")
-FIGURES = frozenset({"Jobs", "Units", "Elsewhere", *_TITLES[:-1], *_USE})
+_PROOFS = ("Proven", "Failed", "Differs", "Not rerun")
+_OF_PROOFS = "Counted in jobs: proven if a rerun of the same recipe, without a network, came out as recorded."
+FIGURES = frozenset({"Jobs", "Units", "Elsewhere", *_TITLES[:-1], *_USE, *_PROOFS})
 """Columns of numbers and measures, which stand below each other on a page."""
 _OF_UNITS = "Counted in units: a unit is done once as many of its files as declared were seen."
 _LONGEST = 80
@@ -71,6 +74,7 @@ def tables(report: CampaignReport) -> Iterator[Table]:
     campaign = report.campaign
     stages = [_units_row(stage.stage or "no stage", stage.units) for stage in campaign.stages]
     yield Table("Stages, in order", ("Stage", *_TITLES), stages, _OF_UNITS)
+    yield Table("Proven by rerun", _PROOFS, [_proof_row(campaign.proof)], _OF_PROOFS)
     yield from _waiting_tasks(campaign.tasks)
     if report.waivers:
         columns = ("Task", "Units", "Who", "Why", "When")
@@ -80,6 +84,11 @@ def tables(report: CampaignReport) -> Iterator[Table]:
         measures = ("Stage", "Jobs", *_USE, "9 of 10 within")
         rows = [_resources_row(stage) for stage in report.resources]
         yield Table("What jobs took, median", measures, rows)
+
+
+def _proof_row(proof: ProofCounts) -> tuple[str, ...]:
+    counts = (proof.proven, proof.failed, proof.differs, proof.unproven)
+    return tuple(number(count) for count in counts)
 
 
 def _waiting_tasks(tasks: Sequence[TaskUnits]) -> Iterator[Table]:

@@ -26,6 +26,7 @@ from jobprov.app.web.lookup import file as files
 from jobprov.app.web.lookup import job, jobs, logs
 from jobprov.app.web.lookup import search as searching
 from jobprov.app.web.orders import retries, workflows
+from jobprov.app.web.reruns import proofs
 from jobprov.app.web.statistics import campaign_graph as campaign_lineage
 from jobprov.app.web.statistics import estimates as estimate
 from jobprov.app.web.statistics import home, modules, reports, resources
@@ -60,6 +61,7 @@ _PAGES = (
     modules,
     estimate,
     recipes,
+    proofs,
     reports,
     samples,
     waivers,

@@ -31,6 +31,11 @@ def upgrade() -> None:
     sa.Column('version', sa.SmallInteger(), nullable=False),
     sa.PrimaryKeyConstraint('what', name=op.f('pk_derivations'))
     )
+    op.create_table('own_archive',
+    sa.Column('id', sa.SmallInteger(), autoincrement=False, nullable=False),
+    sa.Column('identity', sa.String(length=64), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_own_archive'))
+    )
     op.create_table('experiments',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('name', sa.String(length=64), nullable=False),
@@ -105,6 +110,13 @@ def upgrade() -> None:
     sa.Column('sha256', sa.LargeBinary(32), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_software_sets')),
     sa.UniqueConstraint('sha256', name=op.f('uq_software_sets_sha256'))
+    )
+    op.create_table('trace_turns',
+    sa.Column('experiment', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+    sa.Column('key', sa.LargeBinary(32), nullable=False),
+    sa.Column('given_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=False),
+    sa.Column('traced_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.PrimaryKeyConstraint('experiment', 'key', name=op.f('pk_trace_turns'))
     )
     op.create_table('work',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -838,6 +850,28 @@ def upgrade() -> None:
     with op.batch_alter_table('software_set_members', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_software_set_members_software_id'), ['software_id'], unique=False)
 
+    op.create_table('proofs',
+    sa.Column('experiment_id', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('recipe', sa.LargeBinary(length=17), nullable=False),
+    sa.Column('entry_id', sa.Integer(), nullable=False),
+    sa.Column('state', sa.SmallInteger(), nullable=False),
+    sa.Column('proved_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=False),
+    sa.Column('message', sa.Text(), nullable=True),
+    sa.ForeignKeyConstraint(['entry_id'], ['ledger_entries.id'], name=op.f('fk_proofs_entry_id_ledger_entries')),
+    sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_proofs_experiment_id_experiments')),
+    sa.PrimaryKeyConstraint('experiment_id', 'recipe', name=op.f('pk_proofs')),
+    sqlite_with_rowid=False
+    )
+    with op.batch_alter_table('proofs', schema=None) as batch_op:
+        batch_op.create_index('ix_proofs_not_proven', ['experiment_id', 'proved_at'], unique=False, sqlite_where=sa.text('state <> 1'), postgresql_where=sa.text('state <> 1'))
+
+    op.create_table('due_proofs',
+    sa.Column('experiment_id', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('recipe', sa.LargeBinary(length=17), nullable=False),
+    sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_due_proofs_experiment_id_experiments')),
+    sa.PrimaryKeyConstraint('experiment_id', 'recipe', name=op.f('pk_due_proofs')),
+    sqlite_with_rowid=False
+    )
     op.create_table('verdicts',
     sa.Column('entry_id', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('job_id', sa.Integer(), nullable=False),
@@ -888,6 +922,11 @@ def downgrade() -> None:
         batch_op.drop_index('ix_parents_identity_id')
 
     op.drop_table('parents')
+    with op.batch_alter_table('proofs', schema=None) as batch_op:
+        batch_op.drop_index('ix_proofs_not_proven', sqlite_where=sa.text('state <> 1'), postgresql_where=sa.text('state <> 1'))
+
+    op.drop_table('proofs')
+    op.drop_table('due_proofs')
     with op.batch_alter_table('verdicts', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_verdicts_job_id'))
 
@@ -1037,6 +1076,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_work_due_at'))
 
     op.drop_table('work')
+    op.drop_table('trace_turns')
     op.drop_table('software_sets')
     op.drop_table('repositories')
     op.drop_table('parameter_tables')
@@ -1050,6 +1090,7 @@ def downgrade() -> None:
     op.drop_table('hosts')
     op.drop_table('gap_sets')
     op.drop_table('experiments')
+    op.drop_table('own_archive')
     op.drop_table('derivations')
     op.drop_table('closures')
     op.drop_table('closure_sets')

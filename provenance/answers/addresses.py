@@ -123,3 +123,8 @@ def recipe_page(recipe_id: str) -> str:
 def workflow_page(name: str, experiment: str) -> str:
     """Return the path of a workflow's page."""
     return f"/workflows/{experiment}/{name}"
+
+
+def proofs_page(experiment: str | None = None) -> str:
+    """Return the path of the page of recipes that are not proven."""
+    return with_query("/proofs", {"experiment": experiment})

@@ -4,6 +4,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from jobprov.provenance.answers.counted import CountedAt
 from jobprov.provenance.answers.failures import ErrorCounts
+from jobprov.provenance.answers.reruns import ProofCounts
 from jobprov.provenance.answers.tasks import UnitState
 
 
@@ -111,6 +112,7 @@ class CampaignProgress(CountedAt, frozen=True):
     Attributes:
         stages: in the order of production.
         tasks: the newest thousand of `task_count`.
+        proof: for how many of its jobs a rerun has shown that it works.
         seconds_left, seconds_left_low, seconds_left_high: as of a task, with the units of all;
             None also where nothing is missing.
     """
@@ -120,6 +122,7 @@ class CampaignProgress(CountedAt, frozen=True):
     stages: list[StageProgress]
     task_count: int
     tasks: list[TaskUnits]
+    proof: ProofCounts
     seconds_left: float | None
     seconds_left_low: float | None
     seconds_left_high: float | None

@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from jobprov.provenance.answers.names import FileName
+from jobprov.provenance.answers.reruns import JobProof, ProofCounts
 from jobprov.provenance.records.gaps import Gap
 from jobprov.provenance.records.job_record import DecidedBy
 
@@ -76,7 +77,9 @@ class JobSummary(Struct, frozen=True):
         received_at: when its first record came.
         heard_at: of a running job, when a record last said that it runs; else as `received_at`.
         output_count: how many files its record says it made.
-        grade: closure level of its record, `L0` to `L4`.
+        grade: closure level of its record, `L0` to `L4`; at most `L1` where its proof failed.
+        proof: whether its recipe passed when it was rerun: `proven`, `failed`, `differs` or
+            `unproven`; None of reruns and of jobs that are not over.
         rerun_of: the job that it repeats for a verdict.
         retry_of: the job that it says it tries again.
         url: the path of its page.
@@ -97,6 +100,7 @@ class JobSummary(Struct, frozen=True):
     resources: JobResources
     output_count: int
     grade: str
+    proof: str | None
     rerun_of: str | None
     retry_of: str | None
     url: str
@@ -131,10 +135,15 @@ class GapCount(Struct, frozen=True):
 
 
 class GapCounts(Struct, frozen=True):
-    """What would stop reruns of some jobs in ten years, what stops the lowest level first."""
+    """What would stop reruns of some jobs in ten years, what stops the lowest level first.
+
+    Attributes:
+        proof: for how many of them a rerun has shown that it works.
+    """
 
     job_count: int
     gaps: list[GapCount]
+    proof: ProofCounts
 
 
 class ListedFile(FileName, frozen=True):
@@ -353,6 +362,7 @@ class JobAnswer(Struct, frozen=True):
             found) and `moved_ref` (what a tag that moved was seen to name).
         inputs: the entries of `merged`, each with the `url` of its page and its `producers`.
         outputs: the entries of `merged`, each with the `url` of its page and its `consumer_count`.
+        proof: how its recipe stands; None as in `summary`.
         next_level_needs: codes of gaps, `capsule` or `large-inputs`.
         missing_blobs: digests of blobs and small inputs that its records name and nobody sent.
         revisions: corrected records, the oldest first.
@@ -377,6 +387,7 @@ class JobAnswer(Struct, frozen=True):
     outputs: list[dict[str, Any]]
     grade: str
     level: int
+    proof: JobProof | None
     next_level_needs: list[str]
     gaps: list[Gap]
     missing_blobs: list[str]

@@ -72,6 +72,12 @@ class TailAnswer(Struct, frozen=True):
     received_bytes: int
 
 
+class TraceAnswer(Struct, frozen=True):
+    """Whether the job that asks is to be traced."""
+
+    is_wanted: bool
+
+
 class TicketAnswer(Struct, frozen=True):
     """The ticket, this once: only its SHA-256 is kept."""
 

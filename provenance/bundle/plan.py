@@ -58,6 +58,7 @@ class Plan:
         mtime: time of every entry of the tar, in seconds since 1970.
         own: members of this bundle alone, sorted by the bytes of their path.
         fragments: sorted members of the parts that bundles share, by digest of the part.
+        generated: bytes of generated members by `part_of`, where they are in memory.
     """
 
     spec_version: int
@@ -68,6 +69,7 @@ class Plan:
     mtime: int
     own: tuple[Member, ...]
     fragments: Mapping[str, tuple[Member, ...]] = field(default_factory=dict)
+    generated: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def members(self) -> tuple[Member, ...]:
@@ -75,8 +77,9 @@ class Plan:
         return tuple(sorted(chain(self.own, *self.fragments.values()), key=by_path))
 
     def blobs(self) -> set[str]:
-        """Digests of all blobs in the bundle, without the plan itself."""
-        return ({member.blob for member in self.members} | set(self.fragments)) - {""}
+        """Digests of all blobs in the bundle, without the plan itself and what is stored in it."""
+        named = {member.blob for member in self.members} | set(self.fragments)
+        return named - {"", *self.generated}
 
     @staticmethod
     def named_in(data: bytes) -> set[str]:

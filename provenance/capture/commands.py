@@ -10,7 +10,13 @@ from typing import Callable, Dict, List, NoReturn, Optional, Sequence
 from jobprov.provenance.capture.options import USAGE, Options
 from jobprov.provenance.capture.recording import moments
 from jobprov.provenance.capture.running import execution, streams
-from jobprov.provenance.capture.running.background import Background, Speaker, budget, hash_seconds
+from jobprov.provenance.capture.running.background import (
+    Background,
+    Speaker,
+    budget,
+    hash_seconds,
+    save_room,
+)
 
 _LEAVING_SECONDS = 5.0  # after a signal: enough to spool, not to send
 _LARGEST_AD = 4 << 20
@@ -109,7 +115,9 @@ _COMMANDS: Dict[str, Callable[[Options, Dict[str, str]], int]] = {
 def _wrap(options: Options, record: moments.OneCommand) -> NoReturn:
     speaker, signals = Speaker(options), execution.Signals()
     signals.install()
+    save_room()
     before = Background(record.before)
+    before.do_here()
     before.wait(budget(options))
     beside: List[Background] = []
 
@@ -122,6 +130,7 @@ def _wrap(options: Options, record: moments.OneCommand) -> NoReturn:
     outcome.was_told = bool(signals.passed_on)
     try:
         work = Background(lambda: record.after(before, beside, outcome, speaker))
+        work.do_here()
         _wait_for(work, record, signals, speaker)
     except BaseException as error:
         speaker.say("not recorded: {}: {}".format(type(error).__name__, error))
@@ -156,7 +165,7 @@ def _wait_for(
     is_done = work.wait(limit, lambda: signals.asked_to_stop)
     if not is_done and signals.asked_to_stop:
         is_done = record.spooled.wait(_LEAVING_SECONDS)
-    if not is_done and record.spooled.is_set():
+    if record.spooled.is_set() and not (is_done and work.error is None):
         speaker.say("not sent in time; kept in {}, and `flush` sends it later".format(record.spool))
         return
     _tell_failure(work, speaker, is_done=is_done)

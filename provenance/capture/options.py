@@ -47,7 +47,7 @@ MANY = [
     "watch",
     "program",
 ]
-FLAGS = ["no-sidecar", "told-only", "announce", "trace", "json", "verbose"]
+FLAGS = ["no-sidecar", "told-only", "announce", "trace", "no-trace", "json", "verbose"]
 _NUMBERS = ("part", "budget-seconds", "hash-seconds", "tail-seconds", "trace-bytes")
 _JOB_IDS = ("job-id", "rerun-of", "retry-of")
 
@@ -116,6 +116,7 @@ class Options:
     told_only: bool
     announce: bool
     trace: bool
+    no_trace: bool
     json: bool
     verbose: bool
 
@@ -125,6 +126,8 @@ class Options:
         self.words: List[str] = []
         self.warnings: List[str] = []
         self._read(list(words))
+        if self.no_trace:
+            self.values["trace"] = False
         self._check_job_ids()
         self._check_numbers()
 
@@ -181,6 +184,8 @@ class Options:
                 self.words.append(word)
             elif name in FLAGS:
                 self.values[name] = True
+                if name == "trace":  # whatever the environment says
+                    self.values["no-trace"] = False
             elif name not in _NAMES:
                 self.warnings.append("unknown option {}".format(word))
             elif equals:
@@ -231,4 +236,6 @@ def _from_environment(environment: Dict[str, str]) -> Dict[str, Any]:
             values[name] = text.lower() in ("1", "true", "yes", "on")
         else:
             values[name] = text or None
+    if environment.get("JOBPROV_TRACE", "").lower() in ("0", "false", "no", "off"):
+        values["no-trace"] = True
     return values

@@ -55,7 +55,13 @@ from jobprov.provenance.answers.recording import (
     RecordAnswer,
     TicketAnswer,
 )
-from jobprov.provenance.answers.reruns import Reproduction, VerdictPosted
+from jobprov.provenance.answers.reruns import (
+    JobsToProve,
+    JobToProve,
+    ProofList,
+    Reproduction,
+    VerdictPosted,
+)
 from jobprov.provenance.answers.statistics import ModuleSums
 from jobprov.provenance.answers.tasks import (
     MissingUnits,
@@ -130,6 +136,15 @@ class Client(Histories):
     def reproduction(self) -> Reproduction:
         """Return which share of recipes was reproduced when last run again."""
         return self._ask(Reproduction, "/reproduction")
+
+    def proofs(self, *, experiment: str | None = None) -> ProofList:
+        """Return how the recipes of campaigns stand, and those that did not pass."""
+        return self._ask(ProofList, "/proofs", experiment=experiment)
+
+    def next_to_prove(self, experiment: str, *, limit: int = 20) -> list[JobToProve]:
+        """Return the jobs whose recipes are to be rerun next, in order."""
+        query = {"experiment": experiment, "limit": limit}
+        return self._ask(JobsToProve, "/proofs/next", **query).jobs
 
     def comparators(self, experiment: str, *, version: int | None = None) -> ExperimentComparators:
         """Return how an experiment has outputs compared."""
@@ -378,9 +393,12 @@ class Client(Histories):
         revision = {"record": record, "reason": reason}
         return self._send(RecordAnswer, "POST", path, json=revision)
 
-    def post_verdict(self, job_id: str, verdict: Mapping[str, Any]) -> VerdictPosted:
+    def post_verdict(
+        self, job_id: str, verdict: Mapping[str, Any], *, experiment: str | None = None
+    ) -> VerdictPosted:
         """Append the outcome of a rerun to a job."""
-        return self._send(VerdictPosted, "POST", f"/jobs/{part(job_id)}/verdicts", json=verdict)
+        path, query = f"/jobs/{part(job_id)}/verdicts", {"experiment": experiment}
+        return self._send(VerdictPosted, "POST", path, json=verdict, params=query)
 
     def missing_blobs(self, digests: Sequence[str]) -> list[str]:
         """Return those of the digests that the experiment has not sent yet."""

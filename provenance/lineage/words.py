@@ -7,6 +7,8 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 
+from jobprov.provenance.answers.reruns import JobProof, ProofCounts
+
 MISSING = "–"  # noqa: RUF001 - the en dash is what pages show for a missing value
 THIN_SPACE = "\u2009"
 KILO = 1000
@@ -133,3 +135,29 @@ def evidence_words(evidence: str) -> str:
     """What decided against an exit code that a job failed, as `exit.decided_by` names it."""
     known = {"log": "the log", "output-not-there": "an output that is not there"}
     return known.get(evidence, evidence)
+
+
+def proof_line(proof: ProofCounts) -> str:
+    """How many jobs ran recipes that reruns have proven, and what became of the others."""
+    rerun = proof.proven + proof.failed + proof.differs
+    total = rerun + proof.unproven
+    if not total:
+        return "No job is over yet."
+    if not rerun:
+        return f"None of {counted(total, 'job')} was proven by a rerun yet."
+    parts = [f"{number(proof.proven)} of {counted(total, 'job')} proven"]
+    others = (
+        (proof.failed, "failed when rerun"),
+        (proof.differs, "gave other outputs when rerun"),
+        (proof.unproven, "not rerun yet"),
+    )
+    parts += [f"{number(count)} {words}" for count, words in others if count]
+    return ", ".join(parts) + "."
+
+
+def grade_words(grade: str, proof: JobProof | None) -> str:
+    """A grade, and whether a rerun has shown that it holds: `L2, not proven`."""
+    if proof is None:
+        return grade
+    words = {"proven": "proven", "failed": "its rerun failed", "differs": "its rerun differs"}
+    return f"{grade}, {words.get(proof.state, 'not proven')}"

@@ -135,15 +135,13 @@ FIELD_USES: dict[str, FieldUse] = {
     ),
     "software[].evidence": FieldUse(comparison=("others",), bundle=("git",), page=True),
     "software[].vcs": FieldUse(),
-    "software[].repository": FieldUse(comparison=("others",), page=True),
+    "software[].repository": FieldUse(comparison=("others",), bundle=("git",), page=True),
     "software[].requested_ref": FieldUse(comparison=("others",), page=True),
     "software[].ref_kind": FieldUse(comparison=("others",), page=True),
     "software[].revision": FieldUse(comparison=("code",), page=True),
     "software[].tree": FieldUse(),
     "software[].describe": FieldUse(),
-    "software[].is_dirty": FieldUse(
-        recipe=True, comparison=("code",), bundle=("NEEDS.tsv", "git"), page=True
-    ),
+    "software[].is_dirty": FieldUse(comparison=("others",), bundle=("git",), page=True),
     "software[].worktree_tree": FieldUse(
         recipe=True, comparison=("code",), bundle=("NEEDS.tsv", "git"), page=True
     ),
@@ -152,6 +150,16 @@ FIELD_USES: dict[str, FieldUse] = {
     "software[].submodules[].path": FieldUse(comparison=("code",), bundle=("git",), page=True),
     "software[].submodules[].repository": FieldUse(bundle=("git",), page=True),
     "software[].submodules[].revision": FieldUse(comparison=("code",), bundle=("git",), page=True),
+    "software[].submodules[].is_checked_out": FieldUse(bundle=("git",)),
+    "software[].tags[].name": FieldUse(),
+    "software[].tags[].object": FieldUse(),
+    "software[].history.commits": FieldUse(),
+    "software[].history.is_shallow": FieldUse(),
+    "software[].converted": FieldUse(),
+    "software[].left_out[].path": FieldUse(bundle=("NEEDS.tsv",), page=True),
+    "software[].left_out[].why": FieldUse(bundle=("NEEDS.tsv",), page=True),
+    "software[].left_out[].size_bytes": FieldUse(bundle=("NEEDS.tsv",)),
+    "software[].left_out[].files": FieldUse(page=True),
     "software[].checkout": FieldUse(
         recipe=True, comparison=("host",), bundle=("NEEDS.tsv", "command", "env"), page=True
     ),
@@ -193,9 +201,12 @@ FIELD_USES: dict[str, FieldUse] = {
     "environment.umask": FieldUse(comparison=("host",), bundle=("command", "env"), page=True),
     "environment.limits": FieldUse(comparison=("host",), bundle=("env",)),
     "environment.packages_sha256": FieldUse(comparison=("products",), bundle=("NEEDS.tsv",)),
-    "environment.system_packages_sha256": FieldUse(comparison=("host",), page=True),
+    "environment.system_packages_sha256": FieldUse(
+        comparison=("host",), bundle=("NEEDS.tsv", "env"), page=True
+    ),
     "environment.libraries_sha256": FieldUse(comparison=("host",), bundle=("NEEDS.tsv",)),
-    "environment.touched_sha256": FieldUse(comparison=("host",), page=True),
+    "environment.withheld_read": FieldUse(page=True),
+    "environment.touched_sha256": FieldUse(page=True),
     "seeds[].step": FieldUse(recipe=True, comparison=("seeds",), bundle=("seeds.tsv",), page=True),
     "seeds[].module": FieldUse(
         recipe=True, comparison=("seeds",), bundle=("seeds.tsv",), page=True
@@ -318,6 +329,13 @@ FIELD_USES: dict[str, FieldUse] = {
     "outputs_not_there[].path": FieldUse(comparison=("others",), page=True),
     "outputs_not_there[].step": FieldUse(comparison=("others",), page=True),
     "outputs_not_there[].evidence": FieldUse(comparison=("others",), page=True),
+    "trace.key": FieldUse(),
+    "trace.why_incomplete": FieldUse(page=True),
+    "trace.not_kept[].path": FieldUse(page=True),
+    "trace.not_kept[].reason": FieldUse(page=True),
+    "trace.not_kept_count": FieldUse(page=True),
+    "trace.changed": FieldUse(page=True),
+    "trace.network": FieldUse(page=True),
     "logs[].name": FieldUse(comparison=("logs",), bundle=("logs",), page=True),
     "logs[].step": FieldUse(bundle=("logs",), page=True),
     "logs[].sha256": FieldUse(
@@ -325,6 +343,9 @@ FIELD_USES: dict[str, FieldUse] = {
     ),
     "logs[].size_bytes": FieldUse(comparison=("logs",), bundle=("logs",), page=True),
     "logs[].is_truncated": FieldUse(comparison=("logs",), bundle=("logs",), page=True),
+    "weaknesses[].kind": FieldUse(comparison=("others",)),
+    "weaknesses[].name": FieldUse(comparison=("others",)),
+    "weaknesses[].detail": FieldUse(comparison=("others",)),
     "hook.version": FieldUse(comparison=("others",), page=True),
     "hook.python": FieldUse(comparison=("others",)),
     "extra": FieldUse(comparison=("others",), page=True),

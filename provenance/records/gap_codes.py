@@ -64,6 +64,25 @@ GAPS: dict[str, GapRule] = {
         "Build the program in a git checkout and name that (`--repository PATH`), "
         "or name the program itself (`--script PATH`).",
     ),
+    "secret-removed": GapRule(
+        1,
+        "Keep secrets out of what runs: read them from a variable or a file at the moment "
+        "that they are needed.",
+    ),
+    "capture-incomplete": GapRule(
+        1,
+        "Read why in the message, mend that for the next job, and name what was not recorded: "
+        "`--repository`, `--script`, `--config`, `--input`.",
+    ),
+    "changed-while-running": GapRule(
+        2,
+        "Have each job work on a copy of its own, and change no file that a running job reads.",
+    ),
+    "withheld-variable-read": GapRule(
+        2,
+        "Set the variable again for the rerun; if it is no secret, give it a name that no rule "
+        "takes for one, or name it by `--keep-variable`.",
+    ),
     "children-unseen": GapRule(
         2,
         "Read why in the message; what was not seen can be told: "
@@ -78,6 +97,30 @@ GAPS: dict[str, GapRule] = {
         1,
         "Upload the objects of the changed files (`objects_sha256`), "
         "or commit and push before the next job.",
+    ),
+    "untracked-left-out": GapRule(
+        1,
+        "Commit and push the files, or make them smaller; what the job reads as data can be "
+        "told: `--input`.",
+    ),
+    "ignored-left-out": GapRule(
+        9,
+        "Nothing to do if the job did not read them; else tell them (`--input`, `--script`), or "
+        "trace a job (`--trace`).",
+    ),
+    "touched-not-kept": GapRule(
+        2,
+        "Name the file (`--input`, `--script`), put its code into a repository, raise "
+        "`--trace-bytes`, or register a capsule of the release (`jobprov capsule add`).",
+    ),
+    "network-used": GapRule(
+        2,
+        "Fetch what the job needs before it, and name it: `--input FILE`.",
+    ),
+    "rerun-failed": GapRule(
+        2,
+        "Send what is missing, or register a capsule of the release (`jobprov capsule add`): "
+        "the recipe is rerun then (`jobprov prove`).",
     ),
     "input-missing": GapRule(
         2,
@@ -142,6 +185,16 @@ GAPS: dict[str, GapRule] = {
     "threads-unseeded": GapRule(
         9,
         "Run with one thread, or seed each event, so that the order of threads cannot matter.",
+    ),
+    "random-unseeded": GapRule(
+        9,
+        "Give the program a seed, and record it: `--seed` of the hook.",
+    ),
+    "limit-not-restored": GapRule(
+        9, "Set the limit by hand before run.sh, should the rerun differ: `ulimit`."
+    ),
+    "bytes-as-text": GapRule(
+        9, "Nothing to do unless the job depends on it; name files and folders in UTF-8."
     ),
     "log-missing": GapRule(
         9,

@@ -15,6 +15,7 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
+from jobprov.provenance.records.checkout_gaps import is_changed, left_out_gaps
 from jobprov.provenance.records.findings import Findings
 from jobprov.provenance.records.gap_codes import GAPS
 from jobprov.provenance.records.identity import WITNESSES
@@ -29,6 +30,9 @@ from jobprov.provenance.records.job_record import (
 )
 from jobprov.provenance.records.parents import MOST_PARENTS, has_too_many_parents
 from jobprov.provenance.records.seen_gaps import seen_gaps
+from jobprov.provenance.records.traced_gaps import traced_gaps
+from jobprov.provenance.records.unplaced_code import unplaced_programs
+from jobprov.provenance.records.weaknesses import unknown_kinds, weakness_gaps
 
 _IMAGE = re.compile(r"sha256:([0-9a-f]{64})")
 ROLES = ("primary", "secondary", "shared", "configuration")
@@ -58,6 +62,11 @@ def find_gaps(record: JobRecord, findings: Findings) -> list[Gap]:
     gaps = []
     for code, message in _gaps(record, findings):
         gaps.append(Gap(code, message, GAPS[code].how_to_close))
+    return in_order(gaps)
+
+
+def in_order(gaps: list[Gap]) -> list[Gap]:
+    """Return gaps, those that stop the lowest level first."""
     return sorted(gaps, key=lambda gap: GAPS[gap.code].level)
 
 
@@ -108,6 +117,9 @@ def _gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
     yield from _conditions_gaps(record, findings)
     yield from _file_gaps(record, findings)
     yield from seen_gaps(record)
+    yield from left_out_gaps(record)
+    yield from traced_gaps(record, has_capsule=findings.has_capsule)
+    yield from weakness_gaps(record)
     yield from _randomness_gaps(record)
     yield from _report_gaps(record, findings)
     if findings.erased:
@@ -183,8 +195,8 @@ def _stored_by_art(record: JobRecord) -> tuple[str, set[str]]:
 
 
 def _software_gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
-    if not record.software and not record.scripts:
-        yield "software-missing", "The record names no repository, product, tarball or script."
+    for sentence in unplaced_programs(record):
+        yield "software-missing", sentence
     for place, software in enumerate(record.software or ()):
         name = software.name or software.repository or f"software[{place}]"
         if place in findings.unresolved:
@@ -216,10 +228,10 @@ def _commit_gaps(
     if place in findings.unreferenced:
         revision = (software.revision or "")[:12]
         yield "commit-unreferenced", f"{name}: no branch or tag led to commit {revision}."
-    if software.is_dirty and _is_missing(software.objects_sha256, findings):
+    if is_changed(software) and _is_missing(software.objects_sha256, findings):
         yield (
             "dirty-tree-missing",
-            f"{name} was changed and not committed; its changed files are not here.",
+            f"{name} held other files than its commit; these files are not here.",
         )
 
 
@@ -335,6 +347,8 @@ def _report_gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
     for path, word, vocabulary in _enumerated_words(record):
         if word is not None and word not in vocabulary:
             yield "unknown-word", f"The word {word!r} in {path} is not known here."
+    for path, word in unknown_kinds(record):
+        yield "unknown-word", f"The word {word!r} in {path} is not known here."
 
 
 def _enumerated_words(record: JobRecord) -> Iterator[tuple[str, str | None, tuple[str, ...]]]:
@@ -436,7 +450,7 @@ def _digests_with_own_gap(record: JobRecord) -> set[str | None]:
     for file in (*_fcl_files(record), *(record.scripts or ()), *(record.logs or ())):
         digests.add(file.sha256)
     for software in record.software or ():
-        if software.is_dirty:
+        if is_changed(software):
             digests.add(software.objects_sha256)
     for condition in record.conditions or ():
         digests.add(condition.payload_sha256)

@@ -29,7 +29,7 @@ State = Literal["running", "succeeded", "failed", "killed", "lost"]
 PROVISIONAL: frozenset[str] = frozenset({"running", "lost"})
 """States that a later record of the same witness replaces."""
 
-SEEN = "seen"
+UNTOLD = frozenset({"seen", "traced"})
 """Evidence of what the hook saw by itself: how much it sees may differ between two equal runs."""
 
 FAILED: frozenset[str] = frozenset({"failed", "killed", "lost"})
@@ -158,6 +158,33 @@ class Submodule(Struct, kw_only=True):
     path: str
     repository: str | None = None
     revision: str | None = None
+    is_checked_out: bool | None = None
+
+
+class GitTag(Struct, kw_only=True):
+    """A tag that git needs to describe a commit.
+
+    `object` is the tag object of an annotated tag, the commit of another one.
+    """
+
+    name: str
+    object: str
+
+
+class GitHistory(Struct, kw_only=True):
+    """The history of a commit, as its checkout had it."""
+
+    commits: Integer | None = None
+    is_shallow: bool | None = None
+
+
+class LeftOut(Struct, kw_only=True):
+    """A file of a checkout, or a folder (with `/` at its end), that the hook did not keep."""
+
+    path: str
+    why: Word | None = None
+    size_bytes: Integer | None = None
+    files: Integer | None = None
 
 
 class Product(Struct, kw_only=True):
@@ -194,6 +221,10 @@ class Software(Struct, kw_only=True):
     dirty_patch_sha256: Digest | None = None
     objects_sha256: Digest | None = None
     submodules: list[Submodule] | None = None
+    tags: list[GitTag] | None = None
+    history: GitHistory | None = None
+    converted: list[str] | None = None
+    left_out: list[LeftOut] | None = None
     checkout: str | None = None
     product: Product | None = None
     tarball: Tarball | None = None
@@ -224,6 +255,7 @@ class Environment(Struct, kw_only=True):
 
     variables: dict[str, str] | None = None
     withheld: list[str] | None = None
+    withheld_read: list[str] | None = None
     container: Container | None = None
     os: OperatingSystem | None = None
     locale: str | None = None
@@ -350,6 +382,30 @@ class Output(Struct, kw_only=True):
     evidence: Word | None = None
 
 
+class NotKept(Struct, kw_only=True):
+    """A file that the job used and whose bytes nobody keeps.
+
+    `reason` is `private`, `unreadable`, `large`, `limit`, `link` or `listed`.
+    """
+
+    path: str
+    reason: Word | None = None
+
+
+class JobTrace(Struct, kw_only=True):
+    """What strace saw of the job that no other field has; there is one if the job was traced.
+
+    `key` is what the service was asked about, where it chose the job.
+    """
+
+    key: Digest | None = None
+    why_incomplete: str | None = None
+    not_kept: list[NotKept] | None = None
+    not_kept_count: Integer | None = None
+    changed: list[str] | None = None
+    network: list[str] | None = None
+
+
 class OutputNotThere(Struct, kw_only=True):
     """An output that was named and that was not there when its step had ended."""
 
@@ -380,6 +436,17 @@ class FolderLink(Struct, kw_only=True):
 
     path: str | None = None
     target: str | None = None
+
+
+class Weakness(Struct, kw_only=True):
+    """What a rerun will not have, or have otherwise, as the hook knows.
+
+    `kind` is the code of a gap.
+    """
+
+    kind: Word
+    name: str | None = None
+    detail: str | None = None
 
 
 class JobRecord(Struct, kw_only=True):
@@ -415,6 +482,8 @@ class JobRecord(Struct, kw_only=True):
     inputs: list[Input] | None = None
     outputs: list[Output] | None = None
     outputs_not_there: list[OutputNotThere] | None = None
+    trace: JobTrace | None = None
     logs: list[Log] | None = None
+    weaknesses: list[Weakness] | None = None
     hook: Hook | None = None
     extra: JsonObject | None = None

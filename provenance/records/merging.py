@@ -30,6 +30,8 @@ _ENDING = frozenset(
         "outputs_not_there",
         "logs",
         "modules",
+        "trace",
+        "weaknesses",
     }
 )
 

@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from jobprov.provenance.records.inputs import ABSENT
 from jobprov.provenance.records.job_record import (
-    SEEN,
+    UNTOLD,
     Condition,
     Input,
     JobRecord,
@@ -144,7 +144,7 @@ def _code(record: JobRecord) -> list[_Part]:
 
     Code is repositories and products.
     """
-    scripts = [script.sha256 for script in record.scripts or () if script.evidence != SEEN]
+    scripts = [script.sha256 for script in record.scripts or () if script.evidence not in UNTOLD]
     software = [_software(software) for software in record.software or ()]
     return [
         *_configurations(record),
@@ -193,7 +193,7 @@ def _sorted(parts: list[_Part]) -> list[_Part]:
 
 def _software(software: Software) -> _Part:
     """Return what identifies the code: an id of the bytes that ran if one is known."""
-    if software.is_dirty:
+    if software.worktree_tree or software.is_dirty:
         return software.worktree_tree or software.objects_sha256
     if software.revision or software.tree:
         return software.revision or software.tree
@@ -234,7 +234,7 @@ def _inputs(inputs: Sequence[Input]) -> tuple[list[_Part], bool]:
     shared: list[_Part] = []
     is_weak = False
     for file in inputs:
-        if file.evidence == SEEN:
+        if file.evidence in UNTOLD:
             continue  # a look may come too late for it in another run
         identity: _Part = file.sha256
         if not identity and file.status == ABSENT:

@@ -142,6 +142,23 @@ class GapsQuery(ExperimentQuery):
     stage = text("Jobs of this stage.")
 
 
+class ProofsQuery(Schema):
+    """Whose recipes."""
+
+    experiment = text("Recipes of this experiment; of all by default.")
+
+
+class ToProveQuery(Schema):
+    """Whose recipes are to be rerun next, and how many of them."""
+
+    experiment = fields.String(
+        required=True,
+        validate=validate.Length(1, LONGEST),
+        metadata={"description": "Recipes of this experiment."},
+    )
+    limit = number(1, 100, "How many at most; 100 by default.")
+
+
 class ComparatorsQuery(Schema):
     """Which rules."""
 

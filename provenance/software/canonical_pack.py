@@ -41,6 +41,7 @@ def canonical_pack(
     trees: Iterable[str] = (),
     tags: Iterable[str] = (),
     extra: Iterable[tuple[str, bytes]] = (),
+    history: Iterable[str] = (),
 ) -> Iterator[bytes]:
     """Yield the canonical pack of one commit: commit, trees, blobs, and tag objects that led to it.
 
@@ -50,22 +51,20 @@ def canonical_pack(
         trees: further trees, such as that of the dirty working tree that really ran.
         tags: ids of tag objects.
         extra: (type, content) of objects that the mirror may lack.
+        history: earlier commits, which come without their trees.
 
     Raises:
         MissingObjectError: before the first byte, if anything is missing.
     """
-    return _batched(with_trailer(_parts(objects, _plan(objects, commit, trees, tags, extra))))
+    given = {object_id(kind, content): (kind, content) for kind, content in extra}
+    named = _names_of_all(objects, [commit], list(trees), list(tags), given)
+    named |= dict.fromkeys(history, "an earlier commit")
+    return _batched(with_trailer(_parts(objects, _plan(objects, named, given))))
 
 
 def _plan(
-    objects: Objects,
-    commit: str,
-    trees: Iterable[str],
-    tags: Iterable[str],
-    extra: Iterable[tuple[str, bytes]],
+    objects: Objects, named: Mapping[str, str], given: Mapping[str, tuple[str, bytes]]
 ) -> _Plan:
-    given = {object_id(kind, content): (kind, content) for kind, content in extra}
-    named = _names_of_all(objects, [commit], list(trees), list(tags), given)
     given = {oid: known for oid, known in given.items() if oid in named}
     asked = [oid for oid in named if oid not in given]
     found = objects.headers(asked)

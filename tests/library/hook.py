@@ -86,6 +86,13 @@ def only_entry(runner: Runner) -> tuple[dict[str, Any], dict[str, bytes]]:
     return record, blobs
 
 
+def said(record: dict[str, Any]) -> list[str]:
+    """Return what the hook says of a record: its notes, and `kind name: detail` of weaknesses."""
+    notes: list[str] = record.get("extra", {}).get("hook_notes", [])
+    weak = record.get("weaknesses", ())
+    return [*notes, *(f"{one['kind']} {one['name']}: {one['detail']}" for one in weak)]
+
+
 def can_trace() -> bool:
     """Return whether strace is here, new enough, and may trace."""
     words = ["strace", *tracing._OPTIONS, "-o", "/dev/null", "--", "true"]

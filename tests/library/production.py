@@ -103,11 +103,11 @@ class Production:
         self.writer.run(lambda writing: settle_blob(writing, experiment, sha256))
         return sha256
 
-    def verdict(self, number: int, level: str) -> None:
+    def verdict(self, number: int, level: str, **more: Any) -> None:
         """Post a verdict."""
-        now = self.tick()
+        now, verdict = self.tick(), {"level": level, **more}
         self.writer.run(
-            lambda writing: post_verdict(writing, job_id(number), {"level": level}), received_at=now
+            lambda writing: post_verdict(writing, job_id(number), verdict), received_at=now
         )
 
     def compare_by(self, *rules: dict[str, Any]) -> None:

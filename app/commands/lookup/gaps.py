@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
 from jobprov.provenance.answers.lookup import GapCounts
-from jobprov.provenance.lineage.words import counted
+from jobprov.provenance.lineage.words import counted, proof_line
 
 _COLUMNS = {"code": "GAP", "stops": "STOPS", "job_count": "JOBS", "how_to_close": "HOW TO CLOSE IT"}
 
@@ -39,6 +39,7 @@ def _text(counts: GapCounts) -> str:
         lines.append(table([asdict(gap) for gap in counts.gaps], _COLUMNS))
     else:
         lines.append("no gaps")
+    lines.append(proof_line(counts.proof))
     return "\n".join(lines)
 
 

@@ -21,7 +21,7 @@ from jobprov.app.commands.terminal.opening import (
     url_option,
 )
 from jobprov.provenance.answers.lookup import JobAnswer, JobSummary
-from jobprov.provenance.lineage.words import counted, duration, evidence_words, size
+from jobprov.provenance.lineage.words import counted, duration, evidence_words, grade_words, size
 from jobprov.provenance.records.verdicts import rank
 
 
@@ -69,7 +69,8 @@ def job_text(answer: JobAnswer, url: str) -> str:
     lines += names("read", [file["name"] for file in answer.inputs])
     lines += names("wrote", [_output(file) for file in answer.outputs])
     lines += names("logs", [log["name"] for log in answer.merged.get("logs") or []])
-    lines.append(fact("grade", f"{answer.grade}, {counted(len(answer.gaps), 'gap')}"))
+    graded = grade_words(answer.grade, answer.proof)
+    lines.append(fact("grade", f"{graded}, {counted(len(answer.gaps), 'gap')}"))
     gaps = answer.gaps[:MOST_LISTED]
     lines += [fact("gap", f"{gap.message} {gap.how_to_close}") for gap in gaps]
     lines.append(fact("rerun", f"jobprov rerun {summary.job_id} --into FOLDER"))

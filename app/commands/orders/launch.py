@@ -153,7 +153,8 @@ def _watch(launched: _Launched, options: LaunchingOptions) -> None:
             if summary(standing) != last_summary:
                 last_summary = summary(standing)
                 click.echo(last_summary, err=True)
-            is_busy = turn()
+            done = turn()
+            is_busy = done is None or done.is_busy
             if standing.state != "running" and not is_busy:
                 return
             time.sleep(options.interval)

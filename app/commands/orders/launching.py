@@ -21,7 +21,7 @@ from jobprov.provenance.launchers.job import Launcher
 from jobprov.provenance.launchers.local.launcher import LocalLauncher
 from jobprov.provenance.launchers.resubmitting import FileCommands
 from jobprov.provenance.services.agents.order_jobs import Workshop
-from jobprov.provenance.services.agents.submission import OrderRunner
+from jobprov.provenance.services.agents.submission import OrderRunner, Turn
 
 _WITNESS_SECONDS = 60
 _DAYS = 30
@@ -126,15 +126,20 @@ def say_problems(standing: WorkflowStanding) -> None:
             click.echo(f"{standing.name}, stage {stage.stage}: {stage.follow_problem}", err=True)
 
 
+def folder_of(options: LaunchingOptions) -> Path:
+    """Return the folder of whatever submits jobs."""
+    return (options.folder or Path("jobprov-agent")).resolve()
+
+
 @contextmanager
 def runner_of(
     client: Client, experiment: str, options: LaunchingOptions, workflow: str | None
-) -> Iterator[Callable[[], bool]]:
-    """Yield a function that takes one turn and returns whether jobs are left.
+) -> Iterator[Callable[[], Turn | None]]:
+    """Yield a function that takes one turn; it returns None if the service does not answer.
 
     Only one runner works in a folder at a time.
     """
-    folder = (options.folder or Path("jobprov-agent")).resolve()
+    folder = folder_of(options)
     folder.mkdir(parents=True, exist_ok=True)
     settings = settings_with(url=client.url)
     is_local = options.kind == "local"
@@ -159,7 +164,7 @@ def runner_of(
     witnesses = options.witnesses and not is_local
     is_witness_due = every(_WITNESS_SECONDS)
 
-    def turn() -> bool:
+    def turn() -> Turn | None:
         try:
             done = runner.turn()
             if words := done.words():
@@ -168,8 +173,8 @@ def runner_of(
                 look(settings, folder / "witness.db", experiment=experiment, schedd=options.schedd)
         except UnreachableError as problem:
             click.echo(f"{problem} {AGAIN}", err=True)
-            return True
-        return bool(done.open or done.submitted or done.ended)
+            return None
+        return done
 
     with _alone(folder):
         yield turn

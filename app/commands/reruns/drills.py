@@ -15,8 +15,9 @@ from jobprov.app.commands.terminal.opening import (
 )
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.records.verdicts import LEVELS, REPRODUCED
-from jobprov.provenance.services.reruns.drills import DrilledJob, DrillLimits, DrillParts, drill
+from jobprov.provenance.services.reruns.drills import DrillLimits, drill
 from jobprov.provenance.services.reruns.isolation import apart
+from jobprov.provenance.services.reruns.recorded_trials import TrialParts, TriedJob
 
 _GIB = 1024**3
 
@@ -74,7 +75,7 @@ def run_drill(
     limits = DrillLimits(jobs, seconds, job_seconds, int(disk * _GIB), timedelta(days=again_after))
     report = _ignore if as_json else _report
     with opened_service(settings) as service:
-        parts = DrillParts(
+        parts = TrialParts(
             service.database, service.writer, service.store, settings.data / "drill", isolation
         )
         drilled = drill(parts, limits, experiment=experiment, report=report)
@@ -91,17 +92,17 @@ def run_drill(
     sys.exit(int(not are_reproduced))
 
 
-def _ignore(_job: DrilledJob) -> None:
+def _ignore(_job: TriedJob) -> None:
     """Print nothing of a job: the answer has all of them."""
 
 
-def _report(job: DrilledJob) -> None:
+def _report(job: TriedJob) -> None:
     meaning = LEVELS.get(job.level or "", "no verdict")
     reason = f": {job.reason}" if job.reason else ""
     click.echo(f"{job.job_id}  {job.level or '-':<3} {meaning}, {job.seconds:.1f} s{reason}")
 
 
-def _summary(drilled: list[DrilledJob]) -> str:
+def _summary(drilled: list[TriedJob]) -> str:
     if not drilled:
         return "Nothing is due."
     reproduced = sum(job.level in REPRODUCED for job in drilled)

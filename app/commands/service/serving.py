@@ -7,7 +7,13 @@ from typing import Any
 
 import click
 
-from jobprov.app.commands.terminal.opening import data_option, emit, json_option, settings_with
+from jobprov.app.commands.terminal.opening import (
+    data_option,
+    emit,
+    json_option,
+    opened_service,
+    settings_with,
+)
 from jobprov.app.config import Settings
 from jobprov.app.serving import serve as serve_forever
 from jobprov.provenance.db.key_widths import widen_keys
@@ -46,6 +52,9 @@ def serve(*, demo: bool, **options: Any) -> None:
         copy = upgrade_local(settings.database_url)
         if copy is not None:
             click.echo(f"The database was brought up to date; a copy of the old one is {copy}.")
+    # Here, and not in each worker: one refusal, before anything listens
+    with opened_service(settings):
+        pass
     serve_forever(settings, lambda address: _announce(settings, address, demo=demo))
 
 

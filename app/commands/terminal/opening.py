@@ -74,11 +74,16 @@ def settings_with(**given: object) -> Settings:
 
 
 @contextmanager
-def opened_service(settings: Settings) -> Iterator[Any]:
+def opened_service(settings: Settings, *, is_tied: bool = True) -> Iterator[Any]:
     """Yield the service's own database and archive, for operators.
+
+    Args:
+        settings: where they are.
+        is_tied: whether the archive must be the database's own.
 
     Raises:
         UnreachableError: the database is not there, or its schema is of another version.
+        ConflictError: the archive is not the one that the database was written with.
     """
     from sqlalchemy.engine import make_url  # noqa: PLC0415
 
@@ -86,6 +91,7 @@ def opened_service(settings: Settings) -> Iterator[Any]:
     from jobprov.app.wiring import open_service  # noqa: PLC0415
     from jobprov.provenance.db.migrating import is_current  # noqa: PLC0415
     from jobprov.provenance.errors import UnreachableError  # noqa: PLC0415
+    from jobprov.provenance.services.upkeep.archive_identity import tie_archive  # noqa: PLC0415
 
     if not is_current(settings.database_url):
         place = make_url(settings.database_url).render_as_string(hide_password=True)
@@ -95,6 +101,8 @@ def opened_service(settings: Settings) -> Iterator[Any]:
         )
     service = open_service(settings)
     try:
+        if is_tied:
+            tie_archive(service.database, service.store)
         yield service
     finally:
         service.close()

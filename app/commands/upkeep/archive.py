@@ -21,6 +21,7 @@ from jobprov.provenance.db.queries.upkeep.archive_checks import AwaitedCount
 from jobprov.provenance.lineage.words import counted, number, size
 from jobprov.provenance.services.bundles.checks import check_bundles
 from jobprov.provenance.services.erasures.log_expiry import expire_logs
+from jobprov.provenance.services.upkeep import archive_identity
 from jobprov.provenance.services.upkeep.archive_checks import ArchiveReport, Trouble, check_archive
 from jobprov.provenance.services.upkeep.archive_growth import (
     Growth,
@@ -77,6 +78,30 @@ def _check_bundles(service: Service, count: int, *, as_json: bool) -> NoReturn:
         as_json=as_json,
     )
     sys.exit(1 if report.drifted else 0)
+
+
+@archive.command()
+@click.option("--yes", is_flag=True, help="Do it; without this, only say what would be done.")
+@data_option
+@json_option
+def adopt(*, yes: bool, data: str | None, as_json: bool) -> None:
+    """Make this archive the database's own, after the one before was lost for good.
+
+    What the lost archive held is then missing; `jobprov archive check` lists it.
+    """
+    settings = settings_with(data=data)
+    if not yes:
+        sys.exit(
+            f"{settings.archive_url} would become the archive of this database, and blobs that are "
+            "not in it would count as lost. If that is what you want: --yes"
+        )
+    with opened_service(settings, is_tied=False) as service:
+        identity = archive_identity.adopt(service.database, service.store)
+    emit(
+        {"identity": identity},
+        f"The archive {identity} is the database's own now.",
+        as_json=as_json,
+    )
 
 
 @archive.command()

@@ -83,6 +83,7 @@ def _add_filters(environment: Environment) -> None:
         jobs_list=addresses.jobs_list,
         log_page=addresses.log_page,
         recipe_page=addresses.recipe_page,
+        proofs_page=addresses.proofs_page,
         report_page=addresses.report_page,
         task_page=addresses.task_page,
     )

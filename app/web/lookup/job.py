@@ -13,17 +13,24 @@ from jobprov.app.web.frame.cuts import address, asked_section
 from jobprov.app.web.frame.formats import shown_state
 from jobprov.app.web.frame.page import answer, asked, experiment_asked
 from jobprov.app.web.lookup.job_sections import sections
-from jobprov.app.web.lookup.job_sentences import decided_by, ending, first_line, wall_seconds
+from jobprov.app.web.lookup.job_sentences import (
+    decided_by,
+    ending,
+    first_line,
+    wall_seconds,
+)
 from jobprov.app.web.lookup.log_text import Excerpt, excerpt
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import job_page, lineage_of
 from jobprov.provenance.answers.lookup import JobAnswer, JobSummary
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.graph import SHARED_ROLES
+from jobprov.provenance.lineage.words import grade_words
 from jobprov.provenance.records.job_record import Log
 from jobprov.provenance.records.verdicts import LEVELS, REPRODUCED
 from jobprov.provenance.services.lookup.job import ReadJob, read_job, show_job
 from jobprov.provenance.services.lookup.logs import read_log
+from jobprov.provenance.services.reruns.proof_lists import comparator_lines
 
 _UNHAPPY = ("failed", "killed", "lost", "silent")
 _EXCERPTS_AT_MOST = 2
@@ -93,6 +100,8 @@ def _values(
         "summary": summary,
         "state": state,
         "first_line": first_line(shown),
+        "grade_words": grade_words(shown.grade, shown.proof),
+        "offered": _offered(shown),
         "ending": ending(summary),
         "decided_by": decided_by(shown.decided_by),
         "is_unhappy": state in _UNHAPPY,
@@ -105,6 +114,13 @@ def _values(
         "whole": question.section,
         **sections(shown),
     }
+
+
+def _offered(shown: JobAnswer) -> str | None:
+    """Return the comparators that would accept what the newest rerun made, as lines of TOML."""
+    if shown.proof is None or shown.proof.state != "differs":
+        return None
+    return comparator_lines(shown.verdicts[0]) if shown.verdicts else None
 
 
 def lineage_link(job: JobAnswer, key: int) -> LineageLink | None:

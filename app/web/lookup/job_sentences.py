@@ -16,7 +16,7 @@ from jobprov.app.web.frame.formats import (
     text,
 )
 from jobprov.provenance.answers.lookup import JobAnswer, JobSummary
-from jobprov.provenance.lineage.words import evidence_words
+from jobprov.provenance.lineage.words import evidence_words, grade_words
 from jobprov.provenance.records.job_record import DecidedBy
 
 _REPRODUCED = {
@@ -37,7 +37,7 @@ _REPRODUCED = {
 def first_line(job: JobAnswer) -> str:
     """Return the first line, of one or two sentences."""
     gaps = counted(len(job.gaps), "gap") if job.gaps else "no gaps"
-    quality = [f"grade {job.grade}, {gaps}"]
+    quality = [f"grade {grade_words(job.grade, job.proof)}, {gaps}"]
     if job.verdicts:
         quality.insert(0, _newest_verdict(job.verdicts))
     ended = _ended(job.summary)

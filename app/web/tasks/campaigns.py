@@ -26,7 +26,7 @@ from jobprov.provenance.answers.lookup import GapCounts
 from jobprov.provenance.answers.queue import Queue
 from jobprov.provenance.answers.tasks import NEEDS_SOMEBODY, UnitState
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
-from jobprov.provenance.lineage.words import duration_with_band
+from jobprov.provenance.lineage.words import duration_with_band, proof_line
 from jobprov.provenance.services.lookup.gaps import list_gaps
 from jobprov.provenance.services.statistics.counting import CAMPAIGN, jobs_of
 from jobprov.provenance.services.tasks.queue import whole_queue
@@ -69,6 +69,7 @@ def show_page(experiment: str, name: str) -> Response:
         tasks=cut_rows("tasks", tasks, 40),
         gaps=shown_gaps,
         gap_jobs=gap_jobs,
+        proof_line=proof_line,
         # An estimate learns from jobs that succeeded, whatever became of their files
         is_begun=any(stage.states.get("succeeded") for stage in campaign.stages),
         count_gaps=here(whole="gaps"),

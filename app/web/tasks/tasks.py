@@ -15,7 +15,7 @@ from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import jobs_list
 from jobprov.provenance.answers.tasks import TaskProgress
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
-from jobprov.provenance.lineage.words import duration_with_band
+from jobprov.provenance.lineage.words import duration_with_band, proof_line
 from jobprov.provenance.services.lookup.gaps import list_gaps
 from jobprov.provenance.services.lookup.jobs import list_jobs
 from jobprov.provenance.services.tasks.queue import task_queue
@@ -60,6 +60,8 @@ def show_page(task_id: str) -> Response:
         waivers=cut_rows("waivers", task.waivers, 10),
         gaps=cut_rows("gaps", gaps.gaps, 15),
         gap_jobs=gaps.job_count,
+        proof=gaps.proof,
+        proof_line=proof_line,
         queue=queue,
         queue_line=queue_page.first_line(queue.counts),
         queued=cut_rows("queue", queue.jobs, _QUEUED),

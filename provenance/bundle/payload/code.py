@@ -5,17 +5,28 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from jobprov.provenance.bundle.fields import digest, mapping, readable_json, rows, text, to_bytes
+from jobprov.provenance.bundle.fields import (
+    digest,
+    mapping,
+    number,
+    readable_json,
+    rows,
+    text,
+    to_bytes,
+)
 from jobprov.provenance.bundle.ingredients import Resolution
 from jobprov.provenance.bundle.payload.code_tree import CodeTree, code_tree
+from jobprov.provenance.bundle.payload.git_folder import add_repository
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place, normal
+from jobprov.provenance.records.checkout_gaps import UNREAD
 from jobprov.provenance.records.job_record import JsonObject
 
 Entry = Mapping[str, Any]
 """An entry of `software`, as it was recorded."""
 _AT_ONCE = 50  # programs named on one line of the layout
 _ENVIRONMENT = 3  # the level that installed software blocks
+_NO_LEVEL = 9  # a need that blocks none
 
 
 def add_code(payload: Payload) -> None:
@@ -97,14 +108,55 @@ def _add_checkout(payload: Payload, entry: Entry, resolution: Resolution, name: 
     if resolution.ambiguous:
         why = f"{resolution.ambiguous}; src holds that one"
         payload.needs.add(1, "software", software, why, place=resolution.url)
-    if entry.get("is_dirty") and not resolution.worktree_tree:
+    is_changed = entry.get("is_dirty") or entry.get("worktree_tree")
+    if is_changed and not resolution.worktree_tree:
         payload.needs.add(
             1,
             "software",
             software,
-            "uncommitted changes that ran are not in the bundle; src holds the commit",
+            "the files that ran differ from the commit and are not in the bundle; src holds the commit",
             digest=text(entry.get("worktree_tree")),
         )
+    _note_left_out(payload, entry)
+
+
+def _empty_folders(entry: Entry) -> frozenset[str]:
+    """The paths of submodules that were not checked out: the job found empty folders."""
+    submodules = rows(entry.get("submodules"))
+    return frozenset(
+        text(submodule.get("path"))
+        for submodule in submodules
+        if submodule.get("is_checked_out") is False
+    )
+
+
+def _recorded_files(payload: Payload) -> set[str]:
+    """The absolute paths of the files that the record describes by themselves."""
+    files = [
+        *rows(payload.record.get("inputs")),
+        *rows(payload.record.get("outputs")),
+        *rows(payload.record.get("scripts")),
+    ]
+    return {payload.places.absolute(text(file.get("path"))) for file in files if file.get("path")}
+
+
+def _note_left_out(payload: Payload, entry: Entry) -> None:
+    """Note the files of a checkout that were not kept."""
+    name, checkout = text(entry.get("name")), text(entry.get("checkout"))
+    recorded = _recorded_files(payload)
+    for file in rows(entry.get("left_out")):
+        path, why = text(file.get("path")), text(file.get("why"))
+        if payload.places.absolute(posixpath.join(checkout, path)) in recorded:
+            continue  # a file of the job itself
+        label = f"{name}/{path or 'others'}"
+        size = number(file.get("size_bytes"))
+        if why in UNREAD:
+            reason = f"not kept by git nor here ({why}); nothing shows that the job read it"
+            payload.needs.add(_NO_LEVEL, "code", label, reason, size=size)
+        elif why == "secret":
+            payload.needs.add(1, "code", label, "a secret was taken out of it; put it in again")
+        else:
+            payload.needs.add(1, "code", label, f"was not kept: {why}", size=size)
 
 
 def _add_source(payload: Payload, entry: Entry, resolution: Resolution, name: str) -> None:
@@ -127,7 +179,7 @@ def _held_inside(payload: Payload, entry: Entry) -> frozenset[str]:
     """
     entries = rows(payload.record.get("software"))
     top = normal(text(entry.get("checkout"))) + "/"
-    inside = set()
+    inside = set(_empty_folders(entry))
     for resolution in payload.ingredients.resolutions:
         if resolution.index < len(entries) and payload.has(resolution.pack_sha256 or ""):
             checkout = normal(text(entries[resolution.index].get("checkout")))
@@ -145,7 +197,8 @@ def _add_tree(
 ) -> None:
     """Write a tree and its submodules, to be laid out if the tree has a place in the rerun.
 
-    Submodules that are entries of `software` themselves are laid out by these entries.
+    `held_inside` are submodules that are entries of `software` themselves and are laid out by these,
+    and those that were not checked out: the job found empty folders.
     """
     pack = resolution.pack_sha256 or ""
     tree = code_tree(payload.draft, pack, resolution.ran, name=name, top=payload.top)
@@ -158,6 +211,10 @@ def _add_tree(
     submodules = {submodule.path: submodule for submodule in resolution.submodules}
     for path, commit in tree.submodules.items():
         submodule = submodules.get(path)
+        if place is not None:
+            payload.lay_out("folder", place.below(path))
+        if path in held_inside:
+            continue
         if submodule is not None and _holds_commit(payload, submodule, commit):
             _add_submodule(payload, submodule, name, place, held_inside)
         else:
@@ -203,6 +260,7 @@ def _lay_out_tree(payload: Payload, tree: CodeTree, name: str, place: Place) -> 
     for path, first_bytes in tree.scripts.items():
         payload.note_shebang(place.below(path), first_bytes)
     payload.lay_out("source_tree", name, f"src/{name}", place)
+    payload.lay_out("repository", name, place)
     for start in range(0, len(tree.programs), _AT_ONCE):
         programs = tree.programs[start : start + _AT_ONCE]
         payload.lay_out("programs", *(place.below(path) for path in programs))
@@ -225,6 +283,7 @@ def _write_git(payload: Payload, entry: Entry, resolution: Resolution, name: str
         payload.write(f"git/{name}/shallow", "".join(f"{commit}\n" for commit in shallow).encode())
         # For `run.sh --from-git`: what it checks out
         payload.write(f"git/{name}/ran", f"{resolution.ran}\n".encode())
+        add_repository(payload, entry, resolution, name)
     patch = digest(entry.get("dirty_patch_sha256"))
     if payload.has(patch):
         payload.keep(f"git/{name}/dirty.patch", patch)

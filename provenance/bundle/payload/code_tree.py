@@ -83,6 +83,11 @@ def _read_member(pack: str, row: list[Any]) -> Member:
     return Member(**fields, pack=pack)
 
 
+def listing_of(pack: str, members: Iterable[Member]) -> dict[str, Any]:
+    """A fragment as it is stored; `pack` holds those members that are in a pack."""
+    return {"pack": pack, "members": [_row_of(member) for member in members]}
+
+
 def _row_of(member: Member) -> list[Any]:
     return [getattr(member, field) for field in _FIELDS]
 
@@ -177,8 +182,7 @@ class _Tree:
         self._members.setdefault(member.path, member)
 
     def _fragment(self, members: tuple[Member, ...], modes: bytes) -> Fragment:
-        rows = [_row_of(member) for member in members]
-        listing = canonical_json({"pack": self._pack, "members": rows})
+        listing = canonical_json(listing_of(self._pack, members))
         sha256 = hashlib.sha256(listing).hexdigest()
         return Fragment(
             sha256=sha256,

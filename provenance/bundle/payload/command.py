@@ -46,6 +46,7 @@ _LIMITS = (
     ("s", "stack_bytes", 1024),
     ("t", "cpu_seconds", 1),
     ("v", "address_space_bytes", 1024),
+    ("n", "open_files", 1),
 )  # -f has another unit in bash
 _KILLED = "137"
 
@@ -188,7 +189,9 @@ def _settings(payload: Payload) -> list[str]:
     for option, field, unit in _LIMITS:
         value = number(limits.get(field))
         if value is not None and value > 0:
-            lines.append(f"{ulimit} -{option} {value // unit} 2>/dev/null || :")
+            limit = f"-{option} {value // unit}"
+            note = f"say 'note: the limit of the job cannot be set here: ulimit {limit}'"
+            lines.append(f"{ulimit} {limit} 2>/dev/null || {note}")
     return lines
 
 
@@ -305,10 +308,12 @@ def _program_lines(payload: Payload, steps: list[Step]) -> list[str]:
     """The programs that `run.sh --check` looks for, and the Pythons that verify.sh tries first."""
     path = _recorded_path(payload)
     programs = _programs_from_outside(payload, steps)
+    interpreters = _laid_out_interpreters(payload, steps)
     for program, why in programs.items():
         where = "" if "/" in program else path
         payload.needs.add(3, "program", program, why, place=where)
     lines = [f"program {quote(program)}" for program in sorted(programs)]
+    lines += [f"program_laid_out {quote(program)}" for program in sorted(interpreters)]
     pythons = [program for program in sorted(programs) if _is_python(program)]
     return lines + [f"python {quote(program)}" for program in pythons]
 
@@ -328,6 +333,12 @@ def _programs_from_outside(payload: Payload, steps: list[Step]) -> dict[str, str
     for place in sorted(scripts, key=lambda place: (place.variable, place.rest)):
         interpreter = payload.shebangs[place]
         # `env` searches a bare name on the job's PATH, which may lead into the bundle
-        if "/" in interpreter or _is_outside(payload, interpreter):
+        if _is_outside(payload, interpreter):
             programs.setdefault(interpreter, f"interpreter of {place.rest.lstrip('/')}")
     return programs
+
+
+def _laid_out_interpreters(payload: Payload, steps: list[Step]) -> set[str]:
+    """The interpreters with absolute paths that the bundle has: found only in a root of their own."""
+    interpreters = {payload.shebangs[place] for place in _scripts_that_ran(payload, steps)}
+    return {path for path in interpreters if "/" in path and not _is_outside(payload, path)}

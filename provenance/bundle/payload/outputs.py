@@ -40,6 +40,7 @@ def add_outputs(payload: Payload) -> None:
         place = payload.places.settle(expected.path)
         if place is not None:
             _make_folder(payload, expected.path, place)
+            _note_moved(payload, text(output.get("location")), place)
         lines.append(_shell_line(expected, place))
     payload.expected = table
     payload.table("outputs/expected.tsv", Expected._fields, table)
@@ -144,6 +145,14 @@ def _make_folder(payload: Payload, path: str, place: Place) -> None:
     if parent.rest and parent not in payload.laid_out:
         payload.laid_out.add(parent)
         payload.lay_out("folder", parent)
+
+
+def _note_moved(payload: Payload, location: str, place: Place) -> None:
+    """Let run.sh make the folder to which the job moved or copied this output, and look there."""
+    moved = payload.places.settle(location) if location.startswith("/") else None
+    if moved is not None and moved != place:
+        _make_folder(payload, location, moved)
+        payload.lay_out("moved", place, moved)
 
 
 def _json_word(name: str) -> str:

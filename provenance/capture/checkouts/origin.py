@@ -4,7 +4,7 @@ import os
 import re
 from typing import Any, Dict, List, Optional
 
-from jobprov.provenance.capture.checkouts import worktree
+from jobprov.provenance.capture.checkouts import history, worktree
 from jobprov.provenance.capture.checkouts.git import text
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft, without_empty
@@ -18,8 +18,8 @@ def complete(top: str, entry: Dict[str, Any], draft: Draft) -> None:
     if name and name != entry["name"]:
         _rename(entry, name, draft)
     entry.update(_requested_ref(top, entry))
-    description = text(top, "describe", "--tags", "--always", "--long")
-    entry.update(without_empty({"describe": description, "submodules": _submodules(top) or None}))
+    history.describe(top, entry)
+    entry.update(without_empty({"submodules": _submodules(top) or None}))
     if "tree" in entry and "objects_sha256" not in entry:
         worktree.keep_unpushed(top, entry, draft)
 
@@ -82,14 +82,15 @@ def _submodules(top: str) -> List[Dict[str, Any]]:
         return []
     submodules = []
     for line in (text(top, "submodule", "status") or "").splitlines():
-        match = re.match(r"^[ +\-U]?([0-9a-f]{40,64}) (.+?)(?: \(.*\))?$", line)
+        match = re.match(r"^([ +\-U]?)([0-9a-f]{40,64}) (.+?)(?: \(.*\))?$", line)
         if match:
-            revision, path = match.groups()
+            flag, revision, path = match.groups()
             address = text(
                 top, "config", "-f", ".gitmodules", "--get", "submodule.{}.url".format(path)
             )
             repository = redaction.redact_text(address) if address else None
-            submodules.append(
-                without_empty({"path": path, "revision": revision, "repository": repository})
-            )
+            fields = {"path": path, "revision": revision, "repository": repository}
+            if flag == "-":
+                fields["is_checked_out"] = False
+            submodules.append(without_empty(fields))
     return submodules

@@ -47,7 +47,7 @@ class Repositories:
         real = os.path.realpath(folder)
         top = find_checkout(real, self._tops)
         if top is None:
-            self.draft.note("{} is in no git checkout".format(folder))
+            self.draft.weaken("capture-incomplete", folder, "it is in no git checkout")
         else:
             self._entry(top)
             self._note_link(os.path.abspath(folder), real, top)
@@ -85,18 +85,21 @@ class Repositories:
         from jobprov.provenance.capture.checkouts import worktree
 
         name = self._free_name(os.path.basename(top) or "root")
-        entry = {"name": name, "evidence": "observed", "vcs": "git", "checkout": top}
+        entry: Dict[str, Any] = {
+            "name": name,
+            "evidence": "observed",
+            "vcs": "git",
+            "checkout": top,
+        }
         self.entries[top] = entry
         self.draft.extend("software", [entry])
-        if (
-            self.draft.attempt("git checkout " + top, worktree.observe, top, entry, self.draft)
-            is not None
-        ):
+        inside = self.draft.attempt("git checkout " + top, worktree.observe, top, entry, self.draft)
+        if inside is None and "revision" in entry:  # the note says why
+            entry["left_out"] = [{"path": "", "why": "not looked at"}]
+        if "revision" in entry:
             self._unfinished.append((top, entry))
-        if "tree" in entry:
-            folders = self.draft.attempt("submodules of " + top, worktree.changed_submodules, top)
-            for folder in folders or ():
-                self.add(folder)
+        for folder in inside or ():
+            self.add(folder)
         return entry
 
     def _free_name(self, name: str) -> str:

@@ -1,25 +1,25 @@
 """What a checkout held before the command ran: commit, tree, and whatever no remote has.
 
 Nothing is written into a checkout: the tree of a dirty one is made with a copy of its index and a
-temporary object folder. In a checkout that belongs to somebody else only the commit is read, since
-its filters would be foreign code.
+temporary object folder. Into a checkout that belongs to somebody else git itself does not look,
+since its filters would be foreign code.
 
-`objects_sha256` names a git pack (version 2, no deltas against anything outside): of a dirty tree
-the objects that its commit lacks; of a commit that no remote has, the commits not yet pushed;
-without any remote, the commit with its tree; of a dirty tree on such a commit both.
+`worktree_tree` is the tree of the files as they lay there (`work_files`), where that is not the
+commit's tree. `objects_sha256` names a git pack (version 2, no deltas against anything outside): of
+such a tree the objects that its commit lacks; of a commit that no remote has, the commits not yet
+pushed; without any remote, the commit with its tree; of a changed tree on such a commit both.
 """
 
 import os
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Sequence, Set
 
+from jobprov.provenance.capture.checkouts import history
 from jobprov.provenance.capture.checkouts.git import git, text
+from jobprov.provenance.capture.checkouts.work_files import WorkFiles
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
-from jobprov.provenance.capture.files.names import DATA_SUFFIXES
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
 
-_UNTRACKED_BYTES = 1024 * 1024  # a larger untracked file is data rather than code
-_STATUS = ("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
 _PATCH = (
     "diff-tree",
     "-p",
@@ -32,40 +32,55 @@ _PATCH = (
     "--src-prefix=a/",
     "--dst-prefix=b/",
 )
+_MOST_CONVERTED = 1000  # paths
+_DEEPEST = 4  # submodules of submodules
 
 
-def observe(top: str, entry: Dict[str, Any], draft: Draft) -> bool:
-    """Fill in what a command could change: commit, tree, dirty tree.
+def observe(top: str, entry: Dict[str, Any], draft: Draft) -> List[str]:
+    """Fill in what a command could change: commit, tree, tree of the files as they lie there.
 
-    Returns True once that is done.
+    Returns the folders of checkouts inside that the tree cannot hold.
     """
-    if os.stat(top).st_uid != os.geteuid() and os.geteuid() != 0:
-        entry["revision"] = git(top, "rev-parse", "HEAD").decode().strip()
-        draft.note("git checkout {} belongs to somebody else: only its commit was read".format(top))
-        return True
+    import tempfile  # noqa: PLC0415 - loads slowly, and most jobs have no checkout
+
+    is_ours = _is_ours(top)
     entry["revision"], entry["tree"] = git(top, "rev-parse", "HEAD", "HEAD^{tree}").decode().split()
-    changed = git(top, *_STATUS, "--ignore-submodules=dirty")
-    entry["is_dirty"] = False
-    paths = _code_paths(top, changed, draft)
-    if paths:
-        entry["is_dirty"] = True
-        _keep_dirty_tree(top, entry, draft, paths)
-    return True
+    with tempfile.TemporaryDirectory(prefix="jobprov-") as folder:
+        store = os.path.join(folder, "objects")
+        os.mkdir(store)
+        files = WorkFiles(top, store, entry["revision"])
+        files.look(is_ours=is_ours)
+        entry["is_dirty"] = bool(files.changed) if is_ours else bool(files.entries)
+        if files.entries or files.changed:
+            _keep_tree(top, entry, draft, files, _apart(top, folder))
+        inside = files.nested + _changed_submodules(files, store)
+    if files.left_out:
+        entry["left_out"] = files.left_out
+    return inside
 
 
-def changed_submodules(top: str) -> List[str]:
-    """Return the folders of submodules that differ from the commit in the index.
+def _changed_submodules(files: WorkFiles, store: str, depth: int = 0) -> List[str]:
+    """Return the folders of submodules that hold anything else than the commit in the index.
 
     A checkout's tree cannot hold that.
     """
-    if not os.path.exists(os.path.join(top, ".gitmodules")):
-        return []
-    folders = []
-    for item in git(top, *_STATUS, "--ignore-submodules=none").split(b"\0"):
-        folder = os.path.join(top, os.fsdecode(item[3:]))
-        if item[:2] not in (b"", b"??") and os.path.exists(os.path.join(folder, ".git")):
-            folders.append(folder)
-    return folders
+    changed = []
+    for folder, oid in files.submodules.items():
+        inner = WorkFiles(folder, store, oid)
+        inner.look(is_ours=_is_ours(folder))
+        if (
+            text(folder, "rev-parse", "HEAD") != oid
+            or inner.entries
+            or inner.nested
+            or inner.left_out
+            or (depth < _DEEPEST and _changed_submodules(inner, store, depth + 1))
+        ):
+            changed.append(folder)
+    return changed
+
+
+def _is_ours(top: str) -> bool:
+    return os.stat(top).st_uid == os.geteuid() or os.geteuid() == 0
 
 
 def keep_unpushed(top: str, entry: Dict[str, Any], draft: Draft) -> None:
@@ -78,51 +93,38 @@ def keep_unpushed(top: str, entry: Dict[str, Any], draft: Draft) -> None:
         _keep_objects(top, entry, draft, unpushed, {})
 
 
-def _code_paths(top: str, changed: bytes, draft: Draft) -> List[bytes]:
-    """Return the changed paths; untracked data is left out, other large files with a note."""
-    paths = []
-    for item in changed.split(b"\0"):
-        if not item:
-            continue
-        path = item[3:]
-        is_untracked = item[:2] == b"??"
-        if is_untracked and os.fsdecode(path).endswith(DATA_SUFFIXES):
-            continue
-        if is_untracked and not _is_small(os.path.join(os.fsencode(top), path)):
-            draft.note("untracked {} in {} is left out of the code".format(os.fsdecode(path), top))
-        else:
-            paths.append(path)
-    return paths
-
-
-def _is_small(path: bytes) -> bool:
-    return os.path.isfile(path) and os.path.getsize(path) <= _UNTRACKED_BYTES
-
-
-def _keep_dirty_tree(top: str, entry: Dict[str, Any], draft: Draft, paths: Sequence[bytes]) -> None:
-    """Keep the tree with these changed paths, as a patch and as objects."""
-    import tempfile  # noqa: PLC0415 - loads slowly, and most checkouts are clean
-
-    with tempfile.TemporaryDirectory(prefix="jobprov-") as folder:
-        environment = _apart(top, folder)
-        names = b"\0".join(paths) + b"\0"
-        git(
-            top,
-            *("update-index", "--add", "--remove", "-z", "--stdin"),
-            environment=environment,
-            content=names,
-        )
-        tree = git(top, "write-tree", environment=environment).decode().strip()
-        if tree == entry["tree"]:
-            entry["is_dirty"] = False
-            return
-        entry["worktree_tree"] = tree
-        patch = git(top, *_PATCH, entry["tree"], tree, environment=environment)
+def _keep_tree(
+    top: str, entry: Dict[str, Any], draft: Draft, files: WorkFiles, environment: Dict[str, str]
+) -> None:
+    """Keep the tree with the files as they lie there, as objects; what git calls changed as a patch."""
+    changed = _write_tree(top, files.index_lines(files.changed), environment)
+    if changed == entry["tree"]:
+        entry["is_dirty"] = False
+    else:
+        patch = git(top, *_PATCH, entry["tree"], changed, environment=environment)
         if len(patch) <= SMALL_BYTES:
             entry["dirty_patch_sha256"] = draft.add_text(patch, "patch of " + top)
-        unpushed = _unpushed(top, entry["revision"])
-        wanted = unpushed or ["--not", entry["revision"]]
-        _keep_objects(top, entry, draft, [tree, *wanted], environment)
+    tree = _write_tree(top, files.index_lines(), environment)
+    if tree == entry["tree"]:
+        return
+    entry["worktree_tree"] = tree
+    if entry["is_dirty"]:
+        _name_converted(entry, set(files.entries) - files.changed)
+    unpushed = _unpushed(top, entry["revision"])
+    wanted = unpushed or ["--not", entry["revision"]]
+    _keep_objects(top, entry, draft, [tree, *wanted], environment)
+
+
+def _name_converted(entry: Dict[str, Any], paths: Set[bytes]) -> None:
+    """Name the files that differ from their blobs and that git does not call changed."""
+    if paths:
+        entry["converted"] = sorted(map(os.fsdecode, paths))[:_MOST_CONVERTED]
+
+
+def _write_tree(top: str, lines: bytes, environment: Dict[str, str]) -> str:
+    words = ("update-index", "-z", "--replace", "--index-info")
+    git(top, *words, environment=environment, content=lines)
+    return git(top, "write-tree", environment=environment).decode().strip()
 
 
 def _apart(top: str, folder: str) -> Dict[str, str]:
@@ -133,7 +135,6 @@ def _apart(top: str, folder: str) -> Dict[str, str]:
     objects = os.path.join(top, _git_path(top, "objects"))
     index = os.path.join(top, _git_path(top, "index"))
     copy, store = os.path.join(folder, "index"), os.path.join(folder, "objects")
-    os.mkdir(store)
     if os.path.exists(index):
         with open(index, "rb") as source, open(copy, "wb") as target:
             target.write(source.read())
@@ -173,6 +174,9 @@ def _keep_objects(
     """Keep the objects as one pack, unless they are too many or hold a secret."""
     listed = git(top, "rev-list", "--objects", *wanted, environment=environment)
     ids = [line.split(b" ", 1)[0] for line in listed.splitlines()]
+    if ids and "--no-walk" in wanted:  # no server has its history either
+        ids += history.list_objects(top, entry)
+        ids = list(dict.fromkeys(ids))
     if not ids:
         return
     content = b"\n".join(ids) + b"\n"

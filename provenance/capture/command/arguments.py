@@ -44,7 +44,7 @@ _OVERRIDES = frozenset(
     ]
 )
 _PREFIXES = frozenset(["env", "nice", "time", "timeout", "stdbuf", "nohup", "setarch", "taskset"])
-_SYSTEM_FOLDERS = ("/usr/", "/bin/", "/sbin/", "/lib", "/opt/", "/cvmfs/", "/nix/")
+SYSTEM_FOLDERS = ("/usr/", "/bin/", "/sbin/", "/lib", "/opt/", "/cvmfs/", "/nix/")
 
 
 class CommandLine:
@@ -239,4 +239,4 @@ def _is_script(path: str) -> bool:
 
 def is_system(path: str) -> bool:
     """Tell whether a path leads into a folder of the system, or of installed software."""
-    return os.path.realpath(path).startswith(_SYSTEM_FOLDERS)
+    return os.path.realpath(path).startswith(SYSTEM_FOLDERS)

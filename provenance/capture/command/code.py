@@ -8,6 +8,7 @@ from typing import Any, Dict, Iterable, Optional, Tuple
 
 from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.command.closure import Closure
+from jobprov.provenance.capture.command.randomness import find_unseeded
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
 from jobprov.provenance.capture.record.draft import Draft, without_empty
@@ -24,16 +25,25 @@ def keep_scripts(
     """Record script files as a glance has them; `evidence` is `seen` for those nobody named."""
     known = {os.path.abspath(entry["path"]) for entry in draft.record.get("scripts", ())}
     for path, mode, content in scripts:
-        if content is None:
-            draft.note(mode)
-        elif os.path.abspath(path) not in known:
+        if os.path.abspath(path) not in known:
             known.add(os.path.abspath(path))
-            entry = {"name": os.path.basename(path), "path": path, "mode": mode}
-            entry["sha256"] = draft.add_text(content, "script " + path)
+            entry = {"name": os.path.basename(path), "path": path}
+            if content is None:
+                draft.note(mode)  # the gap `script-missing` follows
+            else:
+                entry.update(mode=mode, sha256=draft.add_source(content, "script " + path))
+                weaken_unseeded(draft, "script " + path, content)
             entry.update(draft.attempt("script " + path, repositories.place, path) or {})
             if evidence is not None:
                 entry["evidence"] = evidence
             draft.extend("scripts", [entry])
+
+
+def weaken_unseeded(draft: Draft, what: str, content: bytes) -> None:
+    """Name in the record a text that draws random numbers which no seed decides."""
+    drawn = find_unseeded(content)
+    if drawn is not None:
+        draft.weaken("random-unseeded", what, drawn)
 
 
 def keep_configurations(
@@ -43,11 +53,12 @@ def keep_configurations(
     for main, closure in closures:
         for problem in closure.problems:
             draft.note(problem)
+            step.problems.append((main, problem))
         if not closure.files:
             continue
         for file in closure.files:
             path = file["path"]
-            file["sha256"] = draft.add_text(closure.contents[path], "fcl " + path)
+            file["sha256"] = draft.add_source(closure.contents[path], "fcl " + path)
             file.update(draft.attempt("fcl " + path, repositories.place, path) or {})
         entry: Dict[str, Any] = {
             "main": main,

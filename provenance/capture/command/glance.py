@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence,
 
 from jobprov.provenance.capture.checkouts.tops import find_checkout
 from jobprov.provenance.capture.command import arguments, closure
-from jobprov.provenance.capture.files import standard_input
+from jobprov.provenance.capture.files import regular, standard_input
 from jobprov.provenance.capture.files.hashing import (
     SMALL_BYTES,
     Clock,
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from jobprov.provenance.capture.options import Options
 
 _SECONDS = 5.0  # for hashing small inputs while the command waits
-_LONGEST_NAME = 1000
+_HELD_BYTES = 2 << 20  # of small inputs, in memory
+_LONGEST_NAME, _MOST_FOLDERS = 1000, 20
 
 
 class Glance:
@@ -41,27 +42,45 @@ class Glance:
         closures: [(fcl file as named, its include closure)].
         named: [(path, role)] of the inputs.
         candidates: [(argument, signature)] that may be files.
+        folders: folders that arguments name, and that hold files.
         hashed: {path: (size, SHA-256, checksum)} of small inputs.
+        contents: {path: bytes} of the smallest of these, in case the command changes them.
         standard_input: what the command will read there, or None.
+        waiting: bytes that wait for it in a pipe there.
         tops: top folders of the git checkouts that scripts and fcl lie in.
         notes: sentences about what could not be looked at.
+        failures: [(what, why)] of what was there and could not be read.
     """
 
     def __init__(
-        self, argv: Sequence[str], options: "Options", environment: Dict[str, str]
+        self,
+        argv: Sequence[str],
+        options: "Options",
+        environment: Dict[str, str],
+        *,
+        is_bare: bool = False,
     ) -> None:
+        """Look at what a command is about to use; where it is bare, at the words alone."""
         self.argv, self.began = argv, time.time()
         self.line = arguments.CommandLine(argv, options.program)
         self.scripts: List[Tuple[str, str, Optional[bytes]]] = []
         self.closures: List[Tuple[str, closure.Closure]] = []
         self.named: List[Tuple[str, str]] = []
         self.candidates: List[Tuple[str, Optional[List[int]]]] = []
+        self.folders: List[str] = []
         self.hashed: Dict[str, Tuple[int, str, str]] = {}
         self.tops: Set[str] = set()
+        self.contents: Dict[str, bytes] = {}
         self.notes: List[str] = []
+        self.failures: List[Tuple[str, BaseException]] = []
         self._folders: Dict[str, Optional[str]] = {}  # folder -> top folder of its checkout
         self.working_directory: Optional[str] = self._try("working folder", os.getcwd)
         self.standard_input: Optional[standard_input.StandardInput] = None
+        self.waiting = 0
+        if not is_bare:
+            self._look(options, environment)
+
+    def _look(self, options: "Options", environment: Dict[str, str]) -> None:
         self._look_at_standard_input()
         self._look_at_scripts(options.script)
         self._look_at_configurations(options.config, environment)
@@ -74,6 +93,7 @@ class Glance:
             self.standard_input, why_not = looked
             if why_not:
                 self.notes.append(why_not)
+                self.waiting = standard_input.waiting_bytes()
 
     def _look_at_scripts(self, further: Sequence[str]) -> None:
         scripts = self._try("scripts of the command line", arguments.program_files, self.argv) or []
@@ -103,6 +123,7 @@ class Glance:
         # art names its inputs by options of their own
         if not self.line.is_art:
             self.candidates = find_candidates(self.argv, self._known_paths(options))
+            self.folders = self._try("folders", find_folders, self.argv) or []
             self._name_candidates(options)
 
     def _name_candidates(self, options: "Options") -> None:
@@ -122,7 +143,7 @@ class Glance:
         return known
 
     def _hash_inputs(self) -> None:
-        clock = Clock(_SECONDS)
+        clock, room = Clock(_SECONDS), _HELD_BYTES
         for path, _ in self.named:
             if path in self.hashed or is_url(path):
                 continue
@@ -130,6 +151,9 @@ class Glance:
                 status = os.stat(path)
                 if stat.S_ISREG(status.st_mode) and status.st_size <= SMALL_BYTES:
                     self.hashed[path] = hash_file(path, clock)
+                    if self.hashed[path][0] <= room:
+                        self.contents[path] = regular.read(path, room) or b""
+                        room -= len(self.contents[path])
             except (OSError, ValueError):
                 continue  # noted when the record is made
             except OutOfTimeError:
@@ -141,12 +165,14 @@ class Glance:
             self.tops.add(top)
 
     def _try(self, what: str, function: Callable[..., Any], *words: Any) -> Any:
-        """Return what the function returns; None and a note where it fails."""
+        """Return what the function returns; None where it fails."""
         try:
             return function(*words)
+        except FileNotFoundError as error:  # the command will not find it either
+            self.notes.append("{}: {}".format(what, error))
         except Exception as error:
-            self.notes.append("{}: {}: {}".format(what, type(error).__name__, error))
-            return None
+            self.failures.append((what, error))
+        return None
 
 
 def read_script(path: str) -> Tuple[str, Optional[bytes]]:
@@ -169,12 +195,33 @@ def find_candidates(argv: Sequence[str], known: Set[str]) -> List[Tuple[str, Opt
     Present ones by inode and time, others None.
     """
     candidates = []
-    for word in argv[1:]:
-        is_option = word.startswith("--") and "=" in word
-        path = word.split("=", 1)[1] if is_option else word
+    for path in _values(argv):
         if path not in known and _may_be_name(path) and _may_be_file(path):
             candidates.append((path, signature(path)))
     return candidates
+
+
+def find_folders(argv: Sequence[str]) -> List[str]:
+    """Return the arguments that are folders with something in them, but for those around this one."""
+    here = os.getcwd() + os.sep
+    folders = []
+    for path in dict.fromkeys(_values(argv)):
+        is_folder = _may_be_name(path) and os.path.isdir(path)
+        if not is_folder or arguments.is_system(os.path.join(path, "x")):
+            continue
+        is_around = here.startswith(os.path.realpath(path).rstrip(os.sep) + os.sep)
+        if not is_around and os.listdir(path):
+            folders.append(path)
+    return folders[:_MOST_FOLDERS]
+
+
+def _values(argv: Sequence[str]) -> List[str]:
+    """Return the words of a command line, of `--name=value` the value."""
+    words = []
+    for word in argv[1:]:
+        is_option = word.startswith("--") and "=" in word
+        words.append(word.split("=", 1)[1] if is_option else word)
+    return words
 
 
 def _may_be_name(word: str) -> bool:

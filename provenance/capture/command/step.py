@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.command.glance import Glance
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, signature
-from jobprov.provenance.capture.files.standard_input import StandardInput
+from jobprov.provenance.capture.files.standard_input import StandardInput, waiting_bytes
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft, moment, without_empty
 from jobprov.provenance.capture.running.execution import Outcome
@@ -30,6 +30,10 @@ class Step:
         line: what its command line tells.
         candidates: [(argument, signature before)] that may be files.
         inputs: its input entries.
+        contents: {path: bytes} of small inputs, as they were before it.
+        folders: folders that it names.
+        waiting: bytes that waited for it in a pipe on standard input.
+        problems: [(fcl file, what its closure lacks)].
         standard_input: what it will read there, or None.
         stdin_digest: of what it found on its standard input, or None.
         began: seconds since 1970.
@@ -48,6 +52,10 @@ class Step:
         self.name = name or _usual_name(self.argv)
         self.role = role or _STAGES.get(self.name, "payload")
         self.inputs: List[Dict[str, Any]] = []
+        self.contents: Dict[str, bytes] = {}
+        self.folders: List[str] = []
+        self.waiting = 0
+        self.problems: List[Tuple[str, str]] = []
         self.stdin_digest: Optional[str] = None
 
     @classmethod
@@ -55,6 +63,8 @@ class Step:
         """Return the step of a command that was looked at before it ran."""
         step = cls(glance.line, glance.began, name, role)
         step.candidates, step.standard_input = glance.candidates, glance.standard_input
+        step.contents, step.waiting = glance.contents, glance.waiting
+        step.folders = glance.folders
         return step
 
     def describe(self, outcome: Outcome) -> Dict[str, Any]:
@@ -91,11 +101,6 @@ class Step:
         """Return the arguments that have become files, or other files, since the command began."""
         return [path for path, before in self.candidates if signature(path) not in (before, None)]
 
-    def drop_outputs_from_inputs(self) -> None:
-        """Take out what only looked like an input: it was there from an earlier run and is written anew."""
-        written = set(self.found_outputs())
-        self.inputs = [entry for entry in self.inputs if entry.get("path") not in written]
-
     def has_large_standard_input(self, draft: Draft) -> bool:
         """Tell whether standard input is too large to be kept, so that only its digest is.
 
@@ -105,7 +110,7 @@ class Step:
         if stdin is None:
             return False
         if stdin.path is not None and redaction.names_secret(stdin.path):
-            draft.note("standard input {} is not to leave this machine".format(stdin.path))
+            draft.weaken("secret-removed", "standard input", stdin.path)
             self.standard_input = None
             return False
         if stdin.content is None:
@@ -118,23 +123,27 @@ class Step:
         if self.standard_input is not None:
             digest = self.standard_input.digest(clock)
             if not self.standard_input.has_changed():
-                self.stdin_digest = digest
+                self.stdin_digest = digest  # `settle_standard_input` tells the others
 
     def settle_standard_input(self, draft: Draft) -> None:
         """After the command, keep what it found on its standard input.
 
         Nothing where it did not read it.
         """
+        read = self.waiting - waiting_bytes()
+        if read > 0:
+            what = "it was a pipe, of which the job read {} bytes and perhaps more".format(read)
+            draft.weaken("input-missing", "standard input", what)
         stdin = self.standard_input
         if stdin is None or stdin.was_left():
             self.stdin_digest = None
             return
         if stdin.has_changed():
-            draft.note(
-                "standard input changed while the job ran: the record has what was there before"
-            )
+            is_kept = stdin.content is not None
+            detail = "the record has what was there before" if is_kept else "it is not kept"
+            draft.weaken("changed-while-running", "standard input", detail)
         if stdin.content is not None:
-            self.stdin_digest = draft.add_text(stdin.content, "standard input")
+            self.stdin_digest = draft.add_source(stdin.content, "standard input")
 
     def seeds(self) -> List[Dict[str, Any]]:
         """Return seeds entries of `--seed N` on the command line."""

@@ -11,6 +11,7 @@ import fcntl
 import os
 import re
 import stat
+import sys
 from typing import Iterator, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock
@@ -88,6 +89,18 @@ def look(argv: Sequence[str]) -> Tuple[Optional[StandardInput], Optional[str]]:
     if _asks_for_secret(argv):
         return None, "standard input is not recorded: the command reads a secret from it"
     return StandardInput(status, start), None
+
+
+def waiting_bytes() -> int:
+    """Return how many bytes wait in a pipe on standard input; 0 where it is none."""
+    import termios  # noqa: PLC0415 - few commands have a pipe there
+
+    try:
+        if not stat.S_ISFIFO(os.fstat(0).st_mode):
+            return 0
+        return int.from_bytes(fcntl.ioctl(0, termios.FIONREAD, b"\0" * 4), sys.byteorder)
+    except OSError:
+        return 0
 
 
 def _asks_for_secret(argv: Sequence[str]) -> bool:

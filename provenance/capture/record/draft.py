@@ -59,8 +59,29 @@ class Draft:
         if sentence not in self.notes and len(self.notes) < _MOST_NOTES:
             self.notes.append(sentence)
 
+    def weaken(self, kind: str, name: str, detail: str) -> None:
+        """Keep what a rerun will not have, or have otherwise, once; `kind` is the code of a gap."""
+        words = [redaction.redact_text(word)[:_LONGEST_NOTE] for word in (name, detail)]
+        weakness = {"kind": kind, "name": words[0], "detail": words[1]}
+        weaknesses = self.record.setdefault("weaknesses", [])
+        if weakness not in weaknesses and len(weaknesses) < _MOST_NOTES:
+            weaknesses.append(weakness)
+
+    def need(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what the function returns; None where it fails, and the record is incomplete."""
+        try:
+            return function(*arguments)
+        except Exception as error:
+            self.miss(what, error)
+            return None
+
+    def miss(self, what: str, error: BaseException) -> None:
+        """Keep that something could not be recorded."""
+        reason = "{}: {}".format(type(error).__name__, error)
+        self.weaken("capture-incomplete", what, reason.rstrip(": "))
+
     def attempt(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Return what the function returns; None and a note where it fails.
+        """Return what the function returns; None and a note where it fails: a rerun needs none of it.
 
         Capture never stops a job.
         """
@@ -75,6 +96,13 @@ class Draft:
         redacted, rules = redaction.redact(content)
         if rules:
             self.note("{}: secrets were taken out ({})".format(what, ", ".join(rules)))
+        return self.add_bytes(redacted)
+
+    def add_source(self, content: bytes, what: str) -> str:
+        """Keep as `add_text` does what a rerun runs or reads: without secrets it does otherwise."""
+        redacted, rules = redaction.redact(content)
+        if rules:
+            self.weaken("secret-removed", what, ", ".join(rules))
         return self.add_bytes(redacted)
 
     def add_bytes(self, content: bytes) -> str:

@@ -133,8 +133,8 @@ def _drop_nameless(draft: Draft, kind: str) -> None:
         if _is_name(entry["name"]):
             kept.append(entry)
         else:
-            sentence = "one of {} is left out, since it is no name of a file: {}"
-            draft.note(sentence.format(kind, entry["name"][:60]))
+            what = "one of {}, {}".format(kind, entry["name"][:60])
+            draft.miss(what, ValueError("this is no name of a file"))
     if kind in draft.record:
         draft.record[kind] = kept
 
@@ -153,10 +153,7 @@ def _note_bytes(draft: Draft) -> None:
     if _SMUGGLED.search(draft.record.get("command", {}).get("working_directory") or ""):
         odd.append("the working directory")
     if odd:
-        draft.note(
-            "no UTF-8, so that \\xNN in the record stands for a byte,"
-            " and a rerun gets these letters: " + ", ".join(odd)
-        )
+        draft.weaken("bytes-as-text", ", ".join(odd), "\\xNN for such a byte")
 
 
 def _entry_sizes(draft: Draft, field: str) -> List[int]:
@@ -168,4 +165,6 @@ def _cut_list(draft: Draft, field: str, most: int) -> None:
     if len(entries) > most:
         sentence = "only {} of {} {} are recorded: a record holds no more"
         draft.note(sentence.format(most, len(entries), field))
+        if field == "inputs":
+            draft.miss("all inputs", ValueError("a record holds {} at most".format(most)))
         draft.record[field] = entries[:most]

@@ -2,6 +2,7 @@
 # ruff: noqa: PLC0415 - what is not needed before the command is loaded while it runs, or after it
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
@@ -118,8 +119,12 @@ class Job:
             record["task"] = task
             limits.mend_task_id(self.draft)
         self.later.append(self._look_around)
-        for folder in options.repository:
-            self.draft.attempt("repository " + folder, self.repositories.add, folder)
+        self.add_repositories()
+
+    def add_repositories(self) -> None:
+        """Take in the checkouts that the options name."""
+        for folder in self.options.repository:
+            self.draft.need("repository " + folder, self.repositories.add, folder)
 
     def _describe_batch(self) -> Dict[str, Any]:
         """Return the record's `batch`, with the number of this record among those of the batch job."""
@@ -141,6 +146,10 @@ class Job:
         step, draft = Step.of_command(glance, name, role), self.draft
         for note in glance.notes:
             draft.note(note)
+        for what, error in glance.failures:
+            draft.miss(what, error)
+        if step.role == "payload":
+            _weaken_by_words(draft, glance.argv)
         code.keep_scripts(draft, glance.scripts, self.repositories)
         code.keep_configurations(draft, step, glance.closures, self.repositories)
         sam_process_id = step.line.sam_process_id or ""
@@ -162,7 +171,7 @@ class Job:
     def meanwhile(self) -> None:
         """Do what need not be done before the command runs."""
         while self.later:
-            self.draft.attempt("looking around", self.later.pop(0))
+            self.draft.need("what is around the job", self.later.pop(0))
 
     def after(
         self,
@@ -173,11 +182,11 @@ class Job:
     ) -> None:
         """Gather what a command left: logs, outputs, sidecars, and what was seen by itself."""
         from jobprov.provenance.capture.logs import findings, times
-        from jobprov.provenance.capture.recording import judging
+        from jobprov.provenance.capture.recording import changes, judging
 
         draft, options = self.draft, self.options
         clock = Clock(hash_seconds(options))
-        draft.attempt("standard input", step.settle_standard_input, draft)
+        draft.need("standard input", step.settle_standard_input, draft)
         steps = draft.record.setdefault("command", {}).setdefault("steps", [])
         steps.append(step.describe(outcome))
         seen = None
@@ -200,15 +209,18 @@ class Job:
             self._keep_log(prefix + name, step.name, content, is_cut=is_cut)
         opened = None if self.watch is None else self.watch.files
         draft.attempt("times of inputs", times.add, draft, step, outcome, opened, clock)
-        step.drop_outputs_from_inputs()
-        if outcome.code:
-            entries.mark_absent(step.inputs)
+        changed = draft.need("inputs that changed", changes.settle_inputs, draft, step) or []
+        entries.mark_absent(step.inputs if outcome.code else ())
         draft.extend("inputs", step.inputs)
         draft.attempt("event counts", findings.add_events, draft, step, outcome)
         if seen is not None:
             for paths in databases.values():
                 seen.leave_out(paths)
         missing = self._add_outputs_of(step, seen, clock, is_success=outcome.code == 0)
+        draft.need("what changed", changes.weaken, draft, step, changed)
+        for each in [] if outcome.code else [step, *programs]:
+            for main, problem in each.problems:
+                draft.weaken("fcl-missing", main, problem)
         draft.attempt("seeds", findings.add_seeds, draft, step, outcome)
         self.decision = draft.attempt("judging", judging.judge, step, seen, outcome, missing)
         is_failed = bool(outcome.code or self.decision)
@@ -406,6 +418,7 @@ class Job:
             if log:
                 content, is_cut = log
                 self._keep_log(os.path.basename(path), None, content, is_cut=is_cut)
+        self.draft.attempt("withheld variables", self._note_withheld)
         record["state"], record["ended_at"] = state, moment(outcome.ended)
         record["exit"] = self._describe_exit(outcome, state, failed)
         unit = batch.name_unit(options, self.environment, self.job_ad, record.get("inputs", ()))
@@ -413,6 +426,15 @@ class Job:
             record["task"]["unit"] = unit
         record["sent_at"] = now()
         self.draft.record = redaction.redact_strings(record)
+
+    def _note_withheld(self) -> None:
+        """Name the withheld variables that what ran names."""
+        from jobprov.provenance.capture.record import withheld
+
+        environment = self.draft.record.get("environment", {})
+        found = withheld.read_by_code(self.draft, environment.get("withheld") or ())
+        if found:
+            environment["withheld_read"] = found
 
     def _describe_exit(
         self, outcome: execution.Outcome, state: str, failed: Optional[FailedStep]
@@ -480,14 +502,37 @@ class Job:
         if watch.libraries:
             self.draft.add_listing("libraries_sha256", watch.list_libraries(), "mapped libraries")
 
-    def take_look(self, look: "Look") -> None:
-        """Add what a look at the system found in time."""
+    def take_look(self, look: "Optional[Look]", *, is_hurried: bool = False) -> None:
+        """Add what a look at the system found; where there was no time for it, the packages at least.
+
+        They are listed once a record.
+        """
+        from jobprov.provenance.capture.surroundings import system_packages
+
         environment = self.draft.record.setdefault("environment", {})
-        if look.packages:
-            what = "packages of the operating system"
-            self.draft.add_listing("system_packages_sha256", look.packages, what)
-        if look.image_digest is not None:
+        if "system_packages_sha256" not in environment:
+            lines = look.packages if look is not None else []
+            if not lines and not is_hurried:
+                lines = system_packages.list_late()
+            if lines:
+                what = "packages of the operating system"
+                self.draft.add_listing("system_packages_sha256", lines, what)
+        if look is not None and look.image_digest is not None:
             environment["container"]["digest"] = look.image_digest
+
+    def add_compilers(self, argv: Sequence[str]) -> None:
+        """Add the compilers that a command used to the listing of packages."""
+        from jobprov.provenance.capture.surroundings import compilers
+
+        record, blobs = self.draft.record, self.draft.blobs
+        digests = [script.get("sha256") for script in record.get("scripts", ())]
+        digests.append(record["command"].get("processes", {}).get("sha256"))
+        digests.append(record.get("environment", {}).get("touched_sha256"))
+        texts = [blobs.get(digest, b"") for digest in digests]
+        *scripts, processes, touched = [text if isinstance(text, bytes) else b"" for text in texts]
+        lines = compilers.list_compilers(argv, scripts, processes, touched)
+        if lines:
+            self.draft.add_listing("packages_sha256", lines, "compilers")
 
     def _hash(self, function: Callable[[Clock], None]) -> None:
         """Hash something large, and show meanwhile that it is worth waiting for."""
@@ -545,6 +590,15 @@ class Job:
                 entry = without_empty(fields)
                 if entry not in recorded:
                     self.draft.extend("seeds", [entry])
+
+
+def _weaken_by_words(draft: Draft, argv: Sequence[str]) -> None:
+    """Name in the record what a command line lacks or leaves to chance."""
+    redacted = redaction.redact_arguments(argv)
+    if redacted != list(argv):
+        rules = set(re.findall("<redacted:([^>]+)>", " ".join(redacted)))
+        draft.weaken("secret-removed", "the command line", ", ".join(sorted(rules)))
+    code.weaken_unseeded(draft, "the command line", os.fsencode("\n".join(argv)))
 
 
 def _usual_parents(inputs: Iterable[Dict[str, Any]], output: Dict[str, Any]) -> List[str]:

@@ -6,10 +6,12 @@ needed before the command must not delay it.
 # ruff: noqa: PLC0415
 
 import os
+import re
 import threading
 import time
-from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
+from jobprov.provenance.capture.command.arguments import which
 from jobprov.provenance.capture.command.glance import Glance
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.running.background import Background, Speaker, budget, hash_seconds
@@ -29,6 +31,14 @@ if TYPE_CHECKING:
 _TAIL_SECONDS = 60.0
 _LAST_LOOK_SECONDS = 1.0
 _CARRIED = ("output", "parent", "metadata", "seed", "log")  # given at `start`, meant for `end`
+_DISTURBANCE = re.compile(
+    rb"ptrace|PTRACE_|LeakSanitizer has encountered a fatal|effective uid is not 0|setuid"
+    rb"|no new privileges|must be (?:run as|owned by) root"
+)
+_DISTURBED = (
+    "trace: the command failed, and its log speaks of ptrace or of rights that a traced program "
+    "does not get; --no-trace runs it untraced"
+)
 _NOT_STARTED = "no record is open for this job script: call start first"
 
 
@@ -48,6 +58,7 @@ class OneCommand:
         self.spooled, self.ended = threading.Event(), threading.Event()
         self._is_watched = threading.Event()  # the last look is over
         self.trace: "Optional[Trace]" = None
+        self._trace_key: Optional[str] = None  # where the service wants this job traced
         self._glance: Optional[Glance] = None
         self._watch: "Optional[Watch]" = None
         self._sight: "Optional[Sight]" = None
@@ -61,7 +72,7 @@ class OneCommand:
         Git checkouts, which it may change too, take the whole look.
         """
         self._glance = Glance(self.options.command, self.options, self.environment)
-        if self.options.trace:
+        if self._is_traced(self._glance):
             self._prepare_trace(self._glance)
         if not self.options.told_only:
             self._begin_to_see(self._glance)
@@ -78,6 +89,21 @@ class OneCommand:
             self._sight = Sight(self.options, glance.began)
         except Exception as error:
             glance.notes.append("nothing is seen: {}: {}".format(type(error).__name__, error))
+
+    def _is_traced(self, glance: Glance) -> bool:
+        """Tell whether the command is to be traced: as told, else if the service wants this one."""
+        options = self.options
+        if options.trace or options.no_trace or options.told_only or options.rerun_of:
+            return bool(options.trace)
+        if not options.url or which("strace") is None:
+            return False
+        try:
+            from jobprov.provenance.capture.trace import turn
+
+            self._trace_key = turn.ask(options, self.environment, glance)
+        except Exception:
+            return False  # nobody asked for a trace, and nobody misses it
+        return self._trace_key is not None
 
     def _prepare_trace(self, glance: Glance) -> None:
         try:
@@ -116,7 +142,7 @@ class OneCommand:
 
     def meanwhile(self, before: Background) -> None:
         """Gather what can wait until the command runs."""
-        before.thread.join()
+        before.join()
         if before.error is not None:
             return
         job, _ = self._job_and_step()
@@ -160,7 +186,7 @@ class OneCommand:
         seconds = self.options.number("tail-seconds", _TAIL_SECONDS)
         if not self.options.url or not seconds or self.ended.wait(seconds):
             return
-        before.thread.join()
+        before.join()
         while self._opened is None:  # the record is opened while the command runs
             if self.ended.wait(seconds):
                 return
@@ -175,17 +201,65 @@ class OneCommand:
         self, before: Background, others: Sequence[Background], outcome: Outcome, speaker: Speaker
     ) -> None:
         """Gather what the command left, spool the record, and send it."""
-        job, step = self._settle(before, others)
-        self._record(job, step, outcome)
-        from jobprov.provenance.capture.logs import failure
-        from jobprov.provenance.capture.sending import flushing, spool
+        try:
+            job, step = self._settle(before, others, outcome)
+            job.draft.need("what the command left", self._record, job, step, outcome)
+            self._finish(job, outcome)
+        except Exception as error:
+            job = self._record_little(outcome, error)
+        from jobprov.provenance.capture.sending import spool
 
-        job.finish(outcome, failure.name_state(outcome, was_told=outcome.was_told))
-        entry = flushing.keep(self.spool, job.draft, self.options, self.environment)
+        entry = self._keep(job.draft)
         if isinstance(entry, str):
             self.spool = spool.of_entry(entry)
             self.spooled.set()
+        from jobprov.provenance.capture.sending import flushing
+
         flushing.Sender(self.options, self.environment, speaker).send(entry, job.draft)
+
+    def _finish(self, job: "Job", outcome: Outcome) -> None:
+        from jobprov.provenance.capture.logs import failure
+
+        job.finish(outcome, failure.name_state(outcome, was_told=outcome.was_told))
+
+    def _keep(self, draft: "Draft") -> Any:
+        """Return what `flushing.keep` returns; where there is no room for it, without files."""
+        try:
+            from jobprov.provenance.capture.sending import flushing
+
+            return flushing.keep(self.spool, draft, self.options, self.environment)
+        except Exception as error:
+            if self.spool is None:
+                raise
+            draft.blobs.clear()
+            draft.miss("files", error)
+        from jobprov.provenance.capture.sending import spool
+
+        return spool.keep(self.spool, draft, {"url": self.options.url})
+
+    def _record_little(self, outcome: Outcome, error: Exception) -> "Job":
+        """Return a record of the command and its end alone, where no more can be gathered.
+
+        A record that was begun is left as it is: somebody may still work on it.
+        """
+        error.__traceback__ = None  # it holds what filled the memory
+        self._sight = self._watch = None
+        job, step = self._open_bare(outcome, "more than the command and its end", error)
+        job.later.clear()
+        job.draft.record["command"]["steps"] = [step.describe(outcome)]
+        self._finish(job, outcome)
+        return job
+
+    def _open_bare(self, outcome: Outcome, missed: str, error: BaseException) -> "Tuple[Job, Step]":
+        """Open the record with the words of the command alone."""
+        glance = Glance(self.options.command, self.options, self.environment, is_bare=True)
+        glance.began = outcome.began
+        glance.failures.append((missed, error))
+        self._glance = glance
+        self._open(glance)
+        if self._opened is None:
+            raise RuntimeError("the record could not be opened")
+        return self._opened
 
     def _record(self, job: "Job", step: "Step", outcome: Outcome) -> None:
         """Add the command's step, files and usage to the record."""
@@ -196,33 +270,49 @@ class OneCommand:
             self._watch.stop()
             self._is_watched.wait(_LAST_LOOK_SECONDS)
             job.draft.attempt("memory and libraries", job.take_watch, self._watch)
-        if self._look is not None:
-            job.draft.attempt("the system", job.take_look, self._look)
+        job.draft.attempt(
+            "the system", lambda: job.take_look(self._look, is_hurried=outcome.was_told)
+        )
         job.after(step, outcome, self._prefix, self._sight)
         if self.trace is not None:
             from jobprov.provenance.capture.trace import inventory
 
-            words = (job.draft, self.trace, job.spool, self.options, self.environment)
-            job.draft.attempt("trace", inventory.take, *words)
+            words = (self._sight, step.name, job.spool, self.options, self.environment)
+            job.draft.attempt("trace", inventory.take, job.draft, self.trace, *words)
+            self._note_trace(job, self.trace, outcome)
+        if self.trace is None or not self.trace.words:
+            from jobprov.provenance.capture.recording import changes
 
-    def _settle(self, before: Background, others: Sequence[Background]) -> "Tuple[Job, Step]":
+            job.draft.need("folders", changes.weaken_folders, job.draft, step)
+        if not outcome.was_told:
+            job.draft.attempt("compilers", job.add_compilers, self.options.command)
+
+    def _note_trace(self, job: "Job", trace: "Trace", outcome: Outcome) -> None:
+        """Say whose wish the trace was, and whether it may be what made the command fail."""
+        if not trace.words:
+            return
+        if self._trace_key is not None:
+            job.draft.record.setdefault("trace", {})["key"] = self._trace_key
+        if outcome.code and any(_DISTURBANCE.search(content) for _, content, _ in outcome.logs):
+            job.draft.note(_DISTURBED)
+
+    def _settle(
+        self, before: Background, others: Sequence[Background], outcome: Outcome
+    ) -> "Tuple[Job, Step]":
         """Give what ran beside the job a last moment, and return job and step.
 
-        What hangs is left out.
+        What hangs or failed is left out.
         """
-        seconds = budget(self.options) / 4
-        if not before.wait(seconds):
-            raise RuntimeError("looking around took too long")
-        if before.error is not None:
-            raise before.error
+        seconds, late = budget(self.options) / 4, RuntimeError("it took too long")
+        error = before.error if before.wait(seconds) else late
+        if error is not None and self._opened is None:
+            self._open_bare(outcome, "what was there before the command", error)
         for work in others:
-            if self._is_done(work, seconds):
-                if work.error is not None:
-                    raise work.error
-            elif self._opened is None:
+            is_done = self._is_done(work, seconds)
+            if not is_done and self._opened is None:
                 raise RuntimeError("opening the record took too long")
-            else:
-                self._opened[0].draft.note("some of the surroundings could not be read in time")
+            if not is_done and self._opened is not None:
+                self._opened[0].draft.miss("some of what is around the job", late)
         job, step = self._job_and_step()
         job.meanwhile()
         return job, step
@@ -254,6 +344,7 @@ class StepOfSession(OneCommand):
 
         self.spool, session = _find_session(self.options, self.environment)
         job = Job(self.options, self.environment, self.spool, session.draft)
+        job.add_repositories()
         step = job.take(glance, self.options.name, self.options.role)
         self._session, self._opened, self._prefix = session, (job, step), step.name + "."
         return session, job, step
@@ -266,9 +357,9 @@ class StepOfSession(OneCommand):
         speaker: Speaker,  # noqa: ARG002 - it sends nothing
     ) -> None:
         """Gather what the command left, and keep it until `end`."""
-        job, step = self._settle(before, others)
+        job, step = self._settle(before, others, outcome)
         logs = list(outcome.logs)
-        self._record(job, step, outcome)
+        job.draft.need("what the command left", self._record, job, step, outcome)
         session, glance = self._session, self._glance
         if session is None or glance is None:
             raise RuntimeError(_NOT_STARTED)
@@ -277,7 +368,7 @@ class StepOfSession(OneCommand):
                 outcome.logs = logs
                 session, job, step = self._take_up(glance)
                 job.meanwhile()
-                self._record(job, step, outcome)
+                job.draft.need("what the command left", self._record, job, step, outcome)
             _keep_step(session, step, outcome, job.blame(outcome))
         self.spooled.set()
 
@@ -361,6 +452,7 @@ def close_session(
     elif failed:
         outcome.code = failed.code
     inputs = job.draft.record.get("inputs", ())
+    job.draft.attempt("the system", job.take_look, None)
     named = [Named(pattern, None, "told") for pattern in options.output]
     job.add_outputs(named, inputs, clock, is_success=outcome.code == 0)
     job.close(outcome, failed, was_told=state["is_told"])

@@ -17,6 +17,7 @@ from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.sight.inputs import SeenInputs
 from jobprov.provenance.capture.sight.outputs import SeenOutputs
 from jobprov.provenance.capture.sight.programs import describe_processes, find_steps
+from jobprov.provenance.capture.sight.seen_code import SeenCode
 from jobprov.provenance.capture.sight.sight import Sight
 
 
@@ -46,10 +47,17 @@ class Seen:
         for step in self.programs:
             command["steps"].append(step.describe(self._step.name, folder))
             code.keep_configurations(draft, step.step, step.program.closures, repositories)
+        code_seen = SeenCode(draft, self._sight, repositories)
+        draft.need("programs and libraries", code_seen.add, self._watch)
         repositories.finish()
         earlier = command.get("processes")
         command["processes"] = describe_processes(
-            draft, self._sight, self._watch, wall_seconds, earlier
+            draft,
+            self._sight,
+            self._watch,
+            wall_seconds,
+            earlier,
+            unknown_programs=code_seen.unknown,
         )
 
     def add_inputs(self) -> None:

@@ -10,6 +10,8 @@ from jobprov.provenance.capture.options import Options
 
 _BUDGET_SECONDS, _HASH_SECONDS = 20.0, 120.0
 _LOOK_SECONDS = 0.1
+_SMALL_STACK = 1 << 20  # bytes
+_M_ARENA_MAX = -8  # mallopt(3)
 
 
 def budget(options: Options) -> float:
@@ -20,6 +22,24 @@ def budget(options: Options) -> float:
 def hash_seconds(options: Options) -> float:
     """Return the seconds that hashing outputs may take, apart from the budget."""
     return options.number("hash-seconds", _HASH_SECONDS)
+
+
+def save_room() -> None:
+    """Where the job's address space is limited (`ulimit -v`), have each thread take little of it.
+
+    It would take 72 MB: its stack, and a part of the heap of its own.
+    """
+    import resource  # noqa: PLC0415 - with a limit alone the rest is loaded
+
+    if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
+        return
+    threading.stack_size(_SMALL_STACK)
+    try:
+        import ctypes  # noqa: PLC0415
+
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+    except (ImportError, OSError, AttributeError, MemoryError):
+        pass  # another C library, or no room for it
 
 
 class Speaker:
@@ -53,6 +73,8 @@ class Speaker:
 class Background:
     """Work beside the job, in a thread of its own: an error in it never reaches the job.
 
+    Where no thread is to be had, it is not done, which is an error as any other.
+
     Attributes:
         error, result: what the work raised, or returned.
     """
@@ -63,7 +85,21 @@ class Background:
         self._function = function
         self.thread = threading.Thread(target=self._run)
         self.thread.daemon = True
-        self.thread.start()
+        try:
+            self.thread.start()
+        except (RuntimeError, MemoryError) as error:
+            self.error = error
+
+    def join(self) -> None:
+        """Wait for it."""
+        if self.thread.is_alive():
+            self.thread.join()
+
+    def do_here(self) -> None:
+        """Do it now, in the thread of the caller, where none was to be had for it."""
+        if self.error is not None and self.thread.ident is None:
+            self.error = None
+            self._run()
 
     def wait(self, seconds: float, should_stop: Callable[[], bool] = bool) -> bool:
         """Wait at most some seconds; tell whether the work is done."""

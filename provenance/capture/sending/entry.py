@@ -95,6 +95,12 @@ class Entry:
             return len(self._redacted[digest])
         return self._archive.getinfo("blobs/" + digest).file_size
 
+    def package(self, digest: str) -> Optional[str]:
+        """Return which package brought a file, as the record has it; None of any other blob."""
+        packages = self.record.get("extra", {}).get("packaged", {})
+        package = packages.get(digest)
+        return re.sub("[^ -~]", "?", package) if isinstance(package, str) else None
+
     def wait(self, digest: str, error: LaterError) -> None:
         """Note that a blob, or what was put in its place, could not be sent."""
         self.waiting.setdefault(self._replaced.get(digest, digest), error)
@@ -131,6 +137,8 @@ class Entry:
                 self._replaced[first] = new
         self.digests = [new if other == digest else other for other in self.digests]
         self.record = json.loads(self.record_bytes.decode("utf-8").replace(digest, new))
+        for name in _names_of_source(self.record, new):
+            self._weaken(name, rule)
         self._note(
             "a blob was redacted, since the service found a secret in it ({}): {}".format(rule, new)
         )
@@ -141,12 +149,33 @@ class Entry:
         paths = sorted(paths)
         for path in paths:
             self.record = _without(self.record, path)
+            if path.startswith("command.") and ".argv" in path:
+                self._weaken(path, "a rule of the service")
         listed = ", ".join(paths)[:_LONGEST_LIST]
         self._note("the service found secrets, which were taken out: {}".format(listed))
+
+    def _weaken(self, name: str, detail: str) -> None:
+        weakness = {"kind": "secret-removed", "name": name, "detail": detail}
+        self.record.setdefault("weaknesses", []).append(weakness)
 
     def _note(self, sentence: str) -> None:
         self.record.setdefault("extra", {}).setdefault("hook_notes", []).append(sentence)
         self.record_bytes = encode(self.record)
+
+
+def _names_of_source(record: Dict[str, Any], digest: str) -> List[str]:
+    """Return what a rerun runs or reads that has a digest, in words."""
+    lists = [("script", record.get("scripts")), ("input", record.get("inputs"))]
+    lists += [("fcl file", each.get("files")) for each in record.get("configurations", ())]
+    names = []
+    for what, files in lists:
+        for file in files or ():
+            if file.get("sha256") == digest:
+                names.append("{} {}".format(what, file.get("path") or file.get("name")))
+    command = record.get("command", {})
+    if digest in [part.get("stdin_sha256") for part in [command, *command.get("steps", ())]]:
+        names.append("standard input")
+    return names
 
 
 def _without(value: Any, path: str) -> Any:

@@ -132,7 +132,7 @@ def _write_whole(final: str, place: str, write_to: Callable[[Any], None]) -> Non
             stream.flush()
             os.fsync(stream.fileno())
         os.rename(temporary, final)
-    except OSError:
+    except (OSError, MemoryError):
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise
@@ -156,7 +156,7 @@ def write(stream: Any, draft: "Draft", delivery: Dict[str, Any]) -> None:
         entry.writestr(information("record.json"), encode(draft.record))
         entry.writestr(information("delivery.json"), encode(delivery))
         entry.close()
-    except OSError:
+    except (OSError, MemoryError):
         # Else it closes itself when it is collected, fails again, and Python prints a traceback to
         # the job's stderr.
         entry.fp = None
@@ -257,7 +257,7 @@ def _add_file(entry: "zipfile.ZipFile", digest: str, path: str, draft: "Draft") 
     if sha256.hexdigest() != digest:
         entry.filelist.remove(member)
         del entry.NameToInfo[member.filename]
-        draft.note("{} changed while the job ran and is not kept".format(path))
+        draft.weaken("changed-while-running", path, "what was there before is not kept")
 
 
 def information(name: str) -> "zipfile.ZipInfo":

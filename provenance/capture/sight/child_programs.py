@@ -83,7 +83,7 @@ class FileReader:
 
     def read_input(self, path: str) -> Optional[SeenFile]:
         """Return a file that was there before the job and may be its input; else None."""
-        if is_url(path) or arguments.is_system(path) or self._is_installed(path):
+        if is_url(path) or arguments.is_system(path) or self.is_installed(path):
             return None
         status = _status(path)
         if status is None or status.st_ctime >= self._began:
@@ -104,16 +104,14 @@ class FileReader:
                 self._read_small(self._files[key], status)
         return self._files.get(key)
 
-    def _is_installed(self, path: str) -> bool:
+    def is_installed(self, path: str) -> bool:
         """Tell whether a file belongs to a Python environment, whose packages the record lists."""
         folder = os.path.dirname(path)
         if folder not in self._environments:
             marks = [os.path.join(folder, mark) for mark in _MARKS_OF_ENVIRONMENTS]
             is_root = any(os.path.exists(mark) for mark in marks)
             parent = os.path.dirname(folder)
-            self._environments[folder] = is_root or (
-                parent != folder and self._is_installed(folder)
-            )
+            self._environments[folder] = is_root or (parent != folder and self.is_installed(folder))
         return self._environments[folder]
 
     def find(self, path: str) -> Optional[SeenFile]:
@@ -128,7 +126,7 @@ class FileReader:
         status = _status(path)
         if status is None or arguments.is_system(path) or leaving.is_private(path):
             return []
-        if self._is_installed(path):
+        if self.is_installed(path):
             return []
         key = _key(path, status)
         if key in self._scripts or len(self._scripts) >= _MOST_SCRIPTS:

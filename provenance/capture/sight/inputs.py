@@ -66,7 +66,9 @@ class SeenInputs:
             del files[path]
         if len(files) > _MOST_INPUTS:
             sentence = "only {} of {} inputs that were seen are recorded"
-            self._draft.note(sentence.format(_MOST_INPUTS, len(files)))
+            self._draft.weaken(
+                "children-unseen", "inputs", sentence.format(_MOST_INPUTS, len(files))
+            )
         entries = [self._describe(file, "seen") for file in list(files.values())[:_MOST_INPUTS]]
         for entry in entries:
             entry["step"] = step

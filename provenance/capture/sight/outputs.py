@@ -17,6 +17,7 @@ from jobprov.provenance.capture.sight.sight import Sight
 
 MOST_OUTPUTS, _MOST_LOGS = 2000, 20
 _FOLDER_SECONDS = 2.0
+_GRANULE_SECONDS = 0.02  # a file's time is that of the last tick of the kernel's clock
 _FIRST_LINE = 100
 _SCRATCH = ("/tmp/", "/var/tmp/", "/dev/")  # noqa: S108 - named to be left out
 _SCRATCH_VARIABLES = ("TMPDIR", "TMP", "TEMP", "HOME", "PWD", "OLDPWD")
@@ -92,7 +93,8 @@ class SeenOutputs:
                 continue
             left_out.add(path)
             if os.path.isfile(path):
-                outputs.append(places.MadeFile(path, path))
+                if self._has_changed(path):
+                    outputs.append(places.MadeFile(path, path))
                 continue
             moved = self._places.find(path)
             if moved.place is not None or moved.is_moved:
@@ -138,6 +140,13 @@ class SeenOutputs:
             if not self._sight.is_own(path) and self._is_new_elsewhere(path):
                 paths[path] = None
         return list(paths)
+
+    def _has_changed(self, path: str) -> bool:
+        """Tell whether a file changed; a data base may be opened for writing and only read."""
+        try:
+            return os.stat(path).st_ctime >= self._sight.began - _GRANULE_SECONDS
+        except OSError:
+            return False
 
     def _is_new_elsewhere(self, path: str) -> bool:
         if self._is_left_out(path) or places.is_log(path):

@@ -1,10 +1,8 @@
 """The programs that a command was seen to run: as steps, where they are like art, and as a list."""
 
 import json
-import os
 from typing import Any, Dict, List, Optional, Sequence, Set
 
-from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft, moment, without_empty
@@ -46,7 +44,7 @@ def find_steps(sight: Sight, step: Step, draft: Draft) -> List[ProgramStep]:
     steps: List[ProgramStep] = []
     for program in _without_wrappers(sight.programs, step):
         if len(steps) >= _MOST_STEPS:
-            draft.note("only the first {} programs are steps of their own".format(_MOST_STEPS))
+            sight.note("only the first {} programs are steps of their own".format(_MOST_STEPS))
             break
         step_of_program = ProgramStep(program)
         step_of_program.step.name = _free_name(step_of_program.step.name, taken)
@@ -89,8 +87,13 @@ def describe_processes(
     watch: Optional[Watch],
     wall_seconds: float,
     earlier: Optional[Dict[str, Any]],
+    *,
+    unknown_programs: Sequence[str],
 ) -> Dict[str, Any]:
-    """Return the record's `command.processes`, together with those of earlier steps."""
+    """Return the record's `command.processes`, together with those of earlier steps.
+
+    `unknown_programs` are those whose code nobody can tell.
+    """
     earlier = earlier or {}
     why, seen = list(sight.why_incomplete), []
     if watch is not None and watch.children is not None:
@@ -104,7 +107,7 @@ def describe_processes(
     if content or len(seen) > 1:  # the command alone is in the record already
         lines = [json.dumps(_describe(child), sort_keys=True) + "\n" for child in seen]
         content += "".join(lines).encode("utf-8", "backslashreplace")
-    unknown = [*earlier.get("unknown_programs", ()), *_find_unknown(draft, sight)]
+    unknown = [*earlier.get("unknown_programs", ()), *unknown_programs]
     fields = {
         "count": earlier.get("count", 0) + len(seen),
         "is_complete": not why,
@@ -128,24 +131,3 @@ def _describe(child: Child) -> Dict[str, Any]:
         "argv": redaction.redact_arguments(child.argv),
     }
     return without_empty(fields)
-
-
-def _find_unknown(draft: Draft, sight: Sight) -> List[str]:
-    """Return the programs whose code nobody can tell.
-
-    They lie in no folder of the system and in no checkout, product or script of the record.
-    """
-    record = draft.record
-    known = [entry.get("checkout") for entry in record.get("software", ())]
-    known += [(entry.get("product") or {}).get("prefix") for entry in record.get("software", ())]
-    known += [os.environ.get(name) for name in ("VIRTUAL_ENV", "CONDA_PREFIX")]
-    folders = tuple(folder.rstrip("/") + "/" for folder in known if folder)
-    kept = {os.path.realpath(entry["path"]) for entry in record.get("scripts", ())}
-    unknown: Dict[str, None] = {}
-    for program in sight.programs:
-        path = program.child.program
-        is_interpreter = arguments.INTERPRETERS.match(os.path.basename(path))
-        is_installed = is_interpreter or arguments.is_system(path) or path.startswith(folders)
-        if path and not is_installed and path not in kept:
-            unknown[path] = None
-    return list(unknown)

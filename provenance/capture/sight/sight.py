@@ -31,6 +31,7 @@ class Sight:
         listed: absolute paths of files that changed in the job's own folders, after `settle`.
         came_and_went: {absolute path: Made} as the kernel reported, after `settle`.
         why_incomplete: sentences about what may have been missed.
+        is_hurried: whether somebody waits for the end, after `settle`.
     """
 
     def __init__(self, options: Options, began: float) -> None:
@@ -40,6 +41,7 @@ class Sight:
         self.listed: List[str] = []
         self.came_and_went: Dict[str, Made] = {}
         self.why_incomplete: List[str] = []
+        self.is_hurried = False
         working_folder = os.getcwd()
         self.reader = FileReader(began, working_folder, hash_seconds(options))
         self._skipped = [os.path.abspath(options.spool)] if options.spool else []
@@ -74,6 +76,7 @@ class Sight:
         """Finish after the command, once; leave out what takes time where somebody waits for the end."""
         if self._is_over.is_set():
             return
+        self.is_hurried = is_hurried
         self._is_over.set()
         self._is_wanted.set()
         self.reader.stop_hashing(0 if is_hurried else seconds_left)

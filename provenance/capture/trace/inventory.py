@@ -16,6 +16,7 @@ it began.
 import os
 import re
 import stat
+from datetime import datetime
 from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.files import leaving
@@ -24,12 +25,17 @@ from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.running.background import hash_seconds
 from jobprov.provenance.capture.sending import delivery
+from jobprov.provenance.capture.sight.sight import Sight
+from jobprov.provenance.capture.surroundings import packaged
+from jobprov.provenance.capture.trace import hosts
 from jobprov.provenance.capture.trace.strace import Trace
+from jobprov.provenance.capture.trace.unkept import Unkept
 
 _KERNEL = ("/proc", "/sys", "/dev")
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - named to be left out
 _SCRATCH = ("_CONDOR_SCRATCH_DIR", "TMPDIR", "CONDOR_DIR_INPUT")
 _MOST_LINKS = 40
+_MOST_ASKED = 100  # files of which the package is looked up, about 40 ms each
 _ASKED = 5000  # digests in one question
 _ASKING_SECONDS = 10.0
 _BUDGET_BYTES = 64 * 1024 * 1024  # what does not fit, the next traced job of the release brings
@@ -45,6 +51,7 @@ class Inventory:
     Attributes:
         entries: {path: its cells}.
         files: {digest: (size, path)} of those that may leave the worker node.
+        packaged: which package brought one of these in which a rule found a secret, by digest.
         withheld: paths of those that may not.
     """
 
@@ -53,7 +60,9 @@ class Inventory:
     ) -> None:
         self.entries: Dict[str, Tuple[str, ...]] = {}
         self.files: Dict[str, Tuple[int, str]] = {}
+        self.packaged: Dict[str, str] = {}
         self.withheld: List[str] = []
+        self._asked = 0
         self._own = tuple(folder + "/" for folder in own)
         self._written, self._began, self._clock = written, began, clock
 
@@ -90,9 +99,13 @@ class Inventory:
             return
         size, digest = status.st_size, _NO_DIGEST
         try:
-            if leaving.may_leave(path, status):
+            may_leave = leaving.may_leave(path, status)
+            package = None if may_leave else self._find_package(path)
+            if may_leave or package:
                 size, digest, _ = hash_file(path, self._clock)
                 self.files[digest] = (size, path)
+            if package:
+                self.packaged[digest] = package
         except OSError:
             pass
         if digest == _NO_DIGEST:
@@ -103,6 +116,11 @@ class Inventory:
             str(size),
             digest,
         )
+
+    def _find_package(self, path: str) -> Optional[str]:
+        """Return which package brought a file, or None; raises OSError. Of many, the first are asked."""
+        self._asked += 1
+        return packaged.owner_of(path) if self._asked <= _MOST_ASKED else None
 
     def lines(self) -> List[str]:
         """Return the listing's lines."""
@@ -117,26 +135,61 @@ def read_line(line: str) -> List[str]:
     ]
 
 
-def take(
-    draft: Draft, trace: Trace, spool: Optional[str], options: Options, environment: Dict[str, str]
+def take(  # noqa: PLR0917 - what a moment of the recording has
+    draft: Draft,
+    trace: Trace,
+    sight: Optional[Sight],
+    step: str,
+    spool: Optional[str],
+    options: Options,
+    environment: Dict[str, str],
 ) -> None:
     """Add what a traced command touched to the record.
 
-    The bytes that the service lacks go with it.
+    The bytes that nobody else keeps go with it, and then those of the release that the service
+    lacks, as far as `--trace-bytes` goes.
     """
-    paths = trace.end()
+    calls = trace.end()
     for note in trace.notes:
         draft.note(note)
-    if paths is None:
+    if calls is None:
         return
+    fields: Dict[str, Any] = draft.record.setdefault("trace", {})
+    if trace.why_incomplete:
+        fields["why_incomplete"] = trace.why_incomplete
+    began = _began(draft.record, trace.began)
+    room = options.number("trace-bytes", _BUDGET_BYTES)
+    clock = Clock(hash_seconds(options))
+    own = [place for place in (spool, *_prefixes(draft.record)) if place]
+    others = Unkept(draft, trace, step, own, began)
+
+    def keep_others() -> None:
+        others.sort(room)
+        others.add(sight, clock)
+
+    draft.attempt("trace: what nobody keeps", keep_others)
+    talked = draft.attempt("trace: hosts", hosts.elsewhere, calls.hosts, draft.record, options.url)
+    if talked:
+        fields["network"] = sorted({*fields.get("network", ()), *talked})
     own = _own_places(draft.record, spool, environment)
-    inventory = Inventory(own, trace.written, trace.began, Clock(hash_seconds(options)))
+    inventory = Inventory(own, calls.written, began, clock)
     try:
-        for path in paths:
+        for path in calls.uses:
             inventory.add(path)
     except OutOfTimeError as error:
-        draft.note("trace: cut, {}".format(error))
+        fields.setdefault("why_incomplete", str(error))
     draft.add_listing("touched_sha256", inventory.lines(), "touched files")
+    if not fields:
+        del draft.record["trace"]
+    _note_private(draft, inventory)
+    _add_files(draft, inventory.files, others.room, options, environment)
+
+
+def _note_private(draft: Draft, inventory: Inventory) -> None:
+    """Say what may not leave, and which packages brought what only seems to hold a secret."""
+    if inventory.packaged:
+        extra = draft.record.setdefault("extra", {})
+        extra.setdefault("packaged", {}).update(inventory.packaged)
     if inventory.withheld:
         shown = ", ".join(sorted(inventory.withheld)[:_SHOWN])
         draft.note(
@@ -144,11 +197,14 @@ def take(
                 len(inventory.withheld), shown
             )
         )
-    _add_files(draft, inventory.files, options, environment)
 
 
 def _add_files(
-    draft: Draft, files: Dict[str, Tuple[int, str]], options: Options, environment: Dict[str, str]
+    draft: Draft,
+    files: Dict[str, Tuple[int, str]],
+    room: float,
+    options: Options,
+    environment: Dict[str, str],
 ) -> None:
     """Keep the bytes of files, the small ones first, as far as the service lacks them and the budget goes.
 
@@ -157,7 +213,6 @@ def _add_files(
     """
     what = "trace: which files the service lacks"
     wanted = draft.attempt(what, _missing, sorted(files), options, environment) or []
-    room = options.number("trace-bytes", _BUDGET_BYTES)
     left_out = 0
     for size, path, digest in sorted((*files[digest], digest) for digest in wanted):
         if size > room:
@@ -197,8 +252,24 @@ def _own_places(
     places = [environment.get(name) for name in _SCRATCH]
     places += [record["command"].get("working_directory"), spool]
     for entry in record.get("inputs", []) + record.get("outputs", []):
-        places.append(entry.get("path"))
+        if entry.get("evidence") != "traced":  # it may be a file of the release
+            places.append(entry.get("path"))
     return sorted(_with_real(places).union(_KERNEL, _TEMPORARY) - {"/"})
+
+
+def _prefixes(record: Dict[str, Any]) -> List[Optional[str]]:
+    """Return the folders of installed products."""
+    products = [entry.get("product") or {} for entry in record.get("software", ())]
+    return [product.get("prefix") for product in products]
+
+
+def _began(record: Dict[str, Any], began: float) -> float:
+    """Return when the job began: earlier steps of it may have made what this one reads."""
+    try:
+        text = record["started_at"].replace("Z", "+0000")
+        return min(began, datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp())
+    except (KeyError, ValueError):
+        return began
 
 
 def _with_real(places: Iterable[Optional[str]]) -> Set[str]:

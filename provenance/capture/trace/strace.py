@@ -1,47 +1,47 @@
-"""strace beside a command (`--trace`): how it is put in front, held to a size, let go, and what paths its log names.
+"""strace beside a command (`--trace`): how it is put in front, followed and held to a size.
 
 The command stays our own child, so that its end and its signals are as without (`-DD`: the tracer
 is a grandchild in a group of its own). Where strace is missing, too old or not allowed, and where
-the command could not be started, the command runs plain. Not used: `--seccomp-bpf`, which costs
-less, since calls of a job whose strace is gone would fail.
+the command could not be started, the command runs plain.
 
-Source: strace(1), 5.2 or newer.
+With `--seccomp-bpf` only the calls stop that are of interest. Then strace is never ended before its
+processes: without it these calls would fail. Its log is read while it grows, and what was read is
+given back to the disk.
+
+Source: strace(1), 5.4 or newer; fallocate(2).
 """
 
+import ctypes
 import os
-import re
 import shutil
 import signal
 import subprocess
 import tempfile
 import threading
 import time
-from typing import Dict, List, Optional, Sequence, Set
+from typing import BinaryIO, List, Optional, Sequence, Set
 
 from jobprov.provenance.capture.command import arguments
-from jobprov.provenance.capture.trace.touched import interpreters, touched_path
+from jobprov.provenance.capture.trace.calls import TRACED, Calls
+from jobprov.provenance.capture.trace.touched import interpreters
 
-LARGEST_LOG = 64 * 1024 * 1024  # bytes; a command with more is let go
-MOST_PATHS = 20000
+LARGEST_LOG = 64 * 1024 * 1024  # bytes that wait on a disk that takes nothing back
+_FAST = "--seccomp-bpf"
 _OPTIONS = (
-    "-DD",
-    "-f",
-    "-q",
-    "-z",
-    "-y",
-    "-s",
-    "1",
-    "-e",
-    "trace=%file",
-    "-e",
-    "signal=none",
-    "-I2",
+    *("-DD", "-f", "-q", "-y", "-s", "1", "-I2"),
+    *("-e", "trace=" + TRACED, "-e", "signal=none"),
+    "-A",  # what is cut off stays cut off
 )
 _START = ("/bin/sh", "-c", "exec env true")  # what a rerun inside a capsule starts a step with
 _PROBE_SECONDS, _END_SECONDS, _LOOK_SECONDS, _PAUSE_SECONDS = 5.0, 2.0, 1.0, 0.02
+_LEFT_SECONDS = 0.2
 _MOST_INTERPRETERS = 5
-_LOG_END_BYTES = 1 << 20
-_WRITES = re.compile(rb"\bO_(?:WRONLY|RDWR|CREAT|TRUNC)\b")
+_MOST_THERE = 5000  # files that were in the job's folder
+_MOST_ENDED = 100000  # processes whose end is remembered
+_PIECE = 1 << 20
+_PUNCH_HOLE = 0x1 | 0x2  # FALLOC_FL_KEEP_SIZE and FALLOC_FL_PUNCH_HOLE
+# Holds the log of processes that were left behind to a size, and removes it with the last of them
+_SWEEP = 'while kill -0 "$1" 2>/dev/null; do sleep 20; : >"$2/command"; done; rm -rf "$2"'
 
 
 class Trace:
@@ -50,19 +50,24 @@ class Trace:
     Attributes:
         words: what is put before the command; none where it runs plain.
         notes: sentences about what was not traced, and why.
+        why_incomplete: why something that was touched may be missing, else None.
         process: number of the command's process, once it runs.
+        calls: what the command was seen to do; whole after `end`.
         began: seconds since 1970, before the command.
-        written: paths that the command opened to write; known after `end`.
+        there: files that were in its folder then, as far as they could be looked at.
     """
 
     def __init__(self, argv: Sequence[str], spool: Optional[str]) -> None:
         self.words: List[str] = []
         self.notes: List[str] = []
+        self.why_incomplete: Optional[str] = None
         self.process: Optional[int] = None
-        self.written: Set[str] = set()
+        self.calls = Calls(os.getcwd())
         self.began = time.time()
+        self.there: Set[str] = set()
         self._folder = ""  # none yet
-        self._is_cut = False
+        self._log: Optional[_Log] = None
+        self._is_over = False
         program, strace = arguments.which(argv[0]), arguments.which("strace")
         if strace is None:
             self.notes.append("trace: there is no strace on PATH, the command ran without")
@@ -76,122 +81,176 @@ class Trace:
     def _prepare(self, strace: str, spool: Optional[str]) -> None:
         """Try strace with the first thing that a rerun starts; that log counts too."""
         self._folder = tempfile.mkdtemp(prefix="trace-", dir=spool)
-        words = [strace, *_OPTIONS, "-o"]
+        for words in ([strace, _FAST, *_OPTIONS, "-o"], [strace, *_OPTIONS, "-o"]):
+            if self._try([*words, self._path("start"), "--", *_START]):
+                self.words = [*words, self._path("command"), "--"]
+                self._log = _Log(self._path("command"), self.calls)
+                self.there = _files_below(os.getcwd())
+                return
+        self.notes.append("trace: strace is too old or may not trace here, the command ran without")
+
+    def _try(self, words: Sequence[str]) -> bool:
+        """Tell whether strace follows a command to its end, and says nothing of its own."""
         try:
             process = subprocess.Popen(
-                [*words, self._log("start"), "--", *_START],
+                words,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
             )
         except OSError:
             self._forget()
             raise
         try:
-            code = process.wait(_PROBE_SECONDS)
+            said = process.communicate(timeout=_PROBE_SECONDS)[1]
         except subprocess.TimeoutExpired:
             process.kill()
-            code = process.wait()
-        if code == 0 and self._has_ended("start", process.pid):
-            self.words = [*words, self._log("command"), "--"]
-        else:
-            self.notes.append(
-                "trace: strace is too old or may not trace here, the command ran without"
-            )
+            process.communicate()
+            return False
+        log = _Log(self._path("start"), self.calls)
+        return process.returncode == 0 and not said and log.wait_for_end(process.pid)
 
     def follow(self, ended: threading.Event) -> None:
-        """Let the command go on alone once the log is large; returns when it ended."""
-        while self.words and not ended.wait(_LOOK_SECONDS):
-            try:
-                is_large = os.stat(self._log("command")).st_size > LARGEST_LOG
-            except OSError:
-                continue
-            if is_large:
-                self._is_cut = True
-                self._let_go()
-                return
+        """Read the log while the command runs; returns when it ended."""
+        while self._log is not None and not ended.wait(_LOOK_SECONDS):
+            self._log.read()
 
-    def end(self) -> Optional[List[str]]:
-        """Return the paths that the command touched, each once, in their order.
-
-        None where it was not traced.
-        """
-        if not self.words or self.process is None:
+    def end(self) -> Optional[Calls]:
+        """Return what the command did; None where it was not traced."""
+        if self._log is None or self.process is None:
             self._forget()
             return None
-        if not self._is_cut and not self._has_ended("command", self.process):
-            self.notes.append("trace: strace did not see the end of the command")
-        self._let_go()  # of what the command left behind
-        try:
-            return self._read()
-        finally:
-            self._forget()
+        if not self._is_over:
+            self._is_over = True
+            if not self._log.wait_for_end(self.process):
+                self.why_incomplete = "strace did not see the end of the command"
+            self.calls.finish()
+            if self.calls.is_full:
+                self.why_incomplete = "the command touched more paths than are kept"
+            elif self._log.is_cut:
+                self.why_incomplete = "the log of the command's calls was too large"
+            self._leave_behind()
+        return self.calls
 
-    def _read(self) -> List[str]:
-        """Return the paths that were only read, and note those that were written."""
-        paths: Dict[str, None] = {}
-        for name in ("start", "command"):
-            with open(self._log(name), "rb") as lines:
-                for line in lines:
-                    self._add(line, paths)
-                    if len(paths) > MOST_PATHS:
-                        self.notes.append(
-                            "trace: cut, the command touched more than {} paths".format(MOST_PATHS)
-                        )
-                        return list(paths)
-        if self._is_cut:
-            self.notes.append("trace: cut, the command's calls filled {} bytes".format(LARGEST_LOG))
-        return list(paths)
+    def _leave_behind(self) -> None:
+        """Let the tracer go on with processes that the command left, where they need it."""
+        end = time.monotonic() + _LEFT_SECONDS
+        while self._tracers() and time.monotonic() < end:
+            time.sleep(_PAUSE_SECONDS)
+        for tracer in self._tracers():
+            if _FAST in self.words:
+                subprocess.Popen(
+                    ["/bin/sh", "-c", _SWEEP, "sh", str(tracer), self._folder],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+                return
+            os.kill(tracer, signal.SIGTERM)
+        self._forget()
 
-    def _add(self, line: bytes, paths: Dict[str, None]) -> None:
-        path = touched_path(line)
-        if path is None:
-            return
-        if _WRITES.search(line):
-            self.written.add(path)
-        elif path not in paths:
-            paths[path] = None
-            paths.update(dict.fromkeys(interpreters(path)))
-
-    def _log(self, name: str) -> str:
+    def _path(self, name: str) -> str:
         return os.path.join(self._folder, name)
 
-    def _has_ended(self, name: str, process: int) -> bool:
-        """Wait a moment for strace to note the end of a process; tell whether it did."""
-        mark, end = (
-            re.compile(rb"^%d +\+\+\+ " % process, re.MULTILINE),
-            time.monotonic() + _END_SECONDS,
-        )
-        while True:
-            try:
-                with open(self._log(name), "rb") as stream:
-                    stream.seek(max(0, os.fstat(stream.fileno()).st_size - _LOG_END_BYTES))
-                    if mark.search(stream.read()):
-                        return True
-            except OSError:
-                pass
-            if time.monotonic() > end:
-                return False
-            time.sleep(_PAUSE_SECONDS)
-
-    def _let_go(self) -> None:
-        """End the tracer; it lets its processes go on.
+    def _tracers(self) -> List[int]:
+        """Return the number of the tracer, where it still runs.
 
         It is known by its log, which no other program is given.
         """
-        log = os.fsencode(self._log("command"))
+        tracers = []
+        log = os.fsencode(self._path("command"))
         for number in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open("/proc/{}/cmdline".format(number), "rb") as stream:
                     words = stream.read(65536).split(b"\0")
-                if log in words and os.path.basename(words[0]) == b"strace":
-                    os.kill(int(number), signal.SIGTERM)
             except OSError:
                 continue  # gone, or not ours
+            if log in words and os.path.basename(words[0]) == b"strace":
+                tracers.append(int(number))
+        return tracers
 
     def _forget(self) -> None:
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class _Log:
+    """A log of strace, read while it grows. Each line is read once.
+
+    Attributes:
+        is_cut: whether a part was lost, since the disk takes nothing back.
+    """
+
+    def __init__(self, path: str, calls: Calls) -> None:
+        self.is_cut = False
+        self._path, self._calls = path, calls
+        self._place, self._rest = 0, b""
+        self._ended: List[bytes] = []
+        self._lock = threading.Lock()
+
+    def read(self) -> None:
+        """Take in what is new."""
+        with self._lock:
+            try:
+                with open(self._path, "r+b") as stream:
+                    self._read(stream)
+            except OSError:
+                pass  # not there yet
+
+    def _read(self, stream: BinaryIO) -> None:
+        stream.seek(self._place)
+        while True:
+            piece = stream.read(_PIECE)
+            if not piece:
+                break
+            self._place += len(piece)
+            lines = (self._rest + piece).split(b"\n")
+            self._rest = lines.pop()
+            for line in lines:
+                self._take(line)
+            if not _give_back(stream.fileno(), self._place) and self._place > LARGEST_LOG:
+                stream.truncate(0)
+                stream.seek(0)
+                self._place, self._rest, self.is_cut = 0, b"", True
+
+    def _take(self, line: bytes) -> None:
+        if b" +++ " in line:
+            self._ended.append(line.split(None, 1)[0])
+            del self._ended[:-_MOST_ENDED]
+        if not self._calls.is_full:
+            self._calls.take(line)
+
+    def wait_for_end(self, process: int) -> bool:
+        """Wait a moment for strace to note the end of a process; tell whether it did."""
+        number, end = str(process).encode("ascii"), time.monotonic() + _END_SECONDS
+        while True:
+            self.read()
+            if number in self._ended:
+                return True
+            if time.monotonic() > end:
+                return False
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _give_back(descriptor: int, size: int) -> bool:
+    """Give the first bytes of a file back to the disk; its size stays. Tell whether that worked."""
+    try:
+        fallocate = ctypes.CDLL(None).fallocate
+        fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+        return bool(fallocate(descriptor, _PUNCH_HOLE, 0, size) == 0)
+    except (OSError, AttributeError):
+        return False
+
+
+def _files_below(folder: str) -> Set[str]:
+    """Return the files in a folder and below it, the first thousands of them."""
+    found: Set[str] = set()
+    for parent, _, names in os.walk(folder):
+        found.update(os.path.join(parent, name) for name in names)
+        if len(found) > _MOST_THERE:
+            break
+    return found
 
 
 def can_start(path: str, depth: int = 0) -> bool:

@@ -1,4 +1,4 @@
-"""Which path a line of strace is about, and what the kernel itself opens to run a file, which no line shows.
+"""Names as strace writes them, and what the kernel itself opens to run a file, which no line shows.
 
 Sources: strace(1), `-y` and `-o`; System V ABI, "Program Header" (little-endian, 32 and 64 bits);
 execve(2), "Interpreter scripts".
@@ -30,19 +30,25 @@ _HEAD_BYTES = 4096
 
 
 def touched_path(line: bytes) -> Optional[str]:
-    """Return the absolute path that a line of strace (`-y`) is about; None where there is none."""
+    """Return the absolute path that a line of strace (`-y`) is about; None where there is none.
+
+    `..` stays in it: behind a link it leads elsewhere than the text shows, and the folder before it
+    must be there.
+    """
     call = _CALL.match(line)
     if call is None:
         return None
-    path = _plain(call.group(2))
+    path = plain(call.group(2))
     if not path.startswith("/"):
         if not call.group(1):
             return None
-        path = _plain(call.group(1)) + "/" + path
-    return os.path.normpath(path) if "/../" not in path else os.path.abspath(path)
+        path = plain(call.group(1)) + "/" + path
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    return "/" + "/".join(parts)
 
 
-def _plain(text: bytes) -> str:
+def plain(text: bytes) -> str:
+    """Return a name as strace wrote it, without its escapes."""
     return os.fsdecode(_ESCAPE.sub(_unescape, text))
 
 

@@ -1,17 +1,17 @@
-"""Writes what comes before a record does: tokens, possessions, and the ends of logs."""
+"""Writes what comes before a record does: tokens, possessions, ends of logs, turns to be traced."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from jobprov.provenance.art.event_lines import EventSpan
 from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.recording.packing import pack
-from jobprov.provenance.db.tables import LogTailPiece, Possession, WriteToken
+from jobprov.provenance.db.tables import LogTailPiece, Possession, TraceTurn, WriteToken
 
 
 def next_token_number(connection: Connection) -> int:
@@ -120,3 +120,36 @@ def remove_logs_of_jobs(connection: Connection, jobs: Sequence[int]) -> None:
     """Remove the pieces of all logs of these jobs."""
     for part in chunks(jobs):
         connection.execute(delete(LogTailPiece).where(LogTailPiece.job_id.in_(part)))
+
+
+def give_turn(connection: Connection, experiment: str, key: str, now: datetime) -> bool:
+    """Note that a job of a kind is to be traced; return whether no other was given the turn."""
+    row = {"experiment": experiment, "key": key, "given_at": now, "traced_at": None}
+    insert_rows(connection, table_of(TraceTurn), [row], skip_known=True)
+    given_at = connection.scalar(select(TraceTurn.given_at).where(*_is_kind(experiment, key)))
+    return given_at == now
+
+
+def take_over_turn(
+    connection: Connection, experiment: str, key: str, given_at: datetime, now: datetime
+) -> bool:
+    """Give a turn to another job; return whether nobody else did since."""
+    is_unchanged = TraceTurn.given_at == given_at
+    statement = update(TraceTurn).where(*_is_kind(experiment, key), is_unchanged)
+    return connection.execute(statement.values(given_at=now, traced_at=None)).rowcount > 0
+
+
+def mark_traced(connection: Connection, experiment: str, key: str, now: datetime) -> None:
+    """Note that a traced record of a kind of jobs came."""
+    statement = update(TraceTurn).where(*_is_kind(experiment, key))
+    connection.execute(statement.values(traced_at=now))
+
+
+def remove_turns_before(connection: Connection, experiment: str, moment: datetime) -> None:
+    """Remove turns that were given before a moment."""
+    statement = delete(TraceTurn).where(TraceTurn.experiment == experiment)
+    connection.execute(statement.where(TraceTurn.given_at < moment))
+
+
+def _is_kind(experiment: str, key: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return TraceTurn.experiment == experiment, TraceTurn.key == key

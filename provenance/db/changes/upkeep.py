@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.inserting import insert_rows
@@ -16,6 +16,7 @@ from jobprov.provenance.db.tables import (
     EntryBody,
     Job,
     LedgerEntry,
+    OwnArchive,
     Possession,
     Reclassification,
     RefObservation,
@@ -47,6 +48,24 @@ class SealedPlace(NamedTuple):
     kind: str
     received_at: datetime
     submitter: str | None
+
+
+_ONLY = 1
+"""The key of the one row of the table `own_archive`."""
+
+
+def remember_archive(connection: Connection, identity: str) -> None:
+    """Note which archive belongs to the database, unless that is noted already."""
+    if connection.execute(select(OwnArchive.id).with_for_update()).first() is None:
+        row = {"id": _ONLY, "identity": identity}
+        is_shared = connection.dialect.name == "postgresql"
+        insert_rows(connection, table_of(OwnArchive), [row], skip_known=is_shared)
+
+
+def adopt_archive(connection: Connection, identity: str) -> None:
+    """Note which archive belongs to the database from now on."""
+    remember_archive(connection, identity)
+    connection.execute(update(OwnArchive).values(identity=identity))
 
 
 def let_go_of_entries(

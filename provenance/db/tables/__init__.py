@@ -31,9 +31,11 @@ from jobprov.provenance.db.tables.jobs import (
     ClosureFile,
     ClosureSet,
     ClosureSetMember,
+    DueProof,
     GapSet,
     Host,
     Job,
+    Proof,
     ProvisionalRecord,
     Stage,
     TaskRow,
@@ -55,6 +57,7 @@ from jobprov.provenance.db.tables.operators import (
     DeadLetter,
     Derivation,
     Experiment,
+    OwnArchive,
     WorkItem,
     WriteToken,
 )
@@ -77,6 +80,7 @@ from jobprov.provenance.db.tables.software import (
     SoftwareSet,
     SoftwareSetMember,
 )
+from jobprov.provenance.db.tables.traces import TraceTurn
 from jobprov.provenance.db.tables.triage import FailureClass, Reclassification, RuleTableRow
 from jobprov.provenance.db.tables.waivers import WaivedUnit
 from jobprov.provenance.db.tables.workflows import (
@@ -108,6 +112,7 @@ __all__ = [
     "Conflict",
     "DeadLetter",
     "Derivation",
+    "DueProof",
     "EntryBody",
     "ErasedBytes",
     "ErasedEntry",
@@ -131,6 +136,7 @@ __all__ = [
     "Order",
     "OrderInput",
     "OrderLease",
+    "OwnArchive",
     "Parameter",
     "ParameterKey",
     "ParameterSet",
@@ -141,6 +147,7 @@ __all__ = [
     "Possession",
     "Producer",
     "ProductMapRow",
+    "Proof",
     "ProvisionalRecord",
     "QueueJob",
     "QueueReport",
@@ -156,6 +163,7 @@ __all__ = [
     "SoftwareSetMember",
     "Stage",
     "TaskRow",
+    "TraceTurn",
     "UnreadRecord",
     "Verdict",
     "WaivedUnit",

@@ -234,3 +234,47 @@ class Verdict(Base):
     level: Mapped[str] = mapped_column(String(8))
     document: Mapped[str] = mapped_column(Text)
     posted_at: Mapped[datetime] = mapped_column(UtcInstant)
+
+
+class Proof(Base):
+    """How the newest rerun of a recipe by `jobprov prove` or a drill ended.
+
+    Recipes without a row were not rerun yet. It is derived from the verdict of its entry. A job
+    without a recipe has a key of its own here: `queries/fragments/proofs.py`.
+    """
+
+    __tablename__ = "proofs"
+    experiment_id: Mapped[int] = mapped_column(
+        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
+    )
+    recipe: Mapped[bytes] = mapped_column(LargeBinary(17), primary_key=True)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entries.id"))
+    state: Mapped[int] = mapped_column(SmallInteger)
+    proved_at: Mapped[datetime] = mapped_column(UtcInstant)
+    message: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (
+        # Those that are rerun again; 1 is proven
+        Index(
+            "ix_proofs_not_proven",
+            "experiment_id",
+            "proved_at",
+            sqlite_where=text("state <> 1"),
+            postgresql_where=text("state <> 1"),
+        ),
+        {"sqlite_with_rowid": False},
+    )
+
+
+class DueProof(Base):
+    """A recipe that is not proven, of whose jobs something has come since: it is rerun soon.
+
+    A working row: without it, the recipe is rerun when its proof is old.
+    """
+
+    __tablename__ = "due_proofs"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    experiment_id: Mapped[int] = mapped_column(
+        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
+    )
+    recipe: Mapped[bytes] = mapped_column(LargeBinary(17), primary_key=True)

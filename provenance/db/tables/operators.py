@@ -61,6 +61,17 @@ class Derivation(Base):
     version: Mapped[int] = mapped_column(SmallInteger)
 
 
+class OwnArchive(Base):
+    """The identity of the archive that belongs to this database: one row, or none at first.
+
+    Not derived: a database that was rebuilt takes it from the archive when a service starts.
+    """
+
+    __tablename__ = "own_archive"
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    identity: Mapped[str] = mapped_column(String(64))
+
+
 class DeadLetter(Base):
     """A body that was authenticated but could not be decoded.
 

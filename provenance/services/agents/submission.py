@@ -54,6 +54,16 @@ class Turn:
     refused: int = 0
     open: int = 0
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether jobs are left, or were a moment ago."""
+        return bool(self.open or self.submitted or self.ended)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing was to be done, and no order waits."""
+        return not (self.is_busy or self.found or self.waiting or self.refused)
+
     def words(self) -> str:
         """Return what was done, for people; empty where nothing was."""
         parts = (

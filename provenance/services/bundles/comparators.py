@@ -16,6 +16,7 @@ from jobprov.provenance.answers.bundles import (
 )
 from jobprov.provenance.bundle.comparison.comparators import OutputRule, read_rules
 from jobprov.provenance.db.changes.bundles import add_comparators
+from jobprov.provenance.db.changes.reruns import note_due_proofs
 from jobprov.provenance.db.queries.reruns.comparators import (
     comparator_versions,
     newest_comparators,
@@ -43,6 +44,7 @@ def declare_comparators(
         return ComparatorsDeclared(experiment, newest.version, is_new=False)
     entry = enter_document(writing, key, "comparators", {"comparators": dict(document)})
     version = write_comparator_row(connection, key, entry, document)
+    note_due_proofs(connection, experiment=key)
     return ComparatorsDeclared(experiment, version, is_new=True)
 
 

@@ -1,5 +1,6 @@
 """Repositories that an operator registered. Only these are fetched, whatever records name."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from jobprov.provenance.db.queries.code.software import match_keys, unresolved_d
 from jobprov.provenance.db.queries.code.waiting import RESOLVE, all_last_errors, waiting_digests
 from jobprov.provenance.db.recording.software_rows import repository_match_key
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, SoftwareError
+from jobprov.provenance.records.job_record import Software
 from jobprov.provenance.records.reading.checks import word_problem
 from jobprov.provenance.services.work.queue import enqueue_all
 from jobprov.provenance.services.writing import Writing
@@ -90,6 +92,13 @@ def enqueue_resolutions(connection: Connection) -> int:
     fresh = [sha256 for sha256 in unresolved if sha256 not in waiting]
     enqueue_all(connection, RESOLVE, fresh)
     return len(fresh)
+
+
+def enqueue_carried(connection: Connection, entries: Mapping[str, Software]) -> None:
+    """Queue the software entries, by digest, whose code a record brings."""
+    carried = [digest for digest, entry in entries.items() if entry.objects_sha256]
+    if carried:
+        enqueue_all(connection, RESOLVE, carried)
 
 
 def note_fetched(writing: Writing, repository: int) -> None:

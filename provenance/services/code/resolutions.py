@@ -11,6 +11,7 @@ Source: record.md, "Resolutions"; facts about git are in provenance.software.
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +25,7 @@ from jobprov.provenance.db.changes.code import (
 from jobprov.provenance.db.changes.ledger import NewEntry
 from jobprov.provenance.db.queries.code.repositories import RegisteredRepository
 from jobprov.provenance.db.queries.holdings.possessions import possesses
+from jobprov.provenance.db.recording.software_rows import repository_match_key
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.records.job_record import Software
 from jobprov.provenance.services.code.products import inferred_fields
@@ -39,10 +41,13 @@ from jobprov.provenance.services.work.notices import code_resolved
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writing
 from jobprov.provenance.software.canonical_pack import canonical_pack
+from jobprov.provenance.software.histories import find_history, tag_objects
 from jobprov.provenance.software.mirrors import FetchReport, Mirror
 from jobprov.provenance.software.object_form import object_id, parse_commit
+from jobprov.provenance.software.objects import Objects
+from jobprov.provenance.software.read_pack import PackedObject
 from jobprov.provenance.software.resolving import ResolvedRef, resolve_and_pin
-from jobprov.provenance.software.uploaded_pack import objects_of_uploaded_pack
+from jobprov.provenance.software.uploaded_pack import PackedObjects, objects_of_uploaded_pack
 from jobprov.provenance.software.urls import without_credentials
 
 
@@ -60,7 +65,8 @@ def fetch_repository(parts: Parts, repository: RegisteredRepository) -> FetchRep
 def resolve_software(parts: Parts, software_sha256: str) -> None:
     """Resolve the software entry with this digest.
 
-    Nothing happens if it is resolved already, or if no registered repository is known for it.
+    Nothing happens if it is resolved already, or if neither a registered repository is known for it
+    nor all its objects came with a record.
 
     Raises:
         SoftwareError: the repository cannot be fetched, or the commit is not in it; the work is
@@ -71,24 +77,41 @@ def resolve_software(parts: Parts, software_sha256: str) -> None:
     if wanted is None:
         return
     repository = wanted.repository
-    mirror = mirror_of(parts, repository)
-    fetch_and_observe(parts, repository, mirror)
+    mirror = None
+    if repository is not None:
+        mirror = mirror_of(parts, repository)
+        fetch_and_observe(parts, repository, mirror)
     extra = _uploaded_objects(parts, wanted)
-    found = _find(mirror, wanted, extra)
+    found = _find_carried(wanted, extra) if mirror is None else _find(mirror, wanted, extra)
     pack_sha256 = _store_pack(parts, mirror, found, wanted, extra)
     document = _document(wanted, found, pack_sha256, has_worktree=bool(extra))
-    document["submodules"] = _submodules(parts, mirror, document)
+    document["submodules"] = _submodules(parts, mirror, wanted, document)
     parts.writer.run(lambda writing: _enter(writing, wanted, found, document))
 
 
-def _submodules(parts: Parts, mirror: Mirror, document: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _submodules(
+    parts: Parts, mirror: Mirror | None, wanted: WantedCode, document: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """Return the submodules of the tree that ran."""
-    if document["worktree_tree"] is None and mirror.has_commit(document["commit"]):
+    is_in_mirror = mirror is not None and mirror.has_commit(document["commit"])
+    if mirror is not None and is_in_mirror and document["worktree_tree"] is None:
         return resolve_submodules(parts, mirror, document["tree"])
     pack = parts.store.get(document["pack_sha256"])
-    return resolve_submodules_of_pack(
-        parts, mirror, pack, document["worktree_tree"] or document["tree"]
-    )
+    base_url = wanted.software.repository or "" if mirror is None else mirror.url.public
+    tree = document["worktree_tree"] or document["tree"]
+    return resolve_submodules_of_pack(parts, pack, tree, base_url=base_url)
+
+
+def _find_carried(wanted: WantedCode, extra: "_Objects") -> ResolvedRef:
+    """Return the commit of a checkout without a repository that anybody could register.
+
+    Raises:
+        SoftwareError: its objects lack the commit.
+    """
+    found = _unpushed(wanted.software.revision or "", extra)
+    if found is None:
+        raise SoftwareError(f"The objects of {wanted.software.name} lack its commit.")
+    return found
 
 
 def _find(mirror: Mirror, wanted: WantedCode, extra: "_Objects") -> ResolvedRef:
@@ -108,7 +131,7 @@ def _find(mirror: Mirror, wanted: WantedCode, extra: "_Objects") -> ResolvedRef:
         return _by_its_ref(mirror, software, resolved)
     unpushed = _unpushed(software.revision or "", extra)
     if unpushed is None:
-        raise SoftwareError(f"{wanted.repository.name}: {resolved.reason}")
+        raise SoftwareError(f"{_name_of(wanted)}: {resolved.reason}")
     return unpushed
 
 
@@ -133,10 +156,14 @@ def _find_tag(mirror: Mirror, wanted: WantedCode) -> ResolvedRef:
     found = resolve_and_pin(mirror, f"refs/tags/{tag}")
     if not isinstance(found, ResolvedRef):
         has_none = not mirror.refs_named(f"refs/tags/{tag}")
-        raise SoftwareError(
-            f"{wanted.repository.name} has no tag {tag}." if has_none else found.reason
-        )
+        raise SoftwareError(f"{_name_of(wanted)} has no tag {tag}." if has_none else found.reason)
     return found
+
+
+def _name_of(wanted: WantedCode) -> str:
+    if wanted.repository is not None:
+        return wanted.repository.name
+    return wanted.software.name or "code"
 
 
 def _unpushed(revision: str, extra: "_Objects") -> ResolvedRef | None:
@@ -164,19 +191,28 @@ _Objects = list[tuple[str, bytes]]
 
 
 def _store_pack(
-    parts: Parts, mirror: Mirror, found: ResolvedRef, wanted: WantedCode, uploaded: _Objects
+    parts: Parts,
+    mirror: Mirror | None,
+    found: ResolvedRef,
+    wanted: WantedCode,
+    uploaded: _Objects,
 ) -> str:
     """Store the commit's canonical pack; return its digest.
 
-    If the changed files of a dirty tree were uploaded, they are in it.
+    The tree that ran is in it if its objects were uploaded, and what git needs to describe the
+    commit as it did beside the job.
     """
     tree = wanted.software.worktree_tree
-    trees = []
-    if tree and uploaded and wanted.software.is_dirty:
-        trees.append(tree)
-    with mirror.objects() as objects:
+    trees = [tree] if tree and uploaded else []
+    packed = [PackedObject(object_id(*item), *item) for item in uploaded]
+    with ExitStack() as stack:
+        objects: Objects = PackedObjects(packed)
+        if mirror is not None:
+            objects = stack.enter_context(mirror.objects())
+        history = find_history(wanted.software, found.commit, mirror, packed)
+        tags = [*found.tag_objects, *tag_objects(wanted.software, objects, packed)]
         pieces = canonical_pack(
-            objects, found.commit, trees=trees, tags=found.tag_objects, extra=uploaded
+            objects, found.commit, trees=trees, tags=tags, extra=uploaded, history=history
         )
         pack = b"".join(pieces)
     return str(parts.store.put(pack).sha256)
@@ -199,13 +235,11 @@ def _document(
     how: dict[str, object] = {}
     if wanted.product_map is not None:
         how = inferred_fields(wanted.product_map, wanted.software)
-    worktree_tree = None
-    if has_worktree and wanted.software.is_dirty:
-        worktree_tree = wanted.software.worktree_tree
+    repository = wanted.repository
     return {
         **how,
-        "name": wanted.repository.name,
-        "url": without_credentials(wanted.repository.url),
+        "name": _name_of(wanted),
+        "url": without_credentials(repository.url) if repository else None,
         "requested_ref": wanted.software.requested_ref,
         "ref_kind": found.ref_kind,
         "tag_object": found.tag_object,
@@ -218,7 +252,7 @@ def _document(
         "subject": found.subject,
         "is_referenced": found.is_reachable,
         "pack_sha256": pack_sha256,
-        "worktree_tree": worktree_tree,
+        "worktree_tree": wanted.software.worktree_tree if has_worktree else None,
     }
 
 
@@ -228,11 +262,13 @@ def _enter(
     connection = writing.connection
     if not is_still_wanted(connection, wanted):
         return  # a map in place of this one has queued the entry again
-    # First: this locks the repository's row, so that processes take turns with its observations
-    note_fetched(writing, wanted.repository.id)
+    match_key = repository_match_key(wanted.software.repository) or ""
+    if wanted.repository is not None:
+        # First: this locks the repository's row, so that processes take turns with its observations
+        note_fetched(writing, wanted.repository.id)
+        match_key = wanted.repository.match_key
     now = datetime.now(UTC)
     new = NewEntry(wanted.experiment, "resolution", now, None, b"")
-    match_key = wanted.repository.match_key
     body = {"software": wanted.sha256, "match_key": match_key, "document": document}
     write_resolution_row(connection, append_document(connection, new, body), body)
     if found.full_ref is not None:

@@ -38,14 +38,14 @@ def resolve_submodules(
 
 
 def resolve_submodules_of_pack(
-    parts: Parts, mirror: Mirror, pack: bytes, tree: str
+    parts: Parts, pack: bytes, tree: str, *, base_url: str
 ) -> list[dict[str, Any]]:
     """Do as `resolve_submodules` for a tree that is in a pack and not in the mirror.
 
     It is a dirty tree, or that of a commit that was never pushed.
     """
     objects = PackedObjects(iterate_objects(pack))
-    found = submodules_of(objects, tree, base_url=mirror.url.public)[:_MOST]
+    found = submodules_of(objects, tree, base_url=base_url)[:_MOST]
     return [_resolved(parts, submodule, 1) for submodule in found]
 
 

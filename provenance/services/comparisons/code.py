@@ -116,8 +116,8 @@ def _facts(entry: Record | None, name: str) -> dict[str, Any]:
     if entry is None:
         return {}
     facts: dict[str, Any] = {"commit": commit_of(entry), "tarball": entry.get("tarball")}
-    if entry.get("is_dirty"):
-        facts["is_dirty"] = True
+    if _is_changed(entry):
+        facts["is_dirty"] = bool(entry.get("is_dirty"))
         facts["worktree_tree"] = entry.get("worktree_tree")
         facts["dirty_patch_sha256"] = entry.get("dirty_patch_sha256")
         if not entry.get("worktree_tree"):
@@ -128,14 +128,19 @@ def _facts(entry: Record | None, name: str) -> dict[str, Any]:
     return flat(facts, name)
 
 
+def _is_changed(entry: Record) -> bool:
+    """Return whether other files ran than those of the commit."""
+    return bool(entry.get("is_dirty") or entry.get("worktree_tree"))
+
+
 def _has_same_code(pair: Pair) -> bool:
     """Return whether both records name the same bytes; submodules apart."""
     old, new = pair.before or {}, pair.after or {}
     if commit_of(old) != commit_of(new) or old.get("tarball") != new.get("tarball"):
         return False
-    if bool(old.get("is_dirty")) != bool(new.get("is_dirty")):
+    if _is_changed(old) != _is_changed(new):
         return False
-    if not old.get("is_dirty"):
+    if not _is_changed(old):
         return True
     trees = [entry.get("worktree_tree") for entry in (old, new)]
     return trees[0] is not None and trees[0] == trees[1]

@@ -29,11 +29,13 @@ _JOB = "the job"
 _ASKED_FIELDS = ("repository", "requested_ref", "ref_kind", "evidence")
 # Not the mapped libraries: which were mapped depends on how far a job came
 _SYSTEM_FIELDS = ("container", "packages_sha256")
+# Only the first job of each kind is traced
+_OF_TRACED_JOBS = ("touched_sha256", "withheld_read")
 _SHOWN_ELSEWHERE = frozenset({
     "schema_version", "job_id", "experiment", "witness", "state", "task", "batch", "retry_of",
     "rerun_of", "started_at", "ended_at", "sent_at", "command", "exit", "configurations", "scripts",
     "software", "environment", "seeds", "threads", "conditions", "host", "resources", "modules",
-    "inputs", "outputs", "logs",
+    "inputs", "outputs", "logs", "trace",
 })  # fmt: skip
 
 
@@ -140,8 +142,8 @@ def _environment(record: Record) -> Facts:
 def _host(record: Record) -> Facts:
     """Return where the job ran: host, system, and the folders of its code."""
     system = dict(record.get("environment") or {})
-    for field in ("variables", "withheld", *_SYSTEM_FIELDS):
-        system.pop(field, None)  # other facets have them
+    for field in ("variables", "withheld", *_SYSTEM_FIELDS, *_OF_TRACED_JOBS):
+        system.pop(field, None)  # other facets have them, or only few jobs
     facts = {**(record.get("host") or {}), **system}
     for name, entry in _software_by_name(record).items():
         prefix = (entry.get("product") or {}).get("prefix")

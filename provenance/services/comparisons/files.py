@@ -11,7 +11,7 @@ import msgspec
 
 from jobprov.provenance.answers.comparisons import Difference, Facet
 from jobprov.provenance.records.checksums import normal_checksum
-from jobprov.provenance.records.job_record import SEEN
+from jobprov.provenance.records.job_record import UNTOLD
 from jobprov.provenance.records.parents import PARENT_ROLES
 from jobprov.provenance.services.comparisons.differences import (
     RECIPE,
@@ -55,7 +55,7 @@ def inputs_facet(before: Record, after: Record) -> Facet:
 
 def _told_inputs(record: Record) -> list[Record]:
     """Return the inputs but those that were only seen: of an equal job a look may miss them."""
-    return [file for file in record.get("inputs") or () if file.get("evidence") != SEEN]
+    return [file for file in record.get("inputs") or () if file.get("evidence") not in UNTOLD]
 
 
 def outputs_facet(before: Record, after: Record) -> Facet:

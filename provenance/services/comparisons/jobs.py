@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.comparisons import ComparedJob, Difference, Facet, JobComparison
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.records.job_record import SEEN
+from jobprov.provenance.records.job_record import UNTOLD
 from jobprov.provenance.services.comparisons.code import patches_of
 from jobprov.provenance.services.comparisons.configurations import configuration_facet
 from jobprov.provenance.services.comparisons.differences import (
@@ -156,7 +156,9 @@ def _fcl_files(job: Mapping[str, Any]) -> dict[str, str]:
 
 def _scripts(job: Mapping[str, Any]) -> dict[str, str]:
     # what was only seen may be missed of an equal job
-    told = [each for each in job["merged"].get("scripts") or () if each.get("evidence") != SEEN]
+    told = [
+        each for each in job["merged"].get("scripts") or () if each.get("evidence") not in UNTOLD
+    ]
     scripts = keyed(told, lambda script: script["name"])
     return {name: script.get("sha256") or "" for name, script in scripts.items()}
 

@@ -7,6 +7,7 @@ from jobprov.provenance.db.queries.lookup.gaps import GapRow, count_gaps
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.records.gap_codes import GAPS
+from jobprov.provenance.services.lookup.proofs import proof_counts
 
 STOPS_NONE = 9
 _UNKNOWN = (STOPS_NONE, "")
@@ -15,10 +16,11 @@ _UNKNOWN = (STOPS_NONE, "")
 
 def list_gaps(connection: Connection, filters: JobFilters) -> GapCounts:
     """Return the gaps of the jobs that pass the filters, what stops the lowest level first."""
-    job_count, rows = count_gaps(connection, filters)
+    job_count, rows, proofs = count_gaps(connection, filters)
     examples = summaries_of(connection, [row.newest for row in rows])
     rows = sorted(rows, key=lambda row: GAPS.get(row.code, _UNKNOWN)[0])
-    return GapCounts(job_count, [_count(row, examples[row.newest]) for row in rows])
+    gaps = [_count(row, examples[row.newest]) for row in rows]
+    return GapCounts(job_count, gaps, proof_counts(proofs))
 
 
 def _count(row: GapRow, example: JobSummary) -> GapCount:

@@ -38,7 +38,7 @@ from jobprov.provenance.db.queries.lookup.search import jobs_by_batch_id, jobs_b
 from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
 from jobprov.provenance.records.findings import blobs_to_send
-from jobprov.provenance.records.gaps import find_gaps, level_of, needs_of_next
+from jobprov.provenance.records.gaps import find_gaps, in_order, level_of, needs_of_next
 from jobprov.provenance.records.identity import witness_rank
 from jobprov.provenance.records.merging import merge_witnesses
 from jobprov.provenance.records.outputs import count_made
@@ -52,6 +52,7 @@ from jobprov.provenance.services.ledger.witnessed_jobs import (
     fill_records,
     read_together,
 )
+from jobprov.provenance.services.lookup.proofs import job_proof, proof_gaps
 from jobprov.provenance.services.recording.findings import find_for
 
 _MOST_BEGUN = 10
@@ -185,10 +186,11 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
     """
     key, reading = job.found.key, job.reading
     [findings] = find_for(connection, Memory(), [reading])
-    gaps = find_gaps(reading.record, findings)
+    summary = summarize_job(connection, job)
+    proof = job_proof(connection, key, summary)
+    gaps = in_order(find_gaps(reading.record, findings) + proof_gaps(proof))
     level = level_of(gaps, reading.record, findings)
     recipe, result = recipe_of(reading.record), result_of(reading.record)
-    summary = summarize_job(connection, job)
     finals = final_records_of(connection, key)
     firsts = [record for record in finals if record.revision == 0]
     firsts += provisional_records_of(connection, key)
@@ -210,6 +212,7 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
         outputs=_outputs(connection, job),
         grade=f"L{level}",
         level=level,
+        proof=proof,
         next_level_needs=needs_of_next(level, gaps),
         gaps=gaps,
         missing_blobs=blobs_to_send(reading.record, findings),

@@ -18,9 +18,10 @@ from jobprov.provenance.records.findings import Findings, blobs_to_send
 from jobprov.provenance.records.gaps import Gap, find_gaps, level_of
 from jobprov.provenance.records.job_record import FAILED, Software
 from jobprov.provenance.services.code.products import enqueue_products
-from jobprov.provenance.services.code.repositories import enqueue_resolutions
+from jobprov.provenance.services.code.repositories import enqueue_carried, enqueue_resolutions
 from jobprov.provenance.services.ledger.readings import Reading
 from jobprov.provenance.services.recording.findings import find_for, pending_of
+from jobprov.provenance.services.recording.resolved_code import distinct_entries
 from jobprov.provenance.services.work.classifications import enqueue_failures
 from jobprov.provenance.services.work.evaluations import enqueue_evaluations
 from jobprov.provenance.services.writing import Writing
@@ -107,6 +108,7 @@ def _ask_for_work(writing: Writing, jobs: Sequence[ReadJob], findings: Sequence[
         enqueue_failures(writing.connection, failures)
     if unresolved:
         enqueue_resolutions(writing.connection)
+        enqueue_carried(writing.connection, distinct_entries(some for some, _ in unresolved))
         enqueue_products(writing.connection, unresolved)
     if pending := pending_of([job.reading for job in jobs], findings):
         experiments = intern_experiments(writing, {experiment for experiment, _ in pending})

@@ -11,7 +11,9 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.db.changes.recording import JobGrade, write_awaited, write_grades
+from jobprov.provenance.db.changes.reruns import note_due_proofs
 from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.code.software import entries_of_jobs
 from jobprov.provenance.db.queries.holdings.awaited import jobs_awaiting
 from jobprov.provenance.db.queries.recording import gap_updates as queries
 from jobprov.provenance.db.queries.recording.jobs import arrivals_of
@@ -19,6 +21,7 @@ from jobprov.provenance.db.queries.reruns.capsules import jobs_served
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.turns import begin_deriving, wait_for_derivations
 from jobprov.provenance.records.job_record import FAILED
+from jobprov.provenance.services.code.repositories import enqueue_carried
 from jobprov.provenance.services.ledger.entry_bytes import find_holders
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_taken, read_together
 from jobprov.provenance.services.recording.derivation import grade
@@ -39,6 +42,10 @@ def refresh(parts: Parts, key: str) -> None:
     wait_for_derivations(parts.database)
     with parts.database.reading.connect() as connection:
         jobs = _FINDERS[kind](connection, parts.store, name)
+        software = entries_of_jobs(connection, jobs) if kind == "blob" else {}
+    # Whatever blob came: the notice of another one may find the job no longer waiting
+    if software:
+        parts.writer.run(lambda writing: enqueue_carried(writing.connection, software))
     for part in chunks(jobs, _AT_ONCE):
         parts.writer.run(partial(refresh_jobs, jobs=list(part)))
 
@@ -63,6 +70,7 @@ def refresh_jobs(writing: Writing, jobs: Sequence[int]) -> None:
         if reading.record.state in FAILED:
             failed.append(key)
     write_grades(writing, grades)
+    note_due_proofs(connection, jobs=jobs)
     write_awaited(connection, awaited, replace=list(held_jobs))
     if failed:
         enqueue_failures(connection, failed)  # what came may be a log

@@ -14,6 +14,7 @@ from jobprov.provenance.db.queries.reruns.reproduction import (
     recipe_count,
 )
 from jobprov.provenance.records.verdicts import LEVELS, REPRODUCED
+from jobprov.provenance.services.lookup.proofs import count_recipe_proofs
 
 AGES = (30, 365)
 """In days: verdicts are counted as younger than a month, younger than a year, or older."""
@@ -30,13 +31,15 @@ def reproduction_facts(connection: Connection, now: datetime) -> Reproduction:
     drilled = sum(by_level.values())
     reproduced = sum(count for level, count in by_level.items() if level in REPRODUCED)
     share = reproduced / drilled if drilled else None
+    recipes = _recipe_count(connection)
     return Reproduction(
-        recipes=_recipe_count(connection),
+        recipes=recipes,
         drilled=drilled,
         reproduced=reproduced,
         share=share,
         by_level=by_level,
         by_age=_by_age(counts),
+        proofs=count_recipe_proofs(connection, recipes),
     )
 
 

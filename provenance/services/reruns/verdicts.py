@@ -11,9 +11,11 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.reruns import VerdictPosted
-from jobprov.provenance.db.changes.reruns import add_verdict
+from jobprov.provenance.bundle.comparison.comparators import OutputRule
+from jobprov.provenance.db.changes.reruns import add_verdict, write_proof
 from jobprov.provenance.db.queries.lookup.job import has_succeeded
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.proofs import proof_of
 from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.records.verdicts import LEVELS, OF_OUTPUTS
 from jobprov.provenance.services.ledger.entries import enter_document
@@ -34,8 +36,12 @@ class PostedVerdict(msgspec.Struct, kw_only=True):
 
     Attributes:
         reason: why nothing could be compared, with R0.
-        by: `drill` where the service made the rerun itself.
+        by: `drill` or `prove` where the service or its agent made the rerun.
         plan: the ETag of the bundle.
+        missing: the first thing that the rerun lacked, as a sentence.
+        unproven: why the rerun says nothing of the recipe: `input-not-here`, `stopped` or
+            `not-compared`.
+        offers: rules of comparators that would accept the outputs that differ.
     """
 
     level: str
@@ -47,6 +53,9 @@ class PostedVerdict(msgspec.Struct, kw_only=True):
     reason: str | None = None
     by: str | None = None
     plan: str | None = None
+    missing: str | None = None
+    unproven: str | None = None
+    offers: list[OutputRule] | None = None
 
 
 def check_verdict(document: dict[str, Any]) -> PostedVerdict:
@@ -111,7 +120,7 @@ def _check_success(verdict: PostedVerdict) -> None:
 def write_verdict_row(
     connection: Connection, job: int, entry: int, document: dict[str, Any], received_at: datetime
 ) -> None:
-    """Write the row of a verdict whose ledger entry exists."""
+    """Write the row of a verdict whose ledger entry exists, and what it proves."""
     add_verdict(
         connection,
         job=job,
@@ -120,3 +129,13 @@ def write_verdict_row(
         document=json.dumps(document, sort_keys=True, ensure_ascii=False),
         posted_at=received_at,
     )
+    proof = proof_of(document)
+    if proof is not None:
+        write_proof(
+            connection,
+            job=job,
+            entry=entry,
+            state=proof.state,
+            message=proof.message,
+            proved_at=received_at,
+        )

@@ -9,12 +9,14 @@ from jobprov.archive.store import Store
 from jobprov.provenance.answers.campaigns import CampaignList, CampaignProgress
 from jobprov.provenance.answers.estimates import Estimate
 from jobprov.provenance.answers.failures import ErrorCounts
+from jobprov.provenance.answers.reruns import ProofList
 from jobprov.provenance.answers.statistics import ResourceSums
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.db.time_limits import time_limit
 from jobprov.provenance.services.failures.errors import count_errors
+from jobprov.provenance.services.reruns.proof_lists import list_proofs, total_jobs
 from jobprov.provenance.services.statistics.counted import MOST_COUNTED_AT_ONCE
 from jobprov.provenance.services.statistics.estimates import estimate
 from jobprov.provenance.services.statistics.kept_answers import (
@@ -88,6 +90,11 @@ def _campaign(
         return show_campaign(connection, store, words["experiment"], words["campaign"])
 
 
+def _proofs(connection: Connection, _store: Any, words: Words, seconds: float) -> ProofList:
+    with time_limit(connection, "ask for one experiment", seconds=seconds):
+        return list_proofs(connection, **words)
+
+
 def _apart(words: Words, *names: str) -> tuple[JobFilters, dict[str, Any]]:
     """Return the filters of a question, and its options of these names."""
     filters, options = {}, {}
@@ -120,5 +127,6 @@ CAMPAIGNS = Counting(
     _campaigns,
     lambda listed: listed.job_count,
 )
-_ALL: tuple[Counting[Any], ...] = (ERRORS, ESTIMATE, RESOURCES, CAMPAIGN, CAMPAIGNS)
+PROOFS = Counting("proofs", ProofList, _proofs, lambda listed: total_jobs(listed.campaigns))
+_ALL: tuple[Counting[Any], ...] = (ERRORS, ESTIMATE, RESOURCES, CAMPAIGN, CAMPAIGNS, PROOFS)
 COUNTINGS: Mapping[str, Counting[Any]] = {counting.kind: counting for counting in _ALL}

@@ -16,9 +16,11 @@ from jobprov.provenance.answers.campaigns import (
     UnitCounts,
 )
 from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, tasks_of_campaigns
 from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.services.lookup.proofs import count_proofs
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,
     read_declaration,
@@ -62,6 +64,7 @@ def show_campaign(
         _stages(campaigns[0].stages if campaigns else [], task_units),
         len(task_units),
         task_units[-MOST_LISTED:],
+        count_proofs(connection, JobFilters(experiment=experiment, campaign=campaign)),
         left.seconds if left else None,
         left.low if left else None,
         left.high if left else None,

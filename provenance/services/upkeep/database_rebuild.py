@@ -28,6 +28,7 @@ NOT_DERIVED: Mapping[str, str] = {
         "an operator's act: map the products again with `jobprov product map`; what was resolved "
         "by it is rebuilt"
     ),
+    "own_archive": "which archive it is: the next start takes that from the archive itself",
     "work": "what the service had still to do; it finds that out again",
     "derivations": "which version of the service all rows have reached; they are looked at again",
     "dead_letters": (
@@ -35,6 +36,7 @@ NOT_DERIVED: Mapping[str, str] = {
     ),
     "kept_answers": "what was counted of many jobs for pages; it is counted again",
     "folded_graphs": "how large campaigns look in the large; they are counted again",
+    "due_proofs": "recipes that something has come for; each is rerun when its proof is old",
     "order_leases": (
         "who was about to submit an order; it is taken again, "
         "and looked for in the batch system first"
@@ -44,6 +46,7 @@ NOT_DERIVED: Mapping[str, str] = {
         "what a file catalog said: ask it again with `jobprov catalog sync`",
     ),
     "log_tails": "what running and killed jobs said last; what the running ones say next comes",
+    "trace_turns": "which kinds of jobs were traced: one of each is traced once more",
     **dict.fromkeys(
         ("queue_reports", "queue_jobs"),
         "what runs and waits in batch systems: the next report of a queue brings it",

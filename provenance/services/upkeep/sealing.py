@@ -42,6 +42,7 @@ from jobprov.provenance.services.ledger.frames import (
 )
 from jobprov.provenance.services.ledger.segments import SealedEntry, write_segment
 from jobprov.provenance.services.upkeep.adopted_segments import adopt_segment
+from jobprov.provenance.services.upkeep.archive_identity import check_own_archive
 from jobprov.provenance.services.upkeep.waiting_entries import settle_waiting
 from jobprov.provenance.services.work.notices import blobs_there
 from jobprov.provenance.services.writing import Writer, Writing
@@ -92,8 +93,11 @@ def seal_all(database: Database, writer: Writer, store: Store) -> tuple[LedgerSe
     experiment that cannot be sealed does not keep the others from being sealed.
 
     Raises:
+        ConflictError: the archive is not the database's own, such as an empty folder whose disk is
+            not mounted.
         Exception: the problem of the first such experiment, raised once everything else is done.
     """
+    check_own_archive(database, store)
     with one_sealer(database):
         ledger, problems = _seal_ledger(database, writer, store, None, MOST_ENTRIES)
         blobs = store.seal()

@@ -469,7 +469,7 @@ def _report() -> dict[str, Any]:
 
 
 def closing_calls() -> list[Call]:
-    """Return the calls after an erasure, those that make a ticket, and those about queues."""
+    """Return the calls after an erasure, those that make a ticket, those about queues, and about traces."""
     ticket = {"experiment": "nova", "days": 2}
     erased = next(record for record in nova_jobs() if record["job_id"] == ERASED_JOB)
     return [
@@ -486,6 +486,8 @@ def closing_calls() -> list[Call]:
         Call("GET", "/tasks/t1/queue?limit=2"),
         Call("GET", "/tasks/t1/queue?limit=2&cursor={next}"),
         Call("GET", "/tasks/none/queue"),
+        Call("POST", "/traces/turns", {"experiment": "nova", "key": "a" * 64}, "the first"),
+        Call("POST", "/traces/turns", {"experiment": "nova", "key": "a" * 64}, "the second"),
     ]
 
 
@@ -598,6 +600,11 @@ READS = {
         "/gaps?experiment=nova&task_id=t1",
         f"/gaps?{CAMPAIGN}&stage=merge",
         "/gaps?experiment=none",
+        "/proofs",
+        "/proofs?experiment=nova",
+        "/proofs/next?experiment=nova&limit=2",
+        "/proofs/next?experiment=none",
+        "/proofs/next",
         "/comparators/nova",
         "/comparators/nova?version=1",
         "/comparators/nova?version=9",

@@ -86,6 +86,7 @@ def play(production: Production) -> None:
     production.record(record_of(11, software=[{**code[0], "requested_ref": "main"}]))
     production.work()
     production.verdict(6, "R5")
+    production.verdict(6, "R1", by="prove", missing="The file x is missing.")
     production.compare_by({"pattern": "*.root", "comparator": "numeric", "relative": 1e-9})
     production.compare_by({"pattern": "*.root", "comparator": "content"})
     production.verdict(6, "R1")

@@ -78,11 +78,14 @@ class Service:
             used up in order.
         secret: bytes that a blob must not hold.
         gaps: what it answers to a record.
+        wants_traces: whether it has jobs traced; a service that does not even knows no such call.
+        turn_seconds: how long it thinks about that; `turns`: keys that were asked about.
     """
 
     def __init__(self) -> None:
         self.blobs, self.records, self.requests, self.received, self.headers = {}, {}, [], [], []
         self.faults, self.secret, self.gaps, self.lock = [], None, [], threading.Lock()
+        self.wants_traces, self.turn_seconds, self.turns = False, 0.0, []
         self.server = ThreadingHTTPServer(
             ("127.0.0.1", 0), type("Handler", (_Handler,), {"service": self})
         )
@@ -110,7 +113,10 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1  # head and body in one packet, or each answer waits for a delayed acknowledgement
 
     def do_POST(self) -> None:
-        self._answer(self._missing)
+        if "/traces/" in self.path:  # before the job, and apart from how its record is sent
+            self._answer_turn()
+        else:
+            self._answer(self._missing)
 
     def do_PUT(self) -> None:
         self._answer(self._blob if "/blobs/" in self.path else self._job)
@@ -127,13 +133,28 @@ class _Handler(BaseHTTPRequestHandler):
             fault = service.faults.pop(0) if service.faults else None
         if callable(fault):
             fault = fault(self, lambda: usual(body))
-        status, headers, answer = fault or usual(body)
+        self._send(*(fault or usual(body)))
+
+    def _answer_turn(self) -> None:
+        service = self.service
+        service.turns.append(
+            json.loads(self.rfile.read(int(self.headers["Content-Length"])))["key"]
+        )
+        time.sleep(service.turn_seconds)
+        if service.wants_traces:
+            self._send(200, {}, {"is_wanted": True})
+        else:
+            self._send(*problem(404, "no such call", "not-found"))
+
+    def _send(self, status: int | str, headers: dict[str, str], answer: dict[str, Any]) -> None:
+        service = self.service
         if status == "cut":
             service.requests.append((self.command, self.path, status))
             self.close_connection = True
             return
         content = json.dumps(answer).encode()
-        service.requests.append((self.command, self.path, status))
+        if "/traces/" not in self.path:
+            service.requests.append((self.command, self.path, status))
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

@@ -8,11 +8,14 @@ from tests.library.commands import JOBPROV, clean_environment, run_command
 
 
 class LiveService:
-    """A running service; `url` is where it listens, `said` what it printed first."""
+    """A running service; `url` is where it listens, `said` what it printed first.
+
+    It has no job traced by itself, but where a test says so: a trace is no other test's subject.
+    """
 
     def __init__(self, data: Path, **environment: str) -> None:
         self.data = data
-        self.environment = {**clean_environment(), **environment}
+        self.environment = {**clean_environment(), "JOBPROV_TRACE_FIRST": "off", **environment}
         words = [*JOBPROV, "serve", "--port", "0", "--data", str(data)]
         self.process = subprocess.Popen(
             words, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -22,8 +22,8 @@ from jobprov.provenance.software.read_pack import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "253e81413c43967946123a17148a45a7d9d8006df35d9812d3b5b6bd36843508"}
-SCRIPTS = {1: "4b48242940de1a9e8046bf1ad98cd9c48244a5b94f71f3230adccf9aa7cbd45d"}
+FILES = {1: "1d04e375685c01d5a66a97720ae711f99b6b8bb20c8e8449e6baae61434fbe36"}
+SCRIPTS = {1: "92ec705a8fb800f110296821eaff8212eac4a0507597d2ec243f5f64140069d7"}
 PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 

@@ -227,6 +227,42 @@ def test_capsule_is_the_base_of_the_root(toy: Toy, tmp_path: Path, dash: Run) ->
     assert sorted(os.walk(capsule)) == before
 
 
+@pytest.mark.parametrize("way", [["--own-root"], ["--no-own-root"], []])
+def test_capsule_in_which_nothing_starts_is_told(
+    toy: Toy, tmp_path: Path, dash: Run, way: list[str]
+) -> None:
+    capsule = tmp_path / "capsule"
+    (capsule / "bin").mkdir(parents=True)
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = dash(bag / "data/run.sh", *way, "--capsule", capsule, out)
+    verdict = dash(bag / "data/verify.sh", out)
+
+    assert outcome.returncode == 125
+    assert not {"root", "overlay", "alive"} & set(_names(out))
+    assert "no program starts in it" in outcome.stderr
+    assert (verdict.returncode, verdict.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("way", ["--own-root", "--no-own-root"])
+def test_output_that_the_job_moved_is_found(toy: Toy, tmp_path: Path, dash: Run, way: str) -> None:
+    """Its folder was there when the job ran."""
+    _record(
+        toy,
+        *("sh", "-c", 'echo 1 >made.txt; mv made.txt "$1"', "sh", "/opt/nowhere/store/kept.txt"),
+        outputs={"made.txt": b"1\n"},
+    )
+    toy.record["outputs"][0]["location"] = "/opt/nowhere/store/kept.txt"
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = dash(bag / "data/run.sh", way, out)
+    verdict = dash(bag / "data/verify.sh", out)
+
+    assert outcome.returncode == 0, (out / "run.log").read_text()
+    assert (verdict.returncode, verdict.stdout) == (0, "IDENTICAL made.txt\n"), verdict.stderr
+    assert (out / "elsewhere/opt/nowhere/store/kept.txt").is_file()
+
+
 def test_steps_share_what_they_wrote(toy: Toy, tmp_path: Path, dash: Run) -> None:
     _record(toy)
     toy.record["command"]["steps"] = [
@@ -304,6 +340,44 @@ def test_checkout_has_both_names_by_which_the_job_knew_it(
         f"{CHECKOUT}/data/link",
         CHECKOUT,
     ]
+
+
+def test_interpreter_in_the_bundle_is_found_where_the_script_names_it(
+    toy: Toy, tmp_path: Path, dash: Run
+) -> None:
+    interpreter = Path("/bin/sh").resolve().read_bytes()
+    _record(
+        toy,
+        "./run",
+        scripts={"run": b"#!/opt/nowhere/mysh\necho ran\n", "/opt/nowhere/mysh": interpreter},
+    )
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = dash(bag / "data/run.sh", out)
+
+    assert outcome.returncode == 0, outcome.stderr
+    assert "\nran\n" in (out / "run.log").read_text()
+    check = dash(bag / "data/run.sh", "--no-own-root", "--check")
+    assert "missing: program /opt/nowhere/mysh" in check.stderr
+
+
+def test_name_that_is_not_utf_8_and_in_no_argument_is_laid_out(
+    toy: Toy, tmp_path: Path, dash: Run
+) -> None:
+    _shell(
+        toy,
+        'cat "$(printf "in\\377")" >"$(printf "out\\376")"; cat "c\\xc3\\xa9"',
+        inputs={"in\\xff": b"1\n", "c\\xc3\\xa9": b"backslashes\n"},
+        outputs={"out\\xfe": b"1\n"},
+    )
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = dash(bag / "data/run.sh", out)
+    verdict = dash(bag / "data/verify.sh", out)
+
+    assert outcome.returncode == 0, (out / "run.log").read_text()
+    assert verdict.returncode == 0, verdict.stdout
+    assert "backslashes" in (out / "run.log").read_text()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from jobprov.provenance.records import proofs
 from jobprov.provenance.records.findings import Findings
 from jobprov.provenance.records.gap_codes import GAPS
 from jobprov.provenance.records.gaps import find_gaps, level_of, needs_of_next
@@ -41,6 +42,29 @@ def with_processes(**fields: Any) -> dict[str, Any]:
     return {"command": {"argv": ["x"], "processes": fields}}
 
 
+def ran(*argv: str, **fields: Any) -> dict[str, Any]:
+    """Return a job that has another script and ran a command in /w."""
+    processes = fields.pop("command_processes", {})
+    steps = [{"name": "s", "role": "payload", "argv": list(argv)}]
+    command = {"working_directory": "/w", "steps": steps, "processes": processes}
+    return {"command": command, "software": [], "scripts": [file(path="other.sh")], **fields}
+
+
+def left_out(why: str, *, is_output: bool = False) -> dict[str, Any]:
+    """Return a record with a file left out of a checkout, which is an output where that is said."""
+    software = {"name": "s", "checkout": "/w", "left_out": [{"path": "a.x", "why": why}]}
+    outputs = [{"name": "a.x", "path": "/w/a.x", "sha256": digest(3)}] if is_output else []
+    return {"software": [software], "outputs": outputs}
+
+
+def weak(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"weaknesses": [{"kind": kind, **fields}]}
+
+
+def limited(**limits: int) -> dict[str, Any]:
+    return {"environment": {"variables": {}, "limits": limits}}
+
+
 MISSING = Findings(missing_blobs=frozenset({digest(9)}))
 ERASED = Findings(erased=frozenset({digest(9)}))
 DIRTY = {"name": "soft", "is_dirty": True}
@@ -57,6 +81,10 @@ READING_STEP = {
         "steps": [{"name": "s", "role": "payload", "argv": ["x"], "stdin_sha256": digest(9)}]
     }
 }
+PRIVATE = {"trace": {"not_kept": [{"path": "/home/u/.netrc", "reason": "private"}]}}
+FOLDER = {"trace": {"not_kept": [{"path": "/data/x/", "reason": "listed"}], "not_kept_count": 1}}
+CUT_TRACE = {"trace": {"why_incomplete": "the log of the command's calls was too large"}}
+SERVED = Findings(has_capsule=True)
 ART = {"steps": [{"name": "reco", "role": "payload", "argv": ["/opt/bin/nova", "-n", "1"]}]}
 PROGRAM = {"argv": ["x"], "steps": [{"name": "mine", "role": "program", "within": "x"}]}
 MANY = [{"name": "x", "namespace": str(number)} for number in range(1500)]
@@ -101,6 +129,15 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("log-missing", (None, {"logs": []}), (None, {"logs": [], "state": "running"})),
     ("environment-missing", (MISSING, LISTED), (None, LISTED)),
     ("software-missing", (None, {"software": []}), (None, {"software": [], "scripts": [file()]})),
+    ("software-missing", (None, ran("/home/me/prog")), (None, ran("/home/me/prog", scripts=[file(path="/home/me/prog")]))),
+    ("software-missing", (None, ran("./prog")), (None, ran("./prog", software=[{"checkout": "/w"}]))),
+    ("software-missing", (None, ran("env", "A=1", "../x/prog")), (None, ran("nice", "/x/prog", software=[{"product": {"prefix": "/x"}}]))),
+    ("software-missing", (None, ran("python3", "-u", "a.py")), (None, ran("python3", "-u", "a.py", scripts=[file(path="a.py")]))),
+    ("software-missing", (None, ran("bash", "/home/me/run.sh")), (None, ran("bash", "-c", "/home/me/run.sh"))),
+    ("software-missing", (None, ran("timeout", "9", "/w/x")), (None, ran("/w/x", command_processes={"unknown_programs": ["/w/x"]}))),
+    ("software-missing", (None, ran("/home/me/prog", hook={})), (None, ran("/usr/bin/sort", "a.txt", hook={}, scripts=[]))),
+    ("software-missing", (None, ran("prog", scripts=[])), (None, ran("sort", "a.txt", hook={}, scripts=[]))),
+    ("software-missing", (None, ran("/home/me/prog")), (None, ran("/home/me/prog", software=[{"name": "somewhere"}]))),
     ("software-unresolved", (Findings(unresolved={0: "no mirror"}), {}), (Findings(unresolved={0: "no mirror"}), {"software": [PRODUCT]})),
     (
         "software-unresolved",
@@ -114,6 +151,10 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("submodule-missing", (Findings(submodules=frozenset({0})), {}), (None, {})),
     ("dirty-tree-missing", (None, {"software": [DIRTY]}), (None, {"software": [{**DIRTY, "objects_sha256": digest(9)}]})),
     ("dirty-tree-missing", (MISSING, {"software": [{**DIRTY, "objects_sha256": digest(9)}]}), (None, {})),
+    ("dirty-tree-missing", (None, {"software": [{"name": "a", "worktree_tree": "1" * 40}]}), (None, {"software": [{"name": "a"}]})),
+    ("untracked-left-out", (None, left_out("too large")), (None, left_out("too large", is_output=True))),
+    ("secret-removed", (None, left_out("secret")), (None, left_out("data"))),
+    ("ignored-left-out", (None, left_out("ignored")), (None, left_out("secret"))),
     ("no-configuration", (None, {"command": ART}), (None, {"command": ART, "configurations": [{"step": "reco"}]})),
     ("no-configuration", (None, {"command": PROGRAM}), (None, {"command": {"steps": [{"name": "s", "role": "payload", "argv": ["x"]}]}})),
     ("code-unknown", (None, with_processes(unknown_programs=["/w/x"])), (None, with_processes(count=1))),
@@ -159,6 +200,16 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("output-without-checksum", (None, {"outputs": [{"name": "b"}]}), (None, {"outputs": [{"name": "b", "content_digest": "x-1:0"}]})),
     ("seed-unknown", (None, {"inputs": []}), (None, {"inputs": [], "seeds": [{"seed": 1}]})),
     ("threads-unseeded", (None, {"threads": 2}), (None, {"threads": 1})),
+    ("touched-not-kept", (None, FOLDER), (None, {"trace": {"not_kept": []}})),
+    ("touched-not-kept", (SERVED, PRIVATE), (SERVED, FOLDER)),
+    ("touched-not-kept", (None, CUT_TRACE), (SERVED, CUT_TRACE)),
+    ("changed-while-running", (None, {"trace": {"changed": ["/data/a.txt"]}}), (None, {"trace": {}})),
+    ("network-used", (None, {"trace": {"network": ["192.0.2.1:80"]}}), (None, {"trace": {}})),
+    (
+        "withheld-variable-read",
+        (None, {"environment": {"variables": {}, "withheld_read": ["DB_PASS"]}}),
+        (None, {"environment": {"variables": {}, "withheld": ["DB_PASS"]}}),
+    ),
     ("blob-missing", (Findings(missing_blobs=frozenset({digest(8)})), {}), (None, {})),
     (
         "blob-missing",
@@ -179,6 +230,18 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("unknown-word", (None, {"inputs": [file(role="tertiary")]}), (None, {"inputs": [file(role="shared")]})),
     ("unknown-word", (None, {"outputs": [file(status="lost")]}), (None, {"outputs": [file(status="empty")]})),
     ("unknown-word", (None, {"software": [{"name": "s", "evidence": "felt"}]}), (None, {"software": [{"name": "s"}]})),
+    ("bytes-as-text", (None, weak("bytes-as-text")), (None, {"weaknesses": []})),
+    ("capture-incomplete", (None, weak("capture-incomplete")), (None, {"weaknesses": []})),
+    ("changed-while-running", (None, weak("changed-while-running")), (None, {"weaknesses": []})),
+    ("random-unseeded", (None, weak("random-unseeded")), (None, {"weaknesses": []})),
+    ("secret-removed", (None, weak("secret-removed")), (None, {"weaknesses": []})),
+    ("untracked-left-out", (None, left_out("too large")), (None, left_out("too large", is_output=True))),
+    ("secret-removed", (None, left_out("secret")), (None, left_out("data"))),
+    ("ignored-left-out", (None, left_out("ignored")), (None, left_out("secret"))),
+    ("fcl-missing", (None, weak("fcl-missing", name="a.fcl")), (None, weak("bytes-as-text"))),
+    ("limit-not-restored", (None, limited(file_size_bytes=1000)), (None, limited(open_files=256))),
+    ("limit-not-restored", (None, limited(processes=100)), (None, limited(processes=30000))),
+    ("unknown-word", (None, weak("felt-strange")), (None, weak("bytes-as-text"))),
 ]  # fmt: skip
 
 
@@ -195,7 +258,17 @@ def test_complete_record_has_no_gap() -> None:
 
 
 def test_every_code_has_a_case() -> None:
-    assert {case[0] for case in CASES} == set(GAPS)
+    told_by_proofs = {proofs.GAP}
+    assert {case[0] for case in CASES} == set(GAPS) - told_by_proofs
+
+
+def test_sentence_names_what_is_weak_and_many_of_a_kind_are_counted() -> None:
+    changed = {"kind": "changed-while-running", "name": "script a.sh", "detail": "it is not kept"}
+    record = msgspec.convert({**COMPLETE, "weaknesses": [changed] * 30}, JobRecord)
+
+    gaps = find_gaps(record, Findings())
+    assert gaps[0].message == "Script a.sh changed while the job ran; it is not kept."
+    assert (len(gaps), gaps[-1].message) == (21, "The same holds for 10 more.")
 
 
 def test_gaps_that_cost_the_lowest_level_come_first() -> None:

@@ -207,6 +207,16 @@ def test_input_known_by_short_checksum_makes_a_weak_recipe() -> None:
     assert str(strong).startswith("r1:")
 
 
+@pytest.mark.parametrize("evidence", ["seen", "traced"])
+def test_what_nobody_told_of_is_no_part_of_the_recipe(evidence: str) -> None:
+    """One job of each kind is traced, and the others have the same recipe all the same."""
+    inputs = a_job()["inputs"]
+    scripts = a_job()["scripts"]
+    untold = {"name": "own.py", "path": "/home/u/own.py", "sha256": D, "evidence": evidence}
+
+    assert recipe(inputs=[*inputs, untold], scripts=[*scripts, untold]) == recipe()
+
+
 def test_order_of_shared_inputs_and_lists_does_not_matter_and_that_of_data_does() -> None:
     one, two = {"name": "one", "sha256": A}, {"name": "two", "sha256": B}
     shared = [{**file, "role": "shared"} for file in (one, two)]

@@ -181,6 +181,8 @@ make_root() {
     is_clear "$mirror" "$folder" && mount --bind "$mirror$folder" "$root$folder" || give_up "$folder cannot be laid out"
   done
   read_words files
+  # the kernel makes these so that only root can remove them, if run.sh cannot
+  [ ! -d "$out/overlay/1/work" ] || chmod u+rwx "$out"/overlay/*/work 2>/dev/null || :
   mount --make-private "$root" 2>/dev/null || :
 }
 show_kernel() {
@@ -213,9 +215,14 @@ if [ "$proc" = new ] && [ $$ -eq 1 ] && [ -p "$out/alive" ]; then
   { read -r _ <"$out/alive" || kill -9 -1; } </dev/null >/dev/null 2>&1 &
 fi
 # shellcheck disable=SC2016 # the inner shell's own words
-case $enter in
-  as-user) unshare --user --map-user="$user" --map-group="$group" --root="$root" --wd="$work" -- "$@" ;;
-  plain) unshare --root="$root" --wd="$work" -- "$@" ;;
-  *) chroot "$root" /bin/sh -c 'cd "$1" && shift && exec "$@"' sh "$work" "$@" ;;
-esac
+enter() { # PROGRAM [ARGUMENT]...
+  case $enter in
+    as-user) unshare --user --map-user="$user" --map-group="$group" --root="$root" --wd="$work" -- "$@" ;;
+    plain) unshare --root="$root" --wd="$work" -- "$@" ;;
+    *) chroot "$root" /bin/sh -c 'cd "$1" && shift && exec "$@"' sh "$work" "$@" ;;
+  esac
+}
+# the code of a job that does not start could be a job's own
+enter env >/dev/null 2>&1 || give_up "no program starts in it; $(enter env 2>&1 >/dev/null)"
+enter "$@"
 exit $?

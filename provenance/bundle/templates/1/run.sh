@@ -110,6 +110,19 @@ source_tree() { # NAME STORED PLACE
   [ ! -d "$here/$2" ] || cp -R "$here/$2/." "$3/" || cannot_lay_out "$3"
   chmod -R u+rwX,go+rX "$3" || cannot_lay_out "$3"
 }
+# The checkout's own git, as far as the bundle has it: git in the job answers as it did.
+repository() { # NAME PLACE
+  [ "$act" = lay-out ] && [ -f "$here/git/$1/index" ] && [ ! -e "$2/.git" ] || return 0
+  IFS= read -r ran <"$here/git/$1/ran" || cannot_lay_out "$2/.git"
+  mkdir -p "$2/.git/objects/pack" "$2/.git/refs" "$2/.git/info" || cannot_lay_out "$2/.git"
+  for file in HEAD config packed-refs index; do
+    cp "$here/git/$1/$file" "$2/.git/$file" || cannot_lay_out "$2/.git"
+  done
+  cp "$here/git/$1/objects.pack" "$2/.git/objects/pack/pack-$ran.pack" || cannot_lay_out "$2/.git"
+  cp "$here/git/$1/objects.idx" "$2/.git/objects/pack/pack-$ran.idx" || cannot_lay_out "$2/.git"
+  [ ! -s "$here/git/$1/history-ends" ] || cp "$here/git/$1/history-ends" "$2/.git/shallow" || cannot_lay_out "$2/.git"
+  chmod -R u+rwX,go+rX "$2/.git" || cannot_lay_out "$2/.git"
+}
 # The tree that ran, from the pack; git gets no settings and no hooks but its own.
 check_out() { # NAME PLACE
   git_folder=$out/git/$1
@@ -117,7 +130,7 @@ check_out() { # NAME PLACE
     printf '* -text -eol -ident -filter -working-tree-encoding\n' >"$git_folder/info/attributes" &&
     printf 'ref: refs/heads/none\n' >"$git_folder/HEAD" &&
     cp "$here/git/$1/shallow" "$git_folder/shallow" && # first: git asks for the parents otherwise
-    plain_git index-pack --strict --stdin <"$here/git/$1/objects.pack" >/dev/null &&
+    plain_git index-pack --fsck-objects --stdin <"$here/git/$1/objects.pack" >/dev/null &&
     IFS= read -r tree <"$here/git/$1/ran" &&
     plain_git --work-tree="$2" read-tree "$tree" &&
     plain_git --work-tree="$2" checkout-index --all --force
@@ -141,6 +154,12 @@ link() { # TARGET PLACE
   mkdir -p "${2%/*}" || cannot_lay_out "$2"
   [ -e "$2" ] || [ -h "$2" ] || ln -s "$1" "$2" || cannot_lay_out "$2"
 }
+moved() { # PLACE LATER_PLACE: where the job moved or copied an output
+  [ "$act" = find-moved ] || return 0
+  if [ -e "$1" ] || [ -h "$1" ] || [ ! -f "$2" ] || ! find_absolute "${1%/*}"; then return 0; fi
+  # the job may have made links by now
+  case $absolute/ in "$out"/*) ln -s "$2" "$absolute/${1##*/}" ;; esac
+}
 link_in_out() { # TARGET PLACE: in its own root, a rerun has the recorded folders instead
   [ "$way" = own ] || link "$@"
 }
@@ -150,7 +169,7 @@ folder() { # PLACE
 }
 input() { # NAME SHA256 SIZE STORED PLACE [KNOWN_PLACE]...
   input_places=$input_places$5$nl
-  [ "$act" != recall ] || return 0
+  case $act in recall | find-moved) return 0 ;; esac
   if [ -n "$4" ] && [ -f "$here/$4" ]; then # a bundle with fetch.txt has it where it was fetched
     place "$4" 0644 "$5"
     return
@@ -281,6 +300,9 @@ program() {
   say "missing: program $1 (looked in $job_path)"
   missing=$((missing + 1))
 }
+program_laid_out() { # PROGRAM: the interpreter of a script, in the bundle; a script names it by its recorded path
+  [ "$way" = own ] || program "$1"
+}
 python() { :; }
 
 check_needs() {
@@ -366,6 +388,14 @@ do_steps() {
   . "$(list_of command/steps)"
   [ "$stopped" != no-root ] || start_again
 }
+# For verify.sh: links from where outputs were made to where the job left them.
+find_moved() {
+  name_folders "$out"
+  act=find-moved section=layout
+  # shellcheck source=/dev/null
+  . "$(list_of command/layout)"
+}
+
 # Obey one step in the recorded environment. The first failing code is the job's; a failure that was not recorded ends it.
 step() { # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
   step_name=$1 expected=$2
@@ -446,6 +476,9 @@ names_input() { # WORD
     *"$nl$1$nl"* | *"$nl$work/${1#./}$nl"*) [ -n "$1" ] ;;
     *) return 1 ;;
   esac
+}
+is_in_container() {
+  case $way$container_tool in *apptainer | *singularity | *podman) return 0 ;; *) return 1 ;; esac
 }
 in_environment() { # PROGRAM [ARGUMENT]...
   section=environment
@@ -713,9 +746,10 @@ remove_stubs() {
 # The root could not be made, so that the job has not begun: it runs without one.
 start_again() {
   cat "$out/run.log" >&2
-  if [ "$own_root" = wanted ] || [ -s "$out/exit-codes.txt" ]; then
+  if [ "$own_root$way" != own ] || [ -s "$out/exit-codes.txt" ]; then
+    leave_root
     rm -f "$out/exit-codes.txt"
-    refuse "no root of its own can be made, see above."
+    refuse "the root cannot be made, see above."
   fi
   leave_root
   way=rewritten why_rewritten="no root of its own can be made, see above"
@@ -729,6 +763,7 @@ start_again() {
 leave_root() {
   reveal() { :; }
   hide() { :; }
+  out_itself() { :; }
   bring() { # FILE RECORDED
     is_clear "$out/elsewhere" "$2" && [ -f "$out/elsewhere$2" ] && [ ! -s "$out/elsewhere$2" ] || return 0
     rm -f "$out/elsewhere$2" && ln -s "$1" "$out/elsewhere$2"
@@ -775,7 +810,8 @@ if [ "$wanted" = shell ]; then
   [ ! -e "$out/no-root" ] || refuse "no root of its own can be made, see above; try --no-own-root."
 else
   do_steps
+  find_moved
   say "run.sh: the job ended with exit code $exit_code; its output is in $out/run.log"
 fi
-[ "$way" = rewritten ] || leave_root
+[ ! -d "$out/root" ] || leave_root
 exit "$exit_code"

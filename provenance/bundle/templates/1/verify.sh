@@ -438,6 +438,7 @@ undecided() {
 # --- the Python for verify.py: the job's own first, one with uproot before one without -------------
 
 program() { :; }
+program_laid_out() { :; }
 python() { pythons=$pythons$1$nl; }
 find_interpreter() {
   find_job_path

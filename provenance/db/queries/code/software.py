@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.code.repositories import (
     REPOSITORY_COLUMNS,
     RegisteredRepository,
@@ -60,6 +61,54 @@ def unresolved_entry(connection: Connection, sha256: str) -> UnresolvedEntry | N
     key, document, *repository = row
     software = msgspec.json.decode(unpack(document), type=Software)
     return UnresolvedEntry(key, software, RegisteredRepository(*repository))
+
+
+class CarriedEntry(NamedTuple):
+    """An entry whose objects came with its record.
+
+    Attributes:
+        repository: the registered repository that it names, or None.
+        resolution: the document of its resolution, if it has one.
+    """
+
+    id: int
+    software: Software
+    repository: RegisteredRepository | None
+    resolution: str | None
+
+
+def carried_entry(connection: Connection, sha256: str) -> CarriedEntry | None:
+    """Return the entry with this digest if a job sent objects for it."""
+    query = (
+        select(SoftwareRow.id, SoftwareRow.document, Resolution.document, *REPOSITORY_COLUMNS)
+        .outerjoin(Repository, Repository.match_key == SoftwareRow.match_key)
+        .outerjoin(Resolution, Resolution.id == SoftwareRow.resolution_id)
+        .where(SoftwareRow.sha256 == sha256)
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    key, document, resolution, *repository = row
+    software = msgspec.json.decode(unpack(document), type=Software)
+    if not software.objects_sha256:
+        return None
+    registered = None if repository[0] is None else RegisteredRepository(*repository)
+    return CarriedEntry(key, software, registered, resolution)
+
+
+def entries_of_jobs(connection: Connection, jobs: Sequence[int]) -> dict[str, Software]:
+    """Return the software entries of these jobs, by digest."""
+    entries: dict[str, Software] = {}
+    query = (
+        select(SoftwareRow.sha256, SoftwareRow.document)
+        .join(SoftwareSetMember, SoftwareSetMember.software_id == SoftwareRow.id)
+        .join(Job, Job.software_set_id == SoftwareSetMember.software_set_id)
+        .distinct()
+    )
+    for part in chunks(jobs):
+        for sha256, document in connection.execute(query.where(Job.id.in_(part))):
+            entries[sha256] = msgspec.json.decode(unpack(document), type=Software)
+    return entries
 
 
 def unresolved_digests(connection: Connection) -> list[str]:

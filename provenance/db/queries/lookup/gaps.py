@@ -1,13 +1,16 @@
 """How many jobs have which gap."""
 
 import json
+from collections import Counter
 from typing import NamedTuple
 
 from sqlalchemy import Connection, func
 
+from jobprov.provenance.db.queries.fragments.proofs import STATE_OF_JOB
 from jobprov.provenance.db.queries.lookup.job_summaries import selected
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, narrowed
 from jobprov.provenance.db.tables import GapSet, Job
+from jobprov.provenance.records.proofs import FAILED, GAP
 
 
 class GapRow(NamedTuple):
@@ -18,23 +21,38 @@ class GapRow(NamedTuple):
     newest: int
 
 
-def count_gaps(connection: Connection, filters: JobFilters) -> tuple[int, list[GapRow]]:
-    """Return how many jobs pass the filters, and how many have each gap, most frequent first.
+class CountedGaps(NamedTuple):
+    """The gaps of some jobs, most frequent first, and how the recipes of these stand."""
 
-    Jobs share lists of gaps, of which there are few: one pass over the jobs, one row a list.
+    job_count: int
+    rows: list[GapRow]
+    proofs: Counter[int]
+
+
+def count_gaps(connection: Connection, filters: JobFilters) -> CountedGaps:
+    """Return how many of the jobs that pass the filters have each gap.
+
+    Jobs share lists of gaps, of which there are few: one pass over the jobs, one row for each list
+    and state of proof. A failed proof is a gap as well.
     """
-    columns = (GapSet.document, func.count(), func.max(Job.id))
+    columns = (GapSet.document, STATE_OF_JOB.label("proof"), func.count(), func.max(Job.id))
     query = (
         narrowed(selected(*columns), filters)
         .outerjoin(GapSet, GapSet.id == Job.gap_set_id)
-        .group_by(GapSet.id, GapSet.document)
+        .group_by(GapSet.id, GapSet.document, "proof")
     )
     total = 0
+    proofs: Counter[int] = Counter()
     by_code: dict[str, GapRow] = {}
-    for document, job_count, newest in connection.execute(query):
+    for document, proof, job_count, newest in connection.execute(query):
         total += job_count
         codes = set(json.loads(document)) if document else set()
+        if proof is not None:
+            proofs[int(proof)] += job_count
+        if proof == FAILED:
+            codes.add(GAP)
         for code in codes:
             before = by_code.get(code, GapRow(code, 0, 0))
             by_code[code] = GapRow(code, before.job_count + job_count, max(before.newest, newest))
-    return total, sorted(by_code.values(), key=lambda row: (-row.job_count, row.code))
+    rows = sorted(by_code.values(), key=lambda row: (-row.job_count, row.code))
+    return CountedGaps(total, rows, proofs)

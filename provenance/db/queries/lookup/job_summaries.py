@@ -16,21 +16,32 @@ from jobprov.provenance.answers.lookup import (
 )
 from jobprov.provenance.db.composed import run
 from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.fragments.proofs import PROOF_OF_JOB, STATE_OF_JOB
 from jobprov.provenance.db.queries.lookup.node_facts import code_versions
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.tables import Experiment, Host, Job, ProvisionalRecord, Stage, TaskRow
+from jobprov.provenance.db.tables import (
+    Experiment,
+    Host,
+    Job,
+    Proof,
+    ProvisionalRecord,
+    Stage,
+    TaskRow,
+)
+from jobprov.provenance.records.proofs import level_with_proof, state_word
 
 _COLUMNS: tuple[Any, ...] = (
     Job.id, Job.uuid, Experiment.name, Job.state, Job.batch_id, Job.unit,
     TaskRow.task_id, Stage.campaign, Stage.name, Host.hostname, Host.site, Job.software_set_id,
     Job.received_at, Job.started_at, Job.ended_at,
     Job.exit_code, Job.exit_signal, Job.failed_step, Job.error_class, Job.message,
-    Job.wall_seconds, Job.cpu_seconds, Job.max_rss_bytes, Job.output_count, Job.level, Job.rerun_of, Job.retry_of,
+    Job.wall_seconds, Job.cpu_seconds, Job.max_rss_bytes, Job.level, Job.rerun_of, Job.retry_of,
+    STATE_OF_JOB, Job.output_count,
 )  # fmt: skip
 
 
 def selected(*columns: Any) -> Select[Any]:
-    """Return a query for columns of jobs and of their experiment, task, stage and host."""
+    """Return a query for columns of jobs and of their experiment, task, stage, host and proof."""
     query: Select[Any] = select(*columns)
     return (
         query.select_from(Job)
@@ -38,6 +49,7 @@ def selected(*columns: Any) -> Select[Any]:
         .outerjoin(TaskRow, TaskRow.id == Job.task_id)
         .outerjoin(Stage, Stage.id == TaskRow.stage_id)
         .outerjoin(Host, Host.id == Job.host_id)
+        .outerjoin(Proof, PROOF_OF_JOB)
     )
 
 
@@ -83,7 +95,8 @@ def _summary(row: Any, code: str | None, heard: datetime) -> JobSummary:
         task, campaign, stage, hostname, site, _,
         received, started, ended,
         exit_code, exit_signal, failed_step, error_class, message,
-        wall, cpu, memory, output_count, level, rerun_of, retry_of,
+        wall, cpu, memory, level, rerun_of, retry_of,
+        proof, output_count,
     ) = row  # fmt: skip
     return JobSummary(
         job_id=uuid,
@@ -100,7 +113,8 @@ def _summary(row: Any, code: str | None, heard: datetime) -> JobSummary:
         exit=JobExit(exit_code, exit_signal, failed_step, error_class, message),
         resources=JobResources(wall, cpu, memory),
         output_count=output_count,
-        grade=f"L{level}",
+        grade=f"L{level_with_proof(level, proof)}",
+        proof=state_word(proof),
         rerun_of=rerun_of,
         retry_of=retry_of,
         url=job_page(uuid),

@@ -1,6 +1,7 @@
 """`jobprov archive`, `backup` and `rebuild-database`, as an operator types them."""
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from jobprov.app.config import load_settings
 from jobprov.app.wiring import open_service
 from jobprov.provenance.db.base import EPOCH
 from jobprov.provenance.db.engines import open_database
-from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.errors import BadInputError, ConflictError
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.intake.blobs import settle_blob
 from jobprov.provenance.services.recording.submissions import Submission
@@ -45,6 +46,23 @@ def data(tmp_path: Path) -> Path:
 
 def run(*words: str) -> Result:
     return CliRunner().invoke(jobprov, words, catch_exceptions=False)
+
+
+def test_empty_archive_is_refused_until_an_operator_adopts_it(data: Path) -> None:
+    assert run("archive", "seal", "--data", str(data)).exit_code == 0
+    shutil.rmtree(data / "archive")
+    place = ("--data", str(data))
+
+    with pytest.raises(ConflictError, match="archive is empty"):
+        run("archive", "stats", *place)
+    asked = run("archive", "adopt", *place)
+    done = run("archive", "adopt", "--yes", *place)
+
+    assert asked.exit_code == 1
+    assert "--yes" in asked.output
+    assert "is the database's own now" in done.output
+    assert run("archive", "stats", *place).exit_code == 0
+    assert run("archive", "check", *place).exit_code == 1
 
 
 def test_seal_then_check_says_that_all_is_sound(data: Path) -> None:
@@ -84,7 +102,7 @@ def test_backup_copies_database_and_archive(data: Path, tmp_path: Path) -> None:
 
     assert done.exit_code == 0
     assert (tmp_path / "copy" / "jobprov.db").is_file()
-    assert "1 blob (5 B) and 0 documents copied" in done.output
+    assert "1 blob (5 B) and 1 document copied" in done.output
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from jobprov.provenance.capture.files import regular
 from jobprov.provenance.capture.running import streams as logs
-from tests.library.hook import Runner, only_entry
+from tests.library.hook import Runner, only_entry, said
 
 
 def art(runner: Runner) -> str:
@@ -31,7 +31,7 @@ def test_named_pipe_reaches_the_job_unread(runner: Runner, option: str) -> None:
 
     assert (done.returncode, done.stdout) == (0, b"a: 1\n")
     record, _ = only_entry(runner)
-    assert any("no regular file" in note for note in record["extra"]["hook_notes"])
+    assert any("no regular file" in note for note in said(record))
 
 
 def test_device_and_pipe_that_fcl_includes_cost_nothing(runner: Runner) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
-from tests.library.hook import Runner, only_entry
+from tests.library.hook import Runner, only_entry, said
 
 STEERING = b"1\n2\n3\n"
 
@@ -23,7 +23,7 @@ def steering(runner: Runner) -> Path:
 
 
 def notes(record: dict) -> str:
-    return "\n".join(record.get("extra", {}).get("hook_notes", ()))
+    return "\n".join(said(record))
 
 
 def run_from(
@@ -135,7 +135,7 @@ def test_secrets_in_it_are_taken_out(runner: Runner) -> None:
 
     record, blobs = only_entry(runner)
     assert blobs[record["command"]["stdin_sha256"]] == b"db_password = <redacted:assignment>\n"
-    assert "secrets were taken out" in notes(record)
+    assert "secret-removed standard input" in notes(record)
 
 
 def test_large_file_is_named_by_digest(runner: Runner) -> None:
@@ -155,7 +155,7 @@ def test_file_that_changes_is_told(runner: Runner, steering: Path) -> None:
 
     record, blobs = only_entry(runner)
     assert blobs[record["command"]["stdin_sha256"]] == STEERING
-    assert "standard input changed while the job ran" in notes(record)
+    assert "changed-while-running standard input" in notes(record)
 
 
 def test_pipe_is_the_jobs_and_told(runner: Runner) -> None:

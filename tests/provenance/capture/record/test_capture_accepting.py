@@ -8,7 +8,7 @@ import json
 import pytest
 
 from jobprov.provenance.records.reading.decoding import decode_record
-from tests.library.hook import Runner, only_entry
+from tests.library.hook import Runner, only_entry, said
 
 LONG = "x" * 2000
 ODD_SIDECAR = json.dumps({"namespace": "a/b", "metadata": {"core.data_tier": LONG}})
@@ -21,11 +21,11 @@ ODD_SIDECAR = json.dumps({"namespace": "a/b", "metadata": {"core.data_tier": LON
         (["--task-id", "prod/7"], "", "a task id has no slash: prod/7 is written with %2F"),
         (["--unit", "\x01" * 600, "--task-id", "t"], "", "task.unit is cut after 1000 characters"),
         (["--name", LONG], "", "command.steps.name is cut after 1000 characters"),
-        (["--input", LONG], "", "one of inputs is left out, since it is no name of a file: xxx"),
+        (["--input", LONG], "", "capture-incomplete one of inputs, xxx"),
         (
             ["--input", "\U0001f600" * 900],
             "",
-            "one of inputs is left out, since it is no name of a file",
+            "capture-incomplete one of inputs, ",
         ),
         (
             [],
@@ -53,7 +53,7 @@ def test_what_the_service_would_refuse_is_changed_and_noted(
     record, _ = only_entry(runner)
     assert decode_record(json.dumps(record).encode()).record is not None
     assert [entry["name"] for entry in record["outputs"]] == ["o.root"]
-    assert [found for found in record["extra"]["hook_notes"] if found.startswith(note)]
+    assert [found for found in said(record) if found.startswith(note)]
 
 
 def test_task_id_is_the_same_in_record_and_sidecar(runner: Runner) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -400,16 +399,6 @@ def test_every_program_of_some_length_is_listed(site: Site) -> None:
     assert listed[1]["working_directory"] == "/"
     assert processes["count"] == len(listed)
     assert processes["is_complete"] is True
-
-
-@pytest.mark.slow
-def test_program_of_unknown_code_is_named(site: Site) -> None:
-    tool = site.job.parent / "programs" / "mytool"
-    shutil.copy("/bin/sleep", tool)
-
-    record = site.record("mytool 0.4")
-
-    assert record["command"]["processes"]["unknown_programs"] == [str(tool)]
 
 
 @pytest.mark.slow

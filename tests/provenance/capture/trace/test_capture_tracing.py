@@ -3,6 +3,8 @@
 Their ends stay as they were, and what they touched is listed.
 """
 
+import base64
+import hashlib
 import json
 import os
 import shutil
@@ -19,6 +21,7 @@ import pytest
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.trace import inventory
 from jobprov.provenance.capture.trace import strace as tracing
+from jobprov.provenance.capture.trace.calls import Calls
 from jobprov.provenance.capture.trace.inventory import Inventory, read_line
 from tests.library.hook import Runner, can_trace, entry_of
 from tests.library.servers.hook_service import Service
@@ -212,23 +215,30 @@ def test_signal_to_the_hook_reaches_the_whole_traced_group(runner: Runner) -> No
 
 @pytest.mark.slow
 @with_strace
-def test_process_left_behind_goes_on_alone(runner: Runner) -> None:
+def test_process_left_behind_keeps_its_tracer_to_its_end(runner: Runner) -> None:
     command = "(sleep 1; echo late > late.txt) >/dev/null 2>&1 & echo now"
     runner("run", "--trace", "--trace-bytes", "0", "--", "sh", "-c", command)
 
-    assert not list(runner.spool.glob("trace-*"))
-    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if is_tracer(path, runner)]
+    # Without its tracer, its calls would fail
     end = time.monotonic() + 10
     while not (runner.folder / "late.txt").exists() and time.monotonic() < end:
         time.sleep(0.05)
     assert (runner.folder / "late.txt").read_text() == "late\n"
+    while tracers_of(runner) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not tracers_of(runner)
+
+
+def tracers_of(runner: Runner) -> list[Path]:
+    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if is_tracer(path, runner)]
 
 
 def is_tracer(path: Path, runner: Runner) -> bool:
     try:
-        return os.fsencode(runner.spool / "trace-") in path.read_bytes()
+        command = path.read_bytes()
     except OSError:
         return False
+    return b"strace\0" in command and os.fsencode(runner.spool / "trace-") in command
 
 
 def test_without_strace_the_command_runs_and_the_record_says_so(runner: Runner) -> None:
@@ -268,30 +278,55 @@ def test_strace_that_fails_is_not_put_before_the_command(runner: Runner, program
 
 @pytest.mark.slow
 @with_strace
-def test_command_whose_log_grows_large_is_let_go(
+def test_log_is_given_back_to_the_disk_while_the_command_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracing, "_LOOK_SECONDS", 0.05)
+    script = "i=0; while [ $i -lt 400 ]; do cat /etc/passwd >/dev/null; i=$((i+1)); done; exit 5"
+
+    code, trace, largest = follow(tmp_path, script)
+
+    calls = trace.end()
+    assert code == 5
+    assert calls is not None
+    assert "/etc/passwd" in calls.uses
+    assert trace.why_incomplete is None
+    assert largest < 600_000  # of 1.5 MB
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@with_strace
+def test_log_on_a_disk_that_takes_nothing_back_is_cut_and_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracing, "LARGEST_LOG", 20_000)
     monkeypatch.setattr(tracing, "_LOOK_SECONDS", 0.05)
-    trace, ended = tracing.Trace(["sh"], str(tmp_path)), threading.Event()
-    script = (
-        "i=0; while [ $i -lt 60 ]; do cat /etc/passwd >/dev/null; sleep 0.02; i=$((i+1)); done; "
-        "exit 5"
-    )
-    process = subprocess.Popen([*trace.words, "sh", "-c", script])
-    trace.process = process.pid
-    following = threading.Thread(target=trace.follow, args=(ended,))
-    following.start()
+    monkeypatch.setattr(tracing, "_give_back", lambda *_: False)
+    script = "i=0; while [ $i -lt 60 ]; do cat /etc/passwd >/dev/null; i=$((i+1)); done; exit 5"
 
-    code = process.wait(30)
-    ended.set()
-    following.join()
-    paths = trace.end()
+    code, trace, largest = follow(tmp_path, script)
 
     assert code == 5
-    assert "/etc/passwd" in (paths or [])
-    assert any(note.startswith("trace: cut") for note in trace.notes)
-    assert not list(tmp_path.iterdir())
+    assert trace.end() is not None
+    assert trace.why_incomplete == "the log of the command's calls was too large"
+    assert largest < 300_000
+
+
+def follow(folder: Path, script: str) -> tuple[int, tracing.Trace, int]:
+    """Return (exit code, trace, most bytes of its log on the disk) of a shell script."""
+    trace, ended = tracing.Trace(["sh"], str(folder)), threading.Event()
+    process = subprocess.Popen([*trace.words, "sh", "-c", script])
+    trace.process, largest = process.pid, 0
+    following = threading.Thread(target=trace.follow, args=(ended,))
+    following.start()
+    while process.poll() is None:
+        for log in folder.glob("trace-*/command"):
+            largest = max(largest, log.stat().st_blocks * 512)
+        time.sleep(0.05)
+    ended.set()
+    following.join()
+    return process.returncode, trace, largest
 
 
 def test_what_not_everybody_may_have_keeps_its_name_and_no_digest(
@@ -322,6 +357,42 @@ def test_what_not_everybody_may_have_keeps_its_name_and_no_digest(
     )
 
 
+def test_secret_that_a_package_brought_is_none_while_its_file_is_unchanged(tmp_path: Path) -> None:
+    site = tmp_path / "lib/python3.11/site-packages"
+    file = site / "toy/api.py"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"password = 'correct-horse'\n")
+    digest = hashlib.sha256(file.read_bytes()).digest()
+    line = "toy/api.py,sha256={},27\n".format(base64.urlsafe_b64encode(digest).decode().rstrip("="))
+    (site / "toy-1.0.dist-info").mkdir()
+    (site / "toy-1.0.dist-info/RECORD").write_text(line)
+
+    brought = found_at(file)
+    file.write_bytes(b"password = 'my-own-horse'\n")
+    changed = found_at(file)
+
+    assert brought.packaged == {digest.hex(): "wheel toy-1.0"}
+    assert list(brought.files) == [digest.hex()]
+    assert (changed.packaged, changed.files) == ({}, {})
+
+
+def test_folders_on_a_way_with_dots_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "toy/bin").mkdir(parents=True)
+    (tmp_path / "toy/lib").mkdir()
+    library = tmp_path / "toy/lib/libtoy.so"
+    library.write_bytes(b"x")
+    calls = Calls("/")
+
+    calls.take(
+        f'1 openat(AT_FDCWD</>, "{tmp_path}/toy/bin/../lib/libtoy.so", O_RDONLY) = 3'.encode()
+    )
+    found = {path: found_at(Path(path)).entries for path in calls.uses}
+
+    # $ORIGIN/../lib: the kernel finds no library without the folder before the dots
+    assert list(found) == [str(tmp_path / "toy/bin"), str(library)]
+    assert found[str(tmp_path / "toy/bin")][str(tmp_path / "toy/bin")] == ("dir",)
+
+
 def test_what_the_job_wrote_or_had_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
 
@@ -347,15 +418,5 @@ def test_links_are_followed_by_their_folders_and_never_for_ever(tmp_path: Path) 
     assert not found_at(tmp_path / "loop").files
 
 
-def test_calls_that_write_are_told_apart(tmp_path: Path) -> None:
-    trace = tracing.Trace(["/no/such"], str(tmp_path))
-    trace._folder = str(tmp_path)
-    (tmp_path / "start").write_bytes(b"")
-    (tmp_path / "command").write_bytes(
-        b'7 openat(AT_FDCWD</x>, "out", O_WRONLY|O_CREAT, 0666) = 3\n7 openat(AT_FDCWD</x>, "in", '
-        b"O_RDONLY) = 3\nrubbish\n"
-    )
-
-    assert trace._read() == ["/x/in"]
-    assert trace.written == {"/x/out"}
+def test_lines_of_the_listing_keep_odd_names() -> None:
     assert inventory.read_line("a\\tb\\\\n\tdir") == ["a\tb\\n", "dir"]

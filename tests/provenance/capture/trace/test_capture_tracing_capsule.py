@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.library.git import git
-from tests.library.hook import Runner, can_trace
+from tests.library.hook import Runner, can_trace, find_python
 from tests.library.servers.live_service import LiveService
 
 pytestmark = pytest.mark.slow
 
 JOB = "00000000-0000-0000-0000-00000000000a"
+OTHER_JOB = "00000000-0000-0000-0000-00000000000b"
 SCRIPT = """#!/bin/sh
 set -e
 awk '{print $1 + $2}' "$1" | sort -n > "$2"
@@ -96,8 +97,62 @@ def test_traced_job_reaches_level_3_without_a_rerun_and_runs_in_what_it_touched(
     assert code != 0  # it was the capsule's own
 
 
+@pytest.mark.skipif(not can_trace(), reason="NO STRACE HERE: nothing is traced")
+def test_python_that_reads_a_made_up_password_has_a_whole_capsule(
+    runner: Runner, live: LiveService, tmp_path: Path
+) -> None:
+    job, python = JOB[:-1] + "b", find_python("3.12") or find_python("3.11")
+    words = ["--url", live.url, "--job-id", job, "--trace-bytes", "1000000000"]
+    script = "import urllib.request as u; u.Request"
+
+    done = runner("run", "--trace", *words, "--", str(python), "-c", script)
+    made = live.run("capsule", "make", str(tmp_path / "capsule"), "--from-trace", job)
+
+    assert done.returncode == 0, done.stderr
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "missing" not in made.stdout
+    assert list((tmp_path / "capsule/data/root").rglob("urllib/request.py"))
+
+
 def test_command_wants_bundles_or_traces(live: LiveService, tmp_path: Path) -> None:
     refused = live.run("capsule", "make", str(tmp_path / "capsule"))
 
     assert refused.returncode == 2
     assert "--from-trace" in refused.stderr
+
+
+@pytest.mark.skipif(
+    not (can_trace() and can_enter()),
+    reason="NO STRACE OR NO NAMESPACES HERE: no rerun of what only a trace found",
+)
+def test_traced_job_reruns_when_all_that_only_the_trace_found_is_gone(
+    runner: Runner, live: LiveService, tmp_path: Path
+) -> None:
+    odd = tmp_path / "odd"
+    (odd / "listed").mkdir(parents=True)
+    for name, text in (
+        ("table.txt", "5\n"),
+        ("own.sh", "n=2\n"),
+        ("listed/a", ""),
+        ("listed/b", ""),
+    ):
+        (odd / name).write_text(text)
+    (runner.folder / "data.txt").write_text("7\n")
+    script = f". {odd}/own.sh; cat data.txt {odd}/table.txt > out.txt; ls {odd}/listed | wc -l >> out.txt"
+    words = ["--url", live.url, "--task-id", "found", "--job-id", OTHER_JOB]
+    done = runner("run", "--trace", "--trace-bytes", "100000", *words, "--", "sh", "-c", script)
+    assert b"grade L2" in done.stderr, done.stderr
+    live.run("bundle", OTHER_JOB, "-o", str(tmp_path / "job.tar"))
+    subprocess.run(["tar", "-xf", str(tmp_path / "job.tar"), "-C", str(tmp_path)], check=True)
+    odd.rename(tmp_path / "away")
+    runner.folder.rename(tmp_path / "job-away")
+
+    [bundle] = [path.parent for path in tmp_path.glob("*/bagit.txt")]
+    out, said = tmp_path / "out", ""
+    for part in ("run.sh", "verify.sh"):
+        ended = subprocess.run(
+            ["sh", str(bundle / "data" / part), str(out)],
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        said += ended.stdout + ended.stderr
+    assert "level R7" in said, said

@@ -1,6 +1,7 @@
 """Gaps of many jobs, counted by code."""
 
 from jobprov.provenance.answers.lookup import GapCounts
+from jobprov.provenance.answers.reruns import ProofCounts
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.records.gap_codes import GAPS
 from jobprov.provenance.services.lookup.gaps import list_gaps
@@ -33,4 +34,4 @@ def test_gaps_are_counted_over_the_jobs_of_a_campaign(production: Production) ->
         GAPS[row.code][0] for row in campaign.gaps
     )
     assert "input-checksum-short" not in {row.code for row in task_alone.gaps}
-    assert nothing == GapCounts(job_count=0, gaps=[])
+    assert nothing == GapCounts(job_count=0, gaps=[], proof=ProofCounts(0, 0, 0, 0))

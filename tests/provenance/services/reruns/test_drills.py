@@ -5,7 +5,6 @@ They run apart from network and environment.
 
 import fcntl
 import hashlib
-import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,12 +16,10 @@ import pytest
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.reruns import RerunsOfAge
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.records.reading.decoding import decode_record
-from jobprov.provenance.services.recording.jobs import record_jobs
-from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns import isolation
-from jobprov.provenance.services.reruns.drills import DrilledJob, DrillLimits, DrillParts, drill
+from jobprov.provenance.services.reruns.drills import DrillLimits, drill
 from jobprov.provenance.services.reruns.isolation import apart
+from jobprov.provenance.services.reruns.recorded_trials import TrialParts, TriedJob
 from jobprov.provenance.services.reruns.reproduction import reproduction_facts
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writer
@@ -33,63 +30,34 @@ from tests.library.productions.joining import (
     joining_repository,
     record_sample,
 )
+from tests.library.productions.trials import opened_parts, record, shell_job
 from tests.library.records import a_record
 from tests.library.shown_jobs import shown_job
 
 pytestmark = pytest.mark.slow
 
-NOW = datetime(2026, 3, 2, tzinfo=UTC)
 ANY_AGE = DrillLimits(again_after=timedelta(0))
 
 
 @pytest.fixture
-def parts(database: Database, tmp_path: Path) -> Iterator[DrillParts]:
-    """Yield a service that holds the two jobs of the sample.
-
-    One succeeded and one failed.
-    """
-    store = open_store("memory:")
-    writer = Writer(database, store)
-    record_sample(
-        Parts(database, writer, store, tmp_path / "git"),
-        store,
-        joining_repository(tmp_path / "upstream"),
-    )
-    yield DrillParts(database, writer, store, tmp_path / "drill", apart())
-    writer.close()
+def parts(database: Database, tmp_path: Path) -> Iterator[TrialParts]:
+    """Yield a service that holds the two jobs of the sample."""
+    with opened_parts(database, tmp_path) as opened:
+        yield opened
 
 
-def verdicts(parts: DrillParts, job_id: str) -> list[dict[str, Any]]:
+def verdicts(parts: TrialParts, job_id: str) -> list[dict[str, Any]]:
     with parts.database.reading.connect() as connection:
         found: list[dict[str, Any]] = shown_job(connection, parts.store, job_id)["verdicts"]
     return found
 
 
-def levels(done: list[DrilledJob] | None) -> dict[str, str | None]:
+def levels(done: list[TriedJob] | None) -> dict[str, str | None]:
     assert done is not None
     return {each.job_id: each.level for each in done}
 
 
-def record(parts: DrillParts, *records: dict[str, Any]) -> None:
-    submissions = [Submission(decode_record(json.dumps(each).encode()), NOW) for each in records]
-    parts.writer.run(lambda writing: record_jobs(writing, submissions))
-
-
-def shell_job(parts: DrillParts, number: int, script: str, **more: Any) -> dict[str, Any]:
-    """A job of the sample's release that runs a line of shell."""
-    with parts.database.reading.connect() as connection:
-        sample = shown_job(connection, parts.store, GOOD)["record"]
-    return {
-        **sample,
-        "job_id": a_record(number)["job_id"],
-        "command": {"argv": ["sh", "-c", script], "working_directory": "/scratch/sample"},
-        "environment": {"variables": {"PATH": "/usr/bin:/bin"}},
-        "outputs": [],
-        **more,
-    }
-
-
-def test_jobs_are_run_again_and_their_verdicts_recorded(parts: DrillParts) -> None:
+def test_jobs_are_run_again_and_their_verdicts_recorded(parts: TrialParts) -> None:
     done = drill(parts, DrillLimits())
     with parts.database.reading.connect() as connection:
         facts = reproduction_facts(connection, datetime.now(UTC))
@@ -108,7 +76,7 @@ def test_jobs_are_run_again_and_their_verdicts_recorded(parts: DrillParts) -> No
     assert [path.name for path in parts.folder.iterdir()] == ["lock"]
 
 
-def test_drill_goes_on_where_it_was_and_then_begins_anew(parts: DrillParts) -> None:
+def test_drill_goes_on_where_it_was_and_then_begins_anew(parts: TrialParts) -> None:
     first, second, third = (drill(parts, ANY_AGE._replace(jobs=1)) for _ in range(3))
 
     assert {*levels(first), *levels(second)} == {GOOD, BAD}
@@ -116,7 +84,7 @@ def test_drill_goes_on_where_it_was_and_then_begins_anew(parts: DrillParts) -> N
     assert drill(parts, DrillLimits()) == []  # all were compared within a day
 
 
-def test_limits_end_a_drill_before_the_next_job(parts: DrillParts) -> None:
+def test_limits_end_a_drill_before_the_next_job(parts: TrialParts) -> None:
     assert len(drill(parts, ANY_AGE._replace(seconds=0.0)) or ()) == 0
     small = drill(parts, ANY_AGE._replace(disk_bytes=1000))
 
@@ -125,7 +93,7 @@ def test_limits_end_a_drill_before_the_next_job(parts: DrillParts) -> None:
     assert verdicts(parts, GOOD) == []
 
 
-def test_only_one_drill_works_in_a_folder(parts: DrillParts) -> None:
+def test_only_one_drill_works_in_a_folder(parts: TrialParts) -> None:
     parts.folder.mkdir()
     with (parts.folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -136,7 +104,7 @@ def test_only_one_drill_works_in_a_folder(parts: DrillParts) -> None:
     assert len(drill(parts, DrillLimits()) or ()) == 2
 
 
-def test_job_that_does_not_end_is_stopped_and_says_so(parts: DrillParts) -> None:
+def test_job_that_does_not_end_is_stopped_and_says_so(parts: TrialParts) -> None:
     record(parts, shell_job(parts, 7, "sleep 60 & sleep 61", outputs=[]))
     began = time.monotonic()
     [done] = [
@@ -151,7 +119,7 @@ def test_job_that_does_not_end_is_stopped_and_says_so(parts: DrillParts) -> None
 
 
 def test_rerun_has_no_network_and_no_environment(
-    parts: DrillParts, monkeypatch: pytest.MonkeyPatch
+    parts: TrialParts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not parts.isolation.is_offline:
         pytest.skip("THE KERNEL ALLOWS NO USER NAMESPACE: reruns have the machine's network")
@@ -163,7 +131,7 @@ def test_rerun_has_no_network_and_no_environment(
     assert levels(drill(parts, DrillLimits()))[a_record(8)["job_id"]] == "R7"
 
 
-def test_running_jobs_reruns_and_jobs_without_code_are_left_alone(parts: DrillParts) -> None:
+def test_running_jobs_reruns_and_jobs_without_code_are_left_alone(parts: TrialParts) -> None:
     drill(parts, DrillLimits())
     record(
         parts,
@@ -189,7 +157,7 @@ def test_job_whose_blobs_are_gone_does_not_stop_the_others(
     kept = hashlib.sha256(b"1 2 3\n").hexdigest()  # the input; fcl and code are still there
     for file in (tmp_path / "archive").rglob(f"*{kept[2:]}*"):
         file.unlink()
-    parts = DrillParts(
+    parts = TrialParts(
         database, writer, open_store(f"file:{tmp_path}/archive"), tmp_path / "drill", apart()
     )
     done = drill(parts, DrillLimits())

@@ -1,0 +1,1 @@
+"""Calls about reruns of recorded jobs."""

@@ -1,0 +1,58 @@
+"""`jobprov proofs`: which recipes did not come out as recorded when they were rerun."""
+
+import sys
+
+import click
+
+from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
+from jobprov.provenance.answers.reruns import NotProvenRecipe, ProofList
+from jobprov.provenance.lineage.words import counted, proof_line
+
+_COLUMNS = {"experiment": "EXPERIMENT", "campaign": "CAMPAIGN", "proof": "PROVEN BY RERUN"}
+
+
+@click.command()
+@click.option("--experiment", help="Recipes of this experiment alone.")
+@url_option
+@json_option
+def proofs(*, experiment: str | None, url: str | None, as_json: bool) -> None:
+    """List how campaigns stand, and the recipes that did not pass, with what would accept them.
+
+    Exit code 1 where a recipe failed or differs.
+    """
+    listed = client_for(url).proofs(experiment=experiment)
+    emit(listed, _text(listed), as_json=as_json)
+    sys.exit(int(any(recipe.state != "unproven" for recipe in listed.recipes)))
+
+
+def _text(listed: ProofList) -> str:
+    if not listed.campaigns:
+        return "No job is over yet, or the experiment's name is not spelled as it was recorded."
+    rows = []
+    for campaign in listed.campaigns:
+        row = {
+            "experiment": campaign.experiment,
+            "campaign": campaign.campaign or "none",
+            "proof": proof_line(campaign.proof),
+        }
+        rows.append(row)
+    return "\n".join([table(rows, _COLUMNS), *(_recipe(recipe) for recipe in listed.recipes)])
+
+
+def _recipe(recipe: NotProvenRecipe) -> str:
+    jobs = counted(recipe.job_count, "job")
+    lines = [
+        "",
+        f"{recipe.recipe_id or 'no recipe'}  {recipe.state}, {jobs} such as {recipe.job_id}",
+    ]
+    if recipe.message:
+        lines.append(f"  {recipe.message}")
+    if recipe.comparators:
+        command = f"jobprov comparators set {recipe.experiment} comparators.toml"
+        lines += [f"  This would accept it; add it to your file, then {command}:"]
+        lines += [f"    {line}" for line in recipe.comparators.splitlines()]
+    return "\n".join(lines)
+
+
+COMMANDS = {"proofs": proofs}

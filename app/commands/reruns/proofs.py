@@ -1,0 +1,117 @@
+"""`jobprov prove`: reruns every new recipe soon and records whether it passed; for cron."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jobprov.app.commands.terminal.opening import (
+    data_option,
+    emit,
+    json_option,
+    opened_service,
+    settings_with,
+)
+from jobprov.provenance.lineage.words import counted
+from jobprov.provenance.records.proofs import STATES
+from jobprov.provenance.services.reruns.isolation import apart
+from jobprov.provenance.services.reruns.proof_budgets import BudgetSection, read_budgets
+from jobprov.provenance.services.reruns.proving import ProvedJob, prove
+from jobprov.provenance.services.reruns.recorded_trials import TrialParts
+
+
+@click.command("prove")
+@click.option("--jobs", type=click.IntRange(0), help="So many reruns at most, an experiment.")
+@click.option("--seconds", type=click.FloatRange(0), help="Begin none after so many.")
+@click.option(
+    "--cpu-seconds", type=click.FloatRange(0), help="Nor after reruns took so much of processors."
+)
+@click.option("--job-seconds", type=click.FloatRange(1), help="Stop a rerun after so many.")
+@click.option("--disk", type=click.FloatRange(0.001), help="GiB for one rerun.")
+@click.option("--memory", type=click.FloatRange(0.001), help="GiB for one rerun.")
+@click.option(
+    "--processes", type=click.IntRange(10), help="Processes and threads of one rerun, at once."
+)
+@click.option(
+    "--again-after",
+    type=click.FloatRange(0),
+    help="Days until a recipe that is not proven has its next turn.",
+)
+@click.option(
+    "--input-dir",
+    "input_dirs",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Look for inputs here that are not in a bundle; may be given often.",
+)
+@click.option("--experiment", help="Recipes of this experiment alone.")
+@data_option
+@json_option
+def run_prove(
+    *, jobs: int | None, seconds: float | None, cpu_seconds: float | None,
+    job_seconds: float | None, disk: float | None, memory: float | None, processes: int | None,
+    again_after: float | None, input_dirs: tuple[Path, ...], experiment: str | None,
+    data: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Rerun recipes that are not proven, within hours of their first job.
+
+    What failed or differed comes first where something has come since, then what is new; of both,
+    what most jobs share. The options stand over the budgets of JOBPROV_PROOF_BUDGETS.
+
+    Exit code 0 where all passed, or nothing was due, or another `jobprov prove` is at work; 1 where
+    one did not pass. What is run is the recorded jobs' own code, with your rights: use an account
+    of its own.
+    """
+    settings = settings_with(data=data)
+    given = BudgetSection(
+        jobs=jobs,
+        seconds=seconds,
+        cpu_seconds=cpu_seconds,
+        job_seconds=job_seconds,
+        disk_gib=disk,
+        memory_gib=memory,
+        processes=processes,
+        again_after_days=again_after,
+        input_dirs=[str(folder) for folder in input_dirs] or None,
+    )
+    budgets = read_budgets(settings.proof_budgets).over(given)
+    report = _ignore if as_json else _report
+    with opened_service(settings) as service:
+        parts = TrialParts(
+            service.database, service.writer, service.store, settings.data / "prove", apart()
+        )
+        proved = prove(
+            parts, budgets.by_experiment, budgets.standard, experiment=experiment, report=report
+        )
+    if proved is None:
+        emit(
+            {"is_busy": True, "jobs": []},
+            "Another `jobprov prove` is at work here; nothing was done.",
+            as_json=as_json,
+        )
+        sys.exit(0)
+    answer = {"is_busy": False, "jobs": [job._asdict() for job in proved]}
+    emit(answer, _summary(proved), as_json=as_json)
+    sys.exit(int(not all(job.is_proven for job in proved)))
+
+
+def _ignore(_job: ProvedJob) -> None:
+    """Print nothing of a job: the answer has all of them."""
+
+
+def _report(job: ProvedJob) -> None:
+    message = f": {job.message}" if job.message else ""
+    click.echo(f"{job.job_id}  {job.state:<8} {job.level:<3} {job.seconds:.1f} s{message}")
+
+
+def _summary(proved: list[ProvedJob]) -> str:
+    if not proved:
+        return "Nothing is due."
+    states = Counter(job.state for job in proved)
+    counts = ", ".join(f"{states[state]} {state}" for state in STATES if states[state])
+    return f"{counted(len(proved), 'recipe')} rerun: {counts}."
+
+
+COMMANDS: dict[str, Any] = {"prove": run_prove}

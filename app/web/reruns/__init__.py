@@ -1,0 +1,1 @@
+"""Pages about reruns of recorded jobs."""

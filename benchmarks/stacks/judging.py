@@ -1,0 +1,143 @@
+"""Judges each case: equal, foretold, silent, or a false verdict."""
+
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from benchmarks.stacks.recording import Recorded
+from benchmarks.stacks.rerunning import Rerun
+
+_REPRODUCED = {"R5~", "R5", "R6", "R7", "R1="}
+_LOW = {"L0", "L1"}
+_BY_CHANCE = {"random-unseeded", "seed-unknown", "threads-unseeded"}
+"""Gaps that foretell differing outputs of a job that does not repeat itself."""
+
+
+_SAY_NOTHING = {"log-missing", "task-missing", "outputs-missing", *_BY_CHANCE}
+"""Gaps that foretell no failure, whatever their messages say."""
+
+
+class Class(StrEnum):
+    """What became of a case."""
+
+    EQUAL = "equal"
+    UNSAID = "equal, unsaid"
+    """All outputs are equal, and no verdict says so."""
+    FORETOLD = "foretold"
+    SILENT = "SILENT"
+    FALSE = "FALSE"
+    SKIPPED = "skipped"
+    BROKEN = "BROKEN"
+    """The case itself did not work: it counts nowhere."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A case and what became of it.
+
+    Attributes:
+        why: what was wrong, or what foretold it.
+        proof: how the job's recipe stood after `jobprov prove`.
+        after_proof: the verdict of this trial on what was known then.
+    """
+
+    name: str
+    mode: str
+    nasty: str
+    is_deterministic: bool
+    verdict: Class
+    why: str
+    grade: str = "-"
+    level: str = "-"
+    gaps: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    proof: str = ""
+    after_proof: Class | None = None
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether the rerun was equal in truth."""
+        return self.verdict in {Class.EQUAL, Class.UNSAID}
+
+
+def judge(recorded: Recorded, job: dict[str, Any], rerun: Rerun, mode: str) -> Outcome:
+    """Return what became of a case, from its job as the service shows it and its rerun."""
+    verdict, why = _decide(recorded, job, rerun)
+    return Outcome(
+        recorded.case.name,
+        mode,
+        recorded.case.nasty,
+        recorded.case.is_deterministic,
+        verdict,
+        why,
+        str(job.get("grade")),
+        rerun.level or "-",
+        tuple(gap["code"] for gap in job.get("gaps", ())),
+        rerun.lines,
+    )
+
+
+def with_proof(before: Outcome, after: Outcome, proven: dict[str, Any]) -> Outcome:
+    """Return the outcome with what a proof added; a job that is proven wrongly is a false verdict."""
+    proof = (proven.get("proof") or {}).get("state", "unproven")
+    verdict = after.verdict
+    if proof == "proven" and not before.is_equal:
+        verdict = Class.FALSE
+    elif proof in {"failed", "differs"} and verdict is Class.SILENT:
+        verdict = Class.FORETOLD
+    return replace(before, proof=proof, after_proof=verdict)
+
+
+def _decide(recorded: Recorded, job: dict[str, Any], rerun: Rerun) -> tuple[Class, str]:
+    is_equal = rerun.is_equal(recorded)
+    is_said_equal = rerun.level in _REPRODUCED
+    if is_said_equal and not is_equal:
+        return Class.FALSE, f"{rerun.level}, but {_what_differs(recorded, rerun)}"
+    if is_said_equal and not rerun.compared and rerun.level != "R1=":
+        return Class.FALSE, f"{rerun.level}, and nothing was compared"
+    if is_equal and is_said_equal:
+        return Class.EQUAL, ""
+    if is_equal and rerun.level is not None:
+        return Class.FALSE, f"{rerun.level}, but all is equal"
+    if is_equal:
+        return Class.UNSAID, "no verdict"
+    foretold = _foretelling(recorded, job, rerun)
+    return (
+        (Class.FORETOLD, foretold)
+        if foretold
+        else (
+            Class.SILENT,
+            _what_differs(recorded, rerun),
+        )
+    )
+
+
+def _what_differs(recorded: Recorded, rerun: Rerun) -> str:
+    if rerun.exit_code != recorded.exit_code:
+        return f"exit code {rerun.exit_code} for {recorded.exit_code}"
+    return f"differs: {', '.join(rerun.differing)}"
+
+
+def _foretelling(recorded: Recorded, job: dict[str, Any], rerun: Rerun) -> str:
+    """Return what foretold that the rerun would fail or differ; nothing if it was silent."""
+    case, gaps = recorded.case, job.get("gaps", [])
+    codes = {gap["code"] for gap in gaps}
+    counting = set(case.telling) | (set() if case.is_deterministic else _BY_CHANCE)
+    by_code = sorted(codes & counting)
+    if by_code:
+        return str(by_code[0])
+    if "outputs-missing" in codes and rerun.exit_code == recorded.exit_code:
+        return "outputs-missing"
+    if case.hint:
+        for gap in gaps:
+            if gap["code"] not in _SAY_NOTHING and re.search(
+                case.hint, f"{gap['code']} {gap.get('message')}"
+            ):
+                return f"{gap['code']!s} by name"
+        for row in rerun.needs.splitlines()[1:]:
+            if re.search(case.hint, row):
+                return f"NEEDS by name: {row.split(chr(9))[0]}"
+    if job.get("grade") in _LOW:
+        return f"grade {job['grade']} alone ({', '.join(sorted(codes))})"
+    return ""

@@ -1,0 +1,130 @@
+"""What changed while a command ran: scripts, fcl files and inputs, of which a rerun gets what was there before.
+
+Nobody can tell which of the two the command read, unless it made the change itself.
+"""
+
+import hashlib
+import os
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+from jobprov.provenance.capture.command.step import Step
+from jobprov.provenance.capture.files import regular
+from jobprov.provenance.capture.files.hashing import SMALL_BYTES
+from jobprov.provenance.capture.record import redaction
+from jobprov.provenance.capture.record.draft import Draft
+
+_KEPT = "the record has what was there before"
+_LOST = "what was there before is not kept"
+_GRANULE_SECONDS = 0.02  # a file's time is that of the last tick of the kernel's clock
+
+
+def settle_inputs(draft: Draft, step: Step) -> List[Tuple[str, bool]]:
+    """Put the inputs of a step into the record as they were before it, where their bytes are held.
+
+    A file that the command line names and that was written anew is an output, and may have been
+    read before: it stays an input where that can be told, but no parent of what the job made.
+
+    Return [(path, whether its bytes of before are kept)] of those that changed.
+    """
+    written, kept, signatures = set(step.found_outputs()), [], dict(step.candidates)
+    changed: List[Tuple[str, bool]] = []
+    for entry in step.inputs:
+        path = entry.get("path")
+        if path is None or not _is_touched(path, step.began):
+            kept.append(entry)
+            continue
+        content, is_changed = step.contents.get(path), _has_changed(entry, step.began)
+        is_held = content is not None and _digest(content) == entry.get("sha256")
+        if content is not None and is_held:
+            draft.blobs[entry["sha256"]] = content
+        before = signatures.get(path)
+        if path in written and before is not None and before[1] > SMALL_BYTES:
+            is_changed = True  # it was hashed too late to tell
+        if is_changed:
+            changed.append((path, is_held))
+        if path in written and is_changed and is_held:
+            entry.update(role="configuration", evidence="seen")
+        if path not in written or (is_changed and is_held):
+            kept.append(entry)
+    step.inputs = kept
+    return changed
+
+
+def weaken(draft: Draft, step: Step, changed: List[Tuple[str, bool]]) -> None:
+    """Name in the record what changed, but for inputs that are outputs of the job as well."""
+    outputs = {os.path.abspath(entry["path"]) for entry in draft.record.get("outputs", ())}
+    for path, is_kept in changed:
+        if not is_kept or os.path.abspath(path) not in outputs:
+            draft.weaken("changed-while-running", "input " + path, _KEPT if is_kept else _LOST)
+    for what, entry in _sources(draft.record, step):
+        path = entry["path"]
+        if _is_touched(path, step.began) and os.path.exists(path) and _differs(entry):
+            draft.weaken("changed-while-running", "{} {}".format(what, path), _KEPT)
+
+
+def weaken_folders(draft: Draft, step: Step) -> None:
+    """Name folders that a step was given, unless the record tells what was read or written in them.
+
+    Only a trace tells which of their files a command read.
+    """
+    record = draft.record
+    told = [entry.get("checkout") for entry in record.get("software", ())]
+    told += [(entry.get("product") or {}).get("prefix") for entry in record.get("software", ())]
+    told = [folder.rstrip("/") + "/" for folder in told if folder]
+    files = [entry.get("path") for entry in record.get("outputs", []) + record.get("inputs", [])]
+    for folder in step.folders if step.role == "payload" else ():
+        real = os.path.realpath(folder) + "/"
+        is_used = any(os.path.realpath(path).startswith(real) for path in files if path)
+        if not is_used and not real.startswith(tuple(told)):
+            draft.weaken(
+                "input-missing", "folder " + folder, "nobody saw which of its files were read"
+            )
+
+
+def _sources(record: Dict[str, Any], step: Step) -> Iterator[Tuple[str, Dict[str, Any]]]:
+    """Yield (what it is, entry) of scripts and fcl files that were there before the step."""
+    for entry in record.get("scripts", ()):
+        if entry.get("evidence") != "seen" and entry.get("sha256"):
+            yield "script", entry
+    for configuration in record.get("configurations", ()):
+        if configuration.get("step") == step.name:
+            for entry in configuration.get("files", ()):
+                yield "fcl file", entry
+
+
+def _is_touched(path: str, began: float) -> bool:
+    """Tell whether a file was written, moved or removed since a moment."""
+    try:
+        return os.stat(path).st_ctime >= began - _GRANULE_SECONDS
+    except (OSError, ValueError):
+        return True
+
+
+def _has_changed(entry: Dict[str, Any], began: float) -> bool:
+    """Tell whether an input is there and is another one than before; a large one is not read again."""
+    try:
+        status = os.stat(entry["path"])
+    except OSError:
+        return False
+    if status.st_size != entry.get("size_bytes", status.st_size):
+        return True
+    if status.st_mtime < began or status.st_size > SMALL_BYTES:
+        return status.st_mtime >= began
+    content = _read(entry["path"])
+    return content is not None and _digest(content) != entry.get("sha256")
+
+
+def _differs(entry: Dict[str, Any]) -> bool:
+    content = _read(entry["path"])
+    return content is not None and _digest(redaction.redact(content)[0]) != entry["sha256"]
+
+
+def _read(path: str) -> Optional[bytes]:
+    try:
+        return regular.read(path)
+    except OSError:
+        return None
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,233 @@
+"""What the lines of strace tell: how a command used which path first, and whom it talked to.
+
+The order counts: a file that the command itself made is no input when it is read later.
+
+Sources: strace(1), `-f`, `-y` and `-o`; open(2), rename(2), connect(2).
+"""
+
+import os
+import re
+from typing import Dict, List, Set, Tuple
+
+from jobprov.provenance.capture.trace.touched import interpreters, plain
+
+MOST_PATHS = 20000
+_MOST_HOSTS = 100
+# How a path was used first: made new, opened to be changed, looked at, read, executed
+MADE, CHANGED, LOOKED_AT, READ, EXECUTED = range(5)
+
+_CALL = re.compile(rb"(\w+)\((.*)", re.DOTALL)
+_PATH = re.compile(rb'(?:(?:AT_FDCWD|\d+)<((?:[^>\\]|\\.)*)>, )?"((?:[^"\\]|\\.)*)"')
+_HERE = re.compile(rb"AT_FDCWD<((?:[^>\\]|\\.)*)>")
+_DESCRIPTOR = re.compile(rb"\d+<((?:[^>\\]|\\.)*)>")
+_FAILED = re.compile(rb"= -1 E[A-Z0-9]+ \([^()]*\)\s*$")
+_MADE_NEW = re.compile(rb"\bO_(?:TRUNC|EXCL)\b")
+_TO_WRITE = re.compile(rb"\bO_(?:WRONLY|RDWR)\b")
+_PORT = re.compile(rb"sin6?_port=htons\((\d+)\)")
+_ADDRESS = re.compile(rb'(?:inet_addr\(|AF_INET6, )"([0-9A-Fa-f.:]+)"')
+_SEARCH = "search "
+_UNFINISHED = b"<unfinished ...>"
+_OPENING = frozenset([b"open", b"openat", b"openat2"])
+# Their last path is new; of a link or a new name the first one is read
+_MAKING = frozenset(
+    b"creat mkdir mkdirat rename renameat renameat2 link linkat symlink symlinkat".split()
+)
+_GOING = frozenset([b"unlink", b"unlinkat"])
+TRACED = (
+    "?open ?openat ?openat2 ?creat ?execve ?execveat ?stat ?lstat ?newfstatat ?stat64 ?lstat64"
+    " ?fstatat64 ?statx ?access ?faccessat ?faccessat2 ?readlink ?readlinkat ?chdir ?fchdir"
+    " ?getdents ?getdents64 ?mkdir ?mkdirat ?rename ?renameat ?renameat2 ?link ?linkat ?symlink"
+    " ?symlinkat ?unlink ?unlinkat ?truncate ?connect"
+).replace(" ", ",")
+
+
+class Calls:
+    """Takes in the lines of strace's log, one after the other.
+
+    Attributes:
+        uses: {absolute path: how it was used first}, in the order of the first use.
+        written: paths that were made or opened to be changed at any time.
+        listed: folders whose entries were read.
+        searched: those that Python's importer listed, as far as that can be told.
+        hosts: `address:port` of what the command connected to.
+        is_full: whether there were more paths than are kept.
+    """
+
+    def __init__(self, folder: str) -> None:
+        """Begin; `folder` is the one that the command runs in."""
+        self.uses: Dict[str, int] = {}
+        self.written: Set[str] = set()
+        self.listed: Set[str] = set()
+        self.searched: Set[str] = set()
+        self.hosts: Set[str] = set()
+        self.is_full = False
+        self._folder = folder
+        self._folders: Dict[bytes, str] = {}  # process -> the folder that it is in
+        # By process: names of files, until its folder is known
+        self._waiting: Dict[bytes, List[Tuple[str, int]]] = {}
+        self._unfinished: Dict[bytes, bytes] = {}
+        self._pythons: Set[bytes] = set()
+        self._last: Dict[bytes, str] = {}  # process -> the path of the call before
+
+    def take(self, line: bytes) -> None:
+        """Take in a line."""
+        process, _, text = line.strip().partition(b" ")
+        text = text.lstrip()
+        if text.endswith(_UNFINISHED):
+            self._unfinished[process] = text[: -len(_UNFINISHED)]
+            return
+        if text.startswith(b"<... "):
+            text = self._unfinished.pop(process, b"") + text.partition(b" resumed>")[2]
+        elif text.startswith(b"+++"):
+            self._forget(process)
+            return
+        call = _CALL.match(text)
+        if call is None:
+            return
+        name, words = call.groups()
+        if name == b"connect":
+            self._connect(words)
+        elif not _FAILED.search(words):
+            self._note_folder(process, words)
+            self._take_call(process, name, words)
+
+    def finish(self) -> None:
+        """Place the names whose process never said where it was."""
+        for process in list(self._waiting):
+            self._place_waiting(process, self._folder)
+
+    def _take_call(self, process: bytes, name: bytes, words: bytes) -> None:
+        if name in (b"getdents", b"getdents64", b"fchdir"):
+            match = _DESCRIPTOR.match(words)
+            if match is not None:
+                self._enter(process, name, plain(match.group(1)))
+            return
+        found = _PATH.findall(words)
+        if found:
+            self._take_paths(process, name, words, found)
+
+    def _take_paths(
+        self, process: bytes, name: bytes, words: bytes, found: List[Tuple[bytes, bytes]]
+    ) -> None:
+        if name in _OPENING:
+            self._use(process, found[0], _use_of_open(words))
+        elif name in (b"execve", b"execveat"):
+            self._use(process, found[0], EXECUTED)
+            self._note_program(process, os.path.basename(found[0][1]))
+        elif name in _MAKING or name in _GOING:
+            self._take_change(process, name, found)
+        elif name == b"truncate":
+            self._use(process, found[0], CHANGED)
+        elif found[0][1]:  # else `fstat` of a file that is open already
+            self._use(process, found[0], LOOKED_AT)
+        if name == b"chdir":
+            self._place_waiting(process, self._folders.get(process, self._folder))
+            folder = self._absolute(process, *found[0])
+            self._folders[process] = os.path.normpath(folder)
+
+    def _note_program(self, process: bytes, name: bytes) -> None:
+        if name.startswith(b"python"):
+            self._pythons.add(process)
+        else:
+            self._pythons.discard(process)
+
+    def _take_change(self, process: bytes, name: bytes, found: List[Tuple[bytes, bytes]]) -> None:
+        if name.startswith(b"unlink"):  # what comes in its place is new
+            self._use(process, found[0], MADE)
+        elif name.startswith((b"rename", b"link")):  # its bytes are what the new name has
+            self._use(process, found[0], READ)
+        if name in _MAKING:
+            self._use(process, found[-1], MADE)
+
+    def _enter(self, process: bytes, name: bytes, folder: str) -> None:
+        """Note that a process went into a folder, or read its entries."""
+        if name == b"fchdir":
+            self._folders[process] = folder
+        elif self._last.get(process) == _SEARCH + folder:
+            self.searched.add(folder)
+        else:
+            self.listed.add(folder)
+
+    def _note_folder(self, process: bytes, words: bytes) -> None:
+        here = _HERE.search(words)
+        if here is not None:
+            folder = plain(here.group(1))
+            self._folders[process] = folder
+            if process in self._waiting:
+                self._place_waiting(process, folder)
+
+    def _place_waiting(self, process: bytes, folder: str) -> None:
+        for path, use in self._waiting.pop(process, ()):
+            self._add(os.path.normpath(os.path.join(folder, path)), use)
+
+    def _use(self, process: bytes, found: Tuple[bytes, bytes], use: int) -> None:
+        folder, name = found
+        if not name.startswith(b"/") and not folder and process not in self._folders:
+            self._waiting.setdefault(process, []).append((plain(name), use))
+            return
+        path = self._absolute(process, folder, name)
+        if "/../" in path:
+            self._add_ways(path)
+        path = os.path.normpath(path)
+        self._add(path, use)
+        if process in self._pythons:
+            # Its importer looks at a folder and lists it at once, to find modules
+            is_search = use == READ and self._last.get(process) == path
+            self._last[process] = _SEARCH + path if is_search else path
+
+    def _add_ways(self, path: str) -> None:
+        """Take in the folders before `..`: without them the kernel finds no `$ORIGIN/../lib`."""
+        parts = path.split("/")
+        for place, part in enumerate(parts):
+            if part == "..":
+                self._add(os.path.normpath("/".join(parts[:place])), LOOKED_AT)
+
+    def _absolute(self, process: bytes, folder: bytes, name: bytes) -> str:
+        if name.startswith(b"/"):
+            return plain(name)
+        within = plain(folder) if folder else self._folders.get(process, self._folder)
+        return os.path.join(within, plain(name))
+
+    def _add(self, path: str, use: int) -> None:
+        if use in (MADE, CHANGED):
+            self.written.add(path)
+        before = self.uses.get(path)
+        if before is None:
+            if len(self.uses) >= MOST_PATHS:
+                self.is_full = True
+                return
+            self.uses[path] = use
+        elif before == LOOKED_AT:
+            # It was there; what is made anew in its place was not read before
+            self.uses[path] = use
+        elif use == EXECUTED and before == READ:
+            self.uses[path] = use
+        if use == EXECUTED and before != EXECUTED:
+            for program in interpreters(path):
+                self._add(program, EXECUTED)
+
+    def _connect(self, words: bytes) -> None:
+        port, address = _PORT.search(words), _ADDRESS.search(words)
+        if port is not None and address is not None and len(self.hosts) < _MOST_HOSTS:
+            text = address.group(1).decode("ascii")
+            text = "[{}]".format(text) if ":" in text else text
+            self.hosts.add("{}:{}".format(text, port.group(1).decode("ascii")))
+
+    def _forget(self, process: bytes) -> None:
+        """Forget a process that ended; another one may get its number."""
+        self._place_waiting(process, self._folders.get(process, self._folder))
+        for known in (self._folders, self._unfinished, self._last):
+            known.pop(process, None)
+        self._pythons.discard(process)
+
+
+def _use_of_open(words: bytes) -> int:
+    if _MADE_NEW.search(words) and _TO_WRITE.search(words):
+        return MADE
+    return CHANGED if _TO_WRITE.search(words) else READ
+
+
+def split_host(host: str) -> Tuple[str, int]:
+    """Return (address, port) of one of the hosts."""
+    address, _, port = host.rpartition(":")
+    return address.strip("[]"), int(port)

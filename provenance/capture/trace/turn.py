@@ -1,0 +1,102 @@
+"""Asks the service before a command whether this job is the one of its kind to be traced.
+
+Short, since the job waits: where the service is silent or slow, the job runs untraced. Jobs of one
+kind have the same stage, step, program, options and code; names of files, numbers and values differ
+from job to job and do not count.
+
+Source: docs/reference/http.md, `POST /api/v1/traces/turns`.
+"""
+
+import hashlib
+import json
+import os
+import re
+from typing import Any, Dict, List, Optional
+
+from jobprov.provenance.capture.command.arguments import without_prefix
+from jobprov.provenance.capture.command.glance import Glance
+from jobprov.provenance.capture.files.hashing import Clock
+from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.running.background import Background
+from jobprov.provenance.capture.sending import delivery
+from jobprov.provenance.capture.surroundings import batch, condor_ads
+
+_SECONDS = 0.5
+_WORD = re.compile(r"[A-Za-z_-]{1,30}")
+_LARGEST_REF = 4096
+# Programs that a tracer disturbs: debuggers, and those that need the rights of another user
+_DISTURBED = re.compile(
+    rb"(?<![\w.-])(?:gdb|strace|ltrace|rr|sudo|su|apptainer|singularity|fusermount3?|newgrp|ping)"
+    rb"(?![\w.-])|PTRACE|ptrace|LeakSanitizer|-fsanitize="
+)
+
+
+def ask(options: Options, environment: Dict[str, str], glance: Glance) -> Optional[str]:
+    """Return the key of the job's kind if the service wants this one traced, else None."""
+    if not options.url or is_disturbed(glance):
+        return None
+    work = Background(lambda: _ask(options, environment, glance))
+    work.wait(_SECONDS)
+    key: Optional[str] = work.result
+    return key
+
+
+def is_disturbed(glance: Glance) -> bool:
+    """Tell whether the command or its scripts name a program that cannot be traced."""
+    texts = [content or b"" for _, _, content in glance.scripts]
+    texts.append(os.fsencode(" ".join(glance.argv)))
+    return any(_DISTURBED.search(text) for text in texts)
+
+
+def _ask(options: Options, environment: Dict[str, str], glance: Glance) -> Optional[str]:
+    ad = condor_ads.ads(environment, Draft())[0]
+    experiment = batch.name_experiment(options, environment, ad)
+    if experiment is None:
+        return None
+    task = batch.describe_task(options, environment, ad)
+    key = hashlib.sha256("\0".join(kind_of(options, task, glance)).encode("utf-8", "replace"))
+    question = {"experiment": str(experiment), "key": key.hexdigest()}
+    token = delivery.read_token(options, environment)
+    service = delivery.Service(options.url or "", token, Clock(_SECONDS))
+    try:
+        answer = service.call(
+            *("POST", "/traces/turns", json.dumps(question).encode("ascii")),
+            {"Content-Type": "application/json"},
+            lambda answer: isinstance(answer.get("is_wanted"), bool),
+        )[1]
+    finally:
+        service.close()
+    return key.hexdigest() if answer["is_wanted"] else None
+
+
+def kind_of(options: Options, task: Dict[str, Any], glance: Glance) -> List[str]:
+    """Return what is the same for jobs of one kind."""
+    argv = without_prefix(glance.argv)
+    words = [str(task.get("stage") or ""), options.name or "", os.path.basename(argv[0])]
+    for word in argv[1:]:
+        name = word.partition("=")[0]
+        if _WORD.fullmatch(name):
+            words.append(name)
+    digests = [hashlib.sha256(content or b"").hexdigest() for _, _, content in glance.scripts]
+    for _, closure in glance.closures:
+        for path in closure.contents:
+            digests.append(hashlib.sha256(closure.contents[path]).hexdigest())
+    return [*words, *sorted(digests), *sorted(_commit(top) for top in glance.tops)]
+
+
+def _commit(top: str) -> str:
+    """Return the commit of a checkout without starting git; its branch where that is packed."""
+    folder = os.path.join(top, ".git")
+    head = _line(os.path.join(folder, "HEAD"))
+    if not head.startswith("ref: "):
+        return head
+    return _line(os.path.join(folder, head[5:])) or head
+
+
+def _line(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read(_LARGEST_REF).strip()
+    except OSError:
+        return ""

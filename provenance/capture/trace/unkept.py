@@ -1,0 +1,355 @@
+"""What a traced command used and nothing else of the record keeps.
+
+The bytes of small files go with the record: code as scripts, all else as inputs. What cannot go is
+told by name, and so is what changed while the command ran, and whom the command talked to.
+
+Left out is what somebody else keeps: files that the record names, checkouts, products, folders of
+the system, Python environments and distributions; and what the command made itself.
+
+Source: docs/reference/hook.md, "Tracing".
+"""
+
+import os
+import re
+import stat
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Set
+
+from jobprov.provenance.capture.checkouts.git import git
+from jobprov.provenance.capture.command import arguments
+from jobprov.provenance.capture.files import folders, leaving
+from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
+from jobprov.provenance.capture.files.names import from_here, guess_role
+from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.sight.sight import Sight
+from jobprov.provenance.capture.trace import calls as kinds
+from jobprov.provenance.capture.trace.installed import Installed
+from jobprov.provenance.capture.trace.strace import Trace
+
+MOST_KEPT, MOST_NAMED = 1000, 100
+_SECONDS = 10.0  # for one file of code
+_MOST_ENTRIES, _LISTED_BYTES, _LOOKED_AT_BYTES = 100, 1 << 20, 1 << 20
+_SYSTEM = (
+    *arguments.SYSTEM_FOLDERS,
+    "/proc/",
+    "/sys/",
+    "/dev/",
+    "/etc/",
+    "/var/lib/",
+    "/var/cache/",
+    "/run/",
+    "/var/run/",
+)
+_CODE_ENDS = (".py", ".pyc", ".pm", ".pl", ".sh", ".so", ".r", ".rb", ".jar", ".tcl", ".lua")
+_PYTHON = (".py", ".pyc")
+_CACHED = re.compile(r"(.*)/__pycache__/([^/]+)\.[\w-]+(?:\.opt-\d)?\.pyc")
+# What HTCondor and the hook put into the job's folder
+_BESIDE = ("_condor_", "condor_exec.", ".job.ad", ".machine.ad", ".update.ad", ".chirp", "jobprov-")
+_ELF = b"\x7fELF"
+
+
+class Unkept:
+    """Sorts what a command touched.
+
+    Attributes:
+        scripts: paths of code that is to be kept.
+        inputs: paths of other files that are to be kept.
+        named: {path: why its bytes are not kept}.
+        changed: paths of files that were read, and are not as they were.
+        room: bytes that may still go with the record.
+    """
+
+    def __init__(
+        self, draft: Draft, trace: Trace, step: str, own: Iterable[str], began: float
+    ) -> None:
+        """Prepare; `own` are folders of the hook and of products, `began` is when the job did."""
+        self._step = step
+        self.scripts: Dict[str, os.stat_result] = {}
+        self.inputs: Dict[str, os.stat_result] = {}
+        self.named: Dict[str, str] = {}
+        self.changed: List[str] = []
+        self.room = 0.0
+        self._calls, self._there = trace.calls, trace.there
+        self._began, self._step_began = began, trace.began
+        self._draft = draft
+        outputs = draft.record.get("outputs", ())
+        own_outputs = [entry for entry in outputs if entry.get("step") == step]
+        earlier = [entry for entry in outputs if entry.get("step") != step]
+        self._known = _files_of(draft.record, earlier)
+        self._outputs = _paths_of(own_outputs)
+        self._folders = _SYSTEM + tuple(folder.rstrip("/") + "/" for folder in own)
+        self._checkouts = [
+            entry["checkout"] for entry in draft.record.get("software", ()) if entry.get("checkout")
+        ]
+        self._installed = Installed()
+
+    def sort(self, room: float) -> None:
+        """Sort all paths; `room` is how many bytes may go with the record."""
+        self.room = room
+        for path, use in self._calls.uses.items():
+            source = path if use == kinds.MADE else _source_of(path)
+            if source in self._outputs:
+                self._sort_output(source, use)
+            elif not self._is_kept(source):
+                self._sort_path(source, use)
+        for folder in sorted(self._calls.listed | self._calls.searched):
+            self._sort_listed(folder)
+        self._drop_tracked()
+
+    def _sort_output(self, path: str, use: int) -> None:
+        """Tell of an output whose earlier content the command used."""
+        was_there = use in (kinds.READ, kinds.EXECUTED) or path in self._there
+        if use in (kinds.MADE, kinds.LOOKED_AT) or not was_there or path in self._known:
+            return
+        if not self._is_made(path):
+            self.changed.append(path)
+
+    def _sort_path(self, path: str, use: int) -> None:
+        status = _status(path)
+        if status is None:
+            if use in (kinds.READ, kinds.EXECUTED):
+                self.changed.append(path)
+        elif not stat.S_ISREG(status.st_mode):
+            return
+        elif status.st_ctime < self._began:
+            self._keep(path, use, status)
+        elif status.st_ctime < self._step_began:
+            return  # an earlier step of the job made it
+        elif use != kinds.CHANGED or path in self._there:
+            self.changed.append(path)
+
+    def _keep(self, path: str, use: int, status: os.stat_result) -> None:
+        """Take a file in, or tell by name why its bytes do not go."""
+        if path in self.scripts or path in self.inputs:
+            return
+        why = self._why_not(path, use, status)
+        is_code = use == kinds.EXECUTED or path.lower().endswith(_CODE_ENDS) or ".so." in path
+        if why is not None:
+            self.named[path] = why
+        elif is_code or _head(path) == _ELF:
+            self.scripts[path] = status
+        else:
+            self.inputs[path] = status
+
+    def _why_not(self, path: str, use: int, status: os.stat_result) -> Optional[str]:
+        if arguments.is_system(path):
+            return "link"  # to what is installed, from where nobody looks for it
+        try:
+            if not leaving.may_leave_traced(path, status, os.getcwd()):
+                return "private"
+        except OSError:
+            return "unreadable"
+        size = status.st_size
+        is_data = use in (kinds.READ, kinds.CHANGED) and not path.endswith(_CODE_ENDS)
+        if size > (_LOOKED_AT_BYTES if use == kinds.LOOKED_AT else SMALL_BYTES):
+            return None if is_data else "large"  # large data is an input by its digest
+        if size > self.room or len(self.scripts) + len(self.inputs) >= MOST_KEPT:
+            return "limit"
+        self.room -= size
+        return None
+
+    def _sort_listed(self, folder: str) -> None:
+        """Keep the files of a folder that the command listed, or name the folder."""
+        if self._is_kept(folder + "/") or self._is_searched(folder):
+            return
+        found = self._unseen_in(folder)
+        is_small = len(found) <= _MOST_ENTRIES and _size(found) <= _LISTED_BYTES
+        if not found:
+            return
+        if not (is_small and folders.is_own(folder)):
+            self.named[folder + "/"] = "listed"
+            return
+        for path, status in found.items():
+            if stat.S_ISREG(status.st_mode):
+                self._keep(path, kinds.LOOKED_AT, status)
+            else:
+                self.named.setdefault(folder + "/", "listed")
+
+    def _unseen_in(self, folder: str) -> Dict[str, os.stat_result]:
+        """Return what was in a folder before the command and is not kept otherwise."""
+        found: Dict[str, os.stat_result] = {}
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:
+            return found
+        for name in names:
+            path = os.path.join(folder, name)
+            status = _status(path)
+            if status is None or name.startswith(_BESIDE) or self._is_kept(path):
+                continue
+            if path in self._calls.uses or path in self.scripts or path in self.inputs:
+                continue
+            is_file = stat.S_ISREG(status.st_mode) and status.st_ctime < self._began
+            is_folder = stat.S_ISDIR(status.st_mode) and not self._is_used_below(path)
+            if is_file or is_folder:
+                found[path] = status
+            if len(found) > _MOST_ENTRIES:
+                break
+        return found
+
+    def _is_used_below(self, folder: str) -> bool:
+        """Tell whether the command used something in a folder: then that is there in a rerun, too."""
+        start = folder + "/"
+        return any(path.startswith(start) for path in self._calls.uses)
+
+    def _is_searched(self, folder: str) -> bool:
+        """Tell whether only Python's importer listed a folder, since modules may be there."""
+        if folder in self._calls.listed:
+            return False
+        paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        return (
+            folder == os.getcwd()
+            or folder in paths
+            or any(
+                path.startswith(folder + "/") and path.endswith(_PYTHON) for path in self.scripts
+            )
+            or any(path.startswith(folder + "/") and path.endswith(_PYTHON) for path in self._known)
+        )
+
+    def _is_kept(self, path: str) -> bool:
+        if path in self._known or path in self._outputs or path.startswith(self._folders):
+            return True
+        if os.path.basename(path).startswith(_BESIDE) or self._installed.has(path):
+            return True
+        return self._is_made(path)
+
+    def _is_made(self, path: str) -> bool:
+        """Tell whether the command made a path, or a folder above it."""
+        uses = self._calls.uses
+        while path not in ("/", ""):
+            if uses.get(path) == kinds.MADE:
+                return True
+            path = os.path.dirname(path)
+        return False
+
+    def _drop_tracked(self) -> None:
+        """Leave out what git keeps: files that a checkout of the record tracks, and its own."""
+        for top in self._checkouts:
+            start = top + "/"
+            below = [
+                path
+                for path in [*self.scripts, *self.inputs, *self.named]
+                if path.startswith(start)
+            ]
+            own = [path for path in below if path.startswith(start + ".git/")]
+            rest = [path for path in below if path not in own]
+            if rest:
+                names = [os.path.relpath(path, top) for path in rest]
+                tracked = git(top, "ls-files", "-z", "--", *names).split(b"\0")
+                own += [os.path.join(top, os.fsdecode(name)) for name in tracked if name]
+            for path in own:
+                for kept in (self.scripts, self.inputs, self.named):
+                    kept.pop(path, None)
+
+    def add(self, sight: Optional[Sight], clock: Clock) -> None:
+        """Add all to the record."""
+        for path, status in self.scripts.items():
+            self._add_script(path, status)
+        for path, status in self.inputs.items():
+            self._add_input(path, status, clock)
+        if sight is not None:
+            gone = [path for path in self.changed if not self._add_seen(path, sight)]
+            self.changed = gone
+        fields = self._draft.record.setdefault("trace", {})
+        _extend(fields, "changed", sorted(set(self.changed)))
+        named = [{"path": path, "reason": why} for path, why in sorted(self.named.items())]
+        if named:
+            fields["not_kept_count"] = fields.get("not_kept_count", 0) + len(named)
+            _extend(fields, "not_kept", named)
+
+    def _add_script(self, path: str, status: os.stat_result) -> None:
+        try:
+            _, digest, _ = hash_file(path, Clock(_SECONDS))
+        except (OSError, OutOfTimeError):
+            self.named[path] = "unreadable"
+            return
+        self._draft.add_file(digest, path)
+        entry = {"name": os.path.basename(path), "path": from_here(path), "sha256": digest}
+        entry.update(mode="{:04o}".format(stat.S_IMODE(status.st_mode)), evidence="traced")
+        self._draft.extend("scripts", [entry])
+        processes = self._draft.record.get("command", {}).get("processes", {})
+        if path in processes.get("unknown_programs", ()):
+            processes["unknown_programs"].remove(path)  # its bytes are here
+
+    def _add_input(self, path: str, status: os.stat_result, clock: Clock) -> None:
+        entry = _input(self._step, path, status.st_size)
+        try:
+            _, entry["sha256"], checksum = hash_file(path, clock)
+            entry["checksums"] = [checksum]
+            if status.st_size <= SMALL_BYTES:
+                self._draft.add_file(entry["sha256"], path)
+        except OSError:
+            self.named[path] = "unreadable"
+            return
+        except OutOfTimeError as error:
+            self._draft.note("input {}: {}".format(path, error))
+        self._draft.extend("inputs", [entry])
+
+    def _add_seen(self, path: str, sight: Sight) -> bool:
+        """Add a file as it was when it was first seen; tell whether its bytes were kept then."""
+        file = sight.reader.find(path)
+        if file is None or file.content is None or file.sha256 is None:
+            return False
+        self._draft.blobs[file.sha256] = file.content
+        entry = _input(self._step, path, file.size_bytes)
+        entry.update(sha256=file.sha256, checksums=[file.checksum])
+        self._draft.extend("inputs", [entry])
+        return True
+
+
+def _extend(fields: Dict[str, Any], name: str, more: Sequence[Any]) -> None:
+    known = fields.get(name, [])
+    known += [entry for entry in more if entry not in known]
+    if known:
+        fields[name] = known[:MOST_NAMED]
+
+
+def _input(step: str, path: str, size_bytes: int) -> Dict[str, Any]:
+    return {
+        "name": os.path.basename(path),
+        "path": from_here(path),
+        "step": step,
+        "role": guess_role(path),
+        "status": "consumed",
+        "size_bytes": size_bytes,
+        "evidence": "traced",
+    }
+
+
+def _files_of(record: Dict[str, Any], others: Iterable[Dict[str, Any]]) -> Set[str]:
+    """Return the paths of the files that a record names, but for outputs, and of some others."""
+    entries = [*record.get("inputs", ()), *record.get("scripts", ()), *others]
+    for configuration in record.get("configurations", ()):
+        entries += configuration.get("files", ())
+    return _paths_of(entries)
+
+
+def _paths_of(entries: Iterable[Dict[str, Any]]) -> Set[str]:
+    """Return the absolute paths of entries, and where links of them lead."""
+    absolute = {os.path.abspath(entry["path"]) for entry in entries if entry.get("path")}
+    return absolute.union(os.path.realpath(path) for path in absolute)
+
+
+def _source_of(path: str) -> str:
+    """Return the module that a file of compiled Python stands for, where it is there."""
+    cached = _CACHED.match(path)
+    source = "{}/{}.py".format(*cached.groups()) if cached is not None else path
+    return source if os.path.isfile(source) else path
+
+
+def _size(found: Dict[str, os.stat_result]) -> int:
+    return sum(status.st_size for status in found.values())
+
+
+def _status(path: str) -> Optional[os.stat_result]:
+    try:
+        return os.stat(path)
+    except (OSError, ValueError):
+        return None
+
+
+def _head(path: str) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(len(_ELF))
+    except OSError:
+        return b""

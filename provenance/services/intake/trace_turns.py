@@ -1,0 +1,60 @@
+"""Decides which jobs are traced: the first of each kind, so that the others cost nothing.
+
+A job whose hook asks first gets the turn; another one gets it when no traced record came within
+some hours, and after half a year, since releases change. How many turns an experiment gives in an
+hour, and how many kinds are remembered, is bounded: what makes every job a new kind must not trace
+them all.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.changes.intake import (
+    give_turn,
+    mark_traced,
+    remove_turns_before,
+    take_over_turn,
+)
+from jobprov.provenance.db.queries.intake.trace_turns import Turn, count_turns, turn_of
+
+WAITING = timedelta(hours=6)
+REMEMBERED = timedelta(days=180)
+MOST_KINDS = 20_000
+MOST_AN_HOUR = 200
+
+
+def may_get_turn(connection: Connection, experiment: str, key: str, now: datetime) -> bool:
+    """Return whether a job of this kind may be the one to be traced; nothing is changed."""
+    turn = turn_of(connection, experiment, key)
+    return turn is None or _is_over(turn, now)
+
+
+def take_turn(connection: Connection, experiment: str, key: str, now: datetime) -> bool:
+    """Give the turn to the job that asks; return whether it is to be traced."""
+    turn = turn_of(connection, experiment, key)
+    if turn is not None:
+        return _is_over(turn, now) and take_over_turn(
+            connection, experiment, key, turn.given_at, now
+        )
+    if count_turns(connection, experiment, now - timedelta(hours=1)) >= MOST_AN_HOUR:
+        return False
+    if count_turns(connection, experiment) >= MOST_KINDS:
+        remove_turns_before(connection, experiment, now - REMEMBERED)
+        if count_turns(connection, experiment) >= MOST_KINDS:
+            return False
+    return give_turn(connection, experiment, key, now)
+
+
+def note_traced(connection: Connection, kinds: Collection[tuple[str, str]], now: datetime) -> None:
+    """Note that traced records of these kinds came: (experiment, key)."""
+    for experiment, key in sorted(kinds):
+        mark_traced(connection, experiment, key, now)
+
+
+def _is_over(turn: Turn, now: datetime) -> bool:
+    """Return whether nobody is to be expected any more to bring a trace, or it is old."""
+    if turn.traced_at is not None:
+        return turn.traced_at < now - REMEMBERED
+    return turn.given_at < now - WAITING

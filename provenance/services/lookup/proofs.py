@@ -1,0 +1,74 @@
+"""How the recipes of jobs stand: whether a rerun without a network came out as recorded.
+
+All counts of it come from here, and from `gaps.py`, which counts in the same pass.
+"""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.answers.reruns import JobProof, ProofCounts, RecipeProofs
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.db.queries.lookup.proofs import (
+    count_by_state,
+    count_recipes,
+    proof_of_job,
+)
+from jobprov.provenance.records.gap_codes import GAPS
+from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.records.proofs import (
+    DIFFERS,
+    FAILED,
+    GAP,
+    PROVEN,
+    STATES,
+    UNPROVEN,
+)
+
+
+def proof_counts(by_state: Mapping[int, int]) -> ProofCounts:
+    """Return counts of jobs by state as an answer."""
+    return ProofCounts(
+        proven=by_state.get(PROVEN, 0),
+        failed=by_state.get(FAILED, 0),
+        differs=by_state.get(DIFFERS, 0),
+        unproven=by_state.get(UNPROVEN, 0),
+    )
+
+
+def count_proofs(connection: Connection, filters: JobFilters) -> ProofCounts:
+    """Return how the recipes of the jobs that pass the filters stand."""
+    return proof_counts(count_by_state(connection, filters))
+
+
+def count_recipe_proofs(connection: Connection, recipe_count: int) -> RecipeProofs:
+    """Return how many of all recipes stand in each way."""
+    counts = count_recipes(connection)
+    rerun = counts[PROVEN] + counts[FAILED] + counts[DIFFERS]
+    return RecipeProofs(
+        proven=counts[PROVEN],
+        failed=counts[FAILED],
+        differs=counts[DIFFERS],
+        # The number of recipes may be a minute old
+        unproven=max(0, recipe_count - rerun),
+    )
+
+
+def job_proof(connection: Connection, key: int, summary: JobSummary) -> JobProof | None:
+    """Return how the recipe of a job stands; None where nothing can prove it."""
+    if summary.proof is None:
+        return None
+    row = proof_of_job(connection, key)
+    if row is None:
+        return JobProof(STATES[UNPROVEN], None, None, None, is_due=True)
+    proved_at = row.proved_at.isoformat().replace("+00:00", "Z")
+    return JobProof(STATES[row.state], row.message, row.level, proved_at, row.is_due)
+
+
+def proof_gaps(proof: JobProof | None) -> list[Gap]:
+    """Return the gap of a job whose proof failed."""
+    if proof is None or proof.state != STATES[FAILED]:
+        return []
+    message = proof.message or "The newest rerun did not end as recorded."
+    return [Gap(GAP, message, GAPS[GAP].how_to_close)]

@@ -1,0 +1,177 @@
+"""Finds a comparator that would accept an output that differs, by trying them on the recorded file.
+
+The bundle's own verify.py compares, kept apart as the rerun was: a job may have written anything.
+"""
+
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jobprov.provenance.bundle.comparison.comparators import OutputRule
+from jobprov.provenance.services.reruns.isolation import Isolation
+
+KeptFile = Callable[[str, Path], bool]
+"""Writes a recorded file, named by SHA-256, to a path; returns whether it is kept."""
+
+_MOST_OUTPUTS = 10
+_MOST_BYTES = 64 * 1024 * 1024
+_SECONDS = 60.0
+_MOST_MASKS = 5
+_SHORTEST_MASK = 3
+_TOLERANCES = (1e-12, 1e-9, 1e-6, 1e-3)
+_FOLDERS = ("work", "src", "elsewhere")
+
+
+class _Differing(NamedTuple):
+    """An output that differs: its name, its file in the rerun, and the recorded one."""
+
+    name: str
+    made: Path
+    recorded: Path
+
+
+def offer_comparators(
+    root: Path,
+    out: Path,
+    comparisons: list[Mapping[str, Any]],
+    isolation: Isolation,
+    kept: KeptFile,
+) -> list[dict[str, Any]]:
+    """Return a rule for each output that differs, the strictest that would accept it.
+
+    Args:
+        root: the unpacked bundle.
+        out: the folder of the rerun.
+        comparisons: of its verdict.
+        isolation: how the comparison is kept apart.
+        kept: where recorded files come from.
+    """
+    below = {str(item.get("output")) for item in comparisons if item.get("level") == "R2"}
+    offers = []
+    for differing in list(_differing(root, out, below, kept))[:_MOST_OUTPUTS]:
+        for rule in _rules(differing):
+            if _accepts(root, differing, rule, isolation):
+                offers.append(
+                    {
+                        name: value
+                        for name in OutputRule.__struct_fields__
+                        if (value := getattr(rule, name)) is not None
+                    }
+                )
+                break
+    return offers
+
+
+def _differing(root: Path, out: Path, names: set[str], kept: KeptFile) -> Iterator[_Differing]:
+    """Yield the outputs of these names of which both files are here."""
+    expected = root / "data" / "outputs" / "expected.sh"
+    if not expected.is_file():
+        return
+    words = shlex.split(expected.read_text("utf-8", "surrogateescape"))
+    # Each line has the word `output` and ten more: see verify.sh
+    for place in range(0, len(words) - 10, 11):
+        _, name, _, _, _, sha256, _, _, _, reference, made = words[place : place + 11]
+        if name not in names:
+            continue
+        file = _file_of(made, out)
+        if file is None or file.is_symlink() or not file.is_file():
+            continue
+        recorded = root / "data" / reference if reference else out / f"recorded-{place}"
+        is_here = recorded.is_file() or (sha256 != "-" and kept(sha256, recorded))
+        if is_here and max(file.stat().st_size, recorded.stat().st_size) <= _MOST_BYTES:
+            yield _Differing(name, file, recorded)
+
+
+def _file_of(made: str, out: Path) -> Path | None:
+    """Return the file for the place of an output, such as `$work/joined.txt`."""
+    for folder in _FOLDERS:
+        if made.startswith(f"${folder}/"):
+            return out / folder / made.removeprefix(f"${folder}/")
+    return None
+
+
+def _rules(differing: _Differing) -> Iterator[OutputRule]:
+    """Yield rules to try, the strictest first."""
+    pattern = _pattern(differing.name)
+    with differing.recorded.open("rb") as file:
+        is_root = file.read(4) == b"root"
+    if is_root:
+        for word in ("masked", "content", "unordered"):
+            yield OutputRule(pattern=pattern, comparator=word)
+        for relative in _TOLERANCES:
+            yield OutputRule(pattern=pattern, comparator="numeric", relative=relative)
+        yield OutputRule(pattern=pattern, comparator="histograms")
+        return
+    masks = _masks(differing)
+    for relative in _TOLERANCES[:-1]:
+        yield OutputRule(pattern=pattern, comparator="numeric", relative=relative)
+    if masks:
+        yield OutputRule(pattern=pattern, comparator="text", mask=masks)
+    yield OutputRule(pattern=pattern, comparator="numeric", relative=_TOLERANCES[-1])
+
+
+def _pattern(name: str) -> str:
+    """Return a pattern for outputs named alike: runs of digits, as of units, may differ."""
+    escaped = re.sub(r"([*?\[])", r"[\1]", name)
+    return re.sub(r"[0-9]{3,}", "*", escaped)
+
+
+def _masks(differing: _Differing) -> list[str]:
+    """Return masks for the lines that differ, by how these begin; none where that is too much."""
+    recorded, made = _lines(differing.recorded), _lines(differing.made)
+    if len(recorded) != len(made):
+        return []
+    masks: list[str] = []
+    for one, other in zip(recorded, made, strict=True):
+        if one == other:
+            continue
+        mask = _mask(one, other)
+        if mask is None:
+            return []
+        if mask not in masks:
+            masks.append(mask)
+        if len(masks) > _MOST_MASKS:
+            return []
+    return masks
+
+
+def _mask(one: str, other: str) -> str | None:
+    """Return what masks two lines that begin alike; None where too little is alike."""
+    length = 0
+    while length < min(len(one), len(other)) and one[length] == other[length]:
+        length += 1
+    beginning = one[:length].rstrip("0123456789-+.:abcdefABCDEF") if length else ""
+    if len(beginning) < _SHORTEST_MASK:
+        return None
+    return "^" + re.escape(beginning).replace("\\ ", " ") + ".*"
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_bytes().decode("utf-8", "surrogateescape").split("\n")
+
+
+def _accepts(root: Path, differing: _Differing, rule: OutputRule, isolation: Isolation) -> bool:
+    """Return whether verify.py accepts the output by a rule."""
+    environment = dict(isolation.environment or {})
+    command = [
+        *isolation.prefix,
+        environment.get("JOBPROV_PYTHON", "python3"),
+        "-B",
+        str(root / "data" / "verify.py"),
+        "compare",
+        str(differing.made),
+        "--reference",
+        str(differing.recorded),
+        "--comparator",
+        rule.text(),
+    ]
+    try:
+        answer = subprocess.run(
+            command, env=environment, capture_output=True, check=False, timeout=_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return answer.returncode == 0

@@ -1,0 +1,100 @@
+"""Reruns one recorded job from the archive's own bundle, and records the verdict."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jobprov.archive.store import Store
+from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
+from jobprov.provenance.db.queries.reruns.reproduction import Candidate
+from jobprov.provenance.records.recipes import recipe_text
+from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.reruns.isolation import Isolation
+from jobprov.provenance.services.reruns.trial import PackedJob, Trial, Workplace, try_job
+from jobprov.provenance.services.reruns.verdicts import post_verdict
+from jobprov.provenance.services.writing import Writer
+
+
+class TrialParts(NamedTuple):
+    """What reruns of recorded jobs need. They work in `folder`, and empty it."""
+
+    database: Database
+    writer: Writer
+    store: Store
+    folder: Path
+    isolation: Isolation
+
+
+class TriedJob(NamedTuple):
+    """A rerun of a recorded job.
+
+    Attributes:
+        level: of the recorded verdict; None where none was recorded.
+        reason: why it did not run, or could not be compared.
+    """
+
+    job_id: str
+    experiment: str
+    recipe_id: str
+    level: str | None
+    seconds: float
+    reason: str | None
+
+
+def try_recorded(parts: TrialParts, place: Workplace, candidate: Candidate) -> Trial:
+    """Rerun a job of the archive.
+
+    Raises:
+        ArchiveUnreachableError: the archive does not answer.
+        BundleError: what an earlier rerun left cannot be removed.
+    """
+
+    def pack() -> PackedJob:
+        bundle = build_bundle(
+            parts.database,
+            parts.writer,
+            parts.store,
+            candidate.job_id,
+            experiment=candidate.experiment,
+        )
+
+        def save(tar: Path) -> None:
+            with tar.open("wb") as file:
+                for piece in bundle.stream():
+                    file.write(piece)
+
+        def keep(sha256: str, file: Path) -> bool:
+            with parts.database.reading.connect() as connection:
+                if not possessed_blobs(connection, candidate.experiment, [sha256]):
+                    return False
+            file.write_bytes(parts.store.get(sha256))
+            return True
+
+        return PackedJob(bundle.etag, bundle.size_bytes, save, keep)
+
+    return try_job(place, pack)
+
+
+def record_trial(parts: TrialParts, candidate: Candidate, verdict: dict[str, Any]) -> None:
+    """Record the verdict on a rerun, sent by whoever made it."""
+    now = datetime.now(UTC)
+    parts.writer.run(
+        lambda writing: post_verdict(
+            writing, candidate.job_id, verdict, experiment=candidate.experiment
+        ),
+        received_at=now,
+        submitter=str(verdict["by"]),
+    )
+
+
+def tried(candidate: Candidate, trial: Trial) -> TriedJob:
+    """Return a rerun as commands tell it."""
+    return TriedJob(
+        job_id=candidate.job_id,
+        experiment=candidate.experiment,
+        recipe_id=recipe_text(candidate.recipe),
+        level=trial.level,
+        seconds=trial.seconds,
+        reason=trial.reason,
+    )

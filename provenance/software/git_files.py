@@ -1,0 +1,151 @@
+"""Writes what git keeps beside a pack, so that a copy of both is a repository, without starting git.
+
+The pack's index, the index of a work tree, and the commits at which the history in the pack ends.
+
+Source: gitformat-pack(5) for the pack's index, version 2; gitformat-index(5), version 2.
+"""
+
+import hashlib
+import stat
+import zlib
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software.object_form import parse_commit, walk_tree
+from jobprov.provenance.software.read_pack import PackedObject, iterate_objects
+
+_TRAILER_BYTES = 20
+_LARGE = 1 << 31
+_ASSUME_VALID = 0x8000
+_LONGEST_NAME = 0xFFF
+_FIXED_BYTES = 62  # of an entry: ten numbers, the id, the flags
+_BLANK_STATUS = bytes(24)
+
+
+@dataclass(frozen=True)
+class GitFiles:
+    """The files of a repository that follow from its pack.
+
+    Attributes:
+        pack_index: `objects/pack/*.idx`.
+        index: of the work tree: the commit's tree. Git looks into each file anew.
+        shallow: the ids of commits whose parents are not in the pack.
+        named: ids of the commits and tag objects in the pack.
+    """
+
+    pack_index: bytes
+    index: bytes
+    shallow: tuple[str, ...]
+    named: frozenset[str]
+
+
+def git_files(pack: bytes, commit: str, ran: str, *, hides: Callable[[str], bool]) -> GitFiles:
+    """Return the files of a repository whose work tree is at a commit.
+
+    Args:
+        pack: a canonical one.
+        commit: what HEAD is.
+        ran: the tree that is laid out, or a commit.
+        hides: whether git shall call a file unchanged although the tree that ran has another one.
+
+    Raises:
+        SoftwareError: the pack is damaged or lacks an object.
+    """
+    objects = {}
+    ends = _TRAILER_BYTES
+    rows: list[tuple[str, int]] = []
+    for packed in iterate_objects(pack):
+        rows.append((packed.oid, packed.offset))
+        objects[packed.oid] = replace(packed, content=b"") if packed.kind == "blob" else packed
+    boundaries = [offset for _, offset in rows[1:]] + [len(pack) - ends]
+    entries = [
+        (oid, offset, zlib.crc32(pack[offset:end]))
+        for (oid, offset), end in zip(rows, boundaries, strict=True)
+    ]
+    committed, laid_out = _tree_of(objects, commit), _tree_of(objects, ran)
+    hidden = set()
+    for path, entry in committed.items():
+        if laid_out.get(path) != entry and hides(path):
+            hidden.add(path)
+    shallow = []
+    for oid, packed in objects.items():
+        is_commit = packed.kind == "commit"
+        if is_commit and not set(parse_commit(packed.content).parents) <= objects.keys():
+            shallow.append(oid)
+    kinds = ("commit", "tag")
+    named = frozenset(oid for oid, packed in objects.items() if packed.kind in kinds)
+    return GitFiles(
+        _pack_index(entries, pack[-_TRAILER_BYTES:]),
+        _index(committed, hidden),
+        tuple(sorted(shallow)),
+        named,
+    )
+
+
+def _tree_of(objects: dict[str, PackedObject], ran: str) -> dict[str, tuple[str, str]]:
+    """Return (mode, id) of each file of a commit or tree, by path."""
+
+    def content(oid: str, path: str) -> bytes:
+        if oid not in objects:
+            raise SoftwareError(f"The pack lacks object {oid} ({path or 'the root tree'}).")
+        return objects[oid].content
+
+    tree = ran
+    if ran in objects and objects[ran].kind == "commit":
+        tree = parse_commit(objects[ran].content).tree
+    walked = walk_tree(content, tree)
+    return {entry.path: (entry.mode, entry.oid) for entry in walked if not entry.is_tree}
+
+
+def _pack_index(entries: Sequence[tuple[str, int, int]], pack_checksum: bytes) -> bytes:
+    ordered = sorted((bytes.fromhex(oid), offset, crc) for oid, offset, crc in entries)
+    counts = [0] * 256
+    for oid, _, _ in ordered:
+        counts[oid[0]] += 1
+    fan_out, total = bytearray(), 0
+    for count in counts:
+        total += count
+        fan_out += total.to_bytes(4, "big")
+    offsets, large = bytearray(), bytearray()
+    for _, offset, _ in ordered:
+        if offset < _LARGE:
+            offsets += offset.to_bytes(4, "big")
+        else:
+            offsets += (_LARGE | len(large) // 8).to_bytes(4, "big")
+            large += offset.to_bytes(8, "big")
+    body = b"".join(
+        [
+            b"\xfftOc\x00\x00\x00\x02",
+            bytes(fan_out),
+            *(oid for oid, _, _ in ordered),
+            *(crc.to_bytes(4, "big") for _, _, crc in ordered),
+            bytes(offsets),
+            bytes(large),
+            pack_checksum,
+        ]
+    )
+    return body + hashlib.sha1(body, usedforsecurity=False).digest()
+
+
+def _index(files: dict[str, tuple[str, str]], hidden: Collection[str]) -> bytes:
+    """Return an index without the files' times and sizes: git compares each file by its content."""
+    parts = [b"DIRC\x00\x00\x00\x02" + len(files).to_bytes(4, "big")]
+    named = {path.encode("utf-8", "surrogateescape"): path for path in files}
+    for name in sorted(named):
+        mode, oid = files[named[name]]
+        flags = min(len(name), _LONGEST_NAME)
+        if named[name] in hidden:
+            flags |= _ASSUME_VALID
+        entry = _BLANK_STATUS + _canonical_mode(mode).to_bytes(4, "big") + bytes(12)
+        entry += bytes.fromhex(oid) + flags.to_bytes(2, "big") + name
+        parts.append(entry + bytes(8 - len(entry) % 8))
+    body = b"".join(parts)
+    return body + hashlib.sha1(body, usedforsecurity=False).digest()
+
+
+def _canonical_mode(mode: str) -> int:
+    bits = int(mode, 8)
+    if stat.S_ISREG(bits):  # old repositories have 100664
+        return 0o100755 if bits & stat.S_IXUSR else 0o100644
+    return bits

@@ -1,0 +1,125 @@
+"""Which jobs are to be traced: the first of each kind that asks, and another one where no trace comes."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from jobprov.app.config import load_settings
+from jobprov.app.wiring import Service
+from jobprov.provenance.services.intake import trace_turns
+from jobprov.provenance.services.intake.trace_turns import may_get_turn, take_turn
+from tests.library.answers import assert_problem
+from tests.library.records import a_record, digest
+
+KEY, OTHER = digest(1), digest(2)
+
+
+def ask(client: FlaskClient, key: str = KEY, experiment: str = "nova", **more: Any) -> Any:
+    question = {"experiment": experiment, "key": key}
+    return client.post("/api/v1/traces/turns", json=question, **more)
+
+
+def is_wanted(client: FlaskClient, key: str = KEY, experiment: str = "nova") -> bool:
+    answer = ask(client, key, experiment)
+    assert answer.status_code == 200
+    return answer.get_json()["is_wanted"]
+
+
+def test_first_of_each_kind_and_experiment_is_traced(client: FlaskClient) -> None:
+    assert is_wanted(client)
+    assert not is_wanted(client)
+    assert is_wanted(client, OTHER)
+    assert is_wanted(client, experiment="dune")
+    assert not is_wanted(client)
+
+
+def turn_after(service: Service, passed: timedelta) -> bool:
+    now = datetime.now(UTC) + passed
+    return service.write(lambda writing: take_turn(writing.connection, "nova", KEY, now))
+
+
+def test_another_job_gets_the_turn_where_no_trace_comes(
+    client: FlaskClient, service: Service
+) -> None:
+    assert is_wanted(client)
+
+    assert not turn_after(service, timedelta(hours=5))
+    assert turn_after(service, timedelta(hours=7))
+    assert not turn_after(service, timedelta(hours=8))
+
+
+@pytest.mark.parametrize("way", ["alone", "in a batch"])
+def test_kind_of_which_a_trace_came_is_left_alone_for_months(
+    client: FlaskClient, service: Service, way: str
+) -> None:
+    record = a_record(1, trace={"key": KEY})
+    assert is_wanted(client, experiment=record["experiment"])
+
+    if way == "alone":
+        client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
+    else:
+        client.post("/api/v1/jobs/batch", json={"jobs": [record]})
+
+    later = datetime.now(UTC) + timedelta(days=30)
+    much_later = datetime.now(UTC) + timedelta(days=200)
+    with service.reading() as connection:
+        assert not may_get_turn(connection, record["experiment"], KEY, later)
+        assert may_get_turn(connection, record["experiment"], KEY, much_later)
+
+
+def test_service_that_is_told_so_has_nobody_traced(app: Flask, service: Service) -> None:
+    settings = replace(
+        service.settings, trace_first=load_settings({"JOBPROV_TRACE_FIRST": "off"}).trace_first
+    )
+    app.extensions["jobprov"] = replace(service, settings=settings)
+
+    assert service.settings.trace_first
+    assert not is_wanted(app.test_client())
+
+
+def test_jobs_that_are_all_of_a_new_kind_are_not_all_traced(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trace_turns, "MOST_AN_HOUR", 3)
+
+    assert [is_wanted(client, digest(number)) for number in range(5)] == [True] * 3 + [False] * 2
+
+
+def test_kinds_that_are_remembered_are_bounded(
+    client: FlaskClient, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trace_turns, "MOST_KINDS", 2)
+
+    assert [is_wanted(client, digest(number)) for number in range(3)] == [True, True, False]
+    later = datetime.now(UTC) + timedelta(days=200)
+    assert service.write(lambda writing: take_turn(writing.connection, "nova", digest(9), later))
+
+
+def test_tokens_ask_for_their_experiment_alone(
+    client: FlaskClient, new_token: Callable[..., dict[str, str]]
+) -> None:
+    nova = new_token("nova")
+
+    assert ask(client, headers=nova).get_json() == {"is_wanted": True}
+    assert_problem(ask(client, experiment="dune", headers=nova), 403)
+    assert_problem(ask(client), 401)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {},
+        [],
+        {"experiment": "nova", "key": "x"},
+        {"experiment": "", "key": KEY},
+        {"experiment": "nova" * 200, "key": KEY},
+        {"experiment": "nova", "key": "A" * 64},
+    ],
+)
+def test_question_that_is_none_is_refused(client: FlaskClient, question: Any) -> None:
+    assert_problem(client.post("/api/v1/traces/turns", json=question), 422)

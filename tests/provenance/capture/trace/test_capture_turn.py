@@ -1,0 +1,183 @@
+"""The first job of each kind is traced without being told, where the service asks for it."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+from jobprov.provenance.capture.command.glance import Glance
+from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.trace.turn import is_disturbed, kind_of
+from tests.library.hook import Runner, can_trace, entry_of
+from tests.library.servers.hook_service import Service
+from tests.library.servers.live_service import LiveService
+
+with_strace = pytest.mark.skipif(
+    not can_trace(), reason="NO STRACE THAT MAY TRACE HERE: no job is traced by itself"
+)
+
+
+@pytest.fixture
+def asking(service: Service) -> Service:
+    """Return a service that wants every job traced."""
+    service.wants_traces = True
+    return service
+
+
+def glance_at(*argv: str, environment: dict[str, str] | None = None) -> Glance:
+    return Glance(list(argv), Options([], {}), environment or {})
+
+
+def kind(*argv: str, task: dict[str, Any] | None = None) -> list[str]:
+    return kind_of(Options([], {}), task or {}, glance_at(*argv))
+
+
+def test_kind_is_that_of_program_options_and_code_and_not_of_files_and_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("a.sh", "echo 1\n"), ("b.sh", "echo 2\n")):
+        (tmp_path / name).write_text(text)
+
+    usual = kind("sh", "a.sh", "--seed", "7", "in_1.root", "--mode=fast")
+    assert kind("sh", "a.sh", "--seed", "8", "in_2.root", "--mode=slow") == usual
+    assert kind("nice", "sh", "a.sh", "--seed", "8", "x.root", "--mode=slow") == usual
+    assert kind("sh", "b.sh", "--seed", "7", "in_1.root", "--mode=fast") != usual
+    assert kind("sh", "a.sh", "--all", "7", "in_1.root", "--mode=fast") != usual
+    assert kind("sh", "a.sh", "--seed", "7", "in_1.root", "--mode", task={"stage": "x"}) != usual
+    (tmp_path / "a.sh").write_text("echo 3\n")
+    assert kind("sh", "a.sh", "--seed", "7", "in_1.root", "--mode=fast") != usual
+
+
+def test_kind_counts_fcl_files_and_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.fcl").write_text("x: 1\n")
+    (tmp_path / ".git/refs/heads").mkdir(parents=True)
+    (tmp_path / ".git/HEAD").write_text("ref: refs/heads/main\n")
+    (tmp_path / ".git/refs/heads/main").write_text("1" * 40 + "\n")
+
+    first = kind("lar", "-c", "a.fcl")
+    (tmp_path / ".git/refs/heads/main").write_text("2" * 40 + "\n")
+    second = kind("lar", "-c", "a.fcl")
+    (tmp_path / "a.fcl").write_text("x: 2\n")
+
+    assert len({tuple(first), tuple(second), tuple(kind("lar", "-c", "a.fcl"))}) == 3
+
+
+@pytest.mark.parametrize(
+    ("script", "is_so"),
+    [
+        ("sudo mount /x\n", True),
+        ("exec gdb -batch ./prog\n", True),
+        ("apptainer exec i.sif x\n", True),
+        ("echo result > sudoku.txt; ./gdb-like\n", False),
+    ],
+)
+def test_scripts_that_a_tracer_disturbs_are_left_alone(
+    tmp_path: Path, script: str, *, is_so: bool
+) -> None:
+    (tmp_path / "job.sh").write_text(script)
+
+    assert is_disturbed(glance_at("sh", str(tmp_path / "job.sh"))) == is_so
+
+
+@with_strace
+def test_job_is_traced_where_the_service_wants_it(runner: Runner, asking: Service) -> None:
+    runner("run", "--url", asking.url, "--trace-bytes", "0", "--", "cat", "/etc/passwd")
+
+    record = asking.only_record()
+    assert "touched_sha256" in record["environment"]
+    assert [record["trace"]["key"]] == asking.turns
+
+
+@pytest.mark.parametrize(
+    ("words", "environment"),
+    [
+        (["--no-trace"], {}),
+        ([], {"JOBPROV_TRACE": "no"}),
+        ([], {"JOBPROV_NO_TRACE": "1"}),
+        (["--told-only"], {}),
+        (["--rerun-of", "00000000-0000-0000-0000-00000000000a"], {}),
+    ],
+)
+def test_job_that_says_no_does_not_even_ask(
+    runner: Runner, asking: Service, words: list[str], environment: dict[str, str]
+) -> None:
+    runner("run", "--url", asking.url, *words, "--", "true", environment=environment)
+
+    assert asking.turns == []
+    assert "touched_sha256" not in asking.only_record()["environment"]
+
+
+@with_strace
+def test_option_goes_before_the_environment(runner: Runner) -> None:
+    words = ["run", "--trace", "--trace-bytes", "0", "--", "true"]
+    runner(*words, environment={"JOBPROV_TRACE": "no"})
+
+    assert "touched_sha256" in entry_of(runner)[0]["environment"]
+
+
+@with_strace
+@pytest.mark.parametrize("way", ["silent", "gone", "without the call"])
+def test_service_that_does_not_answer_costs_half_a_second_at_most(
+    runner: Runner, service: Service, way: str
+) -> None:
+    url = service.url if way != "gone" else "http://127.0.0.1:9"
+    if way == "silent":
+        service.turn_seconds = 5.0
+    words = ["--budget-seconds", "4", "--url", url]
+    begun = time.time()
+
+    done = runner("run", *words, "--", "sh", "-c", "date +%s.%N; exit 3")
+
+    assert done.returncode == 3
+    assert float(done.stdout) - begun < 1.5  # Python itself begins in that time
+    if way != "gone":
+        assert "touched_sha256" not in service.only_record()["environment"]
+
+
+@pytest.fixture
+def choosing(tmp_path: Path) -> Iterator[LiveService]:
+    """Yield a service that has jobs traced; it is awake, and answers in time."""
+    live = LiveService(tmp_path / "service", JOBPROV_TRACE_FIRST="on")
+    question = json.dumps({"experiment": "other", "key": "0" * 64}).encode()
+    headers = {"Content-Type": "application/json"}
+    urlopen(Request(live.url + "/api/v1/traces/turns", question, headers)).close()
+    yield live
+    live.stop()
+
+
+@pytest.mark.slow
+@with_strace
+def test_first_job_of_a_kind_is_traced_and_the_next_is_not(
+    runner: Runner, choosing: LiveService
+) -> None:
+    traced = []
+    for name in ("a", "b"):
+        (runner.folder / f"{name}.txt").write_text(name)
+        job_id = f"00000000-0000-0000-0000-00000000000{name}"
+        words = ["--url", choosing.url, "--job-id", job_id]
+        done = runner("run", *words, "--", "cat", f"{name}.txt")
+        assert b"recorded" in done.stderr, done.stderr
+        with urlopen(f"{choosing.url}/api/v1/jobs/{job_id}") as answer:
+            record = json.loads(answer.read())["record"]
+        traced.append("touched_sha256" in record["environment"])
+
+    assert traced == [True, False]
+
+
+def test_strace_is_not_needed(runner: Runner, asking: Service) -> None:
+    (runner.folder / "empty").mkdir()
+    environment = {"PATH": str(runner.folder / "empty")}
+
+    done = runner(
+        "run", "--url", asking.url, "--", shutil.which("true") or "", environment=environment
+    )
+
+    assert done.returncode == 0
+    assert asking.turns == []

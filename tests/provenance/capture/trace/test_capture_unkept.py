@@ -1,0 +1,434 @@
+"""What a traced job used and nobody else keeps goes with its record, or is told by name."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobprov.provenance.capture.trace import calls as kinds
+from jobprov.provenance.capture.trace.calls import Calls
+from jobprov.provenance.capture.trace.hosts import elsewhere
+from jobprov.provenance.capture.trace.installed import Installed
+from tests.library.git import git
+from tests.library.hook import Runner, can_trace, entry_of
+
+with_strace = pytest.mark.skipif(
+    not can_trace(), reason="NO STRACE THAT MAY TRACE HERE: what a job touched is not tested"
+)
+UNTOLD = ("seen", "traced")
+PYTHON = os.path.realpath(sys.executable)
+
+
+class Traced:
+    """A traced job, and what its record says."""
+
+    def __init__(self, runner: Runner, *command: str, **more: Any) -> None:
+        words = more.pop("words", [])
+        self.done = runner("run", "--trace", *words, "--", *command, **more)
+        self.record, self.blobs = entry_of(runner)
+        self.trace = self.record.get("trace", {})
+
+    def kept(self, field: str) -> dict[str, bytes]:
+        """Return the bytes of scripts or inputs that nobody named, by path."""
+        # A look may have come just in time to see one of them
+        entries = [entry for entry in self.record.get(field, ()) if entry.get("evidence") in UNTOLD]
+        return {entry["path"]: self.blobs[entry["sha256"]] for entry in entries}
+
+    def not_kept(self) -> dict[str, str]:
+        """Return why files are not kept, by path."""
+        return {entry["path"]: entry["reason"] for entry in self.trace.get("not_kept", ())}
+
+
+def entry(record: dict[str, Any], field: str) -> list[dict[str, Any]]:
+    return [each for each in record.get(field, ()) if each.get("evidence") in UNTOLD]
+
+
+@pytest.fixture
+def odd(runner: Runner) -> Path:
+    """Return a folder that is nobody's."""
+    folder = runner.folder.parent / "odd"
+    folder.mkdir()
+    return folder
+
+
+def shell(runner: Runner, script: str, **more: Any) -> Traced:
+    return Traced(runner, "sh", "-c", script, **more)
+
+
+@with_strace
+def test_files_of_working_folder_home_and_odd_places_are_inputs(runner: Runner, odd: Path) -> None:
+    (odd / "table.txt").write_text("odd\n")
+    (runner.folder / "in.txt").write_text("here\n")
+    home = odd / "home"
+    (home / ".config").mkdir(parents=True)
+    (home / ".config/tool.rc").write_text("dot\n")
+
+    job = shell(
+        runner,
+        f"cat in.txt {odd}/table.txt $HOME/.config/tool.rc > out.txt; cat out.txt",
+        environment={"HOME": str(home)},
+    )
+
+    assert job.kept("inputs") == {
+        "in.txt": b"here\n",
+        str(odd / "table.txt"): b"odd\n",
+        str(home / ".config/tool.rc"): b"dot\n",
+    }
+    roles = {each["path"]: each["role"] for each in job.record["inputs"]}
+    assert (roles["in.txt"], roles[str(home / ".config/tool.rc")]) == ("primary", "configuration")
+    assert job.trace == {}
+
+
+@with_strace
+def test_database_that_was_only_read_is_an_input_and_one_that_was_changed_a_gap(
+    runner: Runner, odd: Path
+) -> None:
+    for name in ("read.db", "changed.db"):
+        with sqlite3.connect(runner.folder / name) as database:
+            database.execute("create table t (a)")
+    program = (
+        "import sqlite3\n"
+        "sqlite3.connect('read.db').execute('select * from t')\n"
+        "changed = sqlite3.connect('changed.db')\n"
+        "changed.execute('insert into t values (1)')\n"
+        "changed.commit()\n"
+        "new = sqlite3.connect('new.db')\n"
+        "new.execute('create table t (a)')\n"
+        "new.commit()\n"
+    )
+    (odd / "job.py").write_text(program)
+
+    job = Traced(runner, PYTHON, str(odd / "job.py"))
+
+    assert job.done.returncode == 0
+    assert list(job.kept("inputs")) == ["read.db"]
+    assert job.trace["changed"] == [str(runner.folder / "changed.db")]
+
+
+@with_strace
+def test_modules_of_odd_folders_are_scripts_also_where_python_reads_compiled_ones(
+    runner: Runner, odd: Path
+) -> None:
+    site = odd / "home/.local/lib/python3/site-packages"
+    site.mkdir(parents=True)
+    (site / "stray.py").write_text("X = 1\n")
+    (site / "listed.py").write_text("Y = 2\n")
+    (site / "listed-1.0.dist-info").mkdir()
+    (site / "listed-1.0.dist-info/RECORD").write_text("listed.py,,\n")
+    (odd / "compiled.py").write_text("Z = 3\n")
+    path = {"PYTHONPATH": f"{odd}:{site}"}
+    compiling = {**os.environ, **path}
+    compiling.pop("PYTHONDONTWRITEBYTECODE", None)
+    subprocess.run([PYTHON, "-c", "import compiled"], env=compiling, check=True)
+    assert list((odd / "__pycache__").glob("compiled.*.pyc"))
+
+    program = "import stray, listed, compiled; print(stray.X + listed.Y + compiled.Z)"
+    job = Traced(runner, PYTHON, "-c", program, environment=path)
+
+    assert job.done.stdout == b"6\n"
+    assert job.kept("scripts") == {
+        str(site / "stray.py"): b"X = 1\n",
+        str(odd / "compiled.py"): b"Z = 3\n",
+    }
+    assert job.trace == {}
+
+
+@with_strace
+@pytest.mark.skipif(shutil.which("perl") is None, reason="NO PERL HERE")
+def test_module_of_perl_in_an_odd_folder_is_a_script(runner: Runner, odd: Path) -> None:
+    (odd / "Own.pm").write_text("package Own; sub f { 42 } 1;\n")
+
+    job = Traced(runner, "perl", f"-I{odd}", "-MOwn", "-e", "print Own::f()")
+
+    assert job.done.stdout == b"42"
+    assert list(job.kept("scripts")) == [str(odd / "Own.pm")]
+
+
+@with_strace
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="NO GCC HERE")
+def test_headers_are_inputs_and_a_program_that_the_job_builds_is_none(
+    runner: Runner, odd: Path
+) -> None:
+    (odd / "own.h").write_text("#define CODE 7\n")
+    (runner.folder / "own.c").write_text("#include <own.h>\nint main() { return CODE; }\n")
+
+    job = shell(runner, f"gcc -I{odd} own.c -o own && ./own", words=["--trace-bytes", "1000"])
+
+    assert job.done.returncode == 7
+    assert str(odd / "own.h") in job.kept("inputs")
+    assert job.kept("scripts") == {}
+    assert job.not_kept() == {}
+
+
+@with_strace
+def test_program_that_was_there_is_a_script_with_its_mode_and_no_unknown_one(
+    runner: Runner, odd: Path
+) -> None:
+    shutil.copy(shutil.which("sleep") or "", odd / "tool")
+
+    job = shell(runner, f"{odd}/tool 0.3")
+
+    [script] = entry(job.record, "scripts")
+    assert (script["path"], script["mode"]) == (str(odd / "tool"), "0755")
+    processes = job.record["command"]["processes"]
+    assert str(odd / "tool") not in processes.get("unknown_programs", [])
+
+
+@with_strace
+def test_folder_that_was_listed_is_kept_with_its_files(runner: Runner, odd: Path) -> None:
+    for name in ("a.txt", "b.txt"):
+        (odd / name).write_text(name)
+
+    job = shell(runner, f"ls {odd} | wc -l; mkdir own; touch own/x; ls own")
+
+    assert set(job.kept("inputs")) == {str(odd / "a.txt"), str(odd / "b.txt")}
+
+
+@with_strace
+def test_folder_that_is_too_large_is_told_by_name(runner: Runner, odd: Path) -> None:
+    for number in range(150):
+        (odd / f"{number}.txt").write_text("")
+
+    job = shell(runner, f"ls {odd} | wc -l; cat {odd}/7.txt")
+
+    assert job.not_kept() == {f"{odd}/": "listed"}
+    assert list(job.kept("inputs")) == [str(odd / "7.txt")]
+
+
+@with_strace
+def test_what_may_not_leave_and_what_has_no_room_is_told_by_name(runner: Runner, odd: Path) -> None:
+    (odd / "private.txt").write_text("mine\n")
+    (odd / "private.txt").chmod(0o600)
+    (odd / "my_token").write_text("x\n")
+    (odd / "large.txt").write_text("x" * 2000)
+    (odd / "link").symlink_to("/usr/bin/env")
+
+    script = f"cat {odd}/private.txt {odd}/my_token {odd}/large.txt; {odd}/link true"
+    job = shell(runner, script, words=["--trace-bytes", "1000"])
+
+    assert job.not_kept() == {
+        str(odd / "private.txt"): "private",
+        str(odd / "my_token"): "private",
+        str(odd / "large.txt"): "limit",
+        str(odd / "link"): "link",
+    }
+    assert job.trace["not_kept_count"] == 4
+    assert job.kept("inputs") == {}
+
+
+@with_strace
+def test_without_any_bytes_the_gap_names_what_was_used(runner: Runner, odd: Path) -> None:
+    (odd / "table.txt").write_text("odd\n")
+
+    job = shell(runner, f"cat {odd}/table.txt", words=["--trace-bytes", "0"])
+
+    assert job.not_kept() == {str(odd / "table.txt"): "limit"}
+
+
+@with_strace
+def test_file_that_was_read_and_changed_or_removed_is_told(runner: Runner, odd: Path) -> None:
+    for name in ("changed", "removed", "moved", "replaced", "made"):
+        (odd / name).write_text(name)
+    (odd / "made").unlink()
+    script = (
+        f"cd {odd}; cat changed removed moved; echo x >> changed; rm removed; mv moved elsewhere;"
+        " echo y > replaced; cat replaced; echo z > made; cat made elsewhere; rm made"
+    )
+
+    job = shell(runner, script)
+
+    assert job.trace["changed"] == [str(odd / name) for name in ("changed", "moved", "removed")]
+    assert job.kept("inputs") == {}
+
+
+@with_strace
+def test_files_of_a_checkout_are_left_to_git_but_for_those_that_it_ignores(
+    runner: Runner, odd: Path
+) -> None:
+    git(odd, "init", "-q", "-b", "main", ".")
+    (odd / ".gitignore").write_text("ignored.txt\n")
+    for name in ("tracked.txt", "ignored.txt"):
+        (odd / name).write_text(name)
+    (odd / "run.sh").write_text(
+        'cd "$(dirname "$0")" && cat tracked.txt ignored.txt && git log -1\n'
+    )
+    git(odd, "add", ".")
+    git(odd, "commit", "-qm", "x")
+
+    job = Traced(runner, "sh", str(odd / "run.sh"))
+
+    assert list(job.kept("inputs")) == [str(odd / "ignored.txt")]
+    assert job.not_kept() == {}
+
+
+@pytest.mark.slow
+@with_strace
+def test_what_an_earlier_step_made_is_no_input_of_a_later_one(runner: Runner, odd: Path) -> None:
+    (odd / "in.txt").write_text("1\n")
+    first, second = f"cat {odd}/in.txt > {odd}/between.txt", f"sort {odd}/between.txt"
+    hook = f"{runner.python} {runner.hook}"
+    script = (
+        f"{hook} start && {hook} step --name a --trace -- sh -c '{first}' && "
+        f"{hook} step --name b --trace -- sh -c '{second}'; {hook} end"
+    )
+
+    subprocess.run(
+        ["sh", "-c", script], cwd=runner.folder, env=runner.environment, check=True,
+        capture_output=True,
+    )  # fmt: skip
+
+    record, _ = entry_of(runner)
+    assert [(each["path"], each["step"]) for each in entry(record, "inputs")] == [
+        (str(odd / "in.txt"), "a")
+    ]
+    assert record.get("trace") is None
+
+
+@with_strace
+def test_job_with_little_address_space_is_traced(runner: Runner) -> None:
+    (runner.folder / "in.txt").write_text("1\n")
+    words = [runner.python, runner.hook, "run", "--trace", "--", "cat", "in.txt"]
+    limited = ["sh", "-c", 'ulimit -v 400000; exec "$@"', "sh", *words]
+
+    subprocess.run(
+        limited, cwd=runner.folder, env=runner.environment, check=True, capture_output=True
+    )
+
+    record, _ = entry_of(runner)
+    assert "touched_sha256" in record["environment"]
+
+
+@with_strace
+def test_hosts_elsewhere_are_told_also_where_nobody_answers(runner: Runner) -> None:
+    program = (
+        "import socket\n"
+        "for host in ('192.0.2.1', '127.0.0.1'):\n"
+        "    one = socket.socket()\n"
+        "    one.settimeout(0.05)\n"
+        "    one.connect_ex((host, 81))\n"
+    )
+
+    job = Traced(runner, PYTHON, "-c", program)
+
+    assert job.trace["network"] == ["192.0.2.1:81"]
+
+
+def test_own_machine_name_lookups_and_known_hosts_are_not_elsewhere() -> None:
+    hosts = ["127.0.0.1:80", "[::1]:80", "10.9.8.7:53", "192.0.2.7:1094", "192.0.2.8:443"]
+    record = {"inputs": [{"location": "root://192.0.2.7//a.root"}]}
+
+    assert elsewhere(hosts, record, "http://127.0.0.1:8095") == ["192.0.2.8:443"]
+    assert elsewhere(hosts, {}, "http://192.0.2.8") == ["192.0.2.7:1094"]
+
+
+def calls_of(*lines: str) -> Calls:
+    calls = Calls("/job")
+    for line in lines:
+        calls.take(line.encode())
+    calls.finish()
+    return calls
+
+
+def test_order_tells_what_was_there_from_what_the_job_made() -> None:
+    calls = calls_of(
+        '7 openat(AT_FDCWD</x>, "out", O_WRONLY|O_CREAT|O_TRUNC, 0666) = 3</x/out>',
+        '7 openat(AT_FDCWD</x>, "out", O_RDONLY) = 3</x/out>',
+        '7 openat(AT_FDCWD</x>, "in", O_RDONLY) = 3</x/in>',
+        '7 openat(AT_FDCWD</x>, "in", O_WRONLY|O_APPEND) = 3</x/in>',
+        '7 openat(AT_FDCWD</x>, "none", O_RDONLY) = -1 ENOENT (No such file or directory)',
+        '7 rename("/x/a", "/x/b") = 0',
+        '7 newfstatat(3</x/c>, "", {st_mode=S_IFREG|0644}, AT_EMPTY_PATH) = 0',
+        "rubbish",
+    )
+
+    assert calls.uses == {
+        "/x/out": kinds.MADE,
+        "/x/in": kinds.READ,
+        "/x/a": kinds.READ,
+        "/x/b": kinds.MADE,
+    }
+    assert {"/x/out", "/x/in", "/x/b"} == calls.written
+
+
+def test_names_are_those_of_the_folder_that_the_process_was_in() -> None:
+    calls = calls_of(
+        '7 execve("./tool", ["t"...], 0x1 /* 3 vars */) = 0',
+        '7 openat(AT_FDCWD</x>, "/etc/ld.so.cache", O_RDONLY|O_CLOEXEC) = 3',
+        '7 chdir("sub") = 0',
+        '7 access("file", R_OK) = 0',
+        '8 access("other", R_OK) = 0',
+        "8 +++ exited with 0 +++",
+        '9 openat(AT_FDCWD</y>, "cut", O_RDONLY <unfinished ...>',
+        '7 access("again", R_OK) = 0',
+        "9 <... openat resumed>) = 3</y/cut>",
+        "9 getdents64(3</y\\40z>, 0x1 /* 2 entries */, 32768) = 48",
+    )
+
+    assert list(calls.uses) == [
+        "/x/tool",
+        "/etc/ld.so.cache",
+        "/x/sub",
+        "/x/sub/file",
+        "/job/other",
+        "/x/sub/again",
+        "/y/cut",
+    ]
+    assert calls.listed == {"/y z"}
+
+
+def test_only_python_searches_folders_for_modules() -> None:
+    lines = [
+        '7 newfstatat(AT_FDCWD</x>, "/m", {st_mode=S_IFDIR|0755}, 0) = 0',
+        '7 openat(AT_FDCWD</x>, "/m", O_RDONLY|O_DIRECTORY) = 3</m>',
+        "7 getdents64(3</m>, 0x1 /* 2 entries */, 32768) = 48",
+    ]
+
+    python = calls_of('7 execve("/usr/bin/python3", ["p"...], 0x1 /* 1 var */) = 0', *lines)
+    other = calls_of('7 execve("/usr/bin/ls", ["l"...], 0x1 /* 1 var */) = 0', *lines)
+
+    assert (python.listed, python.searched) == (set(), {"/m"})
+    assert (other.listed, other.searched) == ({"/m"}, set())
+
+
+def test_files_of_distributions_environments_and_pythons_are_installed(tmp_path: Path) -> None:
+    site = tmp_path / "home/.local/lib/python3.9/site-packages"
+    (site / "own-1.dist-info").mkdir(parents=True)
+    (site / "own-1.dist-info/RECORD").write_text("own/__init__.py,,\n../../../bin/owntool,,\n")
+    (tmp_path / "venv/lib").mkdir(parents=True)
+    (tmp_path / "venv/pyvenv.cfg").write_text("")
+    installed = Installed()
+
+    assert installed.has(str(site / "own/x.py"))
+    assert installed.has(str(site / "own-1.dist-info/METADATA"))
+    assert installed.has(str(tmp_path / "home/.local/bin/owntool"))
+    assert installed.has(str(tmp_path / "venv/lib/a.py"))
+    assert installed.has(sys.base_prefix + "/lib/x.so")
+    assert not installed.has(str(site / "stray.py"))
+    assert not installed.has(str(tmp_path / "home/.local/bin/mytool"))
+
+
+@with_strace
+def test_failure_that_a_tracer_may_cause_is_said(runner: Runner) -> None:
+    script = "echo 'ptrace: Operation not permitted.' >&2; exit 1"
+
+    job = shell(runner, script, words=["--trace-bytes", "0"])
+
+    assert any("--no-trace" in note for note in job.record["extra"]["hook_notes"])
+
+
+def test_withheld_variable_that_a_script_names_is_told(runner: Runner) -> None:
+    (runner.folder / "run.sh").write_text(
+        "OTHER_TOKEN=x\necho $DB_PASSWORD_ADDRESS ${DB_PASSWORD}\n"
+    )
+    secrets = {"DB_PASSWORD": "abc123", "OTHER_TOKEN": "def456", "THIRD_TOKEN": "ghi789"}
+
+    runner("run", "--", "sh", "run.sh", environment=secrets)
+
+    environment = entry_of(runner)[0]["environment"]
+    assert set(environment["withheld"]) == set(secrets)
+    assert environment["withheld_read"] == ["DB_PASSWORD"]
