@@ -230,19 +230,22 @@ list_unplain() {
 # Which files are programs: the two scripts, and what src/NAME.modes.tsv says.
 list_programs() {
   printf '%s\n' data/run.sh data/verify.sh
+  seen=$nl
   for list in data/src/*.modes.tsv; do
     [ -f "$list" ] || continue
     while IFS="$tab" read -r mode _ _ stored _; do
-      case $mode$stored in
-        *.odd/*) ;; # two files with one content, which may have two modes
-        100755*) printf '%s\n' "data/$stored" ;;
+      case $stored in
+        *.odd/*) # files with one content share it, with the mode of the first
+          case $seen in *"$nl$stored$nl"*) continue ;; esac
+          seen=$seen$stored$nl
+          ;;
       esac
+      [ "$mode" != 100755 ] || printf '%s\n' "data/$stored"
     done <"$list"
   done
 }
 list_executable() { # names of files on standard input
   while IFS= read -r file; do
-    case $file in *.odd/*) continue ;; esac
     if [ -f "$file" ] && [ -x "$file" ]; then printf '%s\n' "$file"; fi
   done
 }
