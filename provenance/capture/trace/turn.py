@@ -19,9 +19,9 @@ from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.running.background import Background
-from jobprov.provenance.capture.sending import delivery
+from jobprov.provenance.capture.sending.service import Service, read_token
 from jobprov.provenance.capture.surroundings import batch, condor_ads
-from jobprov.provenance.capture.trace.strace import is_limited
+from jobprov.provenance.capture.trace.limits import is_limited
 
 _SECONDS = 0.5
 _WORD = re.compile(r"[A-Za-z_-]{1,30}")
@@ -58,8 +58,8 @@ def _ask(options: Options, environment: Dict[str, str], glance: Glance) -> Optio
     task = batch.describe_task(options, environment, ad)
     key = hashlib.sha256("\0".join(kind_of(options, task, glance)).encode("utf-8", "replace"))
     question = {"experiment": str(experiment), "key": key.hexdigest()}
-    token = delivery.read_token(options, environment)
-    service = delivery.Service(options.url or "", token, Clock(_SECONDS))
+    token = read_token(options, environment)
+    service = Service(options.url or "", token, Clock(_SECONDS))
     try:
         answer = service.call(
             *("POST", "/traces/turns", json.dumps(question).encode("ascii")),
