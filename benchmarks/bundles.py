@@ -20,6 +20,7 @@ from typing import Any
 from benchmarks.report import Figure, print_figure, print_heading
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import Service, open_service
+from jobprov.provenance.db.queries.holdings.plans import plan_digests
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.bundles.campaign_bundle import Wanted, build_campaign
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
@@ -30,7 +31,7 @@ from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.work.queue import Parts, drain
 
 FILES, JOBS, CAMPAIGN_JOBS = 4000, 101, 10_000
-MARKS = {"cold": 2.0, "warm": 0.5, "rate": 20.0, "first": 1.0, "memory": 100.0}
+MARKS = {"cold": 2.0, "warm": 0.5, "rate": 20.0, "first": 1.0, "memory": 100.0, "plan": 1000.0}
 LARGE_INPUT = 2 << 30
 _EXPERIMENT = "bench"
 _WORDS = b"physics.producers.module: { module_type: Example label: value threshold: 1.5 }\n"
@@ -199,6 +200,11 @@ def _measure_release(service: Service) -> None:
     name = "bundles of one release, planned and streamed"
     _print_rate(service, name, MARKS["rate"])
     _print_rate(service, "the same again, from their plans", None)
+    with service.database.reading.connect() as connection:
+        sizes = sorted(service.store.size(sha256) for sha256 in plan_digests(connection))
+    note = f"{len(sizes)} plans; the first {sizes[-1]:,} bytes"
+    typical = sizes[len(sizes) // 2]
+    print_figure(Figure("a plan in the archive", typical, "bytes", mark=MARKS["plan"], note=note))
 
 
 def _print_rate(service: Service, name: str, mark: float | None) -> None:

@@ -24,7 +24,7 @@ from benchmarks.stacks.cases import VENV, Case, read_cases
 from benchmarks.stacks.judging import Class, Outcome
 from benchmarks.stacks.recording import Site
 from benchmarks.stacks.service import running_service
-from benchmarks.stacks.trial import Plan, try_cases
+from benchmarks.stacks.trial import Plan, record_cases, try_cases
 from jobprov.provenance.capture.packing import build
 
 PACKAGES = [
@@ -46,6 +46,14 @@ DEBIAN = (
     "lua5.4 tclsh guile-3.0 gnuplot-nox graphviz ruby nodejs busybox perl strace"
 )
 
+MODES: dict[str, tuple[str, ...]] = {
+    "usual": (),
+    "traced": ("--trace",),
+    "untraced": ("--no-trace",),
+    "second": (),
+}
+"""Options of the hook by mode."""
+
 
 def main() -> int:
     """Try what the command line asks for."""
@@ -53,9 +61,10 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="cases (regular expressions); all by default")
     parser.add_argument(
         "--mode",
-        choices=("usual", "traced", "both"),
-        default="both",
-        help="with the hook's default options, with --trace, or both (default)",
+        choices=tuple(MODES),
+        action="append",
+        help="usual: with the hook's default options (default); traced: with --trace; untraced: "
+        "with --no-trace; second: after another job of its kind, which has been traced",
     )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument(
@@ -78,7 +87,7 @@ def main() -> int:
     cases = _chosen_cases(read_cases(), chosen.names)
     outcomes: list[Outcome] = []
     with _folder(chosen.keep) as folder:
-        for mode in ("usual", "traced") if chosen.mode == "both" else (chosen.mode,):
+        for mode in chosen.mode or ["usual"]:
             outcomes += _try(cases, folder / mode, mode, chosen)
     _print_table(outcomes, is_verbose=chosen.verbose)
     _print_totals(outcomes)
@@ -131,8 +140,9 @@ def _try(cases: list[Case], folder: Path, mode: str, chosen: argparse.Namespace)
     build(str(hook))
     begun = time.monotonic()
     with running_service(data) as (url, service):
-        options = ("--trace",) if mode == "traced" else ()
-        site = Site(jobs, chosen.venv, hook, url, options)
+        site = Site(jobs, chosen.venv, hook, url, MODES[mode])
+        if mode == "second":
+            record_cases(cases, site, chosen.workers)
         plan = Plan(mode, chosen.workers, chosen.rerun_as, chosen.prove, chosen.capsules, _say)
         outcomes = try_cases(cases, site, service, data, plan)
     _say(f"\n{mode}: {len(cases)} cases in {time.monotonic() - begun:.0f} s")

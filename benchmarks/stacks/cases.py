@@ -1,7 +1,8 @@
 """The cases of the trial, read from the TOML files in `cases/`.
 
-In all their texts, `@ROOT@` is the case's own folder, `@VARTMP@` a folder of its own below
-/var/tmp, `@VENV@` the virtual environment with the packages from PyPI, and `@PORT@` a free port.
+In all their texts, `@ROOT@` is the case's own folder, `@WORK@` the working directory in it,
+`@VARTMP@` a folder of its own below /var/tmp, `@VENV@` the virtual environment with the packages
+from PyPI, and `@PORT@` a free port.
 """
 
 import tomllib

@@ -96,21 +96,32 @@ def _decide(recorded: Recorded, job: dict[str, Any], rerun: Rerun) -> tuple[Clas
         return Class.FALSE, f"{rerun.level}, but {_what_differs(recorded, rerun)}"
     if is_said_equal and not rerun.compared and rerun.level != "R1=":
         return Class.FALSE, f"{rerun.level}, and nothing was compared"
-    if is_equal and is_said_equal:
-        return Class.EQUAL, ""
-    if is_equal and rerun.level is not None:
-        return Class.FALSE, f"{rerun.level}, but all is equal"
     if is_equal:
+        return (Class.EQUAL, "") if is_said_equal else _judge_unsaid(recorded, rerun)
+    if foretold := _foretelling(recorded, job, rerun):
+        return Class.FORETOLD, foretold
+    return Class.SILENT, _what_differs(recorded, rerun)
+
+
+def _judge_unsaid(recorded: Recorded, rerun: Rerun) -> tuple[Class, str]:
+    if rerun.level is None:
         return Class.UNSAID, "no verdict"
-    foretold = _foretelling(recorded, job, rerun)
-    return (
-        (Class.FORETOLD, foretold)
-        if foretold
-        else (
-            Class.SILENT,
-            _what_differs(recorded, rerun),
-        )
-    )
+    others = _other_outputs(recorded, rerun)
+    if others and rerun.level == "R2":
+        return Class.UNSAID, f"R2 for outputs that the case does not name: {', '.join(others)}"
+    return Class.FALSE, f"{rerun.level}, but all is equal"
+
+
+def _other_outputs(recorded: Recorded, rerun: Rerun) -> list[str]:
+    """Return the outputs that verify.sh found to differ, if the job made them all.
+
+    None of them is one that the trial compared itself, and found equal.
+    """
+    told = [line.partition(" ") for line in rerun.lines]
+    names = [rest.partition(":")[0] for word, _, rest in told if word in {"DIFFERENT", "MISSING"}]
+    compared = {output.rpartition("/")[2] for output in recorded.digests}
+    is_plausible = all(name in recorded.names and name not in compared for name in names)
+    return names if is_plausible else []
 
 
 def _what_differs(recorded: Recorded, rerun: Rerun) -> str:

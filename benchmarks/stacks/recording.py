@@ -62,6 +62,7 @@ class Recorded:
         digests: SHA-256 by output; None for one that is not there.
         exit_code: as the hook gave it.
         printed: what the job printed on standard output and error.
+        names: names of all files below the root when the job had ended.
         broken: why the case says nothing: it did not do what it is meant to do.
     """
 
@@ -73,6 +74,7 @@ class Recorded:
     exit_code: int
     printed: str
     broken: str = ""
+    names: frozenset[str] = frozenset()
 
 
 def missing_needs(case: Case, venv: Path) -> list[str]:
@@ -89,9 +91,8 @@ def record(case: Case, site: Site) -> Recorded:
     """Prepare the case's folder and run its job under the hook."""
     root, port = site.jobs / case.name, _free_port()
     var_tmp = Path("/var/tmp") / f"jobprov-stacks-{os.getpid()}-{case.name}"  # noqa: S108
-    filled = _fill(
-        case, {"ROOT": str(root), "VARTMP": str(var_tmp), "VENV": str(site.venv), "PORT": str(port)}
-    )
+    places = {"ROOT": root, "WORK": root / "work", "VARTMP": var_tmp, "VENV": site.venv, "PORT": port}
+    filled = _fill(case, {name: str(place) for name, place in places.items()})
     job_id = str(uuid4())
     environment = _environment(filled, root, site, job_id)
     problem = _prepare(filled, root, var_tmp)
@@ -99,7 +100,15 @@ def record(case: Case, site: Site) -> Recorded:
         return Recorded(filled, root, var_tmp, job_id, {}, -1, problem, problem)
     words = list(filled.command)
     if not case.is_hooked:
-        words = [sys.executable, str(site.hook), "run", *site.options, *case.options, "--", *words]
+        words = [
+            sys.executable,
+            str(site.hook),
+            "run",
+            *site.options,
+            *filled.options,
+            "--",
+            *words,
+        ]
     with _serving(filled, root, port), _meanwhile(filled, root), _stdin(filled, root) as stdin:
         try:
             ended = subprocess.run(
@@ -128,7 +137,8 @@ def record(case: Case, site: Site) -> Recorded:
         broken = f"made no {[name for name in digests if digests[name] is None]}: {printed[-400:]}"
     elif not digests and not case.exit_code:
         broken = "names no output"
-    return Recorded(filled, root, var_tmp, job_id, digests, code, printed, broken)
+    names = frozenset(path.name for path in root.rglob("*"))
+    return Recorded(filled, root, var_tmp, job_id, digests, code, printed, broken, names)
 
 
 def decoded(name: str) -> str:

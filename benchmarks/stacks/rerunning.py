@@ -10,10 +10,9 @@ from pathlib import Path
 from benchmarks.stacks.cases import STDOUT
 from benchmarks.stacks.recording import Recorded, decoded, digest_of
 from jobprov.provenance.services.reruns.execution import rerun, unpack, verify
-from jobprov.provenance.services.reruns.isolation import apart
+from jobprov.provenance.services.reruns.isolation import RerunLimits, apart
 
-_SECONDS = 120.0
-_DISK_BYTES = 1 << 30
+_LIMITS = RerunLimits(seconds=120.0, disk_bytes=1 << 30)
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def run_again(
         needs = (root / "data/NEEDS.tsv").read_text("utf-8", "replace")
         out = folder / "out"
         out.mkdir()
-        isolation = apart().within(_SECONDS, _DISK_BYTES, folder)
+        isolation = apart().within(_LIMITS, folder)
         if user is not None:
             shutil.chown(out, user)
             words = ("setpriv", f"--reuid={user}", "--clear-groups", "--")

@@ -87,6 +87,16 @@ def try_cases(
     return outcomes
 
 
+def record_cases(cases: Sequence[Case], site: Site, workers: int) -> None:
+    """Record the cases and nothing else, as the first jobs of their kinds."""
+    ready = [case for case in cases if not missing_needs(case, site.venv)]
+    with ThreadPoolExecutor(workers) as pool:
+        for one in pool.map(lambda case: record(case, site), ready):
+            shutil.rmtree(one.var_tmp, ignore_errors=True)
+    shutil.rmtree(site.jobs)
+    site.jobs.mkdir()
+
+
 def _not_tried(case: Case, mode: str, verdict: Class, why: str) -> Outcome:
     return Outcome(case.name, mode, case.nasty, case.is_deterministic, verdict, why)
 

@@ -14,11 +14,14 @@ from jobprov.provenance.bundle.bag import add_bag
 from jobprov.provenance.bundle.description.crate import (
     CONTEXT,
     FAILED,
+    MAIN_ENTITY,
     PROCESS,
     STATUS,
     Entity,
+    as_main_entity,
     descriptor,
     profile,
+    shell_language,
 )
 from jobprov.provenance.bundle.draft import Draft, WriteBlob
 from jobprov.provenance.bundle.fields import mapping, readable_json, text
@@ -243,7 +246,8 @@ def _crate(planned: Sequence[_JobPayload], name: str, mtime: int) -> bytes:
         "verify.py",
         "verify.sh",
     ]
-    files = [{"@id": part, "@type": "File", "name": part} for part in parts]
+    files: list[Entity] = [{"@id": part, "@type": "File", "name": part} for part in parts]
+    files = [as_main_entity(file) for file in files]
     mentions = [{"@id": action["@id"]} for action in actions]
     root = {
         "@id": "./",
@@ -259,12 +263,13 @@ def _crate(planned: Sequence[_JobPayload], name: str, mtime: int) -> bytes:
         "license": (
             "as stated in the files under LICENSES, and by the experiment for everything else"
         ),
+        "mainEntity": MAIN_ENTITY,
         "mentions": mentions[0] if len(mentions) == 1 else mentions,
         "name": f"Rerun bundle of {len(actions)} jobs: {name}",
         "publisher": {"@id": agent_id},
     }
     graph = sorted(
-        [descriptor(), profile(), agent, tool, root, *files, *actions],
+        [descriptor(), profile(), shell_language(), agent, tool, root, *files, *actions],
         key=lambda entity: str(entity["@id"]),
     )
     return readable_json({"@context": CONTEXT, "@graph": graph})

@@ -18,6 +18,8 @@ from typing import Any
 from jobprov.provenance.bundle.bag import BagFacts, add_bag, add_holey_bag
 from jobprov.provenance.bundle.description.crate import add_crate
 from jobprov.provenance.bundle.description.exports import add_exports
+from jobprov.provenance.bundle.description.gap_list import add_gaps, known_gaps
+from jobprov.provenance.bundle.description.readme import add_readme
 from jobprov.provenance.bundle.draft import Draft, Member, WriteBlob, by_path
 from jobprov.provenance.bundle.fields import canonical_json, text
 from jobprov.provenance.bundle.ingredients import Ingredients, Reader
@@ -38,7 +40,7 @@ from jobprov.provenance.bundle.payload.files import (
 from jobprov.provenance.bundle.payload.outputs import add_outputs
 from jobprov.provenance.bundle.payload.paths import add_paths, map_program_folders
 from jobprov.provenance.bundle.payload.payload import Payload
-from jobprov.provenance.bundle.templates import EDITION, add_programs, add_readme
+from jobprov.provenance.bundle.templates import EDITION, add_programs
 from jobprov.provenance.errors import BundleError
 
 SPEC_VERSION = 1
@@ -56,6 +58,7 @@ class Plan:
         mtime: time of every entry of the tar, in seconds since 1970.
         own: members of this bundle alone, sorted by the bytes of their path.
         fragments: sorted members of the parts that bundles share, by digest of the part.
+        generated: bytes of generated members by `part_of`, where they are in memory.
     """
 
     spec_version: int
@@ -66,6 +69,7 @@ class Plan:
     mtime: int
     own: tuple[Member, ...]
     fragments: Mapping[str, tuple[Member, ...]] = field(default_factory=dict)
+    generated: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def members(self) -> tuple[Member, ...]:
@@ -73,8 +77,9 @@ class Plan:
         return tuple(sorted(chain(self.own, *self.fragments.values()), key=by_path))
 
     def blobs(self) -> set[str]:
-        """Digests of all blobs in the bundle, without the plan itself."""
-        return ({member.blob for member in self.members} | set(self.fragments)) - {""}
+        """Digests of all blobs in the bundle, without the plan itself and what is stored in it."""
+        named = {member.blob for member in self.members} | set(self.fragments)
+        return named - {"", *self.generated}
 
     @staticmethod
     def named_in(data: bytes) -> set[str]:
@@ -176,8 +181,10 @@ def make_plan(
     fill(payload)
     reached = min(ceiling, payload.needs.level())
     payload.write("NEEDS.tsv", payload.needs.table())
+    known = known_gaps(ingredients, reader)
+    add_gaps(payload, known)
     add_programs(payload, edition=edition)
-    add_readme(payload, edition=edition, level=reached)
+    add_readme(payload, known, edition=edition, level=reached)
     add_exports(payload, mtime=mtime)
     add_crate(payload, job_id=job_id, mtime=mtime)
     facts: BagFacts = {

@@ -175,7 +175,10 @@ class _Content:
 
     def _read_part(self, sha256: str) -> bytes:
         if self._part[0] != sha256:
-            self._part = (sha256, self._reader.get(sha256))
+            in_memory = self._plan.generated.get(sha256)
+            if in_memory is None:
+                in_memory = self._reader.get(sha256)
+            self._part = (sha256, in_memory)
         return self._part[1]
 
     def _streamed(self, member: Member) -> Iterator[bytes]:

@@ -201,7 +201,9 @@ FIELD_USES: dict[str, FieldUse] = {
     "environment.umask": FieldUse(comparison=("host",), bundle=("command", "env"), page=True),
     "environment.limits": FieldUse(comparison=("host",), bundle=("env",)),
     "environment.packages_sha256": FieldUse(comparison=("products",), bundle=("NEEDS.tsv",)),
-    "environment.system_packages_sha256": FieldUse(comparison=("host",), page=True),
+    "environment.system_packages_sha256": FieldUse(
+        comparison=("host",), bundle=("NEEDS.tsv", "env"), page=True
+    ),
     "environment.libraries_sha256": FieldUse(comparison=("host",), bundle=("NEEDS.tsv",)),
     "environment.withheld_read": FieldUse(page=True),
     "environment.touched_sha256": FieldUse(page=True),

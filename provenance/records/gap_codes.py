@@ -78,6 +78,11 @@ GAPS: dict[str, GapRule] = {
         2,
         "Have each job work on a copy of its own, and change no file that a running job reads.",
     ),
+    "withheld-variable-read": GapRule(
+        2,
+        "Set the variable again for the rerun; if it is no secret, give it a name that no rule "
+        "takes for one, or name it by `--keep-variable`.",
+    ),
     "children-unseen": GapRule(
         2,
         "Read why in the message; what was not seen can be told: "

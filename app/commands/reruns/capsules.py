@@ -33,6 +33,7 @@ from jobprov.provenance.services.reruns.isolation import apart
 from jobprov.provenance.services.reruns.traced_capsules import make_traced_capsule, read_trace
 
 _PIECE = 1 << 20
+_SHOWN = 50
 
 
 @click.group(cls=Group)
@@ -70,9 +71,10 @@ def make(
 
     Keep every file that they touch outside in FOLDER.
 
-    Then each runs again inside FOLDER: exit code 0 where all come out as recorded. More bundles may
-    be added later. With --from-trace the files are those that the jobs themselves touched, out of
-    the archive, and no release is wanted.
+    Then each runs again inside FOLDER: exit code 0 where all come out as recorded and nothing that
+    a job touched is missing, else 1. More bundles may be added later. With --from-trace the files
+    are those that the jobs themselves touched, out of the archive; what it lacks is taken from this
+    machine, if that has the release.
     """
     if jobs:
         report = _make_from_traces(folder, tars, jobs, experiment=experiment, data=data)
@@ -82,7 +84,7 @@ def make(
         raise click.UsageError("Name bundles of jobs, or jobs by --from-trace.")
     emit(report._asdict(), _report_text(folder, report), as_json=as_json)
     are_reproduced = all(level in REPRODUCED for level in report.levels.values())
-    sys.exit(int(not are_reproduced))
+    sys.exit(int(not (are_reproduced and report.is_whole)))
 
 
 def _make_from_traces(
@@ -109,11 +111,18 @@ def _report_text(folder: Path, report: CapsuleReport) -> str:
     lines.append(
         f"{folder}: {report.files} files, {report.size_bytes} bytes; {report.added} are new."
     )
-    unreadable = "left out, since not everybody may read it, or it looks like a secret"
-    lines += [f"{unreadable}: {path}" for path in report.left_out]
-    lines += [f"left out, since its bytes are not held: {path}" for path in report.missing]
+    lines += _listed(report.left_out, "missing, since it is private or looks like a secret")
+    lines += _listed(report.missing, "missing, since its bytes are neither held nor here")
+    lines += [f"note: {note}" for note in report.notes]
     lines.append(f"Rerun inside it: sh run.sh --capsule {folder}/data/root OUT")
     return "\n".join(lines)
+
+
+def _listed(paths: Sequence[str], why: str) -> list[str]:
+    lines = [f"{why}: {path}" for path in paths[:_SHOWN]]
+    if len(paths) > _SHOWN:
+        lines.append(f"{why}: {len(paths) - _SHOWN} more; missing.tsv and left-out.tsv list all")
+    return lines
 
 
 @capsule.command()

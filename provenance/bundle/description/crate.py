@@ -27,6 +27,7 @@ FAILED = "http://schema.org/FailedActionStatus"
 _LISTED = ("command/", "context/", "env/", "fcl/", "git/", "outputs/", "prov/", "scripts/")
 
 _INFERRED = "inferred from the version of an installed product, which is what ran"
+MAIN_ENTITY = {"@id": "run.sh"}
 Entity = dict[str, Any]
 """A member of `@graph`: text, references to other entities, or lists of them, by property."""
 
@@ -45,10 +46,11 @@ def add_crate(payload: Payload, *, job_id: str, mtime: int) -> None:
         *outputs,
         *tools,
         *_parts(payload),
+        shell_language(),
     ]
     entities.append(_action(payload, job_id, date, inputs=inputs, outputs=outputs, tools=tools))
     entities.append(_root(payload, job_id, date, entities))
-    unique = {entity["@id"]: entity for entity in entities}
+    unique = {entity["@id"]: as_main_entity(entity) for entity in entities}
     graph = [unique[name] for name in sorted(unique)]
     payload.write("ro-crate-metadata.json", readable_json({"@context": CONTEXT, "@graph": graph}))
     payload.write("ro-crate-preview.html", preview(payload, entities, date))
@@ -62,6 +64,25 @@ def descriptor() -> Entity:
         "@type": "CreativeWork",
         "about": about,
         "conformsTo": conforms,
+    }
+
+
+def as_main_entity(entity: Entity) -> Entity:
+    """The entity; that of run.sh says that it is what a workflow program starts."""
+    if entity["@id"] != MAIN_ENTITY["@id"]:
+        return entity
+    types = ["File", "SoftwareSourceCode", "ComputationalWorkflow"]
+    language = {"@id": shell_language()["@id"]}
+    return {**entity, "@type": types, "programmingLanguage": language}
+
+
+def shell_language() -> Entity:
+    """The language of run.sh."""
+    return {
+        "@id": "#posix-shell",
+        "@type": "ComputerLanguage",
+        "name": "POSIX shell",
+        "url": "https://pubs.opengroup.org/onlinepubs/9699919799/utilities/V3_chap02.html",
     }
 
 
@@ -91,6 +112,7 @@ def _root(payload: Payload, job_id: str, date: str, entities: list[Entity]) -> E
         "license": (
             "as stated in the files under LICENSES, and by the experiment for everything else"
         ),
+        "mainEntity": MAIN_ENTITY,
         "mentions": {"@id": f"#job-{_id(job_id)}"},
         "name": f"Rerun bundle of job {job_id}",
         "publisher": author,

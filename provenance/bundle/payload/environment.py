@@ -4,6 +4,12 @@ import re
 from collections.abc import Mapping
 
 from jobprov.provenance.bundle.fields import digest, mapping, readable_json, rows, text, texts
+from jobprov.provenance.bundle.payload.packages import (
+    Package,
+    add_os_packages,
+    listed_packages,
+    need_packages,
+)
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import quote
 from jobprov.provenance.records.job_record import JsonObject
@@ -24,16 +30,10 @@ _HOST = (
 )
 _BATCH = ("system", "id", "global_job_id", "attempt", "part")
 _ENVIRONMENT = ("os", "locale", "timezone", "umask", "limits")
-_LARGEST_LISTING = 4 * 1024 * 1024  # bytes; a longer listing is put into the bundle, but not read
-_LISTING_COLUMNS = 4
 _ENVIRONMENT_LEVEL = 3
 _HOW = {
     "image": "sh run.sh --capsule FILE",
     "files": "unpack it, then sh run.sh --capsule FOLDER/data/root",
-}
-_PACKAGE_KINDS = {
-    "interpreter": "what ran the job's scripts",
-    "pip": "installed for the job's Python",
 }
 
 
@@ -52,10 +52,10 @@ def add_environment(payload: Payload) -> None:
     _write_variables(payload, variables)
     _write_withheld(payload, variables, texts(environment.get("withheld")))
     _write_host(payload)
-    packages = _listed_packages(payload)
+    packages = listed_packages(payload)
     _write_products(payload, packages)
-    for kind, name, version, place in packages:
-        payload.needs.add(3, kind, f"{name} {version}".strip(), _PACKAGE_KINDS[kind], place=place)
+    need_packages(payload, packages)
+    add_os_packages(payload)
     _write_container(payload)
     for field, stored in (("packages_sha256", "packages.txt"), ("libraries_sha256", "libs.tsv")):
         sha256 = digest(environment.get(field))
@@ -65,19 +65,6 @@ def add_environment(payload: Payload) -> None:
             payload.needs.add(
                 1, "environment", field, "a listing of the environment", digest=sha256
             )
-
-
-def _listed_packages(payload: Payload) -> list[list[str]]:
-    """The recorder's listing of interpreters and distributions: kind, name, version, location."""
-    sha256 = digest(mapping(payload.record.get("environment")).get("packages_sha256"))
-    if not payload.has(sha256) or payload.draft.reader.size(sha256) > _LARGEST_LISTING:
-        return []
-    packages = []
-    for line in payload.draft.reader.get(sha256).decode("utf-8", "replace").splitlines():
-        cells = line.split("\t")
-        if len(cells) == _LISTING_COLUMNS and cells[0] in _PACKAGE_KINDS:
-            packages.append(cells)
-    return packages
 
 
 def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
@@ -167,15 +154,17 @@ def _write_host(payload: Payload) -> None:
     payload.write("env/host.json", readable_json(document))
 
 
-def _write_products(payload: Payload, packages: list[list[str]]) -> None:
-    """Write `env/products.tsv`: the software's products, then interpreters and distributions."""
+def _write_products(payload: Payload, packages: list[Package]) -> None:
+    """Write `env/products.tsv`: the software's products, then what the recorder listed."""
     lines = []
     for entry in rows(payload.record.get("software")):
         product = mapping(entry.get("product"))
         if product:
             fields = ("manager", "version", "qualifiers", "prefix", "root_hash")
             lines.append((text(entry.get("name")), *(text(product.get(field)) for field in fields)))
-    lines += [(name, kind, version, "", place, "") for kind, name, version, place in packages]
+    for package in packages:
+        cells = (package.name, package.kind, package.version, "", package.place, package.record)
+        lines.append(cells)
     payload.table(
         "env/products.tsv", ("name", "manager", "version", "qualifiers", "prefix", "digest"), lines
     )

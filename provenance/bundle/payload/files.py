@@ -127,6 +127,8 @@ def _path(entry: Mapping[str, Any]) -> str:
 def _add_input(payload: Payload, entry: Mapping[str, Any]) -> str:
     name, sha256 = text(entry.get("name")), digest(entry.get("sha256"))
     place = payload.places.settle(_path(entry))
+    if place is not None:
+        place = payload.behind_links(place)
     if place is not None and place in payload.laid_out:
         return ""  # laid out already, as a script, as fcl, or as the input of an earlier step
     if payload.has(sha256) and payload.level >= _level_of_input(payload.draft.reader.size(sha256)):

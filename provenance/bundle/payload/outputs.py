@@ -3,7 +3,7 @@
 import json
 import posixpath
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from jobprov.provenance.bundle.comparison.comparators import rule_for
 from jobprov.provenance.bundle.fields import (
@@ -19,6 +19,7 @@ from jobprov.provenance.bundle.fields import (
 )
 from jobprov.provenance.bundle.ingredients import SMALL_BYTES
 from jobprov.provenance.bundle.payload.ending import add_ending
+from jobprov.provenance.bundle.payload.expected import Expected
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place, quote
 
@@ -30,7 +31,7 @@ _DEEP = 2  # a folder of outputs is mapped as a whole only if it is deeper than 
 
 def add_outputs(payload: Payload) -> None:
     """Write the facts about each output, and the list that verify.sh follows."""
-    table: list[_Expected] = []
+    table: list[Expected] = []
     lines: list[str] = []
     for output in rows(payload.record.get("outputs")):
         expected = _expected_of(payload, output)
@@ -39,8 +40,10 @@ def add_outputs(payload: Payload) -> None:
         place = payload.places.settle(expected.path)
         if place is not None:
             _make_folder(payload, expected.path, place)
+            _note_moved(payload, text(output.get("location")), place)
         lines.append(_shell_line(expected, place))
-    payload.table("outputs/expected.tsv", _Expected._fields, table)
+    payload.expected = table
+    payload.table("outputs/expected.tsv", Expected._fields, table)
     add_ending(payload)
     payload.shell("outputs/expected.sh", lines)
     _write_resources(payload)
@@ -58,26 +61,7 @@ def comparator(output: Mapping[str, Any]) -> str:
     return "content" if text(output.get("content_digest")) else "bytes"
 
 
-class _Expected(NamedTuple):
-    """A line of `outputs/expected.tsv`: the output that a rerun should make.
-
-    The fields are its columns. What was not recorded is `-`; for `events` and `status` it is empty.
-    """
-
-    name: str
-    path: str
-    size: str
-    sha256: str
-    comparator: str
-    content_digest: str
-    events: str
-    required: str
-    status: str
-    checksums: str
-    reference: str
-
-
-def _expected_of(payload: Payload, output: Mapping[str, Any]) -> _Expected:
+def _expected_of(payload: Payload, output: Mapping[str, Any]) -> Expected:
     """Describe an output, and put its recorded bytes into the bundle if the comparison needs them."""
     name, status = text(output.get("name")), text(output.get("status"))
     stage = text(mapping(payload.record.get("task")).get("stage"))
@@ -85,7 +69,7 @@ def _expected_of(payload: Payload, output: Mapping[str, Any]) -> _Expected:
     declared_comparator = rule.text() if rule else ""
     compared_by = declared_comparator or comparator(output)
     is_required = status in _REQUIRED and (rule is None or rule.required is not False)
-    return _Expected(
+    return Expected(
         name=name,
         path=text(output.get("path")) or name,
         size=decimal(number(output.get("size_bytes"))) or "-",
@@ -113,7 +97,7 @@ def _write_content_digest(payload: Payload, output: Mapping[str, Any]) -> None:
     payload.write(stored, readable_json(document))
 
 
-def _shell_line(expected: _Expected, place: Place | None) -> str:
+def _shell_line(expected: Expected, place: Place | None) -> str:
     """The line by which verify.sh compares an output; None if a rerun has no place for it."""
     words = (
         quote(expected.name),
@@ -161,6 +145,14 @@ def _make_folder(payload: Payload, path: str, place: Place) -> None:
     if parent.rest and parent not in payload.laid_out:
         payload.laid_out.add(parent)
         payload.lay_out("folder", parent)
+
+
+def _note_moved(payload: Payload, location: str, place: Place) -> None:
+    """Let run.sh make the folder to which the job moved or copied this output, and look there."""
+    moved = payload.places.settle(location) if location.startswith("/") else None
+    if moved is not None and moved != place:
+        _make_folder(payload, location, moved)
+        payload.lay_out("moved", place, moved)
 
 
 def _json_word(name: str) -> str:

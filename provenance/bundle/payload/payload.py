@@ -1,6 +1,7 @@
 """The payload of a bundle in the making: its members, shell lists, places and needs."""
 
 import hashlib
+import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,10 +10,12 @@ from jobprov.provenance.bundle.fields import mapping, text, to_bytes
 from jobprov.provenance.bundle.ingredients import Ingredients
 from jobprov.provenance.bundle.names import NAME_BYTES, Shelf, plain_name
 from jobprov.provenance.bundle.needs import Needs, tsv
+from jobprov.provenance.bundle.payload.expected import Expected
 from jobprov.provenance.bundle.payload.odd_words import odd_names
 from jobprov.provenance.bundle.payload.places import Place, Places, normal, quote
 
 _BESIDE = ".modes.tsv"
+_MOST_LINKS = 10
 
 
 class Payload:
@@ -27,6 +30,7 @@ class Payload:
         laid_out: places of single files that the bundle holds.
         repositories: digest of the content of each repository's folder, by the folder's name.
         shebangs: interpreter by the place of a script.
+        expected: the outputs that verify.sh compares, in order.
         fetched: inputs in fetch.txt, by path; None if the bundle may not have a fetch.txt.
         variables: shell words of the recorded variables, by name; for PATH, only the part before
             the caller's PATH.
@@ -53,6 +57,7 @@ class Payload:
         self.variables: dict[str, str] = {}
         self.then_lists: dict[str, str] = {}
         self.fetched: dict[str, Fetched] | None = None
+        self.expected: Sequence[Expected] = ()
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
         """Put a generated file at a path of the payload."""
@@ -125,6 +130,26 @@ class Payload:
         links = [*self.links, *self.links_in_out]
         return any(place.is_below(link) for _target, link in links)
 
+    def behind_links(self, place: Place) -> Place:
+        """The place of a file at the end of a checkout's symbolic links.
+
+        A link that leads out of its checkout is not followed.
+        """
+        links = {link: target for target, link in self.links}
+        for _ in range(_MOST_LINKS):
+            step = next((link for link in _ways_to(place) if link in links), None)
+            if step is None:
+                break
+            # The folder of a checkout in `$src` is no folder of the job
+            top = "/".join(step.rest.split("/")[:2]) if step.variable == "src" else ""
+            folder = posixpath.dirname(step.rest[len(top) :]).lstrip("/")
+            goal = posixpath.normpath(posixpath.join(folder, links[step]))
+            if goal.startswith(("/", "../")) or goal == "..":
+                break
+            rest = place.rest[len(step.rest) :]
+            place = Place(place.variable, posixpath.normpath(f"{top}/{goal}{rest}"))
+        return place
+
     def has(self, sha256: str) -> bool:
         """Whether the blob is possessed."""
         return bool(sha256) and self.draft.reader.has(sha256)
@@ -151,6 +176,12 @@ class Payload:
 
 def _is_in_tree(place: Place, tree: Place, paths: frozenset[str]) -> bool:
     return place.is_below(tree) and place.rest[len(tree.rest) + 1 :] in paths
+
+
+def _ways_to(place: Place) -> list[Place]:
+    """The folders around a place, outermost first, and the place itself."""
+    parts = place.rest.split("/")
+    return [Place(place.variable, "/".join(parts[:end])) for end in range(2, len(parts) + 1)]
 
 
 def _shell_word(argument: str | Place) -> str:

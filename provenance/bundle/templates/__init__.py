@@ -6,11 +6,11 @@ of `comparison`. So before a new edition, the present text of verify.py must be 
 edition; a new plan takes the newest.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
-from jobprov.provenance.bundle.fields import text
 from jobprov.provenance.bundle.payload.payload import Payload
 
 EDITION = 1
@@ -24,6 +24,7 @@ _COMPARISON = (
     "verify",
 )
 _SCRIPTS = {"run.sh": 0o755, "verify.sh": 0o755, "lib.sh": 0o644, "own-root.sh": 0o644}
+_MARK = re.compile(r"@[A-Z]+@")
 _CONTEXTS = ("ro-crate-1.1.jsonld", "workflow-run.jsonld")
 
 
@@ -38,23 +39,10 @@ def add_programs(payload: Payload, *, edition: int) -> None:
         payload.write_shared("JOB.schema.json", payload.ingredients.schema)
 
 
-def add_readme(payload: Payload, *, edition: int, level: int) -> None:
-    """Write README.txt."""
-    facts = {
-        "@JOB@": text(payload.record.get("job_id")),
-        "@EXPERIMENT@": text(payload.record.get("experiment")),
-        "@STATE@": text(payload.record.get("state")),
-        "@LEVEL@": f"L{level}",
-    }
-    payload.write("README.txt", filled(template(edition, "README.txt"), facts))
-
-
 def filled(readme: bytes, facts: Mapping[str, str]) -> bytes:
     """A README with each mark replaced by its value."""
-    content = readme.decode()
-    for mark, value in facts.items():
-        content = content.replace(mark, value)
-    return content.encode("utf-8", "replace")
+    # In one pass: what looks like a mark in a value is none
+    return _MARK.sub(lambda mark: facts[mark[0]], readme.decode()).encode("utf-8", "replace")
 
 
 @cache

@@ -85,14 +85,21 @@ class Repositories:
         from jobprov.provenance.capture.checkouts import worktree
 
         name = self._free_name(os.path.basename(top) or "root")
-        entry = {"name": name, "evidence": "observed", "vcs": "git", "checkout": top}
+        entry: Dict[str, Any] = {
+            "name": name,
+            "evidence": "observed",
+            "vcs": "git",
+            "checkout": top,
+        }
         self.entries[top] = entry
         self.draft.extend("software", [entry])
         inside = self.draft.attempt("git checkout " + top, worktree.observe, top, entry, self.draft)
-        if inside is not None:
+        if inside is None and "revision" in entry:  # the note says why
+            entry["left_out"] = [{"path": "", "why": "not looked at"}]
+        if "revision" in entry:
             self._unfinished.append((top, entry))
-            for folder in inside:
-                self.add(folder)
+        for folder in inside or ():
+            self.add(folder)
         return entry
 
     def _free_name(self, name: str) -> str:

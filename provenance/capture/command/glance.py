@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 5.0  # for hashing small inputs while the command waits
 _HELD_BYTES = 2 << 20  # of small inputs, in memory
-_LONGEST_NAME = 1000
+_LONGEST_NAME, _MOST_FOLDERS = 1000, 20
 
 
 class Glance:
@@ -42,6 +42,7 @@ class Glance:
         closures: [(fcl file as named, its include closure)].
         named: [(path, role)] of the inputs.
         candidates: [(argument, signature)] that may be files.
+        folders: folders that arguments name, and that hold files.
         hashed: {path: (size, SHA-256, checksum)} of small inputs.
         contents: {path: bytes} of the smallest of these, in case the command changes them.
         standard_input: what the command will read there, or None.
@@ -66,6 +67,7 @@ class Glance:
         self.closures: List[Tuple[str, closure.Closure]] = []
         self.named: List[Tuple[str, str]] = []
         self.candidates: List[Tuple[str, Optional[List[int]]]] = []
+        self.folders: List[str] = []
         self.hashed: Dict[str, Tuple[int, str, str]] = {}
         self.tops: Set[str] = set()
         self.contents: Dict[str, bytes] = {}
@@ -121,6 +123,7 @@ class Glance:
         # art names its inputs by options of their own
         if not self.line.is_art:
             self.candidates = find_candidates(self.argv, self._known_paths(options))
+            self.folders = self._try("folders", find_folders, self.argv) or []
             self._name_candidates(options)
 
     def _name_candidates(self, options: "Options") -> None:
@@ -192,12 +195,33 @@ def find_candidates(argv: Sequence[str], known: Set[str]) -> List[Tuple[str, Opt
     Present ones by inode and time, others None.
     """
     candidates = []
-    for word in argv[1:]:
-        is_option = word.startswith("--") and "=" in word
-        path = word.split("=", 1)[1] if is_option else word
+    for path in _values(argv):
         if path not in known and _may_be_name(path) and _may_be_file(path):
             candidates.append((path, signature(path)))
     return candidates
+
+
+def find_folders(argv: Sequence[str]) -> List[str]:
+    """Return the arguments that are folders with something in them, but for those around this one."""
+    here = os.getcwd() + os.sep
+    folders = []
+    for path in dict.fromkeys(_values(argv)):
+        is_folder = _may_be_name(path) and os.path.isdir(path)
+        if not is_folder or arguments.is_system(os.path.join(path, "x")):
+            continue
+        is_around = here.startswith(os.path.realpath(path).rstrip(os.sep) + os.sep)
+        if not is_around and os.listdir(path):
+            folders.append(path)
+    return folders[:_MOST_FOLDERS]
+
+
+def _values(argv: Sequence[str]) -> List[str]:
+    """Return the words of a command line, of `--name=value` the value."""
+    words = []
+    for word in argv[1:]:
+        is_option = word.startswith("--") and "=" in word
+        words.append(word.split("=", 1)[1] if is_option else word)
+    return words
 
 
 def _may_be_name(word: str) -> bool:

@@ -31,6 +31,7 @@ class Step:
         candidates: [(argument, signature before)] that may be files.
         inputs: its input entries.
         contents: {path: bytes} of small inputs, as they were before it.
+        folders: folders that it names.
         waiting: bytes that waited for it in a pipe on standard input.
         problems: [(fcl file, what its closure lacks)].
         standard_input: what it will read there, or None.
@@ -52,6 +53,7 @@ class Step:
         self.role = role or _STAGES.get(self.name, "payload")
         self.inputs: List[Dict[str, Any]] = []
         self.contents: Dict[str, bytes] = {}
+        self.folders: List[str] = []
         self.waiting = 0
         self.problems: List[Tuple[str, str]] = []
         self.stdin_digest: Optional[str] = None
@@ -62,6 +64,7 @@ class Step:
         step = cls(glance.line, glance.began, name, role)
         step.candidates, step.standard_input = glance.candidates, glance.standard_input
         step.contents, step.waiting = glance.contents, glance.waiting
+        step.folders = glance.folders
         return step
 
     def describe(self, outcome: Outcome) -> Dict[str, Any]:

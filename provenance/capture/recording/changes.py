@@ -15,6 +15,7 @@ from jobprov.provenance.capture.record.draft import Draft
 
 _KEPT = "the record has what was there before"
 _LOST = "what was there before is not kept"
+_GRANULE_SECONDS = 0.02  # a file's time is that of the last tick of the kernel's clock
 
 
 def settle_inputs(draft: Draft, step: Step) -> List[Tuple[str, bool]]:
@@ -61,6 +62,25 @@ def weaken(draft: Draft, step: Step, changed: List[Tuple[str, bool]]) -> None:
             draft.weaken("changed-while-running", "{} {}".format(what, path), _KEPT)
 
 
+def weaken_folders(draft: Draft, step: Step) -> None:
+    """Name folders that a step was given, unless the record tells what was read or written in them.
+
+    Only a trace tells which of their files a command read.
+    """
+    record = draft.record
+    told = [entry.get("checkout") for entry in record.get("software", ())]
+    told += [(entry.get("product") or {}).get("prefix") for entry in record.get("software", ())]
+    told = [folder.rstrip("/") + "/" for folder in told if folder]
+    files = [entry.get("path") for entry in record.get("outputs", []) + record.get("inputs", [])]
+    for folder in step.folders if step.role == "payload" else ():
+        real = os.path.realpath(folder) + "/"
+        is_used = any(os.path.realpath(path).startswith(real) for path in files if path)
+        if not is_used and not real.startswith(tuple(told)):
+            draft.weaken(
+                "input-missing", "folder " + folder, "nobody saw which of its files were read"
+            )
+
+
 def _sources(record: Dict[str, Any], step: Step) -> Iterator[Tuple[str, Dict[str, Any]]]:
     """Yield (what it is, entry) of scripts and fcl files that were there before the step."""
     for entry in record.get("scripts", ()):
@@ -75,7 +95,7 @@ def _sources(record: Dict[str, Any], step: Step) -> Iterator[Tuple[str, Dict[str
 def _is_touched(path: str, began: float) -> bool:
     """Tell whether a file was written, moved or removed since a moment."""
     try:
-        return os.stat(path).st_ctime >= began
+        return os.stat(path).st_ctime >= began - _GRANULE_SECONDS
     except (OSError, ValueError):
         return True
 

@@ -502,14 +502,37 @@ class Job:
         if watch.libraries:
             self.draft.add_listing("libraries_sha256", watch.list_libraries(), "mapped libraries")
 
-    def take_look(self, look: "Look") -> None:
-        """Add what a look at the system found in time."""
+    def take_look(self, look: "Optional[Look]", *, is_hurried: bool = False) -> None:
+        """Add what a look at the system found; where there was no time for it, the packages at least.
+
+        They are listed once a record.
+        """
+        from jobprov.provenance.capture.surroundings import system_packages
+
         environment = self.draft.record.setdefault("environment", {})
-        if look.packages:
-            what = "packages of the operating system"
-            self.draft.add_listing("system_packages_sha256", look.packages, what)
-        if look.image_digest is not None:
+        if "system_packages_sha256" not in environment:
+            lines = look.packages if look is not None else []
+            if not lines and not is_hurried:
+                lines = system_packages.list_late()
+            if lines:
+                what = "packages of the operating system"
+                self.draft.add_listing("system_packages_sha256", lines, what)
+        if look is not None and look.image_digest is not None:
             environment["container"]["digest"] = look.image_digest
+
+    def add_compilers(self, argv: Sequence[str]) -> None:
+        """Add the compilers that a command used to the listing of packages."""
+        from jobprov.provenance.capture.surroundings import compilers
+
+        record, blobs = self.draft.record, self.draft.blobs
+        digests = [script.get("sha256") for script in record.get("scripts", ())]
+        digests.append(record["command"].get("processes", {}).get("sha256"))
+        digests.append(record.get("environment", {}).get("touched_sha256"))
+        texts = [blobs.get(digest, b"") for digest in digests]
+        *scripts, processes, touched = [text if isinstance(text, bytes) else b"" for text in texts]
+        lines = compilers.list_compilers(argv, scripts, processes, touched)
+        if lines:
+            self.draft.add_listing("packages_sha256", lines, "compilers")
 
     def _hash(self, function: Callable[[Clock], None]) -> None:
         """Hash something large, and show meanwhile that it is worth waiting for."""

@@ -270,8 +270,9 @@ class OneCommand:
             self._watch.stop()
             self._is_watched.wait(_LAST_LOOK_SECONDS)
             job.draft.attempt("memory and libraries", job.take_watch, self._watch)
-        if self._look is not None:
-            job.draft.attempt("the system", job.take_look, self._look)
+        job.draft.attempt(
+            "the system", lambda: job.take_look(self._look, is_hurried=outcome.was_told)
+        )
         job.after(step, outcome, self._prefix, self._sight)
         if self.trace is not None:
             from jobprov.provenance.capture.trace import inventory
@@ -279,6 +280,12 @@ class OneCommand:
             words = (self._sight, step.name, job.spool, self.options, self.environment)
             job.draft.attempt("trace", inventory.take, job.draft, self.trace, *words)
             self._note_trace(job, self.trace, outcome)
+        if self.trace is None or not self.trace.words:
+            from jobprov.provenance.capture.recording import changes
+
+            job.draft.need("folders", changes.weaken_folders, job.draft, step)
+        if not outcome.was_told:
+            job.draft.attempt("compilers", job.add_compilers, self.options.command)
 
     def _note_trace(self, job: "Job", trace: "Trace", outcome: Outcome) -> None:
         """Say whose wish the trace was, and whether it may be what made the command fail."""
@@ -445,6 +452,7 @@ def close_session(
     elif failed:
         outcome.code = failed.code
     inputs = job.draft.record.get("inputs", ())
+    job.draft.attempt("the system", job.take_look, None)
     named = [Named(pattern, None, "told") for pattern in options.output]
     job.add_outputs(named, inputs, clock, is_success=outcome.code == 0)
     job.close(outcome, failed, was_told=state["is_told"])

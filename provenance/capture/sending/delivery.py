@@ -22,6 +22,7 @@ from jobprov.provenance.capture.record import excerpts
 from jobprov.provenance.capture.sending.entry import DAMAGES, Entry, unreadable
 from jobprov.provenance.capture.sending.service import (
     BYTES_HEADERS,
+    PACKAGE_HEADER,
     TOO_LARGE,
     LaterError,
     RefusedError,
@@ -230,7 +231,7 @@ def _send_blob(entry: Entry, service: Service, digest: str) -> None:
     """Send a blob, redacted where the service finds a secret in it."""
     for _ in range(_BLOB_TRIES):
         try:
-            _put_blob(service, digest, entry.blob(digest))
+            _put_blob(service, digest, entry.blob(digest), entry.package(digest))
         except RefusedError as error:
             # Other bytes arrived than were sent, or another process sent it at the same moment
             if error.answer.get("type") in _TRIED_AGAIN:
@@ -250,8 +251,12 @@ def _send_blob(entry: Entry, service: Service, digest: str) -> None:
     raise RefusedError("the service keeps finding a secret in blob {}".format(digest))
 
 
-def _put_blob(service: Service, digest: str, content: bytes) -> None:
-    """Send a blob whole, or in parts where it is large or does not pass."""
+def _put_blob(service: Service, digest: str, content: bytes, package: Optional[str]) -> None:
+    """Send a blob whole, or in parts where it is large or does not pass.
+
+    Of a file that a package brought, the service is told so: it holds no secret.
+    """
+    headers = dict(BYTES_HEADERS, **({PACKAGE_HEADER: package} if package else {}))
     failure: Optional[UnansweredError] = None
     if len(content) <= min(RESUMED_BYTES, service.largest_body or RESUMED_BYTES):
         try:
@@ -259,7 +264,7 @@ def _put_blob(service: Service, digest: str, content: bytes) -> None:
                 "PUT",
                 "/blobs/" + digest,
                 content,
-                BYTES_HEADERS,
+                headers,
                 lambda answer: answer.get("sha256") == digest,
             )
         except UnansweredError as error:
@@ -268,7 +273,7 @@ def _put_blob(service: Service, digest: str, content: bytes) -> None:
             return
     from jobprov.provenance.capture.sending.parts import put_in_parts  # noqa: PLC0415
 
-    put_in_parts(service, digest, content, failure)
+    put_in_parts(service, digest, content, headers, failure)
 
 
 def _send_record(entry: Entry, service: Service) -> List[str]:

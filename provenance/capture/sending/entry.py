@@ -95,6 +95,12 @@ class Entry:
             return len(self._redacted[digest])
         return self._archive.getinfo("blobs/" + digest).file_size
 
+    def package(self, digest: str) -> Optional[str]:
+        """Return which package brought a file, as the record has it; None of any other blob."""
+        packages = self.record.get("extra", {}).get("packaged", {})
+        package = packages.get(digest)
+        return re.sub("[^ -~]", "?", package) if isinstance(package, str) else None
+
     def wait(self, digest: str, error: LaterError) -> None:
         """Note that a blob, or what was put in its place, could not be sent."""
         self.waiting.setdefault(self._replaced.get(digest, digest), error)

@@ -8,7 +8,6 @@ import time
 from typing import Any, Dict, Optional, Tuple
 
 from jobprov.provenance.capture.sending.service import (
-    BYTES_HEADERS,
     CONTINUE,
     TOO_LARGE,
     Service,
@@ -22,16 +21,20 @@ _PAUSE_SECONDS = 0.5
 
 
 def put_in_parts(
-    service: Service, digest: str, content: bytes, failure: Optional[UnansweredError] = None
+    service: Service,
+    digest: str,
+    content: bytes,
+    headers: Dict[str, str],
+    failure: Optional[UnansweredError] = None,
 ) -> None:
-    """Send a blob, and return once the service says that it has it.
+    """Send a blob with the headers that it has as a whole; return once the service says that it has it.
 
     `failure` is why it did not pass as a whole; it is raised where parts would not pass either.
     """
     largest = service.largest_body or len(content)
     if failure is not None:
         largest = _smaller(service, failure, len(content))
-    _Parts(service, digest, content).send(largest)
+    _Parts(service, digest, content, headers).send(largest)
 
 
 class _Parts:
@@ -40,8 +43,11 @@ class _Parts:
     What the service answers to each part says where the next one begins.
     """
 
-    def __init__(self, service: Service, digest: str, content: bytes) -> None:
+    def __init__(
+        self, service: Service, digest: str, content: bytes, headers: Dict[str, str]
+    ) -> None:
         self._service, self._digest, self._content = service, digest, content
+        self._headers = headers
         self._total = len(content)
 
     def send(self, largest: int) -> None:
@@ -78,7 +84,7 @@ class _Parts:
         return self._call(part, "bytes {}-{}/{}".format(start, end - 1, self._total))
 
     def _call(self, body: Any, content_range: str) -> Tuple[bool, int]:
-        headers = dict(BYTES_HEADERS, **{"Content-Range": content_range})
+        headers = dict(self._headers, **{"Content-Range": content_range})
         status, answer = self._service.call(
             "PUT", "/blobs/" + self._digest, body, headers, self._is_whole
         )

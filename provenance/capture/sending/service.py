@@ -23,6 +23,7 @@ _TAKEN, _REFUSED = 2, 4  # classes of HTTP status
 TOO_LARGE = 413
 CONTINUE = 308  # a part of a blob is there
 BYTES_HEADERS = {"Content-Type": "application/octet-stream"}
+PACKAGE_HEADER = "Jobprov-Package"  # which package brought the file
 _LATER = frozenset([408, 425, 429])
 # About token or address, not about the record
 _OF_THE_CALL = frozenset([401, 403, 404, 405])

@@ -2,7 +2,8 @@
 
 Names and versions from folder names.
 
-One small text, a line each: kind, name, version and location, parted by tabs, sorted. The
+One small text, a line each: kind, name, version and location, parted by tabs, sorted; of a wheel
+also the digest of its RECORD, as far as the wheel itself brought that. The
 interpreter is asked for its version without its site module; nothing of the job's own is imported.
 What only a `.pth` file adds is not seen.
 
@@ -10,6 +11,7 @@ Sources: the core metadata folders (`NAME-VERSION.dist-info`, PEP 376;
 `NAME-VERSION[-pyX.Y].egg-info`), `pyvenv.cfg` (PEP 405), Debian's dist-packages.
 """
 
+import hashlib
 import os
 import re
 import subprocess
@@ -26,7 +28,8 @@ _QUESTION = (
     " 'name', 'cpython'),"
     " sys.version.split()[0], sys.executable, sys.prefix]))"
 )
-_SECONDS = 10
+_BROUGHT = re.compile(rb"^(?!\.\./|[^/\n]*\.dist-info/)[^\n]*,sha256=[^\n]*\n", re.MULTILINE)
+_SECONDS, _LARGEST_RECORD = 10, 16 << 20
 _MOST_FOLDERS, _MOST_LINES = 50, 5000
 
 
@@ -44,7 +47,7 @@ def list_packages(argv: Sequence[str], environment: Dict[str, str]) -> Set[str]:
     lines = {"interpreter\t{}\t{}\t{}".format(name, version, executable)}
     for folder in site_folders(executable, prefix, version, environment)[:_MOST_FOLDERS]:
         for distribution in distributions(folder):
-            lines.add("\t".join(("pip", *distribution, folder)))
+            lines.add("\t".join(("pip", distribution[0], distribution[1], folder, distribution[2])))
             if len(lines) >= _MOST_LINES:
                 return lines
     return lines
@@ -96,20 +99,38 @@ def _system_folders(prefix: str, short: str, environment: Dict[str, str]) -> Lis
     return folders + _below(prefix, short)
 
 
-def distributions(folder: str) -> List[Tuple[str, str]]:
-    """Return [(name, version)] of the distributions in a folder.
+def distributions(folder: str) -> List[Tuple[str, str, str]]:
+    """Return [(name, version, digest of RECORD)] of the distributions in a folder.
 
-    The version is empty where nothing tells it.
+    The version is empty where nothing tells it, and the digest `-` without a RECORD.
     """
     versions = []
     for name in sorted(os.listdir(folder)):
         match = _FOLDER.match(name)
         nameless = _NAMELESS.match(name)
+        record = record_digest(os.path.join(folder, name, "RECORD"))
         if match:
-            versions.append((match.group(1), match.group(2)))
+            versions.append((match.group(1), match.group(2), record))
         elif nameless:
-            versions.append((nameless.group(1), _version_inside(os.path.join(folder, name))))
+            version = _version_inside(os.path.join(folder, name))
+            versions.append((nameless.group(1), version, record))
     return versions
+
+
+def record_digest(path: str) -> str:
+    """Return the SHA-256 of a RECORD's sorted lines that the wheel brought; `-` without a file.
+
+    The same for every installation of a wheel: not counted are lines without a digest (compiled
+    files), files outside the folder (scripts, which name the interpreter), and what pip adds to
+    the metadata.
+    """
+    try:
+        with open(path, "rb") as stream:
+            # pip ends lines with CR LF, other installers as the wheel does
+            content = stream.read(_LARGEST_RECORD).replace(b"\r\n", b"\n")
+    except OSError:
+        return "-"
+    return hashlib.sha256(b"".join(sorted(_BROUGHT.findall(content)))).hexdigest()
 
 
 def _ask(python: str) -> List[str]:

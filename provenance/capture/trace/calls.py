@@ -165,12 +165,22 @@ class Calls:
         if not name.startswith(b"/") and not folder and process not in self._folders:
             self._waiting.setdefault(process, []).append((plain(name), use))
             return
-        path = os.path.normpath(self._absolute(process, folder, name))
+        path = self._absolute(process, folder, name)
+        if "/../" in path:
+            self._add_ways(path)
+        path = os.path.normpath(path)
         self._add(path, use)
         if process in self._pythons:
             # Its importer looks at a folder and lists it at once, to find modules
             is_search = use == READ and self._last.get(process) == path
             self._last[process] = _SEARCH + path if is_search else path
+
+    def _add_ways(self, path: str) -> None:
+        """Take in the folders before `..`: without them the kernel finds no `$ORIGIN/../lib`."""
+        parts = path.split("/")
+        for place, part in enumerate(parts):
+            if part == "..":
+                self._add(os.path.normpath("/".join(parts[:place])), LOOKED_AT)
 
     def _absolute(self, process: bytes, folder: bytes, name: bytes) -> str:
         if name.startswith(b"/"):

@@ -26,6 +26,7 @@ from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.running.background import hash_seconds
 from jobprov.provenance.capture.sending import delivery
 from jobprov.provenance.capture.sight.sight import Sight
+from jobprov.provenance.capture.surroundings import packaged
 from jobprov.provenance.capture.trace import hosts
 from jobprov.provenance.capture.trace.strace import Trace
 from jobprov.provenance.capture.trace.unkept import Unkept
@@ -34,6 +35,7 @@ _KERNEL = ("/proc", "/sys", "/dev")
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - named to be left out
 _SCRATCH = ("_CONDOR_SCRATCH_DIR", "TMPDIR", "CONDOR_DIR_INPUT")
 _MOST_LINKS = 40
+_MOST_ASKED = 100  # files of which the package is looked up, about 40 ms each
 _ASKED = 5000  # digests in one question
 _ASKING_SECONDS = 10.0
 _BUDGET_BYTES = 64 * 1024 * 1024  # what does not fit, the next traced job of the release brings
@@ -49,6 +51,7 @@ class Inventory:
     Attributes:
         entries: {path: its cells}.
         files: {digest: (size, path)} of those that may leave the worker node.
+        packaged: which package brought one of these in which a rule found a secret, by digest.
         withheld: paths of those that may not.
     """
 
@@ -57,7 +60,9 @@ class Inventory:
     ) -> None:
         self.entries: Dict[str, Tuple[str, ...]] = {}
         self.files: Dict[str, Tuple[int, str]] = {}
+        self.packaged: Dict[str, str] = {}
         self.withheld: List[str] = []
+        self._asked = 0
         self._own = tuple(folder + "/" for folder in own)
         self._written, self._began, self._clock = written, began, clock
 
@@ -94,9 +99,13 @@ class Inventory:
             return
         size, digest = status.st_size, _NO_DIGEST
         try:
-            if leaving.may_leave(path, status):
+            may_leave = leaving.may_leave(path, status)
+            package = None if may_leave else self._find_package(path)
+            if may_leave or package:
                 size, digest, _ = hash_file(path, self._clock)
                 self.files[digest] = (size, path)
+            if package:
+                self.packaged[digest] = package
         except OSError:
             pass
         if digest == _NO_DIGEST:
@@ -107,6 +116,11 @@ class Inventory:
             str(size),
             digest,
         )
+
+    def _find_package(self, path: str) -> Optional[str]:
+        """Return which package brought a file, or None; raises OSError. Of many, the first are asked."""
+        self._asked += 1
+        return packaged.owner_of(path) if self._asked <= _MOST_ASKED else None
 
     def lines(self) -> List[str]:
         """Return the listing's lines."""
@@ -167,6 +181,15 @@ def take(  # noqa: PLR0917 - what a moment of the recording has
     draft.add_listing("touched_sha256", inventory.lines(), "touched files")
     if not fields:
         del draft.record["trace"]
+    _note_private(draft, inventory)
+    _add_files(draft, inventory.files, others.room, options, environment)
+
+
+def _note_private(draft: Draft, inventory: Inventory) -> None:
+    """Say what may not leave, and which packages brought what only seems to hold a secret."""
+    if inventory.packaged:
+        extra = draft.record.setdefault("extra", {})
+        extra.setdefault("packaged", {}).update(inventory.packaged)
     if inventory.withheld:
         shown = ", ".join(sorted(inventory.withheld)[:_SHOWN])
         draft.note(
@@ -174,7 +197,6 @@ def take(  # noqa: PLR0917 - what a moment of the recording has
                 len(inventory.withheld), shown
             )
         )
-    _add_files(draft, inventory.files, others.room, options, environment)
 
 
 def _add_files(

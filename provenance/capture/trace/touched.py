@@ -30,7 +30,11 @@ _HEAD_BYTES = 4096
 
 
 def touched_path(line: bytes) -> Optional[str]:
-    """Return the absolute path that a line of strace (`-y`) is about; None where there is none."""
+    """Return the absolute path that a line of strace (`-y`) is about; None where there is none.
+
+    `..` stays in it: behind a link it leads elsewhere than the text shows, and the folder before it
+    must be there.
+    """
     call = _CALL.match(line)
     if call is None:
         return None
@@ -39,7 +43,8 @@ def touched_path(line: bytes) -> Optional[str]:
         if not call.group(1):
             return None
         path = plain(call.group(1)) + "/" + path
-    return os.path.normpath(path) if "/../" not in path else os.path.abspath(path)
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    return "/" + "/".join(parts)
 
 
 def plain(text: bytes) -> str:

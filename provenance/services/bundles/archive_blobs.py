@@ -106,6 +106,10 @@ class GeneratedBlobs:
         self._made[sha256] = data
         return sha256
 
+    def take(self, sha256: str) -> bytes:
+        """Return bytes that are to be stored in another way, and forget them."""
+        return self._made.pop(sha256)
+
     def store(self, blobs: Store) -> None:
         """Store the members that are not stored already."""
         blobs.put_many([self._made[sha256] for sha256 in sorted(blobs.missing(self._made))])

@@ -9,16 +9,23 @@ Source: storage.md, "Bundles"; bundle.md.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from jobprov.archive.store import Store
 from jobprov.provenance.bundle import tar
 from jobprov.provenance.bundle.plan import Plan, ceiling_of, make_plan
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.queries.holdings.plans import StoredPlan, plan_made_of, plan_numbered
+from jobprov.provenance.db.queries.holdings.plans import (
+    StoredPlan,
+    plan_made_of,
+    plan_numbered,
+    similar_plans,
+)
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.bundles.archive_blobs import GeneratedBlobs, PlannedBlobs
 from jobprov.provenance.services.bundles.ingredients import Gathered, gather
+from jobprov.provenance.services.bundles.packed_plans import pack_plan, unpack_plan
 from jobprov.provenance.services.bundles.plans import enter_plan
 from jobprov.provenance.services.lookup.job import ReadJob, read_job
 from jobprov.provenance.services.writing import Writer
@@ -95,7 +102,7 @@ def build_bundle(
         stored = plan_made_of(connection, job.found, gathered.digest)
     if stored is not None:
         return _bundle(store, job, stored)
-    plan, plan_sha256 = _make_plan(store, gathered, level=level, is_holey=is_holey)
+    plan, plan_sha256 = _make_plan(database, store, gathered, level=level, is_holey=is_holey)
     document = {
         "job_id": job.found.job_id,
         "level": int(plan.level[1:]),
@@ -113,16 +120,28 @@ def build_bundle(
 
 
 def _make_plan(
-    store: Store, gathered: Gathered, *, level: str | None, is_holey: bool
+    database: Database, store: Store, gathered: Gathered, *, level: str | None, is_holey: bool
 ) -> tuple[Plan, str]:
     """Return a new plan and the digest of its blob, after storing it and all that it generates."""
     generated = GeneratedBlobs()
     plan = make_plan(
         gathered.ingredients(), gathered.reader, generated.keep, level=level, is_holey=is_holey
     )
-    plan_sha256 = generated.keep(plan.to_bytes())
+    part_of = next((member.part_of for member in plan.own if member.part_of), "")
+    made = generated.take(part_of) if part_of else b""
+    job = gathered.job.found
+
+    def similar() -> list[str]:
+        with database.reading.connect() as connection:
+            return similar_plans(connection, job)
+
+    group = (id(store), job.experiment_key, plan.level, tuple(plan.fragments))
+    packed = pack_plan(plan, made, group, similar, PlannedBlobs(store).get)
+    plan_sha256 = generated.keep(packed.data)
+    if packed.template:
+        generated.keep(packed.template)
     generated.store(store)
-    return plan, plan_sha256
+    return replace(plan, generated={part_of: made}), plan_sha256
 
 
 def _bundle(
@@ -158,7 +177,7 @@ def read_plan(store: Store, sha256: str) -> Plan:
     Raises:
         BundleError: it cannot be read.
     """
-    return Plan.from_bytes(store.get(sha256), PlannedBlobs(store).get)
+    return unpack_plan(store.get(sha256), PlannedBlobs(store).get)
 
 
 def stream_plan(plan: Plan, store: Store) -> Iterator[bytes]:

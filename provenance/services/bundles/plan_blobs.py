@@ -7,13 +7,13 @@ from sqlalchemy import Connection
 
 from jobprov.archive.errors import ArchiveError
 from jobprov.archive.store import Store
-from jobprov.provenance.bundle.plan import Plan
 from jobprov.provenance.db.queries.code.packs import resolutions_with_submodules, resolved_packs
 from jobprov.provenance.db.queries.holdings.erasures import all_erased
 from jobprov.provenance.db.queries.holdings.expiry import needed_by_nobody
 from jobprov.provenance.db.queries.holdings.plans import plan_digests
 from jobprov.provenance.db.queries.reruns.capsules import capsule_digests
 from jobprov.provenance.errors import BundleError
+from jobprov.provenance.services.bundles.packed_plans import blobs_of, template_of, unpack_plan
 from jobprov.provenance.services.code.submodules import packs_of_submodules
 
 
@@ -24,11 +24,27 @@ def named_in_plan(store: Store, sha256: str) -> set[str]:
     except ArchiveError:
         # A damaged plan names nothing; the check of the archive reports it
         return set()
+    template = {template_of(data)} - {""}
     try:
-        return Plan.from_bytes(data, store.get).blobs()
+        return template | unpack_plan(data, store.get).blobs()
     except (ArchiveError, BundleError):
         # A fragment is damaged or gone: return at least what the plan itself names, the fragment too
-        return Plan.named_in(data)
+        return template | _named_by_itself(store, data)
+
+
+def _named_by_itself(store: Store, data: bytes) -> set[str]:
+    try:
+        return blobs_of(data, store.get)
+    except ArchiveError:
+        return set()  # its template is damaged or gone
+
+
+def generated_bytes(store: Store, sha256: str) -> bytes:
+    """Return the bytes of the files that were generated for a stored plan, as far as it can be read."""
+    try:
+        return b"".join(unpack_plan(store.get(sha256), store.get).generated.values())
+    except (ArchiveError, BundleError):
+        return b""
 
 
 def packs_of_code(connection: Connection) -> Iterator[str]:

@@ -30,7 +30,11 @@ from jobprov.provenance.records.erasing import (
 )
 from jobprov.provenance.records.job_record import PROVISIONAL
 from jobprov.provenance.records.reading.decoding import decode_record
-from jobprov.provenance.services.bundles.plan_blobs import generated_by, named_in_plan
+from jobprov.provenance.services.bundles.plan_blobs import (
+    generated_by,
+    generated_bytes,
+    named_in_plan,
+)
 from jobprov.provenance.services.intake.secrets import secrets_in, secrets_in_record
 from jobprov.provenance.services.ledger.entries import read_entries
 from jobprov.provenance.services.ledger.witnessed_jobs import record_bytes
@@ -306,6 +310,8 @@ def _generated_holds_any(
     connection: Connection, store: Store, plan: str, forms: Sequence[bytes]
 ) -> bool:
     """Whether a file that was generated for a plan holds any of the texts."""
+    if holds_any(generated_bytes(store, plan), forms):
+        return True
     generated = generated_by(connection, store, [plan])
     return any(holds_any(store.get(sha256), forms) for sha256 in generated)
 

@@ -3,32 +3,42 @@
 A bundle is run again under strace on a machine that still has the release. What its processes
 opened, executed, looked at or followed is copied into `data/root` of a BagIt bag. Absolute symbolic
 links are made relative, so that they stay inside. One capsule serves all jobs of a release; each
-bundle adds what is new. Files that not everybody may read are left out, and listed.
+bundle adds what is new. No file is too large. Private files (that not everybody may read, or named
+like secrets) are left out, and listed.
 
 With a capsule, `sh run.sh --capsule CAPSULE/data/root OUT` needs only a shell and namespaces of the
 kernel. How a rerun enters the capsule is up to the bundle's run.sh.
 """
 
 import hashlib
+import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote
 
+from jobprov.provenance.bundle.fields import mapping, rows, text
+from jobprov.provenance.bundle.names import percent
+from jobprov.provenance.capture.files import leaving
 from jobprov.provenance.capture.trace.touched import interpreters, touched_path
 from jobprov.provenance.errors import BadInputError, BundleError
 from jobprov.provenance.services.reruns.execution import RerunResult, rerun, unpack
 from jobprov.provenance.services.reruns.isolation import Isolation
 
 _STRACE = ("strace", "-ff", "-qq", "-z", "-y", "-s", "4096", "-e", "trace=%file", "-o")
-# The kernel of each machine makes these; run.sh gives a rerun /dev and /proc of its own machine
+# The kernel of each machine makes these: a rerun gets those of its own machine. A recorded /sys would
+# tell of processors and disks that are not there
 _KERNEL = ("/proc", "/sys", "/dev")
+_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - the job's own, never copied
 _MOST_LINKS = 40
 _READABLE = 0o004
 _PIECE = 1 << 20
-_LINKS, _LEFT_OUT = "data/links.tsv", "data/left-out.tsv"
+_LINKS, _LEFT_OUT, _MISSING = "data/links.tsv", "data/left-out.tsv", "data/missing.tsv"
+_MAKES_ROOT = re.compile(rb'/own-root\.sh"|\["mount", ')
 _BAGIT = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 
 
@@ -37,10 +47,11 @@ class CapsuleReport(NamedTuple):
 
     Attributes:
         added: how many files are new in it.
-        left_out: paths that not everybody may read.
+        left_out: private paths, whose bytes are not in it.
         levels: level of each bundle's rerun inside the capsule, by the bundle's file name; None
             where nothing could be compared.
-        missing: paths in a trace whose bytes the archive does not have.
+        missing: paths in a trace whose bytes are neither in the archive nor on this machine.
+        notes: sentences about what could not be taken from this machine.
     """
 
     files: int
@@ -49,6 +60,12 @@ class CapsuleReport(NamedTuple):
     left_out: tuple[str, ...]
     levels: dict[str, str | None]
     missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing that a job touched is missing."""
+        return not (self.left_out or self.missing)
 
 
 def make_capsule(folder: Path, tars: Sequence[Path], isolation: Isolation) -> CapsuleReport:
@@ -68,11 +85,20 @@ def make_capsule(folder: Path, tars: Sequence[Path], isolation: Isolation) -> Ca
         scratch = Path(temporary)
         roots = unpack_all(tars, scratch)
         for position, (name, root) in enumerate(roots.items()):
-            touched = _touched(root, scratch / f"traced-{position}", name, isolation)
-            tree.add_all(touched, scratch.resolve())
+            result, touched = trace_rerun(root, scratch / f"traced-{position}", isolation)
+            _check(result, name)
+            tree.add_all(touched, own_places(root, scratch))
         files, size = write_bag(folder, tree)
         levels = run_inside(tree.root, roots, scratch, isolation)
-    return CapsuleReport(files, size, tree.added, tuple(sorted(tree.left_out)), levels)
+    return report(tree, files, size, levels)
+
+
+def report(
+    tree: "Tree", files: int, size: int, levels: dict[str, str | None], notes: Sequence[str] = ()
+) -> CapsuleReport:
+    """Return what a capsule holds now."""
+    left_out, missing = tuple(sorted(tree.left_out)), tuple(sorted(tree.missing))
+    return CapsuleReport(files, size, tree.added, left_out, levels, missing, tuple(notes))
 
 
 def unpack_all(tars: Sequence[Path], scratch: Path) -> dict[str, Path]:
@@ -113,26 +139,52 @@ def run_inside(
     return levels
 
 
-def _touched(root: Path, out: Path, name: str, isolation: Isolation) -> Iterator[str]:
-    """Run a bundle under strace and yield the paths that its processes touched.
+def trace_rerun(root: Path, out: Path, isolation: Isolation) -> tuple[RerunResult, list[str]]:
+    """Run a bundle under strace; return the result, and the paths that its processes touched.
 
     The interpreters that the kernel loads are among them.
     """
     trace = out.with_suffix(".trace")
-    traced = isolation._replace(tracer=(*_STRACE, str(trace)))
-    _check(rerun(root, out, isolation=traced), name)
+    result = rerun(root, out, isolation=isolation._replace(tracer=(*_STRACE, str(trace))))
     # run.sh starts each step with /bin/sh, even if the traced shell was another file
-    yield "/bin/sh"
-    yield from interpreters("/bin/sh")
-    seen: set[str] = set()
+    touched = dict.fromkeys(["/bin/sh", *interpreters("/bin/sh")])
     # `strace -ff` writes one file per process, so that their lines do not mix
     for file in sorted(trace.parent.glob(f"{trace.name}.*")):
-        with file.open("rb") as lines:
-            for path in map(touched_path, lines):
-                if path is not None and path not in seen:
-                    seen.add(path)
-                    yield path
-                    yield from interpreters(path)
+        for path in _paths_in(file, f"{out.resolve()}/root/"):
+            if path not in touched:
+                touched[path] = None
+                touched.update(dict.fromkeys(interpreters(path)))
+    return result, list(touched)
+
+
+def _paths_in(file: Path, root: str) -> Iterator[str]:
+    """Yield the paths that a process touched; `root` is where the rerun's own root is from outside.
+
+    The script that makes this root looks at everything around it: that is no need of the job.
+    """
+    is_making_root = False
+    with file.open("rb") as lines:
+        for line in lines:
+            if line.startswith(b"execve("):
+                is_making_root = _MAKES_ROOT.search(line) is not None
+            path = None if is_making_root else touched_path(line)
+            if path is not None:
+                # A relative path begins with the working directory as strace sees it
+                yield path.removeprefix(root[:-1]) if path.startswith(root) else path
+
+
+def own_places(root: Path, scratch: Path) -> tuple[str, ...]:
+    """Return the folders and files that are the rerun's own, or the kernel's.
+
+    Those are the scratch folder, and what the bundle lays out at its recorded path.
+    """
+    places = {str(scratch), str(scratch.resolve()), *_KERNEL, *_TEMPORARY}
+    file = root / "data" / "JOB.json"
+    record = mapping(json.loads(file.read_bytes())) if file.is_file() else {}
+    places.add(text(mapping(record.get("command")).get("working_directory")))
+    for field in ("inputs", "outputs"):
+        places.update(text(entry.get("path")) for entry in rows(record.get(field)))
+    return tuple(f"{place}/" for place in sorted(places) if place.startswith("/") and place != "/")
 
 
 def _check(result: RerunResult, name: str) -> None:
@@ -145,21 +197,38 @@ def _check(result: RerunResult, name: str) -> None:
 
 
 class Tree:
-    """The root folder of a capsule: files at the paths that jobs use, and the links on the way."""
+    """The root folder of a capsule: files at the paths that jobs use, and the links on the way.
+
+    Attributes:
+        added: how many files are new.
+        left_out: paths of private files, of this call and of earlier ones.
+        missing: paths of files whose bytes nobody had so far.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.added = 0
-        self.left_out: set[str] = set()
+        self.left_out = _read_paths(root.parent.parent / _LEFT_OUT)
+        self.missing = _read_paths(root.parent.parent / _MISSING)
         root.mkdir(parents=True, exist_ok=True)
-        (root / "tmp").mkdir(exist_ok=True)
+        for scratch in _TEMPORARY:  # programs write there
+            (root / scratch[1:]).mkdir(parents=True, exist_ok=True)
 
-    def add_all(self, paths: Iterable[str], scratch: Path) -> None:
-        """Copy these paths, but not the kernel's folders or the scratch folder of the rerun."""
-        left_alone = (f"{scratch}/", *(f"{folder}/" for folder in _KERNEL))
+    def add_all(self, paths: Iterable[str], left_alone: tuple[str, ...]) -> None:
+        """Copy these paths, but not those below the folders that are to be left alone."""
         for path in paths:
             if not f"{path}/".startswith(left_alone):
                 self._add(path)
+
+    def forget_what_is_here(self) -> None:
+        """Drop paths from the lists of what is not here if they came after all."""
+        for paths in (self.left_out, self.missing):
+            paths.difference_update([path for path in paths if self.has(path)])
+
+    def has(self, path: str) -> bool:
+        """Whether the file at a path is in the tree."""
+        target = self.root / path.lstrip("/")
+        return target.is_file() and not target.is_symlink()
 
     def _add(self, path: str) -> None:
         """Copy a file and all links on the way to it, as the kernel would follow them."""
@@ -193,7 +262,8 @@ class Tree:
     def _copy(self, source: str, target: Path) -> None:
         if target.exists() or not os.path.isfile(source):  # noqa: PTH113
             return
-        if not os.stat(source).st_mode & _READABLE:  # noqa: PTH116
+        is_readable = os.stat(source).st_mode & _READABLE  # noqa: PTH116
+        if leaving.is_private(source) or not (is_readable or leaving.is_software(source)):
             self.left_out.add(source)
             return
         shutil.copyfile(source, target)
@@ -221,6 +291,7 @@ def write_bag(folder: Path, tree: Tree) -> tuple[int, int]:
 
     Links that lead out of the capsule, or to nothing, are removed.
     """
+    tree.forget_what_is_here()
     lines: list[str] = []
     links: list[str] = []
     size = 0
@@ -233,13 +304,14 @@ def write_bag(folder: Path, tree: Tree) -> tuple[int, int]:
                 path.unlink()
                 continue
             links.append(f"{name}\t{path.readlink()}\n")
-        if path.is_file() and name not in (_LINKS, _LEFT_OUT):
+        if path.is_file() and name not in (_LINKS, _LEFT_OUT, _MISSING):
             lines.append(_line(path, name))
             size += 0 if path.is_symlink() else path.stat().st_size
     count = len(lines)
-    left_out = [f"{path}\n" for path in sorted(tree.left_out)]
-    for name, rows in ((_LINKS, links), (_LEFT_OUT, left_out)):
-        _write(folder / name, "".join(rows))
+    left_out = [f"{percent(path)}\n" for path in sorted(tree.left_out)]
+    missing = [f"{percent(path)}\n" for path in sorted(tree.missing)]
+    for name, listed in ((_LINKS, links), (_LEFT_OUT, left_out), (_MISSING, missing)):
+        _write(folder / name, "".join(listed))
         lines.append(_line(folder / name, name))
     (folder / "bagit.txt").write_text(_BAGIT, encoding="utf-8")
     lines.sort(key=lambda line: line.partition("  ")[2])
@@ -247,9 +319,16 @@ def write_bag(folder: Path, tree: Tree) -> tuple[int, int]:
     return count, size
 
 
-def _write(file: Path, text: str) -> None:
-    # The text holds names of files, which need not be UTF-8
-    file.write_text(text, encoding="utf-8", errors="surrogateescape")
+def _write(file: Path, content: str) -> None:
+    # The content holds names of files, which need not be UTF-8
+    file.write_text(content, encoding="utf-8", errors="surrogateescape")
+
+
+def _read_paths(file: Path) -> set[str]:
+    if not file.is_file():
+        return set()
+    lines = file.read_text("utf-8").rstrip("\n").split("\n")
+    return {unquote(line, errors="surrogateescape") for line in lines if line}
 
 
 def _line(path: Path, name: str) -> str:

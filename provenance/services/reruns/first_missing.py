@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 _Sentence = Callable[[re.Match[str]], str]
+_QUOTES = "'\"`\u2018\u2019"
 _MOST_LINES = 20_000
 _LONGEST_LINE = 400
 
@@ -36,8 +37,10 @@ def _sign(pattern: str, sentence: str, *, is_limit: bool = False) -> _Sign:
     """Return a sign whose sentence names the group `what` of the pattern, if there is one."""
 
     def tell(found: re.Match[str]) -> str:
-        what = found.groupdict().get("what") or ""
-        return sentence.format(what=what.strip(" '\"`:\u2018\u2019"))
+        what = (found.groupdict().get("what") or "").strip(" :")
+        if what[:1] in _QUOTES:
+            what = what.strip(_QUOTES)
+        return sentence.format(what=what)
 
     return _Sign(re.compile(pattern), tell, is_limit)
 

@@ -1,8 +1,8 @@
 """Makes environment capsules without a rerun, from the traces of recorded jobs (`run --trace`).
 
-The files are blobs of the archive. Anybody who may record jobs can send a listing of touched paths.
-So names other than plain absolute paths are skipped, nothing is written through a link, and blobs
-that only another experiment sent are not used.
+The files are blobs of the archive; what it lacks is taken from this machine. Anybody who may
+record jobs can send a listing of touched paths. So names other than plain absolute paths are
+skipped, nothing is written through a link, and blobs that only another experiment sent are not used.
 
 Source: docs/reference/hook.md, "Tracing".
 """
@@ -21,11 +21,14 @@ from jobprov.archive.store import Store
 from jobprov.provenance.capture.trace.inventory import read_line
 from jobprov.provenance.db.queries.holdings.possessions import senders_of
 from jobprov.provenance.errors import BadInputError, BundleError
+from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.services.lookup.job import read_job
+from jobprov.provenance.services.reruns.capsule_completion import complete, take_by_digest
 from jobprov.provenance.services.reruns.capsule_making import (
     CapsuleReport,
     Tree,
     open_tree,
+    report,
     run_inside,
     unpack_all,
     write_bag,
@@ -35,7 +38,7 @@ from jobprov.provenance.services.reruns.isolation import Isolation
 _LARGEST_LISTING = 64 * 1024 * 1024
 _PIECE = 1 << 20
 _EXECUTABLE = 0o111
-_WITHHELD = "-"
+WITHHELD = "-"
 
 
 class TouchedPath(NamedTuple):
@@ -98,9 +101,21 @@ def read_trace(
             "(`flush`).",
             {"from-trace": ["not held"]},
         )
-    paths = _read_listing(store.get(listing))
-    digests = sorted({path.sha256 for path in paths if path.kind == "file"} - {_WITHHELD})
+    kept = _kept_by(record)
+    paths = [path for path in _read_listing(store.get(listing)) if not _is_kept(path, kept)]
+    digests = sorted({path.sha256 for path in paths if path.kind == "file"} - {WITHHELD})
     return Trace(paths, _held(connection, store, record.experiment, digests))
+
+
+def _kept_by(record: JobRecord) -> frozenset[str]:
+    """Return the paths of inputs and scripts, which the job's bundle lays out."""
+    entries = [*(record.inputs or ()), *(record.scripts or ())]
+    return frozenset(entry.path for entry in entries if entry.path and entry.sha256)
+
+
+def _is_kept(touched: TouchedPath, kept: frozenset[str]) -> bool:
+    """Whether a file that may not leave as part of the release came with the record all the same."""
+    return touched.sha256 == WITHHELD and touched.path in kept
 
 
 def _read_listing(listing: bytes) -> list[TouchedPath]:
@@ -117,21 +132,35 @@ def make_traced_capsule(
 ) -> CapsuleReport:
     """Add what jobs touched to a capsule, then rerun these bundles inside it, and compare.
 
+    What the archive lacks is taken from this machine, if it has the release: files with the
+    recorded digests, and what the bundles touch when they run again here.
+
     Raises:
         BadInputError: the folder holds something else.
         BundleError: a tar is not a bundle, or a blob is damaged.
     """
     tree = open_tree(folder)
-    missing: set[str] = set()
     for trace in traces:
-        missing |= _lay_out(tree, trace, store)
-    files, size = write_bag(folder, tree)
-    with tempfile.TemporaryDirectory(prefix="jobprov-capsule-") as scratch:
-        roots = unpack_all(tars, Path(scratch))
-        levels = run_inside(tree.root, roots, Path(scratch), isolation)
-    return CapsuleReport(
-        files, size, tree.added, tuple(sorted(tree.left_out)), levels, tuple(sorted(missing))
-    )
+        _lay_out(tree, trace, store)
+    digests = _digests_of(traces)
+    take_by_digest(tree, digests)
+    with tempfile.TemporaryDirectory(prefix="jobprov-capsule-") as temporary:
+        scratch = Path(temporary)
+        roots = unpack_all(tars, scratch)
+        notes = complete(tree, digests, roots, scratch, isolation)
+        files, size = write_bag(folder, tree)
+        levels = run_inside(tree.root, roots, scratch, isolation)
+    return report(tree, files, size, levels, notes)
+
+
+def _digests_of(traces: Sequence[Trace]) -> dict[str, str]:
+    """Return the digests of all files by path; those of the first trace count."""
+    digests: dict[str, str] = {}
+    for trace in traces:
+        for touched in trace.paths:
+            if touched.kind == "file" and touched.sha256 != WITHHELD:
+                digests.setdefault(touched.path, touched.sha256)
+    return digests
 
 
 def _held(
@@ -144,22 +173,20 @@ def _held(
     return frozenset(own) - store.missing(own)
 
 
-def _lay_out(tree: Tree, trace: Trace, store: Store) -> set[str]:
-    """Write files and folders, then links; return the paths of files that the archive lacks."""
-    missing = set()
+def _lay_out(tree: Tree, trace: Trace, store: Store) -> None:
+    """Write files and folders, then links; note files that the archive lacks at the tree."""
     # Links last: a file below a link would be written to where the link leads
     for touched in sorted(trace.paths, key=lambda path: path.kind == "link"):
         if not _is_plain(touched.path) or not _has_plain_way(tree.root, touched.path):
             continue
-        if touched.sha256 == _WITHHELD:
+        if touched.sha256 == WITHHELD:
             tree.left_out.add(touched.path)
         elif touched.kind == "file" and touched.sha256 not in trace.available:
-            missing.add(touched.path)
+            tree.missing.add(touched.path)
         else:
             # Traces of two jobs may contradict each other: the first one counts
             with suppress(FileExistsError, NotADirectoryError, ValueError):
                 _write(tree, touched, store)
-    return missing
 
 
 def _write(tree: Tree, touched: TouchedPath, store: Store) -> None:

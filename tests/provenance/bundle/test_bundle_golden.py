@@ -22,8 +22,8 @@ from jobprov.provenance.software.read_pack import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "59b5733045643e191bb6aca9e5376c5074ee5d0428dbf821539dc1c2c2a4510c"}
-SCRIPTS = {1: "8ad0283a7e3aa279dc88a7a92238bdb3d1e92eea76588432206e2c08b601c20c"}
+FILES = {1: "1d04e375685c01d5a66a97720ae711f99b6b8bb20c8e8449e6baae61434fbe36"}
+SCRIPTS = {1: "92ec705a8fb800f110296821eaff8212eac4a0507597d2ec243f5f64140069d7"}
 PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 

@@ -244,6 +244,53 @@ def test_capsule_in_which_nothing_starts_is_told(
     assert (verdict.returncode, verdict.stdout) == (2, "")
 
 
+@pytest.mark.parametrize("way", ["--own-root", "--no-own-root"])
+@pytest.mark.parametrize("folder", [CHECKOUT, f"{WORK}/code", WORK])
+def test_input_behind_a_link_of_a_checkout_leaves_the_link_as_it_is(
+    toy: Toy, tmp_path: Path, dash: Run, way: str, folder: str
+) -> None:
+    toy.files += [
+        ("now", 0o120000, b"v/2"),
+        ("v/2/a", 0o100644, b"2\n"),
+        ("v/2/b", 0o100644, b"b\n"),
+    ]
+    toy.files.append(("v/1", 0o120000, b"2"))
+    toy.record["software"][0]["checkout"] = folder
+    toy.record["environment"]["variables"] = {"PATH": "/usr/bin:/bin"}
+    step = toy.record["command"]["steps"][1]
+    step["argv"] = ["sh", "-c", 'cat "$1"/*; readlink "$1" "$1"/../1', "sh", f"{folder}/now"]
+    for path in (f"{folder}/now/a", f"{folder}/v/1/b", f"{folder}/data/link"):
+        content = {"a": b"2\n", "b": b"b\n", "link": b"forty-two"}[path.rsplit("/", 1)[-1]]
+        toy.record["inputs"].append(
+            {"name": "x", "path": path, "sha256": toy.blobs.write(content), "size_bytes": 2}
+        )
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = dash(bag / "data/run.sh", way, out)
+
+    assert outcome.returncode == 0, outcome.stderr + (out / "run.log").read_text()
+    assert (out / "run.log").read_text().splitlines()[1:-1] == ["2", "b", "v/2", "2"]
+
+
+@pytest.mark.parametrize("way", ["--own-root", "--no-own-root"])
+def test_output_that_the_job_moved_is_found(toy: Toy, tmp_path: Path, dash: Run, way: str) -> None:
+    """Its folder was there when the job ran."""
+    _record(
+        toy,
+        *("sh", "-c", 'echo 1 >made.txt; mv made.txt "$1"', "sh", "/opt/nowhere/store/kept.txt"),
+        outputs={"made.txt": b"1\n"},
+    )
+    toy.record["outputs"][0]["location"] = "/opt/nowhere/store/kept.txt"
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = dash(bag / "data/run.sh", way, out)
+    verdict = dash(bag / "data/verify.sh", out)
+
+    assert outcome.returncode == 0, (out / "run.log").read_text()
+    assert (verdict.returncode, verdict.stdout) == (0, "IDENTICAL made.txt\n"), verdict.stderr
+    assert (out / "elsewhere/opt/nowhere/store/kept.txt").is_file()
+
+
 def test_steps_share_what_they_wrote(toy: Toy, tmp_path: Path, dash: Run) -> None:
     _record(toy)
     toy.record["command"]["steps"] = [

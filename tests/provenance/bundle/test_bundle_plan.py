@@ -306,3 +306,71 @@ def test_files_written_beside_the_record_are_read_as_tables(toy: Toy, tmp_path: 
     commit = toy.resolved()[0].commit
     assert json.loads((bag / "data/git/toy-code/ref.json").read_text())["commit"] == commit
     assert (bag / "data/git/toy-code/shallow").read_text() == commit + "\n"
+
+
+def test_compiler_and_wheel_digest_are_needed_as_listed(toy: Toy, tmp_path: Path) -> None:
+    record = "ab" * 32
+    listing = f"compiler\tgcc\t14.2.0\t/usr/bin/gcc\npip\tnumpy\t2.1.0\t/opt\t{record}\n"
+    toy.record["environment"]["packages_sha256"] = toy.blobs.write(listing.encode())
+
+    bag = toy.unpack(tmp_path, toy.plan())
+    needs = _lines(bag, "NEEDS.tsv")
+
+    assert ["numpy", "pip", "2.1.0", "-", "/opt", record] in _lines(bag, "env/products.tsv")
+    assert [line[:3] for line in needs if line[0] in {"compiler", "pip"}] == [
+        ["compiler", "gcc 14.2.0", "-"],
+        ["pip", "numpy 2.1.0", record],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("system", "version", "listing", "place", "told"),
+    [
+        (
+            "debian", "13", "deb\tbash\t5.2.37-2\tamd64\n",
+            "https://snapshot.debian.org/archive/debian/20260101T000000Z/", "debootstrap trixie ROOT",
+        ),
+        (
+            "ubuntu", "22.04", "deb\tbash\t5.1-6ubuntu1\tamd64\n",
+            "https://snapshot.ubuntu.com/ubuntu/20260101T000000Z/", "NAME_VERSION_amd64.deb",
+        ),
+        (
+            "almalinux", "9.4", "rpm\tbash\t5.1.8-9.el9\tx86_64\nrpm\ttzdata\t1\tnoarch\n",
+            "https://vault.almalinux.org/9.4/{BaseOS,AppStream,CRB}/x86_64/os/Packages/", "NAME-VERSION.ARCHITECTURE.rpm",
+        ),
+        (
+            "scientific", "7.9", "rpm\tbash\t4.2.46-34.el7\tx86_64\n",
+            "https://ftp.scientificlinux.org/linux/scientific/7.9/x86_64/os/Packages/", "obsolete",
+        ),
+        ("haiku", "1", "deb\tbash\t5\tamd64\n", "-", "No archive"),
+    ],
+)  # fmt: skip
+def test_packages_of_the_operating_system_come_with_the_way_to_get_them_back(
+    toy: Toy, tmp_path: Path, system: str, version: str, listing: str, place: str, told: str
+) -> None:
+    sha256 = toy.blobs.write(listing.encode())
+    toy.record["started_at"] = "2026-01-01T00:00:00Z"
+    toy.record["environment"] |= {
+        "os": {"id": system, "version": version},
+        "system_packages_sha256": sha256,
+    }
+    plan = toy.plan()
+
+    bag = toy.unpack(tmp_path, plan)
+
+    [need] = [line for line in _lines(bag, "NEEDS.tsv") if line[0] == "os-packages"]
+    assert (need[1], need[2], need[5]) == (f"{system} {version}", sha256, place)
+    assert (bag / "data/env/os-packages.tsv").read_text() == listing
+    text = (bag / "data/env/os-packages.txt").read_text()
+    assert f"{listing.count(chr(10))} packages" in text
+    assert told in text
+    assert "@" not in text
+    assert plan.level == "L2"
+
+
+def test_listing_of_packages_that_did_not_arrive_is_a_need(toy: Toy, tmp_path: Path) -> None:
+    toy.record["environment"]["system_packages_sha256"] = "e" * 64
+
+    needs = _lines(toy.unpack(tmp_path, toy.plan()), "NEEDS.tsv")
+
+    assert [line[2] for line in needs if line[0] == "os-packages"] == ["e" * 64]

@@ -154,6 +154,12 @@ link() { # TARGET PLACE
   mkdir -p "${2%/*}" || cannot_lay_out "$2"
   [ -e "$2" ] || [ -h "$2" ] || ln -s "$1" "$2" || cannot_lay_out "$2"
 }
+moved() { # PLACE LATER_PLACE: where the job moved or copied an output
+  [ "$act" = find-moved ] || return 0
+  if [ -e "$1" ] || [ -h "$1" ] || [ ! -f "$2" ] || ! find_absolute "${1%/*}"; then return 0; fi
+  # the job may have made links by now
+  case $absolute/ in "$out"/*) ln -s "$2" "$absolute/${1##*/}" ;; esac
+}
 link_in_out() { # TARGET PLACE: in its own root, a rerun has the recorded folders instead
   [ "$way" = own ] || link "$@"
 }
@@ -163,7 +169,7 @@ folder() { # PLACE
 }
 input() { # NAME SHA256 SIZE STORED PLACE [KNOWN_PLACE]...
   input_places=$input_places$5$nl
-  [ "$act" != recall ] || return 0
+  case $act in recall | find-moved) return 0 ;; esac
   if [ -n "$4" ] && [ -f "$here/$4" ]; then # a bundle with fetch.txt has it where it was fetched
     place "$4" 0644 "$5"
     return
@@ -382,6 +388,14 @@ do_steps() {
   . "$(list_of command/steps)"
   [ "$stopped" != no-root ] || start_again
 }
+# For verify.sh: links from where outputs were made to where the job left them.
+find_moved() {
+  name_folders "$out"
+  act=find-moved section=layout
+  # shellcheck source=/dev/null
+  . "$(list_of command/layout)"
+}
+
 # Obey one step in the recorded environment. The first failing code is the job's; a failure that was not recorded ends it.
 step() { # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
   step_name=$1 expected=$2
@@ -796,6 +810,7 @@ if [ "$wanted" = shell ]; then
   [ ! -e "$out/no-root" ] || refuse "no root of its own can be made, see above; try --no-own-root."
 else
   do_steps
+  find_moved
   say "run.sh: the job ended with exit code $exit_code; its output is in $out/run.log"
 fi
 [ ! -d "$out/root" ] || leave_root

@@ -19,6 +19,8 @@ _IS_ERASED = exists().where(
     ErasedBytes.experiment_id == Job.experiment_id, ErasedBytes.sha256 == BundlePlan.plan_sha256
 )
 
+_LOOKED_AT, _SIMILAR = 500, 3
+
 
 class StoredPlan(NamedTuple):
     """A plan of a job's bundle.
@@ -81,6 +83,29 @@ def plans_at_random(connection: Connection, count: int) -> list[PlanOfJob]:
         job = JobName(experiment, job_id)
         plans.append(PlanOfJob(key, job, number, plan_sha256, tar_sha256))
     return plans
+
+
+def similar_plans(connection: Connection, job: FoundJob) -> list[str]:
+    """Return the digests of the newest plans of jobs with the same software, the newest first.
+
+    Only the last plans of all are looked at.
+    """
+    newest = select(func.max(BundlePlan.id)).scalar_subquery()
+    software = select(Job.software_set_id).where(Job.id == job.key).scalar_subquery()
+    query = (
+        select(BundlePlan.plan_sha256)
+        .join(Job, Job.id == BundlePlan.job_id)
+        .where(
+            BundlePlan.id > newest - _LOOKED_AT,
+            Job.experiment_id == job.experiment_key,
+            Job.software_set_id == software,
+            Job.id != job.key,
+            ~_IS_ERASED,
+        )
+        .order_by(BundlePlan.id.desc())
+        .limit(_SIMILAR)
+    )
+    return list(connection.execute(query).scalars())
 
 
 def plan_digests(connection: Connection) -> list[str]:

@@ -217,6 +217,18 @@ def test_blob_with_a_secret_is_not_stored(client: FlaskClient, service: Service)
     assert service.store.missing([sha256(text)]) == {sha256(text)}
 
 
+def test_text_that_a_package_brought_is_stored_whatever_it_seems_to_hold(
+    client: FlaskClient, service: Service
+) -> None:
+    text = b"password = 'correct-horse'\n"
+    headers = {"Jobprov-Package": "dpkg libpython3.13-stdlib:amd64"}
+
+    answer = client.put(f"/api/v1/blobs/{sha256(text)}", data=text, headers=headers)
+
+    assert answer.status_code == 201
+    assert service.store.get(sha256(text)) == text
+
+
 def test_possession_is_an_experiments_own(client: FlaskClient, new_token: NewToken) -> None:
     nova, minerva = new_token("nova"), new_token("minerva")
     client.put(PUT, data=BYTES, headers=nova)

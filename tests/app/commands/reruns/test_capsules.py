@@ -1,5 +1,6 @@
 """`jobprov capsule add`, `list` and `get`, as an operator types them."""
 
+import hashlib
 import json
 import tarfile
 from pathlib import Path
@@ -62,3 +63,30 @@ def test_job_that_is_not_recorded_is_not_found(data: Path, tmp_path: Path) -> No
 
     with pytest.raises(NotFoundError, match=f"No job {JOB[:-1]}2 is recorded"):
         run("capsule", "add", str(image), "--job", f"{JOB[:-1]}2", "--data", str(data))
+
+
+@pytest.mark.parametrize(("is_held", "code"), [(True, 0), (False, 1)])
+def test_exit_code_is_1_while_anything_touched_is_missing(
+    data: Path, tmp_path: Path, *, is_held: bool, code: int
+) -> None:
+    content = b"#!/bin/sh\n"
+    digest = hashlib.sha256(content).hexdigest()
+    listing = f"/opt/toy/run\tfile\t0755\t{len(content)}\t{digest}\n".encode()
+    record = {
+        "schema_version": 1, "job_id": f"{JOB[:-1]}2", "experiment": "nova", "state": "succeeded",
+        "started_at": "2026-01-01T00:00:00Z", "environment": {"touched_sha256": hashlib.sha256(listing).hexdigest()},
+    }  # fmt: skip
+    service = open_service(load_settings({"JOBPROV_DATA": str(data)}, {}))
+    service.store.put(listing)
+    if is_held:
+        service.store.put(content)
+    service.record(Submission(decode_record(json.dumps(record).encode()), EPOCH))
+    service.close()
+
+    made = run(
+        "capsule", "make", str(tmp_path / "c"), "--from-trace", f"{JOB[:-1]}2", "--data", str(data)
+    )
+
+    assert made.exit_code == code
+    missing = "missing, since its bytes are neither held nor here: /opt/toy/run\n"
+    assert (missing in made.output) is not is_held

@@ -75,6 +75,7 @@ def test_home_page_and_metrics_say_which_share_was_reproduced(fleet: FlaskClient
         "share": 0.0,
         "by_level": {"R0": 1},
         "by_age": [{"within_days": 30, "drilled": 1, "reproduced": 0}],
+        "proofs": {"proven": 1, "failed": 0, "differs": 0, "unproven": 0},
     }
     assert "<b>0 %</b> of 1 recipe run again" in fleet.get("/").get_data(as_text=True)
     assert 'jobprov_recipes_rerun{level="R0"} 1' in fleet.get("/api/v1/metrics").get_data(

@@ -663,3 +663,16 @@ def test_configuration_with_a_missing_include_has_no_process_name_and_is_recorde
     assert [entry["main"] for entry in record["configurations"]] == ["main.fcl"]
     assert "process_name" not in record["configurations"][0]
     assert 'include "missing.fcl" is not in FHICL_FILE_PATH' in record["extra"]["hook_notes"]
+
+
+def test_repository_that_a_step_names_is_recorded(runner: Runner, checkout: Path) -> None:
+    """The step itself uses nothing of it: a program that it starts may."""
+    (checkout / "fcl" / "base.fcl").write_text("a: 8\n")
+    runner("start")
+    runner("step", "--repository", str(checkout), "--", "true")
+    runner("end")
+
+    record, _ = only_entry(runner)
+    (software,) = record["software"]
+    assert software["checkout"] == str(checkout)
+    assert software["is_dirty"] is True

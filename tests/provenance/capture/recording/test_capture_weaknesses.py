@@ -166,6 +166,28 @@ def test_pipe_on_standard_input_that_nobody_reads_is_no_weakness(runner: Runner)
     assert weak(only_entry(runner)[0]) == []
 
 
+def test_folder_of_which_nobody_saw_what_was_read_is_told(runner: Runner) -> None:
+    for name in ("cards", "empty"):
+        (runner.folder / name).mkdir()
+    (runner.folder / "cards" / "a.dat").write_text("a")
+
+    runner("run", "--", "ls", "cards", "--group=empty", "/usr", "..")
+
+    assert weak(only_entry(runner)[0]) == [
+        ("input-missing", "folder cards", "nobody saw which of its files were read")
+    ]
+
+
+def test_folder_that_the_job_writes_to_is_no_weakness(runner: Runner) -> None:
+    (runner.folder / "out").mkdir()
+    (runner.folder / "out" / "old.txt").write_text("a")
+    (runner.folder / "make.py").write_text("import sys; open(sys.argv[1] + '/new.txt', 'w')")
+
+    runner("run", "--", sys.executable, "make.py", "out")
+
+    assert weak(only_entry(runner)[0]) == []
+
+
 def test_script_too_large_to_be_kept_is_still_a_script(runner: Runner) -> None:
     path = script(runner, "#!/bin/sh\nexit 0\n")
     with path.open("ab") as stream:

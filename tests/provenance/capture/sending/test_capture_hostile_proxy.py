@@ -144,6 +144,20 @@ def test_blobs_go_in_parts_that_a_gateway_lets_pass(runner: Runner, live: LiveSe
 
 
 @pytest.mark.slow
+def test_text_of_a_package_passes_in_parts_whatever_it_seems_to_hold(live: LiveService) -> None:
+    text = b"password = 'correct-horse'\n" + b"x = 1\n" * 800_000  # more than goes as a whole
+    digest = hashlib.sha256(text).hexdigest()
+    service = delivery.Service(live.url, None, Clock(60))
+
+    with pytest.raises(delivery.RefusedError, match="secret"):
+        delivery._put_blob(service, digest, text, None)
+    delivery._put_blob(service, digest, text, "wheel toy-1.0")
+
+    assert delivery.ask_missing(service, [digest]) == frozenset()
+    service.close()
+
+
+@pytest.mark.slow
 def test_blob_that_no_gateway_lets_pass_stays_by_name_and_the_job_has_a_gap(
     runner: Runner, live: LiveService
 ) -> None:

@@ -30,12 +30,10 @@ def test_interpreter_and_distributions_of_a_python_program_are_listed_as_they_na
 
     rows = listing(runner)
     assert ["interpreter", "cpython", sys.version.split()[0], sys.executable] in rows
-    told = {
-        name.lower().replace("_", "-"): version for kind, name, version, _ in rows if kind == "pip"
-    }
+    told = {row[1].lower().replace("_", "-"): row[2] for row in rows if row[0] == "pip"}
     for name in ("numpy", "uproot", "pytest"):
         assert told[name] == metadata.version(name)
-    assert {place for kind, _, _, place in rows if kind == "pip"} == {
+    assert {row[3] for row in rows if row[0] == "pip"} == {
         str(Path(sys.prefix, "lib", f"python3.{sys.version_info[1]}", "site-packages"))
     }
 
@@ -120,3 +118,21 @@ def test_every_python_found_here_tells_its_version() -> None:
             check=True,
         )
         assert interpreter[2] == told.stdout.strip()
+
+
+def test_wheel_has_one_digest_wherever_it_is_installed(tmp_path: Path) -> None:
+    own = "numpy/core.py,sha256=AAA,12\nnumpy/__init__.py,sha256=BBB,3\n"
+    added = (
+        "numpy/__pycache__/core.cpython-311.pyc,,\nnumpy-2.dist-info/INSTALLER,sha256=CCC,4\n"
+        "../../../bin/f2py,sha256=DDD,200\nnumpy-2.dist-info/RECORD,,\n"
+    )
+    other = "\n".join(reversed(own.splitlines())) + "\n"
+    texts = {"wheel": own, "installed": added + other, "changed": own.replace("AAA", "AAB")}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, newline="\r\n" if name == "installed" else "\n")
+
+    digests = {name: distributions.record_digest(str(tmp_path / name)) for name in texts}
+
+    assert digests["wheel"] == digests["installed"]
+    assert digests["wheel"] != digests["changed"]
+    assert distributions.record_digest(str(tmp_path / "none")) == "-"

@@ -3,10 +3,13 @@
 The packages are those of the operating system.
 """
 
+import base64
 import hashlib
 import json
 import os
+import sqlite3
 import threading
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,23 @@ from jobprov.provenance.capture.surroundings import system_packages as system
 from tests.library.hook import Runner, only_entry
 
 ROOT, GCC, ART = "a2b3c4d5" * 4, "z7y6x5w4" * 4, "m2n3o4p5" * 4
+
+# The header of a package that rpmbuild 4.20 made, as `rpm -i` puts it into rpmdb.sqlite
+RPM_HEADER = (
+    "c-lpkO=uoP7{_Pdq+hAUN~2LvITTF6cQZ4)GrI$dmXw;{SHM;xROx(eviRoRmv=WI=|u$bu7W3pf?kB8J$Mk$q"
+    "9PtVc<8}{2L<bAy%fRLboSkU?7*|LzxhA&?6c3z>=HsABc%5WA>@f*hr<2o&>s)xf*mGZiwK!&eGUfefv<xPf`"
+    "7&R4EXoZA3>~^{{YW|{|x<fu#@1wFn<C3H}prrH=$GTKZuutZ$p0){2%yi$J5h@w+e2xsbJ^8N5C(FXW+jEK8k"
+    "u=0N(?CAAAh{m%;Z!{}6l}{1JE-`F#w&AM?Ke&%ys|@Pp95?ed&{2>Lbf!yQMDfET*>(c_r^R5w3516~F%gI6&"
+    "B8SonP{d&CweZO88pkD;P4BdfW0heHdd}^=*UjlpZYv2O>26zB|6WrkW?}4|#`}N<(^HKj3??Ar_{u1#%1^)#9"
+    "&%r;#{}%Xqr}uCkqNvk*s7G`F=Vz_k^U<*`es2T%ec-pSKW||E_sI7^*Y~c0AAtS?cpdyBcmv$#9W9Zj+9fRJB"
+    "#He%O(@vB^R*q9qo%Be<kh23f3m$fInQ&?uAC$1hxN$YvM9YHgL1gFLxz<e+YOxgxz|JG!knv_F$v3*R7sYn%%"
+    "w@{tY(feqm+<FNs$?+B+FCkgpgF5LTRtK6*+e*O%RWatE%ZPA+vtSwLi%<uE#bWk2c9(Xl>r%<!1IRj1Nk)uvB"
+    "f1#=fq-J6jI?b9&R)rwFum<V?Bl>*ns*s@@$`dg5F!>utX}_C>jKDinvtX`hiamNA|5-IddrVO=NIw!{Bthyfj"
+    "scFAHjY8FG5i=_WNpYN{|J1Q%(eyJQ0h5Gfk{m@n8epl1G?eq&vD=YJj-)Xw|TTRi=31>x-8%=Y~azjm?W!_pX"
+    "gyG!r)W|%Pp3=0)j21>v#j?~SmRem<?+VVlSTcC|#9QZ5WhIqP6qb7<DN|Y$LRjrGrL^_T8Xs293soqqv(y_VY"
+    "(9xH`2p<h-TDq6?XX=B{d@Vh&t|tyUU~bgZ{GcYiYrE@H1Vm_yx>V1mOK%HTc0~Atu%RflY-e0kx*roVLZ)T?u"
+    "&#<$rMYt7h309P)9S(y%o~?+(^X@O+%LLaL8X4nQ9MzyZ7+>X}^_IE#Cn?wfy@"
+)
 
 
 def a_lock(folder: Path) -> str:
@@ -203,14 +223,44 @@ def test_packages_of_this_system_are_listed_and_each_once() -> None:
     assert any(line.split("\t")[1] in ("libc6", "glibc") for line in lines)
 
 
-@pytest.mark.slow
-def test_packages_of_the_system_come_with_a_job_that_lasts_and_hold_up_none(runner: Runner) -> None:
-    runner("run", "--", "sleep", "1")
+@pytest.mark.parametrize("words", [["run", "--", "true"], ["run", "--", "sleep", "1"]])
+def test_packages_of_the_system_come_with_every_job_however_short(
+    runner: Runner, words: list[str]
+) -> None:
+    runner(*words)
 
     record, blobs = only_entry(runner)
     lines = blobs[record["environment"]["system_packages_sha256"]].decode().splitlines()
     assert len(lines) > 50
     assert lines == sorted(lines)
+
+
+def test_packages_of_the_system_come_with_a_script_of_steps(runner: Runner) -> None:
+    runner("start")
+    runner("end")
+
+    record, _ = only_entry(runner)
+    assert record["environment"]["system_packages_sha256"]
+
+
+def test_packages_are_read_from_the_database_of_rpm_without_asking_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    database = sqlite3.connect(tmp_path / "rpmdb.sqlite")
+    database.execute("CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob BLOB NOT NULL)")
+    header = zlib.decompress(base64.b85decode(RPM_HEADER))
+    database.execute("INSERT INTO Packages VALUES (1, ?)", [header])
+    database.commit()
+    database.close()
+    monkeypatch.setattr(system, "_DPKG", "/nonexistent")
+    monkeypatch.setattr(system, "_RPM", (str(tmp_path),))
+    monkeypatch.setenv("PATH", "/nonexistent")
+
+    assert system.list_packages(Clock(1)) == ["rpm\ttoy\t1.2-3.el9\tnoarch"]
+
+    (tmp_path / "rpmdb.sqlite").write_bytes(b"damaged")
+    with pytest.raises(FileNotFoundError):  # rpm itself is asked, and is not here
+        system.list_packages(Clock(1))
 
 
 def test_rpm_is_asked_and_stopped_when_the_command_ends(

@@ -3,6 +3,8 @@
 Their ends stay as they were, and what they touched is listed.
 """
 
+import base64
+import hashlib
 import json
 import os
 import shutil
@@ -19,6 +21,7 @@ import pytest
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.trace import inventory
 from jobprov.provenance.capture.trace import strace as tracing
+from jobprov.provenance.capture.trace.calls import Calls
 from jobprov.provenance.capture.trace.inventory import Inventory, read_line
 from tests.library.hook import Runner, can_trace, entry_of
 from tests.library.servers.hook_service import Service
@@ -365,6 +368,42 @@ def test_what_not_everybody_may_have_keeps_its_name_and_no_digest(
         for name, held in found.items()
         if name != "home/plain"
     )
+
+
+def test_secret_that_a_package_brought_is_none_while_its_file_is_unchanged(tmp_path: Path) -> None:
+    site = tmp_path / "lib/python3.11/site-packages"
+    file = site / "toy/api.py"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"password = 'correct-horse'\n")
+    digest = hashlib.sha256(file.read_bytes()).digest()
+    line = "toy/api.py,sha256={},27\n".format(base64.urlsafe_b64encode(digest).decode().rstrip("="))
+    (site / "toy-1.0.dist-info").mkdir()
+    (site / "toy-1.0.dist-info/RECORD").write_text(line)
+
+    brought = found_at(file)
+    file.write_bytes(b"password = 'my-own-horse'\n")
+    changed = found_at(file)
+
+    assert brought.packaged == {digest.hex(): "wheel toy-1.0"}
+    assert list(brought.files) == [digest.hex()]
+    assert (changed.packaged, changed.files) == ({}, {})
+
+
+def test_folders_on_a_way_with_dots_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "toy/bin").mkdir(parents=True)
+    (tmp_path / "toy/lib").mkdir()
+    library = tmp_path / "toy/lib/libtoy.so"
+    library.write_bytes(b"x")
+    calls = Calls("/")
+
+    calls.take(
+        f'1 openat(AT_FDCWD</>, "{tmp_path}/toy/bin/../lib/libtoy.so", O_RDONLY) = 3'.encode()
+    )
+    found = {path: found_at(Path(path)).entries for path in calls.uses}
+
+    # $ORIGIN/../lib: the kernel finds no library without the folder before the dots
+    assert list(found) == [str(tmp_path / "toy/bin"), str(library)]
+    assert found[str(tmp_path / "toy/bin")][str(tmp_path / "toy/bin")] == ("dir",)
 
 
 def test_what_the_job_wrote_or_had_is_left_out(tmp_path: Path) -> None:

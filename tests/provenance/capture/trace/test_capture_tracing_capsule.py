@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.library.git import git
-from tests.library.hook import Runner, can_trace
+from tests.library.hook import Runner, can_trace, find_python
 from tests.library.servers.live_service import LiveService
 
 pytestmark = pytest.mark.slow
@@ -95,6 +95,23 @@ def test_traced_job_reaches_level_3_without_a_rerun_and_runs_in_what_it_touched(
     (capsule / "usr/bin/sort").unlink()
     code, _ = run_apart(bundle, capsule, tmp_path / "without")
     assert code != 0  # it was the capsule's own
+
+
+@pytest.mark.skipif(not can_trace(), reason="NO STRACE HERE: nothing is traced")
+def test_python_that_reads_a_made_up_password_has_a_whole_capsule(
+    runner: Runner, live: LiveService, tmp_path: Path
+) -> None:
+    job, python = JOB[:-1] + "b", find_python("3.12") or find_python("3.11")
+    words = ["--url", live.url, "--job-id", job, "--trace-bytes", "1000000000"]
+    script = "import urllib.request as u; u.Request"
+
+    done = runner("run", "--trace", *words, "--", str(python), "-c", script)
+    made = live.run("capsule", "make", str(tmp_path / "capsule"), "--from-trace", job)
+
+    assert done.returncode == 0, done.stderr
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "missing" not in made.stdout
+    assert list((tmp_path / "capsule/data/root").rglob("urllib/request.py"))
 
 
 def test_command_wants_bundles_or_traces(live: LiveService, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Environment capsules: made by tracing real reruns, and lived in by them."""
 
+import hashlib
 import shutil
 import struct
 import subprocess
@@ -13,8 +14,17 @@ from jobprov.provenance.capture.trace.touched import elf_interpreter, touched_pa
 from jobprov.provenance.db.engines import open_database
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
-from jobprov.provenance.services.reruns.capsule_making import make_capsule
+from jobprov.provenance.services.reruns.capsule_making import (
+    CapsuleReport,
+    _paths_in,
+    make_capsule,
+)
 from jobprov.provenance.services.reruns.isolation import apart
+from jobprov.provenance.services.reruns.traced_capsules import (
+    TouchedPath,
+    Trace,
+    make_traced_capsule,
+)
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writer
 from tests.library.productions.joining import BAD, GOOD, joining_repository, record_sample
@@ -70,6 +80,32 @@ def test_reruns_live_in_a_capsule_that_their_release_shares(
     bagit.Bag(str(tmp_path / "capsule")).validate()
 
 
+@pytest.mark.skipif(
+    not can_enter(), reason="NO STRACE OR NO NAMESPACES HERE: capsules are not made"
+)
+def test_trace_is_completed_by_a_rerun_of_its_bundle_on_a_machine_of_the_same_release(
+    tars: dict[str, Path], tmp_path: Path
+) -> None:
+    shell, store = Path("/bin/sh").resolve(), open_store("memory:")
+    digest = hashlib.sha256(shell.read_bytes()).hexdigest()
+    lacking = TouchedPath(str(shell), "file", mode="0755", sha256=digest)
+    withheld = TouchedPath(str(Path("/usr/bin/env").resolve()), "file", mode="0755", sha256="-")
+
+    def make(name: str, *paths: TouchedPath) -> CapsuleReport:
+        trace = Trace(list(paths), frozenset())
+        return make_traced_capsule(tmp_path / name, [trace], store, [tars[GOOD]], apart())
+
+    report = make("same", lacking, withheld)
+    elsewhere = make("other", lacking._replace(sha256="0" * 64), withheld)
+
+    assert (report.is_whole, report.notes) == (True, ()), report
+    assert report.levels == {f"{GOOD}.tar": "R7"}
+    assert report.added > 5  # libraries of the rerun that the trace does not name
+    assert elsewhere.notes == (f"this machine has another release than the job: {shell} differs",)
+    assert set(elsewhere.missing + elsewhere.left_out) == {str(shell), withheld.path}
+    assert not (tmp_path / "other/data/root" / str(shell)[1:]).exists()
+
+
 @pytest.mark.skipif(not shutil.which("strace"), reason="NO STRACE HERE: capsules are not made")
 def test_folder_with_something_else_is_refused(tars: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
@@ -85,7 +121,7 @@ def test_folder_with_something_else_is_refused(tars: dict[str, Path], tmp_path: 
             b'openat(AT_FDCWD</scratch>, "/usr/lib/x.so", O_RDONLY) = 3</usr/lib/x.so>',
             "/usr/lib/x.so",
         ),
-        (b'7 openat(AT_FDCWD</scratch>, "a/../b", O_RDONLY) = 3', "/scratch/b"),
+        (b'7 openat(AT_FDCWD</scratch>, "a/../b", O_RDONLY) = 3', "/scratch/a/../b"),
         (b'newfstatat(5</opt/a b>, "c\\"d", {st_mode=S_IFREG}, 0) = 0', '/opt/a b/c"d'),
         (b'execve("/bin/\\303\\244\\x41\\n", ["x"], 0x7 /* 3 vars */) = 0', "/bin/äA\n"),
         (b'execve("./here", ["x"], 0x7) = 0', None),
@@ -106,3 +142,20 @@ def test_loader_of_a_program_is_read_from_its_header() -> None:
     assert elf_interpreter(program) == b"/lib64/ld.so"
     assert elf_interpreter(program[:70]) is None
     assert elf_interpreter(b"#!/bin/sh\n") is None
+
+
+def test_what_the_rerun_s_own_root_is_made_of_is_no_need_of_the_job(tmp_path: Path) -> None:
+    lines = [
+        'execve("/bin/sh", ["sh", "/b/data/own-root.sh", ""], 0x7) = 0',
+        'newfstatat(AT_FDCWD</b>, "/home/me/.bash_history", {st_mode=S_IFREG}, 0) = 0',
+        'execve("/usr/bin/mount", ["mount", "--rbind", "/own.txt"], 0x7) = 0',
+        'newfstatat(AT_FDCWD</b>, "/own.txt", {st_mode=S_IFREG}, 0) = 0',
+        'execve("/usr/bin/env", ["env", "-i", "toy"], 0x7) = 0',
+        'openat(AT_FDCWD</out/root/opt/toy>, "lib/x.so", O_RDONLY) = 3',
+        'openat(AT_FDCWD</out/root>, "/out/roots", O_RDONLY) = 3',
+    ]
+    (tmp_path / "trace.7").write_text("\n".join(lines))
+
+    paths = list(_paths_in(tmp_path / "trace.7", "/out/root/"))
+
+    assert paths == ["/usr/bin/env", "/opt/toy/lib/x.so", "/out/roots"]

@@ -74,6 +74,37 @@ def test_capsule_grows_by_a_second_trace(tmp_path: Path) -> None:
     assert (second.files, second.added) == (2, 1)
 
 
+def test_what_the_archive_lacks_is_taken_from_this_machine_by_its_digest(tmp_path: Path) -> None:
+    here, other = tmp_path / "release/here", tmp_path / "release/other"
+    here.parent.mkdir()
+    here.write_bytes(b"as recorded")
+    here.chmod(0o755)
+    other.write_bytes(b"of a later release")
+    digest = hashlib.sha256(b"as recorded").hexdigest()
+
+    report = lay_out(
+        tmp_path / "capsule", file(str(here), digest), file(str(other), "0" * 64), ["/x", "dir"]
+    )
+
+    root = tmp_path / "capsule/data/root"
+    assert (root / str(here)[1:]).read_bytes() == b"as recorded"
+    assert report.missing == (str(other),)
+    assert not report.is_whole
+
+
+def test_what_is_missing_is_remembered_until_it_comes(tmp_path: Path) -> None:
+    first = lay_out(
+        tmp_path / "capsule", file("/opt/ä\nb", "0" * 64), file("/etc/secret", "-"), file("/bin/a")
+    )
+    second = lay_out(tmp_path / "capsule", file("/bin/b"))
+    third = lay_out(tmp_path / "capsule", file("/opt/ä\nb"), file("/etc/secret"))
+
+    assert first.missing == second.missing == ("/opt/ä\nb",)
+    assert first.left_out == second.left_out == ("/etc/secret",)
+    assert (tmp_path / "capsule/data/missing.tsv").read_text() == ""
+    assert (third.is_whole, second.is_whole) == (True, False)
+
+
 @pytest.mark.parametrize(
     "path", ["/../out", "relative", "/a/../../out", "/", "//jobprov-x", "/a//b", "/a\0b"]
 )
@@ -128,14 +159,16 @@ def service(sqlite_template: Path, tmp_path: Path) -> Iterator[Service]:
     opened.close()
 
 
-def traced(service: Service, listing: bytes | None, owner: str | None = None) -> Trace:
+def traced(
+    service: Service, listing: bytes | None, owner: str | None = None, **fields: Any
+) -> Trace:
     """Record a job of nova with this listing, CONTENT sent by `owner`; return its trace."""
     environment = (
         {"touched_sha256": hashlib.sha256(listing).hexdigest()} if listing is not None else {}
     )
     record = {
         "schema_version": 1, "job_id": JOB, "experiment": "nova", "state": "succeeded", "environment": environment,
-        "started_at": "2026-01-01T00:00:00Z",
+        "started_at": "2026-01-01T00:00:00Z", **fields,
     }  # fmt: skip
     for blob in [CONTENT] + ([listing] if listing else []):
         service.store.put(blob)
@@ -160,6 +193,15 @@ def test_bytes_that_another_experiment_alone_sent_are_not_taken(
         TouchedPath("/usr/bin/r", "file", mode="0755", sha256=DIGEST),
     ]
     assert (DIGEST in trace.available) is is_held
+
+
+def test_private_file_that_came_as_an_input_is_not_missing(service: Service) -> None:
+    listing = b"/home/x/.secret\tfile\t0644\t1\t-\n/home/x/.toyrc\tfile\t0644\t10\t-\n"
+    toyrc = {"name": ".toyrc", "path": "/home/x/.toyrc", "sha256": DIGEST, "size_bytes": 10}
+
+    trace = traced(service, listing, inputs=[toyrc])
+
+    assert [path.path for path in trace.paths] == ["/home/x/.secret"]
 
 
 def test_job_that_was_not_traced_is_told_what_to_do(service: Service) -> None:
