@@ -11,7 +11,6 @@ gateway refuses it or the line breaks, holds up neither the other blobs nor the 
 import gzip
 import io
 import json
-import os
 import random
 import time
 import zipfile
@@ -19,7 +18,6 @@ from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
 from urllib.parse import quote
 
 from jobprov.provenance.capture.files.hashing import Clock
-from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record import excerpts
 from jobprov.provenance.capture.sending.entry import DAMAGES, Entry, unreadable
 from jobprov.provenance.capture.sending.service import (
@@ -30,14 +28,14 @@ from jobprov.provenance.capture.sending.service import (
     RefusedError,
     Service,
     UnansweredError,
+    read_token,
 )
 
-__all__ = ["LaterError", "RefusedError", "Service", "UnansweredError"]
+__all__ = ["LaterError", "RefusedError", "Service", "UnansweredError", "read_token"]
 
 _TRIES = 3
 _UNUSABLE = 422  # a blob that may not be kept
 _JSON_HEADERS = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-_MOST_TOKEN_BYTES = 32 * 1024
 _BLOB_TRIES, _RECORD_TRIES = 3, 2  # with secrets taken out in between
 _MOST_BROKEN = 2  # blobs in one try; then the record shows whether the service is there at all
 _RECORD_SECONDS = 4.0  # blobs leave so much for the record, or a quarter of a short budget
@@ -328,46 +326,6 @@ def gzip_bytes(content: bytes) -> bytes:
     with gzip.GzipFile(fileobj=target, mode="wb", compresslevel=6, mtime=0) as stream:
         stream.write(content)
     return target.getvalue()
-
-
-def read_token(options: Options, environment: Dict[str, str]) -> Optional[str]:
-    """Return the write token, or None.
-
-    Raises OSError where a token file was named and cannot be read, or holds more than a token.
-    """
-    token = environment.get("JOBPROV_TOKEN") or ""
-    if options.token_file:
-        token = _read_token_file(_transferred(options.token_file, environment))
-    if len(token.split()) > 1:  # the error of http.client would put it into the job's log
-        raise OSError("the token is more than one word")
-    return token.strip() or None
-
-
-def _read_token_file(path: str) -> str:
-    """Return what is in a token file, without waiting.
-
-    It may be a pipe without a writer, or an endless device.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        content = os.read(descriptor, _MOST_TOKEN_BYTES + 1)
-    finally:
-        os.close(descriptor)
-    if len(content) > _MOST_TOKEN_BYTES:
-        raise OSError("{} holds more than a token".format(path))
-    return content.decode("ascii", "replace")
-
-
-def _transferred(path: str, environment: Dict[str, str]) -> str:
-    """Return where a file lies: as named, else where jobsub or HTCondor put what came with the job."""
-    if os.path.exists(path):
-        return path
-    for folder in ("CONDOR_DIR_INPUT", "_CONDOR_SCRATCH_DIR"):
-        if environment.get(folder):
-            brought = os.path.join(environment[folder], os.path.basename(path))
-            if os.path.isfile(brought):
-                return brought
-    return path
 
 
 def _pause(attempt: int, wanted: Optional[float]) -> float:

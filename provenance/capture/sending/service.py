@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from jobprov.provenance.capture import VERSION
 from jobprov.provenance.capture.files.hashing import Clock
+from jobprov.provenance.capture.options import Options
 
 _TAKEN, _REFUSED = 2, 4  # classes of HTTP status
 TOO_LARGE = 413
@@ -29,6 +30,7 @@ _OF_THE_CALL = frozenset([401, 403, 404, 405])
 _PROBLEMS = "/problems/"
 _CALL_SECONDS = 10.0
 _LARGEST_ANSWER = 8 << 20
+_MOST_TOKEN_BYTES = 32 * 1024
 _LONGEST_REASON = 1500  # characters of what somebody answered
 
 
@@ -240,6 +242,46 @@ class Service:
         if self._parts.scheme == "https":
             return http.client.HTTPSConnection(host, port, timeout=seconds, context=_tls())
         return http.client.HTTPConnection(host, port, timeout=seconds)
+
+
+def read_token(options: Options, environment: Dict[str, str]) -> Optional[str]:
+    """Return the write token, or None.
+
+    Raises OSError where a token file was named and cannot be read, or holds more than a token.
+    """
+    token = environment.get("JOBPROV_TOKEN") or ""
+    if options.token_file:
+        token = _read_token_file(_transferred(options.token_file, environment))
+    if len(token.split()) > 1:  # the error of http.client would put it into the job's log
+        raise OSError("the token is more than one word")
+    return token.strip() or None
+
+
+def _read_token_file(path: str) -> str:
+    """Return what is in a token file, without waiting.
+
+    It may be a pipe without a writer, or an endless device.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        content = os.read(descriptor, _MOST_TOKEN_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > _MOST_TOKEN_BYTES:
+        raise OSError("{} holds more than a token".format(path))
+    return content.decode("ascii", "replace")
+
+
+def _transferred(path: str, environment: Dict[str, str]) -> str:
+    """Return where a file lies: as named, else where jobsub or HTCondor put what came with the job."""
+    if os.path.exists(path):
+        return path
+    for folder in ("CONDOR_DIR_INPUT", "_CONDOR_SCRATCH_DIR"):
+        if environment.get(folder):
+            brought = os.path.join(environment[folder], os.path.basename(path))
+            if os.path.isfile(brought):
+                return brought
+    return path
 
 
 def _read_whole(response: http.client.HTTPResponse) -> bytes:

@@ -13,7 +13,6 @@ Source: strace(1), 5.4 or newer; fallocate(2).
 
 import ctypes
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -25,6 +24,7 @@ from typing import BinaryIO, List, Optional, Sequence, Set
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.files import folders
 from jobprov.provenance.capture.trace.calls import TRACED, Calls
+from jobprov.provenance.capture.trace.limits import is_limited
 from jobprov.provenance.capture.trace.touched import interpreters
 
 LARGEST_LOG = 64 * 1024 * 1024  # bytes that wait on a disk that takes nothing back
@@ -246,12 +246,6 @@ def _give_back(descriptor: int, size: int) -> bool:
         return bool(fallocate(descriptor, _PUNCH_HOLE, 0, size) == 0)
     except (OSError, AttributeError):
         return False
-
-
-def is_limited() -> bool:
-    """Tell whether a limit on CPU time or on the size of files may end strace before the command."""
-    limits = (resource.RLIMIT_CPU, resource.RLIMIT_FSIZE)
-    return any(resource.getrlimit(limit)[0] != resource.RLIM_INFINITY for limit in limits)
 
 
 def _files_below(folder: str) -> Set[str]:

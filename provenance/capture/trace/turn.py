@@ -20,9 +20,9 @@ from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.running.background import Background
-from jobprov.provenance.capture.sending import delivery
+from jobprov.provenance.capture.sending.service import Service, read_token
 from jobprov.provenance.capture.surroundings import batch, condor_ads
-from jobprov.provenance.capture.trace.strace import is_limited
+from jobprov.provenance.capture.trace.limits import is_limited
 
 _SECONDS = 0.5
 _WORD = re.compile(r"[A-Za-z_-]{1,30}")
@@ -52,8 +52,8 @@ class Turn:
     def ask(self, options: Options, environment: Dict[str, str], *, can_be_traced: bool) -> None:
         """Ask, for half a second at most; raises where nobody answers."""
         question = {"experiment": self._experiment, "key": self.key, "can_be_traced": can_be_traced}
-        token = delivery.read_token(options, environment)
-        service = delivery.Service(options.url or "", token, Clock(_SECONDS))
+        token = read_token(options, environment)
+        service = Service(options.url or "", token, Clock(_SECONDS))
         try:
             answer = service.call(
                 *("POST", "/traces/turns", json.dumps(question).encode("ascii")),
