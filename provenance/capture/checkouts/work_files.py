@@ -251,9 +251,10 @@ def _list_tracked(top: str) -> Dict[bytes, Tuple[bytes, bytes, bytes]]:
 
 def _converted(top: str, tracked: Dict[bytes, Tuple[bytes, bytes, bytes]]) -> Set[bytes]:
     """Return the paths that a filter or another conversion may change without changing their size."""
-    attributes = git(top, "rev-parse", "--git-path", "info/attributes").strip()
-    is_plain = not any(path.endswith(b".gitattributes") for path in tracked)
-    if is_plain and not os.path.exists(os.path.join(os.fsencode(top), attributes)):
+    # Of a worktree, whose `.git` is a file, git itself knows the attributes
+    attributes = os.path.join(top, ".git", "info", "attributes")
+    is_plain = os.path.isdir(os.path.join(top, ".git")) and not os.path.exists(attributes)
+    if is_plain and not any(path.endswith(b".gitattributes") for path in tracked):
         return set()
     names = b"\0".join(tracked) + b"\0"
     words = git(top, "check-attr", "-z", "--stdin", *_CONVERSIONS, content=names).split(b"\0")
