@@ -11,10 +11,12 @@ from jobprov.provenance.capture.command import code
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.files.names import from_here
+from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.recording import outputs
 from jobprov.provenance.capture.running.watching import Watch
 from jobprov.provenance.capture.sight.inputs import SeenInputs
+from jobprov.provenance.capture.sight.named_files import add_named_files
 from jobprov.provenance.capture.sight.outputs import SeenOutputs
 from jobprov.provenance.capture.sight.programs import describe_processes, find_steps
 from jobprov.provenance.capture.sight.seen_code import SeenCode
@@ -35,6 +37,7 @@ class Seen:
         self.programs = find_steps(sight, step, draft)
         self.inputs: List[Dict[str, Any]] = []
         self._left_out: Set[str] = set()
+        self._code: Optional[SeenCode] = None
         self.outputs = SeenOutputs(draft, sight, watch, step, self.programs)
 
     def add_programs(self, repositories: Repositories, wall_seconds: float) -> None:
@@ -47,7 +50,7 @@ class Seen:
         for step in self.programs:
             command["steps"].append(step.describe(self._step.name, folder))
             code.keep_configurations(draft, step.step, step.program.closures, repositories)
-        code_seen = SeenCode(draft, self._sight, repositories)
+        code_seen = self._code = SeenCode(draft, self._sight, repositories)
         draft.need("programs and libraries", code_seen.add, self._watch)
         repositories.finish()
         earlier = command.get("processes")
@@ -75,6 +78,14 @@ class Seen:
         known += [os.path.realpath(path) for path in known]
         opened = None if watch is None else watch.files
         self.inputs = of_steps + seen.of_command(self._step.name, known, opened)
+        # a job script of several steps names the files of all of them
+        is_whole = self._draft.record["command"].get("argv") == redaction.redact_arguments(
+            self._step.argv
+        )
+        if self._code is not None and is_whole and not self._sight.is_hurried:
+            every = [*self._step.inputs, *self.inputs]
+            named = self._draft.need("files", add_named_files, self._draft, self._code, every)
+            self.inputs += [dict(entry, step=self._step.name) for entry in named or ()]
         self._draft.extend("inputs", self.inputs)
 
     def leave_out(self, paths: Iterable[str]) -> None:

@@ -28,12 +28,13 @@ class SeenCode:
 
     Attributes:
         unknown: paths of programs whose code nobody can tell.
+        clock: seconds for hashing.
     """
 
     def __init__(self, draft: Draft, sight: Sight, repositories: Repositories) -> None:
         self.unknown: List[str] = []
         self._draft, self._sight, self._repositories = draft, sight, repositories
-        self._clock, self._room = Clock(0 if sight.is_hurried else _SECONDS), _MOST_BYTES
+        self.clock, self._room = Clock(0 if sight.is_hurried else _SECONDS), _MOST_BYTES
         self._installed = _product_folders(draft.record)
         self._kept = {
             os.path.realpath(entry["path"])
@@ -46,7 +47,7 @@ class SeenCode:
         """Add the programs to the record, then the libraries."""
         interpreters: Set[str] = set()
         for path in dict.fromkeys(each.child.program for each in self._sight.programs):
-            if not path or self._is_known(path):
+            if not path or self.is_known(path):
                 continue
             if arguments.INTERPRETERS.match(os.path.basename(path)):
                 interpreters.add(path)
@@ -57,22 +58,30 @@ class SeenCode:
         for path in interpreters:
             self._installed += (os.path.join(os.path.dirname(os.path.dirname(path)), "lib/"),)
         for path in sorted(watch.libraries) if watch is not None else ():
-            is_named = path in self.unknown or path in interpreters or self._is_known(path)
+            is_named = path in self.unknown or path in interpreters or self.is_known(path)
             if not is_named and not self._is_accounted_for(path):
                 self._draft.weaken("code-unknown", path, "it was loaded, and is not kept")
 
-    def _is_known(self, path: str) -> bool:
+    def is_known(self, path: str) -> bool:
+        """Tell whether a file is installed software, or kept already."""
         if path in self._kept or path.startswith(self._installed) or arguments.is_system(path):
             return True
         return any(part in path for part in _PACKAGES) or self._sight.reader.is_installed(path)
 
     def _is_accounted_for(self, path: str) -> bool:
-        return self._is_made_here(path) or self._keep(path) or self._is_tracked(path)
+        return self._is_made_here(path) or self.keep(path) or self._is_tracked(path)
 
     def _is_tracked(self, path: str) -> bool:
         """Tell whether git has a file of a checkout, which then need not be kept beside it."""
         top = find_checkout(os.path.dirname(path), {})
         return top is not None and text(top, "ls-files", "--", path) is not None
+
+    def was_there(self, path: str) -> bool:
+        """Tell whether a file is as it was before the command."""
+        try:
+            return os.stat(path).st_ctime < self._sight.began
+        except OSError:
+            return False
 
     def _is_made_here(self, path: str) -> bool:
         """Tell whether the job made a file itself, in a folder of its own, so that a rerun makes it."""
@@ -82,7 +91,7 @@ class SeenCode:
             return self._sight.is_own(path)
         return self._sight.is_own(path) and status.st_ctime >= self._sight.began
 
-    def _keep(self, path: str) -> bool:
+    def keep(self, path: str) -> bool:
         """Keep a file as a script; tell whether it can be."""
         try:
             status = os.stat(path)
@@ -90,7 +99,7 @@ class SeenCode:
                 return False
             if not leaving.may_leave(path, status, os.getcwd()):
                 return False
-            digest = hash_file(path, self._clock)[1]
+            digest = hash_file(path, self.clock)[1]
         except (OSError, OutOfTimeError):
             return False
         self._room -= status.st_size

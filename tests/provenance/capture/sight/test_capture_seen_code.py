@@ -61,6 +61,31 @@ def test_program_that_a_wrapper_runs_is_kept(runner: Runner, home: Path) -> None
     assert "weaknesses" not in record
 
 
+def test_files_that_a_script_names_are_kept_however_short_they_run(
+    runner: Runner, home: Path
+) -> None:
+    """No look at /proc sees a program of a few milliseconds, and what `.` reads is no program."""
+    tool = tool_in(home)
+    (home / "settings.sh").write_text("EVENTS=3\n")
+    (home / "cards.dat").write_text("mass 125\n")
+    (runner.folder / "helpers.py").write_text("import more\n")
+    (runner.folder / "more.py").write_text("")
+    (runner.folder / "old.txt").write_text("from an earlier run")
+
+    record, blobs = record_of(
+        runner,
+        f". {home}/settings.sh\n{tool} 0\ncat {home}/cards.dat > out.txt\n"
+        "python3 -c 'import helpers'\npython3 helpers.py; echo 1 > old.txt; ls /etc/passwd\n",
+    )
+
+    assert set(seen_scripts(record)) >= {str(tool), f"{home}/settings.sh", "helpers.py", "more.py"}
+    inputs = {entry["path"]: entry for entry in record["inputs"]}
+    cards = inputs[f"{home}/cards.dat"]
+    assert (cards["role"], cards["evidence"]) == ("configuration", "seen")
+    assert blobs[cards["sha256"]] == b"mass 125\n"
+    assert "old.txt" not in inputs
+
+
 def test_program_too_large_to_be_kept_is_named(runner: Runner, home: Path) -> None:
     tool = tool_in(home, 17 << 20)
 
