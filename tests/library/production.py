@@ -10,6 +10,7 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.records.openlineage.runs import read_event
 from jobprov.provenance.records.reading.decoding import decode_record
+from jobprov.provenance.records.verdicts import OF_OUTPUTS
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.comparators import declare_comparators
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
@@ -104,8 +105,10 @@ class Production:
         return sha256
 
     def verdict(self, number: int, level: str, **more: Any) -> None:
-        """Post a verdict."""
+        """Post a verdict; one on outputs has compared one."""
         now, verdict = self.tick(), {"level": level, **more}
+        if level in OF_OUTPUTS:
+            verdict.setdefault("comparisons", [{"output": "a.root", "level": level}])
         self.writer.run(
             lambda writing: post_verdict(writing, job_id(number), verdict), received_at=now
         )

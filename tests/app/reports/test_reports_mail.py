@@ -236,6 +236,7 @@ def report_with(
             "stages": [{"stage": "reco", "states": states, "units": units}],
             "task_count": 1,
             "tasks": [{"task_id": "t", "stage": "reco", **units}],
+            "proof": {"proven": 0, "failed": 0, "differs": 0, "unproven": 1},
             "seconds_left": None,
             "seconds_left_low": None,
             "seconds_left_high": None,

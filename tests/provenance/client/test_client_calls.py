@@ -50,6 +50,7 @@ def summary(job_id: str) -> dict[str, Any]:
         "resources": unknown_resources,
         "output_count": 0,
         "grade": "L0",
+        "proof": None,
         "rerun_of": None,
         "retry_of": None,
         "url": f"/jobs/{job_id}",
