@@ -157,9 +157,11 @@ class SeenOutputs:
             return False
 
     def _is_left_out(self, path: str) -> bool:
-        """Tell whether a path lies where no job keeps its outputs: the system's, or scratch."""
+        """Tell whether a path lies where no job keeps its outputs: the system's, spool, or scratch."""
         if arguments.is_system(path):
             return True
+        if any(path.startswith(folder + "/") for folder in self._sight.skipped):
+            return True  # what strace writes there
         scratch = [*_SCRATCH, os.environ.get("TMPDIR", "/tmp").rstrip("/") + "/"]  # noqa: S108
         for folder in scratch:
             is_home = any(own.startswith(folder) for own in self._sight.own_folders)

@@ -30,6 +30,7 @@ class Sight:
         reader: reads files; it knows those that are still to be hashed.
         listed: absolute paths of files that changed in the job's own folders, after `settle`.
         came_and_went: {absolute path: Made} as the kernel reported, after `settle`.
+        skipped: folders of the hook itself.
         why_incomplete: sentences about what may have been missed.
         is_hurried: whether somebody waits for the end, after `settle`.
     """
@@ -44,14 +45,14 @@ class Sight:
         self.is_hurried = False
         working_folder = os.getcwd()
         self.reader = FileReader(began, working_folder, hash_seconds(options))
-        self._skipped = [os.path.abspath(options.spool)] if options.spool else []
+        self.skipped = [os.path.abspath(options.spool)] if options.spool else []
         self._waiting: Deque[Child] = collections.deque()
         self._is_over, self._is_wanted = threading.Event(), threading.Event()
         self._work: Optional[Background] = None
         self._hashing: Optional[Background] = None
         self._events: Optional[FileEvents] = None
         try:
-            self._events = FileEvents(self.own_folders, self._skipped)
+            self._events = FileEvents(self.own_folders, self.skipped)
         except (OSError, AttributeError) as error:  # no inotify, or no more of it
             self.why_incomplete.append("files that came and went were not seen: {}".format(error))
 
@@ -92,7 +93,7 @@ class Sight:
             self.note(self._events.why_incomplete)
             self._events = None
         if not is_hurried:
-            listing = folders.Listing(self.own_folders, self.began, self._skipped)
+            listing = folders.Listing(self.own_folders, self.began, self.skipped)
             self.listed = listing.paths
             self.note(listing.why_incomplete)
 
