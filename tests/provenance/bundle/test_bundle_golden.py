@@ -22,8 +22,8 @@ from jobprov.provenance.software.read_pack import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "1d04e375685c01d5a66a97720ae711f99b6b8bb20c8e8449e6baae61434fbe36"}
-SCRIPTS = {1: "92ec705a8fb800f110296821eaff8212eac4a0507597d2ec243f5f64140069d7"}
+FILES = {1: "fdba966534b4b74492262ae51f8c923c9e231d65fa95366bb11298784e14060b"}
+SCRIPTS = {1: "9388d86af39e737856ffefea4e9e96965fe021e1b84a96b11cbed1d7ae25da91"}
 PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 
