@@ -251,7 +251,7 @@ list_executable() { # names of files on standard input
 }
 check_modes() { # NAMES
   executable=$(printf '%s\n' "$1" | list_executable)
-  if [ -z "$executable" ] || [ -x bagit.txt ]; then
+  if [ -z "$executable" ] || { [ -x bagit.txt ] && [ -x bag-info.txt ] && [ -x data/README.txt ]; }; then
     say "note: what is a program is not compared: this folder has lost its mode bits, which does no harm."
     return
   fi
