@@ -140,7 +140,9 @@ def test_traced_job_reruns_when_all_that_only_the_trace_found_is_gone(
     (runner.folder / "data.txt").write_text("7\n")
     script = f". {odd}/own.sh; cat data.txt {odd}/table.txt > out.txt; ls {odd}/listed | wc -l >> out.txt"
     words = ["--url", live.url, "--task-id", "found", "--job-id", OTHER_JOB]
-    done = runner("run", "--trace", "--trace-bytes", "100000", *words, "--", "sh", "-c", script)
+    done = runner(
+        "run", "--trace", "--trace-bytes", "100000", "--verbose", *words, "--", "sh", "-c", script
+    )
     assert b"grade L2" in done.stderr, done.stderr
     live.run("bundle", OTHER_JOB, "-o", str(tmp_path / "job.tar"))
     subprocess.run(["tar", "-xf", str(tmp_path / "job.tar"), "-C", str(tmp_path)], check=True)
