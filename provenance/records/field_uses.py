@@ -36,10 +36,12 @@ FIELD_USES: dict[str, FieldUse] = {
     "state": FieldUse(
         result=True, comparison=("exit",), bundle=("README.txt", "outputs"), page=True
     ),
-    "witness": FieldUse(page=True),
-    "task.task_id": FieldUse(comparison=("task",), gap=("task-missing",), page=True),
+    "witness": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
+    "task.task_id": FieldUse(
+        comparison=("task",), gap=("task-missing",), bundle=("README.txt",), page=True
+    ),
     "task.campaign": FieldUse(comparison=("task",), page=True),
-    "task.stage": FieldUse(comparison=("task",), page=True),
+    "task.stage": FieldUse(comparison=("task",), bundle=("README.txt",), page=True),
     "task.unit": FieldUse(comparison=("task",), page=True),
     "task.project": FieldUse(comparison=("task",)),
     "task.snapshot_id": FieldUse(comparison=("task",)),
@@ -59,7 +61,7 @@ FIELD_USES: dict[str, FieldUse] = {
     "retry_of": FieldUse(comparison=("task",), page=True),
     "rerun_of": FieldUse(comparison=("task",), page=True),
     "started_at": FieldUse(comparison=("task",), page=True),
-    "ended_at": FieldUse(comparison=("task",), page=True),
+    "ended_at": FieldUse(comparison=("task",), bundle=("README.txt",), page=True),
     "sent_at": FieldUse(),
     "command.argv": FieldUse(comparison=("command",), page=True),
     "command.working_directory": FieldUse(
@@ -70,14 +72,23 @@ FIELD_USES: dict[str, FieldUse] = {
         comparison=("command", "exit"), bundle=("command", "outputs"), page=True
     ),
     "command.steps[].role": FieldUse(
-        recipe=True, comparison=("command",), bundle=("NEEDS.tsv", "command", "outputs"), page=True
+        recipe=True,
+        comparison=("command",),
+        bundle=("GAPS.tsv", "NEEDS.tsv", "README.txt", "command", "outputs"),
+        page=True,
     ),
     "command.steps[].argv": FieldUse(
-        recipe=True, comparison=("command",), bundle=("NEEDS.tsv", "command", "outputs"), page=True
+        recipe=True,
+        comparison=("command",),
+        bundle=("NEEDS.tsv", "README.txt", "command", "outputs"),
+        page=True,
     ),
     "command.steps[].argv_encoded": FieldUse(bundle=("outputs",)),
     "command.steps[].stdin_sha256": FieldUse(
-        recipe=True, comparison=("command",), bundle=("NEEDS.tsv", "command", "outputs"), page=True
+        recipe=True,
+        comparison=("command",),
+        bundle=("NEEDS.tsv", "README.txt", "command", "outputs"),
+        page=True,
     ),
     "command.steps[].exit_code": FieldUse(comparison=("exit",), bundle=("outputs",)),
     "command.steps[].signal": FieldUse(
@@ -89,16 +100,18 @@ FIELD_USES: dict[str, FieldUse] = {
     "command.steps[].evidence": FieldUse(bundle=("outputs",)),
     "command.steps[].working_directory": FieldUse(bundle=("outputs",), page=True),
     "command.processes.count": FieldUse(page=True),
-    "command.processes.is_complete": FieldUse(page=True),
+    "command.processes.is_complete": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "command.processes.why_incomplete": FieldUse(),
     "command.processes.sha256": FieldUse(page=True),
-    "command.processes.unknown_programs": FieldUse(page=True),
+    "command.processes.unknown_programs": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "exit.code": FieldUse(comparison=("exit",), bundle=("outputs",)),
     "exit.signal": FieldUse(comparison=("exit",), bundle=("outputs",)),
     "exit.failed_step": FieldUse(comparison=("exit",), bundle=("outputs",)),
     "exit.error_class": FieldUse(comparison=("exit",), bundle=("outputs",), page=True),
     "exit.message": FieldUse(comparison=("exit",), bundle=("outputs",), page=True),
-    "exit.decided_by.evidence": FieldUse(comparison=("exit",), bundle=("outputs",), page=True),
+    "exit.decided_by.evidence": FieldUse(
+        comparison=("exit",), bundle=("GAPS.tsv", "README.txt", "outputs"), page=True
+    ),
     "exit.decided_by.text": FieldUse(comparison=("exit",), bundle=("outputs",)),
     "configurations[].step": FieldUse(page=True),
     "configurations[].main": FieldUse(recipe=True, bundle=("fcl",), page=True),
@@ -107,7 +120,10 @@ FIELD_USES: dict[str, FieldUse] = {
     "configurations[].files[].name": FieldUse(bundle=("command", "fcl"), page=True),
     "configurations[].files[].path": FieldUse(bundle=("command", "env", "fcl")),
     "configurations[].files[].sha256": FieldUse(
-        recipe=True, gap=("fcl-missing",), bundle=("NEEDS.tsv", "command", "fcl"), page=True
+        recipe=True,
+        gap=("fcl-missing",),
+        bundle=("GAPS.tsv", "NEEDS.tsv", "README.txt", "command", "fcl"),
+        page=True,
     ),
     "configurations[].files[].evidence": FieldUse(),
     "configurations[].files[].found_in": FieldUse(bundle=("command", "fcl")),
@@ -118,9 +134,14 @@ FIELD_USES: dict[str, FieldUse] = {
     "configurations[].final_sha256": FieldUse(),
     "configurations[].overrides": FieldUse(recipe=True, page=True),
     "scripts[].name": FieldUse(bundle=("scripts",), page=True),
-    "scripts[].path": FieldUse(recipe=True, bundle=("NEEDS.tsv", "command", "scripts"), page=True),
+    "scripts[].path": FieldUse(
+        recipe=True, bundle=("GAPS.tsv", "NEEDS.tsv", "README.txt", "command", "scripts"), page=True
+    ),
     "scripts[].sha256": FieldUse(
-        recipe=True, gap=("script-missing",), bundle=("NEEDS.tsv", "command", "scripts"), page=True
+        recipe=True,
+        gap=("script-missing",),
+        bundle=("GAPS.tsv", "NEEDS.tsv", "README.txt", "command", "scripts"),
+        page=True,
     ),
     "scripts[].found_in": FieldUse(),
     "scripts[].mode": FieldUse(page=True),
@@ -130,10 +151,12 @@ FIELD_USES: dict[str, FieldUse] = {
     "software[].name": FieldUse(
         recipe=True,
         comparison=("products", "host", "others"),
-        bundle=("LICENSES", "NEEDS.tsv", "command", "env", "git", "src"),
+        bundle=("GAPS.tsv", "LICENSES", "NEEDS.tsv", "README.txt", "command", "env", "git", "src"),
         page=True,
     ),
-    "software[].evidence": FieldUse(comparison=("others",), bundle=("git",), page=True),
+    "software[].evidence": FieldUse(
+        comparison=("others",), bundle=("GAPS.tsv", "README.txt", "git"), page=True
+    ),
     "software[].vcs": FieldUse(),
     "software[].repository": FieldUse(comparison=("others",), bundle=("git",), page=True),
     "software[].requested_ref": FieldUse(comparison=("others",), page=True),
@@ -143,9 +166,11 @@ FIELD_USES: dict[str, FieldUse] = {
     "software[].describe": FieldUse(),
     "software[].is_dirty": FieldUse(comparison=("others",), bundle=("git",), page=True),
     "software[].worktree_tree": FieldUse(
-        recipe=True, comparison=("code",), bundle=("NEEDS.tsv", "git"), page=True
+        recipe=True, comparison=("code",), bundle=("NEEDS.tsv", "README.txt", "git"), page=True
     ),
-    "software[].dirty_patch_sha256": FieldUse(comparison=("others",), page=True),
+    "software[].dirty_patch_sha256": FieldUse(
+        comparison=("others",), bundle=("GAPS.tsv", "README.txt"), page=True
+    ),
     "software[].objects_sha256": FieldUse(comparison=("others",), gap=("dirty-tree-missing",)),
     "software[].submodules[].path": FieldUse(comparison=("code",), bundle=("git",), page=True),
     "software[].submodules[].repository": FieldUse(bundle=("git",), page=True),
@@ -156,57 +181,79 @@ FIELD_USES: dict[str, FieldUse] = {
     "software[].history.commits": FieldUse(),
     "software[].history.is_shallow": FieldUse(),
     "software[].converted": FieldUse(),
-    "software[].left_out[].path": FieldUse(bundle=("NEEDS.tsv",), page=True),
-    "software[].left_out[].why": FieldUse(bundle=("NEEDS.tsv",), page=True),
-    "software[].left_out[].size_bytes": FieldUse(bundle=("NEEDS.tsv",)),
-    "software[].left_out[].files": FieldUse(page=True),
+    "software[].left_out[].path": FieldUse(
+        bundle=("GAPS.tsv", "NEEDS.tsv", "README.txt"), page=True
+    ),
+    "software[].left_out[].why": FieldUse(
+        bundle=("GAPS.tsv", "NEEDS.tsv", "README.txt"), page=True
+    ),
+    "software[].left_out[].size_bytes": FieldUse(bundle=("NEEDS.tsv", "README.txt")),
+    "software[].left_out[].files": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "software[].checkout": FieldUse(
-        recipe=True, comparison=("host",), bundle=("NEEDS.tsv", "command", "env"), page=True
+        recipe=True,
+        comparison=("host",),
+        bundle=("NEEDS.tsv", "README.txt", "command", "env"),
+        page=True,
     ),
     "software[].product.manager": FieldUse(comparison=("products",), bundle=("env",), page=True),
     "software[].product.version": FieldUse(comparison=("products",), bundle=("env",), page=True),
     "software[].product.qualifiers": FieldUse(comparison=("products",), bundle=("env",), page=True),
     "software[].product.root_hash": FieldUse(comparison=("products",), bundle=("env",)),
     "software[].product.prefix": FieldUse(bundle=("env",)),
-    "software[].tarball.sha256": FieldUse(comparison=("code",), page=True),
+    "software[].tarball.sha256": FieldUse(
+        comparison=("code",), bundle=("GAPS.tsv", "README.txt"), page=True
+    ),
     "software[].tarball.path": FieldUse(comparison=("code",)),
     "folder_links[].path": FieldUse(comparison=("others",)),
     "folder_links[].target": FieldUse(comparison=("others",)),
     "environment.variables": FieldUse(
-        comparison=("environment",), gap=("environment-missing",), bundle=("env",), page=True
+        comparison=("environment",),
+        gap=("environment-missing",),
+        bundle=("command", "env"),
+        page=True,
     ),
     "environment.withheld": FieldUse(comparison=("environment",), bundle=("env",), page=True),
     "environment.container.image": FieldUse(
-        comparison=("products",), bundle=("NEEDS.tsv", "env"), page=True
+        comparison=("products",), bundle=("NEEDS.tsv", "README.txt", "env"), page=True
     ),
     "environment.container.digest": FieldUse(
         recipe=True,
         comparison=("products",),
         gap=("image-without-digest",),
-        bundle=("NEEDS.tsv", "env"),
+        bundle=("NEEDS.tsv", "README.txt", "env"),
         page=True,
     ),
     "environment.container.resolved_path": FieldUse(
-        comparison=("products",), bundle=("NEEDS.tsv", "env")
+        comparison=("products",), bundle=("NEEDS.tsv", "README.txt", "env")
     ),
     "environment.container.root_hash": FieldUse(comparison=("products",), bundle=("env",)),
     "environment.container.id": FieldUse(comparison=("products",), bundle=("env",)),
     "environment.container.image_id": FieldUse(comparison=("products",), bundle=("env",)),
-    "environment.os.id": FieldUse(comparison=("host",), bundle=("env",), page=True),
-    "environment.os.version": FieldUse(comparison=("host",), bundle=("env",), page=True),
-    "environment.os.kernel": FieldUse(comparison=("host",), bundle=("env",), page=True),
-    "environment.os.libc": FieldUse(comparison=("host",), bundle=("env",), page=True),
+    "environment.os.id": FieldUse(
+        comparison=("host",), bundle=("NEEDS.tsv", "README.txt", "env"), page=True
+    ),
+    "environment.os.version": FieldUse(
+        comparison=("host",), bundle=("NEEDS.tsv", "README.txt", "env"), page=True
+    ),
+    "environment.os.kernel": FieldUse(
+        comparison=("host",), bundle=("README.txt", "env"), page=True
+    ),
+    "environment.os.libc": FieldUse(comparison=("host",), bundle=("README.txt", "env"), page=True),
     "environment.locale": FieldUse(comparison=("host",), bundle=("env",), page=True),
     "environment.timezone": FieldUse(comparison=("host",), bundle=("env",), page=True),
     "environment.umask": FieldUse(comparison=("host",), bundle=("command", "env"), page=True),
     "environment.limits": FieldUse(comparison=("host",), bundle=("env",)),
-    "environment.packages_sha256": FieldUse(comparison=("products",), bundle=("NEEDS.tsv",)),
-    "environment.system_packages_sha256": FieldUse(
-        comparison=("host",), bundle=("NEEDS.tsv", "env"), page=True
+    "environment.packages_sha256": FieldUse(
+        comparison=("products",), bundle=("NEEDS.tsv", "README.txt")
     ),
-    "environment.libraries_sha256": FieldUse(comparison=("host",), bundle=("NEEDS.tsv",)),
-    "environment.withheld_read": FieldUse(page=True),
-    "environment.touched_sha256": FieldUse(page=True),
+    "environment.system_packages_sha256": FieldUse(
+        comparison=("host",), bundle=("GAPS.tsv", "NEEDS.tsv", "README.txt"), page=True
+    ),
+    "environment.libraries_sha256": FieldUse(
+        comparison=("host",), bundle=("NEEDS.tsv", "README.txt")
+    ),
+    "environment.withheld_read": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
+    "environment.touched_sha256": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "seeds[].step": FieldUse(recipe=True, comparison=("seeds",), bundle=("seeds.tsv",), page=True),
     "seeds[].module": FieldUse(
         recipe=True, comparison=("seeds",), bundle=("seeds.tsv",), page=True
@@ -219,34 +266,44 @@ FIELD_USES: dict[str, FieldUse] = {
     ),
     "seeds[].seed": FieldUse(recipe=True, comparison=("seeds",), bundle=("seeds.tsv",), page=True),
     "seeds[].state_sha256": FieldUse(
-        recipe=True, comparison=("seeds",), bundle=("seeds.tsv",), page=True
+        recipe=True,
+        comparison=("seeds",),
+        bundle=("GAPS.tsv", "README.txt", "seeds.tsv"),
+        page=True,
     ),
     "seeds[].source": FieldUse(bundle=("seeds.tsv",)),
     "threads": FieldUse(recipe=True, comparison=("seeds",), bundle=("env",), page=True),
     "conditions[].database": FieldUse(
-        recipe=True, comparison=("seeds",), bundle=("NEEDS.tsv", "conditions"), page=True
+        recipe=True,
+        comparison=("seeds",),
+        bundle=("GAPS.tsv", "NEEDS.tsv", "README.txt", "conditions"),
+        page=True,
     ),
-    "conditions[].url": FieldUse(comparison=("seeds",), bundle=("NEEDS.tsv", "conditions")),
+    "conditions[].url": FieldUse(
+        comparison=("seeds",), bundle=("NEEDS.tsv", "README.txt", "conditions")
+    ),
     "conditions[].tag": FieldUse(
         comparison=("seeds",),
         gap=("conditions-untagged",),
-        bundle=("NEEDS.tsv", "conditions"),
+        bundle=("NEEDS.tsv", "README.txt", "conditions"),
         page=True,
     ),
-    "conditions[].validity": FieldUse(comparison=("seeds",), bundle=("NEEDS.tsv", "conditions")),
+    "conditions[].validity": FieldUse(
+        comparison=("seeds",), bundle=("NEEDS.tsv", "README.txt", "conditions")
+    ),
     "conditions[].payload_sha256": FieldUse(
         recipe=True,
         comparison=("seeds",),
         gap=("conditions-missing",),
-        bundle=("NEEDS.tsv", "conditions"),
+        bundle=("NEEDS.tsv", "README.txt", "conditions"),
         page=True,
     ),
-    "host.hostname": FieldUse(comparison=("host",), bundle=("env",), page=True),
+    "host.hostname": FieldUse(comparison=("host",), bundle=("README.txt", "env"), page=True),
     "host.facility": FieldUse(comparison=("host",), bundle=("env",), page=True),
     "host.site": FieldUse(comparison=("host",), bundle=("env",), page=True),
     "host.slot": FieldUse(comparison=("host",), bundle=("env",), page=True),
     "host.is_onsite": FieldUse(comparison=("host",), bundle=("env",)),
-    "host.cpu_model": FieldUse(comparison=("host",), bundle=("env",), page=True),
+    "host.cpu_model": FieldUse(comparison=("host",), bundle=("README.txt", "env"), page=True),
     "host.cpu_flags_sha256": FieldUse(comparison=("host",), bundle=("env",)),
     "host.cores": FieldUse(comparison=("host",), bundle=("env",), page=True),
     "host.memory_bytes": FieldUse(comparison=("host",), bundle=("env",), page=True),
@@ -289,11 +346,13 @@ FIELD_USES: dict[str, FieldUse] = {
         recipe=True,
         comparison=("inputs",),
         gap=("input-checksum-short", "input-missing"),
-        bundle=("NEEDS.tsv", "command", "inputs"),
+        bundle=("GAPS.tsv", "NEEDS.tsv", "README.txt", "command", "inputs"),
         page=True,
     ),
     "inputs[].location": FieldUse(bundle=("inputs",), page=True),
-    "inputs[].role": FieldUse(recipe=True, comparison=("inputs",), bundle=("inputs",), page=True),
+    "inputs[].role": FieldUse(
+        recipe=True, comparison=("inputs",), bundle=("GAPS.tsv", "README.txt", "inputs"), page=True
+    ),
     "inputs[].opened_at": FieldUse(page=True),
     "inputs[].closed_at": FieldUse(page=True),
     "inputs[].times_from": FieldUse(page=True),
@@ -301,12 +360,15 @@ FIELD_USES: dict[str, FieldUse] = {
     "inputs[].events_read": FieldUse(bundle=("inputs",), page=True),
     "inputs[].status": FieldUse(),
     "inputs[].evidence": FieldUse(),
-    "outputs[].name": FieldUse(bundle=("outputs",), page=True),
+    "outputs[].name": FieldUse(bundle=("README.txt", "outputs"), page=True),
     "outputs[].namespace": FieldUse(page=True),
     "outputs[].path": FieldUse(bundle=("command", "outputs")),
     "outputs[].step": FieldUse(),
     "outputs[].status": FieldUse(
-        result=True, comparison=("outputs",), bundle=("outputs",), page=True
+        result=True,
+        comparison=("outputs",),
+        bundle=("GAPS.tsv", "README.txt", "outputs"),
+        page=True,
     ),
     "outputs[].size_bytes": FieldUse(bundle=("outputs",), page=True),
     "outputs[].checksums": FieldUse(bundle=("outputs",)),
@@ -326,24 +388,30 @@ FIELD_USES: dict[str, FieldUse] = {
     "outputs[].parents": FieldUse(),
     "outputs[].metadata": FieldUse(comparison=("outputs",)),
     "outputs[].evidence": FieldUse(),
-    "outputs_not_there[].path": FieldUse(comparison=("others",), page=True),
+    "outputs_not_there[].path": FieldUse(
+        comparison=("others",), bundle=("GAPS.tsv", "README.txt"), page=True
+    ),
     "outputs_not_there[].step": FieldUse(comparison=("others",), page=True),
     "outputs_not_there[].evidence": FieldUse(comparison=("others",), page=True),
     "trace.key": FieldUse(),
-    "trace.why_incomplete": FieldUse(page=True),
-    "trace.not_kept[].path": FieldUse(page=True),
-    "trace.not_kept[].reason": FieldUse(page=True),
-    "trace.not_kept_count": FieldUse(page=True),
-    "trace.changed": FieldUse(page=True),
-    "trace.network": FieldUse(page=True),
-    "logs[].name": FieldUse(comparison=("logs",), bundle=("logs",), page=True),
+    "trace.why_incomplete": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
+    "trace.not_kept[].path": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
+    "trace.not_kept[].reason": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
+    "trace.not_kept_count": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
+    "trace.changed": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
+    "trace.network": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
+    "logs[].name": FieldUse(
+        comparison=("logs",), bundle=("GAPS.tsv", "README.txt", "logs"), page=True
+    ),
     "logs[].step": FieldUse(bundle=("logs",), page=True),
     "logs[].sha256": FieldUse(
         comparison=("logs",), gap=("log-missing",), bundle=("logs",), page=True
     ),
     "logs[].size_bytes": FieldUse(comparison=("logs",), bundle=("logs",), page=True),
     "logs[].is_truncated": FieldUse(comparison=("logs",), bundle=("logs",), page=True),
-    "weaknesses[].kind": FieldUse(comparison=("others",)),
+    "weaknesses[].kind": FieldUse(
+        comparison=("others",), bundle=("GAPS.tsv", "README.txt"), page=True
+    ),
     "weaknesses[].name": FieldUse(comparison=("others",)),
     "weaknesses[].detail": FieldUse(comparison=("others",)),
     "hook.version": FieldUse(comparison=("others",), page=True),

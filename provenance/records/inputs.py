@@ -5,7 +5,7 @@ Docs/bundle.md has the levels.
 
 from collections.abc import Mapping, Sequence
 
-from jobprov.provenance.records.job_record import Input, JobRecord
+from jobprov.provenance.records.job_record import UNTOLD, Input, JobRecord
 
 SMALL_INPUT_BYTES = 16 * 1024 * 1024
 ABSENT = "absent"
@@ -38,6 +38,15 @@ def standard_inputs(record: JobRecord) -> list[str]:
 def may_be_small(file: Input) -> bool:
     """Return whether a bundle of level 2 holds the input: one of unknown size may be small."""
     return file.size_bytes is None or file.size_bytes <= SMALL_INPUT_BYTES
+
+
+def is_surrounding(file: Input) -> bool:
+    """Return whether an input is a setting, module or the like that the hook found by itself.
+
+    A rerun needs it, and the bundle has it; but it is no file that anybody would look for in a
+    lineage, where hundreds of them would stand around each job.
+    """
+    return file.role == "configuration" and file.evidence in UNTOLD
 
 
 def needed_inputs(record: JobRecord) -> Sequence[Input]:

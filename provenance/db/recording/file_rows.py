@@ -25,6 +25,7 @@ from jobprov.provenance.db.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Claim, File, Identity, Mention, Parent
 from jobprov.provenance.db.transaction import Transaction
 from jobprov.provenance.db.turns import take_files
+from jobprov.provenance.records.inputs import is_surrounding
 from jobprov.provenance.records.job_record import JobRecord
 
 _CLAIMS = "SELECT id, file_id FROM claims WHERE job_id {among}"
@@ -67,8 +68,9 @@ class _Named(NamedTuple):
         mentions: dict[int, list[MentionRow]] = {}
         claims: dict[int, list[ClaimRow]] = {}
         for job, record in records.items():
-            mentions[job] = mention_rows(record, experiments)
-            claims[job] = claim_rows(record, mentions[job], experiments)
+            inputs = mention_rows(record, experiments)
+            claims[job] = claim_rows(record, inputs, experiments)
+            mentions[job] = [mention for mention in inputs if not is_surrounding(mention.input)]
         return cls(mentions, claims)
 
     def identities(self) -> dict[bytes, SeenIdentity]:
