@@ -182,6 +182,8 @@ def unpack_plan(data: bytes, read: Read) -> Plan:
     Raises:
         BundleError: it cannot be read.
     """
+    if is_plain(data):
+        return Plan.from_bytes(data, read)
     try:
         document, marked = _parts_of(_unpacked(data, read))
         made = [member for member in document["members"] if "sha256" not in member]
@@ -206,6 +208,11 @@ def unpack_plan(data: bytes, read: Read) -> Plan:
     return replace(plan, generated={part_of: generated})
 
 
+def is_plain(data: bytes) -> bool:
+    """Return whether a stored plan is the list of members itself, as the first archives have it."""
+    return data.startswith(b"{")
+
+
 def template_of(data: bytes) -> str:
     """Return the digest of a stored plan's template; empty if it has none."""
     digest = data[len(_START) : len(_START) + len(_NO_TEMPLATE)]
@@ -217,6 +224,8 @@ def blobs_of(data: bytes, read: Read) -> set[str]:
 
     Nothing if the bytes are not a plan.
     """
+    if is_plain(data):
+        return Plan.named_in(data)
     template = template_of(data)
     named = {template} - {""}
     try:

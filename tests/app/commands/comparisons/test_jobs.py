@@ -57,6 +57,7 @@ OF_A_LISTED_JOB = {
     "resources": {"wall_seconds": None, "cpu_seconds": None, "max_rss_bytes": None},
     "output_count": 0,
     "grade": "L0",
+    "proof": None,
     "rerun_of": None,
     "retry_of": None,
 }
