@@ -156,8 +156,11 @@ def proof_line(proof: ProofCounts) -> str:
 
 
 def grade_words(grade: str, proof: JobProof | None) -> str:
-    """A grade, and whether a rerun has shown that it holds: `L2, not proven`."""
-    if proof is None:
+    """A grade, and whether a rerun has shown that it holds: `L2, not proven`.
+
+    A grade below L2 promises no rerun, so that nobody waits for its proof.
+    """
+    if proof is None or (grade < "L2" and proof.state == "unproven"):
         return grade
     words = {"proven": "proven", "failed": "its rerun failed", "differs": "its rerun differs"}
     return f"{grade}, {words.get(proof.state, 'not proven')}"

@@ -493,11 +493,13 @@ def test_a_campaign_says_first_what_it_lacks() -> None:
         return {"stage": name, "states": {"succeeded": 3, "failed": 1}, "units": counts}
 
     def line(stages: list[dict[str, Any]], seconds_left: float | None = None) -> str:
+        proof = {"proven": 0, "failed": 0, "differs": 0, "unproven": 0, "no_recipe": 0}
         campaign = {"experiment": "nova", "campaign": "c", "task_count": 0, "tasks": []}
         band = {"seconds_left_low": None, "seconds_left_high": None}
         if seconds_left is not None:
             band = {"seconds_left_low": seconds_left / 2, "seconds_left_high": 2 * seconds_left}
-        document = {**campaign, "stages": stages, "seconds_left": seconds_left, **band}
+        document = {**campaign, "proof": proof, "stages": stages, "seconds_left": seconds_left}
+        document |= band
         return campaign_line(msgspec.convert(document, CampaignProgress))
 
     states = {"succeeded": 4, "running": 1, "not_submitted": 2, "no_output": 1, "failed": 2}
