@@ -37,7 +37,8 @@ def add_named_files(
         place < min(len(scripts), _MOST_SCRIPTS) and code.clock.left()
     ):  # what is found may name more
         for path in _named_by(scripts[place], draft):
-            if path in known or code.is_known(path) or not code.was_there(path):
+            is_kept = path in known or code.is_known(path) or code.is_tracked(path)
+            if is_kept or not code.was_there(path):
                 continue
             known.add(path)
             if os.access(path, os.X_OK) or path.lower().endswith(_CODE_ENDS):

@@ -69,9 +69,9 @@ class SeenCode:
         return any(part in path for part in _PACKAGES) or self._sight.reader.is_installed(path)
 
     def _is_accounted_for(self, path: str) -> bool:
-        return self._is_made_here(path) or self.keep(path) or self._is_tracked(path)
+        return self._is_made_here(path) or self.keep(path) or self.is_tracked(path)
 
-    def _is_tracked(self, path: str) -> bool:
+    def is_tracked(self, path: str) -> bool:
         """Tell whether git has a file of a checkout, which then need not be kept beside it."""
         top = find_checkout(os.path.dirname(path), {})
         return top is not None and text(top, "ls-files", "--", path) is not None

@@ -234,6 +234,7 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("capture-incomplete", (None, weak("capture-incomplete")), (None, {"weaknesses": []})),
     ("changed-while-running", (None, weak("changed-while-running")), (None, {"weaknesses": []})),
     ("random-unseeded", (None, weak("random-unseeded")), (None, {"weaknesses": []})),
+    ("reads-unseen", (None, weak("reads-unseen")), (None, {"weaknesses": []})),
     ("secret-removed", (None, weak("secret-removed")), (None, {"weaknesses": []})),
     ("untracked-left-out", (None, left_out("too large")), (None, left_out("too large", is_output=True))),
     ("secret-removed", (None, left_out("secret")), (None, left_out("data"))),

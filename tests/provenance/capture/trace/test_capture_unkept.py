@@ -201,7 +201,9 @@ def test_folders_that_only_pythons_importer_lists_are_left_out(runner: Runner, o
     job = Traced(runner, PYTHON, "-c", program, words=["--trace-bytes", "1000"])
 
     assert job.done.returncode == 0
-    assert list(job.kept("inputs")) == [str(site / "own.pth")]  # no distribution's
+    # no distribution's; this Python may have others of its own
+    below = [path for path in job.kept("inputs") if path.startswith(str(odd))]
+    assert below == [str(site / "own.pth")]
     assert job.not_kept() == {}
 
 
