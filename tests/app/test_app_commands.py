@@ -160,7 +160,16 @@ def test_jobs_are_listed_by_filters(live: LiveService) -> None:
     assert (ended.returncode, JOB in ended.stdout) == (0, True)
 
     newest = live.run("jobs", "--limit", "1").stdout.splitlines()
-    assert newest[0].split() == ["JOB", "STATE", "STAGE", "TASK", "UNIT", "FILES", "CODE", "STARTED"]
+    assert newest[0].split() == [
+        "JOB",
+        "STATE",
+        "STAGE",
+        "TASK",
+        "UNIT",
+        "FILES",
+        "CODE",
+        "STARTED",
+    ]
     assert newest[1].endswith(" 1 Jan 2026 00:00 UTC")
     assert newest[2:] == ["There are more: --limit."]
 
