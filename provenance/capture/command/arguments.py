@@ -45,6 +45,17 @@ _OVERRIDES = frozenset(
 )
 _PREFIXES = frozenset(["env", "nice", "time", "timeout", "stdbuf", "nohup", "setarch", "taskset"])
 SYSTEM_FOLDERS = ("/usr/", "/bin/", "/sbin/", "/lib", "/opt/", "/cvmfs/", "/nix/")
+# What is there is the machine's own, and another one has its own, too
+MACHINE_FOLDERS = (
+    "/proc/",
+    "/sys/",
+    "/dev/",
+    "/etc/",
+    "/var/lib/",
+    "/var/cache/",
+    "/run/",
+    "/var/run/",
+)
 
 
 class CommandLine:

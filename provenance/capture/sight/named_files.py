@@ -9,6 +9,7 @@ import os
 import re
 from typing import Any, Dict, Iterator, List, Set, Tuple
 
+from jobprov.provenance.capture.command.arguments import MACHINE_FOLDERS
 from jobprov.provenance.capture.files import leaving
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, OutOfTimeError, hash_file
 from jobprov.provenance.capture.files.names import from_here
@@ -37,8 +38,9 @@ def add_named_files(
         place < min(len(scripts), _MOST_SCRIPTS) and code.clock.left()
     ):  # what is found may name more
         for path in _named_by(scripts[place], draft):
-            is_kept = path in known or code.is_known(path) or code.is_tracked(path)
-            if is_kept or not code.was_there(path):
+            if path in known or path.startswith(MACHINE_FOLDERS) or not code.was_there(path):
+                continue
+            if code.is_known(path) or code.is_tracked(path):
                 continue
             known.add(path)
             if os.access(path, os.X_OK) or path.lower().endswith(_CODE_ENDS):

@@ -31,17 +31,7 @@ from jobprov.provenance.capture.trace.turn import Turn
 MOST_KEPT, MOST_NAMED = 1000, 100
 _SECONDS = 10.0  # for one file of code
 _MOST_ENTRIES, _LISTED_BYTES, _LOOKED_AT_BYTES = 100, 1 << 20, 1 << 20
-_SYSTEM = (
-    *arguments.SYSTEM_FOLDERS,
-    "/proc/",
-    "/sys/",
-    "/dev/",
-    "/etc/",
-    "/var/lib/",
-    "/var/cache/",
-    "/run/",
-    "/var/run/",
-)
+_SYSTEM = (*arguments.SYSTEM_FOLDERS, *arguments.MACHINE_FOLDERS)
 _CODE_ENDS = (".py", ".pyc", ".pm", ".pl", ".sh", ".so", ".r", ".rb", ".jar", ".tcl", ".lua")
 _PYTHON = (".py", ".pyc")
 _CACHED = re.compile(r"(.*)/__pycache__/([^/]+)\.[\w-]+(?:\.opt-\d)?\.pyc")

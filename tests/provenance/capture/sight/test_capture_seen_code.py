@@ -177,3 +177,12 @@ def test_repository_that_a_step_names_is_recorded(runner: Runner, home: Path) ->
     record, _ = only_entry(runner)
     assert [entry["checkout"] for entry in record["software"]] == [str(home)]
     assert record["software"][0]["revision"]
+
+
+def test_files_of_the_kernel_and_the_machine_that_a_script_names_are_no_inputs(
+    runner: Runner,
+) -> None:
+    """A rerun has those of its own machine; it refused to start without the recorded ones."""
+    record, _ = record_of(runner, "cat /proc/cpuinfo /proc/sys/kernel/ostype /etc/hostname\n")
+
+    assert record.get("inputs", []) == []
