@@ -26,6 +26,7 @@ from jobprov.provenance.capture.trace.limits import is_limited
 
 _SECONDS = 0.5
 _WORD = re.compile(r"[A-Za-z_-]{1,30}")
+_NUMBER = re.compile(r"\d+")
 _LARGEST_REF = 4096
 # Programs that a tracer disturbs: debuggers, and those that need the rights of another user
 _DISTURBED = re.compile(
@@ -116,6 +117,8 @@ def kind_of(options: Options, task: Dict[str, Any], glance: Glance) -> List[str]
         name = word.partition("=")[0]
         if _WORD.fullmatch(name):
             words.append(name)
+        elif " " in word:  # a text for `sh -c`, but for the numbers in it
+            words.append(_NUMBER.sub("0", word))
     digests = [hashlib.sha256(content or b"").hexdigest() for _, _, content in glance.scripts]
     for _, closure in glance.closures:
         for path in closure.contents:

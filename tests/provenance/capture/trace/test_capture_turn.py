@@ -55,6 +55,13 @@ def test_kind_is_that_of_program_options_and_code_and_not_of_files_and_numbers(
     assert kind("sh", "a.sh", "--seed", "7", "in_1.root", "--mode=fast") != usual
 
 
+def test_kind_of_a_shells_text_is_that_of_its_words_and_not_of_its_numbers() -> None:
+    usual = kind("sh", "-c", "wc -l run_17.txt")
+
+    assert kind("sh", "-c", "wc -l run_18.txt") == usual
+    assert kind("sh", "-c", "gzip -c run_17.txt") != usual
+
+
 def test_kind_counts_fcl_files_and_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.fcl").write_text("x: 1\n")
