@@ -132,12 +132,18 @@ export -p >"$place/environment"
   cat <<'STEPS'
 . "$here/lib.sh"
 name_folders "$out"
+job=''
+read_paths
 files() { (. "$place/environment" && exec "$python" "$place/retry_files.py" "$@"); }
 # The code as a checkout of its commit, so that the record of this try names it.
 for folder in "$out"/git/*; do
   name=${folder##*/}
   [ -d "$folder/objects" ] && [ -d "$src/$name" ] || continue
   url=$(sed -n 's/^ "url": "\(.*\)",*$/\1/p' "$here/git/$name/ref.json")
+  if [ -d "$src/$name/.git" ]; then # run.sh laid it out, without where it came from
+    printf '[remote "origin"]\n\turl = %s\n' "$url" >>"$src/$name/.git/config"
+    continue
+  fi
   cp "$here/git/$name/shallow" "$folder/HEAD"
   printf '[core]\n\trepositoryformatversion = 0\n\tbare = false\n[remote "origin"]\n\turl = %s\n' "$url" >"$folder/config"
   printf 'gitdir: %s\n' "$folder" >"$src/$name/.git"
@@ -222,7 +228,7 @@ from=--from-src
 [ ! -d "$root/data/git" ] || ! command -v git >/dev/null 2>&1 || from=--from-git
 # run.sh's shell thinks that somebody types, and would prompt before each line: one line is enough.
 printf 'exec sh %s\n' "$(quoted "$place/steps")" |
-  sh "$root/data/run.sh" "$from" --no-fetch --input-dir "$place/inputs" --input-dir "$here" --shell "$place/out" 2>"$place/words"
+  sh "$root/data/run.sh" "$from" --no-own-root --no-fetch --input-dir "$place/inputs" --input-dir "$here" --shell "$place/out" 2>"$place/words"
 code=$?
 cat "$place/words" >&2
 if [ ! -f "$place/out/code" ]; then

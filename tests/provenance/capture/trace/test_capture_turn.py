@@ -189,7 +189,9 @@ def test_next_job_of_a_kind_keeps_what_the_traced_one_used(
     odd.mkdir()
     (odd / "calib.txt").write_text("1.5")
     (odd / "scratch.txt").write_text("of one job alone")
-    (runner.folder / "job.sh").write_text(f"cat {odd}/calib.txt {odd}/scratch.txt; : $1\n")
+    # names that no look at the script finds
+    script = "folder=../od; cat ${folder}d/calib?txt ${folder}d/scratch?txt; : $1\n"
+    (runner.folder / "job.sh").write_text(script)
     records = []
     for number in ("1", "2"):
         job_id = f"00000000-0000-0000-0000-00000000001{number}"
