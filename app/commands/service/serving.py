@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 import click
@@ -24,6 +26,7 @@ from jobprov.provenance.db.migrating import (
     upgrade,
     upgrade_local,
 )
+from jobprov.provenance.errors import ConflictError, ProvenanceError, UnreachableError
 
 
 @click.command()
@@ -52,10 +55,33 @@ def serve(*, demo: bool, **options: Any) -> None:
         copy = upgrade_local(settings.database_url)
         if copy is not None:
             click.echo(f"The database was brought up to date; a copy of the old one is {copy}.")
-    # Here, and not in each worker: one refusal, before anything listens
-    with opened_service(settings):
-        pass
+    _check_archive(settings)
     serve_forever(settings, lambda address: _announce(settings, address, demo=demo))
+
+
+def _check_archive(settings: Settings) -> None:
+    """Make sure that database and archive belong together, before anything listens.
+
+    In a process of its own: the threads of an S3 client do not survive the fork of the workers.
+
+    Raises:
+        ConflictError: they do not.
+        UnreachableError: one of them does not answer.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as processes:
+        error = processes.submit(_archive_problem, settings).result()
+    if error is not None:
+        raise error
+
+
+def _archive_problem(settings: Settings) -> ConflictError | UnreachableError | None:
+    try:
+        with opened_service(settings):
+            return None
+    except ConflictError as problem:
+        return ConflictError(str(problem))
+    except ProvenanceError as problem:
+        return UnreachableError(str(problem))
 
 
 @click.command()
