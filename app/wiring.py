@@ -20,12 +20,13 @@ from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.queries.upkeep.archive_identity import known_archive
+from jobprov.provenance.errors import ConflictError, UnreachableError
 from jobprov.provenance.services.intake.blobs import Unclaimed
 from jobprov.provenance.services.intake.excerpts import Excerpts
 from jobprov.provenance.services.intake.tokens import TokenBook
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
-from jobprov.provenance.services.upkeep.archive_identity import strange_archive
+from jobprov.provenance.services.upkeep.archive_identity import strange_archive, tie_archive
 from jobprov.provenance.services.writing import Writer, Writing
 
 T = TypeVar("T")
@@ -136,6 +137,24 @@ def open_service(settings: Settings) -> Service:
     turns = Semaphore(1 if database.is_sqlite else 2)
     writer = Writer(database, store)
     return Service(settings, database, store, writer, tokens, unclaimed, Excerpts(), turns, record)
+
+
+def archive_problem(settings: Settings) -> ConflictError | UnreachableError | None:
+    """Return why the service cannot work with its archive; None if it can.
+
+    The error of a process of its own, so that it is one that can be sent to another process.
+    """
+    try:
+        service = open_service(settings)
+        try:
+            tie_archive(service.database, service.store)
+        finally:
+            service.close()
+    except ConflictError as problem:
+        return ConflictError(str(problem))
+    except (ArchiveError, UnreachableError) as problem:
+        return UnreachableError(str(problem))
+    return None
 
 
 def get_service() -> Service:

@@ -13,11 +13,11 @@ from jobprov.app.commands.terminal.opening import (
     data_option,
     emit,
     json_option,
-    opened_service,
     settings_with,
 )
 from jobprov.app.config import Settings
 from jobprov.app.serving import serve as serve_forever
+from jobprov.app.wiring import archive_problem
 from jobprov.provenance.db.key_widths import widen_keys
 from jobprov.provenance.db.migrating import (
     current_revision,
@@ -26,7 +26,6 @@ from jobprov.provenance.db.migrating import (
     upgrade,
     upgrade_local,
 )
-from jobprov.provenance.errors import ConflictError, ProvenanceError, UnreachableError
 
 
 @click.command()
@@ -55,7 +54,8 @@ def serve(*, demo: bool, **options: Any) -> None:
         copy = upgrade_local(settings.database_url)
         if copy is not None:
             click.echo(f"The database was brought up to date; a copy of the old one is {copy}.")
-    _check_archive(settings)
+    if is_current(settings.database_url):
+        _check_archive(settings)
     serve_forever(settings, lambda address: _announce(settings, address, demo=demo))
 
 
@@ -69,19 +69,9 @@ def _check_archive(settings: Settings) -> None:
         UnreachableError: one of them does not answer.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("fork")) as processes:
-        error = processes.submit(_archive_problem, settings).result()
+        error = processes.submit(archive_problem, settings).result()
     if error is not None:
         raise error
-
-
-def _archive_problem(settings: Settings) -> ConflictError | UnreachableError | None:
-    try:
-        with opened_service(settings):
-            return None
-    except ConflictError as problem:
-        return ConflictError(str(problem))
-    except ProvenanceError as problem:
-        return UnreachableError(str(problem))
 
 
 @click.command()
