@@ -167,6 +167,8 @@ def take(  # noqa: PLR0917 - what a moment of the recording has
         others.add(sight, clock)
 
     draft.attempt("trace: what nobody keeps", keep_others)
+    if not trace.why_incomplete:
+        draft.attempt("trace: what others changed", _weaken_changed, draft, calls.written)
     talked = draft.attempt("trace: hosts", hosts.elsewhere, calls.hosts, draft.record, options.url)
     if talked:
         fields["network"] = sorted({*fields.get("network", ()), *talked})
@@ -254,6 +256,23 @@ def _own_places(
         if entry.get("evidence") != "traced":  # it may be a file of the release
             places.append(entry.get("path"))
     return sorted(_with_real(places).union(_KERNEL, _TEMPORARY) - {"/"})
+
+
+def _weaken_changed(draft: Draft, written: Set[str]) -> None:
+    """Tell which files the job read and left as it found them, though they changed meanwhile.
+
+    They look like outputs of the job, and a rerun reads what was there before it.
+    """
+    places = [
+        {
+            os.path.abspath(entry["path"])
+            for entry in draft.record.get(name, ())
+            if entry.get("path")
+        }
+        for name in ("inputs", "outputs")
+    ]
+    for path in sorted(places[0] & places[1] - written):
+        draft.weaken("changed-while-running", "input " + path, "another process changed it")
 
 
 def _prefixes(record: Dict[str, Any]) -> List[Optional[str]]:

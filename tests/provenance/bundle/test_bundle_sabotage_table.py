@@ -277,7 +277,11 @@ def test_sabotage_of_every_kind_at_every_place_is_named(
     assert len(cases) >= 500
     assert len({(case.kind, case.path) for case in cases}) == len(cases)
 
-    assert _unnamed(whole, tmp_path, dash, cases[part::4]) == []
+    tried = cases[part::4]
+    if "JOBPROV_TRIAL_SABOTAGE" not in os.environ:
+        # All take twenty minutes, which is more than a change can wait for
+        tried = random.Random(part).sample(tried, 15)  # noqa: S311 - the same each time
+    assert _unnamed(whole, tmp_path, dash, tried) == []
 
 
 def test_bundle_of_which_everything_was_forged_is_not_named(
