@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from flask.testing import FlaskClient
 
+from jobprov.provenance.answers.reruns import JobProof
+from jobprov.provenance.lineage.words import grade_words
 from tests.library.records import a_record
 
 TASK = {"task_id": "t1", "campaign": "c", "stage": "reco"}
@@ -79,7 +82,13 @@ def test_what_differs_and_its_comparator_are_told(proven: FlaskClient) -> None:
 
 
 def test_job_that_nobody_reran_is_not_proven(proven: FlaskClient) -> None:
+    job = proven.get(f"/api/v1/jobs/{a_record(4)['job_id']}").get_json()
     page = proven.get(f"/jobs/{a_record(4)['job_id']}").get_data(as_text=True)
+    unproven = msgspec.convert(job["proof"], JobProof)
 
-    assert "not proven" in page
-    assert "proven" in proven.get("/jobs").get_data(as_text=True)
+    assert unproven.state == "unproven"
+    assert grade_words("L2", unproven) == "L2, not proven"
+    # A grade that promises no rerun waits for no proof
+    assert job["grade"] < "L2"
+    assert grade_words("L0", unproven) == "L0"
+    assert "not proven" not in page
