@@ -90,7 +90,7 @@ def test_answer_cut_at_any_length_is_no_answer(live: LiveService, *, is_head_kep
     calls = {
         "missing": lambda service: delivery.ask_missing(service, [digest, "0" * 64]),
         "record": lambda service: delivery.put_record(service, record["job_id"], body),
-        "blob": lambda service: delivery._put_blob(service, digest, content),
+        "blob": lambda service: delivery._put_blob(service, digest, content, None),
     }
     for name, call in calls.items():
         trouble = EveryLength(is_head_kept=is_head_kept)
