@@ -91,7 +91,13 @@ def record(case: Case, site: Site) -> Recorded:
     """Prepare the case's folder and run its job under the hook."""
     root, port = site.jobs / case.name, _free_port()
     var_tmp = Path("/var/tmp") / f"jobprov-stacks-{os.getpid()}-{case.name}"  # noqa: S108
-    places = {"ROOT": root, "WORK": root / "work", "VARTMP": var_tmp, "VENV": site.venv, "PORT": port}
+    places = {
+        "ROOT": root,
+        "WORK": root / "work",
+        "VARTMP": var_tmp,
+        "VENV": site.venv,
+        "PORT": port,
+    }
     filled = _fill(case, {name: str(place) for name, place in places.items()})
     job_id = str(uuid4())
     environment = _environment(filled, root, site, job_id)
