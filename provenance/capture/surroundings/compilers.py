@@ -85,17 +85,16 @@ def _describe(names: Sequence[str]) -> List[str]:
 
 def _ask(path: str) -> Optional[str]:
     """Return the version that a compiler tells; None where it tells none in time."""
-    process = subprocess.Popen(
-        [path, "--version"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
     try:
-        out = process.communicate(timeout=_SECONDS)[0]
+        done = subprocess.run(
+            [path, "--version"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_SECONDS,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
         return None
-    told = _VERSION.search(out.decode("utf-8", "replace"))
-    return told.group() if told and process.returncode == 0 else None
+    told = _VERSION.search(done.stdout.decode("utf-8", "replace"))
+    return told.group() if told and done.returncode == 0 else None

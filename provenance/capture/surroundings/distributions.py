@@ -135,20 +135,19 @@ def record_digest(path: str) -> str:
 
 def _ask(python: str) -> List[str]:
     """Return [implementation, version, executable, prefix] as the interpreter tells them."""
-    process = subprocess.Popen(
-        [python, "-E", "-S", "-c", _QUESTION],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
     try:
-        out = process.communicate(timeout=_SECONDS)[0]
+        done = subprocess.run(
+            [python, "-E", "-S", "-c", _QUESTION],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_SECONDS,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
         raise OSError("{} does not tell its version".format(python)) from None
-    answers = out.decode("utf-8", "surrogateescape").split("\n")
-    if process.returncode or len(answers) != 4:  # noqa: PLR2004 - the four that were asked for
+    answers = done.stdout.decode("utf-8", "surrogateescape").split("\n")
+    if done.returncode or len(answers) != 4:  # noqa: PLR2004 - the four that were asked for
         raise ValueError("{} does not tell its version".format(python))
     return answers
 
