@@ -157,6 +157,17 @@ class Options:
         """Return the files that an option names, without the namespaces before them."""
         return [split_did(word)[1] for word in self.values[name]]
 
+    def declared_parents(self) -> List[Dict[str, Any]]:
+        """Return what the outputs were made from, as it is told: entries of name and namespace."""
+        parents = []
+        for word in self.parent:
+            namespace, path = split_did(word)
+            name = path.rsplit("/", 1)[-1]
+            if namespace is None:
+                namespace = self.namespace_of(name)
+            parents.append({"name": name, "namespace": namespace})
+        return parents
+
     def namespace_of(self, name: str) -> Optional[str]:
         """Return the namespace of a file: as an option names it, else that of `--namespace`."""
         import fnmatch  # noqa: PLC0415 - needed when the job has ended

@@ -11,8 +11,7 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from jobprov.provenance.capture.files import root_content
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
-from jobprov.provenance.capture.files.names import as_glob, is_url, split_did
-from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.files.names import as_glob, is_url
 from jobprov.provenance.capture.record.draft import Draft, moment
 from jobprov.provenance.capture.record.limits import MOST_FILES
 
@@ -186,18 +185,6 @@ def apply_metadata(entry: Dict[str, Any], metadata: Dict[str, Any]) -> None:
             entry[field] = int(value)
         else:
             entry.setdefault("metadata", {})[key] = value
-
-
-def declared_parents(options: Options) -> List[Dict[str, Any]]:
-    """Return the parents that are told, as entries of name and namespace."""
-    parents = []
-    for word in options.parent:
-        namespace, path = split_did(word)
-        name = path.rsplit("/", 1)[-1]
-        if namespace is None:
-            namespace = options.namespace_of(name)
-        parents.append({"name": name, "namespace": namespace, "role": "primary"})
-    return parents
 
 
 def full_name(entry: Dict[str, Any]) -> str:

@@ -298,7 +298,7 @@ class Job:
         draft.extend("outputs_not_there", [without_empty(entry) for entry in missing])
         metadata = entries.pairs(draft, options.metadata)
         self._take_settings(metadata, step)
-        declared = entries.declared_parents(options)
+        declared = options.declared_parents()
         made_from = sidecar.MadeFrom(draft.record, inputs, found, declared)
         late = Clock(max(clock.left(), budget(options) / 2))
         for entry in found:

@@ -300,12 +300,12 @@ def _see_renamed(place: _Place, files: Sequence[CatalogFile]) -> None:
     They were renamed on the way, or their jobs did not know their namespace.
     """
     documents: list[dict[str, Any]] = []
-    for part in chunks(files, UNITS_AT_ONCE):
-        names = [place.catalog.split(file.name) for file in part]
+    for some_files in chunks(files, UNITS_AT_ONCE):
+        names = [place.catalog.split(file.name) for file in some_files]
         bare_names = [name for namespace, name in names if namespace]
         with place.database.reading.connect() as connection:
             born_bare = born_without_namespace(connection, place.task.key, bare_names)
-        for file, (namespace, name) in zip(part, names, strict=True):
+        for file, (namespace, name) in zip(some_files, names, strict=True):
             is_renamed = file.job_id and file.born_as and file.born_as != name
             is_bare = namespace and name in born_bare and (file.job_id or file.task_id)
             if is_renamed or is_bare:

@@ -271,6 +271,9 @@ def test_sync_gives_files_of_a_hook_without_namespaces_their_did(site: Site) -> 
             found = show_file(connection, f"dune:b{number}.root")
             assert found.producer is not None
             assert found.producer.job_id == job_id(number + 1)
+            assert found.aliases == ([] if number == 2 else [f"b{number}.root"])
+        bare = show_file(connection, "b0.root")
+        assert (bare.file.namespace, bare.aliases) == ("", ["dune:b0.root"])
         sightings = connection.execute(text("SELECT count(*) FROM sightings")).scalar_one()
     assert sightings == 2, "what has its name needs none, and the same is not kept twice"
     assert site.compared()["differences"] == {}
