@@ -1,7 +1,7 @@
 """The outputs of a step in the record: named or seen, in place, moved away, or not there."""
 
 import os
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Collection, Dict, Iterable, List, Optional, Tuple
 
 from jobprov.provenance.capture.files import entries
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
@@ -92,19 +92,39 @@ def _describe_gone(
     return [entry]
 
 
-def add_copies(outputs: Iterable[Dict[str, Any]], seen: SeenOutputs, clock: Clock) -> None:
-    """Name the copies that the job made of outputs that are still there: same bytes, elsewhere."""
-    for entry in outputs:
-        if entry.get("location") is not None or not entry.get("size_bytes"):
-            continue
-        place = seen.find_copy(os.path.abspath(entry["path"]), entry["size_bytes"])
-        if place is None:
-            continue
-        if is_url(place):
-            entry["location"] = place
-            continue
+def join_copies(
+    outputs: Iterable[Dict[str, Any]], seen: SeenOutputs, clock: Clock
+) -> List[Dict[str, Any]]:
+    """Return the outputs, each with a location where the job copied it: same bytes, elsewhere.
+
+    What was only seen there is no second output.
+    """
+    ordered = sorted(outputs, key=lambda entry: os.path.isabs(entry["path"]))
+    names = {entry["name"] for entry in ordered}
+    copies = set()
+    for entry in ordered:
+        path = os.path.abspath(entry["path"])
+        if path not in copies and entry.get("location") is None and entry.get("size_bytes"):
+            candidates = seen.find_copies(path, entry["size_bytes"])
+            entry["location"] = _find_copy(entry, candidates, names, clock)
+        copies.add(entry.get("location"))
+    return [entry for entry in ordered if not _is_one_of(entry, copies)]
+
+
+def _find_copy(
+    entry: Dict[str, Any], candidates: Iterable[str], names: Collection[str], clock: Clock
+) -> Optional[str]:
+    for place in candidates:
+        name = os.path.basename(place)
+        if name != entry["name"] and name in names:
+            continue  # of another output, which may hold the same bytes
         try:
-            if hash_file(place, clock)[1] == entry.get("sha256"):
-                entry["location"] = place
+            if is_url(place) or hash_file(place, clock)[1] == entry.get("sha256"):
+                return place
         except (OSError, OutOfTimeError):
             continue
+    return None
+
+
+def _is_one_of(entry: Dict[str, Any], copies: Collection[Optional[str]]) -> bool:
+    return entry["evidence"] == "seen" and os.path.abspath(entry["path"]) in copies
