@@ -87,8 +87,8 @@ def _describe_gone(
         entry.update(*entries.describe_outputs(draft, step, [file.place], clock))
     if is_removed:
         entry["status"] = "not_kept"  # what one program handed to the next
-    entry.update(name=os.path.basename(file.path), path=from_here(file.path), step=step)
-    entry["location"] = file.place
+    entry.update(path=from_here(file.path), step=step, location=file.place)
+    entry["name"] = os.path.basename(file.place or file.path)
     return [entry]
 
 
@@ -106,7 +106,9 @@ def join_copies(
         path = os.path.abspath(entry["path"])
         if path not in copies and entry.get("location") is None and entry.get("size_bytes"):
             candidates = seen.find_copies(path, entry["size_bytes"])
-            entry["location"] = _find_copy(entry, candidates, names, clock)
+            place = _find_copy(entry, candidates, names, clock)
+            if place is not None:
+                entry.update(location=place, name=os.path.basename(place))
         copies.add(entry.get("location"))
     return [entry for entry in ordered if not _is_one_of(entry, copies)]
 
@@ -114,16 +116,26 @@ def join_copies(
 def _find_copy(
     entry: Dict[str, Any], candidates: Iterable[str], names: Collection[str], clock: Clock
 ) -> Optional[str]:
+    """Return the copy of an output.
+
+    One under another name counts only where it is the only one: outputs of other jobs, and others
+    of this one, may hold the same bytes.
+    """
+    renamed = set()
     for place in candidates:
         name = os.path.basename(place)
-        if name != entry["name"] and name in names:
-            continue  # of another output, which may hold the same bytes
+        is_renamed = name != entry["name"]
+        if is_renamed and name in names:
+            continue
         try:
-            if is_url(place) or hash_file(place, clock)[1] == entry.get("sha256"):
-                return place
+            if not is_url(place) and hash_file(place, clock)[1] != entry.get("sha256"):
+                continue
         except (OSError, OutOfTimeError):
             continue
-    return None
+        if not is_renamed or is_url(place):
+            return place
+        renamed.add(place)
+    return renamed.pop() if len(renamed) == 1 else None
 
 
 def _is_one_of(entry: Dict[str, Any], copies: Collection[Optional[str]]) -> bool:

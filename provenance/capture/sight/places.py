@@ -189,7 +189,7 @@ def _may_be(file: Made, status: os.stat_result) -> bool:
     On one device a move keeps the inode. Across devices a move is a copy and a removal.
     """
     if not file.is_moved:
-        return bool(file.size_bytes) and status.st_size == file.size_bytes
+        return status.st_size > 0 and file.size_bytes in (None, status.st_size)
     if file.identity is None:  # it was gone before anybody could look
         return True
     return (status.st_dev, status.st_ino) == file.identity
@@ -198,7 +198,8 @@ def _may_be(file: Made, status: os.stat_result) -> bool:
 def further_folders(words: Iterable[str], own_folders: Collection[str], began: float) -> List[str]:
     """Return the folders that words name, by themselves or of a file, but for those of the job.
 
-    Those in them that have changed since the job began are more: a file came there.
+    Those in them that have changed since the job began are more: a file came there. Not those beside
+    the job's own folder, which are other jobs'.
     """
     folders: Dict[str, None] = {}
     known: Set[str] = set(own_folders)
@@ -211,7 +212,8 @@ def further_folders(words: Iterable[str], own_folders: Collection[str], began: f
             known.add(folder)
             if not leaving.is_private(folder) and os.path.isdir(folder):
                 folders[folder] = None
-                folders.update(dict.fromkeys(_changed_below(folder, began)))
+                if not any(own.startswith(folder + os.sep) for own in own_folders):
+                    folders.update(dict.fromkeys(_changed_below(folder, began)))
     return [folder for folder in folders if folder not in own_folders]
 
 
