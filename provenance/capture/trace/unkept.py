@@ -40,10 +40,6 @@ _BESIDE = ("_condor_", "condor_exec.", ".job.ad", ".machine.ad", ".update.ad", "
 _PTH_BYTES = 1 << 16
 _ELF = b"\x7fELF"
 BUDGET_BYTES = 64 * 1024 * 1024  # what does not fit, the next traced job of the release brings
-_PENDING = (
-    "another job of this kind is the one that was traced",
-    "its record had not come when this one ended",
-)
 _BY_KIND = "{}; the traced job of this kind used it"
 _NOT_HERE = "what this one used in place of it is not known"
 _SHOWN = 5
@@ -334,13 +330,13 @@ def add_used(turn: Turn, draft: Draft, step: Any, sight: Optional[Sight], option
 
     What is not there for this job, or cannot be kept, is told by name.
     """
-    if turn.is_pending:
-        draft.weaken("reads-unseen", *_PENDING)
     stand_in = _Used(turn.used, step.began)
     unkept = Unkept(draft, stand_in, step.name, (), step.began)
     unkept.sort(options.number("trace-bytes", BUDGET_BYTES))
     unkept.add(sight, Clock(hash_seconds(options)))
     told = draft.record.pop("trace", {})
+    if turn.is_pending:
+        draft.record["trace"] = {"waits_for": turn.key}
     for file in told.get("not_kept", ()):
         draft.weaken("touched-not-kept", file["path"], _BY_KIND.format(file["reason"]))
     for path in told.get("changed", ()):
