@@ -307,7 +307,7 @@ class Job:
         if seen is not None:
             known = {os.path.abspath(entry["path"]) for entry in [*self._outputs(), *found]}
             found += seen.describe_made(known, clock)
-            outputs.add_copies(found, seen.outputs, clock)
+            found = outputs.join_copies(found, seen.outputs, clock)
         draft.extend("outputs_not_there", [without_empty(entry) for entry in missing])
         metadata = entries.pairs(draft, options.metadata)
         self._take_settings(metadata, step)
