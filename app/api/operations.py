@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import threading
 from datetime import UTC, datetime
 from functools import cache
 
@@ -21,6 +22,8 @@ from jobprov.provenance.services.reruns.reproduction import reproduction_facts
 
 section = Section("operations", "Health, metrics and the hook.")
 HOOK = "job-end-hook.pyz"
+_hook_turn = threading.Lock()
+"""Packing takes a second or two, so that it is done once, however many ask at the start."""
 
 
 @section.call(
@@ -134,7 +137,12 @@ def _key_lines(used: dict[str, float]) -> list[str]:
     ]
 
 
-@cache
 def _hook() -> tuple[bytes, str]:
+    with _hook_turn:
+        return _packed_hook()
+
+
+@cache
+def _packed_hook() -> tuple[bytes, str]:
     content = packed(sources())
     return content, hashlib.sha256(content).hexdigest()
