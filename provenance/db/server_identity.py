@@ -48,6 +48,6 @@ class ServerWatch:
                 "system %d, timeline %d). What was recorded last may be missing: compare with "
                 "`jobprov archive check`, and send again what lies in spools.",
                 *identity,
-                *self._last,  # type: ignore[misc]  # not None here
+                *self._last,
             )
         self._last = identity
