@@ -30,6 +30,7 @@ _hook_turn = threading.Lock()
     "GET",
     "/health",
     answers={200: {"type": "object", "properties": {"status": {"const": "alive"}}}},
+    is_public=True,
 )
 def health() -> Response:
     """Return that the process answers; nothing else is looked at."""
@@ -49,6 +50,7 @@ def health() -> Response:
         }
     },
     errors=(503,),
+    is_public=True,
 )
 def ready() -> Response:
     """Return whether database, archive and schema can be worked with.
@@ -62,7 +64,10 @@ def ready() -> Response:
 
 
 @section.call(
-    "GET", "/metrics", answers={200: ("text/plain", "Prometheus' text format, version 0.0.4.")}
+    "GET",
+    "/metrics",
+    answers={200: ("text/plain", "Prometheus' text format, version 0.0.4.")},
+    is_public=True,
 )
 def metrics() -> Response:
     """Return counts of requests, how many recipes were reproduced when last run again, and how far keys are used up, for Prometheus."""
@@ -79,6 +84,7 @@ def metrics() -> Response:
     "GET",
     "/hook/job-end-hook.pyz",
     answers={200: ("application/octet-stream", "The hook, one file.")},
+    is_public=True,
 )
 def hook() -> Response:
     """Return the job-end hook: one file, Python 3.6 or newer.
@@ -97,6 +103,7 @@ def hook() -> Response:
     "GET",
     f"/hook/{job_start.NAME}",
     answers={200: ("text/x-shellscript", "The start script, for a shell.")},
+    is_public=True,
 )
 def start_script() -> Response:
     """Return the start script: it runs a command under the hook, or alone where the hook cannot run."""
