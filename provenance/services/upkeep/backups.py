@@ -19,7 +19,7 @@ from jobprov.archive.opening import folder_url, open_store
 from jobprov.archive.store import Store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.queries.holdings.erasures import all_erased
-from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.errors import NotFoundError, UnreachableError
 from jobprov.provenance.services.ledger.erased_segments import find_rewritten, first_name
 
 DATABASE_COPY = "jobprov.db"
@@ -43,6 +43,26 @@ class BackupReport(NamedTuple):
     blobs: int
     documents: int
     blob_bytes: int
+
+
+def copied_archive(folder: Path) -> str | None:
+    """Return the address of the archive in the folder of a backup; None if there is none."""
+    archive = folder.absolute() / ARCHIVE_COPY
+    return folder_url(archive) if archive.is_dir() else None
+
+
+def open_copy(source: str) -> Store:
+    """Open the copy of an archive: the folder of a backup, or an address (`file:…`, `s3:…`).
+
+    Raises:
+        NotFoundError: the folder holds no archive.
+    """
+    if source.startswith(("file:", "s3:")):
+        return open_store(source)
+    address = copied_archive(Path(source))
+    if address is None:
+        raise NotFoundError(f"{source} holds no archive: it is no folder of `jobprov backup`.")
+    return open_store(address)
 
 
 def back_up(database: Database, store: Store, folder: Path) -> BackupReport:
