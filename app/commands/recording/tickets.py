@@ -56,6 +56,15 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="How many units there are, where no list is given.",
 )
 @click.option(
+    "--output-pattern",
+    "output_patterns",
+    multiple=True,
+    help="Names of the files that make a unit done, such as 'gen_*.root'; may be repeated.",
+)
+@click.option(
+    "--outputs-per-unit", type=click.IntRange(0, 1000), help="Files expected of each unit."
+)
+@click.option(
     "--ticket/--no-ticket",
     "with_ticket",
     default=None,
@@ -190,6 +199,8 @@ def _known_fields(given: dict[str, Any], submission: Submission | None) -> dict[
         "stage": given["stage"],
         "units": given["count"],
         "namespace": given["namespace"] or None,
+        "output_patterns": list(given["output_patterns"]) or None,
+        "outputs_per_unit": given["outputs_per_unit"],
     }
     if given["units_file"] is not None:
         fields["units"] = _read_units(given["units_file"])

@@ -169,6 +169,19 @@ class Job:
             self.later.append(lambda: self._list_packages(glance.argv))
         return step
 
+    def compare_surroundings(self) -> Dict[str, Any]:
+        """Return what is other for a step than for those before it; products may have come."""
+        from jobprov.provenance.capture.recording import between
+        from jobprov.provenance.capture.surroundings import products
+
+        draft = self.draft
+        found = between.describe(draft, self.environment, self.options.keep_variable)
+        if "variables" in found:
+            listed = draft.attempt("products", products.list_products, draft, found["variables"])
+            known = draft.record.get("software", ())
+            draft.extend("software", [entry for entry in listed or () if entry not in known])
+        return found
+
     def meanwhile(self) -> None:
         """Do what need not be done before the command runs."""
         while self.later:
@@ -294,7 +307,7 @@ class Job:
         if seen is not None:
             known = {os.path.abspath(entry["path"]) for entry in [*self._outputs(), *found]}
             found += seen.describe_made(known, clock)
-            outputs.add_copies(found, seen.outputs, clock)
+            found = outputs.join_copies(found, seen.outputs, clock)
         draft.extend("outputs_not_there", [without_empty(entry) for entry in missing])
         metadata = entries.pairs(draft, options.metadata)
         self._take_settings(metadata, step)

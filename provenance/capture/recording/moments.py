@@ -356,8 +356,10 @@ class StepOfSession(OneCommand):
 
         self.spool, session = _find_session(self.options, self.environment)
         job = Job(self.options, self.environment, self.spool, session.draft)
+        job.draft.need("files between steps", session.weaken_changed, glance.began)
         job.add_repositories()
         step = job.take(glance, self.options.name, self.options.role)
+        step.surroundings = job.draft.need("what is other for this step", job.compare_surroundings)
         self._session, self._opened, self._prefix = session, (job, step), step.name + "."
         return session, job, step
 

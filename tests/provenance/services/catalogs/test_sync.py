@@ -16,11 +16,8 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.catalogs.opening import CatalogSettings, open_catalog
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.services.catalogs.differences import (
-    compare_catalog,
-    draining_query,
-    list_draining,
-)
+from jobprov.provenance.services.catalogs.differences import compare_catalog
+from jobprov.provenance.services.catalogs.draining import draining_query, list_draining
 from jobprov.provenance.services.catalogs.frozen_units import freeze_units
 from jobprov.provenance.services.catalogs.sync import TaskSync, sync_experiment
 from jobprov.provenance.services.lookup.file import show_file
