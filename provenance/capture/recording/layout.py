@@ -30,7 +30,6 @@ class Layout:
     ) -> None:
         self._draft, self._began, self._calls = draft, began, calls
         self._others: List[str] = sight.others if sight is not None else []
-        self._came = sight.came_and_went if sight is not None else {}
         self._new = sight.new_folders if sight is not None else None
         self._own = tuple(folder + "/" for folder in sight.own_folders) if sight is not None else ()
         self._entries: List[Dict[str, Any]] = draft.record.get("layout", [])
@@ -108,7 +107,7 @@ class Layout:
     def _was_there(self, path: str, status: os.stat_result, kind: str) -> bool:
         if kind == _LINK or not self._is_followed(path):
             return status.st_ctime < self._began
-        return path not in self._came  # what is written to a pipe changes its times
+        return path not in self._made  # what is written to a pipe changes its times
 
     def _is_followed(self, path: str) -> bool:
         return self._new is not None and path.startswith(self._own)

@@ -53,7 +53,7 @@ class FileEvents:
 
     Attributes:
         made: {absolute path: Made}, also of files that are gone again.
-        new_folders: absolute paths of folders that were made or moved here.
+        new_folders: absolute paths of folders, and pipes, that were made or moved here.
         why_incomplete: a sentence where something may have been missed, else None.
     """
 
@@ -145,6 +145,8 @@ class FileEvents:
             elif mask & _MOVED_AWAY:
                 self._move_below(path)
         elif mask & (_CREATED | _CLOSED):
+            if mask & _CREATED and not os.path.isfile(path):
+                self.new_folders.add(path)
             self._see(path)
         elif mask & _MOVED_AWAY:
             self._moving[cookie] = (path, self.made.pop(path, Made()))
