@@ -50,7 +50,8 @@ def note_traced(connection: Connection, records: Sequence[tuple[JobRecord, datet
 def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:
     """Return what a traced job used, nothing but the trace names, and jobs of its kind use, too."""
     files = [file.path for file in _traced_inputs(record) if file.path]
-    code, hosts = [], []
+    code: list[str] = []
+    hosts: list[str] = []
     for script in record.scripts or ():
         if script.evidence == _TRACED and script.path:
             code.append(script.path)
