@@ -75,7 +75,8 @@ class SeenOutputs:
         words = list(self._step.argv)
         for program in self._sight.programs:
             words += program.child.argv
-        words += [os.path.abspath(path) for path in self._sight.options.output if not is_url(path)]
+        outputs = self._sight.options.paths("output")
+        words += [os.path.abspath(path) for path in outputs if not is_url(path)]
         for name, value in os.environ.items():
             if name not in _SCRATCH_VARIABLES and not name.startswith("JOBPROV_"):
                 words.append(value)

@@ -20,6 +20,7 @@ from jobprov.provenance.capture.files import folders, leaving
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.files.names import from_here, guess_role
 from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.record import steps
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.running.background import hash_seconds
 from jobprov.provenance.capture.sight.sight import Sight
@@ -73,6 +74,7 @@ class Unkept:
         self.room = 0.0
         self._calls, self._there = trace.calls, trace.there
         self._began, self._step_began = began, trace.began
+        self._earlier_steps = steps.times_of_steps(draft.record)
         self._draft = draft
         outputs = draft.record.get("outputs", ())
         own_outputs = [entry for entry in outputs if entry.get("step") == step]
@@ -116,7 +118,8 @@ class Unkept:
         elif status.st_ctime < self._began:
             self._keep(path, use, status)
         elif status.st_ctime < self._step_began:
-            return  # an earlier step of the job made it
+            if not any(began <= status.st_ctime <= ended for began, ended in self._earlier_steps):
+                self._keep(path, use, status)  # the job script made it between two steps
         elif use != kinds.CHANGED or path in self._there:
             self.changed.append(path)
 

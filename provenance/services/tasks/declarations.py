@@ -104,6 +104,16 @@ class Declaration(msgspec.Struct, kw_only=True):
         """Return the frozen list; None where only a number of units was said, or nothing."""
         return self.units if isinstance(self.units, list) else None
 
+    def place_of(self, unit: str) -> tuple[str, str]:
+        """Return the namespace in which a unit is meant to be, and its name.
+
+        A list that was not made from the catalog may name units with their namespaces; then the
+        namespace is '' and the name is whole.
+        """
+        if ":" in unit and self.units_from is None:
+            return "", unit
+        return self.namespace or "", unit
+
     def unit_count(self) -> int | None:
         """Return how many units there are to be; None where nobody said."""
         if isinstance(self.units, UnitSource):
