@@ -39,6 +39,7 @@ from jobprov.provenance.db.queries.catalogs.catalogs import (
     unknown_outputs,
     used_units,
 )
+from jobprov.provenance.db.queries.catalogs.sightings import born_without_namespace
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.errors import (
     BadInputError,
@@ -441,12 +442,21 @@ def _read_inputs(
 
 
 def _see_renamed(place: _Place, files: Sequence[CatalogFile]) -> None:
-    """Join files that were renamed on the way to the jobs that made them, as `POST /files` does."""
-    documents = [
-        _sighting(place, file)
-        for file in files
-        if file.job_id and file.born_as and file.born_as != place.catalog.split(file.name)[1]
-    ]
+    """Join files to the jobs that made them under another name, as `POST /files` does.
+
+    They were renamed on the way, or their jobs did not know their namespace.
+    """
+    documents: list[dict[str, Any]] = []
+    for some_files in chunks(files, UNITS_AT_ONCE):
+        names = [place.catalog.split(file.name) for file in some_files]
+        bare_names = [name for namespace, name in names if namespace]
+        with place.database.reading.connect() as connection:
+            born_bare = born_without_namespace(connection, place.task.key, bare_names)
+        for file, (namespace, name) in zip(some_files, names, strict=True):
+            is_renamed = file.job_id and file.born_as and file.born_as != name
+            is_bare = namespace and name in born_bare and (file.job_id or file.task_id)
+            if is_renamed or is_bare:
+                documents.append(_sighting(place, file))
     for part in chunks(documents, _SIGHTINGS_AT_ONCE):
         place.writer.run(partial(_record_sightings, documents=part), submitter="catalog sync")
 
