@@ -15,6 +15,7 @@ from jobprov.provenance.bundle.comparison.comparators import OutputRules
 from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.queries import ComparatorsQuery
 from jobprov.provenance.services.bundles.comparators import declare_comparators, show_comparators
+from jobprov.provenance.services.intake.tokens import Scope
 
 section = Section("comparators", "How outputs of reruns are compared with what was recorded.")
 
@@ -34,7 +35,7 @@ def put_comparators(experiment: str) -> Response:
 
     The answer is 201 with their new version, or 200 where they are the same again.
     """
-    grant = writing_grant()
+    grant = writing_grant(Scope.DECLARE)
     check_experiment(grant, checked_name(experiment, "experiment"))
     document, now = parse_object(read_body(_BODY_BYTES)), datetime.now(UTC)
     answer = get_service().write(

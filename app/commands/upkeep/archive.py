@@ -18,11 +18,8 @@ from jobprov.app.commands.terminal.opening import (
 )
 from jobprov.app.config import Settings
 from jobprov.app.wiring import Service
-from jobprov.archive.opening import folder_url, open_store
-from jobprov.archive.store import Store
 from jobprov.provenance.db.queries.upkeep.archive_checks import AwaitedCount
 from jobprov.provenance.db.queries.upkeep.archive_identity import known_archive
-from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.words import counted, number, size
 from jobprov.provenance.services.bundles.checks import check_bundles
 from jobprov.provenance.services.erasures.log_expiry import expire_logs
@@ -33,7 +30,7 @@ from jobprov.provenance.services.upkeep.archive_growth import (
     count_recorded,
     forecast_growth,
 )
-from jobprov.provenance.services.upkeep.backups import ARCHIVE_COPY, DATABASE_COPY, back_up
+from jobprov.provenance.services.upkeep.backups import DATABASE_COPY, archive_of, back_up, open_copy
 from jobprov.provenance.services.upkeep.repairs import repair_archive
 from jobprov.provenance.services.upkeep.sealing import seal_all
 
@@ -78,8 +75,8 @@ def _settings_of_copy(data: str | None) -> Settings:
     given: dict[str, object] = {"data": data}
     if data is not None:
         folder = Path(data).absolute()
-        if (folder / ARCHIVE_COPY).is_dir():
-            given["archive_url"] = folder_url(folder / ARCHIVE_COPY)
+        if archive_of(folder) is not None:
+            given["archive_url"] = archive_of(folder)
         if (folder / DATABASE_COPY).is_file():
             given["database_url"] = f"sqlite:///{folder / DATABASE_COPY}"
     return settings_with(**given)
@@ -121,7 +118,7 @@ def repair(*, source: str, data: str | None, as_json: bool) -> None:
     Every byte is compared with its digest. Damaged packs are moved aside, to the folder set-aside.
     """
     with opened_service(settings_with(data=data)) as service:
-        copy = _open_copy(source)
+        copy = open_copy(source)
         with service.reading() as connection:
             known = known_archive(connection)
             report = repair_archive(connection, service.store, copy, known)
@@ -136,15 +133,6 @@ def repair(*, source: str, data: str | None, as_json: bool) -> None:
         as_json=as_json,
     )
     sys.exit(0 if report.after.is_sound else 1)
-
-
-def _open_copy(source: str) -> Store:
-    if source.startswith(("file:", "s3:")):
-        return open_store(source)
-    folder = Path(source).absolute() / ARCHIVE_COPY
-    if not folder.is_dir():
-        raise NotFoundError(f"{folder} is no folder: --from takes a folder of `jobprov backup`.")
-    return open_store(folder_url(folder))
 
 
 @archive.command()

@@ -19,7 +19,7 @@ from jobprov.archive.opening import folder_url, open_store
 from jobprov.archive.store import Store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.queries.holdings.erasures import all_erased
-from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.errors import NotFoundError, UnreachableError
 from jobprov.provenance.services.ledger.erased_segments import find_rewritten, first_name
 
 DATABASE_COPY = "jobprov.db"
@@ -43,6 +43,29 @@ class BackupReport(NamedTuple):
     blobs: int
     documents: int
     blob_bytes: int
+
+
+def archive_of(folder: Path) -> str | None:
+    """Return the address of the archive in a folder like that of a backup; None if it has none."""
+    archive = folder / ARCHIVE_COPY
+    return folder_url(archive) if archive.is_dir() else None
+
+
+def open_copy(source: str) -> Store:
+    """Return a copy of an archive.
+
+    Args:
+        source: the folder of a backup, or the address of an archive.
+
+    Raises:
+        NotFoundError: the folder has none.
+    """
+    if source.startswith(("file:", "s3:")):
+        return open_store(source)
+    url = archive_of(Path(source))
+    if url is None:
+        raise NotFoundError(f"{source} has no folder {ARCHIVE_COPY}: name one of `jobprov backup`.")
+    return open_store(url)
 
 
 def back_up(database: Database, store: Store, folder: Path) -> BackupReport:
