@@ -9,6 +9,7 @@ from jobprov.app.api.wire.asking import asked, checked_name, parameters
 from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
+from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.bundles import ComparatorsDeclared, ExperimentComparators
 from jobprov.provenance.bundle.comparison.comparators import OutputRules
@@ -38,6 +39,7 @@ def put_comparators(experiment: str) -> Response:
     grant = writing_grant(Scope.DECLARE)
     check_experiment(grant, checked_name(experiment, "experiment"))
     document, now = parse_object(read_body(_BODY_BYTES)), datetime.now(UTC)
+    refuse_secrets(document)
     answer = get_service().write(
         lambda writing: declare_comparators(writing, experiment, document),
         received_at=now,

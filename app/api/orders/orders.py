@@ -227,6 +227,7 @@ def put_policies(experiment: str) -> Response:
     grant = writing_grant(Scope.RUN)
     check_experiment(grant, checked_name(experiment, "experiment"))
     document, now = _document(), datetime.now(UTC)
+    refuse_secrets(document)
     get_service().write(
         lambda writing: declare_policies(writing, experiment, document),
         received_at=now,
