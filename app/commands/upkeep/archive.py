@@ -30,7 +30,12 @@ from jobprov.provenance.services.upkeep.archive_growth import (
     count_recorded,
     forecast_growth,
 )
-from jobprov.provenance.services.upkeep.backups import DATABASE_COPY, archive_of, back_up, open_copy
+from jobprov.provenance.services.upkeep.backups import (
+    DATABASE_COPY,
+    back_up,
+    copied_archive,
+    open_copy,
+)
 from jobprov.provenance.services.upkeep.repairs import repair_archive
 from jobprov.provenance.services.upkeep.sealing import seal_all
 
@@ -75,8 +80,9 @@ def _settings_of_copy(data: str | None) -> Settings:
     given: dict[str, object] = {"data": data}
     if data is not None:
         folder = Path(data).absolute()
-        if archive_of(folder) is not None:
-            given["archive_url"] = archive_of(folder)
+        address = copied_archive(folder)
+        if address is not None:
+            given["archive_url"] = address
         if (folder / DATABASE_COPY).is_file():
             given["database_url"] = f"sqlite:///{folder / DATABASE_COPY}"
     return settings_with(**given)

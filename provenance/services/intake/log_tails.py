@@ -134,8 +134,8 @@ def _without_secret(connection: Connection, chunk: Chunk) -> Chunk | None:
 
 def _starred(content: bytes, clean: bytes) -> bytes:
     """Return the content with stars from the first to the last byte that differs in `clean`."""
-    begin = len(os.path.commonprefix([content, clean]))
-    end = len(os.path.commonprefix([content[begin:][::-1], clean[begin:][::-1]]))
+    begin = len(os.path.commonprefix([content, clean]))  # noqa: RUF071 - these are no paths
+    end = len(os.path.commonprefix([content[begin:][::-1], clean[begin:][::-1]]))  # noqa: RUF071
     return content[:begin] + b"*" * (len(content) - begin - end) + content[len(content) - end :]
 
 

@@ -45,27 +45,24 @@ class BackupReport(NamedTuple):
     blob_bytes: int
 
 
-def archive_of(folder: Path) -> str | None:
-    """Return the address of the archive in a folder like that of a backup; None if it has none."""
-    archive = folder / ARCHIVE_COPY
+def copied_archive(folder: Path) -> str | None:
+    """Return the address of the archive in the folder of a backup; None if there is none."""
+    archive = folder.absolute() / ARCHIVE_COPY
     return folder_url(archive) if archive.is_dir() else None
 
 
 def open_copy(source: str) -> Store:
-    """Return a copy of an archive.
-
-    Args:
-        source: the folder of a backup, or the address of an archive.
+    """Open the copy of an archive: the folder of a backup, or an address (`file:…`, `s3:…`).
 
     Raises:
-        NotFoundError: the folder has none.
+        NotFoundError: the folder holds no archive.
     """
     if source.startswith(("file:", "s3:")):
         return open_store(source)
-    url = archive_of(Path(source))
-    if url is None:
-        raise NotFoundError(f"{source} has no folder {ARCHIVE_COPY}: name one of `jobprov backup`.")
-    return open_store(url)
+    address = copied_archive(Path(source))
+    if address is None:
+        raise NotFoundError(f"{source} holds no archive: it is no folder of `jobprov backup`.")
+    return open_store(address)
 
 
 def back_up(database: Database, store: Store, folder: Path) -> BackupReport:
