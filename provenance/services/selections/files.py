@@ -16,6 +16,7 @@ from jobprov.provenance.db.queries.selections.files import (
     find_by_key,
     find_by_name,
     named,
+    namespaces_of,
     sizes_of,
     sum_files,
 )
@@ -23,6 +24,7 @@ from jobprov.provenance.db.queries.selections.statements import FileKeys, select
 from jobprov.provenance.db.time_limits import time_limit
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.selections.conditions import Selection
+from jobprov.provenance.selections.mql import Did
 from jobprov.provenance.services.selections.definitions import find_experiment, resolve
 
 PAGE = 5000
@@ -115,6 +117,17 @@ def _page(connection: Connection, keys: Sequence[int], *, with_sizes: bool) -> l
     return [ListedFile(file, sizes.get(file.key, _NO_SIZE)) for file in files]
 
 
+def list_namespaces(connection: Connection, experiment: str) -> list[str]:
+    """Return the namespaces of an experiment's files, and the one of its name, in order.
+
+    Raises:
+        NotFoundError, LimitError: see `count_files`.
+    """
+    with time_limit(connection, _ADVICE, seconds=_SECONDS):
+        found = namespaces_of(connection, find_experiment(connection, experiment))
+    return sorted({experiment, *found} - {""})
+
+
 def find_catalog_file(connection: Connection, experiment: str, name: str) -> NamedFile:
     """Return the file of a name, or of `namespace:name`.
 
@@ -143,6 +156,23 @@ def find_catalog_files(
             if file.name == name or file.namespace == namespace:
                 found[name] = file
                 break
+    return found
+
+
+def find_files_by_did(
+    connection: Connection, experiment: str, dids: Sequence[Did]
+) -> dict[Did, NamedFile]:
+    """Return the files of these namespaces and names; unknown ones are left out.
+
+    Files without a namespace count as being in the one of the experiment's name.
+    """
+    key = find_experiment(connection, experiment)
+    by_name = find_by_name(connection, key, sorted({did.name for did in dids}))
+    found: dict[Did, NamedFile] = {}
+    for did in dids:
+        for file in by_name.get(did.name, []):
+            if (file.namespace or experiment) == did.namespace:
+                found[did] = file
     return found
 
 

@@ -1,7 +1,8 @@
 """What is known of files, gathered for catalog clients: a page of files in a few statements."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -11,6 +12,7 @@ from jobprov.provenance.answers.selections import Application, FileMetadata, Fil
 from jobprov.provenance.db.queries.selections.files import (
     NamedFile,
     StandingVersion,
+    named,
     sightings,
     sizes_of,
     standing_versions,
@@ -22,9 +24,12 @@ from jobprov.provenance.db.queries.selections.relatives import (
 )
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.job_record import Output, Software
+from jobprov.provenance.selections.conditions import Selection
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
+from jobprov.provenance.services.selections.files import PAGE, select_files
 
 FILES_AT_ONCE = 100
+"""Files whose records are held at once."""
 _APPLICATION = "core.application"
 _OWN_KEYS = frozenset(
     {
@@ -55,27 +60,77 @@ class _Sighting(NamedTuple):
     checksums: list[str]
 
 
+class Wanted(NamedTuple):
+    """What is wanted of files besides what the tables hold of their versions.
+
+    Attributes:
+        records: what the records of their makers and the newest sightings say.
+        relatives: parents and children.
+    """
+
+    records: bool = True
+    relatives: bool = True
+
+
+_EVERYTHING = Wanted()
+
+
 def describe_files(
-    connection: Connection, store: Store, experiment: str, files: Sequence[NamedFile]
+    connection: Connection,
+    store: Store,
+    experiment: str,
+    files: Sequence[NamedFile],
+    wanted: Wanted = _EVERYTHING,
 ) -> list[FileMetadata]:
     """Return what is known of files, in their order."""
     described = []
     for start in range(0, len(files), FILES_AT_ONCE):
         page = files[start : start + FILES_AT_ONCE]
-        described += _describe_page(connection, store, experiment, page)
+        described += _describe_page(connection, store, experiment, page, wanted)
     return described
 
 
+def list_described(
+    reading: Callable[[], AbstractContextManager[Connection]],
+    store: Store,
+    experiment: str,
+    selection: Selection,
+    wanted: Wanted,
+) -> Iterator[list[FileMetadata]]:
+    """Yield what is known of the selected files, page by page, in the order of their ids.
+
+    Raises:
+        NotFoundError, SelectionError, LimitError: see `count_files`; before the first page.
+    """
+    with reading() as connection:
+        keys = select_files(connection, experiment, selection)
+        for start in range(0, len(keys), PAGE):
+            files = named(connection, keys[start : start + PAGE].tolist())
+            for place in range(0, len(files), FILES_AT_ONCE):
+                page = files[place : place + FILES_AT_ONCE]
+                yield _describe_page(connection, store, experiment, page, wanted)
+
+
 def _describe_page(
-    connection: Connection, store: Store, experiment: str, files: Sequence[NamedFile]
+    connection: Connection,
+    store: Store,
+    experiment: str,
+    files: Sequence[NamedFile],
+    wanted: Wanted,
 ) -> list[FileMetadata]:
     keys = [file.key for file in files]
     versions = standing_versions(connection, keys)
-    said = _said_of(connection, store, versions)
-    seen = {key: _read_sighting(text) for key, text in sightings(connection, keys).items()}
-    claims = [version.claim_id for version in versions.values()]
-    parents = _by_file(parents_of_claims(connection, claims))
-    children = _by_file(children_of_files(connection, keys))
+    said: dict[int, _Said] = {}
+    seen: dict[int, _Sighting] = {}
+    if wanted.records:
+        said = _said_of(connection, store, versions)
+        seen = {key: _read_sighting(text) for key, text in sightings(connection, keys).items()}
+    parents: dict[int, list[FileReference]] = {}
+    children: dict[int, list[FileReference]] = {}
+    if wanted.relatives:
+        claims = [version.claim_id for version in versions.values()]
+        parents = _by_file(parents_of_claims(connection, claims))
+        children = _by_file(children_of_files(connection, keys))
     unmade = [key for key in keys if key not in versions]
     sizes = sizes_of(connection, unmade) if unmade else {}
     described = []

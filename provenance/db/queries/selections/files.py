@@ -208,3 +208,9 @@ def find_by_key(
         for row in connection.execute(query):
             found[row[0]] = NamedFile(*row)
     return found
+
+
+def namespaces_of(connection: Connection, experiment: int) -> list[str]:
+    """Return the namespaces of an experiment's files, '' for those without one."""
+    query = select(File.namespace).where(File.experiment_id == experiment).distinct()
+    return list(connection.execute(query).scalars())
