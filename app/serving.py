@@ -20,7 +20,7 @@ from gunicorn.app.base import BaseApplication
 
 from jobprov.app.config import Settings
 from jobprov.app.factory import create_app
-from jobprov.app.lingering import LingeringWorker
+from jobprov.app.lingering import allowed_connections, worker_of
 from jobprov.app.sparing import share_arena, spare_collections
 from jobprov.app.wiring import Service
 from jobprov.provenance.db.statistics import refresh_statistics
@@ -45,6 +45,7 @@ PAUSE_SECONDS = 1.0
 _LONGEST_LINE = (
     8190  # gunicorn's utmost: a name of 3,000 bytes stands in an address with three letters a byte
 )
+_LONGEST_BODY = 64 << 20  # of a call that is not a blob: the report of a queue
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where it is there, gunicorn's heartbeat costs no disk
 _log = logging.getLogger("jobprov.serving")
 
@@ -79,6 +80,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # the package has no types
         self.is_listening = True
         self._ready(_address(arbiter))
 
+    def _longest_body(self) -> int:
+        return max(_LONGEST_BODY, self._settings.blob_limit_bytes)
+
     def _options(self) -> dict[str, Any]:
         settings = self._settings
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -86,7 +90,9 @@ class Server(BaseApplication):  # type: ignore[misc]  # the package has no types
             "bind": f"{host}:{settings.port}",
             "workers": settings.workers,
             "threads": settings.threads,
-            "worker_class": LingeringWorker,
+            "worker_class": worker_of(settings.data, self._longest_body()),
+            "worker_connections": allowed_connections(),
+            "sendfile": False,  # it would wait for the client
             "limit_request_line": _LONGEST_LINE,
             "keepalive": 15,
             "graceful_timeout": DRAIN_SECONDS,

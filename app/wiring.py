@@ -21,7 +21,7 @@ from jobprov.archive.store import Store
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.queries.upkeep.archive_identity import known_archive
 from jobprov.provenance.errors import ConflictError, UnreachableError
-from jobprov.provenance.services.intake.blobs import Unclaimed
+from jobprov.provenance.services.intake.blobs import LostBlobs, Unclaimed
 from jobprov.provenance.services.intake.excerpts import Excerpts
 from jobprov.provenance.services.intake.tokens import TokenBook
 from jobprov.provenance.services.recording.jobs import record_jobs
@@ -38,6 +38,7 @@ class Service:
 
     Attributes:
         tokens: what write tokens allow.
+        lost_blobs: finds what experiments sent and the archive has no more.
         unclaimed: blobs that came before the record that says whose they are.
         excerpts: what records have in common, sent once.
         batch_turns: taken by those who decode a batch and have it written: more at once would only
@@ -49,6 +50,7 @@ class Service:
     store: Store
     writer: Writer
     tokens: TokenBook
+    lost_blobs: LostBlobs
     unclaimed: Unclaimed
     excerpts: Excerpts
     batch_turns: Semaphore
@@ -136,7 +138,10 @@ def open_service(settings: Settings) -> Service:
     # for Python's lock
     turns = Semaphore(1 if database.is_sqlite else 2)
     writer = Writer(database, store)
-    return Service(settings, database, store, writer, tokens, unclaimed, Excerpts(), turns, record)
+    lost = LostBlobs(store)
+    return Service(
+        settings, database, store, writer, tokens, lost, unclaimed, Excerpts(), turns, record
+    )
 
 
 def archive_problem(settings: Settings) -> ConflictError | UnreachableError | None:

@@ -37,6 +37,12 @@ def open_store(url: str) -> Store:
     raise BadUrlError(url, "write file:/absolute/folder, s3://bucket/prefix or memory:")
 
 
+def folder_url(folder: Path) -> str:
+    """The address of the archive in a folder."""
+    path = str(folder.absolute())
+    return "file:" + path.replace("%", "%25").replace("?", "%3F").replace("#", "%23")
+
+
 def _open_s3(url: str) -> Store:
     parts = urlsplit(url)
     prefix = parts.path.strip("/")

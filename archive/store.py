@@ -180,6 +180,12 @@ class Store(Protocol):
         same moment: these may be removed, too.
         """
 
+    def set_aside(self, pack: str) -> bool:
+        """Move a damaged pack out of the way, once all it holds is intact elsewhere.
+
+        What is intact in the pack alone is stored again first. Returns whether it was moved.
+        """
+
     def put_document(self, name: str, data: bytes) -> bool:
         """Store a document durably, unless one of that name exists; returns whether it was stored.
 

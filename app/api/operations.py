@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import threading
 from datetime import UTC, datetime
 from functools import cache
 
@@ -21,12 +22,15 @@ from jobprov.provenance.services.reruns.reproduction import reproduction_facts
 
 section = Section("operations", "Health, metrics and the hook.")
 HOOK = "job-end-hook.pyz"
+_hook_turn = threading.Lock()
+"""Packing takes a second or two, so that it is done once, however many ask at the start."""
 
 
 @section.call(
     "GET",
     "/health",
     answers={200: {"type": "object", "properties": {"status": {"const": "alive"}}}},
+    is_public=True,
 )
 def health() -> Response:
     """Return that the process answers; nothing else is looked at."""
@@ -46,6 +50,7 @@ def health() -> Response:
         }
     },
     errors=(503,),
+    is_public=True,
 )
 def ready() -> Response:
     """Return whether database, archive and schema can be worked with.
@@ -59,7 +64,10 @@ def ready() -> Response:
 
 
 @section.call(
-    "GET", "/metrics", answers={200: ("text/plain", "Prometheus' text format, version 0.0.4.")}
+    "GET",
+    "/metrics",
+    answers={200: ("text/plain", "Prometheus' text format, version 0.0.4.")},
+    is_public=True,
 )
 def metrics() -> Response:
     """Return counts of requests, how many recipes were reproduced when last run again, and how far keys are used up, for Prometheus."""
@@ -76,6 +84,7 @@ def metrics() -> Response:
     "GET",
     "/hook/job-end-hook.pyz",
     answers={200: ("application/octet-stream", "The hook, one file.")},
+    is_public=True,
 )
 def hook() -> Response:
     """Return the job-end hook: one file, Python 3.6 or newer.
@@ -94,6 +103,7 @@ def hook() -> Response:
     "GET",
     f"/hook/{job_start.NAME}",
     answers={200: ("text/x-shellscript", "The start script, for a shell.")},
+    is_public=True,
 )
 def start_script() -> Response:
     """Return the start script: it runs a command under the hook, or alone where the hook cannot run."""
@@ -134,7 +144,12 @@ def _key_lines(used: dict[str, float]) -> list[str]:
     ]
 
 
-@cache
 def _hook() -> tuple[bytes, str]:
+    with _hook_turn:
+        return _packed_hook()
+
+
+@cache
+def _packed_hook() -> tuple[bytes, str]:
     content = packed(sources())
     return content, hashlib.sha256(content).hexdigest()

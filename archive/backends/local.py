@@ -44,6 +44,7 @@ from jobprov.archive.errors import BlobDamagedError, BlobMissingError
 from jobprov.archive.store import PACK_LIMIT_BYTES, ArchiveStats, Finding, SealReport, Stored
 
 _GROUP = 128  # blobs that `put_many` flushes together; each is an open file meanwhile
+_SET_ASIDE = "set-aside"
 _READ_BYTES = 1 << 16
 
 _T = TypeVar("_T")
@@ -171,6 +172,32 @@ class LocalStore:
             self._packs.remove(emptied)
             self._packs.refresh()
         return left
+
+    def set_aside(self, pack: str) -> bool:
+        """Move a damaged pack to the folder `set-aside`, once all it holds is intact elsewhere."""
+        with reaching(self.root), exclusive_lock(self.root / "seal.lock"):
+            damaged = [known for known in self._packs.reopen() if known.name == pack]
+            if not damaged or not self._is_elsewhere(damaged[0]):
+                return False
+            make_folder(self.root / _SET_ASIDE)
+            self._packs.move(damaged[0], self.root / _SET_ASIDE)
+            self._packs.refresh()
+        return True
+
+    def _is_elsewhere(self, pack: Pack) -> bool:
+        """Return whether all blobs of a pack are intact elsewhere; those only here are stored again."""
+        for copy in pack.copies():
+            others = [other for other in self._copies(copy.sha256) if other.file is not pack.file]
+            if any(is_intact(other) for other in others):
+                continue
+            try:
+                content = copy.read()
+            except BlobDamagedError:
+                return False
+            with Arrival(self._arriving) as arrival:
+                arrival.write(encode_frame(content, copy.sha256))
+                self._settle(arrival, copy.sha256)
+        return True
 
     def put_document(self, name: str, data: bytes) -> bool:
         """Store a document durably, unless one of that name exists."""

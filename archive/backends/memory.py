@@ -101,6 +101,10 @@ class MemoryStore:
                 self._packed.discard(sha256)
         return set()
 
+    def set_aside(self, pack: str) -> bool:  # noqa: ARG002 - it has no packs
+        """Return False: nothing can be moved."""
+        return False
+
     def put_document(self, name: str, data: bytes) -> bool:
         """Store a document unless one of that name is there."""
         check_document_name(name)

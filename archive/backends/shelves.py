@@ -136,6 +136,13 @@ class PackShelf:
                 with contextlib.suppress(FileNotFoundError):
                     (self.root / pack.name).unlink()
 
+    def move(self, pack: Pack, folder: Path) -> None:
+        """Move a pack to another folder, durably."""
+        with exclusive_lock(self._lock):
+            (self.root / pack.name).rename(folder / pack.name)
+        flush_folder(folder)
+        self.flush()
+
     def flush(self) -> None:
         """Return once the names of the packs are on the disk."""
         flush_folder(self.root)

@@ -74,8 +74,13 @@ def judge(recorded: Recorded, job: dict[str, Any], rerun: Rerun, mode: str) -> O
         str(job.get("grade")),
         rerun.level or "-",
         tuple(gap["code"] for gap in job.get("gaps", ())),
-        rerun.lines,
+        (*_told(job), *rerun.lines),
     )
+
+
+def _told(job: dict[str, Any]) -> list[str]:
+    """Return the gaps of a job in words."""
+    return [f"gap {gap['code']}: {gap.get('message')}" for gap in job.get("gaps", ())]
 
 
 def with_proof(before: Outcome, after: Outcome, proven: dict[str, Any]) -> Outcome:

@@ -116,6 +116,7 @@ def upgrade() -> None:
     sa.Column('key', sa.LargeBinary(32), nullable=False),
     sa.Column('given_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=False),
     sa.Column('traced_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.Column('traced_job', sa.String(length=36), nullable=True),
     sa.Column('used', sa.Text(), nullable=True),
     sa.PrimaryKeyConstraint('experiment', 'key', name=op.f('pk_trace_turns'))
     )
@@ -497,6 +498,7 @@ def upgrade() -> None:
     sa.Column('stage_id', sa.Integer(), nullable=True),
     sa.Column('entry_id', sa.Integer(), nullable=True),
     sa.Column('declared_stage_id', sa.Integer(), nullable=True),
+    sa.Column('output_patterns', sa.Text(), nullable=True),
     sa.ForeignKeyConstraint(['declared_stage_id'], ['stages.id'], name=op.f('fk_tasks_declared_stage_id_stages')),
     sa.ForeignKeyConstraint(['entry_id'], ['ledger_entries.id'], name=op.f('fk_tasks_entry_id_ledger_entries')),
     sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_tasks_experiment_id_experiments')),
@@ -715,6 +717,17 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('awaited_blobs', schema=None) as batch_op:
         batch_op.create_index('ix_awaited_blobs_job_id', ['job_id'], unique=False)
+
+    op.create_table('awaited_traces',
+    sa.Column('experiment', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+    sa.Column('key', sa.LargeBinary(32), nullable=False),
+    sa.Column('job_id', sa.Integer(), autoincrement=False, nullable=False),
+    sa.ForeignKeyConstraint(['job_id'], ['jobs.id'], name=op.f('fk_awaited_traces_job_id_jobs')),
+    sa.PrimaryKeyConstraint('experiment', 'key', 'job_id', name=op.f('pk_awaited_traces')),
+    sqlite_with_rowid=False
+    )
+    with op.batch_alter_table('awaited_traces', schema=None) as batch_op:
+        batch_op.create_index('ix_awaited_traces_job_id', ['job_id'], unique=False)
 
     op.create_table('bundle_plans',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -962,6 +975,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_bundle_plans_job_id'))
 
     op.drop_table('bundle_plans')
+    with op.batch_alter_table('awaited_traces', schema=None) as batch_op:
+        batch_op.drop_index('ix_awaited_traces_job_id')
+
+    op.drop_table('awaited_traces')
     with op.batch_alter_table('awaited_blobs', schema=None) as batch_op:
         batch_op.drop_index('ix_awaited_blobs_job_id')
 

@@ -70,7 +70,7 @@ class CatalogUnits(Struct, frozen=True):
         expected: None where the task does not declare how many there are.
         in_catalog: units with an output in the catalog.
         without: listed units with neither an output in the catalog nor a waiver; None for a task
-            that nobody declared.
+            without a list.
         by_catalog: units with an output in the catalog and no recorded job that succeeded.
     """
 
@@ -101,7 +101,8 @@ class CatalogComparison(Struct, frozen=True):
         synced_at: when the comparison last went through all units, ISO 8601; None before the first
             time.
         asked_at: when the catalog was last asked, ISO 8601; None where it never was.
-        problem: why the catalog could not be asked the last time.
+        problem: what the catalog could not be asked the last time, and why.
+        not_compared: why the task was never compared as a whole; None where it was.
         differences: one entry for each kind that occurs, the most important kind first.
         silent: the first thousand units whose process was not heard of again.
         processes: how many processes of the SAM project have each status.
@@ -114,6 +115,7 @@ class CatalogComparison(Struct, frozen=True):
     synced_at: str | None
     asked_at: str | None
     problem: str | None
+    not_compared: str | None
     units: CatalogUnits
     differences: list[CatalogDifference]
     silent: list[SilentUnit]

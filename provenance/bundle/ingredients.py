@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, BinaryIO, Protocol
 
 from jobprov.provenance.bundle.comparison.comparators import OutputRule
+from jobprov.provenance.records.findings import UnseenReads
 
 SMALL_BYTES = 16 * 1024 * 1024
 SYMLINK = 0o120000
@@ -107,6 +108,8 @@ class Ingredients:
         capsule: the environment, if the archive holds it.
         schema: the JSON schema of records; becomes JOB.schema.json.
         rules: how the experiment's outputs are compared.
+        unseen: of a job that waited for the trace of its kind, what that showed; None if it has not
+            come.
     """
 
     record_bytes: bytes
@@ -119,3 +122,4 @@ class Ingredients:
     expanded: Mapping[int, bytes] = field(default_factory=dict)
     evaluated: Mapping[int, bytes] = field(default_factory=dict)
     rules: Sequence[OutputRule] = ()
+    unseen: UnseenReads | None = None

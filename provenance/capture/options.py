@@ -4,14 +4,18 @@ Not argparse: it costs a fifth of the time that the hook may take before a job, 
 slip, which would stop the job. An unknown option is a warning here.
 """
 
+import os
 import re
 from typing import Any, Dict, List, Optional, Sequence, Set
+
+from jobprov.provenance.capture.files.names import as_glob, split_did
 
 ONE = [
     "url",
     "token-file",
     "spool",
     "experiment",
+    "namespace",
     "task-id",
     "campaign",
     "stage",
@@ -29,6 +33,7 @@ ONE = [
     "budget-seconds",
     "hash-seconds",
     "leftovers",
+    "sidecar",
     "tail-seconds",
     "trace-bytes",
 ]
@@ -50,9 +55,11 @@ MANY = [
 FLAGS = ["no-sidecar", "told-only", "announce", "trace", "no-trace", "json", "verbose"]
 _NUMBERS = ("part", "budget-seconds", "hash-seconds", "tail-seconds", "trace-bytes")
 _JOB_IDS = ("job-id", "rerun-of", "retry-of")
+_FILES = ("input", "shared-input", "output")
 
 _NAMES = frozenset(ONE + MANY + FLAGS)
 _LARGEST = 1e9
+_NAMESPACE = re.compile(r"[A-Za-z0-9_.-]*\Z")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
 
 USAGE = """usage: job-end-hook.pyz run [options] -- COMMAND...      run a command and record it
@@ -85,6 +92,7 @@ class Options:
     token_file: Optional[str]
     spool: Optional[str]
     experiment: Optional[str]
+    namespace: Optional[str]
     task_id: Optional[str]
     campaign: Optional[str]
     stage: Optional[str]
@@ -99,6 +107,7 @@ class Options:
     retry_of: Optional[str]
     threads: Optional[str]
     leftovers: Optional[str]
+    sidecar: Optional[str]
     input: List[str]
     shared_input: List[str]
     output: List[str]
@@ -130,6 +139,8 @@ class Options:
             self.values["trace"] = False
         self._check_job_ids()
         self._check_numbers()
+        self._check_names()
+        self._told: Optional[Dict[str, str]] = None
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -141,6 +152,39 @@ class Options:
         """Return the option as seconds or count; the default where it is missing."""
         value = self.values.get(name)
         return default if value is None else float(value)
+
+    def paths(self, name: str) -> List[str]:
+        """Return the files that an option names, without the namespaces before them."""
+        return [split_did(word)[1] for word in self.values[name]]
+
+    def declared_parents(self) -> List[Dict[str, Any]]:
+        """Return what the outputs were made from, as it is told: entries of name and namespace."""
+        parents = []
+        for word in self.parent:
+            namespace, path = split_did(word)
+            name = path.rsplit("/", 1)[-1]
+            if namespace is None:
+                namespace = self.namespace_of(name)
+            parents.append({"name": name, "namespace": namespace})
+        return parents
+
+    def namespace_of(self, name: str) -> Optional[str]:
+        """Return the namespace of a file: as an option names it, else that of `--namespace`."""
+        import fnmatch  # noqa: PLC0415 - needed when the job has ended
+
+        if self._told is None:
+            self._told = {}
+            for option in _FILES:
+                for namespace, path in map(split_did, self.values[option]):
+                    if namespace is not None:
+                        self._told[os.path.basename(path)] = namespace
+        if name in self._told:
+            return self._told[name]
+        for path in self.paths("output") if self._told else ():
+            pattern = os.path.basename(path)
+            if pattern in self._told and fnmatch.fnmatch(name, as_glob(pattern)):
+                return self._told[pattern]
+        return self.namespace
 
     def refuse_words(self) -> None:
         """Warn of words that no option and no command takes."""
@@ -159,6 +203,22 @@ class Options:
             else:
                 self.values[name] = None
                 self.warnings.append("--{} {} is no UUID and is left out".format(name, job_id))
+
+    def _check_names(self) -> None:
+        """Leave out what no catalog takes as a namespace; tell what is not read as one."""
+        if not _NAMESPACE.match(self.namespace or ""):
+            sentence = "--namespace {} is left out: it has letters, digits, _, . and - alone"
+            self.warnings.append(sentence.format(self.namespace))
+            self.values["namespace"] = None
+        if self.sidecar not in (None, "metacat", "sam"):
+            self.warnings.append("--sidecar {} is left out: metacat or sam".format(self.sidecar))
+            self.values["sidecar"] = None
+        for name in (*_FILES, "parent"):
+            for word in self.values[name]:
+                is_odd = ":" in os.path.basename(word) and split_did(word)[0] is None
+                if is_odd and not os.path.exists(word):
+                    sentence = "--{} {} is taken as a name: it is no NAMESPACE:NAME"
+                    self.warnings.append(sentence.format(name, word))
 
     def _check_numbers(self) -> None:
         for name in (*_NUMBERS, "exit-code"):

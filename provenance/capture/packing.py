@@ -11,6 +11,7 @@ This module is not in the hook. Sources: APPNOTE.TXT 4.3; RFC 1951, 3.2.5 and 3.
 """
 
 import ast
+import bisect
 import hashlib
 import io
 import os
@@ -254,23 +255,70 @@ def _narrow(source: str) -> str:
 
 
 def deflate(content: bytes) -> bytes:
-    """Return the bytes as one deflate block with fixed codes."""
+    """Return the bytes as one deflate block with fixed codes.
+
+    The fixed codes tell what each way to write the bytes costs, so the cheapest one is taken.
+    """
     bits = _Bits()
-    places: Dict[bytes, List[int]] = {}  # three bytes -> where they stood
     bits.add(1, 1)  # the last block
     bits.add(1, 2)  # of fixed codes
+    steps = _cheapest_steps(content)
     at = 0
     while at < len(content):
-        length, distance = _longest_match(content, at, places)
-        if length:
+        length, distance = steps[at]
+        if distance:
             _add_match(bits, length, distance)
         else:
             _add_symbol(bits, content[at])
-        for place in range(at, at + max(1, length)):
-            places.setdefault(content[place : place + _SHORTEST_MATCH], []).append(place)
-        at += max(1, length)
+        at += length
     _add_symbol(bits, _END_OF_BLOCK)
     return bits.finish()
+
+
+def _cheapest_steps(content: bytes) -> List[Tuple[int, int]]:
+    """Return (length, distance) of the best next step at each place; (1, 0) for the byte itself."""
+    steps = [(1, 0)] * len(content)
+    bits = [0] * (len(content) + 1)  # that the rest from there on takes
+    matches = _find_matches(content)
+    for at in reversed(range(len(content))):
+        bits[at] = bits[at + 1] + _symbol_bits(content[at])
+        for length, distance in matches[at]:
+            cost = bits[at + length] + _match_bits(length, distance)
+            if cost < bits[at]:
+                bits[at], steps[at] = cost, (length, distance)
+    return steps
+
+
+def _find_matches(content: bytes) -> List[List[Tuple[int, int]]]:
+    """Return [(length, distance)] of what stood before and stands here again, for each place.
+
+    The nearest comes first; one further away is there only where it is longer.
+    """
+    matches: List[List[Tuple[int, int]]] = []
+    places: Dict[bytes, List[int]] = {}  # three bytes -> where they stood
+    for at in range(len(content)):
+        earlier = places.setdefault(content[at : at + _SHORTEST_MATCH], [])
+        matches.append(_matches_at(content, at, earlier[: -_MOST_TRIED - 1 : -1]))
+        earlier.append(at)
+    return matches
+
+
+def _matches_at(content: bytes, at: int, earlier: Sequence[int]) -> List[Tuple[int, int]]:
+    matches: List[Tuple[int, int]] = []
+    limit = min(_LONGEST_MATCH, len(content) - at)
+    longest = _SHORTEST_MATCH - 1
+    for place in earlier:
+        if at - place > _WINDOW or longest >= limit:
+            break
+        if content[place + longest] != content[at + longest]:
+            continue
+        length = _SHORTEST_MATCH
+        while length < limit and content[place + length] == content[at + length]:
+            length += 1
+        if length > longest:
+            matches.append((length, at - place))
+            longest = length
+    return matches
 
 
 class _Bits:
@@ -300,27 +348,6 @@ class _Bits:
         return bytes(self._content)
 
 
-def _longest_match(content: bytes, at: int, places: Dict[bytes, List[int]]) -> Tuple[int, int]:
-    """Return (length, distance) of what stood before and stands here again.
-
-    (0, 0) for too little.
-    """
-    best, distance = 0, 0
-    limit = min(_LONGEST_MATCH, len(content) - at)
-    if limit < _SHORTEST_MATCH:
-        return 0, 0
-    earlier = places.get(content[at : at + _SHORTEST_MATCH], [])
-    for place in earlier[: -_MOST_TRIED - 1 : -1]:
-        if at - place > _WINDOW:
-            break
-        length = _SHORTEST_MATCH
-        while length < limit and content[place + length] == content[at + length]:
-            length += 1
-        if length > best:
-            best, distance = length, at - place
-    return best, distance
-
-
 def _table(first_value: int, groups: Sequence[Tuple[int, int]]) -> List[Tuple[int, int]]:
     """Return [(first value, extra bits)] of consecutive codes.
 
@@ -337,6 +364,8 @@ def _table(first_value: int, groups: Sequence[Tuple[int, int]]) -> List[Tuple[in
 _LENGTHS = [*_table(3, [(0, 8), (1, 4), (2, 4), (3, 4), (4, 4), (5, 3)]), (227, 5), (258, 0)]
 _DISTANCES = _table(1, [(0, 4), *[(extra, 2) for extra in range(1, 14)]])
 
+_DISTANCE_BASES = [base for base, _ in _DISTANCES]
+
 
 def _add_match(bits: _Bits, length: int, distance: int) -> None:
     code, extra, rest = _coded(length, _LENGTHS)
@@ -347,11 +376,30 @@ def _add_match(bits: _Bits, length: int, distance: int) -> None:
     bits.add(rest, extra)
 
 
+def _match_bits(length: int, distance: int) -> int:
+    """Return how many bits `_add_match` adds."""
+    _, extra = _DISTANCES[bisect.bisect_right(_DISTANCE_BASES, distance) - 1]
+    return _LENGTH_BITS[length] + 5 + extra
+
+
 def _coded(value: int, table: Sequence[Tuple[int, int]]) -> Tuple[int, int, int]:
     """Return (code, count of extra bits, their value)."""
     code = max(index for index, (base, _) in enumerate(table) if base <= value)
     base, extra = table[code]
     return code, extra, value - base
+
+
+def _symbol_bits(symbol: int) -> int:
+    """Return how many bits `_add_symbol` adds."""
+    if 144 <= symbol < 256:  # noqa: PLR2004
+        return 9
+    return 7 if 256 <= symbol < 280 else 8  # noqa: PLR2004
+
+
+_LENGTH_BITS = [0] * _SHORTEST_MATCH
+for _length in range(_SHORTEST_MATCH, _LONGEST_MATCH + 1):
+    _code, _extra, _ = _coded(_length, _LENGTHS)
+    _LENGTH_BITS.append(_symbol_bits(257 + _code) + _extra)
 
 
 def _add_symbol(bits: _Bits, symbol: int) -> None:

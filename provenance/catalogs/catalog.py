@@ -84,6 +84,16 @@ class Catalog(Protocol):
     def join(self, namespace: str, name: str) -> str:
         """Return the catalog's name of a file."""
 
+    def can_hold(self, name: str) -> bool:
+        """Return whether the catalog can have a file of this name; others are not asked for."""
+
+    def probe(self) -> None:
+        """Ask for next to nothing, to learn whether the catalog answers at all.
+
+        Raises:
+            UnreachableError, ForbiddenError: it does not.
+        """
+
     def list_names(self, query: str) -> Iterator[str]:
         """Yield the names that a query in the catalog's language selects.
 
@@ -102,6 +112,9 @@ class Catalog(Protocol):
 
     def read_files(self, names: Iterable[str]) -> list[CatalogFile]:
         """Return these files; those that the catalog does not know are left out."""
+
+    def find_files(self, names: Iterable[str]) -> list[CatalogFile]:
+        """Return the files with these bare names, in whichever namespace, without retired ones."""
 
     def read_children(self, names: Sequence[str], outputs: Mapping[str, str]) -> list[CatalogFile]:
         """Return the children of these files with these metadata, without retired ones.

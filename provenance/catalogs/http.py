@@ -4,6 +4,7 @@ What may go by itself is tried again. Redirects are refused, so that a token goe
 server that it is for.
 """
 
+import json
 import random
 import time
 import zlib
@@ -163,7 +164,7 @@ class Transport:
         if answer.status_code == requests.codes.ok:
             return answer
         with answer:
-            said = _beginning(answer, until)
+            said = _sentence(_beginning(answer, until))
         raise self._error(answer.status_code, said, what)
 
     def _error(self, status: int, said: str, what: str) -> ProvenanceError:
@@ -179,6 +180,11 @@ class Transport:
             )
         if status == requests.codes.not_found:
             return NotFoundError(f"The catalog at {self._url} does not know {what}.")
+        if 300 <= status < 400:  # noqa: PLR2004 - the redirects
+            return UnreachableError(
+                f"The catalog at {self._url} redirects (status {status}) where {what} was asked "
+                "for, as servers do that want a login: is the address right, and the token valid?"
+            )
         return UnreachableError(
             f"The catalog at {self._url} does not answer as one does: status {status} for {what}."
         )
@@ -231,4 +237,13 @@ def _beginning(answer: requests.Response, until: float) -> str:
             said += piece
             if len(said) >= _SHOWN * 4 or time.monotonic() > until:
                 break
-    return said.decode("utf-8", "replace").strip()[:_SHOWN]
+    return said.decode("utf-8", "replace").strip()
+
+
+def _sentence(said: str) -> str:
+    """Return an error's words: of a JSON object, as both catalogs send it, its message alone."""
+    with suppress(ValueError, RecursionError):
+        error = json.loads(said)
+        if isinstance(error, dict) and isinstance(error.get("message"), str):
+            return str(error["message"])[:_SHOWN]
+    return said[:_SHOWN]

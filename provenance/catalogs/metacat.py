@@ -1,21 +1,21 @@
 """MetaCat, read over HTTP.
 
-Source: the calls and JSON keys of the public client (metacat.webapi), MQL as MetaCat's
-documentation has it. Metadata keys are dotted; parents and children are file ids, which are asked
-for by batch.
+Source: the calls of MetaCat's server 4.1.4 and the JSON keys of its client (metacat.webapi); the
+queries in `metacat_queries.py`. Parents and children are file ids, which are asked for by batch.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jobprov.provenance.catalogs import answers
+from jobprov.provenance.catalogs import metacat_queries as queries
 from jobprov.provenance.catalogs.catalog import MOST_NAMES, CatalogFile, Source
 from jobprov.provenance.catalogs.http import Access, Transport
 from jobprov.provenance.errors import BadInputError, LimitError, NotFoundError, UnreachableError
 
 _AT_ONCE = 200
 _TASK_KEYS = ("prov.task_id", "POMS.SUBMISSION_ID", "poms.submission_id")
-_UNSAYABLE = frozenset("'\"\\\n")
 _SEPARATOR = "\x1e"  # RFC 7464: how MetaCat separates the files of a long answer
 
 
@@ -42,14 +42,20 @@ class MetaCat:
         """
         return f"{namespace}:{name}" if namespace else name
 
+    def can_hold(self, name: str) -> bool:
+        """Return whether this is a `namespace:name` in MetaCat's alphabet.
+
+        Another cannot be declared, and one such name spoils a call for all the others.
+        """
+        return all(queries.is_name(part) for part in self.split(name))
+
+    def probe(self) -> None:
+        """Ask for the server's version."""
+        self._transport.get("/data/version", what="its version")
+
     def list_names(self, query: str) -> Iterator[str]:
         """Yield the names, `namespace:name`, that an MQL query selects."""
-        what = f"the query {query[:200]!r}"
-        more = {"with_meta": "no", "with_provenance": "no"}
-        lines = self._transport.lines(
-            "GET", "/data/query", what=what, params={"query": query, **more}
-        )
-        for count, file in enumerate(_records(lines), 1):
+        for count, file in enumerate(self._query(query, "/data/query"), 1):
             if count > MOST_NAMES:
                 raise LimitError(f"The query selects more than {MOST_NAMES} files.", MOST_NAMES)
             if not _has_name(file):
@@ -61,7 +67,7 @@ class MetaCat:
     def source_query(self, source: Source) -> str:
         """Return a source as MQL."""
         if source.dataset is not None:
-            return f"files from {_did(source.dataset)}"
+            return queries.dataset_query(source.dataset)
         if source.query is not None:
             return source.query
         raise BadInputError(
@@ -71,35 +77,44 @@ class MetaCat:
 
     def task_query(self, task_id: str) -> str:
         """Return the MQL for the files whose metadata name a task."""
-        return f"files where {_like({'prov.task_id': task_id})}"
+        return f"files where {queries.condition({'prov.task_id': task_id})}"
 
     def unprocessed_query(self, source: str, outputs: Mapping[str, str]) -> str:
         """Return the MQL for the files without a child like this."""
-        where = f" where {_like(outputs)}" if outputs else ""
-        return f"({source}) - parents(files{where})"
+        return queries.unprocessed_query(source, outputs)
 
     def read_files(self, names: Iterable[str]) -> list[CatalogFile]:
-        """Return these files, 200 a call.
+        """Return these files, 200 a call; `parents` are names, as far as they are among them."""
+        raw = list(self._read(self._lookups(names)))
+        by_id = {file.get("fid"): [_name(file)] for file in raw}
+        return [_file(file, _names_of_parents(file, by_id)) for file in raw]
 
-        `parents` are names, as far as they are among the files asked for.
-        """
-        raw = self._read([_lookup(name) for name in names])
-        by_id = {file.get("fid"): _name(file) for file in raw}
-        return [_file(file, by_id) for file in raw]
+    def find_files(self, names: Iterable[str]) -> list[CatalogFile]:
+        """Return the files with these names in whichever namespace, without retired ones."""
+        sayable = [name for name in names if queries.is_name(name)]
+        files: list[dict[str, Any]] = []
+        for start in range(0, len(sayable), _AT_ONCE):
+            query = queries.names_query(sayable[start : start + _AT_ONCE])
+            files += self._query(query, "/data/query?with_meta=yes")
+        return [_file(file, []) for file in files if _has_name(file)]
 
     def read_children(self, names: Sequence[str], outputs: Mapping[str, str]) -> list[CatalogFile]:
-        """Return the children of these files that have these metadata."""
-        parents = self._read([_lookup(name) for name in names])
-        parent_names = {file.get("fid"): _name(file) for file in parents}
-        child_ids: dict[str, None] = {}
-        for file in parents:
-            child_ids.update(dict.fromkeys(_ids(file.get("children"))))
+        """Return the children of these files that have these metadata.
+
+        The parents' lists of children tell who is whose: MetaCat looks up the relatives of each
+        file by itself, which takes ten times as long as the rest, so children are read without.
+        """
+        parents_by_id: dict[str, list[str]] = defaultdict(list)
+        for parent in self._read(self._lookups(names), with_metadata="no"):
+            for child_id in _ids(parent.get("children")):
+                parents_by_id[child_id].append(_name(parent))
+
         children = []
-        for file in self._read([{"fid": fid} for fid in child_ids]):
-            if _is_like(file, outputs):
-                child = _file(file, parent_names)
-                if not child.is_retired:
-                    children.append(child)
+        lookups = [{"fid": child_id} for child_id in parents_by_id]
+        for file in self._read(lookups, with_provenance="no"):
+            if not file.get("retired") and queries.has_values(_metadata(file), outputs):
+                parents = parents_by_id.get(str(file.get("fid")), [])
+                children.append(_file(file, parents))
         return children
 
     def locate(self, name: str) -> list[str]:  # noqa: ARG002 - as every catalog's
@@ -108,13 +123,16 @@ class MetaCat:
 
     def read_metadata(self, name: str) -> dict[str, Any]:
         """Return a file's metadata, by dotted keys."""
+        if not self.can_hold(name):
+            message = f"{name!r} is no file of MetaCat: say namespace:name"
+            raise BadInputError(f"{message}.", {"name": [message]})
         body = self._transport.get(
-            "/data/file", what=f"file {name}", name=name, with_metadata="yes"
+            "/data/file", what=f"file {name}", did=name, with_metadata="yes", with_provenance="no"
         )
         file = _parsed(body.decode("utf-8", "replace"))
         if not isinstance(file, dict):
             raise NotFoundError(f"MetaCat does not know file {name}.")
-        return answers.members(file.get("metadata"))
+        return _metadata(file)
 
     def read_dataset(self, did: str) -> dict[str, Any]:
         """Return a dataset: `file_count`, `frozen`, `metadata` and more.
@@ -122,21 +140,54 @@ class MetaCat:
         Raises:
             NotFoundError: MetaCat does not know it.
         """
-        body = self._transport.get("/data/dataset", what=f"dataset {did}", dataset=_did(did))
+        queries.dataset_query(did)  # refuses what is no name
+        body = self._transport.get("/data/dataset", what=f"dataset {did}", dataset=did)
         dataset: Any = _parsed(body.decode("utf-8", "replace"))
         if not isinstance(dataset, dict):
             raise NotFoundError(f"MetaCat does not know dataset {did}.")
         return dataset
 
-    def _read(self, lookups: Sequence[dict[str, str]]) -> list[dict[str, Any]]:
-        files: list[dict[str, Any]] = []
+    def _lookups(self, names: Iterable[str]) -> list[dict[str, str]]:
+        """Return what asks for these files, without those that MetaCat cannot hold."""
+        lookups = []
+        for name in names:
+            if self.can_hold(name):
+                namespace, bare = self.split(name)
+                lookups.append({"namespace": namespace, "name": bare})
+        return lookups
+
+    def _read(
+        self,
+        lookups: Sequence[dict[str, str]],
+        *,
+        with_metadata: str = "yes",
+        with_provenance: str = "yes",
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the files that MetaCat knows of those asked for."""
+        path = f"/data/files?with_metadata={with_metadata}&with_provenance={with_provenance}"
         for start in range(0, len(lookups), _AT_ONCE):
             part = lookups[start : start + _AT_ONCE]
-            path = "/data/files?with_metadata=yes&with_provenance=yes"
             body = self._transport.post(path, what=f"{len(part)} files", json=part)
             lines = body.decode("utf-8", "replace").split("\n")
-            files += filter(_has_name, _records(iter(lines)))
-        return files
+            yield from filter(_has_name, _records(iter(lines)))
+
+    def _query(self, query: str, path: str) -> Iterator[dict[str, Any]]:
+        """Yield the files that a query selects.
+
+        It is the body of the call: in an address MetaCat would decode it twice.
+        """
+        what = f"the query {query[:200]!r}"
+        lines = self._transport.lines(
+            "POST", path, what=what, data=query.encode(), headers={"Content-Type": "text/plain"}
+        )
+        for row in _records(lines):
+            if "fid" not in row:
+                raise BadInputError(
+                    f"MetaCat answers {what} with rows that are no files, such as datasets: "
+                    "a query of files begins with `files`.",
+                    {"query": ["selects no files, but something else"]},
+                )
+            yield row
 
 
 def _records(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
@@ -157,7 +208,7 @@ def _parsed(text: str) -> Any:
     return answers.parsed(text, "MetaCat", "files")
 
 
-def _name(file: dict[str, Any]) -> str:
+def _name(file: Mapping[str, Any]) -> str:
     return f"{file.get('namespace')}:{file.get('name')}"
 
 
@@ -165,13 +216,8 @@ def _has_name(file: dict[str, Any]) -> bool:
     return None not in (answers.word(file.get("namespace")), answers.word(file.get("name")))
 
 
-def _lookup(name: str) -> dict[str, str]:
-    namespace, _, bare = name.partition(":")
-    return {"namespace": namespace, "name": bare}
-
-
 def _ids(relatives: Any) -> list[str]:
-    """Return file ids: MetaCat gives them as text, older servers as `{"fid": …}`."""
+    """Return file ids: MetaCat gives them as `{"fid": …}`, older servers as text."""
     ids = []
     for relative in answers.entries(relatives):
         file_id = relative.get("fid") if isinstance(relative, dict) else relative
@@ -180,8 +226,19 @@ def _ids(relatives: Any) -> list[str]:
     return ids
 
 
-def _file(file: dict[str, Any], names: Mapping[Any, str]) -> CatalogFile:
-    metadata = answers.members(file.get("metadata"))
+def _metadata(file: Mapping[str, Any]) -> dict[str, Any]:
+    return answers.members(file.get("metadata"))
+
+
+def _names_of_parents(file: Mapping[str, Any], names: Mapping[Any, list[str]]) -> list[str]:
+    parents = []
+    for parent_id in _ids(file.get("parents")):
+        parents += names.get(parent_id, [])
+    return parents
+
+
+def _file(file: Mapping[str, Any], parents: Sequence[str]) -> CatalogFile:
+    metadata = _metadata(file)
     checksums = []
     for kind, value in answers.members(file.get("checksums")).items():
         if isinstance(value, str | int):
@@ -190,7 +247,7 @@ def _file(file: dict[str, Any], names: Mapping[Any, str]) -> CatalogFile:
         _name(file),
         answers.whole(file.get("size")),
         answers.checksums(checksums),
-        tuple(names[fid] for fid in _ids(file.get("parents")) if fid in names),
+        tuple(parents),
         answers.whole(metadata.get("core.process_id")),
         _task_id(metadata),
         answers.word(metadata.get("prov.job_id")),
@@ -205,28 +262,3 @@ def _task_id(metadata: Mapping[str, Any]) -> str | None:
         if metadata.get(key) not in (None, ""):
             return answers.word(str(metadata[key]))
     return None
-
-
-def _is_like(file: dict[str, Any], outputs: Mapping[str, str]) -> bool:
-    metadata = answers.members(file.get("metadata"))
-    return all(str(metadata.get(name)) == value for name, value in outputs.items())
-
-
-def _like(outputs: Mapping[str, str]) -> str:
-    for name, value in outputs.items():
-        if "." not in name or _UNSAYABLE & {*name, *value}:
-            message = f"{name} {value!r} cannot be said in MQL"
-            raise BadInputError(
-                f"{message}: it holds a quote or a backslash, or the name has no dot.",
-                {name: [message]},
-            )
-    return " and ".join(f"{name} = '{value}'" for name, value in outputs.items())
-
-
-def _did(name: str) -> str:
-    namespace, _, bare = name.partition(":")
-    if not namespace or not bare or _UNSAYABLE & {*name} or " " in name:
-        raise BadInputError(
-            f"{name!r} is no dataset: say namespace:name.", {"dataset": ["namespace:name"]}
-        )
-    return name

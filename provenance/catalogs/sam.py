@@ -56,6 +56,14 @@ class Sam:
         """Return the name."""
         return name
 
+    def can_hold(self, name: str) -> bool:  # noqa: ARG002 - as every catalog's
+        """Return whether SAM can have a file of this name: it does not say which it refuses."""
+        return True
+
+    def probe(self) -> None:
+        """Ask for what SAM tells of itself."""
+        self._transport.get("/", what="the server's own description")
+
     def list_names(self, query: str) -> Iterator[str]:
         """Yield the names that a dimension selects."""
         count = 0
@@ -99,6 +107,10 @@ class Sam:
     def read_files(self, names: Iterable[str]) -> list[CatalogFile]:
         """Return these files, 200 a call; SAM leaves out those that it does not know."""
         return [_file(metadata) for metadata in self._all_metadata(names)]
+
+    def find_files(self, names: Iterable[str]) -> list[CatalogFile]:
+        """Return these files, without retired ones; SAM has no namespaces."""
+        return [file for file in self.read_files(names) if not file.is_retired]
 
     def read_children(self, names: Sequence[str], outputs: Mapping[str, str]) -> list[CatalogFile]:
         """Return the children of these files that have these metadata."""

@@ -194,7 +194,10 @@ class Client(Histories):
         return self._ask(DrainingUnits, path, experiment=experiment)
 
     def draining_text(self, task_id: str, form: str, *, experiment: str | None = None) -> str:
-        """Return the same inputs as text: `plain`, one a line, or `sam`, a dimension of SAM."""
+        """Return the same inputs as text.
+
+        `plain` and `did` are one a line; `mql` is a query of MetaCat, `sam` a dimension of SAM.
+        """
         path = f"/tasks/{part(task_id)}/draining"
         answer = self._call("GET", path, params={"experiment": experiment, "format": form})
         return answer.content.decode()

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 
+from jobprov.provenance.db.server_identity import ServerWatch
 from jobprov.provenance.errors import BadInputError, UnreachableError
 
 BUSY_MILLISECONDS = 15_000
@@ -88,6 +89,7 @@ def open_database(url: str) -> Database:
         writing = create_engine(parsed, pool_size=1, max_overflow=4, pool_pre_ping=True)
         for engine, more in ((reading, (PLANNED_ONCE,)), (writing, ())):
             event.listen(engine, "connect", partial(_set_up_postgresql, more))
+        event.listen(writing, "connect", ServerWatch().look)
         event.listen(reading, "checkin", _note_use)
         event.listen(reading, "checkout", partial(_ask_if_idle, reading))
         return Database(reading, writing)

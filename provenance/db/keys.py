@@ -1,4 +1,4 @@
-"""Integer keys for names and digests, got or made set-wise, remembered while the process lives.
+"""Integer keys for names and digests, got or made set-wise, remembered while the connection lives.
 
 One writer uses a `KnownKeys`; what a transaction added is forgotten when it rolls back, since its
 keys never existed.
@@ -87,6 +87,12 @@ def _take_reserved(connection: Connection, name: str, count: int) -> list[int]:
             reserved += [row[0] for row in fetch(connection, _NEXT, (name, more))]
         taken, reserved[:count] = reserved[:count], []
     return taken
+
+
+def forget_reserved(engine: Engine) -> None:
+    """Leave out the keys that this process reserved: the database may be one that gave none."""
+    with _lock:
+        _reserved.pop(engine, None)
 
 
 def chunks(items: Sequence[T], size: int = CHUNK) -> Iterable[Sequence[T]]:

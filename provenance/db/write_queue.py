@@ -18,6 +18,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from jobprov.provenance.db.keys import forget_reserved
 from jobprov.provenance.db.transaction import Memory, Transaction
 from jobprov.provenance.db.turns import LostTurnError
 from jobprov.provenance.errors import ProvenanceError, UnreachableError
@@ -27,6 +28,8 @@ W = TypeVar("W", bound=Transaction)
 MOST_AT_ONCE = 256
 QUEUE_LIMIT = 4096
 _TRIES = 4
+_MEMORY = "jobprov-memory"
+"""Of a connection: what was remembered while it was used."""
 _KEYS_ENDED = "2200H"  # sequence_generator_limit_exceeded
 _PATIENCE = 0.010
 """Seconds in which the last group's clients may come again, to share the next commit too."""
@@ -188,12 +191,15 @@ class WriteQueue(Generic[W]):
         for attempt in range(_TRIES):
             try:
                 with self._engine.begin() as connection:
+                    self._remember_only_of(connection)
                     transaction = self._begin(connection, self._memory)
                     answers = [_run_group(transaction, group) for group in groups]
-            except (OperationalError, IntegrityError, LostTurnError):
+            except (OperationalError, IntegrityError, LostTurnError) as problem:
                 # a deadlock, or another process was first: the transaction is gone, the requests
                 # are not
                 self._memory.rollback()
+                if isinstance(problem, IntegrityError):
+                    self._forget()  # a key that is remembered may be wrong
                 if attempt == _TRIES - 1:
                     raise
             except BaseException:
@@ -203,6 +209,20 @@ class WriteQueue(Generic[W]):
                 self._memory.commit()
                 return answers
         raise AssertionError
+
+    def _remember_only_of(self, connection: Connection) -> None:
+        """Forget what was remembered if this is another connection than the last one.
+
+        The server that it leads to may be an older copy: after a failover or a restore, the keys
+        of the rows that it lost are given to others.
+        """
+        if connection.info.get(_MEMORY) is not self._memory:
+            self._forget()
+            connection.info[_MEMORY] = self._memory
+
+    def _forget(self) -> None:
+        self._memory = Memory()
+        forget_reserved(self._engine)
 
 
 def _grouped(requests: list[_Request]) -> list[list[_Request]]:

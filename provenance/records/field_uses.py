@@ -69,7 +69,9 @@ FIELD_USES: dict[str, FieldUse] = {
     ),
     "command.stdin_sha256": FieldUse(recipe=True, comparison=("command",), page=True),
     "command.steps[].name": FieldUse(
-        comparison=("command", "exit"), bundle=("command", "outputs"), page=True
+        comparison=("command", "exit"),
+        bundle=("NEEDS.tsv", "README.txt", "command", "outputs"),
+        page=True,
     ),
     "command.steps[].role": FieldUse(
         recipe=True,
@@ -98,7 +100,11 @@ FIELD_USES: dict[str, FieldUse] = {
     "command.steps[].ended_at": FieldUse(bundle=("outputs",), page=True),
     "command.steps[].within": FieldUse(bundle=("outputs",), page=True),
     "command.steps[].evidence": FieldUse(bundle=("outputs",)),
-    "command.steps[].working_directory": FieldUse(bundle=("outputs",), page=True),
+    "command.steps[].working_directory": FieldUse(
+        bundle=("NEEDS.tsv", "README.txt", "command", "outputs"), page=True
+    ),
+    "command.steps[].variables": FieldUse(bundle=("command", "outputs")),
+    "command.steps[].variables_unset": FieldUse(bundle=("command", "outputs")),
     "command.processes.count": FieldUse(page=True),
     "command.processes.is_complete": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "command.processes.why_incomplete": FieldUse(),
@@ -394,6 +400,7 @@ FIELD_USES: dict[str, FieldUse] = {
     "outputs_not_there[].step": FieldUse(comparison=("others",), page=True),
     "outputs_not_there[].evidence": FieldUse(comparison=("others",), page=True),
     "trace.key": FieldUse(),
+    "trace.waits_for": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "trace.why_incomplete": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "trace.not_kept[].path": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "trace.not_kept[].reason": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),

@@ -9,6 +9,18 @@ from jobprov.provenance.records.inputs import small_inputs
 from jobprov.provenance.records.job_record import JobRecord
 
 
+class UnseenReads(msgspec.Struct, frozen=True):
+    """What the traced job of a kind used, and an untraced one of it does not name.
+
+    Attributes:
+        paths: of files and code.
+        hosts: `address:port` of what it connected to.
+    """
+
+    paths: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+
 class Findings(msgspec.Struct, frozen=True):
     """What only the service knows about a record.
 
@@ -34,6 +46,8 @@ class Findings(msgspec.Struct, frozen=True):
         expired: digests of logs that expired, so that only their beginning and end are kept.
         erased: digests that the record refers to and an operator erased on purpose; they are
             neither missing nor unheld.
+        unseen: of a job that waits for the trace of its kind (`trace.waits_for`), what that shows;
+            None while it has not come.
     """
 
     missing_blobs: AbstractSet[str] = frozenset()
@@ -51,6 +65,7 @@ class Findings(msgspec.Struct, frozen=True):
     has_capsule: bool = False
     expired: AbstractSet[str] = frozenset()
     erased: AbstractSet[str] = frozenset()
+    unseen: UnseenReads | None = None
 
     @property
     def awaited(self) -> AbstractSet[str]:

@@ -118,7 +118,7 @@ def _gaps(record: JobRecord, findings: Findings) -> Iterator[_Message]:
     yield from _file_gaps(record, findings)
     yield from seen_gaps(record)
     yield from left_out_gaps(record)
-    yield from traced_gaps(record, has_capsule=findings.has_capsule)
+    yield from traced_gaps(record, findings.unseen, has_capsule=findings.has_capsule)
     yield from weakness_gaps(record)
     yield from _randomness_gaps(record)
     yield from _report_gaps(record, findings)

@@ -73,6 +73,8 @@ class Step(Struct, kw_only=True):
     within: Word | None = None
     evidence: Word | None = None
     working_directory: str | None = None
+    variables: dict[str, str] | None = None
+    variables_unset: list[str] | None = None
     argv: list[str] | None = None
     argv_encoded: dict[str, str] | None = None
     stdin_sha256: Digest | None = None
@@ -393,12 +395,14 @@ class NotKept(Struct, kw_only=True):
 
 
 class JobTrace(Struct, kw_only=True):
-    """What strace saw of the job that no other field has; there is one if the job was traced.
+    """What strace saw of the job that no other field has; or what an untraced job waits for.
 
-    `key` is what the service was asked about, where it chose the job.
+    `key` is what the service was asked about, where it chose the job. `waits_for` is the key of the
+    kind of an untraced job, where the traced one had not ended before this one did.
     """
 
     key: Digest | None = None
+    waits_for: Digest | None = None
     why_incomplete: str | None = None
     not_kept: list[NotKept] | None = None
     not_kept_count: Integer | None = None

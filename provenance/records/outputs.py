@@ -1,20 +1,47 @@
-"""Which outputs of a record are files that somebody can use.
+"""Which outputs of a record are files that somebody can use, and which of them count for a unit.
 
 A file without bytes is none: a full disk, a broken copy or a redirect of the shell leaves it, and
 no framework writes an empty file on purpose. Nor is one that was dropped, not kept or not copied.
-
 `db/queries/fragments/made_files.py` is the same rule for the claims in the database.
+
+A job also leaves files that make no unit done: its logs, packed, and the configuration that it
+wrote for itself. Which files do can be declared for a task, by patterns of their names.
 """
+
+import re
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 
 from jobprov.provenance.records.job_record import JobRecord, Output
 
 WRITTEN = "written"
 """The status of an output that is there; so is one whose record names no status."""
+_PACKED_LOGS = re.compile(
+    r"(?:^|[^a-z])logs?(?:[^a-z].*)?\.(?:tar|tgz|zip|gz|bz2|xz|zst)$", re.IGNORECASE
+)
+_CONFIGURATION = ".fcl"
 
 
-def count_made(record: JobRecord) -> int:
-    """Return how many of its outputs a job left as files with something in them."""
-    return sum(is_made(output) for output in record.outputs or ())
+def count_made(record: JobRecord, patterns: Sequence[str] = ()) -> int:
+    """Return how many of its outputs a job left as files that count for its unit.
+
+    Args:
+        record: of the job.
+        patterns: of names, as the task declares them; none where it does not.
+    """
+    names = [output.name for output in record.outputs or () if is_made(output)]
+    return count_named(names, patterns)
+
+
+def count_named(names: Iterable[str], patterns: Sequence[str]) -> int:
+    """Return how many of these files count for a unit by their names."""
+    return sum(_counts(name, patterns) for name in names)
+
+
+def _counts(name: str, patterns: Sequence[str]) -> bool:
+    if patterns:
+        return any(fnmatchcase(name, pattern) for pattern in patterns)
+    return not (name.endswith(_CONFIGURATION) or _PACKED_LOGS.search(name))
 
 
 def is_made(output: Output) -> bool:

@@ -10,6 +10,7 @@ parents are derived, in whatever order its records came, and a gap tells it; dec
 Source: record.md, "Files and edges" and "Size".
 """
 
+import posixpath
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import NamedTuple
@@ -91,7 +92,7 @@ class Within:
                 self._by_step.setdefault(file.step or None, []).append((place, file))
         self._outputs: dict[str, list[Output]] = {}
         for output in record.outputs or ():
-            self._outputs.setdefault(output.name, []).append(output)
+            self._outputs.setdefault(name_inside(output), []).append(output)
         steps = record.command.steps if record.command else None
         self._places = {step.name: place for place, step in enumerate(steps or ())}
         self._around: dict[str, str] = {}
@@ -195,9 +196,10 @@ class Within:
 
         That step is not known to be later.
         """
-        if file.name not in self._outputs:
+        inside = name_inside(file)
+        if inside not in self._outputs:
             return None
-        name = FileName(file.name, file.namespace or "", file.experiment or self._experiment)
+        name = FileName(inside, file.namespace or "", file.experiment or self._experiment)
         if (step, name) not in self._makers:
             self._makers[step, name] = self._find_maker(step, name)
         return self._makers[step, name]
@@ -218,7 +220,7 @@ class Within:
         return places[step] > places[other_step]
 
     def _name_of(self, output: Output) -> FileName:
-        return FileName(output.name, output.namespace or "", self._experiment)
+        return FileName(name_inside(output), output.namespace or "", self._experiment)
 
     def _look(self, count: int) -> None:
         self._looks += count
@@ -226,3 +228,8 @@ class Within:
             purpose = "for the parents of the outputs of one job"
             message = f"More than {_MOST_LOOKS} files would be looked at {purpose}."
             raise LimitError(message, _MOST_LOOKS)
+
+
+def name_inside(file: Input | Output) -> str:
+    """Return the name that a file had in the job: it may lie elsewhere under another one."""
+    return posixpath.basename(file.path or "") or file.name

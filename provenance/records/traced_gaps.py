@@ -5,6 +5,7 @@ Source: docs/reference/gaps.md, docs/reference/record.md (`trace`, `environment.
 
 from collections.abc import Iterator, Sequence
 
+from jobprov.provenance.records.findings import UnseenReads
 from jobprov.provenance.records.job_record import JobRecord, JobTrace, NotKept
 
 _SHOWN = 5
@@ -12,7 +13,9 @@ _NEVER_IN_CAPSULES = frozenset({"private", "unreadable"})
 """Why a file was not kept that no capsule of the release has, either."""
 
 
-def traced_gaps(record: JobRecord, *, has_capsule: bool) -> Iterator[tuple[str, str]]:
+def traced_gaps(
+    record: JobRecord, unseen: UnseenReads | None, *, has_capsule: bool
+) -> Iterator[tuple[str, str]]:
     """Yield (code, sentence) of each gap."""
     withheld = record.environment.withheld_read if record.environment else None
     if withheld:
@@ -35,6 +38,8 @@ def traced_gaps(record: JobRecord, *, has_capsule: bool) -> Iterator[tuple[str, 
         )
     if trace.network:
         yield "network-used", f"The job talked to {_named(trace.network, len(trace.network))}."
+    if trace.waits_for:
+        yield from _unseen(unseen)
 
 
 def _not_kept(trace: JobTrace, *, has_capsule: bool) -> Iterator[tuple[str, str]]:
@@ -46,6 +51,24 @@ def _not_kept(trace: JobTrace, *, has_capsule: bool) -> Iterator[tuple[str, str]
     if not_kept:
         files = [f"{file.path} ({file.reason})" if file.reason else file.path for file in not_kept]
         yield "touched-not-kept", f"The job used what is not kept: {_named(files, count)}."
+
+
+def _unseen(unseen: UnseenReads | None) -> Iterator[tuple[str, str]]:
+    """Yield what is not known of a job that ended before the traced one of its kind."""
+    if unseen is None:
+        traced = "Another job of this kind is traced instead of this one"
+        unknown = "what this job read is not known in whole"
+        yield "reads-unseen", f"{traced}, and its record has not come: {unknown}."
+        return
+    if unseen.paths:
+        names = _named(unseen.paths, len(unseen.paths))
+        yield (
+            "reads-unseen",
+            f"The traced job of this kind used {names}, and whether this one did is not known.",
+        )
+    if unseen.hosts:
+        names = _named(unseen.hosts, len(unseen.hosts))
+        yield "network-used", f"The traced job of this kind talked to {names}."
 
 
 def _named(names: Sequence[str], count: int) -> str:

@@ -63,6 +63,14 @@ class MissingQuery(ExperimentQuery):
     format = fields.String(validate=validate.OneOf(["json", "plain", "sam"]), load_default="json")
 
 
+class DrainingQuery(ExperimentQuery):
+    """In which form."""
+
+    format = fields.String(
+        validate=validate.OneOf(["json", "plain", "did", "mql", "sam"]), load_default="json"
+    )
+
+
 class ReadyQuery(ExperimentQuery):
     """How many, in which form."""
 

@@ -21,7 +21,7 @@ RESOLVING_SECONDS = 60
 OUT = "/tmp/out"  # noqa: S108 - as the tutorial says
 EXPECTED = {
     "first-hour": [
-        "grade L0",
+        "grade L2",
         "fourth.txt was made by job",
         "was reproduced",
         "IDENTICAL fourth.txt",
@@ -112,13 +112,12 @@ def test_the_first_hour(demo: dict[str, str], tmp_path: Path) -> None:
         f"for try in $(seq {RESOLVING_SECONDS}); do jobprov lookup fourth.txt | grep 'grade L2' && "
         "break; sleep 1; done\n"
     )
-    script = script.replace(registration, registration + resolved)
+    script = script.replace(registration, resolved + registration)
     script = script.replace(OUT, f"{tmp_path}/out")
 
     shown = run(script, tmp_path, **demo)
 
     check("first-hour", shown)
-    assert "grade L2" in shown, "within seconds"
 
 
 @pytest.mark.parametrize("name", ["shifter", "production-manager", "analyser"])

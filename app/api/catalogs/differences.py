@@ -10,13 +10,9 @@ from jobprov.app.api.wire.documenting import Section
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.catalogs import CatalogComparison, DrainingUnits
 from jobprov.provenance.catalogs.opening import read_catalogs
-from jobprov.provenance.catalogs.sam_dimensions import files_dimension
-from jobprov.provenance.schemas.production_queries import CatalogQuery, MissingQuery
-from jobprov.provenance.services.catalogs.differences import (
-    LATE_AFTER_HOURS,
-    compare_catalog,
-    list_draining,
-)
+from jobprov.provenance.schemas.production_queries import CatalogQuery, DrainingQuery
+from jobprov.provenance.services.catalogs.differences import LATE_AFTER_HOURS, compare_catalog
+from jobprov.provenance.services.catalogs.draining import draining_text, list_draining
 from jobprov.provenance.services.tasks.tasks import find_task
 
 section = Section("catalogs", "File catalogs, compared with what jobs report.")
@@ -47,19 +43,20 @@ def get_catalog(task_id: str) -> Response:
     "GET",
     "/tasks/<task_id>/draining",
     answers={200: DrainingUnits},
-    parameters=parameters(MissingQuery),
+    parameters=parameters(DrainingQuery),
     errors=(300, 401, 404, 422),
 )
 def get_draining(task_id: str) -> Response:
-    """Return the inputs without an output in the catalog; as JSON, a plain list or a SAM dimension."""
-    query = asked(MissingQuery)
+    """Return the inputs without an output in the catalog.
+
+    As JSON, a plain list, or what the catalog takes: DIDs or MQL of MetaCat, a SAM dimension.
+    """
+    query = asked(DrainingQuery)
     form = query.pop("format")
     service = get_service()
     with service.reading() as connection:
         task = find_task(connection, checked_name(task_id, "task_id"), **query)
-        units = list_draining(connection, service.store, task)
-    if form == "json":
-        return json_answer(DrainingUnits(units))
-    if form == "sam":
-        return text_answer([files_dimension(units)])
-    return text_answer(units)
+        if form == "json":
+            return json_answer(DrainingUnits(list_draining(connection, service.store, task)))
+        catalogs = read_catalogs(service.settings.catalogs)
+        return text_answer(draining_text(connection, service.store, task, catalogs, form))

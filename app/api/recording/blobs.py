@@ -80,7 +80,7 @@ def _missing(experiment: str | None, digests: list[str]) -> list[str]:
     service = get_service()
     if experiment is not None:
         with service.reading() as connection:
-            return missing_of(connection, experiment, digests)
+            return missing_of(connection, experiment, digests, service.lost_blobs)
     # Without tokens a blob belongs to nobody until a record names it: the archive alone knows it
     absent = service.store.missing(digests)
     distinct = [sha256 for sha256 in dict.fromkeys(digests) if sha256 in absent]

@@ -13,7 +13,6 @@ from flask import Response, request
 
 from jobprov.app.api.recording.batches import read_batch
 from jobprov.app.api.recording.log_tails import forget_tails
-from jobprov.app.api.recording.traces import note_traces
 from jobprov.app.api.wire.answers import (
     batch_result,
     conflict_words,
@@ -105,7 +104,6 @@ def put_job(job_id: str) -> Response:
     if outcome.change == "conflict":
         raise ConflictError(conflict_words(outcome.job_id))
     forget_tails([(decoded, outcome)])
-    note_traces([(decoded, outcome)])
     get_service().excerpts.remember(grant.experiment, new_excerpts, outcome.missing_blobs)
     return json_answer(record_answer(outcome, public_url()), STATUS[outcome.change])
 
@@ -155,7 +153,6 @@ def _record_batch(grant: Grant, bodies: list[bytes]) -> BatchAnswer:
     for place, outcome in zip(taken, outcomes, strict=True):
         results[place] = batch_result(outcome, here)
     forget_tails(zip(taken.values(), outcomes, strict=True))
-    note_traces(zip(taken.values(), outcomes, strict=True))
     _keep_letters(letters)
     return BatchAnswer([result for result in results if result is not None])
 

@@ -1,7 +1,6 @@
 """Telling hooks which jobs are to be traced."""
 
 import re
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -14,16 +13,12 @@ from jobprov.app.api.wire.guard import check_experiment, recording_grant
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.recording import TraceAnswer
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.records.job_record import ExperimentName, JobRecord
-from jobprov.provenance.records.reading.decoding import DecodedRecord
+from jobprov.provenance.records.job_record import ExperimentName
 from jobprov.provenance.services.intake.trace_turns import (
-    Kind,
     may_get_turn,
-    note_traced,
     take_turn,
     what_kind_used,
 )
-from jobprov.provenance.services.recording.submissions import Outcome
 
 section = Section("traces", "Which jobs are traced.")
 
@@ -72,20 +67,6 @@ def ask_turn() -> Response:
     if is_wanted and service.write(lambda writing: take_turn(writing.connection, *kind, now)):
         answer = TraceAnswer(is_wanted=True)
     return json_answer(answer)
-
-
-def note_traces(taken: Iterable[tuple[DecodedRecord, Outcome]]) -> None:
-    """Note which kinds of jobs need no other trace."""
-    records: dict[Kind, JobRecord] = {}
-    for decoded, outcome in taken:
-        record = decoded.record
-        if record is None or record.trace is None or outcome.change == "conflict":
-            continue
-        if record.trace.key:
-            records[decoded.experiment, record.trace.key] = record
-    if records:
-        now = datetime.now(UTC)
-        get_service().write(lambda writing: note_traced(writing.connection, records, now))
 
 
 def _read_question() -> TraceQuestion:

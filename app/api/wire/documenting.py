@@ -16,9 +16,11 @@ from types import UnionType
 from typing import Any, TypeVar, get_args
 
 import msgspec
+from flask import request
 from flask_smorest import Api, Blueprint
 from marshmallow import Schema, fields
 
+from jobprov.app.api.wire.guard import check_reading
 from jobprov.app.errors import CONTENT_TYPE
 from jobprov.provenance.records.job_record import JobRecord
 
@@ -120,6 +122,13 @@ class Section(Blueprint):  # type: ignore[misc]
             name, f"jobprov.app.api.{name}", url_prefix="/api/v1", description=description
         )
         self.types: list[type[msgspec.Struct]] = []
+        self._reading: set[str] = set()
+        self.before_request(self._check_reader)
+
+    def _check_reader(self) -> None:
+        """Ask who reads, before every call that only reads and is not for everybody."""
+        if (request.endpoint or "").rpartition(".")[2] in self._reading:
+            check_reading()
 
     def call(
         self,
@@ -131,6 +140,7 @@ class Section(Blueprint):  # type: ignore[misc]
         parameters: Sequence[dict[str, Any]] = (),
         errors: tuple[int, ...] = (),
         writes: bool = False,
+        is_public: bool = False,
     ) -> Callable[[F], F]:
         """Return a decorator that routes calls to a function and notes what it takes and answers.
 
@@ -143,6 +153,7 @@ class Section(Blueprint):  # type: ignore[misc]
             parameters: of the query, made by `query`; those of the path come from the rule.
             errors: statuses answered by problem+json; 401 and 403 of writing calls are added.
             writes: whether a write token is needed.
+            is_public: whether everybody may read it, also where reading needs a token.
         """
         document: dict[str, Any] = {
             "responses": {str(status): _answer(status, kind) for status, kind in answers.items()}
@@ -161,6 +172,8 @@ class Section(Blueprint):  # type: ignore[misc]
 
         def note(function: F) -> F:
             document["operationId"] = function.__name__
+            if not (writes or is_public):
+                self._reading.add(function.__name__)
             _add_example(document["responses"], function.__name__)
             # Where flask-smorest looks
             function._apidoc = {"manual_doc": document}  # type: ignore[attr-defined]  # noqa: SLF001

@@ -54,7 +54,8 @@ def sync(
 
     It continues where the last run stopped.
 
-    Exit code 3 where a catalog was not reached; what was found until then is kept.
+    Exit code 3 where a catalog was not reached, or refused what it was asked; what was found is
+    kept.
     """
     from jobprov.provenance.catalogs.opening import read_catalogs  # noqa: PLC0415
     from jobprov.provenance.services.catalogs.sync import sync_experiment  # noqa: PLC0415
@@ -76,7 +77,7 @@ def sync(
             )
             syncs += [{"experiment": name, **sync._asdict()} for sync in task_syncs]
     emit({"tasks": syncs}, "\n".join(_sync_lines(syncs)), as_json=as_json)
-    if any(sync["problem"] for sync in syncs):
+    if any(sync["problem"] and not sync["is_whole"] for sync in syncs):
         sys.exit(3)
 
 
@@ -112,7 +113,12 @@ def differences(
 @catalog.command()
 @click.argument("task_id", metavar="ID")
 @click.option(
-    "--format", "form", type=click.Choice(["plain", "sam"]), default="plain", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["plain", "did", "mql", "sam"]),
+    default="plain",
+    show_default=True,
+    help="`did` and `mql` for MetaCat, `sam` for SAM.",
 )
 @experiment_option
 @url_option
@@ -122,16 +128,19 @@ def draining(
 ) -> None:
     """List the inputs of task ID without an output in the catalog.
 
-    Exit code 1 where there are any.
+    Exit code 1 where there are any; where there are none, it says so on standard error.
     """
     client = client_for(url)
     units = client.draining_units(task_id, experiment=experiment)
-    if form == "plain" or as_json:
-        emit(units, "\n".join(units.draining), as_json=as_json)
+    if as_json:
+        emit(units, "", as_json=True)
     else:
         click.echo(client.draining_text(task_id, form, experiment=experiment), nl=False)
     if units.draining:
         sys.exit(1)
+    click.echo(
+        f"No unit of {task_id} drains: each has an output in the catalog or was waived.", err=True
+    )
 
 
 def _sync_lines(syncs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -147,15 +156,16 @@ def _sync_lines(syncs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _difference_lines(comparison: CatalogComparison) -> Iterator[str]:
-    if comparison.synced_at is None:
-        yield "Not compared with its catalog yet: an operator runs `jobprov catalog sync`."
+    if comparison.not_compared is not None:
+        yield f"Not compared with its catalog yet. {comparison.not_compared}"
         return
     units = comparison.units
     total = "" if units.expected is None else f" of {number(units.expected)}"
     known = f"{number(units.in_catalog)}{total} units"
-    yield f"The catalog knows outputs of {known}, as of {comparison.synced_at[:16]} UTC."
+    day = (comparison.synced_at or "")[:16]
+    yield f"The catalog knows outputs of {known}, as of {day} UTC."
     if comparison.problem:
-        yield f"The catalog could not be asked since: {comparison.problem}"
+        yield f"The last time: {comparison.problem}"
     for difference in comparison.differences:
         yield f"{number(difference.count):>7}  {difference.kind}: {difference.meaning}"
         for file in difference.files[:_LISTED]:

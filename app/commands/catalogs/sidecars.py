@@ -12,7 +12,7 @@ from jobprov.app.commands.terminal.opening import emit, json_option
 from jobprov.provenance.catalogs.http import Access
 from jobprov.provenance.catalogs.metacat import MetaCat
 from jobprov.provenance.catalogs.sam import Sam
-from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.errors import BadInputError, NotFoundError
 
 _OURS = ("prov.job_id", "prov.task_id", "prov.output")
 
@@ -100,7 +100,7 @@ def _check(file: Path, option: _CatalogOption) -> _Result:
     if option.metacat or option.sam:
         try:
             cataloged = _metadata_in_catalog(name, sidecar, option)
-        except NotFoundError as problem:
+        except (BadInputError, NotFoundError) as problem:
             problems.append(str(problem))
         else:
             lost = sorted(key for key in sidecar.metadata if "." in key and key not in cataloged)

@@ -23,6 +23,7 @@ from jobprov.app.commands.terminal.opening import (
 )
 from jobprov.provenance.answers.lookup import FileAnswer, JobAnswer, RecordedVersion
 from jobprov.provenance.lineage.words import counted, size
+from jobprov.provenance.records.full_names import full_name
 
 _MOST_CONFIGURATIONS = 3
 
@@ -48,8 +49,11 @@ def file_text(answer: FileAnswer, job: JobAnswer | None, url: str) -> str:
     """Return what made a file, as text: a sentence that answers, the facts, what to type next."""
     lines = [_sentence(answer, job), ""]
     lines += [_version(version) for version in answer.versions[:MOST_LISTED]]
-    lines += names("from", [parent.name for parent in answer.parents])
-    lines += names("became", [child.name for child in answer.children])
+    parents = [full_name(parent.name, parent.namespace) for parent in answer.parents]
+    lines += names("from", parents)
+    children = [full_name(child.name, child.namespace) for child in answer.children]
+    lines += names("became", children)
+    lines += names("also called", answer.aliases)
     lines += names("lies at", answer.locations)
     if job is not None:
         job_id = job.summary.job_id
@@ -61,7 +65,7 @@ def file_text(answer: FileAnswer, job: JobAnswer | None, url: str) -> str:
 
 
 def _sentence(answer: FileAnswer, job: JobAnswer | None) -> str:
-    name = answer.file.name
+    name = full_name(answer.file.name, answer.file.namespace)
     if job is None:
         users = counted(answer.consumer_count, "job")
         return f"{name} was not made by a recorded job; {users} used it."

@@ -4,6 +4,7 @@ The answer is the ticket that the task's jobs report with.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from jobprov.provenance.launchers.jobsub import (
 )
 from jobprov.provenance.launchers.resubmitting import HOOK
 
+_NAMESPACE = re.compile(r"[A-Za-z0-9_.-]+")
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -39,6 +41,10 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
         "POMS_TASK_ID by default; with BATCH_ID, what the submission gives its jobs, else BATCH_ID."
     ),
 )
+@click.option(
+    "--namespace",
+    help="Where the files of its jobs are that are named without a namespace, in MetaCat.",
+)
 @click.option("--campaign", help="The campaign that the task is part of.")
 @click.option("--stage", help="The stage that the task is a submission of.")
 @click.option(
@@ -48,6 +54,15 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--count",
     type=click.IntRange(0, 1_000_000),
     help="How many units there are, where no list is given.",
+)
+@click.option(
+    "--output-pattern",
+    "output_patterns",
+    multiple=True,
+    help="Names of the files that make a unit done, such as 'gen_*.root'; may be repeated.",
+)
+@click.option(
+    "--outputs-per-unit", type=click.IntRange(0, 1000), help="Files expected of each unit."
 )
 @click.option(
     "--ticket/--no-ticket",
@@ -89,6 +104,7 @@ def register(
     as jobsub_submit calls `--job-info SCRIPT`, with batch id and argument list: the task learns
     what was submitted.
     """
+    _check_namespace(given["namespace"])
     submission = _submission(job_info)
     experiment, task_id = _named(given, submission)
     client = client_for(url)
@@ -98,6 +114,8 @@ def register(
         "JOBPROV_EXPERIMENT": experiment,
         "JOBPROV_TASK_ID": task_id,
     }
+    if given["namespace"]:
+        variables["JOBPROV_NAMESPACE"] = given["namespace"]
     file: Path | None = given["ticket_file"]
     expires_at = None
     if _needs_ticket(given, submission):
@@ -138,6 +156,15 @@ def _needs_ticket(given: dict[str, Any], submission: Submission | None) -> bool:
     return given["with_ticket"] is None and submission is None
 
 
+def _check_namespace(namespace: str | None) -> None:
+    if namespace and not _NAMESPACE.fullmatch(namespace):
+        raise BadInputError(
+            f"--namespace {namespace!r}: MetaCat takes letters, digits, _, . and - alone; "
+            "the hook would leave it out.",
+            {"namespace": ["letters, digits, _, . and - alone"]},
+        )
+
+
 def _submission(job_info: tuple[str, ...]) -> Submission | None:
     if not job_info:
         return None
@@ -171,12 +198,16 @@ def _known_fields(given: dict[str, Any], submission: Submission | None) -> dict[
         "campaign": given["campaign"],
         "stage": given["stage"],
         "units": given["count"],
+        "namespace": given["namespace"] or None,
+        "output_patterns": list(given["output_patterns"]) or None,
+        "outputs_per_unit": given["outputs_per_unit"],
     }
     if given["units_file"] is not None:
         fields["units"] = _read_units(given["units_file"])
     if submission is not None:
         fields["campaign"] = fields["campaign"] or submission.named("JOBPROV_CAMPAIGN")
         fields["stage"] = fields["stage"] or submission.named("JOBPROV_STAGE")
+        fields["namespace"] = fields["namespace"] or submission.named("JOBPROV_NAMESPACE")
         fields["batch_id"] = submission.batch_id
         fields["submit_command"] = redact_arguments(submission.argv)
         fields["submitted_jobs"] = submission.copies
@@ -215,6 +246,8 @@ def _declare(
             f"Other units of task {task_id} are frozen already; a further submission is another "
             "task."
         )
+    if before.get("namespace") is not None:
+        fields.pop("namespace", None)  # of inputs that were frozen from a catalog
     declaration = {**before, **fields, "experiment": experiment}
     if declaration != before:
         client.declare_task(task_id, declaration)

@@ -45,6 +45,12 @@ _SOURCES = {
     "--outputs-per-unit", type=click.IntRange(0, 1000), help="Files expected of each unit."
 )
 @click.option(
+    "--output-pattern",
+    "output_patterns",
+    multiple=True,
+    help="Names of the files that make a unit done, such as 'gen_*.root'; may be repeated.",
+)
+@click.option(
     "--output",
     "output_metadata",
     multiple=True,
@@ -72,6 +78,8 @@ def _declaration(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     names = ("experiment", "campaign", "stage", "outputs_per_unit", "project")
     document = {name: options[name] for name in names if options[name] is not None}
+    if options["output_patterns"]:
+        document["output_patterns"] = list(options["output_patterns"])
     units = _units(options)
     if units is not None:
         document["units"] = units

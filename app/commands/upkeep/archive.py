@@ -1,4 +1,4 @@
-"""`jobprov archive check|stats|seal|expire` and `jobprov backup`: keep the archive sound."""
+"""`jobprov archive check|repair|stats|seal|expire` and `jobprov backup`: keep the archive sound."""
 
 import shutil
 import sys
@@ -16,8 +16,10 @@ from jobprov.app.commands.terminal.opening import (
     opened_service,
     settings_with,
 )
+from jobprov.app.config import Settings
 from jobprov.app.wiring import Service
 from jobprov.provenance.db.queries.upkeep.archive_checks import AwaitedCount
+from jobprov.provenance.db.queries.upkeep.archive_identity import known_archive
 from jobprov.provenance.lineage.words import counted, number, size
 from jobprov.provenance.services.bundles.checks import check_bundles
 from jobprov.provenance.services.erasures.log_expiry import expire_logs
@@ -28,7 +30,13 @@ from jobprov.provenance.services.upkeep.archive_growth import (
     count_recorded,
     forecast_growth,
 )
-from jobprov.provenance.services.upkeep.backups import back_up
+from jobprov.provenance.services.upkeep.backups import (
+    DATABASE_COPY,
+    back_up,
+    copied_archive,
+    open_copy,
+)
+from jobprov.provenance.services.upkeep.repairs import repair_archive
 from jobprov.provenance.services.upkeep.sealing import seal_all
 
 _FAR = 3650
@@ -50,14 +58,34 @@ def archive() -> None:
 @data_option
 @json_option
 def check(*, bundles: int | None, data: str | None, as_json: bool) -> None:
-    """Read every byte of the archive; say what is damaged or gone, and which jobs that touches."""
-    with opened_service(settings_with(data=data)) as service:
+    """Read every byte of the archive; say what is damaged or gone, and which jobs that touches.
+
+    If the folder of --data holds an archive or a database, those are checked, whatever
+    JOBPROV_ARCHIVE_URL and JOBPROV_DATABASE_URL name: so a copy can be checked.
+    """
+    settings = _settings_of_copy(data)
+    with opened_service(settings) as service:
         if bundles is not None:
             _check_bundles(service, bundles, as_json=as_json)
         with service.reading() as connection:
             report = check_archive(connection, service.store)
-    emit(_report_json(report), _report_text(report), as_json=as_json)
+    document = {"archive": settings.archive_url, **_report_json(report)}
+    text = f"{_report_text(report)}\nThat was the archive {settings.archive_url}."
+    emit(document, text, as_json=as_json)
     sys.exit(0 if report.is_sound else 1)
+
+
+def _settings_of_copy(data: str | None) -> Settings:
+    """Return the settings; what a folder that was named holds goes before the environment."""
+    given: dict[str, object] = {"data": data}
+    if data is not None:
+        folder = Path(data).absolute()
+        address = copied_archive(folder)
+        if address is not None:
+            given["archive_url"] = address
+        if (folder / DATABASE_COPY).is_file():
+            given["database_url"] = f"sqlite:///{folder / DATABASE_COPY}"
+    return settings_with(**given)
 
 
 def _check_bundles(service: Service, count: int, *, as_json: bool) -> NoReturn:
@@ -78,6 +106,39 @@ def _check_bundles(service: Service, count: int, *, as_json: bool) -> NoReturn:
         as_json=as_json,
     )
     sys.exit(1 if report.drifted else 0)
+
+
+@archive.command()
+@click.option(
+    "--from",
+    "source",
+    required=True,
+    metavar="BACKUP",
+    help="Folder of `jobprov backup`, or the address of an archive (file:/…, s3://…).",
+)
+@data_option
+@json_option
+def repair(*, source: str, data: str | None, as_json: bool) -> None:
+    """Put back what is damaged or missing from a copy of this archive, then check again.
+
+    Every byte is compared with its digest. Damaged packs are moved aside, to the folder set-aside.
+    """
+    with opened_service(settings_with(data=data)) as service:
+        copy = open_copy(source)
+        with service.reading() as connection:
+            known = known_archive(connection)
+            report = repair_archive(connection, service.store, copy, known)
+    text = (
+        f"{counted(report.blobs, 'blob')} and {counted(report.documents, 'document')} put back, "
+        f"{counted(report.packs, 'damaged pack')} moved aside."
+    )
+    after = _report_json(report.after)
+    emit(
+        {**report._asdict(), "after": after},
+        f"{text}\n{_report_text(report.after)}",
+        as_json=as_json,
+    )
+    sys.exit(0 if report.after.is_sound else 1)
 
 
 @archive.command()

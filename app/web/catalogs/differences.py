@@ -11,17 +11,20 @@ from jobprov.app.web.frame.formats import counted, day, number
 from jobprov.app.web.frame.page import answer, asked, asked_number, experiment_asked, here
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.catalogs import CatalogComparison, CatalogDifference
-from jobprov.provenance.catalogs.opening import read_catalogs
+from jobprov.provenance.catalogs.opening import Catalogs, read_catalogs
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.services.catalogs.differences import (
-    LATE_AFTER_HOURS,
-    compare_catalog,
-    list_draining,
-)
+from jobprov.provenance.services.catalogs.differences import LATE_AFTER_HOURS, compare_catalog
+from jobprov.provenance.services.catalogs.draining import FORMS, list_draining
 from jobprov.provenance.services.tasks.tasks import find_task
 
 _FILES, _UNITS = 20, 30
 _MOST_HOURS = 100_000
+_FORM_WORDS = {
+    "plain": "as a plain list",
+    "did": "as namespace:name",
+    "mql": "as a query of MetaCat",
+    "sam": "as a SAM dimension",
+}
 
 
 class Question(NamedTuple):
@@ -90,9 +93,19 @@ def show_page() -> Response:
         differences=_shown(comparison.differences),
         silent=cut_rows("silent", comparison.silent, _UNITS),
         draining=cut_rows("draining", draining, _UNITS),
-        plain_list=f"/api/v1{address(f'{path}/draining', {**place, 'format': 'plain'})}",
-        sam_dimension=f"/api/v1{address(f'{path}/draining', {**place, 'format': 'sam'})}",
+        draining_links=_draining_links(catalogs, task.experiment, f"{path}/draining"),
     )
+
+
+def _draining_links(catalogs: Catalogs, experiment: str, path: str) -> dict[str, str]:
+    """Return the addresses of the draining list by their words, in the forms of the catalog."""
+    settings = catalogs.get(experiment)
+    forms = ["plain", *FORMS[settings.kind if settings else "sam"]]
+    links = {}
+    for form in forms:
+        query = {"experiment": experiment, "format": form}
+        links[_FORM_WORDS[form]] = f"/api/v1{address(path, query)}"
+    return links
 
 
 def _twin(path: str, place: dict[str, str], question: Question) -> str:
@@ -114,10 +127,8 @@ def _shown(differences: list[CatalogDifference]) -> list[ShownDifference]:
 def first_line(comparison: CatalogComparison) -> str:
     """Return in a sentence how far jobs and catalog agree."""
     if comparison.synced_at is None:
-        return (
-            "Not compared with its catalog yet: "
-            "an operator sets the catalog up and runs jobprov catalog sync."
-        )
+        why = (comparison.not_compared or "").replace("`", "")
+        return f"Not compared with its catalog yet. {why}"
     units = comparison.units
     total = "" if units.expected is None else f" of {number(units.expected)}"
     differences = sum(difference.count for difference in comparison.differences)

@@ -17,15 +17,17 @@ def check_reading() -> None:
     """Do nothing where the reader may read.
 
     Raises:
-        Unauthorized: a token is needed, and none that is worth something came.
+        Unauthorized: a token is needed, and none came that lets its holder read.
     """
     service = get_service()
     if service.settings.reading == "open" or request.endpoint == "pages.static":
         return
     given = request.authorization
     token = (given.password if given.type == "basic" else given.token) if given else None
-    if not token or service.tokens.grant(token) is None:
+    grant = service.tokens.grant(token) if token else None
+    if grant is None or grant.task_id is not None:
         raise Unauthorized(
-            "Reading needs a token here; give it as the password, with any user name.",
+            "Reading needs a token here, and an upload ticket is none; give it as the password, "
+            "with any user name.",
             www_authenticate=WWWAuthenticate("basic", {"realm": "jobprov", "charset": "UTF-8"}),
         )

@@ -186,6 +186,10 @@ class S3Store:
         here = self._packs.download(pack, folder)
         return here.copies() if here is not None else iter(())
 
+    def set_aside(self, pack: str) -> bool:  # noqa: ARG002 - not here
+        """Return False: in a bucket an operator replaces the object."""
+        return False
+
     def put_document(self, name: str, data: bytes) -> bool:
         """Store a document durably, unless one of that name exists."""
         return self._documents.put(name, data)

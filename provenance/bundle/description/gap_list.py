@@ -80,6 +80,7 @@ def _findings(
         unheld_inputs=_missing(all_inputs(record), reader),
         repairs=repairs,
         has_capsule=ingredients.capsule is not None,
+        unseen=ingredients.unseen,
     )
 
 

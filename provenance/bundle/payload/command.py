@@ -10,6 +10,11 @@ from jobprov.provenance.bundle.names import percent
 from jobprov.provenance.bundle.payload.odd_words import exact_words
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place, quote
+from jobprov.provenance.bundle.payload.surroundings import (
+    Surroundings,
+    surroundings_of_steps,
+    words_in,
+)
 
 # A shell's exit codes for a program that could not be started
 _NOT_FOUND = frozenset({"126", "127"})
@@ -59,6 +64,7 @@ class Step:
         expected: the exit code as a shell sees it; `-` if none was recorded.
         stdin: digest of what the step itself read from standard input; empty if not recorded.
         words: `argv` with the original bytes where these are not UTF-8.
+        surroundings: what is other for it than for the job.
     """
 
     name: str
@@ -66,6 +72,7 @@ class Step:
     expected: str
     stdin: str = ""
     words: tuple[str, ...] = ()
+    surroundings: Surroundings = Surroundings()  # noqa: RUF009 - it is frozen
 
 
 def payload_steps(record: Mapping[str, Any]) -> list[Step]:
@@ -73,9 +80,9 @@ def payload_steps(record: Mapping[str, Any]) -> list[Step]:
     command = mapping(record.get("command"))
     code_of_job = _code(mapping(record.get("exit")), "code")
     steps: list[Step] = []
-    for step in rows(command.get("steps")):
+    for step, surroundings in surroundings_of_steps(record):
         if step.get("role") == "payload" and texts(step.get("argv")):
-            steps.append(_step(step, len(steps)))
+            steps.append(replace(_step(step, len(steps)), surroundings=surroundings))
     argv = texts(command.get("argv"))
     if not steps and argv:
         return [Step("job", argv, code_of_job, words=tuple(argv))]
@@ -203,11 +210,11 @@ def _step_lines(payload: Payload, steps: list[Step]) -> list[str]:
     if not any(step.stdin for step in steps):
         stdin = digest(payload.command.get("stdin_sha256"))
         lines = _standard_input(payload, "stdin", stdin)
-        return lines + [_step_line(payload, step) for step in steps]
+        return lines + [_step_line(payload, step, index) for index, step in enumerate(steps, 1)]
     lines = []
     for index, step in enumerate(steps, 1):
         lines += _standard_input(payload, f"stdin-{index}", step.stdin) or ["stdin=/dev/null"]
-        lines.append(_step_line(payload, step))
+        lines.append(_step_line(payload, step, index))
     return lines
 
 
@@ -232,14 +239,28 @@ def _standard_input(payload: Payload, name: str, sha256: str) -> list[str]:
     return [f"stdin={place.word()}"]
 
 
-def _step_line(payload: Payload, step: Step) -> str:
+def _step_line(payload: Payload, step: Step, index: int) -> str:
     program, *arguments = step.words
-    command = [_program_word(payload, program)]
+    command = [_program_word(payload, _program_of(payload, step))]
     command += [payload.places.rewrite(argument) for argument in arguments]
     if "=" in program or program.startswith("-"):
         # `env` would take the program's name for a variable or an option
         command = ["sh", "-c", quote('exec "$@"'), "sh", *command]
+    if step.surroundings:
+        command = words_in(payload, step.surroundings, index, command)
     return " ".join(["step", quote(step.name), step.expected, *command])
+
+
+def _program_of(payload: Payload, step: Step) -> str:
+    """The program of a step, with its path where the step's own folder or PATH leads to it."""
+    program, folder = step.words[0], step.surroundings.folder
+    if "/" in program:
+        return program if program.startswith("/") or not folder else f"{folder}/{program}"
+    for place in (step.surroundings.variables.get("PATH") or "").split(":"):
+        path = f"{place}/{program}"
+        if place.startswith("/") and not _is_outside(payload, path):
+            return path
+    return program
 
 
 def _program_word(payload: Payload, program: str) -> str:
@@ -294,7 +315,7 @@ def _recorded_path(payload: Payload) -> str:
 
 def _scripts_that_ran(payload: Payload, steps: list[Step]) -> set[Place]:
     """Every recorded script, and every program of a step, that has an interpreter."""
-    places = {_place_of(payload, step.words[0]) for step in steps}
+    places = {_place_of(payload, _program_of(payload, step)) for step in steps}
     for script in rows(payload.record.get("scripts")):
         path = text(script.get("path")) or text(script.get("name"))
         if "/" not in path:
@@ -308,6 +329,13 @@ def _program_lines(payload: Payload, steps: list[Step]) -> list[str]:
     """The programs that `run.sh --check` looks for, and the Pythons that verify.sh tries first."""
     path = _recorded_path(payload)
     programs = _programs_from_outside(payload, steps)
+    for step in steps:
+        own_path = step.surroundings.variables.get("PATH")
+        if own_path and "/" not in step.words[0] and step.words[0] in programs:
+            # run.sh looks in the PATH of the job alone
+            payload.needs.add(
+                3, "program", step.words[0], programs.pop(step.words[0]), place=own_path
+            )
     interpreters = _laid_out_interpreters(payload, steps)
     for program, why in programs.items():
         where = "" if "/" in program else path
@@ -326,7 +354,7 @@ def _programs_from_outside(payload: Payload, steps: list[Step]) -> dict[str, str
     """The programs that are not in the bundle, and what each is for."""
     programs: dict[str, str] = {}
     for step in steps:
-        program = step.words[0]
+        program = _program_of(payload, step)
         if _is_outside(payload, program) and step.expected not in _NOT_FOUND:
             programs.setdefault(program, f"step {step.name}")
     scripts = _scripts_that_ran(payload, steps)

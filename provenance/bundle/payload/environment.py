@@ -69,16 +69,16 @@ def add_environment(payload: Payload) -> None:
 
 def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
     """`env/environment.sh`: one `set --` that puts NAME=VALUE words before the arguments."""
-    settable = {name: value for name, value in variables.items() if _is_settable(name)}
+    settable = {name: value for name, value in variables.items() if is_settable(name)}
     search_path = _search_path(payload)
     if search_path:
         settable.setdefault("FHICL_FILE_PATH", search_path)
     path = settable.pop("PATH", "")  # if it was empty, only the caller's PATH is used
-    job_path = _list_word(payload, "PATH", path) + ":" if path else ""
+    job_path = list_word(payload, "PATH", path) + ":" if path else ""
     shell_words = {}
     for name, value in sorted(settable.items()):
         if name == "LD_LIBRARY_PATH":
-            shell_words[name] = _list_word(payload, name, value)
+            shell_words[name] = list_word(payload, name, value)
         else:
             shell_words[name] = payload.places.rewrite(value)
     payload.variables = {"PATH": job_path, **shell_words}
@@ -100,7 +100,8 @@ def variable_lines(job_path: str | None, shell_words: Mapping[str, str]) -> list
     return [*lines, "set -- \\", *settings, '  "$@"']
 
 
-def _is_settable(name: str) -> bool:
+def is_settable(name: str) -> bool:
+    """Whether run.sh gives the job a variable of this name."""
     return _NAME.match(name) is not None and not _is_per_run(name)
 
 
@@ -112,7 +113,7 @@ def _is_per_run(name: str) -> bool:
     return name in _PER_RUN or name.startswith("JOBPROV_")
 
 
-def _list_word(payload: Payload, name: str, value: str) -> str:
+def list_word(payload: Payload, name: str, value: str) -> str:
     """A list of folders as a shell word: first where the bundle lays them out, then as recorded.
 
     The recorded folders may have files that the bundle lacks, such as a venv that git ignores.

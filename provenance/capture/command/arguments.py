@@ -45,11 +45,10 @@ _OVERRIDES = frozenset(
 )
 _PREFIXES = frozenset(["env", "nice", "time", "timeout", "stdbuf", "nohup", "setarch", "taskset"])
 SYSTEM_FOLDERS = ("/usr/", "/bin/", "/sbin/", "/lib", "/opt/", "/cvmfs/", "/nix/")
+KERNEL_FOLDERS = ("/proc/", "/sys/", "/dev/")
 # What is there is the machine's own, and another one has its own, too
 MACHINE_FOLDERS = (
-    "/proc/",
-    "/sys/",
-    "/dev/",
+    *KERNEL_FOLDERS,
     "/etc/",
     "/var/lib/",
     "/var/cache/",

@@ -115,8 +115,8 @@ class Glance:
                     self._note_checkout(entry["path"])
 
     def _name_inputs(self, options: "Options") -> None:
-        self.named = [(path, "primary") for path in options.input]
-        self.named += [(path, "shared") for path in options.shared_input]
+        self.named = [(path, "primary") for path in options.paths("input")]
+        self.named += [(path, "shared") for path in options.paths("shared-input")]
         if not options.input:
             listed = self._try("source list", self.line.listed_sources) or []
             self.named += [(path, "primary") for path in self.line.sources + listed]
@@ -136,7 +136,7 @@ class Glance:
     def _known_paths(self, options: "Options") -> Set[str]:
         """Return the paths whose part in the job is known already."""
         known = {path for path, _ in self.named}
-        known.update(options.output, self.line.outputs, options.log)
+        known.update(options.paths("output"), self.line.outputs, options.log)
         for _, includes in self.closures:
             known.update(entry["path"] for entry in includes.files)
         known.update(path for path, _, content in self.scripts if content is not None)

@@ -36,6 +36,7 @@ class Step:
         problems: [(fcl file, what its closure lacks)].
         standard_input: what it will read there, or None.
         stdin_digest: of what it found on its standard input, or None.
+        surroundings: what is other for it than for the steps before it, or None.
         began: seconds since 1970.
     """
 
@@ -57,6 +58,7 @@ class Step:
         self.waiting = 0
         self.problems: List[Tuple[str, str]] = []
         self.stdin_digest: Optional[str] = None
+        self.surroundings: Optional[Dict[str, Any]] = None
 
     @classmethod
     def of_command(cls, glance: Glance, name: Optional[str], role: Optional[str]) -> "Step":
@@ -81,6 +83,7 @@ class Step:
             "started_at": moment(outcome.began),
             "ended_at": moment(outcome.ended),
         }
+        fields.update(self.surroundings or {})
         return without_empty(fields)
 
     def describe_program(self, exit_code: Optional[int], ended: float) -> Dict[str, Any]:

@@ -7,7 +7,7 @@ digests. A URL is recorded, never opened.
 
 import os
 import re
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from jobprov.provenance.capture.files import root_content
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
@@ -179,7 +179,7 @@ def apply_metadata(entry: Dict[str, Any], metadata: Dict[str, Any]) -> None:
     """Put KEY=VALUE pairs into an output: known keys into their fields, all others into `metadata`."""
     for key, value in metadata.items():
         field = key[5:] if key.startswith("core.") else key
-        if field in _KINDS:
+        if field in _KINDS and isinstance(value, str):
             entry[field] = value
         elif field in _COUNTS and re.match(r"^\d{1,18}$", str(value)):
             entry[field] = int(value)
@@ -187,18 +187,32 @@ def apply_metadata(entry: Dict[str, Any], metadata: Dict[str, Any]) -> None:
             entry.setdefault("metadata", {})[key] = value
 
 
-def name_parents(parents: Sequence[str]) -> Optional[List[str]]:
-    """Return parents as outputs name them, or None where none was declared."""
-    return [parent.rsplit("/", 1)[-1] for parent in parents] or None
+def full_name(entry: Dict[str, Any]) -> str:
+    """Return `namespace:name` of a file, or its name alone where it has no namespace."""
+    namespace = entry.get("namespace")
+    return "{}:{}".format(namespace, entry["name"]) if namespace else str(entry["name"])
 
 
-def pairs(draft: Draft, words: Iterable[str]) -> Dict[str, str]:
-    """Return {key: value} of KEY=VALUE words; others become notes."""
-    metadata = {}
+def pairs(draft: Draft, words: Iterable[str]) -> Dict[str, Any]:
+    """Return {key: value} of KEY=VALUE and KEY:json=VALUE words; others become notes."""
+    metadata: Dict[str, Any] = {}
     for word in words:
         key, equals, value = word.partition("=")
-        if equals and key:
+        if not equals or key in ("", ":json"):
+            draft.note("--metadata {} is no KEY=VALUE".format(word))
+        elif not key.endswith(":json"):
             metadata[key] = value
         else:
-            draft.note("--metadata {} is no KEY=VALUE".format(word))
+            read = draft.attempt("--metadata {}, left out".format(word), read_json, value)
+            if read is not None:
+                metadata[key[: -len(":json")]] = read
     return metadata
+
+
+def read_json(text: str) -> Any:
+    """Return a value as JSON has it; NaN and infinite numbers, which JSON has not, raise ValueError."""
+    import json  # noqa: PLC0415 - loaded while the job runs, not before
+
+    value = json.loads(text)
+    json.dumps(value, allow_nan=False)
+    return value

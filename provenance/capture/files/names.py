@@ -2,6 +2,7 @@
 
 import os
 import re
+from typing import Optional, Tuple
 
 DATA_SUFFIXES = (
     ".root",
@@ -29,12 +30,24 @@ DATA_SUFFIXES = (
     ".pkl",
 )
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_DID = re.compile(r"([A-Za-z0-9_.-]*):(?!//)((?:.*/)?[^:/]+)\Z", re.DOTALL)
 _ART_PATTERN = re.compile(r"%(?:0?\d*)?(?:if[bdenps]|t[cor]|[lprRsS#])")
 
 
 def is_url(path: str) -> bool:
     """Tell whether a name is an address: it is recorded, and never opened."""
     return _URL.match(path) is not None
+
+
+def split_did(word: str) -> Tuple[Optional[str], str]:
+    """Return (namespace, path) of `namespace:path`, and (None, the word) of any other name.
+
+    A file that is there under the whole word is meant, whatever its name holds.
+    """
+    did = _DID.match(word)
+    if did is None or os.path.exists(word):
+        return None, word
+    return did.group(1), did.group(2)
 
 
 def from_here(path: str) -> str:

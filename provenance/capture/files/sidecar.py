@@ -2,18 +2,32 @@
 
 Source: MetaCat's declaration (`name`, `size`, `checksums`, `parents`, `metadata` with dotted keys),
 which every known converter passes through; a sidecar in SAM's flat shape gets the same dotted keys
-at its top. A sidecar that the job wrote itself keeps all it has; only inherited `prov.*` keys are
-replaced.
+at its top. A sidecar that the job wrote itself keeps all it has but size and checksums; only
+inherited `prov.*` keys are replaced.
 """
 
 import json
 import os
-from typing import Any, Dict, Iterable
+import re
+from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
-from jobprov.provenance.capture.files.entries import apply_metadata
+from jobprov.provenance.capture.files.entries import apply_metadata, full_name
 from jobprov.provenance.capture.files.hashing import Clock
 
-_TYPED = ("data_tier", "file_format", "file_type", "data_stream", "event_count")
+_TYPED = {
+    "data_tier": "core.data_tier",
+    "file_format": "core.file_format",
+    "file_type": "core.file_type",
+    "data_stream": "core.data_stream",
+    "event_count": "core.event_count",
+    "first_event": "core.first_event_number",
+    "last_event": "core.last_event_number",
+}
+_TAKEN = re.compile(r"[A-Za-z0-9_./-]+\Z")  # a name or namespace that MetaCat takes
+# Not among `cnf.…`, which is how Mu2e calls the configurations that its catalog has
+_NO_DATA = re.compile(
+    r"(?!cnf\.).*\.(txt|csv|tsv|list|lst|fcl|log|out|err|json|xml|ya?ml|toml|cfg|conf|py|sh)\Z"
+)
 
 
 def read(path: str) -> Dict[str, Any]:
@@ -50,25 +64,102 @@ def complete_output(entry: Dict[str, Any], sidecar: Dict[str, Any]) -> None:
         entry.setdefault("namespace", sidecar["namespace"])
 
 
+class MadeFrom:
+    """Tells which files of data each output of a step was made from, as far as that is known.
+
+    Args:
+        record: of the job so far.
+        inputs: of the step and the programs in it.
+        made: outputs of the same, which the record does not have yet.
+        declared: what all are made from, where that is told.
+    """
+
+    def __init__(
+        self,
+        record: Dict[str, Any],
+        inputs: Iterable[Dict[str, Any]],
+        made: Iterable[Dict[str, Any]],
+        declared: List[Dict[str, Any]],
+    ) -> None:
+        self._declared = declared
+        every = record.get("inputs", ())
+        self._every = [entry for entry in every if entry.get("role") in ("primary", "secondary")]
+        self._own = [entry for entry in inputs if entry.get("role") in ("primary", "secondary")]
+        self._own += [entry for entry in self._every if not entry.get("step")]
+        self._makers: Dict[str, Optional[str]] = {}
+        for entry in [*record.get("outputs", ()), *made]:
+            self._makers.setdefault(entry["name"], entry.get("step"))
+
+    def parents(self, output: Dict[str, Any]) -> List[Dict[str, Any]]:
+        """Return what is declared, else the inputs of the output's step, else all inputs.
+
+        What another step of the job made stands for that step's inputs: it may never be declared,
+        and a catalog refuses unknown parents.
+        """
+        if self._declared:
+            return self._declared
+        waiting, visited = list(self._own), {output.get("step")}
+        if output.get("step"):
+            of_step = [entry for entry in waiting if entry.get("step") in (None, *visited)]
+            waiting = of_step or waiting
+        parents = []
+        while waiting:
+            entry = waiting.pop(0)
+            step = self._makers.get(entry["name"], entry.get("step"))
+            if step == entry.get("step"):
+                parents.append(entry)
+            elif step not in visited:
+                visited.add(step)
+                waiting += [other for other in self._every if other.get("step") == step]
+        return [entry for entry in parents if not _NO_DATA.match(entry["name"])]
+
+
 def write(
     entry: Dict[str, Any],
     sidecar: Dict[str, Any],
-    identity: Dict[str, str],
-    parents: Iterable[str],
+    marks: Dict[str, str],
+    parents: Iterable[Dict[str, Any]],
     clock: Clock,
-) -> None:
-    """Write the sidecar of an output; `identity` holds prov.job_id and, where known, prov.task_id.
+) -> List[str]:
+    """Write the sidecar of an output; `marks` are the `prov.*` keys.
+
+    Return sentences about what a catalog would refuse.
 
     Raises OSError, and OutOfTimeError where no time is left: on a slow disk thousands would take
     too long.
     """
     clock.check()
-    marks = dict(identity)
-    marks["prov.output"] = entry["name"]
+    problems: List[str] = []
     if "file_name" in sidecar and not isinstance(sidecar.get("metadata"), dict):
-        content = _flat(sidecar, marks)
+        content = dict(_without_prov(sidecar), **marks)
     else:
-        content = _metacat(entry, sidecar, marks, parents)
+        content, problems = _metacat(entry, sidecar, marks, parents)
+    _save(entry, content)
+    return problems
+
+
+def write_for_sam(
+    entry: Dict[str, Any],
+    marks: Dict[str, str],
+    parents: Iterable[Dict[str, Any]],
+    clock: Clock,
+) -> None:
+    """Write the sidecar of an output in SAM's flat shape; raises as `write` does."""
+    clock.check()
+    names = {parent["name"] for parent in parents if not _NO_DATA.match(parent["name"])}
+    names.discard(entry["name"])
+    content = {key: entry[key] for key in _TYPED if key in entry}
+    content.update(entry.get("metadata", {}), **marks)
+    content.update(
+        file_name=entry["name"],
+        file_size=entry["size_bytes"],
+        checksum=entry.get("checksums", []),
+        parents=[{"file_name": name} for name in sorted(names)],
+    )
+    _save(entry, content)
+
+
+def _save(entry: Dict[str, Any], content: Dict[str, Any]) -> None:
     text = json.dumps(content, indent=1, sort_keys=True) + "\n"
     replace(entry["path"] + ".json", text.encode("utf-8"))
 
@@ -88,31 +179,57 @@ def replace(path: str, content: bytes) -> None:
         raise
 
 
-def _flat(sidecar: Dict[str, Any], marks: Dict[str, str]) -> Dict[str, Any]:
-    content = _without_prov(sidecar)
-    content.update(marks)
-    return content
-
-
 def _metacat(
-    entry: Dict[str, Any], sidecar: Dict[str, Any], marks: Dict[str, str], parents: Iterable[str]
-) -> Dict[str, Any]:
-    content: Dict[str, Any] = {
-        "name": entry["name"],
-        "size": entry["size_bytes"],
-        "checksums": dict(checksum.split(":", 1) for checksum in entry.get("checksums", ())),
-        "parents": [{"name": parent} for parent in parents],
-    }
+    entry: Dict[str, Any],
+    sidecar: Dict[str, Any],
+    marks: Dict[str, str],
+    parents: Iterable[Dict[str, Any]],
+) -> Tuple[Dict[str, Any], List[str]]:
+    content: Dict[str, Any] = {"name": entry["name"]}
+    problems: List[str] = []
+    if "parents" not in sidecar:
+        content["parents"], problems = _choose(entry, parents)
+    if not _TAKEN.match(entry["name"]):
+        problems.append("MetaCat takes no such name: {}".format(entry["name"]))
     if entry.get("namespace"):
         content["namespace"] = entry["namespace"]
     content.update(sidecar)
-    metadata = {"core." + key: entry[key] for key in _TYPED if key in entry}
+    content["size"] = entry["size_bytes"]
+    checksums = dict(checksum.split(":", 1) for checksum in entry.get("checksums", ()))
+    content["checksums"] = dict(sidecar.get("checksums") or {}, **checksums)
+    metadata = {_TYPED[key]: entry[key] for key in _TYPED if key in entry}
     own = entry.get("metadata", {})
     metadata.update({key: value for key, value in own.items() if "." in key})
     metadata.update(_without_prov(sidecar.get("metadata") or {}))
     metadata.update(marks)
     content["metadata"] = metadata
-    return content
+    return content, problems
+
+
+def _choose(
+    entry: Dict[str, Any], files: Iterable[Dict[str, Any]]
+) -> Tuple[List[Dict[str, str]], List[str]]:
+    """Return (the parents that MetaCat can know, why the others are left out)."""
+    parents: Dict[str, Dict[str, str]] = {}
+    left_out: Dict[str, Set[str]] = {}
+    for file in files:
+        name, namespace = file["name"], file.get("namespace")
+        why = None
+        if _NO_DATA.match(name):
+            why = "they are no files of data"
+        elif not namespace:
+            why = "their namespace is unknown (--namespace, or --input NAMESPACE:NAME)"
+        elif not _TAKEN.match(name):
+            why = "MetaCat takes no such names"
+        elif full_name(file) == full_name(entry):
+            why = "a file is no parent of its own"
+        if why is None:
+            parents[full_name(file)] = {"namespace": str(namespace), "name": name}
+        else:
+            left_out.setdefault(why, set()).add(name)
+    sentence = "left out as parents in a sidecar, {}: {}"
+    problems = [sentence.format(why, ", ".join(sorted(left_out[why]))) for why in left_out]
+    return list(parents.values()), problems
 
 
 def _without_prov(metadata: Dict[str, Any]) -> Dict[str, Any]:

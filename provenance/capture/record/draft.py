@@ -22,6 +22,12 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def seconds_of(moment: str) -> float:
+    """Return what `moment` made into text; raises ValueError."""
+    utc = moment.replace("Z", "+0000")
+    return datetime.strptime(utc, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
+
+
 def moment_if_kept(value: Any) -> Optional[str]:
     """Return seconds since 1970 as `moment` does.
 

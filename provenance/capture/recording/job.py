@@ -22,6 +22,7 @@ from jobprov.provenance.capture.sending import spool as spools
 from jobprov.provenance.capture.surroundings import batch, condor_ads
 
 if TYPE_CHECKING:  # where the job is waiting, they are not loaded yet
+    from jobprov.provenance.capture.files.sidecar import MadeFrom
     from jobprov.provenance.capture.recording.judging import Decision
     from jobprov.provenance.capture.recording.outputs import Named
     from jobprov.provenance.capture.recording.seen import Seen
@@ -168,6 +169,19 @@ class Job:
             self.later.append(lambda: self._list_packages(glance.argv))
         return step
 
+    def compare_surroundings(self) -> Dict[str, Any]:
+        """Return what is other for a step than for those before it; products may have come."""
+        from jobprov.provenance.capture.recording import between
+        from jobprov.provenance.capture.surroundings import products
+
+        draft = self.draft
+        found = between.describe(draft, self.environment, self.options.keep_variable)
+        if "variables" in found:
+            listed = draft.attempt("products", products.list_products, draft, found["variables"])
+            known = draft.record.get("software", ())
+            draft.extend("software", [entry for entry in listed or () if entry not in known])
+        return found
+
     def meanwhile(self) -> None:
         """Do what need not be done before the command runs."""
         while self.later:
@@ -211,6 +225,7 @@ class Job:
         draft.attempt("times of inputs", times.add, draft, step, outcome, opened, clock)
         changed = draft.need("inputs that changed", changes.settle_inputs, draft, step) or []
         entries.mark_absent(step.inputs if outcome.code else ())
+        self._name_spaces(step.inputs)
         draft.extend("inputs", step.inputs)
         draft.attempt("event counts", findings.add_events, draft, step, outcome)
         if seen is not None:
@@ -241,6 +256,7 @@ class Job:
         seen = Seen(self.draft, step, sight, self.watch)
         seen.add_programs(self.repositories, outcome.wall_seconds)
         seen.add_inputs()
+        self._name_spaces(seen.inputs)
         return seen
 
     def _add_outputs_of(
@@ -253,7 +269,7 @@ class Job:
         from jobprov.provenance.capture.files.names import from_here
         from jobprov.provenance.capture.recording.outputs import Named
 
-        named = [Named(pattern, step.name, "told") for pattern in self.options.output]
+        named = [Named(path, step.name, "told") for path in self.options.paths("output")]
         words = step.line.outputs + step.found_outputs()
         named += [Named(pattern, step.name, "argument") for pattern in words]
         for program in [] if seen is None else seen.programs:
@@ -279,6 +295,7 @@ class Job:
 
         Return entries of those that were named and are not there.
         """
+        from jobprov.provenance.capture.files import sidecar
         from jobprov.provenance.capture.recording import outputs
 
         draft, options = self.draft, self.options
@@ -290,20 +307,23 @@ class Job:
         if seen is not None:
             known = {os.path.abspath(entry["path"]) for entry in [*self._outputs(), *found]}
             found += seen.describe_made(known, clock)
-            outputs.add_copies(found, seen.outputs, clock)
+            found = outputs.join_copies(found, seen.outputs, clock)
         draft.extend("outputs_not_there", [without_empty(entry) for entry in missing])
         metadata = entries.pairs(draft, options.metadata)
         self._take_settings(metadata, step)
-        declared = entries.name_parents(options.parent)
+        declared = options.declared_parents()
+        made_from = sidecar.MadeFrom(draft.record, inputs, found, declared)
         late = Clock(max(clock.left(), budget(options) / 2))
         for entry in found:
             entries.apply_metadata(entry, metadata)
+            content = self._read_sidecar(entry) if entry in sidecars else None
+            self._name_spaces([entry])
             if declared:
-                entry["parents"] = declared
-            if entry in sidecars:
-                parents = declared or _usual_parents(inputs, entry)
-                is_written = is_success and not options.no_sidecar
-                self._add_sidecar(entry, parents, late, is_written=is_written)
+                names = [entries.full_name(parent) for parent in declared]
+                entry["parents"] = [name for name in names if name != entries.full_name(entry)]
+            if content is not None and is_success and not options.no_sidecar:
+                what = "sidecar of " + entry["path"]
+                draft.attempt(what, self._write_sidecar, entry, content, made_from, late)
             self._outputs().append(without_empty(entry))
         if not self._outputs():
             del draft.record["outputs"]
@@ -341,21 +361,49 @@ class Job:
         self.add_outputs(missing, (), clock, is_success=True)
         return bool(late)
 
-    def _add_sidecar(
-        self, entry: Dict[str, Any], parents: Sequence[str], clock: Clock, *, is_written: bool
-    ) -> None:
-        """Complete an output by its sidecar, and write that."""
+    def _name_spaces(self, files: Iterable[Dict[str, Any]]) -> None:
+        """Give files their namespaces, as options name them; what is there already stays."""
+        for entry in files:
+            namespace = self.options.namespace_of(entry["name"])
+            if namespace:
+                entry.setdefault("namespace", namespace)
+
+    def _read_sidecar(self, entry: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+        """Return what the job wrote into the sidecar of an output, which completes the output.
+
+        None where there is one that cannot be read: it is not ours to replace.
+        """
         from jobprov.provenance.capture.files import sidecar
 
         what = "sidecar of " + entry["path"]
-        content = self.draft.attempt(what, sidecar.read, entry["path"])
-        if content is None:  # there is one, and it cannot be read: it is not ours to replace
+        content: Optional[Dict[str, Any]] = self.draft.attempt(what, sidecar.read, entry["path"])
+        if content is not None:
+            sidecar.complete_output(entry, content)
+        return content
+
+    def _write_sidecar(
+        self,
+        entry: Dict[str, Any],
+        content: Dict[str, Any],
+        made_from: "MadeFrom",
+        clock: Clock,
+    ) -> None:
+        """Write the sidecar of an output; `content` is what the job wrote there itself."""
+        from jobprov.provenance.capture.files import sidecar
+
+        record, options = self.draft.record, self.options
+        parents = made_from.parents(entry)
+        marks = {
+            "prov.job_id": record["job_id"],
+            "prov.task_id": record.get("task", {}).get("task_id"),
+            "prov.output": entry["name"],
+        }
+        marks = without_empty(marks)
+        if options.sidecar == "sam" and not content:
+            sidecar.write_for_sam(entry, marks, parents, clock)
             return
-        sidecar.complete_output(entry, content)
-        if is_written:
-            self.draft.attempt(
-                what, sidecar.write, entry, content, self._identity(), parents, clock
-            )
+        for problem in sidecar.write(entry, content, marks, parents, clock):
+            self.draft.note(problem)
 
     def finish(self, outcome: execution.Outcome, state: str) -> None:
         """Complete the record of a job that is one command."""
@@ -460,6 +508,7 @@ class Job:
     def add_inputs(self, named: Iterable[Tuple[str, str]]) -> None:
         """Record inputs of the whole job, of no particular step."""
         inputs = entries.describe_inputs(None, named)
+        self._name_spaces(inputs)
         entries.hash_inputs(self.draft, inputs, Clock(hash_seconds(self.options)))
         self.draft.extend("inputs", [without_empty(entry) for entry in inputs])
 
@@ -558,12 +607,7 @@ class Job:
         }
         self.draft.extend("logs", [without_empty(entry)])
 
-    def _identity(self) -> Dict[str, str]:
-        record = self.draft.record
-        task_id = record.get("task", {}).get("task_id")
-        return without_empty({"prov.job_id": record["job_id"], "prov.task_id": task_id})
-
-    def _take_settings(self, metadata: Dict[str, str], step: Optional[str]) -> None:
+    def _take_settings(self, metadata: Dict[str, Any], step: Optional[str]) -> None:
         """Move `seed` and `threads` out of the metadata into fields of their own.
 
         --seed and --threads go there too.
@@ -572,7 +616,7 @@ class Job:
         seeds = ["{}={}".format(key[len("seed.") :], metadata.pop(key)) for key in keys]
         self._add_seeds(self.options.seed + seeds, step)
         threads = metadata.pop("threads", None) or self.options.threads
-        if threads and threads.isdigit():
+        if threads and str(threads).isdigit():
             self.draft.record["threads"] = int(threads)
 
     def _add_seeds(self, seeds: Sequence[str], step: Optional[str]) -> None:
@@ -599,18 +643,6 @@ def _weaken_by_words(draft: Draft, argv: Sequence[str]) -> None:
         rules = set(re.findall("<redacted:([^>]+)>", " ".join(redacted)))
         draft.weaken("secret-removed", "the command line", ", ".join(sorted(rules)))
     code.weaken_unseeded(draft, "the command line", os.fsencode("\n".join(argv)))
-
-
-def _usual_parents(inputs: Iterable[Dict[str, Any]], output: Dict[str, Any]) -> List[str]:
-    """Return the names of the files that an output was made from, as far as that is known.
-
-    A file is no parent of its own: catalogs refuse that.
-    """
-    parents: Dict[str, None] = {}
-    for entry in inputs:
-        if entry.get("role") in ("primary", "secondary") and entry["name"] != output["name"]:
-            parents[entry["name"]] = None
-    return list(parents)
 
 
 def describe_hook() -> Dict[str, str]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _TAIL_SECONDS = 60.0
 _LAST_LOOK_SECONDS = 1.0
 _CARRIED = ("output", "parent", "metadata", "seed", "log")  # given at `start`, meant for `end`
+_KEPT = ("namespace", "sidecar")  # given at `start`, meant for every step
 _DISTURBANCE = re.compile(
     rb"ptrace|PTRACE_|LeakSanitizer has encountered a fatal|effective uid is not 0|setuid"
     rb"|no new privileges|must be (?:run as|owned by) root"
@@ -355,8 +356,10 @@ class StepOfSession(OneCommand):
 
         self.spool, session = _find_session(self.options, self.environment)
         job = Job(self.options, self.environment, self.spool, session.draft)
+        job.draft.need("files between steps", session.weaken_changed, glance.began)
         job.add_repositories()
         step = job.take(glance, self.options.name, self.options.role)
+        step.surroundings = job.draft.need("what is other for this step", job.compare_surroundings)
         self._session, self._opened, self._prefix = session, (job, step), step.name + "."
         return session, job, step
 
@@ -421,8 +424,8 @@ def open_session(options: Options, environment: Dict[str, str]) -> None:
     glance = Glance(options.command or _caller_command(), options, environment)
     job.begin(glance)
     code.keep_scripts(job.draft, glance.scripts, job.repositories)
-    named = [(path, "primary") for path in options.input]
-    named += [(path, "shared") for path in options.shared_input]
+    named = [(path, "primary") for path in options.paths("input")]
+    named += [(path, "shared") for path in options.paths("shared-input")]
     job.add_inputs(named)
     job.later.append(job.repositories.finish)
     job.meanwhile()
@@ -464,7 +467,7 @@ def close_session(
         outcome.code = failed.code
     inputs = job.draft.record.get("inputs", ())
     job.draft.attempt("the system", job.take_look, None)
-    named = [Named(pattern, None, "told") for pattern in options.output]
+    named = [Named(pattern, None, "told") for pattern in options.paths("output")]
     job.add_outputs(named, inputs, clock, is_success=outcome.code == 0)
     job.close(outcome, failed, was_told=state["is_told"])
     entry = flushing.keep(folder, job.draft, options, environment)
@@ -493,6 +496,7 @@ def _keep_session(draft: "Draft", options: Options, environment: Dict[str, str])
         try:
             session = sessions.create(folder, draft)
             session.state["options"] = {name: options.values[name] for name in _CARRIED}
+            session.state["kept"] = {name: options.values[name] for name in _KEPT}
             session.save()
         except OSError as error:
             problem = "the spool {} cannot be written: {}".format(folder, error.strerror)
@@ -513,6 +517,8 @@ def _find_session(options: Options, environment: Dict[str, str]) -> "Tuple[str, 
     for folder in spool.there(options, environment):
         session = sessions.find(folder, options.job_id)
         if session is not None:
+            for name, value in session.state["kept"].items():
+                options.values[name] = options.values[name] or value
             return folder, session
     raise RuntimeError(_NOT_STARTED)
 

@@ -1,7 +1,7 @@
 """The outputs of a step in the record: named or seen, in place, moved away, or not there."""
 
 import os
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Collection, Dict, Iterable, List, Optional, Tuple
 
 from jobprov.provenance.capture.files import entries
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
@@ -87,24 +87,56 @@ def _describe_gone(
         entry.update(*entries.describe_outputs(draft, step, [file.place], clock))
     if is_removed:
         entry["status"] = "not_kept"  # what one program handed to the next
-    entry.update(name=os.path.basename(file.path), path=from_here(file.path), step=step)
-    entry["location"] = file.place
+    entry.update(path=from_here(file.path), step=step, location=file.place)
+    entry["name"] = os.path.basename(file.place or file.path)
     return [entry]
 
 
-def add_copies(outputs: Iterable[Dict[str, Any]], seen: SeenOutputs, clock: Clock) -> None:
-    """Name the copies that the job made of outputs that are still there: same bytes, elsewhere."""
-    for entry in outputs:
-        if entry.get("location") is not None or not entry.get("size_bytes"):
-            continue
-        place = seen.find_copy(os.path.abspath(entry["path"]), entry["size_bytes"])
-        if place is None:
-            continue
-        if is_url(place):
-            entry["location"] = place
+def join_copies(
+    outputs: Iterable[Dict[str, Any]], seen: SeenOutputs, clock: Clock
+) -> List[Dict[str, Any]]:
+    """Return the outputs, each with a location where the job copied it: same bytes, elsewhere.
+
+    What was only seen there is no second output.
+    """
+    ordered = sorted(outputs, key=lambda entry: os.path.isabs(entry["path"]))
+    names = {entry["name"] for entry in ordered}
+    copies = set()
+    for entry in ordered:
+        path = os.path.abspath(entry["path"])
+        if path not in copies and entry.get("location") is None and entry.get("size_bytes"):
+            candidates = seen.find_copies(path, entry["size_bytes"])
+            place = _find_copy(entry, candidates, names, clock)
+            if place is not None:
+                entry.update(location=place, name=os.path.basename(place))
+        copies.add(entry.get("location"))
+    return [entry for entry in ordered if not _is_one_of(entry, copies)]
+
+
+def _find_copy(
+    entry: Dict[str, Any], candidates: Iterable[str], names: Collection[str], clock: Clock
+) -> Optional[str]:
+    """Return the copy of an output.
+
+    One under another name counts only where it is the only one: outputs of other jobs, and others
+    of this one, may hold the same bytes.
+    """
+    renamed = set()
+    for place in candidates:
+        name = os.path.basename(place)
+        is_renamed = name != entry["name"]
+        if is_renamed and name in names:
             continue
         try:
-            if hash_file(place, clock)[1] == entry.get("sha256"):
-                entry["location"] = place
+            if not is_url(place) and hash_file(place, clock)[1] != entry.get("sha256"):
+                continue
         except (OSError, OutOfTimeError):
             continue
+        if not is_renamed or is_url(place):
+            return place
+        renamed.add(place)
+    return renamed.pop() if len(renamed) == 1 else None
+
+
+def _is_one_of(entry: Dict[str, Any], copies: Collection[Optional[str]]) -> bool:
+    return entry["evidence"] == "seen" and os.path.abspath(entry["path"]) in copies

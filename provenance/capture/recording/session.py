@@ -11,7 +11,9 @@ import os
 import shutil
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
+from jobprov.provenance.capture.record import steps
 from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.recording import between
 
 _MOST_ANCESTORS = 64
 _PARENT, _START_TIME = 1, 19  # fields of /proc/PID/stat after the command's name
@@ -35,6 +37,21 @@ class Session:
     ) -> None:
         self.folder, self.draft, self.state = folder, draft, state
         self._stamp = stamp
+        self._name_from(self._home())
+
+    def _home(self) -> str:
+        """Return the folder that names of files count from."""
+        return self.draft.record.get("command", {}).get("working_directory") or os.getcwd()
+
+    def _name_from(self, folder: str) -> None:
+        """Make names of files absolute where the job script went to another folder."""
+        if self._home() != os.getcwd():
+            steps.name_from(folder, self.draft.record)
+
+    def weaken_changed(self, began: float) -> None:
+        """Name what the job script changed since the last step, before one that begins now."""
+        if self._stamp is not None and self.draft.record["command"].get("steps"):
+            between.weaken_changed(self.draft, self._stamp[1] / 1e9, began)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -55,6 +72,7 @@ class Session:
 
     def save(self) -> None:
         """Keep everything; whole or not at all."""
+        self._name_from(os.getcwd())
         blobs = os.path.join(self.folder, "blobs")
         os.makedirs(blobs, mode=0o700, exist_ok=True)
         files = {}

@@ -163,6 +163,7 @@ class FileEvents:
             return  # what it leads to counts by itself
         file = self.made.get(path) or Made()
         self._keep(path, file)
+        file.size_bytes = None  # where it is gone already, nobody knows how large it became
         file.look(path)
 
     def _keep(self, path: str, file: Made) -> None:

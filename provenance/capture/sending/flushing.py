@@ -273,7 +273,9 @@ def _add_place(
     place = {name: described[name] for name in _PLACE if name in described}
     if place:
         running["host"] = place
-    inputs = [{"name": os.path.basename(path), "role": "primary"} for path in options.input]
+    inputs = [
+        {"name": os.path.basename(path), "role": "primary"} for path in options.paths("input")
+    ]
     inputs = record.get("inputs") or inputs
     # The index of a job is its unit only where it reads no input, which shows later
     unit = batch.name_unit(options, {}, {}, inputs)

@@ -195,6 +195,7 @@ class ChildProgram:
         scripts: [(absolute path, mode, content)] as `Glance.scripts` has them.
         closures: [(fcl file as named, its include closure)], as `Glance.closures`.
         inputs: files that its command line names.
+        named: absolute paths that words of its command line may be; none of art and copiers.
         copies: what it copies.
     """
 
@@ -207,6 +208,7 @@ class ChildProgram:
         self.scripts: List[Tuple[str, str, Optional[bytes]]] = []
         self.closures: List[Tuple[str, closure.Closure]] = []
         self.inputs: List[SeenFile] = []
+        self.named: List[str] = []
         self.copies: List[Copy] = []
         self._script = ""
         if self.line.config:
@@ -252,8 +254,8 @@ class ChildProgram:
         if self.line.is_art:
             files = [reader.read(path) for path in self.sources() if not is_url(path)]
         else:
-            paths = [self.place(_value(word)) for word in argv[1:_MOST_WORDS]]
-            files = [reader.read_input(path) for path in paths if path != self._script]
+            self.named = [self.place(_value(word)) for word in argv[1:_MOST_WORDS]]
+            files = [reader.read_input(path) for path in self.named if path != self._script]
         self.inputs = [file for file in files if file is not None]
 
     def _read_copies(self, words: Sequence[str], verbs: Sequence[str], reader: FileReader) -> None:
@@ -275,7 +277,9 @@ def _key(path: str, status: os.stat_result) -> Tuple[str, int, int, int]:
 
 
 def _status(path: str) -> Optional[os.stat_result]:
-    """Return the status of a regular file, or None."""
+    """Return the status of a regular file, or None; the kernel's files change at each reading."""
+    if path.startswith(arguments.KERNEL_FOLDERS):
+        return None
     try:
         status = os.stat(path)
     except (OSError, ValueError):

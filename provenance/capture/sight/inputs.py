@@ -85,14 +85,16 @@ class SeenInputs:
         return files
 
     def _describe(self, file: SeenFile, evidence: str) -> Dict[str, Any]:
+        source = self._staged_in.get(file.path)
         entry: Dict[str, Any] = {
-            "name": os.path.basename(file.path),
+            # `cp /pnfs/gen_7.root in.root`: others know the file by its first name
+            "name": os.path.basename(source or file.path),
             "path": from_here(file.path),
             "role": guess_role(file.path),
             "status": "consumed",
             "size_bytes": file.size_bytes,
             "evidence": evidence,
-            "location": self._staged_in.get(file.path),
+            "location": source,
         }
         if file.sha256 is not None:
             entry.update(sha256=file.sha256, checksums=[file.checksum])

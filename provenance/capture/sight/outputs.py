@@ -75,7 +75,8 @@ class SeenOutputs:
         words = list(self._step.argv)
         for program in self._sight.programs:
             words += program.child.argv
-        words += [os.path.abspath(path) for path in self._sight.options.output if not is_url(path)]
+        outputs = self._sight.options.paths("output")
+        words += [os.path.abspath(path) for path in outputs if not is_url(path)]
         for name, value in os.environ.items():
             if name not in _SCRATCH_VARIABLES and not name.startswith("JOBPROV_"):
                 words.append(value)
@@ -121,9 +122,9 @@ class SeenOutputs:
         """Tell whether a file at a path, or of a pattern, could not have come unseen."""
         return self._sight.is_own(os.path.abspath(path)) and not self._sight.why_incomplete
 
-    def find_copy(self, path: str, size_bytes: int) -> Optional[str]:
+    def find_copies(self, path: str, size_bytes: int) -> Iterable[str]:
         """Return where a file that is still there was copied to, or may have been."""
-        return self._places.find_copy(path, size_bytes)
+        return self._places.find_copies(path, size_bytes)
 
     def _names_that_came(self, pattern: str) -> List[str]:
         if pattern in self._sight.came_and_went:
@@ -132,14 +133,22 @@ class SeenOutputs:
         return [] if glob == pattern else fnmatch.filter(list(self._sight.came_and_went), glob)
 
     def _find_candidates(self) -> List[str]:
-        """Return what came in the job's folders, and what its programs held open for writing elsewhere."""
+        """Return what came in the job's folders, and what its programs wrote elsewhere.
+
+        They held it open for writing, or their words name it and it changed since they began.
+        """
         paths = dict.fromkeys(self._sight.listed)
         paths.update(dict.fromkeys(sorted(self._sight.came_and_went)))
-        written = sorted(self._watch.files.written) if self._watch is not None else []
-        for path in written:
-            if not self._sight.is_own(path) and self._is_new_elsewhere(path):
+        elsewhere = dict.fromkeys(self._written(), self._sight.began)
+        for program in self._sight.programs:
+            elsewhere.update((path, program.child.began) for path in program.named)
+        for path, since in sorted(elsewhere.items()):
+            if not self._sight.is_own(path) and self._is_new_elsewhere(path, since):
                 paths[path] = None
         return list(paths)
+
+    def _written(self) -> Iterable[str]:
+        return self._watch.files.written if self._watch is not None else ()
 
     def _has_changed(self, path: str) -> bool:
         """Tell whether a file changed; a data base may be opened for writing and only read."""
@@ -148,12 +157,12 @@ class SeenOutputs:
         except OSError:
             return False
 
-    def _is_new_elsewhere(self, path: str) -> bool:
-        if self._is_left_out(path) or places.is_log(path):
+    def _is_new_elsewhere(self, path: str, since: float) -> bool:
+        if is_url(path) or self._is_left_out(path) or places.is_log(path):
             return False
         try:
-            return os.stat(path).st_ctime >= self._sight.began and os.path.isfile(path)
-        except OSError:
+            return os.stat(path).st_ctime >= since - _GRANULE_SECONDS and os.path.isfile(path)
+        except (OSError, ValueError):
             return False
 
     def _is_left_out(self, path: str) -> bool:

@@ -7,9 +7,10 @@ job moved away is the same file at a further location. A file that vanished agai
 import os
 import re
 import time
-from typing import Collection, Dict, Iterable, List, Optional, Set, Tuple
+from typing import Collection, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.files import leaving
+from jobprov.provenance.capture.files.hashing import SMALL_BYTES
 from jobprov.provenance.capture.files.names import is_url
 from jobprov.provenance.capture.running.file_events import Made
 from jobprov.provenance.capture.sight.child_programs import Copy, SeenFile
@@ -95,21 +96,33 @@ class Places:
         """Return where a file is that the job made at a path and that is no longer there."""
         if path in self._copied:
             place, file = self._copied[path]
+            if not is_url(place) and not os.path.exists(place):
+                place = self._find_further(path) or place  # renamed after the copy
             return MadeFile(path, place, file)
         came = self._made.get(path)
         is_moved = came is not None and came.is_moved
         return MadeFile(path, self._find_further(path), is_moved=is_moved)
 
-    def find_copy(self, path: str, size_bytes: int) -> Optional[str]:
-        """Return a copy, elsewhere, of a file that is still there; it has to be compared yet."""
+    def find_copies(self, path: str, size_bytes: int) -> Iterator[str]:
+        """Yield what may be copies, elsewhere, of a file that is still there; they are to be compared.
+
+        Small ones may have another name.
+        """
         if path in self._copied:
-            return self._copied[path][0]
+            yield self._copied[path][0]
         for folder in self._further:
             place = os.path.join(folder, os.path.basename(path))
-            status = self._status(place)
-            if status is not None and status.st_size == size_bytes and place != path:
-                return place
-        return None
+            if place != path and self._has_size(place, size_bytes):
+                yield place
+        if size_bytes <= SMALL_BYTES and self._is_own(path):
+            for folder in self._further:
+                for entry in self._entries(folder):
+                    if self._has_size(entry.path, size_bytes):
+                        yield entry.path
+
+    def _has_size(self, place: str, size_bytes: int) -> bool:
+        status = self._status(place)
+        return status is not None and status.st_size == size_bytes
 
     def _find_further(self, path: str) -> Optional[str]:
         """Return where a file went by itself, in one of the folders that the job was told of."""
@@ -134,15 +147,23 @@ class Places:
         try:
             if os.stat(folder).st_dev != identity[0]:
                 return None
+        except OSError:
+            return None
+        for entry in self._entries(folder):
+            if entry.inode() == identity[1]:
+                return entry.path
+        return None
+
+    def _entries(self, folder: str) -> "Iterator[os.DirEntry[str]]":
+        """Yield what is in a folder, as far as there is time."""
+        try:
             with os.scandir(folder) as entries:
                 for number, entry in enumerate(entries):
                     if number >= _MOST_ENTRIES or time.monotonic() > self._end:
-                        return None
-                    if entry.inode() == identity[1]:
-                        return entry.path
+                        return
+                    yield entry
         except OSError:
             pass
-        return None
 
     def _status(self, place: str) -> Optional[os.stat_result]:
         """Return the status of a file of ours that has changed since the job began, or None."""
@@ -168,7 +189,7 @@ def _may_be(file: Made, status: os.stat_result) -> bool:
     On one device a move keeps the inode. Across devices a move is a copy and a removal.
     """
     if not file.is_moved:
-        return bool(file.size_bytes) and status.st_size == file.size_bytes
+        return status.st_size > 0 and file.size_bytes in (None, status.st_size)
     if file.identity is None:  # it was gone before anybody could look
         return True
     return (status.st_dev, status.st_ino) == file.identity
@@ -177,7 +198,8 @@ def _may_be(file: Made, status: os.stat_result) -> bool:
 def further_folders(words: Iterable[str], own_folders: Collection[str], began: float) -> List[str]:
     """Return the folders that words name, by themselves or of a file, but for those of the job.
 
-    Those in them that have changed since the job began are more: a file came there.
+    Those in them that have changed since the job began are more: a file came there. Not those beside
+    the job's own folder, which are other jobs'.
     """
     folders: Dict[str, None] = {}
     known: Set[str] = set(own_folders)
@@ -190,7 +212,8 @@ def further_folders(words: Iterable[str], own_folders: Collection[str], began: f
             known.add(folder)
             if not leaving.is_private(folder) and os.path.isdir(folder):
                 folders[folder] = None
-                folders.update(dict.fromkeys(_changed_below(folder, began)))
+                if not any(own.startswith(folder + os.sep) for own in own_folders):
+                    folders.update(dict.fromkeys(_changed_below(folder, began)))
     return [folder for folder in folders if folder not in own_folders]
 
 

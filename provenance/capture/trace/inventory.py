@@ -16,13 +16,12 @@ it began.
 import os
 import re
 import stat
-from datetime import datetime
 from typing import Any, Collection, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.files import leaving
 from jobprov.provenance.capture.files.hashing import Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.options import Options
-from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.draft import Draft, seconds_of
 from jobprov.provenance.capture.running.background import hash_seconds
 from jobprov.provenance.capture.sending import delivery
 from jobprov.provenance.capture.sight.sight import Sight
@@ -168,7 +167,7 @@ def take(  # noqa: PLR0917 - what a moment of the recording has
 
     draft.attempt("trace: what nobody keeps", keep_others)
     if not trace.why_incomplete:
-        draft.attempt("trace: what others changed", _weaken_changed, draft, calls.written)
+        draft.attempt("trace: what others changed", _weaken_changed, draft, step, calls.written)
     talked = draft.attempt("trace: hosts", hosts.elsewhere, calls.hosts, draft.record, options.url)
     if talked:
         fields["network"] = sorted({*fields.get("network", ()), *talked})
@@ -258,18 +257,15 @@ def _own_places(
     return sorted(_with_real(places).union(_KERNEL, _TEMPORARY) - {"/"})
 
 
-def _weaken_changed(draft: Draft, written: Set[str]) -> None:
-    """Tell which files the job read and left as it found them, though they changed meanwhile.
+def _weaken_changed(draft: Draft, step: str, written: Set[str]) -> None:
+    """Tell which files the step read and left as it found them, though they changed meanwhile.
 
-    They look like outputs of the job, and a rerun reads what was there before it.
+    They look like outputs of the step, and a rerun reads what was there before it.
     """
+    outputs = [entry for entry in draft.record.get("outputs", ()) if entry.get("step") == step]
     places = [
-        {
-            os.path.abspath(entry["path"])
-            for entry in draft.record.get(name, ())
-            if entry.get("path")
-        }
-        for name in ("inputs", "outputs")
+        {os.path.abspath(entry["path"]) for entry in entries if entry.get("path")}
+        for entries in (draft.record.get("inputs", ()), outputs)
     ]
     for path in sorted(places[0] & places[1] - written):
         draft.weaken("changed-while-running", "input " + path, "another process changed it")
@@ -284,8 +280,7 @@ def _prefixes(record: Dict[str, Any]) -> List[Optional[str]]:
 def _began(record: Dict[str, Any], began: float) -> float:
     """Return when the job began: earlier steps of it may have made what this one reads."""
     try:
-        text = record["started_at"].replace("Z", "+0000")
-        return min(began, datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp())
+        return min(began, seconds_of(record["started_at"]))
     except (KeyError, ValueError):
         return began
 

@@ -20,6 +20,7 @@ from jobprov.provenance.capture.files import folders, leaving
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.files.names import from_here, guess_role
 from jobprov.provenance.capture.options import Options
+from jobprov.provenance.capture.record import steps
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.running.background import hash_seconds
 from jobprov.provenance.capture.sight.sight import Sight
@@ -40,10 +41,6 @@ _BESIDE = ("_condor_", "condor_exec.", ".job.ad", ".machine.ad", ".update.ad", "
 _PTH_BYTES = 1 << 16
 _ELF = b"\x7fELF"
 BUDGET_BYTES = 64 * 1024 * 1024  # what does not fit, the next traced job of the release brings
-_PENDING = (
-    "another job of this kind is the one that was traced",
-    "its record had not come when this one ended",
-)
 _BY_KIND = "{}; the traced job of this kind used it"
 _NOT_HERE = "what this one used in place of it is not known"
 _SHOWN = 5
@@ -77,6 +74,7 @@ class Unkept:
         self.room = 0.0
         self._calls, self._there = trace.calls, trace.there
         self._began, self._step_began = began, trace.began
+        self._earlier_steps = steps.times_of_steps(draft.record)
         self._draft = draft
         outputs = draft.record.get("outputs", ())
         own_outputs = [entry for entry in outputs if entry.get("step") == step]
@@ -120,7 +118,8 @@ class Unkept:
         elif status.st_ctime < self._began:
             self._keep(path, use, status)
         elif status.st_ctime < self._step_began:
-            return  # an earlier step of the job made it
+            if not any(began <= status.st_ctime <= ended for began, ended in self._earlier_steps):
+                self._keep(path, use, status)  # the job script made it between two steps
         elif use != kinds.CHANGED or path in self._there:
             self.changed.append(path)
 
@@ -334,13 +333,13 @@ def add_used(turn: Turn, draft: Draft, step: Any, sight: Optional[Sight], option
 
     What is not there for this job, or cannot be kept, is told by name.
     """
-    if turn.is_pending:
-        draft.weaken("reads-unseen", *_PENDING)
     stand_in = _Used(turn.used, step.began)
     unkept = Unkept(draft, stand_in, step.name, (), step.began)
     unkept.sort(options.number("trace-bytes", BUDGET_BYTES))
     unkept.add(sight, Clock(hash_seconds(options)))
     told = draft.record.pop("trace", {})
+    if turn.is_pending:
+        draft.record["trace"] = {"waits_for": turn.key}
     for file in told.get("not_kept", ()):
         draft.weaken("touched-not-kept", file["path"], _BY_KIND.format(file["reason"]))
     for path in told.get("changed", ()):

@@ -112,6 +112,22 @@ def replace_outputs(
     insert_rows(connection, table, rows)
 
 
+def replace_claimed_outputs(
+    connection: Connection, task: int, names: Sequence[str], files: Iterable[int]
+) -> None:
+    """Write these outputs of a task as those of no unit, in place of those before of these names."""
+    table, file = table_of(CatalogOutput), table_of(CatalogFileRow)
+    for part in chunks(names):
+        named = select(file.c.id).where(file.c.name.in_(part))
+        connection.execute(
+            delete(table).where(
+                table.c.task_id == task, table.c.unit == "", table.c.file_id.in_(named)
+            )
+        )
+    rows = [{"task_id": task, "unit": "", "file_id": key} for key in dict.fromkeys(files)]
+    insert_rows(connection, table, rows)
+
+
 def replace_processes(connection: Connection, task: int, processes: Sequence[ProcessDraft]) -> None:
     """Write the processes of a task's project in place of those before."""
     table = table_of(CatalogProcess)

@@ -124,7 +124,7 @@ def remove_logs_of_jobs(connection: Connection, jobs: Sequence[int]) -> None:
 
 def give_turn(connection: Connection, experiment: str, key: str, now: datetime) -> bool:
     """Note that a job of a kind is to be traced; return whether no other was given the turn."""
-    row = {"experiment": experiment, "key": key, "given_at": now, "traced_at": None, "used": None}
+    row = {"experiment": experiment, "key": key, "given_at": now}
     insert_rows(connection, table_of(TraceTurn), [row], skip_known=True)
     given_at = connection.scalar(select(TraceTurn.given_at).where(*_is_kind(experiment, key)))
     return given_at == now
@@ -137,14 +137,6 @@ def take_over_turn(
     is_unchanged = TraceTurn.given_at == given_at
     statement = update(TraceTurn).where(*_is_kind(experiment, key), is_unchanged)
     return connection.execute(statement.values(given_at=now, traced_at=None)).rowcount > 0
-
-
-def mark_traced(
-    connection: Connection, experiment: str, key: str, now: datetime, used: str
-) -> None:
-    """Note that a traced record of a kind of jobs came, and what that job used."""
-    statement = update(TraceTurn).where(*_is_kind(experiment, key))
-    connection.execute(statement.values(traced_at=now, used=used))
 
 
 def remove_turns_before(connection: Connection, experiment: str, moment: datetime) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.driver import change_many
@@ -18,12 +18,14 @@ from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.recording.writing import gap_document
 from jobprov.provenance.db.tables import (
     AwaitedBlob,
+    AwaitedTrace,
     Conflict,
     DeadLetter,
     Derivation,
     GapSet,
     Job,
     ProvisionalRecord,
+    TraceTurn,
     UnreadRecord,
 )
 from jobprov.provenance.db.transaction import Transaction
@@ -181,6 +183,44 @@ def write_awaited(
     for job, digests in missing.items():
         rows.extend({"sha256": sha256, "job_id": job} for sha256 in sorted(digests))
     insert_rows(connection, table_of(AwaitedBlob), rows)
+
+
+def write_awaited_traces(
+    connection: Connection, kinds: Mapping[int, tuple[str, str]], *, replace: Sequence[int]
+) -> None:
+    """Note whose trace jobs wait for, by experiment and key of the kind.
+
+    What was noted of the jobs in `replace` goes first.
+    """
+    for part in chunks(replace):
+        connection.execute(delete(AwaitedTrace).where(AwaitedTrace.job_id.in_(part)))
+    rows: list[dict[str, Any]] = []
+    for job, (experiment, key) in kinds.items():
+        rows.append({"experiment": experiment, "key": key, "job_id": job})
+    insert_rows(connection, table_of(AwaitedTrace), rows)
+
+
+class TracedKind(NamedTuple):
+    """A kind of jobs, the traced one of them, and JSON of what that one used."""
+
+    experiment: str
+    key: str
+    job_id: str
+    received_at: datetime
+    used: str
+
+
+def mark_traced(connection: Connection, kinds: Sequence[TracedKind]) -> None:
+    """Note what traced jobs used. The newest of a kind stands, in whichever order they come."""
+    for kind in kinds:
+        is_kind = TraceTurn.experiment == kind.experiment, TraceTurn.key == kind.key
+        if connection.scalar(select(TraceTurn.given_at).where(*is_kind)) is None:
+            row = {"experiment": kind.experiment, "key": kind.key, "given_at": kind.received_at}
+            insert_rows(connection, table_of(TraceTurn), [row], skip_known=True)
+        is_newest = or_(TraceTurn.traced_job.is_(None), TraceTurn.traced_job <= kind.job_id)
+        statement = update(TraceTurn).where(*is_kind, is_newest)
+        values = {"traced_at": kind.received_at, "traced_job": kind.job_id, "used": kind.used}
+        connection.execute(statement.values(**values))
 
 
 def note_derived(connection: Connection, what: str, version: int) -> None:

@@ -10,13 +10,27 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from jobprov.provenance.db.base import table_of
+from jobprov.provenance.db.driver import change_many
 from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import allocate_keys, chunks
+from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.recording.task_rows import place_again
-from jobprov.provenance.db.tables import QueueJob, QueueReport, Stage, TaskRow, WaivedUnit
+from jobprov.provenance.db.tables import (
+    Claim,
+    File,
+    Identity,
+    Job,
+    QueueJob,
+    QueueReport,
+    Stage,
+    TaskRow,
+    WaivedUnit,
+)
 from jobprov.provenance.db.transaction import Transaction
+from jobprov.provenance.records.outputs import count_named
 
 _WAIVED = table_of(WaivedUnit)
+_COUNT = "UPDATE jobs SET output_count = ? WHERE id = ?"
 
 
 def intern_task(transaction: Transaction, experiment: int, task_id: str) -> int:
@@ -39,6 +53,32 @@ def mark_declared(transaction: Transaction, task: int, entry: int, stage: int | 
     values = {"entry_id": entry, "declared_stage_id": stage}
     transaction.connection.execute(update(TaskRow).where(TaskRow.id == task).values(values))
     place_again(transaction, [task])
+
+
+def count_outputs_by(connection: Connection, task: int, patterns: Sequence[str]) -> None:
+    """Note which outputs of a task's jobs count, and count those of jobs that are there already."""
+    text = "\n".join(patterns) or None
+    is_task = TaskRow.id == task
+    if connection.execute(select(TaskRow.output_patterns).where(is_task)).scalar_one() == text:
+        return
+    connection.execute(update(TaskRow).where(is_task).values(output_patterns=text))
+    names: dict[tuple[int, int], list[str]] = {}
+    query = (
+        select(Job.id, Job.output_count, File.name)
+        .join(Claim, Claim.job_id == Job.id)
+        .join(File, File.id == Claim.file_id)
+        .join(Identity, Identity.id == Claim.identity_id)
+        .where(Job.task_id == task, Claim.alias_of.is_(None), is_made())
+    )
+    for job, before, name in connection.execute(query):
+        names.setdefault((job, before), []).append(name)
+    changed = []
+    for (job, before), names_of_job in names.items():
+        count = count_named(names_of_job, patterns)
+        if count != before:
+            changed.append((count, job))
+    if changed:
+        change_many(connection, _COUNT, changed)
 
 
 def forget_waivers(connection: Connection, task: int, units: Sequence[str]) -> None:

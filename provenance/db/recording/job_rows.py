@@ -24,7 +24,7 @@ from jobprov.provenance.records.job_record import (
     Software,
 )
 from jobprov.provenance.records.outputs import count_made
-from jobprov.provenance.records.parents import Within, has_too_many_parents
+from jobprov.provenance.records.parents import Within, has_too_many_parents, name_inside
 from jobprov.provenance.records.reading.repairing import utc
 from jobprov.provenance.records.recipes import recipe_of, result_of
 
@@ -205,7 +205,8 @@ class _Declared:
         self._record = record
         self._mentions = mentions
         self._experiment = experiment
-        self._written = {output.name for output in record.outputs or ()} if mentions else set()
+        outputs = record.outputs if mentions else ()
+        self._written = {name_inside(output) for output in outputs or ()}
         self._inside = 0
         self._bare: dict[str, MentionRow] = {}
         self._full: dict[tuple[str, str], MentionRow] = {}
@@ -226,7 +227,7 @@ class _Declared:
             namespace, _, bare = name.rpartition(":")
             file = FileKey(bare, namespace, self._experiment)
             return [see_identity(file, None, None, None, campaign=campaign_of(self._record))]
-        if mention.input.name not in self._written:
+        if name_inside(mention.input) not in self._written:
             return [mention.identity]
         places = self._within.origins(mention.input)
         if places is None or self._inside + len(places) > _MOST_INSIDE:

@@ -36,6 +36,7 @@ SELECT t.id, t.experiment_id, d.campaign, d.name, MIN(NULLIF(s.campaign, '')), M
 LEFT JOIN stages d ON d.id = t.declared_stage_id LEFT JOIN jobs j ON j.task_id = t.id LEFT JOIN stages s ON s.id = j.stage_id
 WHERE t.id {among} GROUP BY t.id, t.experiment_id, d.campaign, d.name
 """
+_PATTERNS = "SELECT id, output_patterns FROM tasks WHERE output_patterns IS NOT NULL AND id {among}"
 _WRITE_PLACE = "UPDATE tasks SET stage_id = ? WHERE id = ?"
 
 
@@ -76,6 +77,14 @@ def intern_tasks(
     stages = {tasks[key]: (key[0], *place) for key, place in first_places.items()}
     _place(transaction, stages)
     return tasks
+
+
+def patterns_of_tasks(connection: Connection, tasks: Iterable[int]) -> dict[int, list[str]]:
+    """Return the patterns of outputs of these tasks, those that declare some."""
+    patterns: dict[int, list[str]] = {}
+    for task, text in select_among(connection, _PATTERNS, sorted(tasks)):
+        patterns[task] = text.split("\n")
+    return patterns
 
 
 def place_again(transaction: Transaction, tasks: Iterable[int]) -> None:

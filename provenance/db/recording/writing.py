@@ -38,6 +38,7 @@ from jobprov.provenance.db.recording.task_rows import (
     TaskKey,
     intern_stages,
     intern_tasks,
+    patterns_of_tasks,
     place_again,
 )
 from jobprov.provenance.db.selecting import change_among, select_among
@@ -45,6 +46,7 @@ from jobprov.provenance.db.tables import Experiment, GapSet, Host, Job
 from jobprov.provenance.db.transaction import Transaction
 from jobprov.provenance.records.gaps import Gap
 from jobprov.provenance.records.job_record import JobRecord
+from jobprov.provenance.records.outputs import count_made
 
 __all__ = [
     "JobDraft",
@@ -144,8 +146,11 @@ def _left_tasks(before: Mapping[int, _Place], after: Mapping[int, _Place]) -> se
 
 def _write_job_rows(connection: Connection, drafts: Sequence[JobDraft], shared: SharedKeys) -> None:
     fresh = []
+    patterns = patterns_of_tasks(connection, set(shared.tasks.values()))
     for draft in drafts:
         columns = {"id": draft.key, **_job_row(draft, shared)}
+        if columns["task_id"] in patterns:
+            columns["output_count"] = count_made(draft.record, patterns[columns["task_id"]])
         if draft.is_new:
             fresh.append(columns)
         else:

@@ -80,7 +80,7 @@ from jobprov.provenance.db.tables.software import (
     SoftwareSet,
     SoftwareSetMember,
 )
-from jobprov.provenance.db.tables.traces import TraceTurn
+from jobprov.provenance.db.tables.traces import AwaitedTrace, TraceTurn
 from jobprov.provenance.db.tables.triage import FailureClass, Reclassification, RuleTableRow
 from jobprov.provenance.db.tables.waivers import WaivedUnit
 from jobprov.provenance.db.tables.workflows import (
@@ -93,6 +93,7 @@ from jobprov.provenance.db.tables.workflows import (
 
 __all__ = [
     "AwaitedBlob",
+    "AwaitedTrace",
     "Base",
     "BundlePlan",
     "CapsuleRow",

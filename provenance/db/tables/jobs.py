@@ -43,7 +43,8 @@ class Stage(Base):
 class TaskRow(Base):
     """A task: one submission of a stage.
 
-    `entry_id` is its declaration, where one was made; `declared_stage_id` what that says.
+    `entry_id` is its declaration, where one was made; `declared_stage_id` and `output_patterns`
+    (a line each) are what that says.
     """
 
     __tablename__ = "tasks"
@@ -54,6 +55,7 @@ class TaskRow(Base):
     stage_id: Mapped[int | None] = mapped_column(ForeignKey("stages.id"), index=True)
     entry_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_entries.id"))
     declared_stage_id: Mapped[int | None] = mapped_column(ForeignKey("stages.id"))
+    output_patterns: Mapped[str | None] = mapped_column(Text)
 
 
 class Host(Base):

@@ -21,6 +21,7 @@ from jobprov.provenance.bundle.plan import SPEC_VERSION
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.lookup.job import resolutions_of
 from jobprov.provenance.db.queries.reruns.capsules import HeldCapsule, Use, capsules_of, use_of
+from jobprov.provenance.records.findings import UnseenReads
 from jobprov.provenance.records.gaps import image_digest
 from jobprov.provenance.records.inputs import small_inputs
 from jobprov.provenance.records.job_record import FclConfiguration, JobRecord
@@ -33,6 +34,7 @@ from jobprov.provenance.services.configurations.configuration import (
 )
 from jobprov.provenance.services.lookup.job import ReadJob
 from jobprov.provenance.services.recording.resolved_code import ambiguous_entries, placed
+from jobprov.provenance.services.recording.traced_kinds import TracedKinds
 
 _REMEMBERED = 64
 """Evaluated configurations kept in memory. Thousands of jobs of a release share the same ones."""
@@ -53,6 +55,7 @@ class Gathered:
     resolutions: list[Resolution]
     capsule: Capsule | None
     rules: list[OutputRule]
+    unseen: UnseenReads | None
     digest: str
 
     def ingredients(self, *, has_forms: bool = True) -> Ingredients:
@@ -72,6 +75,7 @@ class Gathered:
             capsule=self.capsule,
             schema=record_schema(),
             rules=self.rules,
+            unseen=self.unseen,
         )
 
 
@@ -119,13 +123,16 @@ def gather_all(
         allowed = frozenset((digests & shared.possessed) | set(_packs_of(resolutions)))
         registered = shared.capsule_of(job)
         named = [] if registered is None else [registered.sha256]
-        digest = _digest_of(job, [*allowed, *named], resolutions, shared.rules, level)
+        unseen = shared.traced.unseen(job.reading.record)
+        blobs = [*allowed, *named]
+        digest = _digest_of(job, blobs, resolutions, shared.rules, unseen, level=level)
         ingredients = Gathered(
             job=job,
             reader=PossessedBlobs(store, allowed),
             resolutions=resolutions,
             capsule=_capsule(job.reading.record, registered, store, allowed),
             rules=shared.rules,
+            unseen=unseen,
             digest=digest,
         )
         gathered.append(ingredients)
@@ -139,6 +146,7 @@ class _Shared(NamedTuple):
         possessed: the blobs that the jobs name and the experiment uploaded.
         capsules: the newest ones, by experiment and what they serve.
         ambiguous: why refs of software may have meant other commits, by digest of the entry.
+        traced: what the traced jobs of the kinds of these jobs used.
     """
 
     experiment: str
@@ -146,6 +154,7 @@ class _Shared(NamedTuple):
     capsules: Mapping[tuple[str, Use], HeldCapsule]
     rules: list[OutputRule]
     ambiguous: Mapping[str, str]
+    traced: TracedKinds
 
     @classmethod
     def read(
@@ -160,6 +169,7 @@ class _Shared(NamedTuple):
             capsules_of(connection, [experiment]),
             comparators_of(connection, experiment),
             ambiguous_entries(connection, software),
+            TracedKinds.of(connection, [job.reading.record for job in jobs]),
         )
 
     def resolutions_of(
@@ -217,6 +227,8 @@ def _digest_of(
     blobs: Iterable[str],
     resolutions: Sequence[Resolution],
     rules: Sequence[OutputRule],
+    unseen: UnseenReads | None,
+    *,
     level: str | None,
 ) -> str:
     """Return a digest of everything that decides the plan."""
@@ -229,6 +241,7 @@ def _digest_of(
         sorted(blobs),
         [_identity(resolved) for resolved in resolutions],
         [msgspec.to_builtins(rule) for rule in rules],
+        msgspec.to_builtins(unseen),
     ]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 

@@ -22,8 +22,7 @@ from jobprov.provenance.answers.catalogs import (
     SilentUnit,
 )
 from jobprov.provenance.answers.tasks import UnitState
-from jobprov.provenance.catalogs.catalog import Catalog, Source
-from jobprov.provenance.catalogs.opening import Catalogs, open_catalog
+from jobprov.provenance.catalogs.opening import Catalogs
 from jobprov.provenance.db.queries.catalogs.catalogs import (
     CatalogedOutput,
     ClaimedOutput,
@@ -38,12 +37,13 @@ from jobprov.provenance.db.queries.catalogs.catalogs import (
 )
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.unit_facts import EndedJob, newest_successes
-from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.checksums import normal_checksum
-from jobprov.provenance.services.tasks.declarations import (
-    Declaration,
-    find_declaration,
+from jobprov.provenance.services.catalogs.draining import (
+    draining_query_of,
+    still_draining,
+    why_not_compared,
 )
+from jobprov.provenance.services.tasks.declarations import find_declaration
 from jobprov.provenance.services.tasks.unit_states import StandingUnit
 from jobprov.provenance.services.tasks.units import count_units, states_of_units
 
@@ -99,9 +99,9 @@ def compare_catalog(
     units = count_units(connection, task, declaration)
     cataloged_units = units_in_catalog(connection, [task.key])[task.key]
     without, is_listed = None, False
-    if declaration is not None:
-        without = len(_draining(declaration, cataloged_units, units.entries))
-        is_listed = declaration.listed_units() is not None
+    if declaration is not None and declaration.listed_units() is not None:
+        without = len(still_draining(declaration, cataloged_units, units.entries))
+        is_listed = True
 
     synced_at, differences = None, []
     if state is not None and state.finished_at is not None:
@@ -122,63 +122,13 @@ def compare_catalog(
         synced_at=synced_at,
         asked_at=state.asked_at.isoformat() if state else None,
         problem=state.problem if state else None,
+        not_compared=why_not_compared(task, declaration, state, catalogs),
         units=CatalogUnits(units.expected, len(cataloged_units), without, units.by_catalog),
         differences=differences,
         silent=_silent_units(connection, task, standing),
         processes=process_counts(connection, task.key),
-        draining_query=_query(declaration, catalogs or {}, task.experiment),
+        draining_query=draining_query_of(declaration, catalogs or {}, task.experiment),
     )
-
-
-def list_draining(connection: Connection, store: Store, task: FoundTask) -> list[str]:
-    """Return the listed units that have no output in the catalog and that nobody waived.
-
-    Raises:
-        BadInputError: the task has no list of units, or was not compared with its catalog yet.
-    """
-    declaration = find_declaration(connection, store, task)
-    if declaration is None or declaration.listed_units() is None:
-        raise BadInputError(
-            f"Task {task.task_id} has no frozen list of units.",
-            {"task_id": ["has no list of units"]},
-        )
-    state = sync_state(connection, task.key)
-    if state is None or state.finished_at is None:
-        raise BadInputError(
-            f"Task {task.task_id} was not compared with its catalog yet: "
-            "`jobprov catalog sync` does that.",
-            {"task_id": ["not compared yet"]},
-        )
-    waived = count_units(connection, task, declaration).entries
-    cataloged_units = units_in_catalog(connection, [task.key])[task.key]
-    return _draining(declaration, cataloged_units, waived)
-
-
-def draining_query(declaration: Declaration, catalog: Catalog) -> str | None:
-    """Return the query that selects the unprocessed inputs; None where no catalog gave the list."""
-    source = declaration.units_from
-    if source is None:
-        return None
-    query = catalog.source_query(
-        Source(source.definition, source.snapshot_id, source.dataset, source.query)
-    )
-    return catalog.unprocessed_query(query, declaration.output_metadata or {})
-
-
-def _query(declaration: Declaration | None, catalogs: Catalogs, experiment: str) -> str | None:
-    if declaration is None or declaration.units_from is None or experiment not in catalogs:
-        return None
-    try:
-        return draining_query(declaration, open_catalog(catalogs, experiment))
-    except BadInputError:  # the experiment has moved to another kind of catalog
-        return None
-
-
-def _draining(
-    declaration: Declaration, cataloged_units: set[str], waived: Mapping[str, int]
-) -> list[str]:
-    listed = dict.fromkeys(declaration.listed_units() or ())
-    return [unit for unit in listed if unit not in cataloged_units and unit not in waived]
 
 
 class _MadeFile(NamedTuple):

@@ -13,6 +13,7 @@ from jobprov.provenance.db.changes.catalogs import (
     CatalogFileDraft,
     ProcessDraft,
     intern_catalog_files,
+    replace_claimed_outputs,
     replace_outputs,
     replace_processes,
     replace_uses,
@@ -44,6 +45,22 @@ def write_outputs(
             names = [""]  # the task has no list of units
         outputs += [(unit, keys[file.name]) for unit in names]
     replace_outputs(writing.connection, task.key, list(units), outputs)
+
+
+def write_claimed(
+    writing: Writing,
+    catalog: Catalog,
+    task: FoundTask,
+    *,
+    names: Sequence[str],
+    files: Sequence[CatalogFile],
+) -> None:
+    """Write the files of the catalog that jobs claim and that are no child of a unit.
+
+    They replace those of these bare names that were found before.
+    """
+    keys = _intern_files(writing, catalog, task.experiment_key, files)
+    replace_claimed_outputs(writing.connection, task.key, names, list(keys.values()))
 
 
 def _intern_files(

@@ -4,10 +4,11 @@ That is outputs of their units, their project's processes, and what their jobs c
 
 Bounded by time and resumable: each part of 200 units is a transaction, which notes the next one.
 Units of which an output is known are not asked about again, unless everything is to be looked at.
+What the catalog refuses of one task keeps no other from being compared; what it refuses of some
+units, no other units. Nothing here grows with the list of units but the list itself.
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
@@ -23,14 +24,14 @@ from jobprov.provenance.db.changes.catalogs import note_next_unit, note_sync_end
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.catalogs.catalogs import (
-    CatalogedOutput,
-    cataloged_outputs,
-    claimed_outputs,
+    UnknownOutput,
     declared_tasks,
     sync_state,
-    units_in_catalog,
+    units_with_output,
+    unknown_outputs,
     used_units,
 )
+from jobprov.provenance.db.queries.catalogs.sightings import born_without_namespace
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.errors import (
     BadInputError,
@@ -39,7 +40,12 @@ from jobprov.provenance.errors import (
     ProvenanceError,
     UnreachableError,
 )
-from jobprov.provenance.services.catalogs.rows import write_outputs, write_processes
+from jobprov.provenance.lineage.words import counted, number
+from jobprov.provenance.services.catalogs.rows import (
+    write_claimed,
+    write_outputs,
+    write_processes,
+)
 from jobprov.provenance.services.catalogs.sightings import read_sighting, record_sighting
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,
@@ -68,7 +74,8 @@ class TaskSync(NamedTuple):
         outputs: found.
         processes: of its project.
         is_whole: whether nothing is left to ask; else it goes on from there next time.
-        problem: why it ended early, where the catalog is to blame.
+        problem: what the catalog could not be asked, and why.
+        refused: units that the catalog would not be asked about.
     """
 
     task_id: str
@@ -77,6 +84,7 @@ class TaskSync(NamedTuple):
     processes: int = 0
     is_whole: bool = False
     problem: str | None = None
+    refused: int = 0
 
 
 class _Place(NamedTuple):
@@ -116,8 +124,8 @@ def sync_experiment(
     Return what was done, a task each.
 
     Those come first that were not asked about for the longest time. It ends when the seconds are
-    over, or where the catalog cannot be reached; one that refuses a query is asked about the other
-    tasks.
+    over, or where the catalog cannot be reached; one that fails at the questions about a task is
+    asked about the others.
 
     Raises:
         NotFoundError: no catalog of the experiment is named, or no such task is declared.
@@ -150,12 +158,23 @@ def _sync(place: _Place, *, everything: bool) -> tuple[TaskSync, bool]:
             found = _sync_claims(place, found)
         if place.declaration.project and not place.is_over():
             found = _sync_project(place, found, place.declaration.project)
-    except ProvenanceError as problem:
-        # Not reached, or it refuses a query, which only the declaration's author can mend
+    except ForbiddenError as problem:
+        found, is_away = found._replace(problem=str(problem), is_whole=False), True
+    except UnreachableError as problem:
+        found, is_away = found._replace(problem=str(problem), is_whole=False), _is_away(place)
+    except ProvenanceError as problem:  # it refuses a query, which only the author can mend
         found = found._replace(problem=str(problem), is_whole=False)
-        is_away = isinstance(problem, (UnreachableError, ForbiddenError))
     place.writer.run(lambda writing: _note_end(writing.connection, place.task.key, found))
     return found, is_away
+
+
+def _is_away(place: _Place) -> bool:
+    """Return whether the catalog answers nothing at all, or only what this task asks fails."""
+    try:
+        place.catalog.probe()
+    except ProvenanceError:
+        return True
+    return False
 
 
 def _sync_units(place: _Place, found: TaskSync, *, everything: bool) -> TaskSync:
@@ -165,78 +184,126 @@ def _sync_units(place: _Place, found: TaskSync, *, everything: bool) -> TaskSync
     """
     units = place.declaration.listed_units()
     if units is None:
-        names = place.catalog.list_names(place.catalog.task_query(place.task.task_id))
-        files = place.catalog.read_files(names)
-        place.writer.run(
-            partial(
-                write_outputs, catalog=place.catalog, task=place.task, units={"": ""}, files=files
-            )
-        )
-        _see_renamed(place, files)
-        return found._replace(outputs=found.outputs + len(files), is_whole=True)
+        return _sync_files_of_task(place, found)
+    unnameable = [unit for unit in units if not place.catalog.can_hold(_full(place, unit))]
+    if unnameable and len(unnameable) == len(units):
+        words = _unnameable_words(place, units, unnameable)
+        raise BadInputError(words, {"units": ["are no files of the catalog"]})
     with place.database.reading.connect() as connection:
         state = sync_state(connection, place.task.key)
-        settled = (
-            set() if everything else units_in_catalog(connection, [place.task.key])[place.task.key]
-        )
     start = state.next_unit if state else 0
     for at in range(start, len(units), UNITS_AT_ONCE):
         if place.is_over():
             return found
-        part = [unit for unit in units[at : at + UNITS_AT_ONCE] if unit not in settled]
-        children = (
-            place.catalog.read_children([_full(place, unit) for unit in part], place.outputs)
-            if part
-            else []
-        )
+        part = units[at : at + UNITS_AT_ONCE]
+        if not everything:
+            part = _without_output(place, part)
         following = at + UNITS_AT_ONCE if at + UNITS_AT_ONCE < len(units) else 0
-        write = partial(_write_part, place=place, units=part, files=children, following=following)
-        place.writer.run(write)
-        _see_renamed(place, children)
-        found = found._replace(units=found.units + len(part), outputs=found.outputs + len(children))
-    return found._replace(is_whole=True)
+        found = _sync_part(place, found, part, following=following)
+    if unnameable and not found.problem:
+        found = found._replace(problem=_unnameable_words(place, units, unnameable))
+    return found._replace(is_whole=not found.refused)
+
+
+def _sync_part(place: _Place, found: TaskSync, units: Sequence[str], *, following: int) -> TaskSync:
+    """Ask for the children of some units and write them; note where the next part begins."""
+    askable = [unit for unit in units if place.catalog.can_hold(_full(place, unit))]
+    children: list[CatalogFile] = []
+    if askable:
+        try:
+            names = [_full(place, unit) for unit in askable]
+            children = place.catalog.read_children(names, place.outputs)
+        except BadInputError as refusal:
+            refused = f"{counted(len(askable), 'unit')} from {askable[0]!r} on"
+            problem = found.problem or f"{refused} could not be asked about: {refusal}"
+            found = found._replace(problem=problem, refused=found.refused + len(askable))
+            askable = []
+    write = partial(_write_part, place=place, units=askable, files=children, following=following)
+    place.writer.run(write)
+    _see_renamed(place, children)
+    return found._replace(units=found.units + len(askable), outputs=found.outputs + len(children))
+
+
+def _sync_files_of_task(place: _Place, found: TaskSync) -> TaskSync:
+    """Ask for the files whose metadata name the task, where it has no list of units."""
+    names = place.catalog.list_names(place.catalog.task_query(place.task.task_id))
+    files = place.catalog.read_files(names)
+    write = partial(
+        write_outputs, catalog=place.catalog, task=place.task, units={"": ""}, files=files
+    )
+    place.writer.run(write)
+    _see_renamed(place, files)
+    return found._replace(outputs=found.outputs + len(files), is_whole=True)
+
+
+def _without_output(place: _Place, units: Sequence[str]) -> list[str]:
+    """Return those of these units of which the catalog was not yet seen to know an output."""
+    with place.database.reading.connect() as connection:
+        settled = units_with_output(connection, place.task.key, units)
+    return [unit for unit in units if unit not in settled]
+
+
+def _unnameable_words(place: _Place, units: Sequence[str], unnameable: Sequence[str]) -> str:
+    words = (
+        f"{counted(len(unnameable), 'unit')} of {number(len(units))} can be no file of the catalog "
+        "and were not asked about: its files are namespace:name in letters, digits and _ . / -, "
+        f"the first of these is {_full(place, unnameable[0])!r}."
+    )
+    if not place.namespace:
+        words += " The task names no namespace: declare it again with `namespace`."
+    return words
 
 
 def _sync_claims(place: _Place, found: TaskSync) -> TaskSync:
     """Ask for files that jobs say they wrote and that, to the catalog, are no child of a unit."""
     is_listed = place.declaration.listed_units() is not None
-    names = _lacking_names(place, only_of_units=is_listed)
-    files: list[CatalogFile] = []
-    for part in chunks(names, UNITS_AT_ONCE):
+    after = 0
+    while True:
         if place.is_over():
             return found._replace(is_whole=False)
-        files += [file for file in place.catalog.read_files(part) if not file.is_retired]
-    replaced = {"": ""} if is_listed else {}
-    place.writer.run(
-        partial(write_outputs, catalog=place.catalog, task=place.task, units=replaced, files=files)
-    )
-    return found._replace(outputs=found.outputs + len(files))
+        with place.database.reading.connect() as connection:
+            claims = unknown_outputs(
+                connection,
+                place.task.key,
+                only_of_units=is_listed,
+                after=after,
+                limit=UNITS_AT_ONCE,
+            )
+        if not claims:
+            return found
+        after = claims[-1].claim
+        files = _claimed_files(place, claims)
+        names = [claim.name for claim in claims]
+        place.writer.run(
+            partial(write_claimed, catalog=place.catalog, task=place.task, names=names, files=files)
+        )
+        found = found._replace(outputs=found.outputs + len(files))
 
 
-def _lacking_names(place: _Place, *, only_of_units: bool) -> list[str]:
-    """Return what the catalog would call the claimed outputs that it was not seen to know.
+def _claimed_files(place: _Place, claims: Sequence[UnknownOutput]) -> list[CatalogFile]:
+    """Return the files of the catalog that these claims may be about.
 
-    Args:
-        place: the task and its catalog.
-        only_of_units: whether only children of units count as known.
+    A job does not always know the namespace that its output will be declared in, which need not be
+    that of its inputs: then any file of its name is asked for. One in another namespace has to
+    agree in something else.
     """
-    with place.database.reading.connect() as connection:
-        claims = claimed_outputs(connection, place.task.key)
-        cataloged = cataloged_outputs(connection, place.task.key)
-    outputs_by_name: dict[str, list[CatalogedOutput]] = defaultdict(list)
-    for output in cataloged:
-        if output.unit or not only_of_units:
-            outputs_by_name[output.name].append(output)
-    # A file that was renamed is known if the catalog knows any of its names
-    known_origins = set()
-    for claim in claims:
-        if any(claim.may_be(output) for output in outputs_by_name.get(claim.name, ())):
-            known_origins.add(claim.origin)
-    names: dict[str, None] = {}
-    for claim in claims:
-        if claim.is_done and claim.origin not in known_origins:
-            names[place.catalog.join(claim.namespace or place.namespace, claim.name)] = None
-    return list(names)
+    catalog = place.catalog
+    full_names = [catalog.join(claim.namespace, claim.name) for claim in claims if claim.namespace]
+    files = [file for file in catalog.read_files(full_names) if not file.is_retired]
+
+    open_claims = {claim.name: claim for claim in claims if not claim.namespace}
+    for file in catalog.find_files(open_claims):
+        namespace, name = catalog.split(file.name)
+        claim = open_claims.get(name)
+        if namespace == place.namespace or (claim and _agrees(place, claim, file)):
+            files.append(file)
+    return files
+
+
+def _agrees(place: _Place, claim: UnknownOutput, file: CatalogFile) -> bool:
+    """Return whether a file of a claim's name has its size, or its metadata name job or task."""
+    is_as_large = claim.size_bytes is not None and claim.size_bytes == file.size_bytes
+    return is_as_large or claim.job_id == file.job_id or place.task.task_id == file.task_id
 
 
 def _sync_project(place: _Place, found: TaskSync, project: str) -> TaskSync:
@@ -294,12 +361,21 @@ def _read_inputs(
 
 
 def _see_renamed(place: _Place, files: Sequence[CatalogFile]) -> None:
-    """Join files that were renamed on the way to the jobs that made them, as `POST /files` does."""
-    documents = [
-        _sighting(place, file)
-        for file in files
-        if file.job_id and file.born_as and file.born_as != place.catalog.split(file.name)[1]
-    ]
+    """Join files to the jobs that made them under another name, as `POST /files` does.
+
+    They were renamed on the way, or their jobs did not know their namespace.
+    """
+    documents: list[dict[str, Any]] = []
+    for some_files in chunks(files, UNITS_AT_ONCE):
+        names = [place.catalog.split(file.name) for file in some_files]
+        bare_names = [name for namespace, name in names if namespace]
+        with place.database.reading.connect() as connection:
+            born_bare = born_without_namespace(connection, place.task.key, bare_names)
+        for file, (namespace, name) in zip(some_files, names, strict=True):
+            is_renamed = file.job_id and file.born_as and file.born_as != name
+            is_bare = namespace and name in born_bare and (file.job_id or file.task_id)
+            if is_renamed or is_bare:
+                documents.append(_sighting(place, file))
     for part in chunks(documents, _SIGHTINGS_AT_ONCE):
         place.writer.run(partial(_record_sightings, documents=part), submitter="catalog sync")
 
@@ -327,12 +403,8 @@ def _sighting(place: _Place, file: CatalogFile) -> dict[str, Any]:
 
 
 def _full(place: _Place, unit: str) -> str:
-    """Return what the catalog calls a unit.
-
-    A list that was not made from the catalog may name units with their namespaces.
-    """
-    is_full = ":" in unit and place.declaration.units_from is None
-    return unit if is_full else place.catalog.join(place.namespace, unit)
+    """Return what the catalog calls a unit."""
+    return place.catalog.join(*place.declaration.place_of(unit))
 
 
 def _write_part(

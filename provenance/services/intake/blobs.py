@@ -6,12 +6,14 @@ nothing.
 Source: storage.md, "Possession".
 """
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.archive.store import Store
 from jobprov.provenance.capture.record.redaction import redact
 from jobprov.provenance.db.changes.intake import add_possessions
 from jobprov.provenance.db.keys import chunks
@@ -35,6 +37,8 @@ from jobprov.provenance.services.writing import Writing
 
 _SEARCHED_BYTES = 8 * 1024 * 1024
 _UNCLAIMED_LIMIT = 100_000
+_MOST_SEEN = 100_000
+_SEEN_SECONDS = 600.0
 
 
 class Upload(NamedTuple):
@@ -87,8 +91,36 @@ def _possessed(connection: Connection, experiment: str, digests: AbstractSet[str
     return {Upload(experiment, sha256) for sha256 in possessed}
 
 
-def missing_of(connection: Connection, experiment: str | None, digests: Sequence[str]) -> list[str]:
-    """Return those of the digests that the experiment has not uploaded.
+class LostBlobs:
+    """Finds blobs that experiments uploaded and that the archive has no more; thread-safe.
+
+    What was there is believed to be there for ten minutes: in a bucket each look is a request.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._seen: dict[str, float] = {}
+
+    def among(self, digests: AbstractSet[str]) -> set[str]:
+        """Return those of the digests that are not in the archive."""
+        now = time.monotonic()
+        unsure = {sha256 for sha256 in digests if self._seen.get(sha256, 0.0) < now}
+        if not unsure:
+            return set()
+        lost = self._store.missing(unsure)
+        if len(self._seen) > _MOST_SEEN:
+            self._seen = {}
+        self._seen.update(dict.fromkeys(unsure - lost, now + _SEEN_SECONDS))
+        return lost
+
+
+def missing_of(
+    connection: Connection,
+    experiment: str | None,
+    digests: Sequence[str],
+    lost_blobs: LostBlobs | None = None,
+) -> list[str]:
+    """Return those of the digests that the experiment has not uploaded, or that were lost since.
 
     They come in the order asked, each once. With None as the experiment, an upload by any counts.
 
@@ -99,6 +131,8 @@ def missing_of(connection: Connection, experiment: str | None, digests: Sequence
         not_wanted = possessed_by_anybody(connection, distinct)
     else:
         not_wanted = possessed_blobs(connection, experiment, distinct)
+        if lost_blobs is not None:
+            not_wanted -= lost_blobs.among(not_wanted)
         others = [sha256 for sha256 in distinct if sha256 not in not_wanted]
         not_wanted |= expired_logs(connection, experiment, others).keys()
         not_wanted |= erased_digests(connection, {experiment: distinct}).get(experiment, set())

@@ -6,7 +6,6 @@ hour, and how many kinds are remembered, is bounded: what makes every job a new 
 them all.
 """
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -15,18 +14,11 @@ from sqlalchemy import Connection
 from jobprov.provenance.answers.recording import TraceAnswer, UsedByKind
 from jobprov.provenance.db.changes.intake import (
     give_turn,
-    mark_traced,
     remove_turns_before,
     take_over_turn,
 )
 from jobprov.provenance.db.queries.intake.trace_turns import Turn, count_turns, turn_of
-from jobprov.provenance.records.job_record import JobRecord
 
-Kind = tuple[str, str]
-"""An experiment, and the key by which hooks know jobs of one kind."""
-MOST_USED = 1000
-"""Paths of files, and of code, that jobs of a kind are told."""
-_TRACED = "traced"
 WAITING = timedelta(hours=6)
 REMEMBERED = timedelta(days=180)
 MOST_KINDS = 20_000
@@ -55,13 +47,6 @@ def take_turn(connection: Connection, experiment: str, key: str, now: datetime) 
     return give_turn(connection, experiment, key, now)
 
 
-def note_traced(connection: Connection, records: Mapping[Kind, JobRecord], now: datetime) -> None:
-    """Note that traced records of these kinds came, and what their jobs used."""
-    for experiment, key in sorted(records):
-        used = msgspec.json.encode(used_unnamed(records[experiment, key])).decode()
-        mark_traced(connection, experiment, key, now, used)
-
-
 def what_kind_used(connection: Connection, experiment: str, key: str) -> TraceAnswer:
     """Return what is known of a kind of jobs to one that is not traced."""
     turn = turn_of(connection, experiment, key)
@@ -70,22 +55,6 @@ def what_kind_used(connection: Connection, experiment: str, key: str) -> TraceAn
     if turn.used is None:
         return TraceAnswer(is_wanted=False, is_pending=True)
     return TraceAnswer(is_wanted=False, used=msgspec.json.decode(turn.used, type=UsedByKind))
-
-
-def used_unnamed(record: JobRecord) -> UsedByKind:
-    """Return what a traced job used and what nothing but the trace names."""
-    files, code = [], []
-    for file in record.inputs or ():
-        if file.evidence == _TRACED and file.path:
-            files.append(file.path)
-    for script in record.scripts or ():
-        if script.evidence == _TRACED and script.path:
-            code.append(script.path)
-    hosts: list[str] = []
-    if record.trace is not None:
-        files += [file.path for file in record.trace.not_kept or ()]
-        hosts += record.trace.network or ()
-    return UsedByKind(files[:MOST_USED], code[:MOST_USED], hosts[:MOST_USED])
 
 
 def _is_over(turn: Turn, now: datetime) -> bool:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from jobprov.provenance.answers.lookup import FileAnswer, JobSummary, RecordedVersion
 from jobprov.provenance.db.queries.lookup.files import (
     FoundFile,
+    aliases_among,
     children_of,
     consumers,
     find_files,
@@ -52,8 +53,24 @@ def find_file(
     if not files:
         raise _unknown(connection, name, experiment, namespace)
     if len(files) > 1:
-        raise _ambiguous(name, files, of)
+        bare = _born_as(connection, name, files)
+        if bare is None:
+            raise _ambiguous(name, files, of)
+        return bare
     return files[0]
+
+
+def _born_as(connection: Connection, name: str, files: Sequence[FoundFile]) -> FoundFile | None:
+    """Return the file that a job recorded under exactly this name, without a namespace.
+
+    None unless all others are what a catalog calls it, such as `namespace:name`.
+    """
+    bare = [file for file in files if file.name == name and not file.namespace]
+    if len(bare) != 1:
+        return None
+    others = [file.id for file in files if file != bare[0]]
+    is_all = aliases_among(connection, bare[0].id, others) == set(others)
+    return bare[0] if is_all else None
 
 
 def find_pair(

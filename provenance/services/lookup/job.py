@@ -41,7 +41,6 @@ from jobprov.provenance.records.findings import blobs_to_send
 from jobprov.provenance.records.gaps import find_gaps, in_order, level_of, needs_of_next
 from jobprov.provenance.records.identity import witness_rank
 from jobprov.provenance.records.merging import merge_witnesses
-from jobprov.provenance.records.outputs import count_made
 from jobprov.provenance.records.recipes import recipe_of, recipe_text, result_of, result_text
 from jobprov.provenance.records.verdicts import rank
 from jobprov.provenance.services.failures.classes import JobClass, classes_of
@@ -199,7 +198,7 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
     return JobAnswer(
         failure=failure_of(connection, job),
         decided_by=reading.record.exit.decided_by if reading.record.exit else None,
-        output_count=count_made(reading.record),
+        output_count=summary.output_count,
         summary=summary,
         record=json.loads(job.body_of(witness)),
         merged=reading.raw,

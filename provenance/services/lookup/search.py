@@ -49,4 +49,9 @@ def _hits(connection: Connection, wanted: str) -> list[Hit]:
     hits: list[Hit] = []
     for find in _FINDERS:
         hits += find(connection, wanted, MOST)
-    return sorted(hits, key=lambda hit: hit.text != wanted)
+    return sorted(hits, key=lambda hit: not _is_exact(hit, wanted))
+
+
+def _is_exact(hit: Hit, wanted: str) -> bool:
+    """Return whether a name is the text itself; a file's name may follow its namespace."""
+    return hit.text == wanted or (hit.kind == "file" and hit.text.endswith(f":{wanted}"))

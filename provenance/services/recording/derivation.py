@@ -10,7 +10,8 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import NamedTuple
 
-from jobprov.provenance.db.changes.recording import write_awaited
+from jobprov.provenance.db.changes.recording import write_awaited, write_awaited_traces
+from jobprov.provenance.db.queries.recording.traced_kinds import Kind
 from jobprov.provenance.db.recording.aliases import join_sightings
 from jobprov.provenance.db.recording.writing import JobDraft, intern_experiments, write_jobs
 from jobprov.provenance.db.turns import begin_deriving
@@ -22,6 +23,7 @@ from jobprov.provenance.services.code.repositories import enqueue_carried, enque
 from jobprov.provenance.services.ledger.readings import Reading
 from jobprov.provenance.services.recording.findings import find_for, pending_of
 from jobprov.provenance.services.recording.resolved_code import distinct_entries
+from jobprov.provenance.services.recording.traced_kinds import awaited_kind, note_traced
 from jobprov.provenance.services.work.classifications import enqueue_failures
 from jobprov.provenance.services.work.evaluations import enqueue_evaluations
 from jobprov.provenance.services.writing import Writing
@@ -59,6 +61,7 @@ def derive_jobs(writing: Writing, jobs: Sequence[ReadJob]) -> list[Grading]:
     connection = writing.connection
     # Before anything is looked up: else neither side would see what comes in between
     begin_deriving(connection)
+    note_traced(connection, [(job.reading.record, job.received_at) for job in jobs])
     findings = find_for(connection, writing.memory, [job.reading for job in jobs])
     drafts: list[JobDraft] = []
     gradings: list[Grading] = []
@@ -70,9 +73,20 @@ def derive_jobs(writing: Writing, jobs: Sequence[ReadJob]) -> list[Grading]:
         awaited[job.key] = job_findings.awaited
     unclaimed = write_jobs(writing, drafts)
     join_sightings(connection, {job.key: job.reading.record.job_id for job in jobs}, unclaimed)
-    write_awaited(connection, awaited, replace=[job.key for job in jobs if not job.is_new])
+    known = [job.key for job in jobs if not job.is_new]
+    write_awaited(connection, awaited, replace=known)
+    write_awaited_traces(connection, _awaited_traces(jobs), replace=known)
     _ask_for_work(writing, jobs, findings)
     return gradings
+
+
+def _awaited_traces(jobs: Sequence[ReadJob]) -> dict[int, Kind]:
+    kinds: dict[int, Kind] = {}
+    for job in jobs:
+        kind = awaited_kind(job.reading.record)
+        if kind is not None:
+            kinds[job.key] = kind
+    return kinds
 
 
 def _draft(job: ReadJob, grading: Grading) -> JobDraft:

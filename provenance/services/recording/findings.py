@@ -21,6 +21,7 @@ from jobprov.provenance.services.ledger.readings import Reading
 from jobprov.provenance.services.read_ahead import ReadAhead
 from jobprov.provenance.services.recording.evaluations import find_evaluations
 from jobprov.provenance.services.recording.resolved_code import CodeFindings
+from jobprov.provenance.services.recording.traced_kinds import TracedKinds
 
 
 def find_for(connection: Connection, memory: Memory, readings: Sequence[Reading]) -> list[Findings]:
@@ -45,6 +46,7 @@ def find_for(connection: Connection, memory: Memory, readings: Sequence[Reading]
     blobs.look_up(large)
     code = CodeFindings.of(connection, memory, records)
     expired = ExpiredLogs.of(connection, memory, readings, blobs)
+    traced = TracedKinds.of(connection, records)
     evaluations = find_evaluations(connection, memory, records, blobs.possessed)
     findings = []
     for place, reading in enumerate(readings):
@@ -68,6 +70,7 @@ def find_for(connection: Connection, memory: Memory, readings: Sequence[Reading]
                 pending=evaluations[place].pending,
                 has_capsule=has_capsule[place],
                 erased=blobs.erased(experiment, reading.references, inputs[place]),
+                unseen=traced.unseen(record),
             )
         )
     return findings

@@ -17,6 +17,7 @@ from jobprov.provenance.db.queries.code.software import entries_of_jobs
 from jobprov.provenance.db.queries.holdings.awaited import jobs_awaiting
 from jobprov.provenance.db.queries.recording import gap_updates as queries
 from jobprov.provenance.db.queries.recording.jobs import arrivals_of
+from jobprov.provenance.db.queries.recording.traced_kinds import jobs_waiting
 from jobprov.provenance.db.queries.reruns.capsules import jobs_served
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.turns import begin_deriving, wait_for_derivations
@@ -107,6 +108,11 @@ def _jobs_naming(connection: Connection, store: Store, key: str) -> list[int]:
     return queries.jobs_called(connection, experiment, [job.job_id for job in holders.jobs])
 
 
+def _jobs_waiting(connection: Connection, _store: Store, kind: str) -> list[int]:
+    key, _, experiment = kind.partition(":")
+    return jobs_waiting(connection, (experiment, key))
+
+
 def _jobs_served(connection: Connection, _store: Store, entry: str) -> list[int]:
     return jobs_served(connection, int(entry))
 
@@ -117,5 +123,6 @@ _FINDERS: dict[str, Callable[[Connection, Store, str], list[int]]] = {
     "configuration": _jobs_configured,
     "named": _jobs_naming,
     "capsule": _jobs_served,
+    "trace": _jobs_waiting,
 }
 """By the kind of a notice (`services/work/notices.py`), who finds the jobs that it concerns."""

@@ -11,7 +11,12 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.db.changes.tasks import intern_stage, intern_task, mark_declared
+from jobprov.provenance.db.changes.tasks import (
+    count_outputs_by,
+    intern_stage,
+    intern_task,
+    mark_declared,
+)
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, find_tasks
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import BadInputError
@@ -61,7 +66,9 @@ class Declaration(msgspec.Struct, kw_only=True):
             catalog has the inputs, of which the service makes the list.
         units_from: what the list was made from, kept beside it.
         namespace: where the names of inputs are meant to be, in a catalog that has namespaces.
-        outputs_per_unit: files expected of each unit.
+        outputs_per_unit: files expected of each unit; as many as there are patterns where nobody says.
+        output_patterns: of the names of files that make a unit done (`gen_*.root`); all but logs
+            and configurations where nobody says.
         sample: what an analysis calls it; its campaign where none is said.
         definition: the dataset of the outputs in the catalog.
         release: what people call the code.
@@ -82,6 +89,7 @@ class Declaration(msgspec.Struct, kw_only=True):
     units_from: UnitSource | None = None
     namespace: _Word | None = None
     outputs_per_unit: Annotated[int, msgspec.Meta(ge=0, le=1000)] | None = None
+    output_patterns: Annotated[list[_Word], msgspec.Meta(max_length=100)] = []
     output_metadata: dict[_Word, _Word] | None = None
     project: _Word | None = None
     recovers: _Word | None = None
@@ -96,6 +104,16 @@ class Declaration(msgspec.Struct, kw_only=True):
         """Return the frozen list; None where only a number of units was said, or nothing."""
         return self.units if isinstance(self.units, list) else None
 
+    def place_of(self, unit: str) -> tuple[str, str]:
+        """Return the namespace in which a unit is meant to be, and its name.
+
+        A list that was not made from the catalog may name units with their namespaces; then the
+        namespace is '' and the name is whole.
+        """
+        if ":" in unit and self.units_from is None:
+            return "", unit
+        return self.namespace or "", unit
+
     def unit_count(self) -> int | None:
         """Return how many units there are to be; None where nobody said."""
         if isinstance(self.units, UnitSource):
@@ -104,10 +122,16 @@ class Declaration(msgspec.Struct, kw_only=True):
 
     def expected_files(self) -> int | None:
         """Return how many files there are to be; None where nobody said."""
-        units = self.unit_count()
-        if units is None or self.outputs_per_unit is None:
+        units, files = self.unit_count(), self.files_per_unit()
+        if units is None or files is None:
             return None
-        return units * self.outputs_per_unit
+        return units * files
+
+    def files_per_unit(self) -> int | None:
+        """Return how many files a unit is to have; None where nobody said."""
+        if self.outputs_per_unit is None:
+            return len(self.output_patterns) or None
+        return self.outputs_per_unit
 
     def expected_events(self) -> int | None:
         """Return how many events there are to be; None where nobody said."""
@@ -139,6 +163,8 @@ def check_words(task_id: str, declaration: Declaration) -> None:
         words[name] = getattr(declaration, name)
     for place, unit in enumerate(declaration.listed_units() or ()):
         words[f"units[{place}]"] = unit
+    for place, pattern in enumerate(declaration.output_patterns):
+        words[f"output_patterns[{place}]"] = pattern
     problems = {}
     for name, word in words.items():
         problem = word_problem(word) if word else None
@@ -182,7 +208,8 @@ def write_task_row(
 ) -> None:
     """Write the row of a declared task whose ledger entry is there.
 
-    Its campaign and stage take precedence over those that jobs name.
+    Its campaign and stage take precedence over those that jobs name, and its patterns decide which
+    of their outputs count.
     """
     declaration = read_declaration(document)
     task = intern_task(writing, experiment, task_id)
@@ -192,6 +219,7 @@ def write_task_row(
             writing, experiment, declaration.campaign or "", declaration.stage or ""
         )
     mark_declared(writing, task, entry, stage)
+    count_outputs_by(writing.connection, task, declaration.output_patterns)
 
 
 def find_declaration(connection: Connection, store: Store, task: FoundTask) -> Declaration | None:

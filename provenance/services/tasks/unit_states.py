@@ -128,9 +128,8 @@ def _stand_without_hope(facts: UnitFacts, needed: int) -> StandingUnit:
 
 def outputs_needed(declaration: Declaration | None) -> int:
     """Return how many outputs make a unit of a task done: 1 where nobody says."""
-    if declaration is None or declaration.outputs_per_unit is None:
-        return 1
-    return declaration.outputs_per_unit
+    files = None if declaration is None else declaration.files_per_unit()
+    return 1 if files is None else files
 
 
 def standing_units(

@@ -1,22 +1,25 @@
 """Copies database and archive into a folder while the service runs; later runs copy what is new.
 
-The database goes first, so that everything it names is in the copy of the archive, too. A database
-that is older than its archive does no harm: it adopts what it lacks when it seals (`seal_ledger`).
+The database goes first, so that everything it names is in the copy of the archive, too. Of segments
+only those are copied that were there before the first blob was: what is sealed meanwhile may name
+blobs that came meanwhile. A database that is older than its archive does no harm: it adopts what it
+lacks when it seals (`seal_ledger`).
 With PostgreSQL only the archive is copied here, and `pg_dump` copies the database.
 """
 
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from jobprov.archive.opening import open_store
+from jobprov.archive.opening import folder_url, open_store
 from jobprov.archive.store import Store
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.queries.holdings.erasures import all_erased
-from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.errors import NotFoundError, UnreachableError
 from jobprov.provenance.services.ledger.erased_segments import find_rewritten, first_name
 
 DATABASE_COPY = "jobprov.db"
@@ -42,6 +45,26 @@ class BackupReport(NamedTuple):
     blob_bytes: int
 
 
+def copied_archive(folder: Path) -> str | None:
+    """Return the address of the archive in the folder of a backup; None if there is none."""
+    archive = folder.absolute() / ARCHIVE_COPY
+    return folder_url(archive) if archive.is_dir() else None
+
+
+def open_copy(source: str) -> Store:
+    """Open the copy of an archive: the folder of a backup, or an address (`file:…`, `s3:…`).
+
+    Raises:
+        NotFoundError: the folder holds no archive.
+    """
+    if source.startswith(("file:", "s3:")):
+        return open_store(source)
+    address = copied_archive(Path(source))
+    if address is None:
+        raise NotFoundError(f"{source} holds no archive: it is no folder of `jobprov backup`.")
+    return open_store(address)
+
+
 def back_up(database: Database, store: Store, folder: Path) -> BackupReport:
     """Copy everything that the service cannot make again into `folder`, which is made if missing.
 
@@ -55,9 +78,10 @@ def back_up(database: Database, store: Store, folder: Path) -> BackupReport:
         copy = _copy_database(database, folder) if database.is_sqlite else None
     except (OSError, sqlite3.Error) as problem:
         raise UnreachableError(f"{folder} cannot take the backup: {problem}.") from None
-    target = open_store(f"file:{_as_url(folder / ARCHIVE_COPY)}")
-    blobs, blob_bytes = _copy_blobs(store, target)
-    documents = _copy_documents(store, target)
+    target = open_store(folder_url(folder / ARCHIVE_COPY))
+    named = set(store.documents())
+    blobs, blob_bytes = copy_blobs(store, target, _lacking(store.digests(), target))
+    documents = _copy_documents(store, target, named)
     _erase_superseded(store, target)
     _erase_erased(database, store, target)
     target.seal()
@@ -96,14 +120,14 @@ def _copy_database(database: Database, folder: Path) -> Path:
     return target
 
 
-def _copy_blobs(source: Store, target: Store) -> tuple[int, int]:
-    """Copy the blobs that the target lacks; return how many, and their bytes.
+def copy_blobs(source: Store, target: Store, digests: Iterable[str]) -> tuple[int, int]:
+    """Copy these blobs; return how many, and their bytes.
 
     Small ones are put together, since each put waits for the disk.
     """
     count = total = 0
     waiting: list[bytes] = []
-    for sha256 in _lacking(source.digests(), target):
+    for sha256 in digests:
         size_bytes = source.size(sha256)
         count += 1
         total += size_bytes
@@ -148,15 +172,22 @@ def _erase_erased(database: Database, source: Store, target: Store) -> None:
         target.erase(left)
 
 
-def _copy_documents(source: Store, target: Store) -> int:
+def _copy_documents(source: Store, target: Store, named: AbstractSet[str]) -> int:
     """Copy the segments; return how many documents the target lacked.
 
     A head commits its segment, so each body must be copied before its head. The order of the names
     sees to that: `00000001-DIGEST.body` sorts before `00000001.head`.
+
+    Args:
+        source: the archive.
+        target: the copy.
+        named: the documents that were there before the blobs were copied. A body of theirs may
+            have been rewritten since: that one is copied instead.
     """
     there = set(target.documents())
-    return sum(
-        target.put_document(name, source.get_document(name))
-        for name in source.documents()
-        if name not in there
-    )
+    count = 0
+    for name in source.documents():
+        is_old = name in named or (name.endswith(".body") and first_name(name) in named)
+        if is_old and name not in there:
+            count += target.put_document(name, source.get_document(name))
+    return count

@@ -4,6 +4,7 @@ Each function here queues one piece of such work; its key names what has changed
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from sqlalchemy import Connection
 
@@ -42,6 +43,15 @@ def code_resolved(connection: Connection, software_sha256: str) -> None:
 def configuration_evaluated(connection: Connection, key: str) -> None:
     """Queue the jobs that ran this configuration; `key` is that of its evaluation."""
     enqueue(connection, REFRESH, f"configuration:{key}")
+
+
+def kinds_traced(connection: Connection, kinds: AbstractSet[tuple[str, str]]) -> None:
+    """Queue the jobs that ended before the traced one of their kind: experiment and key.
+
+    Without asking whether there are any: one that is recorded at this moment is not seen yet.
+    """
+    keys = [f"trace:{key}:{experiment}" for experiment, key in sorted(kinds)]
+    enqueue_all(connection, REFRESH, keys)
 
 
 def capsule_registered(connection: Connection, entry: int) -> None:

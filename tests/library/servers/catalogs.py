@@ -3,7 +3,7 @@
 From the sources of their public clients: paths, parameters, request and answer shapes of every call
 here, status codes, plain lists, dimensions (grammar of SAM's parser), json-seq answers (RFC 7464).
 Assumed: the keys `process_id`, `node` and `description` of the processes in a project's summary (no
-public client reads them there), MetaCat's text of errors.
+public client reads them there).
 """
 
 import json
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
@@ -157,6 +157,7 @@ class SamServer(CatalogServer):
     def routes(self) -> dict[str, Callable[..., Response]]:
         """Return SAM's calls."""
         return {
+            "GET /": lambda _request: _json({"server": "SAM"}),
             "(GET|POST) /files/list": self._list,
             "(GET|POST) /files/count": self._count,
             "GET /files/name/([^/]+)/metadata": self._one,
@@ -367,7 +368,11 @@ class Dimensions:
 
 
 class MetaCatServer(CatalogServer):
-    """MetaCat, as far as jobprov asks it; file ids are the numbers of the shelf as text."""
+    """MetaCat as its server 4.1.4 answers, as far as jobprov asks it.
+
+    Names have its alphabet, literals have types, a query is the body of a call, and what is
+    selected may be datasets. File ids are the numbers of the shelf as text.
+    """
 
     def is_allowed(self, request: Request) -> bool:
         """MetaCat's own header."""
@@ -376,73 +381,74 @@ class MetaCatServer(CatalogServer):
     def routes(self) -> dict[str, Callable[..., Response]]:
         """Return MetaCat's calls."""
         return {
+            "GET /data/version": lambda _request: Response("4.1.4", mimetype="text/plain"),
             "GET /data/file": self._one,
             "POST /data/files": self._many,
-            "GET /data/query": self._query,
+            "(GET|POST) /data/query": self._query,
             "GET /data/dataset": self._dataset,
         }
 
-    def _file(self, file: ShelfFile) -> dict[str, Any]:
-        namespace, _, name = file.name.partition(":")
-        children = [other for other in self.shelf.there() if file.name in other.parents]
-        return {
+    def _file(self, file: ShelfFile, request: Request) -> dict[str, Any]:
+        answer = {
             "fid": str(file.number),
-            "namespace": namespace,
-            "name": name,
+            **_split(file.name),
             "creator": "dunepro",
             "created_timestamp": 1767225600.25,
             "retired": file.is_retired,
             "size": file.size_bytes,
             "checksums": file.checksums,
-            "parents": [str(self.shelf.files[parent].number) for parent in file.parents],
-            "children": [str(child.number) for child in children],
-            "metadata": {
-                **file.metadata,
-                **({"core.process_id": file.process_id} if file.process_id else {}),
-            },
         }
+        if "yes" in (request.args.get("with_metadata"), request.args.get("with_meta")):
+            process = {"core.process_id": file.process_id} if file.process_id else {}
+            answer["metadata"] = {**file.metadata, **process}
+        if request.args.get("with_provenance") == "yes":
+            children = [other for other in self.shelf.files.values() if file.name in other.parents]
+            parents = [self.shelf.files[parent] for parent in file.parents]
+            answer["parents"] = [{"fid": str(parent.number)} for parent in parents]
+            answer["children"] = [{"fid": str(child.number)} for child in children]
+        return answer
 
     def _one(self, request: Request) -> Response:
-        file = self.shelf.files.get(request.args["name"])
-        return _json(self._file(file)) if file else Response("File not found", 404)
+        said = request.args
+        if "did" in said:
+            namespace, name = said["did"].split(":", 1)
+        else:
+            namespace, name = said.get("namespace", ""), said["name"]
+        if problem := _unsafe(namespace, name):
+            return problem
+        file = self.shelf.files.get(f"{namespace}:{name}")
+        return _json(self._file(file, request)) if file else Response("File not found", 404)
 
     def _many(self, request: Request) -> Response:
         by_number = {str(file.number): file for file in self.shelf.files.values()}
         found = []
         for said in request.get_json():
-            name = f"{said['namespace']}:{said['name']}" if "name" in said else ""
-            file = by_number.get(said["fid"]) if "fid" in said else self.shelf.files.get(name)
-            found += [self._file(file)] if file else []
+            if "fid" in said:
+                file = by_number.get(said["fid"])
+            else:
+                namespace, name = said["namespace"], said["name"]
+                if not namespace or not name:
+                    return Response("<html><body><h2>Application error</h2></body></html>", 500)
+                if problem := _unsafe(namespace, name):
+                    return problem
+                file = self.shelf.files.get(f"{namespace}:{name}")
+            found += [self._file(file, request)] if file else []
         return _json(found)
 
-    def _query(self, request: Request) -> Response:
-        try:
-            names = self._mql(request.args["query"])
-        except ValueError as problem:
-            return Response(f"Syntax error: {problem}", 400)
-        lines = (
-            "\x1e" + json.dumps({"fid": str(self.shelf.files[n].number), **_split(n)}) + "\n"
-            for n in sorted(names)
-        )
+    def _query(self, request: Request, method: str) -> Response:
+        text = request.get_data(as_text=True)
+        if method == "GET":  # decoded once more than a client encodes it
+            text = unquote_plus(request.args["query"])
+        if datasets := re.fullmatch(r"datasets (\S+)", text):
+            rows = [_split(datasets[1])] if datasets[1] in self.shelf.lists else []
+        else:
+            try:
+                names = Mql(self.shelf, text).names()
+            except ValueError as problem:
+                return Response(f"MQLSyntaxError: {problem}", 400)
+            rows = [self._file(self.shelf.files[name], request) for name in sorted(names)]
+        lines = ("\x1e" + json.dumps(row) + "\n" for row in rows)
         return Response(lines, mimetype="application/json-seq")
-
-    def _mql(self, text: str) -> set[str]:
-        if both := re.fullmatch(r"\((.+)\) - parents\((.+)\)", text):
-            return self._mql(both[1]) - self.shelf.parents(self._mql(both[2]))
-        found = re.fullmatch(r"files(?: from (\S+))?(?: where (.+))?", text)
-        if found is None or (found[1] and found[1] not in self.shelf.lists):
-            raise ValueError(text)
-        names = (
-            set(self.shelf.lists[found[1]])
-            if found[1]
-            else {file.name for file in self.shelf.there()}
-        )
-        wanted = re.findall(r"(\S+) = '([^']*)'", found[2] or "")
-        return {
-            name
-            for name in names
-            if all(str(self.shelf.files[name].metadata.get(key)) == value for key, value in wanted)
-        }
 
     def _dataset(self, request: Request) -> Response:
         did = request.args["dataset"]
@@ -456,6 +462,129 @@ class MetaCatServer(CatalogServer):
                 "metadata": {},
             }
         )
+
+
+class Mql:
+    """MetaCat's queries of files, as far as jobprov says them.
+
+    Datasets, names, conditions with `and` and `or`, `parents`, `children`, `-`.
+    """
+
+    def __init__(self, shelf: Shelf, text: str) -> None:
+        self._shelf = shelf
+        self._words: list[str] = re.findall(r"'[^']*'|[(),=]|[^\s(),=']+", text)
+
+    def names(self) -> set[str]:
+        """Return what is selected.
+
+        It raises ValueError where the text says nothing that MetaCat would understand.
+        """
+        found = self._files()
+        if self._words:
+            raise ValueError(f"not understood from {self._words[0]}")
+        return found
+
+    def _take(self, *expected: str) -> str:
+        if not self._words or (expected and self._words[0] not in expected):
+            raise ValueError(f"expected one of {expected} at {self._words[:3]}")
+        return self._words.pop(0)
+
+    def _next_is(self, *words: str) -> bool:
+        return self._words[: len(words)] == [*words]
+
+    def _files(self) -> set[str]:
+        found = self._filtered()
+        while self._next_is("-"):
+            self._take()
+            found = found - self._filtered()
+        return found
+
+    def _filtered(self) -> set[str]:
+        found = self._term()
+        if self._next_is("where"):
+            self._take()
+            is_like = self._any_of()
+            found = {name for name in found if is_like(self._shelf.files[name])}
+        return found
+
+    def _term(self) -> set[str]:
+        word = self._take("(", "parents", "children", "files", "file")
+        if word == "(":
+            found = self._files()
+            self._take(")")
+            return found
+        if word in ("parents", "children"):
+            self._take("(")
+            inner = self._files()
+            self._take(")")
+            step = self._shelf.parents if word == "parents" else self._shelf.children
+            return {name for name in step(inner) if not self._shelf.files[name].is_retired}
+        if self._next_is("from"):
+            self._take()
+            return set(self._shelf.lists.get(self._take(), ()))
+        if self._words and ":" in self._words[0]:
+            return set(self._list()) & {*self._shelf.files}
+        return {file.name for file in self._shelf.there()}
+
+    def _list(self) -> list[str]:
+        words = [self._take()]
+        while self._next_is(","):
+            self._take()
+            words.append(self._take())
+        return words
+
+    def _any_of(self) -> Callable[[ShelfFile], bool]:
+        conditions = [self._all_of()]
+        while self._next_is("or"):
+            self._take()
+            conditions.append(self._all_of())
+        return lambda file: any(is_like(file) for is_like in conditions)
+
+    def _all_of(self) -> Callable[[ShelfFile], bool]:
+        conditions = [self._condition()]
+        while self._next_is("and"):
+            self._take()
+            conditions.append(self._condition())
+        return lambda file: all(is_like(file) for is_like in conditions)
+
+    def _condition(self) -> Callable[[ShelfFile], bool]:
+        if self._next_is("("):
+            self._take()
+            inner = self._any_of()
+            self._take(")")
+            return inner
+        key = self._take()
+        if self._take("=", "in") == "in":
+            self._take("(")
+            wanted = [_literal(word) for word in self._list()]
+            self._take(")")
+        else:
+            wanted = [_literal(self._take())]
+        return lambda file: _attribute(file, key) in wanted
+
+
+def _literal(word: str) -> Any:
+    """Return the value that a literal of MQL stands for; the types 1 and true differ in Python."""
+    if word.startswith("'"):
+        return ("text", word.strip("'"))
+    if word in ("true", "false"):
+        return ("truth", word == "true")
+    return ("number", float(word)) if re.fullmatch(r"-?\d+(\.\d+)?", word) else ("text", word)
+
+
+def _attribute(file: ShelfFile, key: str) -> Any:
+    value = _split(file.name)["name"] if key == "name" else file.metadata.get(key)
+    if isinstance(value, bool):
+        return ("truth", value)
+    return ("number", float(value)) if isinstance(value, int | float) else ("text", value)
+
+
+def _unsafe(namespace: str, name: str) -> Response | None:
+    for kind, value in (("namespace", namespace), ("name", name)):
+        if value and not re.fullmatch(r"[A-Za-z0-9_./-]+", value):
+            message = f"Invalid value for {kind}: {value}"
+            return _json({"message": message, "code": "400 Bad Request"}, 400)
+    return None
 
 
 def _split(name: str) -> dict[str, str]:

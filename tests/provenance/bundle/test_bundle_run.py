@@ -254,6 +254,33 @@ def test_steps_run_in_order_and_stop_where_the_job_did_not(
     assert shell(bag / "data/verify.sh", out).returncode == 1
 
 
+def test_steps_run_in_the_folder_and_with_the_variables_that_the_script_had_set(
+    toy: Toy, tmp_path: Path, shell: Run
+) -> None:
+    written = 'echo "$COLOUR ${SIZE-none} $PWD" >>"$OUT_OF_JOB"'
+    toy.record["environment"]["variables"] |= {"SIZE": "3", "OUT_OF_JOB": "log"}
+    folder = toy.record["command"]["working_directory"] + "/sub"
+    steps = [
+        {"variables": {"COLOUR": "it's red"}},
+        {"role": "setup", "variables_unset": ["SIZE"], "variables": {"OUT_OF_JOB": "../log"}},
+        {"working_directory": folder, "variables": {"COLOUR": "blue"}},
+    ]
+    toy.record["command"]["steps"] = []
+    for number, other in enumerate(steps):
+        step = {"name": f"s{number}", "role": "payload", "argv": ["sh", "-c", written]}
+        toy.record["command"]["steps"].append({**step, "exit_code": 0, **other})
+    toy.record["outputs"] = []
+    out = tmp_path / "out"
+
+    outcome = shell(toy.unpack(tmp_path / "bag") / "data/run.sh", "--no-own-root", out)
+
+    assert outcome.returncode == 0, outcome.stderr
+    assert (out / "work/log").read_text().splitlines() == [
+        f"it's red 3 {out}/work",
+        f"blue none {out}/work/sub",
+    ]
+
+
 @pytest.mark.slow
 def test_cpu_limit_that_ended_the_job_ends_it_again(toy: Toy, tmp_path: Path, shell: Run) -> None:
     toy.record["environment"]["limits"] = {"cpu_seconds": 1}

@@ -143,7 +143,7 @@ def test_slow_server_is_given_up_after_its_attempts(story: Story) -> None:
         (401, ForbiddenError, "renew the certificate or token"),
         (403, ForbiddenError, "renew"),
         (404, NotFoundError, "does not know"),
-        (302, UnreachableError, "status 302"),
+        (302, UnreachableError, "redirects .status 302. .* want a login"),
         ("broken", UnreachableError, "broke off|no JSON"),
     ],
 )
@@ -175,6 +175,81 @@ def test_hostile_values_are_refused_before_they_are_asked(story: Story) -> None:
 def test_query_that_is_none_is_told_with_the_servers_words(story: Story) -> None:
     with pytest.raises(BadInputError, match="refuses the"):
         list(story.catalog().list_names("nothing that ( is"))
+
+
+@pytest.fixture(scope="module")
+def metacat() -> Iterator[Story]:
+    story = Story("metacat")
+    for number, value in enumerate((4711, "4711", [4711], 4711.5, True)):
+        name = f"typed{number}.root"
+        story.shelf.add(f"reco:{name}", metadata={"DUNE.requestid": value}, parents=story.raw[4:5])
+    story.shelf.add("mc:a1.root")
+    yield story
+    story.server.close()
+
+
+def test_one_file_of_metacat_is_asked_for_by_its_did(metacat: Story) -> None:
+    """`name=ns:name`, as MetaCat's page says, is refused by its server."""
+    catalog = metacat.catalog()
+
+    assert catalog.read_metadata("dune:b1.root")["prov.task_id"] == "t1"
+    with pytest.raises(NotFoundError, match="dune:none"):
+        catalog.read_metadata("dune:none.root")
+    with pytest.raises(BadInputError, match="say namespace:name"):
+        catalog.read_metadata("b1.root")
+
+
+def test_names_that_metacat_cannot_hold_are_not_asked_for(metacat: Story) -> None:
+    """One of them made the server refuse all the others, or fail."""
+    names = ["b1.root", "dune:hist+1.root", ":x.root", "du ne:x.root", "dune:b1.root"]
+
+    found = metacat.catalog().read_files(names)
+
+    assert [file.name for file in found] == ["dune:b1.root"]
+
+
+def test_query_arrives_as_it_was_written_however_long(metacat: Story) -> None:
+    """In an address it was decoded twice, so that `+` and `%` were lost, and ended at 4 kB."""
+    file = metacat.shelf.add("dune:plus.root", metadata={"a.b": "c+d %41"})
+    others = "".join(f" or a.b = 'x{number:0100}'" for number in range(100))
+    query = f"files where a.b = 'c+d %41'{others}"
+
+    assert list(metacat.catalog().list_names(query)) == [file.name]
+
+
+@pytest.mark.parametrize(
+    ("value", "children"),
+    [
+        ("4711", ["typed0", "typed1", "typed2"]),
+        ("4711.5", ["typed3"]),
+        ("true", ["typed4"]),
+        ("04711", []),
+    ],
+)
+def test_values_are_compared_with_numbers_and_text_alike(
+    metacat: Story, value: str, children: list[str]
+) -> None:
+    """They were compared as numbers by a sync, and asked for as text by the draining query."""
+    catalog, parents = metacat.catalog(), metacat.raw[4:5]
+    outputs = {"DUNE.requestid": value}
+    query = catalog.unprocessed_query(f"file {parents[0]}", outputs)
+
+    found = catalog.read_children(parents, outputs)
+
+    assert [file.name for file in found] == [f"reco:{child}.root" for child in children]
+    assert list(catalog.list_names(query)) == ([] if children else parents)
+
+
+def test_query_that_selects_datasets_gives_no_files(metacat: Story) -> None:
+    """A dataset was frozen as if it were a file."""
+    with pytest.raises(BadInputError, match="rows that are no files, such as datasets"):
+        list(metacat.catalog().list_names("datasets dune:raw"))
+
+
+def test_files_are_found_by_their_name_alone_in_each_namespace(metacat: Story) -> None:
+    found = metacat.catalog().find_files(["a1.root", "none.root", "b+1.root"])
+
+    assert [file.name for file in found] == ["dune:a1.root", "mc:a1.root"]
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from jobprov.provenance.records import proofs
-from jobprov.provenance.records.findings import Findings
+from jobprov.provenance.records.findings import Findings, UnseenReads
 from jobprov.provenance.records.gap_codes import GAPS
 from jobprov.provenance.records.gaps import find_gaps, level_of, needs_of_next
 from jobprov.provenance.records.inputs import small_inputs
@@ -235,6 +235,8 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("changed-while-running", (None, weak("changed-while-running")), (None, {"weaknesses": []})),
     ("random-unseeded", (None, weak("random-unseeded")), (None, {"weaknesses": []})),
     ("reads-unseen", (None, weak("reads-unseen")), (None, {"weaknesses": []})),
+    ("reads-unseen", (None, {"trace": {"waits_for": digest(1)}}), (Findings(unseen=UnseenReads()), {"trace": {"waits_for": digest(1)}})),
+    ("network-used", (Findings(unseen=UnseenReads(hosts=("10.0.0.1:80",))), {"trace": {"waits_for": digest(1)}}), (None, {})),
     ("secret-removed", (None, weak("secret-removed")), (None, {"weaknesses": []})),
     ("untracked-left-out", (None, left_out("too large")), (None, left_out("too large", is_output=True))),
     ("secret-removed", (None, left_out("secret")), (None, left_out("data"))),

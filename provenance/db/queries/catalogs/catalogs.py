@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
+from sqlalchemy.orm import aliased
 
+from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
@@ -55,6 +57,19 @@ class ClaimedOutput(NamedTuple):
         """
         is_open = not self.namespace or not output.namespace
         return self.name == output.name and (is_open or self.namespace == output.namespace)
+
+
+class UnknownOutput(NamedTuple):
+    """An output that a successful job says it wrote, and that its catalog was not seen to know.
+
+    `claim` is the key of the claim, by which the next ones are asked for.
+    """
+
+    claim: int
+    namespace: str
+    name: str
+    size_bytes: int | None
+    job_id: str
 
 
 class CatalogedOutput(NamedTuple):
@@ -111,6 +126,56 @@ def claimed_outputs(connection: Connection, task: int) -> list[ClaimedOutput]:
     return [ClaimedOutput._make(row) for row in connection.execute(query).all()]
 
 
+def unknown_outputs(
+    connection: Connection, task: int, *, only_of_units: bool, after: int, limit: int
+) -> list[UnknownOutput]:
+    """Return outputs of successful jobs of a task of which the catalog knows no name.
+
+    Args:
+        connection: where from.
+        task: which one.
+        only_of_units: whether only children of units count as known.
+        after: the claim of the last one before these.
+        limit: how many.
+    """
+    renamed, renamed_file = aliased(Claim), aliased(File)
+    known = (
+        select(CatalogOutput.file_id)
+        .select_from(renamed)
+        .join(renamed_file, renamed_file.id == renamed.file_id)
+        .join(
+            CatalogFileRow,
+            (CatalogFileRow.name == renamed_file.name)
+            & (CatalogFileRow.experiment_id == renamed_file.experiment_id),
+        )
+        .join(CatalogOutput, CatalogOutput.file_id == CatalogFileRow.id)
+        .where(
+            # A file that was renamed is known if the catalog knows any of its names
+            renamed.job_id == Claim.job_id,
+            func.coalesce(renamed.alias_of, renamed.id) == func.coalesce(Claim.alias_of, Claim.id),
+            or_(
+                renamed_file.namespace == "",
+                CatalogFileRow.namespace == "",
+                renamed_file.namespace == CatalogFileRow.namespace,
+            ),
+            CatalogOutput.task_id == task,
+        )
+    )
+    if only_of_units:
+        known = known.where(CatalogOutput.unit != "")
+    query = (
+        select(Claim.id, File.namespace, File.name, Identity.size_bytes, Job.uuid)
+        .join(Job, Job.id == Claim.job_id)
+        .join(File, File.id == Claim.file_id)
+        .join(Identity, Identity.id == Claim.identity_id)
+        .where(Job.task_id == task, Job.rerun_of.is_(None), is_made(), Claim.id > after)
+        .where(Job.state == STATES.index("succeeded"), ~known.exists())
+        .order_by(Claim.id)
+        .limit(limit)
+    )
+    return [UnknownOutput._make(row) for row in connection.execute(query)]
+
+
 def cataloged_outputs(connection: Connection, task: int) -> list[CatalogedOutput]:
     """Return the outputs of a task that its catalog knows."""
     query = (
@@ -141,6 +206,17 @@ def units_in_catalog(connection: Connection, tasks: Sequence[int]) -> dict[int, 
     found: dict[int, set[str]] = {task: set() for task in tasks}
     for task, unit in connection.execute(query):
         found[task].add(unit)
+    return found
+
+
+def units_with_output(connection: Connection, task: int, units: Sequence[str]) -> set[str]:
+    """Return those of these units of a task of which the catalog knows an output."""
+    found: set[str] = set()
+    for part in chunks(units):
+        query = select(CatalogOutput.unit).where(
+            CatalogOutput.task_id == task, CatalogOutput.unit.in_(part)
+        )
+        found.update(connection.execute(query.distinct()).scalars())
     return found
 
 

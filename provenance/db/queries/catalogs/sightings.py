@@ -39,6 +39,22 @@ def producing_jobs(connection: Connection, identity: int) -> list[ProducingJob]:
     return [ProducingJob(*row) for row in connection.execute(query)]
 
 
+def born_without_namespace(connection: Connection, task: int, names: Collection[str]) -> set[str]:
+    """Return which of these names are outputs that jobs of a task recorded without a namespace."""
+    query = (
+        select(File.name)
+        .join(Claim, Claim.file_id == File.id)
+        .join(Job, Job.id == Claim.job_id)
+        .where(
+            File.name.in_(names),
+            File.namespace == "",
+            Job.task_id == task,
+            Claim.alias_of.is_(None),
+        )
+    )
+    return set(connection.execute(query).scalars())
+
+
 def names_of_claims(connection: Connection, claims: Collection[int], *, but: int) -> list[str]:
     """Return the names of the files that these claims are of, but not of one file, in order."""
     query = (

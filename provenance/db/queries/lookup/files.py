@@ -42,7 +42,7 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
-from jobprov.provenance.records.full_names import splits
+from jobprov.provenance.records.full_names import full_name, splits
 
 MOST_CONSUMERS = 100
 MOST_MAKERS = 100
@@ -152,7 +152,7 @@ _SIGHTINGS = (
     .order_by(Sighting.entry_id.desc())
     .limit(20)
 )
-_name_of_claim = select(File.name).join(Claim, Claim.file_id == File.id)
+_name_of_claim = select(File.name, File.namespace).join(Claim, Claim.file_id == File.id)
 # an alias is a claim of the same job, and no index has `alias_of`
 _ALIASES = _name_of_claim.where(
     Claim.job_id.in_(bindparam("jobs", expanding=True)),
@@ -337,7 +337,10 @@ def _relative(
 
 
 def other_names_of(connection: Connection, versions: Sequence[Version]) -> list[str]:
-    """Return other names of the same bytes: what they were renamed to, or called at birth."""
+    """Return other names of the same bytes: what they were renamed to, or called at birth.
+
+    With their namespaces, where they have one.
+    """
     claims = [version.claim_id for version in versions]
     births = [version.alias_of for version in versions if version.alias_of is not None]
     rows: list[Any] = []
@@ -346,7 +349,18 @@ def other_names_of(connection: Connection, versions: Sequence[Version]) -> list[
         rows += run(connection, _ALIASES, {"claims": claims, "jobs": jobs})
     if births:
         rows += run(connection, _BIRTHS, {"births": births})
-    return sorted({row[0] for row in rows})
+    return sorted({full_name(name, namespace) for name, namespace in rows})
+
+
+def aliases_among(connection: Connection, file: int, others: Sequence[int]) -> set[int]:
+    """Return which other files are new names of what jobs wrote under the name of a file."""
+    birth = aliased(Claim)
+    query = (
+        select(Claim.file_id)
+        .join(birth, birth.id == Claim.alias_of)
+        .where(Claim.file_id.in_(others), birth.file_id == file)
+    )
+    return set(connection.execute(query).scalars())
 
 
 def sightings_of(connection: Connection, file: int) -> list[dict[str, Any]]:

@@ -2,8 +2,18 @@
 
 import json
 import uuid
+from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, LargeBinary, exists, func, select, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Row,
+    exists,
+    func,
+    select,
+    type_coerce,
+)
 
 from jobprov.provenance.answers.addresses import (
     campaign_page,
@@ -26,6 +36,7 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
+from jobprov.provenance.records.full_names import full_name
 
 _HEX_DIGITS = frozenset("0123456789abcdef")
 _SHORTEST_JOB_ID, _LONGEST_JOB_ID = 8, 32
@@ -33,8 +44,11 @@ _SHORTEST_COMMIT = 6
 
 
 def files_named(connection: Connection, text: str, most: int) -> list[Hit]:
-    """Return files whose name begins so; `namespace:` before it does not matter."""
-    name = text.rpartition(":")[2] if ":" in text else text
+    """Return files whose name begins so.
+
+    With `namespace:` before it, those of that namespace; where it has none, those of any.
+    """
+    namespace, colon, name = text.rpartition(":")
     query = (
         select(File.name, File.namespace, Experiment.name)
         .join(Experiment, Experiment.id == File.experiment_id)
@@ -42,10 +56,14 @@ def files_named(connection: Connection, text: str, most: int) -> list[Hit]:
         .order_by(File.name, File.namespace, Experiment.name)
         .limit(most)
     )
+    rows: Sequence[Row[str, str, str]] = []
+    if colon:
+        rows = connection.execute(query.where(File.namespace == namespace)).all()
     hits = []
-    for full_name, namespace, experiment in connection.execute(query):
-        detail = f"{experiment} {namespace}".strip()
-        hits.append(Hit("file", full_name, detail, file_page(full_name, experiment, namespace)))
+    for row in rows or connection.execute(query).all():
+        name, namespace, experiment = row
+        url = file_page(name, experiment, namespace)
+        hits.append(Hit("file", full_name(name, namespace), experiment, url))
     return hits
 
 

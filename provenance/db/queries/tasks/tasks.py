@@ -16,10 +16,9 @@ from sqlalchemy.orm import aliased
 from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.answers.tasks import TaskResources
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.tables import Claim, Experiment, Identity, Job, Stage, TaskRow
+from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow
 
 MOST_FAILING = 100
 
@@ -119,7 +118,7 @@ def resource_sums(connection: Connection, task: int) -> TaskResources:
 
 
 def output_count(connection: Connection, task: int, *, needed: int) -> int:
-    """Return how many files the jobs of a task made that did their units.
+    """Return how many files the jobs of a task made that did their units, of those that count.
 
     Args:
         connection: where from.
@@ -127,13 +126,7 @@ def output_count(connection: Connection, task: int, *, needed: int) -> int:
         needed: how many outputs make a unit done.
     """
     done = jobs_that_did_units([task], needed)
-    query = (
-        select(func.count())
-        .select_from(done)
-        .join(Claim, Claim.job_id == done.c.id)
-        .join(Identity, Identity.id == Claim.identity_id)
-        .where(Claim.alias_of.is_(None), is_made())
-    )
+    query = select(func.coalesce(func.sum(Job.output_count), 0)).join(done, Job.id == done.c.id)
     return connection.execute(query).scalar_one()
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from flask.testing import FlaskClient
 
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import Service
+from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.intake import trace_turns
 from jobprov.provenance.services.intake.trace_turns import may_get_turn, take_turn
+from jobprov.provenance.services.work.queue import Parts, drain
 from tests.library.answers import assert_problem
 from tests.library.records import a_record, digest
 
@@ -83,6 +86,35 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
         "hosts": ["10.0.0.1:80"],
     }
     assert not after["is_pending"]
+
+
+def test_job_that_ended_before_the_traced_one_of_its_kind_learns_what_that_used(
+    client: FlaskClient, service: Service, tmp_path: Path
+) -> None:
+    """Untraced jobs are the faster ones: the first wave of a task would never be whole."""
+    early, named = (a_record(number, trace={"waits_for": KEY}) for number in (1, 2))
+    calib = {"name": "calib.txt", "path": "/data/calib.txt", "sha256": digest(5)}
+    named["inputs"] = [calib]
+    traced = a_record(3, trace={"key": KEY}, inputs=[{**calib, "evidence": "traced"}])
+    for record in (early, named):
+        client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
+    before = [unseen_of(client, record) for record in (early, named)]
+
+    client.put(f"/api/v1/jobs/{traced['job_id']}", json=traced)
+    parts = Parts(service.database, service.writer, service.store, tmp_path / "git")
+    drain(parts, HANDLERS)
+
+    after = [unseen_of(client, record) for record in (early, named)]
+    assert ["has not come" in message for message in before] == [True, True]
+    assert "/data/calib.txt" in after[0]
+    assert after[1] == ""
+
+
+def unseen_of(client: FlaskClient, record: dict[str, Any]) -> str:
+    """Return what the gap of a job says that it may have read."""
+    answer = client.get(f"/api/v1/jobs/{record['job_id']}").get_json()
+    messages = [gap["message"] for gap in answer["gaps"] if gap["code"] == "reads-unseen"]
+    return " ".join(messages)
 
 
 def test_job_that_cannot_be_traced_does_not_take_the_turn(client: FlaskClient) -> None:

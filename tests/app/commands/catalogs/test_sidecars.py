@@ -93,14 +93,14 @@ def test_metacat_that_kept_everything_is_fine(output: Path, catalog: Catalog) ->
     catalog.answer = (200, {"fid": "1", "metadata": metadata_of(output)})
 
     assert run(output, "--metacat", catalog.url, "--namespace", "nova") == (0, "out.dat: fine\n")
-    assert catalog.asked == ["/data/file?name=nova%3Aout.dat&with_metadata=yes"]
+    assert catalog.asked == ["/data/file?did=nova%3Aout.dat&with_metadata=yes&with_provenance=no"]
 
 
 def test_converter_that_dropped_the_task_id_is_found_out(output: Path, catalog: Catalog) -> None:
     kept = {"core.data_tier": "reco", "prov.job_id": metadata_of(output)["prov.job_id"]}
     catalog.answer = (200, {"metadata": kept})
 
-    code, told = run(output, "--metacat", catalog.url)
+    code, told = run(output, "--metacat", catalog.url, "--namespace", "nova")
 
     assert code == 1
     assert told == "out.dat: the catalog lost prov.task_id; the catalog lost prov.output\n"
@@ -119,14 +119,16 @@ def test_key_that_is_not_ours_is_only_told(output: Path, catalog: Catalog) -> No
 
 def test_other_value_and_unknown_file_are_told(output: Path, catalog: Catalog) -> None:
     catalog.answer = (200, {"metadata": {**metadata_of(output), "prov.task_id": "t8"}})
-    assert run(output, "--metacat", catalog.url) == (
+    assert run(output, "--metacat", catalog.url, "--namespace", "nova") == (
         1,
         "out.dat: the catalog has another prov.task_id: t8\n",
     )
+    code, told = run(output, "--metacat", catalog.url)
+    assert (code, "':out.dat' is no file of MetaCat: say namespace:name" in told) == (1, True)
 
     catalog.answer = (404, {})
-    code, told = run(output, "--metacat", catalog.url)
-    assert (code, "does not know file :out.dat" in told) == (1, True)
+    code, told = run(output, "--metacat", catalog.url, "--namespace", "nova")
+    assert (code, "does not know file nova:out.dat" in told) == (1, True)
 
 
 def test_sidecars_that_cannot_work_are_told(tmp_path: Path) -> None:

@@ -89,6 +89,26 @@ def test_check_names_the_jobs_of_a_lost_blob_and_ends_with_1(data: Path) -> None
     assert trouble["jobs"] == [{"experiment": "nova", "job_id": JOB}]
 
 
+def test_check_of_a_copy_reads_the_copy_and_repair_mends_from_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "copy"
+    assert run("backup", str(copy), "--data", str(data)).exit_code == 0
+    [blob] = (data / "archive").rglob("*.zst")
+    blob.unlink()
+    monkeypatch.setenv("JOBPROV_ARCHIVE_URL", f"file:{data / 'archive'}")
+    monkeypatch.setenv("JOBPROV_DATABASE_URL", f"sqlite:///{data / 'jobprov.db'}")
+
+    of_copy = run("archive", "check", "--data", str(copy))
+    of_live = run("archive", "check")
+    mended = run("archive", "repair", "--from", str(copy))
+
+    assert (of_copy.exit_code, of_live.exit_code, mended.exit_code) == (0, 1, 0)
+    assert f"That was the archive file:{copy / 'archive'}." in of_copy.output
+    assert "1 blob and 0 documents put back" in mended.output
+    assert run("archive", "check").exit_code == 0
+
+
 def test_stats_count_blobs(data: Path) -> None:
     assert json.loads(run("archive", "stats", "--data", str(data), "--json").output)["blobs"] == 1
     assert (

@@ -262,6 +262,8 @@ def test_output_is_described_and_gets_a_sidecar(runner: Runner) -> None:
         "run",
         "--task-id",
         "t7",
+        "--namespace",
+        "toy",
         "--input",
         "in.root",
         "--output",
@@ -284,7 +286,7 @@ def test_output_is_described_and_gets_a_sidecar(runner: Runner) -> None:
         "prov.job_id": record["job_id"],
         "prov.output": "b.root",
     }
-    assert sidecar["parents"] == [{"name": "in.root"}]
+    assert sidecar["parents"] == [{"namespace": "toy", "name": "in.root"}]
     assert (sidecar["name"], sidecar["size"], sidecar["checksums"]) == (
         "b.root",
         4,

@@ -173,9 +173,75 @@ def test_copy_elsewhere_is_the_same_file(site: Site) -> None:
     assert "location" not in outputs["b.root"]
 
 
+def test_copy_that_is_renamed_elsewhere_is_the_same_file(site: Site) -> None:
+    """As ifdh does: under another name first; or as a script of Python does, at once."""
+    script = """
+mkdir work && echo one > gen.root && echo two > work/summary.json
+cp gen.root $STORAGE/gen.root.tmp.$$ && mv $STORAGE/gen.root.tmp.$$ $STORAGE/gen.root
+cat work/summary.json > $STORAGE/summary_7.json
+rm gen.root
+"""
+    record = site.record(script)
+    places = {output["path"]: output["location"] for output in record["outputs"]}
+    assert places == {
+        "gen.root": str(site.storage / "gen.root"),
+        "work/summary.json": str(site.storage / "summary_7.json"),
+    }
+    # as others find it
+    assert {output["name"] for output in record["outputs"]} == {"gen.root", "summary_7.json"}
+
+
+def test_file_that_grew_unseen_and_went_is_found_in_the_storage_folder(site: Site) -> None:
+    """On a busy node nobody looks between its last bytes, its copy and its removal."""
+    script = """
+(echo one; sleep 0.3; echo two) > gen.root; cp gen.root $STORAGE/; rm gen.root
+"""
+    (output,) = site.record(script)["outputs"]
+    assert (output["location"], output["size_bytes"]) == (str(site.storage / "gen.root"), 8)
+
+
+def test_input_that_was_copied_in_has_the_name_that_others_know(site: Site) -> None:
+    """By a copy that takes some time; the record keeps the path that it had in the job."""
+    (site.inputs / "gen_7.root").write_text("raw data")
+    (site.job / "slow").write_text('cat "$1" > "$2"; sleep 0.3')
+    script = """
+bash -c 'exec -a cp sh slow "$@"' bash $INPUTS/gen_7.root in.root
+FHICL_FILE_PATH=$PWD/fcl nova -c reco.fcl -s in.root -o reco.root
+"""
+    (read,) = [entry for entry in site.record(script)["inputs"] if entry.get("step") == "nova"]
+    assert (read["name"], read["path"]) == ("gen_7.root", "in.root")
+    assert read["location"] == str(site.inputs / "gen_7.root")
+
+
+def test_outputs_with_the_same_bytes_are_each_at_their_own_place(site: Site) -> None:
+    script = "echo same > a.txt; echo same > b.txt; cp b.txt $STORAGE/"
+    places = {output["name"]: output.get("location") for output in site.record(script)["outputs"]}
+    assert places == {"a.txt": None, "b.txt": str(site.storage / "b.txt")}
+
+
+def test_file_that_a_program_writes_into_a_shared_folder_is_an_output(site: Site) -> None:
+    """Its words name it, and nobody saw it open; what others wrote there before is none."""
+    script = """
+echo other > $STORAGE/other.csv; sleep 0.1
+select() { sh -c 'sleep 0.3; echo 1 > "$2"; cat "$1"' sh "$@"; }
+select $STORAGE/other.csv $STORAGE/sel_7.csv
+"""
+    outputs = site.record(script)["outputs"]
+    assert [(output["name"], output["path"]) for output in outputs] == [
+        ("sel_7.csv", str(site.storage / "sel_7.csv"))
+    ]
+
+
+def test_files_of_the_kernel_are_no_inputs(site: Site) -> None:
+    """They have other bytes at each reading, so that nobody could send them."""
+    record = site.record("sh -c 'sleep 0.3; cat \"$1\" > load.txt' sh /proc/loadavg")
+    assert not record.get("inputs")
+
+
 def test_file_of_another_job_in_the_storage_folder_is_not_ours(site: Site) -> None:
     record = site.record(
-        "echo ours > a.root; echo theirs > $STORAGE/theirs.root; rm a.root; echo other > $STORAGE/a.root"
+        "echo ours > a.root; echo theirs > $STORAGE/theirs.root; sleep 0.3; rm a.root;"
+        "echo other > $STORAGE/a.root"
     )
 
     assert "outputs" not in record

@@ -10,18 +10,17 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import text
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.catalogs.opening import CatalogSettings, open_catalog
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.services.catalogs.differences import (
-    compare_catalog,
-    draining_query,
-    list_draining,
-)
+from jobprov.provenance.services.catalogs.differences import compare_catalog
+from jobprov.provenance.services.catalogs.draining import draining_query, list_draining
 from jobprov.provenance.services.catalogs.frozen_units import freeze_units
 from jobprov.provenance.services.catalogs.sync import TaskSync, sync_experiment
+from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.tasks.declarations import read_declaration, read_task_document
 from jobprov.provenance.services.tasks.tasks import find_task, show_task
 from tests.library.production import Production
@@ -247,6 +246,34 @@ def test_renamed_output_is_one_file(site: Site) -> None:
 
     assert site.compared()["differences"] == {}
     assert site.shown()["produced"] == 1
+
+
+@pytest.mark.parametrize("site", ["metacat"], indirect=True)
+def test_sync_gives_files_of_a_hook_without_namespaces_their_did(site: Site) -> None:
+    """One by the hook's sidecar, one by task and checksum; a third has its namespace already."""
+    site.declare()
+    site.ran(0, "b0.root")
+    site.ran(1, "b1.root")
+    size = {"size_bytes": 3, "checksums": ["adler32:3"]}
+    site.ran(2, "b2.root", outputs=[{"name": "b2.root", "namespace": "dune", **size}])
+    site.made(0, "b0.root", metadata={"prov.job_id": job_id(1), "prov.output": "b0.root"})
+    site.made(1, "b1.root")
+    site.made(2, "b2.root", metadata={"prov.job_id": job_id(3), "prov.output": "b2.root"})
+
+    site.sync()
+    site.sync(everything=True)
+
+    with site.production.database.reading.connect() as connection:
+        for number in range(3):
+            found = show_file(connection, f"dune:b{number}.root")
+            assert found.producer is not None
+            assert found.producer.job_id == job_id(number + 1)
+            assert found.aliases == ([] if number == 2 else [f"b{number}.root"])
+        bare = show_file(connection, "b0.root")
+        assert (bare.file.namespace, bare.aliases) == ("", ["dune:b0.root"])
+        sightings = connection.execute(text("SELECT count(*) FROM sightings")).scalar_one()
+    assert sightings == 2, "what has its name needs none, and the same is not kept twice"
+    assert site.compared()["differences"] == {}
 
 
 def test_sync_stops_when_its_time_is_over_and_goes_on_there(site: Site) -> None:

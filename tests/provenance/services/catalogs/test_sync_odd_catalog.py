@@ -13,7 +13,9 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.catalogs import CatalogComparison
 from jobprov.provenance.catalogs.opening import CatalogSettings, open_catalog
 from jobprov.provenance.db.engines import Database
-from jobprov.provenance.services.catalogs.differences import compare_catalog, list_draining
+from jobprov.provenance.services.catalogs import sync
+from jobprov.provenance.services.catalogs.differences import compare_catalog
+from jobprov.provenance.services.catalogs.draining import list_draining
 from jobprov.provenance.services.catalogs.frozen_units import freeze_units
 from jobprov.provenance.services.catalogs.sync import TaskSync, sync_experiment
 from jobprov.provenance.services.lookup.file import show_file
@@ -91,9 +93,8 @@ class Site:
             place.store,
             self.catalogs,
             "nova",
-            seconds=60,
             task_id=task_id,
-            **how,
+            **{"seconds": 60, **how},
         )
 
     def compared(self) -> CatalogComparison:
@@ -130,9 +131,9 @@ def open_site(database: Database, tmp_path: Path) -> Iterator[Any]:
     production.close()
 
 
-@pytest.fixture(params=["sam", "metacat"])
-def site(request: pytest.FixtureRequest, open_site: Any) -> Site:
-    found: Site = open_site(request.param)
+@pytest.fixture
+def metacat(open_site: Any) -> Site:
+    found: Site = open_site("metacat")
     return found
 
 
@@ -142,34 +143,123 @@ def sam(open_site: Any) -> Site:
     return found
 
 
-def test_names_with_colons_are_whole_in_units_and_outputs(site: Site) -> None:
+def test_names_with_colons_are_whole_in_units_and_outputs(sam: Site) -> None:
     """What stood before the last colon was taken for a namespace."""
-    frozen = site.declare()
-    site.ran(1, "out:1:2.root")
-    site.made(f"{site.prefix}out:1:2.root", "run:1.root", ":2.root")
+    frozen = sam.declare()
+    sam.ran(1, "out:1:2.root")
+    sam.made("out:1:2.root", "run:1.root", ":2.root")
 
-    [done] = site.sync()
+    [done] = sam.sync()
 
-    assert frozen["units"] == sorted(UNITS)
-    assert frozen.get("namespace", "") == site.prefix.removesuffix(":")
-    assert (done.problem, site.differences()) == (None, {})
-    assert sorted(site.draining()) == sorted({*UNITS} - {"run:1.root", ":2.root"})
+    assert (frozen["units"], frozen.get("namespace")) == (sorted(UNITS), None)
+    assert (done.problem, sam.differences()) == (None, {})
+    assert sorted(sam.draining()) == sorted({*UNITS} - {"run:1.root", ":2.root"})
 
 
-def test_renamed_file_with_a_colon_is_known_by_its_whole_name(site: Site) -> None:
-    site.declare()
-    site.ran(1, "b.root")
-    site.made(
-        f"{site.prefix}new:b.root",
-        UNITS[0],
-        metadata={"prov.job_id": job_id(1), "prov.output": "b.root"},
-    )
-    site.sync()
+def test_units_that_metacat_cannot_hold_are_told_and_the_others_compared(metacat: Site) -> None:
+    """One such name made the server refuse 200 units, and the task was never compared."""
+    metacat.declare()
+    metacat.ran(1, "b.root")
+    metacat.ran(2, "hist+1.root")
+    metacat.made("dune:b.root", UNITS[0])
 
-    with site.production.database.reading.connect() as connection:
-        found = show_file(
-            connection, "new:b.root", experiment="nova", namespace=site.prefix.removesuffix(":")
-        )
+    [done] = metacat.sync()
+
+    assert (done.is_whole, done.units, done.outputs) == (True, 1, 1)
+    assert done.problem is not None
+    assert done.problem.startswith("6 units of 7 can be no file of the catalog")
+    assert metacat.compared().not_compared is None
+    assert metacat.differences() == {"never-arrived": ["hist+1.root"]}
+
+
+def test_units_without_any_namespace_are_why_a_task_is_not_compared(metacat: Site) -> None:
+    """MetaCat answered 500 for them, four times, and counted as away for all later tasks."""
+    metacat.production.declare("t1", units=["x1.root", "x2.root"])
+    metacat.production.declare("t2", units=["dune:plain.root"])
+    metacat.made("dune:b.root", UNITS[0])
+
+    first, second = metacat.sync(task_id=None)
+
+    assert (first.is_whole, second.is_whole, second.outputs) == (False, True, 1)
+    why = metacat.compared().not_compared
+    assert why is not None
+    assert "2 units of 2 can be no file of the catalog" in why
+    assert "declare it again with `namespace`" in why
+    assert metacat.server.asked.count("POST /data/files") == 2, "of the second task alone"
+
+
+def test_outputs_are_found_in_whichever_namespace_they_were_declared(metacat: Site) -> None:
+    """They were looked up in the namespace of the inputs, and told as not in the catalog."""
+    metacat.declare()
+    metacat.ran(1, "orphan.root")
+    metacat.ran(2, "nameless.root")
+    metacat.ran(3, "common.root")
+    metacat.made("reco:orphan.root")
+    metacat.made("reco:nameless.root", UNITS[0], metadata={"prov.task_id": None})
+    metacat.made("theirs:common.root", size_bytes=9, metadata={"prov.task_id": "other"})
+
+    metacat.sync()
+
+    assert metacat.differences() == {
+        "never-arrived": ["common.root"],
+        "task-id-lost": ["reco:nameless.root"],
+        "no-parent": ["reco:orphan.root"],
+    }
+
+
+def test_failure_at_one_task_is_told_and_the_next_is_compared(metacat: Site) -> None:
+    """A failure of what one task asks counted as the catalog being away."""
+    metacat.declare()
+    metacat.production.declare("t2", units=["dune:plain.root"])
+    metacat.server.faults = [500]
+
+    first, second = metacat.sync(task_id=None)
+
+    assert (first.is_whole, second.is_whole) == (False, True)
+    why = metacat.compared().not_compared
+    assert why is not None
+    assert "status 500" in why
+
+
+def test_units_that_are_refused_keep_no_others_from_being_compared(
+    metacat: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "UNITS_AT_ONCE", 1)
+    metacat.production.declare("t1", units=["dune:plain.root", "dune:other.root"])
+    metacat.made("dune:other.root")
+    metacat.made("dune:b.root", "other.root")
+    metacat.server.faults = [400]
+
+    [done] = metacat.sync()
+    [again] = metacat.sync()
+
+    assert (done.refused, done.outputs, done.is_whole) == (1, 1, False)
+    assert done.problem is not None
+    assert done.problem.startswith("1 unit from 'dune:plain.root' on could not be asked about")
+    assert (again.units, again.is_whole) == (1, True)
+
+
+def test_task_that_was_never_compared_says_why(metacat: Site) -> None:
+    metacat.declare()
+    never = metacat.compared().not_compared
+    metacat.sync(seconds=0)
+    begun = metacat.compared().not_compared
+    metacat.sync()
+
+    assert never == "The catalog was never asked: an operator runs `jobprov catalog sync`."
+    assert begun is not None
+    assert begun.startswith("Its time was over after 0 of 7 units")
+    assert metacat.compared().not_compared is None
+
+
+def test_renamed_file_with_a_colon_is_known_by_its_whole_name(sam: Site) -> None:
+    sam.declare()
+    sam.ran(1, "b.root")
+    sam.made("new:b.root", UNITS[0], metadata={"prov.job_id": job_id(1), "prov.output": "b.root"})
+    sam.sync()
+
+    with sam.production.database.reading.connect() as connection:
+        found = show_file(connection, "new:b.root", experiment="nova", namespace="")
 
     assert found.producer.job_id == job_id(1)
 
@@ -247,12 +337,6 @@ def test_process_that_went_on_is_asked_again_for_its_inputs(sam: Site) -> None:
     assert sam.server.asked.count("GET /sam/nova/api/files/list") == 1, (
         "the units alone: the process is over"
     )
-
-
-@pytest.fixture
-def metacat(open_site: Any) -> Site:
-    found: Site = open_site("metacat")
-    return found
 
 
 def test_files_of_one_name_in_two_namespaces_are_two(metacat: Site) -> None:

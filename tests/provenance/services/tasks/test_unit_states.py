@@ -129,6 +129,48 @@ def test_unit_is_done_with_as_many_files_as_declared(production: Production) -> 
     assert task.blocking == [OpenUnit("a", UnitState.NO_OUTPUT, "1 of 2 files")]
 
 
+@pytest.mark.parametrize("name", ["logs_gen_7.tgz", "reco_logs.tar.gz", "job.log.gz", "my.fcl"])
+def test_packed_logs_and_configurations_make_no_unit_done(
+    production: Production, name: str
+) -> None:
+    production.declare("t1", units=["a", "b"])
+    production.record(
+        a_job(1, "a", {"name": name, "size_bytes": 7}),
+        a_job(2, "b", {"name": "catalog.tgz", "size_bytes": 7}),
+    )
+
+    task = shown(production)
+
+    assert task.states == {UnitState.SUCCEEDED: 1, UnitState.NO_OUTPUT: 1}
+    assert task.produced_files == 1
+
+
+@pytest.mark.parametrize("is_declared_first", [True, False])
+def test_only_files_of_the_declared_names_count(
+    production: Production, *, is_declared_first: bool
+) -> None:
+    def declare(*patterns: str) -> None:
+        production.declare("t1", units=["a", "b"], output_patterns=list(patterns))
+
+    if is_declared_first:
+        declare("gen_?.root", "hist_*.root")
+    else:
+        production.declare("t1", units=["a", "b"])
+    gen, hist = ({"name": name, "size_bytes": 7} for name in ("gen_1.root", "hist_1.root"))
+    memory = {"name": "memory.txt", "size_bytes": 7}
+    production.record(a_job(1, "a", gen, memory), a_job(2, "b", gen, hist, memory))
+    if not is_declared_first:
+        declare("gen_?.root", "hist_*.root")
+
+    task = shown(production)
+
+    assert task.states == {UnitState.SUCCEEDED: 1, UnitState.NO_OUTPUT: 1}
+    assert task.blocking == [OpenUnit("a", UnitState.NO_OUTPUT, "1 of 2 files")]
+    assert (task.produced_files, task.expected_files) == (2, 4)
+    declare("gen_?.root")
+    assert shown(production).states == {UnitState.SUCCEEDED: 2}
+
+
 def test_task_that_makes_no_files_is_done_without_any(production: Production) -> None:
     production.declare("t1", units=["a", "b"], outputs_per_unit=0)
     production.record(a_job(1, "a"), a_job(2, "b", state="failed", exit={"code": 1}))

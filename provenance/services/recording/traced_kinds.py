@@ -1,0 +1,98 @@
+"""What the traced job of a kind used, and the jobs of the kind that ended before it did.
+
+A job that is not traced takes in what the traced one of its kind used. One that ended first could
+not ask, so its record says which trace it waits for (`trace.waits_for`), and its gaps are brought
+up to date when that one comes.
+"""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import Connection
+
+from jobprov.provenance.answers.recording import UsedByKind
+from jobprov.provenance.db.changes.recording import TracedKind, mark_traced
+from jobprov.provenance.db.queries.recording.traced_kinds import Kind, what_kinds_used
+from jobprov.provenance.records.findings import UnseenReads
+from jobprov.provenance.records.job_record import JobRecord
+from jobprov.provenance.services.work.notices import kinds_traced
+
+MOST_USED = 1000
+"""Paths of files, and of code, that jobs of a kind are told."""
+_TRACED = "traced"
+
+
+def note_traced(connection: Connection, records: Sequence[tuple[JobRecord, datetime]]) -> None:
+    """Note what jobs used that the service had traced; each record comes with its arrival.
+
+    The jobs that wait for it are queued.
+    """
+    kinds: list[TracedKind] = []
+    for record, received_at in records:
+        if record.trace is None or record.trace.key is None:
+            continue
+        used = msgspec.json.encode(used_unnamed(record)).decode()
+        kind = TracedKind(record.experiment, record.trace.key, record.job_id, received_at, used)
+        kinds.append(kind)
+    if kinds:
+        mark_traced(connection, kinds)
+        kinds_traced(connection, {(kind.experiment, kind.key) for kind in kinds})
+
+
+def used_unnamed(record: JobRecord) -> UsedByKind:
+    """Return what a traced job used and what nothing but the trace names."""
+    files, code = [], []
+    for file in record.inputs or ():
+        if file.evidence == _TRACED and file.path:
+            files.append(file.path)
+    for script in record.scripts or ():
+        if script.evidence == _TRACED and script.path:
+            code.append(script.path)
+    hosts: list[str] = []
+    if record.trace is not None:
+        files += [file.path for file in record.trace.not_kept or ()]
+        hosts += record.trace.network or ()
+    return UsedByKind(files[:MOST_USED], code[:MOST_USED], hosts[:MOST_USED])
+
+
+def awaited_kind(record: JobRecord) -> Kind | None:
+    """Return whose trace a job waits for, if it does."""
+    if record.trace is None or record.trace.waits_for is None:
+        return None
+    return record.experiment, record.trace.waits_for
+
+
+class TracedKinds:
+    """What the traced jobs of the kinds of a batch of jobs used."""
+
+    def __init__(self, used: Mapping[Kind, str]) -> None:
+        self._used: dict[Kind, UsedByKind] = {}
+        for kind, document in used.items():
+            self._used[kind] = msgspec.json.decode(document, type=UsedByKind)
+
+    @classmethod
+    def of(cls, connection: Connection, records: Sequence[JobRecord]) -> "TracedKinds":
+        """Look up what these jobs wait for."""
+        kinds = {kind for kind in map(awaited_kind, records) if kind is not None}
+        return cls(what_kinds_used(connection, kinds) if kinds else {})
+
+    def unseen(self, record: JobRecord) -> UnseenReads | None:
+        """Return what the traced job of its kind used and this one does not name.
+
+        None where the job waits for no trace, or none has come.
+        """
+        kind = awaited_kind(record)
+        used = None if kind is None else self._used.get(kind)
+        if used is None:
+            return None
+        named = _paths(record)
+        paths = [path for path in [*used.files, *used.code] if path not in named]
+        return UnseenReads(tuple(paths), tuple(used.hosts))
+
+
+def _paths(record: JobRecord) -> AbstractSet[str]:
+    named = {file.path for file in record.inputs or () if file.path}
+    named.update(script.path for script in record.scripts or () if script.path)
+    return named
