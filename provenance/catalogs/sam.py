@@ -124,6 +124,14 @@ class Sam:
             children[child.name] = child._replace(parents=tuple(sorted(parents)))
         return list(children.values())
 
+    def read_children_of(
+        self,
+        source: str,  # noqa: ARG002 - as every catalog's
+        outputs: Mapping[str, str],  # noqa: ARG002
+    ) -> Iterator[tuple[list[str], list[CatalogFile]]]:
+        """Yield nothing: SAM is asked by lists of names."""
+        return iter(())
+
     def _children(self, names: Sequence[str], outputs: Mapping[str, str]) -> Iterator[CatalogFile]:
         """Yield children, some more than once."""
         for part in _parts(name for name in names if is_sayable(name)):

@@ -88,7 +88,7 @@ class CatalogServer:
 
     Attributes:
         faults: statuses to answer with before it behaves again; `slow` waits a second, `broken`
-            sends half a list.
+            sends half a list; `well` is none.
         asked: method and path of each call.
         token: what a caller must bring; None for nothing.
     """
@@ -118,7 +118,7 @@ class CatalogServer:
             time.sleep(1)
         elif fault == "broken":
             return Response("half of a", headers={"Content-Length": "100"})
-        elif fault is not None:
+        elif fault is not None and fault != "well":
             return Response(
                 "out of order",
                 int(fault),

@@ -27,7 +27,17 @@ DOCUMENT = (Path(__file__).resolve().parents[4] / "docs/how-to/record-jobs.md").
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
     """Yield a service that wants a token, known to its commands."""
     service = LiveService(tmp_path_factory.mktemp("register") / "var")
-    made = service.run("token", "create", "--experiment", "toy", "--name", "production", "--json")
+    made = service.run(
+        "token",
+        "create",
+        "--experiment",
+        "toy",
+        "--name",
+        "production",
+        "--scope",
+        "admin",
+        "--json",
+    )
     service.environment["JOBPROV_TOKEN"] = json.loads(made.stdout)["token"]
     yield service
     service.stop()
