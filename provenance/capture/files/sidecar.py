@@ -11,7 +11,7 @@ import os
 import re
 from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
-from jobprov.provenance.capture.files.entries import apply_metadata, full_name
+from jobprov.provenance.capture.files.entries import apply_metadata, full_name, read_json
 from jobprov.provenance.capture.files.hashing import Clock
 
 _TYPED = {
@@ -23,6 +23,10 @@ _TYPED = {
     "first_event": "core.first_event_number",
     "last_event": "core.last_event_number",
 }
+# Keys that have these types in every MetaCat; text is refused there
+_INTEGER_LISTS = ("core.runs", "core.runs_subruns", "core.events")
+_INTEGERS = ("core.event_count", "core.first_event_number", "core.last_event_number")
+_FLOATS = ("core.start_time", "core.end_time")
 _TAKEN = re.compile(r"[A-Za-z0-9_./-]+\Z")  # a name or namespace that MetaCat takes
 # Not among `cnf.…`, which is how Mu2e calls the configurations that its catalog has
 _NO_DATA = re.compile(
@@ -202,11 +206,28 @@ def _metacat(
     content["checksums"] = checksums
     metadata = {_TYPED[key]: entry[key] for key in _TYPED if key in entry}
     own = entry.get("metadata", {})
-    metadata.update({key: value for key, value in own.items() if "." in key})
+    for key in own:
+        if "." in key:
+            metadata[key] = _typed(key, own[key], problems)
     metadata.update(_without_prov(sidecar.get("metadata") or {}))
     metadata.update(marks)
     content["metadata"] = metadata
     return content, problems
+
+
+def _typed(key: str, value: Any, problems: List[str]) -> Any:
+    """Return a value that was given as text as MetaCat wants it; as it is where it cannot be read."""
+    if not isinstance(value, str):
+        return value
+    try:
+        if key in _INTEGER_LISTS:
+            return [int(number) for number in value.split(",")]
+        if key in _INTEGERS:
+            return int(value)
+        return float(read_json(value)) if key in _FLOATS else value
+    except (TypeError, ValueError):
+        problems.append("MetaCat takes numbers for {}, not {}".format(key, value))
+        return value
 
 
 def _choose(

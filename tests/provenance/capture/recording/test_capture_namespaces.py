@@ -159,6 +159,26 @@ def test_sidecar_of_an_earlier_run_tells_no_old_size(tmp_path: Path) -> None:
     assert (written["size"], written["checksums"]) == (4, {"adler32": "03e70155", "md5": "x"})
 
 
+def test_text_becomes_numbers_where_every_metacat_wants_them(tmp_path: Path) -> None:
+    given = {"core.runs": "26305,26306", "core.start_time": "1", "toy.run": "7"}
+    given.update({"core.last_event_number": "many", "core.end_time": "NaN"})
+
+    problems = sidecar.write(output(tmp_path, metadata=given), {}, {}, [], Clock(10))
+
+    assert json.loads((tmp_path / "o.root.json").read_text())["metadata"] == {
+        "core.runs": [26305, 26306],
+        "core.start_time": 1.0,
+        "core.event_count": 3,
+        "core.last_event_number": "many",
+        "core.end_time": "NaN",
+        "toy.run": "7",
+    }
+    assert problems == [
+        "MetaCat takes numbers for core.last_event_number, not many",
+        "MetaCat takes numbers for core.end_time, not NaN",
+    ]
+
+
 def test_sidecar_in_the_form_of_sam(tmp_path: Path) -> None:
     parents = parents_of("in.root", "ns:other.root", "o.root", "run.log")
 
