@@ -54,7 +54,12 @@ def used_unnamed(record: JobRecord) -> UsedByKind:
     if record.trace is not None:
         files += [file.path for file in record.trace.not_kept or ()]
         hosts += record.trace.network or ()
-    return UsedByKind(files[:MOST_USED], code[:MOST_USED], hosts[:MOST_USED])
+    folders = []
+    for entry in record.layout or ():
+        if entry.kind == "folder" and entry.path.startswith("/"):
+            folders.append(entry.path)
+    lists = (files, code, hosts, folders)
+    return UsedByKind(*(paths[:MOST_USED] for paths in lists))
 
 
 def awaited_kind(record: JobRecord) -> Kind | None:
