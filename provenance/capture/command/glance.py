@@ -137,6 +137,9 @@ class Glance:
             role = guess_role(path)
             if state and (not options.input or role == "configuration"):
                 self.named.append((path, role))
+                # what SQLite has not put into the database yet: reading it removes this
+                more = [path + end for end in ("-wal", "-journal") if os.path.isfile(path + end)]
+                self.named += [(name, "configuration") for name in more]
 
     def _known_paths(self, options: "Options") -> Set[str]:
         """Return the paths whose part in the job is known already."""
