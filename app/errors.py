@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 from flask import Flask, Response, current_app, g, request
+from gunicorn.http.errors import ParseException
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
@@ -51,6 +52,7 @@ STATUS: Mapping[type[Exception], int] = {
     archive.FrameDamagedError: 500,
     archive.ArchiveUnreachableError: 503,
     archive.ArchiveError: 500,
+    ParseException: 400,
     OperationalError: 503,
     PoolTimeoutError: 503,
 }
@@ -140,6 +142,8 @@ def problem_of(error: Exception) -> Problem:
     else:
         kind = "unreachable" if is_unreachable else "mistake-of-ours"
         detail = _reference(status)
+        if isinstance(error, ParseException):
+            kind, detail = "bad-request", f"The body cannot be read: {error}"
     headers = {"Retry-After": "5"} if is_unreachable else {}
     title = http.HTTPStatus(status).phrase
     return Problem(status, kind, title, detail, _fields(error), _more(error), headers)
