@@ -132,6 +132,25 @@ def test_job_of_another_task_is_refused_and_kept_for_another_token(
 
 
 @pytest.mark.slow
+def test_namespace_of_a_task_is_that_of_its_files(live: LiveService, folder: Path) -> None:
+    words = ("register", "--experiment", "toy", "--task-id", "named", "--json")
+    answer = json.loads(live.run(*words, "--namespace", "usertests").stdout)
+
+    subprocess.run(
+        [sys.executable, "job-end-hook.pyz", "run", "--", "sh", "-c", "echo 1 > found-by-did.root"],
+        cwd=folder,
+        env={**clean_environment(), **answer["settings"]},
+        check=True,
+    )
+
+    assert answer["declared"]["namespace"] == "usertests"
+    found = live.run("lookup", "usertests:found-by-did.root")
+    assert found.stdout.startswith("usertests:found-by-did.root was made by job"), found.stderr
+    odd = live.run(*words, "--namespace", "a:b")
+    assert (odd.returncode, "letters, digits, _, . and - alone" in odd.stderr) == (2, True)
+
+
+@pytest.mark.slow
 def test_submission_is_noted_as_jobsub_tells_it(live: LiveService, folder: Path) -> None:
     argv = [
         "jobsub_submit",
