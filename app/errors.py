@@ -22,7 +22,10 @@ from werkzeug.exceptions import HTTPException
 from jobprov.archive import errors as archive
 from jobprov.provenance import errors as provenance
 from jobprov.provenance.fhicl import FhiclError
-from jobprov.provenance.services.configurations.configuration import ConfigurationError
+from jobprov.provenance.services.configurations.configuration import (
+    ConfigurationError,
+    ConfigurationTooLargeError,
+)
 
 API = "/api/"
 CONTENT_TYPE = "application/problem+json"
@@ -40,6 +43,7 @@ STATUS: Mapping[type[Exception], int] = {
     provenance.ProvenanceError: 500,
     FhiclError: 422,
     ConfigurationError: 409,
+    ConfigurationTooLargeError: 413,
     archive.BadDigestError: 422,
     archive.BadNameError: 422,
     archive.BadUrlError: 500,

@@ -48,11 +48,6 @@ _PIECE_BYTES = 1 << 16
 _PIECES_A_TURN = 16
 _MOST_CONNECTIONS = 4000
 _DESCRIPTORS_A_CONNECTION = 3  # itself, a request in a file, an answer in a file
-_SENTENCES = {
-    408: "The request did not arrive in time.",
-    431: "The headers of the request are too long.",
-    503: "Too many requests arrive slowly; try again later.",
-}
 _STATUS: dict[type[Exception], int] = {
     LimitRequestLine: 414,
     LimitRequestHeaders: 431,
@@ -249,7 +244,7 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # the package has no
                 connection.deadline = now + STALL_SECONDS
                 continue
             if connection.arrival.received and not connection.departure.waiting:
-                _tell(connection, 408)
+                _tell(connection, 408, "The request did not arrive in time.")
                 self._unhold(connection)
                 self._say_farewell(connection)
             else:
@@ -287,11 +282,11 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # the package has no
             return False
         except OSError:
             connection.is_leaving = True
-        except HeadTooLongError:
-            _tell(connection, 431)
+        except HeadTooLongError as problem:
+            _tell(connection, 431, str(problem))
             connection.is_leaving = True
-        except NoRoomError:
-            _tell(connection, 503)
+        except NoRoomError as problem:
+            _tell(connection, 503, str(problem))
             connection.is_leaving = True
         return False
 
@@ -379,10 +374,10 @@ def _readable(sock: socket.socket) -> bool:
     return bool(poll.poll(PATIENCE_MILLISECONDS))
 
 
-def _tell(connection: Connection, status: int) -> None:
+def _tell(connection: Connection, status: int, detail: str) -> None:
     """Tell a client why it is let go, if it listens."""
     with suppress(OSError):
-        connection.departure.true.send(_problem(status, _SENTENCES[status]))
+        connection.departure.true.send(_problem(status, detail))
 
 
 def _problem(status: int, detail: str) -> bytes:
