@@ -32,6 +32,7 @@ from sqlalchemy import (
 from jobprov.provenance.db.queries.fragments.patterns import matches
 from jobprov.provenance.db.queries.lookup.named_files import is_named
 from jobprov.provenance.db.queries.lookup.versions import is_made
+from jobprov.provenance.db.queries.tasks.tasks import is_no_rerun
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     Claim,
@@ -167,9 +168,11 @@ class _Maker:
             select(column.label("id"))
             .select_from(Claim)
             .join(Job, Job.id == Claim.job_id)
-            .where(Job.experiment_id == self.experiment, *_counts())
+            .where(*_counts())
             .distinct()
         )
+        if not any(map(_names_experiment, comparisons)):
+            query = query.where(Job.experiment_id == self.experiment)
         if any(one.field == "file_size" for one in comparisons):
             query = query.join(Identity, Identity.id == Claim.identity_id)
         return query.where(*(self._of_maker(one) for one in comparisons))
@@ -328,9 +331,17 @@ def _side_of(field: str) -> str:
     return "reader" if field in _OF_READERS else "maker"
 
 
+def _names_experiment(one: Comparison) -> bool:
+    """Return whether a comparison holds for jobs of the experiment alone: by its tasks or stages.
+
+    An index then answers what else is asked of jobs, without their rows.
+    """
+    return one.field in ("task_id", "campaign", "stage") and one.operator is Operator.EQUAL
+
+
 def _counts() -> tuple[ColumnElement[bool], ...]:
     """Return the conditions that a claim is a version: see `queries/lookup/versions.py`."""
-    return Job.rerun_of.is_(None), is_made(Job.state)
+    return is_no_rerun(), is_made(Job.state)
 
 
 def _is_any(column: Any) -> ColumnElement[bool]:
