@@ -198,6 +198,9 @@ GAPS: dict[str, GapRule] = {
     "limit-not-restored": GapRule(
         9, "Set the limit by hand before run.sh, should the rerun differ: `ulimit`."
     ),
+    "terminal-used": GapRule(
+        9, "Nothing to do unless the job asked something there; give it a file: `< FILE`."
+    ),
     "bytes-as-text": GapRule(
         9, "Nothing to do unless the job depends on it; name files and folders in UTF-8."
     ),

@@ -14,6 +14,7 @@ from jobprov.app.commands.terminal.opening import (
     settings_with,
     table,
 )
+from jobprov.provenance.capture.record.redaction import redact_text
 from jobprov.provenance.db.queries.code.repositories import registered_repositories
 from jobprov.provenance.lineage.words import counted, elided, number
 from jobprov.provenance.services.code.repositories import (
@@ -57,7 +58,8 @@ def list_them(*, data: str | None, as_json: bool) -> None:
         problems = fetch_problems(connection)
     rows, shown = [], []
     for registered in repositories:
-        row = {**repository_json(registered), "problem": problems.get(registered.match_key)}
+        problem = problems.get(registered.match_key)
+        row = {**repository_json(registered), "problem": problem and redact_text(problem)}
         rows.append(row)
         problem = elided(row["problem"] or "", 120)
         shown.append({**row, "fetched_at": registered.fetched_at, "problem": problem})

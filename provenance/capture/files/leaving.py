@@ -40,7 +40,7 @@ def is_software(path: str) -> bool:
 def _is_in_python(folder: str) -> bool:
     # /usr has a Python as well, and so may ~/.local and ~; none of them is one installation
     is_mixed = folder.endswith("/.local") or folder in _homes(os.environ.get("HOME"))
-    if is_mixed or folder in ("", "/", "/usr", "/usr/local"):
+    if is_mixed or folder.strip("/") in ("", "usr", "usr/local"):  # `//` is the root, too
         return False
     if any(os.path.exists(os.path.join(folder, mark)) for mark in _MARKS):
         return True

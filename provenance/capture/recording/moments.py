@@ -286,8 +286,17 @@ class OneCommand:
 
             self._take_used(job, step)
             job.draft.need("folders", changes.weaken_folders, job.draft, step)
+        job.draft.attempt("layout", self._add_layout, job.draft, step)
         if not outcome.was_told:
             job.draft.attempt("compilers", job.add_compilers, self.options.command)
+
+    def _add_layout(self, draft: "Draft", step: "Step") -> None:
+        from jobprov.provenance.capture.recording.layout import Layout
+
+        calls = self.trace.end() if self.trace is not None else None
+        layout = Layout(draft, step.began, self._sight, calls)
+        layout.add_files()
+        layout.add_folders(step.places)
 
     def _take_used(self, job: "Job", step: "Step") -> None:
         """Take in what the traced job of this kind used; this one was not traced."""

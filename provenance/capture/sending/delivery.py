@@ -207,13 +207,14 @@ def _is_some_of(value: Any, asked: Sequence[str]) -> bool:
 
 
 def _send_blobs(entry: Entry, service: Service, digests: Sequence[str]) -> None:
-    """Send blobs, the smallest first; note at the entry what became of each.
+    """Send blobs, first what ran, then the smallest; note at the entry what became of each.
 
     One that does not pass does not hold up the others.
     """
     broken = 0
     last: Optional[LaterError] = None
-    for digest in sorted(digests, key=entry.size):
+    code = json.dumps([entry.record.get(name) for name in ("scripts", "configurations")])
+    for digest in sorted(digests, key=lambda digest: (digest not in code, entry.size(digest))):
         if last is not None and broken == _MOST_BROKEN:
             entry.wait(digest, last)
             continue

@@ -123,7 +123,7 @@ class Calls:
         if name == b"chdir":
             self._place_waiting(process, self._folders.get(process, self._folder))
             folder = self._absolute(process, *found[0])
-            self._folders[process] = os.path.normpath(folder)
+            self._folders[process] = _normal(folder)
 
     def _note_program(self, process: bytes, name: bytes) -> None:
         if name.startswith(b"python"):
@@ -158,7 +158,7 @@ class Calls:
 
     def _place_waiting(self, process: bytes, folder: str) -> None:
         for path, use in self._waiting.pop(process, ()):
-            self._add(os.path.normpath(os.path.join(folder, path)), use)
+            self._add(_normal(os.path.join(folder, path)), use)
 
     def _use(self, process: bytes, found: Tuple[bytes, bytes], use: int) -> None:
         folder, name = found
@@ -168,7 +168,7 @@ class Calls:
         path = self._absolute(process, folder, name)
         if "/../" in path:
             self._add_ways(path)
-        path = os.path.normpath(path)
+        path = _normal(path)
         self._add(path, use)
         if process in self._pythons:
             # Its importer looks at a folder and lists it at once, to find modules
@@ -180,7 +180,7 @@ class Calls:
         parts = path.split("/")
         for place, part in enumerate(parts):
             if part == "..":
-                self._add(os.path.normpath("/".join(parts[:place])), LOOKED_AT)
+                self._add(_normal("/".join(parts[:place])), LOOKED_AT)
 
     def _absolute(self, process: bytes, folder: bytes, name: bytes) -> str:
         if name.startswith(b"/"):
@@ -219,6 +219,11 @@ class Calls:
         for known in (self._folders, self._unfinished, self._last):
             known.pop(process, None)
         self._pythons.discard(process)
+
+
+def _normal(path: str) -> str:
+    """Return an absolute path without `.`, `..` and any `//`: normpath keeps one in front."""
+    return "/" + os.path.normpath(path).lstrip("/")
 
 
 def _use_of_open(words: bytes) -> int:

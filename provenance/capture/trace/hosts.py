@@ -1,4 +1,4 @@
-"""Whom a traced command talked to: hosts elsewhere, but for jobprov and for those of its files.
+"""Whom a traced command talked to, but for itself, jobprov and the hosts of its files.
 
 Name lookups (port 53) are left out: they bring no data, and most scripts ask for their own name.
 """
@@ -13,29 +13,62 @@ from jobprov.provenance.capture.running.background import Background
 from jobprov.provenance.capture.trace.calls import split_host
 
 _NAME_SERVICE = 53
+_LISTEN = "0A"  # TCP_LISTEN
 _MOST_HOSTS, _MOST_NAMES, _SECONDS = 20, 10, 2.0
 
 
 def elsewhere(hosts: Iterable[str], record: Dict[str, Any], url: Optional[str]) -> List[str]:
-    """Return those of the hosts that a rerun would have to ask, too, as `address:port`."""
-    found = [host for host in sorted(hosts) if _is_elsewhere(host)]
-    if not found:
+    """Return those of the hosts that a rerun would have to ask, too, as `address:port`.
+
+    On this machine, these are the ports that somebody still listens at: the job has ended.
+    """
+    far = [host for host in sorted(hosts) if _is_elsewhere(host)]
+    near = [host for host in sorted(hosts) if host not in far and _is_here(host)]
+    if not far and not near:
         return []
-    work = Background(lambda: _addresses(_names(record, url)))
-    known: Set[str] = work.result or set() if work.wait(_SECONDS) else set()
-    return [host for host in found if split_host(host)[0] not in known][:_MOST_HOSTS]
+    addresses = _addresses_named(record, url)
+    own_ports = {str(_port(address)) for address in addresses}
+    listening = _listening() if near else set()
+    found = [host for host in near if host.rpartition(":")[2] in listening - own_ports]
+    work = Background(lambda: _addresses(_names(addresses)))
+    known: Set[str] = work.result or set() if far and work.wait(_SECONDS) else set()
+    return [*found, *(host for host in far if split_host(host)[0] not in known)][:_MOST_HOSTS]
 
 
 def _is_elsewhere(host: str) -> bool:
+    ip = _ip_of(host)
+    if ip is None or ip.is_loopback or ip.is_unspecified:
+        return False
+    return not _is_this_machine(str(ip), ip.version)
+
+
+def _is_here(host: str) -> bool:
+    ip = _ip_of(host)
+    return ip is not None and (ip.is_loopback or _is_this_machine(str(ip), ip.version))
+
+
+def _ip_of(host: str) -> Any:
+    """Return the address, None for ports of no interest and what is no address."""
     address, port = split_host(host)
     try:
         ip: Any = ipaddress.ip_address(address)
     except ValueError:
-        return False
-    ip = getattr(ip, "ipv4_mapped", None) or ip
-    if ip.is_loopback or ip.is_unspecified or port in (0, _NAME_SERVICE):
-        return False
-    return not _is_this_machine(str(ip), ip.version)
+        return None
+    return None if port in (0, _NAME_SERVICE) else getattr(ip, "ipv4_mapped", None) or ip
+
+
+def _listening() -> Set[str]:
+    """Return the ports at which somebody listens on this machine; proc(5), `net/tcp`."""
+    ports: Set[str] = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(table, encoding="ascii", errors="replace") as stream:
+                for words in map(str.split, stream):
+                    if words[3] == _LISTEN:
+                        ports.add(str(int(words[1].rpartition(":")[2], 16)))
+        except OSError:
+            continue
+    return ports
 
 
 def _is_this_machine(address: str, version: int) -> bool:
@@ -49,13 +82,17 @@ def _is_this_machine(address: str, version: int) -> bool:
     return True
 
 
-def _names(record: Dict[str, Any], url: Optional[str]) -> List[str]:
-    """Return the hosts in the addresses of the service and of the job's files."""
+def _addresses_named(record: Dict[str, Any], url: Optional[str]) -> List[str]:
+    """Return the addresses of the service and of the job's files."""
     addresses = [url or "", os.environ.get("JOBPROV_URL", "")]
     addresses = [text if "://" in text else "http://" + text for text in addresses if text]
     for entry in [*record.get("inputs", ()), *record.get("outputs", ())]:
         if "://" in (entry.get("location") or ""):
             addresses.append(entry["location"])
+    return addresses
+
+
+def _names(addresses: Iterable[str]) -> List[str]:
     names = [_host(address) for address in addresses]
     return [name for name in dict.fromkeys(names) if name][:_MOST_NAMES]
 
@@ -65,6 +102,13 @@ def _host(address: str) -> str:
         return urlsplit(address).hostname or ""
     except ValueError:
         return ""
+
+
+def _port(address: str) -> int:
+    try:
+        return urlsplit(address).port or 0
+    except ValueError:
+        return 0
 
 
 def _addresses(names: Iterable[str]) -> Set[str]:

@@ -39,6 +39,7 @@ _CACHED = re.compile(r"(.*)/__pycache__/([^/]+)\.[\w-]+(?:\.opt-\d)?\.pyc")
 # What HTCondor and the hook put into the job's folder
 _BESIDE = ("_condor_", "condor_exec.", ".job.ad", ".machine.ad", ".update.ad", ".chirp", "jobprov-")
 _PTH_BYTES = 1 << 16
+_INDEX = "-shm"  # SQLite makes it anew
 _ELF = b"\x7fELF"
 BUDGET_BYTES = 64 * 1024 * 1024  # what does not fit, the next traced job of the release brings
 _BY_KIND = "{}; the traced job of this kind used it"
@@ -111,7 +112,8 @@ class Unkept:
     def _sort_path(self, path: str, use: int) -> None:
         status = _status(path)
         if status is None:
-            if use in (kinds.READ, kinds.EXECUTED):
+            was_there = use != kinds.MADE and path in self._there and not path.endswith(_INDEX)
+            if was_there or use in (kinds.READ, kinds.EXECUTED):
                 self.changed.append(path)
         elif not stat.S_ISREG(status.st_mode):
             return
@@ -230,12 +232,9 @@ class Unkept:
 
     def _is_made(self, path: str) -> bool:
         """Tell whether the command made a path, or a folder above it."""
-        uses = self._calls.uses
-        while path not in ("/", ""):
-            if uses.get(path) == kinds.MADE:
-                return True
-            path = os.path.dirname(path)
-        return False
+        parts = path.split("/")
+        above = ("/".join(parts[:end]) for end in range(len(parts), 1, -1))
+        return any(self._calls.uses.get(place) == kinds.MADE for place in above)
 
     def _drop_tracked(self) -> None:
         """Leave out what git keeps: files that a checkout of the record tracks, and its own."""

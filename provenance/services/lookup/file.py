@@ -111,9 +111,11 @@ def _unknown(
     is_narrowed = experiment is not None or namespace is not None
     elsewhere = find_files(connection, name) if is_narrowed else []
     if not elsewhere:
-        return NotFoundError(
-            f"No record mentions a file named {name}.", nearest_names(connection, name)
-        )
+        # a job may have read it without knowing its namespace
+        bare = name.rpartition(":")[2]
+        is_bare_known = bare != name and bool(find_files(connection, bare))
+        nearest = [bare] if is_bare_known else nearest_names(connection, name)
+        return NotFoundError(f"No record mentions a file named {name}.", nearest)
     places = [(file.experiment, file.namespace) for file in elsewhere]
     known = "; ".join(_place(*place) for place in places[:_MOST_PLACES])
     if len(places) > _MOST_PLACES:

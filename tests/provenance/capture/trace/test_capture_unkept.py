@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -313,6 +314,15 @@ def test_what_an_earlier_step_made_is_no_input_of_a_later_one(runner: Runner, od
 
 
 @with_strace
+def test_path_with_two_slashes_in_front_is_the_one_with_one(runner: Runner, odd: Path) -> None:
+    (odd / "in.txt").write_text("1\n")
+
+    job = Traced(runner, "sh", "-c", f"cat /{odd}/in.txt; test -d //")
+
+    assert list(job.kept("inputs")) == [str(odd / "in.txt")]
+
+
+@with_strace
 def test_job_with_little_address_space_is_traced(runner: Runner) -> None:
     (runner.folder / "in.txt").write_text("1\n")
     words = [runner.python, runner.hook, "run", "--trace", "--", "cat", "in.txt"]
@@ -339,6 +349,15 @@ def test_hosts_elsewhere_are_told_also_where_nobody_answers(runner: Runner) -> N
     job = Traced(runner, PYTHON, "-c", program)
 
     assert job.trace["network"] == ["192.0.2.1:81"]
+
+
+def test_service_of_this_machine_is_told_while_it_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        near = f"127.0.0.1:{listening.getsockname()[1]}"
+
+        assert elsewhere([near, "127.0.0.1:1"], {}, "http://127.0.0.1:8095") == [near]
+        assert elsewhere([near], {}, f"http://{near}/jobprov") == []
+    assert elsewhere([near], {}, None) == []
 
 
 def test_own_machine_name_lookups_and_known_hosts_are_not_elsewhere() -> None:
