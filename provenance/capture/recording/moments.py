@@ -296,7 +296,8 @@ class OneCommand:
         calls = self.trace.end() if self.trace is not None else None
         layout = Layout(draft, step.began, self._sight, calls)
         layout.add_files()
-        layout.add_folders(step.places)
+        told = self._turn.used.get("folders", ()) if self._turn is not None else ()
+        layout.add_folders([*step.places, *told])
 
     def _take_used(self, job: "Job", step: "Step") -> None:
         """Take in what the traced job of this kind used; this one was not traced."""
