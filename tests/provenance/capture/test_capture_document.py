@@ -45,7 +45,9 @@ def test_option_table_is_that_of_the_hook() -> None:
     wanted = [(name, kind) for kind, names in kinds.items() for name in names]
     assert [(name, kind) for name, _, kind in rows] == wanted
     for name, variable, kind in rows:
-        value = JOB if name in ("job-id", "rerun-of", "retry-of") else "1"
+        value = "sam" if name == "sidecar" else "1"
+        if name in ("job-id", "rerun-of", "retry-of"):
+            value = JOB
         read = options.Options([], {variable: value})
         assert read.values[name] == {"one": value, "several": [value], "flag": True}[kind]
 
