@@ -1,6 +1,5 @@
 """Files by what names them, as MetaCat tells of them."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -59,7 +58,7 @@ def _files(experiment: str) -> Response:
     return json_answer(records)
 
 
-def _specifications() -> list[Mapping[str, Any]]:
+def _specifications() -> list[dict[str, Any]]:
     """Return what a call names, as objects."""
     try:
         listed = msgspec.json.decode(read_body(_MOST_BYTES), type=list[dict[str, Any]])
@@ -70,7 +69,7 @@ def _specifications() -> list[Mapping[str, Any]]:
     return listed
 
 
-def _find(connection: Any, experiment: str, specifications: list[Mapping[str, Any]]) -> list[Any]:
+def _find(connection: Any, experiment: str, specifications: list[dict[str, Any]]) -> list[Any]:
     """Return the files that are named and known, each once, in the order in which they are named."""
     dids: dict[int, Did] = {}
     numbers: dict[int, int] = {}
@@ -90,7 +89,7 @@ def _find(connection: Any, experiment: str, specifications: list[Mapping[str, An
     return list(found.values())
 
 
-def _did(specification: Mapping[str, Any], experiment: str) -> Did:
+def _did(specification: dict[str, Any], experiment: str) -> Did:
     did, name = specification.get("did"), specification.get("name")
     if isinstance(did, str):
         return read_did(did, home=experiment)
