@@ -17,6 +17,7 @@ from jobprov.provenance.services.selections.metadata import Wanted, describe_fil
 MOST_FILES = 100_000
 """Files that one call describes."""
 _MOST_BYTES = 16 << 20
+_MOST_DIGITS = 18
 _EXAMPLE = '{"did": "namespace:name"}, {"namespace": …, "name": …} or {"fid": …}'
 
 
@@ -76,7 +77,7 @@ def _find(connection: Any, experiment: str, specifications: list[dict[str, Any]]
     for place, specification in enumerate(specifications):
         fid = specification.get("fid")
         if fid is not None:
-            numbers[place] = int(fid) if str(fid).isdecimal() else 0
+            numbers[place] = _number(str(fid))
         else:
             dids[place] = _did(specification, experiment)
     by_did = find_files_by_did(connection, experiment, list(dids.values()))
@@ -87,6 +88,11 @@ def _find(connection: Any, experiment: str, specifications: list[dict[str, Any]]
         if file is not None:
             found[file.key] = file
     return list(found.values())
+
+
+def _number(fid: str) -> int:
+    """Return the key that a file id is; 0, which is nobody's, where it is none."""
+    return int(fid) if fid.isdecimal() and len(fid) <= _MOST_DIGITS else 0
 
 
 def _did(specification: dict[str, Any], experiment: str) -> Did:

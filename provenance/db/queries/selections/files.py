@@ -189,7 +189,8 @@ def find_by_name(
 ) -> dict[str, list[NamedFile]]:
     """Return the files of an experiment by their names, whatever their namespaces."""
     found: dict[str, list[NamedFile]] = {}
-    for part in chunks(names):
+    # PostgreSQL takes no NUL, and no name has one
+    for part in chunks([name for name in names if "\0" not in name]):
         for row in run(connection, _BY_NAME, {"experiment": experiment, "names": part}):
             file = NamedFile(*row)
             found.setdefault(file.name, []).append(file)
