@@ -172,6 +172,17 @@ def test_lists_are_json_where_asked(sam: FlaskClient) -> None:
     assert (listed("data_tier raw"), listed("data_tier none")) == (f(2, 4, 6), [])
 
 
+def test_lists_are_sent_page_by_page(sam: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobprov.provenance.services.selections.files.PAGE", 3)
+    query = {"format": "plain", "dims": "defname: t1"}
+    answer = sam.get(f"{API}/files/list", query_string=query, buffered=False)
+    parts = [part.decode().split() for part in answer.iter_encoded()]
+
+    assert parts == [f(1, 2, 3), f(4, 5, 6), f(7)]
+    as_json = sam.get(f"{API}/files/list", query_string={**query, "format": "json"})
+    assert as_json.get_json() == f(1, 2, 3, 4, 5, 6, 7)
+
+
 def test_files_are_summed(sam: FlaskClient) -> None:
     """Of f3.root, the file of the failed job counts nowhere."""
     expected = {"file_count": 7, "total_file_size": 35, "total_event_count": 280}
