@@ -2,13 +2,15 @@
 
 A client that cannot send a token of ours takes it as the password in the address of the service,
 `https://jobprov:TOKEN@host/sam/nova/api`; MetaCat's has a header of its own besides. Upload
-tickets, which only record, are not taken.
+tickets, and tokens without the scope to read, are not taken.
 """
 
 from flask import request
 
 from jobprov.app.errors import UnauthorizedError
 from jobprov.app.wiring import get_service
+from jobprov.app.wrong_tokens import grant_of
+from jobprov.provenance.services.intake.tokens import Scope
 
 _METACAT_TOKEN = "X-Authentication-Token"  # noqa: S105 - the name of a header
 
@@ -19,12 +21,11 @@ def check_reading() -> None:
     Raises:
         UnauthorizedError: a token is needed, and none that is worth something came.
     """
-    service = get_service()
-    if service.settings.reading == "open":
+    if get_service().settings.reading == "open":
         return
     token = _sent_token()
-    grant = service.tokens.grant(token) if token else None
-    if grant is None or grant.task_id is not None:
+    grant = grant_of(token) if token else None
+    if grant is None or not grant.may(Scope.READ):
         raise UnauthorizedError(
             "Reading needs a token here: put it into the address, as https://jobprov:TOKEN@HOST/…, "
             "or send it as Authorization: Bearer TOKEN."

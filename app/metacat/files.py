@@ -1,6 +1,5 @@
 """Files by what names them, as MetaCat tells of them."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -18,6 +17,7 @@ from jobprov.provenance.services.selections.metadata import Wanted, describe_fil
 MOST_FILES = 100_000
 """Files that one call describes."""
 _MOST_BYTES = 16 << 20
+_MOST_DIGITS = 18
 _EXAMPLE = '{"did": "namespace:name"}, {"namespace": …, "name": …} or {"fid": …}'
 
 
@@ -59,7 +59,7 @@ def _files(experiment: str) -> Response:
     return json_answer(records)
 
 
-def _specifications() -> list[Mapping[str, Any]]:
+def _specifications() -> list[dict[str, Any]]:
     """Return what a call names, as objects."""
     try:
         listed = msgspec.json.decode(read_body(_MOST_BYTES), type=list[dict[str, Any]])
@@ -70,14 +70,14 @@ def _specifications() -> list[Mapping[str, Any]]:
     return listed
 
 
-def _find(connection: Any, experiment: str, specifications: list[Mapping[str, Any]]) -> list[Any]:
+def _find(connection: Any, experiment: str, specifications: list[dict[str, Any]]) -> list[Any]:
     """Return the files that are named and known, each once, in the order in which they are named."""
     dids: dict[int, Did] = {}
     numbers: dict[int, int] = {}
     for place, specification in enumerate(specifications):
         fid = specification.get("fid")
         if fid is not None:
-            numbers[place] = int(fid) if str(fid).isdecimal() else 0
+            numbers[place] = _number(str(fid))
         else:
             dids[place] = _did(specification, experiment)
     by_did = find_files_by_did(connection, experiment, list(dids.values()))
@@ -90,7 +90,12 @@ def _find(connection: Any, experiment: str, specifications: list[Mapping[str, An
     return list(found.values())
 
 
-def _did(specification: Mapping[str, Any], experiment: str) -> Did:
+def _number(fid: str) -> int:
+    """Return the key that a file id is; 0, which is nobody's, where it is none."""
+    return int(fid) if fid.isdecimal() and len(fid) <= _MOST_DIGITS else 0
+
+
+def _did(specification: dict[str, Any], experiment: str) -> Did:
     did, name = specification.get("did"), specification.get("name")
     if isinstance(did, str):
         return read_did(did, home=experiment)

@@ -35,6 +35,7 @@ from jobprov.provenance.services.selections.metadata import describe_files
 
 MOST_FILES = 10_000
 """Files that one call describes."""
+_MOST_DIGITS = 18
 _LINEAGE = {
     "parents": relatives.list_parents,
     "children": relatives.list_children,
@@ -181,7 +182,7 @@ def _asked_files(connection: Any, experiment: str) -> dict[str, NamedFile]:
     if len(names) + len(numbers) > MOST_FILES:
         raise BadInputError(f"{MOST_FILES:,} files are the most of one call; ask in parts.")
     for number in numbers:
-        if not number.isdecimal():
+        if not number.isdecimal() or len(number) > _MOST_DIGITS:
             raise BadInputError(f"file_id: {number[:40]!r} is no whole number.")
     found = find_catalog_files(connection, experiment, names)
     by_key = find_numbered_files(connection, experiment, [int(number) for number in numbers])

@@ -56,6 +56,8 @@ class Words:
                 f"The selection has {len(text):,} characters; {MOST_CHARACTERS:,} are the most. "
                 "Ask for a part of the files at a time."
             )
+        if "\0" in text:
+            raise SelectionError("The selection holds a NUL, which no name has.")
         self._text = text
         self._tokens = self._split(pattern)
         self._place = 0

@@ -156,6 +156,8 @@ def test_many_files_are_records_and_unknown_ones_left_out(metacat: FlaskClient) 
         {"namespace": "nova", "name": "f5.root"},
         {"did": "nova:hist+1.root"},
         {"fid": "no number"},
+        {"fid": "9" * 5000},
+        {"did": "nova:a\0b"},
     ]
     answer = metacat.post(f"{API}/files?with_metadata=yes&with_provenance=yes", json=named)
     records = answer.get_json()

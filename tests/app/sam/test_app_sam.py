@@ -107,8 +107,10 @@ SELECTED = [
     ("defname: t1 with offset 5", f(6, 7)),
     ("(defname: t1 with limit 1) union (defname: t1 with stride 6 offset 0)", f(1, 7)),
     ("snapshot_for_project_name t1 minus (project_name t1 and consumed_status co%)", []),
-    ("isancestorof: (" * 10 + "file_name f3.root" + ")" * 10, []),
     ("isparentof: (" * 3 + "file_name f3.root" + ")" * 3, f(0)),
+]
+HUGE = [
+    ("isancestorof: (" * 10 + "file_name f3.root" + ")" * 10, []),
     ("(" * 40 + "file_name f3.root" + ")" * 40, f(3)),
     (" or ".join(f"event_count > {number}" for number in range(60, 400)), f(7)),
     (" minus ".join(["defname: t1"] + ["data_tier raw"] * 40), f(1, 3, 5, 7)),
@@ -118,6 +120,12 @@ SELECTED = [
 
 def test_files_are_selected(sam: FlaskClient) -> None:
     for dimensions, expected in SELECTED:
+        assert names(sam, dimensions) == expected, dimensions[:200]
+
+
+@pytest.mark.slow
+def test_the_largest_selections_are_answered(sam: FlaskClient) -> None:
+    for dimensions, expected in HUGE:
         assert names(sam, dimensions) == expected, dimensions[:200]
 
 
@@ -162,6 +170,17 @@ def test_lists_are_json_where_asked(sam: FlaskClient) -> None:
         return sam.get(f"{API}/files/list", query_string=query).get_json()
 
     assert (listed("data_tier raw"), listed("data_tier none")) == (f(2, 4, 6), [])
+
+
+def test_lists_are_sent_page_by_page(sam: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobprov.provenance.services.selections.files.PAGE", 3)
+    query = {"format": "plain", "dims": "defname: t1"}
+    answer = sam.get(f"{API}/files/list", query_string=query, buffered=False)
+    parts = [part.decode().split() for part in answer.iter_encoded()]
+
+    assert parts == [f(1, 2, 3), f(4, 5, 6), f(7)]
+    as_json = sam.get(f"{API}/files/list", query_string={**query, "format": "json"})
+    assert as_json.get_json() == f(1, 2, 3, 4, 5, 6, 7)
 
 
 def test_files_are_summed(sam: FlaskClient) -> None:
@@ -312,6 +331,12 @@ ERRORS = [
     ("GET", "/files/list?dims=bogus%203", 400, "DimensionError"),
     ("GET", "/files/list?dims=", 400, "DimensionError"),
     ("GET", "/files/count?dims=file_size%20abc", 400, "DimensionError"),
+    ("GET", "/files/count?dims=file_name%20'a%00b'", 400, "DimensionError"),
+    ("GET", "/files/count?dims=file_size%20nan", 400, "DimensionError"),
+    ("GET", "/files/name/a%00b/metadata", 404, "FileNotFound"),
+    ("GET", "/definitions/name/a%00b/describe", 404, "DefinitionNotFound"),
+    ("GET", "/files/locations?file_id=" + "9" * 5000, 400, "DimensionError"),
+    ("GET", "/projects/name/t1/summary?process_limit=many", 400, "DimensionError"),
     ("GET", "/files/count?dims=create_date%20soon", 400, "DimensionError"),
     ("GET", "/files/count?dims=prov.job_id%20x", 400, "DimensionError"),
     ("GET", "/files/count?dims=file_size%20%3C%20'" + "9" * 400 + "'", 400, "DimensionError"),

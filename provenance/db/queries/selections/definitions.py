@@ -63,6 +63,7 @@ def find_definitions(
 ) -> dict[str, FoundDefinition]:
     """Return the definitions of these names; a task goes before a campaign of its name."""
     found: dict[str, FoundDefinition] = {}
+    names = [name for name in names if "\0" not in name]  # which PostgreSQL takes not at all
     campaigns = (
         select(Stage.campaign, func.min(Stage.id))
         .where(Stage.experiment_id == experiment, Stage.campaign.in_(names))
@@ -89,6 +90,8 @@ def definition_names(
     connection: Connection, experiment: int, *, pattern: str = "*", most: int
 ) -> list[str]:
     """Return the first names of tasks and campaigns that match a pattern (`*`, `?`), in order."""
+    if "\0" in pattern:
+        return []
     dialect = connection.dialect.name
     tasks = select(TaskRow.task_id.label("name")).where(
         TaskRow.experiment_id == experiment, *matches(dialect, TaskRow.task_id, pattern)

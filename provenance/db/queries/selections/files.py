@@ -63,6 +63,13 @@ _VERSIONS = (
     .where(_asked.c.place == 1)
 )  # fmt: skip
 _NAMES = "SELECT id, namespace, name FROM files WHERE id {among}"
+_KNOWN = (
+    select(File.id, File.namespace, File.name)
+    .where(File.experiment_id == bindparam("experiment"), is_named())
+    .order_by(File.namespace, File.id)
+)
+_BY_NAME = _KNOWN.where(File.name.in_(bindparam("names", expanding=True)))
+_BY_KEY = _KNOWN.where(File.id.in_(bindparam("files", expanding=True)))
 _SEEN_SIZES = (
     select(Identity.file_id, func.max(Identity.size_bytes))
     .where(Identity.file_id.in_(bindparam("files", expanding=True)))
@@ -182,13 +189,9 @@ def find_by_name(
 ) -> dict[str, list[NamedFile]]:
     """Return the files of an experiment by their names, whatever their namespaces."""
     found: dict[str, list[NamedFile]] = {}
-    for part in chunks(names):
-        query = (
-            select(File.id, File.namespace, File.name)
-            .where(File.experiment_id == experiment, File.name.in_(part), is_named())
-            .order_by(File.namespace, File.id)
-        )
-        for row in connection.execute(query):
+    # PostgreSQL takes no NUL, and no name has one
+    for part in chunks([name for name in names if "\0" not in name]):
+        for row in run(connection, _BY_NAME, {"experiment": experiment, "names": part}):
             file = NamedFile(*row)
             found.setdefault(file.name, []).append(file)
     return found
@@ -200,10 +203,7 @@ def find_by_key(
     """Return the files of an experiment by their keys."""
     found: dict[int, NamedFile] = {}
     for part in chunks(keys):
-        query = select(File.id, File.namespace, File.name).where(
-            File.experiment_id == experiment, File.id.in_(part), is_named()
-        )
-        for row in connection.execute(query):
+        for row in run(connection, _BY_KEY, {"experiment": experiment, "files": part}):
             found[row[0]] = NamedFile(*row)
     return found
 

@@ -503,6 +503,8 @@ def _read_uuid(text: str, field: str) -> UUID:
 
 
 def _read_number(text: str, field: str) -> float | int:
+    if text.isdecimal() and len(text) <= _EXACT_DIGITS:
+        return int(text)
     try:
         number = float(text)
     except ValueError:
@@ -514,6 +516,7 @@ def _read_number(text: str, field: str) -> float | int:
 
 
 _LARGEST = 2**63
+_EXACT_DIGITS = 18
 
 
 def _read_time(text: str, field: str) -> datetime:
