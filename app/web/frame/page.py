@@ -87,6 +87,7 @@ def _add_filters(environment: Environment) -> None:
         proofs_page=addresses.proofs_page,
         report_page=addresses.report_page,
         task_page=addresses.task_page,
+        arrivals_page=addresses.arrivals_page,
     )
 
 
