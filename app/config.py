@@ -134,7 +134,7 @@ class Settings:
     threads: int
     reading: str
     blob_limit_bytes: int
-    blob_quota_bytes: int
+    blob_quota_gb: int
     trace_first: bool
     public_url: str
     trusted_proxies: int
@@ -186,7 +186,7 @@ def load_settings(
         threads=_number(texts, "JOBPROV_THREADS", 1, 256),
         reading=texts["JOBPROV_READING"],
         blob_limit_bytes=_number(texts, "JOBPROV_BLOB_LIMIT_BYTES", 1, 2**40),
-        blob_quota_bytes=_number(texts, "JOBPROV_BLOB_QUOTA_GB", 0, 10**9) * 10**9,
+        blob_quota_gb=_number(texts, "JOBPROV_BLOB_QUOTA_GB", 0, 10**9),
         trace_first=texts["JOBPROV_TRACE_FIRST"] == "on",
         public_url=texts["JOBPROV_PUBLIC_URL"].rstrip("/"),
         trusted_proxies=_number(texts, "JOBPROV_TRUSTED_PROXIES", 0, 8),

@@ -42,9 +42,11 @@ def read_filtered(counting: Counting[Answer], filters: JobFilters, **how: Any) -
     """
     set_filters = {name: value for name, value in filters._asdict().items() if value is not None}
     words = {**set_filters, **{name: value for name, value in how.items() if value is not None}}
-    question = question_of(counting.kind, words)
-    if set_filters.keys() - KEPT_FILTERS:
-        question = None
+    question = None
+    if (
+        not set_filters.keys() - KEPT_FILTERS
+    ):  # others, such as times, have no text to be kept under
+        question = question_of(counting.kind, words)
     return _read(counting, words, question)
 
 

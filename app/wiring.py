@@ -170,7 +170,7 @@ def open_service(settings: Settings) -> Service:
     # for Python's lock
     turns = Semaphore(1 if database.is_sqlite else 2)
     writer = Writer(database, store)
-    lost, quota = LostBlobs(store), BlobQuota(settings.blob_quota_bytes)
+    lost, quota = LostBlobs(store), BlobQuota(settings.blob_quota_gb * 10**9)
     return Service(
         settings,
         database,

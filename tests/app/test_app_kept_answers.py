@@ -91,3 +91,14 @@ class Asking:
                 HANDLERS,
             )
         return found
+
+
+@pytest.mark.parametrize("path", ["estimate", "statistics/errors", "statistics/resources"])
+def test_counts_of_jobs_since_a_time_are_answered(client: FlaskClient, path: str) -> None:
+    query = {"experiment": "nova", "started_after": "2026-01-01T00:00:00Z"}
+    if path == "estimate":
+        query["files"] = "1"
+
+    answer = client.get(f"/api/v1/{path}", query_string=query)
+
+    assert answer.status_code in (200, 404), answer.text
