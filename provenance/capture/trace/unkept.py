@@ -332,13 +332,16 @@ def add_used(turn: Turn, draft: Draft, step: Any, sight: Optional[Sight], option
 
     What is not there for this job, or cannot be kept, is told by name.
     """
+    of_earlier_steps = draft.record.pop("trace", {})
     stand_in = _Used(turn.used, step.began)
     unkept = Unkept(draft, stand_in, step.name, (), step.began)
     unkept.sort(options.number("trace-bytes", BUDGET_BYTES))
     unkept.add(sight, Clock(hash_seconds(options)))
     told = draft.record.pop("trace", {})
     if turn.is_pending:
-        draft.record["trace"] = {"waits_for": turn.key}
+        of_earlier_steps["waits_for"] = turn.key
+    if of_earlier_steps:
+        draft.record["trace"] = of_earlier_steps
     for file in told.get("not_kept", ()):
         draft.weaken("touched-not-kept", file["path"], _BY_KIND.format(file["reason"]))
     for path in told.get("changed", ()):

@@ -240,3 +240,37 @@ def test_job_whose_limits_may_end_strace_is_traced_only_if_told(
         "touched_sha256" in json.loads(each)["environment"] for each in asking.records.values()
     ]
     assert traced == [False, True]
+
+
+def test_job_that_nobody_traced_says_whose_trace_would_tell_what_it_read(runner: Runner) -> None:
+    """Without strace, or without a service, too: a trace that comes from elsewhere is enough."""
+    command = ["--", "sh", "-c", "true"]
+
+    runner("run", "--no-trace", *command)
+
+    record, _ = entry_of(runner)
+    assert record["trace"].keys() == {"waits_for"}
+
+
+@pytest.mark.parametrize("option", ["--told-only", "--rerun-of"])
+def test_job_that_says_all_by_itself_waits_for_no_trace(runner: Runner, option: str) -> None:
+    job = [] if option == "--told-only" else ["0f8b6a4e-3c51-5a0e-9c3f-000000000017"]
+
+    runner("run", option, *job, "--", "true")
+
+    record, _ = entry_of(runner)
+    assert "trace" not in record
+
+
+@with_strace
+def test_job_that_was_to_be_traced_has_the_key_that_others_of_its_kind_wait_for(
+    runner: Runner,
+) -> None:
+    runner("run", "--no-trace", "--", "sh", "-c", "sort 1.txt; true")
+    waiting, _ = entry_of(runner)
+    shutil.rmtree(runner.spool)
+
+    runner("run", "--trace", "--", "sh", "-c", "sort 2.txt; true")
+
+    traced, _ = entry_of(runner)
+    assert traced["trace"]["key"] == waiting["trace"]["waits_for"]
