@@ -11,6 +11,8 @@ from jobprov.app.api import register_api
 from jobprov.app.config import Settings, load_settings
 from jobprov.app.errors import register_errors
 from jobprov.app.measures import register_measures
+from jobprov.app.metacat import register_metacat
+from jobprov.app.sam import register_sam
 from jobprov.app.wiring import Service, open_service
 
 if TYPE_CHECKING:
@@ -60,6 +62,8 @@ def create_app(
     register_measures(app)
     register_errors(app)
     register_api(app)
+    register_sam(app)
+    register_metacat(app)
     _register_pages(app)
     app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app

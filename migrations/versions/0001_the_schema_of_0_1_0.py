@@ -307,6 +307,7 @@ def upgrade() -> None:
     sa.Column('experiment_id', sa.Integer(), nullable=False),
     sa.Column('name', sa.String(length=200), nullable=False),
     sa.Column('task_id', sa.Text(), nullable=True),
+    sa.Column('scopes', sa.String(length=80), nullable=False),
     sa.Column('sha256', sa.LargeBinary(32), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=False),
     sa.Column('expires_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),

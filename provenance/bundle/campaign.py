@@ -41,6 +41,7 @@ _SECTIONS = {
     "command/paths.sh": "paths",
     "command/programs.sh": "programs",
     "command/steps.sh": "steps",
+    "command/times.sh": "times",
     "outputs/job.sh": "job",
     "outputs/expected.sh": "expected",
 }
@@ -173,6 +174,7 @@ def _add_lists(draft: Draft, planned: Sequence[_JobPayload]) -> None:
         sections = {
             "paths": [_shared(draft, payload.lists["paths"])],
             "layout": _layout(draft, payload),
+            "times": payload.lists["times"],
             "environment": _environment(draft, payload, common),
             "programs": [_shared(draft, payload.lists["programs"])],
             "steps": payload.lists["steps"],

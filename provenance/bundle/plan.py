@@ -37,6 +37,7 @@ from jobprov.provenance.bundle.payload.files import (
     add_scripts,
     add_seeds,
 )
+from jobprov.provenance.bundle.payload.layout import add_layout, note_links
 from jobprov.provenance.bundle.payload.outputs import add_outputs
 from jobprov.provenance.bundle.payload.paths import add_paths, map_program_folders
 from jobprov.provenance.bundle.payload.payload import Payload
@@ -217,6 +218,7 @@ def fill(payload: Payload, *, has_logs: bool = True) -> None:
     The order matters: parts that map paths come before those that rewrite strings by the mapping.
     """
     add_code(payload)
+    note_links(payload)
     add_scripts(payload)
     add_configurations(payload)
     add_inputs(payload)
@@ -226,6 +228,7 @@ def fill(payload: Payload, *, has_logs: bool = True) -> None:
         add_logs(payload)
     add_seeds(payload)
     map_program_folders(payload)
+    add_layout(payload)
     add_environment(payload)
     add_command(payload)
     add_paths(payload)

@@ -122,6 +122,15 @@ class Catalog(Protocol):
         `parents` are from `names`.
         """
 
+    def read_children_of(
+        self, source: str, outputs: Mapping[str, str]
+    ) -> Iterator[tuple[list[str], list[CatalogFile]]]:
+        """Yield the files that a query selects, by parts, and the children of each part.
+
+        The children are those that `read_children` gives. It yields nothing where the catalog is no
+        faster at this than at lists of names.
+        """
+
     def locate(self, name: str) -> list[str]:
         """Return where a file is, as far as the catalog knows: paths and addresses.
 

@@ -6,6 +6,7 @@ queries in `metacat_queries.py`. Parents and children are file ids, which are as
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from jobprov.provenance.catalogs import answers
@@ -15,6 +16,7 @@ from jobprov.provenance.catalogs.http import Access, Transport
 from jobprov.provenance.errors import BadInputError, LimitError, NotFoundError, UnreachableError
 
 _AT_ONCE = 200
+_OF_SOURCE = 1000
 _TASK_KEYS = ("prov.task_id", "POMS.SUBMISSION_ID", "poms.submission_id")
 _SEPARATOR = "\x1e"  # RFC 7464: how MetaCat separates the files of a long answer
 
@@ -99,13 +101,30 @@ class MetaCat:
         return [_file(file, []) for file in files if _has_name(file)]
 
     def read_children(self, names: Sequence[str], outputs: Mapping[str, str]) -> list[CatalogFile]:
-        """Return the children of these files that have these metadata.
+        """Return the children of these files that have these metadata."""
+        return self._children_of(self._read(self._lookups(names), with_metadata="no"), outputs)
 
-        The parents' lists of children tell who is whose: MetaCat looks up the relatives of each
-        file by itself, which takes ten times as long as the rest, so children are read without.
+    def read_children_of(
+        self, source: str, outputs: Mapping[str, str]
+    ) -> Iterator[tuple[list[str], list[CatalogFile]]]:
+        """Yield the files that a query selects, a thousand at a time, and the children of these.
+
+        MetaCat gives the relatives of many files in one query, but looks up those of each file
+        asked for by its name: this takes a third of the time.
+        """
+        files = filter(_has_name, self._query(source, "/data/query?with_provenance=yes"))
+        while part := list(islice(files, _OF_SOURCE)):
+            yield [_name(file) for file in part], self._children_of(part, outputs)
+
+    def _children_of(
+        self, parents: Iterable[Mapping[str, Any]], outputs: Mapping[str, str]
+    ) -> list[CatalogFile]:
+        """Return the children that some files name and that have these metadata.
+
+        The parents' lists of children tell who is whose, so that children need not name parents.
         """
         parents_by_id: dict[str, list[str]] = defaultdict(list)
-        for parent in self._read(self._lookups(names), with_metadata="no"):
+        for parent in parents:
             for child_id in _ids(parent.get("children")):
                 parents_by_id[child_id].append(_name(parent))
 
@@ -113,8 +132,8 @@ class MetaCat:
         lookups = [{"fid": child_id} for child_id in parents_by_id]
         for file in self._read(lookups, with_provenance="no"):
             if not file.get("retired") and queries.has_values(_metadata(file), outputs):
-                parents = parents_by_id.get(str(file.get("fid")), [])
-                children.append(_file(file, parents))
+                names = parents_by_id.get(str(file.get("fid")), [])
+                children.append(_file(file, names))
         return children
 
     def locate(self, name: str) -> list[str]:  # noqa: ARG002 - as every catalog's

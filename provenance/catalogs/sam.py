@@ -5,6 +5,7 @@ dimensions in `sam_dimensions.py`. Keys that no client reads are guesses, which 
 """
 
 import getpass
+import os
 import re
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +21,12 @@ from jobprov.provenance.catalogs.catalog import (
     Source,
 )
 from jobprov.provenance.catalogs.http import Access, Transport
-from jobprov.provenance.catalogs.sam_dimensions import dimension, files_dimension, is_sayable
+from jobprov.provenance.catalogs.sam_dimensions import (
+    check_sayable,
+    dimension,
+    files_dimension,
+    is_sayable,
+)
 from jobprov.provenance.errors import BadInputError, LimitError, NotFoundError, UnreachableError
 
 _LONGEST_QUERY = 1024
@@ -37,10 +43,7 @@ class Sam:
     kind = "sam"
 
     def __init__(self, access: Access) -> None:
-        headers = {
-            "Accept": "application/json",
-            "From": f"{getpass.getuser()}@{socket.gethostname()}",
-        }
+        headers = {"Accept": "application/json", "From": _sender()}
         if access.token:
             headers["Authorization"] = f"Bearer {access.token}"
         self._transport = Transport(access, headers)
@@ -120,6 +123,14 @@ class Sam:
             parents = earlier.parents if earlier else set(child.parents) & set(names)
             children[child.name] = child._replace(parents=tuple(sorted(parents)))
         return list(children.values())
+
+    def read_children_of(
+        self,
+        source: str,  # noqa: ARG002 - as every catalog's
+        outputs: Mapping[str, str],  # noqa: ARG002
+    ) -> Iterator[tuple[list[str], list[CatalogFile]]]:
+        """Yield nothing: SAM is asked by lists of names."""
+        return iter(())
 
     def _children(self, names: Sequence[str], outputs: Mapping[str, str]) -> Iterator[CatalogFile]:
         """Yield children, some more than once."""
@@ -201,9 +212,8 @@ class Sam:
     def read_project(self, project: str) -> ProjectSummary:
         """Return a project with all its processes."""
         path, what = f"/projects/name/{quote(project, safe='')}/summary", f"project {project}"
-        summary = _object(
-            self._transport.get(path, what=what, format="json", process_limit=0), what
-        )
+        # without process_limit, which POMS sets to 0 where it wants the counts alone
+        summary = _object(self._transport.get(path, what=what), what)
         counts = answers.members(summary.get("file_counts"))
         processes = [_process(process) for process in answers.entries(summary.get("processes"))]
         return ProjectSummary(
@@ -220,12 +230,12 @@ class Sam:
     def recovery_query(self, project: str) -> str:
         """Return the dimension of the files that a project did not consume, as SAM makes it."""
         path = f"/projects/name/{quote(project, safe='')}/recovery_dimensions"
-        answer = self._transport.get(
-            path, what=f"the recovery of project {project}", useFiles=1, useProcess=1
-        )
+        choice = {"format": "plain", "useFiles": 1, "useProcess": 1}
+        answer = self._transport.get(path, what=f"the recovery of project {project}", **choice)
         return answer.decode("utf-8", "replace").strip().strip('"')
 
     def _query(self, path: str, query: str, **more: str) -> Iterator[str]:
+        check_sayable(query)
         what = f"the dimension {query[:200]!r}"
         if len(query) > _LONGEST_QUERY:
             return self._transport.lines("POST", path, what=what, params=more, data={"dims": query})
@@ -245,6 +255,16 @@ class Sam:
     def _all_metadata(self, names: Iterable[str]) -> Iterator[dict[str, Any]]:
         for part in _parts(names):
             yield from self._metadata(part)
+
+
+def _sender() -> str:
+    """Return who asks, as the official client says it; a container may know no name of the user."""
+    try:
+        user = os.environ.get("GRID_USER") or getpass.getuser()
+    except (KeyError, OSError):  # by the version of Python
+        user = "unknown"
+    sender = f"{user}@{socket.gethostname()}"
+    return sender if sender.isascii() and sender.isprintable() else "unknown"
 
 
 def _parts(names: Iterable[str]) -> Iterator[list[str]]:

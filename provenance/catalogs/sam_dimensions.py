@@ -1,7 +1,7 @@
 """Questions to SAM in its own language of dimensions.
 
 Source: SAM dimension grammar: predicates `name value`, values quoted, lists by commas, `%` and `?`
-as wildcards.
+as wildcards. Its parser refuses characters outside of ASCII, and ends a value at a line's end.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from jobprov.provenance.errors import BadInputError
 
+_SAYABLE = re.compile(r"[ -~]*")  # printable ASCII
 _UNSAYABLE = frozenset("'%?\\")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]{0,99}:?")
 _DIMENSIONS = {
@@ -20,7 +21,21 @@ _DIMENSIONS = {
 
 def is_sayable(text: str) -> bool:
     """Return whether a name or value can be said in a dimension."""
-    return not _UNSAYABLE & set(text)
+    return _SAYABLE.fullmatch(text) is not None and not _UNSAYABLE & set(text)
+
+
+def check_sayable(query: str) -> None:
+    """Refuse a dimension that SAM's parser refuses for its characters.
+
+    Raises:
+        BadInputError: it holds one outside of ASCII; the message says which, and where.
+    """
+    for place, character in enumerate(query, 1):
+        if not character.isascii():
+            message = (
+                f"SAM's dimensions are ASCII alone; character {place} of this one is {character!r}"
+            )
+            raise BadInputError(f"query: {message}.", {"query": [message]})
 
 
 def files_dimension(names: Iterable[str]) -> str:
@@ -33,10 +48,10 @@ def files_dimension(names: Iterable[str]) -> str:
     """
     quoted = []
     for name in names:
-        if _UNSAYABLE & set(name):
+        if not is_sayable(name):
             message = (
                 f"{name!r} cannot be said in a SAM dimension: it holds a quote, "
-                "a backslash or a wildcard"
+                "a backslash, a wildcard or a character outside of ASCII"
             )
             raise BadInputError(f"format: {message}; ask for format=plain.", {"format": [message]})
         quoted.append(f"'{name}'")
@@ -49,10 +64,12 @@ def dimension(name: str, value: str) -> str:
     Raises:
         BadInputError: name or value cannot be said.
     """
-    if not _NAME.fullmatch(name) or _UNSAYABLE & set(value):
+    is_name = _NAME.fullmatch(name) is not None and name.lower() != "not"
+    if not is_name or not is_sayable(value):
         message = f"{name} {value!r} cannot be said in a SAM dimension"
         raise BadInputError(
-            f"{message}: it holds a quote, a backslash, a wildcard, or is no name.",
+            f"{message}: it holds a quote, a backslash, a wildcard, a character outside of ASCII, "
+            "or is no name.",
             {name: [message]},
         )
     return f"{_DIMENSIONS.get(name, name)} '{value}'"

@@ -67,6 +67,7 @@ FIELD_USES: dict[str, FieldUse] = {
     "command.working_directory": FieldUse(
         recipe=True, comparison=("host",), bundle=("command", "env"), page=True
     ),
+    "command.stdin": FieldUse(),
     "command.stdin_sha256": FieldUse(recipe=True, comparison=("command",), page=True),
     "command.steps[].name": FieldUse(
         comparison=("command", "exit"),
@@ -134,6 +135,7 @@ FIELD_USES: dict[str, FieldUse] = {
     "configurations[].files[].evidence": FieldUse(),
     "configurations[].files[].found_in": FieldUse(bundle=("command", "fcl")),
     "configurations[].files[].mode": FieldUse(),
+    "configurations[].files[].modified_at": FieldUse(),
     "configurations[].files[].software": FieldUse(bundle=("fcl",)),
     "configurations[].files[].path_in_repository": FieldUse(bundle=("fcl",)),
     "configurations[].parameter_set_id": FieldUse(bundle=("fcl",), page=True),
@@ -150,7 +152,8 @@ FIELD_USES: dict[str, FieldUse] = {
         page=True,
     ),
     "scripts[].found_in": FieldUse(),
-    "scripts[].mode": FieldUse(page=True),
+    "scripts[].mode": FieldUse(bundle=("command",), page=True),
+    "scripts[].modified_at": FieldUse(bundle=("command",)),
     "scripts[].software": FieldUse(bundle=("scripts",), page=True),
     "scripts[].path_in_repository": FieldUse(bundle=("scripts",)),
     "scripts[].evidence": FieldUse(),
@@ -212,6 +215,11 @@ FIELD_USES: dict[str, FieldUse] = {
     "software[].tarball.path": FieldUse(comparison=("code",)),
     "folder_links[].path": FieldUse(comparison=("others",)),
     "folder_links[].target": FieldUse(comparison=("others",)),
+    "layout[].path": FieldUse(comparison=("others",)),
+    "layout[].kind": FieldUse(comparison=("others",)),
+    "layout[].target": FieldUse(comparison=("others",)),
+    "layout[].mode": FieldUse(),
+    "layout[].modified_at": FieldUse(),
     "environment.variables": FieldUse(
         comparison=("environment",),
         gap=("environment-missing",),
@@ -248,6 +256,7 @@ FIELD_USES: dict[str, FieldUse] = {
     "environment.locale": FieldUse(comparison=("host",), bundle=("env",), page=True),
     "environment.timezone": FieldUse(comparison=("host",), bundle=("env",), page=True),
     "environment.umask": FieldUse(comparison=("host",), bundle=("command", "env"), page=True),
+    "environment.niceness": FieldUse(comparison=("host",), bundle=("env",)),
     "environment.limits": FieldUse(comparison=("host",), bundle=("env",)),
     "environment.packages_sha256": FieldUse(
         comparison=("products",), bundle=("NEEDS.tsv", "README.txt")
@@ -311,7 +320,7 @@ FIELD_USES: dict[str, FieldUse] = {
     "host.is_onsite": FieldUse(comparison=("host",), bundle=("env",)),
     "host.cpu_model": FieldUse(comparison=("host",), bundle=("README.txt", "env"), page=True),
     "host.cpu_flags_sha256": FieldUse(comparison=("host",), bundle=("env",)),
-    "host.cores": FieldUse(comparison=("host",), bundle=("env",), page=True),
+    "host.cores": FieldUse(comparison=("host",), bundle=("command", "env"), page=True),
     "host.memory_bytes": FieldUse(comparison=("host",), bundle=("env",), page=True),
     "hosts": FieldUse(comparison=("others",), page=True),
     "ranks": FieldUse(comparison=("others",), page=True),
@@ -346,6 +355,8 @@ FIELD_USES: dict[str, FieldUse] = {
     "inputs[].experiment": FieldUse(page=True),
     "inputs[].path": FieldUse(recipe=True, bundle=("command", "inputs"), page=True),
     "inputs[].step": FieldUse(bundle=("inputs",)),
+    "inputs[].mode": FieldUse(),
+    "inputs[].modified_at": FieldUse(bundle=("command",)),
     "inputs[].size_bytes": FieldUse(bundle=("command", "inputs"), page=True),
     "inputs[].checksums": FieldUse(comparison=("inputs",), bundle=("inputs",)),
     "inputs[].sha256": FieldUse(

@@ -99,6 +99,7 @@ class Command(Struct, kw_only=True):
 
     argv: list[str] | None = None
     working_directory: str | None = None
+    stdin: Word | None = None
     stdin_sha256: Digest | None = None
     steps: list[Step] | None = None
     processes: Processes | None = None
@@ -136,6 +137,7 @@ class SourceFile(Struct, kw_only=True):
     sha256: Digest | None = None
     found_in: Integer | None = None
     mode: str | None = None
+    modified_at: Instant | None = None
     software: str | None = None
     path_in_repository: str | None = None
     evidence: Word | None = None
@@ -263,6 +265,7 @@ class Environment(Struct, kw_only=True):
     locale: str | None = None
     timezone: str | None = None
     umask: str | None = None
+    niceness: Integer | None = None
     limits: JsonObject | None = None
     packages_sha256: Digest | None = None
     system_packages_sha256: Digest | None = None
@@ -342,6 +345,8 @@ class Input(Struct, kw_only=True):
     experiment: ExperimentName | None = None
     path: str | None = None
     step: Word | None = None
+    mode: str | None = None
+    modified_at: Instant | None = None
     size_bytes: Integer | None = None
     checksums: list[str] | None = None
     sha256: Digest | None = None
@@ -442,6 +447,19 @@ class FolderLink(Struct, kw_only=True):
     target: str | None = None
 
 
+class LayoutEntry(Struct, kw_only=True):
+    """What was there before the job and is no file with bytes of its own.
+
+    `kind` is `folder`, `link`, `hard link` or `pipe`; a `new folder` was not there: the job made it.
+    """
+
+    path: str
+    kind: Word
+    target: str | None = None
+    mode: str | None = None
+    modified_at: Instant | None = None
+
+
 class Weakness(Struct, kw_only=True):
     """What a rerun will not have, or have otherwise, as the hook knows.
 
@@ -474,6 +492,7 @@ class JobRecord(Struct, kw_only=True):
     scripts: list[SourceFile] | None = None
     software: list[Software] | None = None
     folder_links: list[FolderLink] | None = None
+    layout: list[LayoutEntry] | None = None
     environment: Environment | None = None
     seeds: list[Seed] | None = None
     threads: Integer | None = None

@@ -31,6 +31,8 @@ def weakness_gaps(record: JobRecord) -> Iterator[tuple[str, str]]:
     """Yield (code, sentence) of each gap."""
     if record.weaknesses:
         yield from _told(record.weaknesses)
+    if record.command is not None and record.command.stdin == "terminal":
+        yield "terminal-used", "The job was started at a terminal; what it read there is not kept."
     yield from _limit_gaps(record)
 
 

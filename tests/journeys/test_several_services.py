@@ -43,7 +43,18 @@ class Pair:
 
     def connect(self) -> None:
         """Make the token that both take."""
-        made = self.run(0, "token", "create", "--experiment", "nova", "--name", "jobs", "--json")
+        made = self.run(
+            0,
+            "token",
+            "create",
+            "--experiment",
+            "nova",
+            "--name",
+            "jobs",
+            "--scope",
+            "admin",
+            "--json",
+        )
         self.clients = [Client(service.url, made["token"]) for service in self.services]
 
     def run(self, place: int, *words: str) -> Any:

@@ -9,12 +9,14 @@ from jobprov.app.api.wire.asking import asked, checked_name, parameters
 from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
+from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.bundles import ComparatorsDeclared, ExperimentComparators
 from jobprov.provenance.bundle.comparison.comparators import OutputRules
 from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.queries import ComparatorsQuery
 from jobprov.provenance.services.bundles.comparators import declare_comparators, show_comparators
+from jobprov.provenance.services.intake.tokens import Scope
 
 section = Section("comparators", "How outputs of reruns are compared with what was recorded.")
 
@@ -34,9 +36,10 @@ def put_comparators(experiment: str) -> Response:
 
     The answer is 201 with their new version, or 200 where they are the same again.
     """
-    grant = writing_grant()
+    grant = writing_grant(Scope.DECLARE)
     check_experiment(grant, checked_name(experiment, "experiment"))
     document, now = parse_object(read_body(_BODY_BYTES)), datetime.now(UTC)
+    refuse_secrets(document)
     answer = get_service().write(
         lambda writing: declare_comparators(writing, experiment, document),
         received_at=now,

@@ -19,6 +19,7 @@ from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.queries import AfterQuery, ComparatorsQuery
 from jobprov.provenance.services.failures.rules import declare_rules, reclassify, show_rules
+from jobprov.provenance.services.intake.tokens import Scope
 from jobprov.provenance.services.orders.orders import find_experiment
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.triage.rules import RuleTable
@@ -48,7 +49,7 @@ def put_rules(experiment: str) -> Response:
 
     The answer is 201 with their new version, or 200 where they are the same again.
     """
-    grant = writing_grant()
+    grant = writing_grant(Scope.DECLARE)
     check_experiment(grant, checked_name(experiment, "experiment"))
     query = read_query(AfterQuery, request.args)
     document, now = parse_object(read_body(_BODY_BYTES)), datetime.now(UTC)
@@ -89,7 +90,7 @@ def post_reclassification(experiment: str) -> Response:
 
     The work is done in the background.
     """
-    grant = writing_grant()
+    grant = writing_grant(Scope.DECLARE)
     check_experiment(grant, checked_name(experiment, "experiment"))
     body = read_document(
         parse_object(read_body(_BODY_BYTES)), ReclassificationBody, "The reclassification"

@@ -30,6 +30,7 @@ from jobprov.provenance.schemas.production_queries import (
     OutsideInputsQuery,
     RetriesQuery,
 )
+from jobprov.provenance.services.intake.tokens import Scope
 from jobprov.provenance.services.orders.orders import (
     ReportBody,
     TakeBody,
@@ -67,7 +68,7 @@ _BODY_BYTES = 4 * 1024 * 1024
 )
 def post_take() -> Response:
     """Return orders that are to be submitted, leased to the holder for ten minutes."""
-    grant = writing_grant()
+    grant = writing_grant(Scope.RUN)
     body = read_document(_document(), TakeBody, "The question")
     check_experiment(grant, body.experiment)
     service, now = get_service(), datetime.now(UTC)
@@ -88,7 +89,7 @@ def post_report() -> Response:
 
     Repeating a report changes nothing.
     """
-    grant = writing_grant()
+    grant = writing_grant(Scope.RUN)
     document = _document()
     refuse_secrets(document)
     body = read_document(document, ReportBody, "The report")
@@ -199,7 +200,7 @@ def post_retries() -> Response:
 
     `jobprov agent` under the production account submits them.
     """
-    grant = writing_grant()
+    grant = writing_grant(Scope.RUN)
     document, now = _document(), datetime.now(UTC)
     refuse_secrets(document)
     check_experiment(grant, read_retry(document).experiment)
@@ -223,9 +224,10 @@ def put_policies(experiment: str) -> Response:
 
     The policy of the stage `*` is for all stages not named.
     """
-    grant = writing_grant()
+    grant = writing_grant(Scope.RUN)
     check_experiment(grant, checked_name(experiment, "experiment"))
     document, now = _document(), datetime.now(UTC)
+    refuse_secrets(document)
     get_service().write(
         lambda writing: declare_policies(writing, experiment, document),
         received_at=now,

@@ -28,6 +28,7 @@ from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.production_queries import AdvanceQuery, WorkflowQuery
 from jobprov.provenance.schemas.queries import ExperimentQuery
+from jobprov.provenance.services.intake.tokens import Scope
 from jobprov.provenance.services.orders.workflow_steps import (
     advance_workflow,
     changed_state,
@@ -62,7 +63,7 @@ _BODY_BYTES = 2 * LONGEST_BYTES
 )
 def put_workflow(name: str) -> Response:
     """Declare a workflow: 201 with its new version, 200 where this very text and these files were declared before."""
-    grant = writing_grant()
+    grant = writing_grant(Scope.RUN)
     document, now = parse_object(read_body(_BODY_BYTES)), datetime.now(UTC)
     refuse_secrets(document)
     body = read_document(document, WorkflowBody, "The workflow")
@@ -139,7 +140,7 @@ def post_advance(name: str) -> Response:
 
     It is harmless to repeat: each attempt of a unit is ordered once.
     """
-    grant = writing_grant()
+    grant = writing_grant(Scope.RUN)
     query = asked(AdvanceQuery)
     follow = query.pop("follow")
     service, now = get_service(), datetime.now(UTC)
@@ -174,7 +175,7 @@ def post_state(name: str) -> Response:
 
     Where it runs again, what failed until now counts no more.
     """
-    grant = writing_grant()
+    grant = writing_grant(Scope.RUN)
     query = asked(WorkflowQuery)
     document, now = parse_object(read_body(_BODY_BYTES)), datetime.now(UTC)
     refuse_secrets(document)

@@ -4,6 +4,7 @@ Possession is an experiment's (storage.md).
 """
 
 import re
+from collections.abc import Iterator
 from http import HTTPStatus
 
 import msgspec
@@ -25,6 +26,7 @@ from jobprov.provenance.services.intake.blobs import (
     is_nobodys,
     is_unwanted,
     missing_of,
+    searched_chunks,
     settle_blob,
     settle_unclaimed,
     without_erased,
@@ -114,6 +116,7 @@ def put_blob(sha256: str) -> Response:
         is_erased = is_unwanted(connection, experiment, sha256)
     if is_erased:
         return _erased_answer(sha256, part)
+    service.blob_quota.check(experiment)
     if part is None:
         size_bytes, is_stored = _store(sha256, service.settings.blob_limit_bytes)
     else:
@@ -130,6 +133,7 @@ def put_blob(sha256: str) -> Response:
     else:
         is_new = service.write(lambda writing: settle_blob(writing, experiment, sha256))
     if is_new:
+        service.blob_quota.add(experiment, size_bytes)
         return json_answer(BlobAnswer(sha256, size_bytes, is_new=True), 201)
     change = "erased" if _erase_again(experiment, sha256) else None
     return json_answer(BlobAnswer(sha256, size_bytes, is_new=False, change=change))
@@ -191,7 +195,7 @@ def _finish(half: HalfSent, sha256: str, total: int) -> tuple[int, bool]:
             if total <= _WHOLE_BYTES:
                 size_bytes, is_stored = _store_whole(sha256, stream.read(total + 1))
             else:
-                chunks = iter(lambda: stream.read(_CHUNK_BYTES), b"")
+                chunks = _searched(iter(lambda: stream.read(_CHUNK_BYTES), b""))
                 stored = get_service().store.put_stream(chunks, expected=sha256, limit_bytes=total)
                 size_bytes, is_stored = stored.size_bytes, stored.is_new
     except FileNotFoundError:
@@ -214,21 +218,32 @@ def _store(sha256: str, limit_bytes: int) -> tuple[int, bool]:
     store = get_service().store
     if (request.content_length or limit_bytes) > _WHOLE_BYTES:
         stored = store.put_stream(
-            body_chunks(limit_bytes), expected=sha256, limit_bytes=limit_bytes
+            _searched(body_chunks(limit_bytes)), expected=sha256, limit_bytes=limit_bytes
         )
         return stored.size_bytes, stored.is_new
     return _store_whole(sha256, read_body(limit_bytes))
 
 
+def _is_packaged() -> bool:
+    """Return whether a package brought it: that is public, and the digest was compared with its."""
+    return "Jobprov-Package" in request.headers
+
+
+def _searched(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    return chunks if _is_packaged() else searched_chunks(chunks, _secret_found)
+
+
+def _secret_found(rules: list[str]) -> SecretFoundError:
+    return SecretFoundError(
+        f"The blob holds what looks like a secret (rule {', '.join(rules)}) and was not "
+        "stored; send it redacted.",
+        {"sha256": [f"secret-found: {', '.join(rules)}"]},
+    )
+
+
 def _store_whole(sha256: str, data: bytes) -> tuple[int, bool]:
-    # What a package brought is public, and its digest was compared with the package's
-    is_packaged = "Jobprov-Package" in request.headers
-    if not is_packaged and (rules := find_secret(data)):
-        raise SecretFoundError(
-            f"The blob holds what looks like a secret (rule {', '.join(rules)}) and was not "
-            "stored; send it redacted.",
-            {"sha256": [f"secret-found: {', '.join(rules)}"]},
-        )
+    if not _is_packaged() and (rules := find_secret(data)):
+        raise _secret_found(rules)
     stored = get_service().store.put(data, expected=sha256)
     return stored.size_bytes, stored.is_new
 

@@ -17,6 +17,7 @@ from jobprov.provenance.catalogs.opening import open_catalog, read_catalogs
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.services.catalogs.frozen_units import freeze_units
+from jobprov.provenance.services.intake.tokens import Scope
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,
     UnitSource,
@@ -40,7 +41,7 @@ _BODY_BYTES = 32 * 1024 * 1024
 )
 def put_task(task_id: str) -> Response:
     """Declare a task: 201 the first time, 200 where it was declared before."""
-    grant = writing_grant()
+    grant = writing_grant(Scope.DECLARE)
     document = parse_object(read_body(_BODY_BYTES))
     refuse_secrets(document)
     declaration = read_declaration(document)

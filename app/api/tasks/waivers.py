@@ -15,6 +15,7 @@ from jobprov.provenance.answers.tasks import UnitsWaived
 from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.queries import ExperimentQuery
+from jobprov.provenance.services.intake.tokens import Scope
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.services.tasks.waivers import Waiver, read_waiver, waive_units
 
@@ -33,7 +34,7 @@ _BODY_BYTES = 32 * 1024 * 1024
 )
 def post_waiver(task_id: str) -> Response:
     """Let a task go on without some of its units, or take that back."""
-    grant = writing_grant()
+    grant = writing_grant(Scope.DECLARE)
     query = read_query(ExperimentQuery, request.args)
     document = parse_object(read_body(_BODY_BYTES))
     refuse_secrets(document)

@@ -10,21 +10,22 @@ from flask import request
 from jobprov.app.errors import UnauthorizedError
 from jobprov.app.locality import is_local
 from jobprov.app.wiring import get_service
+from jobprov.app.wrong_tokens import grant_of
 from jobprov.provenance.db.queries.intake.tickets import jobs_of_other_tasks
 from jobprov.provenance.errors import ForbiddenError
 from jobprov.provenance.records.reading.decoding import DecodedRecord
-from jobprov.provenance.services.intake.tokens import Grant
+from jobprov.provenance.services.intake.tokens import Grant, Scope
 
 _LOCAL = Grant(None, "this machine")
 
 
-def writing_grant() -> Grant:
+def writing_grant(scope: Scope = Scope.RECORD) -> Grant:
     """Return what the client may write; an upload ticket, which records jobs alone, is refused.
 
     Raises:
         UnauthorizedError, ForbiddenError: see `recording_grant`.
     """
-    grant = recording_grant()
+    grant = recording_grant(scope)
     if grant.task_id is not None:
         raise ForbiddenError(
             f"An upload ticket (here of {grant.names()}) records jobs of its task and does "
@@ -33,21 +34,25 @@ def writing_grant() -> Grant:
     return grant
 
 
-def recording_grant() -> Grant:
+def recording_grant(scope: Scope = Scope.RECORD) -> Grant:
     """Return what jobs the client may record, with their blobs; upload tickets count.
 
     Raises:
         UnauthorizedError: no token, or a worthless one.
-        ForbiddenError: no token exists yet, and the client is not on this machine.
+        ForbiddenError: the token lacks the scope, or no token exists yet and the client is not on
+            this machine.
     """
     service = get_service()
     header = request.headers.get("Authorization")
     if header:
-        grant = service.tokens.grant(_bearer(header))
+        grant = grant_of(_bearer(header))
         if grant is None:
             raise UnauthorizedError(
                 "The token is unknown, expired or revoked; ask an operator for another."
             )
+        # A ticket is refused for what it is
+        if grant.task_id is None and not grant.may(scope):
+            raise ForbiddenError(grant.lack(scope))
         return grant
     if service.tokens.exist():
         raise UnauthorizedError(
@@ -70,7 +75,7 @@ def check_reading() -> Grant | None:
     """
     if get_service().settings.reading == "open":
         return None
-    return writing_grant()
+    return writing_grant(Scope.READ)
 
 
 def check_experiment(grant: Grant, experiment: str) -> None:

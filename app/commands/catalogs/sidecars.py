@@ -1,12 +1,14 @@
 """`jobprov sidecar check`: did the task id reach the catalog, or did a converter drop it?"""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
+from jobprov.app.commands.terminal.catalog_access import own_access
 from jobprov.app.commands.terminal.groups import Group
 from jobprov.app.commands.terminal.opening import emit, json_option
 from jobprov.provenance.catalogs.http import Access
@@ -14,6 +16,7 @@ from jobprov.provenance.catalogs.metacat import MetaCat
 from jobprov.provenance.catalogs.sam import Sam
 from jobprov.provenance.errors import BadInputError, NotFoundError
 
+_TAKEN = re.compile(r"[A-Za-z0-9_./-]+")
 _OURS = ("prov.job_id", "prov.task_id", "prov.output")
 
 
@@ -66,7 +69,10 @@ def sidecar() -> None:
 @click.option(
     "--sam",
     metavar="URL",
-    help="Ask this SAM what arrived; the address ends in /sam/EXPERIMENT/api.",
+    help=(
+        "Ask this SAM what arrived, with your proxy or bearer token; the address ends in "
+        "/sam/EXPERIMENT/api."
+    ),
 )
 @json_option
 def check(*, files: tuple[Path, ...], as_json: bool, **catalog: Any) -> None:
@@ -128,11 +134,45 @@ def _own_problems(path: Path, sidecar: _Sidecar) -> list[str]:
         for key in metadata:
             if "." not in key:
                 problems.append(f"MetaCat refuses the key {key!r}, which has no dot")
+        problems += _name_problems(content)
     output = path.with_name(path.name.removesuffix(".json"))
     size = content.get("size", content.get("file_size"))
     if output.is_file() and isinstance(size, int) and output.stat().st_size != size:
         problems.append(f"the file has {output.stat().st_size} bytes, the sidecar says {size}")
     return problems
+
+
+def _name_problems(content: dict[str, Any]) -> list[str]:
+    """Return why MetaCat would refuse names in a sidecar of its form."""
+    name, namespace = content.get("name"), content.get("namespace")
+    problems = []
+    for what, text in (("name", name), ("namespace", namespace)):
+        if isinstance(text, str) and text and not _TAKEN.fullmatch(text):
+            problems.append(f"MetaCat takes no such {what}: {text!r}")
+    parents = content.get("parents")
+    for parent in parents if isinstance(parents, list) else ():
+        problem = _parent_problem(parent, (namespace, name))
+        if problem is not None:
+            problems.append(f"MetaCat refuses the parent {json.dumps(parent)}: {problem}")
+    return problems
+
+
+def _parent_problem(parent: Any, own: tuple[Any, Any]) -> str | None:
+    """Return why MetaCat refuses a parent whatever it knows; None where it may take it."""
+    if isinstance(parent, str):
+        return None  # a file id, in the older form
+    if not isinstance(parent, dict):
+        return "it is no object"
+    if "fid" in parent:
+        return None
+    namespace, name = parent.get("namespace"), parent.get("name")
+    if "did" in parent:
+        namespace, _, name = str(parent["did"]).partition(":")
+    if not namespace or not name:
+        return "it needs a namespace and a name, or a did"
+    if not (_TAKEN.fullmatch(str(namespace)) and _TAKEN.fullmatch(str(name))):
+        return "names have letters, digits, _, ., / and - alone"
+    return "a file is no parent of its own" if (namespace, name) == own else None
 
 
 def _metadata_in_catalog(name: str, sidecar: _Sidecar, option: _CatalogOption) -> dict[str, Any]:
@@ -147,7 +187,7 @@ def _metadata_in_catalog(name: str, sidecar: _Sidecar, option: _CatalogOption) -
         namespace = content.get("namespace") or option.namespace or ""
         metacat = MetaCat(Access(option.metacat, option.token, attempts=2))
         return metacat.read_metadata(f"{namespace}:{name}")
-    return Sam(Access(option.sam or "", attempts=2)).read_metadata(name)
+    return Sam(own_access(option.sam or "", attempts=2)).read_metadata(name)
 
 
 def _catalog_problems(metadata: dict[str, Any], cataloged: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from jobprov.app.commands.terminal.opening import (
     settings_with,
     table,
 )
+from jobprov.provenance.capture.record.redaction import redact_text
 from jobprov.provenance.db.queries.code.repositories import registered_repositories
 from jobprov.provenance.lineage.words import counted, elided, number
 from jobprov.provenance.services.code.repositories import (
@@ -23,7 +24,6 @@ from jobprov.provenance.services.code.repositories import (
     repository_json,
 )
 from jobprov.provenance.services.code.resolutions import fetch_repository
-from jobprov.provenance.services.work.queue import Parts
 
 
 @click.group(cls=Group)
@@ -57,7 +57,8 @@ def list_them(*, data: str | None, as_json: bool) -> None:
         problems = fetch_problems(connection)
     rows, shown = [], []
     for registered in repositories:
-        row = {**repository_json(registered), "problem": problems.get(registered.match_key)}
+        problem = problems.get(registered.match_key)
+        row = {**repository_json(registered), "problem": problem and redact_text(problem)}
         rows.append(row)
         problem = elided(row["problem"] or "", 120)
         shown.append({**row, "fetched_at": registered.fetched_at, "problem": problem})
@@ -75,7 +76,7 @@ def fetch(*, name: str, data: str | None, as_json: bool) -> None:
     with opened_service(settings) as service:
         with service.reading() as connection:
             registered = find_repository(connection, name)
-        parts = Parts(service.database, service.writer, service.store, settings.git_mirrors)
+        parts = service.parts()
         report = fetch_repository(parts, registered)
     refs = len(report.refs)
     kind = "branch or tag" if refs == 1 else "branches and tags"

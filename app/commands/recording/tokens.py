@@ -4,6 +4,7 @@ It works on the database directly, so that only operators can use it.
 """
 
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
@@ -17,7 +18,7 @@ from jobprov.app.commands.terminal.opening import (
     table,
 )
 from jobprov.provenance.db.queries.intake.tokens import list_tokens
-from jobprov.provenance.services.intake.tokens import create_token, revoke_token
+from jobprov.provenance.services.intake.tokens import OF_JOBS, Scope, create_token, revoke_token
 
 
 @click.group(cls=Group)
@@ -29,24 +30,54 @@ def token() -> None:
 @click.option("--experiment", required=True, help="The experiment that may be written to.")
 @click.option("--name", required=True, help="Who or what will use it.")
 @click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice([scope.value for scope in Scope]),
+    multiple=True,
+    default=sorted(scope.value for scope in OF_JOBS),
+    show_default=True,
+    help="What it allows; may be repeated.",
+)
+@click.option(
     "--days",
     type=click.IntRange(1, 36500),
-    help="How long it is good; for ever where this is left out.",
+    default=365,
+    show_default=True,
+    help="How long it is good.",
 )
+@click.option("--forever", is_flag=True, help="It does not expire.")
 @data_option
 @json_option
 def create(
-    *, experiment: str, name: str, days: int | None, data: str | None, as_json: bool
+    *,
+    experiment: str,
+    name: str,
+    scopes: tuple[str, ...],
+    data: str | None,
+    as_json: bool,
+    **end: Any,
 ) -> None:
-    """Make a token and print it, this once: only its SHA-256 is kept."""
+    """Make a token and print it, this once: only its SHA-256 is kept.
+
+    `record` is for hooks and witnesses; `declare` for tasks, waivers, rules and comparators; `run` for
+    workflows, retries and the agent, which runs their programs; `read` for pages and calls where
+    reading needs a token; `admin` for all of these.
+    """
+    days = None if end["forever"] else end["days"]
     with opened_service(settings_with(data=data)) as service:
         now = datetime.now(UTC)
         made = service.write(
             lambda writing: create_token(
-                writing, experiment=experiment, name=name, now=now, days=days
+                writing,
+                experiment=experiment,
+                name=name,
+                now=now,
+                days=days,
+                scopes={Scope(scope) for scope in scopes},
             )
         )
-    emit({"token": made, "experiment": experiment, "name": name}, made, as_json=as_json)
+    document = {"token": made, "experiment": experiment, "name": name, "scopes": sorted(scopes)}
+    emit({**document, "days": days}, made, as_json=as_json)
 
 
 @token.command("list")
@@ -60,6 +91,7 @@ def list_them(*, data: str | None, as_json: bool) -> None:
         "number": "NUMBER",
         "experiment": "EXPERIMENT",
         "name": "NAME",
+        "scopes": "SCOPES",
         "task_id": "TASK",
         "created_at": "MADE",
         "expires_at": "EXPIRES",

@@ -1,13 +1,12 @@
 """`jobprov declare`: what a task is to make, with its list of inputs frozen."""
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.catalog_access import own_access
 from jobprov.app.commands.terminal.opening import emit, json_option, url_option
 from jobprov.provenance.lineage.words import counted
 
@@ -113,7 +112,6 @@ def _units(options: Mapping[str, Any]) -> list[str] | int | dict[str, Any] | Non
 
 def _fetched(units: Any, catalog_url: str) -> dict[str, Any]:
     """Return the frozen list, asked for from here with the user's own certificate or token."""
-    from jobprov.provenance.catalogs.http import Access  # noqa: PLC0415
     from jobprov.provenance.catalogs.metacat import MetaCat  # noqa: PLC0415
     from jobprov.provenance.catalogs.sam import Sam  # noqa: PLC0415
     from jobprov.provenance.services.catalogs.frozen_units import fetch_units  # noqa: PLC0415
@@ -128,21 +126,10 @@ def _fetched(units: Any, catalog_url: str) -> dict[str, Any]:
         )
     source = read_declaration({"experiment": "any", "units": units}).units
     assert isinstance(source, UnitSource)  # noqa: S101 - the only reading of a dictionary
-    proxy = None
-    if catalog_url.startswith("https:"):
-        proxy = os.environ.get("X509_USER_PROXY")
-    access = Access(catalog_url, _token(), proxy)
+    access = own_access(catalog_url)
     is_metacat = source.dataset is not None or "/sam/" not in catalog_url
     catalog = MetaCat(access) if is_metacat else Sam(access)
     return fetch_units(catalog, source)
-
-
-def _token() -> str | None:
-    """Return the user's bearer token, from the file that the environment names."""
-    token_file = os.environ.get("BEARER_TOKEN_FILE", "")
-    if not token_file or not Path(token_file).is_file():
-        return None
-    return Path(token_file).read_text(encoding="ascii").strip()
 
 
 COMMANDS = {"declare": declare}

@@ -17,6 +17,7 @@ from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.failures import ExperimentRules
 from jobprov.provenance.errors import BadInputError, ConflictError
 from jobprov.provenance.services.failures.rules import declare_rules, reclassify, show_rules
+from jobprov.provenance.services.intake.tokens import Scope
 from jobprov.provenance.triage.rules import Rule
 from jobprov.provenance.triage.rules_text import read_rules_text, rules_text
 
@@ -77,7 +78,7 @@ def show_page() -> Response:
 def change() -> Response:
     """Declare the rules in the form and redirect to them; if they are refused, show it again."""
     experiment = _experiment(request.form.get("experiment"))
-    grant = form_grant(experiment)
+    grant = form_grant(experiment, Scope.DECLARE)
     text, service, now = request.form.get("rules", ""), get_service(), datetime.now(UTC)
     fields = FormFields(*(request.form.get(name, "").strip() for name in FormFields._fields))
     after = int(fields.after) if fields.after.isdecimal() else None
@@ -102,7 +103,7 @@ def change() -> Response:
 def read_again() -> Response:
     """Have the newest rules read again the failures recorded so far, and redirect to the rules."""
     experiment = _experiment(request.form.get("experiment"))
-    grant = form_grant(experiment)
+    grant = form_grant(experiment, Scope.DECLARE)
     now = datetime.now(UTC)
     reapplied = get_service().write(
         lambda writing: reclassify(writing, experiment), received_at=now, submitter=grant.submitter

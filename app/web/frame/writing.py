@@ -11,19 +11,20 @@ from werkzeug.exceptions import Forbidden, Unauthorized
 
 from jobprov.app.locality import is_cross_site, is_local
 from jobprov.app.wiring import get_service
-from jobprov.provenance.services.intake.tokens import Grant
+from jobprov.app.wrong_tokens import grant_of
+from jobprov.provenance.services.intake.tokens import Grant, Scope
 
 TOKEN_FIELD = "token"  # noqa: S105 - the name of a field
 _LOCAL = Grant(None, "this machine")
 
 
-def form_grant(experiment: str) -> Grant:
+def form_grant(experiment: str, scope: Scope) -> Grant:
     """Return what the sender of this form may write, which the experiment is part of.
 
     Raises:
         Unauthorized: no token, a worthless one, or an upload ticket.
-        Forbidden: another site's form, another experiment's token, or no token exists yet and the
-            sender is not on this machine.
+        Forbidden: another site's form, another experiment's token, one without the scope, or no
+            token exists yet and the sender is not on this machine.
     """
     if is_cross_site():
         raise Forbidden("This form was sent by a page of another site.")
@@ -34,7 +35,7 @@ def form_grant(experiment: str) -> Grant:
                 "This service has no write token yet and takes writes from its own machine only."
             )
         return _LOCAL
-    grant = tokens.grant(token) if token else None
+    grant = grant_of(token) if token else None
     if grant is None or grant.task_id is not None:
         why = "The token is unknown, expired or revoked, or is an upload ticket. " if token else ""
         raise Unauthorized(
@@ -43,6 +44,8 @@ def form_grant(experiment: str) -> Grant:
         )
     if not grant.allows(experiment):
         raise Forbidden(f"The token is of {grant.experiment}, and this is of {experiment}.")
+    if not grant.may(scope):
+        raise Forbidden(grant.lack(scope))
     return grant
 
 

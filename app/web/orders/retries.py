@@ -29,6 +29,7 @@ from jobprov.provenance.answers.orders import (
 from jobprov.provenance.answers.tasks import OpenUnit
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.resubmitting import SUBMIT_FILE, Destination, FileCommands
+from jobprov.provenance.services.intake.tokens import Scope
 from jobprov.provenance.services.orders.resubmission import FORMS, repeats_of, resubmission
 from jobprov.provenance.services.orders.retries import (
     RetryBody,
@@ -291,7 +292,7 @@ def decide() -> Response:
         return _led_to(address("/retry", {**place, "format": "condor"}) + selection)
     if action != "order":
         raise BadInputError("do: order or show.", {"do": ["order or show"]})
-    grant = form_grant(given["experiment"])
+    grant = form_grant(given["experiment"], Scope.RUN)
     if "every" in request.form:
         jobs = _all_failed(given)
     _check_decision(given, jobs)

@@ -16,6 +16,7 @@ from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.intake.tokens import Scope
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.services.tasks.waivers import UnitsToDecide, units_to_decide, waive_units
 
@@ -114,7 +115,7 @@ def _ask(decision: _Decision, units: UnitsToDecide, *, is_changed: bool) -> Resp
 
 def _carry_out(decision: _Decision) -> int:
     """Enter the waiver, or its withdrawal, into the ledger; return how many units it names."""
-    grant = form_grant(decision.task.experiment)
+    grant = form_grant(decision.task.experiment, Scope.DECLARE)
     document = {
         "units": decision.units,
         "who": _given("who"),

@@ -54,6 +54,7 @@ _LIMITS = (
     ("n", "open_files", 1),
 )  # -f has another unit in bash
 _KILLED = "137"
+_MOST_NICE = 19
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ def add_command(payload: Payload) -> None:
         payload.needs.add(1, "code", "command", "the command of the job was not recorded")
     _link_beside(payload)
     payload.shell("command/layout.sh", [*payload.layout, *payload.link_lines()])
+    payload.shell("command/times.sh", payload.times)
 
 
 def _link_beside(payload: Payload) -> None:
@@ -188,11 +190,21 @@ def _settings(payload: Payload) -> list[str]:
     lines = []
     if umask and len(umask) <= 4 and set(umask) <= set("01234567"):  # noqa: PLR2004
         lines.append(f"umask {umask}")
+    niceness = number(environment.get("niceness")) or 0
+    if 0 < niceness <= _MOST_NICE:
+        lines.append(f"niceness {niceness}")
+    cores = number(mapping(payload.record.get("host")).get("cores")) or 0
+    if cores > 0:
+        lines.append(f"processors {cores}")
+    if payload.command.get("stdin") == "closed":
+        lines.append("stdin_closed")
     limits = mapping(environment.get("limits"))
     is_killed = any(step.expected == _KILLED for step in payload_steps(payload.record))
     # A job that was killed at its limit must be killed again. At the soft limit the kernel sends a
     # signal that a program may catch, at the hard limit it kills
     ulimit = "ulimit" if is_killed else "ulimit -S"
+    if limits.get("stack_bytes") == "unlimited":
+        lines.append('ulimit -S -s unlimited 2>/dev/null || ulimit -S -s "$(ulimit -H -s)"')
     for option, field, unit in _LIMITS:
         value = number(limits.get(field))
         if value is not None and value > 0:

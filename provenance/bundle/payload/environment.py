@@ -14,7 +14,8 @@ from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import quote
 from jobprov.provenance.records.job_record import JsonObject
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_NAME = re.compile(r"[A-Za-z_][^=\x00-\x20\x7f]*\Z")
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 # Set by run.sh itself, or meaningful only in the session of the job
 _PER_RUN = frozenset({"HOME", "OLDPWD", "PWD", "SHLVL", "TMPDIR", "_"})
 _HOST = (
@@ -29,7 +30,7 @@ _HOST = (
     "memory_bytes",
 )
 _BATCH = ("system", "id", "global_job_id", "attempt", "part")
-_ENVIRONMENT = ("os", "locale", "timezone", "umask", "limits")
+_ENVIRONMENT = ("os", "locale", "timezone", "umask", "niceness", "limits")
 _ENVIRONMENT_LEVEL = 3
 _HOW = {
     "image": "sh run.sh --capsule FILE",
@@ -96,7 +97,11 @@ def variable_lines(job_path: str | None, shell_words: Mapping[str, str]) -> list
     lines = [] if job_path is None else [f'job_path={job_path}"$caller_path"']
     if not shell_words:
         return lines
-    settings = [f"  {name}={word} \\" for name, word in shell_words.items()]
+    settings = []
+    for name, word in shell_words.items():
+        # Functions that bash hands down have names that are no words of a shell: BASH_FUNC_x%%
+        shown = name if _PLAIN_NAME.match(name) else quote(name)
+        settings.append(f"  {shown}={word} \\")
     return [*lines, "set -- \\", *settings, '  "$@"']
 
 
@@ -139,7 +144,7 @@ def _write_withheld(payload: Payload, variables: dict[str, str], withheld: list[
     not_settable = [name for name in sorted(variables) if not _NAME.match(name)]
     lines = [(name, "withheld by the recorder") for name in sorted(set(withheld))]
     lines += [(name, "true of one run only") for name in per_run]
-    lines += [(name, "no name that a shell can set") for name in not_settable]
+    lines += [(name, "no name that run.sh can set") for name in not_settable]
     payload.table("env/withheld.tsv", ("name", "why"), lines)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from jobprov.provenance.bundle.draft import Fetched
 from jobprov.provenance.bundle.fields import decimal, digest, number, rows, text, texts
 from jobprov.provenance.bundle.ingredients import SMALL_BYTES
+from jobprov.provenance.bundle.payload.layout import mode_of_file, moment
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place
 
@@ -66,6 +67,7 @@ def _add_script(payload: Payload, script: Mapping[str, Any]) -> str:
     payload.place(stored, _mode(text(script.get("mode"))), path)
     place = payload.places.settle(path)
     if place is not None:
+        _note_how_it_was(payload, script, place)
         payload.note_shebang(place, payload.draft.reader.get(sha256)[:512])
     return stored
 
@@ -141,7 +143,13 @@ def _add_input(payload: Payload, entry: Mapping[str, Any]) -> str:
     if place is not None:
         payload.laid_out.add(place)
         _lay_out_input(payload, entry, stored, place)
+        if stored and payload.has(sha256):  # another one may be somebody's own file
+            _note_how_it_was(payload, entry, place)
     return stored
+
+
+def _note_how_it_was(payload: Payload, entry: Mapping[str, Any], place: Place) -> None:
+    payload.as_it_was(place, mode_of_file(text(entry.get("mode"))), moment(entry))
 
 
 def _fetched(payload: Payload, entry: Mapping[str, Any]) -> str:

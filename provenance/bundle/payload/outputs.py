@@ -20,6 +20,7 @@ from jobprov.provenance.bundle.fields import (
 from jobprov.provenance.bundle.ingredients import SMALL_BYTES
 from jobprov.provenance.bundle.payload.ending import add_ending
 from jobprov.provenance.bundle.payload.expected import Expected
+from jobprov.provenance.bundle.payload.layout import made_folders
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place, quote
 
@@ -142,6 +143,8 @@ def _make_folder(payload: Payload, path: str, place: Place) -> None:
     if place.variable == "elsewhere" and folder.count("/") >= _DEEP:
         payload.map_folder(folder)
     parent = Place(place.variable, posixpath.dirname(place.rest).rstrip("/"))
+    for _ in range(made_folders(payload, folder)):
+        parent = Place(place.variable, posixpath.dirname(parent.rest).rstrip("/"))
     if parent.rest and parent not in payload.laid_out:
         payload.laid_out.add(parent)
         payload.lay_out("folder", parent)

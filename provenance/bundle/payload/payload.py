@@ -27,6 +27,9 @@ class Payload:
         links: (target, place) of symbolic links, laid out after all files.
         links_in_out: the same of links from one folder of OUT to another, which a rerun in its own
             root does not need.
+        links_as_they_were: (target, where that is laid out, place, time) of links that the job found.
+        new_folders: absolute paths of folders that the job made itself.
+        times: lines of `command/times.sh`: modes and times, once everything is laid out.
         laid_out: places of single files that the bundle holds.
         repositories: digest of the content of each repository's folder, by the folder's name.
         shebangs: interpreter by the place of a script.
@@ -51,6 +54,9 @@ class Payload:
         self.layout: list[str] = []
         self.links: list[tuple[str, Place]] = []
         self.links_in_out: list[tuple[str, Place]] = []
+        self.links_as_they_were: list[tuple[str, str | Place, Place, str]] = []
+        self.new_folders: set[str] = set()
+        self.times: list[str] = []
         self.laid_out: set[Place] = set()
         self._provided: list[tuple[Place, frozenset[str]]] = []
         self.shebangs: dict[Place, str] = {}
@@ -158,11 +164,19 @@ class Payload:
         """Add one line to the layout: a word of lib.sh and its arguments, recorded text quoted."""
         self.layout.append(" ".join([word, *map(_shell_word, arguments)]))
 
+    def as_it_was(self, place: Place, mode: str, modified_at: str) -> None:
+        """Let run.sh give a file or folder the mode and time with which the job found it."""
+        if mode or modified_at:
+            self.times.append(f"as_it_was {quote(mode)} {quote(modified_at)} {place.word()}")
+
     def link_lines(self) -> list[str]:
         """The last lines of the layout: the symbolic links."""
         lines = [f"link {quote(target)} {place.word()}" for target, place in self.links]
         for target, place in self.links_in_out:
             lines.append(f"link_in_out {quote(target)} {place.word()}")
+        for target, goal, place, modified_at in self.links_as_they_were:
+            words = [quote(target), _shell_word(goal), place.word(), quote(modified_at)]
+            lines.append(" ".join(["link_as_it_was", *words]))
         return lines
 
     def table(self, path: str, columns: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> None:

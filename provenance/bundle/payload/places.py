@@ -12,11 +12,12 @@ path for which this does not hold has a variable of its own, an *alias*: `$at_1`
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 # A path may begin after a blank, a separator, a scheme, or a one-letter option such as -I
 _LEAD = r"(?:^|(?<=[^A-Za-z0-9._+~@%/-])|(?<=://)|(?<=[\s=,:;\"'(]-[A-Za-z])|(?<=^-[A-Za-z]))"
+_MOST_LINKS = 40
 _TAIL = r"(?=/|$|[^A-Za-z0-9._+~@%-])"
 
 
@@ -50,6 +51,10 @@ class Places:
     """Maps the paths that the job used to the places of a rerun.
 
     `odd` are the original names that are not UTF-8, by their recorded text.
+
+    Attributes:
+        aliases: places of paths that stand for another path in the rerun's own root.
+        links: targets of the symbolic links that the job found, by their absolute paths.
     """
 
     def __init__(self, working_directory: str, odd: Mapping[str, str] | None = None) -> None:
@@ -61,6 +66,7 @@ class Places:
         self._exact: dict[str, Place] = {}
         self._pattern: re.Pattern[str] | None = None
         self.aliases: dict[str, Place] = {}
+        self.links: dict[str, str] = {}
         if self.working_directory:
             self.map(self.working_directory, Place("work"))
 
@@ -103,7 +109,18 @@ class Places:
             self.map(absolute, place)
         if not path.startswith("/") and normal(path).startswith("../"):
             self._settle_exact(path, place)
-        return place
+        real = self.real(absolute)
+        return place if real == absolute else self.settle(real)
+
+    def real(self, path: str) -> str:
+        """The absolute path to which the job's links lead from an absolute one."""
+        for _ in range(_MOST_LINKS):
+            link = next((way for way in _ways_to(path) if way in self.links), None)
+            if link is None:
+                break
+            rest = path[len(link) :]
+            path = normal(posixpath.join(posixpath.dirname(link), self.links[link]) + rest)
+        return path
 
     def rewrite(self, string: str) -> str:
         """The recorded string as a shell word, its mapped paths replaced by their places."""
@@ -146,6 +163,15 @@ class Places:
             choices = "|".join(re.escape(prefix) for prefix in longest_first) or r"(?!)"
             self._pattern = re.compile(f"{_LEAD}(?:{choices}){_TAIL}")
         return self._pattern
+
+
+def _ways_to(path: str) -> Iterator[str]:
+    """The folders around an absolute path, outermost first, and the path itself."""
+    end = path.find("/", 1)
+    while end != -1:
+        yield path[:end]
+        end = path.find("/", end + 1)
+    yield path
 
 
 def normal(path: str) -> str:

@@ -43,6 +43,7 @@ class Glance:
         named: [(path, role)] of the inputs.
         candidates: [(argument, signature)] that may be files.
         folders: folders that arguments name, and that hold files.
+        places: folders that arguments name, or in which they name a file, with files or without.
         hashed: {path: (size, SHA-256, checksum)} of small inputs.
         contents: {path: bytes} of the smallest of these, in case the command changes them.
         standard_input: what the command will read there, or None.
@@ -68,6 +69,7 @@ class Glance:
         self.named: List[Tuple[str, str]] = []
         self.candidates: List[Tuple[str, Optional[List[int]]]] = []
         self.folders: List[str] = []
+        self.places: List[str] = []
         self.hashed: Dict[str, Tuple[int, str, str]] = {}
         self.tops: Set[str] = set()
         self.contents: Dict[str, bytes] = {}
@@ -88,7 +90,9 @@ class Glance:
         self._hash_inputs()
 
     def _look_at_standard_input(self) -> None:
-        looked = self._try("standard input", standard_input.look, self.argv)
+        looked = None
+        if standard_input.name_kind() != "closed":
+            looked = self._try("standard input", standard_input.look, self.argv)
         if looked is not None:
             self.standard_input, why_not = looked
             if why_not:
@@ -120,6 +124,7 @@ class Glance:
         if not options.input:
             listed = self._try("source list", self.line.listed_sources) or []
             self.named += [(path, "primary") for path in self.line.sources + listed]
+        self.places = self._try("folders", find_places, self.argv) or []
         # art names its inputs by options of their own
         if not self.line.is_art:
             self.candidates = find_candidates(self.argv, self._known_paths(options))
@@ -216,6 +221,17 @@ def find_folders(argv: Sequence[str]) -> List[str]:
         if not is_around and os.listdir(path):
             folders.append(path)
     return folders[:_MOST_FOLDERS]
+
+
+def find_places(argv: Sequence[str]) -> List[str]:
+    """Return the folders that arguments name, or that are there on the way to what they name."""
+    places: Dict[str, None] = {}
+    for word in filter(_may_be_name, _values(argv)):
+        folder = word if "/" in word and not is_url(word) else ""
+        while folder and not os.path.isdir(folder):
+            folder = os.path.dirname(folder)
+        places[os.path.abspath(folder)] = None
+    return list(places)[:_MOST_FOLDERS]
 
 
 def _values(argv: Sequence[str]) -> List[str]:

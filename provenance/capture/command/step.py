@@ -32,6 +32,7 @@ class Step:
         inputs: its input entries.
         contents: {path: bytes} of small inputs, as they were before it.
         folders: folders that it names.
+        places: the same, with empty ones and those on the way to what it names.
         waiting: bytes that waited for it in a pipe on standard input.
         problems: [(fcl file, what its closure lacks)].
         standard_input: what it will read there, or None.
@@ -55,6 +56,7 @@ class Step:
         self.inputs: List[Dict[str, Any]] = []
         self.contents: Dict[str, bytes] = {}
         self.folders: List[str] = []
+        self.places: List[str] = []
         self.waiting = 0
         self.problems: List[Tuple[str, str]] = []
         self.stdin_digest: Optional[str] = None
@@ -66,7 +68,7 @@ class Step:
         step = cls(glance.line, glance.began, name, role)
         step.candidates, step.standard_input = glance.candidates, glance.standard_input
         step.contents, step.waiting = glance.contents, glance.waiting
-        step.folders = glance.folders
+        step.folders, step.places = glance.folders, glance.places
         return step
 
     def describe(self, outcome: Outcome) -> Dict[str, Any]:

@@ -22,11 +22,13 @@ class Listing:
 
     Attributes:
         paths: absolute, sorted within their folders.
+        others: what is no file: folders, links, pipes, whenever they came.
         why_incomplete: a sentence where a bound was met, else None.
     """
 
     def __init__(self, folders: List[str], since: float, skipped: Collection[str]) -> None:
         self.paths: List[str] = []
+        self.others: List[str] = []
         self.why_incomplete: Optional[str] = None
         self._since, self._skipped = since - _GRANULE_SECONDS, skipped
         self._entries, self._end = 0, time.monotonic() + _SECONDS
@@ -50,6 +52,8 @@ class Listing:
                     return
                 if entry.name.startswith(NOT_LOOKED_AT) or entry.path in self._skipped:
                     continue
+                if not entry.is_file(follow_symlinks=False):
+                    self.others.append(entry.path)
                 if entry.is_dir(follow_symlinks=False):
                     if depth < _DEEPEST and entry.name not in _FOLDERS_OF_TOOLS:
                         waiting.append((entry.path, depth + 1))

@@ -91,6 +91,16 @@ def look(argv: Sequence[str]) -> Tuple[Optional[StandardInput], Optional[str]]:
     return StandardInput(status, start), None
 
 
+def name_kind() -> Optional[str]:
+    """Return `closed` or `terminal` where standard input is that, else None."""
+    if sys.stdin is None:
+        return "closed"
+    try:
+        return "terminal" if os.isatty(0) else None
+    except OSError:
+        return None
+
+
 def waiting_bytes() -> int:
     """Return how many bytes wait in a pipe on standard input; 0 where it is none."""
     import termios  # noqa: PLC0415 - few commands have a pipe there

@@ -18,7 +18,7 @@ _NAME = re.compile(
     r"|DEPLOY)[_-]?KEY)[0-9]*(?:[_.-]|$)"
     r"|PASSWORD|PASSWD|PASSPHRASE"
     r"|(?:TOKEN|(?:DB|SSH|KRB5)PASS|DBPW|SECRET|(?:API|ACCESS|PRIVATE|SECRET|ENCRYPTION)KEY"
-    r"|_PAT)[0-9]*$"
+    r"|_PAT|_PW)[0-9]*$"
     r"|^(?:CONDOR_INHERIT|CONDOR_PRIVATE_.*|_CONDOR_CREDS|SSH_AUTH_SOCK|PGPASSFILE_CONTENT|NETRC)$",
     re.IGNORECASE,
 )
@@ -108,6 +108,40 @@ _RULES: List[Tuple[str, bytes]] = [
         ),
     ),
     (
+        "user-password",
+        (
+            rb"(?P<keep>\b(?:mysql\w*|sshpass)\b(?:(?!\bmysql|\bsshpass)[^\n|;&]){0,300}?\s-p)"
+            rb"(?![$<{])[^\s\"'$<]{4,}"
+        ),
+    ),
+    ("user-password", rb"(?P<keep>\bsshpass\s+-p\s+[\"']?)(?![$<{])[^\s\"'$<]{4,}"),
+    (
+        "user-password",
+        (
+            rb"(?i)(?P<keep>\b[a-z][\w$#]{0,30}/)(?![$<{])[^\s/@\"'<>,;]{4,64}"
+            rb"(?=@(?:\(description|(?://)?[\w.-]{1,99}:1521\b|\w{0,30}oracle))"
+        ),
+    ),
+    (
+        "user-password",
+        rb"(?P<keep>\bsqlplus\s(?:-\w+\s+)?[^\s/@]{1,64}/)(?![$<{])[^\s/@<]{4,}(?=@)",
+    ),
+    (
+        "netrc",
+        rb"(?i)(?P<keep>\blogin\s{1,9}\S{1,200}\s{1,9}password\s{1,9})(?![$<{])\S{4,}",
+    ),
+    (
+        "pgpass",
+        rb"(?m)(?P<keep>^[^\s:#]{1,255}:(?:5432|\*):[^\s:]{1,64}:[^\s:]{1,64}:)(?![$<{])[^\s:]{4,}$",
+    ),
+    (
+        "cookie",
+        (
+            rb"(?i)(?P<keep>\bcookie2?[\"']?[ \t]*:[ \t]*[\"']?)"
+            rb"(?![$<{])[^\s=;\"'<>]{1,100}=[^\r\n\"'<>]{6,}"
+        ),
+    ),
+    (
         "signed-query",
         (
             rb"(?i)(?P<keep>[?&](?:X-Amz-(?:Signature|Credential|Security-Token)"
@@ -122,6 +156,13 @@ _RULES: List[Tuple[str, bytes]] = [
             rb"|api_?key"
             rb"|access_token|auth_token|private_key|refresh_token)[\"']?\s*[:=]\s*)"
             rb"(?:\"(?![$<{%])[^\"\n]{4,}\"|'(?![$<{%])[^'\n]{4,}')"
+        ),
+    ),
+    (
+        "assignment",
+        (
+            rb"(?i)(?P<keep>[\"'](?:[\w-]{0,40}[_-])?(?:token|pw)[\"']\s{0,9}:\s{0,9}[\"'])"
+            rb"(?![$<{%./])[^\"'\s]{6,}(?=[\"'])"
         ),
     ),
     ("assignment", _BARE_ASSIGNMENT),
@@ -148,13 +189,16 @@ _SIGNS: Dict[str, List[bytes]] = {
     ).split(),
     "url-password": [b"://"],
     "authorization": [b"bearer", b"authorization:", b"-token", b"x-api-key"],
-    "user-password": [b"curl"],
+    "user-password": b"curl mysql sshpass sqlplus :1521 oracle @(desc".split(),
+    "netrc": [b"password"],
+    "pgpass": [b":5432:", b":*:"],
+    "cookie": [b"cookie"],
     "signed-query": (
         b"x-amz- x-goog- sig= signature= access_token= authz= token= api_key= apikey="
     ).split(),
     "assignment": (
         b"password passwd passphrase _pwd secret api_key apikey access_token auth_token private_key"
-        b" refresh_token account_key accountkey"
+        b" refresh_token account_key accountkey token\" token' pw\" pw'"
     ).split(),
 }
 _COMMON_RULE = "url-password"  # its sign stands in every address
@@ -169,6 +213,7 @@ def _rare_signs() -> List[bytes]:
 
 
 RARE_SIGNS = _rare_signs()
+_SHORTEST_PASSWORD = 4
 _SHORTEST_SECRET = 12  # in characters; what is shorter no rule finds
 _compiled: Dict[bytes, Any] = {}  # pattern -> compiled, when it is first needed
 _VARIABLE = re.compile(r"^(?:-e)?[A-Za-z_]\w*$")  # `env NAME=value`, and jobsub's `-eNAME=value`
@@ -177,6 +222,12 @@ _OPTION = re.compile(
     r"|(?:api|access|secret|private)[-_]?key|credentials?)$",
     re.IGNORECASE,
 )
+# What a key of JSON is called whose value is a secret.
+_KEY = re.compile(
+    r"(?:^|[\w.-]*[_.-])(?:password|passwd|passphrase|pw|secret|token|(?:api|access|secret|private)_?key)$",
+    re.IGNORECASE,
+)
+_PASSWORD_PROGRAM = re.compile(r"(?:.*/)?(?:mysql\w*|sshpass)$")
 _USER_OPTIONS = ("-u", "-U", "--user", "--proxy-user")
 # Curl's `-u name:password`
 _USER = re.compile(r"^(?:(?:--user|--proxy-user)=|-[uU])?[^\s:]+:(?=.)")
@@ -233,10 +284,33 @@ def redact_strings(value: Any) -> Any:
     if isinstance(value, str):
         return redact_text(value) if len(value) >= _SHORTEST_SECRET else value
     if isinstance(value, dict):
-        return {redact_strings(key): redact_strings(item) for key, item in value.items()}
+        return {redact_strings(key): _redact_item(key, item) for key, item in value.items()}
     if isinstance(value, list):
         return [redact_strings(item) for item in value]
     return value
+
+
+def _redact_item(key: Any, item: Any) -> Any:
+    if names_secret_value(key, item):
+        return "<redacted:name>"
+    if key == "variables":  # an environment, which was judged as a whole
+        return (
+            {name: redact_strings(value) for name, value in item.items()}
+            if isinstance(item, dict)
+            else item
+        )
+    return redact_strings(item)
+
+
+def names_secret_value(key: Any, item: Any) -> bool:
+    """Tell whether a key of JSON says that its value is a secret."""
+    if not (isinstance(key, str) and isinstance(item, str) and _KEY.match(key)):
+        return False
+    return (
+        len(item) >= _SHORTEST_PASSWORD
+        and item[0] not in "$<{%./"
+        and item.lower() not in _HARMLESS_VALUES
+    )
 
 
 def redact_arguments(arguments: Sequence[str]) -> List[str]:
@@ -244,9 +318,17 @@ def redact_arguments(arguments: Sequence[str]) -> List[str]:
 
     By value, and by the option or variable that it is the value of.
     """
-    redacted, before, is_curl = [], "", False
+    redacted, before, is_curl, takes_password = [], "", False, False
     for argument in arguments:
-        redacted.append(_redact_argument(argument, before, is_curl=is_curl))
+        if takes_password and before == "-p" and not argument.startswith("-"):
+            redacted.append("<redacted:option>")
+        elif (
+            takes_password and argument.startswith("-p") and len(argument) >= 2 + _SHORTEST_PASSWORD
+        ):
+            redacted.append("-p<redacted:option>")
+        else:
+            redacted.append(_redact_argument(argument, before, is_curl=is_curl))
+        takes_password = takes_password or bool(_PASSWORD_PROGRAM.match(argument))
         is_curl = is_curl or argument.rpartition("/")[2] == "curl"
         before = argument
     return redacted

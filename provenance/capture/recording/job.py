@@ -13,6 +13,7 @@ from jobprov.provenance.capture.command.glance import Glance
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files import entries
 from jobprov.provenance.capture.files.hashing import Clock
+from jobprov.provenance.capture.files.standard_input import name_kind
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record import limits, redaction
 from jobprov.provenance.capture.record.draft import Draft, moment, now, without_empty
@@ -100,6 +101,7 @@ class Job:
         command = {
             "argv": redaction.redact_arguments(glance.argv),
             "working_directory": glance.working_directory,
+            "stdin": name_kind(),
         }
         fields = {
             "schema_version": 1,

@@ -286,8 +286,18 @@ class OneCommand:
 
             self._take_used(job, step)
             job.draft.need("folders", changes.weaken_folders, job.draft, step)
+        job.draft.attempt("layout", self._add_layout, job.draft, step)
         if not outcome.was_told:
             job.draft.attempt("compilers", job.add_compilers, self.options.command)
+
+    def _add_layout(self, draft: "Draft", step: "Step") -> None:
+        from jobprov.provenance.capture.recording.layout import Layout
+
+        calls = self.trace.end() if self.trace is not None else None
+        layout = Layout(draft, step.began, self._sight, calls)
+        layout.add_files()
+        told = self._turn.used.get("folders", ()) if self._turn is not None else ()
+        layout.add_folders([*step.places, *told])
 
     def _take_used(self, job: "Job", step: "Step") -> None:
         """Take in what the traced job of this kind used; this one was not traced."""
@@ -518,7 +528,7 @@ def _find_session(options: Options, environment: Dict[str, str]) -> "Tuple[str, 
     for folder in spool.there(options, environment):
         session = sessions.find(folder, options.job_id)
         if session is not None:
-            for name, value in session.state["kept"].items():
+            for name, value in session.state.get("kept", {}).items():
                 options.values[name] = options.values[name] or value
             return folder, session
     raise RuntimeError(_NOT_STARTED)

@@ -9,7 +9,7 @@ Source: inotify(7), reached by ctypes since Python has no call for it.
 import ctypes
 import os
 import struct
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.files.folders import NOT_LOOKED_AT
 
@@ -53,12 +53,14 @@ class FileEvents:
 
     Attributes:
         made: {absolute path: Made}, also of files that are gone again.
+        new_folders: absolute paths of folders, and pipes, that were made or moved here.
         why_incomplete: a sentence where something may have been missed, else None.
     """
 
     def __init__(self, folders: List[str], skipped: List[str]) -> None:
         """Begin; raises OSError where the system has no inotify, or no more of it."""
         self.made: Dict[str, Made] = {}
+        self.new_folders: Set[str] = set()
         self.why_incomplete: Optional[str] = None
         self._skipped = frozenset(skipped)
         self._folders: Dict[int, str] = {}
@@ -138,10 +140,13 @@ class FileEvents:
     def _happened(self, path: str, mask: int, cookie: int) -> None:
         if mask & _IS_FOLDER:
             if mask & (_CREATED | _MOVED_HERE) and not self._is_skipped(path):
+                self.new_folders.add(path)
                 self._follow(path, is_new=True)
             elif mask & _MOVED_AWAY:
                 self._move_below(path)
         elif mask & (_CREATED | _CLOSED):
+            if mask & _CREATED and not os.path.isfile(path):
+                self.new_folders.add(path)
             self._see(path)
         elif mask & _MOVED_AWAY:
             self._moving[cookie] = (path, self.made.pop(path, Made()))

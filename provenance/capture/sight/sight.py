@@ -7,7 +7,7 @@ read what programs use, so that a slow file system does not hold up the looks.
 import collections
 import os
 import threading
-from typing import Deque, Dict, List, Optional
+from typing import Deque, Dict, List, Optional, Set
 
 from jobprov.provenance.capture.files import folders
 from jobprov.provenance.capture.options import Options
@@ -29,6 +29,8 @@ class Sight:
         programs: ChildProgram of each program that was read, in the order seen.
         reader: reads files; it knows those that are still to be hashed.
         listed: absolute paths of files that changed in the job's own folders, after `settle`.
+        others: folders, links and pipes there, after `settle`.
+        new_folders: absolute paths of folders that came meanwhile; None where nobody could see them.
         came_and_went: {absolute path: Made} as the kernel reported, after `settle`.
         skipped: folders of the hook itself.
         why_incomplete: sentences about what may have been missed.
@@ -40,6 +42,8 @@ class Sight:
         self.own_folders = _own_folders(options)
         self.programs: List[ChildProgram] = []
         self.listed: List[str] = []
+        self.others: List[str] = []
+        self.new_folders: Optional[Set[str]] = None
         self.came_and_went: Dict[str, Made] = {}
         self.why_incomplete: List[str] = []
         self.is_hurried = False
@@ -90,11 +94,13 @@ class Sight:
             self._events.read()
             self._events.close()
             self.came_and_went = dict(self._events.made)
+            if self._events.why_incomplete is None:
+                self.new_folders = self._events.new_folders
             self.note(self._events.why_incomplete)
             self._events = None
         if not is_hurried:
             listing = folders.Listing(self.own_folders, self.began, self.skipped)
-            self.listed = listing.paths
+            self.listed, self.others = listing.paths, listing.others
             self.note(listing.why_incomplete)
 
     def note(self, sentence: Optional[str]) -> None:

@@ -40,6 +40,7 @@ def describe_environment(
         "timezone": draft.attempt("time zone", _timezone, environment),
         "umask": draft.attempt("umask", _umask),
         "limits": draft.attempt("limits", _limits),
+        "niceness": draft.attempt("niceness", os.nice, 0) or None,
     }
     return without_empty(fields)
 
@@ -105,14 +106,16 @@ def _umask() -> str:
     return "{:04o}".format(mask)
 
 
-def _limits() -> Dict[str, int]:
-    """Return the soft limits; what is unlimited stays out."""
-    soft = {}
+def _limits() -> Dict[str, Any]:
+    """Return the soft limits; what is unlimited stays out, but for the stack: systems limit that."""
+    soft: Dict[str, Any] = {}
     for name, constant in _LIMITS.items():
         if hasattr(resource, constant):
             value = resource.getrlimit(getattr(resource, constant))[0]
             if value != resource.RLIM_INFINITY:
                 soft[name] = value
+            elif name == "stack_bytes":
+                soft[name] = "unlimited"
     return soft
 
 

@@ -27,6 +27,7 @@ class NewToken(NamedTuple):
         sha256: of the whole token.
         task_id: of an upload ticket its task, None of other tokens.
         expires_at: None where it does not expire.
+        scopes: what it allows, words with spaces between them.
     """
 
     number: int
@@ -36,6 +37,7 @@ class NewToken(NamedTuple):
     created_at: datetime
     task_id: str | None
     expires_at: datetime | None
+    scopes: str
 
 
 def add_token(connection: Connection, token: NewToken) -> None:
@@ -48,6 +50,7 @@ def add_token(connection: Connection, token: NewToken) -> None:
         "created_at": token.created_at,
         "task_id": token.task_id,
         "expires_at": token.expires_at,
+        "scopes": token.scopes,
     }
     connection.execute(insert(WriteToken).values(**row))
 

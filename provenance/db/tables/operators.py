@@ -22,7 +22,7 @@ class Experiment(Base):
 class WriteToken(Base):
     """A write token of an experiment, stored hashed (256 random bits need no slow hash).
 
-    With a task, it is an upload ticket.
+    With a task, it is an upload ticket. Scopes are words with spaces between them.
     """
 
     __tablename__ = "write_tokens"
@@ -30,6 +30,7 @@ class WriteToken(Base):
     experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
     name: Mapped[str] = mapped_column(String(200))
     task_id: Mapped[str | None] = mapped_column(Text)
+    scopes: Mapped[str] = mapped_column(String(80))
     sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
     created_at: Mapped[datetime] = mapped_column(UtcInstant)
     expires_at: Mapped[datetime | None] = mapped_column(UtcInstant)

@@ -80,24 +80,34 @@ cat >"$place/retry_files.py" <<'FILES' || refuse "cannot write in $here."
 @retry_files.py@
 FILES
 
-# What the record says of the files that it read and made; names of more outputs may have been given.
+# What the record says of the files that it read, a `NAMESPACE:|PATH` a line, and of where those are that it made.
 told() {
   "$python" - "$root/data/JOB.json" "$1" <<'TOLD'
 import json, sys
-with open(sys.argv[1], encoding="utf-8") as record:
-    files = json.load(record).get(sys.argv[2]) or []
-roles = ("configuration", "shared")
-print("\n".join(file.get("path") or file["name"] for file in files if file.get("role") not in roles))
+with open(sys.argv[1], encoding="utf-8") as stream:
+    record = json.load(stream)
+inputs, outputs = record.get("inputs") or [], record.get("outputs") or []
+namespaces = {file.get("namespace") or "" for file in outputs}
+if sys.argv[2] == "namespace":
+    print(*namespaces if len(namespaces) == 1 else [""])
+    sys.exit()
+has_any = any(file.get("namespace") for file in inputs + outputs)
+for file in inputs:
+    if file.get("role") not in ("configuration", "shared"):
+        is_plain = has_any and ":" not in file["name"]
+        prefix = "{}:".format(file.get("namespace") or "") if is_plain else ""
+        print("{}|{}".format(prefix, file.get("path") or file["name"]))
 TOLD
 }
 JOBPROV_INPUT=$(told inputs)
+JOBPROV_NAMESPACE=${JOBPROV_NAMESPACE:-$(told namespace)}
 JOBPROV_OUTPUT=$([ $# -eq 0 ] || printf '%s\n' "$@")
 JOBPROV_ANNOUNCE=1
 # Another try takes this bundle, too, for the record of this one has only paths of its work folder; it keeps this variable
 RETRY_BUNDLE_OF=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["job_id"])' "$root/data/JOB.json")
 # A record that cannot be sent stays here, not in a home that goes with the work folder
 JOBPROV_SPOOL=${JOBPROV_SPOOL:-${_CONDOR_SCRATCH_DIR:-$here}/jobprov-spool}
-export JOBPROV_INPUT JOBPROV_OUTPUT JOBPROV_ANNOUNCE JOBPROV_SPOOL RETRY_BUNDLE_OF
+export JOBPROV_INPUT JOBPROV_NAMESPACE JOBPROV_OUTPUT JOBPROV_ANNOUNCE JOBPROV_SPOOL RETRY_BUNDLE_OF
 case ${JOBPROV_TOKEN_FILE:-/} in /*) ;; *) [ ! -f "$here/$JOBPROV_TOKEN_FILE" ] || export JOBPROV_TOKEN_FILE="$here/$JOBPROV_TOKEN_FILE" ;; esac
 
 # A try that cannot begin has a record as well, which says why: of one step, whose words are in a file.
@@ -163,16 +173,18 @@ unset JOBPROV_INPUT JOBPROV_OUTPUT
 section=steps
 step() { total=$((total + 1)); }
 . "$here/command/steps.sh"
-# Files, each as the arguments name it where they do: the hook takes one path for one file.
+# Files, each as the arguments name it where they do: the hook takes one path for one file. Its namespace stays before it.
 as_named() { # FILES [ARGUMENT]...
   files_named=$1
   shift
   printf '%s\n' "$files_named" | while IFS= read -r file; do
+    namespace=''
+    case $file in *'|'*) namespace=${file%%|*} file=${file#*|} ;; esac
     found=$file
     for word in "$@"; do
       case $word in "${file##*/}" | */"${file##*/}") found=$word ;; esac
     done
-    printf '%s\n' "$found"
+    printf '%s\n' "$namespace$found"
   done
 }
 code=0 stopped=no

@@ -9,6 +9,7 @@ units, no other units. Nothing here grows with the list of units but the list it
 """
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
@@ -18,13 +19,20 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.catalogs.catalog import Catalog, CatalogFile, Process, ProjectCatalog
+from jobprov.provenance.catalogs.catalog import (
+    Catalog,
+    CatalogFile,
+    Process,
+    ProjectCatalog,
+    Source,
+)
 from jobprov.provenance.catalogs.opening import Catalogs, open_catalog
 from jobprov.provenance.db.changes.catalogs import note_next_unit, note_sync_end
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.catalogs.catalogs import (
     UnknownOutput,
+    count_units_in_catalog,
     declared_tasks,
     sync_state,
     units_with_output,
@@ -36,6 +44,7 @@ from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.errors import (
     BadInputError,
     ForbiddenError,
+    LimitError,
     NotFoundError,
     ProvenanceError,
     UnreachableError,
@@ -191,11 +200,15 @@ def _sync_units(place: _Place, found: TaskSync, *, everything: bool) -> TaskSync
         raise BadInputError(words, {"units": ["are no files of the catalog"]})
     with place.database.reading.connect() as connection:
         state = sync_state(connection, place.task.key)
+        count = count_units_in_catalog(connection, place.task.key)
     start = state.next_unit if state else 0
+    asked = _AskedUnits(units)
+    if start == 0 and (everything or 2 * count < len(units)):  # else few are left to ask for
+        found = _sync_source(place, found, asked, everything=everything)
     for at in range(start, len(units), UNITS_AT_ONCE):
         if place.is_over():
             return found
-        part = units[at : at + UNITS_AT_ONCE]
+        part = asked.without(at, at + UNITS_AT_ONCE)
         if not everything:
             part = _without_output(place, part)
         following = at + UNITS_AT_ONCE if at + UNITS_AT_ONCE < len(units) else 0
@@ -205,10 +218,78 @@ def _sync_units(place: _Place, found: TaskSync, *, everything: bool) -> TaskSync
     return found._replace(is_whole=not found.refused)
 
 
+class _AskedUnits:
+    """Which units of a list were asked about: a byte for each."""
+
+    def __init__(self, units: Sequence[str]) -> None:
+        self._units = units
+        self._is_asked = bytearray(len(units))
+
+    def add(self, unit: str) -> bool:
+        """Note a unit; return whether the list has it, in its order among the sorted ones."""
+        place = bisect_left(self._units, unit)
+        if place == len(self._units) or self._units[place] != unit:
+            return False
+        self._is_asked[place] = True
+        return True
+
+    def without(self, start: int, end: int) -> list[str]:
+        """Return the units from one place in the list to another that were not asked about."""
+        places = range(start, min(end, len(self._units)))
+        return [self._units[place] for place in places if not self._is_asked[place]]
+
+
+def _sync_source(
+    place: _Place, found: TaskSync, asked: _AskedUnits, *, everything: bool
+) -> TaskSync:
+    """Ask for the children of what the list was made from, as far as it still selects the units.
+
+    The units that it does not give are asked about by their names afterwards.
+    """
+    source = place.declaration.units_from
+    if source is None:
+        return found
+    query = place.catalog.source_query(
+        Source(source.definition, source.snapshot_id, source.dataset, source.query)
+    )
+    try:
+        for names, children in place.catalog.read_children_of(query, place.outputs):
+            if place.is_over():
+                break
+            units = []
+            for name in names:
+                namespace, unit = place.catalog.split(name)
+                if namespace == place.namespace and asked.add(unit):
+                    units.append(unit)
+            if not everything:
+                units = _without_output(place, units)
+            found = _write_found(place, found, units, children)
+    except UnreachableError:
+        if _is_away(place):
+            raise
+    except (BadInputError, LimitError):
+        pass  # by their names it may work, or the reason is told
+    return found
+
+
+def _write_found(
+    place: _Place, found: TaskSync, units: Sequence[str], children: Sequence[CatalogFile]
+) -> TaskSync:
+    """Write the children of some units, among those of other files."""
+    full_names = {_full(place, unit) for unit in units}
+    theirs = [child for child in children if full_names & {*child.parents}]
+    if units:
+        place.writer.run(partial(_write_part, place=place, units=units, files=theirs, following=0))
+        _see_renamed(place, theirs)
+    return found._replace(units=found.units + len(units), outputs=found.outputs + len(theirs))
+
+
 def _sync_part(place: _Place, found: TaskSync, units: Sequence[str], *, following: int) -> TaskSync:
     """Ask for the children of some units and write them; note where the next part begins."""
     askable = [unit for unit in units if place.catalog.can_hold(_full(place, unit))]
     children: list[CatalogFile] = []
+    if not units and following:
+        return found
     if askable:
         try:
             names = [_full(place, unit) for unit in askable]

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.capture.record.redaction import redact_text
 from jobprov.provenance.db.changes.code import add_repository, note_fetched_at
 from jobprov.provenance.db.queries.code.repositories import (
     RegisteredRepository,
@@ -107,11 +108,11 @@ def note_fetched(writing: Writing, repository: int) -> None:
 
 
 def repository_json(repository: RegisteredRepository) -> dict[str, Any]:
-    """Return a repository as commands and pages show it."""
+    """Return a repository as commands and pages show it, without the password in its address."""
     fetched = repository.fetched_at.isoformat() if repository.fetched_at else None
     return {
         "name": repository.name,
-        "url": repository.url,
+        "url": redact_text(repository.url),
         "is_local": repository.is_local,
         "fetched_at": fetched,
     }

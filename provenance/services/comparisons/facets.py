@@ -35,7 +35,7 @@ _SHOWN_ELSEWHERE = frozenset({
     "schema_version", "job_id", "experiment", "witness", "state", "task", "batch", "retry_of",
     "rerun_of", "started_at", "ended_at", "sent_at", "command", "exit", "configurations", "scripts",
     "software", "environment", "seeds", "threads", "conditions", "host", "resources", "modules",
-    "inputs", "outputs", "logs", "trace",
+    "inputs", "outputs", "logs", "trace", "layout",
 })  # fmt: skip
 
 
@@ -181,7 +181,10 @@ def _others(record: Record) -> Facts:
     asked_for = {}
     for name, entry in _software_by_name(record).items():
         asked_for[name] = _picked(entry, *_ASKED_FIELDS)
-    return flat({**others, "software": asked_for})
+    lay_there = {}
+    for entry in record.get("layout") or ():
+        lay_there[entry["path"]] = _picked(entry, "kind", "target")  # each job has times of its own
+    return flat({**others, "software": asked_for, "layout": lay_there})
 
 
 def _others_facet(before: Record, after: Record) -> Facet:

@@ -6,8 +6,9 @@ nothing.
 Source: storage.md, "Possession".
 """
 
+import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
@@ -30,12 +31,15 @@ from jobprov.provenance.db.queries.holdings.possessions import (
     possessed_by_anybody,
 )
 from jobprov.provenance.db.recording.writing import intern_experiments
+from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.records.inputs import all_inputs
 from jobprov.provenance.records.reading.decoding import DecodedRecord
+from jobprov.provenance.services.intake.secrets import hidden_texts
 from jobprov.provenance.services.work.notices import blob_arrived
 from jobprov.provenance.services.writing import Writing
 
-_SEARCHED_BYTES = 8 * 1024 * 1024
+_SEARCHED_PIECE = 1 << 20
+_OVERLAP = 1 << 16
 _UNCLAIMED_LIMIT = 100_000
 _MOST_SEEN = 100_000
 _SEEN_SECONDS = 600.0
@@ -89,6 +93,43 @@ def _possessed(connection: Connection, experiment: str, digests: AbstractSet[str
     for part in chunks(sorted(digests)):
         possessed |= possessed_blobs(connection, experiment, part)
     return {Upload(experiment, sha256) for sha256 in possessed}
+
+
+class BlobQuota:
+    """How many bytes of new blobs each experiment may send within a day; thread-safe.
+
+    Counted in memory: a quota is against a token that runs wild, not an account of what is stored.
+
+    Args:
+        most_bytes: 0 for any number.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._day = 0
+        self._sent: dict[str | None, int] = {}
+        self._lock = threading.Lock()
+
+    def add(self, experiment: str | None, count: int) -> None:
+        """Count bytes that were stored."""
+        with self._lock:
+            today = int(time.time()) // 86_400
+            if today != self._day:
+                self._day, self._sent = today, {}
+            self._sent[experiment] = self._sent.get(experiment, 0) + count
+
+    def check(self, experiment: str | None) -> None:
+        """Check that the experiment may send more today.
+
+        Raises:
+            UnreachableError: it may not; hooks keep their blobs and try again.
+        """
+        is_today = self._day == int(time.time()) // 86_400
+        if self._most and is_today and self._sent.get(experiment, 0) >= self._most:
+            raise UnreachableError(
+                f"{experiment or 'This service'} sent {self._most / 1e9:g} GB of new blobs today, "
+                "which is its quota (JOBPROV_BLOB_QUOTA_GB); send the others tomorrow."
+            )
 
 
 class LostBlobs:
@@ -229,10 +270,46 @@ def without_erased(connection: Connection, digests: Sequence[str]) -> list[str]:
 
 
 def find_secret(data: bytes) -> list[str]:
-    """Return the rules by which text holds a secret.
+    """Return the rules by which text holds a secret, also text in UTF-16 or packed by gzip.
 
-    Of binary data, and of more than 8 MiB, none is tried.
+    Of other binary data none is tried.
     """
-    if len(data) > _SEARCHED_BYTES or b"\0" in data[:8192]:
-        return []
-    return list(redact(data)[1])
+    texts = list(hidden_texts(data))
+    if b"\0" not in data[:8192] and not data.startswith(b"\x1f\x8b"):
+        texts.append(data)
+    rules: set[str] = set()
+    for text in texts:
+        if b"\0" not in text[:8192]:
+            rules.update(redact(text)[1])
+    return sorted(rules)
+
+
+def searched_chunks(
+    chunks: Iterable[bytes], refuse: Callable[[list[str]], Exception]
+) -> Iterator[bytes]:
+    """Yield the chunks of a long blob, each piece of which is searched for secrets before.
+
+    A secret is found across the end of a piece as well, if it is no longer than 64 kB. Whether it is
+    text, its beginning says.
+
+    Raises:
+        Exception: what `refuse` makes of the rules by which it holds a secret.
+    """
+    piece = bytearray()
+    is_text: bool | None = None
+    for chunk in chunks:
+        piece += chunk
+        if is_text is None and len(piece) >= _SEARCHED_PIECE:
+            is_text = b"\0" not in piece[:8192]
+            if rules := find_secret(bytes(piece)):
+                raise refuse(rules)
+            del piece[:-_OVERLAP]
+        elif is_text and len(piece) >= _SEARCHED_PIECE:
+            if rules := redact(bytes(piece))[1]:
+                raise refuse(list(rules))
+            del piece[:-_OVERLAP]
+        elif is_text is False:
+            piece.clear()
+        yield chunk
+    if (is_text or is_text is None) and (rules := find_secret(bytes(piece))):
+        raise refuse(list(rules))

@@ -6,6 +6,7 @@ nobody wrote to for a month is removed, and of an experiment the oldest beyond i
 count bytes as the hook sent them.
 """
 
+import os
 import re
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.provenance.art.event_lines import events_in
+from jobprov.provenance.capture.record.redaction import redact
 from jobprov.provenance.db.changes.intake import (
     NewPiece,
     add_piece,
@@ -40,6 +42,7 @@ EXPERIMENT_BYTES = 1 << 30
 """Packed; text takes a fifth to a tenth of its length."""
 LOGS_OF_A_JOB = 8
 _PIECES = 32
+_LONGEST_SECRET = 8192
 _SWEEP_SECONDS = 600
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
 _swept: dict[tuple[str, int], float] = {}  # (database, experiment) -> when this process last swept
@@ -85,7 +88,8 @@ class Chunk(NamedTuple):
 def append_tail(connection: Connection, chunk: Chunk) -> int:
     """Put bytes of a log at their position; return the position behind its last.
 
-    The same again changes nothing.
+    The same again changes nothing. A secret of which a part came before is taken out of both, and
+    as many letters are put there.
 
     Raises:
         BadInputError: no log may have that name.
@@ -93,6 +97,8 @@ def append_tail(connection: Connection, chunk: Chunk) -> int:
     """
     _check_name(chunk.name)
     places = piece_places(connection, chunk.job, chunk.name)
+    if places and (hidden := _without_secret(connection, chunk)) is not None:
+        return _rewrite(connection, hidden)
     if not places:
         _make_room(connection, chunk)
         _add(connection, chunk, chunk.offset, chunk.content)
@@ -106,6 +112,31 @@ def append_tail(connection: Connection, chunk: Chunk) -> int:
     if places[0].end <= chunk.end - KEPT_BYTES:
         remove_pieces_before(connection, chunk.job, chunk.name, chunk.end - KEPT_BYTES)
     return chunk.end
+
+
+def _without_secret(connection: Connection, chunk: Chunk) -> Chunk | None:
+    """Return what came with what lies around it, if the two together hold a secret, without it.
+
+    The same length, since positions count what the hook sent.
+    """
+    runs = _laid_in(_runs(pieces_of(connection, chunk.job, chunk.name)), chunk)
+    for run in runs:
+        if run.start <= chunk.offset < run.start + len(run.content):
+            start = max(run.start, chunk.offset - _LONGEST_SECRET)
+            end = chunk.end + _LONGEST_SECRET
+            around = run.content[start - run.start : end - run.start]
+            clean, rules = redact(around)
+            if not rules:
+                return None
+            return chunk._replace(offset=start, content=_starred(around, clean))
+    return None
+
+
+def _starred(content: bytes, clean: bytes) -> bytes:
+    """Return the content with stars from the first to the last byte that differs in `clean`."""
+    begin = len(os.path.commonprefix([content, clean]))  # noqa: RUF071 - these are no paths
+    end = len(os.path.commonprefix([content[begin:][::-1], clean[begin:][::-1]]))  # noqa: RUF071
+    return content[:begin] + b"*" * (len(content) - begin - end) + content[len(content) - end :]
 
 
 def _check_name(name: str) -> None:

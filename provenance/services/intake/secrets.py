@@ -9,16 +9,25 @@ learns what was found, and sends again what it may.
 """
 
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 import ahocorasick_rs
+import msgspec
 
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 
+SEARCHED_BYTES = 8 * 1024 * 1024
+"""Of what a blob holds in another form."""
+_GZIP = b"\x1f\x8b"
+_OPTION_AND_VALUE = re.compile(
+    rb'(?P<keep>"--?[\w.-]*(?:password|passwd|passphrase|token|secret)"\s*,\s*)"[^"]*"',
+    re.IGNORECASE,
+)
 _SHORTEST = 12  # no rule finds anything shorter
 _REMEMBERED = 8192
 # Digests, ids, times
@@ -29,8 +38,30 @@ _HARMLESS_BYTES = re.compile(_HARMLESS.pattern.encode())
 _clean: set[bytes] = set()  # texts in which no rule finds anything
 _plain_names: set[str] = set()  # of variables, none suspicious
 # Fastest
+_SIGNS_OF_PAIRS = [
+    b"credential",
+    b"api-key",
+    b"pw=",
+    b"secret=",
+    b"pass=",
+    b"auth=",
+    b"key=",
+    b'bearer"',
+]
+# Two texts of JSON of which the first says that the second is a secret: an option and its value, a
+# key and its value, a program and its options, and what sets a variable
+_PAIRS = re.compile(
+    rb'"-{1,2}[\w.-]{0,40}(?:password|passwd|passphrase|token|bearer|secret|credentials?'
+    rb'|(?:api|access|secret|private)[-_]?key)"\s*,\s*"'
+    rb'|"[\w.-]{0,60}(?:password|passwd|passphrase|pw|secret|token|(?:api|access|secret|private)_?key)"'
+    rb'\s*:\s*"[^$<{%./"]'
+    rb'|"(?:[^"]*/)?(?:curl|mysql\w*|sshpass)"|"-{0,2}[\w.-]{0,40}(?:pass|pw|token|secret|key|auth|cred)\w{0,40}=',
+    re.IGNORECASE,
+)
+_ARGUMENTS = frozenset({"argv", "args", "arguments"})
 _signs = ahocorasick_rs.BytesAhoCorasick(
-    redaction.RARE_SIGNS, matchkind=ahocorasick_rs.MatchKind.LeftmostLongest
+    sorted({*redaction.RARE_SIGNS, *_SIGNS_OF_PAIRS}),
+    matchkind=ahocorasick_rs.MatchKind.LeftmostLongest,
 )
 
 
@@ -71,7 +102,64 @@ def secrets_in(document: Any) -> dict[str, list[str]]:
 
 def without_secrets(body: bytes) -> bytes:
     """Return bytes that are no readable record, each secret replaced by the name of its rule."""
-    return bytes(redaction.redact(body)[0])
+    try:
+        document = msgspec.json.decode(body)
+        clean = redaction.redact_strings(_without_arguments(document))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _without_secret_texts(body)
+    # What is not JSON to everybody else may still hold a secret between its texts
+    return body if clean == document else bytes(msgspec.json.encode(clean))
+
+
+def _without_arguments(value: Any) -> Any:
+    """Return a document whose lists of arguments hold no secrets."""
+    if isinstance(value, dict):
+        return {key: _without_arguments_of(key, item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_arguments(item) for item in value]
+    return value
+
+
+def _without_arguments_of(key: str, item: Any) -> Any:
+    return (
+        redaction.redact_arguments(item) if _are_arguments(key, item) else _without_arguments(item)
+    )
+
+
+def _are_arguments(key: str, item: Any) -> bool:
+    return key in _ARGUMENTS and isinstance(item, list) and all(isinstance(w, str) for w in item)
+
+
+def _without_secret_texts(body: bytes) -> bytes:
+    """Return bytes that are no JSON, without secrets."""
+    if any(redaction.redact(text)[1] for text in hidden_texts(body)):
+        return b"<redacted: a body with a secret, compressed or in UTF-16>"
+    clean = bytes(redaction.redact(body)[0])
+    return _OPTION_AND_VALUE.sub(rb'\g<keep>"<redacted:option>"', clean)
+
+
+def hidden_texts(data: bytes) -> Iterator[bytes]:
+    """Yield the texts that lie in some bytes in another form: unpacked from gzip, and from UTF-16.
+
+    Of each 8 MiB at most.
+    """
+    if data.startswith(_GZIP):
+        data = _unpacked(data)
+        yield data
+    if b"\0" in data[:8192]:
+        for encoding, marks in (("utf-16-le", b"\xff\xfe"), ("utf-16-be", b"\xfe\xff")):
+            zeros = data[1 if encoding == "utf-16-le" else 0 : 8192 : 2].count(0)
+            if data.startswith(marks) or zeros > len(data[:8192]) // 4:
+                text = data[:SEARCHED_BYTES].decode(encoding, "replace")
+                yield text.encode("utf-8", "replace")
+
+
+def _unpacked(data: bytes) -> bytes:
+    unpacker = zlib.decompressobj(31)
+    try:
+        return unpacker.decompress(data, SEARCHED_BYTES)
+    except zlib.error:
+        return b""
 
 
 def _is_clean(body: bytes) -> bool:
@@ -83,6 +171,8 @@ def _is_clean(body: bytes) -> bool:
         return False
     if not (_signs.find_matches_as_indexes(body.lower()) or redaction.has_url_password(body)):
         return True
+    if _PAIRS.search(body):
+        return False
     # A text with an escape in it is not what stands between its quotes
     if b"\\" in body:
         return False
@@ -121,6 +211,8 @@ def _has_any(document: Any) -> bool:
                 return True
             if _is_environment(value) and _secret_names(value["variables"]):
                 return True
+            if any(True for _ in _of_items(value, "")):
+                return True
             stack += value.values()
         elif isinstance(value, list):
             stack += value
@@ -153,10 +245,24 @@ def _of_keys(value: Mapping[str, Any], path: str) -> Iterator[tuple[str, tuple[s
     for key in value:
         if rules := _rules_of(key):
             yield path, rules
+    yield from _of_items(value, path)
     if _is_environment(value):
         below = f"{path}.variables" if path else "variables"
         for name in _secret_names(value["variables"]):
             yield f"{below}.{name}", ("name",)
+
+
+def _of_items(value: Mapping[str, Any], path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield what keys say of their values, and arguments of those behind them."""
+    for key, item in value.items():
+        below = f"{path}.{key}" if path else key
+        if redaction.names_secret_value(key, item):
+            yield below, ("name",)
+        elif _are_arguments(key, item):
+            clean_words = redaction.redact_arguments(item)
+            for place, (word, clean) in enumerate(zip(item, clean_words, strict=True)):
+                if word != clean:
+                    yield f"{below}[{place}]", ("option",)
 
 
 def _is_environment(value: Mapping[str, Any]) -> bool:

@@ -3,7 +3,8 @@
 A token is `prov_<number>_<43 characters>`: the number finds its row, the rest is 256 random bits,
 of which only the SHA-256 is kept (so much randomness needs no slow hash). It is shown once, when it
 is made. An upload ticket is a token that records jobs of one task and does nothing else: it goes to
-worker nodes, which many people run.
+worker nodes, which many people run. What other tokens allow, their scopes say: that of a job must not
+declare what an agent then runs.
 """
 
 import hashlib
@@ -12,7 +13,9 @@ import re
 import secrets
 import threading
 import time
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
@@ -35,6 +38,26 @@ _SECONDS_KEPT = 5.0
 TICKET_DAYS = 30  # longer than a job waits, runs and lies in a spool
 
 
+class Scope(StrEnum):
+    """What a token may allow."""
+
+    RECORD = "record"
+    """Jobs, blobs, logs, verdicts, sightings, queues; making upload tickets."""
+    READ = "read"
+    """Pages and calls, where reading needs a token."""
+    DECLARE = "declare"
+    """Tasks and their units, waivers, rules of triage, comparators."""
+    RUN = "run"
+    """What has programs run: workflows, retries and their policies, the agent."""
+    ADMIN = "admin"
+    """All of this."""
+
+
+ALL_SCOPES = frozenset(Scope)
+OF_JOBS = frozenset({Scope.RECORD, Scope.READ})
+_OF_TICKETS = frozenset({Scope.RECORD})
+
+
 class Grant(NamedTuple):
     """What a token allows.
 
@@ -42,11 +65,25 @@ class Grant(NamedTuple):
         experiment: the one that may be written to; None for all, on a fresh service's own machine.
         submitter: what the ledger keeps of who wrote: the token's number and name, never the token.
         task_id: of an upload ticket the only task whose jobs may be recorded.
+        scopes: what may be done.
     """
 
     experiment: str | None
     submitter: str | None
     task_id: str | None = None
+    scopes: frozenset[Scope] = ALL_SCOPES
+
+    def may(self, scope: Scope) -> bool:
+        """Whether it allows what has this scope."""
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+    def lack(self, scope: Scope) -> str:
+        """Return why something is refused that has this scope."""
+        has = ", ".join(sorted(self.scopes)) or "none"
+        return (
+            f"This needs a token with the scope {scope}, and yours has {has}: an operator makes one "
+            f"with `jobprov token create --scope {scope}`."
+        )
 
     def allows(self, experiment: str) -> bool:
         """Whether records of this experiment may be written."""
@@ -71,6 +108,7 @@ def create_token(
     now: datetime,
     days: int | None = None,
     task_id: str | None = None,
+    scopes: AbstractSet[Scope] = ALL_SCOPES,
 ) -> str:
     """Return a new token of the experiment, which is made if it is not known yet.
 
@@ -95,7 +133,8 @@ def create_token(
     number = next_token_number(writing.connection)
     token = f"prov_{number}_{secrets.token_urlsafe(32)}"
     expires_at = None if days is None else now + timedelta(days=days)
-    stored = NewToken(number, key, name, _digest(token), now, task_id, expires_at)
+    words = " ".join(sorted(_OF_TICKETS if task_id is not None else scopes))
+    stored = NewToken(number, key, name, _digest(token), now, task_id, expires_at, words)
     add_token(writing.connection, stored)
     return token
 
@@ -186,7 +225,9 @@ class TokenBook:
         ends = _end_of(token)
         if time.time() >= ends:
             return None
-        grant = Grant(token.experiment, f"token {number} {token.name}"[:200], token.task_id)
+        scopes = frozenset(Scope(word) for word in token.scopes.split())
+        submitter = f"token {number} {token.name}"[:200]
+        grant = Grant(token.experiment, submitter, token.task_id, scopes)
         with self._lock:
             if len(self._grants) > 10_000:  # noqa: PLR2004 - more tokens than an experiment has
                 self._grants.clear()

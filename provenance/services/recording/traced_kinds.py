@@ -5,7 +5,9 @@ not ask, so its record says which trace it waits for (`trace.waits_for`), and it
 up to date when that one comes.
 """
 
-from collections.abc import Mapping, Sequence
+import posixpath
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
@@ -14,9 +16,13 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.recording import UsedByKind
 from jobprov.provenance.db.changes.recording import TracedKind, mark_traced
-from jobprov.provenance.db.queries.recording.traced_kinds import Kind, what_kinds_used
+from jobprov.provenance.db.queries.recording.traced_kinds import (
+    Kind,
+    made_by_jobs,
+    what_kinds_used,
+)
 from jobprov.provenance.records.findings import UnseenReads
-from jobprov.provenance.records.job_record import JobRecord
+from jobprov.provenance.records.job_record import Input, JobRecord
 from jobprov.provenance.services.work.notices import kinds_traced
 
 MOST_USED = 1000
@@ -33,7 +39,7 @@ def note_traced(connection: Connection, records: Sequence[tuple[JobRecord, datet
     for record, received_at in records:
         if record.trace is None or record.trace.key is None:
             continue
-        used = msgspec.json.encode(used_unnamed(record)).decode()
+        used = msgspec.json.encode(used_unnamed(connection, record)).decode()
         kind = TracedKind(record.experiment, record.trace.key, record.job_id, received_at, used)
         kinds.append(kind)
     if kinds:
@@ -41,20 +47,55 @@ def note_traced(connection: Connection, records: Sequence[tuple[JobRecord, datet
         kinds_traced(connection, {(kind.experiment, kind.key) for kind in kinds})
 
 
-def used_unnamed(record: JobRecord) -> UsedByKind:
-    """Return what a traced job used and what nothing but the trace names."""
-    files, code = [], []
-    for file in record.inputs or ():
-        if file.evidence == _TRACED and file.path:
-            files.append(file.path)
+def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:
+    """Return what a traced job used, nothing but the trace names, and jobs of its kind use, too."""
+    files = [file.path for file in _traced_inputs(record) if file.path]
+    code: list[str] = []
+    hosts: list[str] = []
     for script in record.scripts or ():
         if script.evidence == _TRACED and script.path:
             code.append(script.path)
-    hosts: list[str] = []
     if record.trace is not None:
         files += [file.path for file in record.trace.not_kept or ()]
         hosts += record.trace.network or ()
-    return UsedByKind(files[:MOST_USED], code[:MOST_USED], hosts[:MOST_USED])
+    shared = _without_own(connection, record, files)
+    folders = []
+    for entry in record.layout or ():
+        if entry.kind == "folder" and entry.path.startswith("/"):
+            folders.append(entry.path)
+    lists = (shared, code, hosts, folders)
+    return UsedByKind(*(paths[:MOST_USED] for paths in lists))
+
+
+def _traced_inputs(record: JobRecord) -> Iterator[Input]:
+    """Yield the inputs that nothing but the trace names.
+
+    Not those that the job copied in and whose copy it named: `cp gen_7.root in.root`.
+    """
+    named = {file.sha256 for file in record.inputs or () if file.evidence != _TRACED}
+    for file in record.inputs or ():
+        is_copied = file.sha256 is not None and file.sha256 in named
+        if file.evidence == _TRACED and not is_copied:
+            yield file
+
+
+def _without_own(connection: Connection, record: JobRecord, paths: Sequence[str]) -> list[str]:
+    """Return the files but those of this job's unit: what another job made, or that it is named in."""
+    names = {path: posixpath.basename(path) for path in paths}
+    made = made_by_jobs(connection, record.experiment, set(names.values()))
+    unit = record.task.unit if record.task else None
+    shared = []
+    for path, name in names.items():
+        if name not in made and not (unit and _holds(name, unit)):
+            shared.append(path)
+    return shared
+
+
+def _holds(name: str, unit: str) -> bool:
+    """Return whether a name holds a unit: 7 stands in gen_0007.root, and not in gen_17.root."""
+    if not unit.isdigit():
+        return unit in name
+    return re.search(rf"(?<!\d)0*{unit}(?!\d)", name) is not None
 
 
 def awaited_kind(record: JobRecord) -> Kind | None:

@@ -76,7 +76,9 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
     `gen` is done with a waiver, `reco` misses 9 of 12 units and fails often.
     """
     service = LiveService(tmp_path_factory.mktemp("reports") / "var")
-    made = service.run("token", "create", "--experiment", "nova", "--name", "t", "--json")
+    made = service.run(
+        "token", "create", "--experiment", "nova", "--name", "t", "--scope", "admin", "--json"
+    )
     service.environment["JOBPROV_TOKEN"] = token = json.loads(made.stdout)["token"]
     client = Client(service.url, token)
     for stage, units in (("gen", 3), ("reco", 12)):

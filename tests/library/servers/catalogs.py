@@ -88,7 +88,7 @@ class CatalogServer:
 
     Attributes:
         faults: statuses to answer with before it behaves again; `slow` waits a second, `broken`
-            sends half a list.
+            sends half a list; `well` is none.
         asked: method and path of each call.
         token: what a caller must bring; None for nothing.
     """
@@ -118,7 +118,7 @@ class CatalogServer:
             time.sleep(1)
         elif fault == "broken":
             return Response("half of a", headers={"Content-Length": "100"})
-        elif fault is not None:
+        elif fault is not None and fault != "well":
             return Response(
                 "out of order",
                 int(fault),
@@ -240,10 +240,11 @@ class SamServer(CatalogServer):
             return Response(f"DefinitionNotFound: {name}", 404)
         return _json({"defname": name, "dimensions": "data_tier raw", "username": "novapro"})
 
-    def _summary(self, _request: Request, project: str) -> Response:
+    def _summary(self, request: Request, project: str) -> Response:
         if project not in self.shelf.projects:
             return Response(f"ProjectNotFound: {project}", 404)
         snapshot, processes = self.shelf.projects[project]
+        listed = [] if request.args.get("process_limit") == "0" else processes
         statuses = [status for process in processes for status in process.files.values()]
         return _json(
             {
@@ -263,16 +264,18 @@ class SamServer(CatalogServer):
                             for status in process.files.values()
                         },
                     }
-                    for process in processes
+                    for process in listed
                 ],
             }
         )
 
-    def _recovery(self, _request: Request, project: str) -> Response:
+    def _recovery(self, request: Request, project: str) -> Response:
         text = (
             f"snapshot_for_project_name {project} minus ( project_name {project} and "
             "consumed_status co% )"
         )
+        if request.args.get("format") != "plain":
+            return _json({"dimensions": text})
         return Response(text, mimetype="text/plain")
 
 

@@ -22,8 +22,8 @@ from jobprov.provenance.software.read_pack import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "8aa1899822b88b02137f07a336ee8ce4e64e4f12a407251bac9f1ae20e84d91a"}
-SCRIPTS = {1: "c8f7783b41c5f83c40e6be244b0b9f08d2d09a55acf0720ed3caada39b1fe369"}
+FILES = {1: "14f2e60cd13ff1ac78a8ab27e09d14598533cc727e1e4dacb2e46537e5f4f903"}
+SCRIPTS = {1: "138d64897504d20b39a9d332cf0e468d85c66bf1396211f22758c41325254947"}
 PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 

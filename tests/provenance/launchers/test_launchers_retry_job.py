@@ -119,6 +119,21 @@ def test_a_try_on_a_worker_node_has_a_record_of_the_recorded_code_and_inputs(
 
 
 @pytest.mark.slow
+def test_files_of_a_try_have_the_namespaces_of_the_job(tmp_path: Path, hook: Path) -> None:
+    toy = Toy()
+    toy.record["inputs"][0]["namespace"] = "raw-data"
+    toy.record["outputs"][0]["namespace"] = "usertests"
+
+    done = run_script(tmp_path, toy, hook, "job.tar")
+
+    assert done.returncode == 0, done.stderr
+    record = spooled(tmp_path)
+    files = [*record["inputs"], *record["outputs"]]
+    assert [file["namespace"] for file in files] == ["raw-data", "usertests"]
+    assert [Path(file["path"]).name for file in files] == [file["name"] for file in files]
+
+
+@pytest.mark.slow
 def test_a_try_ends_as_the_job_does_and_what_it_made_is_kept_apart(
     tmp_path: Path, hook: Path
 ) -> None:

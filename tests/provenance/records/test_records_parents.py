@@ -32,6 +32,17 @@ def test_file_that_an_earlier_step_wrote_stands_for_its_own_parents() -> None:
     assert names(found) == {"middle": ["raw", "flux"], "end": ["flux", "raw"]}
 
 
+def test_file_that_lies_elsewhere_under_another_name_is_the_one_that_the_job_read() -> None:
+    found = record(
+        [{"name": "raw", "step": "one"}, {"name": "a.root", "path": "w/a.root", "step": "two"}],
+        [
+            {"name": "run7_a.root", "path": "w/a.root", "step": "one"},
+            {"name": "end", "step": "two"},
+        ],
+    )
+    assert names(found) == {"run7_a.root": ["raw"], "end": ["raw"]}
+
+
 def test_file_that_a_job_reads_and_writes_anew_is_not_made_from_itself() -> None:
     found = record(
         [{"name": "a", "step": "two"}, {"name": "raw", "step": "one"}],

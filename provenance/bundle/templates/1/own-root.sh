@@ -224,5 +224,8 @@ enter() { # PROGRAM [ARGUMENT]...
 }
 # the code of a job that does not start could be a job's own
 enter env >/dev/null 2>&1 || give_up "no program starts in it; $(enter env 2>&1 >/dev/null)"
-enter "$@"
+# as the leader of a process group, as the job was: it may end that by one signal. Not at a terminal, which a new session has not
+lead=''
+[ "$proc" != new ] || [ -t 0 ] || ! enter setsid env >/dev/null 2>&1 </dev/null || lead=setsid
+enter $lead "$@"
 exit $?

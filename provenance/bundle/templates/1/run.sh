@@ -32,6 +32,7 @@ refuse() {
   exit 125
 }
 
+job_nice=0 stdin_is=open
 act=run input_dirs='' out='' code_from=src capsule='' may_fetch=yes job_wanted='' events='' one_input='' own_root=''
 while [ $# -gt 0 ]; do
   case $1 in
@@ -109,6 +110,8 @@ source_tree() { # NAME STORED PLACE
   fi
   [ ! -d "$here/$2" ] || cp -R "$here/$2/." "$3/" || cannot_lay_out "$3"
   chmod -R u+rwX,go+rX "$3" || cannot_lay_out "$3"
+  # older than what was built of it: its own times are not known
+  TZ=UTC0 find "$3" -type f -exec touch -t 200001010000 {} + 2>/dev/null || :
 }
 # The checkout's own git, as far as the bundle has it: git in the job answers as it did.
 repository() { # NAME PLACE
@@ -162,6 +165,45 @@ moved() { # PLACE LATER_PLACE: where the job moved or copied an output
 }
 link_in_out() { # TARGET PLACE: in its own root, a rerun has the recorded folders instead
   [ "$way" = own ] || link "$@"
+}
+# A link as the job found it; without a root of its own, to where its target is laid out.
+link_as_it_was() { # TARGET GOAL PLACE TIME
+  [ "$act" = lay-out ] || return 0
+  mkdir -p "${3%/*}" && is_inside_out "${3%/*}" || cannot_lay_out "$3"
+  if [ -e "$3" ] || [ -h "$3" ]; then return 0; fi
+  link_target=$1
+  case $1 in /* | ../* | */../* | */..) [ "$way" = own ] || link_target=$2 ;; esac
+  ln -s -- "$link_target" "$3" || cannot_lay_out "$3"
+  [ -z "$4" ] || TZ=UTC0 touch -h -d "$4" "$3" 2>/dev/null || :
+}
+hard_link() { # FIRST PLACE: two names of one file
+  [ "$act" = lay-out ] || return 0
+  if [ -f "$1" ] && [ ! -h "$1" ] && [ -f "$2" ] && [ ! -h "$2" ]; then ln -f "$1" "$2" || :; fi
+}
+pipe() { # PLACE
+  [ "$act" = lay-out ] || return 0
+  mkdir -p "${1%/*}" && is_inside_out "${1%/*}" && mkfifo "$1" || cannot_lay_out "$1"
+}
+# Nothing that a bundle names may lead out of OUT.
+is_inside_out() { # FOLDER
+  find_absolute "$1" || return 1
+  case $absolute/ in "$out"/*) ;; *) return 1 ;; esac
+}
+# The word of command/times.sh: mode and time of a file or folder, once everything is there. TIME is in UTC.
+as_it_was() { # MODE TIME PLACE
+  if [ -h "$3" ] || [ ! -e "$3" ] || ! is_inside_out "${3%/*}"; then return 0; fi
+  if [ "$act" = give-back ]; then # so that OUT can be removed
+    [ ! -d "$3" ] || chmod u+rwx "$3" || :
+    return 0
+  fi
+  case $1 in
+    '') ;;
+    *[!0-7]* | ?????* | [!01]???) cannot_lay_out "$3" ;;
+    *) chmod "$1" "$3" || cannot_lay_out "$3" ;;
+  esac
+  [ -n "$2" ] || return 0
+  TZ=UTC0 touch -d "$2" "$3" 2>/dev/null || TZ=UTC0 touch -d "${2%.*}" "$3" 2>/dev/null ||
+    say "note: the time of $3 cannot be set here: $2 UTC"
 }
 folder() { # PLACE
   [ "$act" = lay-out ] || return 0
@@ -348,6 +390,9 @@ lay_out() {
   . "$(list_of command/layout)"
   mkdir -p "$work/." || refuse "cannot make $work."
   [ "$way" = rewritten ] || finish_root
+  section='times'
+  # shellcheck source=/dev/null
+  . "$(list_of command/times)"
   if [ -n "$one_input" ] && [ "$way" = rewritten ]; then
     mkdir -p "$out/input" && bring "$one_input" "$out/input/${one_input##*/}" || refuse "cannot write in $out."
     one_input=$out/input/${one_input##*/}
@@ -395,6 +440,47 @@ find_moved() {
   # shellcheck source=/dev/null
   . "$(list_of command/layout)"
 }
+give_back() {
+  name_folders "$out"
+  act=give-back section='times'
+  # shellcheck source=/dev/null
+  . "$(list_of command/times)"
+}
+
+# The job's niceness, unless run.sh itself is as nice already.
+niceness() { # NUMBER
+  here_nice=$(nice 2>/dev/null) || here_nice=$1
+  job_nice=$(($1 - here_nice))
+}
+# So many processors as the job had, where there are more; others are likely to run beside this one, so not always the first.
+processors() { # COUNT
+  [ "$act" = run ] || return 0
+  allowed=$(taskset -pc $$ 2>/dev/null) || return 0
+  count=0 each=''
+  for range in $(printf '%s' "${allowed##*: }" | tr , ' '); do
+    number=${range%-*}
+    while [ "$number" -le "${range#*-}" ]; do
+      each="$each $number" count=$((count + 1)) number=$((number + 1))
+    done
+  done
+  if [ "$count" -lt "$1" ]; then
+    say "note: the job had $1 processors, here are $count"
+    return 0
+  fi
+  [ "$count" -gt "$1" ] || return 0
+  # shellcheck disable=SC2086 # several words
+  set -- "$1" $each $each
+  chosen=$1
+  shift $((1 + $$ % count))
+  few=''
+  while [ "$chosen" -gt 0 ]; do
+    few=$few,$1 chosen=$((chosen - 1))
+    shift
+  done
+  taskset -pc "${few#,}" $$ >/dev/null 2>&1 || :
+}
+
+stdin_closed() { stdin_is=closed; }
 
 # Obey one step in the recorded environment. The first failing code is the job's; a failure that was not recorded ends it.
 step() { # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
@@ -489,6 +575,9 @@ in_environment() { # PROGRAM [ARGUMENT]...
   # a container tool that fails has exit codes that a job may have, too: what runs inside first leaves a sign
   # shellcheck disable=SC2016 # the inner shell's own variables
   ! is_in_container || set -- /bin/sh -c ': >"$1/started" && shift && exec "$@"' sh "$out" "$@"
+  # shellcheck disable=SC2016 # the inner shell's own
+  [ "$stdin_is" != closed ] || set -- sh -c 'exec "$@" <&-' sh "$@"
+  [ "$job_nice" -le 0 ] || set -- nice -n "$job_nice" "$@"
   case $way$container_tool in
     own* | rewrittenchroot) in_own_root "$@" ;;
     rewritten) (cd "$work" && exec "$@") ;;
@@ -600,7 +689,25 @@ name_job_folders() {
 find_recorded_path() {
   work=$job_work elsewhere=$job_elsewhere
   find_job_path
+  [ "$way" = rewritten ] || [ -z "$recorded_path" ] || leave_out_caller_path
   name_folders "$out"
+}
+# In a root of its own a job has the recorded PATH alone, if that leads to its programs.
+leave_out_caller_path() {
+  caller_path_before=$caller_path caller_path=''
+  section=environment
+  # shellcheck source=/dev/null
+  . "$(list_of env/environment)"
+  job_path=$(without_last_colon "$job_path")
+  missing=0 programs_found=''
+  section=programs
+  # shellcheck source=/dev/null
+  . "$(list_of command/programs)" 2>/dev/null
+  [ "$missing" -ne 0 ] || return 0
+  caller_path=$caller_path_before
+  section=environment
+  # shellcheck source=/dev/null
+  . "$(list_of env/environment)"
 }
 
 # What the kernel and the programs here allow: $namespaces, $proc, $enter; see own-root.sh.
@@ -813,5 +920,6 @@ else
   find_moved
   say "run.sh: the job ended with exit code $exit_code; its output is in $out/run.log"
 fi
+give_back
 [ ! -d "$out/root" ] || leave_root
 exit "$exit_code"

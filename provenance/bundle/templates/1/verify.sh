@@ -335,7 +335,11 @@ output() { # NAME JSON_NAME REQUIRED SIZE SHA256 COMPARATOR CONTENT_DIGEST CHECK
   if [ -z "$place" ]; then
     undecided "the record does not say where the job wrote it"
   elif [ ! -f "$place" ]; then
-    [ "$required" = no ] || conclude MISSING R2 none "$name"
+    if [ "$size$sha256$content$checksums" = ---- ]; then
+      undecided "the record has nothing of this output but its name, and it is not there"
+    elif [ "$required" != no ]; then
+      conclude MISSING R2 none "$name"
+    fi
   elif ! is_of_rerun; then
     undecided "$why"
   elif has_same_bytes; then

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, distinct, func, or_, select
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.db.keys import chunks
@@ -207,6 +207,14 @@ def units_in_catalog(connection: Connection, tasks: Sequence[int]) -> dict[int, 
     for task, unit in connection.execute(query):
         found[task].add(unit)
     return found
+
+
+def count_units_in_catalog(connection: Connection, task: int) -> int:
+    """Return of how many units of a task the catalog knows an output."""
+    query = select(func.count(distinct(CatalogOutput.unit))).where(
+        CatalogOutput.task_id == task, CatalogOutput.unit != ""
+    )
+    return int(connection.execute(query).scalar_one())
 
 
 def units_with_output(connection: Connection, task: int, units: Sequence[str]) -> set[str]:

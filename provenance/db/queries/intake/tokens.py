@@ -14,6 +14,7 @@ class TokenRow(NamedTuple):
     number: int
     experiment: str
     name: str
+    scopes: str
     task_id: str | None
     created_at: datetime
     expires_at: datetime | None
@@ -26,6 +27,7 @@ class StoredToken(NamedTuple):
     Attributes:
         sha256: of the whole token.
         task_id: of an upload ticket its task, None of other tokens.
+        scopes: words with spaces between them.
         expires_at, revoked_at: None where it does not expire, and where it is not revoked.
     """
 
@@ -33,6 +35,7 @@ class StoredToken(NamedTuple):
     name: str
     experiment: str
     task_id: str | None
+    scopes: str
     expires_at: datetime | None
     revoked_at: datetime | None
 
@@ -44,6 +47,7 @@ def list_tokens(connection: Connection) -> list[TokenRow]:
             WriteToken.id,
             Experiment.name,
             WriteToken.name,
+            WriteToken.scopes,
             WriteToken.task_id,
             WriteToken.created_at,
             WriteToken.expires_at,
@@ -63,6 +67,7 @@ def find_token(connection: Connection, number: int) -> StoredToken | None:
             WriteToken.name,
             Experiment.name,
             WriteToken.task_id,
+            WriteToken.scopes,
             WriteToken.expires_at,
             WriteToken.revoked_at,
         )

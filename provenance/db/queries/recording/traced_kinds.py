@@ -1,11 +1,12 @@
 """What traced jobs of a kind used, and which jobs wait to know."""
 
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 from sqlalchemy import Connection, select
 
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.tables import AwaitedTrace, TraceTurn
+from jobprov.provenance.db.tables import AwaitedTrace, Claim, Experiment, File, TraceTurn
 
 Kind = tuple[str, str]
 """An experiment, and the key by which hooks know jobs of one kind."""
@@ -22,6 +23,20 @@ def what_kinds_used(connection: Connection, kinds: AbstractSet[Kind]) -> dict[Ki
             if (experiment, key) in kinds and document is not None:
                 used[experiment, key] = document
     return used
+
+
+def made_by_jobs(connection: Connection, experiment: str, names: Iterable[str]) -> set[str]:
+    """Return those of these names that a job of the experiment gave to an output."""
+    made: set[str] = set()
+    for part in chunks(sorted(names)):
+        query = (
+            select(File.name)
+            .join(Experiment, Experiment.id == File.experiment_id)
+            .join(Claim, Claim.file_id == File.id)
+            .where(Experiment.name == experiment, File.name.in_(part))
+        )
+        made.update(connection.execute(query.distinct()).scalars())
+    return made
 
 
 def jobs_waiting(connection: Connection, kind: Kind) -> list[int]:

@@ -349,6 +349,23 @@ def test_search_finds_no_campaign_that_its_last_task_left(recorded: FlaskClient)
     ]
 
 
+def test_search_and_file_find_a_did(recorded: FlaskClient) -> None:
+    for number, namespace in enumerate(("raw-data", "usertests"), 71):
+        output = {"name": "with-did.root", "namespace": namespace, "size_bytes": number}
+        record = a_record(number, outputs=[output], configurations=[])
+        assert recorded.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+
+    found = read(recorded, "/search?q=usertests:with")["hits"]
+    assert [hit["text"] for hit in found] == ["usertests:with-did.root"]
+    both = [hit["text"] for hit in read(recorded, "/search?q=with-did.root")["hits"]]
+    assert both == ["raw-data:with-did.root", "usertests:with-did.root"]
+    assert len(read(recorded, "/search?q=other:with")["hits"]) == 2, "of any, where it has none"
+    file = read(recorded, "/files/usertests:with-did.root")["file"]
+    assert (file["name"], file["namespace"]) == ("with-did.root", "usertests")
+    unknown = recorded.get("/api/v1/files/other:a.root")
+    assert (unknown.status_code, unknown.get_json()["nearest"]) == (404, ["a.root"])
+
+
 def test_search_finds_what_a_name_could_mean(recorded: FlaskClient) -> None:
     assert any(hit["text"] == "a.root" for hit in read(recorded, "/search?q=a.root")["hits"])
     assert_problem(recorded.get("/api/v1/search"), 422, "q")

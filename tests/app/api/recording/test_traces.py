@@ -71,6 +71,11 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
             {"name": "cuts.txt", "path": "cuts.txt", **traced},
         ],
         scripts=[{"name": "m.py", "path": "/opt/odd/m.py", **traced}],
+        layout=[
+            {"path": "/exp/results", "kind": "folder"},
+            {"path": "/exp/new", "kind": "new folder"},
+            {"path": "plots", "kind": "folder"},
+        ],
     )
     experiment = record["experiment"]
     assert is_wanted(client, experiment=experiment)
@@ -84,8 +89,32 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
         "files": ["/data/calib.txt", "cuts.txt", "/data/large.h5"],
         "code": ["/opt/odd/m.py"],
         "hosts": ["10.0.0.1:80"],
+        "folders": ["/exp/results"],
     }
     assert not after["is_pending"]
+
+
+def test_other_jobs_are_not_told_the_files_of_the_traced_one_s_unit(client: FlaskClient) -> None:
+    """Else each of them would have that file among its parents."""
+    made = a_record(1, outputs=[{"name": "gen.root", "sha256": digest(6)}])
+    client.put(f"/api/v1/jobs/{made['job_id']}", json=made)
+    paths = ["/data/gen.root", "/data/raw_0007.root", "/data/staged.root", "/data/calib_17.root"]
+    traced = []
+    for number, path in enumerate(paths):
+        file = {"name": path[6:], "path": path, "sha256": digest(10 + number)}
+        traced.append({**file, "evidence": "traced"})
+    copy = {"name": "in.root", "path": "in.root", "evidence": "seen", "sha256": digest(12)}
+    record = a_record(
+        2,
+        task={"task_id": "reco", "unit": "7"},
+        trace={"key": KEY, "not_kept": [{"path": "/data/big_7.h5", "reason": "large"}]},
+        inputs=[copy, *traced],
+    )
+    client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
+
+    answer = ask(client, experiment=record["experiment"]).get_json()
+
+    assert answer["used"]["files"] == ["/data/calib_17.root"]
 
 
 def test_job_that_ended_before_the_traced_one_of_its_kind_learns_what_that_used(

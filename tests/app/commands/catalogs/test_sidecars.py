@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from jobprov.app.cli import jobprov
 from jobprov.provenance.capture.packing import build
+from tests.library.servers.catalogs import SamServer, Shelf
 
 
 class Catalog:
@@ -146,3 +147,48 @@ def test_sidecars_that_cannot_work_are_told(tmp_path: Path) -> None:
         "the file has 4 bytes" in told
     )
     assert told.count("cannot be read") == 2
+
+
+def test_sam_is_asked_with_the_token_of_the_environment(
+    output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf()
+    shelf.add("out.dat", metadata=metadata_of(output))
+    server = SamServer(shelf)
+    server.token = "bearer-of-a-user"  # noqa: S105 - of this test alone
+    (tmp_path / "token").write_text("bearer-of-a-user\n")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    for name in ("BEARER_TOKEN", "BEARER_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+
+    words = ["sidecar", "check", str(output), "--sam", server.url]
+    refused = CliRunner().invoke(jobprov, words).exception
+    monkeypatch.setenv("BEARER_TOKEN_FILE", str(tmp_path / "token"))
+    with_token = run(output, "--sam", server.url)
+    server.close()
+
+    assert "renew the certificate or token" in str(refused)
+    assert with_token == (0, "out.dat: fine\n")
+
+
+def test_names_that_metacat_refuses_are_told(tmp_path: Path) -> None:
+    metadata = {"prov.job_id": "x", "prov.task_id": "t", "prov.output": "a"}
+    parents = [
+        {"name": "raw.root"},
+        {"did": "ns:b+c.root"},
+        {"namespace": "toy", "name": "a"},
+        {"fid": "123"},
+        {"namespace": "ns", "name": "fine.root"},
+    ]
+    document = {"namespace": "toy", "name": "a", "size": 1, "parents": parents}
+    (tmp_path / "a.json").write_text(json.dumps({**document, "metadata": metadata}))
+
+    code, told = run(tmp_path / "a.json")
+
+    assert code == 1
+    assert told == (
+        'a: MetaCat refuses the parent {"name": "raw.root"}: it needs a namespace and a name, or '
+        'a did; MetaCat refuses the parent {"did": "ns:b+c.root"}: names have letters, digits, _, '
+        '., / and - alone; MetaCat refuses the parent {"namespace": "toy", "name": "a"}: a file is '
+        "no parent of its own\n"
+    )

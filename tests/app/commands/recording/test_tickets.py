@@ -27,7 +27,17 @@ DOCUMENT = (Path(__file__).resolve().parents[4] / "docs/how-to/record-jobs.md").
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
     """Yield a service that wants a token, known to its commands."""
     service = LiveService(tmp_path_factory.mktemp("register") / "var")
-    made = service.run("token", "create", "--experiment", "toy", "--name", "production", "--json")
+    made = service.run(
+        "token",
+        "create",
+        "--experiment",
+        "toy",
+        "--name",
+        "production",
+        "--scope",
+        "admin",
+        "--json",
+    )
     service.environment["JOBPROV_TOKEN"] = json.loads(made.stdout)["token"]
     yield service
     service.stop()
@@ -119,6 +129,25 @@ def test_job_of_another_task_is_refused_and_kept_for_another_token(
     assert "The ticket is of toy, task mine alone; the record is of toy, task other." in done.stderr
     assert len(list((folder / "spool" / "ready").glob("*.jobprov"))) == 1
     assert list(Client(live.url).jobs(task_id="other")) == []
+
+
+@pytest.mark.slow
+def test_namespace_of_a_task_is_that_of_its_files(live: LiveService, folder: Path) -> None:
+    words = ("register", "--experiment", "toy", "--task-id", "named", "--json")
+    answer = json.loads(live.run(*words, "--namespace", "usertests").stdout)
+
+    subprocess.run(
+        [sys.executable, "job-end-hook.pyz", "run", "--", "sh", "-c", "echo 1 > found-by-did.root"],
+        cwd=folder,
+        env={**clean_environment(), **answer["settings"]},
+        check=True,
+    )
+
+    assert answer["declared"]["namespace"] == "usertests"
+    found = live.run("lookup", "usertests:found-by-did.root")
+    assert found.stdout.startswith("usertests:found-by-did.root was made by job"), found.stderr
+    odd = live.run(*words, "--namespace", "a:b")
+    assert (odd.returncode, "letters, digits, _, . and - alone" in odd.stderr) == (2, True)
 
 
 @pytest.mark.slow

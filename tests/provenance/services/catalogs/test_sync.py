@@ -37,6 +37,7 @@ UNITS = [f"a{number:03}.root" for number in range(450)]
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """What does not hang on the database is tried on one."""
 
+RECO = {"core.data_tier": "reco"}
 TIER = {"sam": "data_tier", "metacat": "core.data_tier"}
 
 
@@ -248,6 +249,23 @@ def test_renamed_output_is_one_file(site: Site) -> None:
     assert site.shown()["produced"] == 1
 
 
+@on_sqlite
+def test_units_that_left_their_dataset_are_asked_about_by_name(metacat: Site) -> None:
+    """A dataset gives its files with their children at once; the list is of another day."""
+    metacat.declare()
+    for number in (3, 449):
+        metacat.made(number, f"b{number}.root")
+    metacat.shelf.lists["dune:raw"] = [*metacat.shelf.lists["dune:raw"][:-1], "dune:new.root"]
+    metacat.shelf.add("dune:new.root")
+    metacat.shelf.add("dune:theirs.root", parents=["dune:new.root"], metadata=RECO)
+
+    done = metacat.sync()
+
+    assert (done.units, done.outputs, done.is_whole) == (450, 2, True)
+    assert metacat.draining() == [unit for unit in UNITS if unit not in (UNITS[3], UNITS[449])]
+    assert metacat.server.asked.count("POST /data/files") == 3, "two parts of children, one unit"
+
+
 @pytest.mark.parametrize("site", ["metacat"], indirect=True)
 def test_sync_gives_files_of_a_hook_without_namespaces_their_did(site: Site) -> None:
     """One by the hook's sidecar, one by task and checksum; a third has its namespace already."""
@@ -308,7 +326,7 @@ def test_catalog_that_is_away_is_told_and_what_was_found_stays(site: Site) -> No
     site.declare()
     site.made(0, "b.root")
     site.sync()
-    site.server.faults = [500]
+    site.server.faults = [500, 500, 500]
 
     done = site.sync()
 
@@ -316,6 +334,15 @@ def test_catalog_that_is_away_is_told_and_what_was_found_stays(site: Site) -> No
     assert "does not answer" in done.problem
     assert site.compared()["problem"] == done.problem
     assert site.shown()["produced"] == 1
+
+
+@pytest.fixture
+def metacat(database: Database, tmp_path: Path) -> Iterator[Site]:
+    production = Production(database, open_store("memory:"), tmp_path)
+    made = Site(production, "metacat")
+    yield made
+    made.server.close()
+    production.close()
 
 
 @pytest.fixture

@@ -1,0 +1,173 @@
+"""Datasets and namespaces as MetaCat tells of them: a dataset is a task or a campaign.
+
+Its namespace is the experiment's name. Namespaces are those of the experiment's files, and that one.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from jobprov.app.metacat.answers import json_answer, record_sequence
+from jobprov.app.metacat.bodies import read_body
+from jobprov.app.metacat.records import file_record
+from jobprov.app.wiring import get_service
+from jobprov.provenance.db.queries.selections.definitions import FoundDefinition
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.selections.mql import Did, read_did, selection_of_dataset
+from jobprov.provenance.services.selections.definitions import (
+    find_definition,
+    find_experiment,
+    list_definitions,
+)
+from jobprov.provenance.services.selections.files import count_files, list_namespaces
+from jobprov.provenance.services.selections.metadata import Wanted, list_described
+
+_MOST_BYTES = 1 << 20
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the calls on the blueprint."""
+    blueprint.add_url_rule("/data/datasets", "metacat-datasets", _datasets)
+    blueprint.add_url_rule("/data/dataset", "metacat-dataset", _dataset)
+    blueprint.add_url_rule("/data/dataset_count", "metacat-dataset-count", _count)
+    blueprint.add_url_rule("/data/dataset_counts", "metacat-dataset-counts", _counts)
+    blueprint.add_url_rule("/data/dataset_files", "metacat-dataset-files", _files)
+    blueprint.add_url_rule("/data/namespaces", "metacat-namespaces", _namespaces)
+    blueprint.add_url_rule(
+        "/data/namespaces", "metacat-named-namespaces", _named_namespaces, methods=("POST",)
+    )
+    blueprint.add_url_rule("/data/namespace", "metacat-namespace", _namespace)
+
+
+def dataset_records(experiment: str, datasets: Sequence[Did]) -> list[dict[str, Any]]:
+    """Return the datasets of these names; `%` in one stands for any characters."""
+    records = []
+    with get_service().reading() as connection:
+        key = find_experiment(connection, experiment)
+        for did in datasets:
+            if "%" in did.name:
+                names = list_definitions(connection, key, did.name.replace("%", "*"))
+                records += [_brief(experiment, name) for name in names]
+            else:
+                records.append(_record(find_definition(connection, key, did.name), experiment))
+    return records
+
+
+def _asked() -> str:
+    name = request.args.get("dataset", "")
+    if not name:
+        raise BadInputError("dataset=NAMESPACE:NAME is missing.")
+    return name
+
+
+def _datasets(experiment: str) -> Response:
+    with get_service().reading() as connection:
+        names = list_definitions(connection, find_experiment(connection, experiment))
+    return json_answer([_brief(experiment, name) for name in names])
+
+
+def _brief(experiment: str, name: str) -> dict[str, Any]:
+    return {
+        "namespace": experiment,
+        "name": name,
+        "frozen": False,
+        "monotonic": False,
+        "metadata": {},
+        "creator": None,
+        "created_timestamp": None,
+        "file_meta_requirements": {},
+        "description": None,
+        "file_count": None,
+        "updated_timestamp": None,
+        "updated_by": None,
+    }
+
+
+def _record(found: FoundDefinition, experiment: str) -> dict[str, Any]:
+    declared_at = found.declared_at
+    place = ", ".join(part for part in (found.campaign, found.stage) if part)
+    return {
+        **_brief(experiment, found.name),
+        "creator": found.submitter,
+        "created_timestamp": declared_at.timestamp() if declared_at else None,
+        "description": f"{found.kind} of jobprov{f' ({place})' if place else ''}",
+    }
+
+
+def _dataset(experiment: str) -> Response:
+    did = read_did(_asked(), home=experiment)
+    with get_service().reading() as connection:
+        found = _find(connection, experiment, did)
+        selection = selection_of_dataset(did, home=experiment)
+        count = count_files(connection, experiment, selection)
+    return json_answer({**_record(found, experiment), "file_count": count})
+
+
+def _find(connection: Any, experiment: str, did: Did) -> FoundDefinition:
+    return find_definition(connection, find_experiment(connection, experiment), did.name)
+
+
+def _count(experiment: str) -> Response:
+    return json_answer({"file_count": _file_count(experiment)})
+
+
+def _counts(experiment: str) -> Response:
+    counts = {"parent_count": 0, "child_count": 0, "superset_count": 0, "subset_count": 0}
+    return json_answer({"dataset": _asked(), "file_count": _file_count(experiment), **counts})
+
+
+def _file_count(experiment: str) -> int:
+    selection = selection_of_dataset(read_did(_asked(), home=experiment), home=experiment)
+    with get_service().reading() as connection:
+        return count_files(connection, experiment, selection)
+
+
+def _files(experiment: str) -> Response:
+    service = get_service()
+    selection = selection_of_dataset(read_did(_asked(), home=experiment), home=experiment)
+    metadata = request.args.get("with_metadata") == "yes"
+    wanted = Wanted(records=metadata, relatives=False)
+    pages = list_described(service.reading, service.store, experiment, selection, wanted)
+    return record_sequence(
+        [file_record(one, with_metadata=metadata) for one in page] for page in pages
+    )
+
+
+def _namespace_record(name: str, experiment: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "owner_user": None,
+        "owner_role": experiment,
+        "creator": None,
+        "description": None,
+        "created_timestamp": None,
+    }
+
+
+def _known_namespaces(experiment: str) -> list[str]:
+    with get_service().reading() as connection:
+        return list_namespaces(connection, experiment)
+
+
+def _namespaces(experiment: str) -> Response:
+    return json_answer(
+        [_namespace_record(one, experiment) for one in _known_namespaces(experiment)]
+    )
+
+
+def _named_namespaces(experiment: str) -> Response:
+    try:
+        names = msgspec.json.decode(read_body(_MOST_BYTES), type=list[str])
+    except msgspec.MsgspecError as problem:
+        raise BadInputError(f"The body is no list of namespaces: {problem}.") from None
+    known = set(_known_namespaces(experiment))
+    return json_answer([_namespace_record(one, experiment) for one in names if one in known])
+
+
+def _namespace(experiment: str) -> Response:
+    name = request.args.get("name", "")
+    if name not in _known_namespaces(experiment):
+        raise NotFoundError(f"No file of {experiment} is in a namespace {name[:200]}.")
+    return json_answer(_namespace_record(name, experiment))

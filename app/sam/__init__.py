@@ -1,0 +1,46 @@
+"""SAM's answers, read only, under /sam/EXPERIMENT/api: what an unmodified samweb asks.
+
+Everything is a GET, or a POST where a question is long. Whatever else a client sends is refused in
+SAM's form of an error. Source: docs/reference/catalog-answers.md, and the calls of the official
+client.
+"""
+
+from flask import Blueprint, Flask, Response, request
+
+from jobprov.app.catalog_readers import check_reading
+from jobprov.app.sam import definitions, files, projects
+from jobprov.app.sam.answers import answer_error, refused, text_answer
+from jobprov.provenance.errors import NotFoundError
+
+_ALL_METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
+
+
+def register_sam(app: Flask) -> None:
+    """Put SAM's answers on the application."""
+    blueprint = Blueprint("sam", __name__, url_prefix="/sam/<experiment>/api")
+    blueprint.before_request(check_reading)
+    blueprint.register_error_handler(Exception, answer_error)
+    blueprint.add_url_rule("", view_func=_server_info, strict_slashes=False)
+    blueprint.add_url_rule("/", view_func=_server_info, endpoint="root")
+    for room in (files, definitions, projects):
+        room.add_routes(blueprint)
+    blueprint.add_url_rule("/<path:rest>", view_func=_not_answered, methods=_ALL_METHODS)
+    app.register_blueprint(blueprint)
+
+
+def _server_info(experiment: str) -> Response:
+    """Answer `samweb server-info`."""
+    what = "files (list, count, summary, metadata, lineage, locations), definitions and projects"
+    return text_answer(
+        [
+            f"SAM web API of jobprov, for {experiment}, read only",
+            f"What is answered: {what}, which are tasks and campaigns.",
+        ]
+    )
+
+
+def _not_answered(experiment: str, rest: str) -> Response:
+    """Refuse a write, or say that a question is not answered here."""
+    if request.method != "GET":
+        return refused(experiment)
+    raise NotFoundError(f"jobprov does not answer /{rest[:200]} in place of SAM.")

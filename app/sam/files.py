@@ -1,0 +1,232 @@
+"""Files as SAM lists them: by dimensions, with their metadata, lineage and locations."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from jobprov.app.sam.answers import (
+    json_answer,
+    streamed_json,
+    streamed_text,
+    text_answer,
+    wants_json,
+    wants_text,
+)
+from jobprov.app.sam.metadata import location_of, metadata_lines, sam_metadata
+from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.selections import FileMetadata, RelatedFile
+from jobprov.provenance.db.queries.selections.files import NamedFile
+from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.selections.conditions import Selection
+from jobprov.provenance.selections.dimensions import described_dimensions, read_dimensions
+from jobprov.provenance.services.selections import relatives
+from jobprov.provenance.services.selections.files import (
+    ListedFile,
+    count_files,
+    find_catalog_file,
+    find_catalog_files,
+    find_numbered_file,
+    find_numbered_files,
+    list_selected,
+    summarize_files,
+)
+from jobprov.provenance.services.selections.metadata import describe_files
+
+MOST_FILES = 10_000
+"""Files that one call describes."""
+_LINEAGE = {
+    "parents": relatives.list_parents,
+    "children": relatives.list_children,
+    "ancestors": relatives.trace_ancestors,
+    "descendants": relatives.trace_descendants,
+    "rawancestors": relatives.list_first_ancestors,
+}
+_ONE_FILE = ("/files/name/<path:name>", "/files/id/<int:number>")
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the calls on the blueprint."""
+    both = ("GET", "POST")
+    blueprint.add_url_rule("/files/list", view_func=_list, methods=both)
+    blueprint.add_url_rule("/files/count", view_func=_count, methods=both)
+    blueprint.add_url_rule("/files/summary", view_func=_summary, methods=both)
+    blueprint.add_url_rule("/files/list/dimensions", view_func=_dimensions)
+    blueprint.add_url_rule("/files/metadata", view_func=_metadata_of_many, methods=both)
+    blueprint.add_url_rule("/files/locations", view_func=_locations_of_many, methods=both)
+    for place, address in enumerate(_ONE_FILE):
+        for view, rest in (
+            (_metadata, "metadata"),
+            (_locations, "locations"),
+            (_lineage, "lineage/<kind>"),
+        ):
+            endpoint = f"{view.__name__.strip('_')}-{place}"
+            blueprint.add_url_rule(f"{address}/{rest}", endpoint, view)
+
+
+def _dims() -> Selection:
+    return read_dimensions(request.values.get("dims", ""))
+
+
+def _list(experiment: str) -> Response:
+    return list_answer(experiment, _dims())
+
+
+def _count(experiment: str) -> Response:
+    return count_answer(experiment, _dims())
+
+
+def _summary(experiment: str) -> Response:
+    return summary_answer(experiment, _dims())
+
+
+def list_answer(experiment: str, selection: Selection) -> Response:
+    """Return names, or with `fileinfo` names, ids, sizes and events, as long as there are some."""
+    with_sizes = request.values.get("fileinfo", "0") not in ("", "0")
+    pages = list_selected(get_service().reading, experiment, selection, with_sizes=with_sizes)
+    if wants_json():
+        return streamed_json(_members(pages, with_sizes=with_sizes))
+    return streamed_text(_lines(pages, with_sizes=with_sizes))
+
+
+def count_answer(experiment: str, selection: Selection) -> Response:
+    """Return how many files there are, as text."""
+    with get_service().reading() as connection:
+        return text_answer([str(count_files(connection, experiment, selection))])
+
+
+def summary_answer(experiment: str, selection: Selection) -> Response:
+    """Return how many files there are, their bytes and their events."""
+    with get_service().reading() as connection:
+        sums = summarize_files(connection, experiment, selection)
+    return json_answer(
+        {
+            "file_count": sums.files,
+            "total_file_size": sums.size_bytes,
+            "total_event_count": sums.event_count,
+        }
+    )
+
+
+def _lines(pages: Iterator[list[ListedFile]], *, with_sizes: bool) -> Iterator[list[str]]:
+    for page in pages:
+        lines = []
+        for file, size in page:
+            line = file.name
+            if with_sizes:
+                # The client reads whole numbers, and nothing that stands for an unknown one
+                line += f"\t{file.key}\t{size.size_bytes or 0}\t{size.event_count or 0}"
+            lines.append(f"{line}\n")
+        yield lines
+
+
+def _members(pages: Iterator[list[ListedFile]], *, with_sizes: bool) -> Iterator[list[Any]]:
+    for page in pages:
+        members: list[Any] = []
+        for file, size in page:
+            member = {
+                "file_name": file.name,
+                "file_id": file.key,
+                "file_size": size.size_bytes,
+                "event_count": size.event_count,
+            }
+            members.append(member if with_sizes else file.name)
+        yield members
+
+
+def _dimensions(experiment: str) -> Response:  # noqa: ARG001 - the same for all
+    described = described_dimensions()
+    if wants_json():
+        return json_answer(described)
+    return text_answer(f"{name}\t{meaning}" for name, meaning in described)
+
+
+def _one_file(connection: Any, experiment: str, name: str | None, number: int | None) -> NamedFile:
+    if name is not None:
+        return find_catalog_file(connection, experiment, name)
+    return find_numbered_file(connection, experiment, number or 0)
+
+
+def _metadata(experiment: str, name: str | None = None, number: int | None = None) -> Response:
+    service = get_service()
+    with service.reading() as connection:
+        file = _one_file(connection, experiment, name, number)
+        described = describe_files(connection, service.store, experiment, [file])[0]
+    if wants_text():
+        return text_answer(metadata_lines(described))
+    return json_answer(_shown(described))
+
+
+def _shown(described: FileMetadata) -> dict[str, Any]:
+    return sam_metadata(
+        described,
+        with_locations=request.values.get("locations", "0") not in ("", "0"),
+        is_basic=request.values.get("basic", "0") not in ("", "0"),
+    )
+
+
+def _metadata_of_many(experiment: str) -> Response:
+    service = get_service()
+    with service.reading() as connection:
+        asked = _asked_files(connection, experiment)
+        files = list({file.key: file for file in asked.values()}.values())
+        described = describe_files(connection, service.store, experiment, files)
+    return json_answer([_shown(one) for one in described])
+
+
+def _asked_files(connection: Any, experiment: str) -> dict[str, NamedFile]:
+    """Return the files that a call names or numbers, by what it says; unknown ones are left out."""
+    names = request.values.getlist("file_name")
+    numbers = request.values.getlist("file_id")
+    if len(names) + len(numbers) > MOST_FILES:
+        raise BadInputError(f"{MOST_FILES:,} files are the most of one call; ask in parts.")
+    for number in numbers:
+        if not number.isdecimal():
+            raise BadInputError(f"file_id: {number[:40]!r} is no whole number.")
+    found = find_catalog_files(connection, experiment, names)
+    by_key = find_numbered_files(connection, experiment, [int(number) for number in numbers])
+    return {**found, **{str(key): file for key, file in by_key.items()}}
+
+
+def _locations(experiment: str, name: str | None = None, number: int | None = None) -> Response:
+    service = get_service()
+    with service.reading() as connection:
+        file = _one_file(connection, experiment, name, number)
+        described = describe_files(connection, service.store, experiment, [file])[0]
+    if wants_text():
+        return text_answer(described.locations)
+    return json_answer([location_of(location) for location in described.locations])
+
+
+def _locations_of_many(experiment: str) -> Response:
+    service = get_service()
+    with service.reading() as connection:
+        asked = _asked_files(connection, experiment)
+        described = describe_files(connection, service.store, experiment, list(asked.values()))
+    located = {}
+    for said, one in zip(asked, described, strict=True):
+        located[said] = [location_of(location) for location in one.locations]
+    return json_answer(located)
+
+
+def _lineage(
+    experiment: str, kind: str, name: str | None = None, number: int | None = None
+) -> Response:
+    if kind not in _LINEAGE:
+        raise NotFoundError(f"There is no lineage {kind[:40]!r}; there are {', '.join(_LINEAGE)}.")
+    with get_service().reading() as connection:
+        file = _one_file(connection, experiment, name, number)
+        related = _LINEAGE[kind](connection, file)
+    member = "children" if kind in ("children", "descendants") else "parents"
+    tree = [_related(one, member) for one in related]
+    if wants_text():
+        return text_answer(one["file_name"] for one in tree)
+    return json_answer(tree)
+
+
+def _related(file: RelatedFile, member: str) -> dict[str, Any]:
+    """Return a file with its relatives within, as `samweb file-lineage` prints them."""
+    shown: dict[str, Any] = {"file_name": file.name, "file_id": file.key}
+    if file.relatives:
+        shown[member] = [_related(one, member) for one in file.relatives]
+    return shown

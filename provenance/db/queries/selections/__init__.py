@@ -1,0 +1,1 @@
+"""Selections of files as SQL, and what catalog clients are told of the files."""

@@ -1,0 +1,157 @@
+"""Definitions of catalog clients: the tasks and campaigns of an experiment, by name."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, case, func, select
+
+from jobprov.provenance.db.queries.fragments.patterns import matches
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.tables import (
+    Host,
+    Identity,
+    Job,
+    LedgerEntry,
+    Mention,
+    Stage,
+    TaskRow,
+)
+from jobprov.provenance.lineage.graph import SHARED_ROLES
+
+TASK, CAMPAIGN = "task", "campaign"
+_IS_UNIT_INPUT = func.coalesce(Mention.role, "").not_in(sorted(SHARED_ROLES))
+
+
+class FoundDefinition(NamedTuple):
+    """A task or campaign as a definition.
+
+    Attributes:
+        kind: `task` or `campaign`.
+        key: an integer that stays: of the task, or of the campaign's first stage.
+        submitter: who declared it; None where nobody did.
+    """
+
+    kind: str
+    name: str
+    key: int
+    campaign: str | None = None
+    stage: str | None = None
+    declared_at: datetime | None = None
+    submitter: str | None = None
+
+
+class ReadCount(NamedTuple):
+    """How many files jobs of a task read that stand in one state: the best of their readers."""
+
+    state: str
+    files: int
+
+
+class Reader(NamedTuple):
+    """A job of a task as a consumer process; `files` is how many it read."""
+
+    key: int
+    state: str
+    batch_id: str | None
+    host: str | None
+    files: int
+
+
+def find_definitions(
+    connection: Connection, experiment: int, names: Sequence[str]
+) -> dict[str, FoundDefinition]:
+    """Return the definitions of these names; a task goes before a campaign of its name."""
+    found: dict[str, FoundDefinition] = {}
+    campaigns = (
+        select(Stage.campaign, func.min(Stage.id))
+        .where(Stage.experiment_id == experiment, Stage.campaign.in_(names))
+        .group_by(Stage.campaign)
+    )
+    for name, key in connection.execute(campaigns):
+        if name:
+            found[name] = FoundDefinition(CAMPAIGN, name, key)
+    tasks = (
+        select(
+            TaskRow.task_id, TaskRow.id, Stage.campaign, Stage.name,
+            LedgerEntry.received_at, LedgerEntry.submitter,
+        )
+        .outerjoin(Stage, Stage.id == TaskRow.stage_id)
+        .outerjoin(LedgerEntry, LedgerEntry.id == TaskRow.entry_id)
+        .where(TaskRow.experiment_id == experiment, TaskRow.task_id.in_(names))
+    )  # fmt: skip
+    for row in connection.execute(tasks):
+        found[row[0]] = FoundDefinition(TASK, *row)
+    return found
+
+
+def definition_names(
+    connection: Connection, experiment: int, *, pattern: str = "*", most: int
+) -> list[str]:
+    """Return the first names of tasks and campaigns that match a pattern (`*`, `?`), in order."""
+    dialect = connection.dialect.name
+    tasks = select(TaskRow.task_id.label("name")).where(
+        TaskRow.experiment_id == experiment, *matches(dialect, TaskRow.task_id, pattern)
+    )
+    campaigns = select(Stage.campaign.label("name")).where(
+        Stage.experiment_id == experiment,
+        Stage.campaign != "",
+        *matches(dialect, Stage.campaign, pattern),
+    )
+    named = tasks.union(campaigns).subquery()
+    query = select(named.c.name).order_by(named.c.name).limit(most)
+    return list(connection.execute(query).scalars())
+
+
+def count_read_files(connection: Connection, task: int) -> list[ReadCount]:
+    """Return how many files the jobs of a task read, by the best state of their readers."""
+    rank = case({state: place for place, state in enumerate(_BEST_FIRST)}, value=Job.state)
+    best = (
+        _reading(Identity.file_id, func.min(rank).label("rank"))
+        .join(Identity, Identity.id == Mention.identity_id)
+        .where(Job.task_id == task)
+        .group_by(Identity.file_id)
+        .subquery()
+    )
+    query = select(best.c.rank, func.count()).group_by(best.c.rank)
+    return [
+        ReadCount(STATES[_BEST_FIRST[place]], files) for place, files in connection.execute(query)
+    ]
+
+
+_BEST_FIRST = [STATES.index(s) for s in ("succeeded", "running", "failed", "killed", "lost")]
+
+
+def readers_of_task(connection: Connection, task: int, *, most: int) -> list[Reader]:
+    """Return the first jobs of a task that read files, in the order in which they came."""
+    query = (
+        _reading(Job.id, Job.state, Job.batch_id, Host.hostname, func.count())
+        .outerjoin(Host, Host.id == Job.host_id)
+        .where(Job.task_id == task)
+        .group_by(Job.id, Job.state, Job.batch_id, Host.hostname)
+        .order_by(Job.id)
+        .limit(most)
+    )
+    return [
+        Reader(key, STATES[state], batch_id, host, files)
+        for key, state, batch_id, host, files in connection.execute(query)
+    ]
+
+
+def count_readers(connection: Connection, task: int) -> dict[str, int]:
+    """Return how many jobs of a task there are by state; reruns for comparison left out."""
+    query = (
+        select(Job.state, func.count())
+        .where(Job.task_id == task, Job.rerun_of.is_(None))
+        .group_by(Job.state)
+    )
+    return {STATES[state]: count for state, count in connection.execute(query)}
+
+
+def _reading(*columns: Any) -> Select[Any]:
+    query: Select[Any] = select(*columns)
+    return (
+        query.select_from(Mention)
+        .join(Job, Job.id == Mention.job_id)
+        .where(Job.rerun_of.is_(None), _IS_UNIT_INPUT)
+    )

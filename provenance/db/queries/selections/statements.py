@@ -1,0 +1,540 @@
+"""Makes one statement of a selection: the keys of its files, set by set.
+
+A file is selected by its name, by the jobs that made it or by those that read it. Conditions on
+one maker that are joined by `and` hold for the same version of a file; a file with several versions
+is found by any of them. What reruns for comparison and failed jobs wrote is no version
+(`queries/lookup/versions.py`).
+
+Sets are joined by UNION, INTERSECT and EXCEPT, never row by row, and relations are nested IN lists
+and one recursion, so that each table is entered by an index.
+"""
+
+import fnmatch
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    except_,
+    false,
+    func,
+    intersect,
+    or_,
+    select,
+    union,
+)
+
+from jobprov.provenance.db.queries.fragments.patterns import matches
+from jobprov.provenance.db.queries.lookup.named_files import is_named
+from jobprov.provenance.db.queries.lookup.versions import is_made
+from jobprov.provenance.db.queries.tasks.tasks import is_no_rerun
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.tables import (
+    Claim,
+    File,
+    Host,
+    Identity,
+    Job,
+    Mention,
+    Parent,
+    Producer,
+    SoftwareRow,
+    SoftwareSetMember,
+    Stage,
+    TaskRow,
+)
+from jobprov.provenance.lineage.graph import SHARED_ROLES
+from jobprov.provenance.selections.conditions import (
+    All,
+    Between,
+    Combined,
+    Comparison,
+    Everything,
+    Not,
+    Operator,
+    Portion,
+    Related,
+    Relation,
+    Selection,
+    SetOperator,
+    Some,
+    Value,
+    nodes_of,
+)
+from jobprov.provenance.selections.fields import FIELDS, NUMBER, TIME
+from jobprov.provenance.selections.words import SelectionError
+
+FileKeys = Select[Any]
+"""A query with one column, `id`: keys of files, each once."""
+MOST_ALTERNATIVES = 40
+_OF_FILE = frozenset({"file_name", "namespace", "file_id"})
+_OF_READERS = frozenset({"project_name", "consumed_status", "consumer_process_description"})
+_STATUS = {
+    "succeeded": "consumed",
+    "running": "transferred",
+    "failed": "failed",
+    "killed": "failed",
+    "lost": "failed",
+}
+"""What SAM says of a consumed file, by the state of the job that read it."""
+_ORDERS: dict[Operator, Callable[[Any, Any], ColumnElement[bool]]] = {
+    Operator.LESS: lambda column, value: column < value,
+    Operator.LESS_OR_EQUAL: lambda column, value: column <= value,
+    Operator.GREATER: lambda column, value: column > value,
+    Operator.GREATER_OR_EQUAL: lambda column, value: column >= value,
+}
+
+
+def select_keys(selection: Selection, *, experiment: int, dialect: str) -> FileKeys:
+    """Return the query for the keys of the selected files of an experiment, unordered.
+
+    Definitions have been replaced by what they stand for before.
+
+    Raises:
+        SelectionError: a value does not fit its field.
+    """
+    return _Maker(experiment, dialect).keys(selection)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes queries for one experiment and database."""
+
+    experiment: int
+    dialect: str
+
+    def keys(self, selection: Selection) -> FileKeys:
+        """Return the query for the keys of a selection."""
+        match selection:
+            case All():
+                return self._all(selection.parts)
+            case Everything() | Comparison() | Not():
+                return self._all((selection,))
+            case Some():
+                return self._some(selection.parts)
+            case Combined():
+                join = _COMBINED[selection.operator]
+                return _joined(join, [self.keys(selection.left), self.keys(selection.right)])
+            case Related():
+                return self._related(selection)
+            case Portion():
+                return _portion(self.keys(selection.part), selection)
+            case _:
+                raise TypeError(f"no SQL for {type(selection).__name__}")
+
+    def _all(self, parts: Iterable[Selection]) -> FileKeys:
+        """Return the files that are in every part."""
+        compared: dict[str, list[Comparison]] = {"file": [], "reader": []}
+        of_maker: list[Selection] = []
+        others: list[FileKeys] = []
+        excluded: list[FileKeys] = []
+        for part in parts:
+            if _is_of_maker(part):
+                of_maker.append(part)
+            elif isinstance(part, Comparison):
+                compared[_side_of(part.field)].append(part)
+            elif isinstance(part, Not):
+                excluded.append(self.keys(part.part))
+            elif not isinstance(part, Everything):
+                others.append(self.keys(part))
+        if compared["reader"]:
+            others.append(self._read_by(compared["reader"]))
+        keys = self._compared(compared["file"], of_maker, is_alone=not others)
+        if keys is not None:
+            others.insert(0, keys)
+        included = _joined(intersect, others)
+        return _joined(except_, [included, *excluded])
+
+    def _some(self, parts: tuple[Selection, ...]) -> FileKeys:
+        """Return the files that are in at least one part; what is asked of makers is one query."""
+        of_maker = tuple(part for part in parts if _is_of_maker(part))
+        queries = [self.keys(part) for part in parts if not _is_of_maker(part)]
+        if of_maker:
+            queries.insert(0, self._made(Claim.file_id, [Some(of_maker)]))
+        if len(queries) > MOST_ALTERNATIVES:
+            raise SelectionError(
+                f"More than {MOST_ALTERNATIVES} alternatives that are no conditions on one maker "
+                "are not answered; ask for a part of them at a time."
+            )
+        return _joined(union, queries)
+
+    def _compared(
+        self, of_file: list[Comparison], of_maker: list[Selection], *, is_alone: bool
+    ) -> FileKeys | None:
+        """Return the files that a name and their maker select; None where nothing is said."""
+        if of_maker and not of_file:
+            return self._made(Claim.file_id, of_maker)
+        conditions = [
+            self._holds(one, _FILE_COLUMNS[one.field], FIELDS[one.field].kind) for one in of_file
+        ]
+        if of_maker:
+            query = self._made(File.id, of_maker).join(File, File.id == Claim.file_id)
+            return query.where(File.experiment_id == self.experiment, *conditions)
+        if not of_file and not is_alone:
+            return None
+        query = select(File.id.label("id")).where(File.experiment_id == self.experiment)
+        return query.where(*conditions, is_named())
+
+    def _made(self, column: Any, parts: list[Selection]) -> FileKeys:
+        """Return the files with a version whose maker meets all parts."""
+        query = (
+            select(column.label("id"))
+            .select_from(Claim)
+            .join(Job, Job.id == Claim.job_id)
+            .where(*_counts())
+            .distinct()
+        )
+        if not any(map(_names_experiment, parts)):
+            query = query.where(Job.experiment_id == self.experiment)
+        nodes = [node for part in parts for node in nodes_of(part)]
+        if any(isinstance(node, Comparison) and node.field == "file_size" for node in nodes):
+            query = query.join(Identity, Identity.id == Claim.identity_id)
+        return query.where(*map(self._maker_meets, parts))
+
+    def _maker_meets(self, part: Selection) -> ColumnElement[bool]:
+        """Return the condition on a version and its maker that a part stands for."""
+        match part:
+            case All(parts):
+                return and_(*map(self._maker_meets, parts))
+            case Some(parts):
+                return or_(*map(self._maker_meets, parts))
+            case Comparison():
+                return self._of_maker(part)
+            case _:
+                raise TypeError(f"{type(part).__name__} is no condition on a maker")
+
+    def _of_maker(self, one: Comparison) -> ColumnElement[bool]:
+        """Return the condition on a version and the job that made it."""
+        kind = FIELDS[one.field].kind
+        if one.field in _MAKER_COLUMNS:
+            return self._holds(one, _MAKER_COLUMNS[one.field], kind)
+        if one.field == "job_id":
+            return _is_job(one)
+        if one.operator is Operator.UNEQUAL:
+            equal = Comparison(one.field, Operator.EQUAL, one.values)
+            return and_(_HOLDS_SOMETHING[one.field], ~func.coalesce(self._linked(equal), false()))
+        if one.operator is Operator.IS_THERE:
+            return _HOLDS_SOMETHING[one.field]
+        return self._linked(one)
+
+    def _linked(self, one: Comparison) -> ColumnElement[bool]:
+        """Return the condition on a row that the job names: its task, stage, host or code."""
+        field = one.field
+        if field == "task_id":
+            holds = self._holds(one, TaskRow.task_id)
+            own = TaskRow.experiment_id == self.experiment
+            return Job.task_id.in_(select(TaskRow.id).where(own, holds))
+        if field in ("campaign", "stage"):
+            column = Stage.campaign if field == "campaign" else Stage.name
+            return self._at_stage(self._holds(one, column))
+        if field in ("host", "site"):
+            column = Host.hostname if field == "host" else Host.site
+            return Job.host_id.in_(select(Host.id).where(self._holds(one, column)))
+        return Job.software_set_id.in_(
+            select(SoftwareSetMember.software_set_id)
+            .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
+            .where(self._of_code(one))
+        )
+
+    def _at_stage(self, holds: ColumnElement[bool]) -> ColumnElement[bool]:
+        """Return the condition that a job's own stage, else that of its task, meets another."""
+        stages = select(Stage.id).where(Stage.experiment_id == self.experiment, holds)
+        tasks = select(TaskRow.id).where(TaskRow.stage_id.in_(stages))
+        return or_(Job.stage_id.in_(stages), and_(Job.stage_id.is_(None), Job.task_id.in_(tasks)))
+
+    def _of_code(self, one: Comparison) -> ColumnElement[bool]:
+        if one.field == "application":
+            return self._holds(one, SoftwareRow.name)
+        refs = self._holds(one, SoftwareRow.requested_ref)
+        return or_(refs, self._holds(one, SoftwareRow.revision))
+
+    def _read_by(self, comparisons: list[Comparison]) -> FileKeys:
+        """Return the files that a job read which meets all comparisons; shared inputs left out."""
+        conditions = [self._of_reader(one) for one in comparisons]
+        read = (
+            select(Mention.identity_id)
+            .join(Job, Job.id == Mention.job_id)
+            .where(
+                Job.experiment_id == self.experiment,
+                Job.rerun_of.is_(None),
+                func.coalesce(Mention.role, "").not_in(sorted(SHARED_ROLES)),
+                *conditions,
+            )
+        )
+        return select(Identity.file_id.label("id")).where(Identity.id.in_(read)).distinct()
+
+    def _of_reader(self, one: Comparison) -> ColumnElement[bool]:
+        if one.field == "project_name":
+            return self._linked(Comparison("task_id", one.operator, one.values))
+        if one.field == "consumed_status":
+            return Job.state.in_(_states_of(one))
+        return self._holds(one, Job.batch_id)
+
+    def _related(self, related: Related) -> FileKeys:
+        """Return the relatives of files."""
+        files = self.keys(related.part)
+        made = _made_claims(files)
+        if related.relation in (Relation.PARENTS, Relation.ANCESTORS):
+            read: Any = select(Parent.identity_id.label("id")).where(Parent.claim_id.in_(made))
+            if related.relation is Relation.ANCESTORS:
+                read = _all_above(read)
+            return select(Identity.file_id.label("id")).where(Identity.id.in_(read)).distinct()
+        claims: Any = select(Parent.claim_id.label("id")).where(
+            Parent.identity_id.in_(_known_as(files))
+        )
+        if related.relation is Relation.DESCENDANTS:
+            claims = _all_below(claims)
+        return (
+            select(Claim.file_id.label("id"))
+            .join(Job, Job.id == Claim.job_id)
+            .where(Claim.id.in_(claims), *_counts())
+            .distinct()
+        )
+
+    def _holds(self, one: Comparison, column: Any, kind: str = "text") -> ColumnElement[bool]:
+        """Return the condition that a column compares as said."""
+        read = _READERS[kind]
+        if one.operator is Operator.IS_THERE:
+            return column.is_not(None)  # type: ignore[no-any-return]
+        if one.operator in _ORDERS:
+            (value,) = one.values
+            return _ORDERS[one.operator](column, read(_text_of(value), one.field))
+        equal = self._is_one_of(one, column, read)
+        return equal if one.operator is Operator.EQUAL else ~equal
+
+    def _is_one_of(
+        self, one: Comparison, column: Any, read: Callable[[str, str], Any]
+    ) -> ColumnElement[bool]:
+        plain: list[Any] = []
+        conditions: list[ColumnElement[bool]] = []
+        for value in one.values:
+            if isinstance(value, Between):
+                first, last = read(value.first, one.field), read(value.last, one.field)
+                conditions.append(column.between(first, last))
+            elif value.is_pattern:
+                conditions.append(and_(*matches(self.dialect, column, value.text), _is_any(column)))
+            else:
+                plain.append(read(value.text, one.field))
+        if plain:
+            conditions.append(column == plain[0] if len(plain) == 1 else column.in_(plain))
+        return or_(*conditions)
+
+
+_COMBINED = {
+    SetOperator.UNION: union,
+    SetOperator.INTERSECT: intersect,
+    SetOperator.MINUS: except_,
+}
+_FILE_COLUMNS: dict[str, Any] = {
+    "file_name": File.name,
+    "namespace": File.namespace,
+    "file_id": File.id,
+}
+_MAKER_COLUMNS: dict[str, Any] = {
+    "file_size": Identity.size_bytes,
+    "data_tier": Claim.data_tier,
+    "event_count": Claim.event_count,
+    "create_date": Job.ended_at,
+    "start_time": Job.started_at,
+    "end_time": Job.ended_at,
+    "unit": Job.unit,
+    "batch_id": Job.batch_id,
+}
+_HOLDS_SOMETHING: dict[str, ColumnElement[bool]] = {
+    "task_id": Job.task_id.is_not(None),
+    "campaign": or_(Job.stage_id.is_not(None), Job.task_id.is_not(None)),
+    "stage": or_(Job.stage_id.is_not(None), Job.task_id.is_not(None)),
+    "host": Job.host_id.is_not(None),
+    "site": Job.host_id.is_not(None),
+    "application": Job.software_set_id.is_not(None),
+    "version": Job.software_set_id.is_not(None),
+}
+
+
+def _side_of(field: str) -> str:
+    if field in _OF_FILE:
+        return "file"
+    return "reader" if field in _OF_READERS else "maker"
+
+
+def _is_of_maker(selection: Selection) -> bool:
+    """Return whether a selection is a condition on one version and its maker."""
+    if isinstance(selection, All | Some):
+        return all(map(_is_of_maker, selection.parts))
+    return isinstance(selection, Comparison) and _side_of(selection.field) == "maker"
+
+
+def _names_experiment(part: Selection) -> bool:
+    """Return whether a part holds for jobs of the experiment alone: by its tasks or stages.
+
+    An index then answers what else is asked of jobs, without their rows.
+    """
+    if not isinstance(part, Comparison) or part.operator is not Operator.EQUAL:
+        return False
+    return part.field in ("task_id", "campaign", "stage")
+
+
+def _counts() -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions that a claim is a version: see `queries/lookup/versions.py`."""
+    return is_no_rerun(), is_made(Job.state)
+
+
+def _is_any(column: Any) -> ColumnElement[bool]:
+    """Return the condition beside a pattern; `*` alone has none of its own."""
+    return column.is_not(None)  # type: ignore[no-any-return]
+
+
+def _joined(join: Callable[..., Any], queries: list[FileKeys]) -> FileKeys:
+    """Return the keys of several queries joined by a set operation; SQLite takes no parentheses."""
+    if len(queries) == 1:
+        return queries[0]
+    parts = [select(query.subquery().c.id) for query in queries]
+    return select(join(*parts).subquery().c.id.label("id"))
+
+
+def _portion(keys: FileKeys, portion: Portion) -> FileKeys:
+    """Return a part of the files in the order of their keys."""
+    chosen = keys.subquery()
+    query = select(chosen.c.id.label("id")).order_by(chosen.c.id)
+    if portion.stride > 1:
+        place = func.row_number().over(order_by=chosen.c.id)
+        numbered = select(chosen.c.id, place.label("place")).subquery()
+        behind = numbered.c.place - portion.offset - 1
+        query = (
+            select(numbered.c.id.label("id"))
+            .where(behind >= 0, behind % portion.stride == 0)
+            .order_by(numbered.c.id)
+        )
+    elif portion.offset:
+        query = query.offset(portion.offset)
+    return query.limit(portion.limit) if portion.limit is not None else _unlimited(query, portion)
+
+
+def _unlimited(query: FileKeys, portion: Portion) -> FileKeys:
+    """Return a query that SQLite takes: there an offset needs a limit."""
+    return query.limit(_ALL_FILES) if portion.offset and portion.stride == 1 else query
+
+
+_ALL_FILES = 2**62
+
+
+def _made_claims(files: FileKeys) -> Any:
+    """Return the query for the versions of files."""
+    return (
+        select(Claim.id)
+        .join(Job, Job.id == Claim.job_id)
+        .where(Claim.file_id.in_(files), *_counts())
+    )
+
+
+def _known_as(files: FileKeys) -> Any:
+    """Return the query for what readers of files saw: their contents, under any of their names."""
+    own = select(Identity.id).where(Identity.file_id.in_(files))
+    claims = select(Claim.id).where(Claim.file_id.in_(files))
+    renamed = select(Producer.identity_id).where(Producer.claim_id.in_(claims))
+    return union(own, renamed)
+
+
+def _all_above(read: Any) -> Any:
+    """Return what these contents were made from, at any depth, and they themselves."""
+    above = read.cte(recursive=True)
+    step = (
+        select(Parent.identity_id)
+        .select_from(above)
+        .join(Producer, Producer.identity_id == above.c.id)
+        .join(Parent, Parent.claim_id == Producer.claim_id)
+    )
+    return select(above.union(step).c.id)
+
+
+def _all_below(claims: Any) -> Any:
+    """Return the versions that were made from these, at any depth, and they themselves."""
+    below = claims.cte(recursive=True)
+    step = (
+        select(Parent.claim_id)
+        .select_from(below)
+        .join(Producer, Producer.claim_id == below.c.id)
+        .join(Parent, Parent.identity_id == Producer.identity_id)
+    )
+    return select(below.union(step).c.id)
+
+
+def _states_of(one: Comparison) -> list[int]:
+    """Return the states of jobs to which a status of a consumed file may belong."""
+    wanted = [_text_of(value) for value in one.values]
+    is_wanted = one.operator is Operator.EQUAL
+    states = []
+    for state, status in _STATUS.items():
+        if any(fnmatch.fnmatchcase(status, pattern) for pattern in wanted) is is_wanted:
+            states.append(STATES.index(state))
+    return states
+
+
+def _is_job(one: Comparison) -> ColumnElement[bool]:
+    """Return the condition that a job has one of these ids."""
+    if one.operator is Operator.IS_THERE:
+        return Job.uuid.is_not(None)
+    ids = [str(_read_uuid(_text_of(value), one.field)) for value in one.values]
+    if one.operator is Operator.EQUAL:
+        return Job.uuid.in_(ids)
+    if one.operator is Operator.UNEQUAL:
+        return Job.uuid.not_in(ids)
+    raise SelectionError("job_id: ids of jobs have no order; use = or !=.")
+
+
+def _text_of(value: Value | Between) -> str:
+    if isinstance(value, Between):
+        raise SelectionError(f"{value.first}-{value.last}: a range cannot be compared like this.")
+    return value.text
+
+
+def _read_uuid(text: str, field: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise SelectionError(
+            f"{field}: {text!r} is no job id; it is a UUID, and has no wildcards."
+        ) from None
+
+
+def _read_number(text: str, field: str) -> float | int:
+    try:
+        number = float(text)
+    except ValueError:
+        raise SelectionError(f"{field}: {text!r} is no number.") from None
+    if not abs(number) < _LARGEST:
+        raise SelectionError(f"{field}: {text!r} is too large.")
+    whole = int(number)
+    return whole if whole == number else number
+
+
+_LARGEST = 2**63
+
+
+def _read_time(text: str, field: str) -> datetime:
+    """Return a moment: ISO 8601, UTC where nothing else is said, or seconds since 1970."""
+    try:
+        if text.replace(".", "", 1).isdecimal() and len(text) > len("2026"):
+            return datetime.fromtimestamp(float(text), UTC)
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError):
+        raise SelectionError(
+            f"{field}: {text!r} is no time; write it as 2026-01-31 or 2026-01-31T12:00:00."
+        ) from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _read_text(text: str, field: str) -> str:  # noqa: ARG001 - one form for all readers
+    return text
+
+
+_READERS: dict[str, Callable[[str, str], Any]] = {
+    NUMBER: _read_number,
+    TIME: _read_time,
+    "text": _read_text,
+}

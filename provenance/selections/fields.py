@@ -1,0 +1,104 @@
+"""The fields by which files are selected: their names here, in SAM and in MetaCat.
+
+A field is of the file, of the job that made it (`prov.*` and what SAM calls the application), or of
+the jobs that read it (what SAM says of projects and their consumers).
+
+Source: SAM's dimensions; MetaCat's core category (sc. what declad makes of SAM's metadata).
+"""
+
+from typing import NamedTuple
+
+NUMBER, TEXT, TIME = "number", "text", "time"
+
+
+class Field(NamedTuple):
+    """A field of files.
+
+    Attributes:
+        kind: `number`, `text` or `time`.
+        meaning: a sentence for people.
+        sam: its names in dimensions, the first of which is listed.
+        metacat: its names in MQL, the first of which is a key of the metadata that we show.
+    """
+
+    kind: str
+    meaning: str
+    sam: tuple[str, ...]
+    metacat: tuple[str, ...] = ()
+
+
+FIELDS: dict[str, Field] = {
+    "file_name": Field(TEXT, "The name of the file.", ("file_name",), ("name",)),
+    "namespace": Field(
+        TEXT, "Its namespace, '' where it has none.", ("prov.namespace",), ("namespace",)
+    ),
+    "file_id": Field(NUMBER, "Its id in this service.", ("file_id",), ("fid",)),
+    "file_size": Field(NUMBER, "Its size in bytes.", ("file_size",), ("size",)),
+    "data_tier": Field(TEXT, "The data tier.", ("data_tier",), ("core.data_tier",)),
+    "event_count": Field(
+        NUMBER, "How many events it holds.", ("event_count",), ("core.event_count",)
+    ),
+    "create_date": Field(
+        TIME, "When the job that made it ended.", ("create_date",), ("created_timestamp",)
+    ),
+    "start_time": Field(
+        TIME, "When the job that made it began.", ("start_time",), ("core.start_time",)
+    ),
+    "end_time": Field(TIME, "When the job that made it ended.", ("end_time",), ("core.end_time",)),
+    "task_id": Field(
+        TEXT,
+        "The task of the job that made it.",
+        ("prov.task_id", "poms.submission_id", "poms.task_id"),
+        ("prov.task_id",),
+    ),
+    "job_id": Field(TEXT, "The job that made it.", ("prov.job_id",), ("prov.job_id",)),
+    "campaign": Field(TEXT, "The campaign of that job.", ("prov.campaign",), ("prov.campaign",)),
+    "stage": Field(TEXT, "The stage of that job.", ("prov.stage",), ("prov.stage",)),
+    "unit": Field(TEXT, "The unit of its task.", ("prov.unit",), ("prov.unit",)),
+    "batch_id": Field(
+        TEXT,
+        "The batch job, cluster.process@schedd.",
+        ("prov.batch_id", "jobsubjobid"),
+        ("prov.batch_id",),
+    ),
+    "host": Field(TEXT, "The node that it ran on.", ("prov.host", "job.node"), ("prov.host",)),
+    "site": Field(TEXT, "The site that it ran at.", ("prov.site", "job.site"), ("prov.site",)),
+    "application": Field(
+        TEXT,
+        "A product or repository whose code the job ran.",
+        ("application", "appl_name"),
+        ("core.application.name",),
+    ),
+    "version": Field(
+        TEXT,
+        "The version, tag or commit of such code.",
+        ("version",),
+        ("core.application.version",),
+    ),
+    "project_name": Field(
+        TEXT, "A task whose jobs read it.", ("project_name", "snapshot_for_project_name")
+    ),
+    "consumed_status": Field(
+        TEXT, "consumed, failed or transferred: how such a job ended.", ("consumed_status",)
+    ),
+    "consumer_process_description": Field(
+        TEXT, "A batch job that read it.", ("consumer_process_description",)
+    ),
+}
+
+_SAM = {name: field for field, described in FIELDS.items() for name in described.sam}
+_METACAT = {name: field for field, described in FIELDS.items() for name in described.metacat}
+
+
+def field_of_dimension(name: str) -> str | None:
+    """Return the field that a dimension names, in any case; None where we hold no such field.
+
+    Keys of MetaCat's core category are understood too.
+    """
+    lower = name.lower()
+    return _SAM.get(lower) or _METACAT.get(lower)
+
+
+def field_of_key(name: str) -> str | None:
+    """Return the field that a key of MQL names; None where we hold no such field."""
+    return _METACAT.get(name)

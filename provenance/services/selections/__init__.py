@@ -1,0 +1,1 @@
+"""Files for clients of catalogs: selected, described, and followed to their relatives."""

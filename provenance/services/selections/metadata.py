@@ -1,0 +1,276 @@
+"""What is known of files, gathered for catalog clients: a page of files in a few statements."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from jobprov.archive.store import Store
+from jobprov.provenance.answers.selections import Application, FileMetadata, FileReference
+from jobprov.provenance.db.queries.selections.files import (
+    NamedFile,
+    StandingVersion,
+    named,
+    sightings,
+    sizes_of,
+    standing_versions,
+)
+from jobprov.provenance.db.queries.selections.relatives import (
+    Relative,
+    children_of_files,
+    parents_of_claims,
+)
+from jobprov.provenance.errors import NotFoundError
+from jobprov.provenance.records.job_record import Output, Software
+from jobprov.provenance.selections.conditions import Selection
+from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
+from jobprov.provenance.services.selections.files import PAGE, select_files
+
+FILES_AT_ONCE = 100
+"""Files whose records are held at once."""
+_APPLICATION = "core.application"
+_OWN_KEYS = frozenset(
+    {
+        "core.data_tier",
+        "core.file_format",
+        "core.file_type",
+        "core.data_stream",
+        "core.event_count",
+        "core.first_event_number",
+        "core.last_event_number",
+    }
+)
+
+
+class _Said(NamedTuple):
+    """What the record of a file's maker says of it; nothing where no record can be read."""
+
+    output: Output | None = None
+    software: Sequence[Software] = ()
+    submitter: str | None = None
+
+
+class _Sighting(NamedTuple):
+    """What a catalog said of a file last."""
+
+    metadata: dict[str, Any]
+    locations: list[str]
+    checksums: list[str]
+
+
+class Wanted(NamedTuple):
+    """What is wanted of files besides what the tables hold of their versions.
+
+    Attributes:
+        records: what the records of their makers and the newest sightings say.
+        relatives: parents and children.
+    """
+
+    records: bool = True
+    relatives: bool = True
+
+
+_EVERYTHING = Wanted()
+
+
+def describe_files(
+    connection: Connection,
+    store: Store,
+    experiment: str,
+    files: Sequence[NamedFile],
+    wanted: Wanted = _EVERYTHING,
+) -> list[FileMetadata]:
+    """Return what is known of files, in their order."""
+    described = []
+    for start in range(0, len(files), FILES_AT_ONCE):
+        page = files[start : start + FILES_AT_ONCE]
+        described += _describe_page(connection, store, experiment, page, wanted)
+    return described
+
+
+def list_described(
+    reading: Callable[[], AbstractContextManager[Connection]],
+    store: Store,
+    experiment: str,
+    selection: Selection,
+    wanted: Wanted,
+) -> Iterator[list[FileMetadata]]:
+    """Yield what is known of the selected files, page by page, in the order of their ids.
+
+    Raises:
+        NotFoundError, SelectionError, LimitError: see `count_files`; before the first page.
+    """
+    with reading() as connection:
+        keys = select_files(connection, experiment, selection)
+        for start in range(0, len(keys), PAGE):
+            files = named(connection, keys[start : start + PAGE].tolist())
+            for place in range(0, len(files), FILES_AT_ONCE):
+                page = files[place : place + FILES_AT_ONCE]
+                yield _describe_page(connection, store, experiment, page, wanted)
+
+
+def _describe_page(
+    connection: Connection,
+    store: Store,
+    experiment: str,
+    files: Sequence[NamedFile],
+    wanted: Wanted,
+) -> list[FileMetadata]:
+    keys = [file.key for file in files]
+    versions = standing_versions(connection, keys)
+    said: dict[int, _Said] = {}
+    seen: dict[int, _Sighting] = {}
+    if wanted.records:
+        said = _said_of(connection, store, versions)
+        seen = {key: _read_sighting(text) for key, text in sightings(connection, keys).items()}
+    parents: dict[int, list[FileReference]] = {}
+    children: dict[int, list[FileReference]] = {}
+    if wanted.relatives:
+        claims = [version.claim_id for version in versions.values()]
+        parents = _by_file(parents_of_claims(connection, claims))
+        children = _by_file(children_of_files(connection, keys))
+    unmade = [key for key in keys if key not in versions]
+    sizes = sizes_of(connection, unmade) if unmade else {}
+    described = []
+    for file in files:
+        version = versions.get(file.key)
+        size = None if file.key not in sizes else sizes[file.key].size_bytes
+        described.append(
+            _metadata(
+                file,
+                experiment,
+                version,
+                said.get(file.key, _Said()),
+                seen.get(file.key, _Sighting({}, [], [])),
+                parents=parents.get(version.claim_id, []) if version is not None else [],
+                children=children.get(file.key, []),
+                size=size,
+            )
+        )
+    return described
+
+
+def _said_of(
+    connection: Connection, store: Store, versions: dict[int, StandingVersion]
+) -> dict[int, _Said]:
+    """Return what the records of the makers say, by file."""
+    jobs: dict[int, HeldJob] = {}
+    for version in versions.values():
+        jobs[version.job_key] = HeldJob(version.job_key, version.received_at, {}, {})
+    fill_records(connection, store, jobs)
+    records = {}
+    for key, job in jobs.items():
+        try:
+            records[key] = read_together(job.records_but(None)).record
+        except NotFoundError:
+            continue  # erased: what the tables hold is told all the same
+    said = {}
+    for file, version in versions.items():
+        record = records.get(version.job_key)
+        if record is None:
+            continue
+        places = dict(enumerate(record.outputs or ()))
+        submitter = record.task.submitted_by if record.task is not None else None
+        said[file] = _Said(places.get(version.position), record.software or (), submitter)
+    return said
+
+
+def _read_sighting(text: str) -> _Sighting:
+    document = json.loads(text)
+    return _Sighting(
+        document.get("metadata") or {},
+        document.get("locations") or [],
+        document.get("checksums") or [],
+    )
+
+
+def _by_file(relatives: Iterable[Relative]) -> dict[int, list[FileReference]]:
+    """Return relatives by what they are relatives of, each once, in the order of their ids."""
+    found: dict[int, dict[int, FileReference]] = {}
+    for one in sorted(relatives, key=lambda relative: relative.key):
+        file = FileReference(one.key, one.namespace, one.name)
+        found.setdefault(one.of, {})[one.key] = file
+    return {of: list(files.values()) for of, files in found.items()}
+
+
+def _metadata(
+    file: NamedFile,
+    experiment: str,
+    version: StandingVersion | None,
+    said: _Said,
+    seen: _Sighting,
+    *,
+    parents: list[FileReference],
+    children: list[FileReference],
+    size: int | None,
+) -> FileMetadata:
+    output = said.output or Output(name=file.name)
+    metadata = {**(output.metadata or {}), **seen.metadata}
+    locations = [*seen.locations, *([output.location] if output.location else [])]
+    return FileMetadata(
+        file=FileReference(file.key, file.namespace, file.name),
+        experiment=experiment,
+        size_bytes=version.size_bytes if version is not None else size,
+        checksums=version.checksums.split() if version is not None else seen.checksums,
+        event_count=version.event_count if version is not None else None,
+        data_tier=version.data_tier if version is not None else None,
+        file_type=output.file_type,
+        file_format=output.file_format,
+        data_stream=output.data_stream,
+        first_event=output.first_event,
+        last_event=output.last_event,
+        runs=output.runs or [],
+        started_at=version.started_at if version is not None else None,
+        made_at=version.ended_at if version is not None else None,
+        seen_at=version.received_at if version is not None else None,
+        submitter=said.submitter,
+        application=_application(metadata, said.software),
+        provenance=_provenance(version, output) if version is not None else {},
+        metadata=_others(metadata),
+        parents=parents,
+        children=children,
+        locations=list(dict.fromkeys(locations)),
+    )
+
+
+def _provenance(version: StandingVersion, output: Output) -> dict[str, str]:
+    """Return the `prov.*` keys of a file; those that nobody says are left out."""
+    known = {
+        "prov.job_id": version.job_id,
+        "prov.task_id": version.task_id,
+        "prov.output": output.name,
+        "prov.campaign": version.campaign,
+        "prov.stage": version.stage,
+        "prov.unit": version.unit,
+        "prov.batch_id": version.batch_id,
+        "prov.host": version.host,
+        "prov.site": version.site,
+    }
+    return {key: value for key, value in known.items() if value}
+
+
+def _application(metadata: dict[str, Any], software: Sequence[Software]) -> Application | None:
+    """Return the program as metadata say, else the first product that the job ran, else none."""
+    family = metadata.get(f"{_APPLICATION}.family")
+    name = metadata.get(f"{_APPLICATION}.name")
+    version = metadata.get(f"{_APPLICATION}.version")
+    if family or name or version:
+        return Application(family, name, version)
+    for one in software:
+        used = one.product.version if one.product is not None else None
+        used = used or one.requested_ref or one.revision
+        if one.name and used:
+            return Application(None, one.name, used)
+    return None
+
+
+def _others(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return metadata with dotted keys that are told in no other way."""
+    others = {}
+    for key, value in metadata.items():
+        is_told = key in _OWN_KEYS or key.startswith((f"{_APPLICATION}.", "prov."))
+        if "." in key and not is_told:
+            others[key] = value
+    return others

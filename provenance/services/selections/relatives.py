@@ -1,0 +1,137 @@
+"""Parents, children, ancestors and descendants of a file, as trees that catalog clients print."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.answers.selections import RelatedFile
+from jobprov.provenance.db.queries.selections.files import NamedFile, standing_versions
+from jobprov.provenance.db.queries.selections.relatives import (
+    MOST_RELATIVES,
+    Relative,
+    children_of_claims,
+    children_of_files,
+    parents_of_claims,
+    parents_of_identities,
+)
+from jobprov.provenance.db.time_limits import limited
+from jobprov.provenance.errors import LimitError
+
+MOST_STEPS = 150
+"""Files within each other; a reader of JSON takes some hundred."""
+_ADVICE = "ask for parents or children, one step at a time"
+
+
+@limited(_ADVICE)
+def list_parents(connection: Connection, file: NamedFile) -> list[RelatedFile]:
+    """Return the files from which the standing version of a file was made."""
+    return _files(_first_parents(connection, file))
+
+
+@limited(_ADVICE)
+def list_children(connection: Connection, file: NamedFile) -> list[RelatedFile]:
+    """Return the files that were made from a file."""
+    return _files(_checked(children_of_files(connection, [file.key])))
+
+
+@limited(_ADVICE)
+def trace_ancestors(connection: Connection, file: NamedFile) -> list[RelatedFile]:
+    """Return the parents of a file, each with its own, and so on.
+
+    A file that is there twice has its relatives in the first place alone.
+
+    Raises:
+        LimitError: there are too many, too deep, or it took more than five seconds.
+    """
+    return _tree(
+        _first_parents(connection, file), lambda via: parents_of_identities(connection, via)
+    )
+
+
+@limited(_ADVICE)
+def trace_descendants(connection: Connection, file: NamedFile) -> list[RelatedFile]:
+    """Return the children of a file, each with its own; see `trace_ancestors`."""
+    first = _checked(children_of_files(connection, [file.key]))
+    return _tree(first, lambda via: children_of_claims(connection, via))
+
+
+@limited(_ADVICE)
+def list_first_ancestors(connection: Connection, file: NamedFile) -> list[RelatedFile]:
+    """Return the ancestors of a file that were made from nothing recorded: its raw data.
+
+    Raises:
+        LimitError: see `trace_ancestors`.
+    """
+    firsts: dict[int, RelatedFile] = {}
+    waiting = trace_ancestors(connection, file)
+    expanded = {one.key for one in _flat(waiting) if one.relatives}
+    for one in _flat(waiting):
+        if not one.relatives and one.key not in expanded:
+            firsts[one.key] = one
+    return list(firsts.values())
+
+
+def _first_parents(connection: Connection, file: NamedFile) -> list[Relative]:
+    version = standing_versions(connection, [file.key]).get(file.key)
+    if version is None:
+        return []
+    return _checked(parents_of_claims(connection, [version.claim_id]))
+
+
+def _flat(files: Iterable[RelatedFile]) -> list[RelatedFile]:
+    found = list(files)
+    for one in found:
+        found.extend(one.relatives)
+    return found
+
+
+def _files(relatives: Iterable[Relative]) -> list[RelatedFile]:
+    """Return files, each once, in the order of their ids."""
+    by_key = {one.key: one for one in relatives}
+    return [RelatedFile(key, by_key[key].namespace, by_key[key].name, []) for key in sorted(by_key)]
+
+
+def _tree(
+    first: list[Relative], relatives_of: Callable[[Sequence[int]], list[Relative]]
+) -> list[RelatedFile]:
+    """Return the tree of relatives, found level by level, one statement each."""
+    roots: list[RelatedFile] = []
+    level = [(roots, one) for one in _sorted(first)]
+    met: set[int] = set()
+    steps = 0
+    while level:
+        steps += 1
+        if steps > MOST_STEPS:
+            raise LimitError(f"There are more than {MOST_STEPS} steps; {_ADVICE}.", MOST_STEPS)
+        places = _placed(level)
+        new = {via: place for via, place in places.items() if via not in met}
+        met.update(new)
+        if len(met) > MOST_RELATIVES:
+            raise _too_many()
+        relatives = _checked(relatives_of(sorted(new)))
+        level = [(new[one.of].relatives, one) for one in _sorted(relatives)]
+    return roots
+
+
+def _placed(level: list[tuple[list[RelatedFile], Relative]]) -> dict[int, RelatedFile]:
+    """Put the relatives of a level into the lists of those before; return them by `via`."""
+    places: dict[int, RelatedFile] = {}
+    for place, one in level:
+        if not place or place[-1].key != one.key:
+            place.append(RelatedFile(one.key, one.namespace, one.name, []))
+        places.setdefault(one.via, place[-1])
+    return places
+
+
+def _sorted(relatives: Iterable[Relative]) -> list[Relative]:
+    return sorted(relatives, key=lambda one: (one.of, one.key))
+
+
+def _checked(relatives: list[Relative]) -> list[Relative]:
+    if len(relatives) > MOST_RELATIVES:
+        raise _too_many()
+    return relatives
+
+
+def _too_many() -> LimitError:
+    return LimitError(f"There are more than {MOST_RELATIVES:,} files; {_ADVICE}.", MOST_RELATIVES)

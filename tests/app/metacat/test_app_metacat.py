@@ -1,0 +1,244 @@
+"""What an unmodified metacat asks: its own calls, as data, and the records that it reads."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from jobprov.app.wiring import Service
+from tests.library.records import job_id, record_of
+
+API = "/metacat/nova/data"
+
+
+@pytest.fixture
+def metacat(client: FlaskClient) -> FlaskClient:
+    """Return a client of a service with a chain of five files; the last is in a namespace."""
+    for number in range(1, 6):
+        record = record_of(number)
+        record["outputs"][0].update(
+            data_tier="reco" if number % 2 else "raw",
+            event_count=10 * number,
+            file_format="artroot",
+            runs=[[7, number, "physics"]],
+            metadata={"DUNE.requestid": 4711},
+        )
+        if number == 5:
+            record["outputs"][0]["namespace"] = "nova-reco"
+        answer = client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
+        assert answer.status_code == 201, answer.get_data(as_text=True)
+    return client
+
+
+def sequence(answer: TestResponse) -> list[dict[str, Any]]:
+    """Return the records of an answer, as the client takes them apart."""
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    assert answer.content_type == "application/json-seq"
+    lines = answer.get_data().splitlines()
+    assert all(line.startswith(b"\x1e") for line in lines)
+    return [json.loads(line[1:]) for line in lines]
+
+
+def names(metacat: FlaskClient, query: str, parameters: str = "") -> list[str]:
+    records = sequence(metacat.post(f"{API}/query?{parameters}", data=query))
+    return [f"{record['namespace']}:{record['name']}" for record in records]
+
+
+def f(*numbers: int) -> list[str]:
+    return [f"nova:f{number}.root" for number in numbers]
+
+
+LAST = "nova-reco:f5.root"
+SELECTED = [
+    ("files from nova:t1", [*f(1, 2, 3, 4), LAST]),
+    ("files from nova:c where core.data_tier = 'raw'", f(2, 4)),
+    ("files from nova-reco:t1", [LAST]),
+    ("files from nova:t1 where namespace = nova", f(1, 2, 3, 4)),
+    ("files from nova:t1 where namespace != nova", [LAST]),
+    ("files from nova:t1 where core.event_count >= 30 and size < 6", f(3, 4)),
+    ("files from nova:t1 where core.event_count in 20:30", f(2, 3)),
+    (f"files where prov.job_id = '{job_id(2)}'", f(2)),
+    ("files where prov.task_id = t1 and core.data_tier in (reco)", [*f(1, 3), LAST]),
+    ("files where name ~ '^f[.]'", None),
+    ("files where name ~ '^f.\\.root$' and prov.task_id not present", f(0)),
+    ("parents(file nova:f3.root)", f(2)),
+    ("children(files from nova:t1 where core.data_tier = raw)", [*f(3), LAST]),
+    ("files from nova:t1 - parents(files from nova:t1)", [LAST]),
+    ("union(file f1.root, file nova-reco:f5.root)", [*f(1), LAST]),
+    ("join(files from t1, files where size = 4)", f(3)),
+    ("(files from nova:t1) ordered skip 1 limit 2", f(2, 3)),
+    ("files nova:f1.root, nova:nope.root", f(1)),
+]
+
+
+def test_files_are_queried(metacat: FlaskClient) -> None:
+    for query, expected in SELECTED:
+        if expected is None:
+            assert metacat.post(f"{API}/query", data=query).status_code == 400
+            continue
+        assert names(metacat, query) == expected, query
+        counted = metacat.post(f"{API}/query?summary=count", data=query).get_json()
+        assert counted["count"] == len(expected), query
+
+
+def test_query_may_stand_in_the_address(metacat: FlaskClient) -> None:
+    answer = metacat.get(f"{API}/query", query_string={"query": "file nova:f1.root"})
+
+    assert [record["name"] for record in sequence(answer)] == ["f1.root"]
+
+
+def test_names_take_the_namespace_that_is_given(metacat: FlaskClient) -> None:
+    assert names(metacat, "file f5.root", "namespace=nova-reco") == [LAST]
+    assert names(metacat, "file f5.root") == []
+
+
+RECORD = {
+    "namespace": "nova",
+    "name": "f3.root",
+    "size": 4,
+    "checksums": {"adler32": "00000004"},
+    "retired": False,
+    "retired_by": None,
+    "retired_timestamp": None,
+    "updated_by": None,
+    "updated_timestamp": None,
+    "creator": "",
+    "created_timestamp": 1767229200.0,
+}
+METADATA = {
+    "DUNE.requestid": 4711,
+    "core.application": "x",
+    "core.application.name": "x",
+    "core.application.version": "v1",
+    "core.data_tier": "reco",
+    "core.end_time": 1767229200.0,
+    "core.event_count": 30,
+    "core.file_format": "artroot",
+    "core.run_type": "physics",
+    "core.runs": [7],
+    "core.start_time": 1767225600.0,
+    "prov.campaign": "c",
+    "prov.host": "wn0",
+    "prov.job_id": job_id(3),
+    "prov.output": "f3.root",
+    "prov.site": "FNAL",
+    "prov.stage": "reco",
+    "prov.task_id": "t1",
+    "prov.unit": "f3.root",
+}
+
+
+def test_file_is_a_record(metacat: FlaskClient) -> None:
+    plain = metacat.get(
+        f"{API}/file?did=nova:f3.root&with_metadata=no&with_provenance=no"
+    ).get_json()
+    whole = metacat.get(f"{API}/file?namespace=nova&name=f3.root&with_datasets=yes").get_json()
+    by_fid = metacat.get(f"{API}/file?fid={plain['fid']}&with_metadata=no").get_json()
+
+    assert {**RECORD, "fid": plain["fid"]} == plain
+    assert whole["metadata"] == METADATA
+    assert (len(whole["parents"]), len(whole["children"])) == (1, 1)
+    assert whole["datasets"] == [
+        {"namespace": "nova", "name": "t1"},
+        {"namespace": "nova", "name": "c"},
+    ]
+    assert by_fid["name"] == "f3.root"
+
+
+def test_many_files_are_records_and_unknown_ones_left_out(metacat: FlaskClient) -> None:
+    named = [
+        {"did": "nova:f1.root"},
+        {"namespace": "nova-reco", "name": "f5.root"},
+        {"namespace": "nova", "name": "f5.root"},
+        {"did": "nova:hist+1.root"},
+        {"fid": "no number"},
+    ]
+    answer = metacat.post(f"{API}/files?with_metadata=yes&with_provenance=yes", json=named)
+    records = answer.get_json()
+
+    assert [record["name"] for record in records] == ["f1.root", "f5.root"]
+    assert records[1]["metadata"]["core.event_count"] == 50
+    [parent] = metacat.post(f"{API}/files", json=records[1]["parents"]).get_json()
+    assert parent["name"] == "f4.root"
+
+
+def test_tasks_and_campaigns_are_datasets(metacat: FlaskClient) -> None:
+    listed = metacat.get(f"{API}/datasets?with_counts=no").get_json()
+    shown = metacat.get(f"{API}/dataset?dataset=nova:t1").get_json()
+    counts = metacat.get(f"{API}/dataset_counts?dataset=nova:c").get_json()
+    files = sequence(metacat.get(f"{API}/dataset_files?dataset=nova:t1&with_metadata=yes"))
+    queried = sequence(metacat.post(f"{API}/query", data="datasets matching nova:t%"))
+
+    assert [(one["namespace"], one["name"]) for one in listed] == [("nova", "c"), ("nova", "t1")]
+    assert (shown["file_count"], counts["file_count"], len(files)) == (5, 5, 5)
+    assert files[2]["metadata"] == METADATA
+    assert [one["name"] for one in queried] == ["t1"]
+
+
+def test_namespaces_are_those_of_files(metacat: FlaskClient) -> None:
+    listed = metacat.get(f"{API}/namespaces").get_json()
+    chosen = metacat.post(f"{API}/namespaces", json=["nova-reco", "else"]).get_json()
+
+    assert [one["name"] for one in listed] == ["nova", "nova-reco"]
+    assert [one["name"] for one in chosen] == ["nova-reco"]
+    assert metacat.get(f"{API}/namespace?name=nova").get_json()["owner_role"] == "nova"
+
+
+ERRORS = [
+    ("GET", "file?did=nova:nope.root", None, 404),
+    ("GET", "file", None, 400),
+    ("GET", "file?did=nova:", None, 400),
+    ("POST", "files", b"<html>", 400),
+    ("POST", "files", b'[{"name": 3}]', 400),
+    ("POST", "query", b"files from", 400),
+    ("POST", "query", b"files from nova:nope", 404),
+    ("POST", "query", b"\xff\xfe", 400),
+    ("POST", "query?summary=keys", b"files", 400),
+    ("POST", "query?save_as=nova:x", b"files", 403),
+    ("GET", "dataset", None, 400),
+    ("GET", "dataset?dataset=nova:nope", None, 404),
+    ("GET", "namespace?name=nope", None, 404),
+    ("GET", "categories", None, 404),
+    ("POST", "declare_files?dataset=nova:x", b"[]", 403),
+    ("GET", "remove_dataset/nova:t1", None, 403),
+    ("GET", "add_child_dataset?parent=a:b&child=c:d", None, 403),
+    ("POST", "update_file", b"{}", 403),
+]
+
+
+def test_errors_have_a_sentence(metacat: FlaskClient) -> None:
+    for method, path, body, status in ERRORS:
+        answer = metacat.open(f"{API}/{path}", method=method, data=body)
+
+        assert (answer.status_code, answer.content_type) == (status, "application/json"), path
+        assert answer.get_json()["message"].endswith("."), path
+
+
+def test_huge_questions_are_refused_at_once(metacat: FlaskClient) -> None:
+    for query in ("(" * 10_000, "files where name = 'x" + "y" * 3_000_000, "parents(" * 10_000):
+        start = time.monotonic()
+        answer = metacat.post(f"{API}/query", data=query)
+
+        assert answer.status_code == 400
+        assert len(answer.get_data()) < 500
+        assert time.monotonic() - start < 5
+
+
+def test_reading_needs_a_token_where_the_operator_says_so(
+    metacat: FlaskClient,
+    service: Service,
+    new_token: Callable[..., dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    token = new_token()["Authorization"].removeprefix("Bearer ")
+    monkeypatch.setitem(service.settings.__dict__, "reading", "token")
+    refused = metacat.get(f"{API}/version")
+
+    assert refused.status_code == 401
+    assert "token" in refused.get_json()["message"]
+    assert metacat.get(f"{API}/version", headers={"X-Authentication-Token": token}).data
+    assert metacat.get(f"{API}/version", auth=("jobprov", token)).status_code == 200

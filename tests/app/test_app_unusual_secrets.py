@@ -1,0 +1,149 @@
+"""Unusual forms of secrets, over every way in: none of them is stored."""
+
+import gzip
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from jobprov.app.wiring import Service
+from jobprov.provenance.capture.record import redaction
+from jobprov.provenance.services.code.repositories import (
+    register_repository,
+    registered_repositories,
+    repository_json,
+)
+from tests.library.records import JOB, a_record, sha256
+
+CANARY = "hunter2Canary7"
+TEXTS = [
+    f"machine git.example.org login ada password {CANARY}",
+    f"default login ada\npassword {CANARY}\n",
+    f"db.example.org:5432:mu2e:ada:{CANARY}",
+    f"*:*:*:ada:{CANARY}",
+    f"Cookie: sessionid={CANARY}; path=/",
+    f"Set-Cookie: s={CANARY}",
+    f"mysql -h db -u ada -p{CANARY} conditions",
+    f"/usr/bin/mysqldump -p{CANARY} conditions",
+    f"sshpass -p{CANARY} ssh ada@node",
+    f"sshpass -p {CANARY} ssh ada@node",
+    f"sqlplus ada/{CANARY}@prod",
+    f"connect=ada/{CANARY}@oracle",
+    f"ada/{CANARY}@db.example.org:1521/conditions",
+    f'{{"token": "{CANARY}"}}',
+    f"{{'api_token': '{CANARY}'}}",
+    f'{{"DB_PW": "{CANARY}"}}',
+]
+RECORDS: dict[str, dict[str, Any]] = {
+    "metadata": {"extra": {"metadata": {"password": CANARY}}},
+    "nested": {"extra": {"deep": [{"db_token": CANARY}]}},
+    "option": {"command": {"argv": ["art", "--password", CANARY]}},
+    "option with equals": {"command": {"argv": ["art", f"--db-token={CANARY}"]}},
+    "variable": {"command": {"argv": ["env", f"DB_PW={CANARY}", "art"]}},
+    "mysql": {"command": {"argv": ["mysql", "-u", "ada", f"-p{CANARY}"]}},
+    "sshpass": {"command": {"argv": ["sshpass", "-p", CANARY, "ssh"]}},
+    "curl": {"command": {"argv": ["curl", "-u", f"ada:{CANARY}", "https://x.example.org"]}},
+    "environment": {"environment": {"variables": {"CONDITIONS_PW": CANARY}}},
+}
+
+
+def is_stored(service: Service) -> bool:
+    """Tell whether the canary is in any byte that the service keeps."""
+    folders = {service.settings.data, Path(str(service.database.reading.url.database)).parent}
+    for folder in folders:
+        for path in folder.rglob("*"):
+            if path.is_file() and CANARY.encode() in path.read_bytes():
+                return True
+    return any(CANARY.encode() in service.store.get(name) for name in service.store.digests())
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_text_is_redacted_by_the_hook_and_refused_by_the_service(
+    client: FlaskClient, service: Service, text: str
+) -> None:
+    content = f"first line\n{text}\nlast line\n".encode()
+
+    assert CANARY.encode() not in redaction.redact(content)[0]
+    for form in (content, gzip.compress(content), content.decode().encode("utf-16")):
+        answer = client.put(f"/api/v1/blobs/{sha256(form)}", data=form)
+        assert answer.status_code == 422
+    assert list(service.store.digests()) == []
+
+
+@pytest.mark.parametrize("form", RECORDS)
+def test_record_that_holds_a_secret_is_refused(client: FlaskClient, form: str) -> None:
+    answer = client.put(f"/api/v1/jobs/{JOB}", json=a_record(**RECORDS[form]))
+
+    assert answer.status_code == 422
+    assert "secret-found" in answer.text
+    assert CANARY not in answer.text
+
+
+def test_record_without_secrets_is_taken(client: FlaskClient) -> None:
+    record = a_record(
+        command={"argv": ["art", "-p", "8", "--token-file", "/run/token", "curl", "-u", "x"]},
+        extra={"metadata": {"token": "/run/user/0/token", "pass": "2", "secret": "$SECRET"}},
+    )
+
+    answer = client.put(f"/api/v1/jobs/{JOB}", json=record)
+
+    assert answer.status_code == 201, answer.text
+
+
+def test_secret_far_inside_a_large_blob_is_refused(client: FlaskClient, service: Service) -> None:
+    line = b"an event went by, nothing was wrong with it\n"
+    content = line * 230_000 + f"password='{CANARY}'\n".encode() + line * 10_000
+
+    answer = client.put(f"/api/v1/blobs/{hashlib.sha256(content).hexdigest()}", data=content)
+
+    assert answer.status_code == 422
+    assert list(service.store.digests()) == []
+
+
+def test_secret_in_two_pieces_of_a_tail_is_not_shown(client: FlaskClient) -> None:
+    client.put(f"/api/v1/jobs/{JOB}", json=a_record(state="running", ended_at=None))
+    first, second = b"begin\npassword='hunter2", b"Canary7'\nend\n"
+
+    client.put(f"/api/v1/jobs/{JOB}/logs/stdout?offset=0", data=first)
+    answer = client.put(f"/api/v1/jobs/{JOB}/logs/stdout?offset={len(first)}", data=second)
+
+    assert answer.get_json()["received_bytes"] == len(first) + len(second)
+    shown = client.get(f"/api/v1/jobs/{JOB}/logs/stdout").data
+    assert b"hunter2" not in shown
+    assert b"Canary7" not in shown
+    assert shown.startswith(b"begin\n")
+    assert b"end\n" in shown
+
+
+@pytest.mark.parametrize("form", RECORDS)
+def test_dead_letter_holds_no_secret(client: FlaskClient, service: Service, form: str) -> None:
+    body = json.dumps({**a_record(**RECORDS[form]), "schema_version": "none"}).encode()
+
+    client.put(f"/api/v1/jobs/{JOB}", data=body, content_type="application/json")
+    client.put(f"/api/v1/jobs/{JOB}", data=body[:-2], content_type="application/json")
+
+    with service.reading() as connection:
+        kept = connection.exec_driver_sql("SELECT body FROM dead_letters").scalars().all()
+    assert kept
+    assert all(CANARY.encode() not in bytes(letter) for letter in kept)
+
+
+@pytest.mark.parametrize("path", ["comparators/nova", "retry-policies/nova"])
+def test_declaration_with_a_secret_is_refused(client: FlaskClient, path: str) -> None:
+    answer = client.put(f"/api/v1/{path}", json={"why": f"password='{CANARY}'"})
+
+    assert answer.status_code == 422
+    assert "secret-found" in answer.text
+
+
+def test_password_of_a_repository_is_not_printed(service: Service) -> None:
+    url = f"https://robot:{CANARY}@git.example.org/novasoft.git"
+    service.write(lambda writing: register_repository(writing, "novasoft", url))
+
+    with service.reading() as connection:
+        [registered] = registered_repositories(connection)
+
+    assert CANARY not in str(repository_json(registered))
