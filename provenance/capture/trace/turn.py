@@ -12,9 +12,9 @@ import hashlib
 import json
 import os
 import re
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from jobprov.provenance.capture.command.arguments import without_prefix
+from jobprov.provenance.capture.command.arguments import is_system, without_prefix
 from jobprov.provenance.capture.command.glance import Glance
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.options import Options
@@ -27,7 +27,7 @@ from jobprov.provenance.capture.trace.limits import is_limited
 _SECONDS = 0.5
 _WORD = re.compile(r"[A-Za-z_-]{1,30}")
 _NUMBER = re.compile(r"\d+")
-_LARGEST_REF = 4096
+_LARGEST_REF, _HEAD_BYTES, _MOST_WORDS = 4096, 1 << 16, 100
 # Programs that a tracer disturbs: debuggers, and those that need the rights of another user
 _DISTURBED = re.compile(
     rb"(?<![\w.-])(?:gdb|strace|ltrace|rr|sudo|su|apptainer|singularity|fusermount3?|newgrp|ping)"
@@ -135,7 +135,21 @@ def kind_of(options: Options, task: Dict[str, Any], glance: Glance) -> List[str]
     for _, closure in glance.closures:
         for path in closure.contents:
             digests.append(hashlib.sha256(closure.contents[path]).hexdigest())
+    digests += _heads_of_programs([argv[0], *" ".join(argv[1:]).split()])
     return [*words, *sorted(digests), *sorted(_commit(top) for top in glance.tops)]
+
+
+def _heads_of_programs(words: Sequence[str]) -> List[str]:
+    """Return size and digest of the beginning of the job's own programs among some words."""
+    heads = []
+    for word in words[:_MOST_WORDS]:
+        if "/" not in word or is_system(os.path.abspath(word)) or not os.access(word, os.X_OK):
+            continue
+        if os.path.isfile(word):
+            with open(word, "rb") as stream:
+                head = hashlib.sha256(stream.read(_HEAD_BYTES)).hexdigest()
+            heads.append("{} {}".format(os.path.getsize(word), head))
+    return heads
 
 
 def _commit(top: str) -> str:

@@ -62,6 +62,20 @@ def test_kind_of_a_shells_text_is_that_of_its_words_and_not_of_its_numbers() -> 
     assert kind("sh", "-c", "gzip -c run_17.txt") != usual
 
 
+def test_kind_counts_the_bytes_of_the_jobs_own_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    program = tmp_path / "prog"
+    shutil.copy("/bin/true", program)
+    words = [["sh", "-c", "./prog > out.txt"], ["./prog"]]
+    before = [kind(*each) for each in words]
+
+    program.write_bytes(Path("/bin/false").read_bytes())
+
+    assert [kind(*each) == old for each, old in zip(words, before, strict=True)] == [False, False]
+
+
 def test_kind_counts_fcl_files_and_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.fcl").write_text("x: 1\n")
