@@ -143,7 +143,7 @@ FIELD_USES: dict[str, FieldUse] = {
     "configurations[].overrides": FieldUse(recipe=True, page=True),
     "scripts[].name": FieldUse(bundle=("scripts",), page=True),
     "scripts[].path": FieldUse(
-        recipe=True, bundle=("GAPS.tsv", "NEEDS.tsv", "README.txt", "command", "scripts"), page=True
+        recipe=True, bundle=("GAPS.tsv", "README.txt", "command", "scripts"), page=True
     ),
     "scripts[].sha256": FieldUse(
         recipe=True,

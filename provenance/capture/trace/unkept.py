@@ -97,7 +97,11 @@ class Unkept:
                 self._sort_output(source, use)
             elif not self._is_kept(source):
                 self._sort_path(source, use)
-        for folder in sorted(self._calls.listed | self._calls.searched):
+        listed = self._calls.listed | self._calls.searched
+        if "/" in listed:  # a shell that finds out where it is lists all folders above
+            here = os.getcwd().split("/")
+            listed -= {"/".join(here[:end]) or "/" for end in range(1, len(here))}
+        for folder in sorted(listed):
             self._sort_listed(folder)
         self._drop_tracked()
 
