@@ -411,7 +411,7 @@ FIELD_USES: dict[str, FieldUse] = {
     "outputs_not_there[].step": FieldUse(comparison=("others",), page=True),
     "outputs_not_there[].evidence": FieldUse(comparison=("others",), page=True),
     "trace.key": FieldUse(),
-    "trace.waits_for": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
+    "trace.waits_for": FieldUse(),
     "trace.why_incomplete": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "trace.not_kept[].path": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "trace.not_kept[].reason": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
