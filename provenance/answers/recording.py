@@ -93,7 +93,7 @@ class TraceAnswer(Struct, frozen=True):
 
     Attributes:
         is_wanted: whether this one is.
-        is_pending: another job of its kind is being traced, and its record has not come yet.
+        is_pending: no record of a traced job of its kind has come, and one may: jobs are traced.
         used: what the traced job of its kind used; None where there is none.
     """
 

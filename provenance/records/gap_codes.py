@@ -116,7 +116,7 @@ GAPS: dict[str, GapRule] = {
     "reads-unseen": GapRule(
         2,
         "Nothing for this job but a rerun that passes (`jobprov prove`); name what the next one "
-        "reads (`--input`), or trace it (`--trace`).",
+        "reads (`--input`), or trace one job of the kind, wherever strace is (`--trace`).",
     ),
     "network-used": GapRule(
         2,

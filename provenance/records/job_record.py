@@ -402,7 +402,7 @@ class NotKept(Struct, kw_only=True):
 class JobTrace(Struct, kw_only=True):
     """What strace saw of the job that no other field has; or what an untraced job waits for.
 
-    `key` is what the service was asked about, where it chose the job. `waits_for` is the key of the
+    `key` is that of the kind of a traced job. `waits_for` is the key of the
     kind of an untraced job, where the traced one had not ended before this one did.
     """
 

@@ -56,9 +56,8 @@ def _not_kept(trace: JobTrace, *, has_capsule: bool) -> Iterator[tuple[str, str]
 def _unseen(unseen: UnseenReads | None) -> Iterator[tuple[str, str]]:
     """Yield what is not known of a job that ended before the traced one of its kind."""
     if unseen is None:
-        traced = "Another job of this kind is traced instead of this one"
         unknown = "what this job read is not known in whole"
-        yield "reads-unseen", f"{traced}, and its record has not come: {unknown}."
+        yield "reads-unseen", f"No record of a traced job of this kind has come: {unknown}."
         return
     if unseen.paths:
         names = _named(unseen.paths, len(unseen.paths))

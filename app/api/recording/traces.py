@@ -65,7 +65,7 @@ def ask_turn() -> Response:
         is_wanted = question.can_be_traced and may_get_turn(connection, *kind, now)
         answer = what_kind_used(connection, *kind)
     if is_wanted and service.write(lambda writing: take_turn(writing.connection, *kind, now)):
-        answer = TraceAnswer(is_wanted=True)
+        answer = TraceAnswer(is_wanted=True, is_pending=True)
     return json_answer(answer)
 
 

@@ -95,16 +95,16 @@ class OneCommand:
     def _is_traced(self, glance: Glance) -> bool:
         """Tell whether the command is to be traced: as told, else if the service wants this one."""
         options = self.options
-        if options.trace or options.told_only or options.rerun_of or not options.url:
+        if options.told_only or options.rerun_of:
             return bool(options.trace)
         can_be_traced = not options.no_trace and which("strace") is not None
         try:
             from jobprov.provenance.capture.trace import turn
 
             self._turn = turn.ask(options, self.environment, glance, can_be_traced=can_be_traced)
-        except Exception:
-            return False  # nobody asked for a trace, and nobody misses it
-        return self._turn is not None and self._turn.is_wanted
+        except Exception as error:
+            glance.notes.append("kind of job: {}: {}".format(type(error).__name__, error))
+        return bool(options.trace or (self._turn is not None and self._turn.is_wanted))
 
     def _prepare_trace(self, glance: Glance) -> None:
         try:
@@ -301,11 +301,12 @@ class OneCommand:
 
     def _take_used(self, job: "Job", step: "Step") -> None:
         """Take in what the traced job of this kind used; this one was not traced."""
-        if self._turn is None or self._turn.is_wanted:
+        if self._turn is None:
             return
         from jobprov.provenance.capture.trace import unkept
 
-        self._turn.ask_again(self.options, self.environment)
+        if self.options.url:
+            self._turn.ask_again(self.options, self.environment)
         words = (self._turn, job.draft, step, self._sight, self.options)
         job.draft.need("what a traced job of its kind used", unkept.add_used, *words)
 

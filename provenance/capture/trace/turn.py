@@ -12,9 +12,9 @@ import hashlib
 import json
 import os
 import re
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from jobprov.provenance.capture.command.arguments import without_prefix
+from jobprov.provenance.capture.command.arguments import is_system, without_prefix
 from jobprov.provenance.capture.command.glance import Glance
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.options import Options
@@ -27,7 +27,7 @@ from jobprov.provenance.capture.trace.limits import is_limited
 _SECONDS = 0.5
 _WORD = re.compile(r"[A-Za-z_-]{1,30}")
 _NUMBER = re.compile(r"\d+")
-_LARGEST_REF = 4096
+_LARGEST_REF, _HEAD_BYTES, _MOST_WORDS = 4096, 1 << 16, 100
 # Programs that a tracer disturbs: debuggers, and those that need the rights of another user
 _DISTURBED = re.compile(
     rb"(?<![\w.-])(?:gdb|strace|ltrace|rr|sudo|su|apptainer|singularity|fusermount3?|newgrp|ping)"
@@ -41,13 +41,13 @@ class Turn:
     Attributes:
         key: of the job's kind.
         is_wanted: whether this job is to be traced.
-        is_pending: another one is being traced, and its record has not come yet.
+        is_pending: whether a record of a traced job of the kind may come, and none is known.
         used: what the traced job of the kind used: lists of `files`, `code` and `hosts`.
     """
 
     def __init__(self, experiment: str, key: str) -> None:
         self._experiment, self.key = experiment, key
-        self.is_wanted = self.is_pending = False
+        self.is_wanted, self.is_pending = False, True
         self.used: Dict[str, List[str]] = {}
 
     def ask(self, options: Options, environment: Dict[str, str], *, can_be_traced: bool) -> None:
@@ -80,12 +80,25 @@ class Turn:
 def ask(
     options: Options, environment: Dict[str, str], glance: Glance, *, can_be_traced: bool
 ) -> Optional[Turn]:
-    """Return what the service says of this job; None where it says nothing."""
+    """Return what the service says of this job; a turn of its kind alone where it says nothing.
+
+    None where that is slow or not known, too.
+    """
     can_be_traced = can_be_traced and not is_disturbed(glance) and not is_limited()
-    work = Background(lambda: _ask(options, environment, glance, can_be_traced=can_be_traced))
-    work.wait(_SECONDS)
-    turn: Optional[Turn] = work.result
-    return turn
+    turns: List[Turn] = []
+
+    def work() -> None:
+        kind = _kind(options, environment, glance)
+        if kind is None:
+            return
+        turns.append(Turn(*kind))
+        if options.url and not options.trace:
+            turn = Turn(*kind)
+            turn.ask(options, environment, can_be_traced=can_be_traced)
+            turns.append(turn)
+
+    Background(work).wait(_SECONDS)
+    return turns[-1] if turns else None
 
 
 def is_disturbed(glance: Glance) -> bool:
@@ -95,18 +108,17 @@ def is_disturbed(glance: Glance) -> bool:
     return any(_DISTURBED.search(text) for text in texts)
 
 
-def _ask(
-    options: Options, environment: Dict[str, str], glance: Glance, *, can_be_traced: bool
-) -> Optional[Turn]:
+def _kind(
+    options: Options, environment: Dict[str, str], glance: Glance
+) -> Optional[Tuple[str, str]]:
+    """Return the experiment of a job, and the key of its kind; None where nobody names the first."""
     ad = condor_ads.ads(environment, Draft())[0]
     experiment = batch.name_experiment(options, environment, ad)
     if experiment is None:
         return None
     task = batch.describe_task(options, environment, ad)
     key = hashlib.sha256("\0".join(kind_of(options, task, glance)).encode("utf-8", "replace"))
-    turn = Turn(str(experiment), key.hexdigest())
-    turn.ask(options, environment, can_be_traced=can_be_traced)
-    return turn
+    return str(experiment), key.hexdigest()
 
 
 def kind_of(options: Options, task: Dict[str, Any], glance: Glance) -> List[str]:
@@ -123,7 +135,21 @@ def kind_of(options: Options, task: Dict[str, Any], glance: Glance) -> List[str]
     for _, closure in glance.closures:
         for path in closure.contents:
             digests.append(hashlib.sha256(closure.contents[path]).hexdigest())
+    digests += _heads_of_programs([argv[0], *" ".join(argv[1:]).split()])
     return [*words, *sorted(digests), *sorted(_commit(top) for top in glance.tops)]
+
+
+def _heads_of_programs(words: Sequence[str]) -> List[str]:
+    """Return size and digest of the beginning of the job's own programs among some words."""
+    heads = []
+    for word in words[:_MOST_WORDS]:
+        if "/" not in word or is_system(os.path.abspath(word)) or not os.access(word, os.X_OK):
+            continue
+        if os.path.isfile(word):
+            with open(word, "rb") as stream:
+                head = hashlib.sha256(stream.read(_HEAD_BYTES)).hexdigest()
+            heads.append("{} {}".format(os.path.getsize(word), head))
+    return heads
 
 
 def _commit(top: str) -> str:

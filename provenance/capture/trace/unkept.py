@@ -97,7 +97,11 @@ class Unkept:
                 self._sort_output(source, use)
             elif not self._is_kept(source):
                 self._sort_path(source, use)
-        for folder in sorted(self._calls.listed | self._calls.searched):
+        listed = self._calls.listed | self._calls.searched
+        if "/" in listed:  # a shell that finds out where it is lists all folders above
+            here = os.getcwd().split("/")
+            listed -= {"/".join(here[:end]) or "/" for end in range(1, len(here))}
+        for folder in sorted(listed):
             self._sort_listed(folder)
         self._drop_tracked()
 
@@ -332,13 +336,16 @@ def add_used(turn: Turn, draft: Draft, step: Any, sight: Optional[Sight], option
 
     What is not there for this job, or cannot be kept, is told by name.
     """
+    of_earlier_steps = draft.record.pop("trace", {})
     stand_in = _Used(turn.used, step.began)
     unkept = Unkept(draft, stand_in, step.name, (), step.began)
     unkept.sort(options.number("trace-bytes", BUDGET_BYTES))
     unkept.add(sight, Clock(hash_seconds(options)))
     told = draft.record.pop("trace", {})
     if turn.is_pending:
-        draft.record["trace"] = {"waits_for": turn.key}
+        of_earlier_steps["waits_for"] = turn.key
+    if of_earlier_steps:
+        draft.record["trace"] = of_earlier_steps
     for file in told.get("not_kept", ()):
         draft.weaken("touched-not-kept", file["path"], _BY_KIND.format(file["reason"]))
     for path in told.get("changed", ()):

@@ -50,9 +50,7 @@ def take_turn(connection: Connection, experiment: str, key: str, now: datetime) 
 def what_kind_used(connection: Connection, experiment: str, key: str) -> TraceAnswer:
     """Return what is known of a kind of jobs to one that is not traced."""
     turn = turn_of(connection, experiment, key)
-    if turn is None:
-        return TraceAnswer(is_wanted=False)
-    if turn.used is None:
+    if turn is None or turn.used is None:
         return TraceAnswer(is_wanted=False, is_pending=True)
     return TraceAnswer(is_wanted=False, used=msgspec.json.decode(turn.used, type=UsedByKind))
 

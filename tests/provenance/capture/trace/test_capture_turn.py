@@ -62,6 +62,20 @@ def test_kind_of_a_shells_text_is_that_of_its_words_and_not_of_its_numbers() -> 
     assert kind("sh", "-c", "gzip -c run_17.txt") != usual
 
 
+def test_kind_counts_the_bytes_of_the_jobs_own_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    program = tmp_path / "prog"
+    shutil.copy("/bin/true", program)
+    words = [["sh", "-c", "./prog > out.txt"], ["./prog"]]
+    before = [kind(*each) for each in words]
+
+    program.write_bytes(Path("/bin/false").read_bytes())
+
+    assert [kind(*each) == old for each, old in zip(words, before, strict=True)] == [False, False]
+
+
 def test_kind_counts_fcl_files_and_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.fcl").write_text("x: 1\n")
@@ -240,3 +254,37 @@ def test_job_whose_limits_may_end_strace_is_traced_only_if_told(
         "touched_sha256" in json.loads(each)["environment"] for each in asking.records.values()
     ]
     assert traced == [False, True]
+
+
+def test_job_that_nobody_traced_says_whose_trace_would_tell_what_it_read(runner: Runner) -> None:
+    """Without strace, or without a service, too: a trace that comes from elsewhere is enough."""
+    command = ["--", "sh", "-c", "true"]
+
+    runner("run", "--no-trace", *command)
+
+    record, _ = entry_of(runner)
+    assert record["trace"].keys() == {"waits_for"}
+
+
+@pytest.mark.parametrize("option", ["--told-only", "--rerun-of"])
+def test_job_that_says_all_by_itself_waits_for_no_trace(runner: Runner, option: str) -> None:
+    job = [] if option == "--told-only" else ["0f8b6a4e-3c51-5a0e-9c3f-000000000017"]
+
+    runner("run", option, *job, "--", "true")
+
+    record, _ = entry_of(runner)
+    assert "trace" not in record
+
+
+@with_strace
+def test_job_that_was_to_be_traced_has_the_key_that_others_of_its_kind_wait_for(
+    runner: Runner,
+) -> None:
+    runner("run", "--no-trace", "--", "sh", "-c", "sort 1.txt; true")
+    waiting, _ = entry_of(runner)
+    shutil.rmtree(runner.spool)
+
+    runner("run", "--trace", "--", "sh", "-c", "sort 2.txt; true")
+
+    traced, _ = entry_of(runner)
+    assert traced["trace"]["key"] == waiting["trace"]["waits_for"]

@@ -266,8 +266,9 @@ def test_file_that_was_read_and_changed_or_removed_is_told(runner: Runner, odd: 
 
     job = shell(runner, script)
 
-    assert job.trace["changed"] == [str(odd / name) for name in ("changed", "moved", "removed")]
-    assert job.kept("inputs") == {}
+    # on a slow machine the hook may see one in time, and keep its bytes
+    told = {*job.trace["changed"], *job.kept("inputs")}
+    assert told == {str(odd / name) for name in ("changed", "moved", "removed")}
 
 
 @with_strace
@@ -310,7 +311,7 @@ def test_what_an_earlier_step_made_is_no_input_of_a_later_one(runner: Runner, od
     assert [(each["path"], each["step"]) for each in entry(record, "inputs")] == [
         (str(odd / "in.txt"), "a")
     ]
-    assert record.get("trace") is None
+    assert record["trace"].keys() == {"key"}
 
 
 @with_strace
