@@ -527,7 +527,7 @@ def _find_session(options: Options, environment: Dict[str, str]) -> "Tuple[str, 
     for folder in spool.there(options, environment):
         session = sessions.find(folder, options.job_id)
         if session is not None:
-            for name, value in session.state["kept"].items():
+            for name, value in session.state.get("kept", {}).items():
                 options.values[name] = options.values[name] or value
             return folder, session
     raise RuntimeError(_NOT_STARTED)

@@ -195,6 +195,14 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
         (None, {"configurations": [{"main": "a.fcl", "files": [file()]}]}),
     ),
     (
+        "configuration-too-large",
+        (
+            Findings(unevaluated={0: "the set is larger than the limit of 10 values"}),
+            {"configurations": [{"main": "a.fcl", "files": [file()]}]},
+        ),
+        (None, {"configurations": [{"main": "a.fcl", "files": [file()]}]}),
+    ),
+    (
         "configuration-differs",
         (Findings(differing={0: "another value"}), {"configurations": [{"main": "a.fcl", "files": [file()]}]}),
         (None, {"configurations": [{"main": "a.fcl", "files": [file()]}]}),
