@@ -450,7 +450,8 @@ class FolderLink(Struct, kw_only=True):
 class LayoutEntry(Struct, kw_only=True):
     """What was there before the job and is no file with bytes of its own.
 
-    `kind` is `folder`, `link`, `hard link` or `pipe`; a `new folder` was not there: the job made it.
+    `kind` is `folder`, `link`, `hard link`, `pipe`, or `sparse file` for one with holes; a
+    `new folder` was not there: the job made it.
     """
 
     path: str

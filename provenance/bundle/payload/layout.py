@@ -55,6 +55,10 @@ def add_layout(payload: Payload) -> None:
             _add_folder(payload, entry, path)
         elif kind == "pipe":
             _add_pipe(payload, entry, path)
+        elif kind == "sparse file":
+            place = payload.places.settle(path)
+            if place in payload.laid_out:
+                payload.times.insert(0, f"sparse {place.word()}")
         elif kind == "hard link":
             _add_hard_link(payload, path, text(entry.get("target")))
 

@@ -16,6 +16,7 @@ from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.trace import calls as kinds
 
 _MOST = 1000
+_BLOCK, _LEAST_HOLE = 512, 1 << 16
 _FOLDER, _NEW_FOLDER, _LINK = "folder", "new folder", "link"
 _KINDS = {stat.S_IFDIR: _FOLDER, stat.S_IFLNK: _LINK, stat.S_IFIFO: "pipe"}
 _NOT_OURS = ("/", "/tmp", "/var/tmp")  # noqa: S108 - every rerun has these
@@ -79,7 +80,9 @@ class Layout:
             return
         entry.setdefault("mode", "{:04o}".format(stat.S_IMODE(status.st_mode)))
         entry["modified_at"] = _moment(status)
-        if status.st_nlink > 1:
+        if status.st_blocks * _BLOCK < status.st_size - _LEAST_HOLE:
+            self._add(path, status, "sparse file")
+        elif status.st_nlink > 1:
             first = self._first.setdefault((status.st_dev, status.st_ino), path)
             if first != path and not os.path.islink(path) and not os.path.islink(first):
                 self._add(path, status, "hard link", first)

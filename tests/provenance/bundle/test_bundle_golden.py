@@ -22,8 +22,8 @@ from jobprov.provenance.software.read_pack import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "14f2e60cd13ff1ac78a8ab27e09d14598533cc727e1e4dacb2e46537e5f4f903"}
-SCRIPTS = {1: "138d64897504d20b39a9d332cf0e468d85c66bf1396211f22758c41325254947"}
+FILES = {1: "4c562b8d98290aba757e7a78efabf4e759b68d544e2557a24a9e0a99fcf3f679"}
+SCRIPTS = {1: "a768654f5fabbed46d6736cee15d95dfd18e945a3a6a91d065cccec7288f592f"}
 PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 

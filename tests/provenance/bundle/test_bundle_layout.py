@@ -102,6 +102,19 @@ def test_links_lead_to_what_is_laid_out_without_a_root(
     assert seen[2:] == [f"{out}/elsewhere/scratch/store/v2", "seven", "pipe", "one"]
 
 
+def test_file_with_holes_gets_them_again(toy: Toy, tmp_path: Path, dash: Run) -> None:
+    _record(toy, "true", [{"path": "big.img", "kind": "sparse file"}])
+    _add_input(toy, "big.img", bytes(1 << 20) + b"x", mode="0640", modified_at=_OLD)
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    assert dash(bag / "data/run.sh", "--no-own-root", out).returncode == 0
+
+    status = (out / "work/big.img").stat()
+    assert status.st_blocks * 512 < 1 << 17
+    assert (status.st_size, stat.S_IMODE(status.st_mode)) == ((1 << 20) + 1, 0o640)
+    assert status.st_mtime == _OLD_SECONDS + 0.25
+
+
 def test_folder_that_cannot_be_written_is_given_back_at_the_end(
     toy: Toy, tmp_path: Path, dash: Run
 ) -> None:

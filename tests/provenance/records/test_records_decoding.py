@@ -206,7 +206,16 @@ def test_number_out_of_range_in_a_field_that_only_sounds_like_a_time_is_no_time(
 def test_every_time_of_a_record_is_checked() -> None:
     """A field that is added to the structs must not be forgotten here."""
     text = json.dumps(msgspec.json.schema(JobRecord))
-    assert text.count("date-time") == 10
+    times_of_files = ["inputs", "scripts and fcl files", "layout"]  # may be of any year
+    assert text.count("date-time") == 10 + len(times_of_files)
+
+
+def test_file_may_be_of_any_year() -> None:
+    files = [{"name": "a", "modified_at": "1601-01-01T00:00:00.000000001Z"}]
+    layout = [{"path": "b", "kind": "folder", "modified_at": "2999-01-01T00:00:00Z"}]
+    body = json.dumps({**a_record(1), "inputs": files, "layout": layout}).encode()
+
+    assert decode_record(body).repairs == ()
 
 
 def test_more_files_than_a_list_of_positions_holds_are_refused(

@@ -184,6 +184,11 @@ pipe() { # PLACE
   [ "$act" = lay-out ] || return 0
   mkdir -p "${1%/*}" && is_inside_out "${1%/*}" && mkfifo "$1" || cannot_lay_out "$1"
 }
+# A file with holes, as cp makes them where it can; before modes and times.
+sparse() { # PLACE
+  [ "$act" = lay-out ] && [ -f "$1" ] && [ ! -h "$1" ] && [ ! -e "$1.holes" ] && is_inside_out "${1%/*}" || return 0
+  if cp --sparse=always "$1" "$1.holes" 2>/dev/null; then mv -f "$1.holes" "$1"; else rm -f "$1.holes"; fi
+}
 # Nothing that a bundle names may lead out of OUT.
 is_inside_out() { # FOLDER
   find_absolute "$1" || return 1
