@@ -61,6 +61,7 @@ SECTIONS = {
         "launch": "orders.launch",
         "agent": "orders.agent",
         "catalog": "catalogs.differences",
+        "arrivals": "catalogs.arrivals",
         "gaps": "lookup.gaps",
     },
     "Run jobs again": {

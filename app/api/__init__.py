@@ -4,6 +4,7 @@ from flask import Flask
 
 from jobprov.app.api import operations
 from jobprov.app.api.bundles import bundles, comparators
+from jobprov.app.api.catalogs import arrivals
 from jobprov.app.api.catalogs import differences as catalogs
 from jobprov.app.api.comparisons import jobs as comparisons
 from jobprov.app.api.comparisons import recipes
@@ -61,6 +62,7 @@ SECTIONS = (
     samples.section,
     campaign_progress.section,
     catalogs.section,
+    arrivals.section,
     rules.section,
     errors.section,
     workflows.section,

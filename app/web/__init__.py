@@ -6,6 +6,7 @@ Nothing here knows SQL: the use cases of `provenance.services` answer, `app.web`
 
 from flask import Flask
 
+from jobprov.app.web.catalogs import arrivals
 from jobprov.app.web.catalogs import differences as catalog
 from jobprov.app.web.comparisons import jobs as comparison
 from jobprov.app.web.comparisons import recipes
@@ -52,6 +53,7 @@ _PAGES = (
     errors,
     rules,
     catalog,
+    arrivals,
     impact,
     rebuilds,
     ends,

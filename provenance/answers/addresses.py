@@ -83,6 +83,11 @@ def task_page(task_id: str, experiment: str | None = None) -> str:
     return with_query(f"/tasks/{quote(task_id, safe='')}", {"experiment": experiment})
 
 
+def arrivals_page(experiment: str) -> str:
+    """Return the path of the page of what arrived of an experiment's files."""
+    return with_query("/arrivals", {"experiment": experiment})
+
+
 def campaign_page(name: str, experiment: str) -> str:
     """Return the path of a campaign's page."""
     return _page_of_campaign("campaigns", name, experiment)

@@ -242,7 +242,7 @@ class FileAnswer(Struct, frozen=True):
         parents: of the version, a thousand at most, as `children` are.
         consumers: the first hundred of `consumer_count`.
         locations: where catalogs and transfer services saw it.
-        task: that of `producer`.
+        task: that of `producer`; without one, the task that a catalog names, in `prov.task_id`.
         aliases: other names of the same bytes.
         sightings: what catalogs sent, as they sent it, each with `seen_at`; the newest first.
     """

@@ -35,6 +35,7 @@ class CatalogSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         ca: certificates that the server's is checked by; the system's where none is said.
         seconds: to wait for the server.
         attempts: calls before it counts as unreachable.
+        arrive_within_hours: how long a file may take into the catalog before it is late.
     """
 
     kind: Literal["sam", "metacat"]
@@ -45,6 +46,7 @@ class CatalogSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ca: str | None = None
     seconds: _Seconds = 30.0
     attempts: Annotated[int, msgspec.Meta(ge=1, le=10)] = 4
+    arrive_within_hours: Annotated[int, msgspec.Meta(ge=0, le=100_000)] | None = None
 
 
 Catalogs = Mapping[str, CatalogSettings]

@@ -9,7 +9,12 @@ from typing import Any
 
 from jobprov.provenance.answers.bundles import ComparatorsDeclared, ExperimentComparators
 from jobprov.provenance.answers.campaigns import CampaignProgress, CampaignReport
-from jobprov.provenance.answers.catalogs import CatalogComparison, DrainingUnits, SightingAnswer
+from jobprov.provenance.answers.catalogs import (
+    Arrivals,
+    CatalogComparison,
+    DrainingUnits,
+    SightingAnswer,
+)
 from jobprov.provenance.answers.comparisons import (
     DivergentRecipe,
     DivergentRecipes,
@@ -187,6 +192,10 @@ class Client(Histories):
         return self._ask(
             CatalogComparison, path, experiment=experiment, late_after_hours=late_after_hours
         )
+
+    def arrivals(self, experiment: str, **query: Any) -> Arrivals:
+        """Return what was written and arrived, a day each; `query` is that of `GET /arrivals`."""
+        return self._ask(Arrivals, "/arrivals", experiment=experiment, **query)
 
     def draining_units(self, task_id: str, *, experiment: str | None = None) -> DrainingUnits:
         """Return the inputs without an output in the catalog."""

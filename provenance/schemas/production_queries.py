@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields, validate
 
-from jobprov.provenance.schemas.parameters import LONGEST, number, text
+from jobprov.provenance.schemas.parameters import LONGEST, moment, number, text
 from jobprov.provenance.schemas.queries import ExperimentQuery
 
 
@@ -69,6 +69,23 @@ class DrainingQuery(ExperimentQuery):
     format = fields.String(
         validate=validate.OneOf(["json", "plain", "did", "mql", "sam"]), load_default="json"
     )
+
+
+class ArrivalsQuery(Schema):
+    """Whose files, of how many days, and how many hours they may take."""
+
+    experiment = fields.String(
+        required=True,
+        validate=validate.Length(min=1, max=LONGEST),
+        metadata={"description": "Of this experiment."},
+    )
+    days = number(1, 31, "So many days, today being the last; 7 by default.")
+    hours = number(
+        0, 100_000, "So long a file may take; by default as the experiment sets it, else 24."
+    )
+    until = moment("Count as of this moment instead of now.")
+    limit = number(1, 1000, "How many late files at most; 100 by default.")
+    cursor = text("`next` of the answer before.")
 
 
 class ReadyQuery(ExperimentQuery):

@@ -44,6 +44,7 @@ def make_blueprint() -> Blueprint:
 
 
 def _add_filters(environment: Environment) -> None:
+    environment.finalize = markup.without_turns
     environment.undefined = StrictUndefined
     environment.trim_blocks = True
     environment.lstrip_blocks = True
@@ -86,6 +87,7 @@ def _add_filters(environment: Environment) -> None:
         proofs_page=addresses.proofs_page,
         report_page=addresses.report_page,
         task_page=addresses.task_page,
+        arrivals_page=addresses.arrivals_page,
     )
 
 

@@ -1,10 +1,11 @@
 """What made this file: its versions, producer, parents, children, consumers and places."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.lookup import FileAnswer, JobSummary, RecordedVersion
+from jobprov.provenance.answers.lookup import FileAnswer, JobSummary, RecordedVersion, TaskOfJob
 from jobprov.provenance.db.queries.lookup.files import (
     FoundFile,
     aliases_among,
@@ -19,6 +20,7 @@ from jobprov.provenance.db.queries.lookup.files import (
 from jobprov.provenance.db.queries.lookup.focus import identities_of_versions
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.versions import Version, last_tries, versions_of
+from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import AmbiguousError, BadInputError, NotFoundError
 
 _MOST_PLACES = 5
@@ -207,10 +209,23 @@ def show_found(
         consumers=first_consumers,
         consumer_count=consumer_count,
         locations=sorted(locations),
-        task=None if producer is None else producer.task,
+        task=_task_by_catalog(connection, file, sightings) if producer is None else producer.task,
         aliases=other_names_of(connection, versions),
         sightings=sightings,
     )
+
+
+def _task_by_catalog(
+    connection: Connection, file: FoundFile, sightings: Sequence[Mapping[str, Any]]
+) -> TaskOfJob | None:
+    """Return the task that a catalog or transfer service names for a file that no job claims."""
+    for sighting in sightings:
+        metadata = sighting.get("metadata") or {}
+        task_id = metadata.get("prov.task_id")
+        if task_id:
+            for task in find_tasks(connection, task_id, file.experiment):
+                return TaskOfJob(task.task_id, task.campaign, task.stage, unit=None)
+    return None
 
 
 def _choose(versions: Sequence[Version], number: int | None) -> Version | None:

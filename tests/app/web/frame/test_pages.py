@@ -59,6 +59,7 @@ EVERY_PAGE = (
     f"/relation?a={samples.FIRST_GEN}&b={samples.MERGED}&experiment=toyexp",
     f"/relation?a={samples.MERGED}&b=toyexp_demo-2026_0001_merge_sideband.root",
     "/orphans",
+    "/arrivals?experiment=toyexp",
     "/tasks/%3Cb%3Etask",
     f"/campaigns/toyexp/{samples.CAMPAIGN}",
     f"/campaigns/toyexp/{samples.CAMPAIGN}/lineage",

@@ -35,6 +35,7 @@ PAGES = (
     f"/relation?a={samples.FIRST_GEN}&b={samples.MERGED}&experiment=toyexp",
     "/orphans?isolated=1",
     "/orphans?only=unread",
+    "/arrivals?experiment=toyexp&days=31&hours=1",
     "/queue",
     "/queue?experiment=toyexp&task_id=toyexp-demo-reco-0001",
 )
