@@ -251,7 +251,7 @@ def test_files_of_the_kernel_are_no_inputs(site: Site) -> None:
 
 def test_file_of_another_job_in_the_storage_folder_is_not_ours(site: Site) -> None:
     record = site.record(
-        "echo ours > a.root; echo theirs > $STORAGE/theirs.root; sleep 0.3; rm a.root;"
+        "echo ours > a.root; echo theirs > $STORAGE/theirs.root; sleep 1; rm a.root;"
         "echo other > $STORAGE/a.root"
     )
 
