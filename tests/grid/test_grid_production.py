@@ -1,7 +1,9 @@
 """A production of scripts that know nothing of jobprov, with the hook in the submit file alone.
 
-Three stages: one copies its output away, one ends in `echo done` whatever happened, one is no art
-program and moves its file away. One job in five fails, dies, is held or makes nothing.
+Three stages with habits of real experiments: one works in its scratch folder, has a background
+process, two outputs and packed logs, and copies by another name first, as ifdh does; one stages in
+under another name and ends in `echo done` whatever happened; one is a program of Python that writes
+right into the group's folder. One job in five fails, dies, is held, makes nothing or half of it.
 JOBPROV_TRIAL_UNITS sets the number of units of each stage.
 """
 
@@ -43,30 +45,59 @@ if os.path.exists(words.get("--fails", "/nowhere")):
     print("Art has completed and will exit with status 1.")
     sys.exit(1)
 open(words["-o"], "w").write(words["-o"] + text + read)
+if "-T" in words:
+    open(words["-T"], "w").write("histograms of " + words["-o"])
 print("TrigReport Events total = 10 passed = 10 failed = 0")
 print("Art has completed and will exit with status 0.")
 """
 SCRIPTS = {
     "gen": """#!/bin/bash
-export PATH=$RELEASE/bin:$PATH FHICL_FILE_PATH=$RELEASE/fcl
+set -e
+export PATH=$RELEASE/bin:$PATH FHICL_FILE_PATH=.:$RELEASE/fcl
+ifdh_cp() { cp $1 $2/$1.tmp.$$ && mv $2/$1.tmp.$$ $2/$1; }
+cd $_CONDOR_SCRATCH_DIR
+(while sleep 0.2; do cut -d' ' -f1 /proc/loadavg >> load_$1.txt; done) &
+watching=$!
+trap 'kill $watching; tar czf logs_gen_$1.tgz *.log *.txt && cp logs_gen_$1.tgz $STORE/logs/' EXIT
 [ ! -f $MARKS/kill-gen-$1 ] || kill -9 $$
-mu2e -c gen.fcl -o gen_$1.art --fails $MARKS/fail-gen-$1 > mu2e.log 2>&1 || exit $?
-cp gen_$1.art $STORE/gen/
+echo '#include "gen.fcl"' > my.fcl
+mu2e -c my.fcl -o gen_$1.art -T hist_$1.art --fails $MARKS/fail-gen-$1 > mu2e.log 2>&1
+ifdh_cp gen_$1.art $STORE/gen
+[ -f $MARKS/half-gen-$1 ] || ifdh_cp hist_$1.art $STORE/hist
+rm gen_$1.art hist_$1.art
 """,
     "sim": """#!/bin/bash
 export PATH=$RELEASE/bin:$PATH FHICL_FILE_PATH=$RELEASE/fcl
 cp $STORE/gen/gen_$1.art in.art
-mu2e -c sim.fcl -s in.art -o sim_$1.art --fails $MARKS/fail-sim-$1
+mu2e -c sim.fcl -s in.art -o sim_$1.art --fails $MARKS/fail-sim-$1 2>&1 | tee sim_$1.log
 mv sim_$1.art $STORE/sim/
+tar czf sim_logs_$1.tgz sim_$1.log
 echo done
 """,
-    "ana": """#!/bin/bash
-[ -f $MARKS/nothing-ana-$1 ] && exit 0
-/usr/bin/python3 $RELEASE/bin/count.py $STORE/sim/sim_$1.art > hist_$1.csv
-mv hist_$1.csv $STORE/ana/
+    "ana": """#!/usr/bin/python3
+import os, shutil, subprocess, sys
+unit, store, marks = sys.argv[1], os.environ["STORE"], os.environ["MARKS"]
+if os.path.exists("%s/nothing-ana-%s" % (marks, unit)):
+    sys.exit(0)
+words = ["%s/sim/sim_%s.art" % (store, unit), "%s/ana/sel_%s.csv" % (store, unit)]
+subprocess.check_call(["/usr/bin/python3", os.environ["RELEASE"] + "/bin/count.py"] + words)
+open("summary.json", "w").write('{"unit": "%s"}' % unit)
+shutil.copyfile("summary.json", "%s/ana/sel_%s.json" % (store, unit))
+with open(store + "/ALL.txt", "a") as together:
+    together.write(unit)
 """,
 }
-COUNT = "import sys, time; time.sleep(0.3); print(len(open(sys.argv[1]).read()))\n"
+COUNT = """
+import sys, time
+time.sleep(0.3)
+text = str(len(open(sys.argv[1]).read()))
+open(sys.argv[2], "w").write(text)
+"""
+PATTERNS = {
+    "gen": ["gen_*.art", "hist_*.art"],
+    "sim": ["sim_*.art"],
+    "ana": ["sel_*.csv", "sel_*.json"],
+}
 SUBMIT = """
 executable = /bin/sh
 transfer_executable = False
@@ -107,7 +138,8 @@ class Production:
         self.hook = self.pool.put(
             "job-end-hook.pyz", (folder / "job-end-hook.pyz").read_bytes(), 0o755
         )
-        for name in ("release", "release/bin", "release/fcl", "store", "marks"):
+        folders = ("release", "release/bin", "release/fcl", "store", "store/hist", "store/logs")
+        for name in (*folders, "marks"):
             self.pool.make_folder(name)
         self.pool.put("release/bin/mu2e", MU2E, 0o755)
         self.pool.put("release/bin/count.py", COUNT)
@@ -124,7 +156,7 @@ class Production:
         for number in range(UNITS):
             unit = str(number)
             ways = {3: ("gen", "fail"), 7: ("gen", "kill"), 9: ("gen", "held")}
-            ways |= {1: ("sim", "fail"), 5: ("ana", "nothing")}
+            ways |= {8: ("gen", "half"), 1: ("sim", "fail"), 5: ("ana", "nothing")}
             if number % 10 in ways:
                 stage, way = ways[number % 10]
                 self.bad[stage, unit] = way
@@ -134,6 +166,7 @@ class Production:
         """Declare the stages, submit each for the files that are there, and wait for its end."""
         for stage in STAGES:
             body = {"experiment": "mu2e", "campaign": "c1", "stage": stage, "units": self.units()}
+            body["output_patterns"] = PATTERNS[stage]
             address = f"{self.service.url}/api/v1/tasks/{stage}"
             assert requests.put(address, json=body, timeout=30).ok
             before = STAGES[STAGES.index(stage) - 1] if stage != STAGES[0] else None
@@ -146,8 +179,21 @@ class Production:
         return [str(number) for number in range(UNITS)]
 
     def file(self, stage: str, unit: str) -> Path:
-        suffix = {"gen": "gen_{}.art", "sim": "sim_{}.art", "ana": "hist_{}.csv"}[stage]
-        return self.store / stage / suffix.format(unit)
+        """Return the first file of a unit."""
+        return self.files_of(stage, unit)[0]
+
+    def files_of(self, stage: str, unit: str) -> list[Path]:
+        """Return where the files of a unit are to be."""
+        found = []
+        for pattern in PATTERNS[stage]:
+            folder = "hist" if pattern.startswith("hist") else stage
+            found.append(self.store / folder / pattern.replace("*", unit))
+        return found
+
+    def done(self, stage: str) -> list[str]:
+        """Return the units of which all files are there."""
+        units = self.units()
+        return [unit for unit in units if all(map(Path.exists, self.files_of(stage, unit)))]
 
     def submit(self, stage: str, unit: str) -> None:
         held = ", /nonexistent/table" if self.bad.get((stage, unit)) == "held" else ""
@@ -188,9 +234,6 @@ class Production:
                 return found
             cursor = {"cursor": page["next"]}
 
-    def files(self, stage: str) -> list[Path]:
-        return [file for file in (self.store / stage).iterdir() if file.suffix != ".json"]
-
     def close(self) -> None:
         self.pool.stop()
         self.service.stop()
@@ -211,11 +254,12 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]
 def test_units_counted_done_are_the_files_that_exist(production: Production) -> None:
     for stage in STAGES:
         progress = production.ask(f"/tasks/{stage}")
-        assert progress["produced"] == len(production.files(stage)), stage
+        assert progress["produced"] == len(production.done(stage)), stage
+        assert progress["produced_files"] == len(production.done(stage)) * len(PATTERNS[stage])
         assert progress["expected"] == UNITS
     campaign = production.ask("/campaigns/c1")
     counts = {stage["stage"]: stage["units"]["produced"] for stage in campaign["stages"]}
-    assert counts == {stage: len(production.files(stage)) for stage in STAGES}
+    assert counts == {stage: len(production.done(stage)) for stage in STAGES}
     page = requests.get(f"{production.service.url}/campaigns/mu2e/c1", timeout=30).text
     lead = page.split('<p class="lead">')[1].split("</p>")[0]
     assert f"{sum(counts.values())} of {UNITS * len(STAGES)} units done" in lead
@@ -223,7 +267,10 @@ def test_units_counted_done_are_the_files_that_exist(production: Production) -> 
 
 def test_every_output_has_a_producer(production: Production) -> None:
     for stage in STAGES:
-        for file in production.files(stage):
+        files = [
+            file for unit in production.done(stage) for file in production.files_of(stage, unit)
+        ]
+        for file in files:
             answer = production.ask(f"/files/{file.name}")
             assert answer["producer"]["task"]["task_id"] == stage
             digest = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -245,7 +292,8 @@ def test_every_art_program_has_its_fcl(production: Production) -> None:
 
 
 def test_each_unit_that_went_wrong_says_how(production: Production) -> None:
-    words = {"fail": "failed", "kill": "killed", "held": "held", "nothing": "no_output"}
+    words = {"fail": "failed", "kill": "killed", "held": "held"}
+    words |= {"nothing": "no_output", "half": "no_output"}
     for (stage, unit), way in production.bad.items():
         if (stage, unit) not in production.tried:
             continue
@@ -285,7 +333,7 @@ def test_what_failed_is_retried_and_lies_at_its_place(production: Production) ->
 
     for (stage, unit), way in production.bad.items():
         file = production.file(stage, unit)
-        if way == "held" or (stage, unit) not in production.tried:
+        if way in ("held", "half") or (stage, unit) not in production.tried:
             continue
         assert file.exists(), (stage, unit, production.pool.diagnosis())
         answer = production.ask(f"/files/{file.name}")
@@ -294,4 +342,4 @@ def test_what_failed_is_retried_and_lies_at_its_place(production: Production) ->
         assert f"sha256:{digest}" in json.dumps(answer["versions"][0])
     for stage in STAGES:
         progress = production.ask(f"/tasks/{stage}")
-        assert progress["produced"] == len(production.files(stage)), stage
+        assert progress["produced"] == len(production.done(stage)), stage

@@ -345,6 +345,8 @@ class Job:
             return False
         if earlier is not None:
             self._outputs().remove(earlier)
+            if "location" in earlier:  # who tells of the file may not know where it was copied
+                entry.update(name=earlier["name"], location=earlier["location"])
         return True
 
     def add_late_outputs(self, clock: Clock) -> bool:

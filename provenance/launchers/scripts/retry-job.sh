@@ -133,6 +133,8 @@ export -p >"$place/environment"
   printf 'here=%s out=%s python=%s hook=%s place=%s beside=%s\n' "$(quoted "$root/data")" "$(quoted "$place/out")" \
     "$(quoted "$python")" "$(quoted "$hook")" "$(quoted "$place")" "$(quoted "$beside")"
   printf 'output_dir=%s rescue=%s\n' "$(quoted "$output_dir")" "$(quoted "$rescue")"
+  # shellcheck disable=SC2016 # for the job's shell: the job's scratch folder, as recorded, is its work folder; the hook has ours
+  printf '%s\n' 'job_scratch=${_CONDOR_SCRATCH_DIR-}'
   env | sed -n 's/^\(JOBPROV_[A-Z_]*\)=.*/\1/p;s/^\(_CONDOR_JOB_AD\|_CONDOR_MACHINE_AD\|_CONDOR_SCRATCH_DIR\|RETRY_BUNDLE_OF\)=.*/\1/p' | sort -u |
     while read -r name; do
       value=''
@@ -195,7 +197,8 @@ try() { # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
   read='' made=''
   [ "$number" -ne 1 ] || read=$(as_named "$inputs" "$@")
   [ "$number" -ne "$total" ] || made=$(as_named "$outputs" "$@")
-  JOBPROV_INPUT=$read JOBPROV_OUTPUT=$made "$python" "$hook" step --name "$step_name" --role payload -- "$@" </dev/null
+  _CONDOR_SCRATCH_DIR=${job_scratch:-${_CONDOR_SCRATCH_DIR-}} JOBPROV_INPUT=$read JOBPROV_OUTPUT=$made \
+    "$python" "$hook" step --name "$step_name" --role payload -- "$@" </dev/null
   step_code=$?
   [ "$step_code" -eq 0 ] || { code=$step_code stopped=yes; }
 }

@@ -134,6 +134,23 @@ def test_files_of_a_try_have_the_namespaces_of_the_job(tmp_path: Path, hook: Pat
 
 
 @pytest.mark.slow
+def test_a_try_of_a_job_that_works_in_its_scratch_folder_works_in_its_own(
+    tmp_path: Path, hook: Path
+) -> None:
+    """Job scripts say `cd $_CONDOR_SCRATCH_DIR`: what they made lay where nobody looked for it."""
+    toy = a_job("cd $_CONDOR_SCRATCH_DIR; echo made >result.txt", outputs=("result.txt",))
+    toy.record["environment"]["variables"]["_CONDOR_SCRATCH_DIR"] = WORK
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+
+    done = run_script(tmp_path, toy, hook, "job.tar", _CONDOR_SCRATCH_DIR=str(scratch))
+
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "outputs/result.txt").read_text() == "made\n"
+    assert not (scratch / "result.txt").exists()
+
+
+@pytest.mark.slow
 def test_a_try_ends_as_the_job_does_and_what_it_made_is_kept_apart(
     tmp_path: Path, hook: Path
 ) -> None:

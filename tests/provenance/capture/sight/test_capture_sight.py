@@ -213,6 +213,17 @@ FHICL_FILE_PATH=$PWD/fcl nova -c reco.fcl -s in.root -o reco.root
     assert read["location"] == str(site.inputs / "gen_7.root")
 
 
+def test_file_that_is_told_at_the_end_keeps_the_place_where_it_was_seen(site: Site) -> None:
+    """As a retry tells of all that it made."""
+    environment = site.variables
+    copy = "echo made > a.txt; cat a.txt > $STORAGE/a_7.txt"
+    for words in (["start"], ["step", "--", "sh", "-c", copy], ["end", "--output", "a.txt"]):
+        site.runner(*words, environment=environment)
+    (output,) = only_entry(site.runner)[0]["outputs"]
+    assert (output["name"], output["evidence"]) == ("a_7.txt", "told")
+    assert output["location"] == str(site.storage / "a_7.txt")
+
+
 def test_outputs_with_the_same_bytes_are_each_at_their_own_place(site: Site) -> None:
     script = "echo same > a.txt; echo same > b.txt; cp b.txt $STORAGE/"
     places = {output["name"]: output.get("location") for output in site.record(script)["outputs"]}
@@ -240,7 +251,7 @@ def test_files_of_the_kernel_are_no_inputs(site: Site) -> None:
 
 def test_file_of_another_job_in_the_storage_folder_is_not_ours(site: Site) -> None:
     record = site.record(
-        "echo ours > a.root; echo theirs > $STORAGE/theirs.root; sleep 0.3; rm a.root;"
+        "echo ours > a.root; echo theirs > $STORAGE/theirs.root; sleep 1; rm a.root;"
         "echo other > $STORAGE/a.root"
     )
 
