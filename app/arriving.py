@@ -11,6 +11,8 @@ from typing import Protocol
 
 from gunicorn.http.unreader import Unreader
 
+from jobprov.provenance.errors import LimitError, UnreachableError
+
 MEMORY_BYTES = 1 << 16
 """Of one request or answer; what is more goes into a file."""
 HEAD_BYTES = 1 << 16
@@ -87,7 +89,7 @@ class Arrival:
             end = self._head.find(b"\r\n\r\n", searched)
             if end < 0:
                 if len(self._head) > HEAD_BYTES:
-                    raise HeadTooLongError
+                    raise HeadTooLongError("The headers of the request are too long.", HEAD_BYTES)
                 return b""
             data = bytes(self._head[end + 4 :])
             del self._head[end + 4 :]
@@ -107,7 +109,7 @@ class Arrival:
             self._content = SpooledTemporaryFile(MEMORY_BYTES, dir=self._room.folder)  # noqa: SIM115 - closed with the request
         if self._content.tell() + len(data) > MEMORY_BYTES:
             if not self._room.take(len(data)):
-                raise NoRoomError
+                raise NoRoomError("Too many requests arrive slowly; try again later.")
             self._taken += len(data)
         self._content.write(data)
 
@@ -152,11 +154,11 @@ class Arrival:
         self._taken = 0
 
 
-class HeadTooLongError(Exception):
+class HeadTooLongError(LimitError):
     """The headers of a request are longer than any may be."""
 
 
-class NoRoomError(Exception):
+class NoRoomError(UnreachableError):
     """Too many bytes of requests that are not whole yet wait on disk."""
 
 

@@ -41,6 +41,11 @@ SETTINGS = (
         "JOBPROV_GIT_MIRRORS", "$JOBPROV_DATA/git", "Folder of bare mirrors with pinned commits."
     ),
     Setting(
+        "JOBPROV_TRUSTED_GIT_HOSTS",
+        "",
+        "Git hosts that may have private addresses, separated by commas.",
+    ),
+    Setting(
         "JOBPROV_SECRET_KEY",
         "",
         "Key of sessions; made at first start and kept, mode 0600, in $JOBPROV_DATA/secret-key.",
@@ -57,6 +62,11 @@ SETTINGS = (
         "Who may read: `open` to all, or `token` for those who hold a write token.",
     ),
     Setting("JOBPROV_BLOB_LIMIT_BYTES", "67108864", "Largest blob that is taken, in bytes."),
+    Setting(
+        "JOBPROV_BLOB_QUOTA_GB",
+        "1000",
+        "New blobs that an experiment may send to a worker process within a day, in GB; 0: any.",
+    ),
     Setting(
         "JOBPROV_TRACE_FIRST",
         "on",
@@ -116,6 +126,7 @@ class Settings:
     database_url: str
     archive_url: str
     git_mirrors: Path
+    trusted_git_hosts: frozenset[str]
     secret_key: str
     host: str
     port: int
@@ -123,6 +134,7 @@ class Settings:
     threads: int
     reading: str
     blob_limit_bytes: int
+    blob_quota_bytes: int
     trace_first: bool
     public_url: str
     trusted_proxies: int
@@ -166,6 +178,7 @@ def load_settings(
         database_url=texts["JOBPROV_DATABASE_URL"],
         archive_url=texts["JOBPROV_ARCHIVE_URL"],
         git_mirrors=_path(texts["JOBPROV_GIT_MIRRORS"]),
+        trusted_git_hosts=_hosts(texts["JOBPROV_TRUSTED_GIT_HOSTS"]),
         secret_key=texts["JOBPROV_SECRET_KEY"],
         host=texts["JOBPROV_HOST"],
         port=_number(texts, "JOBPROV_PORT", 0, 65535),
@@ -173,6 +186,7 @@ def load_settings(
         threads=_number(texts, "JOBPROV_THREADS", 1, 256),
         reading=texts["JOBPROV_READING"],
         blob_limit_bytes=_number(texts, "JOBPROV_BLOB_LIMIT_BYTES", 1, 2**40),
+        blob_quota_bytes=_number(texts, "JOBPROV_BLOB_QUOTA_GB", 0, 10**9) * 10**9,
         trace_first=texts["JOBPROV_TRACE_FIRST"] == "on",
         public_url=texts["JOBPROV_PUBLIC_URL"].rstrip("/"),
         trusted_proxies=_number(texts, "JOBPROV_TRUSTED_PROXIES", 0, 8),
@@ -209,6 +223,10 @@ def _texts(given: Mapping[str, str], environment: Mapping[str, str]) -> dict[str
 
 def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
+
+
+def _hosts(text: str) -> frozenset[str]:
+    return frozenset(host.strip().lower() for host in text.split(",") if host.strip())
 
 
 def _optional_path(text: str) -> Path | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 from flask import Flask, Response, current_app, g, request
+from gunicorn.http.errors import ParseException
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
@@ -21,7 +22,10 @@ from werkzeug.exceptions import HTTPException
 from jobprov.archive import errors as archive
 from jobprov.provenance import errors as provenance
 from jobprov.provenance.fhicl import FhiclError
-from jobprov.provenance.services.configurations.configuration import ConfigurationError
+from jobprov.provenance.services.configurations.configuration import (
+    ConfigurationError,
+    ConfigurationTooLargeError,
+)
 
 API = "/api/"
 CONTENT_TYPE = "application/problem+json"
@@ -39,6 +43,7 @@ STATUS: Mapping[type[Exception], int] = {
     provenance.ProvenanceError: 500,
     FhiclError: 422,
     ConfigurationError: 409,
+    ConfigurationTooLargeError: 413,
     archive.BadDigestError: 422,
     archive.BadNameError: 422,
     archive.BadUrlError: 500,
@@ -51,6 +56,7 @@ STATUS: Mapping[type[Exception], int] = {
     archive.FrameDamagedError: 500,
     archive.ArchiveUnreachableError: 503,
     archive.ArchiveError: 500,
+    ParseException: 400,
     OperationalError: 503,
     PoolTimeoutError: 503,
 }
@@ -140,6 +146,8 @@ def problem_of(error: Exception) -> Problem:
     else:
         kind = "unreachable" if is_unreachable else "mistake-of-ours"
         detail = _reference(status)
+        if isinstance(error, ParseException):
+            kind, detail = "bad-request", f"The body cannot be read: {error}"
     headers = {"Retry-After": "5"} if is_unreachable else {}
     title = http.HTTPStatus(status).phrase
     return Problem(status, kind, title, detail, _fields(error), _more(error), headers)

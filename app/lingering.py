@@ -21,9 +21,17 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+    UnsupportedTransferCoding,
+)
 from gunicorn.http.parser import RequestParser
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
@@ -40,12 +48,12 @@ _PIECE_BYTES = 1 << 16
 _PIECES_A_TURN = 16
 _MOST_CONNECTIONS = 4000
 _DESCRIPTORS_A_CONNECTION = 3  # itself, a request in a file, an answer in a file
-_SENTENCES = {
-    408: "The request did not arrive in time.",
-    431: "The headers of the request are too long.",
-    503: "Too many requests arrive slowly; try again later.",
+_STATUS: dict[type[Exception], int] = {
+    LimitRequestLine: 414,
+    LimitRequestHeaders: 431,
+    ExpectationFailed: 417,
+    UnsupportedTransferCoding: 501,
 }
-_TITLES = {408: "Request Timeout", 431: "Request Header Fields Too Large"}
 
 
 def allowed_connections() -> int:
@@ -236,7 +244,7 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # the package has no
                 connection.deadline = now + STALL_SECONDS
                 continue
             if connection.arrival.received and not connection.departure.waiting:
-                _tell(connection, 408)
+                _tell(connection, 408, "The request did not arrive in time.")
                 self._unhold(connection)
                 self._say_farewell(connection)
             else:
@@ -274,11 +282,11 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # the package has no
             return False
         except OSError:
             connection.is_leaving = True
-        except HeadTooLongError:
-            _tell(connection, 431)
+        except HeadTooLongError as problem:
+            _tell(connection, 431, str(problem))
             connection.is_leaving = True
-        except NoRoomError:
-            _tell(connection, 503)
+        except NoRoomError as problem:
+            _tell(connection, 503, str(problem))
             connection.is_leaving = True
         return False
 
@@ -308,6 +316,17 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # the package has no
         while is_kept and not conn.departure.waiting and self._goes_on(conn):
             is_kept = self._answer(conn)
         return is_kept and not conn.is_leaving
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ARG002
+        """Tell a client in JSON what is wrong with its request, or that we made a mistake."""
+        status, detail = 500, "The service made a mistake; its log tells more."
+        if isinstance(exc, ParseException):
+            status = next((code for kind, code in _STATUS.items() if isinstance(exc, kind)), 400)
+            detail = f"The request cannot be read: {exc}"[:500]
+        else:
+            self.log.error("Error handling request", exc_info=exc)
+        with suppress(OSError):
+            client.sendall(_problem(status, detail))
 
     def _answer(self, connection: Connection) -> bool:
         connection.begin_parsing()
@@ -355,14 +374,18 @@ def _readable(sock: socket.socket) -> bool:
     return bool(poll.poll(PATIENCE_MILLISECONDS))
 
 
-def _tell(connection: Connection, status: int) -> None:
+def _tell(connection: Connection, status: int, detail: str) -> None:
     """Tell a client why it is let go, if it listens."""
-    title = _TITLES.get(status, "Service Unavailable")
-    document = {"type": "/problems/refused", "title": title, "status": status}
-    body = json.dumps({**document, "detail": _SENTENCES[status]}).encode()
+    with suppress(OSError):
+        connection.departure.true.send(_problem(status, detail))
+
+
+def _problem(status: int, detail: str) -> bytes:
+    title = HTTPStatus(status).phrase
+    document = {"type": "/problems/refused", "title": title, "status": status, "detail": detail}
+    body = json.dumps(document).encode()
     head = (
         f"HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\n"
         f"Content-Length: {len(body)}\r\nRetry-After: 5\r\nConnection: close\r\n\r\n"
     )
-    with suppress(OSError):
-        connection.departure.true.send(head.encode() + body)
+    return head.encode() + body

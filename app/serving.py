@@ -30,7 +30,7 @@ from jobprov.provenance.services.recording.rederivation import enqueue_derivatio
 from jobprov.provenance.services.statistics.campaign_graph import enqueue_large
 from jobprov.provenance.services.statistics.counting import enqueue_first_counts
 from jobprov.provenance.services.upkeep.sealing import seal_all
-from jobprov.provenance.services.work.queue import Parts, drain
+from jobprov.provenance.services.work.queue import drain
 
 DRAIN_SECONDS = 30
 SEAL_SECONDS = 3600.0
@@ -151,7 +151,7 @@ def work_until(service: Service, stop: threading.Event) -> None:
 
     Do what becomes due, seal the ledger every hour, and look at what grew now and then.
     """
-    parts = Parts(service.database, service.writer, service.store, service.settings.git_mirrors)
+    parts = service.parts()
     seal_at = time.monotonic() + SEAL_SECONDS
     fold_at, look_at = time.monotonic() + FIRST_FOLD_SECONDS, time.monotonic()
     is_current = False

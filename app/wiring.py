@@ -4,6 +4,7 @@ Use cases know none of this; they take a connection and a store. Errors of the a
 of the package here or in `app/errors.py`, nowhere else.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,18 +19,22 @@ from jobprov.app.config import Settings
 from jobprov.archive.errors import ArchiveError
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
+from jobprov.provenance.db.changes.upkeep import write_again
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.queries.upkeep.archive_identity import known_archive
-from jobprov.provenance.errors import ConflictError, UnreachableError
-from jobprov.provenance.services.intake.blobs import LostBlobs, Unclaimed
+from jobprov.provenance.errors import ConflictError, ProvenanceError, UnreachableError
+from jobprov.provenance.services.intake.blobs import BlobQuota, LostBlobs, Unclaimed
 from jobprov.provenance.services.intake.excerpts import Excerpts
 from jobprov.provenance.services.intake.tokens import TokenBook
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
 from jobprov.provenance.services.upkeep.archive_identity import strange_archive, tie_archive
+from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writer, Writing
 
 T = TypeVar("T")
+_WRITE_SECONDS = 10.0
+_BELIEVED_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,10 @@ class Service:
     Attributes:
         tokens: what write tokens allow.
         lost_blobs: finds what experiments sent and the archive has no more.
+        blob_quota: how much each experiment may send.
         unclaimed: blobs that came before the record that says whose they are.
         excerpts: what records have in common, sent once.
+        written: until when (`until`, of the monotonic clock) it is believed that all can be written.
         batch_turns: taken by those who decode a batch and have it written: more at once would only
             take memory.
     """
@@ -51,9 +58,11 @@ class Service:
     writer: Writer
     tokens: TokenBook
     lost_blobs: LostBlobs
+    blob_quota: BlobQuota
     unclaimed: Unclaimed
     excerpts: Excerpts
     batch_turns: Semaphore
+    written: dict[str, float]
     _record: Callable[[Writing, Sequence[Submission]], list[Outcome]] = field(repr=False)
 
     @contextmanager
@@ -108,7 +117,30 @@ class Service:
             strange = str(problem)
         if strange is not None:
             problems.append(strange)
-        return problems
+        return problems or self._writing_problems()
+
+    def _writing_problems(self) -> list[str]:
+        """Return why nothing can be written; what could be written is believed for some seconds."""
+        if time.monotonic() < self.written["until"]:
+            return []
+        try:
+            self.writer.try_writing(lambda writing: write_again(writing.connection), _WRITE_SECONDS)
+            self.store.try_writing()
+        except (ArchiveError, ProvenanceError, SQLAlchemyError) as problem:
+            return [f"Nothing can be written: {problem}"]
+        self.written["until"] = time.monotonic() + _BELIEVED_SECONDS
+        return []
+
+    def parts(self) -> Parts:
+        """Return what background work needs."""
+        settings = self.settings
+        return Parts(
+            self.database,
+            self.writer,
+            self.store,
+            settings.git_mirrors,
+            settings.trusted_git_hosts,
+        )
 
     def close(self) -> None:
         """Finish what is queued and close every connection."""
@@ -138,9 +170,20 @@ def open_service(settings: Settings) -> Service:
     # for Python's lock
     turns = Semaphore(1 if database.is_sqlite else 2)
     writer = Writer(database, store)
-    lost = LostBlobs(store)
+    lost, quota = LostBlobs(store), BlobQuota(settings.blob_quota_bytes)
     return Service(
-        settings, database, store, writer, tokens, lost, unclaimed, Excerpts(), turns, record
+        settings,
+        database,
+        store,
+        writer,
+        tokens,
+        lost,
+        quota,
+        unclaimed,
+        Excerpts(),
+        turns,
+        {"until": 0.0},
+        record,
     )
 
 

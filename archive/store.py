@@ -180,6 +180,13 @@ class Store(Protocol):
         same moment: these may be removed, too.
         """
 
+    def try_writing(self) -> None:
+        """Write something small, and remove it again.
+
+        Raises:
+            ArchiveUnreachableError: that cannot be done.
+        """
+
     def set_aside(self, pack: str) -> bool:
         """Move a damaged pack out of the way, once all it holds is intact elsewhere.
 

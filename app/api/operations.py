@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import threading
 from datetime import UTC, datetime
 from functools import cache
@@ -13,6 +14,7 @@ from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.sending import send_stream
 from jobprov.app.measures import get_measures
 from jobprov.app.wiring import get_service
+from jobprov.app.wrong_tokens import wrong_tokens
 from jobprov.provenance.answers.reruns import Reproduction
 from jobprov.provenance.capture.packing import packed, sources
 from jobprov.provenance.db.key_widths import keys_used
@@ -74,7 +76,12 @@ def metrics() -> Response:
     with get_service().reading() as connection:
         facts = reproduction_facts(connection, datetime.now(UTC))
         used = keys_used(connection)
-    lines = [*get_measures().lines(), *_reproduction_lines(facts), *_key_lines(used)]
+    lines = [
+        *get_measures().lines(),
+        *_token_lines(),
+        *_reproduction_lines(facts),
+        *_key_lines(used),
+    ]
     return Response(
         "\n".join(lines) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8"
     )
@@ -111,6 +118,14 @@ def start_script() -> Response:
     answer.headers["Content-Disposition"] = f'attachment; filename="{job_start.NAME}"'
     answer.headers["Cache-Control"] = "no-cache"
     return answer
+
+
+def _token_lines() -> list[str]:
+    return [
+        "# HELP jobprov_wrong_tokens_total Tokens that were unknown, expired or revoked.",
+        "# TYPE jobprov_wrong_tokens_total counter",
+        f'jobprov_wrong_tokens_total{{process="{os.getpid()}"}} {wrong_tokens().total}',
+    ]
 
 
 def _reproduction_lines(facts: Reproduction) -> list[str]:

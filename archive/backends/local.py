@@ -44,6 +44,7 @@ from jobprov.archive.errors import BlobDamagedError, BlobMissingError
 from jobprov.archive.store import PACK_LIMIT_BYTES, ArchiveStats, Finding, SealReport, Stored
 
 _GROUP = 128  # blobs that `put_many` flushes together; each is an open file meanwhile
+_BLOCK_BYTES = 4096
 _SET_ASIDE = "set-aside"
 _READ_BYTES = 1 << 16
 
@@ -172,6 +173,12 @@ class LocalStore:
             self._packs.remove(emptied)
             self._packs.refresh()
         return left
+
+    def try_writing(self) -> None:
+        """Write a block to the disk under a temporary name."""
+        with reaching(self.root), Arrival(self._arriving) as arrival:
+            arrival.write(bytes(_BLOCK_BYTES))
+            arrival.flush()
 
     def set_aside(self, pack: str) -> bool:
         """Move a damaged pack to the folder `set-aside`, once all it holds is intact elsewhere."""

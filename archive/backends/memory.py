@@ -101,6 +101,9 @@ class MemoryStore:
                 self._packed.discard(sha256)
         return set()
 
+    def try_writing(self) -> None:
+        """Return at once: memory can be written."""
+
     def set_aside(self, pack: str) -> bool:  # noqa: ARG002 - it has no packs
         """Return False: nothing can be moved."""
         return False

@@ -79,11 +79,13 @@ class UsedByKind(Struct, frozen=True):
         files: paths of data and settings; those below the working directory are relative to it.
         code: likewise of programs, libraries and modules.
         hosts: `address:port` of what it connected to.
+        folders: absolute paths of folders that were there, outside of the working directory.
     """
 
     files: list[str] = []
     code: list[str] = []
     hosts: list[str] = []
+    folders: list[str] = []
 
 
 class TraceAnswer(Struct, frozen=True):

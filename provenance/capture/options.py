@@ -141,6 +141,7 @@ class Options:
         self._check_numbers()
         self._check_names()
         self._told: Optional[Dict[str, str]] = None
+        self._patterns: List[str] = []
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -173,18 +174,23 @@ class Options:
         import fnmatch  # noqa: PLC0415 - needed when the job has ended
 
         if self._told is None:
-            self._told = {}
-            for option in _FILES:
-                for namespace, path in map(split_did, self.values[option]):
-                    if namespace is not None:
-                        self._told[os.path.basename(path)] = namespace
+            self._told = self._namespaces_told()
         if name in self._told:
             return self._told[name]
-        for path in self.paths("output") if self._told else ():
-            pattern = os.path.basename(path)
-            if pattern in self._told and fnmatch.fnmatch(name, as_glob(pattern)):
+        for pattern in self._patterns:
+            if fnmatch.fnmatch(name, pattern):
                 return self._told[pattern]
         return self.namespace
+
+    def _namespaces_told(self) -> Dict[str, str]:
+        """Return {name or pattern: namespace} of the files that options name with one."""
+        told = {}
+        for option in _FILES:
+            for namespace, path in map(split_did, self.values[option]):
+                if namespace is not None:
+                    told[as_glob(os.path.basename(path))] = namespace
+        self._patterns = [name for name in told if set(name) & set("*?[")]
+        return told
 
     def refuse_words(self) -> None:
         """Warn of words that no option and no command takes."""

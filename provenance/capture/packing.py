@@ -7,11 +7,10 @@ modes, order and deflate: a folder's listing, umask, locale, clock or zlib play 
 readers need stays out: docstrings, comments and annotations. They would cost each job the time to
 compile them, and `typing` the time to load it.
 
-This module is not in the hook. Sources: APPNOTE.TXT 4.3; RFC 1951, 3.2.5 and 3.2.6.
+This module is not in the hook. Source: APPNOTE.TXT 4.3.
 """
 
 import ast
-import bisect
 import hashlib
 import io
 import os
@@ -19,6 +18,8 @@ import struct
 import tokenize
 import zlib
 from typing import TYPE_CHECKING, Dict, Iterator, List, Sequence, Set, Tuple, Union
+
+from jobprov.provenance.capture.deflating import deflate
 
 if TYPE_CHECKING:
     from typing import TypeGuard  # Python 3.10
@@ -73,13 +74,10 @@ except Exception as error:
     run_alone(sys.argv[1:], error)
 sys.exit(code)
 """
-_LEFT_OUT = frozenset(["packing.py"])
+_LEFT_OUT = frozenset(["packing.py", "deflating.py"])
 _MEMBER, _LISTED, _END = 0x04034B50, 0x02014B50, 0x06054B50
 _READER, _WRITER = 20, 3 << 8 | 20  # version 2.0, written on Unix
 _FIRST_DAY = 1 << 5 | 1  # 1 January 1980, the first that a zip can tell
-_WINDOW, _LONGEST_MATCH, _SHORTEST_MATCH = 32768, 258, 3
-_MOST_TRIED = 48
-_END_OF_BLOCK = 256
 
 
 def build(target: str) -> str:
@@ -252,162 +250,3 @@ def _narrow(source: str) -> str:
 
 # Deflate with fixed codes gives the same bytes on every machine, which no zlib promises of another;
 # any zlib reads it.
-
-
-def deflate(content: bytes) -> bytes:
-    """Return the bytes as one deflate block with fixed codes.
-
-    The fixed codes tell what each way to write the bytes costs, so the cheapest one is taken.
-    """
-    bits = _Bits()
-    bits.add(1, 1)  # the last block
-    bits.add(1, 2)  # of fixed codes
-    steps = _cheapest_steps(content)
-    at = 0
-    while at < len(content):
-        length, distance = steps[at]
-        if distance:
-            _add_match(bits, length, distance)
-        else:
-            _add_symbol(bits, content[at])
-        at += length
-    _add_symbol(bits, _END_OF_BLOCK)
-    return bits.finish()
-
-
-def _cheapest_steps(content: bytes) -> List[Tuple[int, int]]:
-    """Return (length, distance) of the best next step at each place; (1, 0) for the byte itself."""
-    steps = [(1, 0)] * len(content)
-    bits = [0] * (len(content) + 1)  # that the rest from there on takes
-    matches = _find_matches(content)
-    for at in reversed(range(len(content))):
-        bits[at] = bits[at + 1] + _symbol_bits(content[at])
-        for length, distance in matches[at]:
-            cost = bits[at + length] + _match_bits(length, distance)
-            if cost < bits[at]:
-                bits[at], steps[at] = cost, (length, distance)
-    return steps
-
-
-def _find_matches(content: bytes) -> List[List[Tuple[int, int]]]:
-    """Return [(length, distance)] of what stood before and stands here again, for each place.
-
-    The nearest comes first; one further away is there only where it is longer.
-    """
-    matches: List[List[Tuple[int, int]]] = []
-    places: Dict[bytes, List[int]] = {}  # three bytes -> where they stood
-    for at in range(len(content)):
-        earlier = places.setdefault(content[at : at + _SHORTEST_MATCH], [])
-        matches.append(_matches_at(content, at, earlier[: -_MOST_TRIED - 1 : -1]))
-        earlier.append(at)
-    return matches
-
-
-def _matches_at(content: bytes, at: int, earlier: Sequence[int]) -> List[Tuple[int, int]]:
-    matches: List[Tuple[int, int]] = []
-    limit = min(_LONGEST_MATCH, len(content) - at)
-    longest = _SHORTEST_MATCH - 1
-    for place in earlier:
-        if at - place > _WINDOW or longest >= limit:
-            break
-        if content[place + longest] != content[at + longest]:
-            continue
-        length = _SHORTEST_MATCH
-        while length < limit and content[place + length] == content[at + length]:
-            length += 1
-        if length > longest:
-            matches.append((length, at - place))
-            longest = length
-    return matches
-
-
-class _Bits:
-    """Collects bits, the lowest of a byte first."""
-
-    def __init__(self) -> None:
-        self._content = bytearray()
-        self._held, self._count = 0, 0
-
-    def add(self, value: int, count: int) -> None:
-        """Add a number, its lowest bit first."""
-        self._held |= value << self._count
-        self._count += count
-        while self._count > 7:  # noqa: PLR2004 - a byte is full
-            self._content.append(self._held & 0xFF)
-            self._held >>= 8
-            self._count -= 8
-
-    def add_code(self, code: int, count: int) -> None:
-        """Add a code, its highest bit first."""
-        self.add(int("{:0{}b}".format(code, count)[::-1], 2), count)
-
-    def finish(self) -> bytes:
-        """Return all, the last byte filled up."""
-        if self._count:
-            self.add(0, 8 - self._count)
-        return bytes(self._content)
-
-
-def _table(first_value: int, groups: Sequence[Tuple[int, int]]) -> List[Tuple[int, int]]:
-    """Return [(first value, extra bits)] of consecutive codes.
-
-    A group is (extra bits, count of codes).
-    """
-    codes, value = [], first_value
-    for extra, count in groups:
-        for _ in range(count):
-            codes.append((value, extra))
-            value += 1 << extra
-    return codes
-
-
-_LENGTHS = [*_table(3, [(0, 8), (1, 4), (2, 4), (3, 4), (4, 4), (5, 3)]), (227, 5), (258, 0)]
-_DISTANCES = _table(1, [(0, 4), *[(extra, 2) for extra in range(1, 14)]])
-
-_DISTANCE_BASES = [base for base, _ in _DISTANCES]
-
-
-def _add_match(bits: _Bits, length: int, distance: int) -> None:
-    code, extra, rest = _coded(length, _LENGTHS)
-    _add_symbol(bits, 257 + code)
-    bits.add(rest, extra)
-    code, extra, rest = _coded(distance, _DISTANCES)
-    bits.add_code(code, 5)
-    bits.add(rest, extra)
-
-
-def _match_bits(length: int, distance: int) -> int:
-    """Return how many bits `_add_match` adds."""
-    _, extra = _DISTANCES[bisect.bisect_right(_DISTANCE_BASES, distance) - 1]
-    return _LENGTH_BITS[length] + 5 + extra
-
-
-def _coded(value: int, table: Sequence[Tuple[int, int]]) -> Tuple[int, int, int]:
-    """Return (code, count of extra bits, their value)."""
-    code = max(index for index, (base, _) in enumerate(table) if base <= value)
-    base, extra = table[code]
-    return code, extra, value - base
-
-
-def _symbol_bits(symbol: int) -> int:
-    """Return how many bits `_add_symbol` adds."""
-    if 144 <= symbol < 256:  # noqa: PLR2004
-        return 9
-    return 7 if 256 <= symbol < 280 else 8  # noqa: PLR2004
-
-
-_LENGTH_BITS = [0] * _SHORTEST_MATCH
-for _length in range(_SHORTEST_MATCH, _LONGEST_MATCH + 1):
-    _code, _extra, _ = _coded(_length, _LENGTHS)
-    _LENGTH_BITS.append(_symbol_bits(257 + _code) + _extra)
-
-
-def _add_symbol(bits: _Bits, symbol: int) -> None:
-    if symbol < 144:  # noqa: PLR2004 - the four ranges of the fixed codes
-        bits.add_code(0x30 + symbol, 8)
-    elif symbol < 256:  # noqa: PLR2004
-        bits.add_code(0x190 + symbol - 144, 9)
-    elif symbol < 280:  # noqa: PLR2004
-        bits.add_code(symbol - 256, 7)
-    else:
-        bits.add_code(0xC0 + symbol - 280, 8)

@@ -57,8 +57,13 @@ class _Answer:
         self._problem = problem
         self._opened.release()
 
-    def wait(self) -> Any:
-        self._opened.acquire()
+    def give_up(self) -> None:
+        if self._opened.locked():
+            self.fail(UnreachableError("The writer ended; send it again."))
+
+    def wait(self, seconds: float = -1) -> Any:
+        if not self._opened.acquire(timeout=seconds):
+            raise UnreachableError(f"The writer did not answer within {seconds:.0f} seconds.")
         if self._problem is not None:
             raise self._problem
         return self._value
@@ -108,6 +113,17 @@ class WriteQueue(Generic[W]):
         """
         return self._ask(_Request(None, use_case, item, _Answer(), 1))  # type: ignore[no-any-return]
 
+    def try_writing(self, use_case: Callable[[W], None], seconds: float) -> None:
+        """Run a use case, and wait for it no longer than so many seconds.
+
+        Raises:
+            UnreachableError: the writer cannot start, is stuck, or the database does not answer.
+        """
+        request = _Request(use_case, None, None, _Answer(), 1)
+        self._start()
+        self._queue.put(request)
+        request.answer.wait(seconds)
+
     def close(self) -> None:
         """Finish what is queued and end the thread."""
         with self._lock:
@@ -124,14 +140,22 @@ class WriteQueue(Generic[W]):
         return request.answer.wait()
 
     def _start(self) -> None:
-        if self._thread is not None:
+        """Start the thread where none runs.
+
+        Raises:
+            UnreachableError: the system has no thread left for it.
+        """
+        if self._thread is not None and self._thread.is_alive():
             return
         with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._serve, name="jobprov-writer", daemon=True
-                )
-                self._thread.start()
+            if self._thread is not None and self._thread.is_alive():
+                return
+            thread = threading.Thread(target=self._serve, name="jobprov-writer", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as problem:  # nobody would take what is queued
+                raise UnreachableError(f"The writer cannot start: {problem}.") from None
+            self._thread = thread
 
     def _serve(self) -> None:
         expected = 1
@@ -140,7 +164,13 @@ class WriteQueue(Generic[W]):
             if first is None:
                 return
             requests, is_last = self._take_more(first, expected)
-            self._run_all(requests)
+            try:
+                self._run_all(requests)
+            except BaseException:
+                # Out of memory, for one: the thread ends, and the next request starts another
+                for request in requests:
+                    request.answer.give_up()
+                raise
             if is_last:
                 return
             expected = len(requests) + self._queue.qsize()

@@ -26,12 +26,15 @@ from jobprov.provenance.fhicl.values import (
     SequenceBody,
     TableBody,
     Value,
+    Written,
 )
 
 # The compact form writes out a table of at most so many characters: `@id::` and 40 digits would
 # not be shorter
 _LONGEST_TABLE_KEPT = 45
 _DEEPEST_SEQUENCE = 100
+_INDEX_BYTES = 4
+_INDENT_BYTES = 4
 
 
 def canonical_form(root: TableBody, limits: Limits) -> str:
@@ -51,6 +54,7 @@ def canonical_form(root: TableBody, limits: Limits) -> str:
         unwritten = [inner for inner in _bodies_inside(body) if inner.canonical is None]
         if not unwritten:
             body.canonical = _canonical_text(body, limits)
+            body.written = _written(body, limits)
             waiting.pop()
         elif depth >= limits.nesting:
             raise _too_deep(limits)
@@ -121,6 +125,37 @@ def _canonical_text(body: TableBody | SequenceBody, limits: Limits) -> str:
         limit = f"{limits.canonical_bytes:,} bytes (canonical_bytes)"
         raise FhiclError(LIMIT, f"the canonical form is longer than the limit of {limit}")
     return text
+
+
+def _written(body: TableBody | SequenceBody, limits: Limits) -> Written:
+    """Return how large a body is written out, from what its inner bodies are.
+
+    Raises:
+        FhiclError: larger than the limits.
+    """
+    values = size_bytes = 0
+    if isinstance(body, TableBody):
+        named = [(len(name), value) for name, value in body.members.items()]
+    else:
+        named = [(_INDEX_BYTES, value) for value in body.items]
+    for name_bytes, value in named:
+        inner, own_bytes = 1, len(value.text)
+        if value.kind >= SEQUENCE:
+            inner += value.body.written.values
+            own_bytes = value.body.written.size_bytes
+        if value.kind == SEQUENCE:
+            own_bytes += len(str(value.body.canonical))
+        values += inner
+        size_bytes += own_bytes + inner * (name_bytes + _INDENT_BYTES)
+    if values > limits.written_values:
+        raise _too_large(f"{limits.written_values:,} values (written_values)")
+    if size_bytes > limits.written_bytes:
+        raise _too_large(f"{limits.written_bytes:,} bytes (written_bytes)")
+    return Written(values, size_bytes)
+
+
+def _too_large(limit: str) -> FhiclError:
+    return FhiclError(LIMIT, f"the evaluated set, written out, is larger than the limit of {limit}")
 
 
 def _text(value: Value) -> str:

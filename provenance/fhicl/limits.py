@@ -21,6 +21,8 @@ class Limits:
         work: members and elements that references, splices and indices copy or pad, in all. Some
             lines of references can otherwise ask for billions.
         canonical_bytes: longest canonical form.
+        written_values: number of values of the set, shared ones at each of their places.
+        written_bytes: what these take with their paths, as printed forms, index and JSON have them.
     """
 
     file_bytes: int = 64 << 20
@@ -31,6 +33,8 @@ class Limits:
     number_length: int = 100_000
     work: int = 5_000_000
     canonical_bytes: int = 64 << 20
+    written_values: int = 1_000_000
+    written_bytes: int = 128 << 20
 
 
 DEFAULT_LIMITS = Limits()

@@ -6,7 +6,7 @@ copies by value, but this reader copies a body only when one of its holders chan
 still uses it. So `@local::` costs the same for a number and for a table of 10,000 entries.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from jobprov.provenance.fhicl.positions import Place
@@ -25,6 +25,22 @@ IGNORING = 1
 REFUSING = 2
 
 
+class Written(NamedTuple):
+    """How large a set is once everything that is shared in it is written out at each of its places.
+
+    Attributes:
+        values: atoms, tables and sequences.
+        size_bytes: of their paths, indentation and texts, each sequence's once more in full: what
+            printed forms, the index of parameters and JSON are made of.
+    """
+
+    values: int
+    size_bytes: int
+
+
+WRITTEN_NOT = Written(0, 0)
+
+
 class TableBody:
     """Members of a table, in the order of appearance.
 
@@ -35,12 +51,13 @@ class TableBody:
         identity: ParameterSetID of the table once it is known.
     """
 
-    __slots__ = ("canonical", "identity", "members", "shared")
+    __slots__ = ("canonical", "identity", "members", "shared", "written")
 
     def __init__(self, members: "dict[str, Value]", *, shared: bool = False) -> None:
         self.members = members
         self.shared = shared
         self.canonical: str | None = None
+        self.written = WRITTEN_NOT
         self.identity: str | None = None
 
     def copy(self) -> "TableBody":
@@ -61,12 +78,13 @@ class TableBody:
 class SequenceBody:
     """Elements of a sequence; attributes as in `TableBody`."""
 
-    __slots__ = ("canonical", "items", "shared")
+    __slots__ = ("canonical", "items", "shared", "written")
 
     def __init__(self, items: "list[Value]", *, shared: bool = False) -> None:
         self.items = items
         self.shared = shared
         self.canonical: str | None = None
+        self.written = WRITTEN_NOT
 
     def copy(self) -> "SequenceBody":
         """Return an unshared body with the same elements, whose own bodies become shared."""

@@ -155,6 +155,11 @@ GAPS: dict[str, GapRule] = {
         "Open the job's configuration page: it names file and line; send the file that is missing, "
         "or mend the fcl.",
     ),
+    "configuration-too-large": GapRule(
+        9,
+        "The message names the limit. Such a text grows by references to itself: look for tables or "
+        "sequences that hold another one several times.",
+    ),
     "configuration-differs": GapRule(
         9,
         "Compare the configuration as run with the files sent: "

@@ -142,6 +142,10 @@ def _names_command(record: JobRecord) -> bool:
     return any(step.argv and step.role == "payload" for step in command.steps or ())
 
 
+_PAST_A_LIMIT = " the limit of "
+"""What each sentence of the reader has that says which of its limits a text ran into."""
+
+
 def _names_end(record: JobRecord) -> bool:
     if record.exit is None:
         return False
@@ -152,10 +156,11 @@ def _configuration_gaps(record: JobRecord, findings: Findings) -> Iterator[_Mess
     for place, configuration in enumerate(record.configurations or ()):
         name = configuration.main or configuration.step or f"configurations[{place}]"
         if place in findings.unevaluated:
-            yield (
-                "configuration-unevaluated",
-                f"{name} cannot be evaluated: {findings.unevaluated[place]}",
-            )
+            problem = findings.unevaluated[place]
+            code = "configuration-unevaluated"
+            if _PAST_A_LIMIT in problem:
+                code = "configuration-too-large"
+            yield code, f"{name} cannot be evaluated: {problem}"
         if place in findings.differing:
             yield "configuration-differs", f"{name}: {findings.differing[place]}"
     yield from _stored_configuration_gaps(record)

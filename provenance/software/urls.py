@@ -114,7 +114,7 @@ def public_address(url: RepositoryUrl, *, trusted_hosts: Collection[str] = ()) -
         raise SoftwareError(
             f"Host {url.host} of repository {url.public} leads to the private "
             f"address {private[0]}: "
-            "an operator must list the host as trusted first."
+            "an operator must list the host in JOBPROV_TRUSTED_GIT_HOSTS first."
         )
     return addresses[0]
 

@@ -116,6 +116,7 @@ def put_blob(sha256: str) -> Response:
         is_erased = is_unwanted(connection, experiment, sha256)
     if is_erased:
         return _erased_answer(sha256, part)
+    service.blob_quota.check(experiment)
     if part is None:
         size_bytes, is_stored = _store(sha256, service.settings.blob_limit_bytes)
     else:
@@ -132,6 +133,7 @@ def put_blob(sha256: str) -> Response:
     else:
         is_new = service.write(lambda writing: settle_blob(writing, experiment, sha256))
     if is_new:
+        service.blob_quota.add(experiment, size_bytes)
         return json_answer(BlobAnswer(sha256, size_bytes, is_new=True), 201)
     change = "erased" if _erase_again(experiment, sha256) else None
     return json_answer(BlobAnswer(sha256, size_bytes, is_new=False, change=change))

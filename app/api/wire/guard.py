@@ -10,6 +10,7 @@ from flask import request
 from jobprov.app.errors import UnauthorizedError
 from jobprov.app.locality import is_local
 from jobprov.app.wiring import get_service
+from jobprov.app.wrong_tokens import grant_of
 from jobprov.provenance.db.queries.intake.tickets import jobs_of_other_tasks
 from jobprov.provenance.errors import ForbiddenError
 from jobprov.provenance.records.reading.decoding import DecodedRecord
@@ -44,7 +45,7 @@ def recording_grant(scope: Scope = Scope.RECORD) -> Grant:
     service = get_service()
     header = request.headers.get("Authorization")
     if header:
-        grant = service.tokens.grant(_bearer(header))
+        grant = grant_of(_bearer(header))
         if grant is None:
             raise UnauthorizedError(
                 "The token is unknown, expired or revoked; ask an operator for another."

@@ -24,7 +24,6 @@ from jobprov.provenance.services.code.repositories import (
     repository_json,
 )
 from jobprov.provenance.services.code.resolutions import fetch_repository
-from jobprov.provenance.services.work.queue import Parts
 
 
 @click.group(cls=Group)
@@ -77,7 +76,7 @@ def fetch(*, name: str, data: str | None, as_json: bool) -> None:
     with opened_service(settings) as service:
         with service.reading() as connection:
             registered = find_repository(connection, name)
-        parts = Parts(service.database, service.writer, service.store, settings.git_mirrors)
+        parts = service.parts()
         report = fetch_repository(parts, registered)
     refs = len(report.refs)
     kind = "branch or tag" if refs == 1 else "branches and tags"

@@ -12,7 +12,7 @@ from jobprov.app.commands.terminal.opening import (
 from jobprov.provenance.db.queries.work.queue import waiting_items
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.recording.rederivation import enqueue_derivation
-from jobprov.provenance.services.work.queue import Parts, drain
+from jobprov.provenance.services.work.queue import drain
 
 
 @click.command()
@@ -22,7 +22,7 @@ def work(*, data: str | None, as_json: bool) -> None:
     """Do what is due (resolve code, look at waiting jobs again), then say what could not be done and why."""
     settings = settings_with(data=data)
     with opened_service(settings) as service:
-        parts = Parts(service.database, service.writer, service.store, settings.git_mirrors)
+        parts = service.parts()
         enqueue_derivation(parts)
         done = drain(parts, HANDLERS)
         with service.reading() as connection:

@@ -11,6 +11,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
 from jobprov.app.wiring import get_service
+from jobprov.app.wrong_tokens import grant_of
 from jobprov.provenance.services.intake.tokens import Scope
 
 
@@ -25,7 +26,7 @@ def check_reading() -> None:
         return
     given = request.authorization
     token = (given.password if given.type == "basic" else given.token) if given else None
-    grant = service.tokens.grant(token) if token else None
+    grant = grant_of(token) if token else None
     if grant is None or not grant.may(Scope.READ):
         raise Unauthorized(
             "Reading needs a token here, and an upload ticket is none; give it as the password, "

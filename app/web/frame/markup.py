@@ -109,3 +109,18 @@ def ticked(value: str) -> Markup:
 def _quoted(word: str) -> str:
     plain = word and all(char.isalnum() or char in "@%+=:,./-_" for char in word)
     return word if plain else "'" + word.replace("'", "'\\''") + "'"
+
+
+_TURNS = dict.fromkeys([0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+_TURNS_SHOWN = {code: f"\\u{code:04x}" for code in _TURNS}
+
+
+def without_turns(value: Any) -> Any:
+    """Return what a template prints, with letters that turn the direction of text made visible.
+
+    A name that holds one could make the rest of a line look like something else. Source: Unicode
+    Technical Report 36, "Bidirectional Text Spoofing".
+    """
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.translate(_TURNS_SHOWN)

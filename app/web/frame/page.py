@@ -44,6 +44,7 @@ def make_blueprint() -> Blueprint:
 
 
 def _add_filters(environment: Environment) -> None:
+    environment.finalize = markup.without_turns
     environment.undefined = StrictUndefined
     environment.trim_blocks = True
     environment.lstrip_blocks = True

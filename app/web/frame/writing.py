@@ -11,6 +11,7 @@ from werkzeug.exceptions import Forbidden, Unauthorized
 
 from jobprov.app.locality import is_cross_site, is_local
 from jobprov.app.wiring import get_service
+from jobprov.app.wrong_tokens import grant_of
 from jobprov.provenance.services.intake.tokens import Grant, Scope
 
 TOKEN_FIELD = "token"  # noqa: S105 - the name of a field
@@ -34,7 +35,7 @@ def form_grant(experiment: str, scope: Scope) -> Grant:
                 "This service has no write token yet and takes writes from its own machine only."
             )
         return _LOCAL
-    grant = tokens.grant(token) if token else None
+    grant = grant_of(token) if token else None
     if grant is None or grant.task_id is not None:
         why = "The token is unknown, expired or revoked, or is an upload ticket. " if token else ""
         raise Unauthorized(

@@ -13,6 +13,7 @@ blob or pack at a time, and 40 bytes for each packed blob as long as the process
 """
 
 import heapq
+import secrets
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
@@ -185,6 +186,12 @@ class S3Store:
     def _downloaded(self, pack: Pack, folder: Path) -> Iterator[Copy]:
         here = self._packs.download(pack, folder)
         return here.copies() if here is not None else iter(())
+
+    def try_writing(self) -> None:
+        """Put an object and delete it."""
+        key = f"arriving/{secrets.token_hex(8)}"
+        self.bucket.put(key, b"written")
+        self.bucket.delete([key])
 
     def set_aside(self, pack: str) -> bool:  # noqa: ARG002 - not here
         """Return False: in a bucket an operator replaces the object."""

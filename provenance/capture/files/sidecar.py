@@ -196,7 +196,10 @@ def _metacat(
     content.update(sidecar)
     content["size"] = entry["size_bytes"]
     checksums = dict(checksum.split(":", 1) for checksum in entry.get("checksums", ()))
-    content["checksums"] = dict(sidecar.get("checksums") or {}, **checksums)
+    own_checksums = sidecar.get("checksums")
+    if isinstance(own_checksums, dict):
+        checksums = dict(own_checksums, **checksums)
+    content["checksums"] = checksums
     metadata = {_TYPED[key]: entry[key] for key in _TYPED if key in entry}
     own = entry.get("metadata", {})
     metadata.update({key: value for key, value in own.items() if "." in key})

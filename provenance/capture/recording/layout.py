@@ -61,10 +61,11 @@ class Layout:
         for path in sorted(self._made):
             if os.path.isdir(path) and not self._is_made(os.path.dirname(path)):
                 self._add(path, os.lstat(path), _NEW_FOLDER)
-        for path in [*self._others, *named, *self._used()]:
+        words = set(named)
+        for path in sorted({*self._others, *words, *self._used()}):
             self._add_links(path)
             if os.path.isdir(path) and not os.path.islink(path):
-                self._add_folder(path, is_named=path in named)
+                self._add_folder(path, is_named=path in words)
         self._keep()
 
     def _keep(self) -> None:

@@ -296,7 +296,8 @@ class OneCommand:
         calls = self.trace.end() if self.trace is not None else None
         layout = Layout(draft, step.began, self._sight, calls)
         layout.add_files()
-        layout.add_folders(step.places)
+        told = self._turn.used.get("folders", ()) if self._turn is not None else ()
+        layout.add_folders([*step.places, *told])
 
     def _take_used(self, job: "Job", step: "Step") -> None:
         """Take in what the traced job of this kind used; this one was not traced."""
@@ -526,7 +527,7 @@ def _find_session(options: Options, environment: Dict[str, str]) -> "Tuple[str, 
     for folder in spool.there(options, environment):
         session = sessions.find(folder, options.job_id)
         if session is not None:
-            for name, value in session.state["kept"].items():
+            for name, value in session.state.get("kept", {}).items():
                 options.values[name] = options.values[name] or value
             return folder, session
     raise RuntimeError(_NOT_STARTED)

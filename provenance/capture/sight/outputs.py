@@ -83,7 +83,7 @@ class SeenOutputs:
         for content in self._scripts:
             words += places.words_of_script(content, dict(os.environ))
         folders = places.further_folders(words, self._sight.own_folders, self._sight.began)
-        return [folder for folder in folders if not self._is_left_out(folder)]
+        return [folder for folder in folders if not self._is_left_out(folder + "/")]
 
     def find(self, draft: Draft, known: Iterable[str]) -> List[places.MadeFile]:
         """Return the files that the command made, but for known ones (absolute paths)."""

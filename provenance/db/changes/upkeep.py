@@ -62,6 +62,16 @@ def remember_archive(connection: Connection, identity: str) -> None:
         insert_rows(connection, table_of(OwnArchive), [row], skip_known=is_shared)
 
 
+def write_again(connection: Connection) -> None:
+    """Write the row of the archive as it is, to see whether the database can be written."""
+    connection.execute(update(OwnArchive).values(identity=OwnArchive.identity))
+
+
+def forget_archive(connection: Connection) -> None:
+    """Note that the database belongs to no archive yet."""
+    connection.execute(delete(OwnArchive))
+
+
 def adopt_archive(connection: Connection, identity: str) -> None:
     """Note which archive belongs to the database from now on."""
     remember_archive(connection, identity)

@@ -39,7 +39,12 @@ _Pair = tuple[str, str]
 def mirror_of(parts: Parts, repository: RegisteredRepository) -> Mirror:
     """Return the service's own mirror of a repository, made empty where there is none."""
     folder = parts.mirrors / str(repository.id)
-    return Mirror.open_or_create(folder, repository.url, is_local=repository.is_local)
+    return Mirror.open_or_create(
+        folder,
+        repository.url,
+        is_local=repository.is_local,
+        trusted_hosts=parts.trusted_hosts,
+    )
 
 
 def fetch_and_observe(

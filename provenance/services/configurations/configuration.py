@@ -19,12 +19,17 @@ from jobprov.provenance.db.queries.recording.evaluations import KnownEvaluation,
 from jobprov.provenance.db.recording.closure_rows import closure_digests
 from jobprov.provenance.errors import NotFoundError, ProvenanceError
 from jobprov.provenance.fhicl import Configuration, FhiclError, FoundFile, load_files
+from jobprov.provenance.fhicl.errors import LIMIT
 from jobprov.provenance.records.job_record import FclConfiguration
 from jobprov.provenance.services.lookup.job import read_job
 
 
 class ConfigurationError(ProvenanceError):
     """A recorded configuration that cannot be evaluated here; the message says why, and where."""
+
+
+class ConfigurationTooLargeError(ConfigurationError):
+    """A recorded configuration that a limit of the reader stopped."""
 
 
 class HeldBlobs(Mapping[str, bytes]):
@@ -93,6 +98,8 @@ def evaluate_recorded(recorded: FclConfiguration, sources: Mapping[str, bytes]) 
     try:
         return load_files(recorded.main or files[0].name, found)
     except FhiclError as problem:
+        if problem.kind == LIMIT:
+            raise ConfigurationTooLargeError(str(problem)) from problem
         raise ConfigurationError(str(problem)) from problem
 
 

@@ -6,6 +6,7 @@ nothing.
 Source: storage.md, "Possession".
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -30,6 +31,7 @@ from jobprov.provenance.db.queries.holdings.possessions import (
     possessed_by_anybody,
 )
 from jobprov.provenance.db.recording.writing import intern_experiments
+from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.records.inputs import all_inputs
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.services.intake.secrets import hidden_texts
@@ -91,6 +93,43 @@ def _possessed(connection: Connection, experiment: str, digests: AbstractSet[str
     for part in chunks(sorted(digests)):
         possessed |= possessed_blobs(connection, experiment, part)
     return {Upload(experiment, sha256) for sha256 in possessed}
+
+
+class BlobQuota:
+    """How many bytes of new blobs each experiment may send within a day; thread-safe.
+
+    Counted in memory: a quota is against a token that runs wild, not an account of what is stored.
+
+    Args:
+        most_bytes: 0 for any number.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._day = 0
+        self._sent: dict[str | None, int] = {}
+        self._lock = threading.Lock()
+
+    def add(self, experiment: str | None, count: int) -> None:
+        """Count bytes that were stored."""
+        with self._lock:
+            today = int(time.time()) // 86_400
+            if today != self._day:
+                self._day, self._sent = today, {}
+            self._sent[experiment] = self._sent.get(experiment, 0) + count
+
+    def check(self, experiment: str | None) -> None:
+        """Check that the experiment may send more today.
+
+        Raises:
+            UnreachableError: it may not; hooks keep their blobs and try again.
+        """
+        is_today = self._day == int(time.time()) // 86_400
+        if self._most and is_today and self._sent.get(experiment, 0) >= self._most:
+            raise UnreachableError(
+                f"{experiment or 'This service'} sent {self._most / 1e9:g} GB of new blobs today, "
+                "which is its quota (JOBPROV_BLOB_QUOTA_GB); send the others tomorrow."
+            )
 
 
 class LostBlobs:

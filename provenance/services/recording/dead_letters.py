@@ -13,15 +13,21 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.db.changes.recording import NewLetter, add_letter_once, remove_letter
 from jobprov.provenance.db.queries.intake.tickets import jobs_of_other_tasks
-from jobprov.provenance.db.queries.recording.dead_letters import StoredLetter, find_letter
+from jobprov.provenance.db.queries.recording.dead_letters import (
+    StoredLetter,
+    find_letter,
+    kept_bytes,
+)
 from jobprov.provenance.db.recording.writing import intern_experiments
-from jobprov.provenance.errors import ConflictError, NotFoundError, RecordError
+from jobprov.provenance.errors import ConflictError, NotFoundError, RecordError, UnreachableError
 from jobprov.provenance.records.reading.decoding import DecodedRecord, decode_record
 from jobprov.provenance.services.intake.tokens import Grant
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
 from jobprov.provenance.services.writing import Writing
 
+QUOTA_BYTES = 256 << 20
+"""Of the dead letters of an experiment, packed."""
 _JOB_ID_LENGTH = 200
 """What the column takes; the job id of a body that cannot be read is whatever was sent."""
 
@@ -60,6 +66,9 @@ def keep_letters(writing: Writing, letters: Sequence[Undecoded]) -> None:
     """Keep bodies, but none twice.
 
     A body is not kept again for the same job, from one who may write the same.
+
+    Raises:
+        UnreachableError: the experiment has too many already; the hook keeps its record meanwhile.
     """
     connection = writing.connection
     names = {letter.experiment for letter in letters if letter.experiment is not None}
@@ -68,6 +77,11 @@ def keep_letters(writing: Writing, letters: Sequence[Undecoded]) -> None:
         experiment = None
         if letter.experiment is not None:
             experiment = experiments[letter.experiment]
+        if kept_bytes(connection, experiment) > QUOTA_BYTES:
+            raise UnreachableError(
+                f"{letter.experiment or 'This service'} has {QUOTA_BYTES >> 20} MiB of dead letters, "
+                "and takes no more: an operator looks at them with `jobprov dead-letter list`."
+            )
         new = NewLetter(
             experiment_id=experiment,
             task_id=letter.task_id,

@@ -59,7 +59,12 @@ def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:
         files += [file.path for file in record.trace.not_kept or ()]
         hosts += record.trace.network or ()
     shared = _without_own(connection, record, files)
-    return UsedByKind(shared[:MOST_USED], code[:MOST_USED], hosts[:MOST_USED])
+    folders = []
+    for entry in record.layout or ():
+        if entry.kind == "folder" and entry.path.startswith("/"):
+            folders.append(entry.path)
+    lists = (shared, code, hosts, folders)
+    return UsedByKind(*(paths[:MOST_USED] for paths in lists))
 
 
 def _traced_inputs(record: JobRecord) -> Iterator[Input]:

@@ -12,7 +12,6 @@ from jobprov.provenance.db.queries.tasks.tasks import (
     FoundTask,
     failing_jobs,
     find_tasks,
-    output_count,
     resource_sums,
 )
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
@@ -84,7 +83,7 @@ def show_task(connection: Connection, store: Store, task: FoundTask) -> TaskProg
         seconds_left_low=None if left is None else left.low,
         seconds_left_high=None if left is None else left.high,
         expected_files=expected_files,
-        produced_files=output_count(connection, task.key, needed=needed),
+        produced_files=units.files,
         errors=list_causes(connection, jobs_of_task, most=MOST_CAUSES),
         failing_jobs=failing_jobs(connection, task.key),
         resources=resource_sums(connection, task.key),

@@ -132,28 +132,19 @@ def _at_pace(
 
     A count of n units is known to the square root of n.
     """
-    for span in _SPANS:
-        window = _last_work(connection, list(needed), running, now, span)
-        [done] = done_since(connection, needed, [window.start])
+    since = now - max(_SPANS)
+    activity = activity_by_minute(connection, list(needed), since, now)
+    if not activity:
+        return None
+    pauses, first = _find_pauses(activity, running.jobs, since, now)
+    windows = [_window(span, pauses, first, now) for span in _SPANS]
+    done_in = done_since(connection, needed, [window.start for window in windows])
+    for window, done in zip(windows, done_in, strict=True):
         if done >= _LEAST_DONE:
             seconds = under_way * window.worked.total_seconds() / done
             spread = sqrt(done) / done
             return TimeLeft(seconds, seconds / (1 + spread), seconds / (1 - spread))
     return None
-
-
-def _last_work(
-    connection: Connection, tasks: Sequence[int], running: Running, now: datetime, span: timedelta
-) -> _Window:
-    """Return the time in which tasks were at work last, without pauses: so long at most."""
-    # Few tasks began or paused within the hour; only of those is more than the hour read
-    for reach in sorted({span, max(_SPANS)}):
-        since = now - reach
-        activity = activity_by_minute(connection, tasks, since, now)
-        pauses, first = _find_pauses(activity, running.jobs, since, now)
-        if not pauses and first <= since:
-            break
-    return _window(span, pauses, first, now)
 
 
 def _find_pauses(

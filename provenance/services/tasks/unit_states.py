@@ -72,12 +72,14 @@ class StandingUnit(NamedTuple):
         why: why it is held, has no output, or was not submitted; None where nobody says.
         is_named: False for a job that names no unit, and is one by itself.
         is_by_catalog: it is done, and no record says so, only the catalog.
+        files: how many files it has that count, where a record shows it to be done.
     """
 
     state: UnitState
     why: str | None = None
     is_named: bool = True
     is_by_catalog: bool = False
+    files: int = 0
 
 
 def stand(facts: UnitFacts, needed: int) -> StandingUnit:
@@ -88,7 +90,8 @@ def stand(facts: UnitFacts, needed: int) -> StandingUnit:
     """
     is_named = facts.attempts.is_named
     if _has_outputs(facts, needed):
-        return StandingUnit(UnitState.SUCCEEDED, None, is_named)
+        files = facts.attempts.outputs or 0
+        return StandingUnit(UnitState.SUCCEEDED, None, is_named, files=files)
     if facts.cataloged >= max(1, needed):
         return StandingUnit(UnitState.SUCCEEDED, None, is_named, is_by_catalog=True)
     if facts.queued is not None and facts.queued.state == UnitState.RUNNING:
@@ -137,7 +140,7 @@ def standing_units(
 ) -> Iterator[dict[str, StandingUnit]]:
     """Yield for each task the units of which anything is known, each in its one state.
 
-    Some statements for all these tasks together. Those with attempts come first, by name.
+    Some statements for all these tasks together. The units are in no order.
 
     Args:
         connection: where from.
@@ -172,12 +175,9 @@ def standing_units(
 def _by_attempts_alone(attempts: Mapping[str, Attempts], needed: int) -> dict[str, StandingUnit]:
     """Return how units stand of which nothing but their jobs is known, as of nearly all.
 
-    A million of them came to a handful of ends, each of which is judged once.
+    A million of them came to a handful of ends, most of which are the same object: each is judged
+    once. To compare them by what they hold would take as long as to read them.
     """
-    by_end: dict[Attempts, StandingUnit] = {}
-    units = {}
-    for name, end in attempts.items():
-        if end not in by_end:
-            by_end[end] = stand(UnitFacts(end), needed)
-        units[name] = by_end[end]
-    return units
+    ends = {id(end): end for end in attempts.values()}
+    by_end = {key: stand(UnitFacts(end), needed) for key, end in ends.items()}
+    return {name: by_end[id(end)] for name, end in attempts.items()}

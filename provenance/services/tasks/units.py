@@ -41,6 +41,7 @@ class Units(NamedTuple):
         open: the units that are neither done nor waived.
         entries: the ledger entry that waives each unit counted as waived.
         by_catalog: how many of the done units no record shows to be done, only the catalog.
+        files: how many files the other done units have that count.
     """
 
     expected: int | None
@@ -49,6 +50,7 @@ class Units(NamedTuple):
     open: list[OpenUnit]
     entries: Mapping[str, int]
     by_catalog: int = 0
+    files: int = 0
 
     @property
     def missing(self) -> int | None:
@@ -113,7 +115,8 @@ def states_of_units(
     connection: Connection, task: FoundTask, declaration: Declaration | None
 ) -> dict[str, StandingUnit]:
     """Return each unit of a task in its one state, those of a frozen list that was never tried too."""
-    [units] = standing_units(connection, {task.key: outputs_needed(declaration)})
+    [standing] = standing_units(connection, {task.key: outputs_needed(declaration)})
+    units = dict(sorted(standing.items()))
     for unit in _listed(declaration) or ():
         units.setdefault(unit, _NOT_SUBMITTED)
     return units
@@ -125,11 +128,20 @@ def _count(
     declaration: Declaration | None,
 ) -> Units:
     listed = _listed(declaration)
-    units = dict(standing)
-    if listed is not None:
+    if listed is None:
+        units = dict(sorted(standing.items()))
+    else:
         # As keys of a dictionary: each unit once, in the order of the list
         units = {unit: standing.get(unit, _NOT_SUBMITTED) for unit in dict.fromkeys(listed)}
-    states = Counter(unit.state for unit in units.values())
+    # A million units stand in a handful of ways, most of which are the same object
+    ways = {id(unit): unit for unit in units.values()}
+    counts = Counter(map(id, units.values()))
+    states: Counter[UnitState] = Counter()
+    by_catalog = files = 0
+    for key, count in counts.items():
+        states[ways[key].state] += count
+        by_catalog += count if ways[key].is_by_catalog else 0
+        files += count * ways[key].files
     expected = None if declaration is None else declaration.unit_count()
     never_tried = (expected or 0) - sum(states.values())
     if never_tried > 0:
@@ -138,9 +150,10 @@ def _count(
         expected=expected,
         states=in_order(states),
         unlisted=len(standing.keys() - units.keys()),
-        open=_open_units(units),
+        open=_open_units(units, ways),
         entries=_waivers_in_force(units, waived),
-        by_catalog=sum(unit.is_by_catalog for unit in units.values()),
+        by_catalog=by_catalog,
+        files=files,
     )
 
 
@@ -161,13 +174,14 @@ def _waivers_in_force(
     return {name: entry for name, entry in waived.items() if name in counted}
 
 
-def _open_units(units: Mapping[str, StandingUnit]) -> list[OpenUnit]:
-    open_units = []
-    for name, unit in units.items():
-        # A job that names no unit is one by itself, and nobody can ask for it again
-        if unit.state not in _SETTLED and unit.is_named:
-            open_units.append(OpenUnit(name, unit.state, unit.why))
-    return open_units
+def _open_units(
+    units: Mapping[str, StandingUnit], ways: Mapping[int, StandingUnit]
+) -> list[OpenUnit]:
+    # A job that names no unit is one by itself, and nobody can ask for it again
+    is_open = {key for key, unit in ways.items() if unit.state not in _SETTLED and unit.is_named}
+    return [
+        OpenUnit(name, unit.state, unit.why) for name, unit in units.items() if id(unit) in is_open
+    ]
 
 
 def missing_units(connection: Connection, store: Store, task: FoundTask) -> list[OpenUnit]:

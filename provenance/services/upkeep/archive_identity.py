@@ -18,6 +18,8 @@ from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.queries.upkeep.archive_identity import known_archive
 from jobprov.provenance.errors import ConflictError
 
+UNFINISHED = "unfinished-rebuild"
+"""What a database knows instead of an archive while it is rebuilt."""
 DOCUMENT = "identity"
 """The name of the document."""
 
@@ -59,6 +61,11 @@ def strange_archive(known: str | None, store: Store) -> str | None:
     """
     if known is None:
         return None
+    if known == UNFINISHED:
+        return (
+            "The database was being rebuilt, and that was cut short: it lacks jobs. Empty it, and "
+            "run `jobprov rebuild-database` again."
+        )
     found = _identity(store)
     if found == known:
         return None

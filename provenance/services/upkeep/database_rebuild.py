@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
+from jobprov.provenance.db.changes.upkeep import adopt_archive, forget_archive
 from jobprov.provenance.db.engines import Database, open_database
 from jobprov.provenance.db.migrating import upgrade
 from jobprov.provenance.db.queries.upkeep.database_rebuild import count_jobs, first_filled_table
@@ -18,6 +19,7 @@ from jobprov.provenance.errors import ConflictError
 from jobprov.provenance.services.configurations.evaluation import evaluate_waiting
 from jobprov.provenance.services.failures.classes import classify_waiting
 from jobprov.provenance.services.ledger.chains import archived_experiments, note_tip, read_chain
+from jobprov.provenance.services.upkeep.archive_identity import UNFINISHED
 from jobprov.provenance.services.upkeep.replay import Replay
 from jobprov.provenance.services.writing import writing_alone
 
@@ -114,6 +116,8 @@ def _check_empty(database: Database) -> None:
 def _rebuild(
     database: Database, store: Store, show_segment: Callable[[str, int, int], None]
 ) -> RebuildReport:
+    with database.writing.begin() as connection:
+        adopt_archive(connection, UNFINISHED)
     memory = Memory()
     segments = entries = 0
     experiments = sorted(archived_experiments(store))
@@ -129,6 +133,8 @@ def _rebuild(
     _finish(database, memory, store, experiments)
     evaluate_waiting(database, memory, store)
     classify_waiting(database, memory, store)
+    with database.writing.begin() as connection:
+        forget_archive(connection)
     with database.reading.connect() as connection:
         jobs = count_jobs(connection)
     return RebuildReport(len(experiments), segments, entries, jobs)

@@ -36,12 +36,14 @@ class Parts(NamedTuple):
 
     Attributes:
         mirrors: folder of the git mirrors.
+        trusted_hosts: git hosts that may have private addresses.
     """
 
     database: Database
     writer: Writer
     store: Store
     mirrors: Path
+    trusted_hosts: frozenset[str] = frozenset()
 
 
 Handler = Callable[[Parts, str], None]

@@ -32,7 +32,7 @@ needs_root = pytest.mark.skipif(
 )
 
 
-def _record(toy: Toy, script: str, layout: list[dict[str, Any]], **inputs: dict[str, Any]) -> None:
+def _record(toy: Toy, script: str, layout: list[dict[str, Any]]) -> None:
     """Let the toy be a job that runs this script, with these things around it."""
     toy.files, toy.resolutions = [], []
     toy.record |= {"software": [], "configurations": [], "seeds": [], "scripts": []}

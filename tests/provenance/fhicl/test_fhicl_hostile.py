@@ -46,8 +46,29 @@ def message_of(read: Callable[[], object], kind: str = "limit") -> str:
         ),
         pytest.param(
             "a: [1,1]\n" + "a: [@local::a, @local::a]\n" * 64,
-            "canonical_bytes",
+            "written_values",
             id="doubled 64 times",
+        ),
+        pytest.param(
+            "a: [1,1]\n" + "a: [@local::a, @local::a]\n" * 19,
+            "written_values",
+            id="500 bytes for 40 s of indexing",
+        ),
+        pytest.param(
+            'a: "'
+            + "x" * 3500
+            + '"\nb: [@local::a, @local::a]\n'
+            + "b: [@local::b, @local::b]\n" * 12,
+            "written_bytes",
+            id="4 kB for gigabytes",
+        ),
+        pytest.param(
+            "a: {b: 1}\n"
+            + "a: {x: @local::a}\n" * 900
+            + "c: [@local::a]\n"
+            + "c: [@local::c, @local::c]\n" * 9,
+            "written_bytes",
+            id="deep and doubled",
         ),
         pytest.param(
             "a: [1]\n" + "a: [@sequence::a, @sequence::a]\n" * 64,
@@ -104,6 +125,14 @@ def _frames() -> int:
     while frame.f_back:
         frame, count = frame.f_back, count + 1
     return count
+
+
+def test_longest_canonical_form_is_limited() -> None:
+    limits = fhicl.Limits(canonical_bytes=100)
+
+    assert "(canonical_bytes)" in message_of(
+        lambda: fhicl.loads("a: '" + "x" * 99 + "'", limits=limits)
+    )
 
 
 def test_long_blanks_and_comments_are_skipped() -> None:

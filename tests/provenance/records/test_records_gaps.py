@@ -61,6 +61,10 @@ def weak(kind: str, **fields: Any) -> dict[str, Any]:
     return {"weaknesses": [{"kind": kind, **fields}]}
 
 
+def standard_input(kind: str) -> dict[str, Any]:
+    return {"command": {"argv": ["true"], "stdin": kind}}
+
+
 def limited(**limits: int) -> dict[str, Any]:
     return {"environment": {"variables": {}, "limits": limits}}
 
@@ -191,6 +195,14 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
         (None, {"configurations": [{"main": "a.fcl", "files": [file()]}]}),
     ),
     (
+        "configuration-too-large",
+        (
+            Findings(unevaluated={0: "the set is larger than the limit of 10 values"}),
+            {"configurations": [{"main": "a.fcl", "files": [file()]}]},
+        ),
+        (None, {"configurations": [{"main": "a.fcl", "files": [file()]}]}),
+    ),
+    (
         "configuration-differs",
         (Findings(differing={0: "another value"}), {"configurations": [{"main": "a.fcl", "files": [file()]}]}),
         (None, {"configurations": [{"main": "a.fcl", "files": [file()]}]}),
@@ -244,6 +256,7 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("fcl-missing", (None, weak("fcl-missing", name="a.fcl")), (None, weak("bytes-as-text"))),
     ("limit-not-restored", (None, limited(file_size_bytes=1000)), (None, limited(open_files=256))),
     ("limit-not-restored", (None, limited(processes=100)), (None, limited(processes=30000))),
+    ("terminal-used", (None, standard_input("terminal")), (None, standard_input("closed"))),
     ("unknown-word", (None, weak("felt-strange")), (None, weak("bytes-as-text"))),
 ]  # fmt: skip
 

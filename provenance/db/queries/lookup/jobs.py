@@ -99,10 +99,27 @@ def list_job_rows(
     query = narrowed(SUMMARIES, others).where(*software).order_by(Job.id.desc())
     if condition is not None:
         return _that_ran(connection, query, condition, limit=limit, before=before)
-    if before is not None:
+    if _is_of_tasks(others):
+        keys = select(Job.id).where(*job_conditions(others), *software)
+        query = SUMMARIES.where(Job.id.in_(_newest(keys, before, limit))).order_by(Job.id.desc())
+    elif before is not None:
         query = query.where(Job.id < before)
     rows = connection.execute(query.limit(limit)).all()
     return list(summaries(connection, rows).items())
+
+
+def _is_of_tasks(filters: JobFilters) -> bool:
+    return any((filters.task_id, filters.campaign, filters.stage))
+
+
+def _newest(keys: Select[int], before: int | None, limit: int) -> Select[int]:
+    """Return the query for the newest of these jobs by their keys alone, which an index has.
+
+    Sorted as whole rows, those of a task of a hundred thousand jobs took 280 ms.
+    """
+    if before is not None:
+        keys = keys.where(Job.id < before)
+    return keys.order_by(Job.id.desc()).limit(limit)
 
 
 def _that_ran(
@@ -155,9 +172,9 @@ def job_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     An index answers a count by itself then.
     """
     conditions = _own_conditions(filters)
+    experiment = None
     if filters.experiment is not None:
-        experiment = _key_of(Experiment, {Experiment.name: filters.experiment})
-        conditions.append(Job.experiment_id == experiment.scalar_subquery())
+        experiment = _key_of(Experiment, {Experiment.name: filters.experiment}).scalar_subquery()
     tasks = {
         TaskRow.task_id: filters.task_id,
         Stage.campaign: filters.campaign,
@@ -167,7 +184,11 @@ def job_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
         keys_of_tasks = _key_of(TaskRow, tasks)
         if filters.campaign is not None or filters.stage is not None:
             keys_of_tasks = keys_of_tasks.join(Stage, Stage.id == TaskRow.stage_id)
+        if experiment is not None:
+            keys_of_tasks = keys_of_tasks.where(TaskRow.experiment_id == experiment)
         conditions.append(Job.task_id.in_(keys_of_tasks))
+    elif experiment is not None:
+        conditions.append(Job.experiment_id == experiment)
     hosts = {Host.hostname: filters.host, Host.site: filters.site}
     if any(value is not None for value in hosts.values()):
         conditions.append(Job.host_id.in_(_key_of(Host, hosts)))

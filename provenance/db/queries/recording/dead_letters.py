@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.tables import DeadLetter, Experiment
@@ -34,6 +34,14 @@ class StoredLetter(NamedTuple):
     received_at: datetime
     experiment: str | None
     task_id: str | None
+
+
+def kept_bytes(connection: Connection, experiment: int | None) -> int:
+    """Return how many bytes the dead letters of an experiment take, by its key."""
+    query = select(func.coalesce(func.sum(func.length(DeadLetter.body)), 0)).where(
+        DeadLetter.experiment_id.is_not_distinct_from(experiment)
+    )
+    return int(connection.execute(query).scalar_one())
 
 
 def list_letters(connection: Connection) -> list[Letter]:

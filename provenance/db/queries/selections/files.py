@@ -17,6 +17,7 @@ from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.lookup.named_files import is_named
 from jobprov.provenance.db.queries.lookup.versions import is_made
 from jobprov.provenance.db.queries.selections.statements import FileKeys
+from jobprov.provenance.db.selecting import select_among
 from jobprov.provenance.db.tables import Claim, File, Host, Identity, Job, Sighting, Stage, TaskRow
 
 _ROWS_AT_ONCE = 10_000
@@ -25,6 +26,8 @@ _last_first = (
     Job.uuid.desc(),
     Claim.position.desc(),
 )
+_file = Claim.file_id + 0
+"""Not the column: SQLite would read all claims in its order rather than those of a few files."""
 _ranked = (
     select(
         Claim.file_id,
@@ -34,7 +37,7 @@ _ranked = (
         Claim.event_count,
         Claim.data_tier,
         Claim.position,
-        func.row_number().over(partition_by=Claim.file_id, order_by=_last_first).label("place"),
+        func.row_number().over(partition_by=_file, order_by=_last_first).label("place"),
     )
     .join(Job, Job.id == Claim.job_id)
     .where(Job.rerun_of.is_(None), is_made(Job.state))
@@ -59,11 +62,7 @@ _VERSIONS = (
     .outerjoin(Host, Host.id == Job.host_id)
     .where(_asked.c.place == 1)
 )  # fmt: skip
-_NAMES = (
-    select(File.id, File.namespace, File.name)
-    .where(File.id.in_(bindparam("files", expanding=True)))
-    .order_by(File.id)
-)
+_NAMES = "SELECT id, namespace, name FROM files WHERE id {among}"
 _SEEN_SIZES = (
     select(Identity.file_id, func.max(Identity.size_bytes))
     .where(Identity.file_id.in_(bindparam("files", expanding=True)))
@@ -131,13 +130,11 @@ def count_keys(connection: Connection, keys: FileKeys) -> int:
 
 def fetch_keys(connection: Connection, keys: FileKeys) -> "array[int]":
     """Return the keys that a query finds, in their order: eight bytes each."""
-    chosen = keys.subquery()
-    found = array("q")
-    for rows in connection.execute(select(chosen.c.id).order_by(chosen.c.id)).partitions(
-        _ROWS_AT_ONCE
-    ):
+    found: list[int] = []
+    for rows in connection.execute(keys).partitions(_ROWS_AT_ONCE):
         found.extend(row[0] for row in rows)
-    return found
+    # Sorted here: in their order, SQLite would read all claims rather than those of a task
+    return array("q", sorted(found))
 
 
 def sum_files(connection: Connection, keys: FileKeys) -> FileSums:
@@ -155,7 +152,8 @@ def sum_files(connection: Connection, keys: FileKeys) -> FileSums:
 
 def named(connection: Connection, keys: Sequence[int]) -> list[NamedFile]:
     """Return what names files, in the order of their keys."""
-    return [NamedFile(*row) for row in run(connection, _NAMES, {"files": keys})]
+    # Sorted here: in the order of keys, SQLite would read all files
+    return sorted(map(NamedFile._make, select_among(connection, _NAMES, keys)))
 
 
 def sizes_of(connection: Connection, keys: Sequence[int]) -> dict[int, FileSize]:

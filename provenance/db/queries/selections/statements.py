@@ -32,6 +32,7 @@ from sqlalchemy import (
 from jobprov.provenance.db.queries.fragments.patterns import matches
 from jobprov.provenance.db.queries.lookup.named_files import is_named
 from jobprov.provenance.db.queries.lookup.versions import is_made
+from jobprov.provenance.db.queries.tasks.tasks import is_no_rerun
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     Claim,
@@ -63,12 +64,14 @@ from jobprov.provenance.selections.conditions import (
     SetOperator,
     Some,
     Value,
+    nodes_of,
 )
 from jobprov.provenance.selections.fields import FIELDS, NUMBER, TIME
 from jobprov.provenance.selections.words import SelectionError
 
 FileKeys = Select[Any]
 """A query with one column, `id`: keys of files, each once."""
+MOST_ALTERNATIVES = 40
 _OF_FILE = frozenset({"file_name", "namespace", "file_id"})
 _OF_READERS = frozenset({"project_name", "consumed_status", "consumer_process_description"})
 _STATUS = {
@@ -113,7 +116,7 @@ class _Maker:
             case Everything() | Comparison() | Not():
                 return self._all((selection,))
             case Some():
-                return _joined(union, [self.keys(part) for part in selection.parts])
+                return self._some(selection.parts)
             case Combined():
                 join = _COMBINED[selection.operator]
                 return _joined(join, [self.keys(selection.left), self.keys(selection.right)])
@@ -126,11 +129,14 @@ class _Maker:
 
     def _all(self, parts: Iterable[Selection]) -> FileKeys:
         """Return the files that are in every part."""
-        compared: dict[str, list[Comparison]] = {"file": [], "maker": [], "reader": []}
+        compared: dict[str, list[Comparison]] = {"file": [], "reader": []}
+        of_maker: list[Selection] = []
         others: list[FileKeys] = []
         excluded: list[FileKeys] = []
         for part in parts:
-            if isinstance(part, Comparison):
+            if _is_of_maker(part):
+                of_maker.append(part)
+            elif isinstance(part, Comparison):
                 compared[_side_of(part.field)].append(part)
             elif isinstance(part, Not):
                 excluded.append(self.keys(part.part))
@@ -138,14 +144,27 @@ class _Maker:
                 others.append(self.keys(part))
         if compared["reader"]:
             others.append(self._read_by(compared["reader"]))
-        keys = self._compared(compared["file"], compared["maker"], is_alone=not others)
+        keys = self._compared(compared["file"], of_maker, is_alone=not others)
         if keys is not None:
             others.insert(0, keys)
         included = _joined(intersect, others)
         return _joined(except_, [included, *excluded])
 
+    def _some(self, parts: tuple[Selection, ...]) -> FileKeys:
+        """Return the files that are in at least one part; what is asked of makers is one query."""
+        of_maker = tuple(part for part in parts if _is_of_maker(part))
+        queries = [self.keys(part) for part in parts if not _is_of_maker(part)]
+        if of_maker:
+            queries.insert(0, self._made(Claim.file_id, [Some(of_maker)]))
+        if len(queries) > MOST_ALTERNATIVES:
+            raise SelectionError(
+                f"More than {MOST_ALTERNATIVES} alternatives that are no conditions on one maker "
+                "are not answered; ask for a part of them at a time."
+            )
+        return _joined(union, queries)
+
     def _compared(
-        self, of_file: list[Comparison], of_maker: list[Comparison], *, is_alone: bool
+        self, of_file: list[Comparison], of_maker: list[Selection], *, is_alone: bool
     ) -> FileKeys | None:
         """Return the files that a name and their maker select; None where nothing is said."""
         if of_maker and not of_file:
@@ -161,18 +180,33 @@ class _Maker:
         query = select(File.id.label("id")).where(File.experiment_id == self.experiment)
         return query.where(*conditions, is_named())
 
-    def _made(self, column: Any, comparisons: list[Comparison]) -> FileKeys:
-        """Return the files with a version whose maker meets all comparisons."""
+    def _made(self, column: Any, parts: list[Selection]) -> FileKeys:
+        """Return the files with a version whose maker meets all parts."""
         query = (
             select(column.label("id"))
             .select_from(Claim)
             .join(Job, Job.id == Claim.job_id)
-            .where(Job.experiment_id == self.experiment, *_counts())
+            .where(*_counts())
             .distinct()
         )
-        if any(one.field == "file_size" for one in comparisons):
+        if not any(map(_names_experiment, parts)):
+            query = query.where(Job.experiment_id == self.experiment)
+        nodes = [node for part in parts for node in nodes_of(part)]
+        if any(isinstance(node, Comparison) and node.field == "file_size" for node in nodes):
             query = query.join(Identity, Identity.id == Claim.identity_id)
-        return query.where(*(self._of_maker(one) for one in comparisons))
+        return query.where(*map(self._maker_meets, parts))
+
+    def _maker_meets(self, part: Selection) -> ColumnElement[bool]:
+        """Return the condition on a version and its maker that a part stands for."""
+        match part:
+            case All(parts):
+                return and_(*map(self._maker_meets, parts))
+            case Some(parts):
+                return or_(*map(self._maker_meets, parts))
+            case Comparison():
+                return self._of_maker(part)
+            case _:
+                raise TypeError(f"{type(part).__name__} is no condition on a maker")
 
     def _of_maker(self, one: Comparison) -> ColumnElement[bool]:
         """Return the condition on a version and the job that made it."""
@@ -328,9 +362,26 @@ def _side_of(field: str) -> str:
     return "reader" if field in _OF_READERS else "maker"
 
 
+def _is_of_maker(selection: Selection) -> bool:
+    """Return whether a selection is a condition on one version and its maker."""
+    if isinstance(selection, All | Some):
+        return all(map(_is_of_maker, selection.parts))
+    return isinstance(selection, Comparison) and _side_of(selection.field) == "maker"
+
+
+def _names_experiment(part: Selection) -> bool:
+    """Return whether a part holds for jobs of the experiment alone: by its tasks or stages.
+
+    An index then answers what else is asked of jobs, without their rows.
+    """
+    if not isinstance(part, Comparison) or part.operator is not Operator.EQUAL:
+        return False
+    return part.field in ("task_id", "campaign", "stage")
+
+
 def _counts() -> tuple[ColumnElement[bool], ...]:
     """Return the conditions that a claim is a version: see `queries/lookup/versions.py`."""
-    return Job.rerun_of.is_(None), is_made(Job.state)
+    return is_no_rerun(), is_made(Job.state)
 
 
 def _is_any(column: Any) -> ColumnElement[bool]:

@@ -117,19 +117,6 @@ def resource_sums(connection: Connection, task: int) -> TaskResources:
     )
 
 
-def output_count(connection: Connection, task: int, *, needed: int) -> int:
-    """Return how many files the jobs of a task made that did their units, of those that count.
-
-    Args:
-        connection: where from.
-        task: its key.
-        needed: how many outputs make a unit done.
-    """
-    done = jobs_that_did_units([task], needed)
-    query = select(func.coalesce(func.sum(Job.output_count), 0)).join(done, Job.id == done.c.id)
-    return connection.execute(query).scalar_one()
-
-
 def jobs_that_did_units(tasks: Sequence[int], needed: int) -> Subquery:
     """Return for each unit of tasks the first job that succeeded with enough outputs: `id`.
 

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Subquery,
     Text,
     and_,
-    case,
     cast,
     func,
     literal,
@@ -25,6 +24,7 @@ from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.tasks.queue import Queued, units_in_queue
 from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.selecting import select_among
 from jobprov.provenance.db.tables import (
     CatalogOutput,
     Host,
@@ -39,11 +39,19 @@ SUCCEEDED = STATES.index("succeeded")
 _RUNNING = STATES.index("running")
 # Of attempts that went wrong, the one that tells most counts
 _WORST_KNOWN_FIRST = ("failed", "killed", "lost")
-_MISHAP = case(
-    *[(Job.state == STATES.index(state), rank) for rank, state in enumerate(_WORST_KNOWN_FIRST)]
-)
 # A job that names no unit is one by itself
 _NAME = func.coalesce(Job.unit, literal("job ") + cast(Job.id, Text))
+
+# A name holds no control characters (record.md)
+_NAMES = {"sqlite": "group_concat(unit, char(10))", "postgresql": "string_agg(unit, chr(10))"}
+_ENDS = """
+SELECT task_id, state, output_count, {names} FROM jobs
+WHERE unit IS NOT NULL AND rerun_of IS NULL AND task_id {among} GROUP BY task_id, state, output_count
+"""
+_UNNAMED = """
+SELECT task_id, id, state, output_count FROM jobs
+WHERE unit IS NULL AND rerun_of IS NULL AND task_id {among}
+"""
 
 ByTask = dict[int, dict[str, int]]
 """A number for each unit, by the key of its task."""
@@ -69,32 +77,49 @@ class Attempts(NamedTuple):
 def attempts_by_unit(
     connection: Connection, tasks: Sequence[int]
 ) -> dict[int, dict[str, Attempts]]:
-    """Return by task its units with attempts, in the order of names."""
-    outputs_if_succeeded = case((Job.state == SUCCEEDED, Job.output_count))
-    is_running = case((Job.state == _RUNNING, 1), else_=0)
-    query = (
-        select(
-            Job.task_id,
-            _NAME.label("name"),
-            func.max(Job.unit),
-            func.max(outputs_if_succeeded),
-            func.max(is_running),
-            func.min(_MISHAP),
-        )
-        .where(Job.task_id.in_(tasks), Job.rerun_of.is_(None))
-        .group_by(Job.task_id, "name")
-        .order_by(Job.task_id, "name")
-    )
+    """Return by task its units with attempts.
+
+    A million units came to a handful of ends: the database gives the names of each end as one text.
+    To have it group by unit, or to fetch a row a unit, takes several times as long.
+    """
     units: dict[int, dict[str, Attempts]] = {task: {} for task in tasks}
-    # A million units have come to a handful of ends: each is one object
-    ends: dict[tuple[bool, int | None, int, int | None], Attempts] = {}
-    for task, name, unit, outputs, runs, rank in connection.execute(query):
-        end = (unit is not None, outputs, runs, rank)
-        if end not in ends:
-            mishap = None if rank is None else _WORST_KNOWN_FIRST[rank]
-            ends[end] = Attempts(unit is not None, outputs, bool(runs), mishap)
-        units[task][name] = ends[end]
+    statement = _ENDS.format(names=_NAMES[connection.dialect.name], among="{among}")
+    for task, state, outputs, names in select_among(connection, statement, tasks):
+        attempt = _one_attempt(state, outputs, is_named=True)
+        _add(units[task], dict.fromkeys(names.split("\n"), attempt))
+    for task, job, state, outputs in select_among(connection, _UNNAMED, tasks):
+        units[task][f"job {job}"] = _one_attempt(state, outputs, is_named=False)
     return units
+
+
+def _add(units: dict[str, Attempts], others: dict[str, Attempts]) -> None:
+    """Take in further attempts, some of them at units that are there."""
+    for name in units.keys() & others.keys():
+        others[name] = _together(units[name], others[name])
+    units.update(others)
+
+
+def _one_attempt(state: int, outputs: int, *, is_named: bool) -> Attempts:
+    is_success = state == SUCCEEDED
+    word = STATES[state]
+    return Attempts(
+        is_named=is_named,
+        outputs=outputs if is_success else None,
+        is_running=state == _RUNNING,
+        mishap=word if word in _WORST_KNOWN_FIRST else None,
+    )
+
+
+def _together(one: Attempts, other: Attempts) -> Attempts:
+    """Return what two attempts came to: the better one, and what tells most of what went wrong."""
+    outputs = [attempt.outputs for attempt in (one, other) if attempt.outputs is not None]
+    mishaps = [attempt.mishap for attempt in (one, other) if attempt.mishap is not None]
+    return Attempts(
+        is_named=one.is_named or other.is_named,
+        outputs=max(outputs, default=None),
+        is_running=one.is_running or other.is_running,
+        mishap=min(mishaps, key=_WORST_KNOWN_FIRST.index, default=None),
+    )
 
 
 def queued_units(

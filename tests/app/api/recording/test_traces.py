@@ -71,6 +71,11 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
             {"name": "cuts.txt", "path": "cuts.txt", **traced},
         ],
         scripts=[{"name": "m.py", "path": "/opt/odd/m.py", **traced}],
+        layout=[
+            {"path": "/exp/results", "kind": "folder"},
+            {"path": "/exp/new", "kind": "new folder"},
+            {"path": "plots", "kind": "folder"},
+        ],
     )
     experiment = record["experiment"]
     assert is_wanted(client, experiment=experiment)
@@ -84,6 +89,7 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
         "files": ["/data/calib.txt", "cuts.txt", "/data/large.h5"],
         "code": ["/opt/odd/m.py"],
         "hosts": ["10.0.0.1:80"],
+        "folders": ["/exp/results"],
     }
     assert not after["is_pending"]
 

@@ -24,6 +24,10 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.fhicl import loads
 from jobprov.provenance.fhicl.as_run import contradictions
+from jobprov.provenance.services.configurations.configuration import (
+    ConfigurationTooLargeError,
+    read_configurations,
+)
 from tests.library.production import Production
 from tests.library.productions.configured_jobs import configured, found, paged
 from tests.library.records import job_id, record_of
@@ -214,6 +218,21 @@ def test_a_configuration_that_is_none_leaves_its_job_standing_with_a_gap(
     with production.database.reading.connect() as connection:
         shown = shown_job(connection, production.store, job_id(2))
     assert "configuration-unevaluated" in [gap["code"] for gap in shown["gaps"]]
+
+
+def test_a_configuration_that_grows_without_end_leaves_a_gap_of_its_own(
+    production: Production,
+) -> None:
+    bomb = b"a: [1,1]\n" + b"a: [@local::a, @local::a]\n" * 22
+    production.record(configured(production, 1, bomb))
+
+    production.work()
+
+    assert gaps_of(production, 1) == ["configuration-too-large"]
+    with production.database.reading.connect() as connection:
+        [recorded] = read_configurations(connection, production.store, job_id(1))
+        with pytest.raises(ConfigurationTooLargeError, match="written_values"):
+            recorded.evaluate()
 
 
 def test_a_configuration_is_evaluated_when_its_last_file_comes(production: Production) -> None:
