@@ -6,14 +6,20 @@ server that it is for.
 
 import json
 import random
+import socket
+import threading
 import time
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from jobprov.provenance.errors import (
     BadInputError,
@@ -59,6 +65,45 @@ class Access(NamedTuple):
     patience: float = 300.0
 
 
+class _Connections(HTTPAdapter):
+    """Connections that can be ended while somebody waits for what they bring.
+
+    The time limit of a socket begins again with each byte: a server that sends one every 29 seconds
+    would hold a call for hours.
+    """
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Make the pool of connections, which keeps those that are open."""
+        self._open: WeakSet[HTTPConnection] = WeakSet()
+        super().init_poolmanager(*arguments, **options)
+        opened = self._open
+
+        class Plain(HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                opened.add(self)
+
+        class Secure(HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                opened.add(self)
+
+        class PlainPool(HTTPConnectionPool):
+            ConnectionCls = Plain
+
+        class SecurePool(HTTPSConnectionPool):
+            ConnectionCls = Secure
+
+        self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+
+    def end(self) -> None:
+        """End all connections: whoever waits for one gets an error."""
+        for connection in list(self._open):
+            if connection.sock is not None:
+                with suppress(OSError):  # it ended by itself
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+
+
 class Transport:
     """Calls to one catalog, over connections that are kept.
 
@@ -71,6 +116,9 @@ class Transport:
         self._access = access
         self._url = access.url.rstrip("/")
         self._session = requests.Session()
+        self._connections = _Connections()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, self._connections)
         self._session.trust_env = False  # no .netrc: its password would go out instead of the token
         self._session.headers.update({"Accept-Encoding": "gzip", **headers})
         self._session.verify = access.ca or True
@@ -107,7 +155,15 @@ class Transport:
         A call that fails before its first byte may be repeated.
         """
         until = time.monotonic() + self._access.patience
-        answer = self._reach(method, path, what, until, options)
+        ending = threading.Timer(self._access.patience, self._connections.end)
+        ending.daemon = True
+        ending.start()
+        try:
+            yield from self._pieces(self._reach(method, path, what, until, options), what, until)
+        finally:
+            ending.cancel()
+
+    def _pieces(self, answer: requests.Response, what: str, until: float) -> Iterator[bytes]:
         size = 0
         with answer:
             try:
@@ -121,7 +177,11 @@ class Transport:
                     if time.monotonic() > until:
                         raise UnreachableError(self._slow(what))
                     yield piece
+                if time.monotonic() > until:  # a head that was cut reads as one without a body
+                    raise UnreachableError(self._slow(what))
             except _BROKEN as problem:
+                if time.monotonic() > until:
+                    raise UnreachableError(self._slow(what)) from None
                 raise UnreachableError(
                     f"The catalog at {self._url} broke off its answer to {what}: "
                     f"{type(problem).__name__}."

@@ -187,6 +187,8 @@ class MetaCat:
         for start in range(0, len(lookups), _AT_ONCE):
             part = lookups[start : start + _AT_ONCE]
             body = self._transport.post(path, what=f"{len(part)} files", json=part)
+            if not body.strip():  # what is cut before its first byte reads like this
+                raise UnreachableError("MetaCat answers with nothing where files were asked for.")
             lines = body.decode("utf-8", "replace").split("\n")
             yield from filter(_has_name, _records(iter(lines)))
 

@@ -186,7 +186,7 @@ class Client(Histories):
     ) -> CatalogComparison:
         """Return where a task's jobs and its catalog differ.
 
-        Outputs that are not there `late_after_hours` (6) after their job ended never arrived.
+        Outputs that are not there `late_after_hours` after their job ended never arrived.
         """
         path = f"/tasks/{part(task_id)}/catalog"
         return self._ask(

@@ -53,7 +53,7 @@ class CatalogQuery(ExperimentQuery):
         0,
         100_000,
         "An output that the catalog does not know so long after its job ended never arrived; "
-        "6 by default.",
+        "by default as the experiment sets it, else 6.",
     )
 
 

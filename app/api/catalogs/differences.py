@@ -11,7 +11,7 @@ from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.catalogs import CatalogComparison, DrainingUnits
 from jobprov.provenance.catalogs.opening import read_catalogs
 from jobprov.provenance.schemas.production_queries import CatalogQuery, DrainingQuery
-from jobprov.provenance.services.catalogs.differences import LATE_AFTER_HOURS, compare_catalog
+from jobprov.provenance.services.catalogs.differences import compare_catalog, usual_hours
 from jobprov.provenance.services.catalogs.draining import draining_text, list_draining
 from jobprov.provenance.services.tasks.tasks import find_task
 
@@ -28,13 +28,19 @@ section = Section("catalogs", "File catalogs, compared with what jobs report.")
 def get_catalog(task_id: str) -> Response:
     """Return where a task's jobs and its catalog differed at the last `jobprov catalog sync`."""
     query = asked(CatalogQuery)
-    late_after = timedelta(hours=query.pop("late_after_hours", LATE_AFTER_HOURS))
+    hours = query.pop("late_after_hours", None)
     service = get_service()
     catalogs = read_catalogs(service.settings.catalogs)
     with service.reading() as connection:
         task = find_task(connection, checked_name(task_id, "task_id"), **query)
+        if hours is None:
+            hours = usual_hours(catalogs, task.experiment)
         comparison = compare_catalog(
-            connection, service.store, task, catalogs=catalogs, late_after=late_after
+            connection,
+            service.store,
+            task,
+            catalogs=catalogs,
+            late_after=timedelta(hours=hours),
         )
     return json_answer(comparison)
 

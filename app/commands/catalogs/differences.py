@@ -86,9 +86,8 @@ def sync(
 @click.option(
     "--late-after-hours",
     type=click.IntRange(0, 100_000),
-    default=6,
-    show_default=True,
-    help="So long after its job ended, an output that the catalog does not know never arrived.",
+    help="So long after its job ended, an output that the catalog does not know never arrived; by "
+    "default as the experiment's catalog is set up, else 6.",
 )
 @experiment_option
 @url_option
@@ -96,7 +95,7 @@ def sync(
 def differences(
     *,
     task_id: str,
-    late_after_hours: int,
+    late_after_hours: int | None,
     experiment: str | None,
     url: str | None,
     as_json: bool,

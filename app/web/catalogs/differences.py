@@ -13,7 +13,7 @@ from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.catalogs import CatalogComparison, CatalogDifference
 from jobprov.provenance.catalogs.opening import Catalogs, read_catalogs
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.services.catalogs.differences import LATE_AFTER_HOURS, compare_catalog
+from jobprov.provenance.services.catalogs.differences import compare_catalog, usual_hours
 from jobprov.provenance.services.catalogs.draining import FORMS, list_draining
 from jobprov.provenance.services.tasks.tasks import find_task
 
@@ -31,12 +31,13 @@ class Question(NamedTuple):
     """Which task the page is about; `experiment` is None where the address does not name it.
 
     Attributes:
-        late_after_hours: an output that is not in the catalog so long after its job never arrived.
+        late_after_hours: an output that is not in the catalog so long after its job never arrived;
+            None for the hours of the experiment.
     """
 
     task_id: str
     experiment: str | None
-    late_after_hours: int
+    late_after_hours: int | None
 
     @classmethod
     def from_request(cls) -> Self:
@@ -49,7 +50,7 @@ class Question(NamedTuple):
         if task_id is None:
             raise BadInputError("task_id: name a task.", {"task_id": ["missing"]})
         hours = asked_number("late_after_hours", least=0, most=_MOST_HOURS)
-        return cls(task_id, experiment_asked(), LATE_AFTER_HOURS if hours is None else hours)
+        return cls(task_id, experiment_asked(), hours)
 
 
 class ShownDifference(NamedTuple):
@@ -71,12 +72,15 @@ def show_page() -> Response:
     draining = []
     with service.reading() as connection:
         task = find_task(connection, question.task_id, experiment=question.experiment)
+        hours = question.late_after_hours
+        if hours is None:
+            hours = usual_hours(catalogs, task.experiment)
         comparison = compare_catalog(
             connection,
             service.store,
             task,
             catalogs=catalogs,
-            late_after=timedelta(hours=question.late_after_hours),
+            late_after=timedelta(hours=hours),
         )
         if comparison.synced_at is not None and comparison.units.without:
             draining = list_draining(connection, service.store, task)
@@ -85,8 +89,8 @@ def show_page() -> Response:
     return answer(
         "catalogs/differences.html",
         twin=_twin(f"{path}/catalog", place, question),
-        late_after_hours=question.late_after_hours,
-        later=here(late_after_hours=str(max(1, 4 * question.late_after_hours))),
+        late_after_hours=hours,
+        later=here(late_after_hours=str(max(1, 4 * hours))),
         task=task,
         comparison=comparison,
         first_line=first_line(comparison),
@@ -111,7 +115,7 @@ def _draining_links(catalogs: Catalogs, experiment: str, path: str) -> dict[str,
 def _twin(path: str, place: dict[str, str], question: Question) -> str:
     """Return the address of the same as JSON, below /api/v1."""
     words = dict(place)
-    if question.late_after_hours != LATE_AFTER_HOURS:
+    if question.late_after_hours is not None:
         words["late_after_hours"] = str(question.late_after_hours)
     return address(path, words)
 

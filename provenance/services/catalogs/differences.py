@@ -58,7 +58,10 @@ _ENDED = frozenset(
     }
 )
 LATE_AFTER_HOURS = 6
-"""So long after its job ended, an output that the catalog does not know has not arrived."""
+"""So long after its job ended, an output that the catalog does not know has not arrived.
+
+It holds where the experiment does not set `arrive_within_hours`.
+"""
 DIFFERENCES = {
     "no-output": "A job of the unit succeeded, and fewer of its files than declared were seen.",
     "never-arrived": (
@@ -129,6 +132,14 @@ def compare_catalog(
         processes=process_counts(connection, task.key),
         draining_query=draining_query_of(declaration, catalogs or {}, task.experiment),
     )
+
+
+def usual_hours(catalogs: Catalogs, experiment: str) -> int:
+    """Return after how many hours an output of an experiment is late, where nobody says."""
+    settings = catalogs.get(experiment)
+    if settings is None or settings.arrive_within_hours is None:
+        return LATE_AFTER_HOURS
+    return settings.arrive_within_hours
 
 
 class _MadeFile(NamedTuple):

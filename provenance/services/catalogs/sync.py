@@ -326,11 +326,11 @@ def _without_output(place: _Place, units: Sequence[str]) -> list[str]:
 
 def _unnameable_words(place: _Place, units: Sequence[str], unnameable: Sequence[str]) -> str:
     words = (
-        f"{counted(len(unnameable), 'unit')} of {number(len(units))} can be no file of the catalog "
-        "and were not asked about: its files are namespace:name in letters, digits and _ . / -, "
+        f"{counted(len(unnameable), 'unit')} of {number(len(units))} can be no file of the catalog, "
+        "which was not asked about them: its files are namespace:name in letters, digits and _ . / -, "
         f"the first of these is {_full(place, unnameable[0])!r}."
     )
-    if not place.namespace:
+    if not place.namespace and ":" not in unnameable[0]:
         words += " The task names no namespace: declare it again with `namespace`."
     return words
 

@@ -148,6 +148,64 @@ def test_answer_that_comes_by_drops_ends_with_the_patience(serve: Serve, status:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.parametrize(
+    "head",
+    [b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"],
+)
+def test_head_or_length_that_comes_by_drops_ends_with_the_patience(
+    serve: Serve, head: bytes
+) -> None:
+    """Each byte began the time limit anew: 29 seconds a byte held a call for hours."""
+    url = serve(head, *[b"1"] * 100, pause=0.1)
+    began = time.monotonic()
+
+    with pytest.raises(UnreachableError, match=r"took more than 0\.5 seconds"):
+        MetaCat(access(url, patience=0.5)).read_files(["a:b.root"])
+
+    assert time.monotonic() - began < 5
+
+
+SEQUENCE = b'\x1e{"fid": "1", "namespace": "a", "name": "b"}\n'
+
+
+@pytest.mark.parametrize(
+    ("pieces", "words"),
+    [
+        ([answer(b"<html>Please log in</html>")], "no JSON"),
+        ([answer(b"[", size=50)], "broke off"),
+        ([answer(b'[{"fid": "1", "namespace": "a", "name": "b"},')], "no JSON"),
+        ([answer(b"", "Location: https://login.example.org/", status="302 Found")], "want a login"),
+        (
+            [
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                b"%x\r\n%s\r\n" % (len(SEQUENCE), SEQUENCE),
+            ],
+            "broke off",
+        ),
+        ([b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + SEQUENCE + SEQUENCE[:20]], "no JSON"),
+        ([answer(b'{"files": 1}')], "no file"),
+        ([answer(b"17")], "no file"),
+        ([answer(b"[17]")], "no file"),
+    ],
+)
+def test_answer_that_is_no_whole_list_of_files_is_told_and_none(
+    serve: Serve, pieces: list[bytes], words: str
+) -> None:
+    """Each way to ask gives an error; half a list would be frozen as the inputs of a task."""
+    catalog = MetaCat(access(serve(*pieces)))
+
+    with pytest.raises((UnreachableError, BadInputError), match=words):
+        list(catalog.list_names("files from a:b"))
+    with pytest.raises((UnreachableError, BadInputError), match=words):
+        list(catalog.read_children_of("files from a:b", {}))
+
+
+def test_answer_without_a_body_is_no_list_of_files(serve: Serve) -> None:
+    """An answer that was cut in its head reads like this."""
+    with pytest.raises(UnreachableError, match="answers with nothing"):
+        MetaCat(access(serve(answer(b"")))).read_files(["a:b.root"])
+
+
 def test_list_of_very_many_files_may_be_one_line(serve: Serve) -> None:
     """Its time grew with the square of its length: a million files took minutes."""
     files = b",".join(
