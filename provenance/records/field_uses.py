@@ -143,7 +143,7 @@ FIELD_USES: dict[str, FieldUse] = {
     "configurations[].overrides": FieldUse(recipe=True, page=True),
     "scripts[].name": FieldUse(bundle=("scripts",), page=True),
     "scripts[].path": FieldUse(
-        recipe=True, bundle=("GAPS.tsv", "NEEDS.tsv", "README.txt", "command", "scripts"), page=True
+        recipe=True, bundle=("GAPS.tsv", "README.txt", "command", "scripts"), page=True
     ),
     "scripts[].sha256": FieldUse(
         recipe=True,
@@ -411,7 +411,7 @@ FIELD_USES: dict[str, FieldUse] = {
     "outputs_not_there[].step": FieldUse(comparison=("others",), page=True),
     "outputs_not_there[].evidence": FieldUse(comparison=("others",), page=True),
     "trace.key": FieldUse(),
-    "trace.waits_for": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
+    "trace.waits_for": FieldUse(),
     "trace.why_incomplete": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "trace.not_kept[].path": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "trace.not_kept[].reason": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
