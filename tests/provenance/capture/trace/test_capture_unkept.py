@@ -33,6 +33,7 @@ class Traced:
         self.done = runner("run", "--trace", *words, "--", *command, **more)
         self.record, self.blobs = entry_of(runner)
         self.trace = self.record.get("trace", {})
+        self.trace.pop("key", None)  # of its kind
 
     def kept(self, field: str) -> dict[str, bytes]:
         """Return the bytes of scripts or inputs that nobody named, by path.
