@@ -115,8 +115,8 @@ GAPS: dict[str, GapRule] = {
     ),
     "reads-unseen": GapRule(
         2,
-        "Nothing for this job but a rerun that passes (`jobprov prove`); name what the next one "
-        "reads (`--input`), or trace one job of the kind, wherever strace is (`--trace`).",
+        "Trace one job of the kind, wherever strace is (`--trace`), or have the recipe rerun "
+        "(`jobprov prove`): if that passes, this gap goes.",
     ),
     "network-used": GapRule(
         2,

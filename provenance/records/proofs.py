@@ -6,7 +6,7 @@ environment. Whoever reruns a bundle at home may have had what it lacks.
 Source: verdicts.md, "Proof".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jobprov.provenance.records.gap_codes import GAPS
@@ -27,8 +27,13 @@ NOT_COMPARED = "not-compared"
 GAP = "rerun-failed"
 """The gap of each job whose recipe failed."""
 
+SETTLED = "reads-unseen"
+"""The gap that a passing proof closes: what the recipe reads was in the bundle."""
+
 _ACCEPTED = rank("R3")
 """The lowest level that a comparator can accept: verify.sh gives R2 where it did not."""
+_HIGHEST_PROVEN = 2
+"""A proof runs with the machine's own software."""
 _MESSAGE_LENGTH = 500
 _SHOWN = 4
 
@@ -49,13 +54,28 @@ def state_word(state: int | None) -> str | None:
     return None if state is None else STATES[state]
 
 
-def level_with_proof(level: int, state: int | None) -> int:
-    """Return the closure level of a job, where its gaps alone leave `level`.
+def level_with_proof(level: int, state: int | None, codes: Collection[str]) -> int:
+    """Return the closure level of a job, where its gaps alone, with these codes, leave `level`.
 
-    A failed proof is a gap as well. It is not in the list of gaps that jobs share: one recipe may
-    have a hundred thousand jobs.
+    A failed proof is a gap as well, and a passing one closes `SETTLED`. Neither is in the list of
+    gaps that jobs share: one recipe may have a hundred thousand jobs.
     """
-    return min(level, GAPS[GAP].level - 1) if state == FAILED else level
+    if state == FAILED:
+        return min(level, GAPS[GAP].level - 1)
+    if state == PROVEN and SETTLED in codes:
+        stopped = [GAPS[code].level for code in codes if code != SETTLED]
+        return max(level, min([_HIGHEST_PROVEN, *(other - 1 for other in stopped)]))
+    return level
+
+
+def open_codes(codes: Iterable[str], state: int | None) -> set[str]:
+    """Return the codes of a job's gaps, with what its proof opens or closes."""
+    still_open = set(codes)
+    if state == PROVEN:
+        still_open.discard(SETTLED)
+    if state == FAILED:
+        still_open.add(GAP)
+    return still_open
 
 
 def proof_of(verdict: Mapping[str, Any]) -> ProofOf | None:

@@ -38,7 +38,7 @@ from jobprov.provenance.db.queries.lookup.search import jobs_by_batch_id, jobs_b
 from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
 from jobprov.provenance.records.findings import blobs_to_send
-from jobprov.provenance.records.gaps import find_gaps, in_order, level_of, needs_of_next
+from jobprov.provenance.records.gaps import find_gaps, level_of, needs_of_next
 from jobprov.provenance.records.identity import witness_rank
 from jobprov.provenance.records.merging import merge_witnesses
 from jobprov.provenance.records.recipes import recipe_of, recipe_text, result_of, result_text
@@ -51,7 +51,7 @@ from jobprov.provenance.services.ledger.witnessed_jobs import (
     fill_records,
     read_together,
 )
-from jobprov.provenance.services.lookup.proofs import job_proof, proof_gaps
+from jobprov.provenance.services.lookup.proofs import job_proof, level_proven, with_proof
 from jobprov.provenance.services.recording.findings import find_for
 
 _MOST_BEGUN = 10
@@ -187,8 +187,9 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
     [findings] = find_for(connection, Memory(), [reading])
     summary = summarize_job(connection, job)
     proof = job_proof(connection, key, summary)
-    gaps = in_order(find_gaps(reading.record, findings) + proof_gaps(proof))
-    level = level_of(gaps, reading.record, findings)
+    found = find_gaps(reading.record, findings)
+    gaps = with_proof(found, proof)
+    level = level_proven(level_of(found, reading.record, findings), found, proof)
     recipe, result = recipe_of(reading.record), result_of(reading.record)
     finals = final_records_of(connection, key)
     firsts = [record for record in finals if record.revision == 0]

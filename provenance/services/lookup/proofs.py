@@ -16,7 +16,7 @@ from jobprov.provenance.db.queries.lookup.proofs import (
     proof_of_job,
 )
 from jobprov.provenance.records.gap_codes import GAPS
-from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.records.gaps import Gap, in_order
 from jobprov.provenance.records.proofs import (
     DIFFERS,
     FAILED,
@@ -24,6 +24,8 @@ from jobprov.provenance.records.proofs import (
     PROVEN,
     STATES,
     UNPROVEN,
+    level_with_proof,
+    open_codes,
 )
 
 
@@ -66,9 +68,19 @@ def job_proof(connection: Connection, key: int, summary: JobSummary) -> JobProof
     return JobProof(STATES[row.state], row.message, row.level, proved_at, row.is_due)
 
 
-def proof_gaps(proof: JobProof | None) -> list[Gap]:
-    """Return the gap of a job whose proof failed."""
-    if proof is None or proof.state != STATES[FAILED]:
-        return []
-    message = proof.message or "The newest rerun did not end as recorded."
-    return [Gap(GAP, message, GAPS[GAP].how_to_close)]
+def with_proof(gaps: list[Gap], proof: JobProof | None) -> list[Gap]:
+    """Return the gaps of a job, with what its proof opens or closes."""
+    if proof is None:
+        return gaps
+    codes = open_codes([gap.code for gap in gaps], STATES.index(proof.state))
+    still_open = [gap for gap in gaps if gap.code in codes]
+    if GAP in codes:
+        message = proof.message or "The newest rerun did not end as recorded."
+        still_open.append(Gap(GAP, message, GAPS[GAP].how_to_close))
+    return in_order(still_open)
+
+
+def level_proven(level: int, gaps: list[Gap], proof: JobProof | None) -> int:
+    """Return the closure level of a job, where its gaps alone leave `level`."""
+    state = None if proof is None else STATES.index(proof.state)
+    return level_with_proof(level, state, [gap.code for gap in gaps])

@@ -9,6 +9,7 @@ from jobprov.provenance.records.proofs import (
     UNPROVEN,
     ProofOf,
     level_with_proof,
+    open_codes,
     proof_of,
 )
 
@@ -56,7 +57,26 @@ def test_reruns_that_people_post_prove_nothing() -> None:
 
 
 def test_failed_proof_lowers_the_grade() -> None:
-    levels = [level_with_proof(level, FAILED) for level in (0, 1, 2, 4)]
+    levels = [level_with_proof(level, FAILED, ()) for level in (0, 1, 2, 4)]
 
     assert levels == [0, 1, 1, 1]
-    assert level_with_proof(2, DIFFERS) == level_with_proof(2, None) == 2
+    assert level_with_proof(2, DIFFERS, ()) == level_with_proof(2, None, ()) == 2
+
+
+@pytest.mark.parametrize(
+    ("codes", "level"),
+    [
+        (["reads-unseen"], 2),
+        (["reads-unseen", "outputs-missing"], 2),
+        (["reads-unseen", "network-used"], 1),
+        (["reads-unseen", "script-missing"], 0),
+        (["network-used"], 1),
+    ],
+)
+def test_passing_proof_closes_what_is_not_known_of_reads(codes: list[str], level: int) -> None:
+    before = 0 if "script-missing" in codes else 1
+
+    assert level_with_proof(before, PROVEN, codes) == level
+    assert level_with_proof(before, UNPROVEN, codes) == before
+    assert open_codes(codes, PROVEN) == set(codes) - {"reads-unseen"}
+    assert open_codes(codes, UNPROVEN) == set(codes)

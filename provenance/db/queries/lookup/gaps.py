@@ -10,7 +10,7 @@ from jobprov.provenance.db.queries.fragments.proofs import STATE_OF_JOB
 from jobprov.provenance.db.queries.lookup.job_summaries import selected
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, narrowed
 from jobprov.provenance.db.tables import GapSet, Job
-from jobprov.provenance.records.proofs import FAILED, GAP
+from jobprov.provenance.records.proofs import open_codes
 
 
 class GapRow(NamedTuple):
@@ -33,7 +33,7 @@ def count_gaps(connection: Connection, filters: JobFilters) -> CountedGaps:
     """Return how many of the jobs that pass the filters have each gap.
 
     Jobs share lists of gaps, of which there are few: one pass over the jobs, one row for each list
-    and state of proof. A failed proof is a gap as well.
+    and state of proof. A failed proof is a gap as well, and a passing one closes one.
     """
     columns = (GapSet.document, STATE_OF_JOB.label("proof"), func.count(), func.max(Job.id))
     query = (
@@ -46,12 +46,9 @@ def count_gaps(connection: Connection, filters: JobFilters) -> CountedGaps:
     by_code: dict[str, GapRow] = {}
     for document, proof, job_count, newest in connection.execute(query):
         total += job_count
-        codes = set(json.loads(document)) if document else set()
         if proof is not None:
             proofs[int(proof)] += job_count
-        if proof == FAILED:
-            codes.add(GAP)
-        for code in codes:
+        for code in open_codes(json.loads(document or "[]"), proof):
             before = by_code.get(code, GapRow(code, 0, 0))
             by_code[code] = GapRow(code, before.job_count + job_count, max(before.newest, newest))
     rows = sorted(by_code.values(), key=lambda row: (-row.job_count, row.code))

@@ -1,5 +1,6 @@
 """What lists and pages show of a job in short."""
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,7 @@ from jobprov.provenance.db.queries.lookup.node_facts import code_versions
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     Experiment,
+    GapSet,
     Host,
     Job,
     Proof,
@@ -36,7 +38,7 @@ _COLUMNS: tuple[Any, ...] = (
     Job.received_at, Job.started_at, Job.ended_at,
     Job.exit_code, Job.exit_signal, Job.failed_step, Job.error_class, Job.message,
     Job.wall_seconds, Job.cpu_seconds, Job.max_rss_bytes, Job.level, Job.rerun_of, Job.retry_of,
-    STATE_OF_JOB, Job.output_count,
+    STATE_OF_JOB, Job.output_count, GapSet.document,
 )  # fmt: skip
 
 
@@ -53,7 +55,7 @@ def selected(*columns: Any) -> Select[Any]:
     )
 
 
-SUMMARIES = selected(*_COLUMNS)
+SUMMARIES = selected(*_COLUMNS).outerjoin(GapSet, GapSet.id == Job.gap_set_id)
 """The query whose rows `summaries` reads."""
 _RUNNING = STATES.index("running")
 _SUMMARIES_OF = SUMMARIES.where(Job.id.in_(bindparam("keys", expanding=True)))
@@ -96,7 +98,7 @@ def _summary(row: Any, code: str | None, heard: datetime) -> JobSummary:
         received, started, ended,
         exit_code, exit_signal, failed_step, error_class, message,
         wall, cpu, memory, level, rerun_of, retry_of,
-        proof, output_count,
+        proof, output_count, gap_codes,
     ) = row  # fmt: skip
     return JobSummary(
         job_id=uuid,
@@ -113,7 +115,7 @@ def _summary(row: Any, code: str | None, heard: datetime) -> JobSummary:
         exit=JobExit(exit_code, exit_signal, failed_step, error_class, message),
         resources=JobResources(wall, cpu, memory),
         output_count=output_count,
-        grade=f"L{level_with_proof(level, proof)}",
+        grade=f"L{level_with_proof(level, proof, json.loads(gap_codes or '[]'))}",
         proof=state_word(proof),
         rerun_of=rerun_of,
         retry_of=retry_of,

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from jobprov.provenance.answers.reruns import JobProof
 from jobprov.provenance.lineage.words import grade_words
-from tests.library.records import a_record
+from tests.library.records import a_record, digest
 
 TASK = {"task_id": "t1", "campaign": "c", "stage": "reco"}
 OFFER = {"pattern": "fit.log", "comparator": "text", "mask": ["^Started at .*"]}
@@ -70,6 +70,26 @@ def test_newer_verdict_closes_the_gap(proven: FlaskClient) -> None:
 
     assert job["proof"]["state"] == "proven"
     assert "rerun-failed" not in {gap["code"] for gap in job["gaps"]}
+
+
+def test_passing_proof_closes_what_is_not_known_of_reads(client: FlaskClient) -> None:
+    """Else the jobs of a site without strace would have that gap for good."""
+    record = a_record(5, task=TASK, trace={"waits_for": digest(1)})
+    client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
+    before = codes_of(client, record["job_id"])
+
+    post(client, 5, level="R7", comparisons=[EQUAL])
+
+    assert before - codes_of(client, record["job_id"]) == {"reads-unseen"}
+
+
+def codes_of(client: FlaskClient, job_id: str) -> set[str]:
+    """Return the gaps of a job that is alone in its campaign, the same on both calls."""
+    job = client.get(f"/api/v1/jobs/{job_id}").get_json()
+    counted = client.get("/api/v1/gaps?campaign=c").get_json()["gaps"]
+    codes = {gap["code"] for gap in job["gaps"]}
+    assert codes == {row["code"] for row in counted}
+    return codes
 
 
 def test_what_differs_and_its_comparator_are_told(proven: FlaskClient) -> None:
