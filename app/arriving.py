@@ -139,6 +139,11 @@ class Arrival:
         """Whether the headers are there."""
         return self._end is not None
 
+    @property
+    def has_content(self) -> bool:
+        """Whether something of a body is kept."""
+        return self._content is not None
+
     def reader(self) -> "ArrivedReader":
         """Return where the parser reads the request from."""
         if self._content is not None:

@@ -264,7 +264,11 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # the package has no
     # In the loop or a thread
 
     def _collect(self, connection: Connection) -> bool:
-        """Read what has come; return whether the request is whole."""
+        """Read what has come; return whether a thread can take the request.
+
+        That is when it is whole. If its client went away, what came of its body is taken, too: a
+        large blob goes on from there.
+        """
         arrival = connection.arrival
         data, connection.surplus = connection.surplus, b""
         try:
@@ -273,7 +277,7 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # the package has no
                     data = connection.departure.true.recv(_PIECE_BYTES)
                     if not data:
                         connection.is_leaving = True
-                        return False
+                        return arrival.has_content
                 self._take(connection, data)
                 if arrival.is_whole:
                     return True
@@ -282,6 +286,7 @@ class LingeringWorker(ThreadWorker):  # type: ignore[misc]  # the package has no
             return False
         except OSError:
             connection.is_leaving = True
+            return arrival.has_content
         except HeadTooLongError as problem:
             _tell(connection, 431, str(problem))
             connection.is_leaving = True

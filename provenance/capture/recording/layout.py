@@ -49,12 +49,15 @@ class Layout:
     def add_files(self) -> None:
         """Add mode and time of the files that the record names, and the links that lead to them."""
         record = self._draft.record
-        files = [*record.get("inputs", ()), *record.get("scripts", ())]
-        for configuration in record.get("configurations", ()):
-            files += configuration.get("files", ())
-        for entry in files:
+        for entry in [*record.get("inputs", ()), *record.get("scripts", ())]:
             if entry.get("path"):
                 self._add_file(entry, os.path.abspath(entry["path"]))
+        # Not those of fcl files: art does not look, and each job that checks them out has others,
+        # so that none could send what another one sent (`record/excerpts.py`)
+        for configuration in record.get("configurations", ()):
+            for entry in configuration.get("files", ()):
+                if entry.get("path"):
+                    self._add_links(os.path.abspath(entry["path"]))
         self._keep()
 
     def add_folders(self, named: Iterable[str]) -> None:

@@ -302,7 +302,7 @@ def test_files_written_beside_the_record_are_read_as_tables(toy: Toy, tmp_path: 
         "a table.txt",
     ]
     assert _lines(bag, "seeds.tsv")[1] == ["join", "gen", "-", "-", "7", "-", "log", "-"]
-    assert ["BASH_FUNC_x%25%25", "no name that a shell can set"] in _lines(bag, "env/withheld.tsv")
+    assert ["BEARER_TOKEN", "withheld by the recorder"] in _lines(bag, "env/withheld.tsv")
     commit = toy.resolved()[0].commit
     assert json.loads((bag / "data/git/toy-code/ref.json").read_text())["commit"] == commit
     assert (bag / "data/git/toy-code/shallow").read_text() == commit + "\n"

@@ -417,7 +417,7 @@ def test_input_that_changes_while_the_job_runs_is_left_out_of_the_entry(runner: 
 
 
 @pytest.mark.slow
-def test_peak_memory_stays_below_32_megabytes_for_a_job_of_much_output_and_inputs(
+def test_peak_memory_stays_below_33_megabytes_for_a_job_of_much_output_and_inputs(
     runner: Runner,
 ) -> None:
     for name in ("a.root", "b.root"):
@@ -443,4 +443,4 @@ def test_peak_memory_stays_below_32_megabytes_for_a_job_of_much_output_and_input
     print(f"\npeak memory of the hook: {peak / 1024:.1f} MiB")
     assert size == 200_000_000
     assert len(runner.entries()) == 1
-    assert peak * 1024 < 32_000_000
+    assert peak * 1024 < 33_000_000
