@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from jobprov.provenance.bundle.fields import rows, text
+from jobprov.provenance.bundle.fields import mapping, rows, text, texts
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place
 
@@ -82,6 +82,8 @@ def _mode(recorded: str, bits: int, at_least: int) -> str:
 
 
 def _add_folder(payload: Payload, entry: Mapping[str, Any], path: str) -> None:
+    if _is_around_software(payload, payload.places.absolute(path)):
+        return
     place = payload.places.settle(path)
     if place is None:
         return
@@ -92,6 +94,27 @@ def _add_folder(payload: Payload, entry: Mapping[str, Any], path: str) -> None:
     at_least = _OWNER_WRITES if is_written else _OWNER_ENTERS
     mode = _mode(text(entry.get("mode")), _FOLDER_BITS, at_least)
     payload.as_it_was(place, mode, moment(entry))
+
+
+def _is_around_software(payload: Payload, folder: str) -> bool:
+    """Whether programs or libraries that are not in the bundle lie in a folder.
+
+    An empty folder in its place would hide them: all paths below it would lead there.
+    """
+    below = [path for path in _software_paths(payload.record) if path.startswith(folder + "/")]
+    return any(payload.places.locate(path) is None for path in below)
+
+
+def _software_paths(record: Mapping[str, Any]) -> set[str]:
+    """The absolute paths of programs that ran, and of the folders in which software was looked for."""
+    command = mapping(record.get("command"))
+    paths = {*texts(command.get("argv"))[:1]}
+    for step in rows(command.get("steps")):
+        paths.update(texts(step.get("argv"))[:1])
+    for name, value in mapping(mapping(record.get("environment")).get("variables")).items():
+        if name.endswith(("PATH", "PREFIX", "_ENV")):
+            paths.update(text(value).split(":"))
+    return {posixpath.normpath(path) for path in paths if path.startswith("/")}
 
 
 def _written_folders(payload: Payload) -> set[str]:

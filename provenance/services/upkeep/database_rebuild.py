@@ -48,7 +48,7 @@ NOT_DERIVED: Mapping[str, str] = {
         "what a file catalog said: ask it again with `jobprov catalog sync`",
     ),
     "log_tails": "what running and killed jobs said last; what the running ones say next comes",
-    "trace_turns": "which kinds of jobs were traced: one of each is traced once more",
+    "trace_turns": "which jobs were being traced: of their kinds another one is traced",
     **dict.fromkeys(
         ("queue_reports", "queue_jobs"),
         "what runs and waits in batch systems: the next report of a queue brings it",

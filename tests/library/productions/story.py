@@ -61,7 +61,12 @@ def play(production: Production) -> None:
         }
     )
     production.record(
-        record_of(9, experiment="dune", inputs=[{"name": "f3.root", "experiment": "nova"}])
+        record_of(
+            9,
+            experiment="dune",
+            inputs=[{"name": "f3.root", "experiment": "nova"}],
+            trace={"waits_for": _digest(b"a kind of jobs")},
+        )
     )
     production.tell("START", 12, inputs=[{"namespace": "nova", "name": "f4.root"}])
     production.tell("COMPLETE", 12, outputs=[{"namespace": "nova", "name": "plots.parquet"}])

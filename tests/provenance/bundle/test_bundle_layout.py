@@ -102,6 +102,28 @@ def test_links_lead_to_what_is_laid_out_without_a_root(
     assert seen[2:] == [f"{out}/elsewhere/scratch/store/v2", "seven", "pipe", "one"]
 
 
+def test_folder_around_a_program_of_the_machine_hides_it_from_nobody(
+    toy: Toy, tmp_path: Path, dash: Run
+) -> None:
+    """The trace of a Python script names the folders above its interpreter."""
+    release = tmp_path / "release"
+    (release / "bin").mkdir(parents=True)
+    program = release / "bin/reco"
+    program.write_text("#!/bin/sh\necho seven\n")
+    program.chmod(0o755)
+    folders = [{"path": str(path), "kind": "folder"} for path in (release, tmp_path / "store")]
+    _record(toy, "true", folders)
+    toy.record["command"]["argv"] = ["sh", "-c", f"{program} && ls -d {tmp_path}/store"]
+    toy.record["environment"]["variables"]["PATH"] = f"{release}/bin:/usr/bin:/bin"
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = dash(bag / "data/run.sh", "--no-own-root", out)
+
+    log = (out / "run.log").read_text()
+    assert outcome.returncode == 0, outcome.stderr + log
+    assert log.splitlines()[1:3] == ["seven", f"{out}/elsewhere{tmp_path}/store"]
+
+
 def test_file_with_holes_gets_them_again(toy: Toy, tmp_path: Path, dash: Run) -> None:
     _record(toy, "true", [{"path": "big.img", "kind": "sparse file"}])
     _add_input(toy, "big.img", bytes(1 << 20) + b"x", mode="0640", modified_at=_OLD)

@@ -111,7 +111,7 @@ def test_only_trusted_private_hosts_are_let_through() -> None:
     url = parse_url("https://127.0.0.1/x")
 
     assert public_address(url, trusted_hosts=["127.0.0.1"]) == "127.0.0.1"
-    with pytest.raises(SoftwareError, match="trusted"):
+    with pytest.raises(SoftwareError, match="TRUSTED_GIT_HOSTS"):
         public_address(url, trusted_hosts=["127.0.0.2"])
 
 

@@ -100,15 +100,6 @@ VARIANTS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "input that was never there": ({"inputs": [{"name": "s", "status": "skipped"}]}, "L2", "L4"),
     "no inputs": ({"inputs": []}, "L2", "L4"),
-    "waits for a trace that does not come": ({"trace": {"waits_for": "0a" * 32}}, "L1", "L1"),
-    "waits for the trace of another job": ({"trace": {"waits_for": "0b" * 32}}, "L2", "L4"),
-    "traced": ({"trace": {"key": "0b" * 32}}, "L2", "L4"),
-    "waits for the trace of one that read more": ({"trace": {"waits_for": "0c" * 32}}, "L1", "L1"),
-    "traced, and read more": (
-        {"trace": {"key": "0c" * 32}, "inputs": [{**SMALL, "evidence": "traced"}]},
-        "L2",
-        "L4",
-    ),
     "no command": ({"command": {"working_directory": "/scratch"}}, "L0", "L0"),
     "no step to replay": (
         {"command": {"steps": [{"name": "a", "role": "stage_in", "argv": ["cp"]}]}},
