@@ -31,20 +31,25 @@ _TRACED = "traced"
 
 
 def note_traced(connection: Connection, records: Sequence[tuple[JobRecord, datetime]]) -> None:
-    """Note what jobs used that the service had traced; each record comes with its arrival.
+    """Note what traced jobs used; each record comes with its arrival.
 
+    Of a kind only the newest one counts, so a batch of jobs that are all traced is looked at once.
     The jobs that wait for it are queued.
     """
-    kinds: list[TracedKind] = []
+    newest: dict[Kind, tuple[JobRecord, datetime]] = {}
     for record, received_at in records:
         if record.trace is None or record.trace.key is None:
             continue
+        kind = record.experiment, record.trace.key
+        if kind not in newest or newest[kind][0].job_id <= record.job_id:
+            newest[kind] = record, received_at
+    traced: list[TracedKind] = []
+    for (experiment, key), (record, received_at) in newest.items():
         used = msgspec.json.encode(used_unnamed(connection, record)).decode()
-        kind = TracedKind(record.experiment, record.trace.key, record.job_id, received_at, used)
-        kinds.append(kind)
-    if kinds:
-        mark_traced(connection, kinds)
-        kinds_traced(connection, {(kind.experiment, kind.key) for kind in kinds})
+        traced.append(TracedKind(experiment, key, record.job_id, received_at, used))
+    if traced:
+        mark_traced(connection, traced)
+        kinds_traced(connection, newest.keys())
 
 
 def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:

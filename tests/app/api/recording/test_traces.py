@@ -139,6 +139,20 @@ def test_job_that_ended_before_the_traced_one_of_its_kind_learns_what_that_used(
     assert after[1] == ""
 
 
+def test_newest_traced_job_of_a_kind_stands_whichever_stands_first_in_a_batch(
+    client: FlaskClient,
+) -> None:
+    records = []
+    for number in (2, 1):
+        file = {"name": f"{number}.txt", "path": f"/data/{number}.txt", "evidence": "traced"}
+        records.append(a_record(number, trace={"key": KEY}, inputs=[file]))
+
+    client.post("/api/v1/jobs/batch", json={"jobs": records})
+
+    told = ask(client, experiment=records[0]["experiment"]).get_json()
+    assert told["used"]["files"] == ["/data/2.txt"]
+
+
 def unseen_of(client: FlaskClient, record: dict[str, Any]) -> str:
     """Return what the gap of a job says that it may have read."""
     answer = client.get(f"/api/v1/jobs/{record['job_id']}").get_json()
