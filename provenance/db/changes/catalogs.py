@@ -6,12 +6,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, select, update
 
-from jobprov.provenance.db.advisory_locks import OF_RUN
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.driver import fetch
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.identities import FileKey, SeenIdentity
+from jobprov.provenance.db.statements.driver import fetch
+from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (
     CatalogFileRow,
     CatalogOutput,
@@ -22,7 +19,10 @@ from jobprov.provenance.db.tables import (
     Identity,
     Sighting,
 )
-from jobprov.provenance.db.transaction import Transaction
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.advisory_locks import OF_RUN
+from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.db.writer.transaction import Transaction
 
 _FILE_KEY = ["name", "namespace", "experiment_id"]
 _CATALOG_SAYS = ("size_bytes", "checksums", "process_id", "task_id", "job_uuid")

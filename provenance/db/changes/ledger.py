@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, insert
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.driver import change_many
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import allocate_in_turn
 from jobprov.provenance.db.recording.packing import pack_all
+from jobprov.provenance.db.statements.driver import change_many
+from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import ChainHead, EntryBody, LedgerEntry
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import allocate_in_turn
 
 _ENTRIES = table_of(LedgerEntry)
 _BODIES = table_of(EntryBody)

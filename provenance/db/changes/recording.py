@@ -10,12 +10,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.driver import change_many
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.recording.writing import gap_document
+from jobprov.provenance.db.statements.driver import change_many
+from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (
     AwaitedBlob,
     AwaitedTrace,
@@ -28,7 +26,9 @@ from jobprov.provenance.db.tables import (
     TraceTurn,
     UnreadRecord,
 )
-from jobprov.provenance.db.transaction import Transaction
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import allocate_keys, chunks
+from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.records.gaps import Gap
 
 _WRITE_GRADE = "UPDATE jobs SET level = ?, gap_set_id = ? WHERE id = ?"

@@ -9,12 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.driver import change_many
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.recording.task_rows import place_again
+from jobprov.provenance.db.statements.driver import change_many
+from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (
     Claim,
     File,
@@ -26,7 +24,9 @@ from jobprov.provenance.db.tables import (
     TaskRow,
     WaivedUnit,
 )
-from jobprov.provenance.db.transaction import Transaction
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import allocate_keys, chunks
+from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.records.outputs import count_named
 
 _WAIVED = table_of(WaivedUnit)

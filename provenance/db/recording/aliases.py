@@ -15,15 +15,15 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Select, select
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.driver import fetch
-from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.recording.file_rows import unlink_claims
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.recording.linking import link_files
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.driver import fetch
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Claim, File, Identity, Job, Parent, Sighting
-from jobprov.provenance.db.turns import take_files
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import allocate_keys, chunks
+from jobprov.provenance.db.writer.turns import take_files
 
 _OF_FILE = "SELECT DISTINCT file_id FROM sightings WHERE file_id {among}"
 _OF_JOB = "SELECT DISTINCT file_id FROM sightings WHERE job_uuid {among}"

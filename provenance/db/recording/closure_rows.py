@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.recording.job_rows import shared_document
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.recording.shared_lists import intern_lists
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Closure, ClosureFile, ClosureSet, ClosureSetMember
-from jobprov.provenance.db.transaction import Transaction
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.records.job_record import FclConfiguration
 from jobprov.provenance.records.reading.sharing import remembered
 

@@ -8,9 +8,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.recording.edges import ClaimFacts, IdentityFacts
 from jobprov.provenance.db.recording.identities import FileKey, SeenIdentity
 from jobprov.provenance.db.recording.job_rows import (
@@ -21,10 +18,13 @@ from jobprov.provenance.db.recording.job_rows import (
     mention_rows,
 )
 from jobprov.provenance.db.recording.linking import is_crowd, unlinked_files
-from jobprov.provenance.db.selecting import change_among, select_among
+from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Claim, File, Identity, Mention, Parent
-from jobprov.provenance.db.transaction import Transaction
-from jobprov.provenance.db.turns import take_files
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import allocate_keys, chunks
+from jobprov.provenance.db.writer.transaction import Transaction
+from jobprov.provenance.db.writer.turns import take_files
 from jobprov.provenance.records.inputs import is_surrounding
 from jobprov.provenance.records.job_record import JobRecord
 

@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.driver import change
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.recording.writing import table_of
+from jobprov.provenance.db.statements.driver import change
+from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (
     Parameter,
     ParameterKey,
@@ -24,8 +23,9 @@ from jobprov.provenance.db.tables import (
     ParameterTable,
     ParameterValue,
 )
-from jobprov.provenance.db.tables.parameters import SETS_A_BLOCK
-from jobprov.provenance.db.transaction import Transaction
+from jobprov.provenance.db.tables.configurations import SETS_A_BLOCK
+from jobprov.provenance.db.writer.keys import allocate_keys, chunks
+from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.fhicl import Configuration
 from jobprov.provenance.fhicl.tree import atoms_and_sequences
 

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from sqlalchemy import Table
 
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.selecting import select_among
-from jobprov.provenance.db.transaction import Transaction
+from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.selecting import select_among
+from jobprov.provenance.db.writer.transaction import Transaction
 
 T = TypeVar("T")
 

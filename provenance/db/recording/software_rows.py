@@ -14,7 +14,7 @@ from jobprov.provenance.db.recording.job_rows import shared_document
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.recording.shared_lists import intern_lists
 from jobprov.provenance.db.tables import SoftwareRow, SoftwareSet, SoftwareSetMember
-from jobprov.provenance.db.transaction import Transaction
+from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.records.job_record import Software
 from jobprov.provenance.records.reading.sharing import remembered
 from jobprov.provenance.software.urls import match_key

@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.driver import change_many
 from jobprov.provenance.db.recording.job_rows import stage_key
-from jobprov.provenance.db.selecting import change_among, select_among
+from jobprov.provenance.db.statements.driver import change_many
+from jobprov.provenance.db.statements.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Stage, TaskRow
-from jobprov.provenance.db.transaction import Transaction
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.records.job_record import JobRecord
 
 StageKey = tuple[int, str, str]

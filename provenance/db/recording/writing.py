@@ -14,9 +14,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, update
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.closure_rows import closure_set_digest, intern_closure_sets
 from jobprov.provenance.db.recording.file_rows import (
     Removed,
@@ -41,9 +38,12 @@ from jobprov.provenance.db.recording.task_rows import (
     patterns_of_tasks,
     place_again,
 )
-from jobprov.provenance.db.selecting import change_among, select_among
+from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Experiment, GapSet, Host, Job
-from jobprov.provenance.db.transaction import Transaction
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.records.gaps import Gap
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.outputs import count_made

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from jobprov.provenance.answers.addresses import job_page
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, LogLine, Outlier
 from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
 from jobprov.provenance.db.queries.failures.errors import (
     FACETS,
     SUMS,
@@ -26,7 +27,6 @@ from jobprov.provenance.db.queries.failures.errors import (
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.lookup.node_facts import code_versions
-from jobprov.provenance.db.time_limits import SECONDS, time_limit
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.failures.classes import JobClass, classes_of
 from jobprov.provenance.triage.outliers import Count, find_outliers

@@ -15,7 +15,7 @@ from jobprov.provenance.answers.addresses import file_page
 from jobprov.provenance.answers.histories import RebuildCost, RebuildPlan, RebuildStep
 from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.answers.names import FileName
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.connections.time_limits import limited
 from jobprov.provenance.db.queries.histories.rebuilds import (
     InputRow,
     PlacedInput,
@@ -27,7 +27,7 @@ from jobprov.provenance.db.queries.lookup.files import FoundFile, find_files
 from jobprov.provenance.db.queries.lookup.focus import claims_of
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.versions import versions_of
-from jobprov.provenance.db.time_limits import limited
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import BadInputError, LimitError
 from jobprov.provenance.lineage.layers import strong_components
 from jobprov.provenance.records.parents import Within

@@ -23,7 +23,6 @@ from jobprov.provenance.db.changes.upkeep import (
     set_revision,
     stop_counting,
 )
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.upkeep.adopted_segments import (
     RecordOfJob,
     first_received,
@@ -35,6 +34,7 @@ from jobprov.provenance.db.queries.upkeep.adopted_segments import (
     waiting_of_kind,
 )
 from jobprov.provenance.db.recording.packing import unpack
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.services.code.ref_observations import tags_seen
 from jobprov.provenance.services.ledger.chain_erasures import KIND
 from jobprov.provenance.services.ledger.chains import note_tip

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, distinct, func, or_, select
 from sqlalchemy.orm import aliased
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
@@ -24,6 +23,7 @@ from jobprov.provenance.db.tables import (
     Job,
     TaskRow,
 )
+from jobprov.provenance.db.writer.keys import chunks
 
 
 class ClaimedOutput(NamedTuple):

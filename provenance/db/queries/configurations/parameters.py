@@ -21,7 +21,6 @@ from sqlalchemy import (
     select,
 )
 
-from jobprov.provenance.db.driver import fetch
 from jobprov.provenance.db.queries.configurations.parameter_values import (
     ParameterCondition,
     holds,
@@ -30,8 +29,9 @@ from jobprov.provenance.db.queries.configurations.parameter_values import (
 )
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.patterns import matches
+from jobprov.provenance.db.statements.driver import fetch
 from jobprov.provenance.db.tables import Job, ParameterKey, ParameterSet, ParameterValue
-from jobprov.provenance.db.tables.parameters import sets_in
+from jobprov.provenance.db.tables.configurations import sets_in
 
 _FEW_JOBS = 10_000
 """Jobs that PostgreSQL rather gathers and sorts than meets by going through the newest."""

@@ -20,10 +20,10 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, job_conditions
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import FailureClass, Host, Job, Stage, TaskRow
+from jobprov.provenance.db.writer.keys import chunks
 
 # A literal, so that the index on failures alone serves.
 _IS_BAD = Job.state >= literal_column(str(STATES.index("failed")))

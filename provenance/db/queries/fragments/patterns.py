@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_
 
-from jobprov.provenance.db.base import NameText
+from jobprov.provenance.db.tables.base import NameText
 
 _WILDCARD = re.compile("[*?]")
 _LAST = 0x10FFFF

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Mapping
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from jobprov.provenance.db.composed import run
-from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.composed import run
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Job, Mention
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.lineage.graph import SHARED_ROLES, Edge, neighbours
 from jobprov.provenance.lineage.keys import row_numbers
 

@@ -11,7 +11,6 @@ from sqlalchemy import ColumnElement, Connection, Select, exists, func, select, 
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.histories import InferredCode
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.configurations.parameters import configurations_with, ran_one_of
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER, PLACE, behind
@@ -33,6 +32,7 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
+from jobprov.provenance.db.writer.keys import chunks
 
 Conditions = Sequence[ColumnElement[bool]]
 MOST_SEEDS = 100_000

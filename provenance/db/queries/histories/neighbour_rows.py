@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Connection, ScalarSelect, Select, bindparam, func, select
 from sqlalchemy.orm import aliased
 
-from jobprov.provenance.db.composed import run
-from jobprov.provenance.db.driver import Row
+from jobprov.provenance.db.statements.composed import run
+from jobprov.provenance.db.statements.driver import Row
 from jobprov.provenance.db.tables import Claim, Identity, Mention, Parent, Producer
 from jobprov.provenance.lineage.graph import SHARED_ROLES
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.histories.hidden_neighbours import hidden_inputs, hidden_outputs
 from jobprov.provenance.db.queries.histories.neighbour_rows import (
     child_rows,
@@ -19,7 +18,8 @@ from jobprov.provenance.db.queries.histories.shared_inputs import resolve_shared
 from jobprov.provenance.db.queries.histories.whole_walks import Met, met_above, met_below, met_of
 from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of, jobs_of_claims
 from jobprov.provenance.db.queries.lookup.node_facts import file_nodes, job_nodes
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.selecting import select_among
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.lineage.graph import (
     Edge,
     FileNode,

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 
 from jobprov.provenance.db.queries.histories.relinking import relinked_by_readers
 from jobprov.provenance.db.queries.histories.whole_histories import History, jobs_of
-from jobprov.provenance.db.selecting import moment_for, select_among
+from jobprov.provenance.db.statements.selecting import moment_for, select_among
 from jobprov.provenance.db.tables import (
     Claim,
     Identity,

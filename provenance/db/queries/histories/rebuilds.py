@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.base import EPOCH
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Claim, Experiment, File, Identity, Job, Mention, Producer
+from jobprov.provenance.db.tables.base import EPOCH
+from jobprov.provenance.db.writer.keys import chunks
 
 # An input that an earlier step of the job wrote is no parent here: recording has replaced it by
 # what that step read

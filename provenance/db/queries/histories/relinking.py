@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from jobprov.provenance.db.recording.edges import ClaimFacts, IdentityFacts, Link, resolve_name
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.recording.linking import mark_readers
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.records.checksums import unpack_checksums
 
 _IDENTITIES = """

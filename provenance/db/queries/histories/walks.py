@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, TextClause, text
 
-from jobprov.provenance.db.composed import run
+from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.histories.own_inputs import MetRow, without_own_outputs
-from jobprov.provenance.db.time_limits import time_limit
+from jobprov.provenance.db.statements.composed import run
 
 MOST_FILES = 100_000
 

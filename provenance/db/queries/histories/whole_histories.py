@@ -12,7 +12,6 @@ from itertools import chain
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.driver import Row
 from jobprov.provenance.db.queries.histories.own_inputs import own_inputs
 from jobprov.provenance.db.queries.histories.shared_inputs import resolve_shared
 from jobprov.provenance.db.queries.histories.walks import (
@@ -22,7 +21,8 @@ from jobprov.provenance.db.queries.histories.walks import (
     met_identities,
 )
 from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of, jobs_of_claims
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.driver import Row
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.lineage.flow import Flow, Link, Neighbours, node_of
 from jobprov.provenance.lineage.graph import SHARED_ROLES, neighbours, plain_role
 from jobprov.provenance.lineage.keys import row_numbers

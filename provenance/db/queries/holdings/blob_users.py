@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.reruns.capsules import jobs_served
 from jobprov.provenance.db.tables import (
     BundlePlan,
@@ -18,6 +17,7 @@ from jobprov.provenance.db.tables import (
     SoftwareRow,
     SoftwareSetMember,
 )
+from jobprov.provenance.db.writer.keys import chunks
 
 
 class JobName(NamedTuple):

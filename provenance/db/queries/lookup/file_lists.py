@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, exists, func, select, tuple_
 from jobprov.provenance.db.queries.fragments.patterns import matches
 from jobprov.provenance.db.queries.lookup.named_files import is_named
 from jobprov.provenance.db.queries.lookup.versions import is_made
-from jobprov.provenance.db.selecting import moment_for, select_among
+from jobprov.provenance.db.statements.selecting import moment_for, select_among
 from jobprov.provenance.db.tables import (
     Claim,
     Experiment,

@@ -15,11 +15,10 @@ from jobprov.provenance.answers.lookup import (
     JobSummary,
     TaskOfJob,
 )
-from jobprov.provenance.db.composed import run
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.fragments.proofs import PROOF_OF_JOB, STATE_OF_JOB
 from jobprov.provenance.db.queries.lookup.node_facts import code_versions
 from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import (
     Experiment,
     GapSet,
@@ -30,6 +29,7 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.proofs import level_with_proof, state_word
 
 # No join: with one more table SQLite begins with the experiments

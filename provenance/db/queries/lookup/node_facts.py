@@ -7,12 +7,11 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Engine, bindparam, select
 
 from jobprov.provenance.answers.addresses import file_page, job_page
-from jobprov.provenance.db.composed import run
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.lookup.versions import Version, last_tries, versions_of
 from jobprov.provenance.db.recording.edges import CROWD
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.composed import run
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import (
     Claim,
     Experiment,
@@ -24,6 +23,7 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.lineage.graph import FileNode, JobNode, Writer
 
 _SOFTWARE = (

@@ -24,11 +24,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from jobprov.provenance.db.base import EPOCH
-from jobprov.provenance.db.composed import run
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import Claim, File, Identity, Job, Mention, Producer
+from jobprov.provenance.db.tables.base import EPOCH
+from jobprov.provenance.db.writer.keys import chunks
 
 _SUCCEEDED = STATES.index("succeeded")
 MOST_VERSIONS = 1000

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, Host, Job, Stage, TaskRow
+from jobprov.provenance.db.writer.keys import chunks
 
 
 class Attempt(NamedTuple):

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, func, select
 
 from jobprov.provenance.answers.reruns import RegisteredCapsule
 from jobprov.provenance.db.recording.software_rows import software_set_digest
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import (
     CapsuleRow,
     CapsuleUse,

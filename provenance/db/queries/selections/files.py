@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from jobprov.provenance.db.base import EPOCH
-from jobprov.provenance.db.composed import run
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.lookup.named_files import is_named
 from jobprov.provenance.db.queries.lookup.versions import is_made
 from jobprov.provenance.db.queries.selections.statements import FileKeys
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.composed import run
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Claim, File, Host, Identity, Job, Sighting, Stage, TaskRow
+from jobprov.provenance.db.tables.base import EPOCH
+from jobprov.provenance.db.writer.keys import chunks
 
 _ROWS_AT_ONCE = 10_000
 _last_first = (

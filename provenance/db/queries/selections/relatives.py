@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.selecting import select_among
 
 MOST_RELATIVES = 100_000
 _IS_VERSION = f"""

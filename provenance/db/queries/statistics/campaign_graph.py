@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, text
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.lookup.node_facts import code_versions
 from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer
 from jobprov.provenance.db.recording.job_rows import STATES
@@ -25,6 +24,7 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.lineage.graph import SHARED_ROLES
 from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass, bounded
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, cast, func, or_, select, type_coerce
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Job, ProvisionalRecord
+from jobprov.provenance.db.writer.keys import chunks
 
 _RUNNING = STATES.index("running")
 _MOST_RUNS = 1000

@@ -30,7 +30,6 @@ from sqlalchemy.orm import aliased
 from jobprov.provenance.answers.queue import QueueState
 from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.art.event_lines import EventSpan
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.tables import (
@@ -44,6 +43,7 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
+from jobprov.provenance.db.writer.keys import chunks
 
 
 class Standing(NamedTuple):

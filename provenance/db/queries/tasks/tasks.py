@@ -15,10 +15,10 @@ from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.answers.tasks import TaskResources
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow
+from jobprov.provenance.db.writer.keys import chunks
 
 MOST_FAILING = 100
 

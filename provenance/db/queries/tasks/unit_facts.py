@@ -21,10 +21,9 @@ from sqlalchemy import (
 )
 
 from jobprov.provenance.answers.tasks import UnitState
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.tasks.queue import Queued, units_in_queue
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import (
     CatalogOutput,
     Host,
@@ -34,6 +33,7 @@ from jobprov.provenance.db.tables import (
     Sighting,
     WaivedUnit,
 )
+from jobprov.provenance.db.writer.keys import chunks
 
 SUCCEEDED = STATES.index("succeeded")
 _RUNNING = STATES.index("running")

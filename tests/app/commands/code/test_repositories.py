@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from jobprov.app.cli import jobprov
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import Service, open_service
-from jobprov.provenance.db.migrating import upgrade
+from jobprov.provenance.db.upkeep.migrating import upgrade
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.jobs import record_jobs

@@ -16,7 +16,7 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.capture.packing import build as build_hook
-from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import build_bundle

@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import delete
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.db.tables import Repository
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import BundlePlan
 from jobprov.provenance.errors import BundleError, NotFoundError

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import func, select
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.tables import BundlePlan, Possession
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle

@@ -14,7 +14,7 @@ from sqlalchemy import update
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.histories import InferredCode
 from jobprov.provenance.answers.work import WaitingItem
-from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.code import products
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.work.queue import waiting_items

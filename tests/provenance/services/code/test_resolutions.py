@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.work.queue import waiting_items
 from jobprov.provenance.errors import BadInputError, ConflictError
 from jobprov.provenance.records.reading.decoding import decode_record

@@ -22,7 +22,7 @@ from jobprov.provenance.db.tables import (
     TaskRow,
     UnreadRecord,
 )
-from jobprov.provenance.db.turns import LostTurnError
+from jobprov.provenance.db.writer.turns import LostTurnError
 from jobprov.provenance.records import parents
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.jobs import record_jobs
