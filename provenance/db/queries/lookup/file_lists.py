@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, exists, func, select, tuple_
 
 from jobprov.provenance.db.queries.fragments.patterns import matches
+from jobprov.provenance.db.queries.fragments.versions import is_version
 from jobprov.provenance.db.queries.lookup.named_files import is_named
-from jobprov.provenance.db.queries.lookup.versions import is_made
 from jobprov.provenance.db.statements.selecting import moment_for, select_among
 from jobprov.provenance.db.tables import (
     Claim,
@@ -180,7 +180,10 @@ def list_unmade(
     # a range of keys: a search in their order can stop once the page is full
     last = first + _MOST_LOOKED_AT - 1
     made = exists().where(
-        Claim.file_id == File.id, Job.id == Claim.job_id, Job.rerun_of.is_(None), is_made(Job.state)
+        Claim.file_id == File.id,
+        Job.id == Claim.job_id,
+        Job.rerun_of.is_(None),
+        is_version(Job.state),
     )
     has_children = exists().where(Identity.file_id == File.id, Parent.identity_id == Identity.id)
     is_read = exists().where(Identity.file_id == File.id, Mention.identity_id == Identity.id)

@@ -30,8 +30,8 @@ from sqlalchemy import (
 )
 
 from jobprov.provenance.db.queries.fragments.patterns import matches
+from jobprov.provenance.db.queries.fragments.versions import is_version
 from jobprov.provenance.db.queries.lookup.named_files import is_named
-from jobprov.provenance.db.queries.lookup.versions import is_made
 from jobprov.provenance.db.queries.tasks.tasks import is_no_rerun
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
@@ -381,7 +381,7 @@ def _names_experiment(part: Selection) -> bool:
 
 def _counts() -> tuple[ColumnElement[bool], ...]:
     """Return the conditions that a claim is a version: see `queries/lookup/versions.py`."""
-    return is_no_rerun(), is_made(Job.state)
+    return is_no_rerun(), is_version(Job.state)
 
 
 def _is_any(column: Any) -> ColumnElement[bool]:
