@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, select, update
 
 from jobprov.provenance.db.queries.code.repositories import RegisteredRepository
-from jobprov.provenance.db.queries.code.waiting import RESOLVE
+from jobprov.provenance.db.queries.code.resolutions import RESOLVE
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (
     ProductMapRow,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobprov.provenance.db.queries.histories import hidden_neighbours
+from jobprov.provenance.db.queries.histories import neighbours
 from jobprov.provenance.lineage.graph import Graph, JobNode, Omitted
 from jobprov.provenance.services.histories.lineage import trace_lineage
 from tests.library.production import Production
@@ -75,7 +75,7 @@ def test_readers_of_a_hub_are_counted_as_far_as_the_limit(
 ) -> None:
     graph = traced(production_of_merge, "merged", "descendants", limit=6)
     shown = len(graph.jobs())
-    monkeypatch.setattr(hidden_neighbours, "MOST_USES", 10)
+    monkeypatch.setattr(neighbours, "MOST_USES", 10)
     bounded = traced(production_of_merge, "merged", "descendants", limit=6)
 
     assert graph.omitted.outputs_of[graph.focus] == READERS - shown

@@ -11,10 +11,9 @@ import pytest
 from sqlalchemy import Connection, func, select, text
 
 from jobprov.provenance.db.queries.histories import (
-    neighbour_rows,
+    neighbours,
     own_inputs,
     pasts,
-    relinking,
     shared_inputs,
     whole_walks,
 )
@@ -41,7 +40,6 @@ LOOK_UPS = [
         focus,
         own_inputs,
         pasts,
-        relinking,
         remaking,
         shared_inputs,
     )
@@ -154,8 +152,8 @@ def test_histories_and_consumers_are_looked_up(analysed: Production) -> None:
 
 
 NEIGHBOURS: dict[str, Callable[[Connection], object]] = {
-    "parents in a picture": lambda connection: neighbour_rows.parent_rows(connection, [2], 10),
-    "children in a picture": lambda connection: neighbour_rows.child_rows(connection, [1], 10),
+    "parents in a picture": lambda connection: neighbours.parent_rows(connection, [2], 10),
+    "children in a picture": lambda connection: neighbours.child_rows(connection, [1], 10),
     "parents on a page": lambda connection: files.parents_of(connection, 2),
 }
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
-from jobprov.provenance.db.queries.histories import hidden_neighbours, neighbour_rows
+from jobprov.provenance.db.queries.histories import neighbours
 from jobprov.provenance.db.queries.lookup import files, job_summaries, node_facts, versions
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import File, Job
@@ -27,12 +27,12 @@ QUESTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
     "jobs of a picture": (node_facts._JOBS, {"jobs": KEYS}),
     "files of a picture": (node_facts._CLAIMED, {"claims": KEYS}),
     "code": (node_facts._SOFTWARE, {"sets": KEYS}),
-    "parents in a picture": (neighbour_rows._PARENTS, {"claims": KEYS, "most": 100}),
-    "consumers in a picture": (neighbour_rows._CONSUMERS, {"identities": KEYS, "most": 100}),
-    "children in a picture": (neighbour_rows._CHILDREN, {"identities": KEYS, "most": 100}),
-    "shared inputs": (neighbour_rows._SHARED, {"jobs": KEYS}),
-    "inputs of jobs": (hidden_neighbours._INPUTS, {"jobs": KEYS}),
-    "uses of files": (hidden_neighbours._USES, {"identities": KEYS, "most": 100}),
+    "parents in a picture": (neighbours._PARENTS, {"claims": KEYS, "most": 100}),
+    "consumers in a picture": (neighbours._CONSUMERS, {"identities": KEYS, "most": 100}),
+    "children in a picture": (neighbours._CHILDREN, {"identities": KEYS, "most": 100}),
+    "shared inputs": (neighbours._SHARED, {"jobs": KEYS}),
+    "inputs of jobs": (neighbours._INPUTS, {"jobs": KEYS}),
+    "uses of files": (neighbours._USES, {"identities": KEYS, "most": 100}),
     "nothing": (job_summaries._SUMMARIES_OF, {"keys": []}),
 }
 

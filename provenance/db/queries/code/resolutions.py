@@ -1,11 +1,14 @@
-"""Code that waits to be resolved: items of the queue of background work."""
+"""Code that waits to be resolved, and what was stored of code that is.
 
-from collections.abc import Sequence
+What waits are items of the queue of background work.
+"""
+
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection, select
 
 from jobprov.provenance.db.statements.selecting import select_by
-from jobprov.provenance.db.tables import WorkItem
+from jobprov.provenance.db.tables import Resolution, WorkItem
 from jobprov.provenance.db.tables.base import table_of
 
 RESOLVE = "resolve"
@@ -33,3 +36,17 @@ def all_last_errors(connection: Connection) -> dict[str, str]:
         .order_by(WorkItem.id)
     )
     return {digest: error or "" for digest, error in connection.execute(query)}
+
+
+def resolved_packs(connection: Connection) -> list[str]:
+    """Return the digests of the packs of all resolved code, without its submodules."""
+    query = select(Resolution.pack_sha256).where(Resolution.pack_sha256.is_not(None)).distinct()
+    return [sha256 for (sha256,) in connection.execute(query) if sha256]
+
+
+def resolutions_with_submodules(connection: Connection) -> Iterator[str]:
+    """Yield the JSON documents of resolutions that may have submodules."""
+    # Only the document names packs of submodules. Its text is searched, so that few are parsed
+    query = select(Resolution.document).where(Resolution.document.contains("submodules"))
+    for (document,) in connection.execute(query):
+        yield document

@@ -1,11 +1,17 @@
-"""The blobs that the archive must hold, and how many never came."""
+"""What the database knows of its archive: which one it is, what it must hold, how fast it grows."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from jobprov.provenance.db.tables import AwaitedBlob, ExpiredLog, Possession
+from jobprov.provenance.db.tables import AwaitedBlob, ExpiredLog, Job, OwnArchive, Possession
+
+
+def known_archive(connection: Connection) -> str | None:
+    """Return the identity of the archive that the database was written with; None if it is new."""
+    return connection.execute(select(OwnArchive.identity)).scalar_one_or_none()
 
 
 class AwaitedCount(NamedTuple):
@@ -31,3 +37,16 @@ def count_awaited(connection: Connection) -> AwaitedCount:
     return AwaitedCount(
         connection.execute(blobs).scalar_one(), connection.execute(jobs).scalar_one()
     )
+
+
+class RecordedJobs(NamedTuple):
+    """How many jobs are recorded, in all and since a moment."""
+
+    jobs: int
+    recent_jobs: int
+
+
+def count_recorded_since(connection: Connection, moment: datetime) -> RecordedJobs:
+    """Return how many jobs are recorded, in all and since this moment."""
+    recent = func.count().filter(Job.received_at >= moment)
+    return RecordedJobs(*connection.execute(select(func.count(), recent).select_from(Job)).one())
