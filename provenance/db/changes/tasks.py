@@ -3,9 +3,8 @@
 The ledger entries of tasks and waivers are there before; queues have none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -24,7 +23,7 @@ from jobprov.provenance.db.tables import (
     TaskRow,
     WaivedUnit,
 )
-from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.tables.base import ColumnValue, table_of
 from jobprov.provenance.db.writer.keys import allocate_keys, chunks
 from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.records.outputs import count_named
@@ -113,7 +112,7 @@ def put_queue_report(
 
 
 def add_queue_jobs(
-    connection: Connection, experiment: int, report: int, jobs: Sequence[dict[str, Any]]
+    connection: Connection, experiment: int, report: int, jobs: Sequence[Mapping[str, ColumnValue]]
 ) -> None:
     """Store jobs of a queue; those that have no `id` yet get one."""
     shared = {"experiment_id": experiment, "report_id": report}

@@ -23,6 +23,7 @@ from jobprov.provenance.db.tables import (
     ParameterTable,
     ParameterValue,
 )
+from jobprov.provenance.db.tables.base import ColumnValue
 from jobprov.provenance.db.tables.configurations import SETS_A_BLOCK
 from jobprov.provenance.db.writer.keys import allocate_keys, chunks
 from jobprov.provenance.db.writer.transaction import Transaction
@@ -120,7 +121,7 @@ def _digits(canonical: str) -> str:
 def write_tables(transaction: Transaction, tables: Sequence[IndexedTable]) -> dict[bytes, int]:
     """Write the tables that are new, with their parameters; return the integer key of each."""
     connection = transaction.connection
-    names: dict[str, dict[str, Any]] = {}
+    names: dict[str, dict[str, str]] = {}
     for table in tables:
         names.update((path, {"name": path}) for path, _ in table.values)
     keys = transaction.intern(table_of(ParameterKey), ["name"], names)
@@ -131,7 +132,7 @@ def write_tables(transaction: Transaction, tables: Sequence[IndexedTable]) -> di
     fresh = unwritten_tables(connection, unmet)
     by_key = {table.key: {"key": table.key} for table in tables}
     numbers = transaction.intern(table_of(ParameterTable), ["key"], by_key)
-    wanted: dict[tuple[int, str], dict[str, Any]] = {}
+    wanted: dict[tuple[int, str], dict[str, ColumnValue]] = {}
     for table in fresh:
         for path, text in table.values:
             wanted[keys[path], text] = {

@@ -1,7 +1,7 @@
 """Stages and tasks that records name, and which stage a task is of."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -44,7 +44,7 @@ def intern_stages(
     transaction: Transaction, records: Sequence[JobRecord], experiments: Mapping[str, int]
 ) -> dict[StageKey, int]:
     """Return the integer keys of the stages that records name, made where they are new."""
-    rows: dict[StageKey, dict[str, Any]] = {}
+    rows: dict[StageKey, dict[str, str | int]] = {}
     for record in records:
         if key := stage_key(record):
             experiment = experiments[record.experiment]
@@ -64,7 +64,7 @@ def intern_tasks(
     Campaign and stage of a task are each what its declaration says, else the first by name that a
     job says.
     """
-    rows: dict[TaskKey, dict[str, Any]] = {}
+    rows: dict[TaskKey, dict[str, str | int]] = {}
     first_places: dict[TaskKey, Place] = {}
     for record in records:
         if record.task is None or record.task.task_id is None:
@@ -127,7 +127,7 @@ def _moved(connection: Connection, said: Mapping[int, StageKey]) -> dict[int, St
 
 
 def _write_places(transaction: Transaction, places: Mapping[int, StageKey]) -> None:
-    rows: dict[StageKey, dict[str, Any]] = {}
+    rows: dict[StageKey, dict[str, str | int]] = {}
     for experiment, campaign, name in places.values():
         if campaign or name:
             rows[experiment, campaign, name] = {

@@ -8,7 +8,7 @@ what is stored is the same. PostgreSQL gets a few rows as one array a column, ma
 many rows a statement, since it lets go of Python's lock at each and other threads take their turn.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
@@ -32,7 +32,7 @@ _COPY_FROM = 64
 class _Prepared(NamedTuple):
     """A table's insertion: how to take a row apart, converters of columns, and statements."""
 
-    take: Callable[[dict[str, Any]], Row]
+    take: Callable[[Mapping[str, object]], Row]
     converters: tuple[tuple[int, Callable[[Any], Any]], ...]
     insert_values: Callable[[int], str]
     insert_arrays: str
@@ -42,7 +42,7 @@ class _Prepared(NamedTuple):
 def insert_rows(
     connection: Connection,
     table: Table,
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[Mapping[str, object]],
     *,
     skip_known: bool = False,
 ) -> None:
@@ -72,7 +72,7 @@ def insert_rows(
 
 
 def insert_unknown(
-    connection: Connection, table: Table, rows: Sequence[dict[str, Any]]
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]
 ) -> set[int]:
     """Insert those rows that break no unique constraint; return their `id`s.
 
@@ -91,13 +91,13 @@ def _powers_of_two(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
         start += count
 
 
-def _converted(prepared: _Prepared, rows: Sequence[dict[str, Any]]) -> Iterable[Row]:
+def _converted(prepared: _Prepared, rows: Sequence[Mapping[str, object]]) -> Iterable[Row]:
     if prepared.converters:
         return zip(*_columns(prepared, rows), strict=True)
     return map(prepared.take, rows)
 
 
-def _columns(prepared: _Prepared, rows: Sequence[dict[str, Any]]) -> list[list[Any]]:
+def _columns(prepared: _Prepared, rows: Sequence[Mapping[str, object]]) -> list[list[Any]]:
     columns = [list(column) for column in zip(*map(prepared.take, rows), strict=True)]
     for place, convert in prepared.converters:
         columns[place] = [convert(value) for value in columns[place]]

@@ -27,6 +27,8 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from jobprov.provenance.records.checksums import pack_checksums, unpack_checksums
 
+ColumnValue = str | int | float | bytes | datetime | None
+"""What stands in a column of a row, before the column's type makes of it what the driver takes."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _UUID_LENGTH = 36

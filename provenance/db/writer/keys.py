@@ -19,6 +19,8 @@ from jobprov.provenance.db.statements.selecting import select_by
 from jobprov.provenance.db.writer.advisory_locks import OF_EXPERIMENT
 
 T = TypeVar("T")
+K = TypeVar("K")
+"""The natural key of a row: the value of one column, or a tuple of the values of several."""
 
 _reserved: "WeakKeyDictionary[Engine, dict[str, list[int]]]" = WeakKeyDictionary()
 _lock = threading.Lock()
@@ -133,8 +135,8 @@ class KnownKeys:
         connection: Connection,
         table: Table,
         columns: Sequence[str],
-        rows: Mapping[Any, Mapping[str, Any]],
-    ) -> dict[Any, int]:
+        rows: Mapping[K, Mapping[str, object]],
+    ) -> dict[K, int]:
         """Return the integer key of every row, inserting those that are new.
 
         Args:
@@ -150,16 +152,16 @@ class KnownKeys:
         connection: Connection,
         table: Table,
         columns: Sequence[str],
-        rows: Mapping[Any, Mapping[str, Any]],
+        rows: Mapping[K, Mapping[str, object]],
         *,
-        absent: AbstractSet[Any] = frozenset(),
-    ) -> tuple[dict[Any, int], set[Any]]:
+        absent: AbstractSet[K] = frozenset(),
+    ) -> tuple[dict[K, int], set[K]]:
         """Do the same; return as well which rows were inserted.
 
         Those in `absent` cannot be there: they are not looked for.
         """
         known, pending = self._known.get(table.name, {}), self._pending.setdefault(table.name, {})
-        numbers: dict[Any, int] = {}
+        numbers: dict[K, int] = {}
         wanted = []
         for key in rows:
             number = pending.get(key) or known.get(key)
@@ -178,8 +180,8 @@ class KnownKeys:
         return numbers, made
 
     def _select(
-        self, connection: Connection, table: Table, columns: Sequence[str], wanted: Sequence[Any]
-    ) -> dict[Any, int]:
+        self, connection: Connection, table: Table, columns: Sequence[str], wanted: Sequence[K]
+    ) -> dict[K, int]:
         rows = select_by(connection, table, ("id",), tuple(columns), wanted)
         return {key: row[0] for key, row in rows.items()}
 
@@ -188,9 +190,9 @@ class KnownKeys:
         connection: Connection,
         table: Table,
         columns: Sequence[str],
-        rows: Mapping[Any, Mapping[str, Any]],
-        stored: dict[Any, int],
-    ) -> set[Any]:
+        rows: Mapping[K, Mapping[str, object]],
+        stored: dict[K, int],
+    ) -> set[K]:
         """Insert rows and add their keys to `stored`.
 
         Return which were not inserted by another process meanwhile.
@@ -198,7 +200,7 @@ class KnownKeys:
         if not rows:
             return set()
         # The same order in every process, so that two cannot wait for each other
-        ordered = sorted(rows)
+        ordered = sorted(rows)  # type: ignore[type-var]  # keys of one table compare
         numbers = allocate_keys(connection, table, len(ordered))
         values = [{"id": number, **rows[key]} for number, key in zip(numbers, ordered, strict=True)]
         made = dict(zip(ordered, numbers, strict=True))

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Table
 
 from jobprov.provenance.db.writer.keys import KnownKeys
 
+K = TypeVar("K")
 M = TypeVar("M")
 
 
@@ -60,8 +61,8 @@ class Transaction:
         return self.memory.keys.get(table, key)
 
     def intern(
-        self, table: Table, columns: Sequence[str], rows: Mapping[Any, Mapping[str, Any]]
-    ) -> dict[Any, int]:
+        self, table: Table, columns: Sequence[str], rows: Mapping[K, Mapping[str, object]]
+    ) -> dict[K, int]:
         """Return the integer key of every row, inserting those that are new.
 
         See `KnownKeys.intern`.
@@ -72,9 +73,9 @@ class Transaction:
         self,
         table: Table,
         columns: Sequence[str],
-        rows: Mapping[Any, Mapping[str, Any]],
+        rows: Mapping[K, Mapping[str, object]],
         *,
-        absent: AbstractSet[Any] = frozenset(),
-    ) -> tuple[dict[Any, int], set[Any]]:
+        absent: AbstractSet[K] = frozenset(),
+    ) -> tuple[dict[K, int], set[K]]:
         """Do the same, and return which rows were inserted; see `KnownKeys.intern_new`."""
         return self.memory.keys.intern_new(self.connection, table, columns, rows, absent=absent)
