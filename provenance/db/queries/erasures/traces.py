@@ -23,7 +23,7 @@ class KeptAnswer(NamedTuple):
     """An answer that is kept: its table, its primary key by column, and its document."""
 
     table: Table
-    key: dict[str, Any]
+    key: dict[str, str | int]
     document: str
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    SQLColumnExpression,
     Text,
     case,
     cast,
@@ -33,13 +34,13 @@ _DAY = timedelta(days=1)
 
 # '' is what was not said, of a place as of a stage that is told in part.
 _SITE = func.nullif(Host.site, "")
-_COLUMNS: dict[str, Any] = {
+_COLUMNS: dict[str, SQLColumnExpression[Any]] = {
     "stage": func.nullif(Stage.name, ""),
     "site": _SITE,
     "host": func.nullif(Host.hostname, ""),
     "version": Job.software_set_id,
 }
-_ALONE: dict[str, Any] = {
+_ALONE: dict[str, SQLColumnExpression[Any]] = {
     "class": FailureClass.class_name,
     "step": Job.failed_step,
     "code": case(
@@ -179,7 +180,7 @@ def _host_counts(connection: Connection, filters: JobFilters) -> dict[int | None
     return counts
 
 
-def _facet(connection: Connection, facet: str | None) -> Any:
+def _facet(connection: Connection, facet: str | None) -> SQLColumnExpression[Any]:
     if facet is None:
         return literal_column("NULL")
     if facet != "day":

@@ -19,6 +19,7 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Select,
+    SQLColumnExpression,
     and_,
     except_,
     false,
@@ -330,12 +331,12 @@ _COMBINED = {
     SetOperator.INTERSECT: intersect,
     SetOperator.MINUS: except_,
 }
-_FILE_COLUMNS: dict[str, Any] = {
+_FILE_COLUMNS: dict[str, SQLColumnExpression[Any]] = {
     "file_name": File.name,
     "namespace": File.namespace,
     "file_id": File.id,
 }
-_MAKER_COLUMNS: dict[str, Any] = {
+_MAKER_COLUMNS: dict[str, SQLColumnExpression[Any]] = {
     "file_size": Identity.size_bytes,
     "data_tier": Claim.data_tier,
     "event_count": Claim.event_count,
