@@ -123,7 +123,7 @@ class Combined:
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """Files of the part in the order of their ids: from `offset` on each `stride`th, `limit` at most."""
+    """Files of the part, ordered by id: from `offset` on each `stride`th, `limit` at most."""
 
     part: "Selection"
     limit: int | None = None

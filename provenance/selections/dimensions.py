@@ -1,4 +1,6 @@
-"""Reads SAM's dimensions: `data_tier reco and isparentof: (file_name x%) minus defname: y with limit 5`.
+"""Reads SAM's dimensions.
+
+For example `data_tier reco and isparentof: (file_name x%) minus defname: y with limit 5`.
 
 As in SAM, an operator that is left out is equality, names count in any case, `%` and `?` are
 wildcards, `with` applies to all that stands before it, and `minus`, `union` and `intersect` bind
@@ -69,8 +71,8 @@ def read_dimensions(text: str) -> Selection:
 
 def described_dimensions() -> list[tuple[str, str]]:
     """Return the names that dimensions may have, each with its meaning."""
-    named = [(name, field.meaning) for field in FIELDS.values() for name in field.sam[:1]]
-    return sorted(named) + list(_SPECIAL.items())
+    described = [(field.sam[0], field.meaning) for field in FIELDS.values() if field.sam]
+    return sorted(described) + list(_SPECIAL.items())
 
 
 def _expression(words: Words) -> Selection:

@@ -1,4 +1,6 @@
-"""Reads MetaCat's query language: `children(files from dune:raw) - files where core.data_tier = 'reco'`.
+"""Reads MetaCat's query language, MQL.
+
+For example `children(files from dune:raw) - files where core.data_tier = 'reco'`.
 
 What selects by fields that we hold is read; filters, named queries and conditions on the inside of
 lists are refused. Of regular expressions `^`, `$`, `.`, `.*` and escaped letters are understood.
@@ -119,7 +121,7 @@ def selection_of_file(did: Did, *, home: str) -> Selection:
 
 
 def selection_of_dataset(did: Did, *, home: str) -> Selection:
-    """Return the files of a dataset; in another namespace than `home` those of them that are in it."""
+    """Return the files of a dataset; in another namespace than `home`, those of them in it."""
     if did.namespace == home:
         return Definition(did.name)
     return all_of([Definition(did.name), _in_namespace(did.namespace, home)])

@@ -115,7 +115,7 @@ def replace_outputs(
 def replace_claimed_outputs(
     connection: Connection, task: int, names: Sequence[str], files: Iterable[int]
 ) -> None:
-    """Write these outputs of a task as those of no unit, in place of those before of these names."""
+    """Write these outputs of a task as those of no unit, in place of any of these names."""
     table, file = table_of(CatalogOutput), table_of(CatalogFileRow)
     for part in chunks(names):
         named = select(file.c.id).where(file.c.name.in_(part))

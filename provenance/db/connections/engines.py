@@ -64,7 +64,8 @@ def open_database(url: str) -> Database:
         return _open_sqlite(url, parsed.database)
     if parsed.get_backend_name() == "postgresql":
         _need_psycopg()
-        from jobprov.provenance.db.connections.postgresql import open_postgresql  # noqa: PLC0415 - its driver comes with PostgreSQL alone
+        # Only here, since it imports the driver, which is installed for PostgreSQL alone
+        from jobprov.provenance.db.connections.postgresql import open_postgresql  # noqa: PLC0415
 
         reading, writing = open_postgresql(parsed)
         return Database(reading, writing)

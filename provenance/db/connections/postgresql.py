@@ -134,10 +134,11 @@ class ReadingCursor(Cursor[Any]):
             _planning_for_values.discard(self.connection)
         if once is not (self.connection in _planning_for_values):
             return
-        super().execute(_PLANNED_ONCE_AGAIN if once else _PLANNED_FOR_VALUES)
         if once:
+            super().execute(_PLANNED_ONCE_AGAIN)
             _planning_for_values.discard(self.connection)
         else:
+            super().execute(_PLANNED_FOR_VALUES)
             _planning_for_values.add(self.connection)
 
 

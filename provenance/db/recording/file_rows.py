@@ -30,10 +30,12 @@ from jobprov.provenance.records.job_record import JobRecord
 
 _CLAIMS = "SELECT id, file_id FROM claims WHERE job_id {among}"
 _READ = """
-SELECT DISTINCT i.file_id FROM mentions m JOIN identities i ON i.id = m.identity_id WHERE m.job_id {among}
+SELECT DISTINCT i.file_id FROM mentions m JOIN identities i ON i.id = m.identity_id
+WHERE m.job_id {among}
 """
 _DECLARED = """
-SELECT DISTINCT i.file_id FROM claims c JOIN parents p ON p.claim_id = c.id JOIN identities i ON i.id = p.identity_id
+SELECT DISTINCT i.file_id
+FROM claims c JOIN parents p ON p.claim_id = c.id JOIN identities i ON i.id = p.identity_id
 WHERE c.job_id {among}
 """
 

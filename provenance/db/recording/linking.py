@@ -45,7 +45,8 @@ SELECT DISTINCT c.id FROM claims c CROSS JOIN mentions m CROSS JOIN identities i
 WHERE c.file_id {among} AND m.job_id = c.job_id AND i.id = m.identity_id AND i.file_id = c.file_id
 """
 _LINKS = """
-SELECT p.identity_id, p.claim_id, p.is_sure FROM identities i JOIN producers p ON p.identity_id = i.id WHERE i.file_id {among}
+SELECT p.identity_id, p.claim_id, p.is_sure
+FROM identities i JOIN producers p ON p.identity_id = i.id WHERE i.file_id {among}
 """
 _NEW_CLAIMS = """
 SELECT c.file_id, c.id, c.identity_id, i.size_bytes, i.checksums

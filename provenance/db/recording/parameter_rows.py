@@ -37,7 +37,8 @@ CUT = "…"
 _DIGEST_LETTERS = 64
 _ENTER = """
 INSERT INTO parameter_set_tables (table_id, block, members) {rows}
-ON CONFLICT (table_id, block) DO UPDATE SET members = parameter_set_tables.members | excluded.members
+ON CONFLICT (table_id, block)
+DO UPDATE SET members = parameter_set_tables.members | excluded.members
 """
 _ENTER_BY_DIALECT = {
     "sqlite": _ENTER.format(rows="SELECT value, ?, ? FROM json_each(?) WHERE true"),

@@ -27,13 +27,20 @@ class Place(NamedTuple):
 _NOWHERE = Place("", "")
 
 _PLACES = """
-SELECT t.id, s.campaign, s.name, d.campaign, d.name FROM tasks t
-LEFT JOIN stages s ON s.id = t.stage_id LEFT JOIN stages d ON d.id = t.declared_stage_id WHERE t.id {among}
+SELECT t.id, s.campaign, s.name, d.campaign, d.name
+FROM tasks t
+LEFT JOIN stages s ON s.id = t.stage_id
+LEFT JOIN stages d ON d.id = t.declared_stage_id
+WHERE t.id {among}
 """
 _LOCK = "UPDATE tasks SET stage_id = stage_id WHERE id {among}"
 _FIRST_SAID = """
-SELECT t.id, t.experiment_id, d.campaign, d.name, MIN(NULLIF(s.campaign, '')), MIN(NULLIF(s.name, '')) FROM tasks t
-LEFT JOIN stages d ON d.id = t.declared_stage_id LEFT JOIN jobs j ON j.task_id = t.id LEFT JOIN stages s ON s.id = j.stage_id
+SELECT t.id, t.experiment_id, d.campaign, d.name,
+    MIN(NULLIF(s.campaign, '')), MIN(NULLIF(s.name, ''))
+FROM tasks t
+LEFT JOIN stages d ON d.id = t.declared_stage_id
+LEFT JOIN jobs j ON j.task_id = t.id
+LEFT JOIN stages s ON s.id = j.stage_id
 WHERE t.id {among} GROUP BY t.id, t.experiment_id, d.campaign, d.name
 """
 _PATTERNS = "SELECT id, output_patterns FROM tasks WHERE output_patterns IS NOT NULL AND id {among}"

@@ -21,10 +21,18 @@ from sqlalchemy.types import TypeEngine
 from jobprov.provenance.db.statements.driver import fetch
 from jobprov.provenance.db.tables.base import binder
 
-_DIALECTS = {"sqlite": sqlite.dialect(), "postgresql": PGDialect_psycopg(paramstyle="format")}  # type: ignore[no-untyped-call]
+_DIALECTS: dict[str, Dialect] = {
+    "sqlite": sqlite.dialect(),
+    "postgresql": PGDialect_psycopg(paramstyle="format"),  # type: ignore[no-untyped-call]
+}
 _LIST = re.compile(r"(NOT )?IN \(__\[POSTCOMPILE_\w+(?:~~.*?~~REPL~~.*?~~)?\]\)")
-_AMONG = {"sqlite": ("IN (SELECT value FROM json_each(?))", "NOT IN (SELECT value FROM json_each(?))"),
-          "postgresql": ("= ANY(%s)", "<> ALL(%s)")}  # fmt: skip
+_AMONG = {
+    "sqlite": (
+        "IN (SELECT value FROM json_each(?))",
+        "NOT IN (SELECT value FROM json_each(?))",
+    ),
+    "postgresql": ("= ANY(%s)", "<> ALL(%s)"),
+}
 _Statement = Select[*tuple[Any, ...]] | TextClause
 _Convert = Callable[[Any], Any] | None
 
@@ -60,7 +68,9 @@ def run(connection: Connection, statement: _Statement, values: Mapping[str, Any]
     bound = []
     for name, default, convert in parameters:
         value = values.get(name, default)
-        bound.append(value if convert is None else convert(value))
+        if convert is not None:
+            value = convert(value)
+        bound.append(value)
     fetched = fetch(connection, text, bound)
     if not results:
         return list(map(make_row, fetched))

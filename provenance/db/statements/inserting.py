@@ -120,10 +120,16 @@ def _prepare(table: Table, names: tuple[str, ...], dialect: Dialect) -> _Prepare
     take = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
     marks = ", ".join("?" for _ in names)
     arrays = ", ".join(f"?::{array_type(table, name)}" for name in names)
+
+    @lru_cache
+    def insert_values(count: int) -> str:
+        listed = ", ".join([f"({marks})"] * count)
+        return f"INSERT INTO {target} VALUES {listed}"  # noqa: S608 - values are bound
+
     return _Prepared(
         take,
         tuple(converters),
-        lru_cache(lambda count: f"INSERT INTO {target} VALUES {', '.join([f'({marks})'] * count)}"),  # noqa: S608 - values are bound
+        insert_values,
         # Names are the schema's
         f"INSERT INTO {target} SELECT * FROM unnest({arrays})",  # noqa: S608
         f"COPY {target} FROM STDIN",

@@ -96,19 +96,22 @@ class _Selection(NamedTuple):
 
 
 def _converted(values: Sequence[Any], converters: Sequence[_Convert]) -> Row:
-    converted = []
-    for value, convert in zip(values, converters, strict=True):
-        converted.append(value if convert is None else convert(value))
+    converted = list(values)
+    for place, convert in enumerate(converters):
+        if convert is not None:
+            converted[place] = convert(values[place])
     return tuple(converted)
 
 
 def _rows_of(connection: Connection, selection: _Selection, keys: Sequence[Any]) -> list[Row]:
     listed = [(key,) for key in keys] if len(selection.binds) == 1 else keys
-    columns: list[Sequence[Any]] = []
-    for values, convert in zip(zip(*listed, strict=True), selection.binds, strict=True):
-        columns.append(values if convert is None else [convert(value) for value in values])
+    columns = [list(values) for values in zip(*listed, strict=True)]
+    for place, convert in enumerate(selection.binds):
+        if convert is not None:
+            columns[place] = [convert(value) for value in columns[place]]
     if connection.dialect.name == "postgresql":
-        return fetch(connection, selection.statement(0), [list(values) for values in columns])
+        return fetch(connection, selection.statement(0), columns)
+    # A statement for each power of two of keys, the last key repeated
     length = 1 << (len(keys) - 1).bit_length()
     rows = list(zip(*columns, strict=True))
     rows += [rows[-1]] * (length - len(rows))
@@ -155,7 +158,9 @@ def _postgresql_statement(
     )
     names = ", ".join(f"k{place}" for place in range(len(by)))
     return (
-        f"SELECT k.place - 1, {chosen} FROM unnest({arrays}) WITH ORDINALITY AS k({names}, place) "  # noqa: S608
+        # Names are the schema's, values are bound
+        f"SELECT k.place - 1, {chosen} "  # noqa: S608
+        f"FROM unnest({arrays}) WITH ORDINALITY AS k({names}, place) "
         f'JOIN "{table.name}" t ON {matched}'
     )
 

@@ -120,7 +120,7 @@ class UuidBytes(TypeDecorator[str]):
     impl = LargeBinary(16)
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:  # noqa: ARG002
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> bytes | None:
         """Return the 16 bytes."""
         if value is None:
             return None
@@ -128,7 +128,7 @@ class UuidBytes(TypeDecorator[str]):
             return bytes.fromhex(value.replace("-", ""))  # eight times as fast as the class
         return uuid.UUID(value).bytes
 
-    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+    def process_result_value(self, value: bytes | None, _dialect: Dialect) -> str | None:
         """Return the text form."""
         if value is None:
             return None
@@ -142,11 +142,11 @@ class DigestBytes(TypeDecorator[str]):
     impl = LargeBinary(32)
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:  # noqa: ARG002
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> bytes | None:
         """Return the 32 bytes."""
         return None if value is None else bytes.fromhex(value)
 
-    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+    def process_result_value(self, value: bytes | None, _dialect: Dialect) -> str | None:
         """Return the hex form."""
         return None if value is None else bytes(value).hex()
 
@@ -160,11 +160,11 @@ class ChecksumBytes(TypeDecorator[str]):
     impl = LargeBinary
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:  # noqa: ARG002
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> bytes | None:
         """Return the bytes."""
         return None if value is None else pack_checksums(value)
 
-    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+    def process_result_value(self, value: bytes | None, _dialect: Dialect) -> str | None:
         """Return the words."""
         return None if value is None else unpack_checksums(value)
 

@@ -86,10 +86,10 @@ class QueueReport(Base):
 class QueueJob(Base):
     """A job of a queue.
 
-    `job_uuid` is the job id of the attempt that runs or was last. `fingerprint` changes when anything
-    else of the row does. `standing` is what it does, a
-    place in `STANDINGS`. `usual_seconds` is how long jobs of its stage take. `cpu_changed_measured`
-    is what `measured_seconds` was when `cpu_seconds` last grew.
+    `job_uuid` is the job id of the attempt that runs or was last. `fingerprint` changes when
+    anything else of the row does. `standing` is what it does, a place in `STANDINGS`.
+    `usual_seconds` is how long jobs of its stage take. `cpu_changed_measured` is what
+    `measured_seconds` was when `cpu_seconds` last grew.
     """
 
     # PostgreSQL aligns: eight bytes first, then four, then two, then what varies in length

@@ -1,1 +1,1 @@
-"""What operators do to a database as a whole: its schema, its keys, its statistics, its free space."""
+"""What operators do to a whole database: its schema, keys, statistics and free space."""

@@ -57,7 +57,8 @@ def allocate_keys(connection: Connection, table: Table, count: int) -> list[int]
         return []
     if connection.dialect.name == "postgresql":
         return _take_reserved(connection, table.name, count)
-    last: int = fetch(connection, f'SELECT coalesce(max(id), 0) FROM "{table.name}"')[0][0]  # noqa: S608 - the schema's name
+    newest = f'SELECT coalesce(max(id), 0) FROM "{table.name}"'  # noqa: S608 - the schema's name
+    last: int = fetch(connection, newest)[0][0]
     return list(range(last + 1, last + 1 + count))
 
 

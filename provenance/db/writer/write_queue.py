@@ -104,14 +104,16 @@ class WriteQueue(Generic[W]):
             weight: records that it writes. A batch of many has a commit to itself: shared with
                 others, each would wait for all.
         """
-        return self._ask(_Request(use_case, None, None, _Answer(), weight))  # type: ignore[no-any-return]
+        answer: T = self._ask(_Request(use_case, None, None, _Answer(), weight))
+        return answer
 
     def run_gathered(self, use_case: Callable[[W, Sequence[Any]], Sequence[T]], item: Any) -> T:
         """Return the answer for `item` of `use_case(transaction, items)`.
 
         The use case is called once with all the items that wait.
         """
-        return self._ask(_Request(None, use_case, item, _Answer(), 1))  # type: ignore[no-any-return]
+        answer: T = self._ask(_Request(None, use_case, item, _Answer(), 1))
+        return answer
 
     def try_writing(self, use_case: Callable[[W], None], seconds: float) -> None:
         """Run a use case, and wait for it no longer than so many seconds.

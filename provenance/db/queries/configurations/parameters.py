@@ -53,7 +53,8 @@ Those of fewer keys are looked up.
 
 _TOLD = """
 SELECT e.experiment_id, m.closure_set_id
-FROM evaluations AS e JOIN closure_set_members AS m ON m.closure_id = e.closure_id WHERE e.set_id {among}
+FROM evaluations AS e JOIN closure_set_members AS m ON m.closure_id = e.closure_id
+WHERE e.set_id {among}
 """
 _TABLES = "SELECT DISTINCT table_id FROM parameters WHERE value_id {among}"
 _SETS = "SELECT block, members FROM parameter_set_tables WHERE table_id {among}"
@@ -150,7 +151,10 @@ def _after(query: Select[Any], last: int, length: int) -> Select[Any]:
 
 
 def _members(blocks: dict[int, int]) -> list[int]:
-    return [key for block, members in blocks.items() for key in sets_in(block, members)]
+    keys: list[int] = []
+    for block, members in blocks.items():
+        keys.extend(sets_in(block, members))
+    return keys
 
 
 def _growing(keys: list[int]) -> Iterator[list[int]]:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Connection,
     SQLColumnExpression,
     Text,
+    and_,
     case,
     cast,
     func,
@@ -104,9 +105,11 @@ def cause_rows(
     For a facet of `SUMS`, they are counted by it alone.
     """
     by = _ALONE[facet] if facet in _ALONE else _facet(connection, facet)
-    today, yesterday = _AT >= now - _DAY, (_AT >= now - 2 * _DAY) & (_AT < now - _DAY)  # noqa: SIM300 - columns first
+    today = _AT >= now - _DAY  # noqa: SIM300 - columns first
+    yesterday = and_(_AT >= now - 2 * _DAY, _AT < now - _DAY)  # noqa: SIM300
     cause: tuple[Any, ...] = (
-        Job.state, Job.failed_step, Job.exit_code, Job.exit_signal, Job.error_class, FailureClass.class_name, FailureClass.rule,
+        Job.state, Job.failed_step, Job.exit_code, Job.exit_signal, Job.error_class,
+        FailureClass.class_name, FailureClass.rule,
     )  # fmt: skip
     if facet in _ALONE:
         cause = (literal_column("NULL"),) * len(cause)

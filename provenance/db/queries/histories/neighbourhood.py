@@ -1,7 +1,7 @@
 """A bounded picture of a file's history: nearest nodes first, with a few statements per level."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from sqlalchemy import Connection
@@ -174,7 +174,7 @@ def _add_input(
 ) -> None:
     """Add what a job read: `rows` are those of one identity.
 
-    The claims to go on from are added to `next_claims`, and to `inside` if the job itself made them.
+    The claims to go on from are added to `next_claims`, or to `inside` if the job itself made them.
     A job's output never counts as its own input: if no other job made it, its maker is unknown.
     """
     outside = [row for row in rows if row.producer_job != job]
@@ -278,19 +278,26 @@ def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction:
     left = (up | down | met_of(picture.refused)) - drawn
     if not left and not left.is_cut:
         return Omitted()
-    # What only the walk down met comes after; all else, with the shared inputs, comes before
-    before = left - (down - up) if goes_up else Met()
+    by_kind = {"file": left.files, "job": len(left.jobs)}
+    omitted = Omitted(by_kind=by_kind, descendants=len(left), is_least=left.is_cut)
     edges = picture.edges.values()
-    return Omitted(
-        inputs_of=hidden_inputs(connection, focus.key, edges) if goes_up else {},
-        outputs_of=hidden_outputs(connection, focus.key, edges) if goes_down else {},
-        by_kind={"file": left.files, "job": len(left.jobs)},
-        ancestors=len(before),
-        descendants=len(left) - len(before),
-        is_least=left.is_cut,
-        before=_left_out(up, drawn) if goes_up else None,
-        after=_left_out(down, drawn) if goes_down else None,
-    )
+    if goes_up:
+        # What only the walk down met comes after; all else, with the shared inputs, comes before
+        before = left - (down - up)
+        omitted = replace(
+            omitted,
+            inputs_of=hidden_inputs(connection, focus.key, edges),
+            ancestors=len(before),
+            descendants=len(left) - len(before),
+            before=_left_out(up, drawn),
+        )
+    if goes_down:
+        omitted = replace(
+            omitted,
+            outputs_of=hidden_outputs(connection, focus.key, edges),
+            after=_left_out(down, drawn),
+        )
+    return omitted
 
 
 def _left_out(met: Met, drawn: Met) -> LeftOut:

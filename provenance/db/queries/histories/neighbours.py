@@ -148,7 +148,7 @@ _SHARED = (
 
 
 def parent_rows(connection: Connection, claims: Sequence[int], most: int) -> list[ParentRow]:
-    """Return the parents of these claims, a row for each claim that one resolves to; at most `most`."""
+    """Return the parents of these claims, a row for each claim that one of them resolves to."""
     rows = run(connection, _PARENTS, {"claims": claims, "most": most})
     return list(map(ParentRow._make, rows))
 

@@ -70,7 +70,8 @@ WHERE f.id {among} AND i.file_id = f.id AND NOT f.is_crowded
 """
 _CLAIMS_OF_FILES = """
 SELECT c.file_id, c.id, c.identity_id, j.state, j.received_at, coalesce(s.campaign, '')
-FROM files AS f CROSS JOIN claims AS c CROSS JOIN jobs AS j LEFT JOIN stages AS s ON s.id = j.stage_id
+FROM files AS f CROSS JOIN claims AS c CROSS JOIN jobs AS j
+LEFT JOIN stages AS s ON s.id = j.stage_id
 WHERE f.id {among} AND c.file_id = f.id AND j.id = c.job_id
 AND j.rerun_of IS NULL AND NOT f.is_crowded
 """
@@ -244,7 +245,7 @@ def _relinked_by_readers(connection: Connection, files: Sequence[int], limit: An
 
 
 def _is_relinked(facts: _Name, claims: Sequence[ClaimFacts]) -> bool:
-    """Whether the edges of a name were others, or other versions counted, before the last readers."""
+    """Whether a name had other edges, or other versions counted, before the last readers."""
     if facts.read == facts.read_then:
         return False
     claimed = {claim.identity_id for claim in claims}
@@ -267,12 +268,12 @@ def _versions(
 ) -> set[int]:
     """Return the claims of failed jobs that count as versions, because a job surely read them."""
     failed = {claim.id for claim in claims if not claim.has_succeeded}
-    return {
-        link.claim_id
-        for link in links
-        if link.is_sure and link.claim_id in failed and link.identity_id in read
-    }
+    surely_read = {link.claim_id for link in links if link.is_sure and link.identity_id in read}
+    return failed & surely_read
 
 
 def _keys(history: History) -> set[str]:
-    return {history.start, *(key for ends in history.links for key in ends)}
+    keys = {history.start}
+    for ends in history.links:
+        keys.update(ends)
+    return keys

@@ -55,7 +55,7 @@ class InputRow(NamedTuple):
     def rank(self) -> tuple[bool, datetime, str, int]:
         """By which the best maker of the same content is the greatest.
 
-        Success decides, then the order of versions, which does not depend on who was recorded first.
+        Success decides, then the order of versions, whoever was recorded first.
         """
         return self.is_good, self.ended_at or EPOCH, self.maker_id, self.claim or 0
 
@@ -68,8 +68,7 @@ class PlacedInput(NamedTuple):
 
 
 MadeInside = Callable[[set[PlacedInput]], set[PlacedInput]]
-"""Given inputs with the name of an output of their own job, returns those that an earlier step wrote.
-"""
+"""Of inputs with the name of an output of their own job, those that an earlier step wrote."""
 
 
 def inputs_of(

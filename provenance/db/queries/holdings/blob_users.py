@@ -1,4 +1,4 @@
-"""The jobs that use a blob, a bundle plan or a sealed segment, for a check that found it damaged."""
+"""The jobs that use a blob, a bundle plan or a sealed segment that a check found damaged."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple

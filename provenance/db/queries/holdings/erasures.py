@@ -1,4 +1,4 @@
-"""What was erased on purpose: digests that an experiment refuses from now on, and erased entries."""
+"""What was erased on purpose: digests that an experiment refuses since, and ledger entries."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

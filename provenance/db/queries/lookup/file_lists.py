@@ -239,10 +239,12 @@ def count_consumers(
     They are counted up to `most`; with `as_of`, only jobs that had been recorded then count.
     """
     counts = dict.fromkeys(keys, 0)
-    moment = [] if as_of is None else [moment_for(connection, as_of)]
+    moment, known = [], ""
+    if as_of is not None:
+        moment, known = [moment_for(connection, as_of)], _KNOWN
     for letter, template in _CONSUMERS.items():
         numbers = sorted(int(key[1:]) for key in keys if key[0] == letter)
-        statement = template.format(most=most, among="{among}", known=_KNOWN if moment else "")
+        statement = template.format(most=most, among="{among}", known=known)
         for number, count in select_among(connection, statement, numbers, *moment):
             counts[f"{letter}{number}"] = count
     return counts

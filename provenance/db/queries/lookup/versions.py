@@ -54,7 +54,8 @@ _looked_at = (
 _CLAIMS = (
     select(
         Claim.file_id, Claim.id, Job.id, Job.uuid, Job.state, Job.ended_at,
-        Identity.size_bytes, Identity.checksums, Claim.status, Claim.data_tier, Claim.event_count, Claim.alias_of, Claim.position,
+        Identity.size_bytes, Identity.checksums, Claim.status, Claim.data_tier, Claim.event_count,
+        Claim.alias_of, Claim.position,
     )
     .select_from(_looked_at)
     .join(Claim, and_(Claim.file_id == _looked_at.c.file_id, Claim.id >= _looked_at.c.first))

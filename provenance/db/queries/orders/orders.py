@@ -79,8 +79,8 @@ class PlacedOrderRow(NamedTuple):
 
 
 _ORDER_COLUMNS: tuple[Any, ...] = (
-    Order.id, Order.unit, Order.attempt, Order.batch_id, Order.placed_at, Order.ended_at, Order.exit_code,
-    Order.exit_signal, Order.problem, Order.entry_id, Order.position,
+    Order.id, Order.unit, Order.attempt, Order.batch_id, Order.placed_at, Order.ended_at,
+    Order.exit_code, Order.exit_signal, Order.problem, Order.entry_id, Order.position,
 )  # fmt: skip
 
 

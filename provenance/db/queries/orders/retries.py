@@ -57,8 +57,8 @@ _ORDER = func.coalesce(Job.ended_at, Job.received_at)
 
 def _selected() -> Select[Any]:
     columns: tuple[Any, ...] = (
-        Job.id, Job.uuid, TaskRow.task_id, Stage.name, Job.unit, Job.state, Host.site, Job.exit_code,
-        Job.exit_signal, Job.message, Job.received_at, Job.rerun_of,
+        Job.id, Job.uuid, TaskRow.task_id, Stage.name, Job.unit, Job.state, Host.site,
+        Job.exit_code, Job.exit_signal, Job.message, Job.received_at, Job.rerun_of,
     )  # fmt: skip
     return (
         select(*columns)

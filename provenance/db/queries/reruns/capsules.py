@@ -27,7 +27,8 @@ Use = tuple[str, str]
 
 _SERVED = """
 SELECT e.name, u.software_set_sha256, u.stage
-FROM experiments e JOIN capsules c ON c.experiment_id = e.id JOIN capsule_uses u ON u.entry_id = c.entry_id
+FROM experiments e JOIN capsules c ON c.experiment_id = e.id
+JOIN capsule_uses u ON u.entry_id = c.entry_id
 WHERE e.name {among}
 """
 

@@ -160,7 +160,7 @@ def named(connection: Connection, keys: Sequence[int]) -> list[NamedFile]:
 
 
 def sizes_of(connection: Connection, keys: Sequence[int]) -> dict[int, FileSize]:
-    """Return the size and events of files; of those without a version, the size that readers saw."""
+    """Return the size and events of files, of those without a version the size that readers saw."""
     sizes: dict[int, FileSize] = {}
     for file, size_bytes in run(connection, _SEEN_SIZES, {"files": keys}):
         sizes[file] = FileSize(size_bytes, None)

@@ -192,8 +192,7 @@ class _Maker:
         )
         if not any(map(_names_experiment, parts)):
             query = query.where(Job.experiment_id == self.experiment)
-        nodes = [node for part in parts for node in nodes_of(part)]
-        if any(isinstance(node, Comparison) and node.field == "file_size" for node in nodes):
+        if any(map(_compares_size, parts)):
             query = query.join(Identity, Identity.id == Claim.identity_id)
         return query.where(*map(self._maker_meets, parts))
 
@@ -321,8 +320,10 @@ class _Maker:
                 conditions.append(and_(*matches(self.dialect, column, value.text), _is_any(column)))
             else:
                 plain.append(read(value.text, one.field))
-        if plain:
-            conditions.append(column == plain[0] if len(plain) == 1 else column.in_(plain))
+        if len(plain) == 1:
+            conditions.append(column == plain[0])
+        elif plain:
+            conditions.append(column.in_(plain))
         return or_(*conditions)
 
 
@@ -378,6 +379,12 @@ def _names_experiment(part: Selection) -> bool:
     if not isinstance(part, Comparison) or part.operator is not Operator.EQUAL:
         return False
     return part.field in ("task_id", "campaign", "stage")
+
+
+def _compares_size(part: Selection) -> bool:
+    """Return whether a part compares the size, which stands with the identity of a version."""
+    nodes = nodes_of(part)
+    return any(isinstance(node, Comparison) and node.field == "file_size" for node in nodes)
 
 
 def _counts() -> tuple[ColumnElement[bool], ...]:

@@ -490,7 +490,7 @@ def _in_queue(scope: QueueScope, *columns: Any) -> Select[Any]:
 
 
 def _announced(scope: QueueScope, *columns: Any) -> Select[Any]:
-    """Return a query for jobs that run as far as their hooks said, and that no queue knows better."""
+    """Return a query for jobs that run as their hooks said, and that no queue knows better."""
     row, report = aliased(QueueJob), aliased(QueueReport)
     queue = aliased(QueueReport)
     # No join: SQLite might begin with the report, and read all of its jobs for each of ours
