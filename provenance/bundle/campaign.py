@@ -28,7 +28,7 @@ from jobprov.provenance.bundle.fields import mapping, readable_json, text
 from jobprov.provenance.bundle.ingredients import Ingredients, Reader
 from jobprov.provenance.bundle.names import Shelf, percent, plain_name
 from jobprov.provenance.bundle.needs import HIGHEST, Needs, tsv
-from jobprov.provenance.bundle.payload.environment import variable_lines
+from jobprov.provenance.bundle.payload.environment.environment import variable_lines
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.plan import SPEC_VERSION, Plan, bundle_time, ceiling_of, fill
 from jobprov.provenance.bundle.templates import EDITION, add_programs, filled, template

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, BinaryIO, Protocol
 
 from jobprov.provenance.bundle.comparison.comparators import OutputRule
-from jobprov.provenance.records.findings import UnseenReads
+from jobprov.provenance.records.gaps.findings import UnseenReads
 
 SMALL_BYTES = 16 * 1024 * 1024
 SYMLINK = 0o120000

@@ -25,11 +25,12 @@ from jobprov.provenance.bundle.fields import canonical_json, text
 from jobprov.provenance.bundle.ingredients import Ingredients, Reader
 from jobprov.provenance.bundle.names import plain_name
 from jobprov.provenance.bundle.needs import HIGHEST
-from jobprov.provenance.bundle.payload.code import add_code
-from jobprov.provenance.bundle.payload.code_tree import read_fragment
-from jobprov.provenance.bundle.payload.command import add_command
+from jobprov.provenance.bundle.payload.code.software import add_code
+from jobprov.provenance.bundle.payload.code.tree import read_fragment
+from jobprov.provenance.bundle.payload.command.command import add_command
+from jobprov.provenance.bundle.payload.command.paths import add_paths, map_program_folders
 from jobprov.provenance.bundle.payload.configuration import add_configurations
-from jobprov.provenance.bundle.payload.environment import add_environment
+from jobprov.provenance.bundle.payload.environment.environment import add_environment
 from jobprov.provenance.bundle.payload.files import (
     add_conditions,
     add_inputs,
@@ -39,7 +40,6 @@ from jobprov.provenance.bundle.payload.files import (
 )
 from jobprov.provenance.bundle.payload.layout import add_layout, note_links
 from jobprov.provenance.bundle.payload.outputs import add_outputs
-from jobprov.provenance.bundle.payload.paths import add_paths, map_program_folders
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.templates import EDITION, add_programs
 from jobprov.provenance.errors import BundleError

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from jobprov.provenance.records.checksums import pack_checksums, unpack_checksums
+from jobprov.provenance.records.files.checksums import pack_checksums, unpack_checksums
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

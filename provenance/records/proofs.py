@@ -9,7 +9,7 @@ Source: verdicts.md, "Proof".
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jobprov.provenance.records.gap_codes import GAPS
+from jobprov.provenance.records.gaps.codes import GAPS
 from jobprov.provenance.records.verdicts import LEVELS, rank
 
 UNPROVEN, PROVEN, FAILED, DIFFERS = range(4)

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from jobprov.provenance.records.inputs import ABSENT
+from jobprov.provenance.records.files.inputs import ABSENT
 from jobprov.provenance.records.job_record import (
     UNTOLD,
     Condition,

@@ -14,7 +14,7 @@ from jobprov.provenance.bundle.draft import Member
 from jobprov.provenance.bundle.fields import digest, mapping, number, readable_json, rows, text
 from jobprov.provenance.bundle.ingredients import Resolution
 from jobprov.provenance.bundle.names import percent
-from jobprov.provenance.bundle.payload.command import payload_steps
+from jobprov.provenance.bundle.payload.command.command import payload_steps
 from jobprov.provenance.bundle.payload.payload import Payload
 
 PROCESS = "https://w3id.org/ro/wfrun/process/0.5"

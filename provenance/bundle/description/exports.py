@@ -25,7 +25,7 @@ from jobprov.provenance.bundle.fields import (
 )
 from jobprov.provenance.bundle.ingredients import Resolution
 from jobprov.provenance.bundle.names import percent
-from jobprov.provenance.bundle.payload.command import payload_steps
+from jobprov.provenance.bundle.payload.command.command import payload_steps
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.records.openlineage.datasets import with_slash

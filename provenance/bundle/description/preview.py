@@ -7,7 +7,7 @@ from typing import Any
 
 from jobprov.provenance.bundle.fields import mapping, rows, text
 from jobprov.provenance.bundle.names import percent
-from jobprov.provenance.bundle.payload.command import Step, payload_steps
+from jobprov.provenance.bundle.payload.command.command import Step, payload_steps
 from jobprov.provenance.bundle.payload.payload import Payload
 
 _STYLE = (

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobprov.provenance.bundle.fields import mapping, rows, text
-from jobprov.provenance.bundle.payload.command import payload_steps
+from jobprov.provenance.bundle.payload.command.command import payload_steps
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import quote
 

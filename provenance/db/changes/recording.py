@@ -29,7 +29,7 @@ from jobprov.provenance.db.tables import (
     UnreadRecord,
 )
 from jobprov.provenance.db.transaction import Transaction
-from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.records.gaps.gaps import Gap
 
 _WRITE_GRADE = "UPDATE jobs SET level = ?, gap_set_id = ? WHERE id = ?"
 

@@ -27,7 +27,7 @@ from jobprov.provenance.db.tables import (
     WaivedUnit,
 )
 from jobprov.provenance.db.transaction import Transaction
-from jobprov.provenance.records.outputs import count_named
+from jobprov.provenance.records.files.outputs import count_named
 
 _WAIVED = table_of(WaivedUnit)
 _COUNT = "UPDATE jobs SET output_count = ? WHERE id = ?"

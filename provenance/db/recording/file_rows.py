@@ -25,7 +25,7 @@ from jobprov.provenance.db.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Claim, File, Identity, Mention, Parent
 from jobprov.provenance.db.transaction import Transaction
 from jobprov.provenance.db.turns import take_files
-from jobprov.provenance.records.inputs import is_surrounding
+from jobprov.provenance.records.files.inputs import is_surrounding
 from jobprov.provenance.records.job_record import JobRecord
 
 _CLAIMS = "SELECT id, file_id FROM claims WHERE job_id {among}"

@@ -23,7 +23,7 @@ from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Producer
 from jobprov.provenance.db.turns import take_files
-from jobprov.provenance.records.checksums import unpack_checksums
+from jobprov.provenance.records.files.checksums import unpack_checksums
 
 _SUCCEEDED = STATES.index("succeeded")
 _PRODUCERS: Table = Producer.__table__  # type: ignore[assignment]

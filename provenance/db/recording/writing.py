@@ -44,9 +44,9 @@ from jobprov.provenance.db.recording.task_rows import (
 from jobprov.provenance.db.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Experiment, GapSet, Host, Job
 from jobprov.provenance.db.transaction import Transaction
-from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.records.files.outputs import count_made
+from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import JobRecord
-from jobprov.provenance.records.outputs import count_made
 
 __all__ = [
     "JobDraft",

@@ -16,7 +16,7 @@ from jobprov.provenance.db.recording.edges import ClaimFacts, IdentityFacts, Lin
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.recording.linking import mark_readers
 from jobprov.provenance.db.selecting import select_among
-from jobprov.provenance.records.checksums import unpack_checksums
+from jobprov.provenance.records.files.checksums import unpack_checksums
 
 _IDENTITIES = """
 SELECT f.id, f.name, i.id, i.size_bytes, i.checksums, i.campaign,

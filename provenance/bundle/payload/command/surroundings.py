@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jobprov.provenance.bundle.fields import mapping, rows, text, texts
-from jobprov.provenance.bundle.payload.environment import is_settable, list_word
+from jobprov.provenance.bundle.payload.environment.environment import is_settable, list_word
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place, normal, quote
 

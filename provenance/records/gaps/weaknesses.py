@@ -8,7 +8,7 @@ Source: docs/reference/gaps.md, docs/reference/record.md (`weaknesses`).
 
 from collections.abc import Iterator
 
-from jobprov.provenance.records.gap_codes import GAPS
+from jobprov.provenance.records.gaps.codes import GAPS
 from jobprov.provenance.records.job_record import JobRecord, Weakness
 
 _SENTENCES = {

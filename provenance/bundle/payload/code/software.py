@@ -15,11 +15,11 @@ from jobprov.provenance.bundle.fields import (
     to_bytes,
 )
 from jobprov.provenance.bundle.ingredients import Resolution
-from jobprov.provenance.bundle.payload.code_tree import CodeTree, code_tree
-from jobprov.provenance.bundle.payload.git_folder import add_repository
+from jobprov.provenance.bundle.payload.code.git_folder import add_repository
+from jobprov.provenance.bundle.payload.code.tree import CodeTree, code_tree
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place, normal
-from jobprov.provenance.records.checkout_gaps import UNREAD
+from jobprov.provenance.records.gaps.code import UNREAD
 from jobprov.provenance.records.job_record import JsonObject
 
 Entry = Mapping[str, Any]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from jobprov.provenance.bundle.draft import Fragment, by_path, member_of
 from jobprov.provenance.bundle.fields import canonical_json, rows, text, texts
 from jobprov.provenance.bundle.ingredients import Resolution
-from jobprov.provenance.bundle.payload.code_tree import listing_of
+from jobprov.provenance.bundle.payload.code.tree import listing_of
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.software.git_files import GitFiles, git_files
 from jobprov.provenance.software.names import is_oid, is_ref_name

@@ -15,11 +15,16 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
-from jobprov.provenance.records.checkout_gaps import is_changed, left_out_gaps
-from jobprov.provenance.records.findings import Findings
-from jobprov.provenance.records.gap_codes import GAPS
+from jobprov.provenance.records.files.inputs import may_be_small, needed_inputs, standard_inputs
+from jobprov.provenance.records.files.parents import MOST_PARENTS, has_too_many_parents
+from jobprov.provenance.records.gaps.code import is_changed, left_out_gaps
+from jobprov.provenance.records.gaps.codes import GAPS
+from jobprov.provenance.records.gaps.findings import Findings
+from jobprov.provenance.records.gaps.seen_gaps import seen_gaps
+from jobprov.provenance.records.gaps.traced_gaps import traced_gaps
+from jobprov.provenance.records.gaps.unplaced_code import unplaced_programs
+from jobprov.provenance.records.gaps.weaknesses import unknown_kinds, weakness_gaps
 from jobprov.provenance.records.identity import WITNESSES
-from jobprov.provenance.records.inputs import may_be_small, needed_inputs, standard_inputs
 from jobprov.provenance.records.job_record import (
     Input,
     JobRecord,
@@ -28,11 +33,6 @@ from jobprov.provenance.records.job_record import (
     Software,
     SourceFile,
 )
-from jobprov.provenance.records.parents import MOST_PARENTS, has_too_many_parents
-from jobprov.provenance.records.seen_gaps import seen_gaps
-from jobprov.provenance.records.traced_gaps import traced_gaps
-from jobprov.provenance.records.unplaced_code import unplaced_programs
-from jobprov.provenance.records.weaknesses import unknown_kinds, weakness_gaps
 
 _IMAGE = re.compile(r"sha256:([0-9a-f]{64})")
 ROLES = ("primary", "secondary", "shared", "configuration")

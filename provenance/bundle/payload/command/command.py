@@ -7,14 +7,14 @@ from typing import Any
 
 from jobprov.provenance.bundle.fields import digest, mapping, number, rows, text, texts
 from jobprov.provenance.bundle.names import percent
-from jobprov.provenance.bundle.payload.odd_words import exact_words
-from jobprov.provenance.bundle.payload.payload import Payload
-from jobprov.provenance.bundle.payload.places import Place, quote
-from jobprov.provenance.bundle.payload.surroundings import (
+from jobprov.provenance.bundle.payload.command.surroundings import (
     Surroundings,
     surroundings_of_steps,
     words_in,
 )
+from jobprov.provenance.bundle.payload.odd_words import exact_words
+from jobprov.provenance.bundle.payload.payload import Payload
+from jobprov.provenance.bundle.payload.places import Place, quote
 
 # A shell's exit codes for a program that could not be started
 _NOT_FOUND = frozenset({"126", "127"})

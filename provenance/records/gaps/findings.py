@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
-from jobprov.provenance.records.inputs import small_inputs
+from jobprov.provenance.records.files.inputs import small_inputs
 from jobprov.provenance.records.job_record import JobRecord
 
 

@@ -5,7 +5,7 @@ Source: docs/reference/gaps.md, docs/reference/record.md (`trace`, `environment.
 
 from collections.abc import Iterator, Sequence
 
-from jobprov.provenance.records.findings import UnseenReads
+from jobprov.provenance.records.gaps.findings import UnseenReads
 from jobprov.provenance.records.job_record import JobRecord, JobTrace, NotKept
 
 _SHOWN = 5

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from jobprov.provenance.bundle.fields import digest, mapping, readable_json, rows, text, texts
-from jobprov.provenance.bundle.payload.packages import (
+from jobprov.provenance.bundle.payload.environment.packages import (
     Package,
     add_os_packages,
     listed_packages,
