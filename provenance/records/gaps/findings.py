@@ -72,6 +72,10 @@ class Findings(msgspec.Struct, frozen=True):
         """Digests of the blobs that would change grade or gaps when they come."""
         return self.missing_blobs | self.unheld_inputs | self.expired
 
+    def holds_blob(self, digest: str | None) -> bool:
+        """Return whether a blob that the record should name is named and possessed."""
+        return bool(digest) and digest not in self.missing_blobs
+
 
 def blobs_to_send(record: JobRecord, findings: Findings) -> list[str]:
     """Return the digests of the blobs that somebody should still send.
