@@ -14,7 +14,6 @@ from jobprov.provenance.bundle.draft import Member
 from jobprov.provenance.bundle.fields import RecordPart, readable_json
 from jobprov.provenance.bundle.ingredients import Resolution
 from jobprov.provenance.bundle.names import percent
-from jobprov.provenance.bundle.payload.command.steps import payload_steps
 from jobprov.provenance.bundle.payload.payload import Payload
 
 PROCESS = "https://w3id.org/ro/wfrun/process/0.5"
@@ -151,8 +150,7 @@ def _action(
 
 def _tools(payload: Payload) -> list[Entity]:
     """The program that ran, then the software that the record lists."""
-    steps = payload_steps(payload.record)
-    name = steps[0].argv[0] if steps else "unknown program"
+    name = payload.steps[0].argv[0] if payload.steps else "unknown program"
     program: Entity = {
         "@id": f"urn:program:{_id(name)}",
         "@type": "SoftwareApplication",

@@ -15,7 +15,6 @@ from jobprov.provenance.bundle.description.provn import Facts, ProvDocument, pro
 from jobprov.provenance.bundle.fields import RecordPart, canonical_json, readable_json
 from jobprov.provenance.bundle.ingredients import Resolution
 from jobprov.provenance.bundle.names import percent
-from jobprov.provenance.bundle.payload.command.steps import payload_steps
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.records.openlineage.datasets import with_slash
@@ -194,7 +193,7 @@ def _statement(payload: Payload) -> JsonObject:
         "predicate": {
             "buildDefinition": {
                 "buildType": "urn:jobprov:batch-job:1",
-                "externalParameters": _external_parameters(record),
+                "externalParameters": _external_parameters(payload),
                 "resolvedDependencies": code + _file_resources(record.parts("inputs")),
             },
             "runDetails": {
@@ -205,12 +204,12 @@ def _statement(payload: Payload) -> JsonObject:
     }
 
 
-def _external_parameters(record: RecordPart) -> JsonObject:
+def _external_parameters(payload: Payload) -> JsonObject:
     """What the job was told to do: its commands and its configurations."""
-    steps = [{"name": step.name, "argv": step.argv} for step in payload_steps(record)]
+    steps = [{"name": step.name, "argv": step.argv} for step in payload.steps]
     configurations = []
-    for entry in record.parts("configurations"):
-        main, overrides = entry.text("main"), entry.texts("overrides")
+    for configuration in payload.record.parts("configurations"):
+        main, overrides = configuration.text("main"), configuration.texts("overrides")
         configurations.append({"main": main, "overrides": overrides})
     return {"steps": steps, "configurations": configurations}
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from jobprov.provenance.bundle.fields import RecordPart
 from jobprov.provenance.bundle.names import percent
-from jobprov.provenance.bundle.payload.command.steps import Step, payload_steps
 from jobprov.provenance.bundle.payload.payload import Payload
+from jobprov.provenance.bundle.payload.steps import Step
 
 _STYLE = (
     "body{font:1rem/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
@@ -31,7 +31,7 @@ def preview(payload: Payload, entities: Sequence[Mapping[str, Any]], date: str) 
         ("state", record.text("state")),
         ("ended", date),
     ]
-    commands = "\n".join(_command_line(step) for step in payload_steps(record))
+    commands = "\n".join(_command_line(step) for step in payload.steps)
     needs = [(need.kind, need.name, need.digest, need.why) for need in payload.needs.sorted()]
     parts = [
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',

@@ -8,7 +8,6 @@ the words of the recorded reason in the log of the rerun, and for the outputs th
 import re
 
 from jobprov.provenance.bundle.fields import RecordPart
-from jobprov.provenance.bundle.payload.command.steps import payload_steps
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import quote
 
@@ -25,7 +24,7 @@ def add_ending(payload: Payload) -> None:
     """Write `outputs/job.sh`."""
     record = payload.record
     job_id, state = record.text("job_id"), record.text("state")
-    codes = " ".join(step.expected for step in payload_steps(record))
+    codes = " ".join(step.expected for step in payload.steps)
     revision = payload.ingredients.revision
     lines = [f"job {quote(job_id)} {revision} {quote(state)} {quote(codes)}"]
     if state in FAILED:

@@ -12,6 +12,7 @@ from jobprov.provenance.bundle.names import NAME_BYTES, Shelf, plain_name
 from jobprov.provenance.bundle.needs import Needs, tsv
 from jobprov.provenance.bundle.payload.odd_names import odd_names
 from jobprov.provenance.bundle.payload.places import Place, Places, normal, quote
+from jobprov.provenance.bundle.payload.steps import payload_steps
 
 _BESIDE = ".modes.tsv"  # ends the name of a table beside a repository's folder
 _MOST_LINKS = 10
@@ -66,6 +67,7 @@ class Payload:
     Attributes:
         record: the job record.
         command: of the record; empty if it has none.
+        steps: the steps of the job that a rerun replays.
         environment: of the record; empty if it has none.
         level: the ceiling that was asked for. What only higher levels need is left out.
         layout: lines of `command/layout.sh`, which run.sh follows in this order.
@@ -95,6 +97,7 @@ class Payload:
         self.repositories: dict[str, str] = {}
         self.needs = Needs()
         self.command = self.record.part("command")
+        self.steps = payload_steps(self.record)
         self.environment = self.record.part("environment")
         self._variables = self.environment.part("variables")
         self.places = Places(self.command.text("working_directory"), odd_names(self.record))

@@ -10,10 +10,10 @@ from jobprov.provenance.bundle.payload.command.programs import (
     program_of,
     program_word,
 )
-from jobprov.provenance.bundle.payload.command.steps import Step, Surroundings, payload_steps
 from jobprov.provenance.bundle.payload.environment.environment import is_settable, list_word
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place, normal, quote
+from jobprov.provenance.bundle.payload.steps import Step, Surroundings
 
 _OUR_OWN = frozenset(
     [
@@ -62,7 +62,7 @@ def add_command(payload: Payload) -> None:
 
     This comes last: arguments are rewritten for everything that has been laid out by then.
     """
-    steps = payload_steps(payload.record)
+    steps = payload.steps
     payload.write("command/argv.txt", _argv_text(steps))
     working_directory = percent(payload.command.text("working_directory"))
     payload.write("command/cwd.txt", f"{working_directory}\n".encode())
@@ -136,7 +136,7 @@ def _settings(payload: Payload) -> list[str]:
 def _limits(payload: Payload) -> list[str]:
     limits, lines = payload.environment.part("limits"), []
     ulimit = "ulimit -S"
-    if any(step.expected == _KILLED for step in payload_steps(payload.record)):
+    if any(step.expected == _KILLED for step in payload.steps):
         # A job that was killed at its limit must be killed again. At the soft limit the kernel
         # sends a signal that a program may catch, at the hard limit it kills
         ulimit = "ulimit"

@@ -2,9 +2,9 @@
 
 import posixpath
 
-from jobprov.provenance.bundle.payload.command.steps import Step
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place, quote
+from jobprov.provenance.bundle.payload.steps import Step
 
 # A shell's exit codes for a program that could not be started
 _NOT_STARTED = frozenset({"126", "127"})
