@@ -4,7 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.records.gaps.gaps import Gap
 
 
 class RecordAnswer(Struct, frozen=True):

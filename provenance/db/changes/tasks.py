@@ -26,7 +26,7 @@ from jobprov.provenance.db.tables import (
 from jobprov.provenance.db.tables.base import ColumnValue, table_of
 from jobprov.provenance.db.writer.keys import allocate_keys, chunks
 from jobprov.provenance.db.writer.transaction import Transaction
-from jobprov.provenance.records.outputs import count_named
+from jobprov.provenance.records.files.outputs import count_named
 
 _WAIVED = table_of(WaivedUnit)
 _COUNT = "UPDATE jobs SET output_count = ? WHERE id = ?"

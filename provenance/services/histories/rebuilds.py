@@ -30,7 +30,7 @@ from jobprov.provenance.db.queries.lookup.versions import versions_of
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import BadInputError, LimitError
 from jobprov.provenance.lineage.layers import strong_components
-from jobprov.provenance.records.parents import Within
+from jobprov.provenance.records.files.parents import Within
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
 from jobprov.provenance.services.lookup.file import find_file
 

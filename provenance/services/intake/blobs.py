@@ -32,7 +32,7 @@ from jobprov.provenance.db.queries.holdings.possessions import (
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import UnreachableError
-from jobprov.provenance.records.inputs import all_inputs
+from jobprov.provenance.records.files.inputs import all_inputs
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.services.intake.secrets import hidden_texts
 from jobprov.provenance.services.work.notices import blob_arrived

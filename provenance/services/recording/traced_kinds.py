@@ -21,7 +21,7 @@ from jobprov.provenance.db.queries.recording.traced_kinds import (
     made_by_jobs,
     what_kinds_used,
 )
-from jobprov.provenance.records.findings import UnseenReads
+from jobprov.provenance.records.gaps.findings import UnseenReads
 from jobprov.provenance.records.job_record import Input, JobRecord
 from jobprov.provenance.services.work.notices import kinds_traced
 

@@ -18,7 +18,7 @@ from jobprov.provenance.db.recording.job_rows import INDEX_VERSION
 from jobprov.provenance.db.recording.writing import gap_document
 from jobprov.provenance.db.tables import RefObservation, WorkItem
 from jobprov.provenance.db.upkeep.migrating import upgrade
-from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.code.products import map_product

@@ -8,11 +8,9 @@ tree, name of the repository and length of the top folder's name, which decide e
 import hashlib
 import json
 import re
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from threading import Lock
 from typing import Any
 
 from jobprov.provenance.bundle.draft import Draft, Fragment, Member, by_path, member_of
@@ -20,13 +18,14 @@ from jobprov.provenance.bundle.fields import canonical_json
 from jobprov.provenance.bundle.ingredients import GITLINK, SYMLINK
 from jobprov.provenance.bundle.names import Shelf
 from jobprov.provenance.bundle.needs import tsv
+from jobprov.provenance.bundle.payload.code.recent import Recent
+from jobprov.provenance.bundle.payload.payload import SHEBANG_BYTES
 from jobprov.provenance.errors import BundleError
 from jobprov.provenance.software.read_pack import TreeFile, iterate_tree
 
 _LICENCE = re.compile(r"(?:LICEN[CS]E|COPYING|NOTICE)(?:[._-][A-Za-z0-9._-]*)?\Z", re.IGNORECASE)
 _MODES = ("mode", "sha256", "path", "stored", "target")
 _FIELDS = ("path", "mode", "sha256", "sha512", "size", "cksum", "offset")
-_SHEBANG_BYTES = 512
 _REMEMBERED = 8  # trees
 _LARGEST_REMEMBERED = 50_000  # files of a tree; each takes some 1 kB of memory
 
@@ -83,13 +82,24 @@ def _read_member(pack: str, row: list[Any]) -> Member:
     return Member(**fields, pack=pack)
 
 
-def listing_of(pack: str, members: Iterable[Member]) -> dict[str, Any]:
-    """A fragment as it is stored; `pack` holds those members that are in a pack."""
-    return {"pack": pack, "members": [_row_of(member) for member in members]}
+def fragment_of(pack: str, members: Sequence[Member], blobs: Mapping[str, bytes]) -> Fragment:
+    """The fragment of these members, which are sorted by the bytes of their path.
 
-
-def _row_of(member: Member) -> list[Any]:
-    return [getattr(member, field) for field in _FIELDS]
+    Args:
+        pack: holds those members that are in a pack.
+        members: of the fragment.
+        blobs: the bytes of the others, by digest.
+    """
+    rows = [[getattr(member, field) for field in _FIELDS] for member in members]
+    listing = canonical_json({"pack": pack, "members": rows})
+    sha256 = hashlib.sha256(listing).hexdigest()
+    return Fragment(
+        sha256=sha256,
+        members=tuple(members),
+        blobs={**blobs, sha256: listing},
+        size_bytes=sum(member.size for member in members),
+        path_bytes=sum(len(member.path) for member in members),
+    )
 
 
 def code_tree(draft: Draft, pack_sha256: str, tree: str, *, name: str, top: str) -> CodeTree:
@@ -99,23 +109,17 @@ def code_tree(draft: Draft, pack_sha256: str, tree: str, *, name: str, top: str)
         SoftwareError: the pack is damaged, or lacks an object of the tree.
     """
     key = (pack_sha256, tree, name, len(top))
-    with _lock:
-        remembered = _recent.get(key)
-        if remembered is not None:
-            _recent.move_to_end(key)
-            return remembered
-    # Planned outside of the lock, so that bundles of other releases need not wait
-    planned = _Tree(pack_sha256, name, top).plan(iterate_tree(draft.reader.get(pack_sha256), tree))
+    remembered = _recent.get(key)
+    if remembered is not None:
+        return remembered
+    files = iterate_tree(draft.reader.get(pack_sha256), tree)
+    planned = _Tree(pack_sha256, name, top).plan(files)
     if len(planned.fragment.members) <= _LARGEST_REMEMBERED:
-        with _lock:
-            _recent[key] = planned
-            while len(_recent) > _REMEMBERED:
-                _recent.popitem(last=False)
+        _recent.keep(key, planned)
     return planned
 
 
-_recent: OrderedDict[tuple[str, str, str, int], CodeTree] = OrderedDict()
-_lock = Lock()
+_recent: Recent[tuple[str, str, str, int], CodeTree] = Recent(_REMEMBERED)
 
 
 class _Tree:
@@ -142,7 +146,7 @@ class _Tree:
         self._keep(member_of(f"data/{self._folder}.modes.tsv", modes))
         members = tuple(sorted(self._members.values(), key=by_path))
         return CodeTree(
-            fragment=self._fragment(members, modes),
+            fragment=fragment_of(self._pack, members, {hashlib.sha256(modes).hexdigest(): modes}),
             paths=frozenset(line[2] for line in self._modes),
             scripts=self._scripts,
             programs=tuple(self._programs),
@@ -166,7 +170,7 @@ class _Tree:
         is_program = bool(file.mode_bits & 0o111)
         octal, mode = ("100755", 0o755) if is_program else ("100644", 0o644)
         if file.content.startswith(b"#!"):
-            self._scripts[file.path] = file.content[:_SHEBANG_BYTES]
+            self._scripts[file.path] = file.content[:SHEBANG_BYTES]
         member = member_of("", file.content, mode=mode, pack=self._pack, offset=file.offset)
         stored = self._shelf.take(self._folder, file.path, member.sha256, odd=f"{self._folder}.odd")
         self._keep(replace(member, path=f"data/{stored}"))
@@ -180,14 +184,3 @@ class _Tree:
 
     def _keep(self, member: Member) -> None:
         self._members.setdefault(member.path, member)
-
-    def _fragment(self, members: tuple[Member, ...], modes: bytes) -> Fragment:
-        listing = canonical_json(listing_of(self._pack, members))
-        sha256 = hashlib.sha256(listing).hexdigest()
-        return Fragment(
-            sha256=sha256,
-            members=members,
-            blobs={hashlib.sha256(modes).hexdigest(): modes, sha256: listing},
-            size_bytes=sum(member.size for member in members),
-            path_bytes=sum(len(member.path) for member in members),
-        )

@@ -1,29 +1,16 @@
-"""The code in a bundle: `git/` (canonical packs), `src/` (plain trees of what ran), LICENSES."""
+"""The code in a bundle: each entry of `software` as a plain tree in `src/`, or as a need."""
 
 import posixpath
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from jobprov.provenance.bundle.fields import (
-    digest,
-    mapping,
-    number,
-    readable_json,
-    rows,
-    text,
-    to_bytes,
-)
+from jobprov.provenance.bundle.fields import RecordPart, recorded_files, to_bytes
 from jobprov.provenance.bundle.ingredients import Resolution
-from jobprov.provenance.bundle.payload.code_tree import CodeTree, code_tree
-from jobprov.provenance.bundle.payload.git_folder import add_repository
+from jobprov.provenance.bundle.payload.code.git_folder import write_git
+from jobprov.provenance.bundle.payload.code.tree import CodeTree, code_tree
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place, normal
-from jobprov.provenance.records.checkout_gaps import UNREAD
-from jobprov.provenance.records.job_record import JsonObject
+from jobprov.provenance.records.gaps.code import UNREAD
 
-Entry = Mapping[str, Any]
-"""An entry of `software`, as it was recorded."""
 _AT_ONCE = 50  # programs named on one line of the layout
 _ENVIRONMENT = 3  # the level that installed software blocks
 _NO_LEVEL = 9  # a need that blocks none
@@ -35,23 +22,23 @@ def add_code(payload: Payload) -> None:
     Paths of checkouts are mapped to their copies.
     """
     resolutions = {resolution.index: resolution for resolution in payload.ingredients.resolutions}
-    entries = rows(payload.record.get("software"))
+    entries = payload.record.parts("software")
     # Outer checkouts first: the place of an inner one depends on that of the one around it
     outer_first = sorted(range(len(entries)), key=lambda index: _depth(entries[index], entries))
     for index in outer_first:
         _add_entry(payload, entries[index], index, resolutions.get(index))
     _add_folder_links(payload)
-    if not entries and not rows(payload.record.get("scripts")):
+    if not entries and not payload.record.parts("scripts"):
         payload.needs.add(1, "code", "", "the record names no software and no script")
 
 
-def _depth(entry: Entry, entries: list[JsonObject]) -> int:
+def _depth(entry: RecordPart, entries: list[RecordPart]) -> int:
     """The number of other checkouts around this one."""
-    checkout = text(entry.get("checkout"))
+    checkout = entry.text("checkout")
     depth = 0
     for other in entries:
-        folder = text(other.get("checkout")).rstrip("/")
-        if text(other.get("checkout")) and checkout.startswith(f"{folder}/"):
+        folder = other.text("checkout").rstrip("/")
+        if other.text("checkout") and checkout.startswith(f"{folder}/"):
             depth += 1
     return depth
 
@@ -63,25 +50,28 @@ def _add_folder_links(payload: Payload) -> None:
     """
     places = payload.places
     # If the working directory is inside a checkout, OUT/work is a link itself
-    is_inside = any(line.startswith("work_inside ") for line in payload.layout)
-    for link in rows(payload.record.get("folder_links")):
-        path, place = text(link.get("path")), places.locate(text(link.get("target")))
+    is_work_link = payload.is_work_inside_checkout()
+    for link in payload.record.parts("folder_links"):
+        path, place = link.text("path"), places.locate(link.text("target"))
         if place is None or not path.startswith("/"):
             continue
         old_place = places.locate(path)
         places.map(path, place)
-        if old_place is None or old_place.variable != "work" or old_place == place or is_inside:
+        if old_place is None or old_place.variable != "work" or old_place == place:
             continue
-        way_up = "../" * old_place.rest.count("/")
-        payload.links_in_out.append((f"{way_up}{place.variable}{place.rest}", old_place))
+        if not is_work_link:
+            way_up = "../" * old_place.rest.count("/")
+            payload.links_in_out.append((f"{way_up}{place.variable}{place.rest}", old_place))
 
 
-def _add_entry(payload: Payload, entry: Entry, index: int, resolution: Resolution | None) -> None:
-    key = "" if resolution is None else f"{resolution.pack_sha256}:{resolution.ran}"
-    name = payload.repository_name(text(entry.get("name")), f"software-{index}", key)
+def _add_entry(
+    payload: Payload, entry: RecordPart, index: int, resolution: Resolution | None
+) -> None:
+    key = "" if resolution is None else _content_key(resolution)
+    name = payload.repository_name(entry.text("name"), f"software-{index}", key)
     if resolution is not None and resolution.commit:
-        _write_git(payload, entry, resolution, name)
-    if resolution is None or not payload.has(resolution.pack_sha256 or ""):
+        write_git(payload, entry, resolution, name)
+    if resolution is None or not payload.has(resolution.pack):
         _add_without_repository(payload, entry)
     elif resolution.inferred is not None:
         _add_source(payload, entry, resolution, name)
@@ -89,67 +79,53 @@ def _add_entry(payload: Payload, entry: Entry, index: int, resolution: Resolutio
         _add_checkout(payload, entry, resolution, name)
 
 
-def _add_checkout(payload: Payload, entry: Entry, resolution: Resolution, name: str) -> None:
+def _content_key(resolution: Resolution) -> str:
+    """What tells the content of a repository's folder from that of another."""
+    return f"{resolution.pack_sha256}:{resolution.ran}"
+
+
+def _add_checkout(payload: Payload, entry: RecordPart, resolution: Resolution, name: str) -> None:
     """Write the tree that ran, to be laid out in the checkout's place."""
     # This maps the checkout. Even at L0, without the code, paths in it are rewritten
     place = _checkout_place(payload, entry, name)
-    software = text(entry.get("name"))
+    software = entry.text("name")
     if payload.level < 1:
         payload.needs.add(
             1,
             "software",
             f"{software} {resolution.commit}".strip(),
-            "left out: level L0",
-            digest=resolution.pack_sha256 or "",
+            payload.left_out,
+            digest=resolution.pack,
             place=resolution.url,
         )
         return
-    _add_tree(payload, resolution, name, place, _held_inside(payload, entry))
+    _add_tree(payload, resolution, name, place, held_inside=_held_inside(payload, entry))
     if resolution.ambiguous:
         why = f"{resolution.ambiguous}; src holds that one"
         payload.needs.add(1, "software", software, why, place=resolution.url)
-    is_changed = entry.get("is_dirty") or entry.get("worktree_tree")
+    is_changed = entry.has("is_dirty") or entry.has("worktree_tree")
     if is_changed and not resolution.worktree_tree:
-        payload.needs.add(
-            1,
-            "software",
-            software,
-            "the files that ran differ from the commit and are not in the bundle; src holds the commit",
-            digest=text(entry.get("worktree_tree")),
+        why = (
+            "the files that ran differ from the commit and are not in the bundle; src holds the "
+            "commit"
         )
+        payload.needs.add(1, "software", software, why, digest=entry.text("worktree_tree"))
     _note_left_out(payload, entry)
 
 
-def _empty_folders(entry: Entry) -> frozenset[str]:
-    """The paths of submodules that were not checked out: the job found empty folders."""
-    submodules = rows(entry.get("submodules"))
-    return frozenset(
-        text(submodule.get("path"))
-        for submodule in submodules
-        if submodule.get("is_checked_out") is False
-    )
-
-
-def _recorded_files(payload: Payload) -> set[str]:
-    """The absolute paths of the files that the record describes by themselves."""
-    files = [
-        *rows(payload.record.get("inputs")),
-        *rows(payload.record.get("outputs")),
-        *rows(payload.record.get("scripts")),
-    ]
-    return {payload.places.absolute(text(file.get("path"))) for file in files if file.get("path")}
-
-
-def _note_left_out(payload: Payload, entry: Entry) -> None:
+def _note_left_out(payload: Payload, entry: RecordPart) -> None:
     """Note the files of a checkout that were not kept."""
-    name, checkout = text(entry.get("name")), text(entry.get("checkout"))
-    recorded = _recorded_files(payload)
-    for file in rows(entry.get("left_out")):
-        path, why = text(file.get("path")), text(file.get("why"))
+    name, checkout = entry.text("name"), entry.text("checkout")
+    recorded = set()
+    for file in recorded_files(payload.record):
+        if file.has("path"):
+            recorded.add(payload.places.absolute(file.text("path")))
+    for file in entry.parts("left_out"):
+        path, why = file.text("path"), file.text("why")
         if payload.places.absolute(posixpath.join(checkout, path)) in recorded:
             continue  # a file of the job itself
         label = f"{name}/{path or 'others'}"
-        size = number(file.get("size_bytes"))
+        size = file.number("size_bytes")
         if why in UNREAD:
             reason = f"not kept by git nor here ({why}); nothing shows that the job read it"
             payload.needs.add(_NO_LEVEL, "code", label, reason, size=size)
@@ -159,7 +135,7 @@ def _note_left_out(payload: Payload, entry: Entry) -> None:
             payload.needs.add(1, "code", label, f"was not kept: {why}", size=size)
 
 
-def _add_source(payload: Payload, entry: Entry, resolution: Resolution, name: str) -> None:
+def _add_source(payload: Payload, entry: RecordPart, resolution: Resolution, name: str) -> None:
     """Write the source from which an installed product was most likely built.
 
     A rerun does not use it, since the product itself ran.
@@ -169,20 +145,24 @@ def _add_source(payload: Payload, entry: Entry, resolution: Resolution, name: st
         source = "its source, inferred from its version, is left out: level L0"
     _note_product(payload, entry, f"an installed product; {source}")
     if payload.level >= 1:
-        _add_tree(payload, resolution, name, None)
+        _add_tree(payload, resolution, name, None, held_inside=frozenset())
 
 
-def _held_inside(payload: Payload, entry: Entry) -> frozenset[str]:
-    """The paths of other checkouts inside this one that the record names and the archive holds.
+def _held_inside(payload: Payload, entry: RecordPart) -> frozenset[str]:
+    """The paths of submodules in a checkout whose files are not laid out with those of the checkout.
 
-    These are submodules with changes.
+    Submodules with changes are entries of `software` themselves and are laid out by these. Of those
+    that were not checked out, the job found empty folders.
     """
-    entries = rows(payload.record.get("software"))
-    top = normal(text(entry.get("checkout"))) + "/"
-    inside = set(_empty_folders(entry))
+    inside = set()
+    for submodule in entry.parts("submodules"):
+        if submodule.fields.get("is_checked_out") is False:
+            inside.add(submodule.text("path"))
+    entries = payload.record.parts("software")
+    top = normal(entry.text("checkout")) + "/"
     for resolution in payload.ingredients.resolutions:
-        if resolution.index < len(entries) and payload.has(resolution.pack_sha256 or ""):
-            checkout = normal(text(entries[resolution.index].get("checkout")))
+        if resolution.index < len(entries) and payload.has(resolution.pack):
+            checkout = normal(entries[resolution.index].text("checkout"))
             if checkout.startswith(top):
                 inside.add(checkout.removeprefix(top))
     return frozenset(inside)
@@ -193,15 +173,14 @@ def _add_tree(
     resolution: Resolution,
     name: str,
     place: Place | None,
-    held_inside: frozenset[str] = frozenset(),
+    *,
+    held_inside: frozenset[str],
 ) -> None:
     """Write a tree and its submodules, to be laid out if the tree has a place in the rerun.
 
-    `held_inside` are submodules that are entries of `software` themselves and are laid out by these,
-    and those that were not checked out: the job found empty folders.
+    The submodules `held_inside` only get a folder.
     """
-    pack = resolution.pack_sha256 or ""
-    tree = code_tree(payload.draft, pack, resolution.ran, name=name, top=payload.top)
+    tree = code_tree(payload.draft, resolution.pack, resolution.ran, name=name, top=payload.top)
     payload.draft.add_fragment(tree.fragment)
     for path, member in tree.licences.items():
         stored = payload.shelf.take("LICENSES", f"{name}-{path}", member.sha256)
@@ -223,7 +202,7 @@ def _add_tree(
 
 
 def _holds_commit(payload: Payload, submodule: Resolution, commit: str) -> bool:
-    return submodule.commit == commit and payload.has(submodule.pack_sha256 or "")
+    return submodule.commit == commit and payload.has(submodule.pack)
 
 
 def _note_submodule(payload: Payload, label: str, url: str, place: Place | None) -> None:
@@ -244,15 +223,17 @@ def _add_submodule(
     name = payload.repository_name(
         f"{outer_name}-{path.replace('/', '-')}",
         f"{outer_name}-{submodule.commit}",
-        f"{submodule.pack_sha256}:{submodule.ran}",
+        _content_key(submodule),
     )
-    _write_git(payload, {"path_in_parent": path}, submodule, name)
+    write_git(payload, RecordPart({}), submodule, name)
     place = None
     if outer_place is not None and path not in held_inside:
         place = outer_place.below(path)
-    below = {other for other in held_inside if other.startswith(f"{path}/")}
-    held_below = frozenset(other.removeprefix(f"{path}/") for other in below)
-    _add_tree(payload, submodule, name, place, held_below)
+    held_below = set()
+    for other in held_inside:
+        if other.startswith(f"{path}/"):
+            held_below.add(other.removeprefix(f"{path}/"))
+    _add_tree(payload, submodule, name, place, held_inside=frozenset(held_below))
 
 
 def _lay_out_tree(payload: Payload, tree: CodeTree, name: str, place: Place) -> None:
@@ -271,64 +252,21 @@ def _lay_out_tree(payload: Payload, tree: CodeTree, name: str, place: Place) -> 
         payload.links.append((target, place.below(path)))
 
 
-def _write_git(payload: Payload, entry: Entry, resolution: Resolution, name: str) -> None:
-    """Write `git/NAME`: what the commit is, its objects, and the patch of uncommitted changes."""
-    payload.write(f"git/{name}/ref.json", readable_json(_reference(entry, resolution)))
-    if payload.level < 1:
-        return
-    pack = resolution.pack_sha256 or ""
-    if payload.has(pack):
-        payload.keep(f"git/{name}/objects.pack", pack)
-        shallow = sorted(resolution.shallow) or [resolution.commit]
-        payload.write(f"git/{name}/shallow", "".join(f"{commit}\n" for commit in shallow).encode())
-        # For `run.sh --from-git`: what it checks out
-        payload.write(f"git/{name}/ran", f"{resolution.ran}\n".encode())
-        add_repository(payload, entry, resolution, name)
-    patch = digest(entry.get("dirty_patch_sha256"))
-    if payload.has(patch):
-        payload.keep(f"git/{name}/dirty.patch", patch)
-
-
-def _reference(entry: Entry, resolution: Resolution) -> JsonObject:
-    """What is known of a commit: from the repository, else from the record."""
-    worktree_tree = resolution.worktree_tree or text(entry.get("worktree_tree"))
-    reference = {
-        "name": resolution.name,
-        "url": resolution.url or text(entry.get("repository")),
-        "requested_ref": resolution.requested_ref or text(entry.get("requested_ref")),
-        "ref_kind": resolution.ref_kind,
-        "tag_object": resolution.tag_object,
-        "commit": resolution.commit,
-        "tree": resolution.tree,
-        "describe": resolution.describe,
-        "committed_at": resolution.committed_at,
-        "evidence": text(entry.get("evidence")),
-        "is_dirty": bool(entry.get("is_dirty")),
-        "worktree_tree": worktree_tree or None,
-        "path_in_parent": text(entry.get("path_in_parent")) or None,
-        "submodules": rows(entry.get("submodules")),
-        "swhid": f"swh:1:rev:{resolution.commit}",
-    }
-    if resolution.inferred is not None:
-        reference |= {"evidence": "inferred", **resolution.inferred}
-    return reference
-
-
-def _add_without_repository(payload: Payload, entry: Entry) -> None:
+def _add_without_repository(payload: Payload, entry: RecordPart) -> None:
     """Write code that came as a tar file; note other code and installed products as needs."""
-    tarball = mapping(entry.get("tarball"))
-    sha256 = digest(tarball.get("sha256"))
+    tarball = entry.part("tarball")
+    sha256 = tarball.digest("sha256")
     if tarball and payload.level >= 1 and payload.has(sha256):
-        _add_tarball(payload, text(tarball.get("path")), sha256)
-    elif entry.get("repository") or entry.get("revision") or tarball:
-        version = text(entry.get("revision")) or text(entry.get("requested_ref"))
+        _add_tarball(payload, tarball.text("path"), sha256)
+    elif entry.has("repository") or entry.has("revision") or tarball:
+        version = entry.text("revision") or entry.text("requested_ref")
         payload.needs.add(
             1,
             "software",
-            f"{text(entry.get('name'))} {version}".strip(),
+            f"{entry.text('name')} {version}".strip(),
             "its source is not in the bundle",
             digest=sha256,
-            place=text(entry.get("repository")) or text(tarball.get("path")),
+            place=entry.text("repository") or tarball.text("path"),
         )
     else:
         _note_product(payload, entry, "an installed product")
@@ -341,23 +279,26 @@ def _add_tarball(payload: Payload, path: str, sha256: str) -> None:
         payload.lay_out("place", stored, "0644", place)
 
 
-def _note_product(payload: Payload, entry: Entry, why: str) -> None:
-    product = mapping(entry.get("product"))
-    names = text(entry.get("name")), text(product.get("version")), text(product.get("qualifiers"))
+def _note_product(payload: Payload, entry: RecordPart, why: str) -> None:
+    product = entry.part("product")
+    names = entry.text("name"), product.text("version"), product.text("qualifiers")
     payload.needs.add(
         _ENVIRONMENT,
         "product",
         " ".join(filter(None, names)),
         why,
-        digest=text(product.get("root_hash")),
-        place=text(product.get("prefix")) or text(entry.get("checkout")),
+        digest=product.text("root_hash"),
+        place=product.text("prefix") or entry.text("checkout"),
     )
 
 
-def _checkout_place(payload: Payload, entry: Entry, name: str) -> Place:
-    """The place of a repository's copy: in the working directory if it was there, else in `$src`."""
+def _checkout_place(payload: Payload, entry: RecordPart, name: str) -> Place:
+    """The place of a repository's copy: in that of the folder around it if it has one, else `$src`.
+
+    The checkout is mapped to it.
+    """
     places, work = payload.places, payload.places.working_directory
-    checkout = text(entry.get("checkout")) or text(mapping(entry.get("product")).get("prefix"))
+    checkout = entry.text("checkout") or entry.part("product").text("prefix")
     own_place = Place("src", f"/{name}")
     if not checkout.startswith("/"):
         # The checkout was inside the working directory

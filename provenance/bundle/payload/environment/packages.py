@@ -7,11 +7,12 @@ how to get these versions back when the mirrors have newer ones.
 from collections import Counter
 from typing import NamedTuple
 
-from jobprov.provenance.bundle.fields import digest, mapping, text
+from jobprov.provenance.bundle.fields import digest
 from jobprov.provenance.bundle.payload.payload import Payload
 
 _LARGEST_LISTING = 4 * 1024 * 1024  # bytes; a longer listing is put into the bundle, but not read
 _LISTING_COLUMNS = 4
+_ENVIRONMENT = 3  # the level that packages block
 _NEEDED_FOR = {
     "interpreter": "what ran the job's scripts",
     "compiler": "what compiled while the job ran",
@@ -37,18 +38,23 @@ _UBUNTU = {
 _FROM_DEBIAN = """\
 All packages as they were on that day, in a folder that becomes a root:
     debootstrap @CODENAME@ ROOT https://snapshot.debian.org/archive/debian/@DAY@T000000Z/
-or as a line of sources.list (security updates are in archive/debian-security, suite @CODENAME@-security):
-    deb [check-valid-until=no] https://snapshot.debian.org/archive/debian/@DAY@T000000Z/ @CODENAME@ main
+or as a line of sources.list (security updates are in archive/debian-security, \
+suite @CODENAME@-security):
+    deb [check-valid-until=no] https://snapshot.debian.org/archive/debian/@DAY@T000000Z/ \
+@CODENAME@ main
 then: apt-get install NAME=VERSION
-One version of a package, whenever it was current: the answer of this address names the .deb by a hash, and
-https://snapshot.debian.org/file/HASH is the .deb. The addresses of all of them, by a shell in this folder:
+One version of a package, whenever it was current: \
+the answer of this address names the .deb by a hash, and
+https://snapshot.debian.org/file/HASH is the .deb. \
+The addresses of all of them, by a shell in this folder:
     cut -f 2,3 os-packages.tsv | while read -r name version; do
       echo "https://snapshot.debian.org/mr/binary/$name/$version/binfiles?fileinfo=1"
     done
 """
 _FROM_UBUNTU = """\
 All packages as they were on that day, as a line of sources.list:
-    deb [check-valid-until=no] https://snapshot.ubuntu.com/ubuntu/@DAY@T000000Z/ @CODENAME@ main universe
+    deb [check-valid-until=no] https://snapshot.ubuntu.com/ubuntu/@DAY@T000000Z/ \
+@CODENAME@ main universe
 then: apt-get install NAME=VERSION
 One version of a package, whenever it was current:
     https://launchpad.net/ubuntu/+archive/primary/+files/NAME_VERSION_@ARCH@.deb
@@ -58,7 +64,9 @@ _RPM_PLACES = {
         "https://vault.almalinux.org/@VERSION@/{BaseOS,AppStream,CRB}/@ARCH@/os/Packages/ (while it"
         " is the newest: https://repo.almalinux.org/almalinux/@VERSION@/)"
     ),
-    "rocky": "https://dl.rockylinux.org/vault/rocky/@VERSION@/{BaseOS,AppStream}/@ARCH@/os/Packages/",
+    "rocky": (
+        "https://dl.rockylinux.org/vault/rocky/@VERSION@/{BaseOS,AppStream}/@ARCH@/os/Packages/"
+    ),
     "centos": "https://vault.centos.org/ (the folder of the version, @ARCH@/os/Packages/)",
     "scientific": (
         "https://ftp.scientificlinux.org/linux/scientific/@VERSION@/@ARCH@/os/Packages/ and"
@@ -72,11 +80,26 @@ _RPM_PLACES = {
 _FROM_RPM = """\
 The file of a package is NAME-VERSION.ARCHITECTURE.rpm, below
     @PLACE@
-A root of them: dnf --installroot=ROOT --disablerepo='*' --repofrompath=then,ADDRESS-OF-THE-FOLDER-WITH-repodata
+A root of them: dnf --installroot=ROOT --disablerepo='*' \
+--repofrompath=then,ADDRESS-OF-THE-FOLDER-WITH-repodata
     --enablerepo=then install NAME-VERSION.ARCHITECTURE
 Packages of EPEL: https://dl.fedoraproject.org/pub/archive/epel/
 """
 _FROM_ELSEWHERE = "No archive of old packages is known here for this system.\n"
+
+
+class _Archive(NamedTuple):
+    """Where old packages of a system are kept.
+
+    Both may have marks, as `@DAY@`.
+
+    Attributes:
+        how: how to get them back, for a reader.
+        place: the address; words may follow it.
+    """
+
+    how: str
+    place: str
 
 
 class Package(NamedTuple):
@@ -108,69 +131,80 @@ def need_packages(payload: Payload, packages: list[Package]) -> None:
     for package in packages:
         name = f"{package.name} {package.version}".strip()
         why = _NEEDED_FOR[package.kind]
-        payload.needs.add(3, package.kind, name, why, digest=package.record, place=package.place)
+        payload.needs.add(
+            _ENVIRONMENT, package.kind, name, why, digest=package.record, place=package.place
+        )
 
 
 def add_os_packages(payload: Payload) -> None:
     """Write `env/os-packages.tsv` and `env/os-packages.txt`, and note the packages as a need."""
-    environment = mapping(payload.record.get("environment"))
-    sha256 = digest(environment.get("system_packages_sha256"))
+    sha256 = payload.environment.digest("system_packages_sha256")
     if not sha256:
         return
-    system = mapping(environment.get("os"))
-    name = f"{text(system.get('id')) or 'unknown system'} {text(system.get('version'))}".strip()
+    system = payload.environment.part("os")
+    name = f"{system.text('id') or 'unknown system'} {system.text('version')}".strip()
     if not payload.has(sha256):
         why = "the listing of the operating system's packages did not arrive"
-        payload.needs.add(3, "os-packages", name, why, digest=sha256)
+        payload.needs.add(_ENVIRONMENT, "os-packages", name, why, digest=sha256)
         return
-    rows = _listing(payload, "system_packages_sha256")
-    how, place = _way_back(
-        text(system.get("id")), text(system.get("version")), _day(payload), _architecture(rows)
+    listing = _listing(payload, "system_packages_sha256")
+    archive = _filled_archive(payload, listing)
+    why = (
+        "the operating system's packages: env/os-packages.tsv, and env/os-packages.txt how to get "
+        "them"
     )
-    why = "the operating system's packages: env/os-packages.tsv, and env/os-packages.txt how to get them"
-    payload.needs.add(3, "os-packages", name, why, digest=sha256, place=place)
+    address = archive.place.split(" ", maxsplit=1)[0]
+    payload.needs.add(_ENVIRONMENT, "os-packages", name, why, digest=sha256, place=address)
     if payload.level >= 1:
         payload.keep("env/os-packages.tsv", sha256)
         head = (
-            f"The job ran on {name} with {len(rows)} packages. os-packages.tsv lists them: manager, "
-            "name, version, architecture.\n\n"
+            f"The job ran on {name} with {len(listing)} packages. os-packages.tsv lists them: "
+            "manager, name, version, architecture.\n\n"
         )
-        payload.write("env/os-packages.txt", (head + how).encode("utf-8", "replace"))
+        payload.write("env/os-packages.txt", (head + archive.how).encode("utf-8", "replace"))
 
 
-def _way_back(system: str, version: str, day: str, architecture: str) -> tuple[str, str]:
-    """Return how to get packages of a system back, and the address of its archive."""
-    release = version.partition(".")[0]
-    if system == "debian" and release in _DEBIAN:
-        how, place = _FROM_DEBIAN, "https://snapshot.debian.org/archive/debian/@DAY@T000000Z/"
-        codename = _DEBIAN[release]
-    elif system == "ubuntu" and version in _UBUNTU:
-        how, place = _FROM_UBUNTU, "https://snapshot.ubuntu.com/ubuntu/@DAY@T000000Z/"
-        codename = _UBUNTU[version]
-    elif system in _RPM_PLACES:
-        how, place, codename = _FROM_RPM, _RPM_PLACES[system], ""
-    else:
-        return _FROM_ELSEWHERE, ""
+def _filled_archive(payload: Payload, listing: list[list[str]]) -> _Archive:
+    """The archive of the packages of the job's system, as they were on the day of the job."""
+    system = payload.environment.part("os")
+    version = system.text("version")
+    archive, codename = _archive_of(system.text("id"), version)
+    how = archive.how.replace("@PLACE@", archive.place)
+    place = archive.place
     marks = {
-        "@PLACE@": place,
-        "@DAY@": day,
+        "@DAY@": _day(payload),
         "@CODENAME@": codename,
         "@VERSION@": version,
-        "@ARCH@": architecture,
+        "@ARCH@": _architecture(listing),
     }
     for mark, value in marks.items():
         how, place = how.replace(mark, value), place.replace(mark, value)
-    return how, place.split(" ", maxsplit=1)[0]
+    return _Archive(how, place)
+
+
+def _archive_of(system: str, version: str) -> tuple[_Archive, str]:
+    """The archive of a system, with marks in it, and the codename of the version."""
+    release = version.partition(".")[0]
+    if system == "debian" and release in _DEBIAN:
+        place = "https://snapshot.debian.org/archive/debian/@DAY@T000000Z/"
+        return _Archive(_FROM_DEBIAN, place), _DEBIAN[release]
+    if system == "ubuntu" and version in _UBUNTU:
+        place = "https://snapshot.ubuntu.com/ubuntu/@DAY@T000000Z/"
+        return _Archive(_FROM_UBUNTU, place), _UBUNTU[version]
+    if system in _RPM_PLACES:
+        return _Archive(_FROM_RPM, _RPM_PLACES[system]), ""
+    return _Archive(_FROM_ELSEWHERE, ""), ""
 
 
 def _day(payload: Payload) -> str:
-    """Return the day of the job as YYYYMMDD."""
-    moment = text(payload.record.get("started_at")) or text(payload.record.get("ended_at"))
+    """The day of the job as YYYYMMDD."""
+    moment = payload.record.text("started_at") or payload.record.text("ended_at")
     return moment[:10].replace("-", "")
 
 
-def _architecture(rows: list[list[str]]) -> str:
-    counts = Counter(row[3] for row in rows if len(row) >= _LISTING_COLUMNS)
+def _architecture(listing: list[list[str]]) -> str:
+    """The architecture of most packages, apart from those for every one."""
+    counts = Counter(cells[3] for cells in listing if len(cells) >= _LISTING_COLUMNS)
     for architecture, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
         if architecture not in _EVERY_ARCHITECTURE:
             return architecture
@@ -178,8 +212,8 @@ def _architecture(rows: list[list[str]]) -> str:
 
 
 def _listing(payload: Payload, field: str) -> list[list[str]]:
-    """Return the cells of a listing of the environment; none if it is not here, or too long."""
-    sha256 = digest(mapping(payload.record.get("environment")).get(field))
+    """The cells of a listing of the environment; none if it is not here, or too long."""
+    sha256 = payload.environment.digest(field)
     if not payload.has(sha256) or payload.draft.reader.size(sha256) > _LARGEST_LISTING:
         return []
     content = payload.draft.reader.get(sha256).decode("utf-8", "replace")

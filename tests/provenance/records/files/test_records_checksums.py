@@ -1,6 +1,6 @@
 """Checksums are kept in their own bytes, and read back as the words that they were."""
 
-from jobprov.provenance.records.checksums import pack_checksums, unpack_checksums
+from jobprov.provenance.records.files.checksums import pack_checksums, unpack_checksums
 
 SHA256, SHA512 = "ab" * 32, "01" * 64
 CHECKSUMS = (

@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
-from jobprov.provenance.records.inputs import small_inputs
+from jobprov.provenance.records.files.inputs import small_inputs
 from jobprov.provenance.records.job_record import JobRecord
 
 
@@ -71,6 +71,10 @@ class Findings(msgspec.Struct, frozen=True):
     def awaited(self) -> AbstractSet[str]:
         """Digests of the blobs that would change grade or gaps when they come."""
         return self.missing_blobs | self.unheld_inputs | self.expired
+
+    def holds_blob(self, digest: str | None) -> bool:
+        """Return whether a blob that the record should name is named and possessed."""
+        return bool(digest) and digest not in self.missing_blobs
 
 
 def blobs_to_send(record: JobRecord, findings: Findings) -> list[str]:

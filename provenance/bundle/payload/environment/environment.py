@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from jobprov.provenance.bundle.fields import digest, mapping, readable_json, rows, text, texts
-from jobprov.provenance.bundle.payload.packages import (
+from jobprov.provenance.bundle.fields import readable_json, text
+from jobprov.provenance.bundle.payload.environment.packages import (
     Package,
     add_os_packages,
     listed_packages,
@@ -31,6 +31,7 @@ _HOST = (
 )
 _BATCH = ("system", "id", "global_job_id", "attempt", "part")
 _ENVIRONMENT = ("os", "locale", "timezone", "umask", "niceness", "limits")
+_PRODUCTS = ("name", "manager", "version", "qualifiers", "prefix", "digest")
 _ENVIRONMENT_LEVEL = 3
 _HOW = {
     "image": "sh run.sh --capsule FILE",
@@ -43,29 +44,33 @@ def add_environment(payload: Payload) -> None:
 
     Variables are rewritten for everything that is laid out, so that must have been done before.
     """
-    environment = mapping(payload.record.get("environment"))
-    recorded = environment.get("variables")
-    variables = {text(name): text(value) for name, value in mapping(recorded).items()}
-    if not isinstance(recorded, Mapping):
-        payload.needs.add(
-            1, "environment", "variables", "the environment of the job was not recorded"
-        )
+    environment = payload.environment
+    variables = {}
+    for name, value in environment.part("variables").fields.items():
+        variables[text(name)] = text(value)
+    if not isinstance(environment.fields.get("variables"), dict):
+        why = "the environment of the job was not recorded"
+        payload.needs.add(1, "environment", "variables", why)
     _write_variables(payload, variables)
-    _write_withheld(payload, variables, texts(environment.get("withheld")))
+    _write_withheld(payload, variables, environment.texts("withheld"))
     _write_host(payload)
     packages = listed_packages(payload)
     _write_products(payload, packages)
     need_packages(payload, packages)
     add_os_packages(payload)
     _write_container(payload)
-    for field, stored in (("packages_sha256", "packages.txt"), ("libraries_sha256", "libs.tsv")):
-        sha256 = digest(environment.get(field))
-        if sha256 and payload.has(sha256) and payload.level >= 1:
-            payload.keep(f"env/{stored}", sha256)
-        elif sha256 and not payload.has(sha256):
-            payload.needs.add(
-                1, "environment", field, "a listing of the environment", digest=sha256
-            )
+    _write_listing(payload, "packages_sha256", "env/packages.txt")
+    _write_listing(payload, "libraries_sha256", "env/libs.tsv")
+
+
+def _write_listing(payload: Payload, field: str, path: str) -> None:
+    sha256 = payload.environment.digest(field)
+    if not sha256:
+        return
+    if not payload.has(sha256):
+        payload.needs.add(1, "environment", field, "a listing of the environment", digest=sha256)
+    elif payload.level >= 1:
+        payload.keep(path, sha256)
 
 
 def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
@@ -74,8 +79,10 @@ def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
     search_path = _search_path(payload)
     if search_path:
         settable.setdefault("FHICL_FILE_PATH", search_path)
-    path = settable.pop("PATH", "")  # if it was empty, only the caller's PATH is used
-    job_path = list_word(payload, "PATH", path) + ":" if path else ""
+    path = settable.pop("PATH", "")
+    job_path = ""  # only the caller's PATH is used
+    if path:
+        job_path = list_word(payload, "PATH", path) + ":"
     shell_words = {}
     for name, value in sorted(settable.items()):
         if name == "LD_LIBRARY_PATH":
@@ -83,10 +90,10 @@ def _write_variables(payload: Payload, variables: dict[str, str]) -> None:
         else:
             shell_words[name] = payload.places.rewrite(value)
     payload.variables = {"PATH": job_path, **shell_words}
-    comment = (
+    lines = [
         "# the recorded variables; sourced by run.sh, nothing in single quotes is ever expanded"
-    )
-    payload.shell("env/environment.sh", [comment, *variable_lines(job_path, shell_words)])
+    ]
+    payload.shell("env/environment.sh", [*lines, *variable_lines(job_path, shell_words)])
 
 
 def variable_lines(job_path: str | None, shell_words: Mapping[str, str]) -> list[str]:
@@ -100,8 +107,8 @@ def variable_lines(job_path: str | None, shell_words: Mapping[str, str]) -> list
     settings = []
     for name, word in shell_words.items():
         # Functions that bash hands down have names that are no words of a shell: BASH_FUNC_x%%
-        shown = name if _PLAIN_NAME.match(name) else quote(name)
-        settings.append(f"  {shown}={word} \\")
+        name_word = name if _PLAIN_NAME.match(name) else quote(name)
+        settings.append(f"  {name_word}={word} \\")
     return [*lines, "set -- \\", *settings, '  "$@"']
 
 
@@ -133,9 +140,11 @@ def list_word(payload: Payload, name: str, value: str) -> str:
 
 
 def _search_path(payload: Payload) -> str:
-    for configuration in rows(payload.record.get("configurations")):
-        if texts(configuration.get("search_path")):
-            return ":".join(texts(configuration.get("search_path")))
+    """The search path of the first configuration that has one."""
+    for configuration in payload.record.parts("configurations"):
+        folders = configuration.texts("search_path")
+        if folders:
+            return ":".join(folders)
     return ""
 
 
@@ -149,31 +158,35 @@ def _write_withheld(payload: Payload, variables: dict[str, str], withheld: list[
 
 
 def _write_host(payload: Payload) -> None:
-    host, batch = mapping(payload.record.get("host")), mapping(payload.record.get("batch"))
-    environment = mapping(payload.record.get("environment"))
     document = {
-        "host": {key: host[key] for key in _HOST if key in host},
-        "batch": {key: batch[key] for key in _BATCH if key in batch},
-        **{key: environment[key] for key in _ENVIRONMENT if key in environment},
-        "threads": payload.record.get("threads"),
+        "host": payload.record.part("host").only(_HOST),
+        "batch": payload.record.part("batch").only(_BATCH),
+        **payload.environment.only(_ENVIRONMENT),
+        "threads": payload.record.fields.get("threads"),
     }
     payload.write("env/host.json", readable_json(document))
 
 
 def _write_products(payload: Payload, packages: list[Package]) -> None:
     """Write `env/products.tsv`: the software's products, then what the recorder listed."""
-    lines = []
-    for entry in rows(payload.record.get("software")):
-        product = mapping(entry.get("product"))
+    table = []
+    for entry in payload.record.parts("software"):
+        product = entry.part("product")
         if product:
-            fields = ("manager", "version", "qualifiers", "prefix", "root_hash")
-            lines.append((text(entry.get("name")), *(text(product.get(field)) for field in fields)))
+            table.append(
+                (
+                    entry.text("name"),
+                    product.text("manager"),
+                    product.text("version"),
+                    product.text("qualifiers"),
+                    product.text("prefix"),
+                    product.text("root_hash"),
+                )
+            )
     for package in packages:
-        cells = (package.name, package.kind, package.version, "", package.place, package.record)
-        lines.append(cells)
-    payload.table(
-        "env/products.tsv", ("name", "manager", "version", "qualifiers", "prefix", "digest"), lines
-    )
+        row = (package.name, package.kind, package.version, "", package.place, package.record)
+        table.append(row)
+    payload.table("env/products.tsv", _PRODUCTS, table)
 
 
 def _write_container(payload: Payload) -> None:
@@ -181,9 +194,11 @@ def _write_container(payload: Payload) -> None:
 
     It names the capsule if the archive has one, else the image.
     """
-    container = mapping(mapping(payload.record.get("environment")).get("container"))
+    container = payload.environment.part("container")
     capsule = payload.ingredients.capsule
+    document: JsonObject = {"capsule": None, "container": container.fields or None}
     if capsule is not None:
+        document["capsule"] = {"kind": capsule.kind, "sha256": capsule.sha256, "size": capsule.size}
         payload.needs.has_capsule = payload.level >= _ENVIRONMENT_LEVEL
         payload.needs.add(
             _ENVIRONMENT_LEVEL,
@@ -197,13 +212,10 @@ def _write_container(payload: Payload) -> None:
         payload.needs.add(
             _ENVIRONMENT_LEVEL,
             "container",
-            text(container.get("image")),
+            container.text("image"),
             "the image that the job ran in",
-            digest=text(container.get("digest")),
-            place=text(container.get("resolved_path")),
+            digest=container.text("digest"),
+            place=container.text("resolved_path"),
         )
-    document: JsonObject = {"capsule": None, "container": container or None}
-    if capsule is not None:
-        document["capsule"] = {"kind": capsule.kind, "sha256": capsule.sha256, "size": capsule.size}
     if container or capsule is not None:
         payload.write("env/capsule.json", readable_json(document))

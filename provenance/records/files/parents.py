@@ -5,7 +5,7 @@ wrote stands for that output's own parents: a job's output never satisfies its o
 ancestry must not end inside a job.
 
 Bounded: a job has at most 400,000 pairs of an output and an input. Where there would be more, no
-parents are derived, in whatever order its records came, and a gap tells it; declared ones stay.
+parents are derived, in whatever order its records came, and a gap says so; declared ones stay.
 
 Source: record.md, "Files and edges" and "Size".
 """
@@ -16,13 +16,13 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from jobprov.provenance.errors import LimitError
-from jobprov.provenance.records.job_record import Input, JobRecord, Output
+from jobprov.provenance.records.job_record import Input, JobRecord, Output, Step
 
 MOST_PARENTS = 400_000
 """Pairs of an output and an input of one job.
 
-As many inputs as a large merge has, times a hundred outputs. Writing them keeps the only writer busy
-for two seconds.
+As many inputs as a large merge has, times a hundred outputs. Writing them keeps the only writer
+busy for two seconds.
 """
 PARENT_ROLES = (None, "primary", "secondary")
 _MOST_LOOKS = 500_000
@@ -39,16 +39,16 @@ class FileName(NamedTuple):
     experiment: str
 
 
-class _Reached(NamedTuple):
+class _Origins(NamedTuple):
     """What an output was made from.
 
     Attributes:
         inputs: their positions.
-        inside: files that the job itself wrote on the way.
+        on_the_way: files that the job itself wrote in between.
     """
 
     inputs: tuple[int, ...]
-    inside: set[FileName]
+    on_the_way: set[FileName]
 
 
 def has_too_many_parents(record: JobRecord) -> bool:
@@ -65,15 +65,41 @@ def has_too_many_parents(record: JobRecord) -> bool:
         return True
 
 
-def _count_pairs(within: "Within", outputs: Sequence[Output]) -> int:
-    """Return the number of pairs, or one past the limit as soon as that is reached."""
+def _count_pairs(files: "Within", outputs: Sequence[Output]) -> int:
+    """Return the number of pairs, or more than the limit as soon as that is passed."""
     pairs = 0
     for output in outputs:
-        parents = within.parents(output) if output.parents is None else output.parents
-        pairs += len(parents)
+        if output.parents is None:
+            pairs += len(files.parents(output))
+        else:
+            pairs += len(output.parents)
         if pairs > MOST_PARENTS:
             break
     return pairs
+
+
+class _Steps:
+    """The steps of a job: their order, and the programs in each."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self._order = {step.name: position for position, step in enumerate(steps)}
+        self.around: dict[str, str] = {}
+        self.inside: dict[str, list[str]] = {}
+        for step in steps:
+            if step.within:
+                self.around[step.name] = step.within
+                self.inside.setdefault(step.within, []).append(step.name)
+
+    def is_later(self, step: str | None, other_step: str | None) -> bool:
+        """Return whether a step is known to be later than the other."""
+        order = self._order
+        if step not in order or other_step not in order:
+            return False
+        return order[step] > order[other_step]
+
+
+_PlacedInput = tuple[int, Input]
+"""An input and its position."""
 
 
 class Within:
@@ -84,24 +110,17 @@ class Within:
 
     def __init__(self, record: JobRecord) -> None:
         self._experiment = record.experiment
-        self._inputs: list[tuple[int, Input]] = []
-        self._by_step: dict[str | None, list[tuple[int, Input]]] = {}
-        for place, file in enumerate(record.inputs or ()):
+        self._inputs: list[_PlacedInput] = []
+        self._inputs_by_step: dict[str | None, list[_PlacedInput]] = {}
+        for position, file in enumerate(record.inputs or ()):
             if file.role in PARENT_ROLES:
-                self._inputs.append((place, file))
-                self._by_step.setdefault(file.step or None, []).append((place, file))
+                self._inputs.append((position, file))
+                self._inputs_by_step.setdefault(file.step or None, []).append((position, file))
         self._outputs: dict[str, list[Output]] = {}
         for output in record.outputs or ():
             self._outputs.setdefault(name_inside(output), []).append(output)
-        steps = record.command.steps if record.command else None
-        self._places = {step.name: place for place, step in enumerate(steps or ())}
-        self._around: dict[str, str] = {}
-        self._inside: dict[str, list[str]] = {}
-        for inner in steps or ():
-            if inner.within:
-                self._around[inner.name] = inner.within
-                self._inside.setdefault(inner.within, []).append(inner.name)
-        self._reached: dict[str | None, _Reached] = {}
+        self._steps = _Steps((record.command.steps if record.command else None) or ())
+        self._origins: dict[str | None, _Origins] = {}
         self._makers: dict[tuple[str | None, FileName], Output | None] = {}
         self._looks = 0
 
@@ -112,14 +131,15 @@ class Within:
             LimitError: there are too many files to look at; never if `has_too_many_parents` is
                 False.
         """
-        reached = self._reached.get(output.step)
-        if reached is None:
-            reached = self._reached[output.step] = self._reach(output.step, None)
-        if reached.inside:
+        origins = self._origins.get(output.step)
+        if origins is None:
+            origins = self._origins[output.step] = self._trace(output.step, None)
+        if origins.on_the_way:
             name = self._name_of(output)
-            if name in reached.inside:
-                return self._reach(output.step, name).inputs
-        return reached.inputs
+            if name in origins.on_the_way:
+                # The way leads back to this output itself, and ends there
+                return self._trace(output.step, name).inputs
+        return origins.inputs
 
     def is_made_inside(self, file: Input) -> bool:
         """Return whether an earlier step wrote this input, of any role.
@@ -143,13 +163,13 @@ class Within:
         except LimitError:
             return None
 
-    def _reach(self, step: str | None, itself: FileName | None) -> _Reached:
+    def _trace(self, step: str | None, itself: FileName | None) -> _Origins:
         """Return what the files of a step were made from.
 
         A way from a file to itself ends there.
         """
         positions: dict[int, None] = {}
-        inside = {itself} if itself else set()
+        on_the_way = {itself} if itself else set()
         visited: set[str | None] = set()
         steps = [step]
         while steps:
@@ -157,36 +177,40 @@ class Within:
             if step in visited:
                 continue
             visited.add(step)
-            for place, file in self._inputs_of(step):
+            for position, file in self._inputs_of(step):
                 output = self._made_before(file.step or step, file)
                 if output is None:
-                    positions[place] = None
+                    positions[position] = None
                     continue
                 name = self._name_of(output)
-                if name not in inside:
-                    inside.add(name)
+                if name not in on_the_way:
+                    on_the_way.add(name)
                     steps.append(output.step)
-        return _Reached(tuple(positions), inside)
+        return _Origins(tuple(positions), on_the_way)
 
-    def _inputs_of(self, step: str | None) -> list[tuple[int, Input]]:
+    def _inputs_of(self, step: str | None) -> list[_PlacedInput]:
         """Return the inputs of a step and of the programs in it, and those without a known step.
 
         A program that names no inputs reads those of the step around it.
         """
         if not step:
-            self._look(len(self._inputs))
+            self._count_looks(len(self._inputs))
             return self._inputs
-        own = self._inputs_by_name(step)
-        if not own and step in self._around:
-            return self._inputs_by_name(self._around[step])
-        for program in self._inside.get(step, ()):
-            own = own + self._by_step.get(program, [])
-        self._look(len(own))
-        return sorted(own, key=itemgetter(0)) if step in self._inside else own
+        inputs = self._inputs_by_name(step)
+        if not inputs and step in self._steps.around:
+            return self._inputs_by_name(self._steps.around[step])
+        programs = self._steps.inside.get(step)
+        if programs:
+            inputs = list(inputs)
+            for program in programs:
+                inputs += self._inputs_by_step.get(program, ())
+            inputs.sort(key=itemgetter(0))
+        self._count_looks(len(inputs))
+        return inputs
 
-    def _inputs_by_name(self, step: str) -> list[tuple[int, Input]]:
-        own, any_step = self._by_step.get(step, []), self._by_step.get(None, [])
-        self._look(len(own) + len(any_step))
+    def _inputs_by_name(self, step: str) -> list[_PlacedInput]:
+        own, any_step = self._inputs_by_step.get(step, []), self._inputs_by_step.get(None, [])
+        self._count_looks(len(own) + len(any_step))
         if own and any_step:
             return sorted([*own, *any_step], key=itemgetter(0))
         return own or any_step
@@ -206,23 +230,18 @@ class Within:
 
     def _find_maker(self, step: str | None, name: FileName) -> Output | None:
         outputs = self._outputs[name.name]
-        self._look(len(outputs))
+        self._count_looks(len(outputs))
         for output in reversed(outputs):
-            is_earlier = output.step != step and not self._is_later(output.step, step)
-            if is_earlier and self._name_of(output) == name:
+            if output.step == step or self._steps.is_later(output.step, step):
+                continue
+            if self._name_of(output) == name:
                 return output
         return None
-
-    def _is_later(self, step: str | None, other_step: str | None) -> bool:
-        places = self._places
-        if step not in places or other_step not in places:
-            return False
-        return places[step] > places[other_step]
 
     def _name_of(self, output: Output) -> FileName:
         return FileName(name_inside(output), output.namespace or "", self._experiment)
 
-    def _look(self, count: int) -> None:
+    def _count_looks(self, count: int) -> None:
         self._looks += count
         if self._looks > _MOST_LOOKS:
             purpose = "for the parents of the outputs of one job"
@@ -231,5 +250,5 @@ class Within:
 
 
 def name_inside(file: Input | Output) -> str:
-    """Return the name that a file had in the job: it may lie elsewhere under another one."""
+    """Return the name that a file had in the job: it may be elsewhere under another one."""
     return posixpath.basename(file.path or "") or file.name

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from jobprov.provenance.records import proofs
-from jobprov.provenance.records.findings import Findings, UnseenReads
-from jobprov.provenance.records.gap_codes import GAPS
-from jobprov.provenance.records.gaps import find_gaps, level_of, needs_of_next
-from jobprov.provenance.records.inputs import small_inputs
+from jobprov.provenance.records.files.inputs import small_inputs
+from jobprov.provenance.records.gaps.codes import GAPS
+from jobprov.provenance.records.gaps.findings import Findings, UnseenReads
+from jobprov.provenance.records.gaps.gaps import find_gaps, level_of, needs_of_next
 from jobprov.provenance.records.job_record import JobRecord
 from tests.library.records import a_record, digest
 

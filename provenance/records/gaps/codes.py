@@ -5,6 +5,9 @@ docs/reference/gaps.md says what each means.
 
 from typing import NamedTuple
 
+Message = tuple[str, str]
+"""Code of a gap, and a sentence about one record."""
+
 
 class GapRule(NamedTuple):
     """What one code of gaps means for a job.

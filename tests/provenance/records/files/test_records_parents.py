@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from jobprov.provenance.records import parents
+from jobprov.provenance.records.files import parents
+from jobprov.provenance.records.files.parents import Within, has_too_many_parents
 from jobprov.provenance.records.job_record import JobRecord
-from jobprov.provenance.records.parents import Within, has_too_many_parents
 from tests.library.records import a_record
 
 

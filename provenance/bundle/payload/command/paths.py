@@ -5,7 +5,6 @@ In its own root, a rerun finds its files at the recorded absolute paths; otherwi
 
 import posixpath
 
-from jobprov.provenance.bundle.fields import mapping, text
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place, normal, quote
 
@@ -34,24 +33,20 @@ def map_program_folders(payload: Payload) -> None:
     for file in payload.laid_out:
         if file.variable == "elsewhere":
             with_files.add(posixpath.dirname(file.rest))
-    for folder in _variable(payload, "PATH").split(":"):
+    for folder in payload.recorded_variable("PATH").split(":"):
         if folder.startswith("/") and normal(folder) in with_files:
             payload.map_folder(folder)
 
 
 def _folders_line(payload: Payload) -> str:
     """`folders WORK HOME TMPDIR PATH`, empty where not recorded."""
-    folders = [payload.places.working_directory or text(payload.command.get("working_directory"))]
+    fields = [payload.places.working_directory or payload.command.text("working_directory")]
     for name in ("HOME", "TMPDIR"):
-        folder = _variable(payload, name)
-        folders.append(normal(folder) if folder.startswith("/") else "")
-    words = [*folders, _variable(payload, "PATH")]
-    return " ".join(["folders", *map(quote, words)])
-
-
-def _variable(payload: Payload, name: str) -> str:
-    environment = mapping(payload.record.get("environment"))
-    return text(mapping(environment.get("variables")).get(name))
+        folder = payload.recorded_variable(name)
+        is_absolute = folder.startswith("/")
+        fields.append(normal(folder) if is_absolute else "")
+    fields.append(payload.recorded_variable("PATH"))
+    return " ".join(["folders", *map(quote, fields)])
 
 
 def _recorded(payload: Payload, place: Place, checkouts: dict[Place, str]) -> str | None:
