@@ -14,7 +14,7 @@ from jobprov.provenance.software.mirrors import Mirror
 from jobprov.provenance.software.names import is_oid
 from jobprov.provenance.software.object_form import parse_commit
 from jobprov.provenance.software.objects import Objects
-from jobprov.provenance.software.read_pack import PackedObject
+from jobprov.provenance.software.packs.reading import PackedObject
 
 MOST_COMMITS = 1000
 

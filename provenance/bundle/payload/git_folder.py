@@ -16,8 +16,8 @@ from jobprov.provenance.bundle.fields import canonical_json, rows, text, texts
 from jobprov.provenance.bundle.ingredients import Resolution
 from jobprov.provenance.bundle.payload.code_tree import listing_of
 from jobprov.provenance.bundle.payload.payload import Payload
-from jobprov.provenance.software.git_files import GitFiles, git_files
 from jobprov.provenance.software.names import is_oid, is_ref_name
+from jobprov.provenance.software.packs.git_files import GitFiles, git_files
 
 Entry = Mapping[str, Any]
 _REMEMBERED = 8

@@ -40,14 +40,14 @@ from jobprov.provenance.services.ledger.entries import append_document
 from jobprov.provenance.services.work.notices import code_resolved
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writing
-from jobprov.provenance.software.canonical_pack import canonical_pack
 from jobprov.provenance.software.histories import find_history, tag_objects
 from jobprov.provenance.software.mirrors import FetchReport, Mirror
 from jobprov.provenance.software.object_form import object_id, parse_commit
 from jobprov.provenance.software.objects import Objects
-from jobprov.provenance.software.read_pack import PackedObject
+from jobprov.provenance.software.packs.canonical import canonical_pack
+from jobprov.provenance.software.packs.reading import PackedObject
+from jobprov.provenance.software.packs.uploaded import PackedObjects, objects_of_uploaded_pack
 from jobprov.provenance.software.resolving import ResolvedRef, resolve_and_pin
-from jobprov.provenance.software.uploaded_pack import PackedObjects, objects_of_uploaded_pack
 from jobprov.provenance.software.urls import without_credentials
 
 

@@ -12,12 +12,12 @@ from jobprov.provenance.db.recording.software_rows import repository_match_key
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.services.code.ref_observations import fetch_and_observe, mirror_of
 from jobprov.provenance.services.work.queue import Parts
-from jobprov.provenance.software.canonical_pack import canonical_pack
 from jobprov.provenance.software.mirrors import Mirror
-from jobprov.provenance.software.read_pack import iterate_objects
+from jobprov.provenance.software.packs.canonical import canonical_pack
+from jobprov.provenance.software.packs.reading import iterate_objects
+from jobprov.provenance.software.packs.uploaded import PackedObjects
 from jobprov.provenance.software.resolving import ResolvedRef, resolve_and_pin
 from jobprov.provenance.software.submodules import Submodule, submodules_of
-from jobprov.provenance.software.uploaded_pack import PackedObjects
 from jobprov.provenance.software.urls import without_credentials
 
 # Anybody may have committed the tree: bounds of its nesting, and of the submodules of one tree

@@ -1,5 +1,6 @@
 """The FHiCL configuration that a step ran: its files as recorded, expanded, or evaluated again."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
@@ -18,10 +19,13 @@ from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.recording.evaluations import KnownEvaluation, read_evaluations
 from jobprov.provenance.db.recording.closure_rows import closure_digests
 from jobprov.provenance.errors import NotFoundError, ProvenanceError
-from jobprov.provenance.fhicl import Configuration, FhiclError, FoundFile, load_files
+from jobprov.provenance.fhicl import Configuration, FhiclError, FoundFile, Parameter, load_files
 from jobprov.provenance.fhicl.errors import LIMIT
 from jobprov.provenance.records.job_record import FclConfiguration
 from jobprov.provenance.services.lookup.job import read_job
+
+MOST_PARAMETERS = 100_000
+"""How many are kept in memory, some 30 MB; a larger configuration is evaluated each time."""
 
 
 class ConfigurationError(ProvenanceError):
@@ -218,3 +222,59 @@ def files_answer(found: RecordedConfiguration) -> ConfigurationFiles:
 
 def _evaluation_answer(known: KnownEvaluation | None) -> EvaluationAnswer | None:
     return None if known is None else EvaluationAnswer(*known)
+
+
+class EvaluatedParameters(NamedTuple):
+    """The identity of a configuration, and its parameters in printed order."""
+
+    identity: str
+    parameters: tuple[Parameter, ...]
+
+
+class KnownParameters:
+    """Remembers evaluated parameters by configuration; thread-safe. The last used are kept longest.
+
+    Each branch of the tree that is opened on a page is a request, which must not evaluate 30,000
+    parameters.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[str, EvaluatedParameters] = {}
+
+    def of(self, found: RecordedConfiguration) -> EvaluatedParameters:
+        """Return the parameters of a recorded configuration.
+
+        Raises:
+            ConfigurationError: a file was never uploaded, or the text is not valid FHiCL.
+        """
+        # Checked even if the parameters are in memory: another experiment may have asked for them,
+        # and this one may not read the files
+        if any(file.sha256 not in found.sources for file in found.recorded.files or ()):
+            found.evaluate()  # its error names the file
+            raise ConfigurationError("A file of the configuration is not here.")
+        [key] = closure_digests((found.recorded,))
+        with self._lock:
+            # Taken out and put back at the end: the first in the dict is the one unused the longest
+            held = self._held.pop(key, None)
+            if held is not None:
+                self._held[key] = held
+                return held
+        # Not under the lock: this may take a second, and other requests must not wait
+        configuration = found.evaluate()
+        made = EvaluatedParameters(
+            configuration.parameter_set_id, tuple(configuration.parameters())
+        )
+        with self._lock:
+            self._keep(key, made)
+        return made
+
+    def _keep(self, key: str, made: EvaluatedParameters) -> None:
+        self._held[key] = made
+        total = sum(len(evaluated.parameters) for evaluated in self._held.values())
+        while total > MOST_PARAMETERS:
+            oldest = next(iter(self._held))
+            total -= len(self._held.pop(oldest).parameters)
+
+
+parameters_of = KnownParameters().of

@@ -32,14 +32,6 @@ from jobprov.provenance.db.queries.statistics.estimates import (
 )
 from jobprov.provenance.db.time_limits import SECONDS, time_limit
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.services.statistics.expected_waits import (
-    SampledWait,
-    add_hours,
-    add_waits,
-    hours,
-    sample_waits,
-    stage_waits,
-)
 from jobprov.provenance.services.statistics.forecasts import (
     Interval,
     forecast_sum,
@@ -47,6 +39,14 @@ from jobprov.provenance.services.statistics.forecasts import (
 )
 from jobprov.provenance.services.statistics.makespans import RunTimes, makespan
 from jobprov.provenance.services.statistics.resources import quantile
+from jobprov.provenance.services.statistics.waits import (
+    SampledWait,
+    add_hours,
+    add_waits,
+    hours,
+    sample_waits,
+    stage_waits,
+)
 
 _HOUR = 3600
 _LEAST_FOR_P99 = 100

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.software.object_form import parse_commit, walk_tree
-from jobprov.provenance.software.read_pack import PackedObject, iterate_objects
+from jobprov.provenance.software.packs.reading import PackedObject, iterate_objects
 
 _TRAILER_BYTES = 20
 _LARGE = 1 << 31

@@ -1,7 +1,7 @@
 """Writes canonical packs: one commit without its history, always as the same bytes.
 
 A bundle holds such a pack as `objects.pack`; with a `shallow` file that names the commit, any git
-can check it out. Only ids and one chunk of content are in memory. The form is in `pack_form`.
+can check it out. Only ids and one chunk of content are in memory. The form is in `form`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.software.object_form import KINDS, object_id, parse_commit, walk_tree
 from jobprov.provenance.software.objects import MissingObjectError, ObjectHeader, Objects
-from jobprov.provenance.software.pack_form import (
+from jobprov.provenance.software.packs.form import (
     entry_header,
     pack_header,
     sort_key,

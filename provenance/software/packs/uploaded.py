@@ -16,7 +16,11 @@ from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.software.git_command import Limits, run_git
 from jobprov.provenance.software.object_form import KINDS, TreeEntry, walk_tree
 from jobprov.provenance.software.objects import MissingObjectError, ObjectHeader, RepositoryObjects
-from jobprov.provenance.software.read_pack import DifferencesError, PackedObject, iterate_objects
+from jobprov.provenance.software.packs.reading import (
+    DifferencesError,
+    PackedObject,
+    iterate_objects,
+)
 
 MAX_PACK_BYTES = 256 << 20
 MAX_UPLOADED_BYTES = 1 << 30
