@@ -12,12 +12,12 @@ import math
 import posixpath
 import shlex
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.surroundings.condor_ads import job_variables
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.launchers.condor.ads import Ad
+from jobprov.provenance.launchers.condor.ads import Ad, AdValue
 from jobprov.provenance.launchers.condor.launcher import checked, quoted
 
 ATTRIBUTES = (
@@ -61,25 +61,24 @@ class Again(NamedTuple):
     avoided_sites: tuple[str, ...] = ()
 
 
-def submission_of(ad: Ad) -> dict[str, Any]:
+def submission_of(ad: Ad) -> Ad:
     """Return the attributes of an ad that a submission is made of."""
     return {name: ad[name] for name in ATTRIBUTES if ad.get(name) not in (None, "")}
 
 
-def without_secrets(submission: Mapping[str, Any]) -> dict[str, Any]:
+def without_secrets(submission: Ad) -> Ad:
     """Return a submission as it may be kept: secrets are replaced, and whatever JSON cannot hold."""
-    kept: dict[str, Any] = {}
+    kept: Ad = {}
     for name, value in submission.items():
         if isinstance(value, float) and not math.isfinite(value):
             continue
-        kept[name] = value
-    for name in ("Arguments", "Args"):
-        if isinstance(kept.get(name), str):
-            kept[name] = _arguments_without_secrets(kept[name])
-    for name in ("Environment", "Env"):
-        if isinstance(kept.get(name), str):
-            kept[name] = _variables_without_secrets(kept[name])
-    redacted: dict[str, Any] = redaction.redact_strings(kept)
+        if isinstance(value, str) and name in ("Arguments", "Args"):
+            kept[name] = _arguments_without_secrets(value)
+        elif isinstance(value, str) and name in ("Environment", "Env"):
+            kept[name] = _variables_without_secrets(value)
+        else:
+            kept[name] = value
+    redacted: Ad = redaction.redact_strings(kept)
     return redacted
 
 
@@ -181,7 +180,7 @@ def _doubled(text: str) -> str:
     return checked(text, quotes=True).replace('"', '""')
 
 
-def _expression(value: Any) -> str:
+def _expression(value: AdValue) -> str:
     """Return a value or expression of an ad as a submit file has it."""
     text = str(value)
     if text.startswith("/Expr(") and text.endswith(")/"):

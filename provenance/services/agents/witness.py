@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, NotRequired, TypedDict
 
 from jobprov.provenance.answers.recording import BatchResult
 from jobprov.provenance.capture.sending.delivery import LaterError, RefusedError
@@ -100,17 +100,31 @@ class EndedAttempt(NamedTuple):
     at: float
 
 
+class _LogEntry(TypedDict):
+    """A log as a record names it."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    is_truncated: NotRequired[bool]
+
+
 @dataclass
 class _Entry:
     """An attempt that is to be reported, and its record."""
 
     ended: EndedAttempt
-    record: dict[str, Any]
+    record: dict[str, object]
 
     @property
     def job_id(self) -> str:
         """The job's id."""
         return str(self.record["job_id"])
+
+    @property
+    def state(self) -> str:
+        """The state in which the batch system saw the job end."""
+        return str(self.record["state"])
 
 
 def witness_batch(
@@ -139,8 +153,7 @@ def witness_batch(
                 (entry.job_id, entry.ended.at) for entry in settled if entry.job_id not in held_up
             )
         for entry in entries:
-            word = entry.record["state"]
-            report.states[word] = report.states.get(word, 0) + 1
+            report.states[entry.state] = report.states.get(entry.state, 0) + 1
     return report
 
 
@@ -237,14 +250,16 @@ def _send_leftovers(
 def _send_logs(client: Client, entries: Sequence[_Entry]) -> None:
     """Send the logs of jobs that did not succeed, and name them in the records."""
     blobs: dict[str, bytes] = {}
+    logs_by_job: dict[str, list[_LogEntry]] = {}
     for entry in entries:
-        if entry.record["state"] != "succeeded":
-            entry.record["logs"] = list(_log_entries(entry.ended.attempt, blobs))
+        if entry.state != "succeeded":
+            logs_by_job[entry.job_id] = list(_log_entries(entry.ended.attempt, blobs))
     refused = _send_blobs(client, blobs)
     for entry in entries:
-        logs = [log for log in entry.record.pop("logs", ()) if log["sha256"] not in refused]
-        if logs:
-            entry.record["logs"] = logs
+        logs = logs_by_job.get(entry.job_id, [])
+        kept = [log for log in logs if log["sha256"] not in refused]
+        if kept:
+            entry.record["logs"] = kept
 
 
 def _send_blobs(client: Client, blobs: dict[str, bytes]) -> set[str]:
@@ -261,12 +276,12 @@ def _send_blobs(client: Client, blobs: dict[str, bytes]) -> set[str]:
     return refused
 
 
-def _log_entries(attempt: Attempt, blobs: dict[str, bytes]) -> Iterator[dict[str, Any]]:
+def _log_entries(attempt: Attempt, blobs: dict[str, bytes]) -> Iterator[_LogEntry]:
     """Yield how a record names the logs of an attempt; add their bytes to the blobs."""
     for log in kept_logs(attempt):
         sha256 = hashlib.sha256(log.content).hexdigest()
         blobs[sha256] = log.content
-        entry: dict[str, Any] = {"name": log.name, "sha256": sha256, "size_bytes": log.size_bytes}
+        entry: _LogEntry = {"name": log.name, "sha256": sha256, "size_bytes": log.size_bytes}
         if log.is_truncated:
             entry["is_truncated"] = True
         yield entry

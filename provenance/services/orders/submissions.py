@@ -16,6 +16,7 @@ from jobprov.provenance.capture.surroundings.condor_ads import parse_ad
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.orders.retries import Attempt, attempts_of_units
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
+from jobprov.provenance.launchers.condor.ads import Ad
 from jobprov.provenance.launchers.condor.recorded_submission import submission_of
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
 from jobprov.provenance.services.tasks.declarations import read_task_documents
@@ -50,7 +51,7 @@ def read_submissions(
     return submissions
 
 
-def _witnessed_ad(job: HeldJob) -> dict[str, Any] | None:
+def _witnessed_ad(job: HeldJob) -> Ad | None:
     """Return what the batch history knows of the submission; None where no witness looked.
 
     The merged record does not have it: of `extra` the first witness provides the whole.
@@ -64,7 +65,7 @@ def _witnessed_ad(job: HeldJob) -> dict[str, Any] | None:
 
 def _declared_commands(
     connection: Connection, store: Store, experiment: str, attempts: Iterable[Attempt]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the submit commands that the declarations of tasks have, by task id."""
     tasks = []
     for task_id in sorted({attempt.task_id for attempt in attempts if attempt.task_id}):
@@ -82,7 +83,7 @@ def _kept_ads(
     store: Store,
     experiment: str,
     records: Iterable[Mapping[str, Any]],
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Ad]:
     """Return the job ads that are in the archive, by digest."""
     digests: set[str] = set()
     for record in records:
