@@ -8,11 +8,12 @@ the objects of a commit came here (`objects_sha256`) is no difference of the cod
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jobprov.provenance.answers.comparisons import Difference, Facet
 from jobprov.provenance.services.comparisons.differences import (
     RECIPE,
+    Record,
     compared,
     facet,
     flat,
@@ -20,8 +21,6 @@ from jobprov.provenance.services.comparisons.differences import (
 )
 from jobprov.provenance.services.comparisons.text_differences import unified
 from jobprov.provenance.software.urls import match_key
-
-Record = Mapping[str, Any]
 
 CHANGED_FILES = "uncommitted changes in"
 """The last words of the key of a difference whose values are names of files."""
@@ -51,10 +50,10 @@ def is_installed(entry: Record) -> bool:
 def commit_of(entry: Record) -> str | None:
     """Return the commit of a checkout, else the ref that was asked for."""
     resolution = entry.get("resolution") or {}
-    found: str | None = (
+    commit: str | None = (
         resolution.get("commit") or entry.get("revision") or entry.get("requested_ref")
     )
-    return found
+    return commit
 
 
 def pairs_of(before: Record, after: Record) -> list[Pair]:
@@ -84,7 +83,7 @@ def _like(entry: Record, others: Mapping[str, Record]) -> str | None:
         if commit_of(entry) and commit_of(entry) == commit_of(other):
             return name
     for name, other in others.items():
-        urls = [match_key(str(each.get("repository") or "")) for each in (entry, other)]
+        urls = [match_key(str(one.get("repository") or "")) for one in (entry, other)]
         if urls[0] and urls[0] == urls[1]:
             return name
     return None
@@ -112,10 +111,10 @@ def _is_submodule(key: str) -> bool:
     return ".submodule " in key
 
 
-def _facts(entry: Record | None, name: str) -> dict[str, Any]:
+def _facts(entry: Record | None, name: str) -> dict[str, object]:
     if entry is None:
         return {}
-    facts: dict[str, Any] = {"commit": commit_of(entry), "tarball": entry.get("tarball")}
+    facts: dict[str, object] = {"commit": commit_of(entry), "tarball": entry.get("tarball")}
     if _is_changed(entry):
         facts["is_dirty"] = bool(entry.get("is_dirty"))
         facts["worktree_tree"] = entry.get("worktree_tree")
@@ -216,12 +215,12 @@ def patches_of(records: Iterable[Record]) -> set[str]:
     return digests - {""}
 
 
-def unlike_fields(before: Record, after: Record) -> dict[str, tuple[Any, Any]]:
+def unlike_fields(before: Record, after: Record) -> dict[str, tuple[object, object]]:
     """Return what differs of checkouts whose code is the same, by path.
 
     That is how their objects came here, and how they are called.
     """
-    unlike: dict[str, tuple[Any, Any]] = {}
+    unlike: dict[str, tuple[object, object]] = {}
     for pair in pairs_of(before, after):
         if pair.before is None or pair.after is None or not _has_same_code(pair):
             continue

@@ -7,7 +7,7 @@ others of the same recipe (provenance.records.recipes): what came out, and where
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -33,6 +33,7 @@ from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.job_record import JobRecord, Output
 from jobprov.provenance.records.recipes import is_comparable, parse_recipe, recipe_text, result_text
+from jobprov.provenance.services.comparisons.differences import Record
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
 
 MOST = 500
@@ -51,7 +52,7 @@ class _Example(NamedTuple):
 
     result_id: str
     record: JobRecord
-    raw: dict[str, Any]
+    raw: Record
 
 
 def read_recipe(text: str, field: str = "recipe_id") -> bytes:
@@ -216,7 +217,7 @@ def _variables_last(field: str) -> tuple[bool, str]:
     return field.startswith(_VARIABLES), field
 
 
-def _facts(raw: Mapping[str, Any]) -> dict[str, Any]:
+def _facts(raw: Record) -> dict[str, object]:
     """Return by path what the recipe leaves out of a record."""
     environment, host = raw.get("environment") or {}, raw.get("host") or {}
     plain = {name: value for name, value in host.items() if isinstance(value, str | int | float)}
@@ -229,5 +230,5 @@ def _facts(raw: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _prefixed(prefix: str, members: Mapping[str, Any]) -> dict[str, Any]:
+def _prefixed(prefix: str, members: Record) -> dict[str, object]:
     return {f"{prefix}{name}": value for name, value in members.items()}
