@@ -6,11 +6,15 @@ The bundle's own verify.py compares, kept apart as the rerun was: a job may have
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import msgspec
 
 from jobprov.provenance.bundle.comparison.comparators import OutputRule
+from jobprov.provenance.services.reruns.execution import ComparedOutput
 from jobprov.provenance.services.reruns.isolation import Isolation
 
 KeptFile = Callable[[str, Path], bool]
@@ -36,10 +40,10 @@ class _Differing(NamedTuple):
 def offer_comparators(
     root: Path,
     out: Path,
-    comparisons: list[Mapping[str, Any]],
+    comparisons: Sequence[ComparedOutput],
     isolation: Isolation,
     kept: KeptFile,
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Return a rule for each output that differs, the strictest that would accept it.
 
     Args:
@@ -50,17 +54,11 @@ def offer_comparators(
         kept: where recorded files come from.
     """
     below = {str(item.get("output")) for item in comparisons if item.get("level") == "R2"}
-    offers = []
-    for differing in list(_differing(root, out, below, kept))[:_MOST_OUTPUTS]:
+    offers: list[dict[str, object]] = []
+    for differing in islice(_differing(root, out, below, kept), _MOST_OUTPUTS):
         for rule in _rules(differing):
             if _accepts(root, differing, rule, isolation):
-                offers.append(
-                    {
-                        name: value
-                        for name in OutputRule.__struct_fields__
-                        if (value := getattr(rule, name)) is not None
-                    }
-                )
+                offers.append(msgspec.to_builtins(rule))  # without the fields that say nothing
                 break
     return offers
 
