@@ -62,7 +62,7 @@ class FoldedGraph:
     omitted_classes: int = 0
     omitted_jobs: int = 0
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The answer of the folded lineage call: `nodes` and `edges` with counts."""
         return {
             "nodes": [asdict(job_class) for job_class in self.classes],

@@ -12,6 +12,7 @@ Source: http.md, `POST /api/v1/lineage`.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -94,7 +95,7 @@ def make_record(events: list[ReadEvent], experiment: str) -> DecodedRecord:
         raise in_words_of_events(problem) from None
 
 
-def encode(record: dict[str, Any]) -> bytes:
+def encode(record: Mapping[str, Any]) -> bytes:
     """Return a record's bytes, always alike."""
     return json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -141,13 +142,13 @@ def record_static_event(
     return EventAnswer("created" if is_new else "same", task_id, files)
 
 
-def _declare(writing: Writing, task_id: str, declared: dict[str, Any]) -> bool:
+def _declare(writing: Writing, task_id: str, declared: Mapping[str, Any]) -> bool:
     """Declare the job's task; return whether that said anything new.
 
     What others declared of it stays, and so does a later event.
     """
     tasks = find_tasks(writing.connection, task_id, declared["experiment"])
-    before: dict[str, Any] = {}
+    before: dict[str, object] = {}
     if tasks:
         before = read_task_document(writing.connection, writing.store, tasks[0]) or {}
     last_event = before.get(MARK)
@@ -159,7 +160,7 @@ def _declare(writing: Writing, task_id: str, declared: dict[str, Any]) -> bool:
     return before != merged
 
 
-def _moment(event: dict[str, Any]) -> datetime:
+def _moment(event: Mapping[str, Any]) -> datetime:
     """Return when an event happened; what somebody else wrote there is older than any."""
     try:
         return datetime.fromisoformat(str(event.get("eventTime")))

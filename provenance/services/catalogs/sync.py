@@ -470,7 +470,7 @@ def _record_sightings(writing: Writing, *, documents: Sequence[dict[str, Any]]) 
         record_sighting(writing, document)
 
 
-def _sighting(place: _Place, file: CatalogFile) -> dict[str, Any]:
+def _sighting(place: _Place, file: CatalogFile) -> dict[str, object]:
     namespace, name = place.catalog.split(file.name)
     told = {"prov.job_id": file.job_id, "prov.output": file.born_as, "prov.task_id": file.task_id}
     return {

@@ -91,7 +91,7 @@ def resolve_software(parts: Parts, software_sha256: str) -> None:
 
 def _submodules(
     parts: Parts, mirror: Mirror | None, wanted: WantedCode, document: Mapping[str, Any]
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Return the submodules of the tree that ran."""
     is_in_mirror = mirror is not None and mirror.has_commit(document["commit"])
     if mirror is not None and is_in_mirror and document["worktree_tree"] is None:
@@ -231,7 +231,7 @@ def _uploaded_objects(parts: Parts, wanted: WantedCode) -> _Objects:
 
 def _document(
     wanted: WantedCode, found: ResolvedRef, pack_sha256: str, *, has_worktree: bool
-) -> dict[str, Any]:
+) -> dict[str, object]:
     how: dict[str, object] = {}
     if wanted.product_map is not None:
         how = inferred_fields(wanted.product_map, wanted.software)
@@ -257,7 +257,7 @@ def _document(
 
 
 def _enter(
-    writing: Writing, wanted: WantedCode, found: ResolvedRef, document: dict[str, Any]
+    writing: Writing, wanted: WantedCode, found: ResolvedRef, document: Mapping[str, Any]
 ) -> None:
     connection = writing.connection
     if not is_still_wanted(connection, wanted):
@@ -284,7 +284,7 @@ def _enter(
         code_resolved(connection, wanted.sha256)
 
 
-def write_resolution_row(connection: Connection, entry: int, body: dict[str, Any]) -> None:
+def write_resolution_row(connection: Connection, entry: int, body: Mapping[str, Any]) -> None:
     """Write the row of a resolution whose ledger entry exists, and point its software entry at it."""
     document = body["document"]
     text = json.dumps(document, sort_keys=True, ensure_ascii=False)

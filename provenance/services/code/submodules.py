@@ -27,7 +27,7 @@ _MOST = 500
 
 def resolve_submodules(
     parts: Parts, mirror: Mirror, tree: str, *, depth: int = 1
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Return one document for each submodule of a tree.
 
     A resolved one has a `pack_sha256`, and `submodules` of its own.
@@ -39,7 +39,7 @@ def resolve_submodules(
 
 def resolve_submodules_of_pack(
     parts: Parts, pack: bytes, tree: str, *, base_url: str
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Do as `resolve_submodules` for a tree that is in a pack and not in the mirror.
 
     It is a dirty tree, or that of a commit that was never pushed.
@@ -57,9 +57,9 @@ def packs_of_submodules(document: Mapping[str, Any]) -> Iterator[str]:
         yield from packs_of_submodules(submodule)
 
 
-def _resolved(parts: Parts, submodule: Submodule, depth: int) -> dict[str, Any]:
+def _resolved(parts: Parts, submodule: Submodule, depth: int) -> dict[str, object]:
     """Return the document of a submodule, without a pack if it could not be resolved."""
-    document: dict[str, Any] = {
+    document: dict[str, object] = {
         "name": submodule.path.rpartition("/")[2],
         "path": submodule.path,
         "url": without_credentials(submodule.url) if submodule.url else None,

@@ -86,7 +86,7 @@ class FileCheck(NamedTuple):
     words: str
     configurations: list[CheckedConfiguration]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return what `jobprov art --check --json` prints."""
         rows = [configuration._asdict() for configuration in self.configurations]
         return {**self._asdict(), "configurations": rows}
@@ -95,7 +95,7 @@ class FileCheck(NamedTuple):
 class ReconstructedRecord(NamedTuple):
     """The record of a job made from its file, as JSON, and the blobs that it names, by digest."""
 
-    record: dict[str, Any]
+    record: Mapping[str, Any]
     blobs: dict[str, bytes]
 
 
@@ -126,7 +126,7 @@ def read_art_file(path: Path) -> ArtFile:
     return ArtFile(stored, sorted(processes, key=lambda process: (process.is_last, process.name)))
 
 
-def art_file_json(file: ArtFile) -> dict[str, Any]:
+def art_file_json(file: ArtFile) -> dict[str, object]:
     """Return what `jobprov art --json` prints."""
     stored = file.stored
     ranges = []
@@ -143,7 +143,7 @@ def art_file_json(file: ArtFile) -> dict[str, Any]:
     }
 
 
-def _process_json(process: Process) -> dict[str, Any]:
+def _process_json(process: Process) -> dict[str, object]:
     tree = None
     if process.configuration is not None:
         tree = process.configuration.as_tree()
@@ -190,7 +190,7 @@ def _verdict(
     return "differs", "The configuration that the record says was run is not in the file."
 
 
-def finding_record(file: ArtFile, job: Mapping[str, Any]) -> dict[str, Any]:
+def finding_record(file: ArtFile, job: Mapping[str, Any]) -> dict[str, object]:
     """Return a record of the witness `import` for a recorded job whose file was read.
 
     It adds only the processes that art stored in the file.
@@ -285,7 +285,7 @@ def _process(stored: StoredFile, identity: str, wrote: str) -> Process | None:
     return Process(name, identity, name == wrote, configuration, problem)
 
 
-def _told(file: ArtFile) -> dict[str, Any]:
+def _told(file: ArtFile) -> dict[str, object]:
     """Return the processes that led to a file, as the record's `extra` has them."""
     processes = [
         {"name": process.name, "parameter_set_id": process.parameter_set_id}
@@ -299,7 +299,7 @@ def _configuration(process: Process) -> tuple[dict[str, Any], dict[str, bytes]]:
 
     The text is what art stored, with includes and overrides already applied.
     """
-    configuration: dict[str, Any] = {
+    configuration: dict[str, object] = {
         "step": "art",
         "main": MAIN,
         "process_name": process.name,
@@ -316,9 +316,9 @@ def _configuration(process: Process) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 def _output(
     name: str, stored: StoredFile, checksums: _Checksums, parents: list[str]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     metadata = stored.metadata
-    output: dict[str, Any] = {
+    output: dict[str, object] = {
         "name": str(metadata.get("prov.output") or name),
         "status": "written",
         "size_bytes": stored.size_bytes,
@@ -335,7 +335,7 @@ def _output(
     return output
 
 
-def _software(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _software(metadata: Mapping[str, Any]) -> list[dict[str, object]]:
     name, version = metadata.get("application.family"), metadata.get("application.version")
     if not name or not version:
         return []

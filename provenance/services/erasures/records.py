@@ -7,8 +7,6 @@ sealed, so that the chain says what was erased; only then are the bytes removed 
 Source: storage.md, "Erasure".
 """
 
-from typing import Any
-
 import msgspec
 from sqlalchemy import Connection
 
@@ -94,7 +92,7 @@ def _correct(writing: Writing, corrected: Submission) -> None:
         )
 
 
-def _named(entry: Entry, leaves: dict[int, Leaf]) -> dict[str, Any]:
+def _named(entry: Entry, leaves: dict[int, Leaf]) -> dict[str, object]:
     leaf, place = leaves[entry.id]
     return {
         "kind": entry.kind,

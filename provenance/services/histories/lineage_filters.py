@@ -5,7 +5,7 @@ with only hidden nodes between them are linked directly: file to file, or job to
 the filters on jobs if the job that made it does.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -44,7 +44,7 @@ class NodeFilters(NamedTuple):
     jobs: JobFilters = JobFilters()
 
 
-def take_filters(query: dict[str, Any]) -> NodeFilters:
+def take_filters(query: MutableMapping[str, Any]) -> NodeFilters:
     """Take the filters out of the parameters of a question, and return them."""
     kind, role = query.pop("kind", None), query.pop("role", None)
     of_jobs = {name: query.pop(name) for name in JOB_FILTERS if name in query}

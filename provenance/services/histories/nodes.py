@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from msgspec import UNSET, UnsetType, to_builtins
 from msgspec.structs import asdict
@@ -58,7 +57,7 @@ def graph_answer(graph: Graph) -> LineageGraph:
     )
 
 
-def node_rows(graph: Graph) -> Iterator[dict[str, Any]]:
+def node_rows(graph: Graph) -> Iterator[dict[str, object]]:
     """Yield the nodes in the graph's order, by the names of `COLUMNS`.
 
     A column that a kind of node lacks is absent.

@@ -249,7 +249,7 @@ def _disagreements(job: ReadJob) -> list[Disagreement]:
     return [Disagreement(found.field, found.values, found.is_explained) for found in contradictions]
 
 
-def software_of(connection: Connection, job: ReadJob) -> list[dict[str, Any]]:
+def software_of(connection: Connection, job: ReadJob) -> list[dict[str, object]]:
     """Return the software of a job as recorded, each entry with what the service found about it."""
     key = job.found.key
     resolutions, moved = resolutions_of(connection, key), moved_refs(connection, key)
@@ -260,7 +260,7 @@ def software_of(connection: Connection, job: ReadJob) -> list[dict[str, Any]]:
     ]
 
 
-def _inputs(connection: Connection, job: ReadJob) -> list[dict[str, Any]]:
+def _inputs(connection: Connection, job: ReadJob) -> list[dict[str, object]]:
     """Return the inputs as recorded, each with its page and the jobs that made it."""
     key = job.found.key
     makers, urls = input_links(connection, key), input_urls(connection, key)
@@ -271,7 +271,7 @@ def _inputs(connection: Connection, job: ReadJob) -> list[dict[str, Any]]:
     ]
 
 
-def _outputs(connection: Connection, job: ReadJob) -> list[dict[str, Any]]:
+def _outputs(connection: Connection, job: ReadJob) -> list[dict[str, object]]:
     """Return the outputs as recorded, each with its page and how many jobs read it."""
     key = job.found.key
     counts, urls = output_consumers(connection, key), output_urls(connection, key)
@@ -282,7 +282,7 @@ def _outputs(connection: Connection, job: ReadJob) -> list[dict[str, Any]]:
     ]
 
 
-def _best(verdicts: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+def _best(verdicts: Iterable[dict[str, Any]]) -> dict[str, object] | None:
     return max(verdicts, key=lambda verdict: rank(str(verdict.get("level"))), default=None)
 
 

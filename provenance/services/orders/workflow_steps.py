@@ -291,7 +291,7 @@ def _listed(
     listing = read_listing(
         connection, store, declared.task_id(stage.name), declared.version.experiment
     )
-    return list(listing.get("units", ()))
+    return listing["units"]
 
 
 def _by_unit(rows: Iterable[OrderRow]) -> dict[str, list[OrderRow]]:

@@ -1,7 +1,7 @@
 """What is known of files, gathered for catalog clients: a page of files in a few statements."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -55,7 +55,7 @@ class _Said(NamedTuple):
 class _Sighting(NamedTuple):
     """What a catalog said of a file last."""
 
-    metadata: dict[str, Any]
+    metadata: Mapping[str, Any]
     locations: list[str]
     checksums: list[str]
 
@@ -251,7 +251,7 @@ def _provenance(version: StandingVersion, output: Output) -> dict[str, str]:
     return {key: value for key, value in known.items() if value}
 
 
-def _application(metadata: dict[str, Any], software: Sequence[Software]) -> Application | None:
+def _application(metadata: Mapping[str, Any], software: Sequence[Software]) -> Application | None:
     """Return the program as metadata say, else the first product that the job ran, else none."""
     family = metadata.get(f"{_APPLICATION}.family")
     name = metadata.get(f"{_APPLICATION}.name")
@@ -266,7 +266,7 @@ def _application(metadata: dict[str, Any], software: Sequence[Software]) -> Appl
     return None
 
 
-def _others(metadata: dict[str, Any]) -> dict[str, Any]:
+def _others(metadata: Mapping[str, Any]) -> dict[str, object]:
     """Return metadata with dotted keys that are told in no other way."""
     others = {}
     for key, value in metadata.items():

@@ -4,7 +4,7 @@ Source: http.md, `PUT /tasks/{task_id}`.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -141,7 +141,7 @@ class Declaration(msgspec.Struct, kw_only=True):
         return units * self.events_per_unit
 
 
-def read_declaration(document: dict[str, Any]) -> Declaration:
+def read_declaration(document: Mapping[str, Any]) -> Declaration:
     """Return the typed reading of a declaration.
 
     Raises:
@@ -177,7 +177,7 @@ def check_words(task_id: str, declaration: Declaration) -> None:
         raise BadInputError(f"{name}: {problems[name][0]}.", problems)
 
 
-def declare_task(writing: Writing, task_id: str, document: dict[str, Any]) -> bool:
+def declare_task(writing: Writing, task_id: str, document: Mapping[str, Any]) -> bool:
     """Declare a task, or declare it anew; return whether it was declared for the first time.
 
     Raises:
@@ -204,7 +204,7 @@ def declare_task(writing: Writing, task_id: str, document: dict[str, Any]) -> bo
 
 
 def write_task_row(
-    writing: Writing, task_id: str, document: dict[str, Any], *, entry: int, experiment: int
+    writing: Writing, task_id: str, document: Mapping[str, Any], *, entry: int, experiment: int
 ) -> None:
     """Write the row of a declared task whose ledger entry is there.
 
@@ -230,14 +230,14 @@ def find_declaration(connection: Connection, store: Store, task: FoundTask) -> D
 
 def read_task_document(
     connection: Connection, store: Store, task: FoundTask
-) -> dict[str, Any] | None:
+) -> dict[str, object] | None:
     """Return a task's declaration as it was sent; None where nobody declared it."""
     return read_task_documents(connection, store, [task]).get(task.key)
 
 
 def read_task_documents(
     connection: Connection, store: Store, tasks: Iterable[FoundTask]
-) -> dict[int, dict[str, Any]]:
+) -> dict[int, dict[str, object]]:
     """Return the declarations of tasks as they were sent, by the task's key.
 
     Those that nobody declared are left out.

@@ -204,7 +204,7 @@ def _usual_by_task(connection: Connection, experiment: int, tasks: set[str]) -> 
     return by_task
 
 
-def _row(job: QueuedJob, task: str, facts: _Facts) -> dict[str, Any]:
+def _row(job: QueuedJob, task: str, facts: _Facts) -> dict[str, object]:
     """Return the columns of a job, but for those that all jobs of a report share."""
     changed_measured = None
     usual = None
