@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import BinaryIO, NamedTuple, NotRequired, TypedDict
+from typing import BinaryIO, NamedTuple, NotRequired, Self, TypedDict
 
 from jobprov.provenance.answers.recording import BatchResult
 from jobprov.provenance.capture.sending.delivery import LaterError, RefusedError
@@ -116,10 +116,19 @@ class _Entry:
     ended: EndedAttempt
     record: dict[str, object]
 
+    @classmethod
+    def of(cls, ended: EndedAttempt) -> Self:
+        """Return an attempt with the record that is made of its ads."""
+        return cls(ended, record_of(ended.attempt, ended.experiment))
+
     @property
     def job_id(self) -> str:
         """The job's id."""
         return str(self.record["job_id"])
+
+    def body(self) -> bytes:
+        """Return the record as it is sent."""
+        return json.dumps(self.record, ensure_ascii=False, separators=(",", ":")).encode()
 
     @property
     def state(self) -> str:
@@ -142,10 +151,8 @@ def witness_batch(
     chosen = _choose(collection, state, telling, report)
     leftovers = Leftovers()
     for start in range(0, len(chosen), _BATCH_RECORDS):
-        entries = [
-            _Entry(ended, record_of(ended.attempt, ended.experiment))
-            for ended in chosen[start : start + _BATCH_RECORDS]
-        ]
+        batch = chosen[start : start + _BATCH_RECORDS]
+        entries = [_Entry.of(ended) for ended in batch]
         if client is not None:
             held_up = _send_leftovers(leftovers, entries, telling, report)
             settled = _send_records(client, entries, telling, report)
@@ -184,7 +191,9 @@ def _choose(
 
 def _hold_back(report: Report, at: float) -> None:
     """Have the next run look again from this moment on."""
-    report.reached = min(int(at), report.reached if report.reached is not None else int(at))
+    moment = int(at)
+    if report.reached is None or moment < report.reached:
+        report.reached = moment
 
 
 def _send_records(
@@ -193,10 +202,7 @@ def _send_records(
     """Send records and their logs; return those that need not be sent again."""
     if telling.with_logs:
         _send_logs(client, entries)
-    bodies = [
-        json.dumps(entry.record, ensure_ascii=False, separators=(",", ":")).encode()
-        for entry in entries
-    ]
+    bodies = [entry.body() for entry in entries]
     settled = []
     for entry, result in zip(entries, client.record_batch(bodies), strict=True):
         if _note_result(report, entry.job_id, result):

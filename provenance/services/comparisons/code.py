@@ -68,7 +68,8 @@ def pairs_of(before: Record, after: Record) -> list[Pair]:
         if name in new:
             continue
         other = _like(entry, added)
-        pairs.append(Pair(name, entry, None if other is None else added.pop(other)))
+        partner = None if other is None else added.pop(other)
+        pairs.append(Pair(name, entry, partner))
     pairs += [Pair(name, None, entry) for name, entry in added.items()]
     return pairs
 
@@ -177,16 +178,17 @@ def _differing_patches(
 
     A patch that is not here stands for no files, unless its checkout is clean.
     """
-    entries = (pair.before or {}, pair.after or {})
-    unknown = [
-        bool(entry.get("is_dirty")) and patch is None
-        for entry, patch in zip(entries, patches, strict=True)
-    ]
-    if any(unknown):
-        return sorted(files[0]), sorted(files[1])
-    old = sorted(name for name in files[0] if files[1].get(name) != files[0][name])
-    new = sorted(name for name in files[1] if files[0].get(name) != files[1][name])
+    before, after = files
+    if _lacks_patch(pair.before, patches[0]) or _lacks_patch(pair.after, patches[1]):
+        return sorted(before), sorted(after)
+    old = sorted(name for name in before if after.get(name) != before[name])
+    new = sorted(name for name in after if before.get(name) != after[name])
     return old, new
+
+
+def _lacks_patch(entry: Record | None, patch: bytes | None) -> bool:
+    """Return whether the changes of a checkout are not known here."""
+    return entry is not None and bool(entry.get("is_dirty")) and patch is None
 
 
 def changed_files(patch: bytes) -> dict[str, bytes]:
@@ -275,7 +277,8 @@ def _changes(fields: Mapping[str, Difference]) -> str:
         return f"{words} (which files is not recorded)"
     names: dict[str, None] = {}
     for value in (files.before, files.after):
-        names.update(dict.fromkeys(str(value).split(", ") if value else ()))
+        if value:
+            names.update(dict.fromkeys(str(value).split(", ")))
     listed = list(names)
     more = ", …" if len(listed) > _SENTENCE_NAMES else ""
     return f"{words}: {', '.join(listed[:_SENTENCE_NAMES])}{more}"

@@ -89,8 +89,10 @@ def list_divergent(
     for row in results_of(connection, recipes[:limit]):
         by_recipe.setdefault(row.recipe, []).append(row)
     divergent = {recipe: rows for recipe, rows in by_recipe.items() if _is_divergent(rows)}
-    firsts = [row.first for rows in divergent.values() for row in rows]
-    summaries = summaries_of(connection, firsts)
+    first_jobs: list[int] = []
+    for rows in divergent.values():
+        first_jobs += [row.first for row in rows]
+    summaries = summaries_of(connection, first_jobs)
     page = [_divergent(recipe, rows, summaries) for recipe, rows in divergent.items()]
     cursor = recipe_text(recipes[limit - 1]) if len(recipes) > limit else None
     return DivergentRecipes(page, cursor)
@@ -108,12 +110,17 @@ def show_recipe(connection: Connection, store: Store, recipe_id: str) -> RecipeA
     if not rows:
         raise NotFoundError(f"No recorded job has the recipe {recipe_id}.")
     shown = rows[:_RESULTS_SHOWN]
-    keys = {row: jobs_with(connection, recipe, row.result, limit=_JOBS_A_RESULT) for row in shown}
-    summaries = summaries_of(connection, [key for listed in keys.values() for key in listed])
-    results = []
+    jobs_by_result: dict[ResultRow, list[int]] = {}
+    all_jobs: list[int] = []
     for row in shown:
-        jobs = [summaries[key] for key in keys[row]]
-        results.append(JobsOfResult(_result_id(row), row.job_count, jobs))
+        jobs = jobs_with(connection, recipe, row.result, limit=_JOBS_A_RESULT)
+        jobs_by_result[row] = jobs
+        all_jobs += jobs
+    summaries = summaries_of(connection, all_jobs)
+    results = []
+    for row, jobs in jobs_by_result.items():
+        shown_jobs = [summaries[job] for job in jobs]
+        results.append(JobsOfResult(_result_id(row), row.job_count, shown_jobs))
     examples = _examples(connection, store, shown, summaries)
     return RecipeAnswer(
         recipe_id=recipe_id,

@@ -287,10 +287,9 @@ def _process(stored: StoredFile, identity: str, wrote: str) -> Process | None:
 
 def _told(file: ArtFile) -> dict[str, object]:
     """Return the processes that led to a file, as the record's `extra` has them."""
-    processes = [
-        {"name": process.name, "parameter_set_id": process.parameter_set_id}
-        for process in file.processes
-    ]
+    processes = []
+    for process in file.processes:
+        processes.append({"name": process.name, "parameter_set_id": process.parameter_set_id})
     return {"from": "RootFileDB", "file": Path(file.stored.path).name, "processes": processes}
 
 

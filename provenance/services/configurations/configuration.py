@@ -116,16 +116,19 @@ def read_configurations(
         NotFoundError: no such job.
     """
     job = read_job(connection, store, job_id, experiment=experiment)
-    listed = job.reading.record.configurations or []
-    digests = {file.sha256 for entry in listed for file in entry.files or () if file.sha256}
-    digests |= {entry.final_sha256 for entry in listed if entry.final_sha256}
+    entries = job.reading.record.configurations or []
+    digests: set[str] = set()
+    for entry in entries:
+        digests |= {file.sha256 for file in entry.files or () if file.sha256}
+        if entry.final_sha256:
+            digests.add(entry.final_sha256)
     sources = HeldBlobs(store, possessed_blobs(connection, job.found.experiment, digests))
-    names = [(job.found.experiment, digest) for digest in closure_digests(listed)]
+    names = [(job.found.experiment, digest) for digest in closure_digests(entries)]
     known = read_evaluations(connection, names)
-    return [
-        RecordedConfiguration(place, entry, sources, known.get(names[place]))
-        for place, entry in enumerate(listed)
-    ]
+    configurations = []
+    for place, (entry, name) in enumerate(zip(entries, names, strict=True)):
+        configurations.append(RecordedConfiguration(place, entry, sources, known.get(name)))
+    return configurations
 
 
 def read_configuration(
@@ -136,14 +139,14 @@ def read_configuration(
     Raises:
         NotFoundError: no such job, or no such step in it.
     """
-    found = read_configurations(connection, store, job_id, experiment=experiment)
+    configurations = read_configurations(connection, store, job_id, experiment=experiment)
     # Names go first: a step may be called "0"
-    for entry in found:
-        if entry.recorded.step == step:
-            return entry
-    if step.isascii() and step.isdigit() and int(step) < len(found):
-        return found[int(step)]
-    steps = [entry.recorded.step or str(entry.position) for entry in found]
+    for configuration in configurations:
+        if configuration.recorded.step == step:
+            return configuration
+    if step.isascii() and step.isdigit() and int(step) < len(configurations):
+        return configurations[int(step)]
+    steps = [entry.recorded.step or str(entry.position) for entry in configurations]
     raise NotFoundError(f"Job {job_id} has no configuration of a step {step}.", steps)
 
 

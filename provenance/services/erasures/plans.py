@@ -238,7 +238,10 @@ def _check_gone(stays: bytes, texts: Sequence[str]) -> None:
     left = [text for text in texts if holds_any(stays, forms_of([text]))]
     if left:
         raw = decode_record(stays).raw
-        places = sorted({path for text in left for path in _paths(raw, text, "")})
+        paths: set[str] = set()
+        for text in left:
+            paths.update(_paths(raw, text, ""))
+        places = sorted(paths)
         raise RecordError(
             "What was to go stands in other fields of the record too: "
             f"{', '.join(places) or 'a name of one'}. Name these as well, or a corrected record.",
@@ -252,8 +255,9 @@ def _paths(value: Any, text: str, path: str) -> list[str]:
         return [path] if text in value else []
     paths: list[str] = []
     if isinstance(value, dict):
+        prefix = f"{path}." if path else ""
         for name, item in value.items():
-            paths += _paths(item, text, f"{path}.{name}" if path else name)
+            paths += _paths(item, text, f"{prefix}{name}")
     elif isinstance(value, list):
         for place, item in enumerate(value):
             paths += _paths(item, text, f"{path}[{place}]")

@@ -41,10 +41,9 @@ COLUMNS = (
 
 def graph_answer(graph: Graph) -> LineageGraph:
     """Return a graph as the answer of the lineage call."""
-    edges = [
-        LineageEdge(edge.source, edge.target, edge.is_sure, edge.role)
-        for edge in graph.inner_edges()
-    ]
+    edges = []
+    for edge in graph.inner_edges():
+        edges.append(LineageEdge(edge.source, edge.target, edge.is_sure, edge.role))
     return LineageGraph(
         focus=graph.focus,
         nodes=[node_answer(node) for node in graph.nodes],

@@ -187,9 +187,10 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
     [findings] = find_for(connection, Memory(), [reading])
     summary = summarize_job(connection, job)
     proof = job_proof(connection, key, summary)
-    found = find_gaps(reading.record, findings)
-    gaps = with_proof(found, proof)
-    level = level_proven(level_of(found, reading.record, findings), found, proof)
+    recorded_gaps = find_gaps(reading.record, findings)
+    gaps = with_proof(recorded_gaps, proof)
+    level = level_of(recorded_gaps, reading.record, findings)
+    level = level_proven(level, recorded_gaps, proof)
     recipe, result = recipe_of(reading.record), result_of(reading.record)
     finals = final_records_of(connection, key)
     firsts = [record for record in finals if record.revision == 0]
@@ -253,33 +254,31 @@ def software_of(connection: Connection, job: ReadJob) -> list[dict[str, object]]
     """Return the software of a job as recorded, each entry with what the service found about it."""
     key = job.found.key
     resolutions, moved = resolutions_of(connection, key), moved_refs(connection, key)
-    entries = job.reading.raw.get("software") or ()
-    return [
-        {**entry, "resolution": resolutions.get(place), "moved_ref": moved.get(place, [])}
-        for place, entry in enumerate(entries)
-    ]
+    software = []
+    for place, entry in enumerate(job.reading.raw.get("software") or ()):
+        findings = {"resolution": resolutions.get(place), "moved_ref": moved.get(place, [])}
+        software.append({**entry, **findings})
+    return software
 
 
 def _inputs(connection: Connection, job: ReadJob) -> list[dict[str, object]]:
     """Return the inputs as recorded, each with its page and the jobs that made it."""
     key = job.found.key
     makers, urls = input_links(connection, key), input_urls(connection, key)
-    files = job.reading.raw.get("inputs") or ()
-    return [
-        {**file, "url": urls.get(place), "producers": makers.get(place, [])}
-        for place, file in enumerate(files)
-    ]
+    inputs = []
+    for place, file in enumerate(job.reading.raw.get("inputs") or ()):
+        inputs.append({**file, "url": urls.get(place), "producers": makers.get(place, [])})
+    return inputs
 
 
 def _outputs(connection: Connection, job: ReadJob) -> list[dict[str, object]]:
     """Return the outputs as recorded, each with its page and how many jobs read it."""
     key = job.found.key
     counts, urls = output_consumers(connection, key), output_urls(connection, key)
-    files = job.reading.raw.get("outputs") or ()
-    return [
-        {**file, "url": urls.get(place), "consumer_count": counts.get(place, 0)}
-        for place, file in enumerate(files)
-    ]
+    outputs = []
+    for place, file in enumerate(job.reading.raw.get("outputs") or ()):
+        outputs.append({**file, "url": urls.get(place), "consumer_count": counts.get(place, 0)})
+    return outputs
 
 
 def _best(verdicts: Iterable[dict[str, Any]]) -> dict[str, object] | None:

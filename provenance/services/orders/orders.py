@@ -281,10 +281,10 @@ def write_report(
     """Write the rows of a report whose ledger entry is there."""
     batch_ids = {order["order_id"]: order["batch_id"] for order in document["placed"]}
     mark_placed(connection, batch_ids, received_at)
-    ends = [
-        OrderEnd(order["order_id"], order["exit_code"], order["signal"], order["problem"])
-        for order in document["ended"]
-    ]
+    ends = []
+    for order in document["ended"]:
+        code, signal = order["exit_code"], order["signal"]
+        ends.append(OrderEnd(order["order_id"], code, signal, order["problem"]))
     mark_ended(connection, ends, received_at)
 
 

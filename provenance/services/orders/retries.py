@@ -125,10 +125,9 @@ def order_retries(writing: Writing, document: Mapping[str, Any]) -> RetryChoice:
         decision={"who": body.who, "why": body.why},
     )
     answer = show_choice(choice)
-    ordered = [
-        msgspec.structs.replace(retry, order_id=order_id)
-        for retry, order_id in zip(answer.tries, ids, strict=True)
-    ]
+    ordered = []
+    for retry, order_id in zip(answer.tries, ids, strict=True):
+        ordered.append(msgspec.structs.replace(retry, order_id=order_id))
     return msgspec.structs.replace(answer, tries=ordered)
 
 
@@ -365,10 +364,8 @@ class _TaskRetries:
         """Return the last order of each unit that was ordered."""
         last = {unit: self._orders[unit][-1] for unit in units if unit in self._orders}
         documents = read_order_documents(self._connection, self._store, last.values())
-        return {
-            unit: msgspec.convert(document, NewOrder)
-            for unit, document in zip(last, documents, strict=True)
-        }
+        orders = [msgspec.convert(document, NewOrder) for document in documents]
+        return dict(zip(last, orders, strict=True))
 
 
 def _bundle_of(attempt: Attempt, record: JobRecord) -> str:

@@ -39,13 +39,16 @@ def read_submissions(
         record = records[attempt.key]
         batch, task = record.get("batch") or {}, record.get("task") or {}
         command = task.get("submit_command") or commands.get(attempt.task_id or "")
+        words = None
+        if isinstance(command, list):
+            words = [str(word) for word in command]
         kept_ad = ads.get(str(batch.get("classad_sha256")))
         submissions.append(
             RecordedSubmission(
                 job_id=attempt.job_id,
                 batch_id=batch.get("id"),
                 ad=kept_ad or _witnessed_ad(held[attempt.key]),
-                command=[str(word) for word in command] if isinstance(command, list) else None,
+                command=words,
             )
         )
     return submissions
@@ -71,11 +74,8 @@ def _declared_commands(
     for task_id in sorted({attempt.task_id for attempt in attempts if attempt.task_id}):
         tasks += find_tasks(connection, task_id, experiment)
     documents = read_task_documents(connection, store, tasks)
-    return {
-        task.task_id: documents[task.key].get("submit_command")
-        for task in tasks
-        if task.key in documents
-    }
+    declared = [task for task in tasks if task.key in documents]
+    return {task.task_id: documents[task.key].get("submit_command") for task in declared}
 
 
 def _kept_ads(

@@ -201,10 +201,9 @@ def show_standing(
     declared, plans = standing
     stages = [_show_stage(plan) for plan in plans]
     if follow_problems is not None:
-        stages = [
-            msgspec.structs.replace(stage, follow_problem=follow_problems.get(stage.stage))
-            for stage in stages
-        ]
+        for place, stage in enumerate(stages):
+            problem = follow_problems.get(stage.stage)
+            stages[place] = msgspec.structs.replace(stage, follow_problem=problem)
     return WorkflowStanding(
         name=declared.version.name,
         version=declared.version.number,

@@ -178,10 +178,10 @@ def stage_document(
     version: WorkflowVersion, workflow: Workflow, stage: Stage, units: Mapping[str, Any]
 ) -> dict[str, object]:
     """Return the declaration of the task that holds a stage; `units` names or counts its units."""
-    software = [
-        {"name": code.name, "repository": code.repository, "requested_ref": code.ref}
-        for code in workflow.software
-    ]
+    software = []
+    for code in workflow.software:
+        entry = {"name": code.name, "repository": code.repository, "requested_ref": code.ref}
+        software.append(entry)
     document: dict[str, object] = {
         "experiment": version.experiment,
         "campaign": workflow.campaign,

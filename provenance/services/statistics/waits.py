@@ -182,10 +182,10 @@ def sample_waits(
     """Return what some of these attempts waited, spread over all of them."""
     chosen = [tried[place] for place in choose(len(tried))]
     waits = read_waits(connection, store, [attempt.job for attempt in chosen])
-    return [
-        SampledWait(hour_of(attempt.ended_at), wait)
-        for attempt, wait in zip(chosen, waits, strict=True)
-    ]
+    samples = []
+    for attempt, wait in zip(chosen, waits, strict=True):
+        samples.append(SampledWait(hour_of(attempt.ended_at), wait))
+    return samples
 
 
 def hours(seconds: Interval) -> Hours:

@@ -59,10 +59,9 @@ def git_files(pack: bytes, commit: str, ran: str, *, hides: Callable[[str], bool
         rows.append((packed.oid, packed.offset))
         objects[packed.oid] = replace(packed, content=b"") if packed.kind == "blob" else packed
     boundaries = [offset for _, offset in rows[1:]] + [len(pack) - ends]
-    entries = [
-        (oid, offset, zlib.crc32(pack[offset:end]))
-        for (oid, offset), end in zip(rows, boundaries, strict=True)
-    ]
+    entries = []
+    for (oid, offset), end in zip(rows, boundaries, strict=True):
+        entries.append((oid, offset, zlib.crc32(pack[offset:end])))
     committed, laid_out = _tree_of(objects, commit), _tree_of(objects, ran)
     hidden = set()
     for path, entry in committed.items():

@@ -65,11 +65,10 @@ def _read_by_git(pack: bytes, max_bytes: int) -> list[PackedObject]:
         if sum(int(size) for size in sizes.values()) > max_bytes:
             raise SoftwareError(f"A pack unpacks to more than the {max_bytes} bytes that are read.")
         with RepositoryObjects(aside) as objects:
-            found = [
-                PackedObject(head.oid, head.kind, b"".join(chunks))
-                for head, chunks in objects.stream(sizes)
-            ]
-        return sorted(found, key=lambda item: (KINDS.index(item.kind), item.oid))
+            unpacked = []
+            for head, chunks in objects.stream(sizes):
+                unpacked.append(PackedObject(head.oid, head.kind, b"".join(chunks)))
+        return sorted(unpacked, key=lambda item: (KINDS.index(item.kind), item.oid))
 
 
 class PackedObjects:
