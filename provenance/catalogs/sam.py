@@ -175,7 +175,9 @@ class Sam:
             folder = _LOCATION.fullmatch(location or "")
             if folder is not None:
                 path = folder.group(1).rstrip("/")
-                places.append(path if path.endswith(f"/{name}") else f"{path}/{name}")
+                if not path.endswith(f"/{name}"):
+                    path = f"{path}/{name}"
+                places.append(path)
         return list(dict.fromkeys(places))
 
     def read_metadata(self, name: str) -> dict[str, object]:

@@ -139,9 +139,11 @@ def _relations(graph: Graph, names: Mapping[str, str]) -> list[tuple[_Relation, 
     """
     nodes = graph.by_key()
     edges_of: dict[tuple[bool, bool], list[Edge]] = {kind: [] for kind in list(_RELATIONS)[:2]}
-    for edge in sorted(
-        graph.inner_edges(), key=lambda edge: (names[edge.source], names[edge.target])
-    ):
+
+    def names_of_ends(edge: Edge) -> tuple[str, str]:
+        return names[edge.source], names[edge.target]
+
+    for edge in sorted(graph.inner_edges(), key=names_of_ends):
         source, target = nodes[edge.source], nodes[edge.target]
         kind = (isinstance(source, JobNode), isinstance(target, JobNode))
         edges_of.setdefault(kind, []).append(edge)

@@ -232,14 +232,19 @@ def _uploaded_objects(parts: Parts, wanted: WantedCode) -> _Objects:
 def _document(
     wanted: WantedCode, found: ResolvedRef, pack_sha256: str, *, has_worktree: bool
 ) -> dict[str, object]:
-    how: dict[str, object] = {}
+    """Return what the ledger holds of a resolution."""
+    how_inferred: dict[str, object] = {}
     if wanted.product_map is not None:
-        how = inferred_fields(wanted.product_map, wanted.software)
-    repository = wanted.repository
+        how_inferred = inferred_fields(wanted.product_map, wanted.software)
+    url, worktree_tree = None, None
+    if wanted.repository is not None:
+        url = without_credentials(wanted.repository.url)
+    if has_worktree:
+        worktree_tree = wanted.software.worktree_tree
     return {
-        **how,
+        **how_inferred,
         "name": _name_of(wanted),
-        "url": without_credentials(repository.url) if repository else None,
+        "url": url,
         "requested_ref": wanted.software.requested_ref,
         "ref_kind": found.ref_kind,
         "tag_object": found.tag_object,
@@ -252,7 +257,7 @@ def _document(
         "subject": found.subject,
         "is_referenced": found.is_reachable,
         "pack_sha256": pack_sha256,
-        "worktree_tree": wanted.software.worktree_tree if has_worktree else None,
+        "worktree_tree": worktree_tree,
     }
 
 
@@ -270,15 +275,11 @@ def _enter(
     now = datetime.now(UTC)
     new = NewEntry(wanted.experiment, "resolution", now, None, b"")
     body = {"software": wanted.sha256, "match_key": match_key, "document": document}
-    write_resolution_row(connection, append_document(connection, new, body), body)
+    entry = append_document(connection, new, body)
+    write_resolution_row(connection, entry, body)
     if found.full_ref is not None:
-        observe(
-            connection,
-            wanted.experiment,
-            match_key,
-            found.full_ref,
-            found.tag_object or found.commit,
-        )
+        oid = found.tag_object or found.commit
+        observe(connection, wanted.experiment, match_key, found.full_ref, oid)
     # An inferred commit changes no gap: what ran is still the installed product
     if wanted.product_map is None:
         code_resolved(connection, wanted.sha256)

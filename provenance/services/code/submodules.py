@@ -62,11 +62,14 @@ def _resolved(parts: Parts, submodule: Submodule, depth: int) -> dict[str, objec
     document: dict[str, object] = {
         "name": submodule.path.rpartition("/")[2],
         "path": submodule.path,
-        "url": without_credentials(submodule.url) if submodule.url else None,
+        "url": None,
         "commit": submodule.revision,
         "pack_sha256": None,
     }
-    repository = _registered(parts, submodule.url) if submodule.url else None
+    repository = None
+    if submodule.url:
+        document["url"] = without_credentials(submodule.url)
+        repository = _registered(parts, submodule.url)
     if repository is None or depth > _DEEPEST:
         return document
     try:

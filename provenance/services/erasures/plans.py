@@ -150,8 +150,12 @@ def plan_erasure(connection: Connection, store: Store, wanted: Wanted) -> Record
     for entry in _evidence(connection, store, job, witness):
         if holds_any(entry.body, forms):
             entries.append(entry)
-    also = sorted(name for name, body in _others(job, witness).items() if holds_any(body, forms))
-    plans = _plans_holding(connection, store, job, {_sha256(body) for body in bodies}, forms)
+    also = []
+    for name, body in sorted(job.held.bodies().items()):
+        if name != witness and holds_any(body, forms):
+            also.append(name)
+    digests = {_sha256(body) for body in bodies}
+    plans = _plans_holding(connection, store, job, digests, forms)
     return RecordErasure(job, witness, entries, provisional, replacement, kept, texts, plans, also)
 
 
@@ -286,11 +290,6 @@ def _evidence(connection: Connection, store: Store, job: ReadJob, witness: str) 
     kinds.update(dict.fromkeys(unread, "unread"))
     bodies = read_entries(connection, store, kinds)
     return [Entry(entry, kinds[entry], None, body) for entry, body in bodies.items()]
-
-
-def _others(job: ReadJob, witness: str) -> dict[str, bytes]:
-    """Return the records of the other witnesses."""
-    return {name: body for name, body in job.held.bodies().items() if name != witness}
 
 
 def _plans_holding(

@@ -192,6 +192,9 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
     level = level_of(recorded_gaps, reading.record, findings)
     level = level_proven(level, recorded_gaps, proof)
     recipe, result = recipe_of(reading.record), result_of(reading.record)
+    decided_by = None
+    if reading.record.exit is not None:
+        decided_by = reading.record.exit.decided_by
     finals = final_records_of(connection, key)
     firsts = [record for record in finals if record.revision == 0]
     firsts += provisional_records_of(connection, key)
@@ -199,7 +202,7 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
     verdicts = verdicts_of(connection, key)
     return JobAnswer(
         failure=failure_of(connection, job),
-        decided_by=reading.record.exit.decided_by if reading.record.exit else None,
+        decided_by=decided_by,
         output_count=summary.output_count,
         summary=summary,
         record=json.loads(job.body_of(witness)),

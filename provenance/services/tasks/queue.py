@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
@@ -126,6 +126,9 @@ def _queue(connection: Connection, scope: QueueScope, limit: int, cursor: str | 
     # One more than asked for shows whether there is a next page
     rows = _rows(connection, scope, limit + 1, cursor) if limit else []
     shown = rows[:limit]
+    next_cursor = None
+    if shown and len(rows) > limit:
+        next_cursor = _cursor(shown[-1])
     return Queue(
         task_id=None,
         campaign=None,
@@ -134,7 +137,7 @@ def _queue(connection: Connection, scope: QueueScope, limit: int, cursor: str | 
         sources=[_source(report, now) for report in asked],
         warning=_warning(asked, now),
         jobs=_entries(connection, shown, now),
-        next=_cursor(shown[-1]) if len(rows) > limit and shown else None,
+        next=next_cursor,
     )
 
 
@@ -241,32 +244,41 @@ def _steps(bodies: Mapping[int, bytes]) -> dict[int, str | None]:
 
 
 def _entry(row: QueueRow, known: _Known) -> QueueEntry:
+    """Return a job of the queue, or one that its hook announced and that no queue names."""
     standing = STANDINGS[row.standing]
-    is_running = standing.state == "running"
     usual, slow, stuck = row.usual_seconds, standing.is_slow, standing.is_stuck
-    logs = known.logs.get(row.job or 0, ()) if is_running else ()
+    since, step = row.since, None
+    logs: Sequence[LogProgress] = ()
+    if standing.state == "running":
+        since = row.started_at
+        logs = known.logs.get(row.job or 0, ())
+        step = known.steps.get(row.job or 0)
+    source: Literal["queue", "announced"] = "queue"
     if row.is_announced:
+        source = "announced"
         usual = known.usual.get(row.stage or 0)
         slow = is_slow(row.started_at, usual, known.now)
         # Nobody measures its CPU, so that its log alone can tell
         stuck = bool(logs) and known.now - logs[-1].received_at >= QUIET
-    since = row.started_at if is_running else row.since
+    seconds = None
+    if since is not None:
+        seconds = max(0.0, (known.now - since).total_seconds())
     return QueueEntry(
         batch_id=row.batch_id,
         task_id=row.task_id,
         experiment=row.experiment,
         unit=row.unit,
         state=standing.state,
-        source="announced" if row.is_announced else "queue",
+        source=source,
         is_slow=slow,
         is_stuck=stuck,
         job_id=row.job_id,
         url=job_page(row.job_id) if row.job_id else None,
-        step=known.steps.get(row.job or 0) if is_running else None,
+        step=step,
         host=row.host,
         site=row.site,
         since=_text(since) if since else None,
-        seconds=max(0.0, (known.now - since).total_seconds()) if since else None,
+        seconds=seconds,
         usual_seconds=usual,
         hold_reason=row.hold_reason,
         memory_bytes=row.memory_bytes,
