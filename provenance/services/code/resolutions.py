@@ -82,11 +82,11 @@ def resolve_software(parts: Parts, software_sha256: str) -> None:
         mirror = mirror_of(parts, repository)
         fetch_and_observe(parts, repository, mirror)
     extra = _uploaded_objects(parts, wanted)
-    found = _find_carried(wanted, extra) if mirror is None else _find(mirror, wanted, extra)
-    pack_sha256 = _store_pack(parts, mirror, found, wanted, extra)
-    document = _document(wanted, found, pack_sha256, has_worktree=bool(extra))
+    resolved = _find_carried(wanted, extra) if mirror is None else _find(mirror, wanted, extra)
+    pack_sha256 = _store_pack(parts, mirror, resolved, wanted, extra)
+    document = _document(wanted, resolved, pack_sha256, has_worktree=bool(extra))
     document["submodules"] = _submodules(parts, mirror, wanted, document)
-    parts.writer.run(lambda writing: _enter(writing, wanted, found, document))
+    parts.writer.run(lambda writing: _enter(writing, wanted, resolved, document))
 
 
 def _submodules(
@@ -108,10 +108,10 @@ def _find_carried(wanted: WantedCode, extra: "_Objects") -> ResolvedRef:
     Raises:
         SoftwareError: its objects lack the commit.
     """
-    found = _unpushed(wanted.software.revision or "", extra)
-    if found is None:
+    resolved = _unpushed(wanted.software.revision or "", extra)
+    if resolved is None:
         raise SoftwareError(f"The objects of {wanted.software.name} lack its commit.")
-    return found
+    return resolved
 
 
 def _find(mirror: Mirror, wanted: WantedCode, extra: "_Objects") -> ResolvedRef:
@@ -153,11 +153,12 @@ def _find_tag(mirror: Mirror, wanted: WantedCode) -> ResolvedRef:
         SoftwareError: there is no such tag.
     """
     tag = wanted.software.requested_ref
-    found = resolve_and_pin(mirror, f"refs/tags/{tag}")
-    if not isinstance(found, ResolvedRef):
-        has_none = not mirror.refs_named(f"refs/tags/{tag}")
-        raise SoftwareError(f"{_name_of(wanted)} has no tag {tag}." if has_none else found.reason)
-    return found
+    resolved = resolve_and_pin(mirror, f"refs/tags/{tag}")
+    if not isinstance(resolved, ResolvedRef):
+        if not mirror.refs_named(f"refs/tags/{tag}"):
+            raise SoftwareError(f"{_name_of(wanted)} has no tag {tag}.")
+        raise SoftwareError(resolved.reason)
+    return resolved
 
 
 def _name_of(wanted: WantedCode) -> str:
@@ -193,7 +194,7 @@ _Objects = list[tuple[str, bytes]]
 def _store_pack(
     parts: Parts,
     mirror: Mirror | None,
-    found: ResolvedRef,
+    resolved: ResolvedRef,
     wanted: WantedCode,
     uploaded: _Objects,
 ) -> str:
@@ -209,10 +210,10 @@ def _store_pack(
         objects: Objects = PackedObjects(packed)
         if mirror is not None:
             objects = stack.enter_context(mirror.objects())
-        history = find_history(wanted.software, found.commit, mirror, packed)
-        tags = [*found.tag_objects, *tag_objects(wanted.software, objects, packed)]
+        history = find_history(wanted.software, resolved.commit, mirror, packed)
+        tags = [*resolved.tag_objects, *tag_objects(wanted.software, objects, packed)]
         pieces = canonical_pack(
-            objects, found.commit, trees=trees, tags=tags, extra=uploaded, history=history
+            objects, resolved.commit, trees=trees, tags=tags, extra=uploaded, history=history
         )
         pack = b"".join(pieces)
     return str(parts.store.put(pack).sha256)
@@ -230,7 +231,7 @@ def _uploaded_objects(parts: Parts, wanted: WantedCode) -> _Objects:
 
 
 def _document(
-    wanted: WantedCode, found: ResolvedRef, pack_sha256: str, *, has_worktree: bool
+    wanted: WantedCode, resolved: ResolvedRef, pack_sha256: str, *, has_worktree: bool
 ) -> dict[str, object]:
     """Return what the ledger holds of a resolution."""
     how_inferred: dict[str, object] = {}
@@ -246,23 +247,23 @@ def _document(
         "name": _name_of(wanted),
         "url": url,
         "requested_ref": wanted.software.requested_ref,
-        "ref_kind": found.ref_kind,
-        "tag_object": found.tag_object,
-        "tag_objects": list(found.tag_objects),
-        "commit": found.commit,
-        "tree": found.tree,
-        "parents": list(found.parents),
-        "describe": found.describe,
-        "committed_at": found.committed_at.isoformat() if found.committed_at else None,
-        "subject": found.subject,
-        "is_referenced": found.is_reachable,
+        "ref_kind": resolved.ref_kind,
+        "tag_object": resolved.tag_object,
+        "tag_objects": list(resolved.tag_objects),
+        "commit": resolved.commit,
+        "tree": resolved.tree,
+        "parents": list(resolved.parents),
+        "describe": resolved.describe,
+        "committed_at": resolved.committed_at.isoformat() if resolved.committed_at else None,
+        "subject": resolved.subject,
+        "is_referenced": resolved.is_reachable,
         "pack_sha256": pack_sha256,
         "worktree_tree": worktree_tree,
     }
 
 
 def _enter(
-    writing: Writing, wanted: WantedCode, found: ResolvedRef, document: Mapping[str, Any]
+    writing: Writing, wanted: WantedCode, resolved: ResolvedRef, document: Mapping[str, Any]
 ) -> None:
     connection = writing.connection
     if not is_still_wanted(connection, wanted):
@@ -277,9 +278,9 @@ def _enter(
     body = {"software": wanted.sha256, "match_key": match_key, "document": document}
     entry = append_document(connection, new, body)
     write_resolution_row(connection, entry, body)
-    if found.full_ref is not None:
-        oid = found.tag_object or found.commit
-        observe(connection, wanted.experiment, match_key, found.full_ref, oid)
+    if resolved.full_ref is not None:
+        oid = resolved.tag_object or resolved.commit
+        observe(connection, wanted.experiment, match_key, resolved.full_ref, oid)
     # An inferred commit changes no gap: what ran is still the installed product
     if wanted.product_map is None:
         code_resolved(connection, wanted.sha256)

@@ -33,8 +33,8 @@ def resolve_submodules(
     A resolved one has a `pack_sha256`, and `submodules` of its own.
     """
     with mirror.objects() as objects:
-        found = submodules_of(objects, tree, base_url=mirror.url.public)[:_MOST]
-    return [_resolved(parts, submodule, depth) for submodule in found]
+        resolved = submodules_of(objects, tree, base_url=mirror.url.public)[:_MOST]
+    return [_resolved(parts, submodule, depth) for submodule in resolved]
 
 
 def resolve_submodules_of_pack(
@@ -45,8 +45,8 @@ def resolve_submodules_of_pack(
     It is a dirty tree, or that of a commit that was never pushed.
     """
     objects = PackedObjects(iterate_objects(pack))
-    found = submodules_of(objects, tree, base_url=base_url)[:_MOST]
-    return [_resolved(parts, submodule, 1) for submodule in found]
+    resolved = submodules_of(objects, tree, base_url=base_url)[:_MOST]
+    return [_resolved(parts, submodule, 1) for submodule in resolved]
 
 
 def packs_of_submodules(document: Mapping[str, Any]) -> Iterator[str]:
@@ -75,25 +75,25 @@ def _resolved(parts: Parts, submodule: Submodule, depth: int) -> dict[str, objec
     try:
         mirror = mirror_of(parts, repository)
         fetch_and_observe(parts, repository, mirror)
-        found = resolve_and_pin(mirror, submodule.revision)
+        resolved = resolve_and_pin(mirror, submodule.revision)
         # A submodule may name a commit that no branch or tag leads to: ask the server for it alone
-        if not isinstance(found, ResolvedRef) and mirror.fetch_commit(submodule.revision):
-            found = resolve_and_pin(mirror, submodule.revision)
-        if not isinstance(found, ResolvedRef):
+        if not isinstance(resolved, ResolvedRef) and mirror.fetch_commit(submodule.revision):
+            resolved = resolve_and_pin(mirror, submodule.revision)
+        if not isinstance(resolved, ResolvedRef):
             return document
         with mirror.objects() as objects:
-            pack = b"".join(canonical_pack(objects, found.commit))
+            pack = b"".join(canonical_pack(objects, resolved.commit))
     except SoftwareError:
         # A submodule that cannot be fetched must not keep its parent from being resolved
         return document
     document |= {
         "url": without_credentials(repository.url),
-        "ref_kind": found.ref_kind,
-        "tree": found.tree,
-        "describe": found.describe,
-        "committed_at": found.committed_at.isoformat() if found.committed_at else None,
+        "ref_kind": resolved.ref_kind,
+        "tree": resolved.tree,
+        "describe": resolved.describe,
+        "committed_at": resolved.committed_at.isoformat() if resolved.committed_at else None,
         "pack_sha256": str(parts.store.put(pack).sha256),
-        "submodules": resolve_submodules(parts, mirror, found.tree, depth=depth + 1),
+        "submodules": resolve_submodules(parts, mirror, resolved.tree, depth=depth + 1),
     }
     return document
 

@@ -93,10 +93,10 @@ def _like(entry: Record, others: Mapping[str, Record]) -> str | None:
 def code_facet(before: Record, after: Record, sources: Mapping[str, bytes]) -> Facet:
     """Return how the code of two jobs differs; `sources` has the patches that are here."""
     rows: list[Difference] = []
-    said = 0
+    fact_count = 0
     for pair in pairs_of(before, after):
         old, new = _facts(pair.before, pair.name), _facts(pair.after, pair.name)
-        said += len(old.keys() | new.keys())
+        fact_count += len(old.keys() | new.keys())
         if pair.before is None or pair.after is None or not _has_same_code(pair):
             rows += compared(old, new)
             rows += _changed_files(pair, sources)
@@ -105,7 +105,7 @@ def code_facet(before: Record, after: Record, sources: Mapping[str, bytes]) -> F
                 {key: value for key, value in old.items() if _is_submodule(key)},
                 {key: value for key, value in new.items() if _is_submodule(key)},
             )
-    return facet("code", "Code", RECIPE, rows, said)
+    return facet("code", "Code", RECIPE, rows, fact_count)
 
 
 def _is_submodule(key: str) -> bool:

@@ -23,9 +23,9 @@ _DEEPEST = 8
 RECIPE, RESULT, CIRCUMSTANCE = "recipe", "result", "circumstance"
 
 
-def facet(name: str, title: str, matters: str, rows: list[Difference], said: int) -> Facet:
+def facet(name: str, title: str, matters: str, rows: list[Difference], fact_count: int) -> Facet:
     """Return a facet with all of its differences."""
-    return Facet(name, title, matters, said, len(rows), rows)
+    return Facet(name, title, matters, fact_count, len(rows), rows)
 
 
 def compared(before: Facts, after: Facts) -> list[Difference]:

@@ -59,8 +59,8 @@ def record_facets(
     yield outputs_facet(before, after)
     for kind in _KINDS:
         old, new = kind.facts(before), kind.facts(after)
-        said = len(old.keys() | new.keys())
-        yield facet(kind.name, kind.title, kind.matters, compared(old, new), said)
+        fact_count = len(old.keys() | new.keys())
+        yield facet(kind.name, kind.title, kind.matters, compared(old, new), fact_count)
     yield _others_facet(before, after)
 
 
@@ -191,8 +191,8 @@ def _others_facet(before: Record, after: Record) -> Facet:
     for key, (value_before, value_after) in unlike_fields(before, after).items():
         old |= flat(value_before, key)
         new |= flat(value_after, key)
-    title, said = "Also in the records", len(old.keys() | new.keys())
-    return facet("others", title, CIRCUMSTANCE, compared(old, new), said)
+    title, fact_count = "Also in the records", len(old.keys() | new.keys())
+    return facet("others", title, CIRCUMSTANCE, compared(old, new), fact_count)
 
 
 _KINDS = (

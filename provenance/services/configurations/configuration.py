@@ -95,12 +95,12 @@ def evaluate_recorded(recorded: FclConfiguration, sources: Mapping[str, bytes]) 
         )
     if not files:
         raise ConfigurationError("The record names no fcl file of this step.")
-    found: list[FoundFile] = []
+    read_files: list[FoundFile] = []
     for file in files:
         content = sources[file.sha256 or ""]
-        found.append(FoundFile(file.name, file.path or file.name, content, file.found_in))
+        read_files.append(FoundFile(file.name, file.path or file.name, content, file.found_in))
     try:
-        return load_files(recorded.main or files[0].name, found)
+        return load_files(recorded.main or files[0].name, read_files)
     except FhiclError as problem:
         if problem.kind == LIMIT:
             raise ConfigurationTooLargeError(str(problem)) from problem
@@ -159,7 +159,7 @@ _FORMS: Mapping[str, Callable[[Configuration], str]] = {
 }
 
 
-def printed(found: RecordedConfiguration, form: str) -> bytes:
+def printed(recorded: RecordedConfiguration, form: str) -> bytes:
     """Return a configuration in one of `schemas.queries.CONFIGURATION_FORMS`.
 
     Raises:
@@ -167,37 +167,37 @@ def printed(found: RecordedConfiguration, form: str) -> bytes:
         NotFoundError: what the program wrote was never uploaded.
     """
     if form == "ran":
-        data = found.sources.get(found.recorded.final_sha256 or "")
+        data = recorded.sources.get(recorded.recorded.final_sha256 or "")
         if data is None:
             raise NotFoundError(
                 "What the program wrote of its configuration (`art --config-out`) is not here."
             )
         return data
     if form == "expanded":
-        return found.evaluate().expanded
-    return _FORMS[form](found.evaluate()).encode()
+        return recorded.evaluate().expanded
+    return _FORMS[form](recorded.evaluate()).encode()
 
 
-def source_of(found: RecordedConfiguration, name: str) -> bytes:
+def source_of(recorded: RecordedConfiguration, name: str) -> bytes:
     """Return the exact bytes of one file of a configuration, by its include name.
 
     Raises:
         NotFoundError: the configuration has no such file, or it was never uploaded.
     """
-    for file in found.recorded.files or ():
-        if file.name == name and file.sha256 in found.sources:
-            return found.sources[file.sha256 or ""]
-    here = [file.name for file in found.recorded.files or () if file.sha256 in found.sources]
+    for file in recorded.recorded.files or ():
+        if file.name == name and file.sha256 in recorded.sources:
+            return recorded.sources[file.sha256 or ""]
+    here = [file.name for file in recorded.recorded.files or () if file.sha256 in recorded.sources]
     raise NotFoundError(f"The configuration has no file {name}, or it was never uploaded.", here)
 
 
-def evaluated_answer(found: RecordedConfiguration) -> EvaluatedConfiguration:
+def evaluated_answer(recorded: RecordedConfiguration) -> EvaluatedConfiguration:
     """Return the evaluated configuration, and the file and line that each value comes from.
 
     Raises:
         ConfigurationError: it cannot be evaluated.
     """
-    configuration = found.evaluate()
+    configuration = recorded.evaluate()
     parameters = []
     for parameter in configuration.parameters():
         file, line = parameter.origin or (None, None)
@@ -206,20 +206,20 @@ def evaluated_answer(found: RecordedConfiguration) -> EvaluatedConfiguration:
         configuration.parameter_set_id,
         configuration.as_tree(),
         parameters,
-        _evaluation_answer(found.evaluation),
+        _evaluation_answer(recorded.evaluation),
     )
 
 
-def files_answer(found: RecordedConfiguration) -> ConfigurationFiles:
+def files_answer(configuration: RecordedConfiguration) -> ConfigurationFiles:
     """Return the files of a configuration, with the text of those that were uploaded."""
     files = []
-    for file in found.recorded.files or ():
-        content = found.sources.get(file.sha256 or "")
+    for file in configuration.recorded.files or ():
+        content = configuration.sources.get(file.sha256 or "")
         text = content.decode(errors="replace") if content is not None else None
         files.append(ConfigurationFile(file.name, file.path, file.sha256, file.found_in, text))
-    recorded = found.recorded
+    recorded = configuration.recorded
     return ConfigurationFiles(
-        recorded.step, recorded.main, files, _evaluation_answer(found.evaluation)
+        recorded.step, recorded.main, files, _evaluation_answer(configuration.evaluation)
     )
 
 
@@ -245,7 +245,7 @@ class KnownParameters:
         self._lock = threading.Lock()
         self._held: dict[str, EvaluatedParameters] = {}
 
-    def of(self, found: RecordedConfiguration) -> EvaluatedParameters:
+    def of(self, recorded: RecordedConfiguration) -> EvaluatedParameters:
         """Return the parameters of a recorded configuration.
 
         Raises:
@@ -253,18 +253,18 @@ class KnownParameters:
         """
         # Checked even if the parameters are in memory: another experiment may have asked for them,
         # and this one may not read the files
-        if any(file.sha256 not in found.sources for file in found.recorded.files or ()):
-            found.evaluate()  # its error names the file
+        if any(file.sha256 not in recorded.sources for file in recorded.recorded.files or ()):
+            recorded.evaluate()  # its error names the file
             raise ConfigurationError("A file of the configuration is not here.")
-        [key] = closure_digests((found.recorded,))
+        [key] = closure_digests((recorded.recorded,))
         with self._lock:
             # Taken out and put back at the end: the first in the dict is the one unused the longest
-            held = self._held.pop(key, None)
-            if held is not None:
-                self._held[key] = held
-                return held
+            known = self._held.pop(key, None)
+            if known is not None:
+                self._held[key] = known
+                return known
         # Not under the lock: this may take a second, and other requests must not wait
-        configuration = found.evaluate()
+        configuration = recorded.evaluate()
         made = EvaluatedParameters(
             configuration.parameter_set_id, tuple(configuration.parameters())
         )

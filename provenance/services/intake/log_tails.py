@@ -242,12 +242,12 @@ def _cut_at(runs: Iterable[Piece], end: int) -> list[Piece]:
     return [Piece(run.start, run.content[: end - run.start]) for run in runs if run.start < end]
 
 
-def _differ(one: Piece, other: Piece) -> bool:
+def _differ(piece: Piece, other: Piece) -> bool:
     """Return whether both hold bytes of one place that are not the same."""
-    start, end = max(one.start, other.start), min(one.end, other.end)
+    start, end = max(piece.start, other.start), min(piece.end, other.end)
     if start >= end:
         return False
-    bytes_of_one = one.content[start - one.start : end - one.start]
+    bytes_of_one = piece.content[start - piece.start : end - piece.start]
     bytes_of_other = other.content[start - other.start : end - other.start]
     return bytes_of_one != bytes_of_other
 

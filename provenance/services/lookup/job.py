@@ -233,9 +233,9 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
     )
 
 
-def _witness(record: RecordOfWitness, said: Mapping[str, Any]) -> Witness:
+def _witness(record: RecordOfWitness, witnessed: Mapping[str, Any]) -> Witness:
     """Return what one witness says of the end, even where another one prevails."""
-    end = said.get("exit") or {}
+    end = witnessed.get("exit") or {}
     reasons = [end[name] for name in ("error_class", "message") if isinstance(end.get(name), str)]
     return Witness(
         witness=record.witness,
@@ -243,7 +243,7 @@ def _witness(record: RecordOfWitness, said: Mapping[str, Any]) -> Witness:
         received_at=record.received_at,
         submitter=record.submitter,
         is_final=record.is_final,
-        state=said.get("state"),
+        state=witnessed.get("state"),
         reason=": ".join(reasons) or None,
     )
 

@@ -29,9 +29,11 @@ def read_submissions(
 ) -> list[RecordedSubmission]:
     """Return how jobs were submitted, as far as that is known; a few statements in all."""
     attempts = attempts_of_units(connection, experiment, job_ids)
-    held = {attempt.key: HeldJob(attempt.key, attempt.received_at, {}, {}) for attempt in attempts}
-    fill_records(connection, store, held)
-    records = {key: read_together(job.records_but(None)).raw for key, job in held.items()}
+    jobs_by_key = {
+        attempt.key: HeldJob(attempt.key, attempt.received_at, {}, {}) for attempt in attempts
+    }
+    fill_records(connection, store, jobs_by_key)
+    records = {key: read_together(job.records_but(None)).raw for key, job in jobs_by_key.items()}
     commands = _declared_commands(connection, store, experiment, attempts)
     ads = _kept_ads(connection, store, experiment, records.values())
     submissions = []
@@ -47,7 +49,7 @@ def read_submissions(
             RecordedSubmission(
                 job_id=attempt.job_id,
                 batch_id=batch.get("id"),
-                ad=kept_ad or _witnessed_ad(held[attempt.key]),
+                ad=kept_ad or _witnessed_ad(jobs_by_key[attempt.key]),
                 command=words,
             )
         )

@@ -36,8 +36,8 @@ class _Sign(NamedTuple):
 def _sign(pattern: str, sentence: str, *, is_limit: bool = False) -> _Sign:
     """Return a sign whose sentence names the group `what` of the pattern, if there is one."""
 
-    def tell(found: re.Match[str]) -> str:
-        what = (found.groupdict().get("what") or "").strip(" :")
+    def tell(match: re.Match[str]) -> str:
+        what = (match.groupdict().get("what") or "").strip(" :")
         if what[:1] in _QUOTES:
             what = what.strip(_QUOTES)
         return sentence.format(what=what)
@@ -137,7 +137,7 @@ def last_words(log: Sequence[str]) -> str | None:
 
 def _tell(line: str) -> Missing | None:
     for sign in _SIGNS:
-        found = sign.pattern.search(line)
-        if found is not None:
-            return Missing(sign.sentence(found), sign.is_limit)
+        match = sign.pattern.search(line)
+        if match is not None:
+            return Missing(sign.sentence(match), sign.is_limit)
     return None

@@ -123,10 +123,10 @@ def _masks(differing: _Differing) -> list[str]:
     if len(recorded) != len(made):
         return []
     masks: list[str] = []
-    for one, other in zip(recorded, made, strict=True):
-        if one == other:
+    for line, other_line in zip(recorded, made, strict=True):
+        if line == other_line:
             continue
-        mask = _mask(one, other)
+        mask = _mask(line, other_line)
         if mask is None:
             return []
         if mask not in masks:
@@ -136,12 +136,12 @@ def _masks(differing: _Differing) -> list[str]:
     return masks
 
 
-def _mask(one: str, other: str) -> str | None:
+def _mask(line: str, other_line: str) -> str | None:
     """Return what masks two lines that begin alike; None where too little is alike."""
     length = 0
-    while length < min(len(one), len(other)) and one[length] == other[length]:
+    while length < min(len(line), len(other_line)) and line[length] == other_line[length]:
         length += 1
-    beginning = one[:length].rstrip("0123456789-+.:abcdefABCDEF") if length else ""
+    beginning = line[:length].rstrip("0123456789-+.:abcdefABCDEF") if length else ""
     if len(beginning) < _SHORTEST_MASK:
         return None
     return "^" + re.escape(beginning).replace("\\ ", " ") + ".*"

@@ -122,7 +122,7 @@ def _queue(connection: Connection, scope: QueueScope, limit: int, cursor: str | 
         raise BadInputError(f"limit: {problem}.", {"limit": [problem]})
     now = datetime.now(UTC)
     counts = _counts(connection, scope)
-    asked = reports(connection, scope.experiment)
+    sources = reports(connection, scope.experiment)
     # One more than asked for shows whether there is a next page
     rows = _rows(connection, scope, limit + 1, cursor) if limit else []
     shown = rows[:limit]
@@ -134,8 +134,8 @@ def _queue(connection: Connection, scope: QueueScope, limit: int, cursor: str | 
         campaign=None,
         experiment=None,
         counts=counts,
-        sources=[_source(report, now) for report in asked],
-        warning=_warning(asked, now),
+        sources=[_source(report, now) for report in sources],
+        warning=_warning(sources, now),
         jobs=_entries(connection, shown, now),
         next=next_cursor,
     )
@@ -164,20 +164,20 @@ def _source(report: ReportRow, now: datetime) -> QueueSource:
     )
 
 
-def _warning(asked: Sequence[ReportRow], now: datetime) -> str | None:
+def _warning(sources: Sequence[ReportRow], now: datetime) -> str | None:
     """Return why the counts may be wrong; None where they are fresh and whole."""
-    if not asked:
+    if not sources:
         return (
             "No queue is reported, so that jobs that wait are not seen: run `jobprov witness` or "
             "`jobprov agent` where jobs are submitted."
         )
-    old = [report.schedd for report in asked if now - report.asked_at > FRESH]
+    old = [report.schedd for report in sources if now - report.asked_at > FRESH]
     if old:
         return (
             f"Not reported for more than 15 minutes: {', '.join(old)}. Is `jobprov witness` or "
             "`jobprov agent` still running there?"
         )
-    left_out = sum(report.left_out for report in asked)
+    left_out = sum(report.left_out for report in sources)
     if left_out:
         jobs = counted(left_out, "job")
         return f"{jobs} not counted, since the queue is longer than a report may be."
