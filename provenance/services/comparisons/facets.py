@@ -215,16 +215,22 @@ def _command(before: Record, after: Record) -> Facet:
         # The steps are what ran; around them a repeated job has another script
         old.pop(_JOB, None)
         new.pop(_JOB, None)
-    folders = _folders(before), _folders(after)
+    folders_before, folders_after = _folders(before), _folders(after)
     rows: list[Difference] = []
     for name in {**old, **new}:
-        if name not in new:
-            rows.append(Difference("removed", name, before=shortened(" ".join(old[name]))))
-        elif name not in old:
-            rows.append(Difference("added", name, after=shortened(" ".join(new[name]))))
-        elif old[name] != new[name]:
-            plain = _plain(old[name], folders[0]), _plain(new[name], folders[1])
-            rows += _changed_arguments(name, (old[name], new[name]), plain)
+        arguments_before, arguments_after = old.get(name), new.get(name)
+        if arguments_after is None:
+            line = shortened(" ".join(arguments_before or ()))
+            rows.append(Difference("removed", name, before=line))
+        elif arguments_before is None:
+            line = shortened(" ".join(arguments_after))
+            rows.append(Difference("added", name, after=line))
+        elif arguments_before != arguments_after:
+            plain_before = _plain(arguments_before, folders_before)
+            plain_after = _plain(arguments_after, folders_after)
+            rows += _changed_arguments(
+                name, (arguments_before, arguments_after), (plain_before, plain_after)
+            )
     rows += compared(_around_arguments(before), _around_arguments(after))
     return facet("command", "Command line", RECIPE, rows, len(old.keys() | new.keys()))
 

@@ -66,15 +66,18 @@ def _plan(
     objects: Objects, named: Mapping[str, str], given: Mapping[str, tuple[str, bytes]]
 ) -> _Plan:
     given = {oid: known for oid, known in given.items() if oid in named}
-    asked = [oid for oid in named if oid not in given]
-    found = objects.headers(asked)
-    missing = [
-        (oid, named[oid]) for oid, header in zip(asked, found, strict=True) if header is None
-    ]
+    of_repository = [oid for oid in named if oid not in given]
+    headers: list[ObjectHeader] = []
+    missing = []
+    for oid, header in zip(of_repository, objects.headers(of_repository), strict=True):
+        if header is None:
+            missing.append((oid, named[oid]))
+        else:
+            headers.append(header)
     if missing:
         raise MissingObjectError(missing, objects.where)
-    headers = [header for header in found if header is not None]
-    headers += [ObjectHeader(oid, kind, len(content)) for oid, (kind, content) in given.items()]
+    for oid, (kind, content) in given.items():
+        headers.append(ObjectHeader(oid, kind, len(content)))
     headers.sort(key=lambda header: sort_key(header.kind, header.oid))
     return _Plan(tuple(headers), given)
 

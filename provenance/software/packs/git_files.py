@@ -8,7 +8,7 @@ Source: gitformat-pack(5) for the pack's index, version 2; gitformat-index(5), v
 import hashlib
 import stat
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from jobprov.provenance.errors import SoftwareError
@@ -53,15 +53,9 @@ def git_files(pack: bytes, commit: str, ran: str, *, hides: Callable[[str], bool
         SoftwareError: the pack is damaged or lacks an object.
     """
     objects = {}
-    ends = _TRAILER_BYTES
-    rows: list[tuple[str, int]] = []
     for packed in iterate_objects(pack):
-        rows.append((packed.oid, packed.offset))
+        # What is in a file does not matter here, and may be large
         objects[packed.oid] = replace(packed, content=b"") if packed.kind == "blob" else packed
-    boundaries = [offset for _, offset in rows[1:]] + [len(pack) - ends]
-    entries = []
-    for (oid, offset), end in zip(rows, boundaries, strict=True):
-        entries.append((oid, offset, zlib.crc32(pack[offset:end])))
     committed, laid_out = _tree_of(objects, commit), _tree_of(objects, ran)
     hidden = set()
     for path, entry in committed.items():
@@ -75,11 +69,21 @@ def git_files(pack: bytes, commit: str, ran: str, *, hides: Callable[[str], bool
     kinds = ("commit", "tag")
     named = frozenset(oid for oid, packed in objects.items() if packed.kind in kinds)
     return GitFiles(
-        _pack_index(entries, pack[-_TRAILER_BYTES:]),
-        _index(committed, hidden),
-        tuple(sorted(shallow)),
-        named,
+        pack_index=_pack_index(_entries_of(pack, objects), pack[-_TRAILER_BYTES:]),
+        index=_index(committed, hidden),
+        shallow=tuple(sorted(shallow)),
+        named=named,
     )
+
+
+def _entries_of(pack: bytes, objects: Mapping[str, PackedObject]) -> list[tuple[str, int, int]]:
+    """Return id, place and CRC-32 of each object of a pack, in the order of the pack."""
+    starts = [packed.offset for packed in objects.values()]
+    ends = [*starts[1:], len(pack) - _TRAILER_BYTES]
+    entries = []
+    for oid, start, end in zip(objects, starts, ends, strict=True):
+        entries.append((oid, start, zlib.crc32(pack[start:end])))
+    return entries
 
 
 def _tree_of(objects: dict[str, PackedObject], ran: str) -> dict[str, tuple[str, str]]:
