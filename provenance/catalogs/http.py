@@ -290,7 +290,7 @@ def _unpacked(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _beginning(answer: requests.Response, until: float) -> str:
-    """Return what an error says first, as far as it can be read: its status tells enough."""
+    """Return the beginning of an error's body, as far as it can be read; the status is enough."""
     message = b""
     with suppress(*_BROKEN):
         for piece in _pieces(answer):

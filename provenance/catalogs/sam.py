@@ -64,7 +64,7 @@ class Sam:
         return True
 
     def probe(self) -> None:
-        """Ask for what SAM tells of itself."""
+        """Ask SAM about itself, to see whether it answers."""
         self._transport.get("/", what="the server's own description")
 
     def list_names(self, query: str) -> Iterator[str]:

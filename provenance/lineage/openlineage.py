@@ -79,7 +79,7 @@ def _events(graph: Graph) -> Iterator[_Event]:
 
 
 def _job(job: JobNode, experiment: str) -> dict[str, str]:
-    """What OpenLineage calls the job: here the stage, of which each of our jobs is a run."""
+    """The job in OpenLineage's sense: the stage. Each of our jobs is a run of it."""
     name = job.stage or job.task_id or "job"
     return {"namespace": job.experiment or experiment, "name": name}
 
@@ -106,7 +106,7 @@ def _datasets(uses: Iterable[_Use]) -> list[dict[str, object]]:
 
 
 def _facets(versions: Sequence[tuple[FileNode, bool]]) -> dict[str, object]:
-    """Return the facet that tells versions apart; nothing if it is not sure which version it was.
+    """Return the facet that distinguishes versions; nothing if the version is not certain.
 
     If several jobs made the same file, it has the checksums of all.
     """

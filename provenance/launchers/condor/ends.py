@@ -1,4 +1,4 @@
-"""How an attempt ended, from what the batch system tells about it.
+"""How an attempt ended, according to the batch system.
 
 Attributes of an earlier attempt stay in the ad of a later one: each is used only if its time, or
 the status before it, shows that it belongs to this attempt.

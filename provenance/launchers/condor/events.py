@@ -63,7 +63,7 @@ class Event:
 
 @dataclass
 class _Attempt:
-    """What the events tell about one attempt, under the names of ads."""
+    """What the events report about one attempt, under the names of ads."""
 
     ad: Ad = field(default_factory=dict)
     is_over: bool = False

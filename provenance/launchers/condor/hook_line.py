@@ -1,4 +1,4 @@
-"""What a job's ad says to the hook: its options on the command line, and in the environment.
+"""What the hook of a job gets from its ad: options on the command line and in the environment.
 
 So the unit of a job is known before the job begins.
 
@@ -26,9 +26,9 @@ def hook_options(ad: Ad) -> Options:
 
 
 def task_of(ad: Ad) -> dict[str, str]:
-    """Return the record's `task` as far as an ad tells it; the unit only where it names one.
+    """Return the record's `task` as far as an ad has it; the unit only where the ad names one.
 
-    What a job that names no unit reads, which is its unit then, is not known here.
+    A job that names no unit gets it from what it reads, which is not known here.
     """
     options = hook_options(ad)
     task: dict[str, str] = batch.describe_task(options, environment_of(ad), ad)

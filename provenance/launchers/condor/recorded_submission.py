@@ -203,7 +203,7 @@ def _resources(ad: Ad, again: Again) -> list[str]:
 
 
 def missing_files(ad: Ad, exists: Callable[[str], bool]) -> list[str]:
-    """Return the files of a submission that are not there, by a function that tells."""
+    """Return the files of a submission for which `exists` is false."""
     folder = str(ad.get("Iwd") or "/")
     files = [] if ad.get("TransferExecutable") is False else [str(ad.get("Cmd") or "")]
     files += [name.strip() for name in str(ad.get("TransferInput") or "").split(",")]

@@ -46,7 +46,7 @@ class NotHereYetError(ProvenanceError):
 
 
 class JobNote(msgspec.Struct):
-    """What is noted of a job on disk when it is made, so that its end can be told.
+    """What is noted of a job on disk when it is made, so that its end can be reported.
 
     Attributes:
         outputs: names of the files that it is to make.

@@ -330,7 +330,7 @@ def _sync_files_of_task(place: _Place, progress: TaskSync) -> TaskSync:
 
 
 def _without_output(place: _Place, units: Sequence[str]) -> list[str]:
-    """Return those of these units of which the catalog was not yet seen to know an output."""
+    """Return the units for which no output was found in the catalog yet."""
     with place.database.reading.connect() as connection:
         settled = units_with_output(connection, place.task.key, units)
     return [unit for unit in units if unit not in settled]

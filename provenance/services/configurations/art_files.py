@@ -59,7 +59,7 @@ class ArtFile(NamedTuple):
 
     @property
     def last(self) -> Process | None:
-        """The process that wrote the file; None if the file does not tell which one did."""
+        """The process that wrote the file; None if the file does not name it."""
         last = [process for process in self.processes if process.is_last]
         return last[0] if len(last) == 1 else None
 

@@ -245,7 +245,7 @@ class _TaskRetries:
         return read_outside_inputs(self._connection, self._store, self._body.experiment, bundles)
 
     def _as_it_counts(self, attempt: Attempt) -> Attempt:
-        """Return an attempt whose state tells that it succeeded without output, if so."""
+        """Return an attempt that succeeded without output, if its state shows that."""
         unit = self._standing.get(attempt.unit or "")
         if attempt.state != "succeeded" or unit is None or unit.state != UnitState.NO_OUTPUT:
             return attempt

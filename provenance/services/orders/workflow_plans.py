@@ -99,7 +99,7 @@ class StagePlan:
 
     @property
     def expected(self) -> int:
-        """How many units the stage has in the end, as far as that can be told now."""
+        """How many units the stage will have in the end, as far as is known now."""
         return len(self.standing_of) + self.held_back + self.to_come
 
     @property

@@ -64,7 +64,7 @@ def offer_comparators(
 
 
 def _differing(root: Path, out: Path, names: set[str], kept: KeptFile) -> Iterator[_Differing]:
-    """Yield the outputs of these names of which both files are here."""
+    """Yield the outputs with these names, if both the recorded and the new file are here."""
     expected = root / "data" / "outputs" / "expected.sh"
     if not expected.is_file():
         return

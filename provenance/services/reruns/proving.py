@@ -114,7 +114,7 @@ def next_to_prove(
 
 
 def proved(candidate: Candidate, trial: Trial, verdict: Verdict) -> ProvedJob:
-    """Return a rerun as commands tell it."""
+    """Return the outcome of a rerun as commands report it."""
     proof = proof_of(verdict)
     state, message = (UNPROVEN, None) if proof is None else proof
     return ProvedJob(

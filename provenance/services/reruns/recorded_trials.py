@@ -90,7 +90,7 @@ def record_trial(parts: TrialParts, candidate: Candidate, verdict: Verdict) -> N
 
 
 def tried(candidate: Candidate, trial: Trial) -> TriedJob:
-    """Return a rerun as commands tell it."""
+    """Return the outcome of a rerun as commands report it."""
     return TriedJob(
         job_id=candidate.job_id,
         experiment=candidate.experiment,

@@ -300,7 +300,7 @@ def _first_different(touched: list[str], digests: Mapping[str, str]) -> str | No
 
 
 def _digest(path: str) -> str | None:
-    """Return the SHA-256 of a file; None if it is none, or cannot be read."""
+    """Return the SHA-256 of a file; None if there is no file, or it cannot be read."""
     try:
         if not os.path.isfile(path):  # noqa: PTH113 - a path of the trace, as text
             return None

@@ -208,7 +208,7 @@ def _judged(result: RerunResult) -> _Judged:
 
 
 def _unproven(why: str, reason: str) -> _Judged:
-    """Return the verdict on a rerun that tells nothing of the recipe."""
+    """Return the verdict on a rerun that proves nothing about the recipe."""
     return _Judged({"level": "R0", "reason": reason[:_REASON_LENGTH], "unproven": why}, reason)
 
 

@@ -289,7 +289,7 @@ def _application(metadata: Mapping[str, Any], software: Sequence[Software]) -> A
 
 
 def _others(metadata: Mapping[str, Any]) -> dict[str, object]:
-    """Return metadata with dotted keys that are told in no other way."""
+    """Return metadata with dotted keys that appear nowhere else in the answer."""
     others = {}
     for key, value in metadata.items():
         is_told = key in _OWN_KEYS or key.startswith((f"{_APPLICATION}.", "prov."))

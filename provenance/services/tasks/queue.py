@@ -289,7 +289,7 @@ def _entry(row: QueueRow, known: _Known) -> QueueEntry:
 
 
 def _progress(logs: Iterable[LogProgress]) -> Progress | None:
-    """Return how far the newest log that tells of events is."""
+    """Return the progress by the newest log that counts events."""
     newest: Progress | None = None
     for log in logs:
         span = join_spans(log.spans)

@@ -50,7 +50,7 @@ QUIET = timedelta(minutes=15)
 SLOW_FACTOR = 3
 """A job that runs so many times as long as is usual in its stage is slow."""
 _KEPT = timedelta(days=7)
-"""A queue of which nobody reports any more is forgotten after that."""
+"""A queue that nobody reports any more is forgotten after that."""
 
 
 class QueueReportBody(msgspec.Struct, kw_only=True):

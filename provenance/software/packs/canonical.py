@@ -23,7 +23,7 @@ _BATCH_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class _Plan:
-    """The objects of a canonical pack, all of which are known to exist.
+    """The objects of a canonical pack; all of them are known to exist.
 
     Attributes:
         headers: all of them, in the pack's order.
