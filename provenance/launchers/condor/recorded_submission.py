@@ -166,13 +166,17 @@ def _environment(ad: Ad, variables: Mapping[str, str]) -> str:
 
     Of two values of one variable HTCondor takes the last.
     """
-    own = " ".join(f"{name}={quoted(value)}" for name, value in variables.items())
-    recorded = str(ad.get("Environment") or "")
-    if not recorded and ad.get("Env"):
-        words = [word.partition("=") for word in str(ad["Env"]).split(";") if "=" in word]
-        recorded = " ".join(f"{name}={quoted(value)}" for name, _, value in words)
+    in_new_form, in_old_form = ad.get("Environment"), ad.get("Env")
+    if in_new_form or not in_old_form:
+        recorded = _doubled(str(in_new_form or ""))
     else:
-        recorded = _doubled(recorded)
+        assignments = []
+        for word in str(in_old_form).split(";"):
+            name, equals, value = word.partition("=")
+            if equals:
+                assignments.append(f"{name}={quoted(value)}")
+        recorded = " ".join(assignments)
+    own = " ".join(f"{name}={quoted(value)}" for name, value in variables.items())
     return f'"{recorded} {own}"'
 
 

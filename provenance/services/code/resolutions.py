@@ -93,11 +93,13 @@ def _submodules(
     parts: Parts, mirror: Mirror | None, wanted: WantedCode, document: Mapping[str, Any]
 ) -> list[dict[str, object]]:
     """Return the submodules of the tree that ran."""
-    is_in_mirror = mirror is not None and mirror.has_commit(document["commit"])
-    if mirror is not None and is_in_mirror and document["worktree_tree"] is None:
-        return resolve_submodules(parts, mirror, document["tree"])
+    base_url = wanted.software.repository or ""
+    if mirror is not None:
+        # The mirror has neither the tree of a changed checkout nor a commit that was never pushed
+        if document["worktree_tree"] is None and mirror.has_commit(document["commit"]):
+            return resolve_submodules(parts, mirror, document["tree"])
+        base_url = mirror.url.public
     pack = parts.store.get(document["pack_sha256"])
-    base_url = wanted.software.repository or "" if mirror is None else mirror.url.public
     tree = document["worktree_tree"] or document["tree"]
     return resolve_submodules_of_pack(parts, pack, tree, base_url=base_url)
 

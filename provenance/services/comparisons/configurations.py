@@ -77,9 +77,12 @@ def _paired_steps(jobs: Sequence[JobSide]) -> list[_StepPair]:
         # Compared even if the steps have other names: there is nothing else to compare them with
         return [_StepPair(str(before[0].get("step") or "job"), before[0], after[0])]
     old, new = _by_step(before), _by_step(after)
-    pairs = [_StepPair(name, old.get(name), new.get(name)) for name in {**old, **new}]
-    nameless = zip_longest(_nameless(before), _nameless(after))
-    pairs += [_StepPair(str(position), *entries) for position, entries in enumerate(nameless)]
+    pairs = []
+    for name in {**old, **new}:
+        pairs.append(_StepPair(name, old.get(name), new.get(name)))
+    nameless_pairs = zip_longest(_nameless(before), _nameless(after))
+    for position, (old_entry, new_entry) in enumerate(nameless_pairs):
+        pairs.append(_StepPair(str(position), old_entry, new_entry))
     return pairs
 
 

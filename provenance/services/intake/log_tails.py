@@ -214,13 +214,16 @@ def _rewrite(connection: Connection, chunk: Chunk) -> int:
 def _runs(pieces: Iterable[Piece]) -> list[Piece]:
     """Return sorted pieces, joined where one begins within what is before it, or right behind."""
     joined: list[tuple[int, bytearray]] = []
+    end = -1
     for piece in pieces:
-        if joined and piece.start <= joined[-1][0] + len(joined[-1][1]):
+        if piece.start <= end:
             start, content = joined[-1]
             place = piece.start - start
             content[place : place + len(piece.content)] = piece.content
         else:
-            joined.append((piece.start, bytearray(piece.content)))
+            start, content = piece.start, bytearray(piece.content)
+            joined.append((start, content))
+        end = start + len(content)
     return [Piece(start, bytes(content)) for start, content in joined]
 
 

@@ -150,9 +150,11 @@ def _doomed(connection: Connection, store: Store, wanted: Sequence[str]) -> list
     for part in chunks(free, 1000):
         stored += sorted(set(part) - store.missing(part))
     plans = plans_among(connection, stored)
-    generated = generated_for_nobody_else(connection, store, plans) if plans else set()
-    present = generated - store.missing(sorted(generated)) if generated else set()
-    return [sorted({*present, *stored} - plans), sorted(plans)]
+    others = set(stored) - plans
+    if plans:
+        generated = generated_for_nobody_else(connection, store, plans)
+        others |= generated - store.missing(sorted(generated)) - plans
+    return [sorted(others), sorted(plans)]
 
 
 def erase_bodies(store: Store, experiment: str, places: Mapping[int, Collection[int]]) -> int:

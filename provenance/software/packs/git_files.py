@@ -10,6 +10,7 @@ import stat
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.software.object_form import parse_commit, walk_tree
@@ -102,32 +103,25 @@ def _tree_of(objects: dict[str, PackedObject], ran: str) -> dict[str, tuple[str,
 
 
 def _pack_index(entries: Sequence[tuple[str, int, int]], pack_checksum: bytes) -> bytes:
-    ordered = sorted((bytes.fromhex(oid), offset, crc) for oid, offset, crc in entries)
+    """Return the index of a pack: tables of ids, of CRC-32 and of places, in the order of the ids."""
+    oids, checksums, offsets, large_offsets = bytearray(), bytearray(), bytearray(), bytearray()
     counts = [0] * 256
-    for oid, _, _ in ordered:
-        counts[oid[0]] += 1
-    fan_out, total = bytearray(), 0
-    for count in counts:
-        total += count
-        fan_out += total.to_bytes(4, "big")
-    offsets, large = bytearray(), bytearray()
-    for _, offset, _ in ordered:
+    for oid, offset, crc in sorted(entries):
+        oids += bytes.fromhex(oid)
+        counts[oids[-20]] += 1
+        checksums += crc.to_bytes(4, "big")
         if offset < _LARGE:
             offsets += offset.to_bytes(4, "big")
         else:
-            offsets += (_LARGE | len(large) // 8).to_bytes(4, "big")
-            large += offset.to_bytes(8, "big")
-    body = b"".join(
-        [
-            b"\xfftOc\x00\x00\x00\x02",
-            bytes(fan_out),
-            *(oid for oid, _, _ in ordered),
-            *(crc.to_bytes(4, "big") for _, _, crc in ordered),
-            bytes(offsets),
-            bytes(large),
-            pack_checksum,
-        ]
-    )
+            # The place is in a table of its own, and its number there in this one
+            offsets += (_LARGE | len(large_offsets) // 8).to_bytes(4, "big")
+            large_offsets += offset.to_bytes(8, "big")
+    # For each first byte of an id: how many ids begin with it or a smaller one
+    fan_out = bytearray()
+    for total in accumulate(counts):
+        fan_out += total.to_bytes(4, "big")
+    head = b"\xfftOc\x00\x00\x00\x02"
+    body = head + fan_out + oids + checksums + offsets + large_offsets + pack_checksum
     return body + hashlib.sha1(body, usedforsecurity=False).digest()
 
 
