@@ -137,7 +137,7 @@ def compare_catalog(
 
 
 def usual_hours(catalogs: Catalogs, experiment: str) -> int:
-    """Return after how many hours an output of an experiment is late, where nobody says."""
+    """Return after how many hours an output is late in experiments that set no limit."""
     settings = catalogs.get(experiment)
     if settings is None or settings.arrive_within_hours is None:
         return LATE_AFTER_HOURS

@@ -218,7 +218,7 @@ def patches_of(records: Iterable[Record]) -> set[str]:
 
 
 def unlike_fields(before: Record, after: Record) -> dict[str, tuple[object, object]]:
-    """Return what differs of checkouts whose code is the same, by path.
+    """Return the differences of checkouts whose code is the same, by path.
 
     That is how their objects came here, and how they are called.
     """

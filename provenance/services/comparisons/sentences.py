@@ -40,7 +40,7 @@ def comparison_sentence(before: ComparedJob, after: ComparedJob, facets: Sequenc
 
 
 def _recipe_parts(facets: Sequence[Facet], by_name: Mapping[str, Facet]) -> list[str]:
-    """Return what is the same of what decides the outcome, and what differs of it."""
+    """Return which parts that decide the outcome are the same, and which differ."""
     same = [name for name in _COMMON if by_name[name].said and not _differs(by_name[name])]
     differing = [facet for facet in facets if facet.matters == RECIPE and _differs(facet)]
     parts = [f"same {_listed(same)}"] if same else []

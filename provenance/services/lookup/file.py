@@ -177,7 +177,7 @@ def show_file(
 def show_found(
     connection: Connection, file: FoundFile, *, version: int | None = None
 ) -> FileAnswer:
-    """Return the same of a file that was found before.
+    """Return everything known of a file that was looked up already.
 
     Where several campaigns wrote a name, what was made from it in another one is left out.
 

@@ -211,7 +211,7 @@ class _TaskRetries:
         self._classes: dict[int, JobClass] = {}
 
     def choose(self, attempts: Sequence[Attempt]) -> Choice:
-        """Return which of these attempts are to be repeated."""
+        """Return the attempts that should be repeated."""
         # Of all attempts at their units: those that never began do not count against the policy
         keys = [attempt.key for attempt in attempts]
         for unit in {attempt.unit for attempt in attempts if attempt.unit}:

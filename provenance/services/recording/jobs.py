@@ -275,7 +275,7 @@ def _first_received(submission: Submission, held_job: HeldJob | None) -> datetim
 
 
 def _merge(submission: Submission, held_job: HeldJob | None) -> Reading:
-    """Return the job as its witnesses say it: those that are held, and the one that comes now."""
+    """Return the job by all its witnesses: the records so far, and the one that arrives now."""
     decoded, revision = submission.decoded, submission.revision
     if (
         held_job is not None

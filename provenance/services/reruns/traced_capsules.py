@@ -119,7 +119,7 @@ def _kept_by(record: JobRecord) -> frozenset[str]:
 
 
 def _is_kept(touched: TouchedPath, kept: frozenset[str]) -> bool:
-    """Whether a file that may not leave as part of the release came with the record all the same."""
+    """Whether a file that may not leave with the release came with the record anyway."""
     return touched.sha256 == WITHHELD and touched.path in kept
 
 

@@ -101,7 +101,7 @@ class Declaration(msgspec.Struct, kw_only=True):
     is_obsolete: bool = False
 
     def listed_units(self) -> list[str] | None:
-        """Return the frozen list; None where only a number of units was said, or nothing."""
+        """Return the frozen list; None where only a number of units was declared, or nothing."""
         return self.units if isinstance(self.units, list) else None
 
     def place_of(self, unit: str) -> tuple[str, str]:
@@ -115,26 +115,26 @@ class Declaration(msgspec.Struct, kw_only=True):
         return self.namespace or "", unit
 
     def unit_count(self) -> int | None:
-        """Return how many units there are to be; None where nobody said."""
+        """Return the expected number of units; None where it was not declared."""
         if isinstance(self.units, UnitSource):
             return None
         return len(set(self.units)) if isinstance(self.units, list) else self.units
 
     def expected_files(self) -> int | None:
-        """Return how many files there are to be; None where nobody said."""
+        """Return the expected number of files; None where it was not declared."""
         units, files = self.unit_count(), self.files_per_unit()
         if units is None or files is None:
             return None
         return units * files
 
     def files_per_unit(self) -> int | None:
-        """Return how many files a unit is to have; None where nobody said."""
+        """Return the expected number of files of a unit; None where it was not declared."""
         if self.outputs_per_unit is None:
             return len(self.output_patterns) or None
         return self.outputs_per_unit
 
     def expected_events(self) -> int | None:
-        """Return how many events there are to be; None where nobody said."""
+        """Return the expected number of events; None where it was not declared."""
         units = self.unit_count()
         if units is None or self.events_per_unit is None:
             return None

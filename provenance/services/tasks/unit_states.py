@@ -130,7 +130,7 @@ def _stand_without_hope(facts: UnitFacts, needed: int) -> StandingUnit:
 
 
 def outputs_needed(declaration: Declaration | None) -> int:
-    """Return how many outputs make a unit of a task done: 1 where nobody says."""
+    """Return how many outputs complete a unit of a task: 1 where it was not declared."""
     files = None if declaration is None else declaration.files_per_unit()
     return 1 if files is None else files
 
