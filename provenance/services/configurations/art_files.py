@@ -171,8 +171,8 @@ def check_against(file: ArtFile, job: Mapping[str, Any]) -> FileCheck:
             configurations.append(
                 CheckedConfiguration(entry.get("step"), identity, identity in in_file)
             )
-    verdict, words = _verdict(in_file, configurations)
-    return FileCheck(verdict, words, configurations)
+    verdict, sentence = _verdict(in_file, configurations)
+    return FileCheck(verdict, sentence, configurations)
 
 
 def _verdict(
@@ -181,10 +181,10 @@ def _verdict(
     if not in_file:
         return "unknown", "The file stores no configuration of a process."
     if not configurations:
-        words = (
+        sentence = (
             "The record does not say which ParameterSetID was run; nothing can be held against it."
         )
-        return "unknown", words
+        return "unknown", sentence
     if any(configuration.is_in_file for configuration in configurations):
         return "agrees", "The configuration that the record says was run is the one in the file."
     return "differs", "The configuration that the record says was run is not in the file."

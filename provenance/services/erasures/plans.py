@@ -284,9 +284,9 @@ def _evidence(connection: Connection, store: Store, job: ReadJob, witness: str) 
 
     They are this witness's conflicts, and records that this version could not read.
     """
-    found = job.found
-    kinds = dict.fromkeys(conflicts_of_witness(connection, found.key, witness), "conflict")
-    unread = unread_of_job(connection, found.experiment_key, found.job_id)
+    recorded_job = job.found
+    kinds = dict.fromkeys(conflicts_of_witness(connection, recorded_job.key, witness), "conflict")
+    unread = unread_of_job(connection, recorded_job.experiment_key, recorded_job.job_id)
     kinds.update(dict.fromkeys(unread, "unread"))
     bodies = read_entries(connection, store, kinds)
     return [Entry(entry, kinds[entry], None, body) for entry, body in bodies.items()]

@@ -158,15 +158,15 @@ def check_words(task_id: str, declaration: Declaration) -> None:
     Raises:
         BadInputError: a word holds control characters, or the id is too long; `fields` says which.
     """
-    words: dict[str, str | None] = {"task_id": task_id}
+    texts: dict[str, str | None] = {"task_id": task_id}
     for name in _WORDS:
-        words[name] = getattr(declaration, name)
+        texts[name] = getattr(declaration, name)
     for place, unit in enumerate(declaration.listed_units() or ()):
-        words[f"units[{place}]"] = unit
+        texts[f"units[{place}]"] = unit
     for place, pattern in enumerate(declaration.output_patterns):
-        words[f"output_patterns[{place}]"] = pattern
+        texts[f"output_patterns[{place}]"] = pattern
     problems = {}
-    for name, word in words.items():
+    for name, word in texts.items():
         problem = word_problem(word) if word else None
         if problem:
             problems[name] = [problem]
