@@ -2,7 +2,7 @@
 
 Each stage's cost, with a spread, comes from the jobs that did it before.
 
-What jobs waited, in queues and for their inputs, is `statistics/expected_waits.py`.
+What jobs waited, in queues and for their inputs, is `statistics/waits.py`.
 
 Source: http.md, `GET /estimate`.
 """
