@@ -8,8 +8,7 @@ from jobprov.app.wiring import get_service
 from jobprov.provenance.bundle.description.exports import FORMS
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.schemas.queries import ExperimentQuery
-from jobprov.provenance.services.bundles.exports import export_job
-from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.bundles.job_bundle import build_bundle, export_job
 
 section = Section("exports", "Jobs in the formats of PROV, OpenLineage and in-toto.")
 # text first: makers of clients read every answer as the first type that they know

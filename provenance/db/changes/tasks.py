@@ -112,7 +112,7 @@ def put_queue_report(
 
 
 def add_queue_jobs(
-    connection: Connection, experiment: int, report: int, jobs: Sequence[Mapping[str, ColumnValue]]
+    connection: Connection, experiment: int, report: int, jobs: Sequence[Mapping[str, object]]
 ) -> None:
     """Store jobs of a queue; those that have no `id` yet get one."""
     shared = {"experiment_id": experiment, "report_id": report}

@@ -5,7 +5,7 @@ in force; `classes_of` answers for those that were not read yet from what the li
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -62,7 +62,7 @@ class JobClass(NamedTuple):
     log_at: int | None = None
     is_read: bool = False
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> dict[str, object]:
         """Return it in the words of the HTTP interface."""
         return {
             "class": self.class_name,

@@ -6,9 +6,8 @@ Source: http.md, `GET /statistics/errors`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -84,7 +83,7 @@ def list_causes(
     return _causes(connection, rows)
 
 
-_ORDERS: dict[str, Any] = {
+_ORDERS: Mapping[str, Callable[[CauseRow], tuple[object, ...]]] = {
     "count": lambda row: (row.job_count, row.example),
     "newest": lambda row: (row.last_at, row.example),
     "growing": lambda row: (row.recent - row.before, row.recent, row.example),

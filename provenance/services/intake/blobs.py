@@ -287,7 +287,7 @@ def find_secret(data: bytes) -> list[str]:
 def searched_chunks(
     chunks: Iterable[bytes], refuse: Callable[[list[str]], Exception]
 ) -> Iterator[bytes]:
-    """Yield the chunks of a long blob, each piece of which is searched for secrets before.
+    """Yield the chunks of a long blob; each piece is searched for secrets first.
 
     A secret is found across the end of a piece as well, if it is no longer than 64 kB. Whether it is
     text, its beginning says.

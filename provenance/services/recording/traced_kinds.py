@@ -26,7 +26,7 @@ from jobprov.provenance.records.job_record import Input, JobRecord
 from jobprov.provenance.services.work.notices import kinds_traced
 
 MOST_USED = 1000
-"""Paths of files, and of code, that jobs of a kind are told."""
+"""Paths of files, and of code, that jobs of a kind get to know."""
 _TRACED = "traced"
 
 

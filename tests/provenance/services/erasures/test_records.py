@@ -545,7 +545,7 @@ def test_body_that_is_gone_without_an_erasure_is_damage(
     production: Production, tmp_path: Path
 ) -> None:
     # As somebody would who hides something
-    from jobprov.provenance.services.upkeep.cleared_bodies import erase_bodies  # noqa: PLC0415
+    from jobprov.provenance.services.upkeep.cleared_erasures import erase_bodies  # noqa: PLC0415
 
     production.record(record_of(1), record_of(2))
     production.seal()

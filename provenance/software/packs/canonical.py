@@ -1,7 +1,7 @@
 """Writes canonical packs: one commit without its history, always as the same bytes.
 
 A bundle holds such a pack as `objects.pack`; with a `shallow` file that names the commit, any git
-can check it out. Only ids and one chunk of content are in memory. The form is in `pack_form`.
+can check it out. Only ids and one chunk of content are in memory. The form is in `form`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.software.object_form import KINDS, object_id, parse_commit, walk_tree
 from jobprov.provenance.software.objects import MissingObjectError, ObjectHeader, Objects
-from jobprov.provenance.software.pack_form import (
+from jobprov.provenance.software.packs.form import (
     entry_header,
     pack_header,
     sort_key,
@@ -23,7 +23,7 @@ _BATCH_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class _Plan:
-    """The objects of a canonical pack, all of which are known to exist.
+    """The objects of a canonical pack; all of them are known to exist.
 
     Attributes:
         headers: all of them, in the pack's order.
@@ -66,15 +66,18 @@ def _plan(
     objects: Objects, named: Mapping[str, str], given: Mapping[str, tuple[str, bytes]]
 ) -> _Plan:
     given = {oid: known for oid, known in given.items() if oid in named}
-    asked = [oid for oid in named if oid not in given]
-    found = objects.headers(asked)
-    missing = [
-        (oid, named[oid]) for oid, header in zip(asked, found, strict=True) if header is None
-    ]
+    of_repository = [oid for oid in named if oid not in given]
+    headers: list[ObjectHeader] = []
+    missing = []
+    for oid, header in zip(of_repository, objects.headers(of_repository), strict=True):
+        if header is None:
+            missing.append((oid, named[oid]))
+        else:
+            headers.append(header)
     if missing:
         raise MissingObjectError(missing, objects.where)
-    headers = [header for header in found if header is not None]
-    headers += [ObjectHeader(oid, kind, len(content)) for oid, (kind, content) in given.items()]
+    for oid, (kind, content) in given.items():
+        headers.append(ObjectHeader(oid, kind, len(content)))
     headers.sort(key=lambda header: sort_key(header.kind, header.oid))
     return _Plan(tuple(headers), given)
 

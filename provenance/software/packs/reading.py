@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.software.object_form import KINDS, object_id, parse_commit, walk_tree
-from jobprov.provenance.software.pack_form import MAX_STORED, PACK_MAGIC, PACK_VERSION, ZLIB_HEADER
+from jobprov.provenance.software.packs.form import MAX_STORED, PACK_MAGIC, PACK_VERSION, ZLIB_HEADER
 
 _CHUNK = 1 << 16
 _TRAILER_BYTES = 20

@@ -16,7 +16,11 @@ from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.software.git_command import Limits, run_git
 from jobprov.provenance.software.object_form import KINDS, TreeEntry, walk_tree
 from jobprov.provenance.software.objects import MissingObjectError, ObjectHeader, RepositoryObjects
-from jobprov.provenance.software.read_pack import DifferencesError, PackedObject, iterate_objects
+from jobprov.provenance.software.packs.reading import (
+    DifferencesError,
+    PackedObject,
+    iterate_objects,
+)
 
 MAX_PACK_BYTES = 256 << 20
 MAX_UPLOADED_BYTES = 1 << 30
@@ -61,11 +65,10 @@ def _read_by_git(pack: bytes, max_bytes: int) -> list[PackedObject]:
         if sum(int(size) for size in sizes.values()) > max_bytes:
             raise SoftwareError(f"A pack unpacks to more than the {max_bytes} bytes that are read.")
         with RepositoryObjects(aside) as objects:
-            found = [
-                PackedObject(head.oid, head.kind, b"".join(chunks))
-                for head, chunks in objects.stream(sizes)
-            ]
-        return sorted(found, key=lambda item: (KINDS.index(item.kind), item.oid))
+            unpacked = []
+            for head, chunks in objects.stream(sizes):
+                unpacked.append(PackedObject(head.oid, head.kind, b"".join(chunks)))
+        return sorted(unpacked, key=lambda item: (KINDS.index(item.kind), item.oid))
 
 
 class PackedObjects:

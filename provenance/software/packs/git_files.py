@@ -8,12 +8,13 @@ Source: gitformat-pack(5) for the pack's index, version 2; gitformat-index(5), v
 import hashlib
 import stat
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.software.object_form import parse_commit, walk_tree
-from jobprov.provenance.software.read_pack import PackedObject, iterate_objects
+from jobprov.provenance.software.packs.reading import PackedObject, iterate_objects
 
 _TRAILER_BYTES = 20
 _LARGE = 1 << 31
@@ -53,16 +54,9 @@ def git_files(pack: bytes, commit: str, ran: str, *, hides: Callable[[str], bool
         SoftwareError: the pack is damaged or lacks an object.
     """
     objects = {}
-    ends = _TRAILER_BYTES
-    rows: list[tuple[str, int]] = []
     for packed in iterate_objects(pack):
-        rows.append((packed.oid, packed.offset))
+        # What is in a file does not matter here, and may be large
         objects[packed.oid] = replace(packed, content=b"") if packed.kind == "blob" else packed
-    boundaries = [offset for _, offset in rows[1:]] + [len(pack) - ends]
-    entries = [
-        (oid, offset, zlib.crc32(pack[offset:end]))
-        for (oid, offset), end in zip(rows, boundaries, strict=True)
-    ]
     committed, laid_out = _tree_of(objects, commit), _tree_of(objects, ran)
     hidden = set()
     for path, entry in committed.items():
@@ -76,11 +70,21 @@ def git_files(pack: bytes, commit: str, ran: str, *, hides: Callable[[str], bool
     kinds = ("commit", "tag")
     named = frozenset(oid for oid, packed in objects.items() if packed.kind in kinds)
     return GitFiles(
-        _pack_index(entries, pack[-_TRAILER_BYTES:]),
-        _index(committed, hidden),
-        tuple(sorted(shallow)),
-        named,
+        pack_index=_pack_index(_entries_of(pack, objects), pack[-_TRAILER_BYTES:]),
+        index=_index(committed, hidden),
+        shallow=tuple(sorted(shallow)),
+        named=named,
     )
+
+
+def _entries_of(pack: bytes, objects: Mapping[str, PackedObject]) -> list[tuple[str, int, int]]:
+    """Return id, place and CRC-32 of each object of a pack, in the order of the pack."""
+    starts = [packed.offset for packed in objects.values()]
+    ends = [*starts[1:], len(pack) - _TRAILER_BYTES]
+    entries = []
+    for oid, start, end in zip(objects, starts, ends, strict=True):
+        entries.append((oid, start, zlib.crc32(pack[start:end])))
+    return entries
 
 
 def _tree_of(objects: dict[str, PackedObject], ran: str) -> dict[str, tuple[str, str]]:
@@ -99,32 +103,25 @@ def _tree_of(objects: dict[str, PackedObject], ran: str) -> dict[str, tuple[str,
 
 
 def _pack_index(entries: Sequence[tuple[str, int, int]], pack_checksum: bytes) -> bytes:
-    ordered = sorted((bytes.fromhex(oid), offset, crc) for oid, offset, crc in entries)
+    """Return the index of a pack: tables of ids, of CRC-32 and of places, in the order of the ids."""
+    oids, checksums, offsets, large_offsets = bytearray(), bytearray(), bytearray(), bytearray()
     counts = [0] * 256
-    for oid, _, _ in ordered:
-        counts[oid[0]] += 1
-    fan_out, total = bytearray(), 0
-    for count in counts:
-        total += count
-        fan_out += total.to_bytes(4, "big")
-    offsets, large = bytearray(), bytearray()
-    for _, offset, _ in ordered:
+    for oid, offset, crc in sorted(entries):
+        oids += bytes.fromhex(oid)
+        counts[oids[-20]] += 1
+        checksums += crc.to_bytes(4, "big")
         if offset < _LARGE:
             offsets += offset.to_bytes(4, "big")
         else:
-            offsets += (_LARGE | len(large) // 8).to_bytes(4, "big")
-            large += offset.to_bytes(8, "big")
-    body = b"".join(
-        [
-            b"\xfftOc\x00\x00\x00\x02",
-            bytes(fan_out),
-            *(oid for oid, _, _ in ordered),
-            *(crc.to_bytes(4, "big") for _, _, crc in ordered),
-            bytes(offsets),
-            bytes(large),
-            pack_checksum,
-        ]
-    )
+            # The place is in a table of its own, and its number there in this one
+            offsets += (_LARGE | len(large_offsets) // 8).to_bytes(4, "big")
+            large_offsets += offset.to_bytes(8, "big")
+    # For each first byte of an id: how many ids begin with it or a smaller one
+    fan_out = bytearray()
+    for total in accumulate(counts):
+        fan_out += total.to_bytes(4, "big")
+    head = b"\xfftOc\x00\x00\x00\x02"
+    body = head + fan_out + oids + checksums + offsets + large_offsets + pack_checksum
     return body + hashlib.sha1(body, usedforsecurity=False).digest()
 
 
