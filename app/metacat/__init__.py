@@ -5,7 +5,7 @@ Source: docs/reference/catalog-answers.md, the calls of metacat-client, and Meta
 
 from flask import Blueprint, Flask, Response, request
 
-from jobprov.app.catalog_readers import check_reading
+from jobprov.app.access.catalog_readers import check_reading
 from jobprov.app.metacat import datasets, files, queries
 from jobprov.app.metacat.answers import answer_error, refused, text_answer
 from jobprov.provenance.errors import NotFoundError

@@ -7,7 +7,7 @@ client.
 
 from flask import Blueprint, Flask, Response, request
 
-from jobprov.app.catalog_readers import check_reading
+from jobprov.app.access.catalog_readers import check_reading
 from jobprov.app.sam import definitions, files, projects
 from jobprov.app.sam.answers import answer_error, refused, text_answer
 from jobprov.provenance.errors import NotFoundError

@@ -10,8 +10,8 @@ from flask import request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
+from jobprov.app.access.wrong_tokens import grant_of
 from jobprov.app.wiring import get_service
-from jobprov.app.wrong_tokens import grant_of
 from jobprov.provenance.services.intake.tokens import Scope
 
 

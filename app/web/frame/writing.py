@@ -9,9 +9,9 @@ came from is looked at besides.
 from flask import request
 from werkzeug.exceptions import Forbidden, Unauthorized
 
-from jobprov.app.locality import is_cross_site, is_local
+from jobprov.app.access.locality import is_cross_site, is_local
+from jobprov.app.access.wrong_tokens import grant_of
 from jobprov.app.wiring import get_service
-from jobprov.app.wrong_tokens import grant_of
 from jobprov.provenance.services.intake.tokens import Grant, Scope
 
 TOKEN_FIELD = "token"  # noqa: S105 - the name of a field

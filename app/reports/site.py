@@ -1,4 +1,4 @@
-"""A copy of some pages as files.
+"""A copy of some pages as files, and the page that lists the campaigns of such a copy.
 
 It is kept beside a result, sent to somebody, or put on a server that runs nothing.
 
@@ -10,11 +10,18 @@ behind too.
 import hashlib
 import re
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from html import escape, unescape
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs, quote, unquote, urljoin, urlsplit
+
+from jobprov.app.reports.page import template
+from jobprov.app.reports.rows import headline, moment
+from jobprov.provenance.answers.addresses import campaign_page, report_page
+from jobprov.provenance.answers.campaigns import CampaignProgress
+from jobprov.provenance.lineage.words import number
 
 FOLLOWED = (
     "/campaigns/",
@@ -194,3 +201,28 @@ def _rewrite(text: str, address: str, places: dict[str, str], service: str, plac
 def _write(file: Path, body: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(body)
+
+
+def site_index(campaigns: Sequence[CampaignProgress], *, made_at: datetime, service: str) -> str:
+    """Return the page of several campaigns of one experiment as HTML.
+
+    Its links are addresses of the service, as those of any page before it is copied.
+    """
+    rows = []
+    for campaign in campaigns:
+        rows.append(
+            {
+                "campaign": campaign.campaign,
+                "page": campaign_page(campaign.campaign, campaign.experiment),
+                "report": report_page(campaign.campaign, campaign.experiment),
+                "headline": headline(campaign),
+                "stages": ", ".join(stage.stage or "no stage" for stage in campaign.stages),
+                "tasks": number(campaign.task_count),
+            }
+        )
+    return template("statistics/site_index.html").render(
+        experiment=campaigns[0].experiment,
+        campaigns=rows,
+        made_at=moment(made_at),
+        service=service,
+    )

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from jobprov.app.static_copy import Copied, Fetched, copy_pages
+from jobprov.app.reports.site import Copied, Fetched, copy_pages
 
 SERVICE = "https://prov.example.org"
 PAGES = {

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from jobprov.app import wrong_tokens
+from jobprov.app.access import wrong_tokens
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import Service
 from jobprov.archive.errors import ArchiveUnreachableError

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from jobprov.app.arriving import HEAD_BYTES, Arrival, HeadTooLongError, NoRoomError, Room
+from jobprov.app.serving.arrivals import HEAD_BYTES, Arrival, HeadTooLongError, NoRoomError, Room
 from tests.library.records import a_record
 from tests.library.servers.live_service import LiveService
 

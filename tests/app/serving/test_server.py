@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from jobprov.app.config import load_settings
-from jobprov.app.serving import serve
+from jobprov.app.serving.server import serve
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError
 from tests.library.commands import run_alone

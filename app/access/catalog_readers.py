@@ -7,9 +7,9 @@ tickets, and tokens without the scope to read, are not taken.
 
 from flask import request
 
+from jobprov.app.access.wrong_tokens import grant_of
 from jobprov.app.errors import UnauthorizedError
 from jobprov.app.wiring import get_service
-from jobprov.app.wrong_tokens import grant_of
 from jobprov.provenance.services.intake.tokens import Scope
 
 _METACAT_TOKEN = "X-Authentication-Token"  # noqa: S105 - the name of a header

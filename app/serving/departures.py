@@ -11,7 +11,7 @@ import threading
 import time
 from tempfile import SpooledTemporaryFile
 
-from jobprov.app.arriving import MEMORY_BYTES, Room
+from jobprov.app.serving.arrivals import MEMORY_BYTES, Room
 
 _PATIENCE_SECONDS = 0.05
 """How long a thread waits for its client, in the whole of one answer."""
