@@ -1,21 +1,25 @@
-"""The page of a campaign: its stages in order, how far each is, and its tasks."""
+"""The page of a campaign, its stages in order, how far each is, its tasks; and its report.
+
+The report is a page that prints, without the frame of the others: it is saved and sent on.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, make_response
 from msgspec.structs import asdict
 
-from jobprov.app.kept_answers import read_answer
+from jobprov.app.kept_answers import read_answer, read_report
+from jobprov.app.reports.page import report_page
 from jobprov.app.reports.rows import state_words
 from jobprov.app.web.frame.cuts import address, asked_section, cut_rows
 from jobprov.app.web.frame.formats import counted, number, text
-from jobprov.app.web.frame.page import answer, asked, here
+from jobprov.app.web.frame.page import answer, asked, asset, here
 from jobprov.app.web.frame.progress import Piece, progress
 from jobprov.app.web.tasks import queue as queue_page
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.addresses import fits_path
+from jobprov.provenance.answers.addresses import campaign_page, fits_path
 from jobprov.provenance.answers.campaigns import (
     CampaignProgress,
     StageProgress,
@@ -38,9 +42,12 @@ _TRIED = NEEDS_SOMEBODY | {UnitState.RUNNING, UnitState.IDLE}
 
 
 def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
+    """Put the pages on the blueprint."""
     blueprint.add_url_rule(
         "/campaigns/<experiment>/<path:name>", view_func=show_page, endpoint="campaign"
+    )
+    blueprint.add_url_rule(
+        "/reports/<experiment>/<path:name>", view_func=show_report, endpoint="report"
     )
 
 
@@ -156,3 +163,11 @@ def _missing(stage: StageProgress) -> str:
     tried = {state: count for state, count in units.states.items() if state in _TRIED}
     words = state_words(tried)
     return f"{line} ({words})" if words else line
+
+
+def show_report(experiment: str, name: str) -> Response:
+    """Show the report of a campaign."""
+    name = asked("campaign") or name
+    report = read_report(experiment, name)
+    address = f"{get_service().settings.public_url}{campaign_page(name, experiment)}"
+    return make_response(report_page(report, address, stylesheet=asset("report.css")))

@@ -1,4 +1,4 @@
-"""The page of a task beside its catalog: where the two differ, and what is yet to be processed."""
+"""The pages of catalogs: where a task and its catalog differ, and what did not arrive in time."""
 
 from datetime import timedelta
 from typing import NamedTuple, Self
@@ -13,6 +13,11 @@ from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.catalogs import CatalogComparison, CatalogDifference
 from jobprov.provenance.catalogs.opening import Catalogs, read_catalogs
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.catalogs.arrivals import (
+    MOST_DAYS,
+    arrivals_sentence,
+    list_arrivals,
+)
 from jobprov.provenance.services.catalogs.differences import compare_catalog, usual_hours
 from jobprov.provenance.services.catalogs.draining import FORMS, list_draining
 from jobprov.provenance.services.tasks.tasks import find_task
@@ -25,6 +30,7 @@ _FORM_WORDS = {
     "mql": "as a query of MetaCat",
     "sam": "as a SAM dimension",
 }
+_LATE_ROWS = 100
 
 
 class Question(NamedTuple):
@@ -61,11 +67,12 @@ class ShownDifference(NamedTuple):
 
 
 def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
-    blueprint.add_url_rule("/catalog", view_func=show_page, endpoint="catalog")
+    """Put the pages on the blueprint."""
+    blueprint.add_url_rule("/catalog", view_func=show_differences, endpoint="catalog")
+    blueprint.add_url_rule("/arrivals", view_func=show_arrivals, endpoint="arrivals")
 
 
-def show_page() -> Response:
+def show_differences() -> Response:
     """Show where the jobs of a task and its catalog differ."""
     question, service = Question.from_request(), get_service()
     catalogs = read_catalogs(service.settings.catalogs)
@@ -140,4 +147,38 @@ def first_line(comparison: CatalogComparison) -> str:
     return (
         f"The catalog knows outputs of {number(units.in_catalog)}{total} units; {verdict}, "
         f"as of {day(comparison.synced_at)}."
+    )
+
+
+def show_arrivals() -> Response:
+    """Show what was written, a day each, and what did not arrive in time."""
+    experiment = experiment_asked()
+    if experiment is None:
+        raise BadInputError("experiment: name one.", {"experiment": ["missing"]})
+    days = asked_number("days", least=1, most=MOST_DAYS) or 7
+    hours = asked_number("hours", least=0, most=_MOST_HOURS)
+    cursor = asked("cursor")
+    service = get_service()
+    with service.reading() as connection:
+        arrivals = list_arrivals(
+            connection,
+            experiment,
+            catalogs=read_catalogs(service.settings.catalogs),
+            days=days,
+            hours=hours,
+            limit=_LATE_ROWS,
+            cursor=cursor,
+        )
+    words = {"experiment": experiment, "days": str(days)}
+    if hours is not None:
+        words["hours"] = str(hours)
+    return answer(
+        "catalogs/arrivals.html",
+        twin=address("/arrivals", words),
+        first_line=arrivals_sentence(arrivals),
+        arrivals=arrivals,
+        days=days,
+        files=cut_rows("late", arrivals.files, _LATE_ROWS),
+        is_first_page=cursor is None,
+        next_page=here(cursor=arrivals.next) if arrivals.next else None,
     )

@@ -1,21 +1,21 @@
-"""The page of two jobs: what is not the same, what decides the outcome first.
-
-Another page asks which other job is meant.
-"""
+"""The pages of two jobs side by side, and of recipes with more than one result."""
 
 import re
+from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 from flask import Blueprint, Response
 
 from jobprov.app.web.frame import formats
 from jobprov.app.web.frame.cuts import Cut, address, asked_section, cut_rows
+from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, asked, experiment_asked, here
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import difference_page
-from jobprov.provenance.answers.comparisons import ComparedJob, Difference, Facet
+from jobprov.provenance.answers.comparisons import ComparedJob, Difference, Facet, RecipeAnswer
 from jobprov.provenance.services.comparisons.companions import find_companions
 from jobprov.provenance.services.comparisons.jobs import compare_jobs
+from jobprov.provenance.services.comparisons.recipes import list_divergent, show_recipe
 from jobprov.provenance.services.comparisons.sentences import narrowed, readable
 
 # A digest is shown by its first digits, with the algorithm before them
@@ -36,12 +36,18 @@ _STATE_WORDS = {
     "removed": "only in the first",
     "renamed": "renamed",
 }
+_RECIPE_ROWS = 50
+_FACTS = 30
 
 
 def add_routes(blueprint: Blueprint) -> None:
     """Put the pages on the blueprint."""
     blueprint.add_url_rule("/jobs/<job_id>/diff", view_func=ask_page, endpoint="ask_diff")
-    blueprint.add_url_rule("/jobs/<before>/diff/<after>", view_func=show_page, endpoint="diff")
+    blueprint.add_url_rule(
+        "/jobs/<before>/diff/<after>", view_func=show_comparison, endpoint="diff"
+    )
+    blueprint.add_url_rule("/recipes", view_func=list_recipes, endpoint="recipes")
+    blueprint.add_url_rule("/recipes/<recipe_id>", view_func=show_recipe_page, endpoint="recipe")
 
 
 def ask_page(job_id: str) -> Response:
@@ -62,7 +68,7 @@ def ask_page(job_id: str) -> Response:
     )
 
 
-def show_page(before: str, after: str) -> Response:
+def show_comparison(before: str, after: str) -> Response:
     """Show two jobs side by side."""
     experiment = experiment_asked()
     service = get_service()
@@ -204,3 +210,52 @@ def _value(key: str, value: Any) -> str:
     text = formats.text(value)
     digest = _DIGEST.fullmatch(text)
     return digest[1] if digest else readable(text)
+
+
+def list_recipes() -> Response:
+    """Show the recipes whose jobs have more than one result."""
+    with get_service().reading() as connection:
+        page = list_divergent(
+            connection, experiment=experiment_asked(), limit=_RECIPE_ROWS, cursor=asked("cursor")
+        )
+    next_page = None if page.next is None else here(cursor=page.next)
+    return answer(
+        "comparisons/recipes.html",
+        twin="/recipes",
+        recipes=page.recipes,
+        next_page=next_page,
+    )
+
+
+def show_recipe_page(recipe_id: str) -> Response:
+    """Show one recipe."""
+    service = get_service()
+    with service.reading() as connection:
+        recipe = show_recipe(connection, service.store, recipe_id)
+    return answer(
+        "comparisons/recipe.html",
+        twin=f"/recipes/{recipe_id}",
+        recipe=recipe,
+        names=_letters(recipe),
+        outputs=cut_rows("outputs", recipe.outputs, _FACTS),
+        differences=cut_rows("differences", recipe.differences, _FACTS),
+        first_line=_first_line(recipe),
+    )
+
+
+def _letters(recipe: RecipeAnswer) -> dict[str, str]:
+    """Return a letter for each result, which stands for its long id in tables."""
+    letters = {}
+    for letter, result in zip(ascii_uppercase, recipe.results, strict=False):
+        if result.result_id is not None:
+            letters[result.result_id] = letter
+    return letters
+
+
+def _first_line(recipe: RecipeAnswer) -> str:
+    jobs, results = counted(recipe.job_count, "job"), recipe.result_count
+    if recipe.is_divergent:
+        return f"{jobs} of this recipe gave {results} different results: it is not deterministic."
+    if results == 0:
+        return f"{jobs} of this recipe; none has a result that can be compared."
+    return f"{jobs} of this recipe agree in {counted(results, 'result')}."

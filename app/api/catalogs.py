@@ -1,4 +1,4 @@
-"""Where a task and its catalog differ, over HTTP, and what is still to be processed."""
+"""Catalogs over HTTP: where a task and its catalog differ, and what did not arrive in time."""
 
 from datetime import timedelta
 
@@ -8,17 +8,19 @@ from jobprov.app.api.wire.answers import json_answer, text_answer
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.catalogs import CatalogComparison, DrainingUnits
+from jobprov.provenance.answers.catalogs import Arrivals, CatalogComparison, DrainingUnits
 from jobprov.provenance.catalogs.opening import read_catalogs
-from jobprov.provenance.schemas.production_queries import CatalogQuery, DrainingQuery
+from jobprov.provenance.schemas.production_queries import ArrivalsQuery, CatalogQuery, DrainingQuery
+from jobprov.provenance.services.catalogs.arrivals import list_arrivals
 from jobprov.provenance.services.catalogs.differences import compare_catalog, usual_hours
 from jobprov.provenance.services.catalogs.draining import draining_text, list_draining
 from jobprov.provenance.services.tasks.tasks import find_task
 
-section = Section("catalogs", "File catalogs, compared with what jobs report.")
+catalogs_section = Section("catalogs", "File catalogs, compared with what jobs report.")
+arrivals_section = Section("arrivals", "Files on their way into the catalog.")
 
 
-@section.call(
+@catalogs_section.call(
     "GET",
     "/tasks/<task_id>/catalog",
     answers={200: CatalogComparison},
@@ -45,7 +47,7 @@ def get_catalog(task_id: str) -> Response:
     return json_answer(comparison)
 
 
-@section.call(
+@catalogs_section.call(
     "GET",
     "/tasks/<task_id>/draining",
     answers={200: DrainingUnits},
@@ -66,3 +68,19 @@ def get_draining(task_id: str) -> Response:
             return json_answer(DrainingUnits(list_draining(connection, service.store, task)))
         catalogs = read_catalogs(service.settings.catalogs)
         return text_answer(draining_text(connection, service.store, task, catalogs, form))
+
+
+@arrivals_section.call(
+    "GET",
+    "/arrivals",
+    answers={200: Arrivals},
+    parameters=parameters(ArrivalsQuery),
+    errors=(401, 404, 422),
+)
+def get_arrivals() -> Response:
+    """Return how many files were written and arrived, a day each, and those that are late."""
+    query = asked(ArrivalsQuery)
+    service = get_service()
+    catalogs = read_catalogs(service.settings.catalogs)
+    with service.reading() as connection:
+        return json_answer(list_arrivals(connection, catalogs=catalogs, **query))
