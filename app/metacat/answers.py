@@ -1,4 +1,7 @@
-"""MetaCat's forms: JSON, records that stream, and errors with their sentence in `message`."""
+"""MetaCat's forms: JSON, records that stream, errors with their sentence in `message`; and bodies.
+
+The body of a question may be long, but not without end.
+"""
 
 import http
 import logging
@@ -71,3 +74,15 @@ def refused(experiment: str) -> Response:
 def _error(status: int, message: str) -> Response:
     document = {"code": status, "message": message}
     return Response(_encoder.encode(document), status, content_type="application/json")
+
+
+def read_body(most_bytes: int) -> bytes:
+    """Return the body of the request.
+
+    Raises:
+        BadInputError: it is longer.
+    """
+    body = request.stream.read(most_bytes + 1)
+    if len(body) > most_bytes:
+        raise BadInputError(f"The question is longer than {most_bytes:,} bytes; ask for less.")
+    return body

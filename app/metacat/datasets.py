@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response, request
 
-from jobprov.app.metacat.answers import json_answer, record_sequence
-from jobprov.app.metacat.bodies import read_body
+from jobprov.app.metacat.answers import json_answer, read_body, record_sequence
 from jobprov.app.metacat.records import file_record
 from jobprov.app.wiring import get_service
 from jobprov.provenance.db.queries.selections.definitions import FoundDefinition

@@ -1,30 +1,38 @@
-"""Files by what names them, as MetaCat tells of them."""
+"""Files by what names them or by a query, as MetaCat tells of them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, request
 
-from jobprov.app.metacat.answers import json_answer
-from jobprov.app.metacat.bodies import read_body
+from jobprov.app.metacat.answers import json_answer, read_body, record_sequence, refused
+from jobprov.app.metacat.datasets import dataset_records
 from jobprov.app.metacat.records import datasets_of, file_record
 from jobprov.app.wiring import get_service
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.selections.mql import Did, read_did
-from jobprov.provenance.services.selections.files import find_files_by_did, find_numbered_files
-from jobprov.provenance.services.selections.metadata import Wanted, describe_files
+from jobprov.provenance.selections.conditions import Selection
+from jobprov.provenance.selections.mql import Did, read_dataset_query, read_did, read_mql
+from jobprov.provenance.services.selections.files import (
+    find_files_by_did,
+    find_numbered_files,
+    summarize_files,
+)
+from jobprov.provenance.services.selections.metadata import Wanted, describe_files, list_described
 
 MOST_FILES = 100_000
 """Files that one call describes."""
 _MOST_BYTES = 16 << 20
 _MOST_DIGITS = 18
 _EXAMPLE = '{"did": "namespace:name"}, {"namespace": …, "name": …} or {"fid": …}'
+_MOST_QUERY_BYTES = 2 << 20
 
 
 def add_routes(blueprint: Blueprint) -> None:
     """Put the calls on the blueprint."""
     blueprint.add_url_rule("/data/file", "metacat-file", _file)
     blueprint.add_url_rule("/data/files", "metacat-files", _files, methods=("POST",))
+    blueprint.add_url_rule("/data/query", "metacat-query", _query, methods=("GET", "POST"))
 
 
 def _file(experiment: str) -> Response:
@@ -106,3 +114,46 @@ def _did(specification: dict[str, Any], experiment: str) -> Did:
 
 def _is_yes(parameter: str, default: str) -> bool:
     return request.args.get(parameter, default) == "yes"
+
+
+def _query(experiment: str) -> Response:
+    if request.args.get("save_as") or request.args.get("add_to"):
+        return refused(experiment)
+    text = _text()
+    namespace = request.args.get("namespace")
+    datasets = read_dataset_query(text, home=experiment, namespace=namespace)
+    if datasets is not None:
+        return record_sequence([dataset_records(experiment, datasets)])
+    selection = read_mql(text, home=experiment, namespace=namespace)
+    summary = request.args.get("summary")
+    if summary == "count":
+        return _summary(experiment, selection)
+    if summary is not None:
+        raise BadInputError(f"summary={summary[:40]}: only count is answered.")
+    return record_sequence(_records(experiment, selection))
+
+
+def _text() -> str:
+    """Return the query: the body, or a parameter of the address."""
+    if "query" in request.args:
+        return request.args["query"]
+    return read_body(_MOST_QUERY_BYTES).decode("utf-8", "replace")
+
+
+def _summary(experiment: str, selection: Selection) -> Response:
+    with get_service().reading() as connection:
+        sums = summarize_files(connection, experiment, selection)
+    return json_answer({"count": sums.files, "total_size": sums.size_bytes})
+
+
+def _records(experiment: str, selection: Selection) -> Iterator[list[dict[str, Any]]]:
+    """Yield pages of records, with metadata and relatives where they are asked for."""
+    service = get_service()
+    metadata = request.args.get("with_meta") == "yes"
+    provenance = request.args.get("with_provenance") == "yes"
+    wanted = Wanted(records=metadata, relatives=provenance)
+    pages = list_described(service.reading, service.store, experiment, selection, wanted)
+    return (
+        [file_record(one, with_metadata=metadata, with_provenance=provenance) for one in page]
+        for page in pages
+    )

@@ -1,4 +1,8 @@
-"""Definitions as SAM tells of them: tasks and campaigns, and the files that they made."""
+"""Definitions and projects as SAM tells of them.
+
+A definition is a task or a campaign, and the files that it made; a project is a task, with the files
+that its jobs read.
+"""
 
 from typing import Any
 
@@ -7,24 +11,31 @@ from flask import Blueprint, Response, request
 from jobprov.app.sam.answers import json_answer, streamed_json, text_answer, wants_json, wants_text
 from jobprov.app.sam.files import count_answer, list_answer, summary_answer
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.selections import Process, Project
 from jobprov.provenance.db.queries.selections.definitions import TASK, FoundDefinition
+from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.selections.conditions import Definition
 from jobprov.provenance.services.selections.definitions import (
+    MOST_PROCESSES,
     find_definition,
     find_experiment,
     list_definitions,
+    show_project,
 )
 
-_ONE = "/definitions/name/<path:name>"
+_DEFINITION = "/definitions/name/<path:name>"
+_PROJECT = "/projects/name/<path:name>"
 
 
 def add_routes(blueprint: Blueprint) -> None:
     """Put the calls on the blueprint."""
     blueprint.add_url_rule("/definitions/list", "list-definitions", _list)
-    blueprint.add_url_rule(f"{_ONE}/describe", "describe-definition", _describe)
-    blueprint.add_url_rule(f"{_ONE}/files/list", "list-definition-files", _files)
-    blueprint.add_url_rule(f"{_ONE}/files/count", "count-definition-files", _count)
-    blueprint.add_url_rule(f"{_ONE}/files/summary", "summarize-definition-files", _summary)
+    blueprint.add_url_rule(f"{_DEFINITION}/describe", "describe-definition", _describe)
+    blueprint.add_url_rule(f"{_DEFINITION}/files/list", "list-definition-files", _files)
+    blueprint.add_url_rule(f"{_DEFINITION}/files/count", "count-definition-files", _count)
+    blueprint.add_url_rule(f"{_DEFINITION}/files/summary", "summarize-definition-files", _summary)
+    blueprint.add_url_rule(f"{_PROJECT}/summary", "project-summary", _project_summary)
+    blueprint.add_url_rule(f"{_PROJECT}/recovery_dimensions", "project-recovery", _recovery)
 
 
 def _list(experiment: str) -> Response:
@@ -91,3 +102,72 @@ def _count(experiment: str, name: str) -> Response:
 
 def _summary(experiment: str, name: str) -> Response:
     return summary_answer(experiment, Definition(name))
+
+
+def _project_summary(experiment: str, name: str) -> Response:
+    project = _project(experiment, name, _process_limit())
+    if wants_text():
+        return text_answer(_lines(project))
+    return json_answer(_document(project))
+
+
+def _process_limit() -> int:
+    """Return how many processes are asked for; 0 for totals alone, as POMS asks."""
+    limit = request.args.get("process_limit", str(MOST_PROCESSES))
+    if not limit.isdecimal():
+        raise BadInputError(f"process_limit: {limit[:40]!r} is no whole number.")
+    return min(int(limit), MOST_PROCESSES)
+
+
+def _project(experiment: str, name: str, most_processes: int) -> Project:
+    with get_service().reading() as connection:
+        key = find_experiment(connection, experiment)
+        return show_project(connection, key, name, most_processes=most_processes)
+
+
+def _document(project: Project) -> dict[str, Any]:
+    return {
+        "project_name": project.name,
+        "project_id": project.key,
+        "dataset_def_name": project.name,
+        "files_in_snapshot": project.files,
+        "file_counts": project.file_counts,
+        "process_counts": project.process_counts,
+        "processes": [_process(process) for process in project.processes],
+    }
+
+
+def _process(process: Process) -> dict[str, Any]:
+    return {
+        "process_id": process.key,
+        "status": process.status,
+        "process_desc": process.batch_id,
+        "node": process.host,
+        "counts": process.counts,
+    }
+
+
+def _lines(project: Project) -> list[str]:
+    lines = [
+        f"Project name: {project.name}",
+        f"Project id: {project.key}",
+        f"Definition name: {project.name}",
+        f"Files in snapshot: {project.files}",
+    ]
+    lines += [
+        f"  Files {status}: {count}" for status, count in project.file_counts.items() if count
+    ]
+    lines += [f"Processes {status}: {count}" for status, count in project.process_counts.items()]
+    for process in project.processes:
+        read = ", ".join(f"{count} {status}" for status, count in process.counts.items())
+        who = process.batch_id or "no batch id"
+        lines.append(f"  {process.key} {process.status} {process.host or '-'} ({who}): {read}")
+    return lines
+
+
+def _recovery(experiment: str, name: str) -> Response:
+    """Return what selects the files that no job of the task processed."""
+    project = _project(experiment, name, 0)
+    quoted = f"'{project.name}'"
+    taken = f"project_name {quoted} and consumed_status co%"
+    return text_answer([f"snapshot_for_project_name {quoted} minus ( {taken} )"])

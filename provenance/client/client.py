@@ -85,8 +85,13 @@ from jobprov.provenance.answers.workflows import (
 )
 from jobprov.provenance.client.answers import GatewayError
 from jobprov.provenance.client.histories import Histories
-from jobprov.provenance.client.splitting import SMALLEST_PART, is_too_large, put_in_parts
-from jobprov.provenance.client.transport import campaign_place, part
+from jobprov.provenance.client.transport import (
+    SMALLEST_PART,
+    campaign_place,
+    is_too_large,
+    part,
+    put_in_parts,
+)
 from jobprov.provenance.errors import BadInputError, ProvenanceError
 
 _JSON = {"Content-Type": "application/json"}

@@ -17,8 +17,11 @@ import click
 import msgspec
 
 from jobprov.app.commands.bundles.bundles import unpacked
-from jobprov.app.commands.orders.retry_as_submitted import write_as_submitted
-from jobprov.app.commands.orders.retry_submission import HandSubmission, check_inputs
+from jobprov.app.commands.orders.retry_submission import (
+    HandSubmission,
+    check_inputs,
+    write_as_submitted,
+)
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import (
     emit,
