@@ -3,6 +3,7 @@
 An answer that is kept where it counts many.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -68,7 +69,7 @@ def read_report(experiment: str, campaign: str) -> CampaignReport:
         return report_campaign(connection, service.store, parts, now=datetime.now(UTC))
 
 
-def _read(counting: Counting[Answer], words: dict[str, Any], question: str | None) -> Answer:
+def _read(counting: Counting[Answer], words: Mapping[str, object], question: str | None) -> Answer:
     service = get_service()
     with service.reading() as connection:
         counted = ask(connection, service.store, counting, words, question)

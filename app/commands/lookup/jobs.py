@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, file_name, json_option, table, url_option
+from jobprov.app.csv_rows import Cell
 from jobprov.app.reports.rows import moment
 from jobprov.provenance.answers.lookup import GapCounts, JobSummary
 from jobprov.provenance.lineage.words import counted, proof_line
@@ -82,7 +83,7 @@ def jobs(*, limit: int, url: str | None, as_json: bool, **filters: Any) -> None:
         sys.exit(1)
 
 
-def _row(job: JobSummary) -> dict[str, Any]:
+def _row(job: JobSummary) -> dict[str, Cell]:
     return {
         "job_id": job.job_id,
         "state": job.state,

@@ -1,12 +1,12 @@
 """`jobprov queue`: what runs and waits."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
+from jobprov.app.csv_rows import Cell
 from jobprov.provenance.answers.queue import Progress, Queue, QueueEntry
 from jobprov.provenance.lineage.words import counted, duration, number, size
 
@@ -80,7 +80,7 @@ def _lines(found: Queue) -> Iterator[str]:
         yield f"{counted(left, 'more job')}: --limit lists up to 1000, the service's page all."
 
 
-def _row(job: QueueEntry) -> dict[str, Any]:
+def _row(job: QueueEntry) -> dict[str, Cell]:
     marks = [word for word, is_so in (("stuck", job.is_stuck), ("slow", job.is_slow)) if is_so]
     reason = (job.hold_reason or "")[:_LONGEST_REASON]
     return {

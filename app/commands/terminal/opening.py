@@ -5,6 +5,7 @@ They open the service to ask, or the database and the archive.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from typing import Any, TypeVar
 
 import click
@@ -116,7 +117,7 @@ def emit(document: Any, text: str, *, as_json: bool) -> None:
         click.echo(text)
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
+def table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str]) -> str:
     """Return rows as aligned text, under the columns' titles; an en dash for what is missing."""
     lines = [list(columns.values())]
     for row in rows:
@@ -133,9 +134,9 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(padded).rstrip()
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if value is None or value == "":
         return "–"  # noqa: RUF001 - missing is an en dash
-    if hasattr(value, "strftime"):
-        return str(value.strftime("%Y-%m-%d %H:%M UTC"))
+    if isinstance(value, date):
+        return value.strftime("%Y-%m-%d %H:%M UTC")
     return str(value)

@@ -5,14 +5,14 @@ Evaluated, it is a tree that says where each value comes from.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from flask import Blueprint, Response, make_response, render_template
 
 from jobprov.app.web.configurations.fcl_text import Page, page_of
-from jobprov.app.web.configurations.parameter_tree import branch, inside, matching
-from jobprov.app.web.frame.cuts import address, cut_rows, tightness
+from jobprov.app.web.configurations.parameter_tree import Branch, branch, inside, matching
+from jobprov.app.web.frame.cuts import Cut, address, cut_rows, tightness
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, asked, asked_number, experiment_asked, here
 from jobprov.app.wiring import get_service
@@ -99,7 +99,7 @@ def show_page(job_id: str, step: str) -> Response:
         place_of=_places(found.recorded.files or ()),
         api=f"/api/v1{path}",
         commits=_commits(job.software),
-        **_shown(form, found, evaluated),
+        **_shown(form, found, evaluated)._asdict(),
     )
 
 
@@ -196,28 +196,54 @@ def _only(form: str, **words: str) -> dict[str, str | None]:
     }
 
 
-def _shown(
-    form: str, found: RecordedConfiguration, evaluated: EvaluatedParameters | None
-) -> dict[str, Any]:
-    """Return what the chosen form shows: a table of files, a text, or a branch of the tree.
+class ShownForm(NamedTuple):
+    """What the chosen form shows: a table of files, a text, or a branch of the tree.
 
     What belongs to the other forms is None.
+
+    Attributes:
+        file: whose text is shown.
+        mark: the line that stands out.
+        earlier, later: addresses of other parts of the text.
+        leaf: the one parameter of the branch, where it is one.
+        around: name and address of each table around the branch.
+        wanted: the text that is searched for, and `match_count` the parameters that hold it.
+        open_url: returns the address of a branch.
+        more_url: of what follows the part of the tree that is shown.
     """
-    shown: dict[str, Any] = {"files": None, "page": None, "tree": None}
+
+    files: Cut | None = None
+    file: SourceFile | None = None
+    page: Page | None = None
+    mark: int | None = None
+    size_bytes: int = 0
+    earlier: str | None = None
+    later: str | None = None
+    tree: Branch | None = None
+    leaf: Parameter | None = None
+    at: str = ""
+    around: Sequence[tuple[str, str]] = ()
+    wanted: str | None = None
+    match_count: int = 0
+    open_url: Callable[[str], str] | None = None
+    more_url: str | None = None
+
+
+def _shown(
+    form: str, found: RecordedConfiguration, evaluated: EvaluatedParameters | None
+) -> ShownForm:
     if form == "files":
-        shown |= _files(found)
-    elif form == "ran":
-        shown |= _text(printed(found, "ran"), lambda _: None)
-    elif evaluated is None:
-        return shown
-    elif form == "expanded":
-        shown |= _text(printed(found, "expanded"), lambda _: None)
-    else:
-        shown |= _tree(evaluated.parameters, max(20, _LINES_OF_TREE >> 2 * tightness()))
-    return shown
+        return _files(found)
+    if form == "ran":
+        return _with_text(ShownForm(), printed(found, "ran"), lambda _: None)
+    if evaluated is None:
+        return ShownForm()
+    if form == "expanded":
+        return _with_text(ShownForm(), printed(found, "expanded"), lambda _: None)
+    return _tree(evaluated.parameters, max(20, _LINES_OF_TREE >> 2 * tightness()))
 
 
-def _tree(parameters: Sequence[Parameter], bears: int) -> dict[str, Any]:
+def _tree(parameters: Sequence[Parameter], bears: int) -> ShownForm:
     """Return the branch that the address asks for.
 
     It has all parameters, or those that hold the text in the address.
@@ -226,22 +252,26 @@ def _tree(parameters: Sequence[Parameter], bears: int) -> dict[str, Any]:
     kept = inside(parameters, at)
     if not kept:
         raise NotFoundError(f"The configuration has no parameter {at}.")
-    kept = matching(kept, wanted) if wanted else kept
-    leaf = kept[0] if len(kept) == 1 and kept[0].path == at else None
+    if wanted:
+        kept = matching(kept, wanted)
+    leaf = None
+    if len(kept) == 1 and kept[0].path == at:
+        leaf = kept[0]
     first = asked_number("from", least=0, most=10**9) or 0
     tree = branch(kept, at, bears=bears, first=first)
-    return {
-        "tree": tree,
-        "leaf": leaf,
-        "at": at,
-        "around": _around(at),
-        "wanted": wanted,
-        "match_count": len(kept),
-        "open_url": lambda path: here(**_only("evaluated", at=path, q=wanted or "")),
-        "more_url": here(**{"from": str(tree.last)}, piece=None)
-        if tree.last < tree.total
-        else None,
-    }
+    more_url = None
+    if tree.last < tree.total:
+        more_url = here(**{"from": str(tree.last)}, piece=None)
+    return ShownForm(
+        tree=tree,
+        leaf=leaf,
+        at=at,
+        around=_around(at),
+        wanted=wanted,
+        match_count=len(kept),
+        open_url=lambda path: here(**_only("evaluated", at=path, q=wanted or "")),
+        more_url=more_url,
+    )
 
 
 def _around(at: str) -> list[tuple[str, str]]:
@@ -257,36 +287,44 @@ def _piece(found: RecordedConfiguration, evaluated: EvaluatedParameters | None) 
     if evaluated is None:
         raise NotFoundError("The configuration cannot be evaluated.")
     shown = _tree(evaluated.parameters, _LINES_OF_PIECE)
+    place_of = _places(found.recorded.files or ())
     return make_response(
-        render_template(
-            "configurations/_piece.html", place_of=_places(found.recorded.files or ()), **shown
-        )
+        render_template("configurations/_piece.html", place_of=place_of, **shown._asdict())
     )
 
 
-def _files(found: RecordedConfiguration) -> dict[str, Any]:
+class FileRow(NamedTuple):
+    """A file of the configuration: its page, and the folder of the search path that it was in."""
+
+    file: SourceFile
+    is_here: bool
+    url: str
+    folder: str | None
+
+
+def _files(found: RecordedConfiguration) -> ShownForm:
     """Return the table of files, and the text of one: that in the address, else the main one."""
     listed = found.recorded.files or []
     file = _chosen_file(listed, found.recorded.main)
     rows = []
-    for row in listed:
+    for listed_file in listed:
         rows.append(
-            {
-                "file": row,
-                "is_here": row.sha256 in found.sources,
-                "url": here(**_only("files", file=row.name)),
-                "folder": _folder(row, found.recorded.search_path or []),
-            }
+            FileRow(
+                file=listed_file,
+                is_here=listed_file.sha256 in found.sources,
+                url=here(**_only("files", file=listed_file.name)),
+                folder=_folder(listed_file, found.recorded.search_path or []),
+            )
         )
-    shown = {"files": cut_rows("files", rows, _FILES), "file": file}
+    shown = ShownForm(files=cut_rows("files", rows, _FILES), file=file)
     if file is None or file.sha256 not in found.sources:
         return shown
-    names = {row.name for row in listed}
+    names = {listed_file.name for listed_file in listed}
 
     def link(name: str) -> str | None:
         return here(**_only("files", file=name)) if name in names else None
 
-    return {**shown, **_text(source_of(found, file.name), link)}
+    return _with_text(shown, source_of(found, file.name), link)
 
 
 def _chosen_file(files: Sequence[SourceFile], main: str | None) -> SourceFile | None:
@@ -312,18 +350,15 @@ def _folder(file: SourceFile, search_path: Sequence[str]) -> str | None:
     return search_path[file.found_in]
 
 
-def _text(data: bytes, link: Callable[[str], str | None]) -> dict[str, Any]:
+def _with_text(shown: ShownForm, data: bytes, link: Callable[[str], str | None]) -> ShownForm:
+    """Return the same with the part of a text that the address asks for."""
     mark = asked_number("line", least=1, most=10**9)
-    page: Page = page_of(
-        data, start=asked_number("from", least=1, most=10**9) or 1, mark=mark, link=link
-    )
-    before = max(1, page.first - max(50, len(page.lines)))
-    return {
-        "page": page,
-        "mark": mark,
-        "size_bytes": len(data),
-        "earlier": here(**{"from": str(before)}, line=None) if page.first > 1 else None,
-        "later": here(**{"from": str(page.last + 1)}, line=None)
-        if page.last < page.total
-        else None,
-    }
+    start = asked_number("from", least=1, most=10**9) or 1
+    page: Page = page_of(data, start=start, mark=mark, link=link)
+    earlier, later = None, None
+    if page.first > 1:
+        before = max(1, page.first - max(50, len(page.lines)))
+        earlier = here(**{"from": str(before)}, line=None)
+    if page.last < page.total:
+        later = here(**{"from": str(page.last + 1)}, line=None)
+    return shown._replace(page=page, mark=mark, size_bytes=len(data), earlier=earlier, later=later)

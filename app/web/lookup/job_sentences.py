@@ -3,7 +3,7 @@
 It says how the job ended, whether it was reproduced, and how complete its record is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jobprov.app.web.frame.formats import (
@@ -122,7 +122,7 @@ def _minute(moment: str) -> str:
     return f"{day(moment)} {moment[11:16]} UTC"
 
 
-def _newest_verdict(verdicts: Sequence[dict[str, Any]]) -> str:
+def _newest_verdict(verdicts: Sequence[Mapping[str, Any]]) -> str:
     level, posted_at = verdicts[0].get("level"), verdicts[0].get("posted_at")
     outcome = _REPRODUCED.get(str(level), f"verdict {text(level)}")
     return f"{outcome} on {day(posted_at)}"

@@ -1,6 +1,6 @@
 """The page of what runs and waits, and what other pages show of it."""
 
-from typing import Any
+from typing import NamedTuple
 from urllib.parse import quote
 
 from flask import Blueprint, Response
@@ -17,6 +17,16 @@ from jobprov.provenance.services.tasks.tasks import find_task
 _ROWS = 100
 
 
+class QueuePage(NamedTuple):
+    """What the page shows."""
+
+    queue: Queue
+    first_line: str
+    twin: str
+    first_page: str | None
+    next_page: str | None
+
+
 def add_routes(blueprint: Blueprint) -> None:
     """Put the page on the blueprint."""
     blueprint.add_url_rule("/queue", view_func=show_page, endpoint="queue")
@@ -24,11 +34,11 @@ def add_routes(blueprint: Blueprint) -> None:
 
 def show_page() -> Response:
     """Show what runs and waits of a task, a campaign, an experiment, or all."""
-    return answer_rows("tasks/queue.html", _ROWS, _values)
+    return answer_rows("tasks/queue.html", _ROWS, _page)
 
 
-def _values(rows: int) -> dict[str, Any]:
-    """Return what the template needs of a page of so many rows."""
+def _page(rows: int) -> QueuePage:
+    """Return what a page of so many rows shows."""
     cursor = asked("cursor")
     words = {
         "task_id": asked("task_id"),
@@ -36,14 +46,18 @@ def _values(rows: int) -> dict[str, Any]:
         "campaign": asked("campaign"),
     }
     queue = _ask(words, rows, cursor)
-    next_page = address("/queue", {**words, "cursor": queue.next}) if queue.next else None
-    return {
-        "queue": queue,
-        "first_line": first_line(queue.counts),
-        "twin": _twin(words, rows, cursor),
-        "first_page": address("/queue", words) if cursor else None,
-        "next_page": next_page,
-    }
+    first_page, next_page = None, None
+    if cursor:
+        first_page = address("/queue", words)
+    if queue.next:
+        next_page = address("/queue", {**words, "cursor": queue.next})
+    return QueuePage(
+        queue=queue,
+        first_line=first_line(queue.counts),
+        twin=_twin(words, rows, cursor),
+        first_page=first_page,
+        next_page=next_page,
+    )
 
 
 def _ask(words: dict[str, str | None], rows: int, cursor: str | None) -> Queue:
