@@ -1,6 +1,6 @@
 """Files by what names them or by a query, as MetaCat tells of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -8,8 +8,9 @@ from flask import Blueprint, Response, request
 
 from jobprov.app.metacat.answers import json_answer, read_body, record_sequence, refused
 from jobprov.app.metacat.datasets import dataset_records
-from jobprov.app.metacat.records import datasets_of, file_record
+from jobprov.app.metacat.records import FileRecord, file_record, record_pages
 from jobprov.app.wiring import get_service
+from jobprov.provenance.db.queries.selections.files import NamedFile
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.selections.conditions import Selection
 from jobprov.provenance.selections.mql import Did, read_dataset_query, read_did, read_mql
@@ -28,6 +29,15 @@ _EXAMPLE = '{"did": "namespace:name"}, {"namespace": …, "name": …} or {"fid"
 _MOST_QUERY_BYTES = 2 << 20
 
 
+class Specification(msgspec.Struct, frozen=True):
+    """How a call names a file: by its `fid`, by a DID, or by name and namespace."""
+
+    did: Any = None
+    namespace: Any = None
+    name: Any = None
+    fid: Any = None
+
+
 def add_routes(blueprint: Blueprint) -> None:
     """Put the calls on the blueprint."""
     blueprint.add_url_rule("/data/file", "metacat-file", _file)
@@ -36,9 +46,7 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 def _file(experiment: str) -> Response:
-    asked = {
-        key: request.args[key] for key in ("did", "namespace", "name", "fid") if key in request.args
-    }
+    asked = msgspec.convert(request.args.to_dict(), Specification)
     service = get_service()
     metadata, provenance = _is_yes("with_metadata", "yes"), _is_yes("with_provenance", "yes")
     with service.reading() as connection:
@@ -47,9 +55,12 @@ def _file(experiment: str) -> Response:
             raise NotFoundError("File not found: no record and no catalog names it.")
         wanted = Wanted(records=True, relatives=provenance)
         described = describe_files(connection, service.store, experiment, files, wanted)[0]
-    record = file_record(described, with_metadata=metadata, with_provenance=provenance)
-    if _is_yes("with_datasets", "no"):
-        record["datasets"] = datasets_of(described)
+    record = file_record(
+        described,
+        with_metadata=metadata,
+        with_provenance=provenance,
+        with_datasets=_is_yes("with_datasets", "no"),
+    )
     return json_answer(record)
 
 
@@ -61,16 +72,14 @@ def _files(experiment: str) -> Response:
         files = _find(connection, experiment, specifications)
         wanted = Wanted(records=metadata, relatives=provenance)
         described = describe_files(connection, service.store, experiment, files, wanted)
-    records = [
-        file_record(one, with_metadata=metadata, with_provenance=provenance) for one in described
-    ]
-    return json_answer(records)
+    pages = record_pages([described], with_metadata=metadata, with_provenance=provenance)
+    return json_answer(next(pages))
 
 
-def _specifications() -> list[dict[str, Any]]:
-    """Return what a call names, as objects."""
+def _specifications() -> list[Specification]:
+    """Return what a call names."""
     try:
-        listed = msgspec.json.decode(read_body(_MOST_BYTES), type=list[dict[str, Any]])
+        listed = msgspec.json.decode(read_body(_MOST_BYTES), type=list[Specification])
     except msgspec.MsgspecError as problem:
         raise BadInputError(f"The body is no list of {_EXAMPLE}: {problem}.") from None
     if len(listed) > MOST_FILES:
@@ -78,14 +87,15 @@ def _specifications() -> list[dict[str, Any]]:
     return listed
 
 
-def _find(connection: Any, experiment: str, specifications: list[dict[str, Any]]) -> list[Any]:
+def _find(
+    connection: Any, experiment: str, specifications: Sequence[Specification]
+) -> list[NamedFile]:
     """Return the files that are named and known, each once, in the order in which they are named."""
     dids: dict[int, Did] = {}
     numbers: dict[int, int] = {}
     for place, specification in enumerate(specifications):
-        fid = specification.get("fid")
-        if fid is not None:
-            numbers[place] = _number(str(fid))
+        if specification.fid is not None:
+            numbers[place] = _number(str(specification.fid))
         else:
             dids[place] = _did(specification, experiment)
     by_did = find_files_by_did(connection, experiment, list(dids.values()))
@@ -103,12 +113,12 @@ def _number(fid: str) -> int:
     return int(fid) if fid.isdecimal() and len(fid) <= _MOST_DIGITS else 0
 
 
-def _did(specification: dict[str, Any], experiment: str) -> Did:
-    did, name = specification.get("did"), specification.get("name")
+def _did(specification: Specification, experiment: str) -> Did:
+    did, name = specification.did, specification.name
     if isinstance(did, str):
         return read_did(did, home=experiment)
     if isinstance(name, str) and name:
-        return Did(str(specification.get("namespace") or experiment), name)
+        return Did(str(specification.namespace or experiment), name)
     raise BadInputError(f"A file is named by {_EXAMPLE}.")
 
 
@@ -146,14 +156,11 @@ def _summary(experiment: str, selection: Selection) -> Response:
     return json_answer({"count": sums.files, "total_size": sums.size_bytes})
 
 
-def _records(experiment: str, selection: Selection) -> Iterator[list[dict[str, Any]]]:
+def _records(experiment: str, selection: Selection) -> Iterator[list[FileRecord]]:
     """Yield pages of records, with metadata and relatives where they are asked for."""
     service = get_service()
     metadata = request.args.get("with_meta") == "yes"
     provenance = request.args.get("with_provenance") == "yes"
     wanted = Wanted(records=metadata, relatives=provenance)
     pages = list_described(service.reading, service.store, experiment, selection, wanted)
-    return (
-        [file_record(one, with_metadata=metadata, with_provenance=provenance) for one in page]
-        for page in pages
-    )
+    return record_pages(pages, with_metadata=metadata, with_provenance=provenance)

@@ -4,14 +4,14 @@ A definition is a task or a campaign, and the files that it made; a project is a
 that its jobs read.
 """
 
-from typing import Any
-
 from flask import Blueprint, Response, request
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from jobprov.app.sam.answers import json_answer, streamed_json, text_answer, wants_json, wants_text
 from jobprov.app.sam.files import count_answer, list_answer, summary_answer
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.selections import Process, Project
+from jobprov.provenance.answers.selections import Project
 from jobprov.provenance.db.queries.selections.definitions import TASK, FoundDefinition
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.selections.conditions import Definition
@@ -52,9 +52,8 @@ def _describe(experiment: str, name: str) -> Response:
     if not wants_text():
         return json_answer(described)
     lines = []
-    for key, title in _TITLES.items():
-        value = described.get(key)
-        lines.append(f"{title:>16}: {'' if value is None else value}")
+    for member, value in asdict(described).items():
+        lines.append(f"{_TITLES[member]:>16}: {'' if value is None else value}")
     return text_answer(lines)
 
 
@@ -69,7 +68,19 @@ _TITLES = {
 }
 
 
-def _described(found: FoundDefinition, experiment: str) -> dict[str, Any]:
+class DescribedDefinition(Struct, frozen=True):
+    """A definition as `samweb describe-definition` shows it."""
+
+    defname: str
+    defid: int
+    create_time: str | None
+    username: str | None
+    group: str
+    dimensions: str
+    description: str
+
+
+def _described(found: FoundDefinition, experiment: str) -> DescribedDefinition:
     field = "prov.task_id" if found.kind == TASK else "prov.campaign"
     words = f"Files that the jobs of {found.kind} {found.name} made"
     if found.campaign:
@@ -77,15 +88,15 @@ def _described(found: FoundDefinition, experiment: str) -> dict[str, Any]:
     if found.stage:
         words += f", stage {found.stage}"
     declared_at = found.declared_at
-    return {
-        "defname": found.name,
-        "defid": found.key,
-        "create_time": declared_at.isoformat(timespec="seconds") if declared_at else None,
-        "username": found.submitter,
-        "group": experiment,
-        "dimensions": f"{field} {_quoted(found.name)}",
-        "description": f"{words}.",
-    }
+    return DescribedDefinition(
+        defname=found.name,
+        defid=found.key,
+        create_time=declared_at.isoformat(timespec="seconds") if declared_at else None,
+        username=found.submitter,
+        group=experiment,
+        dimensions=f"{field} {_quoted(found.name)}",
+        description=f"{words}.",
+    )
 
 
 def _quoted(value: str) -> str:
@@ -125,26 +136,45 @@ def _project(experiment: str, name: str, most_processes: int) -> Project:
         return show_project(connection, key, name, most_processes=most_processes)
 
 
-def _document(project: Project) -> dict[str, Any]:
-    return {
-        "project_name": project.name,
-        "project_id": project.key,
-        "dataset_def_name": project.name,
-        "files_in_snapshot": project.files,
-        "file_counts": project.file_counts,
-        "process_counts": project.process_counts,
-        "processes": [_process(process) for process in project.processes],
-    }
+class ProcessSummary(Struct, frozen=True):
+    """A process of a project in SAM's words: a job."""
+
+    process_id: int
+    status: str
+    process_desc: str | None
+    node: str | None
+    counts: dict[str, int]
 
 
-def _process(process: Process) -> dict[str, Any]:
-    return {
-        "process_id": process.key,
-        "status": process.status,
-        "process_desc": process.batch_id,
-        "node": process.host,
-        "counts": process.counts,
-    }
+class ProjectSummary(Struct, frozen=True):
+    """A project in SAM's words, as `samweb project-summary` asks for it."""
+
+    project_name: str
+    project_id: int
+    dataset_def_name: str
+    files_in_snapshot: int | None
+    file_counts: dict[str, int]
+    process_counts: dict[str, int]
+    processes: list[ProcessSummary]
+
+
+def _document(project: Project) -> ProjectSummary:
+    processes = []
+    for process in project.processes:
+        processes.append(
+            ProcessSummary(
+                process.key, process.status, process.batch_id, process.host, process.counts
+            )
+        )
+    return ProjectSummary(
+        project_name=project.name,
+        project_id=project.key,
+        dataset_def_name=project.name,
+        files_in_snapshot=project.files,
+        file_counts=project.file_counts,
+        process_counts=project.process_counts,
+        processes=processes,
+    )
 
 
 def _lines(project: Project) -> list[str]:

@@ -33,7 +33,7 @@ _WIDTH = 23
 
 def sam_metadata(
     file: FileMetadata, *, with_locations: bool = False, is_basic: bool = False
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the metadata as JSON; what nobody says is left out.
 
     Args:
@@ -41,7 +41,7 @@ def sam_metadata(
         with_locations: whether its copies are told.
         is_basic: without parents and parameters.
     """
-    shown: dict[str, Any] = {
+    shown: dict[str, object] = {
         "file_name": file.file.name,
         "file_id": file.file.key,
         "create_date": _time(file.made_at or file.seen_at),
