@@ -1,5 +1,6 @@
 """Sums over many jobs, over HTTP: resources, modules, estimates, campaigns as graphs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response
@@ -60,7 +61,7 @@ def get_folded() -> Response:
     return _graph_answer(checked_word(query["campaign"], "campaign"), query)
 
 
-def _graph_answer(campaign: str, query: dict[str, Any]) -> Response:
+def _graph_answer(campaign: str, query: Mapping[str, Any]) -> Response:
     service = get_service()
     with service.reading() as connection:
         experiment = query.get("experiment") or experiment_of_campaign(connection, campaign)

@@ -4,6 +4,7 @@ It is shown, compared with the record of its job, or made into a record.
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def _check(
             f"No recorded job made {name}; `jobprov art --record` makes a record from the file."
         )
     answer = client.job(producer.job_id, experiment=producer.experiment)
-    job: dict[str, Any] = msgspec.to_builtins(answer)
+    job = msgspec.to_builtins(answer)
     agreement = check_against(file, job)
     document = {"job_id": producer.job_id, **agreement.as_json()}
     text = f"{agreement.verdict}: job {producer.job_id}. {agreement.words}"
@@ -131,7 +132,7 @@ def _check(
         sys.exit(1)
 
 
-def _keep(client: Client, file: ArtFile, job: dict[str, Any]) -> tuple[bool, str]:
+def _keep(client: Client, file: ArtFile, job: Mapping[str, Any]) -> tuple[bool, str]:
     """Send what the file says, so that the job has its gap.
 
     Return whether the service has it, and that in words.

@@ -114,18 +114,20 @@ def conformance(*, folder: Path | None, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _change_json(change: reader.Change) -> dict[str, Any]:
-    places = {
-        side: {"file": origin.file, "line": origin.line} if origin else None
-        for side, origin in (
-            ("origin_before", change.origin_before),
-            ("origin_after", change.origin_after),
-        )
+def _change_json(change: reader.Change) -> dict[str, object]:
+    return {
+        "kind": change.kind,
+        "path": change.path,
+        "path_before": change.path_before,
+        "before": change.before,
+        "after": change.after,
+        "origin_before": _origin_json(change.origin_before),
+        "origin_after": _origin_json(change.origin_after),
     }
-    found = {
-        name: getattr(change, name) for name in ("kind", "path", "path_before", "before", "after")
-    }
-    return {**found, **places}
+
+
+def _origin_json(origin: reader.Origin | None) -> dict[str, object] | None:
+    return {"file": origin.file, "line": origin.line} if origin else None
 
 
 def _load(file: str, search_path: Sequence[str]) -> Any:

@@ -3,18 +3,40 @@
 They open the service to ask, or the database and the archive.
 """
 
+import json
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
 from jobprov.app.config import Settings, load_settings
+from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.sentences import name_in_path
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def read_toml_or_json(file: Path) -> dict[str, object]:
+    """Return the document in a file, JSON where its name ends so, else TOML.
+
+    Raises:
+        BadInputError: it cannot be read.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+        document = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+    except (ValueError, UnicodeDecodeError) as problem:
+        raise BadInputError(
+            f"{file} cannot be read: {problem}.", {"file": [str(problem)]}
+        ) from None
+    if not isinstance(document, dict):
+        raise BadInputError(f"{file} holds no object.", {"file": ["no object"]})
+    return document
 
 
 def file_name(given: str) -> str:

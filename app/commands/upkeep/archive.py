@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -91,7 +92,7 @@ def _settings_of_copy(data: str | None) -> Settings:
 def _check_bundles(service: Service, count: int, *, as_json: bool) -> NoReturn:
     report = check_bundles(service.database, service.writer, service.store, count)
     lines: list[str] = []
-    drifted: list[dict[str, Any]] = []
+    drifted: list[Mapping[str, object]] = []
     for drift in report.drifted:
         job = drift.job
         lines.append(f"DRIFT {job.experiment} job {job.job_id} plan {drift.number}: {drift.detail}")
@@ -325,7 +326,7 @@ def backup(*, folder: Path, data: str | None, as_json: bool) -> None:
     emit(numbers, f"{copied} {database}", as_json=as_json)
 
 
-def _report_json(report: ArchiveReport) -> dict[str, Any]:
+def _report_json(report: ArchiveReport) -> dict[str, object]:
     troubles = []
     for trouble in report.troubles:
         jobs = [job._asdict() for job in trouble.jobs]

@@ -4,7 +4,7 @@ The ledger says who wanted it and why.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,7 @@ def finish(*, data: str | None, as_json: bool) -> None:
     """
     with opened_service(settings_with(data=data)) as service:
         cleared = finish_erasures(_parts(service))
-    document: dict[str, Any] = {}
+    document: dict[str, object] = {}
     lines: list[str] = []
     for experiment, done in cleared.items():
         document[experiment] = _cleared_json(done)
@@ -310,7 +310,7 @@ def _cleared_text(cleared: Cleared) -> list[str]:
     return lines
 
 
-def _cleared_json(cleared: Cleared) -> dict[str, Any]:
+def _cleared_json(cleared: Cleared) -> dict[str, object]:
     return {**cleared._asdict(), "left": list(cleared.left)}
 
 
@@ -318,7 +318,7 @@ def _is_done(cleared: Cleared) -> bool:
     return cleared.is_clear and not cleared.left
 
 
-def _tell(document: dict[str, Any], lines: list[str], *, as_json: bool) -> None:
+def _tell(document: Mapping[str, object], lines: list[str], *, as_json: bool) -> None:
     emit(document, "\n".join(lines), as_json=as_json)
 
 
