@@ -240,7 +240,8 @@ def _file_command(texts: Mapping[str, str], name: str) -> str:
         words = shlex.split(text)
     except ValueError as problem:
         raise BadInputError(f"{name} is {text!r}: {problem}.", {name: [str(problem)]}) from None
-    if words and not all(any(mark in word for word in words) for mark in ("{url}", "{file}")):
+    marked = " ".join(words)
+    if words and not ("{url}" in marked and "{file}" in marked):
         raise BadInputError(
             f"{name} is {text!r}; it has to hold {{url}} and {{file}}.",
             {name: ["a command with {url} and {file}"]},

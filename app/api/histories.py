@@ -1,4 +1,4 @@
-"""Lineage over HTTP: what made a file, what was made from it, what that cost, how to make it again."""
+"""Lineage over HTTP: what made a file, what came of it, what it cost, how to make it again."""
 
 from collections.abc import Callable, Iterable, Iterator
 

@@ -44,9 +44,13 @@ def record_sequence(pages: Iterable[Iterable[Any]]) -> Response:
 
 
 def _joined(pages: Iterable[Iterable[Any]]) -> Iterator[bytes]:
-    texts = (b"".join(b"\x1e" + _encoder.encode(one) + b"\n" for one in page) for page in pages)
+    texts = map(_page_bytes, pages)
     first = next(texts, b"")
     return chain([first], texts)
+
+
+def _page_bytes(page: Iterable[Any]) -> bytes:
+    return b"".join(b"\x1e" + _encoder.encode(record) + b"\n" for record in page)
 
 
 def answer_error(error: Exception) -> Response:

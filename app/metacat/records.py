@@ -26,7 +26,7 @@ class DatasetName(Struct, frozen=True):
     name: str
 
 
-class FileRecord(Struct, frozen=True):
+class FileRecord(Struct):
     """A file as MetaCat describes it; members that were not asked for are left out.
 
     Attributes:
@@ -66,7 +66,7 @@ def file_record(
         with_provenance: whether `parents` and `children` are.
         with_datasets: whether `datasets` are.
     """
-    return FileRecord(
+    record = FileRecord(
         fid=str(file.file.key),
         namespace=file.file.namespace or file.experiment,
         name=file.file.name,
@@ -78,12 +78,16 @@ def file_record(
         creator=file.submitter or "",
         created_timestamp=_epoch(file.made_at or file.seen_at),
         checksums=dict(checksum.split(":", 1) for checksum in file.checksums),
-        size=UNSET if file.size_bytes is None else file.size_bytes,
-        metadata=_metadata(file) if with_metadata else UNSET,
-        parents=_fids(file.parents) if with_provenance else UNSET,
-        children=_fids(file.children) if with_provenance else UNSET,
-        datasets=_datasets_of(file) if with_datasets else UNSET,
     )
+    if file.size_bytes is not None:
+        record.size = file.size_bytes
+    if with_metadata:
+        record.metadata = _metadata(file)
+    if with_provenance:
+        record.parents, record.children = _fids(file.parents), _fids(file.children)
+    if with_datasets:
+        record.datasets = _datasets_of(file)
+    return record
 
 
 def record_pages(

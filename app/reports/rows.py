@@ -197,12 +197,14 @@ def _resources_row(stage: StageResources) -> tuple[str, ...]:
     run_time = stage.measures.get("wall_seconds")
     efficiency = stage.measures.get("cpu_efficiency")
     memory = stage.measures.get("max_rss_bytes")
-    return (
-        stage.stage or "no stage",
-        number(stage.jobs),
-        duration(run_time.median) if run_time else MISSING,
-        duration(run_time.p90) if run_time else MISSING,
-        percent(efficiency.median, 0) if efficiency else MISSING,
-        size(round(memory.median)) if memory else MISSING,
-        size(round(memory.p90)) if memory else MISSING,
-    )
+    cells = [stage.stage or "no stage", number(stage.jobs)]
+    if run_time:
+        cells += [duration(run_time.median), duration(run_time.p90)]
+    else:
+        cells += [MISSING, MISSING]
+    cells.append(percent(efficiency.median, 0) if efficiency else MISSING)
+    if memory:
+        cells += [size(round(memory.median)), size(round(memory.p90))]
+    else:
+        cells += [MISSING, MISSING]
+    return tuple(cells)

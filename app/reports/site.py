@@ -191,8 +191,9 @@ def _rewrite(text: str, address: str, places: dict[str, str], service: str, plac
         if value.startswith("#") or parts.scheme or parts.netloc:
             return match[0]
         target, hash_, fragment = urljoin(address, value).partition("#")
-        there = places.get(target) if name != "action" else None
-        led = "../" * depth + quote(there) if there else service + target
+        led = service + target
+        if name != "action" and target in places:
+            led = "../" * depth + quote(places[target])
         return f'{name}="{escape(led + hash_ + fragment)}"'
 
     return _ATTRIBUTE.sub(lead, text)

@@ -1,7 +1,7 @@
 """Definitions and projects as SAM tells of them.
 
-A definition is a task or a campaign, and the files that it made; a project is a task, with the files
-that its jobs read.
+A definition is a task or a campaign, and the files that it made; a project is a task, with the
+files that its jobs read.
 """
 
 from flask import Blueprint, Response, request

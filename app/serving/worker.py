@@ -2,8 +2,8 @@
 
 gunicorn's own gives a thread to each connection that sent a byte, and the thread waits for the rest
 of the request, and for the client to read its answer: as many slow clients as threads stop the
-service. Here the worker's loop collects requests (`app.serving.arrivals`), a thread takes one that is
-whole, and the loop sends what a client did not read at once (`app.serving.departures`).
+service. Here the worker's loop collects requests (`app.serving.arrivals`), a thread takes one that
+is whole, and the loop sends what a client did not read at once (`app.serving.departures`).
 
 After an answer a thread waits a moment for the connection's next request: handing it back to the
 loop costs eight system calls and three turns of Python's lock, and a client that records job after

@@ -157,12 +157,15 @@ class ShownFacet(NamedTuple):
 
 
 def _shown(facet: Facet, wanted: str | None) -> ShownFacet:
-    rows = facet.differences
+    differences = facet.differences
     if wanted is not None:
-        rows = [row for row in rows if _holds(row, wanted.lower())]
-    cut = cut_rows(facet.name, rows, _ROWS[facet.matters])
+        searched = wanted.lower()
+        differences = [difference for difference in differences if _holds(difference, searched)]
+    cut = cut_rows(facet.name, differences, _ROWS[facet.matters])
     is_asked = asked("facet") == facet.name or cut.is_whole_asked or bool(wanted)
-    return ShownFacet(facet, cut, facet.matters != "circumstance" or is_asked)
+    # Circumstances such as the host differ between any two jobs: they are there when asked for
+    is_open = is_asked or facet.matters != "circumstance"
+    return ShownFacet(facet, cut, is_open)
 
 
 def _holds(row: Difference, wanted: str) -> bool:

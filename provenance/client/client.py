@@ -7,6 +7,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from jobprov.provenance.answers.bundles import ComparatorsDeclared, ExperimentComparators
 from jobprov.provenance.answers.campaigns import CampaignProgress, CampaignReport
 from jobprov.provenance.answers.catalogs import (
@@ -95,6 +97,12 @@ from jobprov.provenance.client.transport import (
 from jobprov.provenance.errors import BadInputError, ProvenanceError
 
 _JSON = {"Content-Type": "application/json"}
+
+
+class _Readiness(Struct):
+    """Whether a service can work."""
+
+    status: str
 
 
 class Client(Histories):
@@ -315,7 +323,7 @@ class Client(Histories):
         self, task_id: str, experiment: str, *, days: int | None = None
     ) -> TicketAnswer:
         """Return an upload ticket of a task."""
-        request: dict[str, Any] = {"experiment": experiment}
+        request: dict[str, object] = {"experiment": experiment}
         if days is not None:
             request["days"] = days
         return self._send(TicketAnswer, "POST", f"/tasks/{part(task_id)}/tickets", json=request)
@@ -485,7 +493,7 @@ class Client(Histories):
         With `follow` the service asks the catalog first what appeared in the sources that stages
         follow.
         """
-        params: dict[str, Any] = {"experiment": experiment, "version": version}
+        params: dict[str, object] = {"experiment": experiment, "version": version}
         if follow:
             params["follow"] = "true"
         path = f"/workflows/{part(name)}/advance"
@@ -566,6 +574,6 @@ class Client(Histories):
     def is_ready(self) -> bool:
         """Return whether the service is there and can work."""
         try:
-            return bool(self._read("/ready")["status"] == "ready")
+            return self._ask(_Readiness, "/ready").status == "ready"
         except ProvenanceError:
             return False

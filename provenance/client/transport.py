@@ -42,22 +42,6 @@ class _Page(Protocol):
     def next(self) -> str | None: ...
 
 
-class Answer(dict[str, Any]):
-    """The answer of a service.
-
-    If it lacks a member that all answers of jobprov have, it is not from jobprov.
-    """
-
-    def __init__(self, members: Mapping[str, Any], url: str) -> None:
-        super().__init__(members)
-        self._url = url
-
-    def __missing__(self, name: str) -> Any:
-        raise UnreachableError(
-            f"{self._url} does not answer as jobprov does, without {name!r}; is the address right?"
-        )
-
-
 class Transport:
     """A line to a service; see `Client`, which names the calls."""
 
@@ -124,11 +108,6 @@ class Transport:
             if cursor is None:
                 return
 
-    def _read(self, path: str, /, **query: Any) -> dict[str, Any]:
-        return self._json(
-            "GET", path, params={name: _visible(value) for name, value in query.items()}
-        )
-
     def _ask(self, kind: type[T], path: str, /, **query: Any) -> T:
         """Return an answer as its type; members that a newer service adds are passed over.
 
@@ -152,13 +131,6 @@ class Transport:
         except msgspec.ValidationError as problem:
             raise self._stranger(f": {problem}") from None
         except msgspec.DecodeError:
-            raise self._stranger() from None
-
-    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        answer = self._call(method, path, **options)
-        try:
-            return Answer(answer.json(), self.url)
-        except (TypeError, ValueError):
             raise self._stranger() from None
 
     def _stranger(self, why: str = "") -> UnreachableError:

@@ -1,4 +1,4 @@
-"""Jobs over HTTP: one or many; their configurations, logs, bundles and exports, verdicts of reruns."""
+"""Jobs over HTTP: one or many, their configurations, logs, bundles, exports, gaps and verdicts."""
 
 import hashlib
 from base64 import b64encode

@@ -1,4 +1,4 @@
-"""`jobprov bundle`, `rerun`, `verify` and `export`: the rerun bundle of a job, taken, run and compared."""
+"""`jobprov bundle`, `rerun`, `verify`, `export`: the rerun bundle of a job, taken, run, compared."""
 
 import sys
 import tempfile

@@ -90,15 +90,19 @@ def art_text(file: ArtFile) -> str:
     if last:
         wrote = f"process {last.name} with ParameterSetID {last.parameter_set_id}"
     lines = [shown(f"{Path(stored.path).name} was made by {wrote}."), ""]
-    event_words = f", {counted(events, 'event')}" if isinstance(events, int) else ""
-    lines.append(f"{size(stored.size_bytes)}{event_words}")
+    contents = size(stored.size_bytes)
+    if isinstance(events, int):
+        contents += f", {counted(events, 'event')}"
+    lines.append(contents)
     lines.append(f"{counted(len(stored.parameter_sets), 'parameter set')}; processes:")
     for process in file.processes:
-        problem = f"  ({process.problem})" if process.problem else ""
-        lines.append(
-            shown(f"  {process.parameter_set_id}  {process.name or 'unreadable'}{problem}")
-        )
-    lines += ["", *(shown(f"{name:28}  {value}") for name, value in stored.metadata.items())]
+        line = f"  {process.parameter_set_id}  {process.name or 'unreadable'}"
+        if process.problem:
+            line += f"  ({process.problem})"
+        lines.append(shown(line))
+    lines.append("")
+    for name, value in stored.metadata.items():
+        lines.append(shown(f"{name:28}  {value}"))
     return "\n".join(lines)
 
 

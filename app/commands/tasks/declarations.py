@@ -64,9 +64,12 @@ def declare(*, task_id: str, url: str | None, as_json: bool, **options: Any) -> 
     if options["catalog_url"]:
         document |= _fetched(document.get("units"), options["catalog_url"])
     answer = client_for(url).declare_task(task_id, document)
-    units = "" if answer.unit_count is None else f" with {counted(answer.unit_count, 'unit')}"
-    again = "" if answer.is_new else ", as before or anew"
-    emit(answer, f"Task {task_id} is declared{units}{again}.", as_json=as_json)
+    text = f"Task {task_id} is declared"
+    if answer.unit_count is not None:
+        text += f" with {counted(answer.unit_count, 'unit')}"
+    if not answer.is_new:
+        text += ", as before or anew"
+    emit(answer, f"{text}.", as_json=as_json)
 
 
 def _declaration(options: Mapping[str, Any]) -> dict[str, object]:

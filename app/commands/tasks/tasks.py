@@ -1,4 +1,4 @@
-"""`jobprov task`, `missing`, `ready` and `waive`: how far a task is, and what becomes of its units."""
+"""`jobprov task`, `missing`, `ready` and `waive`: how far a task is, and its units."""
 
 import shlex
 import sys

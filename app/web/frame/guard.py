@@ -30,9 +30,12 @@ def check_reading() -> None:
     service = get_service()
     if service.settings.reading == "open" or request.endpoint == "pages.static":
         return
+    token, grant = None, None
     given = request.authorization
-    token = (given.password if given.type == "basic" else given.token) if given else None
-    grant = grant_of(token) if token else None
+    if given is not None:
+        token = given.password if given.type == "basic" else given.token
+    if token:
+        grant = grant_of(token)
     if grant is None or not grant.may(Scope.READ):
         raise Unauthorized(
             "Reading needs a token here, and an upload ticket is none; give it as the password, "

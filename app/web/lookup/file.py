@@ -96,12 +96,17 @@ def show_page(name: str) -> Response:
 def _maker(connection: Any, store: Any, producer: JobSummary, name: str) -> Maker:
     job = read_job(connection, store, producer.job_id, experiment=producer.experiment)
     record = job.reading.raw
-    outputs = [output for output in record.get("outputs") or () if output["name"] == name]
-    output = outputs[0] if outputs else None
-    configurations = record.get("configurations") or ()
-    mains = [entry["main"] for entry in configurations if entry.get("main")]
+    recorded = None
+    for output in record.get("outputs") or ():
+        if output["name"] == name:
+            recorded = output
+            break
+    main_files = []
+    for configuration in record.get("configurations") or ():
+        if configuration.get("main"):
+            main_files.append(configuration["main"])
     software = software_of(connection, job)
-    return Maker(producer, complete(output, Output), software, mains)
+    return Maker(producer, complete(recorded, Output), software, main_files)
 
 
 def _page(shown: FileAnswer, maker: Maker | None, name_in_questions: str) -> FilePage:
@@ -193,8 +198,10 @@ def first_line(shown: FileAnswer, maker: Maker | None) -> Markup:
         parts.append(Markup(" at {}").format(text(job.host.site)))
     if moment := job.ended_at or job.started_at:
         parts.append(Markup(", {},").format(day(moment)))
-    inputs = counted(len(shown.parents), "input")
-    parts.append(Markup(" from {}").format(inputs) if shown.parents else Markup(" without inputs"))
+    if shown.parents:
+        parts.append(Markup(" from {}").format(counted(len(shown.parents), "input")))
+    else:
+        parts.append(Markup(" without inputs"))
     parts.append(_with(maker))
     return Markup("").join(parts) + "."
 
@@ -231,9 +238,10 @@ def _with(maker: Maker) -> Markup:
     parts += [Markup("<code>{}</code>").format(cut(main, 40)) for main in mains]
     if not parts:
         return Markup("")
-    listed = Markup(", ").join(parts[:-1])
-    last = parts[-1]
-    return Markup(" with {}").format(listed + Markup(" and ") + last if listed else last)
+    *others, last = parts
+    if not others:
+        return Markup(" with {}").format(last)
+    return Markup(" with {} and {}").format(Markup(", ").join(others), last)
 
 
 def _code(entry: Mapping[str, Any]) -> Markup:

@@ -146,8 +146,18 @@ def _page(
     mark = window.mark
     if mark is None:
         mark = find_line(window.lines, summary.exit.message)
-    is_running = summary.state == "running"
+    why = None
+    if mark is None:
+        why = _why(log, failure, searched)
+    first, later, last, follow = None, None, None, None
+    if window.start > 0:
+        first = _here(at="0")
     is_end = window.end >= log.size_bytes
+    if not is_end:
+        later, last = _here(at=str(window.end)), _here()
+    is_running = summary.state == "running"
+    if is_running and not question.is_followed:
+        follow = _here(follow="1")
     bytes_path = f"/jobs/{summary.job_id}/logs/{quote(log.name, safe='')}"
     return LogPage(
         twin=bytes_path + address("", {"experiment": question.experiment}),
@@ -160,15 +170,15 @@ def _page(
         searched=searched,
         is_found=part.found_at is not None,
         next_match=_next_match(part, searched),
-        why=_why(log, failure, searched) if mark is None else None,
+        why=why,
         is_end=is_end,
         is_running=is_running,
-        follow=_here(follow="1") if is_running and not question.is_followed else None,
+        follow=follow,
         is_followed=is_running and question.is_followed,
-        first=_here(at="0") if window.start > 0 else None,
+        first=first,
         earlier=_earlier(window),
-        later=None if is_end else _here(at=str(window.end)),
-        last=None if is_end else _here(),
+        later=later,
+        last=last,
     )
 
 

@@ -136,10 +136,12 @@ def first_line(campaign: CampaignProgress) -> str:
 def _units_done(stages: Sequence[StageProgress]) -> str:
     done = sum(stage.units.produced for stage in stages)
     expected = sum(stage.units.expected or 0 for stage in stages)
-    units, count = counted(expected, "unit"), counted(len(stages), "stage")
-    line = f"{number(done)} of {units} done in {count}"
-    missing = ", ".join(_missing(stage) for stage in stages if stage.units.missing)
-    return f"{line}; missing: {missing}" if missing else line
+    line = f"{number(done)} of {counted(expected, 'unit')} done"
+    line += f" in {counted(len(stages), 'stage')}"
+    incomplete = [_missing(stage) for stage in stages if stage.units.missing]
+    if incomplete:
+        line += f"; missing: {', '.join(incomplete)}"
+    return line
 
 
 def _begun_done(stages: Sequence[StageProgress]) -> str:

@@ -1,4 +1,4 @@
-"""The page of a task: how many of its units are done, what failed and why, what it took; its waivers."""
+"""The page of a task: units done, what failed and why, what it took; and how units are waived."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple, cast
