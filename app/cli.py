@@ -168,9 +168,11 @@ class LazyGroup(Group):
         """Write the commands by section, each with what it does."""
         widest = max(map(len, COMMANDS))
         for title, names in SECTIONS.items():
-            found = {name: self.get_command(ctx, name) for name in names}
+            commands = {name: self.get_command(ctx, name) for name in names}
             rows = [
-                (name.ljust(widest), summary(command)) for name, command in found.items() if command
+                (name.ljust(widest), summary(command))
+                for name, command in commands.items()
+                if command
             ]
             with formatter.section(title):
                 formatter.write_dl(rows)

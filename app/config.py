@@ -211,13 +211,13 @@ def _texts(given: Mapping[str, str], environment: Mapping[str, str]) -> dict[str
     unknown = sorted(set(given) - names)
     if unknown:
         raise BadInputError(f"There is no setting {unknown[0]}.", {unknown[0]: ["not a setting"]})
-    words = {name: environment[name] for name in names if environment.get(name)}
-    words.update(given)
-    data = _path(words.get("JOBPROV_DATA") or "./var")
+    variables = {name: environment[name] for name in names if environment.get(name)}
+    variables.update(given)
+    data = _path(variables.get("JOBPROV_DATA") or "./var")
     texts = {}
     for setting in SETTINGS:
         default = setting.default.replace("$JOBPROV_DATA", str(data))
-        texts[setting.name] = words.get(setting.name) or default
+        texts[setting.name] = variables.get(setting.name) or default
     return texts
 
 

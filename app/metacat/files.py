@@ -100,12 +100,12 @@ def _find(
             dids[place] = _did(specification, experiment)
     by_did = find_files_by_did(connection, experiment, list(dids.values()))
     by_number = find_numbered_files(connection, experiment, list(numbers.values()))
-    found = {}
+    files = {}
     for place in range(len(specifications)):
         file = by_did.get(dids[place]) if place in dids else by_number.get(numbers[place])
         if file is not None:
-            found[file.key] = file
-    return list(found.values())
+            files[file.key] = file
+    return list(files.values())
 
 
 def _number(fid: str) -> int:

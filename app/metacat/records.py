@@ -131,8 +131,8 @@ def _metadata(file: FileMetadata) -> dict[str, object]:
         **_runs(file.runs),
         **_application(file.application),
     }
-    told = {key: value for key, value in known.items() if value is not None}
-    return {**told, **file.metadata, **file.provenance}
+    known_values = {key: value for key, value in known.items() if value is not None}
+    return {**known_values, **file.metadata, **file.provenance}
 
 
 def _runs(runs: Sequence[object]) -> dict[str, object]:

@@ -185,12 +185,12 @@ def _units_row(name: str, units: UnitCounts | TaskUnits) -> tuple[str, ...]:
 
 def state_words(states: Mapping[UnitState, int], *, but: Sequence[UnitState] = ()) -> str:
     """Return how many units are in each state but done: `3 failed, 1 succeeded without output`."""
-    words = []
+    counts = []
     for state in UnitState:
         count = states.get(state, 0)
         if count and state != UnitState.SUCCEEDED and state not in but:
-            words.append(f"{number(count)} {state.label}")
-    return ", ".join(words)
+            counts.append(f"{number(count)} {state.label}")
+    return ", ".join(counts)
 
 
 def _resources_row(stage: StageResources) -> tuple[str, ...]:

@@ -47,8 +47,8 @@ def _list(experiment: str) -> Response:
 
 def _describe(experiment: str, name: str) -> Response:
     with get_service().reading() as connection:
-        found = find_definition(connection, find_experiment(connection, experiment), name)
-    described = _described(found, experiment)
+        definition = find_definition(connection, find_experiment(connection, experiment), name)
+    described = _described(definition, experiment)
     if not wants_text():
         return json_answer(described)
     lines = []
@@ -80,22 +80,22 @@ class DescribedDefinition(Struct, frozen=True):
     description: str
 
 
-def _described(found: FoundDefinition, experiment: str) -> DescribedDefinition:
-    field = "prov.task_id" if found.kind == TASK else "prov.campaign"
-    words = f"Files that the jobs of {found.kind} {found.name} made"
-    if found.campaign:
-        words += f", of campaign {found.campaign}"
-    if found.stage:
-        words += f", stage {found.stage}"
-    declared_at = found.declared_at
+def _described(definition: FoundDefinition, experiment: str) -> DescribedDefinition:
+    field = "prov.task_id" if definition.kind == TASK else "prov.campaign"
+    description = f"Files that the jobs of {definition.kind} {definition.name} made"
+    if definition.campaign:
+        description += f", of campaign {definition.campaign}"
+    if definition.stage:
+        description += f", stage {definition.stage}"
+    declared_at = definition.declared_at
     return DescribedDefinition(
-        defname=found.name,
-        defid=found.key,
+        defname=definition.name,
+        defid=definition.key,
         create_time=declared_at.isoformat(timespec="seconds") if declared_at else None,
-        username=found.submitter,
+        username=definition.submitter,
         group=experiment,
-        dimensions=f"{field} {_quoted(found.name)}",
-        description=f"{words}.",
+        dimensions=f"{field} {_quoted(definition.name)}",
+        description=f"{description}.",
     )
 
 

@@ -135,12 +135,12 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
             raise
         # gunicorn said what the system said, and tried for some seconds: a service that was just
         # stopped is about to let go
-        words = (
+        reason = (
             "something else does, perhaps another `jobprov serve`, or the address is not this "
             "machine's"
         )
         raise UnreachableError(
-            f"Nothing can listen at {settings.host}:{settings.port}: {words}. Stop that, or "
+            f"Nothing can listen at {settings.host}:{settings.port}: {reason}. Stop that, or "
             "choose another --port."
         ) from None
 

@@ -121,10 +121,10 @@ def _draining_links(catalogs: Catalogs, experiment: str, path: str) -> dict[str,
 
 def _twin(path: str, place: dict[str, str], question: Question) -> str:
     """Return the address of the same as JSON, below /api/v1."""
-    words = dict(place)
+    query = dict(place)
     if question.late_after_hours is not None:
-        words["late_after_hours"] = str(question.late_after_hours)
-    return address(path, words)
+        query["late_after_hours"] = str(question.late_after_hours)
+    return address(path, query)
 
 
 def _shown(differences: list[CatalogDifference]) -> list[ShownDifference]:
@@ -169,12 +169,12 @@ def show_arrivals() -> Response:
             limit=_LATE_ROWS,
             cursor=cursor,
         )
-    words = {"experiment": experiment, "days": str(days)}
+    query = {"experiment": experiment, "days": str(days)}
     if hours is not None:
-        words["hours"] = str(hours)
+        query["hours"] = str(hours)
     return answer(
         "catalogs/arrivals.html",
-        twin=address("/arrivals", words),
+        twin=address("/arrivals", query),
         first_line=arrivals_sentence(arrivals),
         arrivals=arrivals,
         days=days,

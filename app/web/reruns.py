@@ -22,11 +22,11 @@ def add_routes(blueprint: Blueprint) -> None:
 def show_page() -> Response:
     """Show which recipes came out as recorded when they were rerun."""
     experiment = experiment_asked()
-    words = {} if experiment is None else {"experiment": experiment}
-    listed = read_answer(PROOFS, **words)
+    query = {} if experiment is None else {"experiment": experiment}
+    listed = read_answer(PROOFS, **query)
     return answer(
         "reruns/proofs.html",
-        twin=address("/proofs", words),
+        twin=address("/proofs", query),
         listed=listed,
         experiment=experiment,
         first_line=_first_line(listed),

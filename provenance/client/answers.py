@@ -49,9 +49,9 @@ def check(answer: requests.Response) -> requests.Response:
         return answer
     status, problem = answer.status_code, problem_in(answer)
     if not _is_of_jobprov(status, problem):
-        said = str(problem.get("detail") or "")
+        detail = str(problem.get("detail") or "")
         raise GatewayError(
-            f"{answer.url} answers {status}, but it is not jobprov that answered. {said}".rstrip(),
+            f"{answer.url} answers {status}, but it is not jobprov that answered. {detail}".rstrip(),
             status,
         )
     raise error_of(status, problem, answer.url)

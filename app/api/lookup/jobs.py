@@ -96,7 +96,7 @@ def get_configuration(job_id: str, step: str) -> Response:
     query = asked(ConfigurationQuery)
     form, file, service = query.pop("form"), query.pop("file", None), get_service()
     with service.reading() as connection:
-        found = read_configuration(
+        configuration = read_configuration(
             connection,
             service.store,
             checked_name(job_id, "job_id"),
@@ -104,12 +104,14 @@ def get_configuration(job_id: str, step: str) -> Response:
             **query,
         )
     if form in CONFIGURATION_FORMS:
-        return Response(printed(found, form), content_type=TEXT)
+        return Response(printed(configuration, form), content_type=TEXT)
     if form == "source":
-        return Response(source_of(found, file or found.recorded.main or ""), content_type=TEXT)
+        return Response(
+            source_of(configuration, file or configuration.recorded.main or ""), content_type=TEXT
+        )
     if form == "evaluated":
-        return json_answer(evaluated_answer(found))
-    return json_answer(files_answer(found))
+        return json_answer(evaluated_answer(configuration))
+    return json_answer(files_answer(configuration))
 
 
 @jobs_section.call(

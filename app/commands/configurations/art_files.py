@@ -71,15 +71,15 @@ def art(
     """
     if fcl + check + record > 1:
         raise click.UsageError("Only one of --fcl, --check and --record can be done at once.")
-    found = read_art_file(file)
+    art_file = read_art_file(file)
     if fcl:
-        click.echo(_configuration(found))
+        click.echo(_configuration(art_file))
     elif check:
-        _check(found, file.name, experiment, url, as_json=as_json)
+        _check(art_file, file.name, experiment, url, as_json=as_json)
     elif record:
-        _record(found, experiment, url, as_json=as_json)
+        _record(art_file, experiment, url, as_json=as_json)
     else:
-        emit(art_file_json(found), art_text(found), as_json=as_json)
+        emit(art_file_json(art_file), art_text(art_file), as_json=as_json)
 
 
 def art_text(file: ArtFile) -> str:
@@ -161,11 +161,11 @@ def _record(file: ArtFile, experiment: str | None, url: str | None, *, as_json: 
     for digest, data in blobs.items():
         client.put_blob(digest, data)
     answer = client.record(document)
-    words = (
+    outcome = (
         f"{answer.change} as {answer.job_id}, reconstructed from the file; "
         f"{counted(len(answer.gaps), 'gap')}."
     )
-    emit(answer, f"{words}\n{answer.url}", as_json=as_json)
+    emit(answer, f"{outcome}\n{answer.url}", as_json=as_json)
 
 
 COMMANDS = {"art": art}

@@ -271,8 +271,8 @@ def _shown(choice: RetryChoice) -> str:
     lines = [f"{counted(len(choice.tries), 'job')} to be tried again, {len(choice.skipped)} not."]
     for retry in choice.tries:
         class_name = "unknown" if retry.failure is None else retry.failure.class_name
-        words = f"{class_name}, attempt {retry.attempt}, from its {retry.made_from}"
-        lines.append(f"  {retry.job_id}  {retry.unit}  {words}")
+        description = f"{class_name}, attempt {retry.attempt}, from its {retry.made_from}"
+        lines.append(f"  {retry.job_id}  {retry.unit}  {description}")
     short = sum(retry.runs_out_again for retry in choice.tries)
     if short:
         lines.append(

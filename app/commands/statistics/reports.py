@@ -158,7 +158,7 @@ def _mail(
     news: list[str] = []
     if state_file is not None:
         before = remembered(state_file)
-        news = [words for name, words in holding.items() if name not in before]
+        news = [condition for name, condition in holding.items() if name not in before]
         if not news:
             remember(state_file, holding)  # what holds no longer may come again
             click.echo("Nothing changed; no mail.")
@@ -178,7 +178,7 @@ def _mail(
 
 
 def _mail_text(report: CampaignReport, address: str, news: Sequence[str]) -> str:
-    lines = [f"{words[0].upper()}{words[1:]}." for words in news]
+    lines = [f"{condition[0].upper()}{condition[1:]}." for condition in news]
     if lines:
         lines.append("")
     return "\n".join([*lines, report_text(report, address)])
@@ -207,8 +207,8 @@ def report_text(report: CampaignReport, address: str) -> str:
 
 
 def _short(cell: str) -> str:
-    words = " ".join(cell.split())
-    return words if len(words) <= 100 else words[:99] + "…"  # noqa: PLR2004 - what a terminal holds
+    text = " ".join(cell.split())
+    return text if len(text) <= 100 else text[:99] + "…"  # noqa: PLR2004 - what a terminal holds
 
 
 COMMANDS = {"report": report}

@@ -61,9 +61,9 @@ def _lines(queue: Queue) -> Iterator[str]:
     counts = queue.counts
     line = f"{number(counts.running)} running"
     marked = [(counts.slow, "slow"), (counts.stuck, "stuck")]
-    words = [f"{number(count)} {word}" for count, word in marked if count]
-    if words:
-        line += f" ({', '.join(words)})"
+    marks = [f"{number(count)} {word}" for count, word in marked if count]
+    if marks:
+        line += f" ({', '.join(marks)})"
     yield f"{line}, {number(counts.idle)} idle, {number(counts.held)} held."
     for source in queue.sources:
         yield f"As of {source.as_of}: queue of {source.schedd}"

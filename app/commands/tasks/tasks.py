@@ -65,13 +65,13 @@ def _task_lines(task: TaskProgress, url: str) -> Iterator[str]:
 
 def _progress(task: TaskProgress) -> str:
     total = "" if task.expected is None else f" of {number(task.expected)}"
-    words = [f"{number(task.produced)}{total} units done"]
+    parts = [f"{number(task.produced)}{total} units done"]
     others = state_words(task.states)
     if others:
-        words.append(others)
+        parts.append(others)
     if task.missing:
-        words.append(f"{number(task.missing)} missing")
-    line = ", ".join(words)
+        parts.append(f"{number(task.missing)} missing")
+    line = ", ".join(parts)
     if task.seconds_left:
         left = duration_with_band(task.seconds_left, task.seconds_left_low, task.seconds_left_high)
         line += f"; about {left} left"

@@ -44,8 +44,8 @@ def file_name(given: str) -> str:
 
     Of a path or an address, as shells complete it and catalogs give it, its last part.
     """
-    if found := name_in_path(given):
-        return found
+    if name := name_in_path(given):
+        return name
     raise click.BadParameter(f"{given!r} names a folder; name a file.")
 
 
@@ -71,8 +71,8 @@ def experiment_option(function: F) -> F:
 def pair_options(function: F) -> F:
     """Add `--experiment` for two files, and an option for each file where these differ in it."""
     for letter in "ba":
-        words = f"Of file {letter.upper()} alone, where the two are of different experiments."
-        function = click.option(f"--experiment-{letter}", help=words)(function)
+        help_text = f"Of file {letter.upper()} alone, where the two are of different experiments."
+        function = click.option(f"--experiment-{letter}", help=help_text)(function)
     return click.option("--experiment", help="Needed where several experiments know the names.")(
         function
     )

@@ -86,11 +86,12 @@ def record(*, job_id: str, yes: bool, data: str | None, as_json: bool, **how: An
         catch_up(_parts(service), wanted.experiment)
         with service.reading() as connection:
             planned = plan_erasure(connection, service.store, wanted)
-            found = planned.job.found
+            erased_job = planned.job.found
             holders = find_holders(
-                connection, service.store, found.experiment, forms_of(planned.texts)
+                connection, service.store, erased_job.experiment, forms_of(planned.texts)
             )
-        others = holders._replace(jobs=[job for job in holders.jobs if job.job_id != found.job_id])
+        other_jobs = [job for job in holders.jobs if job.job_id != erased_job.job_id]
+        others = holders._replace(jobs=other_jobs)
         _confirm(_record_text(planned, others), yes=yes, as_json=as_json)
         # Planned again in the transaction that writes: a record may have come while one was asked
         now = datetime.now(UTC)
@@ -98,15 +99,15 @@ def record(*, job_id: str, yes: bool, data: str | None, as_json: bool, **how: An
         digests = [*done.plans, *sorted(done.digests)]
         cleared = clear_erased(
             _parts(service),
-            found.experiment,
+            erased_job.experiment,
             entries=[entry.id for entry in done.entries],
             digests=digests,
         )
         with service.reading() as connection:
             remains = find_remains(connection, done.texts)
     document = {
-        "job_id": found.job_id,
-        "experiment": found.experiment,
+        "job_id": erased_job.job_id,
+        "experiment": erased_job.experiment,
         "witness": done.witness,
         "entries": [{"kind": entry.kind, "revision": entry.revision} for entry in done.entries],
         "plans": len(done.plans),
@@ -189,10 +190,10 @@ def _confirm(text: str, *, yes: bool, as_json: bool) -> None:
 
 
 def _record_text(planned: RecordErasure, others: Holders) -> str:
-    found = planned.job.found
+    job = planned.job.found
     lines = [
         (
-            f"Of job {found.job_id} of {found.experiment}, witness {planned.witness}, the bytes "
+            f"Of job {job.job_id} of {job.experiment}, witness {planned.witness}, the bytes "
             "of these go:"
         )
     ]

@@ -69,37 +69,39 @@ def show_page(job_id: str, step: str) -> Response:
         )
     service, experiment = get_service(), experiment_asked()
     with service.reading() as connection:
-        found = read_configuration(connection, service.store, job_id, step, experiment=experiment)
+        configuration = read_configuration(
+            connection, service.store, job_id, step, experiment=experiment
+        )
         job = None
         if not asked("piece"):
             read = read_job(connection, service.store, job_id, experiment=experiment)
             job = show_job(connection, read)
-    evaluated, problem = _evaluated(found)
+    evaluated, problem = _evaluated(configuration)
     if job is None:
-        return _piece(found, evaluated)
+        return _piece(configuration, evaluated)
     path = f"/jobs/{job.summary.job_id}/configurations/{quote(step, safe='')}"
-    ran_is_here = found.recorded.final_sha256 in found.sources
+    ran_is_here = configuration.recorded.final_sha256 in configuration.sources
     twin_form = form if form != "ran" else "files"
     return answer(
         "configurations/configuration.html",
         twin=path + address("", {"form": twin_form, "experiment": experiment or ""}),
         summary=job.summary,
-        configuration=found.recorded,
+        configuration=configuration.recorded,
         step=step,
         form=form,
         forms=_forms(ran_is_here=ran_is_here),
         downloads=_downloads(
             path, step, is_evaluated=evaluated is not None, ran_is_here=ran_is_here
         ),
-        first_line=first_line(found, evaluated),
+        first_line=first_line(configuration, evaluated),
         problem=problem,
-        evaluation=found.evaluation,
+        evaluation=configuration.evaluation,
         evaluated_id=evaluated.identity if evaluated else None,
-        bad_line=_bad_line(found, problem),
-        place_of=_places(found.recorded.files or ()),
+        bad_line=_bad_line(configuration, problem),
+        place_of=_places(configuration.recorded.files or ()),
         api=f"/api/v1{path}",
         commits=_commits(job.software),
-        **_shown(form, found, evaluated)._asdict(),
+        **_shown(form, configuration, evaluated)._asdict(),
     )
 
 
@@ -134,12 +136,12 @@ def _commits(software: Sequence[Mapping[str, Any]]) -> dict[Any, Any]:
     return commits
 
 
-def first_line(found: RecordedConfiguration, evaluated: EvaluatedParameters | None) -> str:
+def first_line(configuration: RecordedConfiguration, evaluated: EvaluatedParameters | None) -> str:
     """Return how large the configuration is, and its identity."""
-    parts = [counted(len(found.recorded.files or ()), "file")]
+    parts = [counted(len(configuration.recorded.files or ()), "file")]
     if evaluated is not None:
         parts.append(counted(len(evaluated.parameters), "parameter"))
-    identity = evaluated.identity if evaluated else found.recorded.parameter_set_id
+    identity = evaluated.identity if evaluated else configuration.recorded.parameter_set_id
     return ", ".join(parts) + (f"; ParameterSetID {identity[:12]}…" if identity else ".")
 
 
@@ -147,21 +149,23 @@ def _form_url(form: str) -> str:
     return here(form=form, at=None, file=None, line=None, q=None, whole=None, **{"from": None})
 
 
-def _evaluated(found: RecordedConfiguration) -> tuple[EvaluatedParameters | None, str | None]:
+def _evaluated(
+    configuration: RecordedConfiguration,
+) -> tuple[EvaluatedParameters | None, str | None]:
     try:
-        return parameters_of(found), None
+        return parameters_of(configuration), None
     except ConfigurationError as problem:
         return None, str(problem).split("\n", maxsplit=1)[0]
 
 
-def _bad_line(found: RecordedConfiguration, problem: str | None) -> str | None:
+def _bad_line(configuration: RecordedConfiguration, problem: str | None) -> str | None:
     """Return the address of the line in which the text is no FHiCL.
 
     It is None unless the message names a line of a file that is here.
     """
     place = (problem or "").split(": ", maxsplit=1)[0].rsplit(":", maxsplit=2)
     if len(place) == 3 and place[1].isdigit():  # noqa: PLR2004 - file, line, column
-        return _places(found.recorded.files or ())(place[0], int(place[1]))[1]
+        return _places(configuration.recorded.files or ())(place[0], int(place[1]))[1]
     return None
 
 
@@ -181,7 +185,7 @@ def _places(files: Sequence[SourceFile]) -> Callable[[str, int], tuple[str, str 
     return place
 
 
-def _only(form: str, **words: str) -> dict[str, str | None]:
+def _only(form: str, **query: str) -> dict[str, str | None]:
     """Return the changes that leave the address only the experiment, the form and these words."""
     return {
         "form": form,
@@ -192,7 +196,7 @@ def _only(form: str, **words: str) -> dict[str, str | None]:
         "whole": None,
         "from": None,
         "piece": None,
-        **words,
+        **query,
     }
 
 
@@ -230,16 +234,16 @@ class ShownForm(NamedTuple):
 
 
 def _shown(
-    form: str, found: RecordedConfiguration, evaluated: EvaluatedParameters | None
+    form: str, configuration: RecordedConfiguration, evaluated: EvaluatedParameters | None
 ) -> ShownForm:
     if form == "files":
-        return _files(found)
+        return _files(configuration)
     if form == "ran":
-        return _with_text(ShownForm(), printed(found, "ran"), lambda _: None)
+        return _with_text(ShownForm(), printed(configuration, "ran"), lambda _: None)
     if evaluated is None:
         return ShownForm()
     if form == "expanded":
-        return _with_text(ShownForm(), printed(found, "expanded"), lambda _: None)
+        return _with_text(ShownForm(), printed(configuration, "expanded"), lambda _: None)
     return _tree(evaluated.parameters, max(20, _LINES_OF_TREE >> 2 * tightness()))
 
 
@@ -282,12 +286,12 @@ def _around(at: str) -> list[tuple[str, str]]:
     ]
 
 
-def _piece(found: RecordedConfiguration, evaluated: EvaluatedParameters | None) -> Response:
+def _piece(configuration: RecordedConfiguration, evaluated: EvaluatedParameters | None) -> Response:
     """Return a branch as the rows of a tree, for a page that opens it in its place."""
     if evaluated is None:
         raise NotFoundError("The configuration cannot be evaluated.")
     shown = _tree(evaluated.parameters, _LINES_OF_PIECE)
-    place_of = _places(found.recorded.files or ())
+    place_of = _places(configuration.recorded.files or ())
     return make_response(
         render_template("configurations/_piece.html", place_of=place_of, **shown._asdict())
     )
@@ -302,29 +306,29 @@ class FileRow(NamedTuple):
     folder: str | None
 
 
-def _files(found: RecordedConfiguration) -> ShownForm:
+def _files(configuration: RecordedConfiguration) -> ShownForm:
     """Return the table of files, and the text of one: that in the address, else the main one."""
-    listed = found.recorded.files or []
-    file = _chosen_file(listed, found.recorded.main)
+    listed = configuration.recorded.files or []
+    file = _chosen_file(listed, configuration.recorded.main)
     rows = []
     for listed_file in listed:
         rows.append(
             FileRow(
                 file=listed_file,
-                is_here=listed_file.sha256 in found.sources,
+                is_here=listed_file.sha256 in configuration.sources,
                 url=here(**_only("files", file=listed_file.name)),
-                folder=_folder(listed_file, found.recorded.search_path or []),
+                folder=_folder(listed_file, configuration.recorded.search_path or []),
             )
         )
     shown = ShownForm(files=cut_rows("files", rows, _FILES), file=file)
-    if file is None or file.sha256 not in found.sources:
+    if file is None or file.sha256 not in configuration.sources:
         return shown
     names = {listed_file.name for listed_file in listed}
 
     def link(name: str) -> str | None:
         return here(**_only("files", file=name)) if name in names else None
 
-    return _with_text(shown, source_of(found, file.name), link)
+    return _with_text(shown, source_of(configuration, file.name), link)
 
 
 def _chosen_file(files: Sequence[SourceFile], main: str | None) -> SourceFile | None:

@@ -171,9 +171,9 @@ def _fits(text: str) -> bool:
 
 def table(name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Response:
     """Return rows as CSV to save as `NAME.csv`."""
-    found = Response(b"".join(csv_lines(columns, rows)), content_type=CONTENT_TYPE)
-    found.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
-    return found
+    csv = Response(b"".join(csv_lines(columns, rows)), content_type=CONTENT_TYPE)
+    csv.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    return csv
 
 
 def experiment_asked() -> str | None:
@@ -244,8 +244,8 @@ def asked_number(name: str, *, least: int, most: int) -> int | None:
         and len(value) < 19  # noqa: PLR2004
         and least <= int(value) <= most
     ):
-        words = f"a number from {least} to {most}"
-        raise BadInputError(f"{name}: {value[:40]!r} is not {words}.", {name: [words]})
+        wanted = f"a number from {least} to {most}"
+        raise BadInputError(f"{name}: {value[:40]!r} is not {wanted}.", {name: [wanted]})
     return int(value)
 
 

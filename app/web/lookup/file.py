@@ -122,11 +122,11 @@ def _page(shown: FileAnswer, maker: Maker | None, name_in_questions: str) -> Fil
     which = {} if not others and _is_newest(shown) else {"version": str(shown.version)}
 
     def question_page(question: Literal["lineage", "roots", "leaves", "cost"]) -> str:
-        return _with_words(history_page(question, file.name, *place), which)
+        return _with_query(history_page(question, file.name, *place), which)
 
     return FilePage(
         # The call below /api/v1 has the path of the page
-        twin=_with_words(file_page(file.name, *place), {} if _is_newest(shown) else which),
+        twin=_with_query(file_page(file.name, *place), {} if _is_newest(shown) else which),
         other_campaigns=others,
         lineage=question_page("lineage"),
         rebuild=history_page("rebuild", file.name, *place),
@@ -158,8 +158,8 @@ def _is_newest(shown: FileAnswer) -> bool:
     return not shown.versions or shown.version == shown.versions[0].number
 
 
-def _with_words(url: str, words: dict[str, str]) -> str:
-    return "&".join([url, *(f"{name}={value}" for name, value in words.items())])
+def _with_query(url: str, query: dict[str, str]) -> str:
+    return "&".join([url, *(f"{name}={value}" for name, value in query.items())])
 
 
 def _other_campaigns(
@@ -175,7 +175,7 @@ def _other_campaigns(
     newest_numbers.pop(chosen.job.task.campaign, None)
     page = file_page(file.name, file.experiment, file.namespace)
     return [
-        (campaign, _with_words(page, {"version": str(number)}))
+        (campaign, _with_query(page, {"version": str(number)}))
         for campaign, number in newest_numbers.items()
     ]
 

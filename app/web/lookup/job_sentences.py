@@ -90,8 +90,8 @@ def decided_by(decided: DecidedBy | None) -> str:
     """Return what decided that a job failed whose process returned 0; empty where nothing did."""
     if decided is None or decided.evidence is None:
         return ""
-    words = f"{text(evidence_words(decided.evidence))}, against the exit code"
-    return f"{words}: {text(decided.text)}" if decided.text else words
+    evidence = f"{text(evidence_words(decided.evidence))}, against the exit code"
+    return f"{evidence}: {text(decided.text)}" if decided.text else evidence
 
 
 def _failed(job: JobSummary, took: float | None) -> str:

@@ -229,9 +229,9 @@ def end_words(edges: Sequence[float], unit: str, words_of: Callable[[float], str
 
     Where two of them would read the same, they are in the plain unit, with enough digits.
     """
-    words = [words_of(edge) for edge in edges]
-    if len(set(words)) == len(words):
-        return words
+    texts = [words_of(edge) for edge in edges]
+    if len(set(texts)) == len(texts):
+        return texts
     factor, name = _RAW[unit]
     step = factor * (edges[-1] - edges[0]) / (len(edges) - 1)
     digits = max(0, 1 - math.floor(math.log10(step))) if step > 0 else 0

@@ -103,11 +103,11 @@ def _queue(campaign: CampaignProgress) -> Queue:
         )
 
 
-def twin_of(name: str, view: str, words: dict[str, str]) -> str:
+def twin_of(name: str, view: str, query: dict[str, str]) -> str:
     """Return the address of the same as JSON, below /api/v1."""
     if fits_path(name):
-        return address(f"/campaigns/{quote(name, safe='')}{view}", words)
-    return address(f"/campaigns/-{view}", {**words, "campaign": name})
+        return address(f"/campaigns/{quote(name, safe='')}{view}", query)
+    return address(f"/campaigns/-{view}", {**query, "campaign": name})
 
 
 def _bars(units: UnitCounts | TaskUnits) -> list[Piece]:
@@ -154,8 +154,8 @@ def _begun_done(stages: Sequence[StageProgress]) -> str:
     for stage in stages:
         for state in NEEDS_SOMEBODY:
             mishaps[state] += stage.units.states.get(state, 0)
-    words = state_words(mishaps)
-    return f"{line}; {words} in all" if words else line
+    states = state_words(mishaps)
+    return f"{line}; {states} in all" if states else line
 
 
 def _missing(stage: StageProgress) -> str:
@@ -163,8 +163,8 @@ def _missing(stage: StageProgress) -> str:
     units = stage.units
     line = f"{number(units.missing)} of {text(stage.stage or 'no stage')}"
     tried = {state: count for state, count in units.states.items() if state in _TRIED}
-    words = state_words(tried)
-    return f"{line} ({words})" if words else line
+    states = state_words(tried)
+    return f"{line} ({states})" if states else line
 
 
 def show_report(experiment: str, name: str) -> Response:

@@ -40,28 +40,29 @@ def show_page() -> Response:
 def _page(rows: int) -> QueuePage:
     """Return what a page of so many rows shows."""
     cursor = asked("cursor")
-    words = {
+    question = {
         "task_id": asked("task_id"),
         "experiment": experiment_asked(),
         "campaign": asked("campaign"),
     }
-    queue = _ask(words, rows, cursor)
+    queue = _ask(question, rows, cursor)
     first_page, next_page = None, None
     if cursor:
-        first_page = address("/queue", words)
+        first_page = address("/queue", question)
     if queue.next:
-        next_page = address("/queue", {**words, "cursor": queue.next})
+        next_page = address("/queue", {**question, "cursor": queue.next})
     return QueuePage(
         queue=queue,
         first_line=first_line(queue.counts),
-        twin=_twin(words, rows, cursor),
+        twin=_twin(question, rows, cursor),
         first_page=first_page,
         next_page=next_page,
     )
 
 
-def _ask(words: dict[str, str | None], rows: int, cursor: str | None) -> Queue:
-    task_id, experiment, campaign = words["task_id"], words["experiment"], words["campaign"]
+def _ask(question: dict[str, str | None], rows: int, cursor: str | None) -> Queue:
+    task_id, campaign = question["task_id"], question["campaign"]
+    experiment = question["experiment"]
     with get_service().reading() as connection:
         if task_id is None:
             return whole_queue(
@@ -74,9 +75,9 @@ def _ask(words: dict[str, str | None], rows: int, cursor: str | None) -> Queue:
         return task_queue(connection, task, limit=rows, cursor=cursor)
 
 
-def _twin(words: dict[str, str | None], rows: int, cursor: str | None) -> str:
+def _twin(question: dict[str, str | None], rows: int, cursor: str | None) -> str:
     """Return the address of the same as JSON, below /api/v1."""
-    query = {**words, "limit": str(rows), "cursor": cursor}
+    query = {**question, "limit": str(rows), "cursor": cursor}
     task_id = query.pop("task_id")
     if task_id is None:
         return address("/queue", query)
