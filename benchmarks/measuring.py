@@ -15,7 +15,7 @@ from benchmarks.places import Place, open_place
 from benchmarks.processes import running_service, settle
 from benchmarks.report import Figure, print_figure
 from jobprov.app.config import load_settings
-from jobprov.app.sparing import spare_collections
+from jobprov.app.serving.server import spare_collections
 from jobprov.app.wiring import Service, open_service
 from jobprov.provenance.db.tables import Job, WorkItem
 from jobprov.provenance.db.upkeep.statistics import refresh_statistics

@@ -23,7 +23,7 @@ from jobprov.provenance.db.tables import (
     TaskRow,
     WaivedUnit,
 )
-from jobprov.provenance.db.tables.base import ColumnValue, table_of
+from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.db.writer.keys import allocate_keys, chunks
 from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.records.files.outputs import count_named
