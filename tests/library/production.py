@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,17 @@ from jobprov.provenance.services.work.queue import Parts, drain
 from jobprov.provenance.services.writing import Writer
 from tests.library.logical_tables import LogicalTables, logical_tables
 from tests.library.records import FIRST, job_id
+
+
+@contextmanager
+def opened_parts(database: Database, folder: Path, archive: str = "memory:") -> Iterator[Parts]:
+    """Yield what background work needs, on a database and an archive of its own."""
+    store = open_store(archive)
+    writer = Writer(database, store)
+    try:
+        yield Parts(database, writer, store, folder / "mirrors")
+    finally:
+        writer.close()
 
 
 class Production:

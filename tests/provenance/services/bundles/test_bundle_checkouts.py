@@ -7,16 +7,14 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobprov.archive.opening import open_store
 from jobprov.provenance.capture.packing import build as build_hook
-from jobprov.provenance.db.engines import open_database
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
@@ -26,12 +24,14 @@ from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.work.queue import Parts, drain
-from jobprov.provenance.services.writing import Writer
 from tests.library.git import Repository, git
 from tests.library.hook import Runner, entry_of
 from tests.library.shown_jobs import shown_job
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
 
 PROGRAM = """#!/bin/sh
 exec >answers.txt 2>&1
@@ -51,17 +51,6 @@ find . -name .git -prune -o -type l -print | LC_ALL=C sort |
 find . -name .git -prune -o -type f -perm -100 -print | LC_ALL=C sort
 exit 0
 """
-
-
-@pytest.fixture
-def parts(sqlite_template: Path, tmp_path: Path) -> Iterator[Parts]:
-    shutil.copy(sqlite_template, tmp_path / "jobprov.db")
-    database = open_database(f"sqlite:///{tmp_path / 'jobprov.db'}")
-    store = open_store("memory:")
-    writer = Writer(database, store)
-    yield Parts(database, writer, store, tmp_path / "mirrors")
-    writer.close()
-    database.dispose()
 
 
 @pytest.fixture(scope="module")
