@@ -15,9 +15,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from jobprov.provenance.capture.packing import build
 from jobprov.provenance.client import Client
 from tests.library.commands import JOBPROV, clean_environment
+from tests.library.hook import put_hook
 from tests.library.servers.live_service import LiveService
 
 DOCUMENT = (Path(__file__).resolve().parents[4] / "docs/how-to/record-jobs.md").read_text()
@@ -46,7 +46,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
 @pytest.fixture
 def folder(live: LiveService, tmp_path: Path) -> Path:
     """Return a folder with the hook, and `jobprov` on its PATH."""
-    build(str(tmp_path / "job-end-hook.pyz"))
+    put_hook(tmp_path / "job-end-hook.pyz")
     command = tmp_path / "bin" / "jobprov"
     command.parent.mkdir()
     words = " ".join(f"'{word}'" for word in JOBPROV)

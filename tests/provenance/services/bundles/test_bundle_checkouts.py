@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from jobprov.provenance.capture.packing import build as build_hook
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
@@ -25,7 +24,7 @@ from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.work.queue import Parts, drain
 from tests.library.git import Repository, git
-from tests.library.hook import Runner, entry_of
+from tests.library.hook import Runner, entry_of, put_hook
 from tests.library.shown_jobs import shown_job
 
 pytestmark = [
@@ -55,9 +54,7 @@ exit 0
 
 @pytest.fixture(scope="module")
 def hook(tmp_path_factory: pytest.TempPathFactory) -> str:
-    target = tmp_path_factory.mktemp("hook") / "job-end-hook.pyz"
-    build_hook(str(target))
-    return str(target)
+    return str(put_hook(tmp_path_factory.mktemp("hook") / "job-end-hook.pyz"))
 
 
 @pytest.fixture
