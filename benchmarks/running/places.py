@@ -12,11 +12,9 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from benchmarks.processes import running_postgresql
+from benchmarks.running.processes import running_postgresql
 from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.migrating import upgrade
-
-KINDS = ("sqlite", "postgresql")
 
 
 @dataclass(frozen=True)
