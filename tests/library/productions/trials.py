@@ -13,9 +13,9 @@ from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.isolation import apart
 from jobprov.provenance.services.reruns.recorded_trials import TrialParts
+from tests.library.production import shown_job
 from tests.library.productions.joining import GOOD, sample_parts
 from tests.library.records import a_record
-from tests.library.shown_jobs import shown_job
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 

@@ -25,7 +25,7 @@ from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.work.queue import Parts, drain
 from tests.library.git import Repository, git
 from tests.library.hook import Runner, entry_of, put_hook
-from tests.library.shown_jobs import shown_job
+from tests.library.production import shown_job
 
 pytestmark = [
     pytest.mark.slow,

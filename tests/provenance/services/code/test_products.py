@@ -35,7 +35,7 @@ from jobprov.provenance.services.upkeep.sealing import seal_all
 from jobprov.provenance.services.work.queue import Parts, drain
 from tests.library.git import git
 from tests.library.logical_tables import differences, logical_tables
-from tests.library.shown_jobs import shown_job
+from tests.library.production import shown_job
 
 
 def job_id(number: int) -> str:

@@ -20,7 +20,7 @@ from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.work.queue import Parts, drain
 from tests.library.git import git
-from tests.library.shown_jobs import shown_job
+from tests.library.production import shown_job
 
 JOB = "00000000-0000-4000-8000-000000000001"
 

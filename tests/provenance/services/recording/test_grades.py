@@ -21,6 +21,7 @@ from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.capsules import StoredCapsule, register_capsule
 from jobprov.provenance.services.work.queue import Parts, drain
 from tests.library.git import git
+from tests.library.production import shown_job
 from tests.library.productions.joining import (
     EXPERIMENT,
     FCL,
@@ -30,7 +31,6 @@ from tests.library.productions.joining import (
     joining_repository,
     record_body,
 )
-from tests.library.shown_jobs import shown_job
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LARGE = b"\0" * (16 * 1024 * 1024 + 1)

@@ -30,10 +30,9 @@ from jobprov.provenance.services.upkeep.sealing import seal_all
 from jobprov.provenance.services.work.queue import Parts, drain
 from tests.library.git import git
 from tests.library.logical_tables import differences
-from tests.library.production import Production, tables_at
+from tests.library.production import Production, shown_job, tables_at
 from tests.library.productions.joining import EXPERIMENT, GOOD, joining_repository
 from tests.library.records import job_id, record_of
-from tests.library.shown_jobs import shown_job
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -21,10 +21,10 @@ from jobprov.provenance.services.reruns.drills import DrillLimits, drill
 from jobprov.provenance.services.reruns.isolation import apart
 from jobprov.provenance.services.reruns.recorded_trials import TrialParts, TriedJob
 from jobprov.provenance.services.reruns.reproduction import reproduction_facts
+from tests.library.production import shown_job
 from tests.library.productions.joining import BAD, EXPERIMENT, GOOD, sample_parts
 from tests.library.productions.trials import record, shell_job, trial_parts
 from tests.library.records import a_record
-from tests.library.shown_jobs import shown_job
 
 pytestmark = pytest.mark.slow
 
