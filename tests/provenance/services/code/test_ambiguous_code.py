@@ -34,9 +34,8 @@ from jobprov.provenance.services.work.queue import Parts, drain
 from jobprov.provenance.services.writing import Writer
 from tests.library.git import git, make_repository
 from tests.library.logical_tables import differences
-from tests.library.production import Production, tables_at
+from tests.library.production import Production, shown_job, tables_at
 from tests.library.records import job_id, record_of
-from tests.library.shown_jobs import shown_job
 
 CODE = "software-ambiguous"
 

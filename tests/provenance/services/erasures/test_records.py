@@ -42,10 +42,9 @@ from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.cleared_erasures import Cleared, finish_erasures
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from tests.library.logical_tables import differences
-from tests.library.production import Production, tables_at
+from tests.library.production import Production, shown_job, tables_at
 from tests.library.productions.story import play
 from tests.library.records import job_id, record_of
-from tests.library.shown_jobs import shown_job
 
 SECRET = "hunter2-of-Ada"  # noqa: S105 - of nobody
 FIELD = "environment.variables.DOOR"

@@ -12,11 +12,9 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from benchmarks.processes import running_postgresql
+from benchmarks.running.processes import running_postgresql
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.upkeep.migrating import upgrade
-
-KINDS = ("sqlite", "postgresql")
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.campaign import CONCAT, EXPERIMENT
-from benchmarks.clients import request_bytes, send_all
-from benchmarks.processes import children, running_service
-from benchmarks.reading import file_names, middle, slowest_hundredth
 from benchmarks.report import Figure, print_figure
+from benchmarks.running.clients import request_bytes, send_all
+from benchmarks.running.processes import children, running_service
+from benchmarks.whole.reading import file_names, middle, slowest_hundredth
 
 _OF = f"experiment={EXPERIMENT}"
 _CONCAT_FILE = f"/api/v1/files/{CONCAT.format(tree=0)}"

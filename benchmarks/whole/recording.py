@@ -9,8 +9,8 @@ from typing import NamedTuple
 import msgspec
 
 from benchmarks.campaign import EXPERIMENT, SECOND_EXPERIMENT, GeneratedJob, shared_blobs
-from benchmarks.clients import Answered, request_bytes, send_all
-from benchmarks.processes import cpu_seconds
+from benchmarks.running.clients import Answered, request_bytes, send_all
+from benchmarks.running.processes import cpu_seconds
 from jobprov.app.wiring import Service
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession

@@ -30,7 +30,7 @@ def running_service(settings: Mapping[str, str]) -> Iterator[tuple[str, int]]:
     command = [
         sys.executable,
         "-m",
-        "benchmarks.processes",
+        "benchmarks.running.processes",
         *(f"{name}={value}" for name, value in settings.items()),
     ]
     # it logs each slow request, and a benchmark makes it slow on purpose

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select
 
-from benchmarks import limits, reading, recording, sizes
-from benchmarks.asking import measure_questions, print_memory
 from benchmarks.campaign import generate_jobs
-from benchmarks.places import Place, open_place
-from benchmarks.processes import running_service, settle
 from benchmarks.report import Figure, print_figure
+from benchmarks.running.places import Place, open_place
+from benchmarks.running.processes import running_service, settle
+from benchmarks.whole import limits, reading, recording, sizes
+from benchmarks.whole.asking import measure_questions, print_memory
 from jobprov.app.config import load_settings
 from jobprov.app.serving.server import spare_collections
 from jobprov.app.wiring import Service, open_service
