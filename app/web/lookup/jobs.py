@@ -34,6 +34,7 @@ _TEXTS = (
     "failed_step",
     "error_class",
     "failure_class",
+    "cause_id",
     "parameter",
     "value",
 )

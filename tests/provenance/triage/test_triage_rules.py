@@ -225,8 +225,8 @@ def test_what_the_log_says_goes_before_the_code() -> None:
         (
             "Configuration",
             9,
-            'Library specification "X" does not correspond to any library in CET_PLUGIN_PATH of'
-            ' type "module"; CET_PLUGIN_PATH is not set',
+            ('Library specification "X" does not correspond to any library in CET_PLUGIN_PATH of'
+            ' type "module"; CET_PLUGIN_PATH is not set'),
             "plugin-path-unset",
         ),
         (
@@ -240,8 +240,8 @@ def test_what_the_log_says_goes_before_the_code() -> None:
         ("Type mismatch", 65, "FHiCL parameter 'pMax': error in float", "parameter-type"),
         ("search_path", 90, 'Can\'t find file "x.fcl"', "fcl-not-found"),
         ("SQLExecutionError", 1, "Failed to open: --timing-db /no/t.db", "timing-db"),
-        ("Configuration > FileOpenError", 9, "FailedInputSource Configuration of main input source"
-         " has failed: x.root was not found", "source-file"),
+        ("Configuration > FileOpenError", 9, ("FailedInputSource Configuration of main input source"
+         " has failed: x.root was not found"), "source-file"),
         ("exited itself", 3, "the process ended with code 3", "exited-itself"),
     ],
 )  # fmt: skip
