@@ -241,9 +241,13 @@ class Job:
         draft.attempt("seeds", findings.add_seeds, draft, step, outcome)
         self.decision = draft.attempt("judging", judging.judge, step, seen, outcome, missing)
         is_failed = bool(outcome.code or self.decision)
+        named = [path for paths in databases.values() for path in paths]
+        clues = draft.attempt(
+            "clues", findings.find_clues, draft, [step, *programs], named, self.environment
+        )
         draft.attempt(
             "what the logs tell of failures",
-            lambda: findings.add_failure(draft, step, outcome, is_failed=is_failed),
+            lambda: findings.add_failure(draft, step, outcome, clues, is_failed=is_failed),
         )
         for each in [step, *programs]:
             findings.add_modules(draft, each, databases[each.name], outcome)
