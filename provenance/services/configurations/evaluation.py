@@ -36,7 +36,7 @@ from jobprov.provenance.db.recording.parameter_rows import (
 from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.errors import ProvenanceError
 from jobprov.provenance.fhicl import Configuration, FhiclError, loads
-from jobprov.provenance.fhicl.as_run import contradictions
+from jobprov.provenance.fhicl.running.contradictions import contradictions
 from jobprov.provenance.records.job_record import FclConfiguration
 from jobprov.provenance.services.configurations.configuration import (
     ConfigurationError,

@@ -23,7 +23,7 @@ from jobprov.provenance.db.tables import (
     WorkItem,
 )
 from jobprov.provenance.fhicl import loads
-from jobprov.provenance.fhicl.as_run import contradictions
+from jobprov.provenance.fhicl.running.contradictions import contradictions
 from jobprov.provenance.services.configurations.configuration import (
     ConfigurationTooLargeError,
     read_configurations,
