@@ -16,10 +16,12 @@ CONFIGURATION_FORMS = (
     "annotated",
     "prefix-annotated",
     "ran",
+    "computed",
 )
 """The forms in which a configuration is given.
 
-It has its includes, is evaluated as by `fhicl-dump`, or is as the program wrote it itself.
+It has its includes, is evaluated as by `fhicl-dump`, or is as it ran: as the program wrote it itself,
+else as computed from files and command line; `computed` is that in any case.
 """
 
 

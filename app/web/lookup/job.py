@@ -23,11 +23,13 @@ from jobprov.app.web.lookup.log_text import Excerpt, excerpt
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import job_page, lineage_of
 from jobprov.provenance.answers.lookup import JobAnswer, JobSummary
+from jobprov.provenance.db.queries.recording.evaluations import KnownEvaluation
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.graph import SHARED_ROLES
 from jobprov.provenance.lineage.words import grade_words
 from jobprov.provenance.records.job_record import Log
 from jobprov.provenance.records.verdicts import LEVELS, REPRODUCED
+from jobprov.provenance.services.configurations.configuration import known_evaluations
 from jobprov.provenance.services.lookup.job import ReadJob, read_job, show_job
 from jobprov.provenance.services.lookup.logs import read_log
 from jobprov.provenance.services.reruns.proof_lists import comparator_lines
@@ -77,10 +79,14 @@ def show_page(job_id: str) -> Response:
             location = redirect(job_page(job.found.job_id)).location
             return Response(status=303, headers={"Location": location})
         shown = show_job(connection, job, witness=question.witness)
+        # a single witness may tell of other configurations
+        evaluations = [] if question.witness else known_evaluations(connection, job)
         excerpts = {}
         if _state(shown.summary) in _UNHAPPY and not question.section:
             excerpts = _excerpts(connection, job, shown.summary)
-    return answer("lookup/job.html", **_values(question, shown, job.found.key, excerpts))
+    return answer(
+        "lookup/job.html", **_values(question, shown, job.found.key, excerpts, evaluations)
+    )
 
 
 def _state(summary: JobSummary) -> str:
@@ -88,7 +94,11 @@ def _state(summary: JobSummary) -> str:
 
 
 def _values(
-    question: JobQuestion, shown: JobAnswer, key: int, excerpts: dict[str, Excerpt | str]
+    question: JobQuestion,
+    shown: JobAnswer,
+    key: int,
+    excerpts: dict[str, Excerpt | str],
+    evaluations: Sequence[KnownEvaluation | None],
 ) -> dict[str, Any]:
     """Return what the template of the page needs."""
     summary, state = shown.summary, _state(shown.summary)
@@ -112,6 +122,7 @@ def _values(
         "excerpts": excerpts,
         "levels": LEVELS,
         "whole": question.section,
+        "evaluations": evaluations,
         **sections(shown),
     }
 

@@ -269,6 +269,7 @@ def configurations(job: JobAnswer) -> list[dict[str, Any]]:
         rows.append(
             {
                 **entry,
+                "place": place,
                 "url": configuration_page(job.summary.job_id, step),
                 "cut": cut_rows(f"fcl-{place}", files, 12),
                 "count": len(files),

@@ -54,10 +54,17 @@ class IndexedTable(NamedTuple):
     values: tuple[tuple[str, str], ...]
 
 
-def indexed_tables(configuration: Configuration) -> list[IndexedTable]:
-    """Return the tables of a configuration that have parameters directly in them."""
+def indexed_tables(
+    configuration: Configuration, *, leave_out: str | None = None
+) -> list[IndexedTable]:
+    """Return the tables of a configuration that have parameters directly in them.
+
+    Values that hold the text of `leave_out` are not indexed.
+    """
     placed = []
     for path, canonical in atoms_and_sequences(configuration.root):
+        if leave_out is not None and leave_out in canonical:
+            continue
         table = path.rpartition(".")[0]
         placed.append((table, indexed_key(path), indexed_text(canonical)))
     placed.sort()

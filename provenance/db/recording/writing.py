@@ -17,7 +17,11 @@ from sqlalchemy import Connection, update
 from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.recording.closure_rows import closure_set_digest, intern_closure_sets
+from jobprov.provenance.db.recording.closure_rows import (
+    closure_set_digest,
+    intern_closure_sets,
+    ran_configurations,
+)
 from jobprov.provenance.db.recording.file_rows import (
     Removed,
     remove_files,
@@ -188,7 +192,8 @@ def _shared_columns(record: JobRecord, shared: SharedKeys) -> dict[str, int | No
     if record.software:
         columns["software_set_id"] = shared.software_sets[software_set_digest(record.software)]
     if record.configurations:
-        columns["closure_set_id"] = shared.closure_sets[closure_set_digest(record.configurations)]
+        digest = closure_set_digest(ran_configurations(record))
+        columns["closure_set_id"] = shared.closure_sets[digest]
     return columns
 
 
@@ -215,7 +220,7 @@ def intern_shared(
                 names.add(file.experiment)
         if host := host_key(record):
             hosts[host] = dict(zip(("hostname", "site", "facility"), host, strict=True))
-    configurations = [record.configurations for record in records if record.configurations]
+    configurations = [ran_configurations(record) for record in records if record.configurations]
     software = [record.software for record in records if record.software]
     experiments = intern_experiments(transaction, names)
     stages = intern_stages(transaction, records, experiments)
