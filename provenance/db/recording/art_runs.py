@@ -100,7 +100,12 @@ def shared_run(run: ArtRun, configuration: FclConfiguration) -> ArtRun:
 
     One whose set the program wrote is of that job in any case, and stays whole.
     """
-    if run.not_known is not None or configuration.final_sha256:
+    return run if configuration.final_sha256 else without_names(run)
+
+
+def without_names(run: ArtRun) -> ArtRun:
+    """Return the run with `OF_EACH_JOB` in place of the names that belong to one job."""
+    if run.not_known is not None:
         return run
     options = {name: list(values) for name, values in run.options.items()}
     options.pop("config", None)

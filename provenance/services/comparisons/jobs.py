@@ -13,9 +13,13 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.comparisons import ComparedJob, Difference, Facet, JobComparison
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
+from jobprov.provenance.db.recording.art_runs import ArtRun, without_names
 from jobprov.provenance.records.job_record import UNTOLD
 from jobprov.provenance.services.comparisons.code import patches_of
-from jobprov.provenance.services.comparisons.configurations import configuration_facet
+from jobprov.provenance.services.comparisons.configurations import (
+    configuration_facet,
+    run_of,
+)
 from jobprov.provenance.services.comparisons.differences import (
     CIRCUMSTANCE,
     RECIPE,
@@ -129,7 +133,7 @@ def _sources(connection: Connection, store: Store, jobs: list[dict[str, Any]]) -
     scripts = [_scripts(job) for job in jobs]
     # Scripts that both jobs ran are the same; fcl files are all read to evaluate what differs
     wanted = set(scripts[0].values()) ^ set(scripts[1].values())
-    if files[0] != files[1]:
+    if files[0] != files[1] or _runs(jobs[0]) != _runs(jobs[1]):
         wanted |= {*files[0].values(), *files[1].values()}
     patches = [patches_of([job]) for job in jobs]
     wanted |= patches[0] ^ patches[1]
@@ -137,6 +141,12 @@ def _sources(connection: Connection, store: Store, jobs: list[dict[str, Any]]) -
     for experiment in {job["summary"]["experiment"] for job in jobs}:
         possessed |= possessed_blobs(connection, experiment, wanted - {""})
     return {digest: store.get(digest) for digest in sorted(possessed)}
+
+
+def _runs(job: Mapping[str, Any]) -> list[ArtRun | None]:
+    """Return the runs of art of a job, without the names that each job has."""
+    runs = [run_of(job, entry) for entry in job["configurations"]]
+    return [None if run is None else without_names(run) for run in runs]
 
 
 def _fcl_files(job: Mapping[str, Any]) -> dict[str, str]:
