@@ -57,7 +57,7 @@ def computed_run(runner: Runner, database: str, folder: Path) -> RunAnswer:
 @pytest.mark.slow
 @pytest.mark.parametrize("keeps_set", [True, False])
 def test_a_recorded_job_has_the_id_that_art_gave_it(
-    runner: Runner, shared_data: Path, sqlite_template: Path, tmp_path: Path, keeps_set: bool
+    runner: Runner, shared_data: Path, sqlite_template: Path, tmp_path: Path, *, keeps_set: bool
 ) -> None:
     file = tmp_path / "jobprov.db"
     shutil.copy(sqlite_template, file)
