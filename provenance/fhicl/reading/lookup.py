@@ -151,6 +151,16 @@ class DiskFiles:
         return path
 
 
+def places_of(search_path: Sequence[str], name: str) -> list[str]:
+    """Return where the folders of a search path have an included file, the one that counts first."""
+    paths = []
+    for folder in search_path:
+        path = _SLASHES.sub("/", f"{folder}/{name}")
+        if folder and name and "\0" not in name and os.path.exists(path):  # noqa: PTH110 - as opened
+            paths.append(path)
+    return paths
+
+
 class GivenFiles:
     """The files of a record, listed under the names by which they were included, main file first.
 
