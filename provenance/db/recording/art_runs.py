@@ -31,7 +31,7 @@ _NAMES_OF_JOBS = (
     "sam-process-id",
 )
 _ROOT_OUTPUT_PRODUCTS = ("art_root_io", "art-root-io")
-_RELEASE_VARIABLE = "ART_VERSION"
+_RELEASE_VARIABLE, _ROOT_OUTPUT_VARIABLE = "ART_VERSION", "ART_ROOT_IO_VERSION"
 
 
 class ArtRun(Struct, frozen=True, omit_defaults=True):
@@ -41,7 +41,7 @@ class ArtRun(Struct, frozen=True, omit_defaults=True):
         program: its name.
         options: values of its options by name.
         release: of art.
-        has_root_output: true where art_root_io was among the products; else it is not known.
+        has_root_output: whether art_root_io was among the products; None where they are not known.
         not_known: why the options are not known; they are empty then.
     """
 
@@ -90,8 +90,11 @@ def art_run(record: JobRecord, configuration: FclConfiguration) -> ArtRun | None
     if configuration.main and posixpath.basename(configuration.main) != named:
         return ArtRun(not_known=f"The command line names another configuration, {named[:60]}.")
     release, has_root_output = _products(record.software or ())
-    if release is None and record.environment and record.environment.variables:
-        release = record.environment.variables.get(_RELEASE_VARIABLE)
+    variables = (record.environment.variables if record.environment else None) or {}
+    release = release or variables.get(_RELEASE_VARIABLE)
+    if has_root_output is None and _RELEASE_VARIABLE in variables:
+        # UPS sets a variable like it for every product that is set up
+        has_root_output = _ROOT_OUTPUT_VARIABLE in variables
     return ArtRun(options.program, options.values, release, has_root_output)
 
 
