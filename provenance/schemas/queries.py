@@ -37,6 +37,16 @@ class JobQuery(ExperimentQuery):
     witness = text("Whose record; the first in precedence by default.")
 
 
+_VARIABLE = (
+    "Jobs with this environment variable, of those that decide physics: `NAME=VALUE`, with != or ~ "
+    "in place of =, or its name alone."
+)
+_SOFTWARE = (
+    "Jobs that used code of this name; `NAME=VERSION:QUALIFIERS` for a product, where * stands for "
+    "any letters of the version."
+)
+
+
 class SomeJobsQuery(ExperimentQuery):
     """Which jobs a question is about."""
 
@@ -80,6 +90,8 @@ class JobsQuery(JobsByFileQuery, SomeJobsQuery):
         "With `parameter`: its value, after one of = != < <= > >= ~; = where none is given. A "
         "whole sequence is [1, 2]."
     )
+    variable = text(_VARIABLE)
+    software = text(_SOFTWARE)
     received_after = moment("Jobs whose first record came after this time.")
     limit = number(1, 1000, "How many at most; 100 by default.")
     cursor = text("`next` of the answer before.")

@@ -72,9 +72,15 @@ class ArtRun(Struct, frozen=True, omit_defaults=True):
 
 
 class RecordedClosure(FclConfiguration, kw_only=True):
-    """A recorded configuration, and the run of art that read it; None where none is recorded."""
+    """A recorded configuration with what jobs that share it have in common beside it.
+
+    Attributes:
+        art: the run of art that read it; None where no command line is recorded.
+        variables: those of the environment that decide physics.
+    """
 
     art: ArtRun | None = None
+    variables: dict[str, str] | None = None
 
 
 def art_run(record: JobRecord, configuration: FclConfiguration) -> ArtRun | None:

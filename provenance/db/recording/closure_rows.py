@@ -20,6 +20,7 @@ from jobprov.provenance.db.recording.art_runs import (
 )
 from jobprov.provenance.db.recording.job_rows import shared_document
 from jobprov.provenance.db.recording.packing import pack
+from jobprov.provenance.db.recording.physics_variables import physics_variables
 from jobprov.provenance.db.recording.shared_lists import intern_lists
 from jobprov.provenance.db.selecting import select_among
 from jobprov.provenance.db.tables import Closure, ClosureFile, ClosureSet, ClosureSetMember
@@ -37,16 +38,18 @@ def closure_digests(configurations: Sequence[FclConfiguration]) -> tuple[str, ..
 
 
 class RanConfiguration(NamedTuple):
-    """A configuration of a record, and the run of art that read it, as far as jobs share it.
+    """A configuration of a record, and what decides beside it, as far as jobs share it.
 
     Attributes:
-        digest: names both.
-        art: None where no command line is recorded.
+        digest: names all of it.
+        art: the run of art that read it; None where no command line is recorded.
+        variables: those of the environment that decide physics.
     """
 
     digest: str
     configuration: FclConfiguration
     art: ArtRun | None
+    variables: dict[str, str]
 
 
 def ran_configurations(record: JobRecord) -> list[RanConfiguration]:
@@ -55,14 +58,14 @@ def ran_configurations(record: JobRecord) -> list[RanConfiguration]:
     ran = []
     for digest, configuration in zip(closure_digests(configurations), configurations, strict=True):
         run = art_run(record, configuration)
-        if run is None:
-            ran.append(RanConfiguration(digest, configuration, None))
-            continue
-        shared = shared_run(run, configuration)
-        whole = f"{digest} {shared_document(shared)[0]}"
-        ran.append(
-            RanConfiguration(hashlib.sha256(whole.encode()).hexdigest(), configuration, shared)
-        )
+        shared = None if run is None else shared_run(run, configuration)
+        variables = physics_variables(record, configuration.step)
+        whole = digest
+        if shared is not None or variables:
+            beside = RecordedClosure(art=shared, variables=variables or None)
+            text = f"{digest} {shared_document(beside)[0]}"
+            whole = hashlib.sha256(text.encode()).hexdigest()
+        ran.append(RanConfiguration(whole, configuration, shared, variables))
     return ran
 
 
@@ -111,7 +114,9 @@ def _intern_closures(
 
 
 def _row(ran: RanConfiguration) -> dict[str, Any]:
-    closure = RecordedClosure(**asdict(ran.configuration), art=ran.art)
+    closure = RecordedClosure(
+        **asdict(ran.configuration), art=ran.art, variables=ran.variables or None
+    )
     return {
         "sha256": ran.digest,
         "document": pack(shared_document(closure)[1]),

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.driver import change
 from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.keys import allocate_keys, chunks
-from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import (
     Parameter,
     ParameterKey,
@@ -70,11 +70,12 @@ def indexed_tables(
     placed.sort()
     tables = []
     for _, parameters in groupby(placed, lambda parameter: parameter[0]):
-        tables.append(_table([(path, text) for _, path, text in parameters]))
+        tables.append(table_with([(path, text) for _, path, text in parameters]))
     return tables
 
 
-def _table(values: Sequence[tuple[str, str]]) -> IndexedTable:
+def table_with(values: Sequence[tuple[str, str]]) -> IndexedTable:
+    """Return a table of these paths and texts of values."""
     written = "\n".join(f"{path}:{text}" for path, text in values)  # neither holds a newline
     return IndexedTable(hashlib.sha256(written.encode()).digest()[:16], tuple(values))
 

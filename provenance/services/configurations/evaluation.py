@@ -8,6 +8,7 @@ closures and blobs.
 Source: record.md, "Resolutions"; storage.md, "Archive" (possession).
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -34,6 +35,7 @@ from jobprov.provenance.db.recording.parameter_rows import (
     write_set,
     write_tables,
 )
+from jobprov.provenance.db.recording.physics_variables import variables_table
 from jobprov.provenance.db.transaction import Memory
 from jobprov.provenance.errors import ProvenanceError
 from jobprov.provenance.fhicl import Configuration, FhiclError, loads
@@ -182,6 +184,7 @@ def evaluate_sources(recorded: RecordedClosure, sources: Mapping[str, bytes]) ->
     # What ran is searched; the files alone lack what art added and pruned
     searched = ran or (computed.configuration if computed else None) or parsed
     is_whole = computed is not None and computed.is_whole
+    identity, tables = _searched(searched, recorded.variables)
     return Evaluated(
         parsed_as=parsed.parameter_set_id if parsed is not None else None,
         ran_as=ran.parameter_set_id if ran is not None else None,
@@ -189,9 +192,25 @@ def evaluate_sources(recorded: RecordedClosure, sources: Mapping[str, bytes]) ->
         problem=problem,
         difference=_sentence(trouble),
         as_written=computed.not_known if computed is not None and ran is None else None,
-        identity=searched.parameter_set_id if searched is not None else None,
-        tables=indexed_tables(searched, leave_out=OF_EACH_JOB) if searched is not None else [],
+        identity=identity,
+        tables=tables,
     )
+
+
+def _searched(
+    configuration: Configuration | None, variables: dict[str, str] | None
+) -> tuple[str | None, list[IndexedTable]]:
+    """Return a name and the tables of what is searched: a set, and variables that decide physics."""
+    identity, tables = None, []
+    if configuration is not None:
+        identity = configuration.parameter_set_id
+        tables = indexed_tables(configuration, leave_out=OF_EACH_JOB)
+    if variables:
+        table = variables_table(variables)
+        tables.append(table)
+        name = f"{identity} {table.key.hex()}"
+        identity = hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()
+    return identity, tables
 
 
 def _read_final(recorded: FclConfiguration, final: bytes) -> tuple[Configuration | None, list[str]]:

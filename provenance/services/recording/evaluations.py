@@ -85,8 +85,8 @@ def _findings(
     problems: dict[int, str] = {}
     differences: dict[int, str] = {}
     pending: list[str] = []
-    for place, (digest, configuration, _) in enumerate(ran_configurations(record)):
-        name = (record.experiment, digest)
+    for place, ran in enumerate(ran_configurations(record)):
+        configuration, name = ran.configuration, (record.experiment, ran.digest)
         if name in finished:
             continue
         evaluation = evaluations.get(name)
@@ -96,7 +96,7 @@ def _findings(
             if evaluation.difference is not None:
                 differences[place] = evaluation.difference
         if _can_be_evaluated(configuration, evaluation, possessed):
-            pending.append(digest)
+            pending.append(ran.digest)
         elif evaluation is not None and _is_finished(configuration, evaluation):
             finished.add(name)
     return EvaluationFindings(problems, differences, tuple(pending))

@@ -39,6 +39,7 @@ class JobFilters(NamedTuple):
     """What a list of jobs is narrowed to; None for what does not matter.
 
     Attributes:
+        variable: `NAME=VALUE` of an environment variable that decides physics, or its name.
         software: name of code that the job used; with `revision`, of the code that was at it.
         software_keys: integer keys of software entries, of which the job used one.
         file: a file that the job consumed or produced, by name, with `file_experiment` and
@@ -69,6 +70,7 @@ class JobFilters(NamedTuple):
     received_after: datetime | None = None
     parameter: str | None = None
     value: str | None = None
+    variable: str | None = None
     software: str | None = None
     software_keys: frozenset[int] | None = None
     reads: str | None = None
