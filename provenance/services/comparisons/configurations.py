@@ -5,7 +5,7 @@ By parameter, as their recorded files evaluate, with the line that each value ca
 
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 from urllib.parse import quote
 
 import msgspec
@@ -19,36 +19,36 @@ from jobprov.provenance.records.job_record import FclConfiguration, JobRecord
 from jobprov.provenance.records.reading.repairing import repaired
 from jobprov.provenance.services.comparisons.differences import (
     RECIPE,
+    Facts,
+    Record,
     compared,
     facet,
     keyed,
     shortened,
 )
+from jobprov.provenance.services.comparisons.sides import JobSide
 from jobprov.provenance.services.configurations.computed_run import compute_run
 from jobprov.provenance.services.configurations.configuration import (
     ConfigurationError,
     evaluate_recorded,
 )
 
-Job = Mapping[str, Any]
-Entry = dict[str, Any]
-
 
 class _StepPair(NamedTuple):
     """The configurations of a step in both jobs; None in a job that does not have the step."""
 
     name: str
-    before: Entry | None
-    after: Entry | None
+    before: Record | None
+    after: Record | None
 
 
-def configuration_facet(jobs: Sequence[Job], sources: Mapping[str, bytes]) -> Facet:
+def configuration_facet(jobs: Sequence[JobSide], sources: Mapping[str, bytes]) -> Facet:
     """Return how the configurations of two jobs differ.
 
     Its problems name the steps that could not be evaluated.
 
     Args:
-        jobs: what `show_job` answers, twice.
+        jobs: the two.
         sources: bytes of fcl files by digest, as far as they are here.
     """
     rows: list[Difference] = []
@@ -75,25 +75,28 @@ def configuration_facet(jobs: Sequence[Job], sources: Mapping[str, bytes]) -> Fa
     return result
 
 
-def _paired_steps(jobs: Sequence[Job]) -> list[_StepPair]:
+def _paired_steps(jobs: Sequence[JobSide]) -> list[_StepPair]:
     """Return the configurations of each step of either job; steps without a name go in order."""
-    before, after = (job["configurations"] for job in jobs)
+    before, after = (job.configurations for job in jobs)
     if len(before) == 1 and len(after) == 1:
         # Compared even if the steps have other names: there is nothing else to compare them with
         return [_StepPair(str(before[0].get("step") or "job"), before[0], after[0])]
     old, new = _by_step(before), _by_step(after)
-    pairs = [_StepPair(name, old.get(name), new.get(name)) for name in {**old, **new}]
-    nameless = zip_longest(_nameless(before), _nameless(after))
-    pairs += [_StepPair(str(position), *entries) for position, entries in enumerate(nameless)]
+    pairs = []
+    for name in {**old, **new}:
+        pairs.append(_StepPair(name, old.get(name), new.get(name)))
+    nameless_pairs = zip_longest(_nameless(before), _nameless(after))
+    for position, (old_entry, new_entry) in enumerate(nameless_pairs):
+        pairs.append(_StepPair(str(position), old_entry, new_entry))
     return pairs
 
 
-def _by_step(entries: Sequence[Entry]) -> dict[str, Entry]:
+def _by_step(entries: Sequence[Record]) -> dict[str, Record]:
     named = [entry for entry in entries if entry.get("step")]
     return keyed(named, lambda entry: entry["step"])
 
 
-def _nameless(entries: Sequence[Entry]) -> list[Entry]:
+def _nameless(entries: Sequence[Record]) -> list[Record]:
     return [entry for entry in entries if not entry.get("step")]
 
 
@@ -107,7 +110,7 @@ def _lone_step(step: _StepPair) -> Difference:
 
 
 def _compared_step(
-    jobs: Sequence[Job], old: Entry, new: Entry, sources: Mapping[str, bytes]
+    jobs: Sequence[JobSide], old: Record, new: Record, sources: Mapping[str, bytes]
 ) -> tuple[list[Difference], bool]:
     """Return how the configuration of one step differs.
 
@@ -138,18 +141,20 @@ def _compared_step(
     return rows or _differing_ids(old, new), False
 
 
-def run_of(job: Job, entry: Entry) -> ArtRun | None:
+def run_of(job: JobSide, entry: Record) -> ArtRun | None:
     """Return the run of art that read a configuration; None where no command line is recorded."""
-    record = msgspec.convert(repaired(job["merged"]), JobRecord)
+    # of files the service knows more than a record says
+    said = {**job.record, "inputs": None, "outputs": None}
+    record = msgspec.convert(repaired(said), JobRecord)
     return art_run(record, msgspec.convert(repaired(entry), FclConfiguration))
 
 
-def _facts_beside_fcl(entry: Entry) -> dict[str, Any]:
+def _facts_beside_fcl(entry: Record) -> Facts:
     overrides = " ".join(str(override) for override in entry.get("overrides") or ())
     return {"process name": entry.get("process_name"), "overrides": overrides or None}
 
 
-def _differing_ids(old: Entry, new: Entry) -> list[Difference]:
+def _differing_ids(old: Record, new: Record) -> list[Difference]:
     """Return that art ran different parameter sets, where both jobs recorded which they ran."""
     before, after = old.get("parameter_set_id"), new.get("parameter_set_id")
     if not before or not after:
@@ -158,15 +163,14 @@ def _differing_ids(old: Entry, new: Entry) -> list[Difference]:
     return compared({key: before}, {key: after})
 
 
-def _closure(entry: Entry) -> Any:
+def _closure(entry: Record) -> tuple[object, ...]:
     """Return what an evaluation depends on."""
     files = entry.get("files") or ()
-    return entry.get("main"), [
-        (file["name"], file.get("sha256"), file.get("found_in")) for file in files
-    ]
+    names = [(file["name"], file.get("sha256"), file.get("found_in")) for file in files]
+    return entry.get("main"), names
 
 
-def _evaluated(entry: Entry, sources: Mapping[str, bytes]) -> Configuration:
+def _evaluated(entry: Record, sources: Mapping[str, bytes]) -> Configuration:
     return evaluate_recorded(msgspec.convert(repaired(entry), FclConfiguration), sources)
 
 
@@ -177,12 +181,12 @@ class _Side(NamedTuple):
     names: Mapping[str, str]
 
     @classmethod
-    def of(cls, job: Job, entry: Entry) -> Self:
+    def of(cls, job: JobSide, entry: Record) -> Self:
         """Return those of one step's configuration.
 
         They are named by the step where only it is called so, else by position.
         """
-        entries = job["configurations"]
+        entries = job.configurations
         step = entry.get("step")
         # By identity: two steps may have run the same configuration
         place = str(next(at for at, other in enumerate(entries) if other is entry))
@@ -191,7 +195,7 @@ class _Side(NamedTuple):
         names = {}
         for file in entry.get("files") or ():
             names[file.get("path") or file["name"]] = file["name"]
-        return cls(configuration_page(job["summary"]["job_id"], place), names)
+        return cls(configuration_page(job.head.job_id, place), names)
 
 
 def _row(change: Change, sides: tuple[_Side, _Side]) -> Difference:

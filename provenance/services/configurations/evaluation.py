@@ -23,8 +23,7 @@ from jobprov.provenance.db.changes.configurations import (
     remove_waiting_key,
     replace_evaluation,
 )
-from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.configurations.closures import closure_of, waiting_keys
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.recording.art_runs import OF_EACH_JOB, RecordedClosure
@@ -36,7 +35,8 @@ from jobprov.provenance.db.recording.parameter_rows import (
     write_tables,
 )
 from jobprov.provenance.db.recording.physics_variables import variables_table
-from jobprov.provenance.db.transaction import Memory
+from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import ProvenanceError
 from jobprov.provenance.fhicl import Configuration, FhiclError, loads
 from jobprov.provenance.fhicl.running.contradictions import contradictions, values_that_differ
@@ -169,11 +169,11 @@ def evaluate_sources(recorded: RecordedClosure, sources: Mapping[str, bytes]) ->
         recorded: a configuration; all its files are in `sources`.
         sources: bytes by digest, including what art wrote, if that was uploaded.
     """
-    problem = None
+    parsed, problem = None, None
     try:
         parsed = evaluate_recorded(recorded, sources)
     except ConfigurationError as error:
-        parsed, problem = None, _first_line(error)
+        problem = _first_line(error)
     ran, trouble = None, list[str]()
     final = sources.get(recorded.final_sha256 or "")
     if final is not None:
@@ -186,8 +186,8 @@ def evaluate_sources(recorded: RecordedClosure, sources: Mapping[str, bytes]) ->
     is_whole = computed is not None and computed.is_whole
     identity, tables = _searched(searched, recorded.variables)
     return Evaluated(
-        parsed_as=parsed.parameter_set_id if parsed is not None else None,
-        ran_as=ran.parameter_set_id if ran is not None else None,
+        parsed_as=_identity_of(parsed),
+        ran_as=_identity_of(ran),
         computed_as=computed.identity if computed is not None and is_whole else None,
         problem=problem,
         difference=_sentence(trouble),
@@ -195,6 +195,10 @@ def evaluate_sources(recorded: RecordedClosure, sources: Mapping[str, bytes]) ->
         identity=identity,
         tables=tables,
     )
+
+
+def _identity_of(configuration: Configuration | None) -> str | None:
+    return None if configuration is None else configuration.parameter_set_id
 
 
 def _searched(
@@ -285,11 +289,13 @@ def _enter_and_refresh(writing: Writing, wanted: _Wanted, evaluated: Evaluated) 
 
 def _enter(writing: Writing, wanted: _Wanted, evaluated: Evaluated) -> bool:
     """Write the evaluation, in place of an earlier one; return whether gaps of jobs may change."""
-    identity = evaluated.identity
+    set_id = None
+    if evaluated.identity:
+        set_id = write_set(writing, evaluated.identity, evaluated.tables)
     draft = EvaluationDraft(
         experiment_id=wanted.experiment,
         closure_id=wanted.closure,
-        set_id=write_set(writing, identity, evaluated.tables) if identity else None,
+        set_id=set_id,
         parsed_as=evaluated.parsed_as,
         ran_as=evaluated.ran_as,
         computed_as=evaluated.computed_as,

@@ -8,7 +8,7 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.configurations import RunAnswer
-from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.services.configurations.configuration import (
     read_configurations,
     run_answer,
