@@ -826,6 +826,16 @@ def upgrade() -> None:
     with op.batch_alter_table('mentions', schema=None) as batch_op:
         batch_op.create_index('ix_mentions_identity_id', ['identity_id', 'job_id'], unique=False)
 
+    op.create_table('job_seeds',
+    sa.Column('job_id', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('seed', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+    sa.ForeignKeyConstraint(['job_id'], ['jobs.id'], name=op.f('fk_job_seeds_job_id_jobs')),
+    sa.PrimaryKeyConstraint('job_id', 'seed', name=op.f('pk_job_seeds')),
+    sqlite_with_rowid=False
+    )
+    with op.batch_alter_table('job_seeds', schema=None) as batch_op:
+        batch_op.create_index('ix_job_seeds_seed', ['seed'], unique=False)
+
     op.create_table('module_costs',
     sa.Column('job_id', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('module_set_id', sa.Integer(), nullable=False),
@@ -959,6 +969,10 @@ def downgrade() -> None:
     op.drop_table('order_leases')
     op.drop_table('order_inputs')
     op.drop_table('module_costs')
+    with op.batch_alter_table('job_seeds', schema=None) as batch_op:
+        batch_op.drop_index('ix_job_seeds_seed')
+
+    op.drop_table('job_seeds')
     with op.batch_alter_table('mentions', schema=None) as batch_op:
         batch_op.drop_index('ix_mentions_identity_id')
 

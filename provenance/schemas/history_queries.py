@@ -118,6 +118,7 @@ class ImpactQuery(JobsByFileQuery, SomeJobsQuery):
         "Jobs with this environment variable, of those that decide physics: `NAME=VALUE`, with != "
         "or ~ in place of =, or its name alone."
     )
+    seed = number(-(2**63), 2**63 - 1, "Jobs with a random engine that began with this seed.")
     direct = fields.Boolean(
         load_default=False, metadata={"description": "Only what these jobs made themselves."}
     )

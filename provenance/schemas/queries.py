@@ -92,6 +92,7 @@ class JobsQuery(JobsByFileQuery, SomeJobsQuery):
         "whole sequence is [1, 2]."
     )
     variable = text(_VARIABLE)
+    seed = number(-(2**63), 2**63 - 1, "Jobs with a random engine that began with this seed.")
     software = text(_SOFTWARE)
     received_after = moment("Jobs whose first record came after this time.")
     limit = number(1, 1000, "How many at most; 100 by default.")

@@ -44,6 +44,9 @@ _OF_A_FILE = {"reads", "experiment", "file_experiment", "namespace"}
     "--value", help="With --parameter: its value, such as 5, '<5', '[1,2]' or '~Slicer*'."
 )
 @click.option(
+    "--seed", type=int, help="Jobs with a random engine that began with this seed, as drawn."
+)
+@click.option(
     "--variable",
     metavar="NAME=VALUE",
     help="Jobs with this environment variable, of those that decide physics; != and ~ go, too.",

@@ -47,6 +47,9 @@ _GAP_COLUMNS = {
     ),
 )
 @click.option(
+    "--seed", type=int, help="Jobs with a random engine that began with this seed, as drawn."
+)
+@click.option(
     "--variable",
     metavar="NAME=VALUE",
     help="Jobs with this environment variable, of those that decide physics; != and ~ go, too.",

@@ -47,6 +47,7 @@ _FILTERS = (
     "software",
     "parameter",
     "variable",
+    "seed",
     "host",
     "site",
     "file",

@@ -121,3 +121,23 @@ def test_a_question_that_cannot_be_read_is_refused(
 ) -> None:
     with pytest.raises(BadInputError):
         found(production, **filters)
+
+
+def test_jobs_are_found_by_the_seeds_that_they_drew(production: Production) -> None:
+    large = 2**63 - 1
+    for number, seeds in ((1, [101, 202]), (2, [202, 202, large]), (3, [])):
+        drawn = [{"module": "gen", "seed": seed, "source": "log"} for seed in seeds]
+        production.record({**configured(production, number, TEXT), "seeds": drawn})
+
+    assert found(production, seed=202) == [1, 2]
+    assert found(production, seed=101) == [1]
+    assert found(production, seed=large, state="succeeded") == [2]
+    assert found(production, seed=7) == []
+
+
+def test_a_record_that_comes_again_has_its_last_seeds(production: Production) -> None:
+    job = configured(production, 1, TEXT)
+    production.record({**job, "state": "running", "seeds": [{"seed": 1}]})
+    production.record({**job, "seeds": [{"seed": 2}]})
+
+    assert (found(production, seed=1), found(production, seed=2)) == ([], [1])
