@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from jobprov.provenance.services.recording.submissions import Submission
 
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service
@@ -22,6 +21,7 @@ from jobprov.provenance.fhicl.running.facts import Facts
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession
+from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.work.queue import Parts, drain
 from tests.library.servers.served_app import opened_service
 
