@@ -20,6 +20,8 @@ from jobprov.provenance.db.recording.closure_rows import closure_digests
 from jobprov.provenance.errors import NotFoundError, ProvenanceError
 from jobprov.provenance.fhicl import Configuration, FhiclError, FoundFile, load_files
 from jobprov.provenance.fhicl.errors import LIMIT
+from jobprov.provenance.fhicl.limits import DEFAULT_LIMITS
+from jobprov.provenance.fhicl.printing import past_printed_bytes
 from jobprov.provenance.records.job_record import FclConfiguration
 from jobprov.provenance.services.lookup.job import read_job
 
@@ -156,7 +158,7 @@ def printed(found: RecordedConfiguration, form: str) -> bytes:
     """Return a configuration in one of `schemas.queries.CONFIGURATION_FORMS`.
 
     Raises:
-        ConfigurationError: it cannot be evaluated.
+        ConfigurationError: it cannot be evaluated, or that form of it is too large.
         NotFoundError: what the program wrote was never uploaded.
     """
     if form == "ran":
@@ -168,7 +170,11 @@ def printed(found: RecordedConfiguration, form: str) -> bytes:
         return data
     if form == "expanded":
         return found.evaluate().expanded
-    return _FORMS[form](found.evaluate()).encode()
+    configuration = found.evaluate()
+    try:
+        return _FORMS[form](configuration).encode()
+    except FhiclError as problem:
+        raise ConfigurationTooLargeError(str(problem)) from problem
 
 
 def source_of(found: RecordedConfiguration, name: str) -> bytes:
@@ -188,12 +194,17 @@ def evaluated_answer(found: RecordedConfiguration) -> EvaluatedConfiguration:
     """Return the evaluated configuration, and the file and line that each value comes from.
 
     Raises:
-        ConfigurationError: it cannot be evaluated.
+        ConfigurationError: it cannot be evaluated, or the answer would be too large.
     """
     configuration = found.evaluate()
     parameters = []
+    left = DEFAULT_LIMITS.printed_bytes
     for parameter in configuration.parameters():
         file, line = parameter.origin or (None, None)
+        # twice the value: it is in the tree as well
+        left -= len(parameter.path) + 2 * len(parameter.canonical) + len(file or "")
+        if left < 0:
+            raise ConfigurationTooLargeError(str(past_printed_bytes(DEFAULT_LIMITS.printed_bytes)))
         parameters.append(EvaluatedParameter(parameter.path, parameter.canonical, file, line))
     return EvaluatedConfiguration(
         configuration.parameter_set_id,

@@ -26,6 +26,8 @@ from jobprov.provenance.fhicl import loads
 from jobprov.provenance.fhicl.as_run import contradictions
 from jobprov.provenance.services.configurations.configuration import (
     ConfigurationTooLargeError,
+    evaluated_answer,
+    printed,
     read_configurations,
 )
 from tests.library.production import Production
@@ -342,3 +344,21 @@ def test_real_runs_of_art_contradict_nothing_that_was_sent_to_them(shared_data: 
             ]
         compared += 1
     assert compared > 30
+
+
+def test_answer_that_long_paths_blow_up_is_refused(production: Production) -> None:
+    """17 kB of FHiCL below a long path made 862 MB of JSON."""
+    name = "/" + "d" * 900 + ".fcl"
+    numbers = b",".join([b"1"] * 1000)
+    text = b"BEGIN_PROLOG\ns: [" + numbers + b"]\nEND_PROLOG\n"
+    text += b"".join(b"q%d: @local::s\n" % number for number in range(100))
+    files = [{"name": name, "path": name, "sha256": production.upload(text)}]
+    production.record(record_of(1, configurations=[{"main": name, "files": files}]))
+
+    with production.database.reading.connect() as connection:
+        [recorded] = read_configurations(connection, production.store, job_id(1))
+        with pytest.raises(ConfigurationTooLargeError, match="printed_bytes"):
+            evaluated_answer(recorded)
+        with pytest.raises(ConfigurationTooLargeError, match="printed_bytes"):
+            printed(recorded, "prefix-annotated")
+        assert printed(recorded, "indented")
