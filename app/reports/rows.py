@@ -183,24 +183,26 @@ def _units_row(name: str, units: UnitCounts | TaskUnits) -> tuple[str, ...]:
 
 def state_words(states: Mapping[UnitState, int], *, but: Sequence[UnitState] = ()) -> str:
     """Return how many units are in each state but done: `3 failed, 1 succeeded without output`."""
-    words = []
+    counts = []
     for state in UnitState:
         count = states.get(state, 0)
         if count and state != UnitState.SUCCEEDED and state not in but:
-            words.append(f"{number(count)} {state.label}")
-    return ", ".join(words)
+            counts.append(f"{number(count)} {state.label}")
+    return ", ".join(counts)
 
 
 def _resources_row(stage: StageResources) -> tuple[str, ...]:
     run_time = stage.measures.get("wall_seconds")
     efficiency = stage.measures.get("cpu_efficiency")
     memory = stage.measures.get("max_rss_bytes")
-    return (
-        stage.stage or "no stage",
-        number(stage.jobs),
-        duration(run_time.median) if run_time else MISSING,
-        duration(run_time.p90) if run_time else MISSING,
-        percent(efficiency.median, 0) if efficiency else MISSING,
-        size(round(memory.median)) if memory else MISSING,
-        size(round(memory.p90)) if memory else MISSING,
-    )
+    cells = [stage.stage or "no stage", number(stage.jobs)]
+    if run_time:
+        cells += [duration(run_time.median), duration(run_time.p90)]
+    else:
+        cells += [MISSING, MISSING]
+    cells.append(percent(efficiency.median, 0) if efficiency else MISSING)
+    if memory:
+        cells += [size(round(memory.median)), size(round(memory.p90))]
+    else:
+        cells += [MISSING, MISSING]
+    return tuple(cells)

@@ -13,12 +13,12 @@ from jobprov.archive.errors import ArchiveError
 from jobprov.archive.store import Store
 from jobprov.provenance.db.changes.failures import NewClass, replace_classes
 from jobprov.provenance.db.changes.work import remove_items_of
-from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.failures.classes import FailedJob, ReadClass, failed_jobs
 from jobprov.provenance.db.queries.failures.rules import failures_of
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.db.transaction import Memory
+from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.records.job_record import JobRecord, Log, Step
 from jobprov.provenance.services.failures.rules import RuleHistory, RuleVersion
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
@@ -63,7 +63,7 @@ class JobClass(NamedTuple):
     log_at: int | None = None
     is_read: bool = False
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> dict[str, object]:
         """Return it in the words of the HTTP interface."""
         return {
             "class": self.class_name,

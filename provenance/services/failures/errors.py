@@ -6,15 +6,15 @@ Source: http.md, `GET /statistics/errors`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import job_page
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, LogLine, Outlier
 from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
 from jobprov.provenance.db.queries.failures.errors import (
     FACETS,
     SUMS,
@@ -26,7 +26,6 @@ from jobprov.provenance.db.queries.failures.errors import (
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.lookup.node_facts import code_versions
-from jobprov.provenance.db.time_limits import SECONDS, time_limit
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.failures.classes import JobClass, classes_of
 from jobprov.provenance.triage.outliers import Count, find_outliers
@@ -84,7 +83,7 @@ def list_causes(
     return _causes(connection, rows)
 
 
-_ORDERS: dict[str, Any] = {
+_ORDERS: Mapping[str, Callable[[CauseRow], tuple[object, ...]]] = {
     "count": lambda row: (row.job_count, row.example),
     "newest": lambda row: (row.last_at, row.example),
     "growing": lambda row: (row.recent - row.before, row.recent, row.example),

@@ -10,7 +10,9 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    SQLColumnExpression,
     Text,
+    and_,
     case,
     cast,
     func,
@@ -20,10 +22,10 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, job_conditions
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import FailureClass, Host, Job, Stage, TaskRow
+from jobprov.provenance.db.writer.keys import chunks
 
 # A literal, so that the index on failures alone serves.
 _IS_BAD = Job.state >= literal_column(str(STATES.index("failed")))
@@ -33,13 +35,13 @@ _DAY = timedelta(days=1)
 
 # '' is what was not said, of a place as of a stage that is told in part.
 _SITE = func.nullif(Host.site, "")
-_COLUMNS: dict[str, Any] = {
+_COLUMNS: dict[str, SQLColumnExpression[Any]] = {
     "stage": func.nullif(Stage.name, ""),
     "site": _SITE,
     "host": func.nullif(Host.hostname, ""),
     "version": Job.software_set_id,
 }
-_ALONE: dict[str, Any] = {
+_ALONE: dict[str, SQLColumnExpression[Any]] = {
     "class": FailureClass.class_name,
     "step": Job.failed_step,
     "code": case(
@@ -118,16 +120,17 @@ def cause_rows(
     For a facet of `SUMS`, they are counted by it alone.
     """
     by = _ALONE[facet] if facet in _ALONE else _facet(connection, facet)
-    today, yesterday = _AT >= now - _DAY, (_AT >= now - 2 * _DAY) & (_AT < now - _DAY)  # noqa: SIM300 - columns first
-    told: tuple[Any, ...] = (
+    today = _AT >= now - _DAY  # noqa: SIM300 - columns first
+    yesterday = and_(_AT >= now - 2 * _DAY, _AT < now - _DAY)  # noqa: SIM300
+    cause: tuple[Any, ...] = (
         *map(_shared, _ENDINGS),
         FailureClass.cause_key,
         func.min(FailureClass.cause),
     )
     if facet in _ALONE:
-        told = (literal_column("NULL"),) * len(told)
+        cause = (literal_column("NULL"),) * len(cause)
     columns = (
-        by, *told, func.count(), func.count(Job.host_id.distinct()), func.count(_SITE.distinct()),
+        by, *cause, func.count(), func.count(Job.host_id.distinct()), func.count(_SITE.distinct()),
         _count(today), _count(yesterday), func.min(_AT), func.max(_AT), func.max(Job.id),
     )  # fmt: skip
     query = (
@@ -202,7 +205,7 @@ def _host_counts(connection: Connection, filters: JobFilters) -> dict[int | None
     return counts
 
 
-def _facet(connection: Connection, facet: str | None) -> Any:
+def _facet(connection: Connection, facet: str | None) -> SQLColumnExpression[Any]:
     if facet is None:
         return literal_column("NULL")
     if facet != "day":
