@@ -129,12 +129,14 @@ def _pairs(
     database: sqlite3.Connection, table: str, columns: tuple[str, str], path: str
 ) -> Iterator[tuple[str, str]]:
     key, value = columns
-    total = database.execute(f"SELECT sum(length([{value}])) FROM [{table}]").fetchone()[0] or 0  # noqa: S608 - names are ours
+    sizes = f"SELECT sum(length([{value}])) FROM [{table}]"  # noqa: S608 - names are ours
+    total = database.execute(sizes).fetchone()[0] or 0
     if total > _LARGEST_BYTES:
         limit = f"{_LARGEST_BYTES:,} is the limit"
         raise BadInputError(f"{path}: its table {table} holds {total:,} bytes; {limit}.")
-    for row in database.execute(f"SELECT [{key}], [{value}] FROM [{table}] ORDER BY rowid"):  # noqa: S608
-        yield _text(row[0]), _text(row[1])
+    rows = f"SELECT [{key}], [{value}] FROM [{table}] ORDER BY rowid"  # noqa: S608 - as above
+    for stored_key, stored_value in database.execute(rows):
+        yield _text(stored_key), _text(stored_value)
 
 
 def _text(value: Any) -> str:

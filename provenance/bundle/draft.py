@@ -100,7 +100,10 @@ class Draft:
             self._keep(member_of(path, data, mode=mode))
 
     def add_shared(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
-        """Put a file into the bundle that all bundles share. It is a blob of its own, stored once."""
+        """Put a file into the bundle that all bundles share.
+
+        It is a blob of its own, stored once.
+        """
         self._keep(member_of(path, data, mode=mode, sha256=self.write_blob(data)))
 
     def finish(self) -> None:

@@ -1,8 +1,8 @@
 """NEEDS.tsv: everything that a rerun needs from outside the bundle, and the level that follows.
 
-L0 is a description only. L1 adds code, fcl, scripts and the environment listing; L2 small inputs and
-conditions; L3 the environment; L4 all inputs. A level is complete if no need blocks it or a lower
-one.
+L0 is a description only. L1 adds code, fcl, scripts and the environment listing; L2 small inputs
+and conditions; L3 the environment; L4 all inputs. A level is complete if no need blocks it or a
+lower one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -58,12 +58,12 @@ class Needs:
         self._needs |= dict.fromkeys(others.sorted())
 
     def level(self) -> int:
-        """The highest level that is complete. With a capsule, the environment needs nothing else."""
+        """The highest level that is complete."""
         blocking = {need.blocks for need in self._needs}
-        if not self.has_capsule:
+        if self.has_capsule:
+            blocking.discard(_ENVIRONMENT)  # a capsule needs nothing else
+        else:
             blocking.add(_ENVIRONMENT)
-        elif _ENVIRONMENT in blocking:
-            blocking.remove(_ENVIRONMENT)
         return min([HIGHEST, *(level - 1 for level in blocking)])
 
     def of_kind(self, kind: str) -> list[Need]:

@@ -36,8 +36,8 @@ _ENDING = frozenset(
     }
 )
 
-# What each witness reads on its own clock or meter, or puts in its own words: inside the job, on the
-# node, at the submit host.
+# What each witness reads on its own clock or meter, or puts in its own words: inside the job, on
+# the node, at the submit host.
 _OWN_WAY = (
     "resources.",
     "exit.message",

@@ -149,7 +149,7 @@ def _add_source(payload: Payload, entry: RecordPart, resolution: Resolution, nam
 
 
 def _held_inside(payload: Payload, entry: RecordPart) -> frozenset[str]:
-    """The paths of submodules in a checkout whose files are not laid out with those of the checkout.
+    """The paths of submodules whose files are not laid out with those of the checkout around them.
 
     Submodules with changes are entries of `software` themselves and are laid out by these. Of those
     that were not checked out, the job found empty folders.

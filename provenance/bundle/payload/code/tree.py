@@ -1,8 +1,8 @@
 """The tree of a commit in a bundle: the part of a plan that depends only on the code.
 
 It is planned once for all jobs of a release. Its files are not stored again: each member names the
-git pack that holds it, and its offset there. Trees that were planned lately are remembered, by pack,
-tree, name of the repository and length of the top folder's name, which decide everything.
+git pack that holds it, and its offset there. Trees that were planned lately are remembered, by
+pack, tree, name of the repository and length of the top folder's name, which decide everything.
 """
 
 import hashlib
@@ -168,7 +168,8 @@ class _Tree:
 
     def _add_file(self, file: TreeFile) -> None:
         is_program = bool(file.mode_bits & 0o111)
-        octal, mode = ("100755", 0o755) if is_program else ("100644", 0o644)
+        mode = 0o755 if is_program else 0o644
+        octal = f"100{mode:o}"
         if file.content.startswith(b"#!"):
             self._scripts[file.path] = file.content[:SHEBANG_BYTES]
         member = member_of("", file.content, mode=mode, pack=self._pack, offset=file.offset)
@@ -176,7 +177,7 @@ class _Tree:
         self._keep(replace(member, path=f"data/{stored}"))
         self._modes.append((octal, member.sha256, file.path, stored, ""))
         if stored != f"{self._folder}/{file.path}":
-            self._odd.append((stored, "0" + octal[3:], file.path))
+            self._odd.append((stored, f"{mode:04o}", file.path))
         elif is_program:
             self._programs.append(file.path)
         if "/" not in file.path and _LICENCE.match(file.path):

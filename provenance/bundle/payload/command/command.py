@@ -1,4 +1,4 @@
-"""The command in a bundle: `command/`, the payload steps that run.sh replays, and their programs."""
+"""The command in a bundle: `command/`, the steps that run.sh replays, and their programs."""
 
 import posixpath
 import re
