@@ -13,8 +13,9 @@ Source: POSIX.1-1988 (IEEE 1003.1), "extended tar format".
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from jobprov.provenance.bundle.bag import DERIVED, manifest_lines
 from jobprov.provenance.bundle.cksum import PosixCksum, posix_cksum

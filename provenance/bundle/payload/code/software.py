@@ -1,7 +1,8 @@
 """The code in a bundle: each entry of `software` as a plain tree in `src/`, or as a need."""
 
 import posixpath
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from jobprov.provenance.bundle.fields import RecordPart, recorded_files, to_bytes
 from jobprov.provenance.bundle.ingredients import Resolution

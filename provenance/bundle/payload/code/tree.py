@@ -6,12 +6,13 @@ pack, tree, name of the repository and length of the top folder's name, which de
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from jobprov.provenance.bundle.draft import Draft, Fragment, Member, by_path, member_of
 from jobprov.provenance.bundle.fields import canonical_json
@@ -25,7 +26,6 @@ from jobprov.provenance.software.read_pack import TreeFile, iterate_tree
 
 _LICENCE = re.compile(r"(?:LICEN[CS]E|COPYING|NOTICE)(?:[._-][A-Za-z0-9._-]*)?\Z", re.IGNORECASE)
 _MODES = ("mode", "sha256", "path", "stored", "target")
-_FIELDS = ("path", "mode", "sha256", "sha512", "size", "cksum", "offset")
 _REMEMBERED = 8  # trees
 _LARGEST_REMEMBERED = 50_000  # files of a tree; each takes some 1 kB of memory
 
@@ -55,6 +55,55 @@ class CodeTree:
     licences: Mapping[str, Member]
 
 
+class _Row(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """A member of a stored fragment: a list of these values, in this order.
+
+    Attributes:
+        offset: in the fragment's pack; negative if the bytes are a blob of their own.
+    """
+
+    path: str
+    mode: int
+    sha256: str
+    sha512: str
+    size: int
+    cksum: int
+    offset: int
+
+    @classmethod
+    def of(cls, member: Member) -> "_Row":
+        """The row of a member."""
+        return cls(
+            path=member.path,
+            mode=member.mode,
+            sha256=member.sha256,
+            sha512=member.sha512,
+            size=member.size,
+            cksum=member.cksum,
+            offset=member.offset,
+        )
+
+    def member(self, pack: str) -> Member:
+        """The member of a row."""
+        return Member(
+            path=self.path,
+            mode=self.mode,
+            sha256=self.sha256,
+            sha512=self.sha512,
+            size=self.size,
+            cksum=self.cksum,
+            pack=pack if self.offset >= 0 else "",
+            offset=self.offset,
+        )
+
+
+class _Listing(msgspec.Struct):
+    """A fragment as it is stored; `pack` holds those members that are in a pack."""
+
+    pack: str
+    members: list[_Row]
+
+
 @lru_cache(maxsize=4)
 def read_fragment(data: bytes) -> tuple[Member, ...]:
     """The members of a stored fragment, sorted.
@@ -63,23 +112,14 @@ def read_fragment(data: bytes) -> tuple[Member, ...]:
         BundleError: these bytes are not a fragment.
     """
     try:
-        document = json.loads(data)
-        pack = document["pack"]
-        return tuple(_read_member(pack, row) for row in document["members"])
-    except (ValueError, TypeError, KeyError) as error:
+        listing = msgspec.json.decode(data, type=_Listing)
+    except msgspec.DecodeError as error:
         message = (
             f"A stored fragment of a bundle's plan cannot be read ({error}); build the bundle anew "
             "from its record."
         )
         raise BundleError(message) from error
-
-
-def _read_member(pack: str, row: list[Any]) -> Member:
-    fields = dict(zip(_FIELDS, row, strict=True))
-    # A negative offset means that the bytes are a blob of their own
-    if fields["offset"] < 0:
-        pack = ""
-    return Member(**fields, pack=pack)
+    return tuple(row.member(listing.pack) for row in listing.members)
 
 
 def fragment_of(pack: str, members: Sequence[Member], blobs: Mapping[str, bytes]) -> Fragment:
@@ -90,8 +130,8 @@ def fragment_of(pack: str, members: Sequence[Member], blobs: Mapping[str, bytes]
         members: of the fragment.
         blobs: the bytes of the others, by digest.
     """
-    rows = [[getattr(member, field) for field in _FIELDS] for member in members]
-    listing = canonical_json({"pack": pack, "members": rows})
+    rows = [_Row.of(member) for member in members]
+    listing = canonical_json(msgspec.to_builtins(_Listing(pack, rows)))
     sha256 = hashlib.sha256(listing).hexdigest()
     return Fragment(
         sha256=sha256,
