@@ -15,7 +15,7 @@ from typing import Any
 import msgspec.inspect as inspection
 
 from jobprov.app.factory import create_app
-from jobprov.provenance.db.migrating import upgrade
+from jobprov.provenance.db.upkeep.migrating import upgrade
 from jobprov.provenance.errors import RecordError
 from jobprov.provenance.records.field_uses import FieldUse
 from jobprov.provenance.records.gaps.findings import Findings

@@ -203,6 +203,11 @@ GAPS: dict[str, GapRule] = {
         9,
         "Give the program a seed, and record it: `--seed` of the hook.",
     ),
+    "run-specific": GapRule(
+        9,
+        "Write times and hosts to the log, not into the output; or compare with a comparator "
+        "that leaves them out (`jobprov comparators set`).",
+    ),
     "limit-not-restored": GapRule(
         9, "Set the limit by hand before run.sh, should the rerun differ: `ulimit`."
     ),

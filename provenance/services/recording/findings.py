@@ -12,7 +12,7 @@ from jobprov.provenance.db.queries.holdings.erasures import erased_digests
 from jobprov.provenance.db.queries.holdings.expiry import expired_logs
 from jobprov.provenance.db.queries.holdings.possessions import Possessions
 from jobprov.provenance.db.queries.reruns.capsules import Use, use_of, uses_served
-from jobprov.provenance.db.transaction import Memory
+from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.records.files.inputs import all_inputs, small_inputs
 from jobprov.provenance.records.gaps.findings import Findings
 from jobprov.provenance.records.gaps.gaps import image_digest

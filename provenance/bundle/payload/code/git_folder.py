@@ -14,8 +14,8 @@ from jobprov.provenance.bundle.payload.code.recent import Recent
 from jobprov.provenance.bundle.payload.code.tree import fragment_of
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.records.job_record import JsonObject
-from jobprov.provenance.software.git_files import GitFiles, git_files
 from jobprov.provenance.software.names import is_oid, is_ref_name
+from jobprov.provenance.software.packs.git_files import GitFiles, git_files
 
 _REMEMBERED = 8  # repositories
 _ABBREVIATION = re.compile(r"(?:^|-g)([0-9a-f]{4,40})\Z")

@@ -22,7 +22,7 @@ from jobprov.provenance.bundle.needs import tsv
 from jobprov.provenance.bundle.payload.code.recent import Recent
 from jobprov.provenance.bundle.payload.payload import SHEBANG_BYTES
 from jobprov.provenance.errors import BundleError
-from jobprov.provenance.software.read_pack import TreeFile, iterate_tree
+from jobprov.provenance.software.packs.reading import TreeFile, iterate_tree
 
 _LICENCE = re.compile(r"(?:LICEN[CS]E|COPYING|NOTICE)(?:[._-][A-Za-z0-9._-]*)?\Z", re.IGNORECASE)
 _MODES = ("mode", "sha256", "path", "stored", "target")

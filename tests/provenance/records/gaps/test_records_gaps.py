@@ -245,6 +245,7 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("bytes-as-text", (None, weak("bytes-as-text")), (None, {"weaknesses": []})),
     ("capture-incomplete", (None, weak("capture-incomplete")), (None, {"weaknesses": []})),
     ("changed-while-running", (None, weak("changed-while-running")), (None, {"weaknesses": []})),
+    ("run-specific", (None, weak("run-specific")), (None, {"weaknesses": []})),
     ("random-unseeded", (None, weak("random-unseeded")), (None, {"weaknesses": []})),
     ("reads-unseen", (None, weak("reads-unseen")), (None, {"weaknesses": []})),
     ("reads-unseen", (None, {"trace": {"waits_for": digest(1)}}), (Findings(unseen=UnseenReads()), {"trace": {"waits_for": digest(1)}})),
