@@ -241,7 +241,9 @@ class Payload:
 
     def link_lines(self) -> list[str]:
         """The last lines of the layout: the symbolic links."""
-        lines = [f"link {quote(target)} {place.word()}" for target, place in self.links]
+        lines = []
+        for target, place in self.links:
+            lines.append(f"link {quote(target)} {place.word()}")
         for target, place in self.links_in_out:
             lines.append(f"link_in_out {quote(target)} {place.word()}")
         lines += [link.line() for link in self.links_as_they_were]

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from jobprov.provenance.bundle.draft import Fragment, by_path, member_of
 from jobprov.provenance.bundle.fields import RecordPart, readable_json
 from jobprov.provenance.bundle.ingredients import Resolution
-from jobprov.provenance.bundle.payload.code.recent import Recent
 from jobprov.provenance.bundle.payload.code.tree import fragment_of
 from jobprov.provenance.bundle.payload.payload import Payload
+from jobprov.provenance.bundle.recent import Recent
 from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.software.names import is_oid, is_ref_name
 from jobprov.provenance.software.packs.git_files import GitFiles, git_files

@@ -19,8 +19,8 @@ from jobprov.provenance.bundle.fields import canonical_json
 from jobprov.provenance.bundle.ingredients import GITLINK, SYMLINK
 from jobprov.provenance.bundle.names import Shelf
 from jobprov.provenance.bundle.needs import tsv
-from jobprov.provenance.bundle.payload.code.recent import Recent
 from jobprov.provenance.bundle.payload.payload import SHEBANG_BYTES
+from jobprov.provenance.bundle.recent import Recent
 from jobprov.provenance.errors import BundleError
 from jobprov.provenance.software.packs.reading import TreeFile, iterate_tree
 

@@ -149,11 +149,14 @@ def _search_path(payload: Payload) -> str:
 
 
 def _write_withheld(payload: Payload, variables: dict[str, str], withheld: list[str]) -> None:
-    per_run = [name for name in sorted(variables) if _is_per_run(name)]
-    not_settable = [name for name in sorted(variables) if not _NAME.match(name)]
+    """`env/withheld.tsv`: the variables that a rerun does not get, and why."""
     lines = [(name, "withheld by the recorder") for name in sorted(set(withheld))]
-    lines += [(name, "true of one run only") for name in per_run]
-    lines += [(name, "no name that run.sh can set") for name in not_settable]
+    for name in sorted(variables):
+        if _is_per_run(name):
+            lines.append((name, "true of one run only"))
+    for name in sorted(variables):
+        if not _NAME.match(name):
+            lines.append((name, "no name that run.sh can set"))
     payload.table("env/withheld.tsv", ("name", "why"), lines)
 
 
