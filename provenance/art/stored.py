@@ -19,6 +19,7 @@ from typing import Any
 
 from jobprov.provenance.art.root_key import copy_database
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.job_record import JsonObject
 
 _MOST_ROWS = 200_000
 _LARGEST_BYTES = 256_000_000
@@ -43,7 +44,7 @@ class StoredFile:
     path: str
     size_bytes: int
     parameter_sets: dict[str, str]
-    metadata: dict[str, Any]
+    metadata: JsonObject
     event_ranges: list[tuple[int, int, int]]
     tables: dict[str, int]
 
@@ -93,7 +94,7 @@ def _read(database: sqlite3.Connection, path: str, size_bytes: int) -> StoredFil
     if "ParameterSets" in tables:
         pairs = _pairs(database, "ParameterSets", ("ID", "PSetBlob"), path)
         sets = {identity: text for identity, text in pairs if identity}
-    metadata: dict[str, Any] = {}
+    metadata: JsonObject = {}
     if "FileCatalog_metadata" in tables:
         pairs = _pairs(database, "FileCatalog_metadata", ("Name", "Value"), path)
         metadata = {name: _value(text) for name, text in pairs}
@@ -107,7 +108,7 @@ def _event_ranges(database: sqlite3.Connection) -> list[tuple[int, int, int]]:
     return list(filter(_are_numbers, database.execute(query)))
 
 
-def _are_numbers(row: tuple[Any, ...]) -> bool:
+def _are_numbers(row: tuple[object, ...]) -> bool:
     return all(isinstance(value, int) for value in row)
 
 
@@ -139,7 +140,7 @@ def _pairs(
         yield _text(stored_key), _text(stored_value)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     raw = value if isinstance(value, bytes) else str(value or "").encode()
     return raw.rstrip(b"\0").decode(errors="replace")
 

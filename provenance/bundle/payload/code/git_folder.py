@@ -42,7 +42,7 @@ def write_git(payload: Payload, entry: RecordPart, resolution: Resolution, name:
 def _reference(entry: RecordPart, resolution: Resolution) -> JsonObject:
     """What is known of a commit: from the repository, else from the record."""
     worktree_tree = resolution.worktree_tree or entry.text("worktree_tree")
-    reference = {
+    reference: JsonObject = {
         "name": resolution.name,
         "url": resolution.url or entry.text("repository"),
         "requested_ref": resolution.requested_ref or entry.text("requested_ref"),
