@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from jobprov.provenance.bundle.fields import decimal
 from jobprov.provenance.bundle.names import percent
 
-HIGHEST = 4
-_ENVIRONMENT = 3  # the level that a capsule completes
+CODE, SMALL_INPUTS, ENVIRONMENT, ALL_INPUTS = 1, 2, 3, 4
+"""The closure levels by what each adds to the one below; 0 is a description only."""
+HIGHEST = ALL_INPUTS
+NO_LEVEL = 9
+"""What a need blocks that no rerun needs."""
 COLUMNS = ("kind", "name", "sha256", "size", "why", "last_known_place")
 
 
@@ -61,9 +64,9 @@ class Needs:
         """The highest level that is complete."""
         blocking = {need.blocks for need in self._needs}
         if self.has_capsule:
-            blocking.discard(_ENVIRONMENT)  # a capsule needs nothing else
+            blocking.discard(ENVIRONMENT)  # a capsule needs nothing else
         else:
-            blocking.add(_ENVIRONMENT)
+            blocking.add(ENVIRONMENT)
         return min([HIGHEST, *(level - 1 for level in blocking)])
 
     def of_kind(self, kind: str) -> list[Need]:

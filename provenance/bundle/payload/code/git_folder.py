@@ -10,6 +10,7 @@ from typing import NamedTuple
 from jobprov.provenance.bundle.draft import Fragment, by_path, member_of
 from jobprov.provenance.bundle.fields import RecordPart, readable_json
 from jobprov.provenance.bundle.ingredients import Resolution
+from jobprov.provenance.bundle.needs import CODE
 from jobprov.provenance.bundle.payload.code.tree import fragment_of
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.recent import Recent
@@ -25,7 +26,7 @@ _CONTROL = re.compile(r"[\0-\x1f\x7f]")
 def write_git(payload: Payload, entry: RecordPart, resolution: Resolution, name: str) -> None:
     """Write `git/NAME`: what the commit is, its objects, and the patch of uncommitted changes."""
     payload.write(f"git/{name}/ref.json", readable_json(_reference(entry, resolution)))
-    if payload.level < 1:
+    if payload.level < CODE:
         return
     if payload.has(resolution.pack):
         payload.keep(f"git/{name}/objects.pack", resolution.pack)

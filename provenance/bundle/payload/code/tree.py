@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -25,9 +26,39 @@ from jobprov.provenance.errors import BundleError
 from jobprov.provenance.software.packs.reading import TreeFile, iterate_tree
 
 _LICENCE = re.compile(r"(?:LICEN[CS]E|COPYING|NOTICE)(?:[._-][A-Za-z0-9._-]*)?\Z", re.IGNORECASE)
-_MODES = ("mode", "sha256", "path", "stored", "target")
 _REMEMBERED = 8  # trees
 _LARGEST_REMEMBERED = 50_000  # files of a tree; each takes some 1 kB of memory
+
+
+class OddFile(NamedTuple):
+    """A file that is stored under its digest.
+
+    Attributes:
+        stored: its path in the payload.
+        mode: as a shell takes it.
+        path: in the repository.
+    """
+
+    stored: str
+    mode: str
+    path: str
+
+
+class TreeLink(NamedTuple):
+    """A symbolic link of a repository; the path is that in the repository."""
+
+    target: str
+    path: str
+
+
+class _ModeRow(NamedTuple):
+    """A line of `src/NAME.modes.tsv`; its fields are the columns."""
+
+    mode: str
+    sha256: str
+    path: str
+    stored: str
+    target: str
 
 
 @dataclass(frozen=True)
@@ -39,8 +70,8 @@ class CodeTree:
         paths: all paths in the repository that a copy of the tree has.
         scripts: the first bytes of files that begin with `#!`.
         programs: paths of executable files that are stored under their own name.
-        odd: (path in the payload, mode, path in the repository) of files stored under their digest.
-        links: (target, path) of symbolic links.
+        odd: files that are stored under their digest.
+        links: symbolic links.
         submodules: commit id by path.
         licences: members with a licence text, by path in the repository.
     """
@@ -49,8 +80,8 @@ class CodeTree:
     paths: frozenset[str]
     scripts: Mapping[str, bytes]
     programs: tuple[str, ...]
-    odd: tuple[tuple[str, str, str], ...]
-    links: tuple[tuple[str, str], ...]
+    odd: tuple[OddFile, ...]
+    links: tuple[TreeLink, ...]
     submodules: Mapping[str, str]
     licences: Mapping[str, Member]
 
@@ -170,9 +201,9 @@ class _Tree:
         self._folder = f"src/{name}"
         self._shelf = Shelf(top)
         self._members: dict[str, Member] = {}
-        self._modes: list[tuple[str, ...]] = []
-        self._odd: list[tuple[str, str, str]] = []
-        self._links: list[tuple[str, str]] = []
+        self._modes: list[_ModeRow] = []
+        self._odd: list[OddFile] = []
+        self._links: list[TreeLink] = []
         self._programs: list[str] = []
         self._scripts: dict[str, bytes] = {}
         self._submodules: dict[str, str] = {}
@@ -182,12 +213,12 @@ class _Tree:
         """The planned tree of these files, which come sorted by the bytes of their path."""
         for file in files:
             self._add(file)
-        modes = tsv(_MODES, self._modes)
+        modes = tsv(_ModeRow._fields, self._modes)
         self._keep(member_of(f"data/{self._folder}.modes.tsv", modes))
         members = tuple(sorted(self._members.values(), key=by_path))
         return CodeTree(
             fragment=fragment_of(self._pack, members, {hashlib.sha256(modes).hexdigest(): modes}),
-            paths=frozenset(line[2] for line in self._modes),
+            paths=frozenset(row.path for row in self._modes),
             scripts=self._scripts,
             programs=tuple(self._programs),
             odd=tuple(self._odd),
@@ -201,8 +232,8 @@ class _Tree:
             self._submodules[file.path] = file.content.decode()
         elif file.mode_bits == SYMLINK:
             target = file.content.decode("utf-8", "surrogateescape")
-            self._links.append((target, file.path))
-            self._modes.append(("120000", "", file.path, "", target))
+            self._links.append(TreeLink(target, file.path))
+            self._modes.append(_ModeRow("120000", "", file.path, "", target))
         else:
             self._add_file(file)
 
@@ -215,9 +246,9 @@ class _Tree:
         member = member_of("", file.content, mode=mode, pack=self._pack, offset=file.offset)
         stored = self._shelf.take(self._folder, file.path, member.sha256, odd=f"{self._folder}.odd")
         self._keep(replace(member, path=f"data/{stored}"))
-        self._modes.append((octal, member.sha256, file.path, stored, ""))
+        self._modes.append(_ModeRow(octal, member.sha256, file.path, stored, ""))
         if stored != f"{self._folder}/{file.path}":
-            self._odd.append((stored, f"{mode:04o}", file.path))
+            self._odd.append(OddFile(stored, f"{mode:04o}", file.path))
         elif is_program:
             self._programs.append(file.path)
         if "/" not in file.path and _LICENCE.match(file.path):
