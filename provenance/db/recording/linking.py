@@ -141,8 +141,8 @@ def _identities(connection: Connection, files: Sequence[int]) -> dict[int, list[
     for file, identity, size_bytes, checksums, campaign in select_among(
         connection, _IDENTITIES, files
     ):
-        words = unpack_checksums(checksums)
-        identities[file].append(IdentityFacts(identity, size_bytes, words, campaign))
+        facts = IdentityFacts(identity, size_bytes, unpack_checksums(checksums), campaign)
+        identities[file].append(facts)
     return identities
 
 

@@ -206,10 +206,10 @@ def units_in_catalog(connection: Connection, tasks: Sequence[int]) -> dict[int, 
         .where(CatalogOutput.task_id.in_(tasks), CatalogOutput.unit != "")
         .distinct()
     )
-    found: dict[int, set[str]] = {task: set() for task in tasks}
+    units: dict[int, set[str]] = {task: set() for task in tasks}
     for task, unit in connection.execute(query):
-        found[task].add(unit)
-    return found
+        units[task].add(unit)
+    return units
 
 
 def count_units_in_catalog(connection: Connection, task: int) -> int:
@@ -222,13 +222,13 @@ def count_units_in_catalog(connection: Connection, task: int) -> int:
 
 def units_with_output(connection: Connection, task: int, units: Sequence[str]) -> set[str]:
     """Return those of these units of a task of which the catalog knows an output."""
-    found: set[str] = set()
+    with_output: set[str] = set()
     for part in chunks(units):
         query = select(CatalogOutput.unit).where(
             CatalogOutput.task_id == task, CatalogOutput.unit.in_(part)
         )
-        found.update(connection.execute(query.distinct()).scalars())
-    return found
+        with_output.update(connection.execute(query.distinct()).scalars())
+    return with_output
 
 
 def used_units(connection: Connection, task: int) -> list[UsedUnit]:

@@ -234,8 +234,8 @@ def _relinked_by_readers(connection: Connection, files: Sequence[int], limit: An
     for file, name, identity, size, checksums, campaign, reader in rows:
         names[file] = name
         facts = known.setdefault(file, _Name([], set(), set()))
-        words = unpack_checksums(checksums)
-        facts.identities.append(IdentityFacts(identity, size, words, campaign))
+        seen = IdentityFacts(identity, size, unpack_checksums(checksums), campaign)
+        facts.identities.append(seen)
         if reader is not None:
             facts.read.add(identity)
             if received_at[reader] <= limit:

@@ -80,7 +80,7 @@ def inputs_of(
     own output stay, but without the job as their maker (record.md). For most inputs, what was made
     from them tells the two apart; for the others, `made_inside` is called, which reads the record.
     """
-    found: list[InputRow] = []
+    inputs: list[InputRow] = []
     for part in chunks(jobs):
         query = (
             select(
@@ -97,13 +97,13 @@ def inputs_of(
             .where(Mention.job_id.in_(part))
             .order_by(Mention.job_id, Mention.position, Claim.id)
         )  # fmt: skip
-        found += [
-            InputRow(
-                *row[:9], row[9] in (None, "written"), row[10] == _SUCCEEDED, row[11], row[12] or ""
+        for row in connection.execute(query):
+            status, state, ended_at, maker_id = row[9:]
+            is_kept = status in (None, "written")
+            inputs.append(
+                InputRow(*row[:9], is_kept, state == _SUCCEEDED, ended_at, maker_id or "")
             )
-            for row in connection.execute(query)
-        ]
-    return _from_outside(connection, found, made_inside)
+    return _from_outside(connection, inputs, made_inside)
 
 
 def _from_outside(

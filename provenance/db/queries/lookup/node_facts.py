@@ -254,8 +254,8 @@ def code_versions(connection: Connection, software_sets: Iterable[int]) -> dict[
             versions[key] = version
     for part in chunks(sorted(wanted - versions.keys())):
         for software_set, name, ref, revision in run(connection, _SOFTWARE, {"sets": part}):
-            words = [word for word in (name, ref or (revision or "")[:12]) if word]
-            versions.setdefault(software_set, " ".join(words))
+            name_and_ref = [word for word in (name, ref or (revision or "")[:12]) if word]
+            versions.setdefault(software_set, " ".join(name_and_ref))
     if len(remembered) > _MOST_REMEMBERED:
         remembered.clear()
     remembered.update(versions)
