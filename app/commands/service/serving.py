@@ -16,7 +16,7 @@ from jobprov.app.commands.terminal.opening import (
     settings_with,
 )
 from jobprov.app.config import Settings
-from jobprov.app.serving import serve as serve_forever
+from jobprov.app.serving.server import serve as serve_forever
 from jobprov.app.wiring import archive_problem
 from jobprov.provenance.db.upkeep.key_widths import widen_keys
 from jobprov.provenance.db.upkeep.migrating import (

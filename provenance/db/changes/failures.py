@@ -23,6 +23,8 @@ class NewClass(NamedTuple):
         transient: whether trying again may help, None where nobody knows.
         log_name, log_at: the log that told, and the byte at which its line begins; None where none
             did.
+        cause_key: what failures of one cause share.
+        cause: the cause in words.
     """
 
     job_id: int
@@ -33,6 +35,8 @@ class NewClass(NamedTuple):
     transient: bool | None
     log_name: str | None
     log_at: int | None
+    cause_key: str
+    cause: str
 
 
 class NewRules(NamedTuple):

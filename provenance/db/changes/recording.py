@@ -29,7 +29,7 @@ from jobprov.provenance.db.tables import (
 from jobprov.provenance.db.tables.base import ColumnValue, table_of
 from jobprov.provenance.db.writer.keys import allocate_keys, chunks
 from jobprov.provenance.db.writer.transaction import Transaction
-from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.records.gaps.gaps import Gap
 
 _WRITE_GRADE = "UPDATE jobs SET level = ?, gap_set_id = ? WHERE id = ?"
 

@@ -23,10 +23,10 @@ from jobprov.provenance.db.tables import (
     TaskRow,
     WaivedUnit,
 )
-from jobprov.provenance.db.tables.base import ColumnValue, table_of
+from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.db.writer.keys import allocate_keys, chunks
 from jobprov.provenance.db.writer.transaction import Transaction
-from jobprov.provenance.records.outputs import count_named
+from jobprov.provenance.records.files.outputs import count_named
 
 _WAIVED = table_of(WaivedUnit)
 _COUNT = "UPDATE jobs SET output_count = ? WHERE id = ?"
@@ -112,7 +112,7 @@ def put_queue_report(
 
 
 def add_queue_jobs(
-    connection: Connection, experiment: int, report: int, jobs: Sequence[Mapping[str, ColumnValue]]
+    connection: Connection, experiment: int, report: int, jobs: Sequence[Mapping[str, object]]
 ) -> None:
     """Store jobs of a queue; those that have no `id` yet get one."""
     shared = {"experiment_id": experiment, "report_id": report}

@@ -25,7 +25,7 @@ from jobprov.provenance.db.tables.base import ColumnValue, table_of
 from jobprov.provenance.db.writer.keys import allocate_keys, chunks
 from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.db.writer.turns import take_files
-from jobprov.provenance.records.inputs import is_surrounding
+from jobprov.provenance.records.files.inputs import is_surrounding
 from jobprov.provenance.records.job_record import JobRecord
 
 _CLAIMS = "SELECT id, file_id FROM claims WHERE job_id {among}"

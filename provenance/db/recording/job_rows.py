@@ -14,7 +14,9 @@ from typing import Any, NamedTuple, TypedDict
 import msgspec
 
 from jobprov.provenance.db.recording.identities import FileKey, SeenIdentity, see_identity
-from jobprov.provenance.records.full_names import splits
+from jobprov.provenance.records.files.names import splits
+from jobprov.provenance.records.files.outputs import count_made
+from jobprov.provenance.records.files.parents import Within, has_too_many_parents, name_inside
 from jobprov.provenance.records.job_record import (
     Exit,
     FclConfiguration,
@@ -24,8 +26,6 @@ from jobprov.provenance.records.job_record import (
     Resources,
     Software,
 )
-from jobprov.provenance.records.outputs import count_made
-from jobprov.provenance.records.parents import Within, has_too_many_parents, name_inside
 from jobprov.provenance.records.reading.repairing import utc
 from jobprov.provenance.records.recipes import recipe_of, result_of
 

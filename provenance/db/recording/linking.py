@@ -23,7 +23,7 @@ from jobprov.provenance.db.statements.selecting import change_among, select_amon
 from jobprov.provenance.db.tables import Producer
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.turns import take_files
-from jobprov.provenance.records.checksums import unpack_checksums
+from jobprov.provenance.records.files.checksums import unpack_checksums
 
 _SUCCEEDED = STATES.index("succeeded")
 _PRODUCERS: Table = Producer.__table__  # type: ignore[assignment]

@@ -45,9 +45,9 @@ from jobprov.provenance.db.tables import Experiment, GapSet, Host, Job
 from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.transaction import Transaction
-from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.records.files.outputs import count_made
+from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import JobRecord
-from jobprov.provenance.records.outputs import count_made
 
 __all__ = [
     "JobDraft",

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from jobprov.provenance.records.checksums import pack_checksums, unpack_checksums
+from jobprov.provenance.records.files.checksums import pack_checksums, unpack_checksums
 
 ColumnValue = str | int | float | bytes | datetime | None
 """What stands in a column of a row, before the column's type makes of it what the driver takes."""

@@ -56,8 +56,8 @@ class Reclassification(Base):
 class FailureClass(Base):
     """What a job's failure was.
 
-    With it stand the rule, its version (0: no table of the experiment), and the line of a log that
-    told.
+    With it stand the rule, its version (0: no table of the experiment), the line of a log that
+    told, and the cause: a key that failures of one cause share, and words.
     """
 
     __tablename__ = "failure_classes"
@@ -71,5 +71,10 @@ class FailureClass(Base):
     class_name: Mapped[str] = mapped_column(Text)
     rule: Mapped[str | None] = mapped_column(Text)
     log_name: Mapped[str | None] = mapped_column(Text)
+    cause_key: Mapped[str] = mapped_column(Text)
+    cause: Mapped[str] = mapped_column(Text)
 
-    __table_args__ = (Index("ix_failure_classes_class_name", "class_name", "job_id"),)
+    __table_args__ = (
+        Index("ix_failure_classes_class_name", "class_name", "job_id"),
+        Index("ix_failure_classes_cause_key", "cause_key", "job_id"),
+    )

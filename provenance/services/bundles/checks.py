@@ -19,7 +19,7 @@ from jobprov.provenance.services.writing import Writer
 
 
 class Drift(NamedTuple):
-    """A bundle that is no longer what it was; `detail` says how."""
+    """A bundle whose bytes have changed; `detail` says how."""
 
     job: JobName
     number: int

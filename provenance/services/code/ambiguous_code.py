@@ -63,9 +63,9 @@ def asks_ref(entry: Software) -> bool:
     return bool(entry.requested_ref or entry.revision) and not names_commit(entry.revision)
 
 
-def tag_ref(asked: str) -> str:
+def tag_ref(ref: str) -> str:
     """Return the full name of the tag that was asked for."""
-    return asked if asked.startswith("refs/") else TAGS + asked
+    return ref if ref.startswith("refs/") else TAGS + ref
 
 
 class RefMeanings:

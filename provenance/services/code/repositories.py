@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import Connection
 
@@ -107,7 +107,16 @@ def note_fetched(writing: Writing, repository: int) -> None:
     note_fetched_at(writing.connection, repository, datetime.now(UTC))
 
 
-def repository_json(repository: RegisteredRepository) -> dict[str, Any]:
+class RepositoryJson(TypedDict):
+    """A repository as commands and pages show it."""
+
+    name: str
+    url: str
+    is_local: bool
+    fetched_at: str | None
+
+
+def repository_json(repository: RegisteredRepository) -> RepositoryJson:
     """Return a repository as commands and pages show it, without the password in its address."""
     fetched = repository.fetched_at.isoformat() if repository.fetched_at else None
     return {

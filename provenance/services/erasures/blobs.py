@@ -90,11 +90,14 @@ def plan_blob_erasure(
     expired = expired_logs(connection, experiment, [sha256]).get(sha256)
     if expired is None and not possessed_blobs(connection, experiment, [sha256]):
         raise _no_blob(experiment, sha256)
+    size_bytes = None
+    if not store.missing([sha256]):
+        size_bytes = store.size(sha256)
     return BlobErasure(
         whose=Owner(experiment, key),
         sha256=sha256,
         kept_sha256=None if expired is None else expired.kept_sha256,
-        size_bytes=None if store.missing([sha256]) else store.size(sha256),
+        size_bytes=size_bytes,
         jobs=find_holders(connection, store, experiment, [sha256.encode()]).jobs,
         plans=_plans_holding(connection, store, key, sha256),
         others=[name for name in holders_of(connection, sha256) if name != experiment],

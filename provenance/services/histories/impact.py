@@ -179,11 +179,11 @@ def _with_products(connection: Connection, made: Sequence[MadeClaim]) -> list[in
 
 def _listed(made: Sequence[MadeClaim], after: int = 0) -> list[int]:
     """Return the claims beyond the place `after`, without other names of the same bytes."""
-    return [
-        claim.claim
-        for claim in made
-        if claim.alias_of is None and place_of(claim.job, claim.position) > after
-    ]
+    listed = []
+    for claim in made:
+        if claim.alias_of is None and place_of(claim.job, claim.position) > after:
+            listed.append(claim.claim)
+    return listed
 
 
 class _Page(NamedTuple):

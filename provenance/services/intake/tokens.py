@@ -93,7 +93,7 @@ class Grant(NamedTuple):
         return self.allows(experiment) and self.task_id in (None, task_id)
 
     def names(self) -> str:
-        """Return what the token is for, to tell people who used it for something else."""
+        """Return what the token is for, for an error about its use for something else."""
         if self.task_id is None:
             return f"{self.experiment}"
         return f"{self.experiment}, task {self.task_id} alone"

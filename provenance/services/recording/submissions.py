@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from jobprov.provenance.db.recording.job_rows import JobColumns, job_columns
 from jobprov.provenance.db.recording.packing import pack_all
-from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import PROVISIONAL
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 

@@ -33,7 +33,7 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.lineage.graph import Past
 from jobprov.provenance.lineage.keys import row_numbers
-from jobprov.provenance.records.checksums import unpack_checksums
+from jobprov.provenance.records.files.checksums import unpack_checksums
 
 MOST_NAMED = 100
 """Changed jobs and files that are listed; if there are more, they are only counted."""

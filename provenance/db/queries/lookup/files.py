@@ -42,7 +42,7 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
-from jobprov.provenance.records.full_names import full_name, splits
+from jobprov.provenance.records.files.names import full_name, splits
 
 MOST_CONSUMERS = 100
 MOST_MAKERS = 100

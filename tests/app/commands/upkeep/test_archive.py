@@ -23,10 +23,11 @@ JOB = "00000000-0000-0000-0000-000000000001"
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(migrated_template: Path, tmp_path: Path) -> Path:
     """Return the folder of a service that holds one job and its log."""
     folder = tmp_path / "var"
-    assert run("migrate", "--data", str(folder)).exit_code == 0
+    folder.mkdir()
+    shutil.copy(migrated_template, folder / "jobprov.db")
     service = open_service(load_settings({"JOBPROV_DATA": str(folder)}, {}))
     log = service.store.put(b"a log").sha256
     record = {

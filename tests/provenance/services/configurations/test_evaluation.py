@@ -28,10 +28,9 @@ from jobprov.provenance.services.configurations.configuration import (
     ConfigurationTooLargeError,
     read_configurations,
 )
-from tests.library.production import Production
+from tests.library.production import Production, shown_job
 from tests.library.productions.configured_jobs import configured, found, paged
 from tests.library.records import job_id, record_of
-from tests.library.shown_jobs import shown_job
 
 BASE = (
     b"physics: { producers: { slicer: { threshold: 5 mode: fast } fit: { steps: [ 1, 2, 3 ] } } }\n"

@@ -42,10 +42,9 @@ from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.cleared_erasures import Cleared, finish_erasures
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from tests.library.logical_tables import differences
-from tests.library.production import Production, tables_at
+from tests.library.production import Production, shown_job, tables_at
 from tests.library.productions.story import play
 from tests.library.records import job_id, record_of
-from tests.library.shown_jobs import shown_job
 
 SECRET = "hunter2-of-Ada"  # noqa: S105 - of nobody
 FIELD = "environment.variables.DOOR"
@@ -545,7 +544,7 @@ def test_body_that_is_gone_without_an_erasure_is_damage(
     production: Production, tmp_path: Path
 ) -> None:
     # As somebody would who hides something
-    from jobprov.provenance.services.upkeep.cleared_bodies import erase_bodies  # noqa: PLC0415
+    from jobprov.provenance.services.upkeep.cleared_erasures import erase_bodies  # noqa: PLC0415
 
     production.record(record_of(1), record_of(2))
     production.seal()

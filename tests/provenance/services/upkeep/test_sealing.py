@@ -26,10 +26,9 @@ from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all, seal_ledger
 from jobprov.provenance.services.writing import Writer
 from tests.library.logical_tables import differences
-from tests.library.production import Production, tables_at, tables_of
+from tests.library.production import Production, shown_job, tables_at, tables_of
 from tests.library.productions.story import play
 from tests.library.records import FIRST, record_of
-from tests.library.shown_jobs import shown_job
 
 
 @pytest.fixture
