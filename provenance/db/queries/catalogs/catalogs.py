@@ -8,7 +8,7 @@ from sqlalchemy import Connection, distinct, func, or_, select
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.db.queries.fragments.made_files import is_made
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.tables import (
     CatalogFileRow,
     CatalogOutput,
@@ -48,7 +48,7 @@ class ClaimedOutput(NamedTuple):
     @property
     def is_done(self) -> bool:
         """Whether its job succeeded."""
-        return self.state == STATES.index("succeeded")
+        return self.state == SUCCEEDED
 
     def may_be(self, output: "CatalogedOutput") -> bool:
         """Return whether a file of the catalog may be this one.
@@ -170,7 +170,7 @@ def unknown_outputs(
         .join(File, File.id == Claim.file_id)
         .join(Identity, Identity.id == Claim.identity_id)
         .where(Job.task_id == task, Job.rerun_of.is_(None), is_made(), Claim.id > after)
-        .where(Job.state == STATES.index("succeeded"), ~known.exists())
+        .where(Job.state == SUCCEEDED, ~known.exists())
         .order_by(Claim.id)
         .limit(limit)
     )

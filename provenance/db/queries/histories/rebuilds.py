@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Claim, Experiment, File, Identity, Job, Mention, Producer
 from jobprov.provenance.db.tables.base import EPOCH
@@ -18,7 +18,6 @@ _PARENTS = """
 SELECT DISTINCT c.job_id, p.identity_id
 FROM claims AS c CROSS JOIN parents AS p WHERE c.job_id {among} AND p.claim_id = c.id
 """
-_SUCCEEDED = STATES.index("succeeded")
 
 
 class InputRow(NamedTuple):
@@ -100,9 +99,7 @@ def inputs_of(
         for row in connection.execute(query):
             status, state, ended_at, maker_id = row[9:]
             is_kept = status in (None, "written")
-            inputs.append(
-                InputRow(*row[:9], is_kept, state == _SUCCEEDED, ended_at, maker_id or "")
-            )
+            inputs.append(InputRow(*row[:9], is_kept, state == SUCCEEDED, ended_at, maker_id or ""))
     return _from_outside(connection, inputs, made_inside)
 
 
