@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.versions import LAST_FIRST, is_version
-from jobprov.provenance.db.queries.lookup.named_files import is_named
 from jobprov.provenance.db.queries.selections.statements import FileKeys
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.statements.selecting import select_among

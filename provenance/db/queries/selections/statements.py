@@ -30,9 +30,9 @@ from sqlalchemy import (
     union,
 )
 
+from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.patterns import matches
 from jobprov.provenance.db.queries.fragments.versions import is_version
-from jobprov.provenance.db.queries.lookup.named_files import is_named
 from jobprov.provenance.db.queries.tasks.tasks import is_no_rerun
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
