@@ -38,7 +38,17 @@ _TOKEN = re.compile(
     r"""|(?P<word>-?\d[A-Za-z0-9_./$@\-]*|[A-Za-z0-9_./$@%][A-Za-z0-9_./$@%\-]*)"""
     r"""|(?P<sign><=|>=|!=|==|!~\*|!~|~\*|~|[=<>!()\[\]{},:*?\-])"""
 )
-_ORDERS = ("<", "<=", ">", ">=")
+_OPERATORS = {
+    "=": Operator.EQUAL,
+    "==": Operator.EQUAL,
+    "!=": Operator.UNEQUAL,
+    "<": Operator.LESS,
+    "<=": Operator.LESS_OR_EQUAL,
+    ">": Operator.GREATER,
+    ">=": Operator.GREATER_OR_EQUAL,
+}
+_MATCHING_OPERATORS = {"~": Operator.EQUAL, "!~": Operator.UNEQUAL}
+"""Behind these stands a regular expression."""
 _RELATIONS = {"parents": Relation.PARENTS, "children": Relation.CHILDREN}
 _SETS = {"union": SetOperator.UNION, "join": SetOperator.INTERSECT}
 _QUERIES = frozenset({"files", "file", "fids", "fid", "filter", *_RELATIONS, *_SETS})
@@ -323,20 +333,21 @@ def _compared(tokens: Tokens, field: str) -> Selection:
         return Not(among) if is_negated else among
     if is_negated:
         raise tokens.unexpected("in or present")
+    return _compared_by_sign(tokens, field)
+
+
+def _compared_by_sign(tokens: Tokens, field: str) -> Selection:
     token = tokens.take()
     if token.kind != "sign":
         raise tokens.error(
             f"an operator was expected, and {token.text!r} stands there", token.start
         )
-    if token.text in ("=", "=="):
-        return Comparison(field, Operator.EQUAL, (Value(_constant(tokens, field)),))
-    if token.text == "!=":
-        return Comparison(field, Operator.UNEQUAL, (Value(_constant(tokens, field)),))
-    if token.text in _ORDERS:
-        return Comparison(field, Operator(token.text), (Value(_constant(tokens, field)),))
-    if token.text in ("~", "!~"):
-        operator = Operator.EQUAL if token.text == "~" else Operator.UNEQUAL
-        return Comparison(field, operator, (_matching(tokens, field),))
+    if token.text in _OPERATORS:
+        constant = Value(_constant(tokens, field))
+        return Comparison(field, _OPERATORS[token.text], (constant,))
+    if token.text in _MATCHING_OPERATORS:
+        pattern = _matching(tokens, field)
+        return Comparison(field, _MATCHING_OPERATORS[token.text], (pattern,))
     raise tokens.error(f"{token.text!r} is no operator that is answered", token.start)
 
 
