@@ -28,6 +28,9 @@ from jobprov.provenance.records.reading.repairing import utc
 from jobprov.provenance.records.recipes import recipe_of, result_of
 
 STATES = ("running", "succeeded", "failed", "killed", "lost")
+RUNNING, SUCCEEDED = STATES.index("running"), STATES.index("succeeded")
+FIRST_BAD = STATES.index("failed")
+"""This state and those after it: jobs that failed, were killed, or lost sight of."""
 MESSAGE_LENGTH = 300
 INDEX_VERSION = 1
 """The version of what the rows of a job mean.
