@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 from weakref import WeakSet
@@ -188,7 +188,7 @@ class Transport:
                 ) from None
 
     def _reach(
-        self, method: str, path: str, what: str, until: float, options: dict[str, Any]
+        self, method: str, path: str, what: str, until: float, options: Mapping[str, Any]
     ) -> requests.Response:
         trouble, pause = "", self._access.pause
         for attempt in range(self._access.attempts):

@@ -62,7 +62,7 @@ def read_catalogs(path: Path | None) -> dict[str, CatalogSettings]:
     if path is None:
         return {}
     try:
-        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
         raise BadInputError(f"{path}: {problem}.", {str(path): [str(problem)]}) from None
     return {name: _checked(name, table, path) for name, table in document.items()}

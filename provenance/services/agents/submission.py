@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
@@ -221,8 +220,7 @@ class OrderRunner:
             self._send(ReportBody(experiment=self.workshop.experiment, ended=part))
 
     def _send(self, report: ReportBody) -> None:
-        document: dict[str, Any] = msgspec.to_builtins(report)
-        self.client.report_orders(document)
+        self.client.report_orders(msgspec.to_builtins(report))
 
 
 def _is_over(moment: str) -> bool:

@@ -293,7 +293,7 @@ def _told(file: ArtFile) -> dict[str, object]:
     return {"from": "RootFileDB", "file": Path(file.stored.path).name, "processes": processes}
 
 
-def _configuration(process: Process) -> tuple[dict[str, Any], dict[str, bytes]]:
+def _configuration(process: Process) -> tuple[dict[str, object], dict[str, bytes]]:
     """Return the configuration in the form of a record, and its text as a blob.
 
     The text is what art stored, with includes and overrides already applied.
