@@ -43,8 +43,12 @@ def add(*, name: str, url: str, data: str | None, as_json: bool) -> None:
     """
     with opened_service(settings_with(data=data)) as service:
         added = service.write(lambda writing: register_repository(writing, name, url))
-    words = "`jobprov serve` resolves what waits for it, `jobprov work` does so now."
-    emit(repository_json(added), f"Repository {added.name} is registered. {words}", as_json=as_json)
+    following = "`jobprov serve` resolves what waits for it, `jobprov work` does so now."
+    emit(
+        repository_json(added),
+        f"Repository {added.name} is registered. {following}",
+        as_json=as_json,
+    )
 
 
 @repository.command("list")

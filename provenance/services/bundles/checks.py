@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from jobprov.archive.errors import ArchiveError
 from jobprov.archive.store import Store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.holdings.blob_users import JobName
 from jobprov.provenance.db.queries.holdings.plans import plans_at_random
 from jobprov.provenance.errors import BundleError

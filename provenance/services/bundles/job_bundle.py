@@ -18,7 +18,7 @@ from jobprov.archive.store import Store
 from jobprov.provenance.bundle import tar
 from jobprov.provenance.bundle.description.exports import FORMS
 from jobprov.provenance.bundle.plan import Plan, ceiling_of, make_plan
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.holdings.plans import (
     StoredPlan,
     plan_made_of,

@@ -37,7 +37,7 @@ from jobprov.provenance.db.queries.catalogs.catalogs import (
 )
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.unit_facts import EndedJob, newest_successes
-from jobprov.provenance.records.checksums import normal_checksum
+from jobprov.provenance.records.files.checksums import normal_checksum
 from jobprov.provenance.services.catalogs.draining import (
     draining_query_of,
     still_draining,

@@ -31,7 +31,7 @@ from jobprov.provenance.db.queries.catalogs.sightings import (
 from jobprov.provenance.db.recording.aliases import alias_files
 from jobprov.provenance.db.recording.identities import FileKey, see_identity
 from jobprov.provenance.db.recording.writing import intern_experiments
-from jobprov.provenance.db.turns import stop_derivations
+from jobprov.provenance.db.writer.turns import stop_derivations
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.job_record import Digest, ExperimentName, JobId, Name, Word
 from jobprov.provenance.records.reading.checks import checksum_problem, name_problem

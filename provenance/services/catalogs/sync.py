@@ -28,8 +28,7 @@ from jobprov.provenance.catalogs.catalog import (
 )
 from jobprov.provenance.catalogs.opening import Catalogs, open_catalog
 from jobprov.provenance.db.changes.catalogs import note_next_unit, note_sync_end
-from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.catalogs.catalogs import (
     UnknownOutput,
     count_units_in_catalog,
@@ -41,6 +40,7 @@ from jobprov.provenance.db.queries.catalogs.catalogs import (
 )
 from jobprov.provenance.db.queries.catalogs.sightings import born_without_namespace
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import (
     BadInputError,
     ForbiddenError,

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.queries.code.ref_observations import Ref, seen_objects
-from jobprov.provenance.db.transaction import Memory
+from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.records.job_record import Software
 from jobprov.provenance.services.code.products import is_inferred
 from jobprov.provenance.software.names import is_abbreviated_oid, is_oid

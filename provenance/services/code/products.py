@@ -30,7 +30,7 @@ from jobprov.provenance.db.queries.code.products import (
     product_maps,
     unsourced_entries,
 )
-from jobprov.provenance.db.queries.code.waiting import RESOLVE, last_errors
+from jobprov.provenance.db.queries.code.resolutions import RESOLVE, last_errors
 from jobprov.provenance.db.recording.software_rows import software_digests, software_set_digest
 from jobprov.provenance.errors import BadInputError, NotFoundError, SoftwareError
 from jobprov.provenance.records.job_record import Product, Software

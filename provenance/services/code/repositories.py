@@ -14,8 +14,8 @@ from jobprov.provenance.db.queries.code.repositories import (
     registered_repositories,
     repositories_like,
 )
+from jobprov.provenance.db.queries.code.resolutions import RESOLVE, all_last_errors, waiting_digests
 from jobprov.provenance.db.queries.code.software import match_keys, unresolved_digests
-from jobprov.provenance.db.queries.code.waiting import RESOLVE, all_last_errors, waiting_digests
 from jobprov.provenance.db.recording.software_rows import repository_match_key
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, SoftwareError
 from jobprov.provenance.records.job_record import Software

@@ -22,8 +22,7 @@ from jobprov.provenance.db.changes.configurations import (
     remove_waiting_key,
     replace_evaluation,
 )
-from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.configurations.closures import closure_of, waiting_keys
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.recording.parameter_rows import (
@@ -33,7 +32,8 @@ from jobprov.provenance.db.recording.parameter_rows import (
     write_set,
     write_tables,
 )
-from jobprov.provenance.db.transaction import Memory
+from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import ProvenanceError
 from jobprov.provenance.fhicl import Configuration, FhiclError, loads
 from jobprov.provenance.fhicl.as_run import contradictions

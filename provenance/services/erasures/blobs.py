@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 
 from jobprov.archive.digest import is_digest
 from jobprov.archive.store import Store
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.erasures.blobs import (
     is_capsule,
     jobs_named,
@@ -26,6 +25,7 @@ from jobprov.provenance.db.queries.holdings.erasures import was_erased
 from jobprov.provenance.db.queries.holdings.expiry import expired_logs
 from jobprov.provenance.db.queries.holdings.possessions import holders_of, possessed_blobs
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.bundles.plan_blobs import live_plans, named_in_plan, packs_of_code
 from jobprov.provenance.services.erasures.log_expiry import Owner

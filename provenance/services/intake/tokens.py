@@ -20,7 +20,6 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
-from jobprov.provenance.db.base import EPOCH
 from jobprov.provenance.db.changes.intake import (
     NewToken,
     add_token,
@@ -239,7 +238,7 @@ def _end_of(token: StoredToken) -> float:
     """Return when a token expires, in seconds since 1970."""
     if token.expires_at is None:
         return float("inf")
-    return (token.expires_at - EPOCH).total_seconds()
+    return token.expires_at.timestamp()
 
 
 def _digest(token: str) -> str:

@@ -35,10 +35,10 @@ from jobprov.provenance.db.queries.lookup.job import (
 )
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.search import jobs_by_batch_id, jobs_by_id
-from jobprov.provenance.db.transaction import Memory
+from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
-from jobprov.provenance.records.findings import blobs_to_send
-from jobprov.provenance.records.gaps import find_gaps, level_of, needs_of_next
+from jobprov.provenance.records.gaps.findings import blobs_to_send
+from jobprov.provenance.records.gaps.gaps import find_gaps, level_of, needs_of_next
 from jobprov.provenance.records.identity import witness_rank
 from jobprov.provenance.records.merging import merge_witnesses
 from jobprov.provenance.records.recipes import recipe_of, recipe_text, result_of, result_text

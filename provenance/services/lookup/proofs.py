@@ -15,8 +15,8 @@ from jobprov.provenance.db.queries.lookup.proofs import (
     count_recipes,
     proof_of_job,
 )
-from jobprov.provenance.records.gap_codes import GAPS
-from jobprov.provenance.records.gaps import Gap, in_order
+from jobprov.provenance.records.gaps.codes import GAPS
+from jobprov.provenance.records.gaps.gaps import Gap, in_order
 from jobprov.provenance.records.proofs import (
     DIFFERS,
     FAILED,

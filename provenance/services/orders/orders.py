@@ -39,7 +39,6 @@ from jobprov.provenance.db.changes.orders import (
     mark_placed,
 )
 from jobprov.provenance.db.changes.tasks import intern_task
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.queries.orders.orders import (
     OpenOrder,
@@ -53,6 +52,7 @@ from jobprov.provenance.db.queries.orders.workflows import (
     workflows_with_unplaced_orders,
 )
 from jobprov.provenance.db.recording.writing import intern_experiments
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError
 from jobprov.provenance.records.job_record import Integer
 from jobprov.provenance.services.ledger.entries import enter_document, read_entries

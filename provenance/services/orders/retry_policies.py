@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.orders import RetryPolicies, StagePolicy
 from jobprov.provenance.db.changes.orders import replace_policies
-from jobprov.provenance.db.queries.orders.retry_policies import policy_documents
+from jobprov.provenance.db.queries.orders.retries import policy_documents
 from jobprov.provenance.db.queries.tasks.samples import is_recorded
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import NotFoundError

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jobprov.archive.store import Store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.reruns.reproduction import Candidate
 from jobprov.provenance.records.recipes import recipe_text

@@ -10,6 +10,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.selections import Process, Project
+from jobprov.provenance.db.connections.time_limits import limited
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.queries.selections.definitions import (
     TASK,
@@ -21,7 +22,6 @@ from jobprov.provenance.db.queries.selections.definitions import (
     find_definitions,
     readers_of_task,
 )
-from jobprov.provenance.db.time_limits import limited
 from jobprov.provenance.errors import LimitError, NotFoundError
 from jobprov.provenance.selections.conditions import (
     All,

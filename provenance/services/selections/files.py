@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.selections.files import (
     FileSize,
     FileSums,
@@ -21,7 +22,6 @@ from jobprov.provenance.db.queries.selections.files import (
     sum_files,
 )
 from jobprov.provenance.db.queries.selections.statements import FileKeys, select_keys
-from jobprov.provenance.db.time_limits import time_limit
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.selections.conditions import Selection
 from jobprov.provenance.selections.mql import Did

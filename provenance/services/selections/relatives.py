@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.selections import RelatedFile
+from jobprov.provenance.db.connections.time_limits import limited
 from jobprov.provenance.db.queries.selections.files import NamedFile, standing_versions
 from jobprov.provenance.db.queries.selections.relatives import (
     MOST_RELATIVES,
@@ -14,7 +15,6 @@ from jobprov.provenance.db.queries.selections.relatives import (
     parents_of_claims,
     parents_of_identities,
 )
-from jobprov.provenance.db.time_limits import limited
 from jobprov.provenance.errors import LimitError
 
 MOST_STEPS = 150

@@ -11,10 +11,10 @@ from jobprov.provenance.answers.estimates import Estimate
 from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.answers.reruns import ProofList
 from jobprov.provenance.answers.statistics import ResourceSums
+from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
-from jobprov.provenance.db.time_limits import time_limit
 from jobprov.provenance.services.failures.errors import count_errors
 from jobprov.provenance.services.reruns.proof_lists import list_proofs, total_jobs
 from jobprov.provenance.services.statistics.counted import MOST_COUNTED_AT_ONCE

@@ -22,6 +22,7 @@ from jobprov.provenance.answers.estimates import (
     TotalEstimate,
     UnitTimes,
 )
+from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.statistics.estimates import (
     Attempt,
@@ -30,7 +31,6 @@ from jobprov.provenance.db.queries.statistics.estimates import (
     stages_of,
     yields,
 )
-from jobprov.provenance.db.time_limits import SECONDS, time_limit
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.statistics.forecasts import (
     Interval,

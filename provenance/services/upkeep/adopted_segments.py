@@ -28,7 +28,6 @@ from jobprov.provenance.db.changes.upkeep import (
     set_revision,
     stop_counting,
 )
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.failures.rules import failures_of
 from jobprov.provenance.db.queries.upkeep.adopted_segments import (
     RecordOfJob,
@@ -45,6 +44,7 @@ from jobprov.provenance.db.queries.upkeep.standing_entries import (
     standing_entries,
 )
 from jobprov.provenance.db.recording.packing import unpack
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.services.code.ref_observations import tags_seen
 from jobprov.provenance.services.ledger.chain_erasures import KIND
 from jobprov.provenance.services.ledger.chains import note_tip

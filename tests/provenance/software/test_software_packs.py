@@ -18,9 +18,8 @@ from jobprov.provenance.software.objects import MissingObjectError, RepositoryOb
 from jobprov.provenance.software.packs.canonical import canonical_pack
 from jobprov.provenance.software.packs.form import stored_zlib
 from jobprov.provenance.software.packs.reading import iterate_objects, tree_files
-from tests.library.git import MakeRepository, Repository, git, git_output
-from tests.library.packed_objects import pack_of_objects
-from tests.library.processes import all_end, running_commands
+from tests.library.commands import all_end, running_commands
+from tests.library.git import MakeRepository, Repository, git, git_output, pack_of_objects
 
 
 def stored_size(size_bytes: int) -> int:

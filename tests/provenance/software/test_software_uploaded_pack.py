@@ -14,8 +14,7 @@ from jobprov.provenance.software.packs.canonical import canonical_pack
 from jobprov.provenance.software.packs.form import entry_header, pack_header
 from jobprov.provenance.software.packs.reading import tree_files
 from jobprov.provenance.software.packs.uploaded import PackedObjects, objects_of_uploaded_pack
-from tests.library.git import MakeRepository, Repository
-from tests.library.packed_objects import pack_of_objects
+from tests.library.git import MakeRepository, Repository, pack_of_objects
 
 
 @pytest.fixture
