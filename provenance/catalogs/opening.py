@@ -69,6 +69,7 @@ def read_catalogs(path: Path | None) -> dict[str, CatalogSettings]:
 
 
 def _checked(experiment: str, table: Any, path: Path) -> CatalogSettings:
+    """Return the settings of one experiment's catalog, or raise what is wrong with them."""
     if not isinstance(table, dict):
         raise BadInputError(
             f"{path}: {experiment} is no table [{experiment}].", {experiment: ["no table"]}

@@ -109,6 +109,7 @@ class OrderRunner:
         return done
 
     def _submit(self, orders: Sequence[TakenOrder], done: Turn) -> None:
+        """Turn orders into jobs and submit those that are not submitted yet."""
         submitted = self.launcher.find([order.order_id for order in orders])
         done.found += len(submitted)
         self._report_placed(submitted)
@@ -129,6 +130,7 @@ class OrderRunner:
         done.open += len(submitted) + done.submitted
 
     def _launch(self, jobs: Sequence[BatchJob], done: Turn) -> None:
+        """Submit jobs; if the launcher refuses them together, submit them one by one."""
         try:
             placed = self.launcher.submit(jobs) if jobs else {}
         except (BadInputError, NotFoundError) as problem:

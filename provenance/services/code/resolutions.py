@@ -294,6 +294,7 @@ def _document(
 def _enter(
     writing: Writing, wanted: WantedCode, resolved: ResolvedRef, document: Mapping[str, Any]
 ) -> None:
+    """Enter a resolution in the ledger, and queue the jobs whose gaps it changes."""
     connection = writing.connection
     if not is_still_wanted(connection, wanted):
         return  # a map in place of this one has queued the entry again

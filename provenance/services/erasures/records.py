@@ -227,6 +227,7 @@ def _replacement(wanted: Wanted, current: bytes) -> bytes | None:
 def _check_replacement(
     connection: Connection, job: ReadJob, witness: str, current: bytes, replacement: bytes
 ) -> None:
+    """Refuse a corrected record that is of another job, or holds what must not be kept."""
     decoded, now = decode_record(replacement), decode_record(current)
     if decoded.record is None:
         raise RecordError(

@@ -86,6 +86,7 @@ def units_to_decide(connection: Connection, store: Store, task: FoundTask) -> Un
 def _list_waived(
     connection: Connection, store: Store, entries: Mapping[str, int]
 ) -> list[WaivedUnit]:
+    """Return the units that were waived last, with who decided that."""
     newest = sorted(entries, key=lambda unit: (-entries[unit], unit))[:MOST_WAIVED]
     waivers = _read_waivers(connection, store, {entries[unit] for unit in newest})
     times = entry_times(connection, list(waivers))
