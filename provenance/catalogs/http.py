@@ -190,7 +190,7 @@ class Transport:
     def _reach(
         self, method: str, path: str, what: str, until: float, options: Mapping[str, Any]
     ) -> requests.Response:
-        """Return the answer; while the catalog is overloaded or broken, ask again within the time."""
+        """Return the answer; ask again within the time while the catalog is overloaded."""
         trouble, pause = "", self._access.pause
         for attempt in range(self._access.attempts):
             if attempt:
