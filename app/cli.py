@@ -46,9 +46,9 @@ SECTIONS = {
         "declare": "tasks.declarations",
         "task": "tasks.tasks",
         "queue": "tasks.queue",
-        "missing": "tasks.units",
-        "ready": "tasks.units",
-        "waive": "tasks.waivers",
+        "missing": "tasks.tasks",
+        "ready": "tasks.tasks",
+        "waive": "tasks.tasks",
         "errors": "failures.errors",
         "rules": "failures.rules",
         "modules": "statistics.modules",
@@ -62,7 +62,7 @@ SECTIONS = {
         "agent": "orders.agent",
         "catalog": "catalogs.differences",
         "arrivals": "catalogs.arrivals",
-        "gaps": "lookup.gaps",
+        "gaps": "lookup.jobs",
     },
     "Run jobs again": {
         "bundle": "bundles.bundles",
@@ -74,7 +74,7 @@ SECTIONS = {
         "drill": "reruns.drills",
         "capsule": "reruns.capsules",
         "attest": "bundles.attestations",
-        "export": "bundles.exports",
+        "export": "bundles.bundles",
     },
     "Record": {
         "register": "recording.tickets",
@@ -168,9 +168,11 @@ class LazyGroup(Group):
         """Write the commands by section, each with what it does."""
         widest = max(map(len, COMMANDS))
         for title, names in SECTIONS.items():
-            found = {name: self.get_command(ctx, name) for name in names}
+            commands = {name: self.get_command(ctx, name) for name in names}
             rows = [
-                (name.ljust(widest), summary(command)) for name, command in found.items() if command
+                (name.ljust(widest), summary(command))
+                for name, command in commands.items()
+                if command
             ]
             with formatter.section(title):
                 formatter.write_dl(rows)

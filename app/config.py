@@ -211,13 +211,13 @@ def _texts(given: Mapping[str, str], environment: Mapping[str, str]) -> dict[str
     unknown = sorted(set(given) - names)
     if unknown:
         raise BadInputError(f"There is no setting {unknown[0]}.", {unknown[0]: ["not a setting"]})
-    words = {name: environment[name] for name in names if environment.get(name)}
-    words.update(given)
-    data = _path(words.get("JOBPROV_DATA") or "./var")
+    variables = {name: environment[name] for name in names if environment.get(name)}
+    variables.update(given)
+    data = _path(variables.get("JOBPROV_DATA") or "./var")
     texts = {}
     for setting in SETTINGS:
         default = setting.default.replace("$JOBPROV_DATA", str(data))
-        texts[setting.name] = words.get(setting.name) or default
+        texts[setting.name] = variables.get(setting.name) or default
     return texts
 
 
@@ -240,7 +240,8 @@ def _file_command(texts: Mapping[str, str], name: str) -> str:
         words = shlex.split(text)
     except ValueError as problem:
         raise BadInputError(f"{name} is {text!r}: {problem}.", {name: [str(problem)]}) from None
-    if words and not all(any(mark in word for word in words) for mark in ("{url}", "{file}")):
+    marked = " ".join(words)
+    if words and not ("{url}" in marked and "{file}" in marked):
         raise BadInputError(
             f"{name} is {text!r}; it has to hold {{url}} and {{file}}.",
             {name: ["a command with {url} and {file}"]},

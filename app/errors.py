@@ -8,7 +8,7 @@ sets; without it the pages get problem+json too).
 import http
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,13 +70,37 @@ _log = logging.getLogger("jobprov.errors")
 
 
 @dataclass(frozen=True)
+class Hints:
+    """What may help to ask better.
+
+    Attributes:
+        nearest: names like the one that was asked for.
+        known_in: experiment and namespace where the very name is known.
+        choices: what to add to an ambiguous question.
+        limit: the limit that was passed.
+    """
+
+    nearest: Sequence[str] = ()
+    known_in: Sequence[Mapping[str, str]] = ()
+    choices: Sequence[Mapping[str, str]] = ()
+    limit: int | None = None
+
+    def members(self) -> dict[str, object]:
+        """Return those that there are, as members of a JSON answer."""
+        return {name: value for name, value in vars(self).items() if value not in ((), [], None)}
+
+
+_NO_HINTS = Hints()
+
+
+@dataclass(frozen=True)
 class Problem:
     """One error, as every client is told of it.
 
     Attributes:
         kind: a word for programs, such as `not-found`; the last part of `type`.
         errors: messages by field path, for bad input.
-        more: further members, by name: `choices`, `nearest`, `known_in`, `limit`, `request_id`.
+        hints: what may help to ask better.
         headers: to send along (`Allow`, `Retry-After`, `WWW-Authenticate`).
     """
 
@@ -85,12 +109,12 @@ class Problem:
     title: str
     detail: str
     errors: Mapping[str, list[str]] = field(default_factory=dict)
-    more: Mapping[str, Any] = field(default_factory=dict)
+    hints: Hints = _NO_HINTS
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Return the members of the JSON answer. Source: RFC 9457."""
-        document: dict[str, Any] = {
+        document: dict[str, object] = {
             "type": f"/problems/{self.kind}",
             "title": self.title,
             "status": self.status,
@@ -98,7 +122,7 @@ class Problem:
         }
         if self.errors:
             document["errors"] = self.errors
-        return {**document, **self.more}
+        return {**document, **self.hints.members()}
 
 
 class UnauthorizedError(provenance.ForbiddenError):
@@ -150,7 +174,7 @@ def problem_of(error: Exception) -> Problem:
             kind, detail = "bad-request", f"The body cannot be read: {error}"
     headers = {"Retry-After": "5"} if is_unreachable else {}
     title = http.HTTPStatus(status).phrase
-    return Problem(status, kind, title, detail, _fields(error), _more(error), headers)
+    return Problem(status, kind, title, detail, _fields(error), _hints(error), headers)
 
 
 def _kind(error: type[Exception]) -> str:
@@ -176,24 +200,19 @@ def _fields(error: Exception) -> dict[str, list[str]]:
     return {}
 
 
-def _more(error: Exception) -> dict[str, Any]:
+def _hints(error: Exception) -> Hints:
     if isinstance(error, provenance.NotFoundError):
-        more: dict[str, Any] = {}
-        if error.nearest:
-            more["nearest"] = error.nearest
-        if error.known_in:
-            more["known_in"] = [
-                {"experiment": experiment, "namespace": namespace}
-                for experiment, namespace in error.known_in
-            ]
-        return more
+        known_in = []
+        for experiment, namespace in error.known_in:
+            known_in.append({"experiment": experiment, "namespace": namespace})
+        return Hints(nearest=error.nearest, known_in=known_in)
     if isinstance(error, provenance.AmbiguousError):
-        return {"choices": error.questions}
+        return Hints(choices=error.questions)
     if isinstance(error, provenance.LimitError):
-        return {"limit": error.limit}
+        return Hints(limit=error.limit)
     if isinstance(error, archive.BlobTooLargeError):
-        return {"limit": error.limit_bytes}
-    return {}
+        return Hints(limit=error.limit_bytes)
+    return _NO_HINTS
 
 
 def _of_http(error: HTTPException) -> Problem:
@@ -209,7 +228,7 @@ def _of_http(error: HTTPException) -> Problem:
     if status == http.HTTPStatus.NOT_FOUND and request.path.startswith(f"{API}v1/files/"):
         detail += _NO_SLASH
     slug = error.name.lower().replace(" ", "-")
-    return Problem(status, slug, error.name, detail, errors, {}, _headers(error))
+    return Problem(status, slug, error.name, detail, errors, headers=_headers(error))
 
 
 def _headers(error: HTTPException) -> dict[str, str]:

@@ -3,6 +3,7 @@
 An answer that is kept where it counts many.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,14 +26,14 @@ from jobprov.provenance.services.statistics.kept_answers import (
 from jobprov.provenance.services.statistics.reports import CountedParts, report_campaign
 
 
-def read_answer(counting: Counting[Answer], **words: str) -> Answer:
+def read_answer(counting: Counting[Answer], **question_fields: str) -> Answer:
     """Return the answer to a question, with `counted_at` and `is_current`.
 
     Raises:
         ProvenanceError: whatever counting raises; LimitError where it takes too long while somebody
             waits.
     """
-    return _read(counting, words, question_of(counting.kind, words))
+    return _read(counting, question_fields, question_of(counting.kind, question_fields))
 
 
 def read_filtered(counting: Counting[Answer], filters: JobFilters, **how: Any) -> Answer:
@@ -41,13 +42,16 @@ def read_filtered(counting: Counting[Answer], filters: JobFilters, **how: Any) -
     For a task, a host, a release or a time it is counted now.
     """
     set_filters = {name: value for name, value in filters._asdict().items() if value is not None}
-    words = {**set_filters, **{name: value for name, value in how.items() if value is not None}}
+    question_fields = {
+        **set_filters,
+        **{name: value for name, value in how.items() if value is not None},
+    }
     question = None
     if (
         not set_filters.keys() - KEPT_FILTERS
     ):  # others, such as times, have no text to be kept under
-        question = question_of(counting.kind, words)
-    return _read(counting, words, question)
+        question = question_of(counting.kind, question_fields)
+    return _read(counting, question_fields, question)
 
 
 def read_report(experiment: str, campaign: str) -> CampaignReport:
@@ -68,10 +72,12 @@ def read_report(experiment: str, campaign: str) -> CampaignReport:
         return report_campaign(connection, service.store, parts, now=datetime.now(UTC))
 
 
-def _read(counting: Counting[Answer], words: dict[str, Any], question: str | None) -> Answer:
+def _read(
+    counting: Counting[Answer], question_fields: Mapping[str, object], question: str | None
+) -> Answer:
     service = get_service()
     with service.reading() as connection:
-        counted = ask(connection, service.store, counting, words, question)
+        counted = ask(connection, service.store, counting, question_fields, question)
     if counted.needs_follow_up:
         service.write(lambda writing: follow_up(writing, counted))
     return counted.answer()

@@ -22,8 +22,8 @@ from benchmarks.running.places import Place, open_place
 from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service, open_service
-from jobprov.provenance.db.statistics import refresh_statistics
 from jobprov.provenance.db.tables import Job
+from jobprov.provenance.db.upkeep.statistics import refresh_statistics
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.submissions import Submission
 

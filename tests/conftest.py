@@ -17,9 +17,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from xdist.scheduler import LoadScopeScheduling
 
-from jobprov.provenance.db.engines import Database, open_database
-from jobprov.provenance.db.migrating import upgrade
+from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.tables import Base
+from jobprov.provenance.db.upkeep.migrating import upgrade
 from tests.library.examples import try_few_examples
 from tests.library.servers.s3 import BUCKET, S3Server
 

@@ -2,75 +2,64 @@
 
 from flask import Flask
 
-from jobprov.app.api import operations
-from jobprov.app.api.bundles import bundles, comparators
-from jobprov.app.api.catalogs import arrivals
-from jobprov.app.api.catalogs import differences as catalogs
-from jobprov.app.api.comparisons import jobs as comparisons
-from jobprov.app.api.comparisons import recipes
-from jobprov.app.api.failures import errors, rules
-from jobprov.app.api.histories import (
-    costs,
-    divergence,
-    ends,
-    impact,
-    lineage,
-    lineage_lists,
-    rebuilds,
-    relations,
+from jobprov.app.api import (
+    bundles,
+    catalogs,
+    comparisons,
+    histories,
+    operations,
+    reruns,
+    statistics,
 )
-from jobprov.app.api.lookup import exports, file, files, gaps, job, logs, search
-from jobprov.app.api.lookup import jobs as job_views
+from jobprov.app.api.failures import errors, rules
+from jobprov.app.api.lookup import files, jobs, search
 from jobprov.app.api.orders import orders, workflows
-from jobprov.app.api.recording import blobs, events, jobs, log_tails, tickets, traces
-from jobprov.app.api.reruns import proofs
-from jobprov.app.api.statistics import campaign_graph as campaigns
-from jobprov.app.api.statistics import estimates, modules, resources
-from jobprov.app.api.tasks import campaigns as campaign_progress
-from jobprov.app.api.tasks import declarations, queue, samples, tasks, units, waivers
+from jobprov.app.api.recording import blobs, events, log_tails, tickets, traces
+from jobprov.app.api.recording import jobs as recording
+from jobprov.app.api.tasks import campaigns, queue, tasks
 from jobprov.app.api.wire.documenting import JobprovApi, add_schemas
 
 SECTIONS = (
-    jobs.section,
-    job_views.section,
-    job.section,
-    logs.section,
-    bundles.section,
-    comparisons.section,
-    exports.section,
-    recipes.section,
-    proofs.section,
-    comparators.section,
-    files.section,
-    file.section,
+    recording.section,
+    jobs.jobs_section,
+    jobs.job_section,
+    jobs.logs_section,
+    bundles.bundles_section,
+    comparisons.comparisons_section,
+    jobs.exports_section,
+    comparisons.recipes_section,
+    reruns.section,
+    bundles.comparators_section,
+    files.files_section,
+    files.file_section,
     search.section,
-    gaps.section,
-    lineage.section,
-    lineage_lists.section,
-    rebuilds.section,
-    impact.section,
-    costs.section,
-    ends.section,
-    relations.section,
-    divergence.section,
+    jobs.gaps_section,
+    histories.lineage_section,
+    histories.lineage_lists_section,
+    histories.rebuilds_section,
+    histories.impact_section,
+    histories.costs_section,
+    histories.ends_section,
+    histories.relations_section,
+    histories.divergence_section,
     events.section,
-    declarations.section,
-    tasks.section,
-    units.section,
+    tasks.declarations_section,
+    tasks.tasks_section,
+    tasks.units_section,
     queue.section,
-    waivers.section,
-    samples.section,
-    campaign_progress.section,
-    catalogs.section,
-    arrivals.section,
+    tasks.waivers_section,
+    campaigns.samples_section,
+    campaigns.campaigns_section,
+    catalogs.catalogs_section,
+    catalogs.arrivals_section,
     rules.section,
     errors.section,
     workflows.section,
     orders.section,
-    campaigns.section,
-    resources.section,
-    modules.section,
-    estimates.section,
+    statistics.campaigns_section,
+    statistics.resources_section,
+    statistics.modules_section,
+    statistics.estimates_section,
     tickets.section,
     blobs.section,
     log_tails.section,

@@ -9,15 +9,15 @@ from functools import cache
 
 from flask import Response
 
+from jobprov.app.access.wrong_tokens import wrong_tokens
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.sending import send_stream
 from jobprov.app.measures import get_measures
 from jobprov.app.wiring import get_service
-from jobprov.app.wrong_tokens import wrong_tokens
 from jobprov.provenance.answers.reruns import Reproduction
 from jobprov.provenance.capture.packing import packed, sources
-from jobprov.provenance.db.key_widths import keys_used
+from jobprov.provenance.db.upkeep.key_widths import keys_used
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.launchers import job_start
 from jobprov.provenance.services.reruns.reproduction import reproduction_facts

@@ -5,8 +5,8 @@ Source: docs/reference/catalog-answers.md, the calls of metacat-client, and Meta
 
 from flask import Blueprint, Flask, Response, request
 
-from jobprov.app.catalog_readers import check_reading
-from jobprov.app.metacat import datasets, files, queries
+from jobprov.app.access.catalog_readers import check_reading
+from jobprov.app.metacat import datasets, files
 from jobprov.app.metacat.answers import answer_error, refused, text_answer
 from jobprov.provenance.errors import NotFoundError
 
@@ -25,7 +25,7 @@ def register_metacat(app: Flask) -> None:
     blueprint.before_request(check_reading)
     blueprint.register_error_handler(Exception, answer_error)
     blueprint.add_url_rule("/data/version", view_func=_version)
-    for room in (files, queries, datasets):
+    for room in (files, datasets):
         room.add_routes(blueprint)
     blueprint.add_url_rule("/<path:rest>", view_func=_not_answered, methods=_ALL_METHODS)
     app.register_blueprint(blueprint)

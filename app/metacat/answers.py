@@ -1,4 +1,7 @@
-"""MetaCat's forms: JSON, records that stream, and errors with their sentence in `message`."""
+"""MetaCat's forms: JSON, records that stream, errors with their sentence in `message`; and bodies.
+
+The body of a question may be long, but not without end.
+"""
 
 import http
 import logging
@@ -41,9 +44,13 @@ def record_sequence(pages: Iterable[Iterable[Any]]) -> Response:
 
 
 def _joined(pages: Iterable[Iterable[Any]]) -> Iterator[bytes]:
-    texts = (b"".join(b"\x1e" + _encoder.encode(one) + b"\n" for one in page) for page in pages)
+    texts = map(_page_bytes, pages)
     first = next(texts, b"")
     return chain([first], texts)
+
+
+def _page_bytes(page: Iterable[Any]) -> bytes:
+    return b"".join(b"\x1e" + _encoder.encode(record) + b"\n" for record in page)
 
 
 def answer_error(error: Exception) -> Response:
@@ -71,3 +78,15 @@ def refused(experiment: str) -> Response:
 def _error(status: int, message: str) -> Response:
     document = {"code": status, "message": message}
     return Response(_encoder.encode(document), status, content_type="application/json")
+
+
+def read_body(most_bytes: int) -> bytes:
+    """Return the body of the request.
+
+    Raises:
+        BadInputError: it is longer.
+    """
+    body = request.stream.read(most_bytes + 1)
+    if len(body) > most_bytes:
+        raise BadInputError(f"The question is longer than {most_bytes:,} bytes; ask for less.")
+    return body

@@ -4,14 +4,14 @@ Its namespace is the experiment's name. Namespaces are those of the experiment's
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, request
+from msgspec import Struct
+from msgspec.structs import replace
 
-from jobprov.app.metacat.answers import json_answer, record_sequence
-from jobprov.app.metacat.bodies import read_body
-from jobprov.app.metacat.records import file_record
+from jobprov.app.metacat.answers import json_answer, read_body, record_sequence
+from jobprov.app.metacat.records import record_pages
 from jobprov.app.wiring import get_service
 from jobprov.provenance.db.queries.selections.definitions import FoundDefinition
 from jobprov.provenance.errors import BadInputError, NotFoundError
@@ -41,7 +41,35 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/data/namespace", "metacat-namespace", _namespace)
 
 
-def dataset_records(experiment: str, datasets: Sequence[Did]) -> list[dict[str, Any]]:
+class DatasetRecord(Struct, frozen=True):
+    """A dataset as MetaCat describes it. Source: `to_jsonable` of datasets in MetaCat's server."""
+
+    namespace: str
+    name: str
+    frozen: bool = False
+    monotonic: bool = False
+    metadata: dict[str, str] = {}
+    creator: str | None = None
+    created_timestamp: float | None = None
+    file_meta_requirements: dict[str, str] = {}
+    description: str | None = None
+    file_count: int | None = None
+    updated_timestamp: float | None = None
+    updated_by: str | None = None
+
+
+class NamespaceRecord(Struct, frozen=True):
+    """A namespace as MetaCat describes it."""
+
+    name: str
+    owner_user: str | None
+    owner_role: str
+    creator: str | None = None
+    description: str | None = None
+    created_timestamp: float | None = None
+
+
+def dataset_records(experiment: str, datasets: Sequence[Did]) -> list[DatasetRecord]:
     """Return the datasets of these names; `%` in one stands for any characters."""
     records = []
     with get_service().reading() as connection:
@@ -49,7 +77,7 @@ def dataset_records(experiment: str, datasets: Sequence[Did]) -> list[dict[str, 
         for did in datasets:
             if "%" in did.name:
                 names = list_definitions(connection, key, did.name.replace("%", "*"))
-                records += [_brief(experiment, name) for name in names]
+                records += [DatasetRecord(experiment, name) for name in names]
             else:
                 records.append(_record(find_definition(connection, key, did.name), experiment))
     return records
@@ -65,48 +93,32 @@ def _asked() -> str:
 def _datasets(experiment: str) -> Response:
     with get_service().reading() as connection:
         names = list_definitions(connection, find_experiment(connection, experiment))
-    return json_answer([_brief(experiment, name) for name in names])
+    return json_answer([DatasetRecord(experiment, name) for name in names])
 
 
-def _brief(experiment: str, name: str) -> dict[str, Any]:
-    return {
-        "namespace": experiment,
-        "name": name,
-        "frozen": False,
-        "monotonic": False,
-        "metadata": {},
-        "creator": None,
-        "created_timestamp": None,
-        "file_meta_requirements": {},
-        "description": None,
-        "file_count": None,
-        "updated_timestamp": None,
-        "updated_by": None,
-    }
-
-
-def _record(found: FoundDefinition, experiment: str) -> dict[str, Any]:
-    declared_at = found.declared_at
-    place = ", ".join(part for part in (found.campaign, found.stage) if part)
-    return {
-        **_brief(experiment, found.name),
-        "creator": found.submitter,
-        "created_timestamp": declared_at.timestamp() if declared_at else None,
-        "description": f"{found.kind} of jobprov{f' ({place})' if place else ''}",
-    }
+def _record(definition: FoundDefinition, experiment: str) -> DatasetRecord:
+    description = f"{definition.kind} of jobprov"
+    place = ", ".join(part for part in (definition.campaign, definition.stage) if part)
+    if place:
+        description += f" ({place})"
+    declared_at = definition.declared_at
+    return DatasetRecord(
+        experiment,
+        definition.name,
+        creator=definition.submitter,
+        created_timestamp=declared_at.timestamp() if declared_at else None,
+        description=description,
+    )
 
 
 def _dataset(experiment: str) -> Response:
     did = read_did(_asked(), home=experiment)
     with get_service().reading() as connection:
-        found = _find(connection, experiment, did)
+        key = find_experiment(connection, experiment)
+        definition = find_definition(connection, key, did.name)
         selection = selection_of_dataset(did, home=experiment)
         count = count_files(connection, experiment, selection)
-    return json_answer({**_record(found, experiment), "file_count": count})
-
-
-def _find(connection: Any, experiment: str, did: Did) -> FoundDefinition:
-    return find_definition(connection, find_experiment(connection, experiment), did.name)
+    return json_answer(replace(_record(definition, experiment), file_count=count))
 
 
 def _count(experiment: str) -> Response:
@@ -130,20 +142,7 @@ def _files(experiment: str) -> Response:
     metadata = request.args.get("with_metadata") == "yes"
     wanted = Wanted(records=metadata, relatives=False)
     pages = list_described(service.reading, service.store, experiment, selection, wanted)
-    return record_sequence(
-        [file_record(one, with_metadata=metadata) for one in page] for page in pages
-    )
-
-
-def _namespace_record(name: str, experiment: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "owner_user": None,
-        "owner_role": experiment,
-        "creator": None,
-        "description": None,
-        "created_timestamp": None,
-    }
+    return record_sequence(record_pages(pages, with_metadata=metadata))
 
 
 def _known_namespaces(experiment: str) -> list[str]:
@@ -152,9 +151,8 @@ def _known_namespaces(experiment: str) -> list[str]:
 
 
 def _namespaces(experiment: str) -> Response:
-    return json_answer(
-        [_namespace_record(one, experiment) for one in _known_namespaces(experiment)]
-    )
+    names = _known_namespaces(experiment)
+    return json_answer([NamespaceRecord(name, None, experiment) for name in names])
 
 
 def _named_namespaces(experiment: str) -> Response:
@@ -163,11 +161,11 @@ def _named_namespaces(experiment: str) -> Response:
     except msgspec.MsgspecError as problem:
         raise BadInputError(f"The body is no list of namespaces: {problem}.") from None
     known = set(_known_namespaces(experiment))
-    return json_answer([_namespace_record(one, experiment) for one in names if one in known])
+    return json_answer([NamespaceRecord(name, None, experiment) for name in names if name in known])
 
 
 def _namespace(experiment: str) -> Response:
     name = request.args.get("name", "")
     if name not in _known_namespaces(experiment):
         raise NotFoundError(f"No file of {experiment} is in a namespace {name[:200]}.")
-    return json_answer(_namespace_record(name, experiment))
+    return json_answer(NamespaceRecord(name, None, experiment))

@@ -22,11 +22,13 @@ def report_page(report: CampaignReport, address: str, *, stylesheet: str | None 
         stylesheet: where the style lies; without it the style is inside, so that the page can be
             sent.
     """
-    return _template().render(
+    style = None
+    if stylesheet is None:
+        style = Markup(_STYLE.read_text(encoding="utf-8"))  # noqa: S704 - the text is ours
+    return template("statistics/report.html").render(
         campaign=report.campaign,
         stylesheet=stylesheet,
-        # Ours
-        style=None if stylesheet else Markup(_STYLE.read_text(encoding="utf-8")),  # noqa: S704
+        style=style,
         address=address,
         headline=headline(report.campaign),
         made_at=moment(report.made_at),
@@ -38,9 +40,10 @@ def report_page(report: CampaignReport, address: str, *, stylesheet: str | None 
 
 
 @cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """Return a template of what is read outside of the service; a page of it stands alone."""
     environment = Environment(
-        loader=PackageLoader("app"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("jobprov.app"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["shown"] = shown
-    return environment.get_template("statistics/report.html")
+    return environment.get_template(name)

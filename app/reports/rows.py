@@ -19,6 +19,7 @@ from jobprov.provenance.lineage.words import (
     counted,
     duration,
     duration_with_band,
+    elided,
     number,
     percent,
     size,
@@ -144,7 +145,8 @@ def cause_words(cause: FailureCause) -> str:
     else:
         how = cause.state or "no exit code"
     step = f"step {cause.failed_step}: " if cause.failed_step else ""
-    message = f" ({_cut(cause.message)})" if cause.message else ""
+    told = cause.cause or cause.message
+    message = f" ({elided(told, _LONGEST)})" if told else ""
     return f"{step}{how}{message}"
 
 
@@ -159,10 +161,6 @@ def class_words(cause: FailureCause) -> str:
     if cause.transient is None:
         return sentence
     return f"{sentence}; trying again {'may help' if cause.transient else 'does not help'}"
-
-
-def _cut(message: str) -> str:
-    return message if len(message) <= _LONGEST else message[: _LONGEST - 1].rstrip() + "…"
 
 
 def moment(value: str | datetime | None) -> str:
@@ -185,24 +183,26 @@ def _units_row(name: str, units: UnitCounts | TaskUnits) -> tuple[str, ...]:
 
 def state_words(states: Mapping[UnitState, int], *, but: Sequence[UnitState] = ()) -> str:
     """Return how many units are in each state but done: `3 failed, 1 succeeded without output`."""
-    words = []
+    counts = []
     for state in UnitState:
         count = states.get(state, 0)
         if count and state != UnitState.SUCCEEDED and state not in but:
-            words.append(f"{number(count)} {state.label}")
-    return ", ".join(words)
+            counts.append(f"{number(count)} {state.label}")
+    return ", ".join(counts)
 
 
 def _resources_row(stage: StageResources) -> tuple[str, ...]:
     run_time = stage.measures.get("wall_seconds")
     efficiency = stage.measures.get("cpu_efficiency")
     memory = stage.measures.get("max_rss_bytes")
-    return (
-        stage.stage or "no stage",
-        number(stage.jobs),
-        duration(run_time.median) if run_time else MISSING,
-        duration(run_time.p90) if run_time else MISSING,
-        percent(efficiency.median, 0) if efficiency else MISSING,
-        size(round(memory.median)) if memory else MISSING,
-        size(round(memory.p90)) if memory else MISSING,
-    )
+    cells = [stage.stage or "no stage", number(stage.jobs)]
+    if run_time:
+        cells += [duration(run_time.median), duration(run_time.p90)]
+    else:
+        cells += [MISSING, MISSING]
+    cells.append(percent(efficiency.median, 0) if efficiency else MISSING)
+    if memory:
+        cells += [size(round(memory.median)), size(round(memory.p90))]
+    else:
+        cells += [MISSING, MISSING]
+    return tuple(cells)

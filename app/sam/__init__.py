@@ -7,8 +7,8 @@ client.
 
 from flask import Blueprint, Flask, Response, request
 
-from jobprov.app.catalog_readers import check_reading
-from jobprov.app.sam import definitions, files, projects
+from jobprov.app.access.catalog_readers import check_reading
+from jobprov.app.sam import definitions, files
 from jobprov.app.sam.answers import answer_error, refused, text_answer
 from jobprov.provenance.errors import NotFoundError
 
@@ -22,7 +22,7 @@ def register_sam(app: Flask) -> None:
     blueprint.register_error_handler(Exception, answer_error)
     blueprint.add_url_rule("", view_func=_server_info, strict_slashes=False)
     blueprint.add_url_rule("/", view_func=_server_info, endpoint="root")
-    for room in (files, definitions, projects):
+    for room in (files, definitions):
         room.add_routes(blueprint)
     blueprint.add_url_rule("/<path:rest>", view_func=_not_answered, methods=_ALL_METHODS)
     app.register_blueprint(blueprint)

@@ -1,30 +1,41 @@
-"""Definitions as SAM tells of them: tasks and campaigns, and the files that they made."""
+"""Definitions and projects as SAM tells of them.
 
-from typing import Any
+A definition is a task or a campaign, and the files that it made; a project is a task, with the
+files that its jobs read.
+"""
 
 from flask import Blueprint, Response, request
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from jobprov.app.sam.answers import json_answer, streamed_json, text_answer, wants_json, wants_text
 from jobprov.app.sam.files import count_answer, list_answer, summary_answer
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.selections import Project
 from jobprov.provenance.db.queries.selections.definitions import TASK, FoundDefinition
+from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.selections.conditions import Definition
 from jobprov.provenance.services.selections.definitions import (
+    MOST_PROCESSES,
     find_definition,
     find_experiment,
     list_definitions,
+    show_project,
 )
 
-_ONE = "/definitions/name/<path:name>"
+_DEFINITION = "/definitions/name/<path:name>"
+_PROJECT = "/projects/name/<path:name>"
 
 
 def add_routes(blueprint: Blueprint) -> None:
     """Put the calls on the blueprint."""
     blueprint.add_url_rule("/definitions/list", "list-definitions", _list)
-    blueprint.add_url_rule(f"{_ONE}/describe", "describe-definition", _describe)
-    blueprint.add_url_rule(f"{_ONE}/files/list", "list-definition-files", _files)
-    blueprint.add_url_rule(f"{_ONE}/files/count", "count-definition-files", _count)
-    blueprint.add_url_rule(f"{_ONE}/files/summary", "summarize-definition-files", _summary)
+    blueprint.add_url_rule(f"{_DEFINITION}/describe", "describe-definition", _describe)
+    blueprint.add_url_rule(f"{_DEFINITION}/files/list", "list-definition-files", _files)
+    blueprint.add_url_rule(f"{_DEFINITION}/files/count", "count-definition-files", _count)
+    blueprint.add_url_rule(f"{_DEFINITION}/files/summary", "summarize-definition-files", _summary)
+    blueprint.add_url_rule(f"{_PROJECT}/summary", "project-summary", _project_summary)
+    blueprint.add_url_rule(f"{_PROJECT}/recovery_dimensions", "project-recovery", _recovery)
 
 
 def _list(experiment: str) -> Response:
@@ -36,14 +47,13 @@ def _list(experiment: str) -> Response:
 
 def _describe(experiment: str, name: str) -> Response:
     with get_service().reading() as connection:
-        found = find_definition(connection, find_experiment(connection, experiment), name)
-    described = _described(found, experiment)
+        definition = find_definition(connection, find_experiment(connection, experiment), name)
+    described = _described(definition, experiment)
     if not wants_text():
         return json_answer(described)
     lines = []
-    for key, title in _TITLES.items():
-        value = described.get(key)
-        lines.append(f"{title:>16}: {'' if value is None else value}")
+    for member, value in asdict(described).items():
+        lines.append(f"{_TITLES[member]:>16}: {'' if value is None else value}")
     return text_answer(lines)
 
 
@@ -58,23 +68,35 @@ _TITLES = {
 }
 
 
-def _described(found: FoundDefinition, experiment: str) -> dict[str, Any]:
-    field = "prov.task_id" if found.kind == TASK else "prov.campaign"
-    words = f"Files that the jobs of {found.kind} {found.name} made"
-    if found.campaign:
-        words += f", of campaign {found.campaign}"
-    if found.stage:
-        words += f", stage {found.stage}"
-    declared_at = found.declared_at
-    return {
-        "defname": found.name,
-        "defid": found.key,
-        "create_time": declared_at.isoformat(timespec="seconds") if declared_at else None,
-        "username": found.submitter,
-        "group": experiment,
-        "dimensions": f"{field} {_quoted(found.name)}",
-        "description": f"{words}.",
-    }
+class DescribedDefinition(Struct, frozen=True):
+    """A definition as `samweb describe-definition` shows it."""
+
+    defname: str
+    defid: int
+    create_time: str | None
+    username: str | None
+    group: str
+    dimensions: str
+    description: str
+
+
+def _described(definition: FoundDefinition, experiment: str) -> DescribedDefinition:
+    field = "prov.task_id" if definition.kind == TASK else "prov.campaign"
+    description = f"Files that the jobs of {definition.kind} {definition.name} made"
+    if definition.campaign:
+        description += f", of campaign {definition.campaign}"
+    if definition.stage:
+        description += f", stage {definition.stage}"
+    declared_at = definition.declared_at
+    return DescribedDefinition(
+        defname=definition.name,
+        defid=definition.key,
+        create_time=declared_at.isoformat(timespec="seconds") if declared_at else None,
+        username=definition.submitter,
+        group=experiment,
+        dimensions=f"{field} {_quoted(definition.name)}",
+        description=f"{description}.",
+    )
 
 
 def _quoted(value: str) -> str:
@@ -91,3 +113,91 @@ def _count(experiment: str, name: str) -> Response:
 
 def _summary(experiment: str, name: str) -> Response:
     return summary_answer(experiment, Definition(name))
+
+
+def _project_summary(experiment: str, name: str) -> Response:
+    project = _project(experiment, name, _process_limit())
+    if wants_text():
+        return text_answer(_lines(project))
+    return json_answer(_document(project))
+
+
+def _process_limit() -> int:
+    """Return how many processes are asked for; 0 for totals alone, as POMS asks."""
+    limit = request.args.get("process_limit", str(MOST_PROCESSES))
+    if not limit.isdecimal():
+        raise BadInputError(f"process_limit: {limit[:40]!r} is no whole number.")
+    return min(int(limit), MOST_PROCESSES)
+
+
+def _project(experiment: str, name: str, most_processes: int) -> Project:
+    with get_service().reading() as connection:
+        key = find_experiment(connection, experiment)
+        return show_project(connection, key, name, most_processes=most_processes)
+
+
+class ProcessSummary(Struct, frozen=True):
+    """A process of a project in SAM's words: a job."""
+
+    process_id: int
+    status: str
+    process_desc: str | None
+    node: str | None
+    counts: dict[str, int]
+
+
+class ProjectSummary(Struct, frozen=True):
+    """A project in SAM's words, as `samweb project-summary` asks for it."""
+
+    project_name: str
+    project_id: int
+    dataset_def_name: str
+    files_in_snapshot: int | None
+    file_counts: dict[str, int]
+    process_counts: dict[str, int]
+    processes: list[ProcessSummary]
+
+
+def _document(project: Project) -> ProjectSummary:
+    processes = []
+    for process in project.processes:
+        processes.append(
+            ProcessSummary(
+                process.key, process.status, process.batch_id, process.host, process.counts
+            )
+        )
+    return ProjectSummary(
+        project_name=project.name,
+        project_id=project.key,
+        dataset_def_name=project.name,
+        files_in_snapshot=project.files,
+        file_counts=project.file_counts,
+        process_counts=project.process_counts,
+        processes=processes,
+    )
+
+
+def _lines(project: Project) -> list[str]:
+    lines = [
+        f"Project name: {project.name}",
+        f"Project id: {project.key}",
+        f"Definition name: {project.name}",
+        f"Files in snapshot: {project.files}",
+    ]
+    lines += [
+        f"  Files {status}: {count}" for status, count in project.file_counts.items() if count
+    ]
+    lines += [f"Processes {status}: {count}" for status, count in project.process_counts.items()]
+    for process in project.processes:
+        read = ", ".join(f"{count} {status}" for status, count in process.counts.items())
+        who = process.batch_id or "no batch id"
+        lines.append(f"  {process.key} {process.status} {process.host or '-'} ({who}): {read}")
+    return lines
+
+
+def _recovery(experiment: str, name: str) -> Response:
+    """Return what selects the files that no job of the task processed."""
+    project = _project(experiment, name, 0)
+    quoted = f"'{project.name}'"
+    taken = f"project_name {quoted} and consumed_status co%"
+    return text_answer([f"snapshot_for_project_name {quoted} minus ( {taken} )"])

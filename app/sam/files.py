@@ -158,7 +158,7 @@ def _metadata(experiment: str, name: str | None = None, number: int | None = Non
     return json_answer(_shown(described))
 
 
-def _shown(described: FileMetadata) -> dict[str, Any]:
+def _shown(described: FileMetadata) -> dict[str, object]:
     return sam_metadata(
         described,
         with_locations=request.values.get("locations", "0") not in ("", "0"),
@@ -219,15 +219,14 @@ def _lineage(
         file = _one_file(connection, experiment, name, number)
         related = _LINEAGE[kind](connection, file)
     member = "children" if kind in ("children", "descendants") else "parents"
-    tree = [_related(one, member) for one in related]
     if wants_text():
-        return text_answer(one["file_name"] for one in tree)
-    return json_answer(tree)
+        return text_answer(file.name for file in related)
+    return json_answer([_related(file, member) for file in related])
 
 
-def _related(file: RelatedFile, member: str) -> dict[str, Any]:
+def _related(file: RelatedFile, member: str) -> dict[str, object]:
     """Return a file with its relatives within, as `samweb file-lineage` prints them."""
-    shown: dict[str, Any] = {"file_name": file.name, "file_id": file.key}
+    shown: dict[str, object] = {"file_name": file.name, "file_id": file.key}
     if file.relatives:
-        shown[member] = [_related(one, member) for one in file.relatives]
+        shown[member] = [_related(relative, member) for relative in file.relatives]
     return shown

@@ -33,7 +33,7 @@ _WIDTH = 23
 
 def sam_metadata(
     file: FileMetadata, *, with_locations: bool = False, is_basic: bool = False
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the metadata as JSON; what nobody says is left out.
 
     Args:
@@ -41,7 +41,7 @@ def sam_metadata(
         with_locations: whether its copies are told.
         is_basic: without parents and parameters.
     """
-    shown: dict[str, Any] = {
+    shown: dict[str, object] = {
         "file_name": file.file.name,
         "file_id": file.file.key,
         "create_date": _time(file.made_at or file.seen_at),
@@ -65,7 +65,7 @@ def sam_metadata(
     if not is_basic:
         shown.update(file.metadata)
         shown.update(file.provenance)
-        parents = [{"file_name": one.name, "file_id": one.key} for one in file.parents]
+        parents = [{"file_name": parent.name, "file_id": parent.key} for parent in file.parents]
         shown["parents"] = parents or None
     if with_locations:
         shown["locations"] = [location_of(location) for location in file.locations]
@@ -91,7 +91,7 @@ def _texts(key: str, value: Any) -> list[str]:
     if key == "runs":
         return [f"{run[0]}.{run[1]:04d} ({run[2]})" if len(run) > 2 else str(run) for run in value]  # noqa: PLR2004
     if isinstance(value, list):
-        return [str(one) for one in value]
+        return [str(item) for item in value]
     return [str(value)]
 
 
@@ -112,9 +112,9 @@ def _run(run: Any) -> list[Any]:
 def _application(application: Application | None) -> dict[str, str] | None:
     if application is None:
         return None
-    said = {
+    application_members = {
         "family": application.family,
         "name": application.name,
         "version": application.version,
     }
-    return {key: value for key, value in said.items() if value}
+    return {key: value for key, value in application_members.items() if value}

@@ -6,10 +6,7 @@ Nothing here knows SQL: the use cases of `provenance.services` answer, `app.web`
 
 from flask import Flask
 
-from jobprov.app.web.catalogs import arrivals
-from jobprov.app.web.catalogs import differences as catalog
-from jobprov.app.web.comparisons import jobs as comparison
-from jobprov.app.web.comparisons import recipes
+from jobprov.app.web import catalogs, comparisons, reruns
 from jobprov.app.web.configurations import configuration as configurations
 from jobprov.app.web.failures import errors, rules
 from jobprov.app.web.frame.page import make_blueprint
@@ -23,24 +20,19 @@ from jobprov.app.web.histories import (
     rebuilds,
     relations,
 )
-from jobprov.app.web.lookup import file as files
-from jobprov.app.web.lookup import job, jobs, logs
-from jobprov.app.web.lookup import search as searching
+from jobprov.app.web.lookup import file, job, jobs, logs, search
 from jobprov.app.web.orders import retries, workflows
-from jobprov.app.web.reruns import proofs
-from jobprov.app.web.statistics import campaign_graph as campaign_lineage
-from jobprov.app.web.statistics import estimates as estimate
-from jobprov.app.web.statistics import home, modules, reports, resources
-from jobprov.app.web.tasks import campaigns, queue, samples, tasks, waivers
+from jobprov.app.web.statistics import campaign_graph, estimates, home, modules, resources
+from jobprov.app.web.tasks import campaigns, queue, samples, tasks
 
 _PAGES = (
     home,
-    searching,
-    files,
+    search,
+    file,
     lineage,
     jobs,
     job,
-    comparison,
+    comparisons,
     divergence,
     configurations,
     logs,
@@ -49,11 +41,10 @@ _PAGES = (
     workflows,
     retries,
     campaigns,
-    campaign_lineage,
+    campaign_graph,
     errors,
     rules,
-    catalog,
-    arrivals,
+    catalogs,
     impact,
     rebuilds,
     ends,
@@ -61,12 +52,9 @@ _PAGES = (
     costs,
     resources,
     modules,
-    estimate,
-    recipes,
-    proofs,
-    reports,
+    estimates,
+    reruns,
     samples,
-    waivers,
 )
 
 

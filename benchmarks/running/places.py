@@ -13,8 +13,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from benchmarks.running.processes import running_postgresql
-from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.migrating import upgrade
+from jobprov.provenance.db.connections.engines import Database
+from jobprov.provenance.db.upkeep.migrating import upgrade
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from jobprov.app.config import load_settings
-from jobprov.app.serving import serve
+from jobprov.app.serving.server import serve
 
 SHARED_BUFFERS = "1GB"
 """What docs/how-to/use-postgresql-and-s3.md advises, for a machine of four.

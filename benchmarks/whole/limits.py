@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.tables import Base
 
 BATCH_JOBS = 500

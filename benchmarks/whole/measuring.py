@@ -15,10 +15,10 @@ from benchmarks.running.processes import running_service, settle
 from benchmarks.whole import limits, reading, recording, sizes
 from benchmarks.whole.asking import measure_questions, print_memory
 from jobprov.app.config import load_settings
-from jobprov.app.sparing import spare_collections
+from jobprov.app.serving.server import spare_collections
 from jobprov.app.wiring import Service, open_service
-from jobprov.provenance.db.statistics import refresh_statistics
 from jobprov.provenance.db.tables import Job, WorkItem
+from jobprov.provenance.db.upkeep.statistics import refresh_statistics
 from jobprov.provenance.services.upkeep.sealing import LedgerSeal, seal_ledger
 
 MARKS = {

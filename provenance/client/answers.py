@@ -3,6 +3,7 @@
 Both sides have the same classes.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import requests
@@ -48,15 +49,15 @@ def check(answer: requests.Response) -> requests.Response:
         return answer
     status, problem = answer.status_code, problem_in(answer)
     if not _is_of_jobprov(status, problem):
-        said = str(problem.get("detail") or "")
+        detail = str(problem.get("detail") or "")
         raise GatewayError(
-            f"{answer.url} answers {status}, but it is not jobprov that answered. {said}".rstrip(),
+            f"{answer.url} answers {status}, but it is not jobprov that answered. {detail}".rstrip(),
             status,
         )
     raise error_of(status, problem, answer.url)
 
 
-def _is_of_jobprov(status: int, problem: dict[str, Any]) -> bool:
+def _is_of_jobprov(status: int, problem: Mapping[str, Any]) -> bool:
     """Tell whether an error is jobprov's own word: problem+json with one of its types."""
     kind = problem.get("type")
     return (
@@ -64,7 +65,7 @@ def _is_of_jobprov(status: int, problem: dict[str, Any]) -> bool:
     )
 
 
-def problem_in(answer: requests.Response) -> dict[str, Any]:
+def problem_in(answer: requests.Response) -> Mapping[str, Any]:
     """Return the members of problem+json; of anything else, nothing."""
     try:
         document = answer.json()
@@ -73,7 +74,7 @@ def problem_in(answer: requests.Response) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def error_of(status: int, problem: dict[str, Any], url: str) -> ProvenanceError:
+def error_of(status: int, problem: Mapping[str, Any], url: str) -> ProvenanceError:
     """Return the error that a status and its problem stand for."""
     detail = str(problem.get("detail") or f"{url} answers {status}.")
     if status == requests.codes.multiple_choices:
@@ -91,7 +92,7 @@ def error_of(status: int, problem: dict[str, Any], url: str) -> ProvenanceError:
     return BadInputError(detail, problem.get("errors"))
 
 
-def _places(problem: dict[str, Any], member: str) -> list[tuple[str, str]]:
+def _places(problem: Mapping[str, Any], member: str) -> list[tuple[str, str]]:
     places = []
     for place in problem.get(member, ()):
         places.append((str(place.get("experiment", "")), str(place.get("namespace", ""))))

@@ -7,6 +7,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from jobprov.provenance.answers.bundles import ComparatorsDeclared, ExperimentComparators
 from jobprov.provenance.answers.campaigns import CampaignProgress, CampaignReport
 from jobprov.provenance.answers.catalogs import (
@@ -85,11 +87,22 @@ from jobprov.provenance.answers.workflows import (
 )
 from jobprov.provenance.client.answers import GatewayError
 from jobprov.provenance.client.histories import Histories
-from jobprov.provenance.client.splitting import SMALLEST_PART, is_too_large, put_in_parts
-from jobprov.provenance.client.transport import campaign_place, part
+from jobprov.provenance.client.transport import (
+    SMALLEST_PART,
+    campaign_place,
+    is_too_large,
+    part,
+    put_in_parts,
+)
 from jobprov.provenance.errors import BadInputError, ProvenanceError
 
 _JSON = {"Content-Type": "application/json"}
+
+
+class _Readiness(Struct):
+    """Whether a service can work."""
+
+    status: str
 
 
 class Client(Histories):
@@ -310,7 +323,7 @@ class Client(Histories):
         self, task_id: str, experiment: str, *, days: int | None = None
     ) -> TicketAnswer:
         """Return an upload ticket of a task."""
-        request: dict[str, Any] = {"experiment": experiment}
+        request: dict[str, object] = {"experiment": experiment}
         if days is not None:
             request["days"] = days
         return self._send(TicketAnswer, "POST", f"/tasks/{part(task_id)}/tickets", json=request)
@@ -480,7 +493,7 @@ class Client(Histories):
         With `follow` the service asks the catalog first what appeared in the sources that stages
         follow.
         """
-        params: dict[str, Any] = {"experiment": experiment, "version": version}
+        params: dict[str, object] = {"experiment": experiment, "version": version}
         if follow:
             params["follow"] = "true"
         path = f"/workflows/{part(name)}/advance"
@@ -561,6 +574,6 @@ class Client(Histories):
     def is_ready(self) -> bool:
         """Return whether the service is there and can work."""
         try:
-            return bool(self._read("/ready")["status"] == "ready")
+            return self._ask(_Readiness, "/ready").status == "ready"
         except ProvenanceError:
             return False

@@ -1,11 +1,13 @@
 """How calls are sent: over a session, with a token.
 
-Reads and repeatable writes are tried three times.
+Reads and repeatable writes are tried three times. What a gateway finds too large is sent in smaller
+pieces; what jobprov itself finds too large stays too large.
 """
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 from urllib.parse import quote
@@ -15,6 +17,7 @@ import requests
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
 from jobprov.provenance.answers.addresses import fits_path
+from jobprov.provenance.answers.recording import BlobAnswer, PartAnswer
 from jobprov.provenance.client.answers import GatewayError, check
 from jobprov.provenance.errors import UnreachableError
 
@@ -24,6 +27,12 @@ _LATER = (429, 502, 503, 504)
 T = TypeVar("T")
 P = TypeVar("P", bound="_Page")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+SMALLEST_PART = 16 * 1024
+"""A gateway that does not take so much takes nothing of use."""
+_MOST_STANDSTILLS = 3
+
+PutPart = Callable[[bytes, str], BlobAnswer | PartAnswer]
+"""Sends bytes of a blob under a `Content-Range`."""
 
 
 class _Page(Protocol):
@@ -31,22 +40,6 @@ class _Page(Protocol):
 
     @property
     def next(self) -> str | None: ...
-
-
-class Answer(dict[str, Any]):
-    """The answer of a service.
-
-    If it lacks a member that all answers of jobprov have, it is not from jobprov.
-    """
-
-    def __init__(self, members: Mapping[str, Any], url: str) -> None:
-        super().__init__(members)
-        self._url = url
-
-    def __missing__(self, name: str) -> Any:
-        raise UnreachableError(
-            f"{self._url} does not answer as jobprov does, without {name!r}; is the address right?"
-        )
 
 
 class Transport:
@@ -115,11 +108,6 @@ class Transport:
             if cursor is None:
                 return
 
-    def _read(self, path: str, /, **query: Any) -> dict[str, Any]:
-        return self._json(
-            "GET", path, params={name: _visible(value) for name, value in query.items()}
-        )
-
     def _ask(self, kind: type[T], path: str, /, **query: Any) -> T:
         """Return an answer as its type; members that a newer service adds are passed over.
 
@@ -143,13 +131,6 @@ class Transport:
         except msgspec.ValidationError as problem:
             raise self._stranger(f": {problem}") from None
         except msgspec.DecodeError:
-            raise self._stranger() from None
-
-    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        answer = self._call(method, path, **options)
-        try:
-            return Answer(answer.json(), self.url)
-        except (TypeError, ValueError):
             raise self._stranger() from None
 
     def _stranger(self, why: str = "") -> UnreachableError:
@@ -222,3 +203,39 @@ def _reason(problem: Exception) -> str:
     if "NameResolutionError" in str(problem):
         return "no such host is known"
     return type(problem).__name__
+
+
+def is_too_large(refusal: GatewayError) -> bool:
+    """Tell whether a gateway refuses a request for its size."""
+    return refusal.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+def put_in_parts(put: PutPart, data: bytes) -> BlobAnswer:
+    """Send a blob in parts, which become half as large each time that a gateway refuses one.
+
+    Raises:
+        GatewayError: it refuses the smallest part, or for another reason.
+        UnreachableError: the service keeps no part.
+    """
+    total = len(data)
+    largest = total // 2
+    standstills = 0
+    answer = put(b"", f"bytes */{total}")
+    while isinstance(answer, PartAnswer):
+        start = min(answer.received_bytes, total - 1)
+        end = min(start + largest, total)
+        try:
+            answer = put(data[start:end], f"bytes {start}-{end - 1}/{total}")
+        except GatewayError as refusal:
+            if not is_too_large(refusal) or end - start <= SMALLEST_PART:
+                raise
+            largest = max(SMALLEST_PART, (end - start) // 2)
+            continue
+        if isinstance(answer, PartAnswer) and answer.received_bytes <= start:
+            standstills += 1
+            if standstills == _MOST_STANDSTILLS:
+                raise UnreachableError(
+                    f"The service keeps no part of blob {answer.sha256}, so that it cannot be "
+                    "sent past a gateway that finds it too large."
+                )
+    return answer

@@ -15,39 +15,43 @@ LONGEST = 3000
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
-def text(words: str) -> fields.String:
+def text(description: str) -> fields.String:
     """Return a parameter that is some text."""
     return fields.String(
-        validate=validate.Length(min=1, max=LONGEST), metadata={"description": words}
+        validate=validate.Length(min=1, max=LONGEST), metadata={"description": description}
     )
 
 
-def moment(words: str) -> fields.AwareDateTime:
+def moment(description: str) -> fields.AwareDateTime:
     """Return a parameter that is a time; one without a zone is UTC."""
     limits = validate.Range(min=_FIRST, max=_LAST, error="outside the years 1970 to 2199")
-    found = fields.AwareDateTime(
-        format="iso", default_timezone=UTC, validate=limits, metadata={"description": words}
+    time = fields.AwareDateTime(
+        format="iso", default_timezone=UTC, validate=limits, metadata={"description": description}
     )
-    found.error_messages["invalid"] = "no time; write 2026-11-24 or 2026-11-24T16:00:00Z"
-    return found
+    time.error_messages["invalid"] = "no time; write 2026-11-24 or 2026-11-24T16:00:00Z"
+    return time
 
 
-def number(least: int, most: int, words: str) -> fields.Integer:
+def number(least: int, most: int, description: str) -> fields.Integer:
     """Return a parameter that is a whole number between two, both included."""
     return fields.Integer(
-        validate=validate.Range(min=least, max=most), metadata={"description": words}
+        validate=validate.Range(min=least, max=most), metadata={"description": description}
     )
 
 
-def namespace(words: str) -> fields.String:
+def namespace(description: str) -> fields.String:
     """Return the parameter that is a namespace: an empty one is none."""
-    return fields.String(validate=validate.Length(max=LONGEST), metadata={"description": words})
+    return fields.String(
+        validate=validate.Length(max=LONGEST), metadata={"description": description}
+    )
 
 
-def file_name(words: str) -> fields.String:
+def file_name(description: str) -> fields.String:
     """Return a parameter that is the name of a file, and needed."""
     return fields.String(
-        required=True, validate=validate.Length(min=1, max=LONGEST), metadata={"description": words}
+        required=True,
+        validate=validate.Length(min=1, max=LONGEST),
+        metadata={"description": description},
     )
 
 

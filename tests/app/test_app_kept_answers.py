@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from jobprov.app.commands.statistics import reports as report
-from jobprov.app.commands.statistics.report_text import report_text
+from jobprov.app.commands.statistics.reports import report_text
 from jobprov.provenance.answers.campaigns import CampaignReport
 from jobprov.provenance.db.tables import WorkItem
 from jobprov.provenance.services.background import HANDLERS

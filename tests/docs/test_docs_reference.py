@@ -24,7 +24,7 @@ from jobprov.app.web.frame.markup import STATES
 from jobprov.archive import errors as archive_errors
 from jobprov.provenance import errors as provenance_errors
 from jobprov.provenance.capture import options as hook_options
-from jobprov.provenance.records.gap_codes import GAPS
+from jobprov.provenance.records.gaps.codes import GAPS
 from jobprov.provenance.records.identity import JOB_NAMESPACE, WITNESSES
 from jobprov.provenance.records.job_record import JobRecord, State
 from jobprov.provenance.services.upkeep.database_rebuild import NOT_DERIVED
@@ -271,6 +271,7 @@ def test_every_room_is_in_the_table_of_the_architecture() -> None:
     rooms = {
         folder.name
         for floor in (
+            "app",
             "app/web",
             "app/api",
             "app/commands",
@@ -281,7 +282,7 @@ def test_every_room_is_in_the_table_of_the_architecture() -> None:
         if (folder / "__init__.py").is_file()
     }
 
-    assert named == rooms
+    assert named == rooms - {"api", "commands", "web"}, "these are floors, and hold rooms"
 
 
 def test_floors_that_the_architecture_names_are_those_of_the_contract() -> None:

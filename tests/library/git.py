@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from jobprov.provenance.software.object_form import object_id
-from jobprov.provenance.software.pack_form import (
+from jobprov.provenance.software.packs.form import (
     entry_header,
     pack_header,
     sort_key,

@@ -1,33 +1,49 @@
-"""Files over HTTP: lists of them, and what a catalog saw."""
+"""Files over HTTP: what made one, lists of them, and what a catalog saw."""
 
 from datetime import UTC, datetime
 
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
-from jobprov.app.api.wire.asking import asked, parameters
+from jobprov.app.api.wire.asking import asked, checked_name, parameters
 from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.catalogs import SightingAnswer
-from jobprov.provenance.answers.lookup import FileList
+from jobprov.provenance.answers.lookup import FileAnswer, FileList
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
 from jobprov.provenance.records.reading.repairing import parse_object
-from jobprov.provenance.schemas.queries import FilesQuery
+from jobprov.provenance.schemas.queries import FilesQuery, FileVersionQuery
 from jobprov.provenance.services.catalogs.sightings import (
     SightedFile,
     read_sighting,
     record_sighting,
 )
+from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
 
-section = Section("files", "Files.")
+file_section = Section("file", "What made a file.")
+files_section = Section("files", "Files.")
 _SIGHTING_BYTES = 1024 * 1024
 
 
-@section.call(
+@file_section.call(
+    "GET",
+    "/files/<name>",
+    answers={200: FileAnswer},
+    parameters=parameters(FileVersionQuery),
+    errors=(300, 401, 404, 422),
+)
+def get_file(name: str) -> Response:
+    """Return what made a file, and what was made from it."""
+    query = asked(FileVersionQuery)
+    with get_service().reading() as connection:
+        return json_answer(show_file(connection, checked_name(name), **query))
+
+
+@files_section.call(
     "GET",
     "/files",
     answers={200: FileList},
@@ -42,7 +58,7 @@ def get_files() -> Response:
         return json_answer(list_files(connection, FileFilters(**query), limit=limit, cursor=cursor))
 
 
-@section.call(
+@files_section.call(
     "POST",
     "/files",
     body=SightedFile,

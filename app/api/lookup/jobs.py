@@ -1,9 +1,10 @@
-"""Lists of jobs over HTTP; their configurations, bundles and verdicts of reruns."""
+"""Jobs over HTTP: one or many, their configurations, logs, bundles, exports, gaps and verdicts."""
 
 import hashlib
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import BinaryIO
 
 from flask import Response, request
 
@@ -13,20 +14,26 @@ from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
+from jobprov.app.api.wire.sending import send_stream
 from jobprov.app.wiring import Service, get_service
 from jobprov.provenance.answers.configurations import ConfigurationFiles, EvaluatedConfiguration
-from jobprov.provenance.answers.lookup import JobList
+from jobprov.provenance.answers.lookup import GapCounts, JobAnswer, JobList
 from jobprov.provenance.answers.reruns import VerdictPosted
+from jobprov.provenance.bundle.description.exports import FORMS
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.queries import (
     CONFIGURATION_FORMS,
     BundleQuery,
     ConfigurationQuery,
     ExperimentQuery,
+    GapsQuery,
+    JobQuery,
     JobsQuery,
+    LogQuery,
 )
-from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
+from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle, export_job
 from jobprov.provenance.services.bundles.plans import note_digest
 from jobprov.provenance.services.comparisons.recipes import read_recipe
 from jobprov.provenance.services.configurations.configuration import (
@@ -36,16 +43,30 @@ from jobprov.provenance.services.configurations.configuration import (
     read_configuration,
     source_of,
 )
-from jobprov.provenance.services.lookup.job import find_job
+from jobprov.provenance.services.lookup.gaps import list_gaps
+from jobprov.provenance.services.lookup.job import find_job, read_job, show_job
 from jobprov.provenance.services.lookup.jobs import list_jobs
+from jobprov.provenance.services.lookup.logs import read_log
 from jobprov.provenance.services.reruns.verdicts import PostedVerdict, post_verdict
 
-section = Section("jobs", "Jobs, their configurations, logs and bundles.")
+jobs_section = Section("jobs", "Jobs, their configurations, logs and bundles.")
 TEXT = "text/plain; charset=utf-8"
 _VERDICT_BYTES = 1024 * 1024
+job_section = Section("job", "Everything recorded of a job.")
+exports_section = Section("exports", "Jobs in the formats of PROV, OpenLineage and in-toto.")
+# text first: makers of clients read every answer as the first type that they know
+_EXPORT_TYPES = (
+    "text/provenance-notation",
+    "application/json",
+    "application/x-ndjson",
+    "application/vnd.in-toto+json",
+)
+logs_section = Section("logs", "Logs of jobs.")
+_TAIL_CHUNK = 1 << 16
+gaps_section = Section("gaps", "What would stop reruns, and how to close it.")
 
 
-@section.call(
+@jobs_section.call(
     "GET",
     "/jobs",
     answers={200: JobList},
@@ -62,7 +83,7 @@ def get_jobs() -> Response:
         return json_answer(list_jobs(connection, JobFilters(**query), limit=limit, cursor=cursor))
 
 
-@section.call(
+@jobs_section.call(
     "GET",
     "/jobs/<job_id>/configurations/<step>",
     answers={200: EvaluatedConfiguration | ConfigurationFiles},
@@ -74,7 +95,7 @@ def get_configuration(job_id: str, step: str) -> Response:
     query = asked(ConfigurationQuery)
     form, file, service = query.pop("form"), query.pop("file", None), get_service()
     with service.reading() as connection:
-        found = read_configuration(
+        configuration = read_configuration(
             connection,
             service.store,
             checked_name(job_id, "job_id"),
@@ -82,15 +103,17 @@ def get_configuration(job_id: str, step: str) -> Response:
             **query,
         )
     if form in CONFIGURATION_FORMS:
-        return Response(printed(found, form), content_type=TEXT)
+        return Response(printed(configuration, form), content_type=TEXT)
     if form == "source":
-        return Response(source_of(found, file or found.recorded.main or ""), content_type=TEXT)
+        return Response(
+            source_of(configuration, file or configuration.recorded.main or ""), content_type=TEXT
+        )
     if form == "evaluated":
-        return json_answer(evaluated_answer(found))
-    return json_answer(files_answer(found))
+        return json_answer(evaluated_answer(configuration))
+    return json_answer(files_answer(configuration))
 
 
-@section.call(
+@jobs_section.call(
     "GET",
     "/jobs/<job_id>/bundle",
     answers={200: ("application/x-tar", "The bundle; its ETag names plan and level.")},
@@ -124,7 +147,7 @@ def get_bundle(job_id: str) -> Response:
     return answer
 
 
-@section.call(
+@jobs_section.call(
     "POST",
     "/jobs/<job_id>/verdicts",
     body=PostedVerdict,
@@ -163,3 +186,89 @@ def _streamed(service: Service, bundle: Bundle) -> Iterator[bytes]:
         yield chunk
     if bundle.tar_sha256 is None:
         service.write(lambda writing: note_digest(writing, bundle.key, digest.hexdigest()))
+
+
+@job_section.call(
+    "GET",
+    "/jobs/<job_id>",
+    answers={200: JobAnswer},
+    parameters=parameters(JobQuery),
+    errors=(300, 401, 404, 422),
+)
+def get_job(job_id: str) -> Response:
+    """Return everything recorded of a job, and what the service found out about it."""
+    query, service = asked(JobQuery), get_service()
+    witness = query.pop("witness", None)
+    with service.reading() as connection:
+        job = read_job(connection, service.store, checked_name(job_id, "job_id"), **query)
+        return json_answer(show_job(connection, job, witness=witness))
+
+
+@exports_section.call(
+    "GET",
+    "/jobs/<job_id>/exports/<form>",
+    answers={200: (_EXPORT_TYPES, "The job in this form.")},
+    parameters=parameters(ExperimentQuery),
+    errors=(300, 401, 404, 409, 422),
+)
+def get_export(job_id: str, form: str) -> Response:
+    """Return the job as its bundle holds it.
+
+    The forms are `prov-json`, `prov-n`, `openlineage` (events, one a line) and `in-toto` (a
+    statement).
+    """
+    if form not in FORMS:
+        known = ", ".join(FORMS)
+        raise NotFoundError(f"There is no form {form[:40]!r}; there are {known}.", list(FORMS))
+    query, service = asked(ExperimentQuery), get_service()
+    bundle = build_bundle(
+        service.database, service.writer, service.store, checked_name(job_id, "job_id"), **query
+    )
+    return Response(export_job(bundle, form), content_type=FORMS[form][1])
+
+
+@logs_section.call(
+    "GET",
+    "/jobs/<job_id>/logs/<name>",
+    answers={200: (TEXT, "The log.")},
+    parameters=parameters(LogQuery),
+    errors=(300, 401, 404, 416, 422),
+)
+def get_log(job_id: str, name: str) -> Response:
+    """Return a log as text; `Range` is honoured, `tail` gives the last lines.
+
+    Of a running job it is the end that came so far.
+    """
+    query, service = asked(LogQuery), get_service()
+    tail = query.pop("tail", None)
+    with service.reading() as connection:
+        job = read_job(connection, service.store, checked_name(job_id, "job_id"), **query)
+        log = read_log(connection, service.store, job, checked_name(name))
+    if tail is not None:
+        with log.stream:
+            return Response(last_lines(log.stream, log.size_bytes, tail), content_type=TEXT)
+    etag = hashlib.sha256(f"{job_id} {name} {log.size_bytes} {log.tail_at}".encode()).hexdigest()
+    answer = send_stream(log.stream, log.size_bytes, TEXT, etag=etag)
+    answer.headers["Cache-Control"] = "no-cache"
+    return answer
+
+
+def last_lines(stream: BinaryIO, size_bytes: int, lines: int) -> bytes:
+    """Return the last lines of a seekable stream, reading no more of it than they need."""
+    start, end_of_log = size_bytes, b""
+    while start > 0 and end_of_log.count(b"\n") <= lines:
+        step = min(_TAIL_CHUNK, start)
+        start -= step
+        stream.seek(start)
+        end_of_log = stream.read(step) + end_of_log
+    return b"".join(end_of_log.splitlines(keepends=True)[-lines:])
+
+
+@gaps_section.call(
+    "GET", "/gaps", answers={200: GapCounts}, parameters=parameters(GapsQuery), errors=(401, 422)
+)
+def get_gaps() -> Response:
+    """Return what would stop reruns of some jobs, counted by code."""
+    query = asked(GapsQuery)
+    with get_service().reading() as connection:
+        return json_answer(list_gaps(connection, JobFilters(**query)))

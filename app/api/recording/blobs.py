@@ -1,16 +1,17 @@
-"""Blobs over HTTP: which are missing, send one, read one.
+"""Blobs over HTTP: which are missing, send one or a part of it, read one.
 
-Possession is an experiment's (storage.md).
+Possession is an experiment's (storage.md). Parts: `Content-Range` says which bytes a body is.
+Source: RFC 9110, 14.4; 308 with `Range` is what resumable uploads answer.
 """
 
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
+from typing import NamedTuple
 
 import msgspec
 from flask import Response, request
 
-from jobprov.app.api.recording.blob_parts import Part, asked_part, part_chunks
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.bodies import body_chunks, read_body
 from jobprov.app.api.wire.documenting import Section
@@ -41,6 +42,21 @@ _LIST_BYTES = 1024 * 1024
 _WHOLE_BYTES = 8 * 1024 * 1024
 _CHUNK_BYTES = 1 << 16
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_RANGE = re.compile(r"bytes (?:(\d{1,15})-(\d{1,15})|\*)/(\d{1,15})")
+
+
+class Part(NamedTuple):
+    """Which bytes of a blob a body is.
+
+    Attributes:
+        start: the first; None where the body is empty and the question is how much is here.
+        length: how many.
+        total: how many the blob has.
+    """
+
+    start: int | None
+    length: int
+    total: int
 
 
 class Digests(msgspec.Struct):
@@ -111,7 +127,7 @@ def put_blob(sha256: str) -> Response:
     grant = recording_grant()
     _check_digest(sha256)
     service = get_service()
-    part, experiment = asked_part(service.settings.blob_limit_bytes), grant.experiment
+    part, experiment = _asked_part(service.settings.blob_limit_bytes), grant.experiment
     with service.reading() as connection:
         is_erased = is_unwanted(connection, experiment, sha256)
     if is_erased:
@@ -123,7 +139,7 @@ def put_blob(sha256: str) -> Response:
         half = HalfSent(service.settings.data / "half-sent", experiment, sha256)
         received = half.received()
         if part.start is not None:
-            received = half.take(part.start, part_chunks(part))
+            received = half.take(part.start, body_chunks(part.length))
         if received < part.total or part.start is None:
             return _part_answer(sha256, min(received, part.total))
         size_bytes, is_stored = _finish(half, sha256, part.total)
@@ -162,7 +178,7 @@ def get_blob(sha256: str) -> Response:
 def _erased_answer(sha256: str, part: Part | None) -> Response:
     """Read what was sent, and answer that it is not wanted."""
     limit_bytes = get_service().settings.blob_limit_bytes
-    chunks = body_chunks(limit_bytes) if part is None else part_chunks(part)
+    chunks = body_chunks(limit_bytes) if part is None else body_chunks(part.length)
     size_bytes = sum(map(len, chunks))
     return json_answer(BlobAnswer(sha256, size_bytes, is_new=False, change="erased"))
 
@@ -277,3 +293,41 @@ def _check_digest(sha256: str) -> None:
             "A blob is named by its SHA-256, 64 lower-case hex digits.",
             {"sha256": ["not a SHA-256"]},
         )
+
+
+def _asked_part(limit_bytes: int) -> Part | None:
+    """Return which part of a blob comes; None where it comes whole.
+
+    Raises:
+        BadInputError: the header says nothing that can be, or the body is packed.
+        LimitError: the blob is longer than the limit.
+    """
+    text = request.headers.get("Content-Range")
+    if text is None:
+        return None
+    if request.headers.get("Content-Encoding", "identity").lower() not in ("identity", ""):
+        raise BadInputError(
+            "A part of a blob is sent unpacked.", {"Content-Encoding": ["none with Content-Range"]}
+        )
+    match = _RANGE.fullmatch(text.strip())
+    if match is None:
+        raise _bad_range(text)
+    total = int(match[3])
+    if total > limit_bytes:
+        raise LimitError(
+            f"The blob is longer than {limit_bytes} bytes, which is the limit of this call.",
+            limit_bytes,
+        )
+    if match[1] is None:
+        return Part(None, 0, total)
+    start, end = int(match[1]), int(match[2])
+    if not start <= end < total:
+        raise _bad_range(text)
+    return Part(start, end - start + 1, total)
+
+
+def _bad_range(text: str) -> BadInputError:
+    return BadInputError(
+        f"Content-Range {text[:100]!r} names no part of a blob.",
+        {"Content-Range": ["bytes FIRST-LAST/TOTAL, or */TOTAL"]},
+    )

@@ -19,7 +19,7 @@ def asked(schema: type[Schema]) -> dict[str, Any]:
     return read_query(schema, request.args)
 
 
-def parameters(schema: type[Schema]) -> list[dict[str, Any]]:
+def parameters(schema: type[Schema]) -> list[dict[str, object]]:
     """Return how the OpenAPI document describes the query."""
     return [{"in": "query", "schema": schema}]
 

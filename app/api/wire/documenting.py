@@ -100,14 +100,13 @@ def add_schemas(api: JobprovApi, types: AbstractSet[type[msgspec.Struct]]) -> No
 
 
 @cache
-def read_examples() -> dict[str, Any]:
+def read_examples() -> dict[str, object]:
     """Return real answers, cut short, by the name of their type.
 
     An answer without a type is found by the id of its call.
     """
     content = files("jobprov.app.api").joinpath("examples.json").read_bytes()
-    examples: dict[str, Any] = msgspec.json.decode(content)
-    return examples
+    return msgspec.json.decode(content, type=dict[str, object])
 
 
 class Section(Blueprint):  # type: ignore[misc]
@@ -137,7 +136,7 @@ class Section(Blueprint):  # type: ignore[misc]
         *,
         answers: Mapping[int, Any],
         body: Any = None,
-        parameters: Sequence[dict[str, Any]] = (),
+        parameters: Sequence[Mapping[str, object]] = (),
         errors: tuple[int, ...] = (),
         writes: bool = False,
         is_public: bool = False,
@@ -148,21 +147,19 @@ class Section(Blueprint):  # type: ignore[misc]
             method: GET, PUT, POST.
             rule: below /api/v1, with its parameters as Flask writes them.
             answers: by status: a msgspec type, several of them joined by `|`, a JSON schema, or
-                (content type or several, words) for anything else.
+                (content type or several, description) for anything else.
             body: a msgspec type, or a content type.
-            parameters: of the query, made by `query`; those of the path come from the rule.
+            parameters: of the query, as `wire.asking` makes them; those of the path come from the rule.
             errors: statuses answered by problem+json; 401 and 403 of writing calls are added.
             writes: whether a write token is needed.
             is_public: whether everybody may read it, also where reading needs a token.
         """
-        document: dict[str, Any] = {
-            "responses": {str(status): _answer(status, kind) for status, kind in answers.items()}
-        }
-        for status in (*errors, *((401, 403) if writes else ())):
-            document["responses"][str(status)] = HTTPStatus(status).name
-        document["responses"]["default"] = "DEFAULT_ERROR"
         for kind in (*answers.values(), body):
             self.types += _structs_in(kind)
+        refusals = errors
+        if writes:
+            refusals += (401, 403)
+        document: dict[str, object] = {}
         if body is not None:
             document["requestBody"] = {"required": True, "content": _content(body)}
         if parameters:
@@ -172,25 +169,15 @@ class Section(Blueprint):  # type: ignore[misc]
 
         def note(function: F) -> F:
             document["operationId"] = function.__name__
+            document["responses"] = _responses(function.__name__, answers, refusals)
             if not (writes or is_public):
                 self._reading.add(function.__name__)
-            _add_example(document["responses"], function.__name__)
             # Where flask-smorest looks
             function._apidoc = {"manual_doc": document}  # type: ignore[attr-defined]  # noqa: SLF001
             self.add_url_rule(rule, None, function, methods=[method])
             return function
 
         return note
-
-
-def query(name: str, words: str, **schema: Any) -> dict[str, Any]:
-    """Return one parameter of the query; its schema is a string unless told otherwise."""
-    return {
-        "name": name,
-        "in": "query",
-        "description": words,
-        "schema": {"type": "string", **schema},
-    }
 
 
 def _structs_in(kind: Any) -> list[type[msgspec.Struct]]:
@@ -202,38 +189,50 @@ def _structs_in(kind: Any) -> list[type[msgspec.Struct]]:
     return []
 
 
-def _answer(status: int, kind: Any) -> dict[str, Any]:
+def _responses(
+    operation_id: str, answers: Mapping[int, Any], refusals: Sequence[int]
+) -> dict[str, object]:
+    """Return what a call answers, by status, with an example where the type has none."""
+    example = read_examples().get(operation_id)
+    responses: dict[str, object] = {}
+    for status, kind in answers.items():
+        responses[str(status)] = _answer(status, kind, example)
+    for status in refusals:
+        responses[str(status)] = HTTPStatus(status).name
+    responses["default"] = "DEFAULT_ERROR"
+    return responses
+
+
+def _answer(status: int, kind: Any, example: object) -> dict[str, object]:
     if isinstance(kind, tuple):
-        content_types, words = kind
+        content_types, description = kind
         if isinstance(content_types, str):
             content_types = (content_types,)
-        content = {name: {"schema": _schema_of_type(name)} for name in content_types}
-        return {"description": words, "content": content}
-    return {"description": HTTPStatus(status).phrase, "content": _content(kind)}
+        content = {name: _media(_schema_of_type(name)) for name in content_types}
+    else:
+        description, content = HTTPStatus(status).phrase, _content(kind)
+    if example is not None and JSON in content:
+        content[JSON]["example"] = example
+    return {"description": description, "content": content}
 
 
-def _content(kind: Any) -> dict[str, Any]:
+def _content(kind: Any) -> dict[str, dict[str, object]]:
+    """Return the schema of a body by its content type."""
     if isinstance(kind, str):
-        return {kind: {"schema": _schema_of_type(kind)}}
+        return {kind: _media(_schema_of_type(kind))}
     if isinstance(kind, dict):
-        return {JSON: {"schema": kind}}
+        return {JSON: _media(kind)}
     references = [{"$ref": _REFERENCE.format(name=kind.__name__)} for kind in _structs_in(kind)]
     if len(references) == 1:
-        return {JSON: {"schema": references[0]}}
-    return {JSON: {"schema": {"anyOf": references}}}
+        return {JSON: _media(references[0])}
+    return {JSON: _media({"anyOf": references})}
 
 
-def _add_example(responses: dict[str, Any], operation_id: str) -> None:
-    """Show what a call answers, where its answer has no type that shows it."""
-    example = read_examples().get(operation_id)
-    if example is None:
-        return
-    for response in responses.values():
-        if isinstance(response, dict) and JSON in response["content"]:
-            response["content"][JSON]["example"] = example
+def _media(schema: Mapping[str, object]) -> dict[str, object]:
+    return {"schema": schema}
 
 
-def _schema_of_type(content_type: str) -> dict[str, Any]:
+def _schema_of_type(content_type: str) -> dict[str, object]:
     """Return the schema of a body of which only the content type is said."""
     if content_type.endswith("json"):
         return {}

@@ -1,16 +1,16 @@
 """Who may write and who may read: tokens, and the rule for a fresh service.
 
-A service without any token takes writes from its own machine alone (`app.locality`).
+A service without any token takes writes from its own machine alone (`app.access.locality`).
 """
 
 from collections.abc import Sequence
 
 from flask import request
 
+from jobprov.app.access.locality import is_local
+from jobprov.app.access.wrong_tokens import grant_of
 from jobprov.app.errors import UnauthorizedError
-from jobprov.app.locality import is_local
 from jobprov.app.wiring import get_service
-from jobprov.app.wrong_tokens import grant_of
 from jobprov.provenance.db.queries.intake.tickets import jobs_of_other_tasks
 from jobprov.provenance.errors import ForbiddenError
 from jobprov.provenance.records.reading.decoding import DecodedRecord

@@ -1,4 +1,4 @@
-"""`jobprov bundle`, `rerun` and `verify`: the rerun bundle of a job, taken, run and compared."""
+"""`jobprov bundle`, `rerun`, `verify`, `export`: the rerun bundle of a job, taken, run, compared."""
 
 import sys
 import tempfile
@@ -11,6 +11,7 @@ import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
+from jobprov.provenance.bundle.description.exports import FORMS
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.reruns import execution
 from jobprov.provenance.services.reruns.isolation import Isolation, apart
@@ -220,4 +221,16 @@ def verify(*, tar: Path, folder: Path, as_json: bool) -> None:
     _exit_by(result.decision)
 
 
-COMMANDS = {"bundle": bundle, "rerun": rerun, "verify": verify}
+@click.command()
+@click.argument("job_id", metavar="ID")
+@click.option(
+    "--format", "form", type=click.Choice(list(FORMS)), default="openlineage", show_default=True
+)
+@experiment_option
+@url_option
+def export(*, job_id: str, form: str, experiment: str | None, url: str | None) -> None:
+    """Print the job in the words of PROV, OpenLineage or in-toto, as its bundle holds them."""
+    click.echo(client_for(url).export(job_id, form, experiment=experiment), nl=False)
+
+
+COMMANDS = {"bundle": bundle, "rerun": rerun, "verify": verify, "export": export}

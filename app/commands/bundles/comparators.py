@@ -1,16 +1,13 @@
 """`jobprov comparators set|show`: how an experiment has the outputs of reruns compared."""
 
 import json
-import tomllib
 from pathlib import Path
-from typing import Any
 
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.groups import Group
-from jobprov.app.commands.terminal.opening import emit, json_option, url_option
-from jobprov.provenance.errors import BadInputError
+from jobprov.app.commands.terminal.opening import emit, json_option, read_toml_or_json, url_option
 
 
 @click.group(cls=Group)
@@ -28,7 +25,7 @@ def set_(*, experiment: str, file: Path, url: str | None, as_json: bool) -> None
 
     The new version applies from then on.
     """
-    answer = client_for(url).declare_comparators(experiment, _read(file))
+    answer = client_for(url).declare_comparators(experiment, read_toml_or_json(file))
     change = "declared" if answer.is_new else "had been declared before"
     sentence = f"Version {answer.version} of the comparators of {experiment} {change}."
     emit(answer, sentence, as_json=as_json)
@@ -47,19 +44,6 @@ def show(*, experiment: str, version: int | None, url: str | None, as_json: bool
     lines = [f"version {shown.version} of {len(shown.versions)}"]
     lines += [json.dumps(rule, ensure_ascii=False) for rule in shown.comparators["output"]]
     emit(shown, "\n".join(lines), as_json=as_json)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        text = file.read_text(encoding="utf-8")
-        document: dict[str, Any] = (
-            json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
-        )
-    except (ValueError, UnicodeDecodeError) as problem:
-        raise BadInputError(
-            f"{file} cannot be read: {problem}.", {"file": [str(problem)]}
-        ) from None
-    return document
 
 
 COMMANDS = {"comparators": comparators}

@@ -1,8 +1,8 @@
 """`jobprov catalog`: what SAM or MetaCat knows of a task, compared with its jobs."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,9 @@ from jobprov.app.commands.terminal.opening import (
 )
 from jobprov.provenance.answers.catalogs import CatalogComparison, DifferingFile, SilentUnit
 from jobprov.provenance.lineage.words import counted, number
+
+if TYPE_CHECKING:
+    from jobprov.provenance.services.catalogs.sync import TaskSync
 
 _LISTED = 10
 
@@ -63,7 +66,7 @@ def sync(
     settings = settings_with(data=data)
     catalogs = read_catalogs(settings.catalogs)
     experiments = [experiment] if experiment else sorted(catalogs)
-    syncs: list[dict[str, Any]] = []
+    syncs: list[tuple[str, TaskSync]] = []
     with opened_service(settings) as service:
         for name in experiments:
             task_syncs = sync_experiment(
@@ -75,9 +78,10 @@ def sync(
                 task_id=task_id,
                 **how,
             )
-            syncs += [{"experiment": name, **sync._asdict()} for sync in task_syncs]
-    emit({"tasks": syncs}, "\n".join(_sync_lines(syncs)), as_json=as_json)
-    if any(sync["problem"] and not sync["is_whole"] for sync in syncs):
+            syncs += [(name, sync) for sync in task_syncs]
+    tasks = [{"experiment": name, **sync._asdict()} for name, sync in syncs]
+    emit({"tasks": tasks}, "\n".join(_sync_lines(syncs)), as_json=as_json)
+    if any(sync.problem and not sync.is_whole for _, sync in syncs):
         sys.exit(3)
 
 
@@ -142,16 +146,15 @@ def draining(
     )
 
 
-def _sync_lines(syncs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _sync_lines(syncs: "Sequence[tuple[str, TaskSync]]") -> Iterator[str]:
     if not syncs:
         yield "No catalog is set up (JOBPROV_CATALOGS), or no task is declared."
-    for sync in syncs:
-        progress = "compared whole" if sync["is_whole"] else "continues next time"
-        units, outputs = counted(sync["units"], "unit"), counted(sync["outputs"], "output")
-        task = f"{sync['experiment']} {sync['task_id']}"
-        yield f"{task}: asked about {units}, found {outputs}, {progress}"
-        if sync["problem"]:
-            yield f"    {sync['problem']}"
+    for experiment, sync in syncs:
+        progress = "compared whole" if sync.is_whole else "continues next time"
+        units, outputs = counted(sync.units, "unit"), counted(sync.outputs, "output")
+        yield (f"{experiment} {sync.task_id}: asked about {units}, found {outputs}, {progress}")
+        if sync.problem:
+            yield f"    {sync.problem}"
 
 
 def _difference_lines(comparison: CatalogComparison) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,9 @@ from jobprov.provenance.catalogs.sam import Sam
 from jobprov.provenance.errors import BadInputError, NotFoundError
 
 _TAKEN = re.compile(r"[A-Za-z0-9_./-]+")
+Document = Mapping[str, object]
+"""A JSON object that somebody else wrote."""
+
 _OURS = ("prov.job_id", "prov.task_id", "prov.output")
 
 
@@ -37,8 +41,8 @@ class _Sidecar(NamedTuple):
         metadata: the part with the keys of the catalog; of SAM's form that is all of it.
     """
 
-    content: dict[str, Any]
-    metadata: dict[str, Any]
+    content: Document
+    metadata: Document
 
 
 class _Result(NamedTuple):
@@ -142,7 +146,7 @@ def _own_problems(path: Path, sidecar: _Sidecar) -> list[str]:
     return problems
 
 
-def _name_problems(content: dict[str, Any]) -> list[str]:
+def _name_problems(content: Document) -> list[str]:
     """Return why MetaCat would refuse names in a sidecar of its form."""
     name, namespace = content.get("name"), content.get("namespace")
     problems = []
@@ -175,7 +179,7 @@ def _parent_problem(parent: Any, own: tuple[Any, Any]) -> str | None:
     return "a file is no parent of its own" if (namespace, name) == own else None
 
 
-def _metadata_in_catalog(name: str, sidecar: _Sidecar, option: _CatalogOption) -> dict[str, Any]:
+def _metadata_in_catalog(name: str, sidecar: _Sidecar, option: _CatalogOption) -> Document:
     """Return the metadata that the catalog has of the file.
 
     Raises:
@@ -190,7 +194,7 @@ def _metadata_in_catalog(name: str, sidecar: _Sidecar, option: _CatalogOption) -
     return Sam(own_access(option.sam or "", attempts=2)).read_metadata(name)
 
 
-def _catalog_problems(metadata: dict[str, Any], cataloged: dict[str, Any]) -> list[str]:
+def _catalog_problems(metadata: Document, cataloged: Document) -> list[str]:
     """Return which of our keys the catalog lost, then which it changed."""
     problems = []
     for key in _OURS:

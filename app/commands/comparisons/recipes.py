@@ -6,7 +6,12 @@ import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
-from jobprov.provenance.answers.comparisons import DivergentRecipe, RecipeAnswer
+from jobprov.provenance.answers.comparisons import (
+    DifferingOutput,
+    DivergentRecipe,
+    JobsOfResult,
+    RecipeAnswer,
+)
 from jobprov.provenance.lineage.words import counted
 
 _LISTED = 20
@@ -50,18 +55,24 @@ def _line(recipe: DivergentRecipe) -> str:
 def _recipe_text(recipe: RecipeAnswer) -> str:
     jobs, results = counted(recipe.job_count, "job"), counted(recipe.result_count, "result")
     lines = [f"{recipe.recipe_id}: {jobs}, {results}"]
-    for result in recipe.results:
-        examples = ", ".join(job.job_id for job in result.jobs[:3])
-        jobs = counted(result.job_count, "job")
-        lines.append(f"  {result.result_id or 'no result'}: {jobs}, such as {examples}")
-    for output in recipe.outputs[:_LISTED]:
-        name = next(name for name in output.names.values() if name)
-        digests = ", ".join(str(digest)[:30] for digest in output.digests.values())
-        lines.append(f"  differs: {name} ({digests})")
+    lines += [_result_line(result) for result in recipe.results]
+    lines += [_output_line(output) for output in recipe.outputs[:_LISTED]]
     for fact in recipe.differences[:_LISTED]:
-        values = " | ".join(str(value)[:40] for value in fact.values.values())
-        lines.append(f"  {fact.field}: {values}")
+        values = [str(value)[:40] for value in fact.values.values()]
+        lines.append(f"  {fact.field}: {' | '.join(values)}")
     return "\n".join(lines)
+
+
+def _result_line(result: JobsOfResult) -> str:
+    jobs = counted(result.job_count, "job")
+    examples = [job.job_id for job in result.jobs[:3]]
+    return f"  {result.result_id or 'no result'}: {jobs}, such as {', '.join(examples)}"
+
+
+def _output_line(output: DifferingOutput) -> str:
+    name = next(name for name in output.names.values() if name)
+    digests = [str(digest)[:30] for digest in output.digests.values()]
+    return f"  differs: {name} ({', '.join(digests)})"
 
 
 COMMANDS = {"recipes": recipes}

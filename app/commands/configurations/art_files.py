@@ -4,6 +4,7 @@ It is shown, compared with the record of its job, or made into a record.
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,15 +71,15 @@ def art(
     """
     if fcl + check + record > 1:
         raise click.UsageError("Only one of --fcl, --check and --record can be done at once.")
-    found = read_art_file(file)
+    art_file = read_art_file(file)
     if fcl:
-        click.echo(_configuration(found))
+        click.echo(_configuration(art_file))
     elif check:
-        _check(found, file.name, experiment, url, as_json=as_json)
+        _check(art_file, file.name, experiment, url, as_json=as_json)
     elif record:
-        _record(found, experiment, url, as_json=as_json)
+        _record(art_file, experiment, url, as_json=as_json)
     else:
-        emit(art_file_json(found), art_text(found), as_json=as_json)
+        emit(art_file_json(art_file), art_text(art_file), as_json=as_json)
 
 
 def art_text(file: ArtFile) -> str:
@@ -89,15 +90,19 @@ def art_text(file: ArtFile) -> str:
     if last:
         wrote = f"process {last.name} with ParameterSetID {last.parameter_set_id}"
     lines = [shown(f"{Path(stored.path).name} was made by {wrote}."), ""]
-    event_words = f", {counted(events, 'event')}" if isinstance(events, int) else ""
-    lines.append(f"{size(stored.size_bytes)}{event_words}")
+    contents = size(stored.size_bytes)
+    if isinstance(events, int):
+        contents += f", {counted(events, 'event')}"
+    lines.append(contents)
     lines.append(f"{counted(len(stored.parameter_sets), 'parameter set')}; processes:")
     for process in file.processes:
-        problem = f"  ({process.problem})" if process.problem else ""
-        lines.append(
-            shown(f"  {process.parameter_set_id}  {process.name or 'unreadable'}{problem}")
-        )
-    lines += ["", *(shown(f"{name:28}  {value}") for name, value in stored.metadata.items())]
+        line = f"  {process.parameter_set_id}  {process.name or 'unreadable'}"
+        if process.problem:
+            line += f"  ({process.problem})"
+        lines.append(shown(line))
+    lines.append("")
+    for name, value in stored.metadata.items():
+        lines.append(shown(f"{name:28}  {value}"))
     return "\n".join(lines)
 
 
@@ -119,7 +124,7 @@ def _check(
             f"No recorded job made {name}; `jobprov art --record` makes a record from the file."
         )
     answer = client.job(producer.job_id, experiment=producer.experiment)
-    job: dict[str, Any] = msgspec.to_builtins(answer)
+    job = msgspec.to_builtins(answer)
     agreement = check_against(file, job)
     document = {"job_id": producer.job_id, **agreement.as_json()}
     text = f"{agreement.verdict}: job {producer.job_id}. {agreement.words}"
@@ -131,7 +136,7 @@ def _check(
         sys.exit(1)
 
 
-def _keep(client: Client, file: ArtFile, job: dict[str, Any]) -> tuple[bool, str]:
+def _keep(client: Client, file: ArtFile, job: Mapping[str, Any]) -> tuple[bool, str]:
     """Send what the file says, so that the job has its gap.
 
     Return whether the service has it, and that in words.
@@ -156,11 +161,11 @@ def _record(file: ArtFile, experiment: str | None, url: str | None, *, as_json: 
     for digest, data in blobs.items():
         client.put_blob(digest, data)
     answer = client.record(document)
-    words = (
+    outcome = (
         f"{answer.change} as {answer.job_id}, reconstructed from the file; "
         f"{counted(len(answer.gaps), 'gap')}."
     )
-    emit(answer, f"{words}\n{answer.url}", as_json=as_json)
+    emit(answer, f"{outcome}\n{answer.url}", as_json=as_json)
 
 
 COMMANDS = {"art": art}

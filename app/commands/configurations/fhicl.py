@@ -41,7 +41,7 @@ def expand(*, file: str, search_path: tuple[str, ...], as_json: bool) -> None:
     """Print FILE with its includes in, be the result FHiCL or not."""
     expansion = reader.expand(file, _folders(search_path))
     if as_json:
-        files = [asdict(each) for each in expansion.files]
+        files = [asdict(opened_file) for opened_file in expansion.files]
         emit({"expanded": expansion.text().decode("latin-1"), "files": files}, "", as_json=True)
     else:
         sys.stdout.buffer.write(expansion.text())
@@ -76,10 +76,9 @@ def dump(
 @json_option
 def identify(*, files: tuple[str, ...], search_path: tuple[str, ...], as_json: bool) -> None:
     """Print the ParameterSetID of each file, as art computes it."""
-    found = {file: _load(file, search_path).parameter_set_id for file in files}
-    emit(
-        found, "\n".join(f"{identity}  {file}" for file, identity in found.items()), as_json=as_json
-    )
+    identities = {file: _load(file, search_path).parameter_set_id for file in files}
+    lines = [f"{identity}  {file}" for file, identity in identities.items()]
+    emit(identities, "\n".join(lines), as_json=as_json)
 
 
 @fhicl.command()
@@ -89,10 +88,10 @@ def identify(*, files: tuple[str, ...], search_path: tuple[str, ...], as_json: b
 @json_option
 def diff(*, before: str, after: str, search_path: tuple[str, ...], as_json: bool) -> None:
     """Compare what two files evaluate to, by parameter; exit code 1 where they differ."""
-    found: Any = reader.diff(_load(before, search_path), _load(after, search_path))
-    document = [_change_json(change) for change in found.changes]
-    emit(document, "\n".join(found.lines()) or "They evaluate to the same.", as_json=as_json)
-    if found:
+    difference: Any = reader.diff(_load(before, search_path), _load(after, search_path))
+    document = [_change_json(change) for change in difference.changes]
+    emit(document, "\n".join(difference.lines()) or "They evaluate to the same.", as_json=as_json)
+    if difference:
         sys.exit(1)
 
 
@@ -105,27 +104,32 @@ def conformance(*, folder: Path | None, as_json: bool) -> None:
     from jobprov.provenance.fhicl.conformance import score  # noqa: PLC0415
 
     scores = score(folder or Path(os.environ.get("JOBPROV_SHARED", "../shared")) / "fhicl")
+    lines: list[str] = []
+    for part in scores:
+        lines += part.lines()
     emit(
-        [asdict(found) for found in scores],
-        "\n".join(line for found in scores for line in found.lines()),
+        [asdict(part) for part in scores],
+        "\n".join(lines),
         as_json=as_json,
     )
-    if any(found.good < found.total for found in scores):
+    if any(part.good < part.total for part in scores):
         sys.exit(1)
 
 
-def _change_json(change: reader.Change) -> dict[str, Any]:
-    places = {
-        side: {"file": origin.file, "line": origin.line} if origin else None
-        for side, origin in (
-            ("origin_before", change.origin_before),
-            ("origin_after", change.origin_after),
-        )
+def _change_json(change: reader.Change) -> dict[str, object]:
+    return {
+        "kind": change.kind,
+        "path": change.path,
+        "path_before": change.path_before,
+        "before": change.before,
+        "after": change.after,
+        "origin_before": _origin_json(change.origin_before),
+        "origin_after": _origin_json(change.origin_after),
     }
-    found = {
-        name: getattr(change, name) for name in ("kind", "path", "path_before", "before", "after")
-    }
-    return {**found, **places}
+
+
+def _origin_json(origin: reader.Origin | None) -> dict[str, object] | None:
+    return {"file": origin.file, "line": origin.line} if origin else None
 
 
 def _load(file: str, search_path: Sequence[str]) -> Any:

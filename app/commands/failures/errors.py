@@ -58,7 +58,8 @@ def _cause_lines(cause: FailureCause, by: str | None) -> Iterator[str]:
     if by in _ALONE:
         yield f"{number(cause.count):>7}  {part}"
     else:
-        yield f"{number(cause.count):>7}  {part + ': ' if by else ''}{cause_words(cause)}"
+        beginning = f"{part}: " if by else ""
+        yield f"{number(cause.count):>7}  {beginning}{cause_words(cause)}"
         if cause.words:
             advice = f". {cause.advice}" if cause.advice else ""
             yield f"         {class_words(cause)}{advice}"

@@ -1,8 +1,6 @@
 """`jobprov rules`: what failures of an experiment mean."""
 
-import json
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +8,13 @@ import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.groups import Group
-from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
-from jobprov.provenance.errors import BadInputError
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    json_option,
+    read_toml_or_json,
+    table,
+    url_option,
+)
 from jobprov.provenance.lineage.words import counted
 
 _COLUMNS = {"name": "RULE", "class": "CLASS", "again": "TRY AGAIN", "words": "WHAT"}
@@ -67,7 +70,7 @@ def set_(
     Failures recorded from then on are read by them.
     """
     given = {name: value for name, value in fields.items() if value is not None}
-    document = {**_read(file), **given}
+    document = {**read_toml_or_json(file), **given}
     answer = client_for(url).declare_rules(experiment, document, after=after)
     change = "declared" if answer.is_new else "had been declared before"
     text = f"Version {answer.version} of the rules of {experiment} {change}."
@@ -94,23 +97,10 @@ def check(*, file: Path, as_json: bool) -> None:
     """Say whether a file of rules can be declared. Exit code 2 where it cannot."""
     from jobprov.provenance.triage.rules import read_rules  # noqa: PLC0415
 
-    rule_table = read_rules({"who": "nobody", "why": "a check", **_read(file)})
+    rule_table = read_rules({"who": "nobody", "why": "a check", **read_toml_or_json(file)})
     count = len(rule_table.rules)
     emit({"rules": count}, f"{counted(count, 'rule')}, all fine.", as_json=as_json)
     sys.exit(0)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        text = file.read_text(encoding="utf-8")
-        document: dict[str, Any] = (
-            json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
-        )
-    except (ValueError, UnicodeDecodeError) as problem:
-        raise BadInputError(
-            f"{file} cannot be read: {problem}.", {"file": [str(problem)]}
-        ) from None
-    return document
 
 
 COMMANDS = {"rules": rules}

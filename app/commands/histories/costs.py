@@ -7,6 +7,7 @@ import click
 from jobprov.app.commands.histories.options import file_question
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, table
+from jobprov.app.csv_rows import Cell
 from jobprov.provenance.answers.histories import FileCost, StageCost
 from jobprov.provenance.lineage.words import counted, duration, size
 
@@ -47,7 +48,7 @@ def _sentences(answer: FileCost) -> list[str]:
     return lines
 
 
-def _row(stage: StageCost) -> dict[str, Any]:
+def _row(stage: StageCost) -> dict[str, Cell]:
     made = stage.made
     return {
         "stage": stage.stage,

@@ -14,6 +14,7 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
+from jobprov.app.csv_rows import Cell
 from jobprov.provenance.answers.histories import (
     CommonAncestor,
     CommonAncestors,
@@ -101,7 +102,7 @@ def _common_text(answer: CommonAncestors) -> str:
     return "\n".join(lines)
 
 
-def _row(ancestor: CommonAncestor) -> dict[str, Any]:
+def _row(ancestor: CommonAncestor) -> dict[str, Cell]:
     return {
         "name": ancestor.name,
         "jobs_to_a": ancestor.jobs_to_a,

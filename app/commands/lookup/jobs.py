@@ -1,15 +1,18 @@
-"""`jobprov jobs`: a list of jobs, a line each. The filters are those of `GET /api/v1/jobs`."""
+"""`jobprov jobs` and `gaps`: jobs by state, host, code or parameter, and what would stop reruns."""
 
 import sys
 from itertools import islice
 from typing import Any
 
 import click
+from msgspec.structs import asdict
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, file_name, json_option, table, url_option
+from jobprov.app.csv_rows import Cell
 from jobprov.app.reports.rows import moment
-from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.answers.lookup import GapCounts, JobSummary
+from jobprov.provenance.lineage.words import counted, proof_line
 
 _STATES = ["running", "succeeded", "failed", "killed", "lost"]
 _COLUMNS = {
@@ -23,6 +26,12 @@ _COLUMNS = {
     "started": "STARTED",
 }
 _MOST_A_PAGE = 1000
+_GAP_COLUMNS = {
+    "code": "GAP",
+    "stops": "STOPS",
+    "job_count": "JOBS",
+    "how_to_close": "HOW TO CLOSE IT",
+}
 
 
 @click.command()
@@ -74,7 +83,7 @@ def jobs(*, limit: int, url: str | None, as_json: bool, **filters: Any) -> None:
         sys.exit(1)
 
 
-def _row(job: JobSummary) -> dict[str, Any]:
+def _row(job: JobSummary) -> dict[str, Cell]:
     return {
         "job_id": job.job_id,
         "state": job.state,
@@ -87,4 +96,30 @@ def _row(job: JobSummary) -> dict[str, Any]:
     }
 
 
-COMMANDS = {"jobs": jobs}
+@click.command()
+@click.option("--task-id", help="Jobs of this task.")
+@click.option("--campaign", help="Jobs of this campaign.")
+@click.option("--stage", help="Jobs of this stage.")
+@click.option("--experiment", help="Jobs of this experiment.")
+@url_option
+@json_option
+def gaps(*, url: str | None, as_json: bool, **filters: Any) -> None:
+    """Count the gaps of jobs by code, with how to close them; exit code 1 where there are any."""
+    counts = client_for(url).gaps(**filters)
+    emit(counts, _text(counts), as_json=as_json)
+    sys.exit(1 if counts.gaps else 0)
+
+
+def _text(counts: GapCounts) -> str:
+    if not counts.job_count:
+        return "No job matches: none is recorded yet, or a name is not spelled as it was recorded."
+    lines = [counted(counts.job_count, "job")]
+    if counts.gaps:
+        lines.append(table([asdict(gap) for gap in counts.gaps], _GAP_COLUMNS))
+    else:
+        lines.append("no gaps")
+    lines.append(proof_line(counts.proof))
+    return "\n".join(lines)
+
+
+COMMANDS = {"jobs": jobs, "gaps": gaps}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from jobprov.provenance.answers.lookup import JobSummary
@@ -29,11 +30,13 @@ def code_lines(
     software: Iterable[Mapping[str, Any]], configurations: Iterable[Mapping[str, Any]]
 ) -> list[str]:
     """Return the software and the configurations that a job ran, a line each."""
-    lines = [fact("code", _code(entry)) for entry in list(software)[:MOST_LISTED]]
-    for place, entry in enumerate(list(configurations)[:MOST_LISTED]):
-        files = counted(len(entry.get("files") or []), "file")
-        step = entry.get("step") or place
-        lines.append(fact("fcl", f"{entry.get('main')} with {files} (step {step})"))
+    lines = []
+    for entry in islice(software, MOST_LISTED):
+        lines.append(fact("code", _code(entry)))
+    for place, configuration in enumerate(islice(configurations, MOST_LISTED)):
+        files = counted(len(configuration.get("files") or []), "file")
+        step = configuration.get("step") or place
+        lines.append(fact("fcl", f"{configuration.get('main')} with {files} (step {step})"))
     return lines
 
 

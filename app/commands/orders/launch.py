@@ -4,6 +4,7 @@ import hashlib
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -123,7 +124,7 @@ class _Launched(NamedTuple):
             follow=follow,
         )
 
-    def set_state(self, state: dict[str, Any]) -> None:
+    def set_state(self, state: Mapping[str, object]) -> None:
         """Let it run, or stop it: `{state, who, why, is_frozen}`."""
         self.client.set_workflow_state(
             self.workflow.name, state, experiment=self.workflow.experiment, version=self.version

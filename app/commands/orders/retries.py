@@ -9,16 +9,19 @@ import sys
 import tempfile
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import msgspec
 
 from jobprov.app.commands.bundles.bundles import unpacked
-from jobprov.app.commands.orders.retry_as_submitted import write_as_submitted
-from jobprov.app.commands.orders.retry_submission import HandSubmission, check_inputs
+from jobprov.app.commands.orders.retry_submission import (
+    HandSubmission,
+    check_inputs,
+    write_as_submitted,
+)
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import (
     emit,
@@ -36,6 +39,22 @@ _AT_ONCE = 80
 """Ids of jobs in one address."""
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class RetryOptions(NamedTuple):
+    """The options of `retry` that say which jobs, how, and who decides."""
+
+    experiment: str
+    task_id: str | None
+    memory_factor: float | None
+    other_site: bool | None
+    is_ordered: bool
+    who: str | None
+    why: str
+    is_as_submitted: bool
+    events: int | None
+    input_dirs: tuple[Path, ...]
+    output_dir: str | None
 
 
 @click.command()
@@ -119,30 +138,31 @@ def retry(
     Without --order, --format, --as-submitted or --here, only shows what would be retried, and why the rest would
     not.
     """
-    if not jobs and given["task_id"] is None:
+    options = RetryOptions(**given)
+    if not jobs and options.task_id is None:
         raise click.UsageError("Name jobs, or a --task.")
     client = client_for(url)
-    jobs = tuple(_whole_id(client, job, given["experiment"]) for job in jobs)
+    jobs = tuple(_whole_id(client, job, options.experiment) for job in jobs)
     if here:
-        sys.exit(_run_here(client, jobs, given))
-    question = _question(given)
+        sys.exit(_run_here(client, jobs, options))
+    question = _question(options)
     if form == "sam":
         click.echo(_dimension(client, question, jobs), nl=False)
         return
     choice = _choice(client, question, jobs)
-    if given["is_as_submitted"]:
-        _write_as_submitted(client, given["experiment"], choice, output)
+    if options.is_as_submitted:
+        _write_as_submitted(client, options.experiment, choice, output)
         return
-    checked = check_inputs(client, choice, given["experiment"], given["input_dirs"])
+    checked = check_inputs(client, choice, options.experiment, options.input_dirs)
     if checked.problem:
         click.echo(f"note: {checked.problem}", err=True)
     if form is not None:
         for job in checked.choice.skipped:
             click.echo(f"not {job.job_id}  {job.unit or '-'}: {job.reason}", err=True)
-        submission = HandSubmission(client, given["experiment"], checked, given["output_dir"])
+        submission = HandSubmission(client, options.experiment, checked, options.output_dir)
         submission.write(form, output)
-    elif given["is_ordered"]:
-        decision = {"who": given["who"] or "-", "why": given["why"]}
+    elif options.is_ordered:
+        decision = {"who": options.who or "-", "why": options.why}
         choice = _order(client, {**question, **decision}, checked.choice)
         text = f"Ordered {counted(len(choice.tries), 'job')}.\n{_shown(choice)}"
         emit(choice, text, as_json=as_json)
@@ -185,10 +205,15 @@ def retry_policy(*, experiment: str, file: Path | None, url: str | None, as_json
     emit(policies, table(rows, columns), as_json=as_json)
 
 
-def _question(given: dict[str, Any]) -> dict[str, Any]:
+def _question(options: RetryOptions) -> dict[str, object]:
     """Return the query of `GET /retries` that the options make, without the jobs."""
-    names = ("experiment", "task_id", "memory_factor", "other_site")
-    return {name: given[name] for name in names if given[name] is not None}
+    question = {
+        "experiment": options.experiment,
+        "task_id": options.task_id,
+        "memory_factor": options.memory_factor,
+        "other_site": options.other_site,
+    }
+    return {name: value for name, value in question.items() if value is not None}
 
 
 def _whole_id(client: Client, job: str, experiment: str) -> str:
@@ -208,7 +233,7 @@ def _write_as_submitted(
     write_as_submitted(client, experiment, choice.tries, folder)
 
 
-def _dimension(client: Client, question: dict[str, Any], jobs: Sequence[str]) -> str:
+def _dimension(client: Client, question: Mapping[str, object], jobs: Sequence[str]) -> str:
     """Return the SAM dimension of the inputs of what would be tried again."""
     if len(jobs) > _AT_ONCE:
         raise BadInputError(
@@ -218,7 +243,7 @@ def _dimension(client: Client, question: dict[str, Any], jobs: Sequence[str]) ->
     return client.retries_text("sam", **question, **selection)
 
 
-def _order(client: Client, request: dict[str, Any], checked: RetryChoice) -> RetryChoice:
+def _order(client: Client, request: Mapping[str, object], checked: RetryChoice) -> RetryChoice:
     """Order what can be run, and return it with what cannot."""
     ids = [retry.job_id for retry in checked.tries]
     if not ids:
@@ -227,7 +252,7 @@ def _order(client: Client, request: dict[str, Any], checked: RetryChoice) -> Ret
     return msgspec.structs.replace(ordered, skipped=[*ordered.skipped, *checked.skipped])
 
 
-def _choice(client: Client, question: dict[str, Any], jobs: Sequence[str]) -> RetryChoice:
+def _choice(client: Client, question: Mapping[str, object], jobs: Sequence[str]) -> RetryChoice:
     """Return what would be tried again; many jobs are asked about in parts."""
     if not jobs:
         return client.retries(**question)
@@ -246,8 +271,8 @@ def _shown(choice: RetryChoice) -> str:
     lines = [f"{counted(len(choice.tries), 'job')} to be tried again, {len(choice.skipped)} not."]
     for retry in choice.tries:
         class_name = "unknown" if retry.failure is None else retry.failure.class_name
-        words = f"{class_name}, attempt {retry.attempt}, from its {retry.made_from}"
-        lines.append(f"  {retry.job_id}  {retry.unit}  {words}")
+        description = f"{class_name}, attempt {retry.attempt}, from its {retry.made_from}"
+        lines.append(f"  {retry.job_id}  {retry.unit}  {description}")
     short = sum(retry.runs_out_again for retry in choice.tries)
     if short:
         lines.append(
@@ -258,17 +283,15 @@ def _shown(choice: RetryChoice) -> str:
     return "\n".join(lines)
 
 
-def _run_here(client: Client, jobs: Sequence[str], given: dict[str, Any]) -> int:
+def _run_here(client: Client, jobs: Sequence[str], options: RetryOptions) -> int:
     """Run one job in a new folder, with its output on this terminal; return its exit code."""
     if len(jobs) != 1:
         raise click.UsageError("--here runs one job; name it.")
     folder = Path(tempfile.mkdtemp(prefix="jobprov-retry-"))
-    root = unpacked(jobs[0], folder, experiment=given["experiment"], url=client.url)
+    root = unpacked(jobs[0], folder, experiment=options.experiment, url=client.url)
     click.echo(f"Running {root.name} in {folder / 'out'}", err=True)
     try:
-        code = run_here(
-            root, folder / "out", events=given["events"], input_dirs=given["input_dirs"]
-        )
+        code = run_here(root, folder / "out", events=options.events, input_dirs=options.input_dirs)
     except subprocess.SubprocessError as problem:
         raise BadInputError(f"The job could not be run: {problem}.") from None
     click.echo(f"Exit code {code}; its files are in {folder / 'out' / 'work'}", err=True)

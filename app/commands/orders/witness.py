@@ -259,7 +259,7 @@ def _remember(state: WitnessState, report: Report, stamps: list[tuple[Path, str]
         state.note_reached(report.reached)
 
 
-def _document(report: Report, collection: Collection) -> dict[str, Any]:
+def _document(report: Report, collection: Collection) -> dict[str, object]:
     others = {
         "never_started": collection.never_started,
         "unnamed": collection.unnamed,

@@ -2,9 +2,9 @@
 
 import sys
 from base64 import b64encode
-from typing import Any
 
 import click
+from msgspec import Struct
 
 from jobprov.app.commands.terminal.groups import Group
 from jobprov.app.commands.terminal.opening import (
@@ -18,6 +18,21 @@ from jobprov.app.commands.terminal.opening import (
 from jobprov.provenance.db.queries.recording.dead_letters import list_letters
 from jobprov.provenance.errors import ProvenanceError
 from jobprov.provenance.services.recording.dead_letters import read_letter, replay_letter
+
+
+class TakenLetter(Struct):
+    """A letter that is a record now, and how that changed what is known of its job."""
+
+    number: int
+    job_id: str
+    change: str
+
+
+class RefusedLetter(Struct):
+    """A letter that stays, and why."""
+
+    number: int
+    reason: str
 
 
 @click.group("dead-letter", cls=Group)
@@ -70,8 +85,8 @@ def replay(*, numbers: tuple[int, ...], data: str | None, as_json: bool) -> None
 
     Those that still cannot be read stay.
     """
-    taken: list[dict[str, Any]] = []
-    refused: list[dict[str, Any]] = []
+    taken: list[TakenLetter] = []
+    refused: list[RefusedLetter] = []
     with opened_service(settings_with(data=data)) as service:
         if not numbers:
             with service.reading() as connection:
@@ -82,13 +97,13 @@ def replay(*, numbers: tuple[int, ...], data: str | None, as_json: bool) -> None
                     lambda writing, number=number: replay_letter(writing, number)
                 )
             except ProvenanceError as problem:
-                refused.append({"number": number, "reason": str(problem)})
+                refused.append(RefusedLetter(number, str(problem)))
                 click.echo(f"{number} stays: {problem}", err=True)
             else:
-                taken.append({"number": number, "job_id": outcome.job_id, "change": outcome.change})
+                taken.append(TakenLetter(number, outcome.job_id, outcome.change))
     lines = []
     for letter in taken:
-        lines.append(f"{letter['number']} is job {letter['job_id']}: {letter['change']}")
+        lines.append(f"{letter.number} is job {letter.job_id}: {letter.change}")
     if lines or as_json:
         emit({"taken": taken, "refused": refused}, "\n".join(lines), as_json=as_json)
     if refused:

@@ -104,13 +104,13 @@ def _flush(path: Path, url: str | None) -> SentPath:
     with tempfile.TemporaryDirectory() as folder:
         hook = Path(folder) / "job-end-hook.pyz"
         build(str(hook))
-        words = [sys.executable, str(hook), "flush", "--json"]
+        command = [sys.executable, str(hook), "flush", "--json"]
         if not path.is_dir():
             # What a log holds is unpacked into a spool first
-            words += ["--spool", str(Path(folder) / "spool")]
-        words += ["--url", settings.url, str(path)]
+            command += ["--spool", str(Path(folder) / "spool")]
+        command += ["--url", settings.url, str(path)]
         ended = subprocess.run(
-            words, env=environment, capture_output=True, text=True, errors="replace", check=False
+            command, env=environment, capture_output=True, text=True, errors="replace", check=False
         )
     flush = _read_flush(ended.stdout)
     if flush.found == 0:

@@ -5,8 +5,9 @@ The answer is the ticket that the task's jobs report with.
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -28,6 +29,24 @@ from jobprov.provenance.launchers.resubmitting import HOOK
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]+")
 _FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+class _Options(NamedTuple):
+    """The options of `register`, which describe the task and its ticket."""
+
+    experiment: str | None
+    task_id: str | None
+    namespace: str | None
+    campaign: str | None
+    stage: str | None
+    units_file: Path | None
+    unit_count: int | None
+    output_patterns: tuple[str, ...]
+    outputs_per_unit: int | None
+    with_ticket: bool | None
+    ticket_file: Path | None
+    hook_folder: Path | None
+    days: int
 
 
 @click.command()
@@ -52,6 +71,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option(
     "--count",
+    "unit_count",
     type=click.IntRange(0, 1_000_000),
     help="How many units there are, where no list is given.",
 )
@@ -104,22 +124,23 @@ def register(
     as jobsub_submit calls `--job-info SCRIPT`, with batch id and argument list: the task learns
     what was submitted.
     """
-    _check_namespace(given["namespace"])
+    options = _Options(**given)
+    _check_namespace(options.namespace)
     submission = _submission(job_info)
-    experiment, task_id = _named(given, submission)
+    experiment, task_id = _named(options, submission)
     client = client_for(url)
-    declared = _declare(client, experiment, task_id, _known_fields(given, submission))
+    declared = _declare(client, experiment, task_id, _known_fields(options, submission))
     variables = {
         "JOBPROV_URL": client.url,
         "JOBPROV_EXPERIMENT": experiment,
         "JOBPROV_TASK_ID": task_id,
     }
-    if given["namespace"]:
-        variables["JOBPROV_NAMESPACE"] = given["namespace"]
-    file: Path | None = given["ticket_file"]
+    if options.namespace:
+        variables["JOBPROV_NAMESPACE"] = options.namespace
+    file = options.ticket_file
     expires_at = None
-    if _needs_ticket(given, submission):
-        made = client.issue_ticket(task_id, experiment, days=given["days"])
+    if _needs_ticket(options, submission):
+        made = client.issue_ticket(task_id, experiment, days=options.days)
         variables |= _keep(made.ticket, file)
         expires_at = made.expires_at
     document = {
@@ -133,7 +154,7 @@ def register(
     # After a submission settings come too late, unless somebody wants a ticket
     if submission is None or expires_at is not None:
         ticket_file = str(file.absolute()) if file else None
-        lines = settings_lines(variables, form, ticket_file, _write_hook(given["hook_folder"]))
+        lines = settings_lines(variables, form, ticket_file, _write_hook(options.hook_folder))
     emit(document, "\n".join(lines), as_json=as_json)
 
 
@@ -149,11 +170,11 @@ def _write_hook(folder: Path | None) -> list[str]:
     return [str(start), str(hook)]
 
 
-def _needs_ticket(given: dict[str, Any], submission: Submission | None) -> bool:
+def _needs_ticket(options: _Options, submission: Submission | None) -> bool:
     """Whether a ticket is made: where it is asked for, or by default before a submission."""
-    if given["with_ticket"] or given["ticket_file"]:
+    if options.with_ticket or options.ticket_file:
         return True
-    return given["with_ticket"] is None and submission is None
+    return options.with_ticket is None and submission is None
 
 
 def _check_namespace(namespace: str | None) -> None:
@@ -175,14 +196,14 @@ def _submission(job_info: tuple[str, ...]) -> Submission | None:
     return read_job_info(*job_info)
 
 
-def _named(given: dict[str, Any], submission: Submission | None) -> tuple[str, str]:
-    experiment = given["experiment"] or (
-        submission and (submission.named("JOBPROV_EXPERIMENT") or submission.experiment)
-    )
+def _named(options: _Options, submission: Submission | None) -> tuple[str, str]:
+    """Return experiment and task: as the options say, the submission, or the environment."""
+    experiment, task_id = options.experiment, options.task_id
+    if submission is not None:
+        experiment = experiment or submission.named("JOBPROV_EXPERIMENT") or submission.experiment
+        task_id = task_id or submission.task_id
     experiment = experiment or os.environ.get("EXPERIMENT")
-    task_id = (
-        given["task_id"] or (submission and submission.task_id) or os.environ.get("POMS_TASK_ID")
-    )
+    task_id = task_id or os.environ.get("POMS_TASK_ID")
     if not experiment:
         raise BadInputError("Which experiment? Give --experiment, or set EXPERIMENT.")
     if not task_id:
@@ -192,25 +213,24 @@ def _named(given: dict[str, Any], submission: Submission | None) -> tuple[str, s
     return experiment, task_id
 
 
-def _known_fields(given: dict[str, Any], submission: Submission | None) -> dict[str, Any]:
+def _known_fields(options: _Options, submission: Submission | None) -> dict[str, object]:
     """Return what is known of the task, as fields of its declaration."""
-    fields: dict[str, Any] = {
-        "campaign": given["campaign"],
-        "stage": given["stage"],
-        "units": given["count"],
-        "namespace": given["namespace"] or None,
-        "output_patterns": list(given["output_patterns"]) or None,
-        "outputs_per_unit": given["outputs_per_unit"],
+    campaign, stage, namespace = options.campaign, options.stage, options.namespace
+    fields: dict[str, object] = {
+        "units": options.unit_count,
+        "output_patterns": list(options.output_patterns) or None,
+        "outputs_per_unit": options.outputs_per_unit,
     }
-    if given["units_file"] is not None:
-        fields["units"] = _read_units(given["units_file"])
+    if options.units_file is not None:
+        fields["units"] = _read_units(options.units_file)
     if submission is not None:
-        fields["campaign"] = fields["campaign"] or submission.named("JOBPROV_CAMPAIGN")
-        fields["stage"] = fields["stage"] or submission.named("JOBPROV_STAGE")
-        fields["namespace"] = fields["namespace"] or submission.named("JOBPROV_NAMESPACE")
+        campaign = campaign or submission.named("JOBPROV_CAMPAIGN")
+        stage = stage or submission.named("JOBPROV_STAGE")
+        namespace = namespace or submission.named("JOBPROV_NAMESPACE")
         fields["batch_id"] = submission.batch_id
         fields["submit_command"] = redact_arguments(submission.argv)
         fields["submitted_jobs"] = submission.copies
+    fields |= {"campaign": campaign, "stage": stage, "namespace": namespace or None}
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -228,8 +248,8 @@ def _read_units(file: Path) -> list[str]:
 
 
 def _declare(
-    client: Client, experiment: str, task_id: str, fields: dict[str, Any]
-) -> dict[str, Any]:
+    client: Client, experiment: str, task_id: str, fields: Mapping[str, object]
+) -> dict[str, object]:
     """Declare the task and return the declaration.
 
     What was declared before stays, and a frozen list is not replaced.
@@ -246,9 +266,9 @@ def _declare(
             f"Other units of task {task_id} are frozen already; a further submission is another "
             "task."
         )
-    if before.get("namespace") is not None:
-        fields.pop("namespace", None)  # of inputs that were frozen from a catalog
     declaration = {**before, **fields, "experiment": experiment}
+    if before.get("namespace") is not None:
+        declaration["namespace"] = before["namespace"]  # of inputs frozen from a catalog
     if declaration != before:
         client.declare_task(task_id, declaration)
     return declaration

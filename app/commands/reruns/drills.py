@@ -2,7 +2,6 @@
 
 import sys
 from datetime import timedelta
-from typing import Any
 
 import click
 
@@ -109,4 +108,4 @@ def _summary(drilled: list[TriedJob]) -> str:
     return f"{reproduced} of {counted(len(drilled), 'job')} reproduced."
 
 
-COMMANDS: dict[str, Any] = {"drill": run_drill}
+COMMANDS = {"drill": run_drill}

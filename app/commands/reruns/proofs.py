@@ -3,7 +3,6 @@
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -114,4 +113,4 @@ def _summary(proved: list[ProvedJob]) -> str:
     return f"{counted(len(proved), 'recipe')} rerun: {counts}."
 
 
-COMMANDS: dict[str, Any] = {"prove": run_prove}
+COMMANDS = {"prove": run_prove}

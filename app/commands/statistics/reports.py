@@ -5,14 +5,20 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import click
 
-from jobprov.app.commands.statistics.report_text import report_text
 from jobprov.app.commands.terminal.asking import client_for
-from jobprov.app.commands.terminal.opening import emit, json_option, settings_with, url_option
-from jobprov.app.reports.rows import headline
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    json_option,
+    settings_with,
+    table,
+    url_option,
+)
+from jobprov.app.reports.changes import conditions, default_file, remember, remembered
+from jobprov.app.reports.rows import headline, moment, tables
 from jobprov.provenance.answers.addresses import campaign_page
 from jobprov.provenance.answers.campaigns import CampaignReport
 from jobprov.provenance.client import Client
@@ -20,6 +26,13 @@ from jobprov.provenance.client import Client
 _PATIENCE_SECONDS = 180.0
 _PAUSE_SECONDS = 2.0
 FORMS = ("text", "html", "json")
+
+
+class _Limits(NamedTuple):
+    """What is worth a mail: a larger share of failures, or a longer time without a record."""
+
+    failure_share: float
+    stuck_after: timedelta
 
 
 @click.command()
@@ -89,7 +102,7 @@ def report(
     if receivers:
         campaign_report = _counted_now(client, campaign_report)
         state_file = _state_file(client.url, campaign_report, state) if on_change else None
-        limits = {"failure_share": failure_share, "stuck_after": timedelta(hours=stuck_hours)}
+        limits = _Limits(failure_share, timedelta(hours=stuck_hours))
         _mail(campaign_report, address, receivers, state_file, limits)
         return
     if form == "html":
@@ -120,9 +133,6 @@ def _counted_now(client: Client, report: CampaignReport) -> CampaignReport:
 
 
 def _state_file(service: str, report: CampaignReport, state: Path | None) -> Path:
-    # imported here, as everything about mails is: most reports are not mailed
-    from jobprov.app.reports.remembering import default_file  # noqa: PLC0415
-
     return state or default_file(service, report.campaign.experiment, report.campaign.campaign)
 
 
@@ -131,20 +141,24 @@ def _mail(
     address: str,
     receivers: tuple[str, ...],
     state_file: Path | None,
-    limits: dict[str, Any],
+    limits: _Limits,
 ) -> None:
     """Mail the report; with a state file only if something changed since the last mail."""
-    from jobprov.app.reports.changes import conditions  # noqa: PLC0415
+    # Jinja and mail are for those who ask for a mail
     from jobprov.app.reports.mailing import compose, send  # noqa: PLC0415
     from jobprov.app.reports.page import report_page  # noqa: PLC0415
-    from jobprov.app.reports.remembering import remember, remembered  # noqa: PLC0415
 
     settings = settings_with()
-    holding = conditions(report, now=datetime.now(UTC), **limits)
+    holding = conditions(
+        report,
+        failure_share=limits.failure_share,
+        stuck_after=limits.stuck_after,
+        now=datetime.now(UTC),
+    )
     news: list[str] = []
     if state_file is not None:
         before = remembered(state_file)
-        news = [words for name, words in holding.items() if name not in before]
+        news = [condition for name, condition in holding.items() if name not in before]
         if not news:
             remember(state_file, holding)  # what holds no longer may come again
             click.echo("Nothing changed; no mail.")
@@ -164,10 +178,37 @@ def _mail(
 
 
 def _mail_text(report: CampaignReport, address: str, news: Sequence[str]) -> str:
-    lines = [f"{words[0].upper()}{words[1:]}." for words in news]
+    lines = [f"{condition[0].upper()}{condition[1:]}." for condition in news]
     if lines:
         lines.append("")
     return "\n".join([*lines, report_text(report, address)])
+
+
+def report_text(report: CampaignReport, address: str) -> str:
+    """Return the report as lines; `address` is that of its campaign's page."""
+    campaign = report.campaign
+    lines = [
+        f"Campaign {campaign.campaign} of {campaign.experiment}, {moment(report.made_at)}",
+        headline(report.campaign),
+    ]
+    for shown in tables(report):
+        lines += ["", shown.title]
+        columns = {str(place): title.upper() for place, title in enumerate(shown.columns)}
+        rows = []
+        for row in shown.rows:
+            # by place: two columns may have one title
+            rows.append({str(place): _short(cell) for place, cell in enumerate(row)})
+        lines.append(table(rows, columns))
+        lines += [shown.note] if shown.note else []
+    last = f"Last record: {moment(report.last_record_at)}"
+    if not report.is_current:
+        last += f"; counted {moment(report.counted_at)}, more was recorded since"
+    return "\n".join([*lines, "", last, address])
+
+
+def _short(cell: str) -> str:
+    text = " ".join(cell.split())
+    return text if len(text) <= 100 else text[:99] + "…"  # noqa: PLR2004 - what a terminal holds
 
 
 COMMANDS = {"report": report}

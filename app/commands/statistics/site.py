@@ -10,8 +10,7 @@ import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, url_option
-from jobprov.app.reports.site_index import site_index
-from jobprov.app.static_copy import Fetched, copy_pages
+from jobprov.app.reports.site import Fetched, copy_pages, site_index
 from jobprov.provenance.answers.addresses import campaign_page, report_page
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, NotFoundError

@@ -64,19 +64,25 @@ def declare(*, task_id: str, url: str | None, as_json: bool, **options: Any) -> 
     if options["catalog_url"]:
         document |= _fetched(document.get("units"), options["catalog_url"])
     answer = client_for(url).declare_task(task_id, document)
-    units = "" if answer.unit_count is None else f" with {counted(answer.unit_count, 'unit')}"
-    again = "" if answer.is_new else ", as before or anew"
-    emit(answer, f"Task {task_id} is declared{units}{again}.", as_json=as_json)
+    text = f"Task {task_id} is declared"
+    if answer.unit_count is not None:
+        text += f" with {counted(answer.unit_count, 'unit')}"
+    if not answer.is_new:
+        text += ", as before or anew"
+    emit(answer, f"{text}.", as_json=as_json)
 
 
-def _declaration(options: Mapping[str, Any]) -> dict[str, Any]:
+def _declaration(options: Mapping[str, Any]) -> dict[str, object]:
     """Return the declaration that the options make.
 
     Raises:
         UsageError: they name more than one list of inputs, or an output's metadata has no value.
     """
     names = ("experiment", "campaign", "stage", "outputs_per_unit", "project")
-    document = {name: options[name] for name in names if options[name] is not None}
+    document: dict[str, object] = {}
+    for name in names:
+        if options[name] is not None:
+            document[name] = options[name]
     if options["output_patterns"]:
         document["output_patterns"] = list(options["output_patterns"])
     units = _units(options)
@@ -93,9 +99,9 @@ def _declaration(options: Mapping[str, Any]) -> dict[str, Any]:
     return document
 
 
-def _units(options: Mapping[str, Any]) -> list[str] | int | dict[str, Any] | None:
+def _units(options: Mapping[str, Any]) -> list[str] | int | dict[str, str] | None:
     """Return the list of inputs, their number, or where a catalog has them; None without option."""
-    choices: list[list[str] | int | dict[str, Any]] = []
+    choices: list[list[str] | int | dict[str, str]] = []
     if options["units"] is not None:
         choices.append([line.strip() for line in options["units"] if line.strip()])
     if options["count"] is not None:
@@ -110,7 +116,7 @@ def _units(options: Mapping[str, Any]) -> list[str] | int | dict[str, Any] | Non
     return choices[0] if choices else None
 
 
-def _fetched(units: Any, catalog_url: str) -> dict[str, Any]:
+def _fetched(units: object, catalog_url: str) -> dict[str, object]:
     """Return the frozen list, asked for from here with the user's own certificate or token."""
     from jobprov.provenance.catalogs.metacat import MetaCat  # noqa: PLC0415
     from jobprov.provenance.catalogs.sam import Sam  # noqa: PLC0415
@@ -129,7 +135,7 @@ def _fetched(units: Any, catalog_url: str) -> dict[str, Any]:
     access = own_access(catalog_url)
     is_metacat = source.dataset is not None or "/sam/" not in catalog_url
     catalog = MetaCat(access) if is_metacat else Sam(access)
-    return fetch_units(catalog, source)
+    return {**fetch_units(catalog, source)}
 
 
 COMMANDS = {"declare": declare}

@@ -1,12 +1,12 @@
 """`jobprov queue`: what runs and waits."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
+from jobprov.app.csv_rows import Cell
 from jobprov.provenance.answers.queue import Progress, Queue, QueueEntry
 from jobprov.provenance.lineage.words import counted, duration, number, size
 
@@ -44,49 +44,55 @@ def queue(
     """Tell what runs and waits: of TASK, of a campaign, or all. Held and stuck jobs come first."""
     client = client_for(url)
     if task_id is None:
-        found = client.queue(experiment=experiment, campaign=campaign, limit=limit)
+        answer = client.queue(experiment=experiment, campaign=campaign, limit=limit)
     elif campaign is not None:
         raise click.UsageError("A task has its campaign: name TASK or --campaign, not both.")
     else:
-        found = client.task_queue(task_id, experiment=experiment, limit=limit)
-    emit(found, queue_text(found), as_json=as_json)
+        answer = client.task_queue(task_id, experiment=experiment, limit=limit)
+    emit(answer, queue_text(answer), as_json=as_json)
 
 
-def queue_text(found: Queue) -> str:
+def queue_text(queue: Queue) -> str:
     """Return what runs and waits as text."""
-    return "\n".join(_lines(found))
+    return "\n".join(_lines(queue))
 
 
-def _lines(found: Queue) -> Iterator[str]:
-    counts = found.counts
+def _lines(queue: Queue) -> Iterator[str]:
+    counts = queue.counts
     line = f"{number(counts.running)} running"
     marked = [(counts.slow, "slow"), (counts.stuck, "stuck")]
-    words = [f"{number(count)} {word}" for count, word in marked if count]
-    if words:
-        line += f" ({', '.join(words)})"
+    marks = [f"{number(count)} {word}" for count, word in marked if count]
+    if marks:
+        line += f" ({', '.join(marks)})"
     yield f"{line}, {number(counts.idle)} idle, {number(counts.held)} held."
-    for source in found.sources:
+    for source in queue.sources:
         yield f"As of {source.as_of}: queue of {source.schedd}"
-    if found.warning:
-        yield f"Warning: {found.warning}"
-    if found.jobs:
-        columns = _COLUMNS if found.task_id else {"task": "TASK", **_COLUMNS}
-        rows = [_row(job) for job in found.jobs]
-        # No column that is empty throughout
-        used = {name: title for name, title in columns.items() if any(row[name] for row in rows)}
-        yield table(rows, used)
-    if found.next:
-        left = max(0, counts.total - len(found.jobs))
+    if queue.warning:
+        yield f"Warning: {queue.warning}"
+    if queue.jobs:
+        yield _table(queue)
+    if queue.next:
+        left = max(0, counts.total - len(queue.jobs))
         yield f"{counted(left, 'more job')}: --limit lists up to 1000, the service's page all."
 
 
-def _row(job: QueueEntry) -> dict[str, Any]:
-    marks = [word for word, is_so in (("stuck", job.is_stuck), ("slow", job.is_slow)) if is_so]
+def _table(queue: Queue) -> str:
+    columns = dict(_COLUMNS)
+    if not queue.task_id:
+        columns = {"task": "TASK", **columns}
+    rows = [_row(job) for job in queue.jobs]
+    empty = [name for name in columns if not any(row[name] for row in rows)]
+    for name in empty:
+        del columns[name]
+    return table(rows, columns)
+
+
+def _row(job: QueueEntry) -> dict[str, Cell]:
     reason = (job.hold_reason or "")[:_LONGEST_REASON]
     return {
         "task": job.task_id,
         "unit": job.unit,
-        "state": f"{job.state} ({', '.join(marks)})" if marks else job.state,
+        "state": _state(job),
         "for": None if job.seconds is None else duration(job.seconds),
         "where": "/".join(word for word in (job.site, job.host) if word),
         "memory": _memory(job),
@@ -94,6 +100,15 @@ def _row(job: QueueEntry) -> dict[str, Any]:
         "batch_id": job.batch_id,
         "reason": reason,
     }
+
+
+def _state(job: QueueEntry) -> str:
+    marks = []
+    if job.is_stuck:
+        marks.append("stuck")
+    if job.is_slow:
+        marks.append("slow")
+    return f"{job.state} ({', '.join(marks)})" if marks else job.state
 
 
 def _memory(job: QueueEntry) -> str | None:

@@ -1,11 +1,10 @@
 """`jobprov samples`: what an analysis has of each sample and data tier."""
 
-from typing import Any
-
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
+from jobprov.app.csv_rows import Cell
 from jobprov.provenance.answers.tasks import SampleCell
 from jobprov.provenance.lineage.words import counted, number
 
@@ -33,7 +32,7 @@ def samples(*, experiment: str, url: str | None, as_json: bool) -> None:
     emit(answer, text, as_json=as_json)
 
 
-def _row(sample: str, cell: SampleCell) -> dict[str, Any]:
+def _row(sample: str, cell: SampleCell) -> dict[str, Cell]:
     return {
         "sample": sample,
         "data_tier": cell.data_tier,

@@ -1,23 +1,38 @@
-"""`jobprov task`: how far a task is."""
+"""`jobprov task`, `missing`, `ready` and `waive`: how far a task is, and its units."""
 
 import shlex
+import sys
 from collections.abc import Iterator
+from typing import TextIO
 
 import click
+from msgspec.structs import asdict
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import (
     emit,
     experiment_option,
     json_option,
+    table,
     url_option,
 )
 from jobprov.app.reports.rows import cause_words, class_words, state_words
 from jobprov.provenance.answers.addresses import task_page
 from jobprov.provenance.answers.tasks import TaskProgress
-from jobprov.provenance.lineage.words import counted, duration_with_band, number
+from jobprov.provenance.lineage.words import counted, duration_with_band, number, size
 
 _LISTED = 10
+_MISSING = {"unit": "UNIT", "state": "STATE", "why": "WHY"}
+_READY = {
+    "name": "FILE",
+    "size": "SIZE",
+    "event_count": "EVENTS",
+    "failed_attempts": "FAILED ATTEMPTS",
+}
+_form_option = click.option(
+    "--format", "form", type=click.Choice(["text", "plain", "sam"]), default="text",
+    show_default=True, help="For people, one name a line, or a SAM dimension.",
+)  # fmt: skip
 
 
 @click.command()
@@ -50,13 +65,13 @@ def _task_lines(task: TaskProgress, url: str) -> Iterator[str]:
 
 def _progress(task: TaskProgress) -> str:
     total = "" if task.expected is None else f" of {number(task.expected)}"
-    words = [f"{number(task.produced)}{total} units done"]
+    parts = [f"{number(task.produced)}{total} units done"]
     others = state_words(task.states)
     if others:
-        words.append(others)
+        parts.append(others)
     if task.missing:
-        words.append(f"{number(task.missing)} missing")
-    line = ", ".join(words)
+        parts.append(f"{number(task.missing)} missing")
+    line = ", ".join(parts)
     if task.seconds_left:
         left = duration_with_band(task.seconds_left, task.seconds_left_low, task.seconds_left_high)
         line += f"; about {left} left"
@@ -69,4 +84,91 @@ def missing_command(task_id: str, experiment: str) -> str:
     return f"jobprov missing --experiment {experiment} {end_of_options}{shlex.quote(task_id)}"
 
 
-COMMANDS = {"task": task}
+@click.command()
+@click.argument("task_id", metavar="ID")
+@_form_option
+@experiment_option
+@url_option
+@json_option
+def missing(
+    *, task_id: str, form: str, experiment: str | None, url: str | None, as_json: bool
+) -> None:
+    """List the units of task ID that are still to be made. Exit code 1 where there are any."""
+    client = client_for(url)
+    units = client.missing_units(task_id, experiment=experiment)
+    if form == "text" or as_json:
+        rows = [{**asdict(unit), "state": unit.state.label} for unit in units.missing]
+        emit(units, table(rows, _MISSING), as_json=as_json)
+    else:
+        click.echo(client.missing_text(task_id, form, experiment=experiment), nl=False)
+    if units.missing:
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("task_id", metavar="ID")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "plain"]), default="text", show_default=True
+)
+@experiment_option
+@url_option
+@json_option
+def ready(
+    *, task_id: str, form: str, experiment: str | None, url: str | None, as_json: bool
+) -> None:
+    """List the files that jobs of task ID made and that no job has read yet.
+
+    The next stage can take them.
+    """
+    files = list(client_for(url).ready_files(task_id, experiment=experiment))
+    if form == "plain":
+        # a file that several jobs made is there with each of them
+        text = "\n".join(dict.fromkeys(file.name for file in files))
+    else:
+        rows = [{**asdict(file), "size": size(file.size_bytes)} for file in files]
+        text = table(rows, _READY)
+    emit({"files": files}, text, as_json=as_json)
+
+
+@click.command()
+@click.argument("task_id", metavar="ID")
+@click.argument("units", metavar="[UNIT]...", nargs=-1)
+@click.option(
+    "--from",
+    "file",
+    type=click.File(encoding="utf-8"),
+    help="More units, one a line; - for standard input.",
+)
+@click.option("--who", required=True, help="The person who decided it.")
+@click.option("--why", required=True, help="The reason, for whoever asks in a year.")
+@click.option("--withdraw", is_flag=True, help="Take back an earlier waiver of these units.")
+@experiment_option
+@url_option
+@json_option
+def waive(
+    *,
+    task_id: str,
+    units: tuple[str, ...],
+    file: TextIO | None,
+    who: str,
+    why: str,
+    withdraw: bool,
+    experiment: str | None,
+    url: str | None,
+    as_json: bool,
+) -> None:
+    """Let task ID go on without these units."""
+    listed = list(units)
+    if file is not None:
+        listed += [line.strip() for line in file if line.strip()]
+    if not listed:
+        raise click.UsageError("Name at least one unit, or a file of them with --from.")
+    waiver = {"units": listed, "who": who, "why": why, "withdrawn": withdraw}
+    answer = client_for(url).waive_units(task_id, waiver, experiment=experiment)
+    verb = "waits again for" if withdraw else "goes on without"
+    units_waived = counted(answer.unit_count, "unit")
+    text = f"Task {answer.task_id} {verb} {units_waived}; decided by {who}."
+    emit(answer, text, as_json=as_json)
+
+
+COMMANDS = {"task": task, "missing": missing, "ready": ready, "waive": waive}

@@ -3,17 +3,40 @@
 They open the service to ask, or the database and the archive.
 """
 
+import json
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
 from jobprov.app.config import Settings, load_settings
+from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.sentences import name_in_path
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def read_toml_or_json(file: Path) -> dict[str, object]:
+    """Return the document in a file, JSON where its name ends so, else TOML.
+
+    Raises:
+        BadInputError: it cannot be read.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+        document = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+    except (ValueError, UnicodeDecodeError) as problem:
+        raise BadInputError(
+            f"{file} cannot be read: {problem}.", {"file": [str(problem)]}
+        ) from None
+    if not isinstance(document, dict):
+        raise BadInputError(f"{file} holds no object.", {"file": ["no object"]})
+    return document
 
 
 def file_name(given: str) -> str:
@@ -21,8 +44,8 @@ def file_name(given: str) -> str:
 
     Of a path or an address, as shells complete it and catalogs give it, its last part.
     """
-    if found := name_in_path(given):
-        return found
+    if name := name_in_path(given):
+        return name
     raise click.BadParameter(f"{given!r} names a folder; name a file.")
 
 
@@ -48,8 +71,8 @@ def experiment_option(function: F) -> F:
 def pair_options(function: F) -> F:
     """Add `--experiment` for two files, and an option for each file where these differ in it."""
     for letter in "ba":
-        words = f"Of file {letter.upper()} alone, where the two are of different experiments."
-        function = click.option(f"--experiment-{letter}", help=words)(function)
+        help_text = f"Of file {letter.upper()} alone, where the two are of different experiments."
+        function = click.option(f"--experiment-{letter}", help=help_text)(function)
     return click.option("--experiment", help="Needed where several experiments know the names.")(
         function
     )
@@ -89,7 +112,7 @@ def opened_service(settings: Settings, *, is_tied: bool = True) -> Iterator[Any]
 
     # Commands that only ask over HTTP do without
     from jobprov.app.wiring import open_service  # noqa: PLC0415
-    from jobprov.provenance.db.migrating import is_current  # noqa: PLC0415
+    from jobprov.provenance.db.upkeep.migrating import is_current  # noqa: PLC0415
     from jobprov.provenance.errors import UnreachableError  # noqa: PLC0415
     from jobprov.provenance.services.upkeep.archive_identity import tie_archive  # noqa: PLC0415
 
@@ -116,7 +139,7 @@ def emit(document: Any, text: str, *, as_json: bool) -> None:
         click.echo(text)
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
+def table(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str]) -> str:
     """Return rows as aligned text, under the columns' titles; an en dash for what is missing."""
     lines = [list(columns.values())]
     for row in rows:
@@ -133,9 +156,9 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(padded).rstrip()
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if value is None or value == "":
         return "–"  # noqa: RUF001 - missing is an en dash
-    if hasattr(value, "strftime"):
-        return str(value.strftime("%Y-%m-%d %H:%M UTC"))
+    if isinstance(value, date):
+        return value.strftime("%Y-%m-%d %H:%M UTC")
     return str(value)

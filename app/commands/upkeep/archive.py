@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,8 +19,7 @@ from jobprov.app.commands.terminal.opening import (
 )
 from jobprov.app.config import Settings
 from jobprov.app.wiring import Service
-from jobprov.provenance.db.queries.upkeep.archive_checks import AwaitedCount
-from jobprov.provenance.db.queries.upkeep.archive_identity import known_archive
+from jobprov.provenance.db.queries.upkeep.archive import AwaitedCount, known_archive
 from jobprov.provenance.lineage.words import counted, number, size
 from jobprov.provenance.services.bundles.checks import check_bundles
 from jobprov.provenance.services.erasures.log_expiry import expire_logs
@@ -91,7 +91,7 @@ def _settings_of_copy(data: str | None) -> Settings:
 def _check_bundles(service: Service, count: int, *, as_json: bool) -> NoReturn:
     report = check_bundles(service.database, service.writer, service.store, count)
     lines: list[str] = []
-    drifted: list[dict[str, Any]] = []
+    drifted: list[Mapping[str, object]] = []
     for drift in report.drifted:
         job = drift.job
         lines.append(f"DRIFT {job.experiment} job {job.job_id} plan {drift.number}: {drift.detail}")
@@ -256,6 +256,9 @@ def expire(*, experiment: str, days: int, data: str | None, as_json: bool, **how
     For cron, a line an experiment.
     """
     before = datetime.now(UTC) - timedelta(days=days)
+    quota_bytes = None
+    if how["quota_gb"] is not None:
+        quota_bytes = int(how["quota_gb"] * 1e9)
     with opened_service(settings_with(data=data)) as service:
         done = expire_logs(
             service.database,
@@ -263,7 +266,7 @@ def expire(*, experiment: str, days: int, data: str | None, as_json: bool, **how
             service.store,
             experiment,
             before=before,
-            quota_bytes=None if how["quota_gb"] is None else int(how["quota_gb"] * 1e9),
+            quota_bytes=quota_bytes,
             kept_bytes=how["kept_kb"] * 1000,
             most_jobs=how["jobs"],
             is_trial=how["dry_run"],
@@ -273,12 +276,10 @@ def expire(*, experiment: str, days: int, data: str | None, as_json: bool, **how
         f"{counted(done.logs, 'log')} of {counted(done.jobs, 'job')} {verb}: "
         f"{size(done.freed_bytes)} uncompressed."
     )
-    text += "" if done.is_whole else " The next run goes on."
-    text += (
-        f" {counted(done.left, 'log')} could not be erased: see `jobprov archive check`."
-        if done.left
-        else ""
-    )
+    if not done.is_whole:
+        text += " The next run goes on."
+    if done.left:
+        text += f" {counted(done.left, 'log')} could not be erased: see `jobprov archive check`."
     emit(done._asdict(), text, as_json=as_json)
     sys.exit(1 if done.left else 0)
 
@@ -313,19 +314,19 @@ def backup(*, folder: Path, data: str | None, as_json: bool) -> None:
         report = back_up(service.database, service.store, folder)
     blobs, documents = counted(report.blobs, "blob"), counted(report.documents, "document")
     copied = f"{blobs} ({size(report.blob_bytes)}) and {documents} copied to {folder}."
-    database = (
-        f"The database is {report.database}."
-        if report.database
-        else (
+    if report.database:
+        database = str(report.database)
+        advice = f"The database is {database}."
+    else:
+        database = None
+        advice = (
             "The database is a server's: copy it with `pg_dump --format=custom`, "
             "before this command each time."
         )
-    )
-    numbers = {**report._asdict(), "database": str(report.database) if report.database else None}
-    emit(numbers, f"{copied} {database}", as_json=as_json)
+    emit({**report._asdict(), "database": database}, f"{copied} {advice}", as_json=as_json)
 
 
-def _report_json(report: ArchiveReport) -> dict[str, Any]:
+def _report_json(report: ArchiveReport) -> dict[str, object]:
     troubles = []
     for trouble in report.troubles:
         jobs = [job._asdict() for job in trouble.jobs]

@@ -4,7 +4,7 @@ The ledger says who wanted it and why.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -86,11 +86,12 @@ def record(*, job_id: str, yes: bool, data: str | None, as_json: bool, **how: An
         catch_up(_parts(service), wanted.experiment)
         with service.reading() as connection:
             planned = plan_erasure(connection, service.store, wanted)
-            found = planned.job.found
+            erased_job = planned.job.found
             holders = find_holders(
-                connection, service.store, found.experiment, forms_of(planned.texts)
+                connection, service.store, erased_job.experiment, forms_of(planned.texts)
             )
-        others = holders._replace(jobs=[job for job in holders.jobs if job.job_id != found.job_id])
+        other_jobs = [job for job in holders.jobs if job.job_id != erased_job.job_id]
+        others = holders._replace(jobs=other_jobs)
         _confirm(_record_text(planned, others), yes=yes, as_json=as_json)
         # Planned again in the transaction that writes: a record may have come while one was asked
         now = datetime.now(UTC)
@@ -98,15 +99,15 @@ def record(*, job_id: str, yes: bool, data: str | None, as_json: bool, **how: An
         digests = [*done.plans, *sorted(done.digests)]
         cleared = clear_erased(
             _parts(service),
-            found.experiment,
+            erased_job.experiment,
             entries=[entry.id for entry in done.entries],
             digests=digests,
         )
         with service.reading() as connection:
             remains = find_remains(connection, done.texts)
     document = {
-        "job_id": found.job_id,
-        "experiment": found.experiment,
+        "job_id": erased_job.job_id,
+        "experiment": erased_job.experiment,
         "witness": done.witness,
         "entries": [{"kind": entry.kind, "revision": entry.revision} for entry in done.entries],
         "plans": len(done.plans),
@@ -162,7 +163,7 @@ def finish(*, data: str | None, as_json: bool) -> None:
     """
     with opened_service(settings_with(data=data)) as service:
         cleared = finish_erasures(_parts(service))
-    document: dict[str, Any] = {}
+    document: dict[str, object] = {}
     lines: list[str] = []
     for experiment, done in cleared.items():
         document[experiment] = _cleared_json(done)
@@ -189,10 +190,10 @@ def _confirm(text: str, *, yes: bool, as_json: bool) -> None:
 
 
 def _record_text(planned: RecordErasure, others: Holders) -> str:
-    found = planned.job.found
+    job = planned.job.found
     lines = [
         (
-            f"Of job {found.job_id} of {found.experiment}, witness {planned.witness}, the bytes "
+            f"Of job {job.job_id} of {job.experiment}, witness {planned.witness}, the bytes "
             "of these go:"
         )
     ]
@@ -310,7 +311,7 @@ def _cleared_text(cleared: Cleared) -> list[str]:
     return lines
 
 
-def _cleared_json(cleared: Cleared) -> dict[str, Any]:
+def _cleared_json(cleared: Cleared) -> dict[str, object]:
     return {**cleared._asdict(), "left": list(cleared.left)}
 
 
@@ -318,7 +319,7 @@ def _is_done(cleared: Cleared) -> bool:
     return cleared.is_clear and not cleared.left
 
 
-def _tell(document: dict[str, Any], lines: list[str], *, as_json: bool) -> None:
+def _tell(document: Mapping[str, object], lines: list[str], *, as_json: bool) -> None:
     emit(document, "\n".join(lines), as_json=as_json)
 
 

@@ -5,14 +5,14 @@ Evaluated, it is a tree that says where each value comes from.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from flask import Blueprint, Response, make_response, render_template
 
 from jobprov.app.web.configurations.fcl_text import Page, page_of
-from jobprov.app.web.configurations.parameter_tree import branch, inside, matching
-from jobprov.app.web.frame.cuts import address, cut_rows, tightness
+from jobprov.app.web.configurations.parameter_tree import Branch, branch, inside, matching
+from jobprov.app.web.frame.cuts import Cut, address, cut_rows, tightness
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, asked, asked_number, experiment_asked, here
 from jobprov.app.wiring import get_service
@@ -21,14 +21,12 @@ from jobprov.provenance.fhicl import Parameter
 from jobprov.provenance.records.job_record import SourceFile
 from jobprov.provenance.services.configurations.configuration import (
     ConfigurationError,
+    EvaluatedParameters,
     RecordedConfiguration,
+    parameters_of,
     printed,
     read_configuration,
     source_of,
-)
-from jobprov.provenance.services.configurations.known_parameters import (
-    EvaluatedParameters,
-    parameters_of,
 )
 from jobprov.provenance.services.lookup.job import read_job, show_job
 
@@ -69,37 +67,39 @@ def show_page(job_id: str, step: str) -> Response:
         )
     service, experiment = get_service(), experiment_asked()
     with service.reading() as connection:
-        found = read_configuration(connection, service.store, job_id, step, experiment=experiment)
+        configuration = read_configuration(
+            connection, service.store, job_id, step, experiment=experiment
+        )
         job = None
         if not asked("piece"):
             read = read_job(connection, service.store, job_id, experiment=experiment)
             job = show_job(connection, read)
-    evaluated, problem = _evaluated(found)
+    evaluated, problem = _evaluated(configuration)
     if job is None:
-        return _piece(found, evaluated)
+        return _piece(configuration, evaluated)
     path = f"/jobs/{job.summary.job_id}/configurations/{quote(step, safe='')}"
-    ran_is_here = found.recorded.final_sha256 in found.sources
+    ran_is_here = configuration.recorded.final_sha256 in configuration.sources
     twin_form = form if form != "ran" else "files"
     return answer(
         "configurations/configuration.html",
         twin=path + address("", {"form": twin_form, "experiment": experiment or ""}),
         summary=job.summary,
-        configuration=found.recorded,
+        configuration=configuration.recorded,
         step=step,
         form=form,
         forms=_forms(ran_is_here=ran_is_here),
         downloads=_downloads(
             path, step, is_evaluated=evaluated is not None, ran_is_here=ran_is_here
         ),
-        first_line=first_line(found, evaluated),
+        first_line=first_line(configuration, evaluated),
         problem=problem,
-        evaluation=found.evaluation,
+        evaluation=configuration.evaluation,
         evaluated_id=evaluated.identity if evaluated else None,
-        bad_line=_bad_line(found, problem),
-        place_of=_places(found.recorded.files or ()),
+        bad_line=_bad_line(configuration, problem),
+        place_of=_places(configuration.recorded.files or ()),
         api=f"/api/v1{path}",
         commits=_commits(job.software),
-        **_shown(form, found, evaluated),
+        **_shown(form, configuration, evaluated)._asdict(),
     )
 
 
@@ -134,12 +134,12 @@ def _commits(software: Sequence[Mapping[str, Any]]) -> dict[Any, Any]:
     return commits
 
 
-def first_line(found: RecordedConfiguration, evaluated: EvaluatedParameters | None) -> str:
+def first_line(configuration: RecordedConfiguration, evaluated: EvaluatedParameters | None) -> str:
     """Return how large the configuration is, and its identity."""
-    parts = [counted(len(found.recorded.files or ()), "file")]
+    parts = [counted(len(configuration.recorded.files or ()), "file")]
     if evaluated is not None:
         parts.append(counted(len(evaluated.parameters), "parameter"))
-    identity = evaluated.identity if evaluated else found.recorded.parameter_set_id
+    identity = evaluated.identity if evaluated else configuration.recorded.parameter_set_id
     return ", ".join(parts) + (f"; ParameterSetID {identity[:12]}…" if identity else ".")
 
 
@@ -147,21 +147,23 @@ def _form_url(form: str) -> str:
     return here(form=form, at=None, file=None, line=None, q=None, whole=None, **{"from": None})
 
 
-def _evaluated(found: RecordedConfiguration) -> tuple[EvaluatedParameters | None, str | None]:
+def _evaluated(
+    configuration: RecordedConfiguration,
+) -> tuple[EvaluatedParameters | None, str | None]:
     try:
-        return parameters_of(found), None
+        return parameters_of(configuration), None
     except ConfigurationError as problem:
         return None, str(problem).split("\n", maxsplit=1)[0]
 
 
-def _bad_line(found: RecordedConfiguration, problem: str | None) -> str | None:
+def _bad_line(configuration: RecordedConfiguration, problem: str | None) -> str | None:
     """Return the address of the line in which the text is no FHiCL.
 
     It is None unless the message names a line of a file that is here.
     """
     place = (problem or "").split(": ", maxsplit=1)[0].rsplit(":", maxsplit=2)
     if len(place) == 3 and place[1].isdigit():  # noqa: PLR2004 - file, line, column
-        return _places(found.recorded.files or ())(place[0], int(place[1]))[1]
+        return _places(configuration.recorded.files or ())(place[0], int(place[1]))[1]
     return None
 
 
@@ -181,7 +183,7 @@ def _places(files: Sequence[SourceFile]) -> Callable[[str, int], tuple[str, str 
     return place
 
 
-def _only(form: str, **words: str) -> dict[str, str | None]:
+def _only(form: str, **query: str) -> dict[str, str | None]:
     """Return the changes that leave the address only the experiment, the form and these words."""
     return {
         "form": form,
@@ -192,32 +194,58 @@ def _only(form: str, **words: str) -> dict[str, str | None]:
         "whole": None,
         "from": None,
         "piece": None,
-        **words,
+        **query,
     }
 
 
-def _shown(
-    form: str, found: RecordedConfiguration, evaluated: EvaluatedParameters | None
-) -> dict[str, Any]:
-    """Return what the chosen form shows: a table of files, a text, or a branch of the tree.
+class ShownForm(NamedTuple):
+    """What the chosen form shows: a table of files, a text, or a branch of the tree.
 
     What belongs to the other forms is None.
+
+    Attributes:
+        file: whose text is shown.
+        mark: the line that stands out.
+        earlier, later: addresses of other parts of the text.
+        leaf: the one parameter of the branch, where it is one.
+        around: name and address of each table around the branch.
+        wanted: the text that is searched for, and `match_count` the parameters that hold it.
+        open_url: returns the address of a branch.
+        more_url: of what follows the part of the tree that is shown.
     """
-    shown: dict[str, Any] = {"files": None, "page": None, "tree": None}
+
+    files: Cut | None = None
+    file: SourceFile | None = None
+    page: Page | None = None
+    mark: int | None = None
+    size_bytes: int = 0
+    earlier: str | None = None
+    later: str | None = None
+    tree: Branch | None = None
+    leaf: Parameter | None = None
+    at: str = ""
+    around: Sequence[tuple[str, str]] = ()
+    wanted: str | None = None
+    match_count: int = 0
+    open_url: Callable[[str], str] | None = None
+    more_url: str | None = None
+
+
+def _shown(
+    form: str, configuration: RecordedConfiguration, evaluated: EvaluatedParameters | None
+) -> ShownForm:
     if form == "files":
-        shown |= _files(found)
-    elif form == "ran":
-        shown |= _text(printed(found, "ran"), lambda _: None)
-    elif evaluated is None:
-        return shown
-    elif form == "expanded":
-        shown |= _text(printed(found, "expanded"), lambda _: None)
-    else:
-        shown |= _tree(evaluated.parameters, max(20, _LINES_OF_TREE >> 2 * tightness()))
-    return shown
+        return _files(configuration)
+    if form == "ran":
+        return _with_text(ShownForm(), printed(configuration, "ran"), lambda _: None)
+    if evaluated is None:
+        return ShownForm()
+    if form == "expanded":
+        return _with_text(ShownForm(), printed(configuration, "expanded"), lambda _: None)
+    return _tree(evaluated.parameters, max(20, _LINES_OF_TREE >> 2 * tightness()))
 
 
-def _tree(parameters: Sequence[Parameter], bears: int) -> dict[str, Any]:
+def _tree(parameters: Sequence[Parameter], bears: int) -> ShownForm:
     """Return the branch that the address asks for.
 
     It has all parameters, or those that hold the text in the address.
@@ -226,22 +254,26 @@ def _tree(parameters: Sequence[Parameter], bears: int) -> dict[str, Any]:
     kept = inside(parameters, at)
     if not kept:
         raise NotFoundError(f"The configuration has no parameter {at}.")
-    kept = matching(kept, wanted) if wanted else kept
-    leaf = kept[0] if len(kept) == 1 and kept[0].path == at else None
+    if wanted:
+        kept = matching(kept, wanted)
+    leaf = None
+    if len(kept) == 1 and kept[0].path == at:
+        leaf = kept[0]
     first = asked_number("from", least=0, most=10**9) or 0
     tree = branch(kept, at, bears=bears, first=first)
-    return {
-        "tree": tree,
-        "leaf": leaf,
-        "at": at,
-        "around": _around(at),
-        "wanted": wanted,
-        "match_count": len(kept),
-        "open_url": lambda path: here(**_only("evaluated", at=path, q=wanted or "")),
-        "more_url": here(**{"from": str(tree.last)}, piece=None)
-        if tree.last < tree.total
-        else None,
-    }
+    more_url = None
+    if tree.last < tree.total:
+        more_url = here(**{"from": str(tree.last)}, piece=None)
+    return ShownForm(
+        tree=tree,
+        leaf=leaf,
+        at=at,
+        around=_around(at),
+        wanted=wanted,
+        match_count=len(kept),
+        open_url=lambda path: here(**_only("evaluated", at=path, q=wanted or "")),
+        more_url=more_url,
+    )
 
 
 def _around(at: str) -> list[tuple[str, str]]:
@@ -252,41 +284,49 @@ def _around(at: str) -> list[tuple[str, str]]:
     ]
 
 
-def _piece(found: RecordedConfiguration, evaluated: EvaluatedParameters | None) -> Response:
+def _piece(configuration: RecordedConfiguration, evaluated: EvaluatedParameters | None) -> Response:
     """Return a branch as the rows of a tree, for a page that opens it in its place."""
     if evaluated is None:
         raise NotFoundError("The configuration cannot be evaluated.")
     shown = _tree(evaluated.parameters, _LINES_OF_PIECE)
+    place_of = _places(configuration.recorded.files or ())
     return make_response(
-        render_template(
-            "configurations/_piece.html", place_of=_places(found.recorded.files or ()), **shown
-        )
+        render_template("configurations/_piece.html", place_of=place_of, **shown._asdict())
     )
 
 
-def _files(found: RecordedConfiguration) -> dict[str, Any]:
+class FileRow(NamedTuple):
+    """A file of the configuration: its page, and the folder of the search path that it was in."""
+
+    file: SourceFile
+    is_here: bool
+    url: str
+    folder: str | None
+
+
+def _files(configuration: RecordedConfiguration) -> ShownForm:
     """Return the table of files, and the text of one: that in the address, else the main one."""
-    listed = found.recorded.files or []
-    file = _chosen_file(listed, found.recorded.main)
+    listed = configuration.recorded.files or []
+    file = _chosen_file(listed, configuration.recorded.main)
     rows = []
-    for row in listed:
+    for listed_file in listed:
         rows.append(
-            {
-                "file": row,
-                "is_here": row.sha256 in found.sources,
-                "url": here(**_only("files", file=row.name)),
-                "folder": _folder(row, found.recorded.search_path or []),
-            }
+            FileRow(
+                file=listed_file,
+                is_here=listed_file.sha256 in configuration.sources,
+                url=here(**_only("files", file=listed_file.name)),
+                folder=_folder(listed_file, configuration.recorded.search_path or []),
+            )
         )
-    shown = {"files": cut_rows("files", rows, _FILES), "file": file}
-    if file is None or file.sha256 not in found.sources:
+    shown = ShownForm(files=cut_rows("files", rows, _FILES), file=file)
+    if file is None or file.sha256 not in configuration.sources:
         return shown
-    names = {row.name for row in listed}
+    names = {listed_file.name for listed_file in listed}
 
     def link(name: str) -> str | None:
         return here(**_only("files", file=name)) if name in names else None
 
-    return {**shown, **_text(source_of(found, file.name), link)}
+    return _with_text(shown, source_of(configuration, file.name), link)
 
 
 def _chosen_file(files: Sequence[SourceFile], main: str | None) -> SourceFile | None:
@@ -312,18 +352,15 @@ def _folder(file: SourceFile, search_path: Sequence[str]) -> str | None:
     return search_path[file.found_in]
 
 
-def _text(data: bytes, link: Callable[[str], str | None]) -> dict[str, Any]:
+def _with_text(shown: ShownForm, data: bytes, link: Callable[[str], str | None]) -> ShownForm:
+    """Return the same with the part of a text that the address asks for."""
     mark = asked_number("line", least=1, most=10**9)
-    page: Page = page_of(
-        data, start=asked_number("from", least=1, most=10**9) or 1, mark=mark, link=link
-    )
-    before = max(1, page.first - max(50, len(page.lines)))
-    return {
-        "page": page,
-        "mark": mark,
-        "size_bytes": len(data),
-        "earlier": here(**{"from": str(before)}, line=None) if page.first > 1 else None,
-        "later": here(**{"from": str(page.last + 1)}, line=None)
-        if page.last < page.total
-        else None,
-    }
+    start = asked_number("from", least=1, most=10**9) or 1
+    page: Page = page_of(data, start=start, mark=mark, link=link)
+    earlier, later = None, None
+    if page.first > 1:
+        before = max(1, page.first - max(50, len(page.lines)))
+        earlier = here(**{"from": str(before)}, line=None)
+    if page.last < page.total:
+        later = here(**{"from": str(page.last + 1)}, line=None)
+    return shown._replace(page=page, mark=mark, size_bytes=len(data), earlier=earlier, later=later)

@@ -75,11 +75,13 @@ def page_of(
 
 def highlighted(line: str, link: Callable[[str], str | None] = lambda _: None) -> Markup:
     """Return one line as HTML."""
-    found = _INCLUDE.fullmatch(line)
-    if found is not None:
-        url = link(found[2])
-        name = Markup('<a href="{}">{}</a>').format(url, found[2]) if url else escape(found[2])
-        return Markup('{}<span class="w">#include</span> "{}"{}').format(found[1], name, found[3])
+    include = _INCLUDE.fullmatch(line)
+    if include is not None:
+        url = link(include[2])
+        name = Markup('<a href="{}">{}</a>').format(url, include[2]) if url else escape(include[2])
+        return Markup('{}<span class="w">#include</span> "{}"{}').format(
+            include[1], name, include[3]
+        )
     return Markup("").join(_pieces(line))
 
 

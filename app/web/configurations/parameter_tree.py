@@ -115,8 +115,8 @@ def _children(parameters: Sequence[Parameter], path: str) -> Iterator[tuple[str,
     start = len(path)
 
     def name_of(parameter: Parameter) -> str:
-        found = _STEP.match(parameter.path, start)
-        return found[1] if found else ""
+        step_match = _STEP.match(parameter.path, start)
+        return step_match[1] if step_match else ""
 
     for name, rows in groupby(parameters, name_of):
         if name:

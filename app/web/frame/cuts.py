@@ -58,16 +58,16 @@ class Cut:
 
     def url(self, start: int) -> str:
         """Return the address of this section alone, from a row on."""
-        words = {**request.args.to_dict(), "whole": self.name, "from": str(start)}
-        return address(request.path, words) + f"#{self.name}"
+        query = {**request.args.to_dict(), "whole": self.name, "from": str(start)}
+        return address(request.path, query) + f"#{self.name}"
 
 
-def address(path: str, words: Mapping[str, str | None]) -> str:
+def address(path: str, query: Mapping[str, str | None]) -> str:
     """Return a path with a query of the words that say something.
 
     An empty namespace says that a file has none.
     """
-    return with_query(quote(path), words)
+    return with_query(quote(path), query)
 
 
 def asked_section() -> str:

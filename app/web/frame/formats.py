@@ -105,15 +105,15 @@ def moment(value: Any) -> datetime | None:
     return read_time(value)
 
 
-def clock(found: datetime) -> str:
+def clock(time: datetime) -> str:
     """Return `24 Nov 2026 16:01:05`, in UTC."""
-    return f"{found:%d %b %Y %H:%M:%S}".removeprefix("0")
+    return f"{time:%d %b %Y %H:%M:%S}".removeprefix("0")
 
 
 def day(value: Any) -> str:
     """Return `24 Nov 2026`, in UTC."""
-    found = moment(value)
-    return f"{found:%d %b %Y}".removeprefix("0") if found else MISSING
+    time = moment(value)
+    return f"{time:%d %b %Y}".removeprefix("0") if time else MISSING
 
 
 def seconds_between(start: Any, end: Any) -> float | None:

@@ -1,18 +1,24 @@
-"""Who may read the pages: all, unless the operator says that reading needs a token.
+"""Who may read the pages, and who may write by a form.
 
-A browser then asks for one.
+All may read, unless the operator says that reading needs a token; a browser then asks for one. That
+token is the password of HTTP's Basic scheme, which every browser knows. Source: RFC 7617.
 
-The token is the password of HTTP's Basic scheme, which every browser knows; nothing is kept in
-cookies. Source: RFC 7617.
+For a form the token stands in the form itself, each time; that a browser says where a form came
+from is looked at besides. Nothing is kept in cookies, so that no other site's page can write in a
+reader's name.
 """
 
 from flask import request
 from werkzeug.datastructures import WWWAuthenticate
-from werkzeug.exceptions import Unauthorized
+from werkzeug.exceptions import Forbidden, Unauthorized
 
+from jobprov.app.access.locality import is_cross_site, is_local
+from jobprov.app.access.wrong_tokens import grant_of
 from jobprov.app.wiring import get_service
-from jobprov.app.wrong_tokens import grant_of
-from jobprov.provenance.services.intake.tokens import Scope
+from jobprov.provenance.services.intake.tokens import Grant, Scope
+
+TOKEN_FIELD = "token"  # noqa: S105 - the name of a field
+_LOCAL = Grant(None, "this machine")
 
 
 def check_reading() -> None:
@@ -24,12 +30,51 @@ def check_reading() -> None:
     service = get_service()
     if service.settings.reading == "open" or request.endpoint == "pages.static":
         return
+    token, grant = None, None
     given = request.authorization
-    token = (given.password if given.type == "basic" else given.token) if given else None
-    grant = grant_of(token) if token else None
+    if given is not None:
+        token = given.password if given.type == "basic" else given.token
+    if token:
+        grant = grant_of(token)
     if grant is None or not grant.may(Scope.READ):
         raise Unauthorized(
             "Reading needs a token here, and an upload ticket is none; give it as the password, "
             "with any user name.",
             www_authenticate=WWWAuthenticate("basic", {"realm": "jobprov", "charset": "UTF-8"}),
         )
+
+
+def form_grant(experiment: str, scope: Scope) -> Grant:
+    """Return what the sender of this form may write, which the experiment is part of.
+
+    Raises:
+        Unauthorized: no token, a worthless one, or an upload ticket.
+        Forbidden: another site's form, another experiment's token, one without the scope, or no
+            token exists yet and the sender is not on this machine.
+    """
+    if is_cross_site():
+        raise Forbidden("This form was sent by a page of another site.")
+    tokens, token = get_service().tokens, request.form.get(TOKEN_FIELD, "").strip()
+    if not tokens.exist():
+        if not is_local():
+            raise Forbidden(
+                "This service has no write token yet and takes writes from its own machine only."
+            )
+        return _LOCAL
+    grant = grant_of(token) if token else None
+    if grant is None or grant.task_id is not None:
+        why = "The token is unknown, expired or revoked, or is an upload ticket. " if token else ""
+        raise Unauthorized(
+            f"{why}Changing something needs a write token of the experiment, in the last field of "
+            "the form."
+        )
+    if not grant.allows(experiment):
+        raise Forbidden(f"The token is of {grant.experiment}, and this is of {experiment}.")
+    if not grant.may(scope):
+        raise Forbidden(grant.lack(scope))
+    return grant
+
+
+def needs_token() -> bool:
+    """Return whether a form needs the field for the token."""
+    return get_service().tokens.exist()

@@ -22,12 +22,12 @@ _LONGEST_DIGEST = 140
 
 def time_tag(value: Any) -> Markup:
     """Return a `<time>` in UTC; a small script may show it in the reader's zone."""
-    found = moment(value)
-    if found is None:
+    time = moment(value)
+    if time is None:
         return escape(text(value))
-    stamp = found.isoformat(timespec="seconds").replace("+00:00", "Z")
+    stamp = time.isoformat(timespec="seconds").replace("+00:00", "Z")
     return Markup('<time datetime="{}" title="{} UTC">{} UTC</time>').format(
-        stamp, clock(found), clock(found)[:-3]
+        stamp, clock(time), clock(time)[:-3]
     )
 
 
@@ -44,9 +44,9 @@ def mark(state: Any, *, label: bool = False) -> Markup:
         return Markup('<span class="state">{}<span class="word">{}</span></span>').format(
             drawn, _words(state)
         )
-    said = _words(state)
+    state_word = _words(state)
     return Markup('<span class="state" title="{}">{}<span class="unseen">{}</span></span>').format(
-        said, drawn, said
+        state_word, drawn, state_word
     )
 
 

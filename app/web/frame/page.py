@@ -6,7 +6,7 @@ It also says how a page is answered.
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from flask import Blueprint, Response, current_app, make_response, render_template, request, url_for
 from jinja2 import Environment, StrictUndefined
@@ -27,6 +27,16 @@ PAGE_BYTES = 80_000
 _TIGHTEST = 3
 _FEWEST = 8
 _LIVE_SECONDS = 15
+
+
+class ListPage(Protocol):
+    """What a page of a list shows, a named tuple; `twin` is as in `answer`."""
+
+    @property
+    def twin(self) -> str:
+        """The address of the same data as JSON, below /api/v1."""
+
+    def _asdict(self) -> dict[str, Any]: ...
 
 
 def make_blueprint() -> Blueprint:
@@ -133,7 +143,7 @@ def answer(
     return make_response(text)
 
 
-def answer_rows(template: str, rows: int, values_of: Callable[[int], dict[str, Any]]) -> Response:
+def answer_rows(template: str, rows: int, page_of: Callable[[int], ListPage]) -> Response:
     """Return a page of a list that goes on elsewhere, with fewer rows before their words are cut.
 
     It shows half of them, then a quarter.
@@ -141,18 +151,18 @@ def answer_rows(template: str, rows: int, values_of: Callable[[int], dict[str, A
     Args:
         template: its template.
         rows: how many at most.
-        values_of: what `answer` takes of so many rows.
+        page_of: what the template shows of so many rows.
     """
     for count in (rows, rows // 2, rows // 4):
         if count < _FEWEST:
             break
-        values = values_of(count)
-        text = render_template(
-            template, **{**values, "twin": _API + values["twin"], "live_seconds": None}
-        )
+        page = page_of(count)
+        values = {**page._asdict(), "twin": _API + page.twin, "live_seconds": None}
+        text = render_template(template, **values)
         if _fits(text):
             return make_response(text)
-    return answer(template, **values_of(min(rows, max(rows // 4, _FEWEST))))
+    fewest = min(rows, max(rows // 4, _FEWEST))
+    return answer(template, **page_of(fewest)._asdict())
 
 
 def _fits(text: str) -> bool:
@@ -161,9 +171,9 @@ def _fits(text: str) -> bool:
 
 def table(name: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Response:
     """Return rows as CSV to save as `NAME.csv`."""
-    found = Response(b"".join(csv_lines(columns, rows)), content_type=CONTENT_TYPE)
-    found.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
-    return found
+    csv = Response(b"".join(csv_lines(columns, rows)), content_type=CONTENT_TYPE)
+    csv.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    return csv
 
 
 def experiment_asked() -> str | None:
@@ -197,7 +207,7 @@ def asked_file() -> dict[str, str | None]:
     }
 
 
-def asked_pair() -> dict[str, Any]:
+def asked_pair() -> dict[str, str | None]:
     """Return of which experiments the two files of the address are."""
     return {name: asked(name) for name in ("experiment", "experiment_a", "experiment_b")}
 
@@ -234,8 +244,8 @@ def asked_number(name: str, *, least: int, most: int) -> int | None:
         and len(value) < 19  # noqa: PLR2004
         and least <= int(value) <= most
     ):
-        words = f"a number from {least} to {most}"
-        raise BadInputError(f"{name}: {value[:40]!r} is not {words}.", {name: [words]})
+        wanted = f"a number from {least} to {most}"
+        raise BadInputError(f"{name}: {value[:40]!r} is not {wanted}.", {name: [wanted]})
     return int(value)
 
 

@@ -3,8 +3,8 @@
 The map gets them as values.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import msgspec
 from flask import Response
@@ -58,7 +58,7 @@ def draw_picture(draw: Callable[[str], str], boxes: int) -> Picture:
 
 
 def asked_drawing(
-    draw: Callable[[str], str], view_map: Callable[[], dict[str, Any]]
+    draw: Callable[[str], str], view_map: Callable[[], Mapping[str, object]]
 ) -> Response | None:
     """Return what `picture=` asks for, a drawing alone or the values of the map.
 

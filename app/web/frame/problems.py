@@ -41,7 +41,7 @@ def problem_page(problem: Problem) -> Response:
             live_seconds=None,
             problem=problem,
             title=_WORDS.get(problem.status, problem.title),
-            nearest=[(name, _neighbour(name)) for name in problem.more.get("nearest", ())],
+            nearest=[(name, _neighbour(name)) for name in problem.hints.nearest],
             choices=[_choice(choice) for choice in _choices(problem)],
             given=given,
             without=safe_url(here(**dict.fromkeys(given))) if given else None,
@@ -88,7 +88,7 @@ def _job() -> str | None:
 
 def _choices(problem: Problem) -> list[Mapping[str, str]]:
     """Return which of several there are, or where else a name is known."""
-    return [*problem.more.get("choices", ()), *problem.more.get("known_in", ())][:_MOST_CHOICES]
+    return [*problem.hints.choices, *problem.hints.known_in][:_MOST_CHOICES]
 
 
 def _choice(asked: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from flask import Blueprint, Response
 
-from jobprov.app.web.comparisons.jobs import shown_row
+from jobprov.app.web.comparisons import shown_row
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, asked, asked_pair

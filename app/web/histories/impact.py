@@ -66,18 +66,22 @@ def show_impact() -> Response:
     Where the address names no jobs, show a form.
     """
     question = _asked_question()
-    impact = _ask(question) if question.filters else None
     query = question.query()
+    impact, twin, following = None, None, None
+    if question.filters:
+        impact = _ask(question)
+        twin = address("/lineage/impact", query)
+        following = next_page(impact.next)
     return answer(
         "histories/impact.html",
-        twin=address("/lineage/impact", query) if question.filters else None,
+        twin=twin,
         csv=address("/api/v1/lineage/impact", {**query, "format": "csv"}),
         question=question,
         filters={**dict.fromkeys(_FILTERS, ""), **question.filters},
         impact=impact,
         first_line=_first_line(question, impact),
         first_page=first_page(),
-        next_page=next_page(impact.next) if impact else None,
+        next_page=following,
     )
 
 

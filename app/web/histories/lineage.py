@@ -1,6 +1,6 @@
 """The page of a file's history: how many files and jobs, the picture, the table, the exports."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -19,7 +19,7 @@ from jobprov.provenance.lineage.drawing.map_view import map_of_view
 from jobprov.provenance.lineage.drawing.sheet import Links
 from jobprov.provenance.lineage.drawing.svg import draw_view
 from jobprov.provenance.lineage.folding import fold
-from jobprov.provenance.lineage.graph import FileNode, Graph
+from jobprov.provenance.lineage.graph import FileNode, Graph, Node
 from jobprov.provenance.lineage.sentences import known_briefly, summary
 from jobprov.provenance.services.histories.lineage import MOST_NODES, has_other_side, trace_lineage
 from jobprov.provenance.services.histories.lineage_filters import NodeFilters, take_filters
@@ -62,14 +62,16 @@ class LineageQuestion(NamedTuple):
     """What the address asks about the history of a file.
 
     Attributes:
-        file: experiment, namespace and version of the file.
+        experiment, namespace, version: of the file.
         depth: jobs away from it at most; None for all.
         limit: files and jobs at most.
         filters: what the form of filters holds, by field; empty where a field is not set.
         as_of: only what had been recorded by then.
     """
 
-    file: dict[str, Any]
+    experiment: str | None
+    namespace: str | None
+    version: int | None
     direction: str
     depth: int | None
     limit: int
@@ -90,11 +92,9 @@ def _asked() -> LineageQuestion:
     """
     question = asked_question()
     return LineageQuestion(
-        file={
-            "experiment": question.experiment,
-            "namespace": question.namespace,
-            "version": question.version,
-        },
+        experiment=question.experiment,
+        namespace=question.namespace,
+        version=question.version,
         direction=asked("direction") or "ancestors",
         depth=asked_number("depth", least=1, most=1000),
         limit=asked_number("limit", least=1, most=MOST_NODES) or LIMITS[0],
@@ -110,7 +110,9 @@ def show_page(name: str) -> Response:
         graph = trace_lineage(
             connection,
             name,
-            **question.file,
+            experiment=question.experiment,
+            namespace=question.namespace,
+            version=question.version,
             direction=question.direction,
             depth=question.depth,
             limit=question.limit,
@@ -119,7 +121,12 @@ def show_page(name: str) -> Response:
         )
         is_alone = len(graph.nodes) == 1 and not question.is_filtered
         offers_other_side = is_alone and has_other_side(
-            connection, name, **question.file, direction=question.direction
+            connection,
+            name,
+            experiment=question.experiment,
+            namespace=question.namespace,
+            version=question.version,
+            direction=question.direction,
         )
     view = fold(graph, expanded=frozenset(request.args.getlist("expanded")))
     links = _links(graph, question)
@@ -128,7 +135,7 @@ def show_page(name: str) -> Response:
     def draw(direction: str) -> str:
         return draw_view(view, direction="down" if direction == "down" else "right", links=links)
 
-    def view_map() -> dict[str, Any]:
+    def view_map() -> Mapping[str, object]:
         return {**map_of_view(view, links), "words": first_line}
 
     drawing = asked_drawing(draw, view_map)
@@ -136,7 +143,7 @@ def show_page(name: str) -> Response:
         return drawing
     return answer(
         "histories/lineage.html",
-        **_addresses(name, graph, question),
+        **_addresses(name, graph, question)._asdict(),
         name=name,
         graph=graph,
         first_line=first_line,
@@ -222,8 +229,19 @@ def _choices(graph: Graph, question: LineageQuestion, *, offers_other_side: bool
     )
 
 
-def _addresses(name: str, graph: Graph, question: LineageQuestion) -> dict[str, Any]:
-    """Return the page's JSON twin, the graph in other forms, its drawings, the file's own page."""
+class LineageAddresses(NamedTuple):
+    """Where else the history is: its JSON twin, other forms by title, drawings, the file's page."""
+
+    twin: str
+    exports: dict[str, str]
+    file: Node
+    file_url: str
+    map_url: str
+    right_url: str
+    down_url: str
+
+
+def _addresses(name: str, graph: Graph, question: LineageQuestion) -> LineageAddresses:
     focus = graph.by_key()[graph.focus]
     place = {}
     if isinstance(focus, FileNode):
@@ -240,15 +258,15 @@ def _addresses(name: str, graph: Graph, question: LineageQuestion) -> dict[str, 
     exports = {}
     for form, title in FORMATS.items():
         exports[title] = f"/api/v1{twin}{address('', {**query, 'format': form})}"
-    return {
-        "twin": twin + address("", query),
-        "exports": exports,
-        "file": focus,
-        "file_url": file_page(name, **place),
-        "map_url": _drawing_address("map"),
-        "right_url": _drawing_address("right"),
-        "down_url": _drawing_address("down"),
-    }
+    return LineageAddresses(
+        twin=twin + address("", query),
+        exports=exports,
+        file=focus,
+        file_url=file_page(name, **place),
+        map_url=_drawing_address("map"),
+        right_url=_drawing_address("right"),
+        down_url=_drawing_address("down"),
+    )
 
 
 def _links(graph: Graph, question: LineageQuestion) -> Links:

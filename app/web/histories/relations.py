@@ -1,7 +1,7 @@
 """The page of how two files are related: the ways between them, and what both were made from."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flask import Blueprint, Response
 
@@ -29,7 +29,7 @@ class PairQuestion(NamedTuple):
 
     a: str | None
     b: str | None
-    experiments: dict[str, Any]
+    experiments: dict[str, str | None]
     as_of: datetime | None
 
     def query(self) -> dict[str, str | None]:
@@ -52,7 +52,15 @@ def show_relation() -> Response:
     with get_service().reading() as connection:
         paths = find_paths(connection, a, b, as_of=as_of, limit=_PATHS, **experiments)
         common = find_common(
-            connection, a, b, as_of=as_of, limit=_ROWS, cursor=asked("cursor"), **experiments
+            connection,
+            a,
+            b,
+            experiment=experiments["experiment"],
+            experiment_a=experiments["experiment_a"],
+            experiment_b=experiments["experiment_b"],
+            as_of=as_of,
+            limit=_ROWS,
+            cursor=asked("cursor"),
         )
     query = question.query()
     return answer(

@@ -3,13 +3,13 @@
 Its neighbours, versions, facts and uses follow.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 from flask import Blueprint, Response
 from markupsafe import Markup
 
-from jobprov.app.web.frame.cuts import address, cut_rows
+from jobprov.app.web.frame.cuts import Cut, address, cut_rows
 from jobprov.app.web.frame.formats import counted, day, text
 from jobprov.app.web.frame.markup import cut, digest
 from jobprov.app.web.frame.page import answer, asked_file, asked_number
@@ -17,6 +17,7 @@ from jobprov.app.web.lookup.entries import complete
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import file_page, history_page, task_page
 from jobprov.provenance.answers.lookup import FileAnswer, JobSummary, RecordedVersion
+from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.lineage.graph import ended
 from jobprov.provenance.records.job_record import Output
 from jobprov.provenance.services.lookup.file import find_file, name_for_questions, show_found
@@ -35,9 +36,42 @@ class Maker(NamedTuple):
     """
 
     summary: JobSummary
-    output: dict[str, Any]
-    software: list[dict[str, Any]]
+    output: Mapping[str, Any]
+    software: Sequence[Mapping[str, Any]]
     fcl_files: list[str]
+
+
+class FilePage(NamedTuple):
+    """What the page shows.
+
+    Attributes:
+        lineage, rebuild, diverge, impact: pages of the file's history.
+        questions: other pages of it, each with its title.
+        bundle: of the job that made the file.
+        output: the file as its job recorded it.
+        newest: the version that is shown.
+    """
+
+    twin: str
+    other_campaigns: list[tuple[str | None, str]]
+    lineage: str
+    rebuild: str
+    diverge: str
+    impact: str
+    questions: list[tuple[str, str]]
+    file: FileName
+    shown: FileAnswer
+    bundle: str | None
+    output: Mapping[str, Any]
+    newest: RecordedVersion | None
+    first_line: Markup
+    versions: Cut
+    parents: Cut
+    children: Cut
+    consumers: Cut
+    locations: Cut
+    metadata: Cut
+    sightings: Cut
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -56,22 +90,26 @@ def show_page(name: str) -> Response:
         maker = None
         if shown.producer is not None:
             maker = _maker(connection, service.store, shown.producer, file.name)
-    return answer("lookup/file.html", **_values(shown, maker, name_in_questions))
+    return answer("lookup/file.html", **_page(shown, maker, name_in_questions)._asdict())
 
 
 def _maker(connection: Any, store: Any, producer: JobSummary, name: str) -> Maker:
     job = read_job(connection, store, producer.job_id, experiment=producer.experiment)
     record = job.reading.raw
-    outputs = [output for output in record.get("outputs") or () if output["name"] == name]
-    output = outputs[0] if outputs else None
-    configurations = record.get("configurations") or ()
-    mains = [entry["main"] for entry in configurations if entry.get("main")]
+    recorded = None
+    for output in record.get("outputs") or ():
+        if output["name"] == name:
+            recorded = output
+            break
+    main_files = []
+    for configuration in record.get("configurations") or ():
+        if configuration.get("main"):
+            main_files.append(configuration["main"])
     software = software_of(connection, job)
-    return Maker(producer, complete(output, Output), software, mains)
+    return Maker(producer, complete(recorded, Output), software, main_files)
 
 
-def _values(shown: FileAnswer, maker: Maker | None, name_in_questions: str) -> dict[str, Any]:
-    """Return what the template of the page needs."""
+def _page(shown: FileAnswer, maker: Maker | None, name_in_questions: str) -> FilePage:
     file = shown.file
     place = (file.experiment, file.namespace)
     output = maker.output if maker else complete(None, Output)
@@ -82,42 +120,46 @@ def _values(shown: FileAnswer, maker: Maker | None, name_in_questions: str) -> d
     others = _other_campaigns(shown, chosen)
     # A version by its number, where the name alone would add up what several campaigns made
     which = {} if not others and _is_newest(shown) else {"version": str(shown.version)}
-    return {
+
+    def question_page(question: Literal["lineage", "roots", "leaves", "cost"]) -> str:
+        return _with_query(history_page(question, file.name, *place), which)
+
+    return FilePage(
         # The call below /api/v1 has the path of the page
-        "twin": _with_words(file_page(file.name, *place), {} if _is_newest(shown) else which),
-        "other_campaigns": others,
-        "lineage": _with_words(history_page("lineage", file.name, *place), which),
-        "rebuild": history_page("rebuild", file.name, *place),
-        "diverge": address("/diverge", of_pair),
-        "impact": address("/impact", of_filter),
-        "questions": [
-            ("First inputs", _with_words(history_page("roots", file.name, *place), which)),
-            ("Final products", _with_words(history_page("leaves", file.name, *place), which)),
-            ("What it cost", _with_words(history_page("cost", file.name, *place), which)),
+        twin=_with_query(file_page(file.name, *place), {} if _is_newest(shown) else which),
+        other_campaigns=others,
+        lineage=question_page("lineage"),
+        rebuild=history_page("rebuild", file.name, *place),
+        diverge=address("/diverge", of_pair),
+        impact=address("/impact", of_filter),
+        questions=[
+            ("First inputs", question_page("roots")),
+            ("Final products", question_page("leaves")),
+            ("What it cost", question_page("cost")),
             ("Common history with another file", address("/relation", of_pair)),
         ],
-        "file": file,
-        "shown": shown,
-        "bundle": f"/api/v1/jobs/{maker.summary.job_id}/bundle" if maker else None,
-        "output": output,
-        "newest": chosen,
-        "first_line": first_line(shown, maker),
-        "versions": cut_rows("versions", shown.versions, 20),
-        "parents": cut_rows("parents", shown.parents, 20),
-        "children": cut_rows("children", shown.children, 20),
-        "consumers": cut_rows("consumers", shown.consumers, 20),
-        "locations": cut_rows("locations", _locations(shown, output), 20),
-        "metadata": cut_rows("metadata", metadata, 40),
-        "sightings": cut_rows("sightings", shown.sightings, 5),
-    }
+        file=file,
+        shown=shown,
+        bundle=f"/api/v1/jobs/{maker.summary.job_id}/bundle" if maker else None,
+        output=output,
+        newest=chosen,
+        first_line=first_line(shown, maker),
+        versions=cut_rows("versions", shown.versions, 20),
+        parents=cut_rows("parents", shown.parents, 20),
+        children=cut_rows("children", shown.children, 20),
+        consumers=cut_rows("consumers", shown.consumers, 20),
+        locations=cut_rows("locations", _locations(shown, output), 20),
+        metadata=cut_rows("metadata", metadata, 40),
+        sightings=cut_rows("sightings", shown.sightings, 5),
+    )
 
 
 def _is_newest(shown: FileAnswer) -> bool:
     return not shown.versions or shown.version == shown.versions[0].number
 
 
-def _with_words(url: str, words: dict[str, str]) -> str:
-    return "&".join([url, *(f"{name}={value}" for name, value in words.items())])
+def _with_query(url: str, query: dict[str, str]) -> str:
+    return "&".join([url, *(f"{name}={value}" for name, value in query.items())])
 
 
 def _other_campaigns(
@@ -133,7 +175,7 @@ def _other_campaigns(
     newest_numbers.pop(chosen.job.task.campaign, None)
     page = file_page(file.name, file.experiment, file.namespace)
     return [
-        (campaign, _with_words(page, {"version": str(number)}))
+        (campaign, _with_query(page, {"version": str(number)}))
         for campaign, number in newest_numbers.items()
     ]
 
@@ -156,8 +198,10 @@ def first_line(shown: FileAnswer, maker: Maker | None) -> Markup:
         parts.append(Markup(" at {}").format(text(job.host.site)))
     if moment := job.ended_at or job.started_at:
         parts.append(Markup(", {},").format(day(moment)))
-    inputs = counted(len(shown.parents), "input")
-    parts.append(Markup(" from {}").format(inputs) if shown.parents else Markup(" without inputs"))
+    if shown.parents:
+        parts.append(Markup(" from {}").format(counted(len(shown.parents), "input")))
+    else:
+        parts.append(Markup(" without inputs"))
     parts.append(_with(maker))
     return Markup("").join(parts) + "."
 
@@ -194,12 +238,13 @@ def _with(maker: Maker) -> Markup:
     parts += [Markup("<code>{}</code>").format(cut(main, 40)) for main in mains]
     if not parts:
         return Markup("")
-    listed = Markup(", ").join(parts[:-1])
-    last = parts[-1]
-    return Markup(" with {}").format(listed + Markup(" and ") + last if listed else last)
+    *others, last = parts
+    if not others:
+        return Markup(" with {}").format(last)
+    return Markup(" with {} and {}").format(Markup(", ").join(others), last)
 
 
-def _code(entry: dict[str, Any]) -> Markup:
+def _code(entry: Mapping[str, Any]) -> Markup:
     """Return the first software entry as people call it, with its commit."""
     names = [text(entry[key]) for key in ("name", "requested_ref") if entry.get(key)]
     name = " ".join(names) or "code"
@@ -212,7 +257,7 @@ def _code(entry: dict[str, Any]) -> Markup:
     return Markup("{} ({} {})").format(name, noun, digest(commit, 8))
 
 
-def _locations(shown: FileAnswer, output: dict[str, Any]) -> Sequence[str]:
+def _locations(shown: FileAnswer, output: Mapping[str, Any]) -> Sequence[str]:
     """Return where the file lies: first where its job put it."""
     recorded = [output["location"]] if output["location"] else []
     return list(dict.fromkeys([*recorded, *shown.locations]))

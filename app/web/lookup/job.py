@@ -3,7 +3,7 @@
 It also says what is missing and how to close that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flask import Blueprint, Response, redirect
@@ -63,6 +63,37 @@ class LineageLink(NamedTuple):
     url: str
 
 
+class JobPage(NamedTuple):
+    """What the page shows beside the sections of the record.
+
+    Attributes:
+        offered: the comparators that would accept what the newest rerun made, as lines of TOML.
+        took: seconds on the clock.
+        later: the attempt at the same unit that succeeded, where this one did not.
+        excerpts: the lines of logs that matter, or why they cannot be read, by log.
+        whole: the section that is shown alone; empty for the whole page.
+    """
+
+    twin: str
+    is_live: bool
+    job: JobAnswer
+    summary: JobSummary
+    state: str
+    first_line: str
+    grade_words: str
+    offered: str | None
+    ending: str
+    decided_by: str | None
+    is_unhappy: bool
+    is_reproduced: bool
+    took: float | None
+    later: JobSummary | None
+    lineage: LineageLink | None
+    excerpts: dict[str, Excerpt | str]
+    levels: Mapping[str, str]
+    whole: str
+
+
 def add_routes(blueprint: Blueprint) -> None:
     """Put the page on the blueprint."""
     blueprint.add_url_rule("/jobs/<job_id>", view_func=show_page, endpoint="job")
@@ -80,40 +111,39 @@ def show_page(job_id: str) -> Response:
         excerpts = {}
         if _state(shown.summary) in _UNHAPPY and not question.section:
             excerpts = _excerpts(connection, job, shown.summary)
-    return answer("lookup/job.html", **_values(question, shown, job.found.key, excerpts))
+    page = _page(question, shown, job.found.key, excerpts)
+    return answer("lookup/job.html", **page._asdict(), **sections(shown)._asdict())
 
 
 def _state(summary: JobSummary) -> str:
     return shown_state(summary.state, summary.heard_at)
 
 
-def _values(
+def _page(
     question: JobQuestion, shown: JobAnswer, key: int, excerpts: dict[str, Excerpt | str]
-) -> dict[str, Any]:
-    """Return what the template of the page needs."""
+) -> JobPage:
     summary, state = shown.summary, _state(shown.summary)
     newest_level = shown.verdicts[0].get("level") if shown.verdicts else None
-    return {
-        "twin": address(f"/jobs/{summary.job_id}", {"experiment": question.experiment}),
-        "is_live": state == "running",
-        "job": shown,
-        "summary": summary,
-        "state": state,
-        "first_line": first_line(shown),
-        "grade_words": grade_words(shown.grade, shown.proof),
-        "offered": _offered(shown),
-        "ending": ending(summary),
-        "decided_by": decided_by(shown.decided_by),
-        "is_unhappy": state in _UNHAPPY,
-        "is_reproduced": newest_level in REPRODUCED,
-        "took": wall_seconds(summary),
-        "later": _later_success(shown),
-        "lineage": lineage_link(shown, key),
-        "excerpts": excerpts,
-        "levels": LEVELS,
-        "whole": question.section,
-        **sections(shown),
-    }
+    return JobPage(
+        twin=address(f"/jobs/{summary.job_id}", {"experiment": question.experiment}),
+        is_live=state == "running",
+        job=shown,
+        summary=summary,
+        state=state,
+        first_line=first_line(shown),
+        grade_words=grade_words(shown.grade, shown.proof),
+        offered=_offered(shown),
+        ending=ending(summary),
+        decided_by=decided_by(shown.decided_by),
+        is_unhappy=state in _UNHAPPY,
+        is_reproduced=newest_level in REPRODUCED,
+        took=wall_seconds(summary),
+        later=_later_success(shown),
+        lineage=lineage_link(shown, key),
+        excerpts=excerpts,
+        levels=LEVELS,
+        whole=question.section,
+    )
 
 
 def _offered(shown: JobAnswer) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from jobprov.app.web.frame.cuts import cut_rows
+from jobprov.app.web.frame.cuts import Cut, cut_rows
 from jobprov.app.web.frame.formats import (
     MISSING,
     duration,
@@ -27,7 +27,7 @@ from jobprov.app.web.lookup.job_sentences import wall_seconds
 from jobprov.provenance.answers.addresses import configuration_page
 from jobprov.provenance.answers.lookup import JobAnswer, JobSummary, Witness
 from jobprov.provenance.lineage.words import elided
-from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import (
     Batch,
     Command,
@@ -80,6 +80,14 @@ class Bar(NamedTuple):
     length: int
 
 
+class ShownConfiguration(NamedTuple):
+    """A configuration of the job, as it was sent, with the address of its page and its files."""
+
+    entry: Mapping[str, Any]
+    url: str
+    files: Cut
+
+
 class GapGroup(Struct, frozen=True):
     """The gaps of one code: what closes them is the same.
 
@@ -94,40 +102,76 @@ class GapGroup(Struct, frozen=True):
     count: int
 
 
-def sections(job: JobAnswer) -> dict[str, Any]:
-    """Return what the template of the page needs of each section, by name."""
+class JobSections(NamedTuple):
+    """The sections of the page of a job, as its template takes them.
+
+    Attributes:
+        record: the merged record, with its parts.
+        environment: None where the record has none.
+        others: what the record holds beyond the fields that the page knows, as JSON.
+    """
+
+    record: Mapping[str, Any]
+    environment: Mapping[str, Any] | None
+    processes: Mapping[str, Any]
+    outputs_not_there: Cut
+    steps: Cut
+    inputs: Cut
+    outputs: Cut
+    configurations: list[ShownConfiguration]
+    scripts: Cut
+    software: Cut
+    variables: Cut
+    withheld: Cut
+    modules: Cut
+    resources: list[tuple[str, str]]
+    seeds: Cut
+    conditions: Cut
+    logs: Cut
+    gaps: Cut
+    witnesses: list[Witness]
+    contradictions: Cut
+    attempts: Cut
+    verdicts: Cut
+    best_verdict: Mapping[str, Any] | None
+    others: Cut
+
+
+def sections(job: JobAnswer) -> JobSections:
+    """Return what the template of the page needs of each section."""
     record = job.merged
     environment = record.get("environment") or {}
     variables = sorted((environment.get("variables") or {}).items())
-    seeds, conditions = record.get("seeds"), record.get("conditions")
-    scripts, logs = record.get("scripts"), record.get("logs")
     not_there = complete_all(record.get("outputs_not_there"), OutputNotThere)
-    return {
-        "record": known_parts(record),
-        "environment": shown_environment(environment) if environment else None,
-        "processes": complete((record.get("command") or {}).get("processes"), Processes),
-        "outputs_not_there": cut_rows("outputs-not-there", not_there, 15),
-        "steps": cut_rows("steps", steps(record), 30),
-        "inputs": cut_rows("inputs", complete_all(job.inputs, Input), 15),
-        "outputs": cut_rows("outputs", complete_all(job.outputs, Output), 15),
-        "configurations": configurations(job),
-        "scripts": cut_rows("scripts", complete_all(scripts, SourceFile), 15),
-        "software": cut_rows("software", [software_row(entry) for entry in job.software], 10),
-        "variables": cut_rows("environment", variables, 40),
-        "withheld": cut_rows("withheld", environment.get("withheld"), 30),
-        "modules": cut_rows("modules", modules(record), 15),
-        "resources": resources(job.summary, record),
-        "seeds": cut_rows("seeds", complete_all(seeds, Seed), 15),
-        "conditions": cut_rows("conditions", complete_all(conditions, Condition), 15),
-        "logs": cut_rows("logs", complete_all(logs, Log), 15),
-        "gaps": cut_rows("gaps", grouped_gaps(job.gaps), 20),
-        "witnesses": witnesses(job)[:_MOST_WITNESSES],
-        "contradictions": cut_rows("contradictions", job.contradictions, 15),
-        "attempts": cut_rows("attempts", job.attempts, 10),
-        "verdicts": cut_rows("verdicts", [verdict_row(verdict) for verdict in job.verdicts], 10),
-        "best_verdict": verdict_row(job.best_verdict) if job.best_verdict else None,
-        "others": cut_rows("others", others(record), 15),
-    }
+    conditions = complete_all(record.get("conditions"), Condition)
+    software = [software_row(entry) for entry in job.software]
+    verdicts = [verdict_row(verdict) for verdict in job.verdicts]
+    return JobSections(
+        record=known_parts(record),
+        environment=shown_environment(environment) if environment else None,
+        processes=complete((record.get("command") or {}).get("processes"), Processes),
+        outputs_not_there=cut_rows("outputs-not-there", not_there, 15),
+        steps=cut_rows("steps", steps(record), 30),
+        inputs=cut_rows("inputs", complete_all(job.inputs, Input), 15),
+        outputs=cut_rows("outputs", complete_all(job.outputs, Output), 15),
+        configurations=configurations(job),
+        scripts=cut_rows("scripts", complete_all(record.get("scripts"), SourceFile), 15),
+        software=cut_rows("software", software, 10),
+        variables=cut_rows("environment", variables, 40),
+        withheld=cut_rows("withheld", environment.get("withheld"), 30),
+        modules=cut_rows("modules", modules(record), 15),
+        resources=resources(job.summary, record),
+        seeds=cut_rows("seeds", complete_all(record.get("seeds"), Seed), 15),
+        conditions=cut_rows("conditions", conditions, 15),
+        logs=cut_rows("logs", complete_all(record.get("logs"), Log), 15),
+        gaps=cut_rows("gaps", grouped_gaps(job.gaps), 20),
+        witnesses=witnesses(job)[:_MOST_WITNESSES],
+        contradictions=cut_rows("contradictions", job.contradictions, 15),
+        attempts=cut_rows("attempts", job.attempts, 10),
+        verdicts=cut_rows("verdicts", verdicts, 10),
+        best_verdict=verdict_row(job.best_verdict) if job.best_verdict else None,
+        others=cut_rows("others", others(record), 15),
+    )
 
 
 def known_parts(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -256,7 +300,7 @@ def _efficiency(job: JobSummary, cores: Any) -> str:
     return percent(cpu / (wall * cores), 0)
 
 
-def configurations(job: JobAnswer) -> list[dict[str, Any]]:
+def configurations(job: JobAnswer) -> list[ShownConfiguration]:
     """Return the configurations, each with the address of its page and its files."""
     entries = complete_all(job.configurations, FclConfiguration)
     steps_named = [entry["step"] for entry in entries]
@@ -265,15 +309,8 @@ def configurations(job: JobAnswer) -> list[dict[str, Any]]:
         # a step that is named twice is asked for by its place
         is_named = entry["step"] and steps_named.count(entry["step"]) == 1
         step = str(entry["step"]) if is_named else str(place)
-        files = complete_all(entry["files"], SourceFile)
-        rows.append(
-            {
-                **entry,
-                "url": configuration_page(job.summary.job_id, step),
-                "cut": cut_rows(f"fcl-{place}", files, 12),
-                "count": len(files),
-            }
-        )
+        files = cut_rows(f"fcl-{place}", complete_all(entry["files"], SourceFile), 12)
+        rows.append(ShownConfiguration(entry, configuration_page(job.summary.job_id, step), files))
     return rows
 
 

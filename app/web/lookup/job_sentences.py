@@ -3,7 +3,7 @@
 It says how the job ended, whether it was reproduced, and how complete its record is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jobprov.app.web.frame.formats import (
@@ -90,8 +90,8 @@ def decided_by(decided: DecidedBy | None) -> str:
     """Return what decided that a job failed whose process returned 0; empty where nothing did."""
     if decided is None or decided.evidence is None:
         return ""
-    words = f"{text(evidence_words(decided.evidence))}, against the exit code"
-    return f"{words}: {text(decided.text)}" if decided.text else words
+    evidence = f"{text(evidence_words(decided.evidence))}, against the exit code"
+    return f"{evidence}: {text(decided.text)}" if decided.text else evidence
 
 
 def _failed(job: JobSummary, took: float | None) -> str:
@@ -122,7 +122,7 @@ def _minute(moment: str) -> str:
     return f"{day(moment)} {moment[11:16]} UTC"
 
 
-def _newest_verdict(verdicts: Sequence[dict[str, Any]]) -> str:
+def _newest_verdict(verdicts: Sequence[Mapping[str, Any]]) -> str:
     level, posted_at = verdicts[0].get("level"), verdicts[0].get("posted_at")
     outcome = _REPRODUCED.get(str(level), f"verdict {text(level)}")
     return f"{outcome} on {day(posted_at)}"

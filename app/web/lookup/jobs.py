@@ -2,10 +2,11 @@
 
 from collections.abc import Container, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flask import Blueprint, Response, request
 
+from jobprov.app.csv_rows import Cell
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import moment
 from jobprov.app.web.frame.page import answer_rows, asked, asked_file, asked_number, here, table
@@ -16,28 +17,6 @@ from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.comparisons.recipes import read_recipe
 from jobprov.provenance.services.lookup.jobs import list_jobs
 
-_TEXTS = (
-    "experiment",
-    "task_id",
-    "campaign",
-    "stage",
-    "state",
-    "host",
-    "site",
-    "software",
-    "revision",
-    "file",
-    "reads",
-    "file_experiment",
-    "unit",
-    "batch_id",
-    "failed_step",
-    "error_class",
-    "failure_class",
-    "parameter",
-    "value",
-)
-_TIMES = ("started_after", "started_before", "received_after")
 _SHOWN = frozenset({*JobFilters._fields, "recipe_id"})
 """The words of an address that the page shows as filters."""
 _ROWS = 100
@@ -91,6 +70,23 @@ class JobsQuestion(NamedTuple):
         return cls(asked_filters(), limit, asked("cursor"))
 
 
+class JobsPage(NamedTuple):
+    """What the page shows.
+
+    Attributes:
+        filters: as the address has them.
+        csv: the address of the same list as CSV.
+    """
+
+    twin: str
+    jobs: list[JobSummary]
+    filters: dict[str, str]
+    first_line: str
+    first_page: str | None
+    next_page: str | None
+    csv: str
+
+
 def add_routes(blueprint: Blueprint) -> None:
     """Put the page on the blueprint."""
     blueprint.add_url_rule("/jobs", view_func=show_list, endpoint="jobs")
@@ -102,11 +98,11 @@ def show_list() -> Response:
     if asked("format") == "csv":
         return table("jobs", _COLUMNS, map(_csv_row, _list(question).jobs))
 
-    def values_of(rows: int) -> dict[str, Any]:
+    def page_of(rows: int) -> JobsPage:
         shorter = question._replace(limit=rows)
-        return _values(shorter, _list(shorter))
+        return _page(shorter, _list(shorter))
 
-    return answer_rows("lookup/jobs.html", question.limit, values_of)
+    return answer_rows("lookup/jobs.html", question.limit, page_of)
 
 
 def _list(question: JobsQuestion) -> JobList:
@@ -114,19 +110,23 @@ def _list(question: JobsQuestion) -> JobList:
         return list_jobs(connection, question.filters, limit=question.limit, cursor=question.cursor)
 
 
-def _values(question: JobsQuestion, page: JobList) -> dict[str, Any]:
-    """Return what the template of the page needs."""
+def _page(question: JobsQuestion, listed: JobList) -> JobsPage:
     filters = _filters_of_address()
     paging = {"limit": str(question.limit), "cursor": question.cursor or ""}
-    return {
-        "twin": address("/jobs", {**filters, **paging}),
-        "jobs": page.jobs,
-        "filters": filters,
-        "first_line": first_line(len(page.jobs), filters, is_more=page.next is not None),
-        "next_page": here(cursor=page.next) if page.next else None,
-        "first_page": here(cursor=None) if question.cursor else None,
-        "csv": here(format="csv", limit=str(question.limit)),
-    }
+    first_page, next_page = None, None
+    if question.cursor:
+        first_page = here(cursor=None)
+    if listed.next:
+        next_page = here(cursor=listed.next)
+    return JobsPage(
+        twin=address("/jobs", {**filters, **paging}),
+        jobs=listed.jobs,
+        filters=filters,
+        first_line=first_line(len(listed.jobs), filters, is_more=listed.next is not None),
+        first_page=first_page,
+        next_page=next_page,
+        csv=here(format="csv", limit=str(question.limit)),
+    )
 
 
 def _filters_of_address() -> dict[str, str]:
@@ -154,13 +154,37 @@ def asked_filters(of: Container[str] | None = None) -> JobFilters:
 
 
 def _all_filters() -> JobFilters:
-    filters: dict[str, Any] = {name: asked(name) for name in _TEXTS}
-    filters |= {name: asked_time(name) for name in _TIMES}
-    if filters["file"] is not None:
-        filters["namespace"] = asked_file()["namespace"]
+    filters = JobFilters(
+        experiment=asked("experiment"),
+        task_id=asked("task_id"),
+        campaign=asked("campaign"),
+        stage=asked("stage"),
+        state=asked("state"),
+        host=asked("host"),
+        site=asked("site"),
+        software=asked("software"),
+        revision=asked("revision"),
+        file=asked("file"),
+        reads=asked("reads"),
+        file_experiment=asked("file_experiment"),
+        unit=asked("unit"),
+        batch_id=asked("batch_id"),
+        failed_step=asked("failed_step"),
+        error_class=asked("error_class"),
+        failure_class=asked("failure_class"),
+        cause_id=asked("cause_id"),
+        parameter=asked("parameter"),
+        value=asked("value"),
+        started_after=asked_time("started_after"),
+        started_before=asked_time("started_before"),
+        received_after=asked_time("received_after"),
+        exit_code=asked_number("exit_code", least=0, most=2**31),
+    )
+    if filters.file is not None:
+        filters = filters._replace(namespace=asked_file()["namespace"])
     if recipe := asked("recipe_id"):
-        filters["recipe"] = read_recipe(recipe)
-    return JobFilters(**filters, exit_code=asked_number("exit_code", least=0, most=2**31))
+        filters = filters._replace(recipe=read_recipe(recipe))
+    return filters
 
 
 def asked_time(name: str) -> datetime | None:
@@ -194,7 +218,7 @@ def first_line(count: int, filters: Mapping[str, str], *, is_more: bool) -> str:
     return f"{count} jobs{of_what}." if count > 1 else f"One job{of_what}."
 
 
-def _csv_row(job: JobSummary) -> dict[str, Any]:
+def _csv_row(job: JobSummary) -> dict[str, Cell]:
     return {
         "job_id": job.job_id,
         "experiment": job.experiment,

@@ -3,7 +3,7 @@
 One can search it, follow it, and save its plain bytes.
 """
 
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
@@ -71,6 +71,37 @@ class LogPart(NamedTuple):
     found_at: int | None = None
 
 
+class LogPage(NamedTuple):
+    """What the page shows; addresses of what is not there are None.
+
+    Attributes:
+        mark: which line of the part stands out; None where none does.
+        why: where the line is that told what the failure was.
+        follow: of this page, brought up to date as the log grows.
+        first, earlier, later, last: of other parts.
+    """
+
+    twin: str
+    log: OpenLog
+    part: Window
+    mark: int | None
+    summary: JobSummary
+    failure: Failure | None
+    path: str
+    searched: str
+    is_found: bool
+    next_match: str | None
+    why: str | None
+    is_end: bool
+    is_running: bool
+    follow: str | None
+    is_followed: bool
+    first: str | None
+    earlier: str | None
+    later: str | None
+    last: str | None
+
+
 def add_routes(blueprint: Blueprint) -> None:
     """Put the page on the blueprint."""
     blueprint.add_url_rule("/jobs/<job_id>/logs/<path:name>", view_func=show_page, endpoint="log")
@@ -86,7 +117,7 @@ def show_page(job_id: str, name: str) -> Response:
         failure = failure_of(connection, job)
     with log.stream:
         part = _part(log, question)
-    page = answer("lookup/log.html", **_values(question, log, part, summary, failure))
+    page = answer("lookup/log.html", **_page(question, log, part, summary, failure)._asdict())
     if summary.state == "running" and question.is_followed:
         page.headers["Refresh"] = str(_FOLLOW_SECONDS)
     return page
@@ -104,42 +135,51 @@ def _part(log: OpenLog, question: LogQuestion) -> LogPart:
     return LogPart(fitting_window(stream, log.size_bytes, question.at))
 
 
-def _values(
+def _page(
     question: LogQuestion,
     log: OpenLog,
     part: LogPart,
     summary: JobSummary,
     failure: Failure | None,
-) -> dict[str, Any]:
-    """Return what the template of the page needs."""
+) -> LogPage:
     window, searched = part.window, question.searched
     mark = window.mark
     if mark is None:
         mark = find_line(window.lines, summary.exit.message)
-    is_running = summary.state == "running"
+    why = None
+    if mark is None:
+        why = _why(log, failure, searched)
+    first, later, last, follow = None, None, None, None
+    if window.start > 0:
+        first = _here(at="0")
     is_end = window.end >= log.size_bytes
+    if not is_end:
+        later, last = _here(at=str(window.end)), _here()
+    is_running = summary.state == "running"
+    if is_running and not question.is_followed:
+        follow = _here(follow="1")
     bytes_path = f"/jobs/{summary.job_id}/logs/{quote(log.name, safe='')}"
-    return {
-        "twin": bytes_path + address("", {"experiment": question.experiment}),
-        "log": log,
-        "part": window,
-        "mark": mark,
-        "summary": summary,
-        "failure": failure,
-        "path": quote(request.path),
-        "searched": searched,
-        "is_found": part.found_at is not None,
-        "next_match": _next_match(part, searched),
-        "why": _why(log, failure, searched) if mark is None else None,
-        "is_end": is_end,
-        "is_running": is_running,
-        "follow": _here(follow="1") if is_running and not question.is_followed else None,
-        "is_followed": is_running and question.is_followed,
-        "first": _here(at="0") if window.start > 0 else None,
-        "earlier": _earlier(window),
-        "later": None if is_end else _here(at=str(window.end)),
-        "last": None if is_end else _here(),
-    }
+    return LogPage(
+        twin=bytes_path + address("", {"experiment": question.experiment}),
+        log=log,
+        part=window,
+        mark=mark,
+        summary=summary,
+        failure=failure,
+        path=quote(request.path),
+        searched=searched,
+        is_found=part.found_at is not None,
+        next_match=_next_match(part, searched),
+        why=why,
+        is_end=is_end,
+        is_running=is_running,
+        follow=follow,
+        is_followed=is_running and question.is_followed,
+        first=first,
+        earlier=_earlier(window),
+        later=later,
+        last=last,
+    )
 
 
 def _next_match(part: LogPart, searched: str) -> str | None:

@@ -15,8 +15,8 @@ from flask import Blueprint, Response, redirect, request
 
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
+from jobprov.app.web.frame.guard import TOKEN_FIELD, form_grant, needs_token
 from jobprov.app.web.frame.page import answer, asked, asked_number
-from jobprov.app.web.frame.writing import TOKEN_FIELD, form_grant, needs_token
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.lookup import Failure
 from jobprov.provenance.answers.orders import (

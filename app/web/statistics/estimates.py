@@ -5,7 +5,7 @@ The answer is an interval, and comes from the jobs that did it before.
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flask import Blueprint, Response
 from msgspec.structs import asdict
@@ -20,6 +20,7 @@ from jobprov.provenance.answers.estimates import (
     Estimate,
     Hours,
     JobWait,
+    LearntFrom,
     StageEstimate,
     TotalEstimate,
 )
@@ -50,6 +51,44 @@ class _Outcome(NamedTuple):
     line: str
     status: int = 200
     estimate: Estimate | None = None
+
+
+class SumsRow(NamedTuple):
+    """Hours, waits and bytes in words; None for what no job says."""
+
+    cpu_hours: dict[str, str]
+    slot_hours: dict[str, str]
+    wall_hours: dict[str, str]
+    stage_in_hours: dict[str, str] | None
+    queue: dict[str, str] | None
+    stage_in: dict[str, str] | None
+    output_bytes: int
+
+
+class StageRow(NamedTuple):
+    """The row of a stage: its sums, and how long one of its units takes.
+
+    Attributes:
+        median, p99: of the times of its units.
+        hung: a sentence about units that hung.
+        waits_from: from how many jobs its waits were read.
+    """
+
+    cpu_hours: dict[str, str]
+    slot_hours: dict[str, str]
+    wall_hours: dict[str, str]
+    stage_in_hours: dict[str, str] | None
+    queue: dict[str, str] | None
+    stage_in: dict[str, str] | None
+    output_bytes: int
+    stage: str
+    units: int
+    attempts_a_unit: float
+    learnt_from: LearntFrom
+    median: str
+    p99: str
+    hung: str | None
+    waits_from: str
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -128,50 +167,46 @@ def _queue(total: TotalEstimate) -> str:
     )
 
 
-def _stage_row(stage: StageEstimate) -> dict[str, Any]:
-    """Return the row of a stage; `waits_from` says from how many jobs its waits were read."""
+def _stage_row(stage: StageEstimate) -> StageRow:
     waits = [wait for wait in (stage.queue, stage.stage_in) if wait]
     read = max((wait.learnt_from.read for wait in waits), default=None)
-    return {
-        **_sums_row(stage),
-        "stage": stage.stage,
-        "units": stage.units,
-        "attempts_a_unit": stage.attempts_a_unit,
-        "learnt_from": stage.learnt_from,
-        **_unit_row(stage),
-        "waits_from": MISSING if read is None else counted(read, "job"),
-    }
-
-
-def _unit_row(stage: StageEstimate) -> dict[str, str | None]:
-    """Return what one unit takes as durations, and a sentence about those that hung."""
     times = stage.unit_times
-    hung = None
-    if times.hung_hours is not None:
-        hung = (
-            f"{counted(times.hung, 'unit')} of {text(stage.stage)} hung, for "
-            f"{duration(times.hung_hours * _HOUR)} or longer: counted in the hours, but not in "
-            "the time, which ends with the last unit that does not hang."
-        )
-    return {
-        "median": duration(times.median_hours * _HOUR),
-        "p99": MISSING if times.p99_hours is None else duration(times.p99_hours * _HOUR),
-        "hung": hung,
-    }
+    return StageRow(
+        **_sums_row(stage)._asdict(),
+        stage=stage.stage,
+        units=stage.units,
+        attempts_a_unit=stage.attempts_a_unit,
+        learnt_from=stage.learnt_from,
+        median=duration(times.median_hours * _HOUR),
+        p99=MISSING if times.p99_hours is None else duration(times.p99_hours * _HOUR),
+        hung=_hung_units(stage),
+        waits_from=MISSING if read is None else counted(read, "job"),
+    )
 
 
-def _sums_row(sums: StageEstimate | TotalEstimate) -> dict[str, Any]:
-    """Return hours, waits and bytes in words; None for what no job says."""
+def _hung_units(stage: StageEstimate) -> str | None:
+    """Return a sentence about the units that hung; None where none did."""
+    times = stage.unit_times
+    if times.hung_hours is None:
+        return None
+    return (
+        f"{counted(times.hung, 'unit')} of {text(stage.stage)} hung, for "
+        f"{duration(times.hung_hours * _HOUR)} or longer: counted in the hours, but not in "
+        "the time, which ends with the last unit that does not hang."
+    )
+
+
+def _sums_row(sums: StageEstimate | TotalEstimate) -> SumsRow:
     stage_in_hours = sums.stage_in_hours
-    return {
-        "cpu_hours": _hours(sums.cpu_hours),
-        "slot_hours": _hours(sums.slot_hours),
-        "wall_hours": _times(sums.wall_hours),
-        "stage_in_hours": None if stage_in_hours is None else _hours(stage_in_hours),
-        "queue": None if sums.queue is None else _quantiles(sums.queue),
-        "stage_in": None if sums.stage_in is None else _quantiles(sums.stage_in),
-        "output_bytes": sums.output_bytes,
-    }
+    return SumsRow(
+        cpu_hours=_hours(sums.cpu_hours),
+        slot_hours=_hours(sums.slot_hours),
+        wall_hours=_times(sums.wall_hours),
+        stage_in_hours=None if stage_in_hours is None else _hours(stage_in_hours),
+        queue=None if sums.queue is None else _quantiles(sums.queue),
+        stage_in=None if sums.stage_in is None else _quantiles(sums.stage_in),
+        output_bytes=sums.output_bytes,
+    )
 
 
 def _quantiles(wait: JobWait | ChainWait) -> dict[str, str]:

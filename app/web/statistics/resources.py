@@ -3,7 +3,8 @@
 They are split by stage, site, host or version.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -11,8 +12,7 @@ from flask import Blueprint, Response
 
 from jobprov.app.kept_answers import read_filtered
 from jobprov.app.web.frame.cuts import address, cut_rows
-from jobprov.app.web.frame.formats import counted, duration, percent, size
-from jobprov.app.web.frame.histograms import Histogram, draw_histogram, end_words
+from jobprov.app.web.frame.formats import counted, duration, number, percent, size
 from jobprov.app.web.frame.page import answer, asked, here, table
 from jobprov.app.web.lookup.jobs import asked_filters
 from jobprov.provenance.answers.statistics import MeasureBins, ResourceGroup, ResourceSums
@@ -54,6 +54,26 @@ _COLUMNS = (
 )
 _BIN_COLUMNS = ("by", "group", "measure", "unit", "from", "to", "jobs")
 _MOST_GROUPS = 20
+HEIGHT = 40
+STEP = 5
+_GAP = 1
+_RAW = {"seconds": (1.0, "s"), "bytes": (1.0, "B"), "ratio": (100.0, "%")}
+
+
+class Histogram(NamedTuple):
+    """One distribution.
+
+    Attributes:
+        width: of the picture, whose height is `HEIGHT`.
+        path: of the bars; what is not empty is seen.
+        bars: what each bar says: from where to where, and how many jobs.
+        highest: which bar is the highest, from 0.
+    """
+
+    width: int
+    path: str
+    bars: list[str]
+    highest: int
 
 
 class ShownMeasure(NamedTuple):
@@ -181,3 +201,40 @@ def _row(group: ResourceGroup, measure: str | None, ends: list[str]) -> GroupRow
 
 def _ends(bins: MeasureBins, name: str) -> list[str]:
     return end_words(bins.edges, bins.unit, lambda edge: with_unit(edge, name))
+
+
+def draw_histogram(counts: Sequence[int], ends: Sequence[str]) -> Histogram:
+    """Return the histogram of these counts.
+
+    `ends` are the words of the edges, one more than there are bars.
+    """
+    most = max(counts) or 1
+    last = len(counts) - 1
+    path, bars = "", []
+    for place, count in enumerate(counts):
+        if count:
+            height = max(1, round(HEIGHT * count / most))
+            path += f"M{place * STEP} {HEIGHT}v-{height}h{STEP - _GAP}v{height}z"
+        where = f"{ends[place]} to {ends[place + 1]}"
+        if place == 0:
+            where += " and below"
+        elif place == last:
+            where += " and above"
+        bars.append(f"{where}: {counted(count, 'job')}")
+    return Histogram(len(counts) * STEP, path, bars, counts.index(max(counts)))
+
+
+def end_words(edges: Sequence[float], unit: str, words_of: Callable[[float], str]) -> list[str]:
+    """Return the edges in words, as `words_of` says them.
+
+    Where two of them would read the same, they are in the plain unit, with enough digits.
+    """
+    texts = [words_of(edge) for edge in edges]
+    if len(set(texts)) == len(texts):
+        return texts
+    factor, name = _RAW[unit]
+    step = factor * (edges[-1] - edges[0]) / (len(edges) - 1)
+    digits = max(0, 1 - math.floor(math.log10(step))) if step > 0 else 0
+    if digits == 0:
+        return [f"{number(factor * edge)} {name}" for edge in edges]
+    return [f"{factor * edge:.{digits}f} {name}" for edge in edges]

@@ -1,21 +1,25 @@
-"""The page of a campaign: its stages in order, how far each is, and its tasks."""
+"""The page of a campaign, its stages in order, how far each is, its tasks; and its report.
+
+The report is a page that prints, without the frame of the others: it is saved and sent on.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, make_response
 from msgspec.structs import asdict
 
-from jobprov.app.kept_answers import read_answer
+from jobprov.app.kept_answers import read_answer, read_report
+from jobprov.app.reports.page import report_page
 from jobprov.app.reports.rows import state_words
 from jobprov.app.web.frame.cuts import address, asked_section, cut_rows
 from jobprov.app.web.frame.formats import counted, number, text
-from jobprov.app.web.frame.page import answer, asked, here
+from jobprov.app.web.frame.page import answer, asked, asset, here
 from jobprov.app.web.frame.progress import Piece, progress
 from jobprov.app.web.tasks import queue as queue_page
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.addresses import fits_path
+from jobprov.provenance.answers.addresses import campaign_page, fits_path
 from jobprov.provenance.answers.campaigns import (
     CampaignProgress,
     StageProgress,
@@ -38,9 +42,12 @@ _TRIED = NEEDS_SOMEBODY | {UnitState.RUNNING, UnitState.IDLE}
 
 
 def add_routes(blueprint: Blueprint) -> None:
-    """Put the page on the blueprint."""
+    """Put the pages on the blueprint."""
     blueprint.add_url_rule(
         "/campaigns/<experiment>/<path:name>", view_func=show_page, endpoint="campaign"
+    )
+    blueprint.add_url_rule(
+        "/reports/<experiment>/<path:name>", view_func=show_report, endpoint="report"
     )
 
 
@@ -96,11 +103,11 @@ def _queue(campaign: CampaignProgress) -> Queue:
         )
 
 
-def twin_of(name: str, view: str, words: dict[str, str]) -> str:
+def twin_of(name: str, view: str, query: dict[str, str]) -> str:
     """Return the address of the same as JSON, below /api/v1."""
     if fits_path(name):
-        return address(f"/campaigns/{quote(name, safe='')}{view}", words)
-    return address(f"/campaigns/-{view}", {**words, "campaign": name})
+        return address(f"/campaigns/{quote(name, safe='')}{view}", query)
+    return address(f"/campaigns/-{view}", {**query, "campaign": name})
 
 
 def _bars(units: UnitCounts | TaskUnits) -> list[Piece]:
@@ -129,10 +136,12 @@ def first_line(campaign: CampaignProgress) -> str:
 def _units_done(stages: Sequence[StageProgress]) -> str:
     done = sum(stage.units.produced for stage in stages)
     expected = sum(stage.units.expected or 0 for stage in stages)
-    units, count = counted(expected, "unit"), counted(len(stages), "stage")
-    line = f"{number(done)} of {units} done in {count}"
-    missing = ", ".join(_missing(stage) for stage in stages if stage.units.missing)
-    return f"{line}; missing: {missing}" if missing else line
+    line = f"{number(done)} of {counted(expected, 'unit')} done"
+    line += f" in {counted(len(stages), 'stage')}"
+    incomplete = [_missing(stage) for stage in stages if stage.units.missing]
+    if incomplete:
+        line += f"; missing: {', '.join(incomplete)}"
+    return line
 
 
 def _begun_done(stages: Sequence[StageProgress]) -> str:
@@ -145,8 +154,8 @@ def _begun_done(stages: Sequence[StageProgress]) -> str:
     for stage in stages:
         for state in NEEDS_SOMEBODY:
             mishaps[state] += stage.units.states.get(state, 0)
-    words = state_words(mishaps)
-    return f"{line}; {words} in all" if words else line
+    states = state_words(mishaps)
+    return f"{line}; {states} in all" if states else line
 
 
 def _missing(stage: StageProgress) -> str:
@@ -154,5 +163,13 @@ def _missing(stage: StageProgress) -> str:
     units = stage.units
     line = f"{number(units.missing)} of {text(stage.stage or 'no stage')}"
     tried = {state: count for state, count in units.states.items() if state in _TRIED}
-    words = state_words(tried)
-    return f"{line} ({words})" if words else line
+    states = state_words(tried)
+    return f"{line} ({states})" if states else line
+
+
+def show_report(experiment: str, name: str) -> Response:
+    """Show the report of a campaign."""
+    name = asked("campaign") or name
+    report = read_report(experiment, name)
+    address = f"{get_service().settings.public_url}{campaign_page(name, experiment)}"
+    return make_response(report_page(report, address, stylesheet=asset("report.css")))

@@ -1,6 +1,6 @@
 """The page of what runs and waits, and what other pages show of it."""
 
-from typing import Any
+from typing import NamedTuple
 from urllib.parse import quote
 
 from flask import Blueprint, Response
@@ -17,6 +17,16 @@ from jobprov.provenance.services.tasks.tasks import find_task
 _ROWS = 100
 
 
+class QueuePage(NamedTuple):
+    """What the page shows."""
+
+    queue: Queue
+    first_line: str
+    twin: str
+    first_page: str | None
+    next_page: str | None
+
+
 def add_routes(blueprint: Blueprint) -> None:
     """Put the page on the blueprint."""
     blueprint.add_url_rule("/queue", view_func=show_page, endpoint="queue")
@@ -24,30 +34,35 @@ def add_routes(blueprint: Blueprint) -> None:
 
 def show_page() -> Response:
     """Show what runs and waits of a task, a campaign, an experiment, or all."""
-    return answer_rows("tasks/queue.html", _ROWS, _values)
+    return answer_rows("tasks/queue.html", _ROWS, _page)
 
 
-def _values(rows: int) -> dict[str, Any]:
-    """Return what the template needs of a page of so many rows."""
+def _page(rows: int) -> QueuePage:
+    """Return what a page of so many rows shows."""
     cursor = asked("cursor")
-    words = {
+    question = {
         "task_id": asked("task_id"),
         "experiment": experiment_asked(),
         "campaign": asked("campaign"),
     }
-    queue = _ask(words, rows, cursor)
-    next_page = address("/queue", {**words, "cursor": queue.next}) if queue.next else None
-    return {
-        "queue": queue,
-        "first_line": first_line(queue.counts),
-        "twin": _twin(words, rows, cursor),
-        "first_page": address("/queue", words) if cursor else None,
-        "next_page": next_page,
-    }
+    queue = _ask(question, rows, cursor)
+    first_page, next_page = None, None
+    if cursor:
+        first_page = address("/queue", question)
+    if queue.next:
+        next_page = address("/queue", {**question, "cursor": queue.next})
+    return QueuePage(
+        queue=queue,
+        first_line=first_line(queue.counts),
+        twin=_twin(question, rows, cursor),
+        first_page=first_page,
+        next_page=next_page,
+    )
 
 
-def _ask(words: dict[str, str | None], rows: int, cursor: str | None) -> Queue:
-    task_id, experiment, campaign = words["task_id"], words["experiment"], words["campaign"]
+def _ask(question: dict[str, str | None], rows: int, cursor: str | None) -> Queue:
+    task_id, campaign = question["task_id"], question["campaign"]
+    experiment = question["experiment"]
     with get_service().reading() as connection:
         if task_id is None:
             return whole_queue(
@@ -60,9 +75,9 @@ def _ask(words: dict[str, str | None], rows: int, cursor: str | None) -> Queue:
         return task_queue(connection, task, limit=rows, cursor=cursor)
 
 
-def _twin(words: dict[str, str | None], rows: int, cursor: str | None) -> str:
+def _twin(question: dict[str, str | None], rows: int, cursor: str | None) -> str:
     """Return the address of the same as JSON, below /api/v1."""
-    query = {**words, "limit": str(rows), "cursor": cursor}
+    query = {**question, "limit": str(rows), "cursor": cursor}
     task_id = query.pop("task_id")
     if task_id is None:
         return address("/queue", query)

@@ -1,10 +1,10 @@
 """The page of an analysis: samples by data tier, done and expected of each, and obsolete passes."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flask import Blueprint, Response
 
-from jobprov.app.csv_rows import CONTENT_TYPE, csv_lines
+from jobprov.app.csv_rows import CONTENT_TYPE, Cell, csv_lines
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import answer, asked, here
@@ -125,7 +125,7 @@ def _csv(samples: Samples) -> Response:
     return Response(csv_lines(_COLUMNS, rows), content_type=CONTENT_TYPE)
 
 
-def _csv_row(sample: str, cell: SampleCell) -> dict[str, Any]:
+def _csv_row(sample: str, cell: SampleCell) -> dict[str, Cell]:
     return {
         "sample": sample,
         "data_tier": cell.data_tier,

@@ -389,7 +389,7 @@ def test_what_takes_too_long_is_an_error_of_the_client(
 ) -> None:
     """A 5xx would have samweb ask again for hours."""
     monkeypatch.setattr("jobprov.provenance.services.selections.files._SECONDS", -1.0)
-    monkeypatch.setattr("jobprov.provenance.db.time_limits._OPERATIONS", 1)
+    monkeypatch.setattr("jobprov.provenance.db.connections.time_limits._OPERATIONS", 1)
     answer = sam.get(f"{API}/files/list?dims=isancestorof:%20(defname:%20c)")
 
     assert (answer.status_code, answer.get_json()["error"]) == (400, "DimensionError")

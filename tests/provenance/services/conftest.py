@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.witness_state import WitnessState
 from jobprov.provenance.services.work.queue import Parts
 from tests.library.production import opened_parts

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from jobprov.app.api.lookup.logs import last_lines
+from jobprov.app.api.lookup.jobs import last_lines
 from tests.library.answers import assert_problem, put_job
 from tests.library.records import JOB, a_record, sha256
 

@@ -12,8 +12,8 @@ from sqlalchemy import text
 from jobprov.app.cli import exit_code, jobprov
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import open_service
-from jobprov.provenance.db.base import EPOCH
-from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.connections.engines import open_database
+from jobprov.provenance.db.tables.base import EPOCH
 from jobprov.provenance.errors import BadInputError, ConflictError
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.intake.blobs import settle_blob

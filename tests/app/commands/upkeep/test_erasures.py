@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from jobprov.app.cli import jobprov
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import open_service
-from jobprov.provenance.db.base import EPOCH
+from jobprov.provenance.db.tables.base import EPOCH
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.intake.blobs import settle_blob

@@ -14,7 +14,7 @@ from axe_core_python.base import AXE_SCRIPT
 from flask import Flask
 from playwright.sync_api import Browser, Page, Route, expect
 
-from jobprov.app.static_copy import Fetched, copy_pages
+from jobprov.app.reports.site import Fetched, copy_pages
 from tests.library.browser import Watched
 from tests.library.productions import toy_experiment as samples
 from tests.library.servers.served_app import served

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from jobprov.app.web.frame.formats import duration
-from jobprov.app.web.frame.histograms import HEIGHT, STEP, draw_histogram, end_words
+from jobprov.app.web.statistics.resources import HEIGHT, STEP, draw_histogram, end_words
 
 
 def test_each_bar_says_from_where_to_where_and_how_many() -> None:

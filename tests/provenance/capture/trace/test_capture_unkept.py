@@ -242,9 +242,10 @@ def test_what_may_not_leave_and_what_has_no_room_is_told_by_name(runner: Runner,
         str(odd / "private.txt"): "private",
         str(odd / "my_token"): "private",
         str(odd / "large.txt"): "limit",
-        str(odd / "link"): "link",
     }
-    assert job.trace["not_kept_count"] == 4
+    assert job.trace["not_kept_count"] == 3
+    [link] = [entry for entry in job.record["layout"] if entry["kind"] == "link"]
+    assert (link["path"], link["target"]) == (str(odd / "link"), "/usr/bin/env")
     assert job.kept("inputs") == {}
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import update
 
 from jobprov.provenance.answers.histories import InferredCode
 from jobprov.provenance.answers.work import WaitingItem
-from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.code import products
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.work.queue import waiting_items
@@ -21,8 +21,7 @@ from jobprov.provenance.db.tables import WorkItem
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
-from jobprov.provenance.services.code.product_names import list_products
-from jobprov.provenance.services.code.products import map_product, unmap_product
+from jobprov.provenance.services.code.products import list_products, map_product, unmap_product
 from jobprov.provenance.services.code.repositories import find_repository, register_repository
 from jobprov.provenance.services.code.resolutions import fetch_repository
 from jobprov.provenance.services.comparisons.jobs import compare_jobs

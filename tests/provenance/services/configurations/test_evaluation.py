@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, select
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.configurations import parameters
 from jobprov.provenance.db.tables import (
     Evaluation,

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
-from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.tables import Evaluation
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.bundles.job_bundle import build_bundle

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.services.erasures.log_expiry import Expiry
 from jobprov.provenance.services.intake.blobs import missing_of
 from jobprov.provenance.services.lookup.job import read_job

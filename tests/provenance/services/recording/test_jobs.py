@@ -22,8 +22,8 @@ from jobprov.provenance.db.tables import (
     TaskRow,
     UnreadRecord,
 )
-from jobprov.provenance.db.turns import LostTurnError
-from jobprov.provenance.records import parents
+from jobprov.provenance.db.writer.turns import LostTurnError
+from jobprov.provenance.records.files import parents
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import STATUS, Submission

@@ -11,7 +11,7 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.capture.trace.touched import elf_interpreter, touched_path
-from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.reruns.capsule_making import (

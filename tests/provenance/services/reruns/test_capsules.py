@@ -14,7 +14,7 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.reruns import CapsuleRegistered
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle

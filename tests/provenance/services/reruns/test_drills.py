@@ -15,7 +15,7 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.reruns import RerunsOfAge
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.services.reruns import isolation
 from jobprov.provenance.services.reruns.drills import DrillLimits, drill
 from jobprov.provenance.services.reruns.isolation import apart

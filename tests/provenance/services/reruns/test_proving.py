@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.tables import DueProof, Job, Proof
 from jobprov.provenance.errors import BundleError, NotFoundError
 from jobprov.provenance.records.proofs import STATES

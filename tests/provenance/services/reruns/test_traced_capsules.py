@@ -12,7 +12,7 @@ import pytest
 from jobprov.app.wiring import Service
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
-from jobprov.provenance.db.base import EPOCH
+from jobprov.provenance.db.tables.base import EPOCH
 from jobprov.provenance.errors import BadInputError, BundleError
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.intake.blobs import settle_blob

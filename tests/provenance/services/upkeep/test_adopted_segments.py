@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import open_database
-from jobprov.provenance.db.turns import LostTurnError
+from jobprov.provenance.db.connections.engines import open_database
+from jobprov.provenance.db.writer.turns import LostTurnError
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.bundles.comparators import show_comparators
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database

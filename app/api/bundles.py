@@ -1,0 +1,122 @@
+"""Bundles of many jobs over HTTP, and how an experiment has the outputs of reruns compared."""
+
+from datetime import UTC, datetime
+
+from flask import Response, request
+
+from jobprov.app.api.wire.answers import json_answer
+from jobprov.app.api.wire.asking import asked, checked_name, checked_word, parameters
+from jobprov.app.api.wire.bodies import read_body
+from jobprov.app.api.wire.documenting import Section
+from jobprov.app.api.wire.guard import check_experiment, writing_grant
+from jobprov.app.api.wire.secrets import refuse_secrets
+from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.bundles import ComparatorsDeclared, ExperimentComparators
+from jobprov.provenance.bundle.comparison.comparators import OutputRules
+from jobprov.provenance.records.reading.repairing import parse_object
+from jobprov.provenance.schemas.queries import (
+    CampaignBundleQuery,
+    ComparatorsQuery,
+    ManyBundleQuery,
+)
+from jobprov.provenance.services.bundles.campaign_bundle import Wanted, build_campaign
+from jobprov.provenance.services.bundles.comparators import declare_comparators, show_comparators
+from jobprov.provenance.services.intake.tokens import Scope
+
+bundles_section = Section("bundles", "Bundles of many jobs.")
+_BUNDLE_ANSWERS = {
+    200: ("application/x-tar", "The bundle; `sh run.sh --list-jobs` says which jobs it holds.")
+}
+comparators_section = Section(
+    "comparators", "How outputs of reruns are compared with what was recorded."
+)
+
+_COMPARATORS_BYTES = 1024 * 1024
+
+
+@bundles_section.call(
+    "GET",
+    "/tasks/<task_id>/bundle",
+    answers=_BUNDLE_ANSWERS,
+    parameters=parameters(ManyBundleQuery),
+    errors=(300, 404, 409, 422),
+)
+def get_task_bundle(task_id: str) -> Response:
+    """Return the bundle of all jobs of a task."""
+    query = asked(ManyBundleQuery)
+    name = checked_name(task_id, "task_id")
+    return _bundle_answer(
+        Wanted(task_id=name, experiment=query.get("experiment"), stage=query.get("stage")),
+        query.get("level"),
+    )
+
+
+@bundles_section.call(
+    "GET",
+    "/campaigns/<path:name>/bundle",
+    answers=_BUNDLE_ANSWERS,
+    parameters=parameters(CampaignBundleQuery),
+    errors=(300, 404, 409, 422),
+)
+def get_campaign_bundle(name: str) -> Response:
+    """Return the bundle of all jobs of a campaign, or of one stage of it."""
+    query = asked(CampaignBundleQuery)
+    campaign = checked_word(query.get("campaign", name), "campaign")
+    return _bundle_answer(
+        Wanted(campaign=campaign, experiment=query.get("experiment"), stage=query.get("stage")),
+        query.get("level"),
+    )
+
+
+def _bundle_answer(wanted: Wanted, level: str | None) -> Response:
+    service = get_service()
+    built = build_campaign(service.database, service.store, wanted, level=level)
+    answer = Response(built.stream(), content_type="application/x-tar")
+    answer.content_length = built.size_bytes
+    answer.set_etag(built.etag)
+    answer.headers.set("Content-Disposition", "attachment", filename=f"{built.plan.top}.tar")
+    answer.headers["Cache-Control"] = "no-cache"
+    answer.make_conditional(request)
+    return answer
+
+
+@comparators_section.call(
+    "PUT",
+    "/comparators/<experiment>",
+    body=OutputRules,
+    answers={200: ComparatorsDeclared, 201: ComparatorsDeclared},
+    errors=(413, 415, 422),
+    writes=True,
+)
+def put_comparators(experiment: str) -> Response:
+    """Declare the comparators of an experiment as a whole.
+
+    The answer is 201 with their new version, or 200 where they are the same again.
+    """
+    grant = writing_grant(Scope.DECLARE)
+    check_experiment(grant, checked_name(experiment, "experiment"))
+    document, now = parse_object(read_body(_COMPARATORS_BYTES)), datetime.now(UTC)
+    refuse_secrets(document)
+    answer = get_service().write(
+        lambda writing: declare_comparators(writing, experiment, document),
+        received_at=now,
+        submitter=grant.submitter,
+    )
+    status = 201 if answer.is_new else 200
+    return json_answer(answer, status)
+
+
+@comparators_section.call(
+    "GET",
+    "/comparators/<experiment>",
+    answers={200: ExperimentComparators},
+    parameters=parameters(ComparatorsQuery),
+    errors=(401, 404, 422),
+)
+def get_comparators(experiment: str) -> Response:
+    """Return the comparators of an experiment, and when each version of them came."""
+    query = asked(ComparatorsQuery)
+    with get_service().reading() as connection:
+        return json_answer(
+            show_comparators(connection, checked_name(experiment, "experiment"), **query)
+        )

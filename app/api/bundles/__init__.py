@@ -1,1 +1,0 @@
-"""Calls for bundles of many jobs, and for comparators."""

@@ -1,0 +1,86 @@
+"""Catalogs over HTTP: where a task and its catalog differ, and what did not arrive in time."""
+
+from datetime import timedelta
+
+from flask import Response
+
+from jobprov.app.api.wire.answers import json_answer, text_answer
+from jobprov.app.api.wire.asking import asked, checked_name, parameters
+from jobprov.app.api.wire.documenting import Section
+from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.catalogs import Arrivals, CatalogComparison, DrainingUnits
+from jobprov.provenance.catalogs.opening import read_catalogs
+from jobprov.provenance.schemas.production_queries import ArrivalsQuery, CatalogQuery, DrainingQuery
+from jobprov.provenance.services.catalogs.arrivals import list_arrivals
+from jobprov.provenance.services.catalogs.differences import compare_catalog, usual_hours
+from jobprov.provenance.services.catalogs.draining import draining_text, list_draining
+from jobprov.provenance.services.tasks.tasks import find_task
+
+catalogs_section = Section("catalogs", "File catalogs, compared with what jobs report.")
+arrivals_section = Section("arrivals", "Files on their way into the catalog.")
+
+
+@catalogs_section.call(
+    "GET",
+    "/tasks/<task_id>/catalog",
+    answers={200: CatalogComparison},
+    parameters=parameters(CatalogQuery),
+    errors=(300, 401, 404, 422),
+)
+def get_catalog(task_id: str) -> Response:
+    """Return where a task's jobs and its catalog differed at the last `jobprov catalog sync`."""
+    query = asked(CatalogQuery)
+    hours = query.pop("late_after_hours", None)
+    service = get_service()
+    catalogs = read_catalogs(service.settings.catalogs)
+    with service.reading() as connection:
+        task = find_task(connection, checked_name(task_id, "task_id"), **query)
+        if hours is None:
+            hours = usual_hours(catalogs, task.experiment)
+        comparison = compare_catalog(
+            connection,
+            service.store,
+            task,
+            catalogs=catalogs,
+            late_after=timedelta(hours=hours),
+        )
+    return json_answer(comparison)
+
+
+@catalogs_section.call(
+    "GET",
+    "/tasks/<task_id>/draining",
+    answers={200: DrainingUnits},
+    parameters=parameters(DrainingQuery),
+    errors=(300, 401, 404, 422),
+)
+def get_draining(task_id: str) -> Response:
+    """Return the inputs without an output in the catalog.
+
+    As JSON, a plain list, or what the catalog takes: DIDs or MQL of MetaCat, a SAM dimension.
+    """
+    query = asked(DrainingQuery)
+    form = query.pop("format")
+    service = get_service()
+    with service.reading() as connection:
+        task = find_task(connection, checked_name(task_id, "task_id"), **query)
+        if form == "json":
+            return json_answer(DrainingUnits(list_draining(connection, service.store, task)))
+        catalogs = read_catalogs(service.settings.catalogs)
+        return text_answer(draining_text(connection, service.store, task, catalogs, form))
+
+
+@arrivals_section.call(
+    "GET",
+    "/arrivals",
+    answers={200: Arrivals},
+    parameters=parameters(ArrivalsQuery),
+    errors=(401, 404, 422),
+)
+def get_arrivals() -> Response:
+    """Return how many files were written and arrived, a day each, and those that are late."""
+    query = asked(ArrivalsQuery)
+    service = get_service()
+    catalogs = read_catalogs(service.settings.catalogs)
+    with service.reading() as connection:
+        return json_answer(list_arrivals(connection, catalogs=catalogs, **query))

@@ -1,1 +1,0 @@
-"""Calls for the catalog of a task."""

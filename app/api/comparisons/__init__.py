@@ -1,1 +1,0 @@
-"""Calls for two jobs, and for recipes."""

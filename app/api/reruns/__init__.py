@@ -1,1 +1,0 @@
-"""Calls about reruns of recorded jobs."""

@@ -1,0 +1,122 @@
+"""Sums over many jobs, over HTTP: resources, modules, estimates, campaigns as graphs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response
+
+from jobprov.app.api.wire.answers import json_answer
+from jobprov.app.api.wire.asking import asked, checked_word, parameters
+from jobprov.app.api.wire.documenting import Section
+from jobprov.app.kept_answers import read_filtered
+from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.campaigns import CampaignGraph
+from jobprov.provenance.answers.estimates import Estimate
+from jobprov.provenance.answers.statistics import ModuleSums, ResourceSums
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.lineage.drawing.dot import classes_to_dot
+from jobprov.provenance.lineage.drawing.svg import draw_classes
+from jobprov.provenance.schemas.production_queries import CampaignGraphQuery, FoldedQuery
+from jobprov.provenance.schemas.queries import EstimateQuery, ModulesQuery, ResourcesQuery
+from jobprov.provenance.services.statistics.campaign_graph import (
+    campaign_graph,
+    class_links,
+    experiment_of_campaign,
+    fold_campaign,
+    follow_up,
+    listed_tasks,
+)
+from jobprov.provenance.services.statistics.counting import ESTIMATE, RESOURCES
+from jobprov.provenance.services.statistics.modules import sum_modules
+
+campaigns_section = Section("campaigns", "Campaigns in the large.")
+resources_section = Section("resources", "What jobs took, by stage, site, host or version.")
+modules_section = Section("modules", "What art's modules took in jobs.")
+estimates_section = Section("estimates", "What it would take to do jobs again.")
+
+
+@campaigns_section.call(
+    "GET",
+    "/campaigns/<path:name>/graph",
+    answers={200: CampaignGraph},
+    parameters=parameters(CampaignGraphQuery),
+    errors=(401, 404, 413, 422),
+)
+def get_graph(name: str) -> Response:
+    """Return a campaign folded to stage, code version and state, with counts of jobs and of the files between them."""
+    query = asked(CampaignGraphQuery)
+    return _graph_answer(checked_word(query.get("campaign", name), "campaign"), query)
+
+
+@campaigns_section.call(
+    "GET",
+    "/lineage/folded",
+    answers={200: CampaignGraph},
+    parameters=parameters(FoldedQuery),
+    errors=(300, 401, 404, 413, 422),
+)
+def get_folded() -> Response:
+    """Return the same graph; the experiment may be left out where only one has a campaign of that name."""
+    query = asked(FoldedQuery)
+    return _graph_answer(checked_word(query["campaign"], "campaign"), query)
+
+
+def _graph_answer(campaign: str, query: Mapping[str, Any]) -> Response:
+    service = get_service()
+    with service.reading() as connection:
+        experiment = query.get("experiment") or experiment_of_campaign(connection, campaign)
+        tasks = listed_tasks(connection, experiment, query.get("task_id", ""))
+        folded = fold_campaign(connection, experiment, campaign, task_ids=tasks)
+    if folded.needs_follow_up:
+        service.write(lambda writing: follow_up(writing, folded))
+    if query["format"] == "dot":
+        return Response(
+            classes_to_dot(folded.graph), content_type="text/vnd.graphviz; charset=utf-8"
+        )
+    if query["format"] == "svg":
+        picture = draw_classes(folded.graph, links=class_links(folded), stages=folded.stages)
+        return Response(picture, content_type="image/svg+xml; charset=utf-8")
+    return json_answer(campaign_graph(folded))
+
+
+@resources_section.call(
+    "GET",
+    "/statistics/resources",
+    answers={200: ResourceSums},
+    parameters=parameters(ResourcesQuery),
+    errors=(401, 413, 422),
+)
+def get_resources() -> Response:
+    """Return distributions of what successful jobs took and made."""
+    query = asked(ResourcesQuery)
+    by = query.pop("by")
+    return json_answer(read_filtered(RESOURCES, JobFilters(**query), by=by))
+
+
+@modules_section.call(
+    "GET",
+    "/statistics/modules",
+    answers={200: ModuleSums},
+    parameters=parameters(ModulesQuery),
+    errors=(401, 404, 413, 422),
+)
+def get_modules() -> Response:
+    """Return what art's modules took in successful jobs."""
+    query = asked(ModulesQuery)
+    how = {name: query.pop(name) for name in ("by", "first", "second") if name in query}
+    with get_service().reading() as connection:
+        return json_answer(sum_modules(connection, JobFilters(**query), **how))
+
+
+@estimates_section.call(
+    "GET",
+    "/estimate",
+    answers={200: Estimate},
+    parameters=parameters(EstimateQuery),
+    errors=(401, 404, 413, 422),
+)
+def get_estimate() -> Response:
+    """Return what it would take to do so many files or events again."""
+    query = asked(EstimateQuery)
+    how = {name: query.pop(name) for name in ("files", "events", "slots") if name in query}
+    return json_answer(read_filtered(ESTIMATE, JobFilters(**query), **how))

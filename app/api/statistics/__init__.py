@@ -1,1 +1,0 @@
-"""Calls for sums over many jobs."""

@@ -1,0 +1,229 @@
+"""A copy of some pages as files, and the page that lists the campaigns of such a copy.
+
+It is kept beside a result, sent to somebody, or put on a server that runs nothing.
+
+Pages are taken nearest first from where one starts; what was not taken leads back to the service.
+Scripts stay behind: every page is whole without them. What would keep a page up to date stays
+behind too.
+"""
+
+import hashlib
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from html import escape, unescape
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qs, quote, unquote, urljoin, urlsplit
+
+from jobprov.app.reports.page import template
+from jobprov.app.reports.rows import headline, moment
+from jobprov.provenance.answers.addresses import campaign_page, report_page
+from jobprov.provenance.answers.campaigns import CampaignProgress
+from jobprov.provenance.lineage.words import number
+
+FOLLOWED = (
+    "/campaigns/",
+    "/reports/",
+    "/samples/",
+    "/tasks/",
+    "/jobs/",
+    "/files/",
+    "/lineage/",
+    "/errors",
+    "/resources",
+    "/modules",
+)
+"""Beginnings of the addresses of pages that are taken."""
+
+_ASKED = frozenset(
+    ("experiment", "namespace", "campaign", "stage", "task_id", "state", "whole", "from")
+)
+"""What an address may ask for and be taken: other questions make endless variants of one page."""
+
+_ATTRIBUTE = re.compile(r'\b(href|src|action)="([^"]*)"')
+_LIVE = re.compile(r'<span class="live">[^<]*</span>|(?<= )hx-[a-z]+="[^"]*"')
+_SCRIPT = re.compile(
+    r'<script\b[^>]*></script>\s*|<link rel="(?:module)?preload"[^>]*>\s*|</?noscript>'
+)
+"""What only scripts need; what stands where there are none is for everybody then."""
+_LONGEST = 80
+_HTML = "text/html"
+_FIRST = "index.html"
+
+
+class Fetched(NamedTuple):
+    """What the service answered: the address that it led to, the type and the bytes."""
+
+    address: str
+    content_type: str
+    body: bytes
+
+
+class Copied(NamedTuple):
+    """What a copy holds: pages, other files, and how many pages were found and left."""
+
+    pages: int
+    files: int
+    left: int
+
+
+def copy_pages(
+    fetch: Callable[[str], Fetched | None],
+    starts: Iterable[str],
+    folder: Path,
+    *,
+    service: str,
+    most: int,
+) -> Copied:
+    """Write pages and what they need into `folder`; return how many.
+
+    Args:
+        fetch: returns what an address (path and query) answers, None where it answers an error.
+        starts: addresses to begin with; the first becomes `index.html`.
+        folder: where; it is there.
+        service: the address that links to other pages lead to.
+        most: pages at most.
+    """
+    taken, needed, left = _take_pages(fetch, starts, folder, most)
+    places = {address: _place(address, _HTML) for address in taken}
+    drawn = []
+    for address in needed:
+        if (answer := fetch(address)) is None:
+            continue
+        places[address] = _place(address, answer.content_type)
+        _write(folder / places[address], answer.body)
+        if answer.content_type.startswith("image/svg"):
+            drawn.append(address)
+    for address in (*taken, *drawn):
+        file = folder / places[address]
+        text = file.read_text(encoding="utf-8")
+        file.write_text(_rewrite(text, address, places, service, places[address]), encoding="utf-8")
+        if address == taken[0]:
+            (folder / _FIRST).write_text(
+                _rewrite(text, address, places, service, _FIRST), encoding="utf-8"
+            )
+    return Copied(len(taken), len(places) - len(taken), left)
+
+
+def _take_pages(
+    fetch: Callable[[str], Fetched | None], starts: Iterable[str], folder: Path, most: int
+) -> tuple[list[str], dict[str, None], int]:
+    """Write pages as they came, nearest first.
+
+    Return their addresses, those of what they show, and how many more were found.
+    """
+    waiting = deque(dict.fromkeys(starts))
+    known = set(waiting)
+    taken: list[str] = []
+    needed: dict[str, None] = {}
+    while waiting and len(taken) < most:
+        address = waiting.popleft()
+        answer = fetch(address)
+        if answer is None or not answer.content_type.startswith(_HTML):
+            continue
+        text = _LIVE.sub("", _SCRIPT.sub("", answer.body.decode("utf-8", "replace")))
+        _write(folder / _place(address, _HTML), text.encode())
+        taken.append(address)
+        for name, target in _links(text, address):
+            if _is_shown(name, target):
+                needed[target] = None
+            elif name == "href" and _is_page(target) and target not in known:
+                known.add(target)
+                waiting.append(target)
+    return taken, needed, len(waiting)
+
+
+def _is_shown(attribute: str, address: str) -> bool:
+    """Return whether a page shows what is at an address, rather than leading there."""
+    return attribute == "src" or address.startswith("/static/")
+
+
+def _links(text: str, address: str) -> Iterable[tuple[str, str]]:
+    """Yield (attribute, address) of what a page leads to within the service."""
+    for match in _ATTRIBUTE.finditer(text):
+        value = unescape(match[2])
+        parts = urlsplit(value)
+        if not value.startswith("#") and not parts.scheme and not parts.netloc:
+            yield match[1], urljoin(address, value).partition("#")[0]
+
+
+def _is_page(address: str) -> bool:
+    path, _, query = address.partition("?")
+    return (
+        path.startswith(FOLLOWED)
+        and "/diff" not in path
+        and parse_qs(query, keep_blank_values=True).keys() <= _ASKED
+    )
+
+
+def _place(address: str, content_type: str) -> str:
+    """Return the file of an address: its path, and a digest of what cannot stand in a file name."""
+    path, _, query = address.partition("?")
+    ending = f"/{_FIRST}" if content_type.startswith(_HTML) else ""
+    parts = [_file_name(unquote(part)) for part in path.split("/") if part]
+    if query and not path.startswith("/static/"):
+        parts.append(hashlib.sha256(query.encode()).hexdigest()[:12])
+    name = "/".join(parts) or "home"
+    if content_type.startswith("image/svg") and not name.endswith(".svg"):
+        ending = ".svg"
+    return name + ending
+
+
+def _file_name(part: str) -> str:
+    safe_name = re.sub(r"[^\w.@+-]", "_", part)
+    if safe_name == part and len(part) <= _LONGEST and part.strip("."):
+        return part
+    return f"{safe_name[:_LONGEST].lstrip('.')}-{hashlib.sha256(part.encode()).hexdigest()[:8]}"
+
+
+def _rewrite(text: str, address: str, places: dict[str, str], service: str, place: str) -> str:
+    """Return a page that lies at `place`, its links leading to the files that there are.
+
+    Links to anything else lead to the service.
+    """
+    depth = place.count("/")
+
+    def lead(match: re.Match[str]) -> str:
+        name, value = match[1], unescape(match[2])
+        parts = urlsplit(value)
+        if value.startswith("#") or parts.scheme or parts.netloc:
+            return match[0]
+        target, hash_, fragment = urljoin(address, value).partition("#")
+        led = service + target
+        if name != "action" and target in places:
+            led = "../" * depth + quote(places[target])
+        return f'{name}="{escape(led + hash_ + fragment)}"'
+
+    return _ATTRIBUTE.sub(lead, text)
+
+
+def _write(file: Path, body: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(body)
+
+
+def site_index(campaigns: Sequence[CampaignProgress], *, made_at: datetime, service: str) -> str:
+    """Return the page of several campaigns of one experiment as HTML.
+
+    Its links are addresses of the service, as those of any page before it is copied.
+    """
+    rows = []
+    for campaign in campaigns:
+        rows.append(
+            {
+                "campaign": campaign.campaign,
+                "page": campaign_page(campaign.campaign, campaign.experiment),
+                "report": report_page(campaign.campaign, campaign.experiment),
+                "headline": headline(campaign),
+                "stages": ", ".join(stage.stage or "no stage" for stage in campaign.stages),
+                "tasks": number(campaign.task_count),
+            }
+        )
+    return template("statistics/site_index.html").render(
+        experiment=campaigns[0].experiment,
+        campaigns=rows,
+        made_at=moment(made_at),
+        service=service,
+    )

@@ -1,0 +1,184 @@
+"""The pages of catalogs: where a task and its catalog differ, and what did not arrive in time."""
+
+from datetime import timedelta
+from typing import NamedTuple, Self
+from urllib.parse import quote
+
+from flask import Blueprint, Response
+
+from jobprov.app.web.frame.cuts import Cut, address, cut_rows
+from jobprov.app.web.frame.formats import counted, day, number
+from jobprov.app.web.frame.page import answer, asked, asked_number, experiment_asked, here
+from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.catalogs import CatalogComparison, CatalogDifference
+from jobprov.provenance.catalogs.opening import Catalogs, read_catalogs
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.catalogs.arrivals import (
+    MOST_DAYS,
+    arrivals_sentence,
+    list_arrivals,
+)
+from jobprov.provenance.services.catalogs.differences import compare_catalog, usual_hours
+from jobprov.provenance.services.catalogs.draining import FORMS, list_draining
+from jobprov.provenance.services.tasks.tasks import find_task
+
+_FILES, _UNITS = 20, 30
+_MOST_HOURS = 100_000
+_FORM_WORDS = {
+    "plain": "as a plain list",
+    "did": "as namespace:name",
+    "mql": "as a query of MetaCat",
+    "sam": "as a SAM dimension",
+}
+_LATE_ROWS = 100
+
+
+class Question(NamedTuple):
+    """Which task the page is about; `experiment` is None where the address does not name it.
+
+    Attributes:
+        late_after_hours: an output that is not in the catalog so long after its job never arrived;
+            None for the hours of the experiment.
+    """
+
+    task_id: str
+    experiment: str | None
+    late_after_hours: int | None
+
+    @classmethod
+    def from_request(cls) -> Self:
+        """Return the question in the address.
+
+        Raises:
+            BadInputError: it names no task.
+        """
+        task_id = asked("task_id")
+        if task_id is None:
+            raise BadInputError("task_id: name a task.", {"task_id": ["missing"]})
+        hours = asked_number("late_after_hours", least=0, most=_MOST_HOURS)
+        return cls(task_id, experiment_asked(), hours)
+
+
+class ShownDifference(NamedTuple):
+    """Files that differ in one way, and as many rows of them as the page shows."""
+
+    difference: CatalogDifference
+    files: Cut
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the pages on the blueprint."""
+    blueprint.add_url_rule("/catalog", view_func=show_differences, endpoint="catalog")
+    blueprint.add_url_rule("/arrivals", view_func=show_arrivals, endpoint="arrivals")
+
+
+def show_differences() -> Response:
+    """Show where the jobs of a task and its catalog differ."""
+    question, service = Question.from_request(), get_service()
+    catalogs = read_catalogs(service.settings.catalogs)
+    draining = []
+    with service.reading() as connection:
+        task = find_task(connection, question.task_id, experiment=question.experiment)
+        hours = question.late_after_hours
+        if hours is None:
+            hours = usual_hours(catalogs, task.experiment)
+        comparison = compare_catalog(
+            connection,
+            service.store,
+            task,
+            catalogs=catalogs,
+            late_after=timedelta(hours=hours),
+        )
+        if comparison.synced_at is not None and comparison.units.without:
+            draining = list_draining(connection, service.store, task)
+
+    path, place = f"/tasks/{quote(task.task_id, safe='')}", {"experiment": task.experiment}
+    return answer(
+        "catalogs/differences.html",
+        twin=_twin(f"{path}/catalog", place, question),
+        late_after_hours=hours,
+        later=here(late_after_hours=str(max(1, 4 * hours))),
+        task=task,
+        comparison=comparison,
+        first_line=first_line(comparison),
+        differences=_shown(comparison.differences),
+        silent=cut_rows("silent", comparison.silent, _UNITS),
+        draining=cut_rows("draining", draining, _UNITS),
+        draining_links=_draining_links(catalogs, task.experiment, f"{path}/draining"),
+    )
+
+
+def _draining_links(catalogs: Catalogs, experiment: str, path: str) -> dict[str, str]:
+    """Return the addresses of the draining list by their words, in the forms of the catalog."""
+    settings = catalogs.get(experiment)
+    forms = ["plain", *FORMS[settings.kind if settings else "sam"]]
+    links = {}
+    for form in forms:
+        query = {"experiment": experiment, "format": form}
+        links[_FORM_WORDS[form]] = f"/api/v1{address(path, query)}"
+    return links
+
+
+def _twin(path: str, place: dict[str, str], question: Question) -> str:
+    """Return the address of the same as JSON, below /api/v1."""
+    query = dict(place)
+    if question.late_after_hours is not None:
+        query["late_after_hours"] = str(question.late_after_hours)
+    return address(path, query)
+
+
+def _shown(differences: list[CatalogDifference]) -> list[ShownDifference]:
+    shown = []
+    for difference in differences:
+        files = cut_rows(difference.kind, difference.files, _FILES)
+        shown.append(ShownDifference(difference, files))
+    return shown
+
+
+def first_line(comparison: CatalogComparison) -> str:
+    """Return in a sentence how far jobs and catalog agree."""
+    if comparison.synced_at is None:
+        why = (comparison.not_compared or "").replace("`", "")
+        return f"Not compared with its catalog yet. {why}"
+    units = comparison.units
+    total = "" if units.expected is None else f" of {number(units.expected)}"
+    differences = sum(difference.count for difference in comparison.differences)
+    verdict = counted(differences, "difference") if differences else "jobs and catalog agree"
+    return (
+        f"The catalog knows outputs of {number(units.in_catalog)}{total} units; {verdict}, "
+        f"as of {day(comparison.synced_at)}."
+    )
+
+
+def show_arrivals() -> Response:
+    """Show what was written, a day each, and what did not arrive in time."""
+    experiment = experiment_asked()
+    if experiment is None:
+        raise BadInputError("experiment: name one.", {"experiment": ["missing"]})
+    days = asked_number("days", least=1, most=MOST_DAYS) or 7
+    hours = asked_number("hours", least=0, most=_MOST_HOURS)
+    cursor = asked("cursor")
+    service = get_service()
+    with service.reading() as connection:
+        arrivals = list_arrivals(
+            connection,
+            experiment,
+            catalogs=read_catalogs(service.settings.catalogs),
+            days=days,
+            hours=hours,
+            limit=_LATE_ROWS,
+            cursor=cursor,
+        )
+    query = {"experiment": experiment, "days": str(days)}
+    if hours is not None:
+        query["hours"] = str(hours)
+    return answer(
+        "catalogs/arrivals.html",
+        twin=address("/arrivals", query),
+        first_line=arrivals_sentence(arrivals),
+        arrivals=arrivals,
+        days=days,
+        files=cut_rows("late", arrivals.files, _LATE_ROWS),
+        is_first_page=cursor is None,
+        next_page=here(cursor=arrivals.next) if arrivals.next else None,
+    )

@@ -1,0 +1,264 @@
+"""The pages of two jobs side by side, and of recipes with more than one result."""
+
+import re
+from string import ascii_uppercase
+from typing import Any, NamedTuple
+
+from flask import Blueprint, Response
+
+from jobprov.app.web.frame import formats
+from jobprov.app.web.frame.cuts import Cut, address, asked_section, cut_rows
+from jobprov.app.web.frame.formats import counted
+from jobprov.app.web.frame.page import answer, asked, experiment_asked, here
+from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.addresses import difference_page
+from jobprov.provenance.answers.comparisons import ComparedJob, Difference, Facet, RecipeAnswer
+from jobprov.provenance.services.comparisons.companions import find_companions
+from jobprov.provenance.services.comparisons.jobs import compare_jobs
+from jobprov.provenance.services.comparisons.recipes import list_divergent, show_recipe
+from jobprov.provenance.services.comparisons.sentences import narrowed, readable
+
+# A digest is shown by its first digits, with the algorithm before them
+_DIGEST = re.compile(r"((?:[\w-]+:)?[0-9a-f]{12})[0-9a-f]{28}(?:[0-9a-f]{24})?")
+_MOST_DIFFERENCES = 10_000
+_ROWS = {"recipe": 40, "result": 25, "circumstance": 15}
+_LINES = 40
+_WIDTH = 110
+_FORMATS = {
+    "_bytes": formats.size,
+    "_bytes_max": formats.size,
+    "_seconds": formats.duration,
+    "seconds_total": formats.duration,
+}
+_STATE_WORDS = {
+    "changed": "differs",
+    "added": "only in the second",
+    "removed": "only in the first",
+    "renamed": "renamed",
+}
+_RECIPE_ROWS = 50
+_FACTS = 30
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the pages on the blueprint."""
+    blueprint.add_url_rule("/jobs/<job_id>/diff", view_func=ask_page, endpoint="ask_diff")
+    blueprint.add_url_rule(
+        "/jobs/<before>/diff/<after>", view_func=show_comparison, endpoint="diff"
+    )
+    blueprint.add_url_rule("/recipes", view_func=list_recipes, endpoint="recipes")
+    blueprint.add_url_rule("/recipes/<recipe_id>", view_func=show_recipe_page, endpoint="recipe")
+
+
+def ask_page(job_id: str) -> Response:
+    """Ask with which job to compare, and offer some; an answer leads to the comparison."""
+    experiment = experiment_asked()
+    if other := asked("with"):
+        target = difference_page(job_id, other.strip(), experiment=experiment)
+        return Response(status=303, headers={"Location": target})
+    with get_service().reading() as connection:
+        answered = find_companions(connection, job_id, experiment=experiment)
+    twin = address(f"/jobs/{answered.job.job_id}/diff", {"experiment": experiment or ""})
+    return answer(
+        "comparisons/compare.html",
+        twin=twin,
+        summary=answered.job,
+        companions=answered.companions,
+        experiment=experiment,
+    )
+
+
+def show_comparison(before: str, after: str) -> Response:
+    """Show two jobs side by side."""
+    experiment = experiment_asked()
+    service = get_service()
+    with service.reading() as connection:
+        comparison = compare_jobs(
+            connection, service.store, before, after, experiment=experiment, limit=_MOST_DIFFERENCES
+        )
+    names = comparison.a.job_id, comparison.b.job_id
+    query = {"experiment": experiment or ""}
+    chosen, wanted = asked("facet"), asked("q")
+    choice = {"facet": chosen or "", "q": wanted or ""}
+    return answer(
+        "comparisons/diff.html",
+        twin=address(f"/jobs/{names[0]}/diff/{names[1]}", query),
+        a=comparison.a,
+        b=comparison.b,
+        first_line=comparison.first_line,
+        swapped=difference_page(names[1], names[0], **query, **choice),
+        other=address(f"/jobs/{names[0]}/diff", query),
+        diverge=_divergence(comparison.a, comparison.b),
+        shown_row=shown_row,
+        facets=[_shown(facet, wanted) for facet in comparison.facets if _is_wanted(facet, chosen)],
+        choices=_choices(comparison.facets, chosen),
+        same=[facet.title for facet in comparison.facets if _is_same(facet)],
+        silent=[facet.title for facet in comparison.facets if not facet.said],
+        chosen=chosen,
+        wanted=wanted,
+        whole=asked_section(),
+    )
+
+
+def _divergence(a: ComparedJob, b: ComparedJob) -> str | None:
+    """Return where the histories of what two jobs made part.
+
+    It is None where they made nothing, or the same.
+    """
+    whose = {"experiment_a": a.experiment, "experiment_b": b.experiment}
+    if a.experiment == b.experiment:
+        whose = {"experiment": a.experiment}
+    if a.output is None or b.output is None or (a.output == b.output and len(whose) == 1):
+        return None
+    return address("/diverge", {"a": a.output, "b": b.output, **whose})
+
+
+def _is_same(facet: Facet) -> bool:
+    return facet.said > 0 and not facet.count and not facet.problems
+
+
+def _is_wanted(facet: Facet, chosen: str | None) -> bool:
+    if not facet.count and not facet.problems:
+        return False
+    return facet.name == (asked_section() or chosen or facet.name)
+
+
+def _choices(facets: list[Facet], chosen: str | None) -> list[tuple[str, int | None, str, bool]]:
+    """Return (title, differences, address, whether shown) of every facet that differs.
+
+    "Everything" comes first.
+    """
+    choices: list[tuple[str, int | None, str, bool]] = [
+        ("Everything", None, _facet_url(None), chosen is None)
+    ]
+    for facet in facets:
+        if facet.count or facet.problems:
+            url = _facet_url(facet.name)
+            choices.append((facet.title, facet.count, url, chosen == facet.name))
+    return choices
+
+
+def _facet_url(name: str | None) -> str:
+    """Return the address of this page with one facet, or with all of them."""
+    return here(facet=name, whole=None, **{"from": None})
+
+
+class ShownFacet(NamedTuple):
+    """A facet as the page shows it.
+
+    Attributes:
+        cut: its differences that hold what the reader looks for.
+        is_open: they show at once; else the reader unfolds them.
+    """
+
+    facet: Facet
+    cut: Cut
+    is_open: bool
+
+
+def _shown(facet: Facet, wanted: str | None) -> ShownFacet:
+    differences = facet.differences
+    if wanted is not None:
+        searched = wanted.lower()
+        differences = [difference for difference in differences if _holds(difference, searched)]
+    cut = cut_rows(facet.name, differences, _ROWS[facet.matters])
+    is_asked = asked("facet") == facet.name or cut.is_whole_asked or bool(wanted)
+    # Circumstances such as the host differ between any two jobs: they are there when asked for
+    is_open = is_asked or facet.matters != "circumstance"
+    return ShownFacet(facet, cut, is_open)
+
+
+def _holds(row: Difference, wanted: str) -> bool:
+    texts = (row.key, row.key_before, row.before, row.after, row.part)
+    return any(wanted in str(text).lower() for text in texts if text is not None)
+
+
+class ShownDifference(NamedTuple):
+    """A difference as its row shows it.
+
+    Attributes:
+        word: what kind of difference it is.
+        texts: both values, cut around the place where they first differ; empty where there is none.
+        lines: of a text, each with its sign.
+        left_lines: how many lines are not shown.
+    """
+
+    difference: Difference
+    word: str
+    texts: tuple[str, str]
+    lines: list[tuple[str, str]]
+    left_lines: int
+
+
+def shown_row(row: Difference) -> ShownDifference:
+    """Return a difference as its row shows it."""
+    before, after = _value(row.key, row.before), _value(row.key, row.after)
+    if before and after:
+        before, after = narrowed(before, after, _WIDTH)
+    return ShownDifference(
+        difference=row,
+        word=_STATE_WORDS[row.kind],
+        texts=(before, after),
+        lines=[(line[:1], line) for line in row.lines[:_LINES]],
+        left_lines=max(0, len(row.lines) - _LINES) + row.lines_omitted,
+    )
+
+
+def _value(key: str, value: Any) -> str:
+    if value is None:
+        return ""
+    for ending, shown in _FORMATS.items():
+        if key.endswith(ending):
+            return shown(value)
+    text = formats.text(value)
+    digest = _DIGEST.fullmatch(text)
+    return digest[1] if digest else readable(text)
+
+
+def list_recipes() -> Response:
+    """Show the recipes whose jobs have more than one result."""
+    with get_service().reading() as connection:
+        page = list_divergent(
+            connection, experiment=experiment_asked(), limit=_RECIPE_ROWS, cursor=asked("cursor")
+        )
+    next_page = None if page.next is None else here(cursor=page.next)
+    return answer(
+        "comparisons/recipes.html",
+        twin="/recipes",
+        recipes=page.recipes,
+        next_page=next_page,
+    )
+
+
+def show_recipe_page(recipe_id: str) -> Response:
+    """Show one recipe."""
+    service = get_service()
+    with service.reading() as connection:
+        recipe = show_recipe(connection, service.store, recipe_id)
+    return answer(
+        "comparisons/recipe.html",
+        twin=f"/recipes/{recipe_id}",
+        recipe=recipe,
+        names=_letters(recipe),
+        outputs=cut_rows("outputs", recipe.outputs, _FACTS),
+        differences=cut_rows("differences", recipe.differences, _FACTS),
+        first_line=_first_line(recipe),
+    )
+
+
+def _letters(recipe: RecipeAnswer) -> dict[str, str]:
+    """Return a letter for each result, which stands for its long id in tables."""
+    letters = {}
+    for letter, result in zip(ascii_uppercase, recipe.results, strict=False):
+        if result.result_id is not None:
+            letters[result.result_id] = letter
+    return letters
+
+
+def _first_line(recipe: RecipeAnswer) -> str:
+    jobs, results = counted(recipe.job_count, "job"), recipe.result_count
+    if recipe.is_divergent:
+        return f"{jobs} of this recipe gave {results} different results: it is not deterministic."
+    if results == 0:
+        return f"{jobs} of this recipe; none has a result that can be compared."
+    return f"{jobs} of this recipe agree in {counted(results, 'result')}."

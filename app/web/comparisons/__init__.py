@@ -1,1 +1,0 @@
-"""Pages of two jobs, and of recipes."""

@@ -1,0 +1,46 @@
+"""The page of proofs: how campaigns stand, recipes that did not pass, and what would accept them."""
+
+from flask import Blueprint, Response
+
+from jobprov.app.kept_answers import read_answer
+from jobprov.app.web.frame.cuts import address, cut_rows
+from jobprov.app.web.frame.formats import counted
+from jobprov.app.web.frame.page import answer, experiment_asked
+from jobprov.provenance.answers.reruns import ProofCounts, ProofList
+from jobprov.provenance.lineage.words import proof_line
+from jobprov.provenance.services.statistics.counting import PROOFS
+
+_CAMPAIGNS = 40
+_RECIPES = 25
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the page on the blueprint."""
+    blueprint.add_url_rule("/proofs", view_func=show_page, endpoint="proofs")
+
+
+def show_page() -> Response:
+    """Show which recipes came out as recorded when they were rerun."""
+    experiment = experiment_asked()
+    query = {} if experiment is None else {"experiment": experiment}
+    listed = read_answer(PROOFS, **query)
+    return answer(
+        "reruns/proofs.html",
+        twin=address("/proofs", query),
+        listed=listed,
+        experiment=experiment,
+        first_line=_first_line(listed),
+        campaigns=cut_rows("campaigns", listed.campaigns, _CAMPAIGNS),
+        recipes=cut_rows("recipes", listed.recipes, _RECIPES),
+    )
+
+
+def _first_line(listed: ProofList) -> str:
+    """Return how all campaigns together stand."""
+    sums = [0, 0, 0, 0]
+    for campaign in listed.campaigns:
+        proof = campaign.proof
+        counts = (proof.proven, proof.failed, proof.differs, proof.unproven)
+        sums = [total + count for total, count in zip(sums, counts, strict=True)]
+    campaigns = counted(len(listed.campaigns), "campaign")
+    return f"{campaigns}: {proof_line(ProofCounts(*sums))}"

@@ -1,1 +1,0 @@
-"""Pages about reruns of recorded jobs."""
