@@ -18,6 +18,9 @@ from jobprov.provenance.fhicl import loads
 from jobprov.provenance.lineage.words import number
 from tests.library.productions.large_configuration import JOB, LIBRARY, MODULES, PAGE, RAN
 
+# One process makes the large configuration
+pytestmark = pytest.mark.xdist_group("configured")
+
 
 @pytest.fixture
 def large(configured_app: Flask) -> FlaskClient:

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from jobprov.app.factory import create_app
 from jobprov.archive.errors import BlobMissingError
-from tests.library.answers import lead
+from tests.library.answers import lead, put_job
 from tests.library.productions import toy_experiment as samples
 from tests.library.records import a_record
 from tests.library.servers.served_app import opened_service
@@ -39,7 +39,7 @@ def wide(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
             for place, name in enumerate(EXPERIMENTS)
         ]
         for job in jobs:
-            assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+            put_job(client, job)
         yield client
 
 
