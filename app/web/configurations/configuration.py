@@ -10,8 +10,7 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, make_response, render_template
 
-from jobprov.app.web.configurations.fcl_text import Page, page_of
-from jobprov.app.web.configurations.parameter_tree import Branch, branch, inside, matching
+from jobprov.app.web.configurations.drawing import Branch, Page, branch, inside, matching, page_of
 from jobprov.app.web.frame.cuts import Cut, address, cut_rows, tightness
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, asked, asked_number, experiment_asked, here
