@@ -41,7 +41,7 @@ _PIECE = 1 << 20
 def main() -> None:
     """Print all figures."""
     # What builds bundles does without
-    from jobprov.provenance.db.migrating import upgrade  # noqa: PLC0415
+    from jobprov.provenance.db.upkeep.migrating import upgrade  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="jobprov-bundles-") as name:
         folder = Path(name)

@@ -6,25 +6,24 @@ printed. `cpu` is what this process used, which other work on the machine does n
 PostgreSQL's own work it says nothing).
 """
 
-import argparse
 import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from benchmarks.places import KINDS, Place, open_place
 from benchmarks.report import Figure, print_figure, print_heading
+from benchmarks.running.command_line import chosen_kinds, database_parser
+from benchmarks.running.places import Place, open_place
 from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service, open_service
-from jobprov.provenance.db.statistics import refresh_statistics
 from jobprov.provenance.db.tables import Job
+from jobprov.provenance.db.upkeep.statistics import refresh_statistics
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.submissions import Submission
 
@@ -70,19 +69,10 @@ _CALLS = (
 
 def main() -> None:
     """Measure what the command line asks for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.catalog_answers", description=__doc__
-    )
+    parser = database_parser("benchmarks.catalog_answers", __doc__)
     parser.add_argument("--files", type=int, default=100_000)
-    parser.add_argument("--database", choices=(*KINDS, "both"), default="both")
-    parser.add_argument(
-        "--keep",
-        type=Path,
-        metavar="FOLDER",
-        help="ask the databases in this folder, filled if need be, and leave them",
-    )
     chosen = parser.parse_args()
-    for kind in KINDS if chosen.database == "both" else (chosen.database,):
+    for kind in chosen_kinds(chosen):
         with open_place(kind, chosen.keep) as place:
             print_heading(f"{kind}, a task of {chosen.files:,} files")
             _measure(place, chosen.files)

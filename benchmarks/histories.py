@@ -6,21 +6,20 @@ in process, several times; the median is printed. The file asked about is the co
 which other work on the machine does not blur.
 """
 
-import argparse
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from benchmarks.campaign import CONCAT, EXPERIMENT, generate_jobs
-from benchmarks.places import KINDS, Place, open_place
-from benchmarks.reading import walked_ancestors
-from benchmarks.recording import record_in_process
 from benchmarks.report import Figure, print_figure, print_heading
+from benchmarks.running.command_line import chosen_kinds, database_parser
+from benchmarks.running.places import Place, open_place
+from benchmarks.whole.reading import walked_ancestors
+from benchmarks.whole.recording import record_in_process
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import open_service
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
@@ -70,17 +69,10 @@ COUNTS: dict[str, JobFilters] = {
 
 def main() -> None:
     """Measure what the command line asks for."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.histories", description=__doc__)
+    parser = database_parser("benchmarks.histories", __doc__)
     parser.add_argument("--jobs", type=int, default=100_000)
-    parser.add_argument("--database", choices=(*KINDS, "both"), default="both")
-    parser.add_argument(
-        "--keep",
-        type=Path,
-        metavar="FOLDER",
-        help="ask the databases in this folder, filled if need be, and leave them",
-    )
     chosen = parser.parse_args()
-    for kind in KINDS if chosen.database == "both" else (chosen.database,):
+    for kind in chosen_kinds(chosen):
         with open_place(kind, chosen.keep) as place:
             print_heading(f"{kind}, {chosen.jobs:,} jobs")
             _measure(place, chosen.jobs)

@@ -22,9 +22,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
-from benchmarks.places import KINDS, Place, open_place
-from benchmarks.processes import running_service
 from benchmarks.report import print_heading
+from benchmarks.running.command_line import KINDS
+from benchmarks.running.places import Place, open_place
+from benchmarks.running.processes import running_service
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.packing import build
 from jobprov.provenance.capture.running.background import Speaker

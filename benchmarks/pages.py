@@ -6,7 +6,6 @@ the map), each time in a fresh browser context, so that nothing is cached; Chrom
 software, without a GPU.
 """
 
-import argparse
 import json
 import random
 import time
@@ -20,14 +19,15 @@ from urllib.request import urlopen
 from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy import delete, func, select
 
-from benchmarks import recording
-from benchmarks.asking import print_memory
 from benchmarks.campaign import CONCAT, generate_jobs
-from benchmarks.clients import request_bytes, send_all
-from benchmarks.places import KINDS, Place, open_place
-from benchmarks.processes import cpu_seconds, running_service
-from benchmarks.reading import middle, slowest_hundredth
 from benchmarks.report import Figure, print_figure, print_heading
+from benchmarks.running.clients import request_bytes, send_all
+from benchmarks.running.command_line import chosen_kinds, database_parser
+from benchmarks.running.places import Place, open_place
+from benchmarks.running.processes import cpu_seconds, running_service
+from benchmarks.whole import recording
+from benchmarks.whole.asking import print_memory
+from benchmarks.whole.reading import middle, slowest_hundredth
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import open_service
 from jobprov.provenance.db.tables import FoldedGraphRow, Job
@@ -64,19 +64,15 @@ _NODES = 200
 
 def main() -> None:
     """Measure what the command line asks for."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.pages", description=__doc__)
+    parser = database_parser("benchmarks.pages", __doc__)
     parser.add_argument(
         "--jobs",
         type=int,
         default=100_000,
         help="jobs that fill the database before it is measured",
     )
-    parser.add_argument("--database", choices=(*KINDS, "both"), default="both")
-    parser.add_argument(
-        "--keep", type=Path, metavar="FOLDER", help="go on with the databases in this folder"
-    )
     chosen = parser.parse_args()
-    for kind in KINDS if chosen.database == "both" else (chosen.database,):
+    for kind in chosen_kinds(chosen):
         with open_place(kind, chosen.keep) as place:
             print_heading(f"{kind}, {chosen.jobs:,} jobs of 6 kB")
             measure_pages(place, chosen.jobs)

@@ -7,22 +7,21 @@ what lists show of them. Beside it stands one raw statement from the same tables
 keys of these jobs alone.
 """
 
-import argparse
 import json
 import random
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from statistics import median
 
 from sqlalchemy import Connection, select
 
 from benchmarks.campaign import EXPERIMENT, GeneratedJob, generate_jobs
-from benchmarks.places import KINDS, Place, open_place
-from benchmarks.processes import cpu_seconds
-from benchmarks.recording import record_in_process
 from benchmarks.report import Figure, print_figure, print_heading
-from benchmarks.sizes import compact, table_bytes
+from benchmarks.running.command_line import chosen_kinds, database_parser
+from benchmarks.running.places import Place, open_place
+from benchmarks.running.processes import cpu_seconds
+from benchmarks.whole.recording import record_in_process
+from benchmarks.whole.sizes import compact, table_bytes
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import Service, open_service
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
@@ -73,18 +72,11 @@ ORDER BY j.id DESC LIMIT 100
 
 def main() -> None:
     """Measure what the command line asks for."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.parameters", description=__doc__)
+    parser = database_parser("benchmarks.parameters", __doc__)
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--configurations", type=int, default=2000)
-    parser.add_argument("--database", choices=(*KINDS, "both"), default="both")
-    parser.add_argument(
-        "--keep",
-        type=Path,
-        metavar="FOLDER",
-        help="ask the databases in this folder, filled if they are not yet, and leave them there",
-    )
     chosen = parser.parse_args()
-    for kind in KINDS if chosen.database == "both" else (chosen.database,):
+    for kind in chosen_kinds(chosen):
         with open_place(kind, chosen.keep) as place:
             count = MODULES * PARAMETERS + 3 * MODULES // 2
             print_heading(

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from alembic import command
 
-from jobprov.provenance.db.engines import open_database
-from jobprov.provenance.db.migrating import VERSIONS, settings_for, upgrade
+from jobprov.provenance.db.connections.engines import open_database
+from jobprov.provenance.db.upkeep.migrating import VERSIONS, settings_for, upgrade
 
 FIRST = "0001"
 

@@ -1,6 +1,6 @@
 """Run by Alembic for each command.
 
-`provenance/db/migrating.py` gives it an open connection in a transaction.
+`provenance/db/upkeep/migrating.py` gives it an open connection in a transaction.
 
 There is no ini file and no offline mode: the address of the database comes from the settings, and
 its passwords are not written.

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Text
 
-from jobprov.provenance.db.base import ChecksumBytes, DigestBytes, Key, UtcInstant, UuidBytes
+from jobprov.provenance.db.tables.base import ChecksumBytes, DigestBytes, Key, UtcInstant, UuidBytes
 
 _SPELLED = {
     UtcInstant: 'sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite")',

@@ -17,8 +17,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from xdist.scheduler import LoadScopeScheduling
 
-from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.tables import Base
+from jobprov.provenance.db.upkeep.migrating import upgrade
 from tests.library.examples import try_few_examples
 from tests.library.servers.s3 import BUCKET, S3Server
 
@@ -194,6 +195,14 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     database = open_database(f"sqlite:///{file}")
     Base.metadata.create_all(database.writing)
     database.dispose()
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an SQLite file as `jobprov migrate` makes it, to be copied for each test."""
+    file = tmp_path_factory.mktemp("migrated") / "jobprov.db"
+    upgrade(f"sqlite:///{file}")
     return file
 
 

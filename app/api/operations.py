@@ -17,7 +17,7 @@ from jobprov.app.measures import get_measures
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.reruns import Reproduction
 from jobprov.provenance.capture.packing import packed, sources
-from jobprov.provenance.db.key_widths import keys_used
+from jobprov.provenance.db.upkeep.key_widths import keys_used
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.launchers import job_start
 from jobprov.provenance.services.reruns.reproduction import reproduction_facts

@@ -19,6 +19,7 @@ from jobprov.provenance.lineage.words import (
     counted,
     duration,
     duration_with_band,
+    elided,
     number,
     percent,
     size,
@@ -144,7 +145,8 @@ def cause_words(cause: FailureCause) -> str:
     else:
         how = cause.state or "no exit code"
     step = f"step {cause.failed_step}: " if cause.failed_step else ""
-    message = f" ({_cut(cause.message)})" if cause.message else ""
+    told = cause.cause or cause.message
+    message = f" ({elided(told, _LONGEST)})" if told else ""
     return f"{step}{how}{message}"
 
 
@@ -159,10 +161,6 @@ def class_words(cause: FailureCause) -> str:
     if cause.transient is None:
         return sentence
     return f"{sentence}; trying again {'may help' if cause.transient else 'does not help'}"
-
-
-def _cut(message: str) -> str:
-    return message if len(message) <= _LONGEST else message[: _LONGEST - 1].rstrip() + "…"
 
 
 def moment(value: str | datetime | None) -> str:

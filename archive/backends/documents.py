@@ -49,7 +49,7 @@ class DocumentShelf:
         return self.root / f"{check_document_name(name)}{SUFFIX}"
 
     def put(self, name: str, data: bytes) -> bool:
-        """Store a document durably, unless one of that name exists; returns whether it was stored."""
+        """Store a document durably unless its name is taken; returns whether it was stored."""
         target = self.path(name)
         make_folder(target.parent)
         if target.exists():

@@ -60,7 +60,7 @@ class Arrival:
         os.fsync(self.fd)
 
     def link(self, target: Path) -> bool:
-        """Give the file its name; returns False if that name is taken. Flush the folder afterwards."""
+        """Give the file its name; returns False if that is taken. Flush the folder afterwards."""
         try:
             os.link(self.path, target)
         except FileExistsError:

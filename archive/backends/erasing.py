@@ -1,7 +1,8 @@
 """Erasing: packs with a blob to be removed are rewritten without it, and only then removed.
 
-A pack with a damaged blob stays as it is, together with the blob to be erased, since the damaged one
-might still be rescued. A check finds the damage; once it is repaired, the operator erases again.
+A pack with a damaged blob stays as it is, together with the blob to be erased, since the damaged
+one might still be rescued. A check finds the damage; once it is repaired, the operator erases
+again.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

@@ -7,13 +7,13 @@
         12      8  bytes of the stored form (the zstd frame after the header)
         20      8  bytes of the content
         28     32  SHA-256 of the content: the digest
-        60     32  SHA-256 of the stored form, since zstd decodes some flipped bits to the same bytes
+        60     32  SHA-256 of the stored form: zstd decodes some flipped bits to the same bytes
         92      8  the first bytes of the SHA-256 of the 92 bytes above
        100         the zstd frame
 
 All integers are little-endian. Decoders skip skippable frames, so `zstd -dc` reads a loose blob, a
-document or a whole pack without any of our software. A document that begins with a zstd frame is not
-compressed again: its stored form is its content, so that parts of it can be read in place. The
+document or a whole pack without any of our software. A document that begins with a zstd frame is
+not compressed again: its stored form is its content, so that parts of it can be read in place. The
 stored digest of a document covers its name, too, so that documents in each other's place are found.
 There is no second codec: zstd keeps bytes that do not compress as they are, for a few bytes more in
 a thousand.
@@ -67,10 +67,11 @@ class Header:
 
 def encode_header(header: Header) -> bytes:
     """The 100 bytes of a header."""
+    tag = PLAIN_TAG if header.is_plain else TAG
     fields = _FIELDS.pack(
         SKIPPABLE_MAGIC,
         HEADER_BYTES - 8,
-        PLAIN_TAG if header.is_plain else TAG,
+        tag,
         header.stored_bytes,
         header.size_bytes,
         header.sha256,
@@ -148,7 +149,7 @@ def decompress(stored: bytes) -> bytes:
 
 
 class FrameStream:
-    """Makes a frame from content that comes in chunks: its stored form in pieces, then its header."""
+    """Makes a frame of content that comes in chunks: its stored form in pieces, then its header."""
 
     def __init__(self) -> None:
         self._compression = zstandard.ZstdCompressor(level=_LEVEL).compressobj()

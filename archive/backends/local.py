@@ -7,8 +7,8 @@
     seal.lock   held by the one sealer
     packs.lock  held by all who list the packs, to keep the sealer from removing some meanwhile
 
-A blob is looked for first in the known packs, then among the loose ones, then in packs that are new.
-It is never removed from its old place before the new one is durable, so it is in one of these.
+A blob is looked for first in the known packs, then among the loose ones, then in new packs. It is
+never removed from its old place before the new one is durable, so it is in one of these.
 """
 
 import heapq
@@ -95,7 +95,7 @@ class LocalStore:
             is_there = self._is_settled(expected)
         if is_there:
             return Stored(expected, sum(map(len, checked)), is_new=False)
-        # Errors of `chunks` are the sender's, not the archive's, so only the writing is in `reaching`
+        # Errors of `chunks` are the sender's, not the archive's: only the writing is in `reaching`
         stream = FrameStream()
         with ExitStack() as stack:
             with reaching(self.root):
@@ -192,7 +192,7 @@ class LocalStore:
         return True
 
     def _is_elsewhere(self, pack: Pack) -> bool:
-        """Return whether all blobs of a pack are intact elsewhere; those only here are stored again."""
+        """Return whether a pack's blobs are intact elsewhere; those only here are stored again."""
         for copy in pack.copies():
             others = [other for other in self._copies(copy.sha256) if other.file is not pack.file]
             if any(is_intact(other) for other in others):
@@ -232,7 +232,7 @@ class LocalStore:
             self._documents.remove(names)
 
     def stats(self) -> ArchiveStats:
-        """How much is stored, according to the tails of the packs and headers of the loose blobs."""
+        """How much is stored, by the tails of the packs and the headers of the loose blobs."""
         loose = stored_bytes = content_bytes = 0
         with reaching(self.root):
             unpacked = list(self._loose.digests())
@@ -294,7 +294,7 @@ class LocalStore:
         return is_there
 
     def _settle(self, arrival: Arrival, sha256: str) -> bool:
-        """Turn a written frame into a loose blob, durably; returns whether it was missing before."""
+        """Turn a written frame into a loose blob, durably; returns whether it was missing."""
         arrival.flush()
         is_new = self._loose.admit(arrival, sha256)
         self._loose.flush(sha256)

@@ -1,4 +1,4 @@
-"""An archive in memory, for tests and trials: it behaves like the others, but ends with the process."""
+"""An archive in memory, for tests and trials: like the others, but it ends with the process."""
 
 import io
 import threading

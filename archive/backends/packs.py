@@ -149,8 +149,14 @@ class Pack:
         if hashlib.sha256(whole).digest() != index_sha256:
             raise FrameDamagedError("the index does not match its digest")
         base = self.frames_end + _SKIP.size
-        read_here: ReadAt = lambda offset, length: self.file.read_at(base + offset, length)  # noqa: E731
-        self.index = Index(count, self._hold(whole[_SKIP.size :]) if self._hold else read_here)
+
+        def read_here(offset: int, length: int) -> bytes:
+            return self.file.read_at(base + offset, length)
+
+        read_index: ReadAt = read_here
+        if self._hold:
+            read_index = self._hold(whole[_SKIP.size :])
+        self.index = Index(count, read_index)
 
     def _walk(self) -> None:
         """Find the frames without the index.

@@ -10,7 +10,7 @@ from werkzeug.serving import make_server
 
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service
-from jobprov.provenance.db.migrating import upgrade
+from jobprov.provenance.db.upkeep.migrating import upgrade
 
 
 @contextmanager

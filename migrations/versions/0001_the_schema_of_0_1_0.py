@@ -787,10 +787,13 @@ def upgrade() -> None:
     sa.Column('class_name', sa.Text(), nullable=False),
     sa.Column('rule', sa.Text(), nullable=True),
     sa.Column('log_name', sa.Text(), nullable=True),
+    sa.Column('cause_key', sa.Text(), nullable=False),
+    sa.Column('cause', sa.Text(), nullable=False),
     sa.ForeignKeyConstraint(['job_id'], ['jobs.id'], name=op.f('fk_failure_classes_job_id_jobs')),
     sa.PrimaryKeyConstraint('job_id', name=op.f('pk_failure_classes'))
     )
     with op.batch_alter_table('failure_classes', schema=None) as batch_op:
+        batch_op.create_index('ix_failure_classes_cause_key', ['cause_key', 'job_id'], unique=False)
         batch_op.create_index('ix_failure_classes_class_name', ['class_name', 'job_id'], unique=False)
 
     op.create_table('log_tails',
@@ -961,6 +964,7 @@ def downgrade() -> None:
     op.drop_table('log_tails')
     with op.batch_alter_table('failure_classes', schema=None) as batch_op:
         batch_op.drop_index('ix_failure_classes_class_name')
+        batch_op.drop_index('ix_failure_classes_cause_key')
 
     op.drop_table('failure_classes')
     with op.batch_alter_table('conflicts', schema=None) as batch_op:

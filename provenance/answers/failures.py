@@ -20,7 +20,10 @@ class FailureCause(Struct, frozen=True):
     Attributes:
         by: the part of the facet that causes are split by; None without one, or where a job does
             not say it.
-        failed_step, exit_code, signal, error_class: how the jobs ended; None where they do not say.
+        state, failed_step, exit_code, signal, error_class: how the jobs ended; None where they do
+            not say, or not the same.
+        cause, cause_id: what the jobs have in common, in words and as the filter of jobs; None
+            where the failures were not read yet.
         class_name, words, advice, transient, rule: what the rules of triage make of it, and whether
             trying again may help; None where no rule matches.
         count: how many jobs.
@@ -36,6 +39,8 @@ class FailureCause(Struct, frozen=True):
     exit_code: int | None
     signal: int | None
     error_class: str | None
+    cause: str | None
+    cause_id: str | None
     class_name: str | None = field(name="class")
     words: str | None
     advice: str | None

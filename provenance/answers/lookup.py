@@ -7,7 +7,7 @@ from msgspec import Struct, field
 
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.answers.reruns import JobProof, ProofCounts
-from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import DecidedBy
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.records.gaps.gaps import Gap
 
 
 class RecordAnswer(Struct, frozen=True):
@@ -80,12 +80,15 @@ class UsedByKind(Struct, frozen=True):
         code: likewise of programs, libraries and modules.
         hosts: `address:port` of what it connected to.
         folders: absolute paths of folders that were there, outside of the working directory.
+        own: paths of files that only this job used, since another job made them or its unit is in
+            their names; other jobs of the kind use others, or others under the same name.
     """
 
     files: list[str] = []
     code: list[str] = []
     hosts: list[str] = []
     folders: list[str] = []
+    own: list[str] = []
 
 
 class TraceAnswer(Struct, frozen=True):

@@ -24,11 +24,11 @@ from jobprov.provenance.bundle.description.crate import (
     shell_language,
 )
 from jobprov.provenance.bundle.draft import Draft, WriteBlob
-from jobprov.provenance.bundle.fields import mapping, readable_json, text
+from jobprov.provenance.bundle.fields import RecordPart, readable_json
 from jobprov.provenance.bundle.ingredients import Ingredients, Reader
 from jobprov.provenance.bundle.names import Shelf, percent, plain_name
 from jobprov.provenance.bundle.needs import HIGHEST, Needs, tsv
-from jobprov.provenance.bundle.payload.environment import variable_lines
+from jobprov.provenance.bundle.payload.environment.environment import variable_lines
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.plan import SPEC_VERSION, Plan, bundle_time, ceiling_of, fill
 from jobprov.provenance.bundle.templates import EDITION, add_programs, filled, template
@@ -57,7 +57,7 @@ class _JobPayload(Payload):
         super().__init__(ingredients, draft, top, level)
         self.shelf = common.shelf
         self.repositories = common.repositories
-        self.job_id = text(self.record.get("job_id"))
+        self.job_id = self.record.text("job_id")
         self.lists: dict[str, list[str]] = {}
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
@@ -112,7 +112,7 @@ def make_campaign(
             raise BundleError(
                 f"A bundle holds at most {MOST_JOBS} jobs; ask for a task or a part of it."
             )
-        if not plain_name(text(ingredients.record.get("job_id")), ""):
+        if not plain_name(RecordPart(ingredients.record).text("job_id"), ""):
             raise BundleError("A bundle of many jobs takes only jobs whose id is a UUID.")
         payload = _JobPayload(ingredients, draft, top, ceiling, common)
         fill(payload, has_logs=False)
@@ -162,9 +162,9 @@ def _finished(
 
 def _row(payload: _JobPayload) -> tuple[str, ...]:
     record = payload.record
-    stage = text(mapping(record.get("task")).get("stage"))
+    stage = record.part("task").text("stage")
     level = f"L{min(payload.level, payload.needs.level())}"
-    return (payload.job_id, text(record.get("state")), stage, level, text(record.get("ended_at")))
+    return (payload.job_id, record.text("state"), stage, level, record.text("ended_at"))
 
 
 def _add_lists(draft: Draft, planned: Sequence[_JobPayload]) -> None:
@@ -234,7 +234,7 @@ def _crate(planned: Sequence[_JobPayload], name: str, mtime: int) -> bytes:
     """The crate, with one action for each job. What each job read and wrote is in its record."""
     date = datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
     tool = {"@id": "urn:program:run.sh", "@type": "SoftwareApplication", "name": "run.sh"}
-    experiment = text(planned[0].record.get("experiment")) or "unknown experiment"
+    experiment = planned[0].record.text("experiment") or "unknown experiment"
     agent_id = f"urn:jobprov:experiment:{percent(experiment)}"
     agent = {"@id": agent_id, "@type": "Organization", "name": experiment}
     actions = [_action(payload, agent_id, tool["@id"], date) for payload in planned]
@@ -278,13 +278,13 @@ def _crate(planned: Sequence[_JobPayload], name: str, mtime: int) -> bytes:
 
 
 def _action(payload: _JobPayload, agent_id: str, tool_id: str, date: str) -> Entity:
-    state = text(payload.record.get("state"))
+    state = payload.record.text("state")
     return {
         "@id": f"#job-{payload.job_id}",
         "@type": "CreateAction",
         "actionStatus": STATUS.get(state, FAILED),
         "agent": {"@id": agent_id},
-        "endTime": text(payload.record.get("ended_at")) or date,
+        "endTime": payload.record.text("ended_at") or date,
         "instrument": {"@id": tool_id},
         "name": f"{state} job {payload.job_id}",
     }

@@ -6,6 +6,7 @@ whichever version they are.
 
 import json
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -61,6 +62,61 @@ def to_bytes(string: str) -> bytes:
         return string.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return string.encode("utf-8", "replace")
+
+
+class RecordPart:
+    """A record, or one object in it, read tolerantly: a missing or strange field is empty.
+
+    Attributes:
+        fields: as they were sent.
+    """
+
+    __slots__ = ("fields",)
+
+    def __init__(self, fields: JsonObject) -> None:
+        self.fields = fields
+
+    def __bool__(self) -> bool:
+        """Whether it has any field."""
+        return bool(self.fields)
+
+    def part(self, name: str) -> "RecordPart":
+        """The object in a field."""
+        return RecordPart(mapping(self.fields.get(name)))
+
+    def parts(self, name: str) -> list["RecordPart"]:
+        """The objects of the list in a field, in order."""
+        return [RecordPart(row) for row in rows(self.fields.get(name))]
+
+    def text(self, name: str) -> str:
+        """The string in a field, without NUL."""
+        return text(self.fields.get(name))
+
+    def texts(self, name: str) -> list[str]:
+        """The strings of the list in a field, in order."""
+        return texts(self.fields.get(name))
+
+    def number(self, name: str) -> int | None:
+        """The integer in a field, or None."""
+        return number(self.fields.get(name))
+
+    def digest(self, name: str) -> str:
+        """The SHA-256 in a field, in lower case."""
+        return digest(self.fields.get(name))
+
+    def only(self, names: Sequence[str]) -> JsonObject:
+        """Those of these fields that it has, as they were sent."""
+        return {name: self.fields[name] for name in names if name in self.fields}
+
+    def has(self, name: str) -> bool:
+        """Whether a field is there, and neither empty nor false."""
+        return bool(self.fields.get(name))
+
+
+def recorded_files(record: RecordPart) -> Iterator[RecordPart]:
+    """Yield the files that a record describes by themselves: inputs, outputs, scripts."""
+    for kind in ("inputs", "outputs", "scripts"):
+        yield from record.parts(kind)
 
 
 def canonical_json(value: Any) -> bytes:

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any, BinaryIO, Protocol
 
 from jobprov.provenance.bundle.comparison.comparators import OutputRule
-from jobprov.provenance.records.findings import UnseenReads
+from jobprov.provenance.records.gaps.findings import UnseenReads
+from jobprov.provenance.records.job_record import JsonObject
 
 SMALL_BYTES = 16 * 1024 * 1024
 SYMLINK = 0o120000
@@ -50,8 +51,8 @@ class Resolution:
             does not hold it.
         submodules: those that were resolved.
         ambiguous: why the ref may have meant another commit when the job ran; empty if it cannot.
-        inferred: how the commit was inferred from the version of an installed product, `{product,
-            template}`; None if it is what ran.
+        inferred: how the commit was inferred from the version of an installed product, by
+            `product` and `template`; None if it is what ran.
     """
 
     index: int = 0
@@ -71,6 +72,11 @@ class Resolution:
     submodules: Sequence["Resolution"] = ()
     ambiguous: str = ""
     inferred: Mapping[str, Any] | None = None
+
+    @property
+    def pack(self) -> str:
+        """The blob of the canonical pack; empty if there is none."""
+        return self.pack_sha256 or ""
 
     @property
     def ran(self) -> str:
@@ -113,7 +119,7 @@ class Ingredients:
     """
 
     record_bytes: bytes
-    record: Mapping[str, Any]
+    record: JsonObject
     received_at: datetime
     revision: int = 0
     resolutions: Sequence[Resolution] = ()

@@ -21,25 +21,25 @@ from jobprov.provenance.bundle.description.exports import add_exports
 from jobprov.provenance.bundle.description.gap_list import add_gaps, known_gaps
 from jobprov.provenance.bundle.description.readme import add_readme
 from jobprov.provenance.bundle.draft import Draft, Member, WriteBlob, by_path
-from jobprov.provenance.bundle.fields import canonical_json, text
+from jobprov.provenance.bundle.fields import RecordPart, canonical_json
 from jobprov.provenance.bundle.ingredients import Ingredients, Reader
 from jobprov.provenance.bundle.names import plain_name
 from jobprov.provenance.bundle.needs import HIGHEST
-from jobprov.provenance.bundle.payload.code import add_code
-from jobprov.provenance.bundle.payload.code_tree import read_fragment
-from jobprov.provenance.bundle.payload.command import add_command
+from jobprov.provenance.bundle.payload.code.software import add_code
+from jobprov.provenance.bundle.payload.code.tree import read_fragment
+from jobprov.provenance.bundle.payload.command.command import add_command
+from jobprov.provenance.bundle.payload.command.paths import add_paths, map_program_folders
 from jobprov.provenance.bundle.payload.configuration import add_configurations
-from jobprov.provenance.bundle.payload.environment import add_environment
+from jobprov.provenance.bundle.payload.environment.environment import add_environment
 from jobprov.provenance.bundle.payload.files import (
     add_conditions,
-    add_inputs,
     add_logs,
     add_scripts,
     add_seeds,
 )
+from jobprov.provenance.bundle.payload.inputs import add_inputs
 from jobprov.provenance.bundle.payload.layout import add_layout, note_links
 from jobprov.provenance.bundle.payload.outputs import add_outputs
-from jobprov.provenance.bundle.payload.paths import add_paths, map_program_folders
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.templates import EDITION, add_programs
 from jobprov.provenance.errors import BundleError
@@ -173,7 +173,7 @@ def make_plan(
         BundleError: an unknown level.
     """
     ceiling = ceiling_of(level)
-    job_id = text(ingredients.record.get("job_id"))
+    job_id = RecordPart(ingredients.record).text("job_id")
     top, mtime = plain_name(job_id, "job"), bundle_time(ingredients)
     draft = Draft(reader, write_blob)
     payload = Payload(ingredients, draft, top, ceiling)
@@ -254,7 +254,7 @@ def ceiling_of(level: str | None) -> int:
 def bundle_time(ingredients: Ingredients) -> int:
     """ended_at, else started_at, else received_at, in whole seconds UTC; never before 1970."""
     for name in ("ended_at", "started_at"):
-        moment = _moment(text(ingredients.record.get(name)))
+        moment = _moment(RecordPart(ingredients.record).text(name))
         if moment is not None:
             return max(0, int(moment.timestamp()))
     return max(0, int(ingredients.received_at.timestamp()))

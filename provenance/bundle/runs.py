@@ -25,7 +25,7 @@ from jobprov.provenance.bundle.ustar import (
     mtime_field,
 )
 from jobprov.provenance.errors import BundleError
-from jobprov.provenance.software.read_pack import object_at, stored_at
+from jobprov.provenance.software.packs.reading import object_at, stored_at
 
 if TYPE_CHECKING:
     from jobprov.provenance.bundle.plan import Plan

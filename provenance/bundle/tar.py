@@ -21,7 +21,7 @@ from jobprov.provenance.bundle.draft import Member, digested
 from jobprov.provenance.bundle.runs import Run, blocks_of, folders_of, parts_of
 from jobprov.provenance.bundle.ustar import BLOCK, Headers
 from jobprov.provenance.errors import BundleError
-from jobprov.provenance.software.read_pack import object_at
+from jobprov.provenance.software.packs.reading import object_at
 
 if TYPE_CHECKING:
     from jobprov.provenance.bundle.ingredients import Reader

@@ -65,7 +65,7 @@ def checksums(values: Any) -> tuple[str, ...]:
     return tuple(sorted(text for text in texts if checksum_problem(text) is None))
 
 
-def members(value: Any) -> dict[str, Any]:
+def members(value: Any) -> dict[str, object]:
     """Return a JSON object; an empty one for anything else."""
     return value if isinstance(value, dict) else {}
 

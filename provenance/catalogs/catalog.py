@@ -4,7 +4,7 @@ The catalogs only read. Names are a catalog's own: bare in SAM, `namespace:name`
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 MOST_NAMES = 1_000_000
 """Names that one query may give; what selects more is no list of inputs."""
@@ -137,7 +137,7 @@ class Catalog(Protocol):
         None where it does not know the file, or keeps no places.
         """
 
-    def read_metadata(self, name: str) -> dict[str, Any]:
+    def read_metadata(self, name: str) -> dict[str, object]:
         """Return a file's metadata as the catalog has them, flat.
 
         Raises:

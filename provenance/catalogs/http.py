@@ -224,19 +224,19 @@ class Transport:
         if answer.status_code == requests.codes.ok:
             return answer
         with answer:
-            said = _sentence(_beginning(answer, until))
-        raise self._error(answer.status_code, said, what)
+            message = _sentence(_beginning(answer, until))
+        raise self._error(answer.status_code, message, what)
 
-    def _error(self, status: int, said: str, what: str) -> ProvenanceError:
+    def _error(self, status: int, message: str, what: str) -> ProvenanceError:
         if status == requests.codes.bad_request:
             return BadInputError(
-                f"The catalog at {self._url} refuses {what}: {said}", {"query": [said]}
+                f"The catalog at {self._url} refuses {what}: {message}", {"query": [message]}
             )
         if status in (requests.codes.unauthorized, requests.codes.forbidden):
             return ForbiddenError(
                 f"The catalog at {self._url} does not give {what} (status {status}): "
                 "renew the certificate or token that it is "
-                f"asked with. It says: {said}"
+                f"asked with. It says: {message}"
             )
         if status == requests.codes.not_found:
             return NotFoundError(f"The catalog at {self._url} does not know {what}.")
@@ -290,20 +290,20 @@ def _unpacked(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _beginning(answer: requests.Response, until: float) -> str:
-    """Return what an error says first, as far as it can be read: its status tells enough."""
-    said = b""
+    """Return the beginning of an error's body, as far as it can be read; the status is enough."""
+    message = b""
     with suppress(*_BROKEN):
         for piece in _pieces(answer):
-            said += piece
-            if len(said) >= _SHOWN * 4 or time.monotonic() > until:
+            message += piece
+            if len(message) >= _SHOWN * 4 or time.monotonic() > until:
                 break
-    return said.decode("utf-8", "replace").strip()
+    return message.decode("utf-8", "replace").strip()
 
 
-def _sentence(said: str) -> str:
+def _sentence(message: str) -> str:
     """Return an error's words: of a JSON object, as both catalogs send it, its message alone."""
     with suppress(ValueError, RecursionError):
-        error = json.loads(said)
+        error = json.loads(message)
         if isinstance(error, dict) and isinstance(error.get("message"), str):
             return str(error["message"])[:_SHOWN]
-    return said[:_SHOWN]
+    return message[:_SHOWN]

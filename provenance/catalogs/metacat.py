@@ -140,7 +140,7 @@ class MetaCat:
         """Return none: MetaCat keeps no places of files; Rucio, beside it, does."""
         return []
 
-    def read_metadata(self, name: str) -> dict[str, Any]:
+    def read_metadata(self, name: str) -> dict[str, object]:
         """Return a file's metadata, by dotted keys."""
         if not self.can_hold(name):
             message = f"{name!r} is no file of MetaCat: say namespace:name"
@@ -153,7 +153,7 @@ class MetaCat:
             raise NotFoundError(f"MetaCat does not know file {name}.")
         return _metadata(file)
 
-    def read_dataset(self, did: str) -> dict[str, Any]:
+    def read_dataset(self, did: str) -> dict[str, object]:
         """Return a dataset: `file_count`, `frozen`, `metadata` and more.
 
         Raises:
@@ -181,7 +181,7 @@ class MetaCat:
         *,
         with_metadata: str = "yes",
         with_provenance: str = "yes",
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[dict[str, object]]:
         """Yield the files that MetaCat knows of those asked for."""
         path = f"/data/files?with_metadata={with_metadata}&with_provenance={with_provenance}"
         for start in range(0, len(lookups), _AT_ONCE):
@@ -192,7 +192,7 @@ class MetaCat:
             lines = body.decode("utf-8", "replace").split("\n")
             yield from filter(_has_name, _records(iter(lines)))
 
-    def _query(self, query: str, path: str) -> Iterator[dict[str, Any]]:
+    def _query(self, query: str, path: str) -> Iterator[dict[str, object]]:
         """Yield the files that a query selects.
 
         It is the body of the call: in an address MetaCat would decode it twice.
@@ -211,7 +211,7 @@ class MetaCat:
             yield row
 
 
-def _records(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+def _records(lines: Iterator[str]) -> Iterator[dict[str, object]]:
     """Yield the files of an answer: one JSON list, or one record a line."""
     for line in lines:
         text = line.strip().strip(_SEPARATOR)
@@ -233,7 +233,7 @@ def _name(file: Mapping[str, Any]) -> str:
     return f"{file.get('namespace')}:{file.get('name')}"
 
 
-def _has_name(file: dict[str, Any]) -> bool:
+def _has_name(file: Mapping[str, Any]) -> bool:
     return None not in (answers.word(file.get("namespace")), answers.word(file.get("name")))
 
 
@@ -247,7 +247,7 @@ def _ids(relatives: Any) -> list[str]:
     return ids
 
 
-def _metadata(file: Mapping[str, Any]) -> dict[str, Any]:
+def _metadata(file: Mapping[str, Any]) -> dict[str, object]:
     return answers.members(file.get("metadata"))
 
 

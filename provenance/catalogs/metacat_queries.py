@@ -85,14 +85,14 @@ def has_values(metadata: Mapping[str, Any], outputs: Mapping[str, str]) -> bool:
     return all(_has_value(metadata.get(key), value) for key, value in outputs.items())
 
 
-def _has_value(found: Any, value: str) -> bool:
-    if isinstance(found, list):  # MetaCat looks into lists
-        return any(_has_value(entry, value) for entry in found)
-    if isinstance(found, bool):
-        return value == ("true" if found else "false")
-    if isinstance(found, int | float):
-        return _is_number(value) and float(value) == found
-    return bool(found == value)
+def _has_value(recorded: Any, value: str) -> bool:
+    if isinstance(recorded, list):  # MetaCat looks into lists
+        return any(_has_value(entry, value) for entry in recorded)
+    if isinstance(recorded, bool):
+        return value == ("true" if recorded else "false")
+    if isinstance(recorded, int | float):
+        return _is_number(value) and float(value) == recorded
+    return bool(recorded == value)
 
 
 def _literals(value: str) -> list[str]:

@@ -73,23 +73,23 @@ def _checked(experiment: str, table: Any, path: Path) -> CatalogSettings:
         raise BadInputError(
             f"{path}: {experiment} is no table [{experiment}].", {experiment: ["no table"]}
         )
-    found = read_document(table, CatalogSettings, f"{path}, [{experiment}]")
-    url = urlsplit(found.url)
+    settings = read_document(table, CatalogSettings, f"{path}, [{experiment}]")
+    url = urlsplit(settings.url)
     if url.scheme not in ("http", "https") or not url.hostname:
         raise BadInputError(
-            f"{path}, [{experiment}]: url {found.url!r} is no http(s) address.",
+            f"{path}, [{experiment}]: url {settings.url!r} is no http(s) address.",
             {"url": ["no address"]},
         )
     if (
         url.scheme == "http"
-        and (found.token_file or found.certificate)
+        and (settings.token_file or settings.certificate)
         and url.hostname not in ("127.0.0.1", "localhost")
     ):
         raise BadInputError(
             f"{path}, [{experiment}]: a token or certificate needs https, and url is http.",
             {"url": ["https is needed"]},
         )
-    return found
+    return settings
 
 
 def open_catalog(catalogs: Catalogs, experiment: str) -> Catalog:

@@ -64,7 +64,7 @@ class Sam:
         return True
 
     def probe(self) -> None:
-        """Ask for what SAM tells of itself."""
+        """Ask SAM about itself, to see whether it answers."""
         self._transport.get("/", what="the server's own description")
 
     def list_names(self, query: str) -> Iterator[str]:
@@ -175,10 +175,12 @@ class Sam:
             folder = _LOCATION.fullmatch(location or "")
             if folder is not None:
                 path = folder.group(1).rstrip("/")
-                places.append(path if path.endswith(f"/{name}") else f"{path}/{name}")
+                if not path.endswith(f"/{name}"):
+                    path = f"{path}/{name}"
+                places.append(path)
         return list(dict.fromkeys(places))
 
-    def read_metadata(self, name: str) -> dict[str, Any]:
+    def read_metadata(self, name: str) -> dict[str, object]:
         """Return a file's metadata, parameters among the fields as SAM has them."""
         path = f"/files/name/{quote(name, safe='')}/metadata"
         return _object(
@@ -198,7 +200,7 @@ class Sam:
         body = self._transport.get(path, what=f"the lineage of {name}")
         return list(dict.fromkeys(_nested(answers.parsed(body, "SAM", name))))
 
-    def read_definition(self, name: str) -> dict[str, Any]:
+    def read_definition(self, name: str) -> dict[str, object]:
         """Return what SAM describes a definition with.
 
         `dimensions`, `username`, `create_date` and more.
@@ -241,7 +243,7 @@ class Sam:
             return self._transport.lines("POST", path, what=what, params=more, data={"dims": query})
         return self._transport.lines("GET", path, what=what, params={"dims": query, **more})
 
-    def _metadata(self, names: Sequence[str]) -> list[dict[str, Any]]:
+    def _metadata(self, names: Sequence[str]) -> list[dict[str, object]]:
         form = [("file_name", name) for name in names]
         body = self._transport.post(
             "/files/metadata", what=f"the metadata of {len(names)} files", data=form
@@ -252,7 +254,7 @@ class Sam:
         files = [entry for entry in answer if isinstance(entry, dict)]
         return [metadata for metadata in files if answers.word(metadata.get("file_name"))]
 
-    def _all_metadata(self, names: Iterable[str]) -> Iterator[dict[str, Any]]:
+    def _all_metadata(self, names: Iterable[str]) -> Iterator[dict[str, object]]:
         for part in _parts(names):
             yield from self._metadata(part)
 
@@ -283,14 +285,15 @@ def _like(outputs: Mapping[str, str]) -> str:
     return " and ".join(dimension(name, value) for name, value in outputs.items()) or "file_id > 0"
 
 
-def _is_like(metadata: dict[str, Any], outputs: Mapping[str, str]) -> bool:
+def _is_like(metadata: Mapping[str, Any], outputs: Mapping[str, str]) -> bool:
     """Return whether metadata are what a dimension of `outputs` selects."""
     application = answers.members(metadata.get("application"))
-    flat = {f"application.{name}": value for name, value in application.items()} | metadata
+    flat = {f"application.{name}": value for name, value in application.items()}
+    flat |= dict(metadata)
     return all(str(flat.get(name)) == value for name, value in outputs.items())
 
 
-def _file(metadata: dict[str, Any]) -> CatalogFile:
+def _file(metadata: Mapping[str, Any]) -> CatalogFile:
     parents = []
     for entry in answers.entries(metadata.get("parents")):
         name = answers.word(answers.members(entry).get("file_name"))
@@ -310,7 +313,7 @@ def _file(metadata: dict[str, Any]) -> CatalogFile:
     )
 
 
-def _checksums(metadata: dict[str, Any]) -> tuple[str, ...]:
+def _checksums(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     checksums = metadata.get("checksum")
     if isinstance(checksums, list):
         return answers.checksums(checksums)
@@ -351,7 +354,7 @@ def _nested(lineage: Any) -> Iterator[str]:
             ]
 
 
-def _object(body: bytes, what: str) -> dict[str, Any]:
+def _object(body: bytes, what: str) -> dict[str, object]:
     answer = answers.parsed(body, "SAM", what)
     if not isinstance(answer, dict):
         raise UnreachableError(f"SAM answers with something that is no object: {what}.")

@@ -75,7 +75,7 @@ class JobEnd:
 
 
 class Runner(Protocol):
-    """A place that runs jobs, a few at a time, as long as it is there itself."""
+    """Runs jobs on this machine, a few at a time, as long as it lives itself."""
 
     def submit(self, job: BatchJob) -> str:
         """Queue a job and return the id that this place gave it.

@@ -1,4 +1,4 @@
-"""What a `jobsub_submit` command line tells about its task, and how to hand settings to its jobs.
+"""What a `jobsub_submit` command line says about its task, and how to hand settings to its jobs.
 
 Source: jobsub_lite's options (`-e NAME=VALUE`, `-G`, `-N`, `--dataset-definition`) and its
 `--job-info SCRIPT`, which is called after a submission as `SCRIPT <cluster>.0@<schedd> "<repr of
@@ -24,7 +24,7 @@ _LONGEST_COUNT = 7  # digits
 
 
 class Submission(NamedTuple):
-    """A submission as its command line tells it; None for what it does not tell.
+    """A submission by its command line; None for what is not in it.
 
     Attributes:
         batch_id: `cluster.0@schedd`.

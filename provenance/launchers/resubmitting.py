@@ -105,7 +105,7 @@ class KnownPlace(NamedTuple):
 
 
 def places_table(places: Iterable[KnownPlace]) -> str:
-    """Return the table that tells `retry-job.sh` more places of files."""
+    """Return the table that gives `retry-job.sh` more places of files."""
     lines = []
     for known in places:
         cells = [cell.replace("\t", " ").replace("\n", " ") for cell in known]

@@ -9,8 +9,9 @@ Source: docs/reference/workflow.md.
 import re
 import tomllib
 from collections import Counter
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -50,9 +51,9 @@ class CatalogSource(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omi
     dataset: _Word | None = None
     query: Annotated[str, msgspec.Meta(min_length=1, max_length=10_000)] | None = None
 
-    def declared(self) -> dict[str, Any]:
+    def declared(self) -> dict[str, object]:
         """Return the fields that are set, in the form of a task's declaration."""
-        fields: dict[str, Any] = msgspec.to_builtins(self)
+        fields: dict[str, object] = msgspec.to_builtins(self)
         return fields
 
     def words(self) -> str:
@@ -349,6 +350,6 @@ def _known_words(stage: Stage) -> set[str]:
     return words
 
 
-def fill(text: str, values: dict[str, Any]) -> str:
+def fill(text: str, values: Mapping[str, object]) -> str:
     """Return a text with its words in braces replaced; others stay as they are."""
     return _FILL.sub(lambda match: str(values.get(match.group(1), match.group(0))), text)

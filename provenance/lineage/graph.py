@@ -81,11 +81,11 @@ class Writer:
     is_other_version: bool = False
 
     def briefly(self) -> str:
-        """What a box of a picture tells about the file."""
+        """What the box in a picture says about the file."""
         return "another version than made" if self.is_other_version else f"of a {self.state} job"
 
     def fully(self) -> str:
-        """What a sentence tells about the file."""
+        """What a sentence says about the file."""
         if self.is_other_version:
             return f"another version than job {self.label} made"
         return f"written by job {self.label}, which {ended(self.state)}: it counts as not made"

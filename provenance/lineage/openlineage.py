@@ -9,9 +9,9 @@ Source: OpenLineage 2-0-2, https://openlineage.io/spec/2-0-2/OpenLineage.json, R
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 from jobprov.provenance.lineage.graph import FileNode, Graph, JobNode, Node, utc_text
 from jobprov.provenance.records.openlineage.datasets import file_facet, with_slash
@@ -26,17 +26,33 @@ _Use = tuple[Node, bool]
 
 def to_openlineage(graph: Graph) -> str:
     """Run events in the order of time, one per line; a job that still runs has only its START."""
-    events = sorted(_events(graph), key=_order_of)
-    lines = [json.dumps(event, ensure_ascii=False, sort_keys=True) for event in events]
+    lines = []
+    for event in sorted(_events(graph), key=_order_of):
+        document = {**event.of_run, "eventType": event.kind, "eventTime": event.at}
+        lines.append(json.dumps(document, ensure_ascii=False, sort_keys=True))
     return "".join(f"{line}\n" for line in lines)
 
 
-def _order_of(event: dict[str, Any]) -> tuple[str, str, bool]:
+class _Event(NamedTuple):
+    """The start or the end of a job.
+
+    Attributes:
+        kind: `START`, or a type of end.
+        of_run: run, job and datasets.
+    """
+
+    at: str
+    run: str
+    kind: str
+    of_run: Mapping[str, object]
+
+
+def _order_of(event: _Event) -> tuple[str, str, bool]:
     """By time, then by run; at the same time, START comes first."""
-    return event["eventTime"], event["run"]["runId"], event["eventType"] != "START"
+    return event.at, event.run, event.kind != "START"
 
 
-def _events(graph: Graph) -> Iterator[dict[str, Any]]:
+def _events(graph: Graph) -> Iterator[_Event]:
     nodes = graph.by_key()
     focus = nodes.get(graph.focus)
     experiment = focus.experiment if isinstance(focus, FileNode) else ""
@@ -46,7 +62,7 @@ def _events(graph: Graph) -> Iterator[dict[str, Any]]:
         before[edge.target].append((nodes[edge.source], edge.is_sure))
     for job in graph.jobs():
         inputs, outputs = _datasets(before[job.key]), _datasets(after[job.key])
-        common = {
+        of_run = {
             "producer": _PRODUCER,
             "schemaURL": RUN_EVENT,
             "run": {"runId": job.job_id},
@@ -55,14 +71,15 @@ def _events(graph: Graph) -> Iterator[dict[str, Any]]:
         }
         if job.started_at is not None:
             started_at = utc_text(job.started_at)
-            yield common | {"eventType": "START", "eventTime": started_at, "outputs": []}
+            yield _Event(started_at, job.job_id, "START", {**of_run, "outputs": []})
         end_type, end = END_OF.get(job.state), _end(job)
         if end_type and end:
-            yield common | {"eventType": end_type, "eventTime": utc_text(end), "outputs": outputs}
+            of_end = {**of_run, "outputs": outputs}
+            yield _Event(utc_text(end), job.job_id, end_type, of_end)
 
 
 def _job(job: JobNode, experiment: str) -> dict[str, str]:
-    """What OpenLineage calls the job: here the stage, of which each of our jobs is a run."""
+    """The job in OpenLineage's sense: the stage. Each of our jobs is a run of it."""
     name = job.stage or job.task_id or "job"
     return {"namespace": job.experiment or experiment, "name": name}
 
@@ -71,7 +88,7 @@ def _end(job: JobNode) -> datetime | None:
     return job.ended_at or job.started_at or job.received_at
 
 
-def _datasets(uses: Iterable[_Use]) -> list[dict[str, Any]]:
+def _datasets(uses: Iterable[_Use]) -> list[dict[str, object]]:
     """The datasets among the neighbours, without jobs.
 
     Two jobs that are linked through a hidden file share no dataset here.
@@ -88,8 +105,8 @@ def _datasets(uses: Iterable[_Use]) -> list[dict[str, Any]]:
     return datasets
 
 
-def _facets(versions: Sequence[tuple[FileNode, bool]]) -> dict[str, Any]:
-    """Return the facet that tells versions apart; nothing if it is not sure which version it was.
+def _facets(versions: Sequence[tuple[FileNode, bool]]) -> dict[str, object]:
+    """Return the facet that distinguishes versions; nothing if the version is not certain.
 
     If several jobs made the same file, it has the checksums of all.
     """

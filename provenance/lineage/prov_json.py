@@ -55,10 +55,10 @@ def to_prov_json(graph: Graph) -> str:
     return json.dumps(prov_document(graph), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def prov_document(graph: Graph) -> dict[str, Any]:
+def prov_document(graph: Graph) -> dict[str, object]:
     """The document as JSON values."""
     names = qualified_names(graph)
-    document: dict[str, Any] = {
+    document: dict[str, object] = {
         "prefix": PREFIXES,
         "entity": {names[file.key]: _entity(file) for file in graph.files()},
         "activity": {names[job.key]: _activity(job) for job in graph.jobs()},
@@ -66,7 +66,7 @@ def prov_document(graph: Graph) -> dict[str, Any]:
         "wasGeneratedBy": {},
     }
     for relation, edges in _relations(graph, names):
-        statements: dict[str, Any] = {}
+        statements: dict[str, object] = {}
         for index, edge in enumerate(edges, 1):
             ends = {relation.target: names[edge.target], relation.source: names[edge.source]}
             statements[f"_:{relation.letter}{index}"] = ends | _edge_facts(edge)
@@ -139,17 +139,19 @@ def _relations(graph: Graph, names: Mapping[str, str]) -> list[tuple[_Relation, 
     """
     nodes = graph.by_key()
     edges_of: dict[tuple[bool, bool], list[Edge]] = {kind: [] for kind in list(_RELATIONS)[:2]}
-    for edge in sorted(
-        graph.inner_edges(), key=lambda edge: (names[edge.source], names[edge.target])
-    ):
+
+    def names_of_ends(edge: Edge) -> tuple[str, str]:
+        return names[edge.source], names[edge.target]
+
+    for edge in sorted(graph.inner_edges(), key=names_of_ends):
         source, target = nodes[edge.source], nodes[edge.target]
         kind = (isinstance(source, JobNode), isinstance(target, JobNode))
         edges_of.setdefault(kind, []).append(edge)
     return [(relation, edges_of[kind]) for kind, relation in _RELATIONS.items() if kind in edges_of]
 
 
-def _edge_facts(edge: Edge) -> dict[str, Any]:
-    facts: dict[str, Any] = {}
+def _edge_facts(edge: Edge) -> dict[str, object]:
+    facts: dict[str, object] = {}
     if edge.role:
         facts["prov:role"] = edge.role
     if not edge.is_sure:
@@ -157,8 +159,8 @@ def _edge_facts(edge: Edge) -> dict[str, Any]:
     return facts
 
 
-def _entity(file: FileNode) -> dict[str, Any]:
-    facts: dict[str, Any] = {
+def _entity(file: FileNode) -> dict[str, object]:
+    facts: dict[str, object] = {
         "prov:label": full_name(file),
         "jobprov:name": file.name,
         "jobprov:namespace": file.namespace or None,
@@ -171,14 +173,14 @@ def _entity(file: FileNode) -> dict[str, Any]:
     return _without_missing(facts)
 
 
-def _activity(job: JobNode) -> dict[str, Any]:
+def _activity(job: JobNode) -> dict[str, object]:
     facts = _facts_beside_start(job)
     if job.started_at is not None:
         facts["prov:startTime"] = utc_text(job.started_at)
     return facts
 
 
-def _facts_beside_start(job: JobNode) -> dict[str, Any]:
+def _facts_beside_start(job: JobNode) -> dict[str, object]:
     facts = {
         "prov:label": job.label or job.job_id,
         "jobprov:job_id": job.job_id,
@@ -191,9 +193,9 @@ def _facts_beside_start(job: JobNode) -> dict[str, Any]:
     return _without_missing(facts)
 
 
-def _without_missing(facts: dict[str, Any]) -> dict[str, Any]:
+def _without_missing(facts: Mapping[str, Any]) -> dict[str, object]:
     """The known facts. Lone surrogates and control characters, which no format allows, are replaced."""
-    known: dict[str, Any] = {}
+    known: dict[str, object] = {}
     for name, value in facts.items():
         if isinstance(value, str):
             known[name] = shown(value)
@@ -206,7 +208,7 @@ def _start(job: JobNode) -> str:
     return "-" if job.started_at is None else utc_text(job.started_at)
 
 
-def _attributes(facts: dict[str, Any]) -> str:
+def _attributes(facts: Mapping[str, Any]) -> str:
     attributes = ", ".join(f"{name}={_literal(value)}" for name, value in sorted(facts.items()))
     return f", [{attributes}]" if attributes else ""
 

@@ -62,7 +62,7 @@ class FoldedGraph:
     omitted_classes: int = 0
     omitted_jobs: int = 0
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The answer of the folded lineage call: `nodes` and `edges` with counts."""
         return {
             "nodes": [asdict(job_class) for job_class in self.classes],
@@ -156,16 +156,20 @@ def _without_versions(classes: Sequence[JobClass]) -> list[JobClass]:
 
 
 def _largest(folded: FoldedGraph, most: int) -> FoldedGraph:
+    """Return the largest classes, in their order, and the flows between them."""
     classes = folded.classes
     by_size = sorted(range(len(classes)), key=lambda index: (-classes[index].jobs, index))
-    place = {index: new for new, index in enumerate(sorted(by_size[:most]))}
-    kept_flows = [flow for flow in folded.flows if flow.source in place and flow.target in place]
-    flows = [Flow(place[flow.source], place[flow.target], flow.files) for flow in kept_flows]
+    kept, left_out = sorted(by_size[:most]), by_size[most:]
+    place = {index: new_index for new_index, index in enumerate(kept)}
+    flows = []
+    for flow in folded.flows:
+        if flow.source in place and flow.target in place:
+            flows.append(Flow(place[flow.source], place[flow.target], flow.files))
     return FoldedGraph(
-        tuple(classes[index] for index in place),
+        tuple(classes[index] for index in kept),
         tuple(flows),
-        len(classes) - most,
-        sum(classes[index].jobs for index in by_size[most:]),
+        len(left_out),
+        sum(classes[index].jobs for index in left_out),
     )
 
 

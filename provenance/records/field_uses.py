@@ -19,7 +19,7 @@ class FieldUse(NamedTuple):
         recipe: it is part of what went into the job (`recipes.py`).
         result: it is part of what came out (`recipes.py`).
         comparison: facets in which two jobs differ by it (`services/comparisons/facets.py`).
-        gap: codes of the gaps that a record has without it (`gaps.py`, docs/reference/gaps.md).
+        gap: codes of the gaps that a record has without it (`gaps/`, docs/reference/gaps.md).
         bundle: files and folders of the rerun bundle that are made from it, besides `JOB.json`.
         page: the page of the job shows it.
     """

@@ -8,6 +8,7 @@ contradict each other only if no way of measuring explains the difference.
 Source: record.md, "Witnesses".
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from jobprov.provenance.records.identity import witness_rank
 from jobprov.provenance.records.job_record import PROVISIONAL, JsonObject
 from jobprov.provenance.records.reading.times import read_time
 
-# Each witness says these of itself; that they differ contradicts nothing.
+# What each witness says of itself; differences contradict nothing.
 _OWN = frozenset({"witness", "sent_at", "hook", "extra", "schema_version"})
 
 # What a witness knows only once the job is over.
@@ -35,8 +36,8 @@ _ENDING = frozenset(
     }
 )
 
-# Read on a clock, meter or in words of its own by each witness: inside the job, on the node, at the
-# submit host.
+# What each witness reads on its own clock or meter, or puts in its own words: inside the job, on the
+# node, at the submit host.
 _OWN_WAY = (
     "resources.",
     "exit.message",
@@ -61,7 +62,7 @@ class Contradiction(msgspec.Struct, frozen=True):
     """
 
     field: str
-    values: dict[str, Any]
+    values: dict[str, object]
     is_explained: bool = False
 
     @property
@@ -70,11 +71,14 @@ class Contradiction(msgspec.Struct, frozen=True):
         if self.is_explained or self.field.startswith(_OWN_WAY):
             return False
         values = list(self.values.values())
-        moments = _moments(values) if self.field.endswith("_at") else []
-        if moments:
-            return max(moments) - min(moments) > _APART_SECONDS
-        if self.field == "host.hostname":  # with and without its domain
-            return len({str(value).split(".")[0].lower() for value in values}) > 1
+        if self.field.endswith("_at"):
+            moments = _moments(values)
+            if moments:
+                return max(moments) - min(moments) > _APART_SECONDS
+        if self.field == "host.hostname":
+            # With and without its domain
+            names = {str(value).split(".")[0].lower() for value in values}
+            return len(names) > 1
         return True
 
 
@@ -102,32 +106,40 @@ def merge_witnesses(
     for witness in by_state:
         if records[witness].get("state") not in PROVISIONAL:
             finals[witness] = records[witness]
+    return merged, _contradictions(finals)
+
+
+def _contradictions(finals: dict[str, JsonObject]) -> list[Contradiction]:
+    """Return the contradictions of final records, and whether each is explained."""
     contradictions = []
-    for found in _contradictions(finals, ""):
-        has_evidence = found.field == "state" and _has_evidence(finals)
-        is_explained = has_evidence or _is_of_step(found, finals)
-        contradictions.append(Contradiction(found.field, found.values, is_explained))
-    return merged, contradictions
+    for field, values in _differences(finals, ""):
+        is_explained = _is_of_step(field, values, finals)
+        if field == "state" and _has_evidence(finals):
+            is_explained = True
+        contradictions.append(Contradiction(field, values, is_explained))
+    return contradictions
 
 
-def _is_of_step(found: Contradiction, finals: dict[str, JsonObject]) -> bool:
+def _is_of_step(field: str, values: dict[str, object], finals: dict[str, JsonObject]) -> bool:
     """Return whether some witnesses name the end of a failed step, the others that of its script.
 
     A job script may go on after a failed step and exit with a code of its own, often 0. The hook
     then records the step's failure and the batch system the script's exit code: both are right.
     """
-    if found.field not in ("state", "exit.code"):
+    if field not in ("state", "exit.code"):
         return False
-    of_script = []
-    for witness, value in found.values.items():
+    ends_of_script = []
+    for witness, value in values.items():
         record = finals[witness]
-        if _names_end_of_step(found.field, record):
+        if _names_end_of_step(field, record):
             continue
         # A script that was killed did not choose its exit code
         if record.get("state") not in ("succeeded", "failed"):
             return False
-        of_script.append(value)
-    return bool(of_script) and all(value == of_script[0] for value in of_script)
+        ends_of_script.append(value)
+    if not ends_of_script:
+        return False
+    return all(value == ends_of_script[0] for value in ends_of_script)
 
 
 def _names_end_of_step(field: str, record: JsonObject) -> bool:
@@ -136,7 +148,9 @@ def _names_end_of_step(field: str, record: JsonObject) -> bool:
     if not isinstance(ending, dict) or not isinstance(command, dict):
         return False
     steps = command.get("steps")
-    for step in steps if isinstance(steps, list) else ():
+    if not isinstance(steps, list):
+        return False
+    for step in steps:
         if not isinstance(step, dict) or step.get("name") != ending.get("failed_step"):
             continue
         # A job that is one command has it as its only step: there is no script around it
@@ -155,20 +169,24 @@ def _has_evidence(records: dict[str, JsonObject]) -> bool:
     states = set()
     is_decided = False
     for record in records.values():
-        end = record.get("exit")
-        end = end if isinstance(end, dict) else {}
-        if end.get("code") not in (0, None) or end.get("signal") is not None:
+        ending = record.get("exit")
+        if not isinstance(ending, dict):
+            ending = {}
+        if ending.get("code") not in (0, None) or ending.get("signal") is not None:
             return False
         states.add(record.get("state"))
-        if record.get("state") == "failed" and end.get("decided_by"):
+        if record.get("state") == "failed" and ending.get("decided_by"):
             is_decided = True
     return is_decided and states == {"failed", "succeeded"}
 
 
-def _state_rank(state: Any) -> int:
+def _state_rank(state: object) -> int:
+    """Return 0 for a final state; 1 where sight of the job was lost; 2 for one at the beginning."""
     if state == "running":
         return 2
-    return 1 if state in PROVISIONAL else 0
+    if state in PROVISIONAL:
+        return 1
+    return 0
 
 
 def fill(target: JsonObject, source: JsonObject) -> None:
@@ -183,23 +201,24 @@ def fill(target: JsonObject, source: JsonObject) -> None:
             fill(target[key], value)
 
 
-def _contradictions(records: dict[str, JsonObject], prefix: str) -> list[Contradiction]:
+def _differences(
+    records: dict[str, JsonObject], prefix: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (path of a field, values by witness) of each field whose values differ."""
     if len(records) < 2:  # noqa: PLR2004 - one witness contradicts nobody
-        return []
-    contradictions = []
+        return
     for key in sorted(set().union(*records.values())):
         path = f"{prefix}{key}"
         if path in _OWN:
             continue
         values = _values_of(key, records)
         if all(isinstance(value, dict) for value in values.values()):
-            contradictions += _contradictions(values, f"{path}.")
+            yield from _differences(values, f"{path}.")
         elif _differ(key, list(values.values())):
-            contradictions.append(Contradiction(path, values))
-    return contradictions
+            yield path, values
 
 
-def _values_of(key: str, records: dict[str, JsonObject]) -> JsonObject:
+def _values_of(key: str, records: dict[str, JsonObject]) -> dict[str, Any]:
     """Return the value of a field by witness; witnesses that do not know it are left out."""
     values = {}
     for witness, record in records.items():
@@ -208,7 +227,7 @@ def _values_of(key: str, records: dict[str, JsonObject]) -> JsonObject:
     return values
 
 
-def _differ(key: str, values: list[Any]) -> bool:
+def _differ(key: str, values: list[object]) -> bool:
     """Return whether these are single values and not all the same.
 
     A moment may be written in several ways.
@@ -220,8 +239,8 @@ def _differ(key: str, values: list[Any]) -> bool:
     return not key.endswith("_at") or len(set(_moments(values))) != 1
 
 
-def _moments(values: list[Any]) -> list[float]:
-    """Return seconds since 1970; nothing if one of the values is no moment."""
+def _moments(values: list[object]) -> list[float]:
+    """Return moments in seconds since 1970; none if one of the values is no moment."""
     moments = []
     for value in values:
         moment = read_time(value)

@@ -6,11 +6,17 @@ environment. Whoever reruns a bundle at home may have had what it lacks.
 Source: verdicts.md, "Proof".
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
 
-from jobprov.provenance.records.gap_codes import GAPS
-from jobprov.provenance.records.verdicts import LEVELS, rank
+from jobprov.provenance.records.gaps.codes import GAPS
+from jobprov.provenance.records.verdicts import (
+    LEVELS,
+    Comparison,
+    Verdict,
+    rank,
+    read_verdict,
+)
 
 UNPROVEN, PROVEN, FAILED, DIFFERS = range(4)
 STATES = ("unproven", "proven", "failed", "differs")
@@ -35,7 +41,7 @@ _ACCEPTED = rank("R3")
 _HIGHEST_PROVEN = 2
 """A proof runs with the machine's own software."""
 _MESSAGE_LENGTH = 500
-_SHOWN = 4
+_MOST_NAMES = 4
 
 
 class ProofOf(NamedTuple):
@@ -63,8 +69,11 @@ def level_with_proof(level: int, state: int | None, codes: Collection[str]) -> i
     if state == FAILED:
         return min(level, GAPS[GAP].level - 1)
     if state == PROVEN and SETTLED in codes:
-        stopped = [GAPS[code].level for code in codes if code != SETTLED]
-        return max(level, min([_HIGHEST_PROVEN, *(other - 1 for other in stopped)]))
+        proven_level = _HIGHEST_PROVEN
+        for code in codes:
+            if code != SETTLED:
+                proven_level = min(proven_level, GAPS[code].level - 1)
+        return max(level, proven_level)
     return level
 
 
@@ -78,62 +87,59 @@ def open_codes(codes: Iterable[str], state: int | None) -> set[str]:
     return still_open
 
 
-def proof_of(verdict: Mapping[str, Any]) -> ProofOf | None:
-    """Return what a verdict says of its job's recipe; None if it is not one that counts."""
-    if verdict.get("by") not in PROVERS:
+def proof_of(document: Mapping[str, object]) -> ProofOf | None:
+    """Return what a stored verdict says of its job's recipe; None if it is not one that counts."""
+    verdict = read_verdict(document)
+    if verdict.by not in PROVERS:
         return None
-    proof = _read(verdict)
-    message = None if proof.message is None else proof.message[:_MESSAGE_LENGTH]
-    return proof._replace(message=message)
+    proof = _proof_by(verdict)
+    if proof.message is None:
+        return proof
+    return proof._replace(message=proof.message[:_MESSAGE_LENGTH])
 
 
-def _read(verdict: Mapping[str, Any]) -> ProofOf:
-    level = str(verdict.get("level"))
-    reason = str(verdict.get("missing") or verdict.get("reason") or "")
-    comparisons = _comparisons(verdict)
-    if verdict.get("unproven"):
-        return ProofOf(UNPROVEN, reason or "It could not be rerun here.")
-    if level == "R2":
-        return _different(comparisons, reason)
-    if level == "R1=":
+def _proof_by(verdict: Verdict) -> ProofOf:
+    if verdict.is_unproven:
+        return ProofOf(UNPROVEN, verdict.reason or "It could not be rerun here.")
+    if verdict.level == "R2":
+        return _proof_of_difference(verdict)
+    if verdict.level == "R1=":
         return ProofOf(PROVEN)
-    if rank(level) < _ACCEPTED:
-        meaning = LEVELS.get(level, "not known here")
-        return ProofOf(FAILED, reason or f"The rerun ended at {level}, {meaning}.")
-    if not comparisons:
+    if rank(verdict.level) < _ACCEPTED:
+        meaning = LEVELS.get(verdict.level, "not known here")
+        reason = verdict.reason or f"The rerun ended at {verdict.level}, {meaning}."
+        return ProofOf(FAILED, reason)
+    if not verdict.comparisons:
         return ProofOf(UNPROVEN, "The job ran, and there was no output to compare.")
     return ProofOf(PROVEN)
 
 
-def _comparisons(verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    comparisons = verdict.get("comparisons")
-    if not isinstance(comparisons, list):
-        return []
-    return [comparison for comparison in comparisons if isinstance(comparison, Mapping)]
-
-
-def _different(comparisons: Sequence[Mapping[str, Any]], reason: str) -> ProofOf:
+def _proof_of_difference(verdict: Verdict) -> ProofOf:
     """Return failed if an output was not made, else which outputs differ."""
-    below = [comparison for comparison in comparisons if comparison.get("level") == "R2"]
+    different = [comparison for comparison in verdict.comparisons if comparison.level == "R2"]
     # verify.sh names no comparator where there was no file to compare
-    not_made = [comparison for comparison in below if comparison.get("comparator") == "none"]
+    not_made = [comparison for comparison in different if comparison.comparator == "none"]
     if not_made:
-        return ProofOf(FAILED, reason or f"The rerun did not make {_names(not_made)}.")
-    if not below:
-        return ProofOf(DIFFERS, reason or "Outputs differ from the recorded ones.")
-    is_are = "differs from the recorded one" if len(below) == 1 else "differ from the recorded ones"
-    return ProofOf(DIFFERS, f"{_names(below)} {is_are}{_what_agrees(comparisons)}.")
+        reason = verdict.reason or f"The rerun did not make {_names(not_made)}."
+        return ProofOf(FAILED, reason)
+    if not different:
+        return ProofOf(DIFFERS, verdict.reason or "Outputs differ from the recorded ones.")
+    sentence = f"{_names(different)} differ from the recorded ones"
+    if len(different) == 1:
+        sentence = f"{_names(different)} differs from the recorded one"
+    return ProofOf(DIFFERS, f"{sentence}{_what_agrees(verdict.comparisons)}.")
 
 
-def _names(comparisons: Sequence[Mapping[str, Any]]) -> str:
-    names = [str(comparison.get("output")) for comparison in comparisons]
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+def _names(comparisons: list[Comparison]) -> str:
+    names = ", ".join(comparison.output for comparison in comparisons[:_MOST_NAMES])
+    if len(comparisons) > _MOST_NAMES:
+        names += f" and {len(comparisons) - _MOST_NAMES} more"
+    return names
 
 
-def _what_agrees(comparisons: Sequence[Mapping[str, Any]]) -> str:
-    """Return `; 3 others are equal (R7)`: the lowest level among the outputs that do not differ."""
-    levels = [str(comparison.get("level")) for comparison in comparisons]
+def _what_agrees(comparisons: list[Comparison]) -> str:
+    """Return `; 3 others are equal (R7)`: the lowest level among outputs that do not differ."""
+    levels = [comparison.level for comparison in comparisons]
     equal = [level for level in levels if rank(level) >= _ACCEPTED]
     if not equal:
         return ""

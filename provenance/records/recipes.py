@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from jobprov.provenance.records.inputs import ABSENT
+from jobprov.provenance.records.files.inputs import ABSENT
 from jobprov.provenance.records.job_record import (
     UNTOLD,
     Condition,
@@ -40,7 +40,8 @@ _ALGORITHMS = (
     "adler32",
     "enstore",
 )
-_STRENGTH = {name: place for place, name in enumerate(_ALGORITHMS)}
+"""Of digests and checksums that identify a file, the best first."""
+_STRENGTH = {algorithm: place for place, algorithm in enumerate(_ALGORITHMS)}
 _STRONG_CHECKSUMS = ("sha256", "sha512")
 _KEPT = frozenset({None, "written", "empty"})
 _PARENT_ROLES = frozenset({None, "primary", "secondary"})
@@ -60,8 +61,8 @@ def recipe_of(record: JobRecord) -> bytes | None:
     is_unseeded_generator = bool(record.outputs and not record.inputs and not record.seeds)
     if not has_code or is_unseeded_generator:
         return None
-    inputs, is_weak = _inputs(record.inputs or ())
-    parts = [*_code(record), *_randomness(record), *inputs, *_steps(record)]
+    inputs, is_weak = _input_parts(record.inputs or ())
+    parts = [*_code_parts(record), *_random_parts(record), *inputs, *_step_parts(record)]
     if None in parts:
         return None
     return (_WEAK if is_weak else _STRONG) + _digest(parts)  # type: ignore[arg-type]
@@ -79,11 +80,12 @@ def result_of(record: JobRecord) -> bytes | None:
         return None
     digests: list[str] = []
     for output in record.outputs or ():
-        if output.status in _KEPT:
-            digest = _output(output)
-            if digest is None:
-                return None
-            digests.append(digest)
+        if output.status not in _KEPT:
+            continue
+        digest = _output_identity(output)
+        if digest is None:
+            return None
+        digests.append(digest)
     if not digests:
         return None
     algorithms = {digest.partition(":")[0] for digest in digests}
@@ -139,25 +141,25 @@ def _tag(algorithms: Sequence[str]) -> bytes:
 _ALGORITHM_OF = {_tag([name]): name for name in _ALGORITHMS}
 
 
-def _code(record: JobRecord) -> list[_Part]:
+def _code_parts(record: JobRecord) -> list[_Part]:
     """Return what ran: configurations, scripts, code, container and conditions.
 
     Code is repositories and products.
     """
     scripts = [script.sha256 for script in record.scripts or () if script.evidence not in UNTOLD]
-    software = [_software(software) for software in record.software or ()]
+    software = [_software_identity(software) for software in record.software or ()]
     return [
-        *_configurations(record),
+        *_configuration_parts(record),
         "scripts",
-        *_sorted(scripts),
+        *_in_any_order(scripts),
         "software",
-        *_sorted(software),
-        *_container(record),
-        *_conditions(record),
+        *_in_any_order(software),
+        *_container_parts(record),
+        *_conditions_parts(record),
     ]
 
 
-def _configurations(record: JobRecord) -> list[_Part]:
+def _configuration_parts(record: JobRecord) -> list[_Part]:
     parts: list[_Part] = []
     for configuration in record.configurations or ():
         parts += ["fcl", configuration.process_name or "", *(configuration.overrides or ())]
@@ -165,7 +167,7 @@ def _configurations(record: JobRecord) -> list[_Part]:
     return parts
 
 
-def _container(record: JobRecord) -> list[_Part]:
+def _container_parts(record: JobRecord) -> list[_Part]:
     """Return what identifies the container; nothing if the job ran in none."""
     container = record.environment.container if record.environment else None
     if container is None:
@@ -179,19 +181,20 @@ def _container(record: JobRecord) -> list[_Part]:
     return ["container", ""]
 
 
-def _conditions(record: JobRecord) -> list[_Part]:
+def _conditions_parts(record: JobRecord) -> list[_Part]:
     """Return what identifies the conditions; nothing if the job read none."""
     if not record.conditions:
         return []
-    conditions = [_condition(condition) for condition in record.conditions]
-    return ["conditions", *_sorted(conditions)]
+    conditions = [_conditions_identity(condition) for condition in record.conditions]
+    return ["conditions", *_in_any_order(conditions)]
 
 
-def _sorted(parts: list[_Part]) -> list[_Part]:
+def _in_any_order(parts: list[_Part]) -> list[_Part]:
+    """Return parts whose order does not count; only None if one of them is unknown."""
     return [None] if None in parts else sorted(parts)  # type: ignore[type-var]
 
 
-def _software(software: Software) -> _Part:
+def _software_identity(software: Software) -> _Part:
     """Return what identifies the code: an id of the bytes that ran if one is known."""
     if software.worktree_tree or software.is_dirty:
         return software.worktree_tree or software.objects_sha256
@@ -199,10 +202,10 @@ def _software(software: Software) -> _Part:
         return software.revision or software.tree
     if software.tarball is not None and software.tarball.sha256:
         return software.tarball.sha256
-    return None if software.product is None else _product(software.name, software.product)
+    return None if software.product is None else _product_identity(software.name, software.product)
 
 
-def _product(name: str | None, product: Product) -> _Part:
+def _product_identity(name: str | None, product: Product) -> _Part:
     if product.root_hash:
         return product.root_hash
     if not product.version:
@@ -210,22 +213,23 @@ def _product(name: str | None, product: Product) -> _Part:
     return f"{name or ''} {product.version} {product.qualifiers or ''}"
 
 
-def _condition(condition: Condition) -> _Part:
+def _conditions_identity(condition: Condition) -> _Part:
     if not (condition.tag or condition.payload_sha256):
         return None
     constants = condition.payload_sha256 or f"{condition.tag} {condition.validity or ''}"
     return f"{condition.database or ''} {constants}"
 
 
-def _randomness(record: JobRecord) -> list[_Part]:
+def _random_parts(record: JobRecord) -> list[_Part]:
+    """Return what decides random numbers: seeds, and the number of threads."""
     seeds: list[_Part] = []
     for seed in record.seeds or ():
         engine = f"{seed.step or ''} {seed.module or ''} {seed.instance or ''} {seed.engine or ''}"
         seeds.append(f"{engine} {seed.seed} {seed.state_sha256 or ''}")
-    return ["seeds", *_sorted(seeds), str(record.threads or 1)]
+    return ["seeds", *_in_any_order(seeds), str(record.threads or 1)]
 
 
-def _inputs(inputs: Sequence[Input]) -> tuple[list[_Part], bool]:
+def _input_parts(inputs: Sequence[Input]) -> tuple[list[_Part], bool]:
     """Return what identifies each input, and whether one has only a short checksum.
 
     The order of data counts, that of shared inputs does not.
@@ -240,16 +244,16 @@ def _inputs(inputs: Sequence[Input]) -> tuple[list[_Part], bool]:
         if not identity and file.status == ABSENT:
             identity = ABSENT
         elif not identity:
-            identity, is_strong = _by_checksum(file)
+            identity, is_strong = _checksum_identity(file)
             is_weak = is_weak or not is_strong
         if file.role in _PARENT_ROLES:
             data.append(identity)
         else:
             shared.append(identity)
-    return ["inputs", *data, "shared", *_sorted(shared)], is_weak
+    return ["inputs", *data, "shared", *_in_any_order(shared)], is_weak
 
 
-def _by_checksum(file: Input) -> tuple[_Part, bool]:
+def _checksum_identity(file: Input) -> tuple[_Part, bool]:
     """Return what identifies an input without SHA-256, and whether that is as good."""
     checksum = _best_checksum(file.checksums)
     if checksum is None:
@@ -271,7 +275,8 @@ def _best_checksum(checksums: Sequence[str] | None) -> tuple[str, str] | None:
     return best
 
 
-def _output(output: Output) -> _Part:
+def _output_identity(output: Output) -> _Part:
+    """Return what identifies the content of an output; None if nothing does."""
     if output.content_digest:
         return output.content_digest
     if output.name.endswith(".root") or (output.file_format or "").lower() in _ROOT_FORMATS:
@@ -285,7 +290,7 @@ def _output(output: Output) -> _Part:
     return f"{algorithm}:{output.size_bytes or ''} {value}"
 
 
-def _steps(record: JobRecord) -> list[_Part]:
+def _step_parts(record: JobRecord) -> list[_Part]:
     """Return the arguments of the payload and its standard input.
 
     Declared paths are replaced by what they stand for.
@@ -299,13 +304,13 @@ def _steps(record: JobRecord) -> list[_Part]:
     paths = _Paths(record)
     parts: list[_Part] = []
     for step in payload:
-        parts += ["step", *paths.arguments(step.argv), *_standard_input(step.stdin_sha256)]
+        parts += ["step", *paths.arguments(step.argv), *_standard_input_parts(step.stdin_sha256)]
     if not payload:
         parts += ["step", *paths.arguments(command.argv)]
-    return [*parts, *_standard_input(command.stdin_sha256)]
+    return [*parts, *_standard_input_parts(command.stdin_sha256)]
 
 
-def _standard_input(stdin: str | None) -> list[_Part]:
+def _standard_input_parts(stdin: str | None) -> list[_Part]:
     """Return what identifies the bytes on standard input.
 
     Nothing if there were none, so that recipes of other jobs stayed the same when this was added.
@@ -331,20 +336,21 @@ class _Paths:
 
     def arguments(self, argv: Sequence[str] | None) -> list[str]:
         """Return the arguments of a command as the recipe holds them."""
-        return [self._argument(word) for word in argv or ()]
+        return [self._argument(argument) for argument in argv or ()]
 
-    def _argument(self, word: str) -> str:
+    def _argument(self, argument: str) -> str:
         """Return an argument as the recipe holds it.
 
         The value of `--option=value` is looked at by itself.
         """
-        if word.startswith("-"):
-            option, equals, value = word.partition("=")
-            return f"{option}={self._labelled(value)}" if equals else word
-        return self._labelled(word)
+        if not argument.startswith("-"):
+            return self._labelled(argument)
+        option, equals, value = argument.partition("=")
+        return f"{option}={self._labelled(value)}" if equals else argument
 
-    def _labelled(self, word: str) -> str:
-        plain = self._plain(word) if "/" in word else word
+    def _labelled(self, path: str) -> str:
+        """Return what stands for a path, if it is one; any other text as it is."""
+        plain = self._plain(path) if "/" in path else path
         label = self._labels.get(plain, plain)
         if label is not _OUTPUT:
             return label

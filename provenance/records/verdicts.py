@@ -4,7 +4,7 @@ Source: verdicts.md, "Levels".
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 
 NOTHING = "none"
 """In place of a level where a rerun was compared with nothing, whatever level was posted for it."""
@@ -41,7 +41,52 @@ def rank(level: str) -> int:
     return _RANKS.get(level, -1)
 
 
-def level_shown(verdict: Mapping[str, Any]) -> str:
+class Comparison(NamedTuple):
+    """What a verdict says of one output.
+
+    Attributes:
+        comparator: `none` where there was no file to compare.
+    """
+
+    output: str
+    level: str
+    comparator: str
+
+
+class Verdict(NamedTuple):
+    """A verdict as it was posted, read tolerantly: anybody may have written it.
+
+    Attributes:
+        by: who reran the job; empty if it does not say.
+        reason: why the rerun failed or was not possible; empty if it does not say.
+        is_unproven: the job could not be rerun, so the verdict says nothing of it.
+    """
+
+    by: str
+    level: str
+    reason: str
+    is_unproven: bool
+    comparisons: list[Comparison]
+
+
+def read_verdict(document: Mapping[str, object]) -> Verdict:
+    """Return a stored verdict by named fields."""
+    comparisons = []
+    listed = document.get("comparisons")
+    for comparison in listed if isinstance(listed, list) else ():
+        if isinstance(comparison, dict):
+            fields = (str(comparison.get(name)) for name in Comparison._fields)
+            comparisons.append(Comparison(*fields))
+    return Verdict(
+        by=str(document.get("by") or ""),
+        level=str(document.get("level")),
+        reason=str(document.get("missing") or document.get("reason") or ""),
+        is_unproven=bool(document.get("unproven")),
+        comparisons=comparisons,
+    )
+
+
+def level_shown(verdict: Mapping[str, object]) -> str:
     """Return the level of a stored verdict; `NOTHING` if it states one and compared no output."""
     level = str(verdict.get("level"))
     if level in OF_OUTPUTS and not verdict.get("comparisons"):

@@ -68,6 +68,7 @@ class JobsQuery(JobsByFileQuery, SomeJobsQuery):
     failed_step = text("Jobs that failed in this step.")
     error_class = text("Jobs that failed with an error of this class.")
     failure_class = text("Jobs whose failure is of this class, by the rules of triage.")
+    cause_id = text("Jobs that failed of this cause: `cause_id` of a cause of errors.")
     unit = text("Jobs of this unit of their task.")
     batch_id = text("Jobs of this batch job.")
     recipe_id = text("Jobs of this recipe.")

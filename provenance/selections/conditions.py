@@ -123,7 +123,7 @@ class Combined:
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """Files of the part in the order of their ids: from `offset` on each `stride`th, `limit` at most."""
+    """Files of the part, ordered by id: from `offset` on each `stride`th, `limit` at most."""
 
     part: "Selection"
     limit: int | None = None
@@ -138,7 +138,10 @@ def all_of(parts: list[Selection]) -> Selection:
     """Return the files that are in every part; a chain of them is one node."""
     flat: list[Selection] = []
     for part in parts:
-        flat.extend(part.parts if isinstance(part, All) else [part])
+        if isinstance(part, All):
+            flat.extend(part.parts)
+        else:
+            flat.append(part)
     return flat[0] if len(flat) == 1 else All(tuple(flat))
 
 
@@ -147,12 +150,13 @@ def some_of(parts: list[Selection]) -> Selection:
     values: dict[str, list[Value | Between]] = {}
     others: list[Selection] = []
     for part in parts:
-        for one in part.parts if isinstance(part, Some) else (part,):
-            if isinstance(one, Comparison) and one.operator is Operator.EQUAL:
-                values.setdefault(one.field, []).extend(one.values)
+        alternatives = part.parts if isinstance(part, Some) else (part,)
+        for alternative in alternatives:
+            if isinstance(alternative, Comparison) and alternative.operator is Operator.EQUAL:
+                values.setdefault(alternative.field, []).extend(alternative.values)
             else:
-                others.append(one)
-    lists = [Comparison(field, Operator.EQUAL, tuple(given)) for field, given in values.items()]
+                others.append(alternative)
+    lists = [Comparison(field, Operator.EQUAL, tuple(listed)) for field, listed in values.items()]
     flat = [*lists, *others]
     return flat[0] if len(flat) == 1 else Some(tuple(flat))
 
@@ -170,7 +174,7 @@ def children_of(selection: Selection) -> tuple[Selection, ...]:
 
 def nodes_of(selection: Selection) -> list[Selection]:
     """Return the node and all below it."""
-    found = [selection]
-    for node in found:
-        found.extend(children_of(node))
-    return found
+    nodes = [selection]
+    for node in nodes:  # which grows as it goes
+        nodes.extend(children_of(node))
+    return nodes

@@ -1,4 +1,6 @@
-"""Reads SAM's dimensions: `data_tier reco and isparentof: (file_name x%) minus defname: y with limit 5`.
+"""Reads SAM's dimensions.
+
+For example `data_tier reco and isparentof: (file_name x%) minus defname: y with limit 5`.
 
 As in SAM, an operator that is left out is equality, names count in any case, `%` and `?` are
 wildcards, `with` applies to all that stands before it, and `minus`, `union` and `intersect` bind
@@ -10,6 +12,7 @@ Source: the grammar of SAM's own parser, as MetaCat's converter of dimensions ha
 
 import re
 
+from jobprov.provenance.selections.boolean import read_alternatives, read_group, read_negatable
 from jobprov.provenance.selections.conditions import (
     Between,
     Combined,
@@ -23,8 +26,6 @@ from jobprov.provenance.selections.conditions import (
     Selection,
     SetOperator,
     Value,
-    all_of,
-    some_of,
 )
 from jobprov.provenance.selections.fields import FIELDS, NUMBER, TEXT, field_of_dimension
 from jobprov.provenance.selections.words import Words
@@ -70,8 +71,8 @@ def read_dimensions(text: str) -> Selection:
 
 def described_dimensions() -> list[tuple[str, str]]:
     """Return the names that dimensions may have, each with its meaning."""
-    named = [(name, field.meaning) for field in FIELDS.values() for name in field.sam[:1]]
-    return sorted(named) + list(_SPECIAL.items())
+    described = [(field.sam[0], field.meaning) for field in FIELDS.values() if field.sam]
+    return sorted(described) + list(_SPECIAL.items())
 
 
 def _expression(words: Words) -> Selection:
@@ -104,55 +105,22 @@ def _portion(words: Words, selection: Selection) -> Selection:
 
 
 def _set_operations(words: Words) -> Selection:
-    left = _alternatives(words)
+    left = read_alternatives(words, _condition)
     while words.is_word(*SetOperator):
         operator = SetOperator(words.take().text.lower())
         words.count_set_operation()
-        left = Combined(operator, left, _alternatives(words))
+        left = Combined(operator, left, read_alternatives(words, _condition))
     return left
 
 
-def _alternatives(words: Words) -> Selection:
-    parts = [_conjunction(words)]
-    while words.takes_word("or"):
-        parts.append(_conjunction(words))
-    return some_of(parts)
-
-
-def _conjunction(words: Words) -> Selection:
-    parts = [*_term(words)]
-    while words.takes_word("and"):
-        parts.extend(_term(words))
-    if not parts:
-        raise words.unexpected("a condition beside availability:")
-    return all_of(parts)
-
-
-def _term(words: Words) -> list[Selection]:
-    """Return a condition; none for `availability:`, which every file meets."""
+def _condition(words: Words) -> Selection | None:
+    """Return a condition; None for `availability:`, which every file meets."""
     if words.is_word("availability") and _has_colon(words):
         words.take()
         words.take()
         _skip_availability(words)
-        return []
-    return [_negatable(words)]
-
-
-def _negatable(words: Words) -> Selection:
-    is_negated = False
-    while words.takes_word("not"):
-        is_negated = not is_negated
-    selection = _group(words) if words.is_sign("(") else _constraint(words)
-    return Not(selection) if is_negated else selection
-
-
-def _group(words: Words) -> Selection:
-    words.expect_sign("(")
-    words.enter()
-    selection = _expression(words)
-    words.leave()
-    words.expect_sign(")", " to close the parenthesis")
-    return selection
+        return None
+    return read_negatable(words, "not", within_group=_expression, comparison=_constraint)
 
 
 def _constraint(words: Words) -> Selection:
@@ -178,13 +146,13 @@ def _relation(words: Words) -> Selection:
     name = token.text.lower()
     if name == "defname":
         words.count_term()
-        return Definition(_single(words, "the name of a definition"))
+        return Definition(words.expect_text("the name of a definition"))
     if name not in _RELATIONS:
         known = ", ".join(f"{name}:" for name in ("defname", *_RELATIONS))
         raise words.error(f"{token.text}: means nothing; there are {known}", token.start)
     words.count_term()
     words.enter_relation()
-    part = _group(words)
+    part = read_group(words, _expression)
     words.leave_relation()
     return Related(_RELATIONS[name], part)
 
@@ -241,13 +209,11 @@ def _value(words: Words, field: str) -> Value | Between:
         raise words.unexpected(f"a value of {field}")
     words.take()
     if token.kind == "word" and FIELDS[field].kind != TEXT:
-        found = _RANGE.fullmatch(token.text)
-        if found is not None and re.fullmatch(_DATE, token.text) is None:
-            return Between(found[1], found[2])
-    between = _spaced_range(words, token.text)
-    if between is not None:
-        return between
-    return _pattern(token.text, field)
+        ends = _RANGE.fullmatch(token.text)
+        # A date has hyphens too
+        if ends is not None and re.fullmatch(_DATE, token.text) is None:
+            return Between(ends[1], ends[2])
+    return _spaced_range(words, token.text) or _pattern(token.text, field)
 
 
 def _spaced_range(words: Words, first: str) -> Between | None:
@@ -273,17 +239,11 @@ def _pattern(text: str, field: str) -> Value:
     return Value(text.replace("%", "*"), is_pattern=True)
 
 
-def _single(words: Words, what: str) -> str:
-    if words.next.kind not in ("word", "quoted"):
-        raise words.unexpected(what)
-    return words.take().text
-
-
 def _skip_availability(words: Words) -> None:
     is_enclosed = words.takes_sign("(")
-    _single(words, "an availability")
+    words.expect_text("an availability")
     while words.takes_sign(","):
-        _single(words, "an availability")
+        words.expect_text("an availability")
     if is_enclosed:
         words.expect_sign(")")
 

@@ -86,8 +86,11 @@ FIELDS: dict[str, Field] = {
     ),
 }
 
-_SAM = {name: field for field, described in FIELDS.items() for name in described.sam}
-_METACAT = {name: field for field, described in FIELDS.items() for name in described.metacat}
+_SAM: dict[str, str] = {}
+_METACAT: dict[str, str] = {}
+for _field, _described in FIELDS.items():
+    _SAM.update(dict.fromkeys(_described.sam, _field))
+    _METACAT.update(dict.fromkeys(_described.metacat, _field))
 
 
 def field_of_dimension(name: str) -> str | None:

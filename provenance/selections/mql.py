@@ -1,4 +1,6 @@
-"""Reads MetaCat's query language: `children(files from dune:raw) - files where core.data_tier = 'reco'`.
+"""Reads MetaCat's query language, MQL.
+
+For example `children(files from dune:raw) - files where core.data_tier = 'reco'`.
 
 What selects by fields that we hold is read; filters, named queries and conditions on the inside of
 lists are refused. Of regular expressions `^`, `$`, `.`, `.*` and escaped letters are understood.
@@ -7,8 +9,10 @@ Source: the grammar of MetaCat's server (metacat/mql/grammar).
 """
 
 import re
+from functools import partial
 from typing import NamedTuple
 
+from jobprov.provenance.selections.boolean import read_alternatives, read_group, read_negatable
 from jobprov.provenance.selections.conditions import (
     Between,
     Combined,
@@ -117,7 +121,7 @@ def selection_of_file(did: Did, *, home: str) -> Selection:
 
 
 def selection_of_dataset(did: Did, *, home: str) -> Selection:
-    """Return the files of a dataset; in another namespace than `home` those of them that are in it."""
+    """Return the files of a dataset; in another namespace than `home`, those of them in it."""
     if did.namespace == home:
         return Definition(did.name)
     return all_of([Definition(did.name), _in_namespace(did.namespace, home)])
@@ -144,7 +148,7 @@ def _filtered(words: Words, context: _Context) -> Selection:
     selection = _some_files(words, context)
     while True:
         if words.takes_word("where"):
-            selection = all_of([selection, _alternatives(words, context)])
+            selection = all_of([selection, _conditions(words, context)])
         elif words.takes_word("limit"):
             selection = Portion(selection, words.expect_number("limit"))
         elif words.takes_word("skip"):
@@ -163,12 +167,8 @@ def _some_files(words: Words, context: _Context) -> Selection:
     if words.is_sign("[", "{"):
         closing, operator = _BRACKETS[words.take().text]
         return _joined(words, context, operator, closing)
-    if words.takes_sign("("):
-        words.enter()
-        selection = _files(words, context)
-        words.leave()
-        words.expect_sign(")", " to close the parenthesis")
-        return selection
+    if words.is_sign("("):
+        return read_group(words, partial(_files, context=context))
     if words.takes_word("fid") or words.takes_word("fids"):
         return _numbered(words)
     if words.is_word("files", "file"):
@@ -200,9 +200,9 @@ def _joined(words: Words, context: _Context, operator: SetOperator, closing: str
 
 
 def _numbered(words: Words) -> Selection:
-    numbers = [Value(_name(words, "a file id"))]
+    numbers = [Value(words.expect_text("a file id"))]
     while _takes_comma(words):
-        numbers.append(Value(_name(words, "a file id")))
+        numbers.append(Value(words.expect_text("a file id")))
     words.count_term(len(numbers))
     return Comparison("file_id", Operator.EQUAL, tuple(numbers))
 
@@ -212,7 +212,7 @@ def _named_files(words: Words, context: _Context) -> Selection:
     if words.takes_word("from"):
         words.takes_word("datasets")
         datasets = _datasets(words, context)
-        return some_of([selection_of_dataset(one, home=context.home) for one in datasets])
+        return some_of([selection_of_dataset(dataset, home=context.home) for dataset in datasets])
     if words.is_word("selected"):
         raise words.error("there are no named queries here", words.next.start)
     is_name = words.next.kind in ("word", "quoted")
@@ -274,44 +274,23 @@ def _takes_comma(words: Words) -> bool:
 
 
 def _did(words: Words, context: _Context) -> Did:
-    first = _name(words, "a name, as namespace:name")
+    first = words.expect_text("a name, as namespace:name")
     if not words.takes_sign(":"):
         return Did(context.namespace, first)
-    return Did(first, _name(words, "the name behind the namespace"))
+    return Did(first, words.expect_text("the name behind the namespace"))
 
 
-def _name(words: Words, what: str) -> str:
-    if words.next.kind not in ("word", "quoted"):
-        raise words.unexpected(what)
-    return words.take().text
-
-
-def _alternatives(words: Words, context: _Context) -> Selection:
-    parts = [_conjunction(words, context)]
-    while words.takes_word("or"):
-        parts.append(_conjunction(words, context))
-    return some_of(parts)
-
-
-def _conjunction(words: Words, context: _Context) -> Selection:
-    parts = [_condition(words, context)]
-    while words.takes_word("and"):
-        parts.append(_condition(words, context))
-    return all_of(parts)
+def _conditions(words: Words, context: _Context) -> Selection:
+    return read_alternatives(words, partial(_condition, context=context))
 
 
 def _condition(words: Words, context: _Context) -> Selection:
-    is_negated = False
-    while words.takes_sign("!"):
-        is_negated = not is_negated
-    if words.takes_sign("("):
-        words.enter()
-        condition = _alternatives(words, context)
-        words.leave()
-        words.expect_sign(")", " to close the parenthesis")
-    else:
-        condition = _comparison(words, context)
-    return Not(condition) if is_negated else condition
+    return read_negatable(
+        words,
+        "!",
+        within_group=partial(_conditions, context=context),
+        comparison=partial(_comparison, context=context),
+    )
 
 
 def _comparison(words: Words, context: _Context) -> Selection:
@@ -378,12 +357,12 @@ def _constant(words: Words, field: str) -> str:
     if words.is_word("date", "datetime") and words.after_next().text == "(":
         words.take()
         words.take()
-        text = _name(words, "a time")
+        text = words.expect_text("a time")
         if words.takes_sign(","):
-            _name(words, "a time zone")
+            words.expect_text("a time zone")
         words.expect_sign(")")
         return text
-    return _name(words, f"a value of {field}")
+    return words.expect_text(f"a value of {field}")
 
 
 def _matching(words: Words, field: str) -> Value:
@@ -394,10 +373,14 @@ def _matching(words: Words, field: str) -> Value:
     inside = expression.removeprefix("^").removesuffix("$")
     if not _SIMPLE_EXPRESSION.fullmatch(inside):
         raise words.error("of regular expressions only ^, $, . and .* are answered", start)
-    parts = []
-    for escaped, anything, one, letter in _PART_OF_EXPRESSION.findall(inside):
-        parts.append("*" if anything else "?" if one else escaped or letter)
-    text = "".join(parts)
+    text = ""
+    for escaped, anything, any_letter, letter in _PART_OF_EXPRESSION.findall(inside):
+        if anything:
+            text += "*"
+        elif any_letter:
+            text += "?"
+        else:
+            text += escaped or letter
     if not is_whole_start:
         text = f"*{text}"
     if not is_whole_end:

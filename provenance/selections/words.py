@@ -75,8 +75,10 @@ class Words:
             if match is None:
                 raise self.error(_unreadable(self._text[place]), place)
             kind = match.lastgroup or "sign"
-            found = match.group()
-            tokens.append(Token(kind, found[1:-1] if kind == "quoted" else found, place))
+            text = match.group()
+            if kind == "quoted":
+                text = text[1:-1]
+            tokens.append(Token(kind, text, place))
             place = _skip_blanks(self._text, match.end())
         tokens.append(Token("end", "", len(self._text)))
         return tokens
@@ -107,17 +109,17 @@ class Words:
 
     def takes_word(self, word: str) -> bool:
         """Return whether this word came next, and go on if it did."""
-        found = self.is_word(word)
-        if found:
+        is_next = self.is_word(word)
+        if is_next:
             self._place += 1
-        return found
+        return is_next
 
     def takes_sign(self, sign: str) -> bool:
         """Return whether this sign came next, and go on if it did."""
-        found = self.is_sign(sign)
-        if found:
+        is_next = self.is_sign(sign)
+        if is_next:
             self._place += 1
-        return found
+        return is_next
 
     def expect_sign(self, sign: str, why: str = "") -> None:
         """Go on behind a sign that must come next.
@@ -127,6 +129,16 @@ class Words:
         """
         if not self.takes_sign(sign):
             raise self.unexpected(f"{sign!r}{why}")
+
+    def expect_text(self, what: str) -> str:
+        """Return the word or quoted text that must come next.
+
+        Raises:
+            SelectionError: something else does.
+        """
+        if self.next.kind not in ("word", "quoted"):
+            raise self.unexpected(what)
+        return self.take().text
 
     def expect_number(self, what: str) -> int:
         """Return the whole number that must come next.
@@ -219,8 +231,8 @@ class Words:
     def unexpected(self, wanted: str) -> SelectionError:
         """Return that something else than `wanted` comes next."""
         token = self.next
-        found = "the end" if token.kind == "end" else repr(_shown(token.text))
-        return self.error(f"{wanted} was expected, and {found} stands there", token.start)
+        actual = "the end" if token.kind == "end" else repr(_shown(token.text))
+        return self.error(f"{wanted} was expected, and {actual} stands there", token.start)
 
     def error(self, problem: str, start: int) -> SelectionError:
         """Return an error at a place of the text."""

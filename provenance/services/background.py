@@ -1,6 +1,6 @@
 """What background work there is: the one table of kinds and who does them."""
 
-from jobprov.provenance.db.queries.code.waiting import RESOLVE
+from jobprov.provenance.db.queries.code.resolutions import RESOLVE
 from jobprov.provenance.services.code.resolutions import resolve_software
 from jobprov.provenance.services.configurations.evaluation import evaluate_configuration
 from jobprov.provenance.services.failures.classes import classify

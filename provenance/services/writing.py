@@ -9,9 +9,9 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.transaction import Memory, Transaction
-from jobprov.provenance.db.write_queue import WriteQueue
+from jobprov.provenance.db.connections.engines import Database
+from jobprov.provenance.db.writer.transaction import Memory, Transaction
+from jobprov.provenance.db.writer.write_queue import WriteQueue
 
 T = TypeVar("T")
 

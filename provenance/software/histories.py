@@ -14,7 +14,7 @@ from jobprov.provenance.software.mirrors import Mirror
 from jobprov.provenance.software.names import is_oid
 from jobprov.provenance.software.object_form import parse_commit
 from jobprov.provenance.software.objects import Objects
-from jobprov.provenance.software.read_pack import PackedObject
+from jobprov.provenance.software.packs.reading import PackedObject
 
 MOST_COMMITS = 1000
 
@@ -34,12 +34,12 @@ def find_history(
     unpushed, pushed = _split(commit, own, mirror)
     if not pushed:
         return unpushed
-    found = _list(mirror, pushed)
+    commits = _list(mirror, pushed)
     if software.history.is_shallow:
         # A clone of some depth: the newest ones, as far as their number tells
-        return [*unpushed, *found[: max(0, (software.history.commits or 1) - len(unpushed))]]
-    if len(found) + len(unpushed) <= MOST_COMMITS:
-        return [*unpushed, *found]
+        return [*unpushed, *commits[: max(0, (software.history.commits or 1) - len(unpushed))]]
+    if len(commits) + len(unpushed) <= MOST_COMMITS:
+        return [*unpushed, *commits]
     since = _since_tags(mirror, pushed, software)
     return [*unpushed, *since] if len(since) + len(unpushed) <= MOST_COMMITS else []
 
@@ -49,12 +49,12 @@ def tag_objects(
 ) -> list[str]:
     """Return the ids of the tag objects that the record names and that are here."""
     own = {packed.oid for packed in uploaded if packed.kind == "tag"}
-    asked = [tag.object for tag in software.tags or () if is_oid(tag.object)]
-    found = []
-    for oid, header in zip(asked, objects.headers(asked), strict=True):
+    named = [tag.object for tag in software.tags or () if is_oid(tag.object)]
+    tags = []
+    for oid, header in zip(named, objects.headers(named), strict=True):
         if oid in own or (header is not None and header.kind == "tag"):
-            found.append(oid)
-    return found
+            tags.append(oid)
+    return tags
 
 
 def _split(commit: str, own: dict[str, bytes], mirror: Mirror) -> tuple[list[str], list[str]]:
@@ -75,8 +75,8 @@ def _split(commit: str, own: dict[str, bytes], mirror: Mirror) -> tuple[list[str
 
 
 def _list(mirror: Mirror, tips: Sequence[str], *without: str) -> list[str]:
-    words = ["rev-list", f"--max-count={MOST_COMMITS + 1}", *tips, "--not", *without]
-    return run_git(words, git_dir=mirror.folder).lines
+    arguments = ["rev-list", f"--max-count={MOST_COMMITS + 1}", *tips, "--not", *without]
+    return run_git(arguments, git_dir=mirror.folder).lines
 
 
 def _since_tags(mirror: Mirror, tips: Sequence[str], software: Software) -> list[str]:
@@ -86,8 +86,8 @@ def _since_tags(mirror: Mirror, tips: Sequence[str], software: Software) -> list
         if not is_oid(tag.object):
             continue
         try:
-            words = ["rev-parse", "--verify", "--end-of-options", f"{tag.object}^{{commit}}"]
-            target = run_git(words, git_dir=mirror.folder).lines[-1]
+            arguments = ["rev-parse", "--verify", "--end-of-options", f"{tag.object}^{{commit}}"]
+            target = run_git(arguments, git_dir=mirror.folder).lines[-1]
         except SoftwareError:
             continue  # a tag that was never pushed
         commits |= dict.fromkeys(_list(mirror, tips, target))

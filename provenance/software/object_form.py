@@ -153,10 +153,10 @@ def walk_tree(
         if left < 0:
             raise SoftwareError(f"Tree {tree} has more than {MAX_ENTRIES} entries: it is not read.")
         for entry in entries:
-            found = TreeEntry(folder + entry.path, entry.mode, entry.oid)
-            yield found
-            if found.is_tree:
-                pending.append((found.path + "/", found.oid))
+            full = TreeEntry(folder + entry.path, entry.mode, entry.oid)
+            yield full
+            if full.is_tree:
+                pending.append((full.path + "/", full.oid))
 
 
 def _check_names(entries: list[TreeEntry]) -> None:

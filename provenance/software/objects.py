@@ -109,13 +109,13 @@ class RepositoryObjects:
             MissingObjectError: the repository lacks it.
         """
         try:
-            found = self._repository.odb.stream(bytes.fromhex(checked_oid(oid)))
+            stream = self._repository.odb.stream(bytes.fromhex(checked_oid(oid)))
         except ValueError as error:
             raise MissingObjectError(
                 [(oid, path or "asked for by id")], str(self._git_dir)
             ) from error
-        kind = found.type.decode() if isinstance(found.type, bytes) else str(found.type)
-        return kind, found.read()
+        kind = stream.type.decode() if isinstance(stream.type, bytes) else str(stream.type)
+        return kind, stream.read()
 
     def commit(self, oid: str) -> CommitFields:
         """Return the fields of a commit.
@@ -133,11 +133,11 @@ class RepositoryObjects:
 
     def headers(self, oids: Iterable[str]) -> list[ObjectHeader | None]:
         """Return type and size of each object in order, None where it is missing."""
-        asked = "".join(f"{checked_oid(oid)}\n" for oid in oids).encode()
+        lines_of_ids = "".join(f"{checked_oid(oid)}\n" for oid in oids).encode()
         answer = run_git(
             ["cat-file", "--batch-check", "--buffer"],
             git_dir=self._git_dir,
-            stdin=asked,
+            stdin=lines_of_ids,
         )
         return [_header(line) for line in answer.lines]
 
@@ -148,19 +148,19 @@ class RepositoryObjects:
             MissingObjectError: the repository lacks one.
         """
         # The ids are in a file, not in a pipe, so that git never waits for us to write
-        with tempfile.TemporaryFile() as asked:
-            asked.writelines(f"{checked_oid(oid)}\n".encode() for oid in oids)
-            asked.seek(0)
+        with tempfile.TemporaryFile() as ids_file:
+            ids_file.writelines(f"{checked_oid(oid)}\n".encode() for oid in oids)
+            ids_file.seek(0)
             with open_git(
-                ["cat-file", "--batch", "--buffer"], git_dir=self._git_dir, stdin=asked
+                ["cat-file", "--batch", "--buffer"], git_dir=self._git_dir, stdin=ids_file
             ) as pipe:
                 yield from _objects_in(pipe, str(self._git_dir))
 
     def _read_kind(self, oid: str, kind: str, path: str = "") -> bytes:
-        found, content = self.read(oid, path)
-        if found != kind:
+        actual_kind, content = self.read(oid, path)
+        if actual_kind != kind:
             raise SoftwareError(
-                f"Object {oid} in {self._git_dir} is a {found} where a {kind} was expected."
+                f"Object {oid} in {self._git_dir} is a {actual_kind} where a {kind} was expected."
             )
         return content
 

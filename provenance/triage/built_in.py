@@ -11,11 +11,14 @@ import msgspec
 
 from jobprov.provenance.triage.rules import Rule
 
-VERSION = 2
-"""The newest, and the first that was released.
+VERSION = 3
+"""The newest.
 
-A change of the rules is another file with the next number.
+A change of the rules is another file with the next number. It has what is new, and is tried before
+the versions before it; a rule of a name that stands there as well replaces that one.
 """
+_FIRST = 2
+"""The first that was released."""
 FOLDER = resources.files("jobprov.provenance.triage")
 
 PREFIX = "built-in."
@@ -27,6 +30,10 @@ def built_in_rules(version: int = VERSION) -> tuple[Rule, ...]:
 
     Their names begin with `built-in.`.
     """
-    text = (FOLDER / f"built_in_{version}.toml").read_text(encoding="utf-8")
-    rules = tomllib.loads(text)["rules"]
-    return tuple(msgspec.convert({**rule, "name": PREFIX + rule["name"]}, Rule) for rule in rules)
+    rules: dict[str, Rule] = {}
+    for number in range(version, _FIRST - 1, -1):
+        text = (FOLDER / f"built_in_{number}.toml").read_text(encoding="utf-8")
+        for rule in tomllib.loads(text)["rules"]:
+            name = PREFIX + rule["name"]
+            rules.setdefault(name, msgspec.convert({**rule, "name": name}, Rule))
+    return tuple(rules.values())

@@ -27,6 +27,7 @@ _MESSAGE_LENGTH, _LEAST_MESSAGE = 80, 8
 _Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{0,59}$(?!\n)")]
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
 _Code = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**32)]
+_Part = Literal["state", "step", "code", "category", "module", "subject", "message", "line"]
 _BadState = Literal["failed", "killed", "lost"]
 
 
@@ -47,6 +48,9 @@ class Rule(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fiel
         error_class: as the hook read it, `*` for anything; of nested categories (`DataCorruption >
             BadBlock`) all or one.
         pattern: text in a line of the exit message or of a log.
+        cause: one name for all failures that this rule fits, and for those of other rules that
+            have the same; else failures are one cause if they are alike.
+        tell_apart: what splits the failures that this rule fits into causes; nothing for [].
     """
 
     name: _Name
@@ -61,6 +65,8 @@ class Rule(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fiel
     program: _Text | None = None
     error_class: _Text | None = None
     pattern: _Text | None = None
+    cause: _Text | None = None
+    tell_apart: Annotated[list[_Part], msgspec.Meta(max_length=8)] | None = None
 
 
 class RuleTable(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ from jobprov.provenance.errors import BadInputError
 
 _ORDER = (
     "name", "class", "words", "advice", "transient", "state", "exit_code", "signal", "step",
-    "program", "error_class", "pattern",
+    "program", "error_class", "pattern", "cause", "tell_apart",
 )  # fmt: skip
 EXAMPLE = """\
 # [[rules]]

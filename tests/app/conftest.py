@@ -12,6 +12,7 @@ from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service, open_service
 from jobprov.provenance.services.intake.tokens import create_token
+from tests.library.servers.served_app import AppOn
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +29,22 @@ def bare_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def app(
-    bare_app: Flask, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Flask]:
+def app_on(bare_app: Flask, monkeypatch: pytest.MonkeyPatch) -> AppOn:
+    """Return a function that has the one application answer from a service until the test ends."""
+
+    def serve(service: Service) -> Flask:
+        # whatever a request keeps in the application, such as answers for pages, is forgotten with
+        # the service
+        extensions = {**bare_app.extensions, "jobprov": service}
+        monkeypatch.setattr(bare_app, "extensions", extensions)
+        bare_app.extensions["jobprov-measures"]._sums.clear()
+        return bare_app
+
+    return serve
+
+
+@pytest.fixture
+def app(app_on: AppOn, database_url: str, tmp_path: Path) -> Iterator[Flask]:
     """Yield the application on an empty service of its own."""
     settings = load_settings(
         {
@@ -40,11 +54,7 @@ def app(
         }
     )
     service = open_service(settings)
-    # whatever a request keeps in the application, such as answers for pages, is forgotten with the
-    # service
-    monkeypatch.setattr(bare_app, "extensions", {**bare_app.extensions, "jobprov": service})
-    bare_app.extensions["jobprov-measures"]._sums.clear()
-    yield bare_app
+    yield app_on(service)
     service.close()
 
 

@@ -100,6 +100,7 @@ def test_task_is_compared_and_what_is_left_listed(live: LiveService, sam: SamSer
     assert "1 of 3 units done" in live.run("task", "t1").stdout
 
 
+@pytest.mark.slow
 def test_rules_are_declared_shown_and_failures_read_again(
     live: LiveService, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ import click
 
 from jobprov.app.cli import SECTIONS, jobprov
 from jobprov.app.config import SETTINGS
-from jobprov.provenance.records.gap_codes import GAPS
+from jobprov.provenance.records.gaps.codes import GAPS
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 WIDTH = 118

@@ -54,6 +54,19 @@ def apply(name: str, tree: Path) -> None:
     )
 
 
+def test_examples_fit_the_code_one_after_the_other() -> None:
+    done = subprocess.run(
+        ["git", "apply", "--check", "-"],
+        input="".join(patch(name) for name in EXAMPLES),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, f"an example of CONTRIBUTING.md does not fit: {done.stderr}"
+
+
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Changed]:
     folder = tmp_path_factory.mktemp("contributing")
@@ -161,6 +174,7 @@ def test_captured_field_is_checked(changed: Changed, job: dict[str, Any]) -> Non
     assert "host.load_average" in answer.json()["errors"]
 
 
+@pytest.mark.slow
 def test_lineage_question_is_answered_and_described(changed: Changed, job: dict[str, Any]) -> None:
     assert job["summary"]["state"] == "succeeded"
 
@@ -171,6 +185,7 @@ def test_lineage_question_is_answered_and_described(changed: Changed, job: dict[
     assert "/api/v1/files/{name}/siblings" in json.dumps(get(changed, "/openapi.json").json())
 
 
+@pytest.mark.slow
 def test_command_asks_the_lineage_question(changed: Changed, job: dict[str, Any]) -> None:
     assert job["summary"]["state"] == "succeeded"
 
@@ -187,6 +202,7 @@ def test_command_asks_the_lineage_question(changed: Changed, job: dict[str, Any]
     assert done.stdout == "The job that made b.txt made 2 other files.\na.txt\nc.txt\n"
 
 
+@pytest.mark.slow
 def test_page_answers_with_the_files(changed: Changed, job: dict[str, Any]) -> None:
     assert job["summary"]["state"] == "succeeded"
 

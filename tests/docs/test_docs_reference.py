@@ -24,7 +24,7 @@ from jobprov.app.web.frame.markup import STATES
 from jobprov.archive import errors as archive_errors
 from jobprov.provenance import errors as provenance_errors
 from jobprov.provenance.capture import options as hook_options
-from jobprov.provenance.records.gap_codes import GAPS
+from jobprov.provenance.records.gaps.codes import GAPS
 from jobprov.provenance.records.identity import JOB_NAMESPACE, WITNESSES
 from jobprov.provenance.records.job_record import JobRecord, State
 from jobprov.provenance.services.upkeep.database_rebuild import NOT_DERIVED

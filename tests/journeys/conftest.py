@@ -13,8 +13,8 @@ from werkzeug.serving import make_server
 
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service
-from jobprov.provenance.capture.packing import build
 from tests.library.disk import folder_on_disk, folders_on_disk  # noqa: F401 - fixtures
+from tests.library.hook import put_hook
 
 
 class RunningService(NamedTuple):
@@ -28,9 +28,7 @@ class RunningService(NamedTuple):
 @pytest.fixture(scope="session")
 def hook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the built hook file."""
-    file = tmp_path_factory.mktemp("hook") / "job-end-hook.pyz"
-    build(str(file))
-    return file
+    return put_hook(tmp_path_factory.mktemp("hook") / "job-end-hook.pyz")
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from werkzeug.serving import make_server
 
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service
-from jobprov.provenance.db.migrating import upgrade
+from jobprov.provenance.db.upkeep.migrating import upgrade
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.code.repositories import register_repository

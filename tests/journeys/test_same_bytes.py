@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writer
 from tests.library.environments import programs_of
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 PLAN_AND_BUILD_TWICE = f"""
 import hashlib, json, sys
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.db.tables import BundlePlan
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.writing import Writer

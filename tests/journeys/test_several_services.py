@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 
 from jobprov.provenance.answers.recording import RecordAnswer
 from jobprov.provenance.client import Client
-from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.connections.engines import open_database
 from tests.library.commands import run_alone
 from tests.library.git import git
 from tests.library.logical_tables import differences, logical_tables

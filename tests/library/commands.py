@@ -1,6 +1,6 @@
-"""The `jobprov` command, as a process of its own for each call.
+"""The `jobprov` command, as a process of its own for each call; and which programs run.
 
-Each is forked from one process that has imported what commands import: to import it anew takes a
+Each command is forked from one process that has imported what commands import: to import it anew takes a
 third of a second, a hundred times over.
 """
 
@@ -9,7 +9,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +64,25 @@ def _run(words: tuple[str, ...], environment: dict[str, str], folder: str) -> No
     os.environ.update(environment)
     sys.argv = ["jobprov", *words]
     main()
+
+
+def running_commands(word: object) -> str:
+    """The command lines of running processes that hold a word, one a line."""
+    lines = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            lines.append(entry.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
+    return "\n".join(line for line in lines if str(word) in line)
+
+
+def all_end(word: object) -> bool:
+    """Whether no process whose command line holds a word is left.
+
+    A killed one takes a moment to vanish.
+    """
+    until = time.monotonic() + 5
+    while running_commands(word):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True

@@ -15,11 +15,11 @@ from typing import Any
 import msgspec.inspect as inspection
 
 from jobprov.app.factory import create_app
-from jobprov.provenance.db.migrating import upgrade
+from jobprov.provenance.db.upkeep.migrating import upgrade
 from jobprov.provenance.errors import RecordError
 from jobprov.provenance.records.field_uses import FieldUse
-from jobprov.provenance.records.findings import Findings
-from jobprov.provenance.records.gaps import find_gaps
+from jobprov.provenance.records.gaps.findings import Findings
+from jobprov.provenance.records.gaps.gaps import find_gaps
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.records.recipes import recipe_of, result_of

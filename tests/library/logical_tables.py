@@ -20,8 +20,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
-from jobprov.provenance.db.base import Base
-from jobprov.provenance.db.tables.parameters import sets_in
+from jobprov.provenance.db.tables.base import Base
+from jobprov.provenance.db.tables.configurations import sets_in
 from jobprov.provenance.services.upkeep.database_rebuild import NOT_DERIVED
 
 LogicalTables = dict[str, list[dict[str, Any]]]

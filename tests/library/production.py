@@ -2,12 +2,18 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from sqlalchemy import Connection
+
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database, open_database
+from jobprov.archive.store import Store
+from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.records.openlineage.runs import read_event
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.records.verdicts import OF_OUTPUTS
@@ -22,6 +28,7 @@ from jobprov.provenance.services.erasures.plans import RecordErasure, Wanted
 from jobprov.provenance.services.erasures.records import erase_record
 from jobprov.provenance.services.failures.rules import declare_rules, reclassify
 from jobprov.provenance.services.intake.blobs import settle_blob
+from jobprov.provenance.services.lookup.job import read_job, show_job
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
 from jobprov.provenance.services.reruns.capsules import StoredCapsule, register_capsule
@@ -36,6 +43,17 @@ from jobprov.provenance.services.work.queue import Parts, drain
 from jobprov.provenance.services.writing import Writer
 from tests.library.logical_tables import LogicalTables, logical_tables
 from tests.library.records import FIRST, job_id
+
+
+@contextmanager
+def opened_parts(database: Database, folder: Path, archive: str = "memory:") -> Iterator[Parts]:
+    """Yield what background work needs, on a database and an archive of its own."""
+    store = open_store(archive)
+    writer = Writer(database, store)
+    try:
+        yield Parts(database, writer, store, folder / "mirrors")
+    finally:
+        writer.close()
 
 
 class Production:
@@ -278,3 +296,11 @@ def tables_at(url: str) -> LogicalTables:
     found = tables_of(database)
     database.dispose()
     return found
+
+
+def shown_job(connection: Connection, store: Store, job_id: str) -> dict[str, Any]:
+    """Return everything recorded of a job, in the words of the HTTP interface."""
+    shown: dict[str, Any] = msgspec.to_builtins(
+        show_job(connection, read_job(connection, store, job_id))
+    )
+    return shown

@@ -17,10 +17,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event, text
 
-from jobprov.provenance.db import migrating
-from jobprov.provenance.db.engines import open_database
-from jobprov.provenance.db.key_widths import widen_keys
-from jobprov.provenance.db.migrating import (
+from jobprov.provenance.db.connections.engines import open_database
+from jobprov.provenance.db.tables import Base
+from jobprov.provenance.db.upkeep import migrating
+from jobprov.provenance.db.upkeep.key_widths import widen_keys
+from jobprov.provenance.db.upkeep.migrating import (
     FOLDER,
     changing_schema,
     current_revision,
@@ -31,7 +32,6 @@ from jobprov.provenance.db.migrating import (
     upgrade,
     upgrade_local,
 )
-from jobprov.provenance.db.tables import Base
 from jobprov.provenance.errors import UnreachableError
 
 POSTGRESQL_SCHEMA = (
@@ -226,7 +226,7 @@ def test_local_upgrade_of_a_server_names_the_command(postgresql_server: str) -> 
 def test_migration_fails_soon_and_changes_nothing_while_another_writes(
     tmp_path: Path, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("jobprov.provenance.db.engines.BUSY_MILLISECONDS", 50)
+    monkeypatch.setattr("jobprov.provenance.db.connections.engines.BUSY_MILLISECONDS", 50)
     file = tmp_path / "busy.db"
     holder = sqlite3.connect(file, isolation_level=None)
     holder.execute("PRAGMA journal_mode=WAL")
@@ -297,7 +297,7 @@ def test_all_migrations_are_one_transaction(empty_url: str) -> None:
 
 @pytest.mark.slow
 def test_two_processes_that_migrate_at_once_both_succeed(empty_url: str) -> None:
-    code = "import sys; from jobprov.provenance.db.migrating import upgrade; upgrade(sys.argv[1])"
+    code = "import sys; from jobprov.provenance.db.upkeep.migrating import upgrade; upgrade(sys.argv[1])"
     environment = {**os.environ, "PYTHONPATH": str(FOLDER.parent)}
 
     started = [

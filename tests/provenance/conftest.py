@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from tests.library.production import Production
 
 

@@ -33,8 +33,7 @@ from jobprov.provenance.schemas.queries import (
     JobsQuery,
     LogQuery,
 )
-from jobprov.provenance.services.bundles.exports import export_job
-from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
+from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle, export_job
 from jobprov.provenance.services.bundles.plans import note_digest
 from jobprov.provenance.services.comparisons.recipes import read_recipe
 from jobprov.provenance.services.configurations.configuration import (

@@ -26,8 +26,11 @@ from jobprov.provenance.records.reading.decoding import LIMIT_BYTES
 from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.queries import EventQuery
-from jobprov.provenance.services.catalogs.events import make_record, record_event
-from jobprov.provenance.services.catalogs.static_events import record_static_event
+from jobprov.provenance.services.catalogs.events import (
+    make_record,
+    record_event,
+    record_static_event,
+)
 from jobprov.provenance.services.intake.tokens import Grant
 from jobprov.provenance.services.recording.submissions import STATUS
 

@@ -16,8 +16,7 @@ from jobprov.app.commands.terminal.opening import (
     table,
 )
 from jobprov.provenance.answers.code import Products
-from jobprov.provenance.services.code.product_names import list_products
-from jobprov.provenance.services.code.products import map_product, unmap_product
+from jobprov.provenance.services.code.products import list_products, map_product, unmap_product
 from jobprov.provenance.software.product_tags import DEFAULT_TEMPLATE
 
 _LISTED = 20

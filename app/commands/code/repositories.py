@@ -61,11 +61,11 @@ def list_them(*, data: str | None, as_json: bool) -> None:
         problems = fetch_problems(connection)
     rows, shown = [], []
     for registered in repositories:
-        problem = problems.get(registered.match_key)
-        row = {**repository_json(registered), "problem": problem and redact_text(problem)}
+        problem = redact_text(problems.get(registered.match_key) or "")
+        row = {**repository_json(registered), "problem": problem or None}
         rows.append(row)
-        problem = elided(row["problem"] or "", 120)
-        shown.append({**row, "fetched_at": registered.fetched_at, "problem": problem})
+        in_short = {"fetched_at": registered.fetched_at, "problem": elided(problem, 120)}
+        shown.append({**row, **in_short})
     titles = {"name": "NAME", "url": "URL", "fetched_at": "FETCHED", "problem": "LAST PROBLEM"}
     emit(rows, table(shown, titles) if rows else "No repository is registered.", as_json=as_json)
 

@@ -23,7 +23,7 @@ from jobprov.app.commands.terminal.opening import (
 )
 from jobprov.provenance.answers.lookup import FileAnswer, JobAnswer, RecordedVersion
 from jobprov.provenance.lineage.words import counted, size
-from jobprov.provenance.records.full_names import full_name
+from jobprov.provenance.records.files.names import full_name
 
 _MOST_CONFIGURATIONS = 3
 

@@ -18,8 +18,8 @@ from jobprov.app.commands.terminal.opening import (
 from jobprov.app.config import Settings
 from jobprov.app.serving.server import serve as serve_forever
 from jobprov.app.wiring import archive_problem
-from jobprov.provenance.db.key_widths import widen_keys
-from jobprov.provenance.db.migrating import (
+from jobprov.provenance.db.upkeep.key_widths import widen_keys
+from jobprov.provenance.db.upkeep.migrating import (
     current_revision,
     is_current,
     newest_revision,
@@ -123,7 +123,7 @@ def _announce(settings: Settings, address: str, *, demo: bool) -> None:
 
 
 def _has_tokens(settings: Settings) -> bool:
-    from jobprov.provenance.db.engines import open_database  # noqa: PLC0415
+    from jobprov.provenance.db.connections.engines import open_database  # noqa: PLC0415
     from jobprov.provenance.services.intake.tokens import TokenBook  # noqa: PLC0415
 
     database = open_database(settings.database_url)

@@ -135,7 +135,7 @@ def _fetched(units: object, catalog_url: str) -> dict[str, object]:
     access = own_access(catalog_url)
     is_metacat = source.dataset is not None or "/sam/" not in catalog_url
     catalog = MetaCat(access) if is_metacat else Sam(access)
-    return fetch_units(catalog, source)
+    return {**fetch_units(catalog, source)}
 
 
 COMMANDS = {"declare": declare}

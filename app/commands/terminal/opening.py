@@ -112,7 +112,7 @@ def opened_service(settings: Settings, *, is_tied: bool = True) -> Iterator[Any]
 
     # Commands that only ask over HTTP do without
     from jobprov.app.wiring import open_service  # noqa: PLC0415
-    from jobprov.provenance.db.migrating import is_current  # noqa: PLC0415
+    from jobprov.provenance.db.upkeep.migrating import is_current  # noqa: PLC0415
     from jobprov.provenance.errors import UnreachableError  # noqa: PLC0415
     from jobprov.provenance.services.upkeep.archive_identity import tie_archive  # noqa: PLC0415
 

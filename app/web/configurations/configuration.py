@@ -20,14 +20,12 @@ from jobprov.provenance.fhicl import Parameter
 from jobprov.provenance.records.job_record import SourceFile
 from jobprov.provenance.services.configurations.configuration import (
     ConfigurationError,
+    EvaluatedParameters,
     RecordedConfiguration,
+    parameters_of,
     printed,
     read_configuration,
     source_of,
-)
-from jobprov.provenance.services.configurations.known_parameters import (
-    EvaluatedParameters,
-    parameters_of,
 )
 from jobprov.provenance.services.lookup.job import read_job, show_job
 

@@ -36,7 +36,7 @@ _FILTER_OF = {
 _MOST_CAUSES = 40
 _MOST_OUTLIERS = 20
 _COLUMNS = (
-    "count", "by", "class", "words", "transient", "state", "failed_step", "error_class",
+    "count", "by", "cause", "class", "words", "transient", "state", "failed_step", "error_class",
     "exit_code", "signal", "hosts", "sites", "last_day", "day_before", "first_at", "last_at",
     "message", "example",
 )  # fmt: skip
@@ -113,15 +113,14 @@ def linked_causes(
 
 def _same_cause(cause: FailureCause, filters: dict[str, str], by: str | None) -> dict[str, str]:
     """Return filters for the list of jobs that failed in this way, as far as that list has them."""
-    same: dict[str, str | int | None] = {
-        **filters,
-        "state": cause.state,
-        "failed_step": cause.failed_step,
-        "exit_code": cause.exit_code,
-        "error_class": cause.error_class,
-    }
-    if cause.rule and by not in SUMS:
-        same["failure_class"] = cause.class_name
+    same: dict[str, str | int | None] = {**filters, "cause_id": cause.cause_id}
+    if cause.cause_id is None:
+        same |= {
+            "state": cause.state,
+            "failed_step": cause.failed_step,
+            "exit_code": cause.exit_code,
+            "error_class": cause.error_class,
+        }
     if by in _FILTER_OF and cause.by is not None:
         same[_FILTER_OF[by]] = cause.by
     return {name: str(value) for name, value in same.items() if value is not None}
@@ -165,8 +164,8 @@ def _how(cause: FailureCause) -> str:
         if cause.words[1:2].isupper():  # an abbreviation, such as CVMFS
             return cause.words
         return cause.words[:1].lower() + cause.words[1:]
-    if cause.error_class:
-        return cause.error_class
+    if cause.cause or cause.error_class:
+        return cause.cause or str(cause.error_class)
     if cause.signal is not None:
         return f"signal {cause.signal}"
     if cause.exit_code is not None:

@@ -172,6 +172,7 @@ def _all_filters() -> JobFilters:
         failed_step=asked("failed_step"),
         error_class=asked("error_class"),
         failure_class=asked("failure_class"),
+        cause_id=asked("cause_id"),
         parameter=asked("parameter"),
         value=asked("value"),
         started_after=asked_time("started_after"),

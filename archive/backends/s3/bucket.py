@@ -133,7 +133,7 @@ class Bucket:
             )
 
     def first_bytes(self, key: str, length: int) -> tuple[bytes, int] | None:
-        """The first bytes of an object and its whole size, in one request; None if there is none."""
+        """The first bytes of an object and its whole size, in one request; None without it."""
         with self._reaching(), self._finding():
             try:
                 answer = obstore.get(self._store, key, options={"range": (0, max(length, 1))})
@@ -159,7 +159,7 @@ class Bucket:
         return b"".join(found)
 
     def holds(self, key: str) -> bool:
-        """Whether an object exists. False also if the bucket is gone, which only a listing tells."""
+        """Whether an object exists; False also if the bucket is gone: only a listing tells."""
         with self._reaching(), self._finding():
             obstore.head(self._store, key)
             return True
@@ -208,7 +208,7 @@ class Bucket:
 
     @contextmanager
     def _finding(self) -> Iterator[None]:
-        """Swallow the error that there is no such object, but not the one that the bucket is gone."""
+        """Swallow the error that there is no such object, not the one that the bucket is gone."""
         try:
             yield
         except FileNotFoundError as error:

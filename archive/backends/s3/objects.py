@@ -261,7 +261,7 @@ class DocumentObjects:
 
 
 def is_stray(key: str) -> bool:
-    """Whether an object is in one of the three places under a name that the archive does not use."""
+    """Whether an object is in one of the three places under a name that is not the archive's."""
     place, _slash, rest = key.partition("/")
     name = rest.rpartition("/")[2]
     if place == "loose":

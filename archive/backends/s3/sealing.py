@@ -1,9 +1,9 @@
 """Sealing on S3: puts loose blobs and small packs into new packs, and removes these an hour later.
 
 There is no lock that several machines could trust, so none is needed. A loose blob or a pack is
-removed only if a *greater* pack (by size, then by name) holds its blobs, was stored at least an hour
-ago, and was read through and found intact. So of the packs that ever held a blob, the greatest is
-never removed, however many sealers work at the same time and however slow they are. Readers that
+removed only if a *greater* pack (by size, then by name) holds its blobs, was stored at least an
+hour ago, and was read through and found intact. So of the packs that ever held a blob, the greatest
+is never removed, however many sealers work at the same time and however slow they are. Readers that
 have found a pack have an hour to finish. Sealers that work at the same time only store blobs twice.
 """
 

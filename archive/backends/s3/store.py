@@ -92,7 +92,7 @@ class S3Store:
         stream = FrameStream()
         with reaching(_SCRATCH):
             scratch = tempfile.TemporaryDirectory(prefix="jobprov-")
-        # Errors of `chunks` are the sender's, not the archive's, so only the writing is in `reaching`
+        # Errors of `chunks` are the sender's, not the archive's: only the writing is in `reaching`
         with scratch as folder, Arrival(Path(folder)) as arrival:
             with reaching(_SCRATCH):
                 arrival.write(bytes(HEADER_BYTES))
@@ -143,7 +143,7 @@ class S3Store:
             yield sha256
 
     def seal(self, *, pack_limit_bytes: int = PACK_LIMIT_BYTES) -> SealReport:
-        """Move loose blobs into packs, and merge small packs. A later seal removes the old copies."""
+        """Move loose blobs into packs, merge small packs; a later seal removes the old copies."""
         with reaching(_SCRATCH), tempfile.TemporaryDirectory(prefix="jobprov-") as folder:
             return RemoteSealer(
                 self.bucket,

@@ -5,16 +5,15 @@ Without a library, since that puts the current time and random ids into it. `@gr
 profile's shapes compare it as one. Source: RO-Crate 1.1, Process Run Crate 0.5.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from jobprov.provenance.bundle.description.preview import preview
 from jobprov.provenance.bundle.draft import Member
-from jobprov.provenance.bundle.fields import digest, mapping, number, readable_json, rows, text
+from jobprov.provenance.bundle.fields import RecordPart, readable_json
 from jobprov.provenance.bundle.ingredients import Resolution
 from jobprov.provenance.bundle.names import percent
-from jobprov.provenance.bundle.payload.command import payload_steps
 from jobprov.provenance.bundle.payload.payload import Payload
 
 PROCESS = "https://w3id.org/ro/wfrun/process/0.5"
@@ -35,8 +34,8 @@ Entity = dict[str, Any]
 def add_crate(payload: Payload, *, job_id: str, mtime: int) -> None:
     """Write the crate's metadata and its page for people. Call it after all other payload files."""
     date = datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
-    inputs = [_data(payload, entry, "inputs") for entry in rows(payload.record.get("inputs"))]
-    outputs = [_data(payload, entry, "outputs") for entry in rows(payload.record.get("outputs"))]
+    inputs = [_data(payload, entry, "inputs") for entry in payload.record.parts("inputs")]
+    outputs = [_data(payload, entry, "outputs") for entry in payload.record.parts("outputs")]
     tools = _tools(payload)
     entities = [
         descriptor(),
@@ -92,7 +91,7 @@ def profile() -> Entity:
 
 
 def _experiment(payload: Payload) -> Entity:
-    name = text(payload.record.get("experiment")) or "unknown experiment"
+    name = payload.record.text("experiment") or "unknown experiment"
     return {"@id": f"#experiment-{_id(name)}", "@type": "Organization", "name": name}
 
 
@@ -129,7 +128,7 @@ def _action(
     tools: list[Entity],
 ) -> Entity:
     record = payload.record
-    state, stage = text(record.get("state")), text(mapping(record.get("task")).get("stage"))
+    state, stage = record.text("state"), record.part("task").text("stage")
     action: Entity = {
         "@id": f"#job-{_id(job_id)}",
         "@type": "CreateAction",
@@ -141,9 +140,9 @@ def _action(
         "object": _references(inputs),
         "result": _references(outputs),
     }
-    if text(record.get("started_at")):
-        action["startTime"] = text(record.get("started_at"))
-    message = text(mapping(record.get("exit")).get("message"))
+    if record.text("started_at"):
+        action["startTime"] = record.text("started_at")
+    message = record.part("exit").text("message")
     if message and state != "succeeded":
         action["error"] = message
     return action
@@ -151,8 +150,7 @@ def _action(
 
 def _tools(payload: Payload) -> list[Entity]:
     """The program that ran, then the software that the record lists."""
-    steps = payload_steps(payload.record)
-    name = steps[0].argv[0] if steps else "unknown program"
+    name = payload.steps[0].argv[0] if payload.steps else "unknown program"
     program: Entity = {
         "@id": f"urn:program:{_id(name)}",
         "@type": "SoftwareApplication",
@@ -180,10 +178,10 @@ def _source_code(resolution: Resolution) -> Entity:
     return entity
 
 
-def _data(payload: Payload, entry: Mapping[str, Any], kind: str) -> Entity:
+def _data(payload: Payload, entry: RecordPart, kind: str) -> Entity:
     """A file that the job read or wrote; a `File` of the crate only if the bundle holds it."""
-    name, sha256 = text(entry.get("name")), digest(entry.get("sha256"))
-    size = number(entry.get("size_bytes"))
+    name, sha256 = entry.text("name"), entry.digest("sha256")
+    size = entry.number("size_bytes")
     entity: Entity = {"@id": f"#{kind}-{_id(name)}", "@type": "CreativeWork", "name": name}
     folder = f"data/{kind}/files"
     # It is stored under its digest if its name is not allowed

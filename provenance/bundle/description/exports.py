@@ -6,26 +6,15 @@ Here every record is sorted. Source: W3C PROV-JSON (member submission 2013-04-24
 """
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
 from jobprov.provenance.bundle.description.provn import Facts, ProvDocument, provn
-from jobprov.provenance.bundle.fields import (
-    canonical_json,
-    digest,
-    mapping,
-    number,
-    readable_json,
-    rows,
-    text,
-    texts,
-)
+from jobprov.provenance.bundle.fields import RecordPart, canonical_json, readable_json
 from jobprov.provenance.bundle.ingredients import Resolution
 from jobprov.provenance.bundle.names import percent
-from jobprov.provenance.bundle.payload.command import payload_steps
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.records.openlineage.datasets import with_slash
@@ -66,8 +55,8 @@ def prov_document(payload: Payload) -> ProvDocument:
     The job is one activity, its files and code are entities, the experiment is an agent.
     """
     record = payload.record
-    activity = f"job:{percent(text(record.get('job_id')))}"
-    experiment = text(record.get("experiment")) or "unknown"
+    activity = f"job:{percent(record.text('job_id'))}"
+    experiment = record.text("experiment") or "unknown"
     agent = f"jobprov:experiment:{_local(experiment)}"
     document = ProvDocument(
         prefix=dict(_PREFIXES),
@@ -77,25 +66,25 @@ def prov_document(payload: Payload) -> ProvDocument:
             "_:associated1": {"prov:activity": activity, "prov:agent": agent},
         },
     )
-    _add_files(document, activity, document.used, "used", rows(record.get("inputs")))
+    _add_files(document, activity, document.used, "used", record.parts("inputs"))
     _add_code(document, activity, payload)
-    outputs = rows(record.get("outputs"))
+    outputs = record.parts("outputs")
     _add_files(document, activity, document.was_generated_by, "wasGeneratedBy", outputs)
     return document
 
 
-def _activity(record: Mapping[str, Any]) -> Facts:
-    task = mapping(record.get("task"))
+def _activity(record: RecordPart) -> Facts:
+    task = record.part("task")
     facts: Facts = {
-        "prov:startTime": _instant(text(record.get("started_at"))),
-        "prov:endTime": _instant(text(record.get("ended_at"))),
+        "prov:startTime": _instant(record.text("started_at")),
+        "prov:endTime": _instant(record.text("ended_at")),
         "prov:type": _qualified("jobprov:job"),
-        "jobprov:state": text(record.get("state")),
-        "jobprov:task": text(task.get("task_id")),
-        "jobprov:stage": text(task.get("stage")),
+        "jobprov:state": record.text("state"),
+        "jobprov:task": task.text("task_id"),
+        "jobprov:stage": task.text("stage"),
     }
     facts = {name: value for name, value in facts.items() if value}
-    code = number(mapping(record.get("exit")).get("code"))
+    code = record.part("exit").number("code")
     if code is not None:
         facts["jobprov:exit_code"] = code
     return facts
@@ -106,7 +95,7 @@ def _add_files(
     activity: str,
     relations: dict[str, Facts],
     relation: str,
-    files: Iterable[Mapping[str, Any]],
+    files: Iterable[RecordPart],
 ) -> None:
     """Add files as entities, with the relation of the activity to each."""
     for place, file in enumerate(files, 1):
@@ -115,22 +104,22 @@ def _add_files(
         relations[f"_:{relation}{place:06d}"] = {"prov:activity": activity, "prov:entity": entity}
 
 
-def _entity_of(file: Mapping[str, Any]) -> str:
-    sha256 = digest(file.get("sha256"))
+def _entity_of(file: RecordPart) -> str:
+    sha256 = file.digest("sha256")
     if sha256:
         return f"file:{sha256}"
     # Experiments and namespaces may have different files of one name
-    outer_names = filter(None, (text(file.get("experiment")), text(file.get("namespace"))))
-    full_name = ":".join([*outer_names, text(file.get("name"))])
+    outer_names = filter(None, (file.text("experiment"), file.text("namespace")))
+    full_name = ":".join([*outer_names, file.text("name")])
     return f"file:{_local(full_name)}"
 
 
-def _file_facts(file: Mapping[str, Any]) -> Facts:
+def _file_facts(file: RecordPart) -> Facts:
     facts: Facts = {
-        "prov:label": text(file.get("name")),
+        "prov:label": file.text("name"),
         "prov:type": _qualified("jobprov:file"),
     }
-    sha256, size = digest(file.get("sha256")), number(file.get("size_bytes"))
+    sha256, size = file.digest("sha256"), file.number("size_bytes")
     if sha256:
         facts["jobprov:sha256"] = sha256
     if size is not None:
@@ -159,33 +148,33 @@ def _add_code(document: ProvDocument, activity: str, payload: Payload) -> None:
 def _openlineage(payload: Payload, mtime: int) -> list[JsonObject]:
     """The events of the job's run: its start, and its end if it has ended."""
     record = payload.record
-    state = text(record.get("state"))
+    state = record.text("state")
     ended_at = datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
-    started_at = _instant(text(record.get("started_at"))) or ended_at
-    experiment, task = text(record.get("experiment")) or "unknown", mapping(record.get("task"))
-    job_name = text(task.get("stage")) or text(task.get("task_id")) or "job"
+    started_at = _instant(record.text("started_at")) or ended_at
+    experiment, task = record.text("experiment") or "unknown", record.part("task")
+    job_name = task.text("stage") or task.text("task_id") or "job"
     common = {
         "producer": _PRODUCER,
         "schemaURL": _RUN_EVENT,
-        "run": {"runId": text(record.get("job_id"))},
+        "run": {"runId": record.text("job_id")},
         "job": {"namespace": experiment, "name": job_name},
-        "inputs": [_dataset(experiment, file) for file in rows(record.get("inputs"))],
+        "inputs": [_dataset(experiment, file) for file in record.parts("inputs")],
     }
     start = common | {"eventType": "START", "eventTime": started_at, "outputs": []}
     if state == "running":
         return [start]
-    outputs = [_dataset(experiment, file) for file in rows(record.get("outputs"))]
+    outputs = [_dataset(experiment, file) for file in record.parts("outputs")]
     event_type = END_OF.get(state, "FAIL")
     end = common | {"eventType": event_type, "eventTime": ended_at, "outputs": outputs}
     return [start, end]
 
 
-def _dataset(experiment: str, file: Mapping[str, Any]) -> dict[str, str]:
+def _dataset(experiment: str, file: RecordPart) -> dict[str, str]:
     """Return a file in the form of `POST /api/v1/lineage`, which exported histories use, too."""
-    namespace = with_slash(text(file.get("namespace")))
+    namespace = with_slash(file.text("namespace"))
     return {
-        "namespace": namespace or text(file.get("experiment")) or experiment,
-        "name": text(file.get("name")),
+        "namespace": namespace or file.text("experiment") or experiment,
+        "name": file.text("name"),
     }
 
 
@@ -196,16 +185,16 @@ def _statement(payload: Payload) -> JsonObject:
     """
     record = payload.record
     code = _code_resources(payload.ingredients.resolutions)
-    site = text(mapping(record.get("host")).get("site")) or "unknown"
+    site = record.part("host").text("site") or "unknown"
     return {
         "_type": "https://in-toto.io/Statement/v1",
-        "subject": _file_resources(rows(record.get("outputs"))),
+        "subject": _file_resources(record.parts("outputs")),
         "predicateType": "https://slsa.dev/provenance/v1",
         "predicate": {
             "buildDefinition": {
                 "buildType": "urn:jobprov:batch-job:1",
-                "externalParameters": _external_parameters(record),
-                "resolvedDependencies": code + _file_resources(rows(record.get("inputs"))),
+                "externalParameters": _external_parameters(payload),
+                "resolvedDependencies": code + _file_resources(record.parts("inputs")),
             },
             "runDetails": {
                 "builder": {"id": f"urn:jobprov:site:{_local(site)}"},
@@ -215,20 +204,20 @@ def _statement(payload: Payload) -> JsonObject:
     }
 
 
-def _external_parameters(record: Mapping[str, Any]) -> JsonObject:
+def _external_parameters(payload: Payload) -> JsonObject:
     """What the job was told to do: its commands and its configurations."""
-    steps = [{"name": step.name, "argv": step.argv} for step in payload_steps(record)]
+    steps = [{"name": step.name, "argv": step.argv} for step in payload.steps]
     configurations = []
-    for entry in rows(record.get("configurations")):
-        main, overrides = text(entry.get("main")), texts(entry.get("overrides"))
+    for configuration in payload.record.parts("configurations"):
+        main, overrides = configuration.text("main"), configuration.texts("overrides")
         configurations.append({"main": main, "overrides": overrides})
     return {"steps": steps, "configurations": configurations}
 
 
-def _run_metadata(record: Mapping[str, Any]) -> dict[str, str]:
-    metadata = {"invocationId": f"urn:uuid:{text(record.get('job_id'))}"}
+def _run_metadata(record: RecordPart) -> dict[str, str]:
+    metadata = {"invocationId": f"urn:uuid:{record.text('job_id')}"}
     for name, field in (("startedOn", "started_at"), ("finishedOn", "ended_at")):
-        instant = _instant(text(record.get(field)))
+        instant = _instant(record.text(field))
         if instant:
             metadata[name] = instant
     return metadata
@@ -247,13 +236,13 @@ def _code_resources(resolutions: Iterable[Resolution]) -> list[JsonObject]:
     return resources
 
 
-def _file_resources(files: Iterable[Mapping[str, Any]]) -> list[JsonObject]:
+def _file_resources(files: Iterable[RecordPart]) -> list[JsonObject]:
     """The files that have a digest; a statement cannot name others."""
     resources: list[JsonObject] = []
     for file in files:
-        sha256 = digest(file.get("sha256"))
+        sha256 = file.digest("sha256")
         if sha256:
-            resources.append({"name": text(file.get("name")), "digest": {"sha256": sha256}})
+            resources.append({"name": file.text("name"), "digest": {"sha256": sha256}})
     return resources
 
 

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from jobprov.provenance.bundle.ingredients import Ingredients, Reader
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.errors import RecordError
-from jobprov.provenance.records.findings import Findings
-from jobprov.provenance.records.gap_codes import GAPS
-from jobprov.provenance.records.gaps import NO_REPOSITORY, Gap, find_gaps, level_of
-from jobprov.provenance.records.inputs import all_inputs
+from jobprov.provenance.records.files.inputs import all_inputs
+from jobprov.provenance.records.gaps.codes import GAPS
+from jobprov.provenance.records.gaps.findings import Findings
+from jobprov.provenance.records.gaps.gaps import NO_REPOSITORY, Gap, find_gaps, level_of
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.references import referenced_blobs
 from jobprov.provenance.records.reading.repairing import read_typed

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from jobprov.provenance.bundle.fields import mapping, rows, text
+from jobprov.provenance.bundle.fields import RecordPart
 from jobprov.provenance.bundle.names import percent
-from jobprov.provenance.bundle.payload.command import Step, payload_steps
 from jobprov.provenance.bundle.payload.payload import Payload
+from jobprov.provenance.bundle.payload.steps import Step
 
 _STYLE = (
     "body{font:1rem/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
@@ -22,16 +22,16 @@ _PLAIN_LINK = re.compile(r"[A-Za-z0-9._+/-]+\Z")
 def preview(payload: Payload, entities: Sequence[Mapping[str, Any]], date: str) -> bytes:
     """The page for people: what ran, how to rerun it, inputs, outputs, gaps, and the files here."""
     record = payload.record
-    job_id = text(record.get("job_id"))
-    task = mapping(record.get("task"))
+    job_id = record.text("job_id")
+    task = record.part("task")
     facts = [
-        ("experiment", text(record.get("experiment"))),
-        ("task", text(task.get("task_id"))),
-        ("stage", text(task.get("stage"))),
-        ("state", text(record.get("state"))),
+        ("experiment", record.text("experiment")),
+        ("task", task.text("task_id")),
+        ("stage", task.text("stage")),
+        ("state", record.text("state")),
         ("ended", date),
     ]
-    commands = "\n".join(_command_line(step) for step in payload_steps(record))
+    commands = "\n".join(_command_line(step) for step in payload.steps)
     needs = [(need.kind, need.name, need.digest, need.why) for need in payload.needs.sorted()]
     parts = [
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
@@ -44,8 +44,8 @@ def preview(payload: Payload, entities: Sequence[Mapping[str, Any]], date: str) 
         "<h2>Run it again</h2>\n<pre>sh run.sh --check\nsh run.sh OUT\nsh verify.sh OUT</pre>\n",
         '<p>A POSIX shell and coreutils do; <a href="README.txt">README.txt</a> says how.</p>\n',
         f"<h2>What ran</h2>\n<pre>{_text(commands)}</pre>\n",
-        _files("Inputs", rows(record.get("inputs"))),
-        _files("Outputs", rows(record.get("outputs"))),
+        _files("Inputs", record.parts("inputs")),
+        _files("Outputs", record.parts("outputs")),
         _table("<h2>Still needed</h2>\n", needs[:_MOST]) if needs else "",
         "<h2>Files here</h2>\n<ul>\n",
         *(_item(entity) for entity in entities if entity["@type"] == "File"),
@@ -58,13 +58,13 @@ def _command_line(step: Step) -> str:
     return " ".join(percent(argument) for argument in step.argv)
 
 
-def _files(title: str, files: Sequence[Mapping[str, Any]]) -> str:
+def _files(title: str, files: Sequence[RecordPart]) -> str:
     if not files:
         return ""
     table = []
     for file in files[:_MOST]:
-        size = str(file.get("size_bytes") or "")
-        table.append((text(file.get("name")), size, text(file.get("sha256"))))
+        size = str(file.fields.get("size_bytes") or "")
+        table.append((file.text("name"), size, file.text("sha256")))
     more = f"<p>and {len(files) - _MOST} more</p>\n" if len(files) > _MOST else ""
     return _table(f"<h2>{title}</h2>\n", table) + more
 

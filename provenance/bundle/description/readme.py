@@ -5,16 +5,16 @@ are made here. Like everything in a bundle, they depend on the plan's ingredient
 """
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from jobprov.provenance.bundle.description.gap_list import KnownGaps, stopped_level
-from jobprov.provenance.bundle.fields import mapping, number, rows, text, texts
+from jobprov.provenance.bundle.fields import RecordPart, recorded_files
 from jobprov.provenance.bundle.names import percent
 from jobprov.provenance.bundle.needs import Need
 from jobprov.provenance.bundle.payload.ending import FAILED
-from jobprov.provenance.bundle.payload.expected import Expected
-from jobprov.provenance.bundle.payload.payload import Payload
+from jobprov.provenance.bundle.payload.payload import Expected, Payload
 from jobprov.provenance.bundle.templates import filled, template
+from jobprov.provenance.records.files.inputs import ABSENT
 
 _WIDTH = 118
 _MOST = 30
@@ -47,7 +47,9 @@ _HOW_TO_GET = {
     "product": "Set the product up as the experiment did, before you call run.sh.",
     "os-packages": "env/os-packages.txt explains how to get these very versions.",
     "container": "Pull the image, save it to a file, and call run.sh with --capsule FILE.",
-    "capsule": "It is a file of its own with this SHA-256; call run.sh with --capsule FILE or FOLDER.",
+    "capsule": (
+        "It is a file of its own with this SHA-256; call run.sh with --capsule FILE or FOLDER."
+    ),
 }
 _RULES = {
     "masked": "equal bytes, apart from dates and ids of a ROOT file",
@@ -63,7 +65,7 @@ def add_readme(payload: Payload, known: KnownGaps, *, edition: int, level: int) 
     """Write README.txt."""
     record = payload.record
     marks = {
-        "@JOB@": percent(text(record.get("job_id"))),
+        "@JOB@": percent(record.text("job_id")),
         "@IDENTITY@": _wrapped(_identity(record)),
         "@STATE@": _wrapped(_state(record)),
         "@HOLDS@": "\n".join(_holds(payload, known, level)),
@@ -92,23 +94,20 @@ def _item(sentence: str) -> str:
     return _wrapped(sentence, first="  - ", then="    ")
 
 
-def _identity(record: Mapping[str, object]) -> str:
-    task = mapping(record.get("task"))
-    known = [f"experiment {text(record.get('experiment')) or 'unknown'}"]
-    for word, value in (("task", task.get("task_id")), ("stage", task.get("stage"))):
-        if text(value):
-            known.append(f"{word} {text(value)}")
-    ended = text(record.get("ended_at"))
-    if ended:
-        known.append(f"ended {ended}")
-    host = text(mapping(record.get("host")).get("hostname"))
-    if host:
-        known.append(f"on {host}")
-    return ", ".join(known)
+def _identity(record: RecordPart) -> str:
+    task = record.part("task")
+    facts = (
+        ("experiment", record.text("experiment") or "unknown"),
+        ("task", task.text("task_id")),
+        ("stage", task.text("stage")),
+        ("ended", record.text("ended_at")),
+        ("on", record.part("host").text("hostname")),
+    )
+    return ", ".join(f"{word} {value}" for word, value in facts if value)
 
 
-def _state(record: Mapping[str, object]) -> str:
-    state, ending = text(record.get("state")), mapping(record.get("exit"))
+def _state(record: RecordPart) -> str:
+    state, ending = record.text("state"), record.part("exit")
     if state == "succeeded":
         return "The job succeeded."
     if state not in FAILED:
@@ -116,21 +115,21 @@ def _state(record: Mapping[str, object]) -> str:
             f"The record does not say how the job ended (its state is {state or 'unknown'}), so a "
             "rerun gets no verdict."
         )
-    code, message = number(ending.get("code")), text(ending.get("message"))
-    with_code = "" if code is None else f" with exit code {code}"
-    reason = f' The recorded reason: "{message}".' if message else ""
-    absent = [entry for entry in rows(record.get("inputs")) if entry.get("status") == "absent"]
-    names = ", ".join(text(entry.get("name")) for entry in absent[:_MOST_OF_KIND])
-    without = (
-        f" These inputs were not there, and must not be there for a rerun: {names}."
-        if names
-        else ""
-    )
-    word = "was killed" if state == "killed" else "failed"
-    return (
-        f"The job {word}{with_code}.{reason}{without} A rerun that repeats this fails in the same "
-        "way: verify.sh then says R1=."
-    )
+    sentence = "The job was killed" if state == "killed" else "The job failed"
+    code, message = ending.number("code"), ending.text("message")
+    if code is not None:
+        sentence += f" with exit code {code}"
+    sentences = [f"{sentence}."]
+    if message:
+        sentences.append(f'The recorded reason: "{message}".')
+    absent = [file.text("name") for file in record.parts("inputs") if file.text("status") == ABSENT]
+    names = ", ".join(absent[:_MOST_OF_KIND])
+    if names:
+        sentences.append(
+            f"These inputs were not there, and must not be there for a rerun: {names}."
+        )
+    sentences.append("A rerun that repeats this fails in the same way: verify.sh then says R1=.")
+    return " ".join(sentences)
 
 
 def _holds(payload: Payload, known: KnownGaps, level: int) -> list[str]:
@@ -160,10 +159,10 @@ def _holds(payload: Payload, known: KnownGaps, level: int) -> list[str]:
     return held
 
 
-def _compares(record: Mapping[str, object], expected: Sequence[Expected]) -> list[str]:
+def _compares(record: RecordPart, expected: Sequence[Expected]) -> list[str]:
     required = [output for output in expected if output.required == "yes"]
     lines = []
-    if not required and text(record.get("state")) == "succeeded":
+    if not required and record.text("state") == "succeeded":
         lines.append(
             _wrapped(
                 "NOTHING CAN BE COMPARED: the record has no output that a rerun must make again. "
@@ -242,7 +241,7 @@ def _need(need: Need) -> str:
     return f"{', '.join(parts)}: {need.why}"
 
 
-def _weak(known: KnownGaps, record: Mapping[str, object]) -> list[str]:
+def _weak(known: KnownGaps, record: RecordPart) -> list[str]:
     """Gaps and the recorder's notes as sentences."""
     lines = []
     for gap in known.gaps[:_MOST]:
@@ -250,7 +249,7 @@ def _weak(known: KnownGaps, record: Mapping[str, object]) -> list[str]:
         lines.append(_item(f"{gap.message} It stops {level} ({gap.code})."))
     if len(known.gaps) > _MOST:
         lines.append(f"  and {len(known.gaps) - _MOST} more: GAPS.tsv")
-    notes = texts(mapping(record.get("extra")).get("hook_notes"))
+    notes = record.part("extra").texts("hook_notes")
     if notes:
         lines.append("The recorder noted:")
         lines += [_item(note) for note in notes[:_MOST]]
@@ -261,22 +260,21 @@ def _weak(known: KnownGaps, record: Mapping[str, object]) -> list[str]:
 
 def _system(payload: Payload) -> list[str]:
     """Where the job ran, and with which installed software."""
-    environment = mapping(payload.record.get("environment"))
-    system, host = mapping(environment.get("os")), mapping(payload.record.get("host"))
-    name = " ".join(filter(None, (text(system.get("id")), text(system.get("version")))))
+    system, host = payload.environment.part("os"), payload.record.part("host")
+    name = " ".join(filter(None, (system.text("id"), system.text("version"))))
     facts = [name or "an unknown system"]
     for word in ("kernel", "libc"):
-        if text(system.get(word)):
-            facts.append(f"{word} {text(system.get(word))}")
-    if text(host.get("cpu_model")):
-        facts.append(text(host.get("cpu_model")))
+        if system.text(word):
+            facts.append(f"{word} {system.text(word)}")
+    if host.text("cpu_model"):
+        facts.append(host.text("cpu_model"))
     lines = [_wrapped(f"It ran on {', '.join(facts)}.")]
     compilers = [need.name for need in payload.needs.of_kind("compiler")]
     if compilers:
         named = ", ".join(compilers)
         lines.append(_wrapped(f"Programs were compiled while it ran, by {named}: use the same."))
     lines += _listings(payload)
-    container = text(mapping(environment.get("container")).get("image"))
+    container = payload.environment.part("container").text("image")
     if container:
         lines.append(_wrapped(f"It ran inside the container image {container}."))
     if payload.ingredients.capsule is not None:
@@ -302,12 +300,11 @@ def _listings(payload: Payload) -> Iterable[str]:
 def _places(payload: Payload) -> list[str]:
     """The absolute paths that the job used outside of its working directory and checkouts."""
     paths = set()
-    for kind in ("inputs", "scripts", "outputs"):
-        for file in rows(payload.record.get(kind)):
-            path = payload.places.absolute(text(file.get("path")) or text(file.get("name")))
-            place = payload.places.locate(path)
-            if place is not None and place.variable == "elsewhere":
-                paths.add(path)
+    for file in recorded_files(payload.record):
+        path = payload.places.absolute(file.text("path") or file.text("name"))
+        place = payload.places.locate(path)
+        if place is not None and place.variable == "elsewhere":
+            paths.add(path)
     if not paths:
         return ["The job used no file by such a path, as far as is recorded."]
     lines = [_item(path) for path in sorted(paths)[:_MOST_OF_KIND]]

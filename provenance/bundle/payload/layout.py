@@ -1,16 +1,14 @@
-"""What lay around a job besides files: folders, links, pipes; and how its files were, mode and time.
+"""What was around a job besides files (folders, links, pipes), and the modes and times of all.
 
-Links come last in the layout, so that nothing is ever written through one; modes and times come after
-them, in a list of their own, since they differ between jobs that share everything else.
+Links come last in the layout, so that nothing is ever written through one. Modes and times come
+after them, in a list of their own, since they differ between jobs that share everything else.
 """
 
 import posixpath
 import re
-from collections.abc import Mapping
-from typing import Any
 
-from jobprov.provenance.bundle.fields import mapping, rows, text, texts
-from jobprov.provenance.bundle.payload.payload import Payload
+from jobprov.provenance.bundle.fields import RecordPart, text
+from jobprov.provenance.bundle.payload.payload import LinkAsItWas, Payload
 from jobprov.provenance.bundle.payload.places import Place
 
 _FILE_BITS, _FOLDER_BITS = 0o777, 0o1777  # never setuid or setgid
@@ -22,11 +20,11 @@ _SYSTEM = ("/bin/", "/cvmfs/", "/lib", "/opt/", "/sbin/", "/usr/")
 def note_links(payload: Payload) -> None:
     """Note the links of the job, and the folders that it made, before anything is placed."""
     places = payload.places
-    for entry in rows(payload.record.get("layout")):
-        path = places.absolute(text(entry.get("path")))
+    for entry in payload.record.parts("layout"):
+        path = places.absolute(entry.text("path"))
         if not path.startswith("/") or path == "/":
             continue
-        kind, target = entry.get("kind"), text(entry.get("target"))
+        kind, target = entry.text("kind"), entry.text("target")
         if kind == "new folder":
             payload.new_folders.add(path)
         elif kind == "link" and target and not _is_in_code(payload, places.locate(path)):
@@ -35,22 +33,22 @@ def note_links(payload: Payload) -> None:
 
 def made_folders(payload: Payload, folder: str) -> int:
     """How many folders at the end of an absolute path the job made itself."""
-    way = folder
-    while way not in payload.new_folders:
-        if way in {"/", ""}:
+    outermost = folder
+    while outermost not in payload.new_folders:
+        if outermost in {"/", ""}:
             return 0
-        way = posixpath.dirname(way)
-    return folder[len(way) :].count("/") + 1
+        outermost = posixpath.dirname(outermost)
+    return folder[len(outermost) :].count("/") + 1
 
 
 def add_layout(payload: Payload) -> None:
     """Lay out folders, links and pipes."""
-    for entry in rows(payload.record.get("layout")):
-        kind, path = text(entry.get("kind")), text(entry.get("path"))
+    for entry in payload.record.parts("layout"):
+        kind, path = entry.text("kind"), entry.text("path")
         if not payload.places.absolute(path).startswith("/"):
             continue
         if kind == "link":
-            _add_link(payload, path, moment(entry))
+            _add_link(payload, path, _moment(entry))
         elif kind == "folder":
             _add_folder(payload, entry, path)
         elif kind == "pipe":
@@ -58,30 +56,33 @@ def add_layout(payload: Payload) -> None:
         elif kind == "sparse file":
             place = payload.places.settle(path)
             if place in payload.laid_out:
+                # Before all times: making a file sparse changes its own
                 payload.times.insert(0, f"sparse {place.word()}")
         elif kind == "hard link":
-            _add_hard_link(payload, path, text(entry.get("target")))
+            _add_hard_link(payload, path, entry.text("target"))
 
 
-def mode_of_file(recorded: str) -> str:
-    """The mode of a file in a rerun, whose owner can read it; '' if none was recorded."""
-    return _mode(recorded, _FILE_BITS, _OWNER_READS)
+def note_how_it_was(payload: Payload, file: RecordPart, place: Place) -> None:
+    """Let run.sh give a file the mode and time with which the job found it."""
+    mode = _mode(file.text("mode"), _FILE_BITS, at_least=_OWNER_READS)
+    payload.as_it_was(place, mode, _moment(file))
 
 
-def moment(entry: Mapping[str, Any]) -> str:
-    """When a file was changed, as `touch -d` takes it in UTC; '' if that was not recorded."""
-    found = _MOMENT.match(text(entry.get("modified_at")))
-    return f"{found[1]} {found[2]}" if found else ""
-
-
-def _mode(recorded: str, bits: int, at_least: int) -> str:
+def _mode(recorded: str, bits: int, *, at_least: int) -> str:
+    """A recorded mode in a rerun, whose owner can use the file; '' if none was recorded."""
     try:
         return f"{int(recorded, 8) & bits | at_least:04o}"
     except ValueError:
         return ""
 
 
-def _add_folder(payload: Payload, entry: Mapping[str, Any], path: str) -> None:
+def _moment(entry: RecordPart) -> str:
+    """When a file was changed, as `touch -d` takes it in UTC; '' if that was not recorded."""
+    moment = _MOMENT.match(entry.text("modified_at"))
+    return f"{moment[1]} {moment[2]}" if moment else ""
+
+
+def _add_folder(payload: Payload, entry: RecordPart, path: str) -> None:
     if _is_around_software(payload, payload.places.absolute(path)):
         return
     place = payload.places.settle(path)
@@ -90,10 +91,11 @@ def _add_folder(payload: Payload, entry: Mapping[str, Any], path: str) -> None:
     if place not in payload.laid_out:
         payload.laid_out.add(place)
         payload.lay_out("folder", place)
-    is_written = posixpath.normpath(path) in _written_folders(payload)
-    at_least = _OWNER_WRITES if is_written else _OWNER_ENTERS
-    mode = _mode(text(entry.get("mode")), _FOLDER_BITS, at_least)
-    payload.as_it_was(place, mode, moment(entry))
+    at_least = _OWNER_ENTERS
+    if posixpath.normpath(path) in _written_folders(payload):
+        at_least = _OWNER_WRITES
+    mode = _mode(entry.text("mode"), _FOLDER_BITS, at_least=at_least)
+    payload.as_it_was(place, mode, _moment(entry))
 
 
 def _is_around_software(payload: Payload, folder: str) -> bool:
@@ -101,40 +103,40 @@ def _is_around_software(payload: Payload, folder: str) -> bool:
 
     An empty folder in its place would hide them: all paths below it would lead there.
     """
-    below = [path for path in _software_paths(payload.record) if path.startswith(folder + "/")]
-    return any(payload.places.locate(path) is None for path in below)
+    inside = [path for path in _software_paths(payload) if path.startswith(folder + "/")]
+    return any(payload.places.locate(path) is None for path in inside)
 
 
-def _software_paths(record: Mapping[str, Any]) -> set[str]:
-    """The absolute paths of programs that ran, and of the folders in which software was looked for."""
-    command = mapping(record.get("command"))
-    paths = {*texts(command.get("argv"))[:1]}
-    for step in rows(command.get("steps")):
-        paths.update(texts(step.get("argv"))[:1])
-    for name, value in mapping(mapping(record.get("environment")).get("variables")).items():
+def _software_paths(payload: Payload) -> set[str]:
+    """The absolute paths of programs that ran, and of folders in which software was looked for."""
+    paths = set(payload.command.texts("argv")[:1])
+    for step in payload.command.parts("steps"):
+        paths.update(step.texts("argv")[:1])
+    for name, value in payload.environment.part("variables").fields.items():
         if name.endswith(("PATH", "PREFIX", "_ENV")):
             paths.update(text(value).split(":"))
     return {posixpath.normpath(path) for path in paths if path.startswith("/")}
 
 
 def _written_folders(payload: Payload) -> set[str]:
-    outputs = rows(payload.record.get("outputs"))
-    return {posixpath.dirname(posixpath.normpath(text(output.get("path")))) for output in outputs}
+    folders = set()
+    for output in payload.record.parts("outputs"):
+        folders.add(posixpath.dirname(posixpath.normpath(output.text("path"))))
+    return folders
 
 
-def _add_pipe(payload: Payload, entry: Mapping[str, Any], path: str) -> None:
+def _add_pipe(payload: Payload, entry: RecordPart, path: str) -> None:
     place = payload.places.settle(path)
     if place is not None and place not in payload.laid_out:
         payload.laid_out.add(place)
         payload.lay_out("pipe", place)
-        payload.as_it_was(place, mode_of_file(text(entry.get("mode"))), moment(entry))
+        note_how_it_was(payload, entry, place)
 
 
 def _add_hard_link(payload: Payload, path: str, target: str) -> None:
-    place, first = payload.places.settle(path), payload.places.settle(target)
-    is_there = place in payload.laid_out and first in payload.laid_out
-    if place is not None and first is not None and is_there:
-        payload.lay_out("hard_link", first, place)
+    place, other_name = payload.places.settle(path), payload.places.settle(target)
+    if place in payload.laid_out and other_name in payload.laid_out:
+        payload.lay_out("hard_link", other_name, place)
 
 
 def _add_link(payload: Payload, path: str, modified_at: str) -> None:
@@ -145,18 +147,19 @@ def _add_link(payload: Payload, path: str, modified_at: str) -> None:
         return
     target, real = places.links[absolute], places.real(absolute)
     folder, name = posixpath.split(absolute)
-    around = places.real(folder)
-    if real == absolute or around + "/" + name in payload.new_folders:  # a loop
-        return
-    place = places.locate(around) or Place("elsewhere", around if around != "/" else "")
-    goal: str | Place = places.locate(real) or Place("elsewhere", real)
+    real_folder = places.real(folder)
+    if real == absolute or f"{real_folder}/{name}" in payload.new_folders:
+        return  # a loop, or now a folder that the job made itself
+    place_of_folder = places.locate(real_folder) or Place("elsewhere", real_folder.rstrip("/"))
+    place = place_of_folder.below(name)
+    laid_out: Place | str = places.locate(real) or Place("elsewhere", real)
     if real.startswith(_SYSTEM):
-        goal = real  # installed software, which no bundle holds
+        laid_out = real  # installed software, which no bundle holds
     if places.locate(absolute) is None:
-        places.map(absolute, place.below(name))
-    if place.below(name) not in payload.laid_out:
-        payload.laid_out.add(place.below(name))
-        payload.links_as_they_were.append((target, goal, place.below(name), modified_at))
+        places.map(absolute, place)
+    if place not in payload.laid_out:
+        payload.laid_out.add(place)
+        payload.links_as_they_were.append(LinkAsItWas(target, laid_out, place, modified_at))
 
 
 def _is_in_code(payload: Payload, place: Place | None) -> bool:

@@ -2,32 +2,79 @@
 
 import hashlib
 import posixpath
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from jobprov.provenance.bundle.draft import Draft, Fetched
-from jobprov.provenance.bundle.fields import mapping, text, to_bytes
+from jobprov.provenance.bundle.fields import RecordPart, to_bytes
 from jobprov.provenance.bundle.ingredients import Ingredients
 from jobprov.provenance.bundle.names import NAME_BYTES, Shelf, plain_name
 from jobprov.provenance.bundle.needs import Needs, tsv
-from jobprov.provenance.bundle.payload.expected import Expected
-from jobprov.provenance.bundle.payload.odd_words import odd_names
+from jobprov.provenance.bundle.payload.odd_names import odd_names
 from jobprov.provenance.bundle.payload.places import Place, Places, normal, quote
+from jobprov.provenance.bundle.payload.steps import payload_steps
 
-_BESIDE = ".modes.tsv"
+_BESIDE = ".modes.tsv"  # ends the name of a table beside a repository's folder
 _MOST_LINKS = 10
+SHEBANG_BYTES = 512
+"""More of a script is not read for the interpreter in its first line."""
+
+
+class Expected(NamedTuple):
+    """A line of `outputs/expected.tsv`: an output that a rerun should make.
+
+    The fields are its columns. What was not recorded is `-`; for `events` and `status` it is empty.
+    """
+
+    name: str
+    path: str
+    size: str
+    sha256: str
+    comparator: str
+    content_digest: str
+    events: str
+    required: str
+    status: str
+    checksums: str
+    reference: str
+
+
+class LinkAsItWas(NamedTuple):
+    """A symbolic link that the job found.
+
+    Attributes:
+        target: as the link had it, which is right in a rerun's own root.
+        laid_out: where the bundle lays the target out, or the path of installed software.
+        place: of the link itself.
+        modified_at: as `touch -d` takes it; empty if it was not recorded.
+    """
+
+    target: str
+    laid_out: Place | str
+    place: Place
+    modified_at: str
+
+    def line(self) -> str:
+        """The line of the layout that makes it."""
+        target, modified_at = quote(self.target), quote(self.modified_at)
+        laid_out = _shell_word(self.laid_out)
+        return f"link_as_it_was {target} {laid_out} {self.place.word()} {modified_at}"
 
 
 class Payload:
     """One bundle in the making.
 
     Attributes:
+        record: the job record.
+        command: of the record; empty if it has none.
+        steps: the steps of the job that a rerun replays.
+        environment: of the record; empty if it has none.
         level: the ceiling that was asked for. What only higher levels need is left out.
         layout: lines of `command/layout.sh`, which run.sh follows in this order.
         links: (target, place) of symbolic links, laid out after all files.
         links_in_out: the same of links from one folder of OUT to another, which a rerun in its own
             root does not need.
-        links_as_they_were: (target, where that is laid out, place, time) of links that the job found.
+        links_as_they_were: links that the job found.
         new_folders: absolute paths of folders that the job made itself.
         times: lines of `command/times.sh`: modes and times, once everything is laid out.
         laid_out: places of single files that the bundle holds.
@@ -42,19 +89,22 @@ class Payload:
 
     def __init__(self, ingredients: Ingredients, draft: Draft, top: str, level: int) -> None:
         self.ingredients = ingredients
-        self.record: Mapping[str, Any] = ingredients.record
+        self.record = RecordPart(ingredients.record)
         self.draft = draft
         self.level = level
         self.top = top
         self.shelf = Shelf(top)
         self.repositories: dict[str, str] = {}
         self.needs = Needs()
-        self.command = mapping(self.record.get("command"))
-        self.places = Places(text(self.command.get("working_directory")), odd_names(self.record))
+        self.command = self.record.part("command")
+        self.steps = payload_steps(self.record)
+        self.environment = self.record.part("environment")
+        self._variables = self.environment.part("variables")
+        self.places = Places(self.command.text("working_directory"), odd_names(self.record))
         self.layout: list[str] = []
         self.links: list[tuple[str, Place]] = []
         self.links_in_out: list[tuple[str, Place]] = []
-        self.links_as_they_were: list[tuple[str, str | Place, Place, str]] = []
+        self.links_as_they_were: list[LinkAsItWas] = []
         self.new_folders: set[str] = set()
         self.times: list[str] = []
         self.laid_out: set[Place] = set()
@@ -64,6 +114,15 @@ class Payload:
         self.then_lists: dict[str, str] = {}
         self.fetched: dict[str, Fetched] | None = None
         self.expected: Sequence[Expected] = ()
+
+    @property
+    def left_out(self) -> str:
+        """Why something that is possessed is not in the bundle: a lower level was asked for."""
+        return f"left out: level L{self.level}"
+
+    def recorded_variable(self, name: str) -> str:
+        """The value of a variable of the job's environment; empty if it was not recorded."""
+        return self._variables.text(name)
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
         """Put a generated file at a path of the payload."""
@@ -87,7 +146,10 @@ class Payload:
         return stored
 
     def place(self, stored: str, mode: str, path: str) -> None:
-        """Let run.sh lay out a stored file where the job used it; the first file at a place counts."""
+        """Let run.sh lay out a stored file where the job used it.
+
+        The first file at a place counts.
+        """
         place = self.places.settle(path)
         if place is not None and place not in self.laid_out and not self._is_behind_link(place):
             self.laid_out.add(place)
@@ -101,7 +163,7 @@ class Payload:
         name = plain_name(wanted, fallback)
         if name.endswith((".odd", _BESIDE)) or self._is_taken(name, key):
             name = fallback
-        if len(name) + len(_BESIDE) > NAME_BYTES:  # a file beside the folder has this name and more
+        if len(name) + len(_BESIDE) > NAME_BYTES:
             name = hashlib.sha256(f"{name} {key}".encode()).hexdigest()
         while self.repositories.get(name, key) != key:
             name += "+"
@@ -111,7 +173,9 @@ class Payload:
     def _is_taken(self, name: str, key: str) -> bool:
         # Some file systems ignore case
         keys = {taken.lower(): taken_by for taken, taken_by in self.repositories.items()}
-        return keys.get(name.lower(), key) != key or (not key and name in keys)
+        is_of_others = keys.get(name.lower(), key) != key
+        # Without a key, two entries of one name may have different content
+        return is_of_others or (not key and name in keys)
 
     def provide(self, place: Place, paths: frozenset[str]) -> None:
         """Note the paths that a repository's copy has below a place."""
@@ -119,7 +183,7 @@ class Payload:
 
     def provides(self, place: Place) -> bool:
         """Whether a repository's copy has a file at this place."""
-        return any(_is_in_tree(place, tree, paths) for tree, paths in self._provided)
+        return any(_is_in_tree(place, top, paths) for top, paths in self._provided)
 
     def note_shebang(self, place: Place, first_bytes: bytes) -> None:
         """Remember the interpreter in a script's first line."""
@@ -141,20 +205,26 @@ class Payload:
 
         A link that leads out of its checkout is not followed.
         """
-        links = {link: target for target, link in self.links}
+        targets = {link: target for target, link in self.links}
         for _ in range(_MOST_LINKS):
-            step = next((link for link in _ways_to(place) if link in links), None)
-            if step is None:
+            link = next((way for way in _ways_to(place) if way in targets), None)
+            if link is None:
                 break
-            # The folder of a checkout in `$src` is no folder of the job
-            top = "/".join(step.rest.split("/")[:2]) if step.variable == "src" else ""
-            folder = posixpath.dirname(step.rest[len(top) :]).lstrip("/")
-            goal = posixpath.normpath(posixpath.join(folder, links[step]))
+            top = ""
+            if link.variable == "src":
+                # The folder of a checkout in `$src` is no folder of the job
+                top = "/".join(link.rest.split("/")[:2])
+            folder = posixpath.dirname(link.rest[len(top) :]).lstrip("/")
+            goal = posixpath.normpath(posixpath.join(folder, targets[link]))
             if goal.startswith(("/", "../")) or goal == "..":
                 break
-            rest = place.rest[len(step.rest) :]
+            rest = place.rest[len(link.rest) :]
             place = Place(place.variable, posixpath.normpath(f"{top}/{goal}{rest}"))
         return place
+
+    def is_work_inside_checkout(self) -> bool:
+        """Whether the job's working directory is in a checkout, of which the rerun has a copy."""
+        return any(line.startswith("work_inside ") for line in self.layout)
 
     def has(self, sha256: str) -> bool:
         """Whether the blob is possessed."""
@@ -174,9 +244,7 @@ class Payload:
         lines = [f"link {quote(target)} {place.word()}" for target, place in self.links]
         for target, place in self.links_in_out:
             lines.append(f"link_in_out {quote(target)} {place.word()}")
-        for target, goal, place, modified_at in self.links_as_they_were:
-            words = [quote(target), _shell_word(goal), place.word(), quote(modified_at)]
-            lines.append(" ".join(["link_as_it_was", *words]))
+        lines += [link.line() for link in self.links_as_they_were]
         return lines
 
     def table(self, path: str, columns: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> None:
@@ -188,14 +256,15 @@ class Payload:
         self.write(path, to_bytes("".join(line + "\n" for line in lines)))
 
 
-def _is_in_tree(place: Place, tree: Place, paths: frozenset[str]) -> bool:
-    return place.is_below(tree) and place.rest[len(tree.rest) + 1 :] in paths
+def _is_in_tree(place: Place, top: Place, paths: frozenset[str]) -> bool:
+    return place.is_below(top) and place.rest[len(top.rest) + 1 :] in paths
 
 
-def _ways_to(place: Place) -> list[Place]:
+def _ways_to(place: Place) -> Iterator[Place]:
     """The folders around a place, outermost first, and the place itself."""
     parts = place.rest.split("/")
-    return [Place(place.variable, "/".join(parts[:end])) for end in range(2, len(parts) + 1)]
+    for end in range(2, len(parts) + 1):
+        yield Place(place.variable, "/".join(parts[:end]))
 
 
 def _shell_word(argument: str | Place) -> str:
@@ -209,7 +278,7 @@ def shebang(first_bytes: bytes) -> str:
     """
     if not first_bytes.startswith(b"#!"):
         return ""
-    line = first_bytes[2:512].split(b"\n", 1)[0].decode("utf-8", "replace")
+    line = first_bytes[2:SHEBANG_BYTES].split(b"\n", 1)[0].decode("utf-8", "replace")
     command = line.split()
     if command and command[0].endswith("/env"):
         # The options and variables of `env` come before the program

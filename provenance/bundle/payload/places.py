@@ -15,9 +15,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+_MOST_LINKS = 40
 # A path may begin after a blank, a separator, a scheme, or a one-letter option such as -I
 _LEAD = r"(?:^|(?<=[^A-Za-z0-9._+~@%/-])|(?<=://)|(?<=[\s=,:;\"'(]-[A-Za-z])|(?<=^-[A-Za-z]))"
-_MOST_LINKS = 40
 _TAIL = r"(?=/|$|[^A-Za-z0-9._+~@%-])"
 
 
@@ -59,12 +59,12 @@ class Places:
 
     def __init__(self, working_directory: str, odd: Mapping[str, str] | None = None) -> None:
         self._odd = odd or {}
-        self.working_directory = (
-            normal(working_directory) if working_directory.startswith("/") else ""
-        )
+        self.working_directory = ""
+        if working_directory.startswith("/"):
+            self.working_directory = normal(working_directory)
         self._prefixes: dict[str, Place] = {}
         self._exact: dict[str, Place] = {}
-        self._pattern: re.Pattern[str] | None = None
+        self._pattern: re.Pattern[str] | None = None  # made from the prefixes when it is needed
         self.aliases: dict[str, Place] = {}
         self.links: dict[str, str] = {}
         if self.working_directory:
@@ -72,15 +72,16 @@ class Places:
 
     def map(self, prefix: str, place: Place) -> None:
         """Map an absolute folder, and everything below it, to a place; the first mapping counts."""
-        if prefix.startswith("/") and normal(prefix) != "/":
-            self._prefixes.setdefault(normal(prefix), place)
+        folder = normal(prefix)
+        if folder.startswith("/") and folder != "/" and folder not in self._prefixes:
+            self._prefixes[folder] = place
             self._pattern = None
 
     def locate(self, path: str) -> Place | None:
         """The place of an absolute path, by its longest mapped folder; None if none is mapped."""
         path = normal(path)
-        for folder in sorted(self._prefixes, key=len, reverse=True):
-            if path == folder or path.startswith(folder + "/"):
+        for folder in reversed(list(_ways_to(path))):
+            if folder in self._prefixes:
                 return self._prefixes[folder].below(path[len(folder) + 1 :])
         return None
 
@@ -97,7 +98,7 @@ class Places:
         path = self._odd.get(path, path)
         if "://" in path:
             path_of_url = normal("/" + path.split("://", 1)[1])
-            return self._settle_exact(path, Place("elsewhere", path_of_url))
+            return self._exact.setdefault(path, Place("elsewhere", path_of_url))
         absolute = self.absolute(path)
         if not path or absolute in {"", ".", "/", ".."} or absolute.startswith("../"):
             return None
@@ -108,7 +109,7 @@ class Places:
             place = Place("elsewhere", absolute)
             self.map(absolute, place)
         if not path.startswith("/") and normal(path).startswith("../"):
-            self._settle_exact(path, place)
+            self._exact.setdefault(path, place)
         real = self.real(absolute)
         return place if real == absolute else self.settle(real)
 
@@ -126,15 +127,16 @@ class Places:
         """The recorded string as a shell word, its mapped paths replaced by their places."""
         if string in self._exact:
             return self._word(string, self._exact[string])
-        words, end = [], 0
+        pieces, end = [], 0
         for match in self._compiled().finditer(string):
             if match.start() > end:
-                words.append(quote(string[end : match.start()]))
-            words.append(self._word(match.group(), self._prefixes[match.group()]))
+                pieces.append(quote(string[end : match.start()]))
+            path = match[0]
+            pieces.append(self._word(path, self._prefixes[path]))
             end = match.end()
-        if end < len(string) or not words:
-            words.append(quote(string[end:]))
-        return "".join(words)
+        if end < len(string) or not pieces:
+            pieces.append(quote(string[end:]))
+        return "".join(pieces)
 
     def mapped(self) -> dict[str, Place]:
         """The places of all mapped folders and files, by their recorded absolute paths."""
@@ -154,13 +156,11 @@ class Places:
         self.aliases.setdefault(recorded, place)
         return f'"$at_{list(self.aliases).index(recorded) + 1}"'
 
-    def _settle_exact(self, path: str, place: Place) -> Place:
-        return self._exact.setdefault(path, place)
-
     def _compiled(self) -> re.Pattern[str]:
         if self._pattern is None:
-            longest_first = sorted(self._prefixes, key=lambda prefix: (-len(prefix), prefix))
-            choices = "|".join(re.escape(prefix) for prefix in longest_first) or r"(?!)"
+            # Of two folders that fit, the inner one is meant
+            longest_first = sorted(self._prefixes, key=lambda folder: (-len(folder), folder))
+            choices = "|".join(map(re.escape, longest_first)) or r"(?!)"  # which never matches
             self._pattern = re.compile(f"{_LEAD}(?:{choices}){_TAIL}")
         return self._pattern
 

@@ -198,11 +198,16 @@ def program_files(argv: Sequence[str]) -> List[str]:
     return []
 
 
-def which(program: str) -> Optional[str]:
-    """Return the path that a program's name stands for on PATH, or None (shutil, which has it too, loads slowly)."""
+def which(program: str, search_path: Optional[str] = None) -> Optional[str]:
+    """Return the path that a program's name stands for on PATH, or None.
+
+    Another search path than our own may be given. (shutil, which has it too, loads slowly.)
+    """
     if os.sep in program:
         return program if os.path.isfile(program) else None
-    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+    if search_path is None:
+        search_path = os.environ.get("PATH", os.defpath)
+    for folder in search_path.split(os.pathsep):
         path = os.path.join(folder or ".", program)
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path

@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterable, Optional, Tuple
 
 from jobprov.provenance.capture.checkouts.repositories import Repositories
 from jobprov.provenance.capture.command.closure import Closure
-from jobprov.provenance.capture.command.randomness import find_unseeded
+from jobprov.provenance.capture.command.randomness import find_run_specific, find_unseeded
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
 from jobprov.provenance.capture.record.draft import Draft, without_empty
@@ -32,18 +32,21 @@ def keep_scripts(
                 draft.note(mode)  # the gap `script-missing` follows
             else:
                 entry.update(mode=mode, sha256=draft.add_source(content, "script " + path))
-                weaken_unseeded(draft, "script " + path, content)
+                weaken_by_text(draft, "script " + path, content)
             entry.update(draft.attempt("script " + path, repositories.place, path) or {})
             if evidence is not None:
                 entry["evidence"] = evidence
             draft.extend("scripts", [entry])
 
 
-def weaken_unseeded(draft: Draft, what: str, content: bytes) -> None:
-    """Name in the record a text that draws random numbers which no seed decides."""
+def weaken_by_text(draft: Draft, what: str, content: bytes) -> None:
+    """Name in the record a text that draws numbers unseeded, or writes what each run has otherwise."""
     drawn = find_unseeded(content)
     if drawn is not None:
         draft.weaken("random-unseeded", what, drawn)
+    written = find_run_specific(content)
+    if written is not None:
+        draft.weaken("run-specific", what, written)
 
 
 def keep_configurations(

@@ -1,7 +1,7 @@
-"""Whether a script draws random numbers that no seed decides, as far as its text tells.
+"""Whether code draws random numbers that no seed decides, or writes what differs from run to run.
 
-A rule by words, which may miss what a program hides and never says what it does not read. It is not
-meant for what is random and harmless: pauses and names of temporary files.
+Rules by words, which may miss what a program hides and never say what they do not read. They are
+not meant for what is harmless: pauses, names of temporary files, times in a log.
 """
 
 import re
@@ -23,11 +23,31 @@ _RULES = (
     (rb"\b(?:rnorm|runif|rpois|rexp)\(", rb"set\.seed"),
     (rb"(?m)(?:^|[|;&(]\s*)shuf\b", rb"--random-source"),
 )
+# Time, host and number of the process, on a line that writes to a file, or in the name of one
+_TO_FILE = rb"(?:[^;]*|.*\}\s*)(?<![\d&>])>>?\s*(?!&|/dev/|\(|\S*\.log\b)[\w$\"'./{~]"
+_SHELL_TIME = rb"(?:date|hostname|uname)\b"
+_PYTHON_TIME = (
+    rb"\b(?:datetime\.(?:now|utcnow|today)|date\.today|time\.(?:time|ctime|asctime|strftime)"
+    rb"|socket\.gethostname|platform\.node|os\.getpid)\("
+)
+_WRITES = re.compile(
+    rb"|".join(
+        (
+            rb"\b__(?:DATE|TIME|TIMESTAMP)__\b",
+            rb"(?:\$\(|`|^\s*|[;&|{]\s*)" + _SHELL_TIME + _TO_FILE,
+            rb"[\w./]\$\(" + _SHELL_TIME + rb"[^)]*\)\w*\.(?!log\b|err\b|out\b)\w",
+            rb"\$(?:\$|\{?HOSTNAME\b)" + _TO_FILE,
+            rb"\b(?:write(?:lines|row)?|dump)\(.*" + _PYTHON_TIME,
+            _PYTHON_TIME + rb".*\bfile=(?!sys\.std)",
+        )
+    )
+)
+_MOST_LINES, _LINE_BYTES = 5000, 300  # so that no text takes long
 
 
 def find_unseeded(content: bytes) -> Optional[str]:
     """Return where a text draws random numbers unseeded, in words; None where it does not."""
-    if len(content) > _MOST_BYTES or b"\0" in content[:_HEAD_BYTES]:
+    if not _is_text(content):
         return None
     for draws, seeds in _RULES:
         if seeds is not None and re.search(seeds, content):
@@ -36,7 +56,23 @@ def find_unseeded(content: bytes) -> Optional[str]:
             begin = content.rfind(b"\n", 0, match.start()) + 1
             line = content[begin:].split(b"\n", 1)[0]
             if not _HARMLESS.search(line):
-                number = content.count(b"\n", 0, begin) + 1
-                shown = line.strip()[:_SHOWN].decode("utf-8", "replace")
-                return "line {}, {}".format(number, shown)
+                return _show(content.count(b"\n", 0, begin) + 1, line)
     return None
+
+
+def find_run_specific(content: bytes) -> Optional[str]:
+    """Return where a text writes time, host or process number to a file; None where it does not."""
+    if not _is_text(content):
+        return None
+    for number, line in enumerate(content.split(b"\n", _MOST_LINES)[:_MOST_LINES], 1):
+        if len(line) <= _LINE_BYTES and _WRITES.search(line) and not _HARMLESS.search(line):
+            return _show(number, line)
+    return None
+
+
+def _is_text(content: bytes) -> bool:
+    return len(content) <= _MOST_BYTES and b"\0" not in content[:_HEAD_BYTES]
+
+
+def _show(number: int, line: bytes) -> str:
+    return "line {}, {}".format(number, line.strip()[:_SHOWN].decode("utf-8", "replace"))

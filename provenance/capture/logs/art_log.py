@@ -8,7 +8,7 @@ out first, and all whitespace counts as wrapping.
 import re
 from typing import Any, Dict, List, Optional, Tuple
 
-from jobprov.provenance.capture.logs import art_failure
+from jobprov.provenance.capture.logs import art_place
 
 _EVENT = r"run: (\d+) subRun: (\d+) event: (\d+)"
 _BEGUN = re.compile(
@@ -16,7 +16,7 @@ _BEGUN = re.compile(
     re.MULTILINE,
 )
 _BEGUN_FIELDS = ("run", "subrun", "event")
-_CONTEXT = re.compile(r"^%MSG-\w [^\s].*?:\s+[\w:]+:\w+@(\w+)\s")
+_CONTEXT = re.compile(r"^%MSG-\w [^\s].*?:\s+[\w:/]+:\w+@(\w+)\s")
 _ENTERED = re.compile(
     r"^\++ (?:(constructing|beginJob|endJob) module"
     r"|module for (begin run|begin subRun|event|end subRun|end run)): ?(\S+)$"
@@ -90,7 +90,7 @@ def reached(text: str) -> Dict[str, Any]:
             if "MF_INIT_OK" in line:  # the message facility starts: a new run
                 place, entered = {"phase": "construction"}, []
             elif context and not begun:
-                place["phase"] = art_failure.phase_of(context.group(1))
+                place["phase"] = art_place.phase_of(context.group(1))
         elif line.startswith("++"):
             _follow(line, entered)
     if entered:

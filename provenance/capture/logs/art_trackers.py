@@ -8,7 +8,7 @@ was told to append: all rows count.
 import os
 import re
 import time
-from typing import Any, Dict, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 _SECONDS = 5.0
 _STEPS = 100000  # SQLite instructions between two looks at the clock
@@ -31,6 +31,8 @@ _DELTAS = """
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 _PEAKS = "SELECT Name, Value FROM PeakUsage WHERE Name IN ('VmPeak', 'VmHWM')"
+_EVENT_TABLES = ("TimeSource", "TimeModule", "TimeEvent", "EventInfo", "ModuleInfo")
+_LAST = "SELECT Run, SubRun, Event FROM {} ORDER BY rowid DESC LIMIT 1"
 _PEAK_NAMES = {"VmPeak": "vsize", "VmHWM": "rss"}
 _PRINTED = re.compile(r"^TimeTracker printout \(sec\) ")
 _ROW = re.compile(r"^(\S+(?: \S+)*?)((?:\s+[-+\d.e]+){5})\s+(\d+)\s*$")
@@ -44,11 +46,7 @@ def read(path: str, modules: Dict[Any, Dict[str, Any]], peaks: Dict[str, int]) -
     rss_delta_bytes_max}, as far as it is known. Raises OSError and sqlite3.Error where the file is
     no database or takes too long.
     """
-    import sqlite3  # noqa: PLC0415 - not every Python has it
-
-    connection = sqlite3.connect("file:{}?mode=ro".format(_quoted(path)), uri=True, timeout=1.0)
-    end = time.monotonic() + _SECONDS
-    connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+    connection = _open(path)
     try:
         tables = {name for (name,) in connection.execute(_TABLES)}
         if "TimeModule" in tables:
@@ -65,6 +63,34 @@ def read(path: str, modules: Dict[Any, Dict[str, Any]], peaks: Dict[str, int]) -
                 peaks[_PEAK_NAMES[name]] = _bytes(megabytes)
     finally:
         connection.close()
+
+
+def last_event(path: str) -> Optional[Tuple[int, int, int]]:
+    """Return (run, subRun, event) of the event that a database saw last; None where it saw none.
+
+    Its tables are written a thousand rows at a time, each by itself. Raises as `read` does.
+    """
+    last = None
+    connection = _open(path)
+    try:
+        tables = {name for (name,) in connection.execute(_TABLES)}
+        for table in _EVENT_TABLES:
+            if table in tables:
+                for row in connection.execute(_LAST.format(table)):
+                    last = max(last or row, row)
+    finally:
+        connection.close()
+    return last
+
+
+def _open(path: str) -> Any:
+    """Return a connection that reads, for some seconds at most."""
+    import sqlite3  # noqa: PLC0415 - not every Python has it
+
+    connection = sqlite3.connect("file:{}?mode=ro".format(_quoted(path)), uri=True, timeout=1.0)
+    end = time.monotonic() + _SECONDS
+    connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+    return connection
 
 
 def read_printed(text: str, modules: Dict[Any, Dict[str, Any]], peaks: Dict[str, int]) -> None:

@@ -13,7 +13,15 @@ import re
 import signal
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from jobprov.provenance.capture.logs import art_failure, art_log, art_sentence, log_text
+from jobprov.provenance.capture.logs import (
+    art_failure,
+    art_log,
+    art_sentence,
+    art_subject,
+    crash_stack,
+    log_text,
+)
+from jobprov.provenance.capture.logs.clues import Clues
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.running.execution import Outcome
 
@@ -102,32 +110,35 @@ def signal_name(number: int) -> str:
 
 def explain(outcome: Outcome) -> Tuple[Optional[str], Optional[str]]:
     """Return (error class, message), each None where nothing shows it."""
-    finding = find(outcome)
+    finding = getattr(outcome, "finding", None) or find(outcome)
     return finding.get("category"), finding.get("message")
 
 
-def find(outcome: Outcome) -> Dict[str, Any]:
+def find(outcome: Outcome, clues: Optional[Clues] = None) -> Dict[str, Any]:
     """Return what is known of a failure: `category`, `message`, and of art the fields of an `art_failure` finding.
 
     What art prints about its own end comes first, then what linker, command line, C++ and Python print,
-    then the signal.
+    then the signal. `clues` is what the command left besides its logs.
     """
     if outcome.error:
         return {"category": "not started", "message": outcome.error}
+    clues = clues or Clues()
     texts = log_text.read_texts(outcome.logs)
     runs = [art_log.failing_run(text) for text in texts]
     reached = _first_reached(runs)
     finding = _first_of_art(runs)
     if finding is not None:
         finding["phase"] = finding.get("phase") or _PHASES.get(outcome.code)
-        return _completed(finding, reached)
+        return _completed(finding, reached, clues)
+    clues.complete_event(reached)
     for reading in (_linker, _option, _terminated, _python):
         for text in texts:
-            words = reading(text)
-            if words:
-                place = {"phase": "options"} if reading is _option else reached
-                return _crashed(words[0], words[1], place)
-    return _without_word(outcome, texts, runs, reached)
+            found = reading(text)
+            if found:
+                place = {"phase": "options"} if reading is _option else dict(reached)
+                place.update(found)
+                return _crashed(place, clues)
+    return _without_word(outcome, texts, runs, dict(reached), clues)
 
 
 def _first_reached(runs: Sequence[str]) -> Dict[str, Any]:
@@ -144,6 +155,15 @@ def _first_of_art(runs: Sequence[str]) -> Optional[Dict[str, Any]]:
             finding = reading(run)
             if finding:
                 return finding
+    return None
+
+
+def closing_status(outcome: Outcome) -> Optional[int]:
+    """Return the exit status that art's last closing line tells, or None without one."""
+    for text in log_text.read_texts(outcome.logs):
+        status = art_log.closing_status(text)
+        if status is not None:
+            return status
     return None
 
 
@@ -203,30 +223,57 @@ def say_suppressed(findings: Sequence[Dict[str, Any]]) -> Optional[str]:
     return _short(sentence)
 
 
-def _completed(finding: Dict[str, Any], reached: Dict[str, Any]) -> Dict[str, Any]:
-    """Return a finding of art, completed by how far the log shows it to have come."""
-    transition = {"run": "Run", "subRun": "SubRun"}.get(finding.get("phase") or "")
-    if transition:
-        finding["phase"] = ("end" if reached.get("event") else "begin") + transition
-    message = _short(art_sentence.with_place(finding))
-    return dict(finding, category=_short(finding["category"]), message=message)
+def _completed(
+    finding: Dict[str, Any], reached: Dict[str, Any], clues: Optional[Clues] = None
+) -> Dict[str, Any]:
+    """Return a finding of art, completed by how far the log shows it to have come, and by clues."""
+    clues = clues or Clues()
+    others = []
+    for each in [finding, *finding.get("also", ())]:
+        transition = {"run": "Run", "subRun": "SubRun"}.get(each.get("phase") or "")
+        if transition:
+            each["phase"] = ("end" if reached.get("event") else "begin") + transition
+        clues.complete_module(each)
+        clues.add_database(each)
+        clues.add_plugin_path(each)
+        each["message"] = art_sentence.with_place(each)
+        others.append("; and {category}: {message}".format(**each))
+    finding["message"] += "".join(others[1:])
+    return _shortened(finding)
 
 
-def _crashed(category: Optional[str], message: str, reached: Dict[str, Any]) -> Dict[str, Any]:
-    """Return the finding of a program that ended without art's word."""
-    event = art_sentence.event_words(reached)
-    if reached.get("module_label"):
-        parts = ["in module {}".format(reached["module_label"]), reached["phase"], event]
-    else:
-        parts = [reached.get("phase"), "in or after " + event if event else ""]
+def _crashed(finding: Dict[str, Any], clues: Clues) -> Dict[str, Any]:
+    """Return the finding of a program that ended without art's word, with where in its message."""
+    clues.complete_module(finding)
+    event = art_sentence.event_words(finding)
+    if event and finding.get("event_from"):
+        event = "{} by {}".format(event, finding["event_from"])
+    module = art_sentence.module_words(finding)
+    if event and not module:
+        event = "in or after " + event
+    parts = ("in " + module if module else "", finding.get("phase"), event)
     place = ", ".join(part for part in parts if part)
     if place:
-        message = "{} ({})".format(message, place)
-    return dict(reached, category=_short(category), message=_short(message))
+        finding["message"] = "{} ({})".format(finding["message"], place)
+    return _shortened(finding)
+
+
+def _shortened(finding: Dict[str, Any]) -> Dict[str, Any]:
+    """Return a finding with texts of bounded length, without secrets."""
+    for name, value in finding.items():
+        if isinstance(value, str):
+            finding[name] = _short(value)
+    for other in finding.get("also", ()):
+        _shortened(other)
+    return finding
 
 
 def _without_word(
-    outcome: Outcome, texts: Sequence[str], runs: Sequence[str], reached: Dict[str, Any]
+    outcome: Outcome,
+    texts: Sequence[str],
+    runs: Sequence[str],
+    reached: Dict[str, Any],
+    clues: Clues,
 ) -> Dict[str, Any]:
     """Return the finding of a failure that no program explains.
 
@@ -234,27 +281,29 @@ def _without_word(
     """
     name = _signal_of(outcome)
     if name is not None:
-        return _signalled(outcome, name, texts, reached)
+        return _signalled(outcome, name, texts, reached, clues)
     for run in runs:
         finding = art_failure.severe(run, is_own=False)
         if finding:
-            return _completed(finding, reached)
+            return _completed(finding, reached, clues)
     if outcome.code and 0 in map(art_log.closing_status, texts):
         sentence = "the process ended with code {}, though art's closing line says 0"
-        return _crashed(None, sentence.format(outcome.code), reached)
+        reached.update(category="exited itself", message=sentence.format(outcome.code))
+        return _crashed(reached, clues)
     for text in reversed(texts):
         line = _last_line(text)
         if line:
-            return {"message": _short(line)}
+            reached["message"] = line
+            return _shortened(reached) if reached.get("phase") else {"message": _short(line)}
     return {}
 
 
 def _signalled(
-    outcome: Outcome, name: str, texts: Sequence[str], reached: Dict[str, Any]
+    outcome: Outcome, name: str, texts: Sequence[str], reached: Dict[str, Any], clues: Clues
 ) -> Dict[str, Any]:
     """Return the finding of a job that a signal ended, with the last words of its programs."""
     if _search(_HANDLED, texts):
-        reached = dict(reached, phase="event loop")  # what came after it is only the clean end
+        reached["phase"] = "event loop"  # what came after it is only the clean end
     message = "ended by {}".format(name)
     if outcome.signal is None:
         message = "exit code {}, as after {}".format(outcome.code, name)
@@ -262,7 +311,12 @@ def _signalled(
     words = by_user or _search(_LAST_WORDS, texts)
     if words and words.group().strip():
         message = "{}: {}".format(message, words.group().strip())
-    return _crashed(by_user.group(1) if by_user else name, message, reached)
+    if name in _CRASHES and not by_user:
+        reached.update(crash_stack.read(texts, is_in_module=bool(reached.get("module_label"))))
+        if reached.get("function"):
+            message = "{} in {}".format(message, reached["function"])
+    reached.update(category=by_user.group(1) if by_user else name, message=message)
+    return _crashed(reached, clues)
 
 
 def _search(pattern: Any, texts: Sequence[str]) -> Any:
@@ -274,30 +328,38 @@ def _search(pattern: Any, texts: Sequence[str]) -> Any:
     return None
 
 
-def _linker(text: str) -> Optional[Tuple[str, str]]:
+def _linker(text: str) -> Dict[str, Any]:
+    """Return what the dynamic linker did not find, and the plugin that wanted it."""
     hits = _LINKER.findall(text)
-    return hits[-1] if hits else None
+    if not hits:
+        return {}
+    category, message = hits[-1]
+    finding = dict(art_subject.linked(message), category=category, message=message)
+    plugin = art_subject.plugin_of(finding.get("library") or "")
+    if plugin and plugin.kind in ("module", "source"):
+        finding["module_type"] = plugin.name
+    return finding
 
 
-def _option(text: str) -> Optional[Tuple[str, str]]:
+def _option(text: str) -> Dict[str, Any]:
     hits = _OPTION.findall(text)
-    return ("bad option", hits[-1]) if hits else None
+    return {"category": "bad option", "message": hits[-1]} if hits else {}
 
 
-def _terminated(text: str) -> Optional[Tuple[str, str]]:
-    """Return (type, text) of a C++ exception that nobody caught."""
+def _terminated(text: str) -> Dict[str, Any]:
+    """Return type and text of a C++ exception that nobody caught."""
     hits = _TERMINATED.findall(text)
     if not hits:
-        return None
+        return {}
     kind, words = hits[-1]
-    return kind, words.strip() or "nobody caught it"
+    return {"category": kind, "message": words.strip() or "nobody caught it"}
 
 
-def _python(text: str) -> Optional[Tuple[str, str]]:
+def _python(text: str) -> Dict[str, Any]:
     if "Traceback (most recent call last)" not in text:
-        return None
+        return {}
     hits = _PYTHON.findall(text)
-    return hits[-1] if hits else None
+    return {"category": hits[-1][0], "message": hits[-1][1]} if hits else {}
 
 
 def _signal_of(outcome: Outcome) -> Optional[str]:

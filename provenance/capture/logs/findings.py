@@ -8,10 +8,10 @@ evaluated: a name in it that the job did not use names no file, or an old one.
 
 import os
 import re
-from typing import Any, Dict, Iterable, List, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.command.step import Step
-from jobprov.provenance.capture.logs import art_log, art_trackers, failure, log_text
+from jobprov.provenance.capture.logs import art_log, art_trackers, clues, failure, log_text
 from jobprov.provenance.capture.record.draft import Draft, without_empty
 from jobprov.provenance.capture.running import streams
 from jobprov.provenance.capture.running.execution import Outcome
@@ -25,15 +25,21 @@ _NUMBERS = ("run", "subrun", "event")
 
 def named_in_configuration(draft: Draft, step: Step) -> Tuple[List[str], List[str]]:
     """Return (databases, log files) that the step's configuration names, as far as they were written by it."""
-    contents = []
-    for configuration in draft.record.get("configurations", ()):
-        if configuration.get("step") == step.name:
-            digests = [file["sha256"] for file in configuration["files"]]
-            digests.append(configuration.get("final_sha256"))
-            blobs = [draft.blobs.get(digest) for digest in digests]
-            contents += [blob for blob in blobs if isinstance(blob, bytes)]
+    contents: List[bytes] = []
+    for texts in _configurations(draft, [step.name]):
+        contents += texts
     databases, logs = _names(_DATABASE, contents), _names(_LOG, contents)
     return _written(step, databases), _written(step, logs)
+
+
+def _configurations(draft: Draft, steps: Sequence[str]) -> Iterator[List[bytes]]:
+    """Yield the texts of the configurations of steps, as far as they are here: that of `--config-out` first."""
+    for configuration in draft.record.get("configurations", ()):
+        if configuration.get("step") in steps:
+            digests = [configuration.get("final_sha256")]
+            digests += [file["sha256"] for file in configuration["files"]]
+            blobs = [draft.blobs.get(digest) for digest in digests]
+            yield [blob for blob in blobs if isinstance(blob, bytes)]
 
 
 def add_logs(outcome: Outcome, draft: Draft, paths: Iterable[str]) -> None:
@@ -92,15 +98,43 @@ def _add_printed_modules(
             )
 
 
-def add_failure(draft: Draft, step: Step, outcome: Outcome, *, is_failed: bool) -> None:
-    """Keep what the logs tell of a failure in `extra.failure`, and of other trouble in `extra.warnings`, by step."""
-    finding = failure.find(outcome) if is_failed else {}
+def find_clues(
+    draft: Draft, steps: Sequence[Step], databases: Iterable[str], environment: Dict[str, str]
+) -> clues.Clues:
+    """Return what a command and the programs that it started left besides logs."""
+    contents: List[bytes] = []
+    for texts in _configurations(draft, [step.name for step in steps]):
+        contents += texts
+    argv: List[str] = []
+    paths, before = list(databases), set()  # type: List[str], Set[str]
+    for step in steps:
+        argv += step.argv
+        paths += _written(step, step.line.databases)
+        before.update(name for name, signature in step.candidates if signature is not None)
+    own = [path for path in dict.fromkeys(paths) if path not in before]
+    is_direct = bool(steps) and steps[0].line.is_art
+    is_path_set = bool(environment.get("CET_PLUGIN_PATH")) if is_direct else None
+    return clues.Clues(contents, own, argv, is_path_set=is_path_set)
+
+
+def add_failure(
+    draft: Draft, step: Step, outcome: Outcome, found: Optional[clues.Clues], *, is_failed: bool
+) -> None:
+    """Keep what the logs tell of a failure in `extra.failure`, and of other trouble in `extra.warnings`, by step.
+
+    How art says that it ends is in `extra.closing_status`.
+    """
     extra = draft.record.setdefault("extra", {})
-    if finding.get("category"):
-        extra.setdefault("failure", {})[step.name] = _numbered(finding)
+    if is_failed:
+        outcome.finding = failure.find(outcome, found)
+        if outcome.finding:
+            extra.setdefault("failure", {})[step.name] = _numbered(outcome.finding)
     suppressed = failure.find_suppressed(outcome)
     if suppressed:
         extra.setdefault("warnings", {})[step.name] = [_numbered(finding) for finding in suppressed]
+    status = failure.closing_status(outcome)
+    if status is not None:
+        extra.setdefault("closing_status", {})[step.name] = status
     if not extra:
         del draft.record["extra"]
 
@@ -142,6 +176,8 @@ def _numbered(finding: Dict[str, Any]) -> Dict[str, Any]:
     for name in _NUMBERS:
         if name in fields:
             fields[name] = int(fields[name])
+    if "also" in fields:
+        fields["also"] = [_numbered(other) for other in fields["also"]]
     return fields
 
 

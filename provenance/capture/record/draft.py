@@ -133,10 +133,16 @@ class Draft:
         if entries:
             self.record.setdefault(field, []).extend(entries)
 
-    def take(self, digest: Optional[str]) -> bytes:
-        """Return the bytes of a blob and forget it: something newer takes its place."""
-        blob = self.blobs.pop(digest, b"") if digest else b""
+    def read(self, digest: Optional[str]) -> bytes:
+        """Return the bytes of a blob; none where it is not here."""
+        blob = self.blobs.get(digest, b"") if digest else b""
         if isinstance(blob, bytes):
             return blob
         with open(blob, "rb") as stream:
             return stream.read()
+
+    def take(self, digest: Optional[str]) -> bytes:
+        """Return the bytes of a blob and forget it: something newer takes its place."""
+        content = self.read(digest)
+        self.blobs.pop(digest or "", None)
+        return content

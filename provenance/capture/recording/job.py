@@ -241,9 +241,13 @@ class Job:
         draft.attempt("seeds", findings.add_seeds, draft, step, outcome)
         self.decision = draft.attempt("judging", judging.judge, step, seen, outcome, missing)
         is_failed = bool(outcome.code or self.decision)
+        named = [path for paths in databases.values() for path in paths]
+        clues = draft.attempt(
+            "clues", findings.find_clues, draft, [step, *programs], named, self.environment
+        )
         draft.attempt(
             "what the logs tell of failures",
-            lambda: findings.add_failure(draft, step, outcome, is_failed=is_failed),
+            lambda: findings.add_failure(draft, step, outcome, clues, is_failed=is_failed),
         )
         for each in [step, *programs]:
             findings.add_modules(draft, each, databases[each.name], outcome)
@@ -541,6 +545,21 @@ class Job:
         if lines:
             self.draft.add_listing("packages_sha256", lines, "installed packages")
 
+    def list_packages_of_children(self) -> None:
+        """Add what the Pythons have installed that the command's scripts started."""
+        from jobprov.provenance.capture.surroundings import distributions
+
+        draft, environment = self.draft, self.draft.record.setdefault("environment", {})
+        children = self.watch.children if self.watch is not None else None
+        lines = distributions.list_packages_of_children(
+            children.seen if children is not None else (),
+            draft.read(environment.get("touched_sha256")),
+            os.fsdecode(draft.read(environment.get("packages_sha256"))).splitlines(),
+            self.environment,
+        )
+        if lines:
+            draft.add_listing("packages_sha256", lines, "installed packages")
+
     def take_watch(self, watch: "Watch") -> None:
         """Add what was seen of a command while it ran.
 
@@ -646,7 +665,7 @@ def _weaken_by_words(draft: Draft, argv: Sequence[str]) -> None:
     if redacted != list(argv):
         rules = set(re.findall("<redacted:([^>]+)>", " ".join(redacted)))
         draft.weaken("secret-removed", "the command line", ", ".join(sorted(rules)))
-    code.weaken_unseeded(draft, "the command line", os.fsencode("\n".join(argv)))
+    code.weaken_by_text(draft, "the command line", os.fsencode("\n".join(argv)))
 
 
 def describe_hook() -> Dict[str, str]:

@@ -16,6 +16,12 @@ from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.trace import calls as kinds
 
 _MOST = 1000
+_TOO_MANY = (
+    "the job's folders",
+    "more than {} links, folders and odd files lay there, and the rest is not recorded".format(
+        _MOST
+    ),
+)
 _BLOCK, _LEAST_HOLE = 512, 1 << 16
 _FOLDER, _NEW_FOLDER, _LINK = "folder", "new folder", "link"
 _KINDS = {stat.S_IFDIR: _FOLDER, stat.S_IFLNK: _LINK, stat.S_IFIFO: "pipe"}
@@ -158,7 +164,10 @@ class Layout:
     def _add(
         self, path: str, status: os.stat_result, kind: str, target: Optional[str] = None
     ) -> None:
-        if path in self._known or len(self._entries) >= _MOST:
+        if path in self._known:
+            return
+        if len(self._entries) >= _MOST:
+            self._draft.weaken("touched-not-kept", *_TOO_MANY)
             return
         self._known.add(path)
         entry = {"path": from_here(path), "kind": kind}

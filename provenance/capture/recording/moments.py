@@ -289,6 +289,7 @@ class OneCommand:
         job.draft.attempt("layout", self._add_layout, job.draft, step)
         if not outcome.was_told:
             job.draft.attempt("compilers", job.add_compilers, self.options.command)
+            job.draft.attempt("packages of its programs", job.list_packages_of_children)
 
     def _add_layout(self, draft: "Draft", step: "Step") -> None:
         from jobprov.provenance.capture.recording.layout import Layout

@@ -10,7 +10,7 @@ process that has ended and is not yet waited for (a zombie) shows its exit statu
 
 import os
 import time
-from typing import Dict, Iterator, List, Optional, Set, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 LOOK_SECONDS = 0.04
 _YOUNG_SECONDS, _SOON_SECONDS = 0.02, 0.02
@@ -35,7 +35,7 @@ class Child:
         exit_code: as a shell shows it; None where its parent took it before a look did.
         printed_to: files that its standard output and error lead to.
         program: absolute path of the file that runs; empty where that cannot be told.
-        fhicl_file_path: its variable FHICL_FILE_PATH; None where it has none.
+        fhicl_file_path, search_path: its variables FHICL_FILE_PATH and PATH; None where it has none.
         read_at, measured_at: when its command line and its CPU time were read last.
     """
 
@@ -52,6 +52,7 @@ class Child:
         "process",
         "program",
         "read_at",
+        "search_path",
         "working_directory",
     )
 
@@ -65,6 +66,7 @@ class Child:
         self.printed_to: List[str] = []
         self.program = ""
         self.fhicl_file_path: Optional[str] = None
+        self.search_path: Optional[str] = None
         self.read_at = self.measured_at = 0.0
 
     def folder(self) -> str:
@@ -239,7 +241,9 @@ def _read_program(child: Child, moment: float) -> bool:
         return False
     child.working_directory = _target(child.folder() + "/cwd")
     child.program = _target(child.folder() + "/exe")
-    child.fhicl_file_path = _variable(child.folder() + "/environ", b"FHICL_FILE_PATH")
+    variables = _read(child.folder() + "/environ", _MOST_ENVIRONMENT_BYTES).split(b"\0")
+    child.fhicl_file_path = _variable(variables, b"FHICL_FILE_PATH")
+    child.search_path = _variable(variables, b"PATH")
     for number in (1, 2):
         path = _target("{}/fd/{}".format(child.folder(), number))
         if path not in child.printed_to and os.path.isfile(path):
@@ -275,9 +279,9 @@ def _command_line(process: int) -> List[str]:
     return [os.fsdecode(word) for word in content.rstrip(b"\0").split(b"\0")] if content else []
 
 
-def _variable(environ: str, name: bytes) -> Optional[str]:
+def _variable(variables: Sequence[bytes], name: bytes) -> Optional[str]:
     """Return a variable that a program started with, or None."""
-    for word in _read(environ, _MOST_ENVIRONMENT_BYTES).split(b"\0"):
+    for word in variables:
         if word.startswith(name + b"="):
             return os.fsdecode(word[len(name) + 1 :])
     return None

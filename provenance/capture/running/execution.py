@@ -61,9 +61,11 @@ class Outcome:
         held: streams that a process left behind still writes to.
         error: why it could not be started, or None.
         was_told: whether a signal was passed on to it.
+        finding: why it failed, once that was read; see provenance.capture.logs.failure.
     """
 
     def __init__(self) -> None:
+        self.finding: Optional[Dict[str, Any]] = None
         self.code = 0
         self.signal: Optional[int] = None
         self.usage: Any = None

@@ -15,10 +15,11 @@ import hashlib
 import os
 import re
 import subprocess
-from typing import Dict, List, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.command.arguments import which
+from jobprov.provenance.capture.running.children import Child
 
 _PYTHON = re.compile(r"^(?:python|pypy)[\d.]*$")
 _FOLDER = re.compile(r"^(.+?)-([^-]+?)(?:-py\d[\d.]*)?(?:-[\w.]+)?\.(?:dist-info|egg-info|egg)$")
@@ -30,7 +31,8 @@ _QUESTION = (
 )
 _BROUGHT = re.compile(rb"^(?!\.\./|[^/\n]*\.dist-info/)[^\n]*,sha256=[^\n]*\n", re.MULTILINE)
 _SECONDS, _LARGEST_RECORD = 10, 16 << 20
-_MOST_FOLDERS, _MOST_LINES = 50, 5000
+_MOST_FOLDERS, _MOST_LINES, _MOST_PYTHONS = 50, 5000, 4
+_TOUCHED = re.compile(rb"^(/[^\t]*/(?:python|pypy)[\d.]*)\t(?:file|link)\t", re.MULTILINE)
 
 
 def list_packages(argv: Sequence[str], environment: Dict[str, str]) -> Set[str]:
@@ -51,6 +53,40 @@ def list_packages(argv: Sequence[str], environment: Dict[str, str]) -> Set[str]:
             if len(lines) >= _MOST_LINES:
                 return lines
     return lines
+
+
+def list_packages_of_children(
+    children: Iterable[Child], touched: bytes, known: Sequence[str], environment: Dict[str, str]
+) -> Set[str]:
+    """Return the lines about the Pythons that a command's scripts started, some of them at most.
+
+    `touched` is the listing of a trace, `known` are the lines that are there already.
+    """
+    paths = [_program_of(child) for child in children]
+    paths += [os.fsdecode(path) for path in _TOUCHED.findall(touched)]
+    # python, python3 and python3.13 of one folder are the same
+    folders = {os.path.dirname(line.split("\t")[3]) for line in known if _is_interpreter(line)}
+    lines: Set[str] = set()
+    for path in paths:
+        if path is None or os.path.dirname(path) in folders or len(folders) > _MOST_PYTHONS:
+            continue
+        folders.add(os.path.dirname(path))
+        lines |= list_packages([path], environment)
+    return lines
+
+
+def _is_interpreter(line: str) -> bool:
+    return line.startswith("interpreter\t")
+
+
+def _program_of(child: Child) -> Optional[str]:
+    """Return a child's Python as the child called it: /proc follows a virtual environment's link."""
+    name = child.argv[0] if child.argv else ""
+    if not _PYTHON.match(os.path.basename(child.program)):
+        return None
+    if os.sep in name:
+        return os.path.join(child.working_directory, name)
+    return which(name, child.search_path) or child.program
 
 
 def find_interpreter(argv: Sequence[str]) -> Optional[str]:

@@ -7,7 +7,9 @@ import os
 import re
 from typing import Dict, List, Set
 
-_MARKS = ("pyvenv.cfg", "conda-meta")
+from jobprov.provenance.capture.command import arguments
+
+_VIRTUAL, _CONDA = "pyvenv.cfg", "conda-meta"
 _SITE = re.compile(r"(.*/(?:site|dist)-packages)(?:/([^/]*))?")
 _OF_INSTALLERS = (".dist-info", ".egg-info", ".egg", "__pycache__")
 _MOST_DISTRIBUTIONS = 1000
@@ -71,9 +73,16 @@ def _owned_name(path: str) -> str:
 
 
 def _is_root(folder: str) -> bool:
-    if any(os.path.exists(os.path.join(folder, mark)) for mark in _MARKS):
+    """Tell whether a folder has a Python of its own.
+
+    The few files of a virtual environment that links to the Python of the system can be kept.
+    """
+    python = os.path.join(folder, "bin", "python3")
+    if os.path.exists(os.path.join(folder, _VIRTUAL)):
+        return not arguments.is_system(os.path.realpath(python))
+    if os.path.exists(os.path.join(folder, _CONDA)):
         return True
-    if not os.path.exists(os.path.join(folder, "bin", "python3")):
+    if not os.path.exists(python):
         return False
     library = os.path.join(folder, "lib")
     pythons = [name for name in _names(library) if name.startswith("python3")]

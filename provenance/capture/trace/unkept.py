@@ -15,7 +15,7 @@ import stat
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Union
 
 from jobprov.provenance.capture.checkouts.git import git
-from jobprov.provenance.capture.command import arguments
+from jobprov.provenance.capture.command import arguments, code
 from jobprov.provenance.capture.files import folders, leaving
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.files.names import from_here, guess_role
@@ -34,6 +34,8 @@ _SECONDS = 10.0  # for one file of code
 _MOST_ENTRIES, _LISTED_BYTES, _LOOKED_AT_BYTES = 100, 1 << 20, 1 << 20
 _SYSTEM = (*arguments.SYSTEM_FOLDERS, *arguments.MACHINE_FOLDERS)
 _CODE_ENDS = (".py", ".pyc", ".pm", ".pl", ".sh", ".so", ".r", ".rb", ".jar", ".tcl", ".lua")
+_SOURCE_ENDS = (".c", ".cc", ".cpp", ".cxx", ".C", ".h", ".hh", ".hpp", ".f", ".F", ".f90", ".F90")
+_LOOKED_INTO_BYTES = 1 << 18
 _PYTHON = (".py", ".pyc")
 _CACHED = re.compile(r"(.*)/__pycache__/([^/]+)\.[\w-]+(?:\.opt-\d)?\.pyc")
 # What HTCondor and the hook put into the job's folder
@@ -133,6 +135,8 @@ class Unkept:
         """Take a file in, or tell by name why its bytes do not go."""
         if path in self.scripts or path in self.inputs:
             return
+        if arguments.is_system(path):
+            return  # a link to what is installed: the layout has it
         why = self._why_not(path, use, status)
         is_code = use == kinds.EXECUTED or path.lower().endswith(_CODE_ENDS) or ".so." in path
         if why is not None:
@@ -143,8 +147,6 @@ class Unkept:
             self.inputs[path] = status
 
     def _why_not(self, path: str, use: int, status: os.stat_result) -> Optional[str]:
-        if arguments.is_system(path):
-            return "link"  # to what is installed, from where nobody looks for it
         try:
             if not leaving.may_leave_traced(path, status, os.getcwd()):
                 return "private"
@@ -263,8 +265,11 @@ class Unkept:
         """Add all to the record."""
         for path, status in self.scripts.items():
             self._add_script(path, status)
+            self._look_into(path)
         for path, status in self.inputs.items():
             self._add_input(path, status, clock)
+            if path.endswith(_SOURCE_ENDS):
+                self._look_into(path)
         if sight is not None:
             gone = [path for path in self.changed if not self._add_seen(path, sight)]
             self.changed = gone
@@ -288,6 +293,15 @@ class Unkept:
         processes = self._draft.record.get("command", {}).get("processes", {})
         if path in processes.get("unknown_programs", ()):
             processes["unknown_programs"].remove(path)  # its bytes are here
+
+    def _look_into(self, path: str) -> None:
+        """Name code that draws numbers unseeded, or that writes what each run has otherwise."""
+        try:
+            with open(path, "rb") as stream:
+                content = stream.read(_LOOKED_INTO_BYTES)
+        except OSError:
+            return
+        code.weaken_by_text(self._draft, "script " + from_here(path), content)
 
     def _add_input(self, path: str, status: os.stat_result, clock: Clock) -> None:
         entry = _input(self._step, path, status.st_size)
@@ -329,6 +343,14 @@ class _Used:
                     self.calls.uses[path] = use
                 elif not os.path.lexists(path):
                     self.missing.append(path)
+        # Of its own files this job has others, or others under the same names
+        self.own_elsewhere: List[str] = []
+        for given in used.get("own", ())[:MOST_KEPT]:
+            path = os.path.abspath(given)
+            if not os.path.isabs(given) and os.path.isfile(path):
+                self.calls.uses[path] = kinds.READ
+            else:
+                self.own_elsewhere.append(path)
 
 
 def add_used(turn: Turn, draft: Draft, step: Any, sight: Optional[Sight], options: Options) -> None:
@@ -352,9 +374,16 @@ def add_used(turn: Turn, draft: Draft, step: Any, sight: Optional[Sight], option
         draft.weaken("changed-while-running", "input " + path, "what was there before is not kept")
     for host in turn.used.get("hosts", ()):
         draft.weaken("network-used", host, "the traced job of this kind connected to it")
-    if stand_in.missing:
-        shown = ", ".join(stand_in.missing[:_SHOWN])
+    missing = stand_in.missing
+    if _count_inputs(draft) < len(stand_in.own_elsewhere):
+        missing = missing + stand_in.own_elsewhere
+    if missing:
+        shown = ", ".join(missing[:_SHOWN])
         draft.weaken("reads-unseen", "the traced job of this kind used " + shown, _NOT_HERE)
+
+
+def _count_inputs(draft: Draft) -> int:
+    return len(draft.record.get("inputs", ()))
 
 
 def _extend(fields: Dict[str, Any], name: str, more: Sequence[Any]) -> None:

@@ -2,9 +2,9 @@
 
 from sqlalchemy import Connection, func, select
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.keys import allocate_keys
 from jobprov.provenance.db.tables import BundlePlan, ComparatorSet
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import allocate_keys
 
 _PLANS = table_of(BundlePlan)
 _COMPARATORS = table_of(ComparatorSet)

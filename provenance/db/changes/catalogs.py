@@ -2,16 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, select, update
 
-from jobprov.provenance.db.advisory_locks import OF_RUN
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.driver import fetch
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.identities import FileKey, SeenIdentity
+from jobprov.provenance.db.statements.driver import fetch
+from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (
     CatalogFileRow,
     CatalogOutput,
@@ -22,7 +19,10 @@ from jobprov.provenance.db.tables import (
     Identity,
     Sighting,
 )
-from jobprov.provenance.db.transaction import Transaction
+from jobprov.provenance.db.tables.base import ColumnValue, table_of
+from jobprov.provenance.db.writer.advisory_locks import OF_RUN
+from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.db.writer.transaction import Transaction
 
 _FILE_KEY = ["name", "namespace", "experiment_id"]
 _CATALOG_SAYS = ("size_bytes", "checksums", "process_id", "task_id", "job_uuid")
@@ -83,20 +83,20 @@ def intern_catalog_files(
     """Return the integer key of each file by what names it, its row brought up to date."""
     rows = {draft.key: draft._asdict() for draft in drafts}
     keys = transaction.intern(table_of(CatalogFileRow), _FILE_KEY, rows)
-    _bring_up_to_date(transaction.connection, {keys[name]: row for name, row in rows.items()})
+    _bring_up_to_date(transaction.connection, {keys[draft.key]: draft for draft in drafts})
     return keys
 
 
-def _bring_up_to_date(connection: Connection, rows: Mapping[int, dict[str, Any]]) -> None:
+def _bring_up_to_date(connection: Connection, drafts: Mapping[int, CatalogFileDraft]) -> None:
     """Change the rows of files of which the catalog says something else by now."""
     table = table_of(CatalogFileRow)
-    for part in chunks(list(rows)):
-        for earlier in connection.execute(select(table).where(table.c.id.in_(part))).mappings():
-            row = rows[earlier["id"]]
-            if all(earlier[name] == row[name] for name in _CATALOG_SAYS):
+    for part in chunks(list(drafts)):
+        for earlier in connection.execute(select(table).where(table.c.id.in_(part))):
+            draft = drafts[earlier.id]
+            if all(getattr(earlier, name) == getattr(draft, name) for name in _CATALOG_SAYS):
                 continue
-            values = {name: row[name] for name in (*_CATALOG_SAYS, "seen_at")}
-            connection.execute(update(table).where(table.c.id == earlier["id"]).values(**values))
+            values = {name: getattr(draft, name) for name in (*_CATALOG_SAYS, "seen_at")}
+            connection.execute(update(table).where(table.c.id == earlier.id).values(**values))
 
 
 def replace_outputs(
@@ -115,7 +115,7 @@ def replace_outputs(
 def replace_claimed_outputs(
     connection: Connection, task: int, names: Sequence[str], files: Iterable[int]
 ) -> None:
-    """Write these outputs of a task as those of no unit, in place of those before of these names."""
+    """Write these outputs of a task as those of no unit, in place of any of these names."""
     table, file = table_of(CatalogOutput), table_of(CatalogFileRow)
     for part in chunks(names):
         named = select(file.c.id).where(file.c.name.in_(part))
@@ -171,13 +171,13 @@ def note_sync_end(
 
     If it did not go through all units, `finished_at` is None and the earlier time stays.
     """
-    values: dict[str, Any] = {"asked_at": asked_at, "problem": problem}
+    values: dict[str, ColumnValue] = {"asked_at": asked_at, "problem": problem}
     if finished_at is not None:
         values["finished_at"] = finished_at
     _note_sync(connection, task, values)
 
 
-def _note_sync(connection: Connection, task: int, values: dict[str, Any]) -> None:
+def _note_sync(connection: Connection, task: int, values: dict[str, ColumnValue]) -> None:
     table = table_of(CatalogSync)
     changed = connection.execute(update(table).where(table.c.task_id == task).values(**values))
     if changed.rowcount == 0:

@@ -6,11 +6,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, select, update
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.queries.code.repositories import RegisteredRepository
-from jobprov.provenance.db.queries.code.waiting import RESOLVE
+from jobprov.provenance.db.queries.code.resolutions import RESOLVE
+from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (
     ProductMapRow,
     RefObservation,
@@ -19,6 +17,8 @@ from jobprov.provenance.db.tables import (
     SoftwareRow,
     WorkItem,
 )
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import allocate_keys, chunks
 
 
 class RefObservationDraft(NamedTuple):

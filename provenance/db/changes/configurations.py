@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, select
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import Evaluation, WorkItem
+from jobprov.provenance.db.tables.base import table_of
 
 
 class EvaluationDraft(NamedTuple):

@@ -5,11 +5,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, update
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.erasures.traces import KeptAnswer
 from jobprov.provenance.db.queries.holdings.possessions import Possessions
+from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (
     Conflict,
     EntryBody,
@@ -22,7 +20,9 @@ from jobprov.provenance.db.tables import (
     Possession,
     UnreadRecord,
 )
-from jobprov.provenance.db.transaction import Transaction
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.db.writer.transaction import Transaction
 
 
 class NewExpiredLog(NamedTuple):

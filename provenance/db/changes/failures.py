@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import FailureClass, Reclassification, RuleTableRow
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import chunks
 
 
 class NewClass(NamedTuple):
@@ -23,6 +23,8 @@ class NewClass(NamedTuple):
         transient: whether trying again may help, None where nobody knows.
         log_name, log_at: the log that told, and the byte at which its line begins; None where none
             did.
+        cause_key: what failures of one cause share.
+        cause: the cause in words.
     """
 
     job_id: int
@@ -33,6 +35,8 @@ class NewClass(NamedTuple):
     transient: bool | None
     log_name: str | None
     log_at: int | None
+    cause_key: str
+    cause: str
 
 
 class NewRules(NamedTuple):

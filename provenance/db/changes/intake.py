@@ -7,11 +7,11 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from jobprov.provenance.art.event_lines import EventSpan
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.recording.packing import pack
+from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import LogTailPiece, Possession, TraceTurn, WriteToken
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import allocate_keys, chunks
 
 
 def next_token_number(connection: Connection) -> int:

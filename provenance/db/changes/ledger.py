@@ -3,16 +3,16 @@
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.driver import change_many
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import allocate_in_turn
 from jobprov.provenance.db.recording.packing import pack_all
+from jobprov.provenance.db.statements.driver import change_many
+from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import ChainHead, EntryBody, LedgerEntry
+from jobprov.provenance.db.tables.base import ColumnValue, table_of
+from jobprov.provenance.db.writer.keys import allocate_in_turn
 
 _ENTRIES = table_of(LedgerEntry)
 _BODIES = table_of(EntryBody)
@@ -80,19 +80,19 @@ def write_last_segment(
     connection.execute(insert(ChainHead).values(row))
 
 
-def _bodies(numbered: Sequence[tuple[int, NewEntry]]) -> list[dict[str, Any]]:
+def _bodies(numbered: Sequence[tuple[int, NewEntry]]) -> list[dict[str, ColumnValue]]:
     """Return the rows that hold the bytes of entries, by their keys."""
     packed = iter(pack_all([entry.body for _, entry in numbered if entry.packed is None]))
     # At once: each call is a turn of Python's lock
     salts = os.urandom(_SALT_BYTES * len(numbered))
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, ColumnValue]] = []
     for place, (number, entry) in enumerate(numbered):
         salt = salts[place * _SALT_BYTES : (place + 1) * _SALT_BYTES]
         rows.append({"entry_id": number, "salt": salt, "body": entry.packed or next(packed)})
     return rows
 
 
-def _row_of(number: int, entry: NewEntry) -> dict[str, Any]:
+def _row_of(number: int, entry: NewEntry) -> dict[str, ColumnValue]:
     segment, position = entry.place or (None, None)
     job, witness, revision = entry.of_job or (None, None, None)
     return {

@@ -9,9 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import allocate_keys, chunks
+from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (
     Order,
     OrderInput,
@@ -19,6 +17,8 @@ from jobprov.provenance.db.tables import (
     RetryPolicyRow,
     WorkflowRow,
 )
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import allocate_keys, chunks
 
 _ORDERS = table_of(Order)
 _LEASES = table_of(OrderLease)

@@ -6,16 +6,14 @@ are written by `db/recording`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.driver import change_many
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.recording.writing import gap_document
+from jobprov.provenance.db.statements.driver import change_many
+from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (
     AwaitedBlob,
     AwaitedTrace,
@@ -28,8 +26,10 @@ from jobprov.provenance.db.tables import (
     TraceTurn,
     UnreadRecord,
 )
-from jobprov.provenance.db.transaction import Transaction
-from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.db.tables.base import ColumnValue, table_of
+from jobprov.provenance.db.writer.keys import allocate_keys, chunks
+from jobprov.provenance.db.writer.transaction import Transaction
+from jobprov.provenance.records.gaps.gaps import Gap
 
 _WRITE_GRADE = "UPDATE jobs SET level = ?, gap_set_id = ? WHERE id = ?"
 
@@ -135,9 +135,9 @@ def remove_unread(connection: Connection, entries: Sequence[int]) -> None:
 
 def add_provisional(connection: Connection, records: Iterable[NewProvisional]) -> None:
     """Store provisional records; none of these witnesses has one of these jobs."""
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, ColumnValue]] = []
     for record in records:
-        row = {
+        row: dict[str, ColumnValue] = {
             "job_id": record.job,
             "witness": record.witness,
             "received_at": record.received_at,
@@ -179,7 +179,7 @@ def write_awaited(
     """
     for part in chunks(replace):
         connection.execute(delete(AwaitedBlob).where(AwaitedBlob.job_id.in_(part)))
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, ColumnValue]] = []
     for job, digests in missing.items():
         rows.extend({"sha256": sha256, "job_id": job} for sha256 in sorted(digests))
     insert_rows(connection, table_of(AwaitedBlob), rows)
@@ -194,7 +194,7 @@ def write_awaited_traces(
     """
     for part in chunks(replace):
         connection.execute(delete(AwaitedTrace).where(AwaitedTrace.job_id.in_(part)))
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, ColumnValue]] = []
     for job, (experiment, key) in kinds.items():
         rows.append({"experiment": experiment, "key": key, "job_id": job})
     insert_rows(connection, table_of(AwaitedTrace), rows)

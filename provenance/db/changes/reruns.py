@@ -5,11 +5,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, and_, delete, select
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.fragments.proofs import PROOF_OF_JOB, proof_key
 from jobprov.provenance.db.queries.reruns.capsules import Use
 from jobprov.provenance.db.tables import CapsuleRow, CapsuleUse, DueProof, Job, Proof, Verdict
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.proofs import PROVEN
 
 

@@ -4,10 +4,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.queries.statistics.campaign_graph import CampaignKey
 from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer
 from jobprov.provenance.db.tables import FoldedGraphRow, KeptAnswerRow
+from jobprov.provenance.db.tables.base import table_of
 
 _ANSWERS = table_of(KeptAnswerRow)
 _GRAPHS = table_of(FoldedGraphRow)

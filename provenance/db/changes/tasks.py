@@ -3,18 +3,15 @@
 The ledger entries of tasks and waivers are there before; queues have none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.driver import change_many
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.recording.task_rows import place_again
+from jobprov.provenance.db.statements.driver import change_many
+from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (
     Claim,
     File,
@@ -26,8 +23,10 @@ from jobprov.provenance.db.tables import (
     TaskRow,
     WaivedUnit,
 )
-from jobprov.provenance.db.transaction import Transaction
-from jobprov.provenance.records.outputs import count_named
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import allocate_keys, chunks
+from jobprov.provenance.db.writer.transaction import Transaction
+from jobprov.provenance.records.files.outputs import count_named
 
 _WAIVED = table_of(WaivedUnit)
 _COUNT = "UPDATE jobs SET output_count = ? WHERE id = ?"
@@ -113,7 +112,7 @@ def put_queue_report(
 
 
 def add_queue_jobs(
-    connection: Connection, experiment: int, report: int, jobs: Sequence[dict[str, Any]]
+    connection: Connection, experiment: int, report: int, jobs: Sequence[Mapping[str, object]]
 ) -> None:
     """Store jobs of a queue; those that have no `id` yet get one."""
     shared = {"experiment_id": experiment, "report_id": report}

@@ -6,11 +6,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.packing import pack
-from jobprov.provenance.db.selecting import select_by
+from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.selecting import select_by
 from jobprov.provenance.db.tables import (
     ComparatorSet,
     EntryBody,
@@ -24,6 +22,8 @@ from jobprov.provenance.db.tables import (
     Sighting,
     Verdict,
 )
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import chunks
 
 _ENTRIES = table_of(LedgerEntry)
 _BODIES = table_of(EntryBody)

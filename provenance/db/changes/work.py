@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, select, update
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import allocate_keys
+from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import WorkItem
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import allocate_keys
 
 
 class LeasedItem(NamedTuple):

@@ -15,20 +15,21 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Select, select
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.driver import fetch
-from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.recording.file_rows import unlink_claims
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.recording.linking import link_files
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.driver import fetch
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Claim, File, Identity, Job, Parent, Sighting
-from jobprov.provenance.db.turns import take_files
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import allocate_keys, chunks
+from jobprov.provenance.db.writer.turns import take_files
 
 _OF_FILE = "SELECT DISTINCT file_id FROM sightings WHERE file_id {among}"
 _OF_JOB = "SELECT DISTINCT file_id FROM sightings WHERE job_uuid {among}"
 _OF_TASK = """
-SELECT DISTINCT file_id FROM sightings WHERE job_uuid IS NULL AND task_id IN (SELECT task_id FROM jobs WHERE id {among})
+SELECT DISTINCT file_id FROM sightings
+WHERE job_uuid IS NULL AND task_id IN (SELECT task_id FROM jobs WHERE id {among})
 """
 _OF_CLAIM = """
 SELECT DISTINCT file_id FROM sightings
@@ -135,7 +136,8 @@ def alias_files(connection: Connection, files: Iterable[int]) -> None:
 def _sightings(connection: Connection, files: Sequence[int]) -> list[_Seen]:
     query = (
         select(
-            Sighting.file_id, File.experiment_id, Sighting.identity_id, Identity.size_bytes, Identity.checksums,
+            Sighting.file_id, File.experiment_id, Sighting.identity_id,
+            Identity.size_bytes, Identity.checksums,
             Sighting.task_id, Sighting.job_uuid, Sighting.output,
         )
         .join(File, File.id == Sighting.file_id)
@@ -227,8 +229,14 @@ def _insert(connection: Connection, aliases: Sequence[Alias]) -> list[int]:
                 Claim.job_id, Claim.position, Claim.status, Claim.data_tier, Claim.event_count
             ).where(Claim.id == alias.birth)
         ).one()
-        row = {**birth._mapping, "id": number, "file_id": alias.file, "identity_id": alias.identity}  # noqa: SLF001
-        connection.execute(table_of(Claim).insert(), [{**row, "alias_of": alias.birth}])
+        row = {
+            **birth._mapping,  # noqa: SLF001 - SQLAlchemy's name for a row as a mapping
+            "id": number,
+            "file_id": alias.file,
+            "identity_id": alias.identity,
+            "alias_of": alias.birth,
+        }
+        connection.execute(table_of(Claim).insert(), [row])
         parents = connection.execute(
             select(Parent.identity_id).where(Parent.claim_id == alias.birth)
         )

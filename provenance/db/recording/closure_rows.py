@@ -6,16 +6,15 @@ Each is stored once, and so is each sequence of them, however many jobs of a tas
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.recording.job_rows import shared_document
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.recording.shared_lists import intern_lists
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Closure, ClosureFile, ClosureSet, ClosureSetMember
-from jobprov.provenance.db.transaction import Transaction
+from jobprov.provenance.db.tables.base import ColumnValue, table_of
+from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.records.job_record import FclConfiguration
 from jobprov.provenance.records.reading.sharing import remembered
 
@@ -58,14 +57,14 @@ def _intern_closures(
         by_digest.update(zip(closure_digests(configurations), configurations, strict=True))
     table = table_of(Closure)
     fresh = {digest for digest in by_digest if transaction.known_key(table, digest) is None}
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, dict[str, ColumnValue]] = {}
     for digest, configuration in by_digest.items():
         # Of a known one nothing is inserted
         rows[digest] = _row(digest, configuration) if digest in fresh else {}
     keys = transaction.intern(table, ["sha256"], rows)
     numbers = [keys[digest] for digest in fresh]
     with_files = {row[0] for row in select_among(transaction.connection, _HELD_FILES, numbers)}
-    file_rows: list[dict[str, Any]] = []
+    file_rows: list[dict[str, ColumnValue]] = []
     for digest in sorted(fresh):
         if keys[digest] not in with_files:  # else another process was first
             file_rows.extend(_file_rows(keys[digest], by_digest[digest]))
@@ -73,7 +72,7 @@ def _intern_closures(
     return keys
 
 
-def _row(digest: str, configuration: FclConfiguration) -> dict[str, Any]:
+def _row(digest: str, configuration: FclConfiguration) -> dict[str, ColumnValue]:
     return {
         "sha256": digest,
         "document": pack(shared_document(configuration)[1]),
@@ -81,8 +80,8 @@ def _row(digest: str, configuration: FclConfiguration) -> dict[str, Any]:
     }
 
 
-def _file_rows(closure: int, configuration: FclConfiguration) -> list[dict[str, Any]]:
-    rows = []
+def _file_rows(closure: int, configuration: FclConfiguration) -> list[dict[str, ColumnValue]]:
+    rows: list[dict[str, ColumnValue]] = []
     for position, file in enumerate(configuration.files or ()):
         rows.append(
             {"closure_id": closure, "position": position, "sha256": file.sha256, "name": file.name}

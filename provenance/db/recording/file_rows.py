@@ -4,13 +4,10 @@ They are written here, and removed where an earlier reading of a job wrote them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.recording.edges import ClaimFacts, IdentityFacts
 from jobprov.provenance.db.recording.identities import FileKey, SeenIdentity
 from jobprov.provenance.db.recording.job_rows import (
@@ -21,19 +18,24 @@ from jobprov.provenance.db.recording.job_rows import (
     mention_rows,
 )
 from jobprov.provenance.db.recording.linking import is_crowd, unlinked_files
-from jobprov.provenance.db.selecting import change_among, select_among
+from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Claim, File, Identity, Mention, Parent
-from jobprov.provenance.db.transaction import Transaction
-from jobprov.provenance.db.turns import take_files
-from jobprov.provenance.records.inputs import is_surrounding
+from jobprov.provenance.db.tables.base import ColumnValue, table_of
+from jobprov.provenance.db.writer.keys import allocate_keys, chunks
+from jobprov.provenance.db.writer.transaction import Transaction
+from jobprov.provenance.db.writer.turns import take_files
+from jobprov.provenance.records.files.inputs import is_surrounding
 from jobprov.provenance.records.job_record import JobRecord
 
 _CLAIMS = "SELECT id, file_id FROM claims WHERE job_id {among}"
 _READ = """
-SELECT DISTINCT i.file_id FROM mentions m JOIN identities i ON i.id = m.identity_id WHERE m.job_id {among}
+SELECT DISTINCT i.file_id FROM mentions m JOIN identities i ON i.id = m.identity_id
+WHERE m.job_id {among}
 """
 _DECLARED = """
-SELECT DISTINCT i.file_id FROM claims c JOIN parents p ON p.claim_id = c.id JOIN identities i ON i.id = p.identity_id
+SELECT DISTINCT i.file_id
+FROM claims c JOIN parents p ON p.claim_id = c.id JOIN identities i ON i.id = p.identity_id
 WHERE c.job_id {among}
 """
 
@@ -52,6 +54,19 @@ class Touched(NamedTuple):
     claims: list[int]
     new_identities: dict[int, list[IdentityFacts]]
     new_claims: dict[int, list[ClaimFacts]]
+
+
+class _ClaimValues(TypedDict):
+    """A row of claims."""
+
+    id: int
+    file_id: int
+    job_id: int
+    identity_id: int
+    position: int
+    status: str | None
+    data_tier: str | None
+    event_count: int | None
 
 
 class _Named(NamedTuple):
@@ -152,7 +167,7 @@ def _intern_files(
     transaction: Transaction, identities: Iterable[SeenIdentity]
 ) -> tuple[dict[FileKey, int], set[FileKey]]:
     """Return the keys of the files of all identities, and which of them are new."""
-    rows: dict[FileKey, dict[str, Any]] = {}
+    rows: dict[FileKey, dict[str, ColumnValue]] = {}
     for identity in identities:
         rows[identity.file] = {**identity.file._asdict(), "is_crowded": False}
     return transaction.intern_new(table_of(File), ["name", "namespace", "experiment_id"], rows)
@@ -160,7 +175,7 @@ def _intern_files(
 
 def _claims_to(
     files: set[int],
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[_ClaimValues],
     records: Mapping[int, JobRecord],
     read_files: set[tuple[int, int]],
 ) -> dict[int, list[ClaimFacts]]:
@@ -192,7 +207,7 @@ def _claims_to(
 def _intern_identities(
     transaction: Transaction,
     seen: Mapping[bytes, SeenIdentity],
-    files: Mapping[Any, int],
+    files: Mapping[FileKey, int],
     absent: set[bytes],
 ) -> tuple[dict[bytes, int], set[bytes]]:
     """Return the keys of all identities seen, and which of them may be new.
@@ -202,9 +217,9 @@ def _intern_identities(
     table = table_of(Identity)
     natural = {key: (files[identity.file], key) for key, identity in seen.items()}
     fresh = {key for key in seen if transaction.known_key(table, natural[key]) is None}
-    rows: dict[tuple[int, bytes], dict[str, Any]] = {}
+    rows: dict[tuple[int, bytes], dict[str, ColumnValue]] = {}
     for key, identity in seen.items():
-        row: dict[str, Any] = {}  # of one that is known nothing is inserted
+        row: dict[str, ColumnValue] = {}  # of one that is known nothing is inserted
         if key in fresh:
             row = {
                 "file_id": files[identity.file],
@@ -225,10 +240,10 @@ def _insert_mentions(
     mentions: Mapping[int, list[MentionRow]],
     identities: Mapping[bytes, int],
 ) -> None:
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, ColumnValue]] = []
     for job, inputs in mentions.items():
         for mention in inputs:
-            row = {
+            row: dict[str, ColumnValue] = {
                 "job_id": job,
                 "position": mention.position,
                 "identity_id": identities[mention.identity.key],
@@ -242,17 +257,17 @@ def _insert_mentions(
 def _insert_claims(
     connection: Connection,
     claims: Mapping[int, list[ClaimRow]],
-    files: Mapping[Any, int],
+    files: Mapping[FileKey, int],
     identities: Mapping[bytes, int],
-) -> list[dict[str, Any]]:
+) -> list[_ClaimValues]:
     """Write claims with their parents; return the rows of the claims."""
     numbers = iter(allocate_keys(connection, table_of(Claim), sum(map(len, claims.values()))))
-    claim_values: list[dict[str, Any]] = []
+    claim_values: list[_ClaimValues] = []
     parent_values: list[dict[str, int]] = []
     for job, outputs in claims.items():
         for claim in outputs:
             number = next(numbers)
-            values = {
+            values: _ClaimValues = {
                 "id": number,
                 "file_id": files[claim.identity.file],
                 "job_id": job,

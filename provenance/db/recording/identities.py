@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from jobprov.provenance.records.checksums import normal_checksum
+from jobprov.provenance.records.files.checksums import normal_checksum
 
 _KEY_BYTES = 11
 """How many bytes a key has, so that entries of PostgreSQL's index have no padding.

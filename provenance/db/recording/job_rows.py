@@ -7,13 +7,16 @@ Pure translation; `writing.py` finds the integer keys.
 
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import msgspec
 
 from jobprov.provenance.db.recording.identities import FileKey, SeenIdentity, see_identity
-from jobprov.provenance.records.full_names import splits
+from jobprov.provenance.records.files.names import splits
+from jobprov.provenance.records.files.outputs import count_made
+from jobprov.provenance.records.files.parents import Within, has_too_many_parents, name_inside
 from jobprov.provenance.records.job_record import (
     Exit,
     FclConfiguration,
@@ -23,8 +26,6 @@ from jobprov.provenance.records.job_record import (
     Resources,
     Software,
 )
-from jobprov.provenance.records.outputs import count_made
-from jobprov.provenance.records.parents import Within, has_too_many_parents, name_inside
 from jobprov.provenance.records.reading.repairing import utc
 from jobprov.provenance.records.recipes import recipe_of, result_of
 
@@ -59,7 +60,38 @@ class MentionRow(NamedTuple):
     input: Input
 
 
-def job_columns(record: JobRecord) -> dict[str, Any]:
+class _ExitColumns(TypedDict):
+    exit_code: int | None
+    exit_signal: int | None
+    failed_step: str | None
+    error_class: str | None
+    message: str | None
+
+
+class _ResourceColumns(TypedDict):
+    wall_seconds: float | None
+    cpu_seconds: float | None
+    max_rss_bytes: int | None
+
+
+class JobColumns(_ExitColumns, _ResourceColumns):
+    """The columns of `jobs` that follow from a record alone."""
+
+    uuid: str
+    index_version: int
+    state: int
+    output_count: int
+    unit: str | None
+    batch_id: str | None
+    retry_of: str | None
+    rerun_of: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    recipe: bytes | None
+    result: bytes | None
+
+
+def job_columns(record: JobRecord) -> JobColumns:
     """Return the columns of `jobs` that follow from the record alone."""
     return {
         "uuid": record.job_id,
@@ -79,7 +111,7 @@ def job_columns(record: JobRecord) -> dict[str, Any]:
     }
 
 
-def _exit_columns(exit_: Exit) -> dict[str, Any]:
+def _exit_columns(exit_: Exit) -> _ExitColumns:
     return {
         "exit_code": exit_.code,
         "exit_signal": exit_.signal,
@@ -89,7 +121,7 @@ def _exit_columns(exit_: Exit) -> dict[str, Any]:
     }
 
 
-def _resource_columns(resources: Resources) -> dict[str, Any]:
+def _resource_columns(resources: Resources) -> _ResourceColumns:
     return {
         "wall_seconds": resources.wall_seconds,
         "cpu_seconds": _cpu_seconds(resources),

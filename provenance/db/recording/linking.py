@@ -8,9 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, Table
 
-from jobprov.provenance.db.driver import change_many
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.edges import (
     CROWD,
     ClaimFacts,
@@ -20,10 +17,13 @@ from jobprov.provenance.db.recording.edges import (
     resolve_name,
 )
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.selecting import change_among, select_among
+from jobprov.provenance.db.statements.driver import change_many
+from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Producer
-from jobprov.provenance.db.turns import take_files
-from jobprov.provenance.records.checksums import unpack_checksums
+from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.db.writer.turns import take_files
+from jobprov.provenance.records.files.checksums import unpack_checksums
 
 _SUCCEEDED = STATES.index("succeeded")
 _PRODUCERS: Table = Producer.__table__  # type: ignore[assignment]
@@ -45,7 +45,8 @@ SELECT DISTINCT c.id FROM claims c CROSS JOIN mentions m CROSS JOIN identities i
 WHERE c.file_id {among} AND m.job_id = c.job_id AND i.id = m.identity_id AND i.file_id = c.file_id
 """
 _LINKS = """
-SELECT p.identity_id, p.claim_id, p.is_sure FROM identities i JOIN producers p ON p.identity_id = i.id WHERE i.file_id {among}
+SELECT p.identity_id, p.claim_id, p.is_sure
+FROM identities i JOIN producers p ON p.identity_id = i.id WHERE i.file_id {among}
 """
 _NEW_CLAIMS = """
 SELECT c.file_id, c.id, c.identity_id, i.size_bytes, i.checksums

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.inserting import insert_rows
 from jobprov.provenance.db.recording.job_rows import shared_document
-from jobprov.provenance.db.selecting import change_among
+from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.selecting import change_among
 from jobprov.provenance.db.tables import ModuleCost, ModuleSet
-from jobprov.provenance.db.transaction import Transaction
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.records.job_record import JobRecord, ModuleTime
 
 Costs = tuple[

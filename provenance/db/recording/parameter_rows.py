@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.driver import change
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import allocate_keys, chunks
 from jobprov.provenance.db.recording.writing import table_of
+from jobprov.provenance.db.statements.driver import change
+from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (
     Parameter,
     ParameterKey,
@@ -24,8 +23,10 @@ from jobprov.provenance.db.tables import (
     ParameterTable,
     ParameterValue,
 )
-from jobprov.provenance.db.tables.parameters import SETS_A_BLOCK
-from jobprov.provenance.db.transaction import Transaction
+from jobprov.provenance.db.tables.base import ColumnValue
+from jobprov.provenance.db.tables.configurations import SETS_A_BLOCK
+from jobprov.provenance.db.writer.keys import allocate_keys, chunks
+from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.fhicl import Configuration
 from jobprov.provenance.fhicl.tree import atoms_and_sequences
 
@@ -36,7 +37,8 @@ CUT = "…"
 _DIGEST_LETTERS = 64
 _ENTER = """
 INSERT INTO parameter_set_tables (table_id, block, members) {rows}
-ON CONFLICT (table_id, block) DO UPDATE SET members = parameter_set_tables.members | excluded.members
+ON CONFLICT (table_id, block)
+DO UPDATE SET members = parameter_set_tables.members | excluded.members
 """
 _ENTER_BY_DIALECT = {
     "sqlite": _ENTER.format(rows="SELECT value, ?, ? FROM json_each(?) WHERE true"),
@@ -120,7 +122,7 @@ def _digits(canonical: str) -> str:
 def write_tables(transaction: Transaction, tables: Sequence[IndexedTable]) -> dict[bytes, int]:
     """Write the tables that are new, with their parameters; return the integer key of each."""
     connection = transaction.connection
-    names: dict[str, dict[str, Any]] = {}
+    names: dict[str, dict[str, str]] = {}
     for table in tables:
         names.update((path, {"name": path}) for path, _ in table.values)
     keys = transaction.intern(table_of(ParameterKey), ["name"], names)
@@ -131,7 +133,7 @@ def write_tables(transaction: Transaction, tables: Sequence[IndexedTable]) -> di
     fresh = unwritten_tables(connection, unmet)
     by_key = {table.key: {"key": table.key} for table in tables}
     numbers = transaction.intern(table_of(ParameterTable), ["key"], by_key)
-    wanted: dict[tuple[int, str], dict[str, Any]] = {}
+    wanted: dict[tuple[int, str], dict[str, ColumnValue]] = {}
     for table in fresh:
         for path, text in table.values:
             wanted[keys[path], text] = {

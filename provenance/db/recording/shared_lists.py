@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from sqlalchemy import Table
 
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.selecting import select_among
-from jobprov.provenance.db.transaction import Transaction
+from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.selecting import select_among
+from jobprov.provenance.db.writer.transaction import Transaction
 
 T = TypeVar("T")
 
@@ -38,11 +38,10 @@ def intern_lists(
     fresh = {digest: lists[digest] for digest in unmet}
     member_keys = intern_members(fresh.values())
     keys = transaction.intern(sets, ["sha256"], {digest: {"sha256": digest} for digest in lists})
-    lists_with_members = f"SELECT DISTINCT {whose} FROM {members.name} WHERE {whose} {{among}}"  # noqa: S608 - names are the schema's
     numbers = [keys[digest] for digest in fresh]
-    with_members = {
-        row[0] for row in select_among(transaction.connection, lists_with_members, numbers)
-    }
+    # Names are the schema's
+    written = f"SELECT DISTINCT {whose} FROM {members.name} WHERE {whose} {{among}}"  # noqa: S608
+    with_members = {row[0] for row in select_among(transaction.connection, written, numbers)}
     rows: list[dict[str, int]] = []
     for digest in sorted(fresh):
         if keys[digest] in with_members:

@@ -6,7 +6,6 @@ A release's list is stored once, however many jobs ran it.
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Table
 
@@ -14,7 +13,8 @@ from jobprov.provenance.db.recording.job_rows import shared_document
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.recording.shared_lists import intern_lists
 from jobprov.provenance.db.tables import SoftwareRow, SoftwareSet, SoftwareSetMember
-from jobprov.provenance.db.transaction import Transaction
+from jobprov.provenance.db.tables.base import ColumnValue
+from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.records.job_record import Software
 from jobprov.provenance.records.reading.sharing import remembered
 from jobprov.provenance.software.urls import match_key
@@ -73,7 +73,7 @@ def intern_software(transaction: Transaction, entries: dict[str, Software]) -> d
     return transaction.intern(_SOFTWARE, ["sha256"], rows)
 
 
-def _row(digest: str, entry: Software) -> dict[str, Any]:
+def _row(digest: str, entry: Software) -> dict[str, ColumnValue]:
     return {
         "sha256": digest,
         "name": entry.name,

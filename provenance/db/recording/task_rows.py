@@ -1,16 +1,16 @@
 """Stages and tasks that records name, and which stage a task is of."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.driver import change_many
 from jobprov.provenance.db.recording.job_rows import stage_key
-from jobprov.provenance.db.selecting import change_among, select_among
+from jobprov.provenance.db.statements.driver import change_many
+from jobprov.provenance.db.statements.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Stage, TaskRow
-from jobprov.provenance.db.transaction import Transaction
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.transaction import Transaction
 from jobprov.provenance.records.job_record import JobRecord
 
 StageKey = tuple[int, str, str]
@@ -27,13 +27,20 @@ class Place(NamedTuple):
 _NOWHERE = Place("", "")
 
 _PLACES = """
-SELECT t.id, s.campaign, s.name, d.campaign, d.name FROM tasks t
-LEFT JOIN stages s ON s.id = t.stage_id LEFT JOIN stages d ON d.id = t.declared_stage_id WHERE t.id {among}
+SELECT t.id, s.campaign, s.name, d.campaign, d.name
+FROM tasks t
+LEFT JOIN stages s ON s.id = t.stage_id
+LEFT JOIN stages d ON d.id = t.declared_stage_id
+WHERE t.id {among}
 """
 _LOCK = "UPDATE tasks SET stage_id = stage_id WHERE id {among}"
 _FIRST_SAID = """
-SELECT t.id, t.experiment_id, d.campaign, d.name, MIN(NULLIF(s.campaign, '')), MIN(NULLIF(s.name, '')) FROM tasks t
-LEFT JOIN stages d ON d.id = t.declared_stage_id LEFT JOIN jobs j ON j.task_id = t.id LEFT JOIN stages s ON s.id = j.stage_id
+SELECT t.id, t.experiment_id, d.campaign, d.name,
+    MIN(NULLIF(s.campaign, '')), MIN(NULLIF(s.name, ''))
+FROM tasks t
+LEFT JOIN stages d ON d.id = t.declared_stage_id
+LEFT JOIN jobs j ON j.task_id = t.id
+LEFT JOIN stages s ON s.id = j.stage_id
 WHERE t.id {among} GROUP BY t.id, t.experiment_id, d.campaign, d.name
 """
 _PATTERNS = "SELECT id, output_patterns FROM tasks WHERE output_patterns IS NOT NULL AND id {among}"
@@ -44,7 +51,7 @@ def intern_stages(
     transaction: Transaction, records: Sequence[JobRecord], experiments: Mapping[str, int]
 ) -> dict[StageKey, int]:
     """Return the integer keys of the stages that records name, made where they are new."""
-    rows: dict[StageKey, dict[str, Any]] = {}
+    rows: dict[StageKey, dict[str, str | int]] = {}
     for record in records:
         if key := stage_key(record):
             experiment = experiments[record.experiment]
@@ -64,7 +71,7 @@ def intern_tasks(
     Campaign and stage of a task are each what its declaration says, else the first by name that a
     job says.
     """
-    rows: dict[TaskKey, dict[str, Any]] = {}
+    rows: dict[TaskKey, dict[str, str | int]] = {}
     first_places: dict[TaskKey, Place] = {}
     for record in records:
         if record.task is None or record.task.task_id is None:
@@ -127,7 +134,7 @@ def _moved(connection: Connection, said: Mapping[int, StageKey]) -> dict[int, St
 
 
 def _write_places(transaction: Transaction, places: Mapping[int, StageKey]) -> None:
-    rows: dict[StageKey, dict[str, Any]] = {}
+    rows: dict[StageKey, dict[str, str | int]] = {}
     for experiment, campaign, name in places.values():
         if campaign or name:
             rows[experiment, campaign, name] = {

@@ -10,13 +10,10 @@ ledger).
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict
 
 from sqlalchemy import Connection, update
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.inserting import insert_rows
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.closure_rows import closure_set_digest, intern_closure_sets
 from jobprov.provenance.db.recording.file_rows import (
     Removed,
@@ -25,6 +22,7 @@ from jobprov.provenance.db.recording.file_rows import (
     write_files,
 )
 from jobprov.provenance.db.recording.job_rows import (
+    JobColumns,
     host_key,
     job_columns,
     shared_document,
@@ -41,12 +39,15 @@ from jobprov.provenance.db.recording.task_rows import (
     patterns_of_tasks,
     place_again,
 )
-from jobprov.provenance.db.selecting import change_among, select_among
+from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.statements.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Experiment, GapSet, Host, Job
-from jobprov.provenance.db.transaction import Transaction
-from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.db.writer.transaction import Transaction
+from jobprov.provenance.records.files.outputs import count_made
+from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import JobRecord
-from jobprov.provenance.records.outputs import count_made
 
 __all__ = [
     "JobDraft",
@@ -75,7 +76,7 @@ class JobDraft(NamedTuple):
     received_at: datetime
     level: int
     gaps: list[Gap]
-    columns: dict[str, Any] | None = None
+    columns: JobColumns | None = None
 
 
 class SharedKeys(NamedTuple):
@@ -148,18 +149,40 @@ def _write_job_rows(connection: Connection, drafts: Sequence[JobDraft], shared: 
     fresh = []
     patterns = patterns_of_tasks(connection, set(shared.tasks.values()))
     for draft in drafts:
-        columns = {"id": draft.key, **_job_row(draft, shared)}
-        if columns["task_id"] in patterns:
-            columns["output_count"] = count_made(draft.record, patterns[columns["task_id"]])
+        row = _job_row(draft, shared)
+        task = row["task_id"]
+        if task in patterns:
+            row["output_count"] = count_made(draft.record, patterns[task])
         if draft.is_new:
-            fresh.append(columns)
+            fresh.append(row)
         else:
-            connection.execute(update(Job).where(Job.id == draft.key).values(**columns))
+            connection.execute(update(Job).where(Job.id == draft.key).values(**row))
     insert_rows(connection, table_of(Job), fresh)
 
 
-def _job_row(draft: JobDraft, shared: SharedKeys) -> dict[str, Any]:
+class _SharedColumns(TypedDict):
+    """The columns of `jobs` that point at what jobs share."""
+
+    experiment_id: int
+    task_id: int | None
+    stage_id: int | None
+    host_id: int | None
+    software_set_id: int | None
+    closure_set_id: int | None
+
+
+class _JobRow(JobColumns, _SharedColumns):
+    """All columns of `jobs`."""
+
+    id: int
+    received_at: datetime
+    level: int
+    gap_set_id: int
+
+
+def _job_row(draft: JobDraft, shared: SharedKeys) -> _JobRow:
     return {
+        "id": draft.key,
         **(draft.columns or job_columns(draft.record)),
         **_shared_columns(draft.record, shared),
         "received_at": draft.received_at,
@@ -168,10 +191,10 @@ def _job_row(draft: JobDraft, shared: SharedKeys) -> dict[str, Any]:
     }
 
 
-def _shared_columns(record: JobRecord, shared: SharedKeys) -> dict[str, int | None]:
+def _shared_columns(record: JobRecord, shared: SharedKeys) -> _SharedColumns:
     """Return the columns that point at what jobs share; None where the record does not name it."""
     experiment = shared.experiments[record.experiment]
-    columns: dict[str, int | None] = {
+    columns: _SharedColumns = {
         "experiment_id": experiment,
         "task_id": None,
         "stage_id": None,

@@ -3,8 +3,7 @@
 `services/upkeep/database_rebuild.py` relies on it.
 """
 
-from jobprov.provenance.db.base import Base
-from jobprov.provenance.db.tables.capsules import CapsuleRow, CapsuleUse
+from jobprov.provenance.db.tables.base import Base
 from jobprov.provenance.db.tables.catalogs import (
     CatalogFileRow,
     CatalogOutput,
@@ -12,9 +11,30 @@ from jobprov.provenance.db.tables.catalogs import (
     CatalogSync,
     CatalogUse,
 )
-from jobprov.provenance.db.tables.comparators import ComparatorSet
-from jobprov.provenance.db.tables.erasures import ErasedBytes, ErasedEntry
-from jobprov.provenance.db.tables.expiry import ExpiredLog, LogExpiry
+from jobprov.provenance.db.tables.code import (
+    ProductMapRow,
+    RefObservation,
+    Repository,
+    Resolution,
+    SoftwareRow,
+    SoftwareSet,
+    SoftwareSetMember,
+)
+from jobprov.provenance.db.tables.configurations import (
+    Closure,
+    ClosureFile,
+    ClosureSet,
+    ClosureSetMember,
+    Evaluation,
+    Parameter,
+    ParameterKey,
+    ParameterSet,
+    ParameterSetTable,
+    ParameterTable,
+    ParameterValue,
+)
+from jobprov.provenance.db.tables.erasures import ErasedBytes, ErasedEntry, ExpiredLog, LogExpiry
+from jobprov.provenance.db.tables.failures import FailureClass, Reclassification, RuleTableRow
 from jobprov.provenance.db.tables.files import (
     Claim,
     File,
@@ -24,72 +44,40 @@ from jobprov.provenance.db.tables.files import (
     Producer,
     Sighting,
 )
-from jobprov.provenance.db.tables.folded_graphs import FoldedGraphRow
-from jobprov.provenance.db.tables.jobs import (
-    AwaitedBlob,
-    Closure,
-    ClosureFile,
-    ClosureSet,
-    ClosureSetMember,
-    DueProof,
-    GapSet,
-    Host,
-    Job,
-    Proof,
-    ProvisionalRecord,
-    Stage,
-    TaskRow,
-    Verdict,
-)
-from jobprov.provenance.db.tables.kept_answers import KeptAnswerRow
-from jobprov.provenance.db.tables.ledger import (
-    BundlePlan,
-    ChainHead,
-    Conflict,
-    EntryBody,
-    LedgerEntry,
-    Possession,
-    UnreadRecord,
-)
-from jobprov.provenance.db.tables.log_tails import LogTailPiece
-from jobprov.provenance.db.tables.modules import ModuleCost, ModuleSet
-from jobprov.provenance.db.tables.operators import (
-    DeadLetter,
-    Derivation,
-    Experiment,
-    OwnArchive,
-    WorkItem,
-    WriteToken,
-)
-from jobprov.provenance.db.tables.parameters import (
-    Evaluation,
-    Parameter,
-    ParameterKey,
-    ParameterSet,
-    ParameterSetTable,
-    ParameterTable,
-    ParameterValue,
-)
-from jobprov.provenance.db.tables.queue import QueueJob, QueueReport
-from jobprov.provenance.db.tables.software import (
-    ProductMapRow,
-    RefObservation,
-    Repository,
-    Resolution,
-    SoftwareRow,
-    SoftwareSet,
-    SoftwareSetMember,
-)
-from jobprov.provenance.db.tables.traces import AwaitedTrace, TraceTurn
-from jobprov.provenance.db.tables.triage import FailureClass, Reclassification, RuleTableRow
-from jobprov.provenance.db.tables.waivers import WaivedUnit
-from jobprov.provenance.db.tables.workflows import (
+from jobprov.provenance.db.tables.intake import AwaitedTrace, LogTailPiece, TraceTurn, WriteToken
+from jobprov.provenance.db.tables.jobs import GapSet, Host, Job
+from jobprov.provenance.db.tables.ledger import ChainHead, EntryBody, LedgerEntry, Possession
+from jobprov.provenance.db.tables.operators import Derivation, Experiment, OwnArchive, WorkItem
+from jobprov.provenance.db.tables.orders import (
     Order,
     OrderInput,
     OrderLease,
     RetryPolicyRow,
     WorkflowRow,
 )
+from jobprov.provenance.db.tables.recording import (
+    AwaitedBlob,
+    Conflict,
+    DeadLetter,
+    ProvisionalRecord,
+    UnreadRecord,
+)
+from jobprov.provenance.db.tables.reruns import (
+    BundlePlan,
+    CapsuleRow,
+    CapsuleUse,
+    ComparatorSet,
+    DueProof,
+    Proof,
+    Verdict,
+)
+from jobprov.provenance.db.tables.statistics import (
+    FoldedGraphRow,
+    KeptAnswerRow,
+    ModuleCost,
+    ModuleSet,
+)
+from jobprov.provenance.db.tables.tasks import QueueJob, QueueReport, Stage, TaskRow, WaivedUnit
 
 __all__ = [
     "AwaitedBlob",

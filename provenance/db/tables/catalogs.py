@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobprov.provenance.db.base import Base, Key, NameText, UtcInstant
+from jobprov.provenance.db.tables.base import Base, Key, NameText, UtcInstant
 
 
 class CatalogFileRow(Base):

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobprov.provenance.db.base import Base, ChecksumBytes, Count, Key, NameText, UtcInstant
+from jobprov.provenance.db.tables.base import Base, ChecksumBytes, Count, Key, NameText, UtcInstant
 
 
 class File(Base):

@@ -5,10 +5,22 @@ Source: storage.md, "Ledger".
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, SmallInteger, String, text
+from sqlalchemy import (
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobprov.provenance.db.base import Base, Count, DigestBytes, Key, UtcInstant
+from jobprov.provenance.db.tables.base import (
+    Base,
+    DigestBytes,
+    Key,
+    UtcInstant,
+)
 
 
 class LedgerEntry(Base):
@@ -108,44 +120,3 @@ class Possession(Base):
         ),
         {"sqlite_with_rowid": False},
     )
-
-
-class Conflict(Base):
-    """A second, different final record of one witness.
-
-    Answered 409, kept as evidence, changing nothing.
-    """
-
-    __tablename__ = "conflicts"
-    entry_id: Mapped[int] = mapped_column(
-        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
-    )
-    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), index=True)
-    witness: Mapped[str] = mapped_column(String(1000))
-    sha256: Mapped[str] = mapped_column(DigestBytes)
-
-
-class BundlePlan(Base):
-    """A bundle as first built: its content (a blob), and the digest of every later build."""
-
-    __tablename__ = "bundle_plans"
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
-    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), index=True)
-    number: Mapped[int]
-    level: Mapped[int]
-    ingredients_sha256: Mapped[str] = mapped_column(DigestBytes)
-    plan_sha256: Mapped[str] = mapped_column(DigestBytes)
-    tar_sha256: Mapped[str | None] = mapped_column(DigestBytes)
-    tar_bytes: Mapped[int | None] = mapped_column(Count)
-    entry_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_entries.id"))
-
-
-class UnreadRecord(Base):
-    """A record of a later schema version: kept, not indexed, until the service understands it."""
-
-    __tablename__ = "unread_records"
-    entry_id: Mapped[int] = mapped_column(
-        ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
-    )
-    job_uuid: Mapped[str] = mapped_column(String(36), index=True)
-    sha256: Mapped[str] = mapped_column(DigestBytes)

@@ -5,10 +5,19 @@ None of it is derived from the ledger, except experiments.
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, LargeBinary, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy import (
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobprov.provenance.db.base import Base, DigestBytes, Key, UtcInstant
+from jobprov.provenance.db.tables.base import (
+    Base,
+    Key,
+    UtcInstant,
+)
 
 
 class Experiment(Base):
@@ -17,24 +26,6 @@ class Experiment(Base):
     __tablename__ = "experiments"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     name: Mapped[str] = mapped_column(String(64), unique=True)
-
-
-class WriteToken(Base):
-    """A write token of an experiment, stored hashed (256 random bits need no slow hash).
-
-    With a task, it is an upload ticket. Scopes are words with spaces between them.
-    """
-
-    __tablename__ = "write_tokens"
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
-    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
-    name: Mapped[str] = mapped_column(String(200))
-    task_id: Mapped[str | None] = mapped_column(Text)
-    scopes: Mapped[str] = mapped_column(String(80))
-    sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
-    created_at: Mapped[datetime] = mapped_column(UtcInstant)
-    expires_at: Mapped[datetime | None] = mapped_column(UtcInstant)
-    revoked_at: Mapped[datetime | None] = mapped_column(UtcInstant)
 
 
 class WorkItem(Base):
@@ -71,19 +62,3 @@ class OwnArchive(Base):
     __tablename__ = "own_archive"
     id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     identity: Mapped[str] = mapped_column(String(64))
-
-
-class DeadLetter(Base):
-    """A body that was authenticated but could not be decoded.
-
-    It is kept, so that a bug in a hook loses nothing.
-    """
-
-    __tablename__ = "dead_letters"
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
-    experiment_id: Mapped[int | None] = mapped_column(ForeignKey("experiments.id"))
-    received_at: Mapped[datetime] = mapped_column(UtcInstant)
-    job_id: Mapped[str] = mapped_column(String(200))
-    reason: Mapped[str] = mapped_column(Text)
-    body: Mapped[bytes] = mapped_column(LargeBinary)
-    task_id: Mapped[str | None] = mapped_column(Text)

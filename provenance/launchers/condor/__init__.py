@@ -1,1 +1,1 @@
-"""HTCondor: jobs launched, and what its tools and logs tell about them."""
+"""HTCondor: launches jobs, and reads what its tools and logs report about them."""

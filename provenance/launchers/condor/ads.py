@@ -11,16 +11,30 @@ where a number is expected.
 import json
 import re
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, TypeAlias
 
 from jobprov.provenance.capture.surroundings.condor_ads import parse_ad
 from jobprov.provenance.errors import BadInputError
 
-Ad = dict[str, Any]
+AdValue: TypeAlias = "str | float | bool | list[AdValue] | dict[str, AdValue] | None"
+"""A value of an attribute; a nested ad, such as the ticket of execution, is one too."""
+Ad = dict[str, AdValue]
 
 _CHUNK_BYTES = 1 << 16
 LARGEST_AD_BYTES = 4 << 20
 _NESTED = re.compile(r"(\w+)\s*=\s*(\"(?:[^\"\\]|\\.)*\"|[^;\]]*?)\s*(?:;|\]$)")
+
+
+def text_in(ad: Ad, name: str) -> str | None:
+    """Return an attribute that is a text; None where it is missing, empty or something else."""
+    value = ad.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def nested_in(ad: Ad, name: str) -> Ad | None:
+    """Return the ad that is an attribute of this one; None where there is none."""
+    value = ad.get(name)
+    return value if isinstance(value, dict) else None
 
 
 def read_ads(stream: IO[bytes], name: str) -> Iterator[Ad]:

@@ -7,10 +7,10 @@ removed before it began is an attempt with number 0, if it names a task: it coun
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeGuard
+from typing import Literal, TypeGuard
 
 from jobprov.provenance.errors import LimitError
-from jobprov.provenance.launchers.condor.ads import Ad
+from jobprov.provenance.launchers.condor.ads import Ad, AdValue
 from jobprov.provenance.launchers.condor.hook_line import task_of
 from jobprov.provenance.records.reading.times import LATEST
 
@@ -55,7 +55,7 @@ class Attempt:
     number: int
     ads: dict[Source, Ad] = field(default_factory=dict)
 
-    def fact(self, *names: str) -> Any:
+    def fact(self, *names: str) -> AdValue:
         """Return the first of these attributes that a source knows; None where none does.
 
         The better source comes first.
@@ -66,6 +66,11 @@ class Attempt:
                 if ad.get(name) not in (None, ""):
                     return ad[name]
         return None
+
+    def text_of(self, *names: str) -> str | None:
+        """Return the first of these attributes that a source knows, if it is a text, else None."""
+        value = self.fact(*names)
+        return value if isinstance(value, str) else None
 
     def number_of(self, *names: str, below: float = 2**63) -> float | None:
         """Return the first of these attributes that is a number above zero.
@@ -139,9 +144,11 @@ class Collection:
     def _keep(self, identity: str, number: int, ad: Ad, source: Source) -> None:
         identity = _encodable(identity)
         attempt = self.attempts.setdefault((identity, number), Attempt(identity, number))
-        attempt.ads[source] = {
-            name: _encodable(value) for name, value in ad.items() if _is_kept(name)
-        }
+        kept: Ad = {}
+        for name, value in ad.items():
+            if _is_kept(name):
+                kept[name] = _encodable(value) if isinstance(value, str) else value
+        attempt.ads[source] = kept
 
 
 def _was_removed_before_it_began(ad: Ad) -> bool:
@@ -154,24 +161,19 @@ def _was_removed_before_it_began(ad: Ad) -> bool:
     return ad.get("JobStartDate") is None and bool(task_of(ad).get("task_id"))
 
 
-def is_whole(value: Any) -> TypeGuard[int]:
+def is_whole(value: object) -> TypeGuard[int]:
     """Return whether a value is a whole number that a record may hold; `true` is not one."""
     return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
-def is_moment(value: Any) -> TypeGuard[float]:
+def is_moment(value: object) -> TypeGuard[float]:
     """Return whether a value is a number of seconds since 1970 that a record may name as a time."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _LATEST
 
 
-def _encodable(value: Any) -> Any:
-    """Return a text without the halves of characters that an escape in JSON may leave.
-
-    Anything else is returned as it is.
-    """
-    if not isinstance(value, str) or value.isascii():
-        return value
-    return value.encode(errors="replace").decode()
+def _encodable(text: str) -> str:
+    """Return a text without the halves of characters that an escape in JSON may leave."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _is_kept(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""How an attempt ended, from what the batch system tells about it.
+"""How an attempt ended, according to the batch system.
 
 Attributes of an earlier attempt stay in the ad of a later one: each is used only if its time, or
 the status before it, shows that it belongs to this attempt.
@@ -7,9 +7,10 @@ Source: HTCondor manual, "Job ClassAd Attributes": ToE (ticket of execution: How
 own accord"), ExitBySignal, HoldReasonCode, VacateReasonCode.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jobprov.provenance.capture.surroundings.condor_ads import state_of
+from jobprov.provenance.launchers.condor.ads import Ad, AdValue, nested_in
 from jobprov.provenance.launchers.condor.attempts import (
     COMPLETED,
     HELD,
@@ -120,18 +121,16 @@ def _lost(attempt: Attempt, at: float | None) -> End | None:
     code = attempt.fact("VacateReasonCode")
     if not is_whole(code) or code not in _LOST:
         return None
-    message = _sentence(attempt, "VacateReason")
+    message = attempt.text_of("VacateReason")
     return End("lost", None, None, f"lost: {_reason(code)}", message, at)
 
 
-def _killed(
-    attempt: Attempt, ticket: dict[str, Any], action: _Action | None, at: float | None
-) -> End:
+def _killed(attempt: Attempt, ticket: Ad, action: _Action | None, at: float | None) -> End:
     """Return the end of an attempt that the batch system ended."""
     signal = _signal(attempt, ticket)
-    message = _sentence(attempt, "VacateReason")
+    message = attempt.text_of("VacateReason")
     if not message and signal:
-        message = _sentence(attempt, "ExitReason")
+        message = attempt.text_of("ExitReason")
     error_class = _eviction(attempt)
     if action is not None:
         message = action.message or message
@@ -149,7 +148,7 @@ def _own_end(
     state = state_of(code, signal, was_evicted=False)
     message = None if action is None else action.message
     if not message and signal:
-        message = _sentence(attempt, "ExitReason")
+        message = attempt.text_of("ExitReason")
     error_class = None if action is None else action.error_class
     # It did its work, but its output could not be brought home
     if state == "succeeded" and error_class and error_class.startswith("held"):
@@ -174,36 +173,42 @@ def last_seen_at(attempt: Attempt) -> float | None:
 
     It holds even if clocks put it before the start.
     """
-    tickets = [ad.get("ToE") for ad in attempt.ads.values()]
-    moments = [ticket.get("When") for ticket in tickets if isinstance(ticket, dict)]
-    moments += [attempt.moment_of(name) for name in (*_END_DATES, "EnteredCurrentStatus")]
-    return max(filter(is_moment, moments), default=None)
+    moments = [attempt.moment_of(name) for name in (*_END_DATES, "EnteredCurrentStatus")]
+    for ad in attempt.ads.values():
+        ticket = nested_in(ad, "ToE")
+        moment = None if ticket is None else ticket.get("When")
+        if is_moment(moment):
+            moments.append(moment)
+    return max((moment for moment in moments if moment is not None), default=None)
 
 
-def _ticket(attempt: Attempt) -> dict[str, Any]:
+def _ticket(attempt: Attempt) -> Ad:
+    """Return the ticket of execution of this attempt; an empty ad where it has none."""
     for source in SOURCES:
         ad = attempt.ads.get(source, {})
-        ticket = ad.get("ToE")
+        ticket = nested_in(ad, "ToE")
+        if ticket is None:
+            continue
         # these have this attempt's own, even if clocks were put back between the start and the end
         is_own = source == "events" or (source == "history" and ad.get("JobStatus") == COMPLETED)
-        if isinstance(ticket, dict) and (
-            is_own or _belongs(ticket.get("When"), ad.get("JobCurrentStartDate"))
-        ):
+        if is_own or _belongs(ticket.get("When"), ad.get("JobCurrentStartDate")):
             return ticket
     return {}
 
 
-def _belongs(moment: Any, start: Any) -> bool:
+def _belongs(moment: AdValue, start: AdValue) -> bool:
     return is_whole(moment) and (not isinstance(start, int) or moment >= start)
 
 
-def _own_exit(attempt: Attempt, ticket: dict[str, Any]) -> tuple[int, int | None] | None:
+def _own_exit(attempt: Attempt, ticket: Ad) -> tuple[int, int | None] | None:
     """Return (exit code, signal) if the job ended by itself, else None."""
     if ticket:
-        facts = ticket if ticket.get("HowCode") == _HAS_OWN_END else {}
+        facts, is_own = ticket, ticket.get("HowCode") == _HAS_OWN_END
     else:  # HTCondor before 9.0 writes no ticket
-        ad = attempt.ads.get("history", {})
-        facts = ad if ad.get("JobStatus") == COMPLETED else {}
+        facts = attempt.ads.get("history", {})
+        is_own = facts.get("JobStatus") == COMPLETED
+    if not is_own:
+        return None
     signal, code = facts.get("ExitSignal"), facts.get("ExitCode")
     if facts.get("ExitBySignal") is True and is_whole(signal):
         return 128 + signal, signal
@@ -220,7 +225,7 @@ def _action(attempt: Attempt) -> _Action | None:
     return None
 
 
-def _action_in(ad: dict[str, Any], *, is_own: bool) -> _Action | None:
+def _action_in(ad: Ad, *, is_own: bool) -> _Action | None:
     """Return the hold or removal in an ad; `is_own` if the source has ads of one attempt alone."""
     change = (ad.get("LastJobStatus"), ad.get("JobStatus"))
     if ad.get("HoldReason") and (is_own or change == (RUNNING, HELD)):
@@ -232,7 +237,7 @@ def _action_in(ad: dict[str, Any], *, is_own: bool) -> _Action | None:
     return None
 
 
-def _signal(attempt: Attempt, ticket: dict[str, Any]) -> int | None:
+def _signal(attempt: Attempt, ticket: Ad) -> int | None:
     signal = attempt.fact("ExitSignal")
     if not ticket or attempt.fact("ExitBySignal") is not True:
         return None
@@ -246,17 +251,11 @@ def _eviction(attempt: Attempt) -> str:
     return f"evicted: {_reason(code)}" if code else "evicted"
 
 
-def _sentence(attempt: Attempt, name: str) -> str | None:
-    """Return a sentence of the ads, None if there is none."""
-    text = attempt.fact(name)
-    return text if isinstance(text, str) else None
-
-
-def _reason(code: Any) -> str:
+def _reason(code: AdValue) -> str:
     return REASONS.get(code, f"code {code}") if isinstance(code, int) else "no code"
 
 
-def _ended_at(attempt: Attempt, ticket: dict[str, Any]) -> float | None:
+def _ended_at(attempt: Attempt, ticket: Ad) -> float | None:
     if attempt.number == 0:
         return attempt.moment_of("EnteredCurrentStatus")
     start = started_at(attempt)

@@ -15,11 +15,10 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from jobprov.provenance.capture.surroundings.condor_ads import parse_ad
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.launchers.condor.ads import Ad
+from jobprov.provenance.launchers.condor.ads import Ad, AdValue
 
 SUBMIT, EXECUTE, EVICTED, TERMINATED, IMAGE_SIZE, SHADOW_EXCEPTION = 0, 1, 4, 5, 6, 7
 ABORTED, HELD, RECONNECT_FAILED, STARTER_ERROR, AD_INFORMATION, TRANSFER = 9, 12, 24, 21, 28, 40
@@ -64,24 +63,27 @@ class Event:
 
 @dataclass
 class _Attempt:
-    """What the events tell about one attempt, under the names of ads."""
+    """What the events report about one attempt, under the names of ads."""
 
     ad: Ad = field(default_factory=dict)
     is_over: bool = False
     is_requeued: bool = False
 
-    def end(self, at: int, **facts: Any) -> None:
+    ended_at: int = 0
+
+    def end(self, at: int, **facts: AdValue) -> None:
         """Note why it is over; what was noted before stays."""
-        self.is_over = True
         for name, value in facts.items():
             self.ad.setdefault(name, value)
-        self.ad.setdefault("LastVacateTime", at)
+        if not self.is_over:
+            self.ad["LastVacateTime"] = self.ended_at = at
+        self.is_over = True
 
     def ended_just_now(self, at: int) -> bool:
         """Return whether what happens at this moment belongs to the end of the attempt."""
         if not self.is_over:
             return True
-        return "ToE" not in self.ad and at - self.ad["LastVacateTime"] <= _ONE_ACT_SECONDS
+        return "ToE" not in self.ad and at - self.ended_at <= _ONE_ACT_SECONDS
 
 
 @dataclass
@@ -233,9 +235,10 @@ def _begin(job: _Job, event: Event) -> None:
 
 
 def _take_information(job: _Job, event: Event) -> None:
-    ad: dict[str, Any] = parse_ad("\n".join(event.lines[1:]))
-    if isinstance(ad.get("GlobalJobId"), str):
-        job.identity = ad["GlobalJobId"]
+    ad: Ad = parse_ad("\n".join(event.lines[1:]))
+    identity = ad.get("GlobalJobId")
+    if isinstance(identity, str):
+        job.identity = identity
     if isinstance(ad.get("NumShadowStarts"), int) and job.attempts:
         job.attempts[-1].ad["NumShadowStarts"] = ad["NumShadowStarts"]
 
@@ -274,13 +277,14 @@ def _hold(attempt: _Attempt, event: Event, reason: str) -> None:
     if attempt.is_requeued:
         return
     if "ToE" in attempt.ad or attempt.ended_just_now(event.at):
+        attempt.end(event.at, HoldReason=reason, JobStatus=5)
         code = re.search(r"Code (\d+) Subcode", event.text)
-        facts = {"HoldReasonCode": int(code[1])} if code else {}
-        attempt.end(event.at, HoldReason=reason, JobStatus=5, **facts)
+        if code:
+            attempt.ad.setdefault("HoldReasonCode", int(code[1]))
 
 
 def _terminate(attempt: _Attempt, event: Event) -> None:
-    ticket: dict[str, Any] = {"HowCode": 0, "When": event.at, "ExitBySignal": False}
+    ticket: Ad = {"HowCode": 0, "When": event.at, "ExitBySignal": False}
     exit_code = re.search(r"return value (\d+)", event.text)
     signal = re.search(r"\(signal (\d+)\)", event.text)
     if exit_code:

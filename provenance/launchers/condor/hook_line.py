@@ -1,4 +1,4 @@
-"""What a job's ad says to the hook: its options on the command line, and in the environment.
+"""What the hook of a job gets from its ad: options on the command line and in the environment.
 
 So the unit of a job is known before the job begins.
 
@@ -9,10 +9,10 @@ the new syntax is in `Arguments` and `Environment`, the old one in `Args` and `E
 import re
 import shlex
 from collections.abc import Sequence
-from typing import Any
 
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.surroundings import batch
+from jobprov.provenance.launchers.condor.ads import Ad, text_in
 
 _HOOK = ".pyz"
 """How the name of the hook ends, whatever else it is called."""
@@ -20,45 +20,49 @@ _VERBS = frozenset({"run", "start", "step"})
 _PIECE = re.compile(r"'((?:[^']|'')*)'|([^\s']+)|(\s+)|(')")
 
 
-def hook_options(ad: dict[str, Any]) -> Options:
+def hook_options(ad: Ad) -> Options:
     """Return the options that the hook of a job gets; the command line goes before the environment."""
     return Options(_words_of_hook(command_words(ad)), environment_of(ad))
 
 
-def task_of(ad: dict[str, Any]) -> dict[str, Any]:
-    """Return the record's `task` as far as an ad tells it; the unit only where it names one.
+def task_of(ad: Ad) -> dict[str, str]:
+    """Return the record's `task` as far as an ad has it; the unit only where the ad names one.
 
-    What a job that names no unit reads, which is its unit then, is not known here.
+    A job that names no unit gets it from what it reads, which is not known here.
     """
     options = hook_options(ad)
-    task: dict[str, Any] = batch.describe_task(options, environment_of(ad), ad)
-    return {**task, "unit": options.unit} if options.unit else task
+    task: dict[str, str] = batch.describe_task(options, environment_of(ad), ad)
+    if options.unit:
+        task["unit"] = options.unit
+    return task
 
 
-def experiment_in(ad: dict[str, Any]) -> str | None:
+def experiment_in(ad: Ad) -> str | None:
     """Return the experiment that an ad names, or None."""
     named = batch.name_experiment(hook_options(ad), environment_of(ad), ad)
     return str(named) if named else None
 
 
-def command_words(ad: dict[str, Any]) -> list[str]:
+def command_words(ad: Ad) -> list[str]:
     """Return program and arguments of an ad."""
     program = ad.get("Cmd")
     words = [program] if isinstance(program, str) else []
-    new, old = ad.get("Arguments"), ad.get("Args")
-    if isinstance(new, str) and new:
-        return words + split_words(new)
-    return words + (old.split() if isinstance(old, str) else [])
+    in_new_form, in_old_form = text_in(ad, "Arguments"), text_in(ad, "Args")
+    if in_new_form is not None:
+        words += split_words(in_new_form)
+    elif in_old_form is not None:
+        words += in_old_form.split()
+    return words
 
 
-def environment_of(ad: dict[str, Any]) -> dict[str, str]:
+def environment_of(ad: Ad) -> dict[str, str]:
     """Return the variables that an ad gives its job."""
-    new, old = ad.get("Environment"), ad.get("Env")
+    in_new_form, in_old_form = text_in(ad, "Environment"), text_in(ad, "Env")
     words: list[str] = []
-    if isinstance(new, str) and new:
-        words = split_words(new)
-    elif isinstance(old, str):
-        words = old.split(";")
+    if in_new_form is not None:
+        words = split_words(in_new_form)
+    elif in_old_form is not None:
+        words = in_old_form.split(";")
     variables = {}
     for word in words:
         name, equals, value = word.partition("=")

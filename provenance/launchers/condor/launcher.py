@@ -11,7 +11,6 @@ Attributes".
 import subprocess
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from jobprov.provenance.errors import BadInputError, UnreachableError
 from jobprov.provenance.launchers.condor.ads import Ad
@@ -172,9 +171,10 @@ class CondorLauncher:
     def _end(self, name: str, ad: Ad) -> LaunchEnd:
         folder = Path(str(ad.get("Iwd") or self._folder / name))
         if ad.get("JobStatus") == COMPLETED:
-            signal = ad.get("ExitSignal") if ad.get("ExitBySignal") is True else None
-            code = ad.get("ExitCode") if signal is None else None
-            return LaunchEnd(name, folder, code, signal)
+            code, signal = ad.get("ExitCode"), ad.get("ExitSignal")
+            if ad.get("ExitBySignal") is True and isinstance(signal, int):
+                return LaunchEnd(name, folder, signal=signal)
+            return LaunchEnd(name, folder, code if isinstance(code, int) else None)
         if ad.get("JobStatus") == HELD:
             reason = ad.get("HoldReason") or "no reason given"
             return LaunchEnd(name, folder, problem=f"held: {reason}")
@@ -268,6 +268,6 @@ def checked(value: str, *, quotes: bool = False) -> str:
 
 
 def _batch_id(ad: Ad) -> str:
-    identity: Any = str(ad.get("GlobalJobId") or "").partition("#")[0]
+    schedd = str(ad.get("GlobalJobId") or "").partition("#")[0]
     number = f"{ad.get('ClusterId')}.{ad.get('ProcId')}"
-    return f"{number}@{identity}" if identity else number
+    return f"{number}@{schedd}" if schedd else number

@@ -10,13 +10,14 @@ run when it last sent what the job uses; a schedd hears of that every 15 minutes
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+
+from msgspec.structs import replace
 
 from jobprov.provenance.answers.queue import MOST_REPORTED, QueuedJob, QueueState
 from jobprov.provenance.capture.record import limits, redaction
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.surroundings import batch
-from jobprov.provenance.launchers.condor.ads import Ad
+from jobprov.provenance.launchers.condor.ads import Ad, AdValue, text_in
 from jobprov.provenance.launchers.condor.attempts import (
     BESIDE_SCHEDD,
     COMPLETED,
@@ -39,8 +40,10 @@ ATTRIBUTES = (
 )  # fmt: skip
 """What is asked for of each job."""
 
-_STATES: dict[Any, QueueState] = {IDLE: "idle", HELD: "held", REMOVED: "removed"}
+_STATES: dict[AdValue, QueueState] = {IDLE: "idle", HELD: "held", REMOVED: "removed"}
 _WAITING = (IDLE, HELD, REMOVED)
+_BLANKS = dict.fromkeys(range(32), " ")
+"""For control characters."""
 _LONGEST = 1000
 _LARGEST = 2**40
 _MIB = 1024 * 1024
@@ -58,7 +61,7 @@ class CondorQueue:
     jobs: dict[str, QueuedJob] = field(default_factory=dict)
     left_out: int = 0
 
-    def add(self, ad: Ad, task: dict[str, Any]) -> None:
+    def add(self, ad: Ad, task: dict[str, str]) -> None:
         """Take a job; `task` is what its ad says of that."""
         if len(self.jobs) >= MOST_REPORTED:
             self.left_out += 1
@@ -88,41 +91,58 @@ def queues_of(ads: Iterable[Ad], experiment: str | None) -> dict[str, CondorQueu
     return queues
 
 
-def queued_job(ad: Ad, task: dict[str, Any]) -> QueuedJob:
+def queued_job(ad: Ad, task: dict[str, str]) -> QueuedJob:
     """Return a job of the queue; `task` is what its ad says of that."""
     described = batch.describe_batch(environment_of(ad), ad)
     # The job id of the first attempt is known before it begins
     attempt = max(1, described["attempt"])
     # 2 is running, 6 transferring output, 7 suspended: all of them have a machine
-    state = _STATES.get(ad.get("JobStatus"), "running")
-    is_running = state == "running"
-    slot = ad.get("RemoteHost")
-    host = slot.rsplit("@", 1)[-1] if isinstance(slot, str) and is_running else None
-    reason = ad.get("HoldReason") if state == "held" else ad.get("RemoveReason")
-    cpu = _cpu_seconds(ad) if is_running else None
-    return QueuedJob(
+    state = _STATES.get(_status_of(ad), "running")
+    job = QueuedJob(
         batch_id=_word(described["id"]),
         job_id=str(batch.name_job({**described, "attempt": attempt, "part": 0})),
         task_id=_optional_word(task.get("task_id")),
         unit=_optional_word(task.get("unit")),
         state=state,
         since=_first_moment(ad, "EnteredCurrentStatus", "QDate"),
-        started_at=_started_at(ad) if is_running else None,
-        host=_optional_word(host),
-        site=next(_sites(ad), None) if is_running else None,
-        hold_reason=_reason(reason) if state in ("held", "removed") else None,
-        memory_bytes=_memory_bytes(ad) if is_running else None,
         requested_memory_bytes=_amount(ad, "RequestMemory", _MIB),
-        cpu_seconds=cpu,
-        measured_seconds=None if cpu is None else _number(ad, "StatsLifetimeStarter"),
+    )
+    if state == "held":
+        return replace(job, hold_reason=_reason(ad, "HoldReason"))
+    if state == "removed":
+        return replace(job, hold_reason=_reason(ad, "RemoveReason"))
+    return _with_run(job, ad) if state == "running" else job
+
+
+def _with_run(job: QueuedJob, ad: Ad) -> QueuedJob:
+    """Return a job that has a machine with what the ad knows of its run."""
+    slot = text_in(ad, "RemoteHost")
+    host = None if slot is None else slot.rsplit("@", 1)[-1]
+    cpu_seconds = _cpu_seconds(ad)
+    # Only the CPU time was measured then
+    measured_seconds = None if cpu_seconds is None else _number(ad, "StatsLifetimeStarter")
+    return replace(
+        job,
+        started_at=_started_at(ad),
+        host=_optional_word(host),
+        site=next(_sites(ad), None),
+        memory_bytes=_memory_bytes(ad),
+        cpu_seconds=cpu_seconds,
+        measured_seconds=measured_seconds,
     )
 
 
-def _task_of(ad: Ad) -> dict[str, Any]:
+def _status_of(ad: Ad) -> int | None:
+    """Return the number of a job's state; None where the ad has none, or an expression."""
+    status = ad.get("JobStatus")
+    return status if isinstance(status, int) else None
+
+
+def _task_of(ad: Ad) -> dict[str, str]:
     """Return the task of an ad, with its id as records write it."""
     draft = Draft({"task": task_of(ad)})
     limits.mend_task_id(draft)
-    task: dict[str, Any] = draft.record["task"]
+    task: dict[str, str] = draft.record["task"]
     return task
 
 
@@ -152,10 +172,10 @@ def _sites(ad: Ad) -> Iterator[str]:
             yield _word(value)
 
 
-def _reason(text: Any) -> str | None:
-    if not isinstance(text, str) or not text:
-        return None
-    return _word(str(redaction.redact_text(text)))
+def _reason(ad: Ad, name: str) -> str | None:
+    """Return the sentence of an attribute, without secrets."""
+    text = text_in(ad, name)
+    return None if text is None else _word(str(redaction.redact_text(text)))
 
 
 def _memory_bytes(ad: Ad) -> int | None:
@@ -181,11 +201,11 @@ def _number(ad: Ad, name: str) -> float | None:
     return float(value) if 0 <= value < _LARGEST else None
 
 
-def _optional_word(value: Any) -> str | None:
-    return _word(value) if value else None
+def _optional_word(text: str | None) -> str | None:
+    return _word(text) if text else None
 
 
-def _word(value: Any) -> str:
+def _word(text: str) -> str:
     """Return a text that a report may hold: no control characters, no halves of characters."""
-    text = str(value).encode(errors="replace").decode()
-    return "".join(" " if ord(letter) < 32 else letter for letter in text)[:_LONGEST]  # noqa: PLR2004
+    encodable = text.encode(errors="replace").decode()
+    return encodable.translate(_BLANKS)[:_LONGEST]

@@ -8,12 +8,13 @@ Source: record.md; names of sites in ads of glideins: `MATCH_EXP_JOB_GLIDEIN_Sit
 """
 
 import uuid
-from typing import Any
+from collections.abc import Mapping
 
 from jobprov.provenance.capture.record import limits, redaction
 from jobprov.provenance.capture.record.draft import Draft, moment
 from jobprov.provenance.capture.record.encoding import clean
 from jobprov.provenance.capture.surroundings import batch
+from jobprov.provenance.launchers.condor.ads import Ad
 from jobprov.provenance.launchers.condor.attempts import Attempt, is_whole
 from jobprov.provenance.launchers.condor.ends import End, end_of, last_seen_at, started_at
 from jobprov.provenance.launchers.condor.hook_line import (
@@ -44,11 +45,16 @@ def job_id_of(attempt: Attempt) -> str:
     return str(batch.name_job(_batch(_whole_ad(attempt))))
 
 
-def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
-    """Return the record of an attempt that is over, as plain JSON."""
+def record_of(attempt: Attempt, experiment: str) -> dict[str, object]:
+    """Return the record of an attempt that is over, as plain JSON.
+
+    A value that the service would refuse is left out; `extra.batch_history` lists what was cut.
+    """
     ad, end = _whole_ad(attempt), end_of(attempt)
     start, described = started_at(attempt), _batch(ad)
-    command = {"argv": redaction.redact_arguments(command_words(ad))} if ad.get("Cmd") else None
+    command, history = None, _history(attempt)
+    if ad.get("Cmd"):
+        command = {"argv": redaction.redact_arguments(command_words(ad))}
     record = _without_empty(
         {
             "schema_version": 1,
@@ -67,26 +73,18 @@ def record_of(attempt: Attempt, experiment: str) -> dict[str, Any]:
             "host": _host(attempt),
             "resources": _resources(attempt, start, end),
             "extra": {
-                "batch_history": _history(attempt),
+                "batch_history": history,
                 # So that it can be submitted again as it was
                 "batch_submission": without_secrets(submission_of(ad)),
             },
         }
     )
-    return _acceptable(record)
-
-
-def _acceptable(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the record without values that the service would refuse.
-
-    `extra.batch_history` lists what was cut.
-    """
     draft = Draft(record)
     limits.mend_task_id(draft)
     limits.mend(draft)
     if draft.notes:
-        record["extra"]["batch_history"]["notes"] = draft.notes
-    cleaned: dict[str, Any] = clean(record)
+        history["notes"] = draft.notes
+    cleaned: dict[str, object] = clean(record)
     return cleaned
 
 
@@ -109,42 +107,43 @@ def _retry_of(variables: dict[str, str]) -> str | None:
         return None
 
 
-def _whole_ad(attempt: Attempt) -> dict[str, Any]:
-    whole: dict[str, Any] = {}
+def _whole_ad(attempt: Attempt) -> Ad:
+    """Return all attributes of an attempt, each from the best source that has it."""
+    whole: Ad = {}
     for ad in reversed(list(attempt.ads.values())):
         whole.update(ad)
     return whole
 
 
-def _batch(ad: dict[str, Any]) -> dict[str, Any]:
+def _batch(ad: Ad) -> dict[str, object]:
     return {**batch.describe_batch({}, ad), "part": 0}
 
 
-def _exit(end: End) -> dict[str, Any]:
+def _exit(end: End) -> dict[str, object]:
     message = redaction.redact_text(end.message)[:_LONGEST_MESSAGE] if end.message else None
     return _without_empty(
         {"code": end.code, "signal": end.signal, "error_class": end.error_class, "message": message}
     )
 
 
-def _environment(attempt: Attempt) -> dict[str, Any]:
-    image = attempt.fact("SingularityImage")
-    return {"container": {"image": image}} if isinstance(image, str) else {}
+def _environment(attempt: Attempt) -> dict[str, object]:
+    image = attempt.text_of("SingularityImage")
+    return {} if image is None else {"container": {"image": image}}
 
 
-def _host(attempt: Attempt) -> dict[str, Any]:
+def _host(attempt: Attempt) -> dict[str, object]:
     """Return where it ran; a glidein's slot is `slot1_2@glidein_77@node`."""
-    slot = attempt.fact("RemoteHost", "LastRemoteHost")
-    if not isinstance(slot, str):
+    slot = attempt.text_of("RemoteHost", "LastRemoteHost")
+    if slot is None:
         return {}
-    site = attempt.fact(*SITES)
+    site = attempt.text_of(*SITES)
     # `$$(…)` is a macro that HTCondor replaces at the match; unreplaced, it names no site
-    if not isinstance(site, str) or "$$" in site:
+    if site is not None and "$$" in site:
         site = None
     return _without_empty({"hostname": slot.rsplit("@", 1)[-1], "slot": slot, "site": site})
 
 
-def _resources(attempt: Attempt, start: float | None, end: End) -> dict[str, Any]:
+def _resources(attempt: Attempt, start: float | None, end: End) -> dict[str, object]:
     memory = attempt.number_of("RequestMemory")
     rss = attempt.number_of("ResidentSetSize_RAW", "ResidentSetSize")
     return _without_empty(
@@ -165,17 +164,18 @@ def _wall_seconds(start: float | None, end: End) -> float | None:
     return float(end.at - start)
 
 
-def _history(attempt: Attempt) -> dict[str, Any]:
-    ticket = attempt.fact("ToE")
-    how = ticket.get("How") if isinstance(ticket, dict) else None
+def _history(attempt: Attempt) -> dict[str, object]:
     numbers = {
         "program_starts": attempt.fact("NumJobStarts"),
         "hold_reason_code": attempt.fact("HoldReasonCode", "LastHoldReasonCode"),
         "vacate_reason_code": attempt.number_of("VacateReasonCode"),
     }
-    history: dict[str, Any] = {name: value for name, value in numbers.items() if is_whole(value)}
-    if isinstance(how, str):
-        history["ended_by"] = how
+    history: dict[str, object] = {
+        name: number for name, number in numbers.items() if is_whole(number)
+    }
+    ticket = attempt.fact("ToE")
+    if isinstance(ticket, dict) and isinstance(ticket.get("How"), str):
+        history["ended_by"] = ticket["How"]
     return history
 
 
@@ -183,5 +183,5 @@ def _moment(seconds: float | None) -> str | None:
     return None if seconds is None else str(moment(seconds))
 
 
-def _without_empty(fields: dict[str, Any]) -> dict[str, Any]:
+def _without_empty(fields: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value is not None and value != {}}

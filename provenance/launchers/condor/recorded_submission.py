@@ -12,12 +12,12 @@ import math
 import posixpath
 import shlex
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.surroundings.condor_ads import job_variables
 from jobprov.provenance.errors import BadInputError
-from jobprov.provenance.launchers.condor.ads import Ad
+from jobprov.provenance.launchers.condor.ads import Ad, AdValue
 from jobprov.provenance.launchers.condor.launcher import checked, quoted
 
 ATTRIBUTES = (
@@ -61,25 +61,24 @@ class Again(NamedTuple):
     avoided_sites: tuple[str, ...] = ()
 
 
-def submission_of(ad: Ad) -> dict[str, Any]:
+def submission_of(ad: Ad) -> Ad:
     """Return the attributes of an ad that a submission is made of."""
     return {name: ad[name] for name in ATTRIBUTES if ad.get(name) not in (None, "")}
 
 
-def without_secrets(submission: Mapping[str, Any]) -> dict[str, Any]:
+def without_secrets(submission: Ad) -> Ad:
     """Return a submission as it may be kept: secrets are replaced, and whatever JSON cannot hold."""
-    kept: dict[str, Any] = {}
+    kept: Ad = {}
     for name, value in submission.items():
         if isinstance(value, float) and not math.isfinite(value):
             continue
-        kept[name] = value
-    for name in ("Arguments", "Args"):
-        if isinstance(kept.get(name), str):
-            kept[name] = _arguments_without_secrets(kept[name])
-    for name in ("Environment", "Env"):
-        if isinstance(kept.get(name), str):
-            kept[name] = _variables_without_secrets(kept[name])
-    redacted: dict[str, Any] = redaction.redact_strings(kept)
+        if isinstance(value, str) and name in ("Arguments", "Args"):
+            kept[name] = _arguments_without_secrets(value)
+        elif isinstance(value, str) and name in ("Environment", "Env"):
+            kept[name] = _variables_without_secrets(value)
+        else:
+            kept[name] = value
+    redacted: Ad = redaction.redact_strings(kept)
     return redacted
 
 
@@ -167,13 +166,17 @@ def _environment(ad: Ad, variables: Mapping[str, str]) -> str:
 
     Of two values of one variable HTCondor takes the last.
     """
-    own = " ".join(f"{name}={quoted(value)}" for name, value in variables.items())
-    recorded = str(ad.get("Environment") or "")
-    if not recorded and ad.get("Env"):
-        words = [word.partition("=") for word in str(ad["Env"]).split(";") if "=" in word]
-        recorded = " ".join(f"{name}={quoted(value)}" for name, _, value in words)
+    in_new_form, in_old_form = ad.get("Environment"), ad.get("Env")
+    if in_new_form or not in_old_form:
+        recorded = _doubled(str(in_new_form or ""))
     else:
-        recorded = _doubled(recorded)
+        assignments = []
+        for word in str(in_old_form).split(";"):
+            name, equals, value = word.partition("=")
+            if equals:
+                assignments.append(f"{name}={quoted(value)}")
+        recorded = " ".join(assignments)
+    own = " ".join(f"{name}={quoted(value)}" for name, value in variables.items())
     return f'"{recorded} {own}"'
 
 
@@ -181,7 +184,7 @@ def _doubled(text: str) -> str:
     return checked(text, quotes=True).replace('"', '""')
 
 
-def _expression(value: Any) -> str:
+def _expression(value: AdValue) -> str:
     """Return a value or expression of an ad as a submit file has it."""
     text = str(value)
     if text.startswith("/Expr(") and text.endswith(")/"):
@@ -204,7 +207,7 @@ def _resources(ad: Ad, again: Again) -> list[str]:
 
 
 def missing_files(ad: Ad, exists: Callable[[str], bool]) -> list[str]:
-    """Return the files of a submission that are not there, by a function that tells."""
+    """Return the files of a submission for which `exists` is false."""
     folder = str(ad.get("Iwd") or "/")
     files = [] if ad.get("TransferExecutable") is False else [str(ad.get("Cmd") or "")]
     files += [name.strip() for name in str(ad.get("TransferInput") or "").split(",")]

@@ -171,7 +171,7 @@ def _limited(job: BatchJob) -> list[str]:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> int:
-    """Ask the job to end, as batch systems do, so that it can still say what it was doing.
+    """Ask the job to end, as batch systems do, so that it can still report what it was doing.
 
     Kill it after a while.
     """

@@ -142,8 +142,11 @@ def stage_out_places(record: Dict[str, Any], told: Dict[str, str]) -> Dict[str, 
             copies.setdefault("bytes " + str(output.get("sha256")), place)
     for output in outputs:
         path = output.get("path") or output["name"]
-        copied_to = copies.get("bytes " + str(output.get("sha256") or "-"))
-        place = told.get(output["name"]) or copied_to or copies.get("name " + output["name"])
+        place = (
+            told.get(output["name"])
+            or copies.get("bytes " + str(output.get("sha256") or "-"))
+            or copies.get("name " + output["name"])
+        )
         if path not in places and place is not None:
             places[path] = place
     return {_below(path, working): place for path, place in places.items()}
@@ -610,24 +613,41 @@ def stage_in(given: argparse.Namespace) -> int:
 def needs_of(data: str, places_file: str) -> Iterator[Need]:
     """Yield the inputs that a bundle lacks."""
     record = read_record(data)
-    told = list(told_lines("input", record["job_id"], places_file))
+    places_beside = list(told_lines("input", record["job_id"], places_file))
     for cells in _table(os.path.join(data, "NEEDS.tsv")):
         # Standard input has no name of a file: run.sh looks for it by digest
         if cells["kind"] != "input" or cells["name"] == "standard input":
             continue
-        digest = cells["sha256"]
-        checksums = digest.split(",") if ":" in digest else ["sha256:" + digest] * bool(digest)
+        entries = _entries_of(record, cells)
+        checksums = _checksums_of_need(cells["sha256"])
         place = cells["last_known_place"]
         places = [place] if place.startswith("/") or "://" in place else []
-        for entry in record.get("inputs") or []:
-            is_same = digest in (entry.get("sha256") or "", ",".join(entry.get("checksums") or []))
-            if entry.get("name") == cells["name"] and is_same:
-                checksums += [word for word in entry.get("checksums") or [] if ":" in word]
-                path = os.path.join(_working_of(record), entry.get("path") or "")
-                places += [entry.get("location") or "", path if entry.get("path") else ""]
-        places += [place for name, place in told if name == cells["name"]]
+        for entry in entries:
+            checksums += [checksum for checksum in entry.get("checksums") or [] if ":" in checksum]
+            places.append(entry.get("location") or "")
+            if entry.get("path"):
+                places.append(os.path.join(_working_of(record), entry["path"]))
+        places += [place for name, place in places_beside if name == cells["name"]]
         size = int(cells["size"]) if cells["size"].isdigit() else None
         yield Need(cells["name"], size, checksums, [place for place in _once(places) if place])
+
+
+def _entries_of(record: Dict[str, Any], cells: Dict[str, str]) -> List[Dict[str, Any]]:
+    """Return the inputs of a record that have the name and the digest or checksums of a need."""
+    entries = []
+    for entry in record.get("inputs") or []:
+        checksums = ",".join(entry.get("checksums") or [])
+        is_same = cells["sha256"] in (entry.get("sha256") or "", checksums)
+        if entry.get("name") == cells["name"] and is_same:
+            entries.append(entry)
+    return entries
+
+
+def _checksums_of_need(digest: str) -> List[str]:
+    """Return the checksums of a need, whose column has a SHA-256, or checksums with their kinds."""
+    if ":" in digest:
+        return digest.split(",")
+    return ["sha256:" + digest] if digest else []
 
 
 def _once(words: Iterable[str]) -> List[str]:
@@ -815,7 +835,8 @@ def note_before(given: argparse.Namespace) -> int:
     """Note what lies in the folders, and when; return the exit code."""
     folders = _once(os.path.realpath(folder) for folder in given.folders if os.path.isdir(folder))
     # What lies in another one of them is looked at once
-    tops = [one for one in folders if not any(one.startswith(top + "/") for top in folders)]
+    above = tuple(folder + "/" for folder in folders)
+    tops = [folder for folder in folders if not folder.startswith(above)]
     with open(given.list, "w", encoding="utf-8") as stream:
         files = look(tops)
         began = os.stat(given.list).st_mtime

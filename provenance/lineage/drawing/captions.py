@@ -93,7 +93,9 @@ def fitted(parts: Sequence[str | None], width: int) -> str:
     """The parts joined to a line. Parts that do not fit are left out; only the first may be cut."""
     line = ""
     for part in filter(None, parts):
-        longer = f"{line}{SEPARATOR}{shown(part)}" if line else elided(part, width)
+        longer = elided(part, width)
+        if line:
+            longer = f"{line}{SEPARATOR}{shown(part)}"
         if columns(longer) > width:
             break
         line = longer

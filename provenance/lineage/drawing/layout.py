@@ -142,20 +142,20 @@ def _measured(
     bends: _Bends,
     spacing: Spacing,
 ) -> Layout:
+    """The layout whose boxes and bends have these middles; it measures how deep each layer is."""
     places: dict[str, Place] = {}
     layer_span_of: dict[str, tuple[float, float]] = {}
-    start = 0.0
+    start = end = 0.0
     for layer, column in enumerate(columns):
-        depth = max((sizes[node].along for node in column if node in sizes), default=0.0)
-        for node in column:
-            layer_span_of[node] = (start, start + depth)
-            if node in sizes:
-                size = sizes[node]
-                corner = middles[node] - size.across / 2
-                places[node] = Place(start, corner, size, layer, start + depth)
-        start += depth + spacing.between_layers
-    points: dict[tuple[str, str], tuple[tuple[float, float], ...]] = {}
+        boxes = [node for node in column if node in sizes]
+        end = start + max((sizes[box].along for box in boxes), default=0.0)
+        layer_span_of.update(dict.fromkeys(column, (start, end)))
+        for box in boxes:
+            corner = middles[box] - sizes[box].across / 2
+            places[box] = Place(start, corner, sizes[box], layer, end)
+        start = end + spacing.between_layers
     across = max((place.across + place.size.across for place in places.values()), default=0.0)
+    points: dict[tuple[str, str], tuple[tuple[float, float], ...]] = {}
     for ends, bend_keys in bends.items():
         passed_points: list[tuple[float, float]] = []
         for bend in bend_keys:
@@ -163,7 +163,7 @@ def _measured(
             passed_points += [(layer_start, middles[bend]), (layer_end, middles[bend])]
             across = max(across, middles[bend])
         points[ends] = tuple(passed_points)
-    return Layout(places, points, max(0.0, start - spacing.between_layers), across)
+    return Layout(places, points, end, across)
 
 
 def order_layers(columns: Sequence[Sequence[str]], links: Sequence[tuple[str, str]]) -> Columns:
@@ -266,13 +266,21 @@ def place_layers(
         is_forward = turn % 2 == 0
         towards = before if is_forward else after
         for column in columns if is_forward else reversed(columns):
-            wanted: list[float] = []
-            for node in column:
-                neighbour_middles = [middles[other] for other in towards.get(node, ())]
-                wanted.append(_mean(neighbour_middles, middles[node]))
+            wanted = _means_of_neighbours(column, towards, middles)
             middles.update(zip(column, spread(wanted, column, heights, gap), strict=True))
     lowest = min((middle - heights[node] / 2 for node, middle in middles.items()), default=0.0)
     return {node: round(middle - lowest, 1) for node, middle in middles.items()}
+
+
+def _means_of_neighbours(
+    column: Sequence[str], towards: Mapping[str, Sequence[str]], middles: Mapping[str, float]
+) -> list[float]:
+    """The mean of the middles of each node's neighbours; a node without any stays where it is."""
+    means: list[float] = []
+    for node in column:
+        neighbour_middles = [middles[other] for other in towards.get(node, ())]
+        means.append(_mean(neighbour_middles, middles[node]))
+    return means
 
 
 def spread(

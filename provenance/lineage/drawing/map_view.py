@@ -5,8 +5,7 @@ come from here, and are the same as in the server's own drawing.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from jobprov.provenance.answers.addresses import lineage_of, task_page
 from jobprov.provenance.lineage.drawing.sheet import Item, Links, Sheet, sheet_of, sheet_of_classes
@@ -26,7 +25,7 @@ _Fact = tuple[str, ...]
 """Name, value, and the address it links to, if any."""
 
 
-def map_of_view(view: View, links: Links) -> dict[str, Any]:
+def map_of_view(view: View, links: Links) -> dict[str, object]:
     """A folded graph: `{words, notes, focus, boxes, arrows, order, states, shapes}`.
 
     The members `open` and `close` of a box are handles for `fold`.
@@ -39,12 +38,18 @@ def map_of_view(view: View, links: Links) -> dict[str, Any]:
         beside = _of_box(boxes[key], nodes) if key in boxes else _of_stub(item)
         drawn_boxes.append(_drawn(key, item) | beside)
     counts = {(arrow.source, arrow.target): arrow.count for arrow in view.arrows}
-    return _map(sheet, drawn_boxes, counts)
+    return {
+        **_words_and_shapes(sheet),
+        "focus": sheet.first,
+        "boxes": drawn_boxes,
+        "arrows": [list(arrow) for arrow in _arrows(sheet, counts)],
+        "order": list(sheet.order),
+    }
 
 
 def map_of_classes(
     folded: FoldedGraph, links: Links, *, stages: Sequence[str] = ()
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """A campaign's folded graph in the same form.
 
     A box links to the list of its jobs, an arrow counts its files.
@@ -58,15 +63,18 @@ def map_of_classes(
         names[key] = name_of_class(job_class)
         drawn = _drawn(key, sheet.items[key])
         drawn_boxes.append(drawn | {"id": names[key]} | _of_class(job_class))
-    picture = _map(sheet, drawn_boxes, counts)
     # By name: the index of a class changes when a stage, version or state is added
-    picture["arrows"] = [
-        [names[source], names[target], *rest] for source, target, *rest in picture["arrows"]
-    ]
-    picture["order"] = [[names[before], names[after]] for before, after in picture["order"]]
-    picture["focus"] = names.get(picture["focus"], "")
-    picture["unit"] = "file"
-    return picture
+    arrows = []
+    for source, target, count, is_sure in _arrows(sheet, counts):
+        arrows.append([names[source], names[target], count, is_sure])
+    return {
+        **_words_and_shapes(sheet),
+        "focus": names.get(sheet.first, ""),
+        "boxes": drawn_boxes,
+        "arrows": arrows,
+        "order": [[names[before], names[after]] for before, after in sheet.order],
+        "unit": "file",
+    }
 
 
 def name_of_class(job_class: JobClass) -> str:
@@ -78,23 +86,25 @@ def name_of_class(job_class: JobClass) -> str:
     return hashlib.sha256(parts.encode(errors="surrogatepass")).hexdigest()[:_NAME_DIGITS]
 
 
-def _map(
-    sheet: Sheet, boxes: list[dict[str, Any]], counts: Mapping[tuple[str, str], int]
-) -> dict[str, Any]:
-    arrows = [[*ends, counts.get(ends, 1), is_sure] for ends, is_sure in sheet.arrows.items()]
+def _words_and_shapes(sheet: Sheet) -> dict[str, object]:
+    """Return what stands around the picture, and the legend of its boxes."""
     return {
         "words": sheet.words,
         "notes": list(sheet.notes),
-        "focus": sheet.first,
-        "boxes": boxes,
-        "arrows": arrows,
-        "order": list(sheet.order),
         "states": sheet.states(),
         "shapes": sheet.shapes(),
     }
 
 
-def _drawn(key: str, item: Item) -> dict[str, Any]:
+def _arrows(
+    sheet: Sheet, counts: Mapping[tuple[str, str], int]
+) -> Iterator[tuple[str, str, int, bool]]:
+    """Yield the ends of each arrow, for how many it stands, and whether it is sure."""
+    for (source, target), is_sure in sheet.arrows.items():
+        yield source, target, counts.get((source, target), 1), is_sure
+
+
+def _drawn(key: str, item: Item) -> dict[str, object]:
     text, room = item.text, item_size(item)
     members = {
         "id": key,
@@ -114,11 +124,11 @@ def _drawn(key: str, item: Item) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value not in ("", None, False)}
 
 
-def _of_stub(item: Item) -> dict[str, Any]:
+def _of_stub(item: Item) -> dict[str, object]:
     return {"action": "Show more", "facts": [["Not shown", item.text.title]]}
 
 
-def _of_class(job_class: JobClass) -> dict[str, Any]:
+def _of_class(job_class: JobClass) -> dict[str, object]:
     these = "this" if job_class.jobs == 1 else "these"
     facts = [
         ("Stage", job_class.stage),
@@ -130,9 +140,9 @@ def _of_class(job_class: JobClass) -> dict[str, Any]:
     return {"action": action, "facts": _known_facts(facts)}
 
 
-def _of_box(box: Box, nodes: Mapping[str, Node]) -> dict[str, Any]:
+def _of_box(box: Box, nodes: Mapping[str, Node]) -> dict[str, object]:
     members = [nodes[key] for key in box.members]
-    values: dict[str, Any] = {"keys": list(box.members)}
+    values: dict[str, object] = {"keys": list(box.members)}
     more = 0
     if box.handle:
         facts = _known_facts(_facts_of_many(members))
@@ -148,12 +158,12 @@ def _of_box(box: Box, nodes: Mapping[str, Node]) -> dict[str, Any]:
     return values
 
 
-def _of_node(node: Node) -> dict[str, Any]:
+def _of_node(node: Node) -> dict[str, object]:
     if not isinstance(node, FileNode):
         action, facts = "Open the job's page", _known_facts(_job_facts(node))
         return {"name": _name(node), "action": action, "facts": facts}
     action, facts = "Open the file's page", _known_facts(_file_facts(node))
-    values: dict[str, Any] = {"name": _name(node), "action": action, "facts": facts}
+    values: dict[str, object] = {"name": _name(node), "action": action, "facts": facts}
     if node.url:
         values["lineage"] = lineage_of(node.url)
     return values

@@ -150,15 +150,23 @@ def _height(item: Item) -> float:
 def _draw_edges(body: ET.Element, sheet: Sheet, mark_of: Mapping[str, Point]) -> None:
     edges = edge_group(body)
     for (source, target), is_sure in sheet.arrows.items():
-        (x, y), (lane, top) = mark_of[source], mark_of[target]
-        down = BEND if y > top else -BEND
-        n = number_text
-        end = f"V{n(y - 9)}"
-        if lane != x:
-            end = f"V{n(y - down)}Q{n(lane)} {n(y)} {n(x)} {n(y)}"
-        left, right, tip = n(lane - 3.5), n(lane + 3.5), f"{n(lane)} {n(top + 10.5)}"
-        head = f"M{left} {n(top + 16)}L{tip}L{right} {n(top + 16)}"
-        edge_path(edges, f"M{n(lane)} {n(top + 10)}{end}{head}", is_sure=is_sure)
+        edge_path(edges, _edge(mark_of[source], mark_of[target]), is_sure=is_sure)
+
+
+def _edge(source: Point, target: Point) -> str:
+    """Return the line of an arrow: down the lane of its target, and round a bend to its source."""
+    (x, y), (lane, top) = source, target
+    bend = BEND if y > top else -BEND
+    start = f"M{_at(lane, top + 10)}"
+    line = f"V{number_text(y - 9)}"
+    if lane != x:
+        line = f"V{number_text(y - bend)}Q{_at(lane, y)} {_at(x, y)}"
+    head = f"M{_at(lane - 3.5, top + 16)}L{_at(lane, top + 10.5)}L{_at(lane + 3.5, top + 16)}"
+    return f"{start}{line}{head}"
+
+
+def _at(x: float, y: float) -> str:
+    return f"{number_text(x)} {number_text(y)}"
 
 
 def _draw_row(body: ET.Element, item: Item, x: float, left: float, top: float) -> None:

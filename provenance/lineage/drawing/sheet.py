@@ -145,12 +145,13 @@ def sheet_of_classes(
         if flow.source != flow.target:
             counts[str(flow.source), str(flow.target)] = counted(flow.files, "file")
     common_version = _common_version(folded)
+    order = [] if counts else _in_order(folded, stages)
     sheet = Sheet(
         arrows=dict.fromkeys(counts, True),
         words=f"{counted(total, 'job')} by stage, code version and state",
         notes=_notes_of_classes(folded, common_version, has_flow=bool(counts)),
         counts=counts,
-        order=[] if counts else _in_order(folded, stages),
+        order=order,
     )
     for index, job_class in enumerate(folded.classes):
         state = None if job_class.state == "succeeded" else job_class.state
@@ -163,7 +164,8 @@ def sheet_of_classes(
             state=job_class.state,
             url=safe_url(links.expand(str(index))),
         )
-        sheet.items[str(index)] = Item(text, "job" if job_class.jobs == 1 else "jobs")
+        kind = "job" if job_class.jobs == 1 else "jobs"
+        sheet.items[str(index)] = Item(text, kind)
     return sheet
 
 

@@ -14,7 +14,7 @@ where jobs did not end well), in it `lineage-sheet`, `lineage-shape`, `lineage-l
 `lineage-note` and `lineage-legend` with `lineage-sign` and `lineage-line`.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal
@@ -155,9 +155,11 @@ def _columns_element(sheet: Sheet) -> ET.Element:
     name = "lineage-right is-wide" if width > WIDE else "lineage-right"
     root, body = frame(name, width, height + legend_height(legend, width), sheet.words)
     _draw_edges(body, sheet, layout)
-    for key in sorted(
-        sheet.items, key=lambda key: (layout.places[key].layer, layout.places[key].across)
-    ):
+
+    def reading_order(key: str) -> tuple[int, float]:
+        return layout.places[key].layer, layout.places[key].across
+
+    for key in sorted(sheet.items, key=reading_order):
         _draw_item(body, sheet.items[key], layout.places[key])
     draw_legend(body, legend, height, width)
     return root
@@ -205,17 +207,28 @@ def _draw_counts(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
     """
     leaving = Counter(source for source, _ in sheet.arrows)
     arriving = Counter(target for _, target in sheet.arrows)
-    ends: dict[tuple[str, bool], list[tuple[float, str]]] = {}
-    for (source, target), words in sheet.counts.items():
-        is_exit = arriving[target] > 1 and arriving[target] >= leaving[source]
-        near, far = (source, target) if is_exit else (target, source)
-        ends.setdefault((near, is_exit), []).append((layout.places[far].across, words))
-    for (key, is_exit), counts in ends.items():
-        x, y = _exit(layout.places[key]) if is_exit else _entry(layout.places[key])
-        middle = x + COUNT_AT if is_exit else x - COUNT_AT
-        first = y - 4 - COUNT_LINE * (len(counts) - 1) / 2
-        for place, (_, words) in enumerate(sorted(counts)):
-            write_count(body, words, (middle, first + COUNT_LINE * place))
+    # By box: the counts beside its exit and its entry, each with where the other end is
+    at_exits = defaultdict[str, list[tuple[float, str]]](list)
+    at_entries = defaultdict[str, list[tuple[float, str]]](list)
+    for (source, target), count in sheet.counts.items():
+        if arriving[target] > 1 and arriving[target] >= leaving[source]:
+            at_exits[source].append((layout.places[target].across, count))
+        else:
+            at_entries[target].append((layout.places[source].across, count))
+    for key, counts in at_exits.items():
+        x, y = _exit(layout.places[key])
+        _write_stack(body, counts, (x + COUNT_AT, y))
+    for key, counts in at_entries.items():
+        x, y = _entry(layout.places[key])
+        _write_stack(body, counts, (x - COUNT_AT, y))
+
+
+def _write_stack(body: ET.Element, counts: list[tuple[float, str]], middle: Point) -> None:
+    """Write counts below each other, around a point, in the order of where their arrows lead."""
+    x, y = middle
+    first = y - 4 - COUNT_LINE * (len(counts) - 1) / 2
+    for place, (_, count) in enumerate(sorted(counts)):
+        write_count(body, count, (x, first + COUNT_LINE * place))
 
 
 def _draw_item(body: ET.Element, item: Item, place: Place) -> None:
@@ -236,10 +249,11 @@ def _draw_shape(node: ET.Element, item: Item, size: Size) -> None:
     if item.kind == "stub":
         radius = "11"
     if item.is_folded:
-        look = {"stroke": LINE_COLOUR, "fill": PAPER if is_job else FILE_FILL}
+        fill = PAPER if is_job else FILE_FILL
         for shift in (2 * SHEET_SHIFT, SHEET_SHIFT):
             corner = {"x": number_text(shift), "y": number_text(shift)}
-            _rect(node, "lineage-sheet", size, radius, {**corner, **look})
+            look = {**corner, "stroke": LINE_COLOUR, "fill": fill}
+            _rect(node, "lineage-sheet", size, radius, look)
     _rect(node, "lineage-shape", size, radius, _look(item, is_job=is_job))
 
 

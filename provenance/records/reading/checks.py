@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from jobprov.provenance.errors import RecordError
+from jobprov.provenance.records.files.parents import MOST_PARENTS
 from jobprov.provenance.records.job_record import FclConfiguration, Input, JobRecord, Output
-from jobprov.provenance.records.parents import MOST_PARENTS
 from jobprov.provenance.records.reading.sharing import remembered
 from jobprov.provenance.records.reading.times import OUTSIDE, is_kept
 

@@ -5,7 +5,6 @@ Source: record.md, "Times".
 
 import re
 from datetime import UTC, datetime
-from typing import Any
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -14,7 +13,7 @@ OUTSIDE = "outside the years 1970 to 2199"
 _TIME = re.compile(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)$")
 
 
-def read_time(value: Any) -> datetime | None:
+def read_time(value: object) -> datetime | None:
     """Return the time in a text as aware UTC.
 
     None if there is none, it has no zone, or UTC has no date for it.

@@ -64,7 +64,7 @@ class IdleProver:
         check_offline(self.isolation)
 
     def look(self, *, is_idle: bool) -> None:
-        """Prove where nothing else is to be done; end a rerun where something is."""
+        """Prove recipes while there is nothing else to do; end a rerun when there is."""
         if not is_idle:
             self.stop()
         elif self._is_due() and (self._thread is None or not self._thread.is_alive()):

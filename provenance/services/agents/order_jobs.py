@@ -12,7 +12,7 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, Required, TypedDict
 
 import msgspec
 
@@ -46,7 +46,7 @@ class NotHereYetError(ProvenanceError):
 
 
 class JobNote(msgspec.Struct):
-    """What is noted of a job on disk when it is made, so that its end can be told.
+    """What is noted of a job on disk when it is made, so that its end can be reported.
 
     Attributes:
         outputs: names of the files that it is to make.
@@ -311,31 +311,55 @@ def _stored_inputs(stage: Stage, order: TakenOrder, storage: Path | None) -> lis
     return inputs
 
 
-def words_of(stage: Stage, order: TakenOrder) -> dict[str, Any]:
+class StageWords(TypedDict, total=False):
+    """What the words in braces of a stage's command stand for, for one order.
+
+    Attributes:
+        stem: the name of the one input, without folder and extension.
+        skip, events, part: see `Part`.
+    """
+
+    unit: Required[str]
+    inputs: Required[list[str]]
+    outputs: list[str]
+    configuration: str
+    input: str
+    stem: str
+    output: str
+    skip: int
+    events: int
+    part: int
+
+
+def words_of(stage: Stage, order: TakenOrder) -> StageWords:
     """Return what the words in braces of a stage's command stand for, for one order."""
     names = [_bare(stage, name) for name in order.inputs]
-    values: dict[str, Any] = {"unit": order.unit, "inputs": names}
+    values: StageWords = {"unit": order.unit, "inputs": names}
     if stage.configuration:
         values["configuration"] = stage.configuration
     if len(names) == 1:
         last = names[0].rpartition("/")[2]
-        values |= {"input": names[0], "stem": last.rpartition(".")[0] or last}
+        values["input"] = names[0]
+        values["stem"] = last.rpartition(".")[0] or last
     if order.part is not None:
-        values |= order.part
+        values["skip"] = order.part["skip"]
+        values["events"] = order.part["events"]
+        values["part"] = order.part["part"]
     values["outputs"] = [fill(name, values) for name in stage.outputs]
     if len(stage.outputs) == 1:
         values["output"] = values["outputs"][0]
     return values
 
 
-def expand(text: str, values: Mapping[str, Any]) -> list[str]:
+def expand(text: str, values: StageWords) -> list[str]:
     """Return the words that one word of a command stands for.
 
     `{inputs}` or `{outputs}` alone stands for as many words as there are files.
     """
-    for name in ("inputs", "outputs"):
-        if text == f"{{{name}}}":
-            return list(values[name])
+    if text == "{inputs}":
+        return list(values["inputs"])
+    if text == "{outputs}":
+        return list(values["outputs"])
     plain = {}
     for name, value in values.items():
         plain[name] = " ".join(value) if isinstance(value, list) else value

@@ -150,8 +150,8 @@ class OrderRunner:
         """
         done.refused += 1
         self.report(f"order {order_id}: {problem}")
-        words = f"{NOT_SUBMITTED}{problem}"[:_LONGEST_PROBLEM]
-        self._report_ended([EndedOrder(order_id, problem=words)])
+        problem_text = f"{NOT_SUBMITTED}{problem}"[:_LONGEST_PROBLEM]
+        self._report_ended([EndedOrder(order_id, problem=problem_text)])
 
     def _report_ends(self, done: Turn) -> None:
         """Bring home and report what is over of the jobs that were made here."""
@@ -239,7 +239,9 @@ def summary(standing: WorkflowStanding) -> str:
             "failed": stage.failed,
             "waived": stage.waived,
         }
-        words = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+        others = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
         part = f"{stage.stage} {stage.done}/{stage.units}"
-        parts.append(f"{part} ({words})" if words else part)
+        if others:
+            part += f" ({others})"
+        parts.append(part)
     return "; ".join(parts)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, NotRequired, Self, TypedDict
 
 from jobprov.provenance.answers.recording import BatchResult
 from jobprov.provenance.capture.sending.delivery import LaterError, RefusedError
@@ -100,17 +100,40 @@ class EndedAttempt(NamedTuple):
     at: float
 
 
+class _LogEntry(TypedDict):
+    """A log as a record names it."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    is_truncated: NotRequired[bool]
+
+
 @dataclass
 class _Entry:
     """An attempt that is to be reported, and its record."""
 
     ended: EndedAttempt
-    record: dict[str, Any]
+    record: dict[str, object]
+
+    @classmethod
+    def of(cls, ended: EndedAttempt) -> Self:
+        """Return an attempt with the record that is made of its ads."""
+        return cls(ended, record_of(ended.attempt, ended.experiment))
 
     @property
     def job_id(self) -> str:
         """The job's id."""
         return str(self.record["job_id"])
+
+    def body(self) -> bytes:
+        """Return the record as it is sent."""
+        return json.dumps(self.record, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @property
+    def state(self) -> str:
+        """The state in which the batch system saw the job end."""
+        return str(self.record["state"])
 
 
 def witness_batch(
@@ -128,10 +151,8 @@ def witness_batch(
     chosen = _choose(collection, state, telling, report)
     leftovers = Leftovers()
     for start in range(0, len(chosen), _BATCH_RECORDS):
-        entries = [
-            _Entry(ended, record_of(ended.attempt, ended.experiment))
-            for ended in chosen[start : start + _BATCH_RECORDS]
-        ]
+        batch = chosen[start : start + _BATCH_RECORDS]
+        entries = [_Entry.of(ended) for ended in batch]
         if client is not None:
             held_up = _send_leftovers(leftovers, entries, telling, report)
             settled = _send_records(client, entries, telling, report)
@@ -139,8 +160,7 @@ def witness_batch(
                 (entry.job_id, entry.ended.at) for entry in settled if entry.job_id not in held_up
             )
         for entry in entries:
-            word = entry.record["state"]
-            report.states[word] = report.states.get(word, 0) + 1
+            report.states[entry.state] = report.states.get(entry.state, 0) + 1
     return report
 
 
@@ -171,7 +191,9 @@ def _choose(
 
 def _hold_back(report: Report, at: float) -> None:
     """Have the next run look again from this moment on."""
-    report.reached = min(int(at), report.reached if report.reached is not None else int(at))
+    moment = int(at)
+    if report.reached is None or moment < report.reached:
+        report.reached = moment
 
 
 def _send_records(
@@ -180,10 +202,7 @@ def _send_records(
     """Send records and their logs; return those that need not be sent again."""
     if telling.with_logs:
         _send_logs(client, entries)
-    bodies = [
-        json.dumps(entry.record, ensure_ascii=False, separators=(",", ":")).encode()
-        for entry in entries
-    ]
+    bodies = [entry.body() for entry in entries]
     settled = []
     for entry, result in zip(entries, client.record_batch(bodies), strict=True):
         if _note_result(report, entry.job_id, result):
@@ -237,14 +256,16 @@ def _send_leftovers(
 def _send_logs(client: Client, entries: Sequence[_Entry]) -> None:
     """Send the logs of jobs that did not succeed, and name them in the records."""
     blobs: dict[str, bytes] = {}
+    logs_by_job: dict[str, list[_LogEntry]] = {}
     for entry in entries:
-        if entry.record["state"] != "succeeded":
-            entry.record["logs"] = list(_log_entries(entry.ended.attempt, blobs))
+        if entry.state != "succeeded":
+            logs_by_job[entry.job_id] = list(_log_entries(entry.ended.attempt, blobs))
     refused = _send_blobs(client, blobs)
     for entry in entries:
-        logs = [log for log in entry.record.pop("logs", ()) if log["sha256"] not in refused]
-        if logs:
-            entry.record["logs"] = logs
+        logs = logs_by_job.get(entry.job_id, [])
+        kept = [log for log in logs if log["sha256"] not in refused]
+        if kept:
+            entry.record["logs"] = kept
 
 
 def _send_blobs(client: Client, blobs: dict[str, bytes]) -> set[str]:
@@ -261,12 +282,12 @@ def _send_blobs(client: Client, blobs: dict[str, bytes]) -> set[str]:
     return refused
 
 
-def _log_entries(attempt: Attempt, blobs: dict[str, bytes]) -> Iterator[dict[str, Any]]:
+def _log_entries(attempt: Attempt, blobs: dict[str, bytes]) -> Iterator[_LogEntry]:
     """Yield how a record names the logs of an attempt; add their bytes to the blobs."""
     for log in kept_logs(attempt):
         sha256 = hashlib.sha256(log.content).hexdigest()
         blobs[sha256] = log.content
-        entry: dict[str, Any] = {"name": log.name, "sha256": sha256, "size_bytes": log.size_bytes}
+        entry: _LogEntry = {"name": log.name, "sha256": sha256, "size_bytes": log.size_bytes}
         if log.is_truncated:
             entry["is_truncated"] = True
         yield entry

@@ -107,7 +107,7 @@ class GeneratedBlobs:
         return sha256
 
     def take(self, sha256: str) -> bytes:
-        """Return bytes that are to be stored in another way, and forget them."""
+        """Return bytes that the caller stores in another way, and forget them."""
         return self._made.pop(sha256)
 
     def store(self, blobs: Store) -> None:

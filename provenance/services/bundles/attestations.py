@@ -117,7 +117,7 @@ def _canonical(statement: dict[str, Any]) -> bytes:
     return json.dumps(statement, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _statement_of(tar: Path) -> dict[str, Any]:
+def _statement_of(tar: Path) -> dict[str, object]:
     """Return the statement in a bundle, with the tar as its first subject.
 
     Raises:

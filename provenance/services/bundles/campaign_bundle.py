@@ -16,7 +16,7 @@ from jobprov.provenance.bundle import tar
 from jobprov.provenance.bundle.campaign import MOST_JOBS, make_campaign
 from jobprov.provenance.bundle.ingredients import Ingredients
 from jobprov.provenance.bundle.plan import Plan, ceiling_of
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.lookup.job import resolutions_of
 from jobprov.provenance.db.queries.reruns.bundled_jobs import BundledJob, jobs_in, jobs_with_ids
 from jobprov.provenance.errors import AmbiguousError, BundleError, NotFoundError

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from jobprov.archive.errors import ArchiveError
 from jobprov.archive.store import Store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.holdings.blob_users import JobName
 from jobprov.provenance.db.queries.holdings.plans import plans_at_random
 from jobprov.provenance.errors import BundleError
@@ -19,7 +19,7 @@ from jobprov.provenance.services.writing import Writer
 
 
 class Drift(NamedTuple):
-    """A bundle that is no longer what it was; `detail` says how."""
+    """A bundle whose bytes have changed; `detail` says how."""
 
     job: JobName
     number: int

@@ -21,9 +21,9 @@ from jobprov.provenance.bundle.plan import SPEC_VERSION
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.lookup.job import resolutions_of
 from jobprov.provenance.db.queries.reruns.capsules import HeldCapsule, Use, capsules_of, use_of
-from jobprov.provenance.records.findings import UnseenReads
-from jobprov.provenance.records.gaps import image_digest
-from jobprov.provenance.records.inputs import small_inputs
+from jobprov.provenance.records.files.inputs import small_inputs
+from jobprov.provenance.records.gaps.findings import UnseenReads
+from jobprov.provenance.records.gaps.gaps import image_digest
 from jobprov.provenance.records.job_record import FclConfiguration, JobRecord
 from jobprov.provenance.services.bundles.archive_blobs import PossessedBlobs
 from jobprov.provenance.services.bundles.comparators import comparators_of

@@ -8,14 +8,17 @@ made. The old plans stay, even when a later version would plan differently.
 Source: storage.md, "Bundles"; bundle.md.
 """
 
+import io
+import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
 from jobprov.archive.store import Store
 from jobprov.provenance.bundle import tar
+from jobprov.provenance.bundle.description.exports import FORMS
 from jobprov.provenance.bundle.plan import Plan, ceiling_of, make_plan
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.holdings.plans import (
     StoredPlan,
     plan_made_of,
@@ -188,3 +191,14 @@ def stream_plan(plan: Plan, store: Store) -> Iterator[bytes]:
         ArchiveError: a blob is gone or damaged.
     """
     return tar.stream(plan, PlannedBlobs(store))
+
+
+def export_job(bundle: Bundle, form: str) -> bytes:
+    """Return one of the `FORMS` of a job."""
+    path = f"data/prov/{FORMS[form][0]}"
+    members = tuple(member for member in bundle.plan.members if member.path == path)
+    alone = replace(bundle.plan, own=members, fragments={})
+    data = b"".join(stream_plan(alone, bundle.reader))
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        extracted = archive.extractfile(f"{bundle.plan.top}/{path}")
+        return extracted.read() if extracted is not None else b""

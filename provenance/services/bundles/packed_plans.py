@@ -67,7 +67,7 @@ class Template:
         parts, gaps = _compared(first, second)
         if sum(map(len, parts)) * _LEAST_SHARE < len(second):
             return None
-        numbers: dict[tuple[bytes, bytes], int] = {}
+        numbers: dict[_Gap, int] = {}
         values = [numbers.setdefault(gap, len(numbers)) for gap in gaps]
         return cls(tuple(parts), tuple(values))
 
@@ -88,25 +88,27 @@ class Template:
         gaps: list[bytes] = []
         position = len(self.parts[0])
         for part in self.parts[1:]:
-            found = text.find(part, position)
-            if found < 0:
+            start = text.find(part, position)
+            if start < 0:
                 return None
-            gaps.append(text[position:found])
-            position = found + len(part)
+            gaps.append(text[position:start])
+            position = start + len(part)
         if position < len(text):
             return None
         by_number: dict[int, bytes] = {}
-        is_by_number = True
         for number, gap in zip(self.values, gaps, strict=True):
-            is_by_number &= by_number.setdefault(number, gap) == gap
-        return [by_number[number] for number in sorted(by_number)] if is_by_number else gaps
+            if by_number.setdefault(number, gap) != gap:
+                return gaps  # in this text, gaps of one number differ
+        return [by_number[number] for number in sorted(by_number)]
 
     def filled(self, fillings: Sequence[bytes]) -> bytes:
         """Return the text with these values, or with this in each gap."""
-        has_values = len(fillings) == len(set(self.values))
+        gaps = fillings
+        if len(fillings) == len(set(self.values)):
+            gaps = [fillings[number] for number in self.values]
         text = [self.parts[0]]
-        for place, (number, part) in enumerate(zip(self.values, self.parts[1:], strict=True)):
-            text += (fillings[number if has_values else place], part)
+        for gap, part in zip(gaps, self.parts[1:], strict=True):
+            text += (gap, part)
         return b"".join(text)
 
 
@@ -215,8 +217,10 @@ def is_plain(data: bytes) -> bool:
 
 def template_of(data: bytes) -> str:
     """Return the digest of a stored plan's template; empty if it has none."""
+    if not data.startswith(_START):
+        return ""
     digest = data[len(_START) : len(_START) + len(_NO_TEMPLATE)]
-    return "" if not data.startswith(_START) or digest == _NO_TEMPLATE else digest.hex()
+    return "" if digest == _NO_TEMPLATE else digest.hex()
 
 
 def blobs_of(data: bytes, read: Read) -> set[str]:
@@ -248,7 +252,7 @@ def _text_of(plan: Plan, generated: bytes) -> bytes:
             del member[field]
     document["is_marked"] = b"\1" not in generated
     if document["is_marked"]:
-        generated = _DIGEST.sub(lambda found: marks.get(found[0], found[0]), generated)
+        generated = _DIGEST.sub(lambda digest: marks.get(digest[0], digest[0]), generated)
     listing = canonical_json(document)
     return b"%d\n" % len(listing) + listing + generated
 
@@ -271,7 +275,7 @@ def _without_marks(contents: list[bytes]) -> list[bytes]:
         for place, content in enumerate(contents):
             named = {int(number) for number in _MARKED.findall(content)}
             if place not in digests and named <= digests.keys():
-                contents[place] = _MARKED.sub(lambda found: digests[int(found[1])], content)
+                contents[place] = _MARKED.sub(lambda mark: digests[int(mark[1])], content)
                 digests[place] = hashlib.sha256(contents[place]).hexdigest().encode()
         if len(digests) == known:
             raise ValueError("its files name each other's digests in a circle")
@@ -315,34 +319,49 @@ def _candidates(text: bytes, plans: Iterable[str], read: Read) -> Iterator[tuple
             yield template, True
 
 
-def _compared(first: bytes, second: bytes) -> tuple[list[bytes], list[tuple[bytes, bytes]]]:
+class _Gap(NamedTuple):
+    """What is between two common parts, in the one text and in the other."""
+
+    left: bytes
+    right: bytes
+
+
+def _compared(first: bytes, second: bytes) -> tuple[list[bytes], list[_Gap]]:
     """Return the parts that two texts have in common, and what both have between these."""
+    parts, gaps = [b""], list[_Gap]()
+    for is_common, piece in _aligned_pieces(first, second):
+        if is_common:
+            parts[-1] += piece.left
+            continue
+        # Within a piece that differs, the ends may be common too
+        beginning, ending = _ends_in_common(*piece)
+        left_end, right_end = len(piece.left) - ending, len(piece.right) - ending
+        parts[-1] += piece.left[:beginning]
+        gap = _Gap(piece.left[beginning:left_end], piece.right[beginning:right_end])
+        if gaps and len(parts[-1]) < _SHORTEST:
+            between, before = parts.pop(), gaps.pop()
+            gap = _Gap(before.left + between + gap.left, before.right + between + gap.right)
+        gaps.append(gap)
+        parts.append(piece.left[left_end:])
+    return parts, gaps
+
+
+def _aligned_pieces(first: bytes, second: bytes) -> Iterator[tuple[bool, _Gap]]:
+    """Yield pieces of two texts side by side, each with whether both are the same.
+
+    Nothing where the texts have too many pieces.
+    """
     old, new = _PIECE.findall(first), _PIECE.findall(second)
-    parts, gaps = [b""], list[tuple[bytes, bytes]]()
     if max(len(old), len(new)) > _MOST_PIECES:
-        return parts, gaps
+        return
     matcher = SequenceMatcher(None, old, new, autojunk=False)
     for kind, start, end, new_start, new_end in matcher.get_opcodes():
         left, right = old[start:end], new[new_start:new_end]
-        if kind == "equal":
-            parts[-1] += b"".join(left)
+        if kind == "equal" or len(left) != len(right):
+            yield kind == "equal", _Gap(b"".join(left), b"".join(right))
             continue
-        pairs = list(zip(left, right, strict=False))
-        if len(left) != len(right):
-            pairs = [(b"".join(left), b"".join(right))]
-        for pair in pairs:
-            beginning, ending = _ends_in_common(*pair)
-            parts[-1] += pair[0][:beginning]
-            gap = (
-                pair[0][beginning : len(pair[0]) - ending],
-                pair[1][beginning : len(pair[1]) - ending],
-            )
-            if gaps and len(parts[-1]) < _SHORTEST:
-                between, before = parts.pop(), gaps.pop()
-                gap = (before[0] + between + gap[0], before[1] + between + gap[1])
-            gaps.append(gap)
-            parts.append(pair[0][len(pair[0]) - ending :])
-    return parts, gaps
+        for pair in zip(left, right, strict=True):
+            yield False, _Gap(*pair)
 
 
 def _ends_in_common(left: bytes, right: bytes) -> tuple[int, int]:

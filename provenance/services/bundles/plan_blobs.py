@@ -7,7 +7,10 @@ from sqlalchemy import Connection
 
 from jobprov.archive.errors import ArchiveError
 from jobprov.archive.store import Store
-from jobprov.provenance.db.queries.code.packs import resolutions_with_submodules, resolved_packs
+from jobprov.provenance.db.queries.code.resolutions import (
+    resolutions_with_submodules,
+    resolved_packs,
+)
 from jobprov.provenance.db.queries.holdings.erasures import all_erased
 from jobprov.provenance.db.queries.holdings.expiry import needed_by_nobody
 from jobprov.provenance.db.queries.holdings.plans import plan_digests

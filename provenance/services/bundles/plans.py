@@ -10,7 +10,7 @@ from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.writing import Writing
 
 
-def enter_plan(writing: Writing, job: FoundJob, document: dict[str, Any]) -> None:
+def enter_plan(writing: Writing, job: FoundJob, document: Mapping[str, Any]) -> None:
     """Enter a plan in the ledger and its table, unless one of the same ingredients is there."""
     if plan_made_of(writing.connection, job, document["ingredients_sha256"]) is None:
         entry = enter_document(writing.by(None), job.experiment_key, "plan", document)

@@ -67,17 +67,21 @@ def list_arrivals(
     counts = count_written(connection, key, [*beginnings, now], late_before=late_before)
     rows = unseen_files(connection, key, beginnings[0], late_before, before=before, limit=limit + 1)
     compared_at = last_comparison(connection, key)
+    arrival_days = []
+    for place, beginning in enumerate(beginnings):
+        counts_of_day = [count for count in counts if count.day == place]
+        arrival_days.append(_day(beginning, counts_of_day))
+    next_cursor = None
+    if len(rows) > limit:
+        next_cursor = str(rows[limit - 1].claim)
     return Arrivals(
         experiment=experiment,
         hours=within,
         until=now.isoformat(),
         compared_at=compared_at.isoformat() if compared_at else None,
-        days=[
-            _day(beginning, [count for count in counts if count.day == place])
-            for place, beginning in enumerate(beginnings)
-        ],
+        days=arrival_days,
         files=[_late_file(experiment, row) for row in rows[:limit]],
-        next=str(rows[limit - 1].claim) if len(rows) > limit else None,
+        next=next_cursor,
     )
 
 

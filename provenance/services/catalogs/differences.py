@@ -37,7 +37,7 @@ from jobprov.provenance.db.queries.catalogs.catalogs import (
 )
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.unit_facts import EndedJob, newest_successes
-from jobprov.provenance.records.checksums import normal_checksum
+from jobprov.provenance.records.files.checksums import normal_checksum
 from jobprov.provenance.services.catalogs.draining import (
     draining_query_of,
     still_draining,
@@ -106,7 +106,9 @@ def compare_catalog(
         without = len(still_draining(declaration, cataloged_units, units.entries))
         is_listed = True
 
-    synced_at, differences = None, []
+    asked_at, problem, synced_at, differences = None, None, None, []
+    if state is not None:
+        asked_at, problem = state.asked_at.isoformat(), state.problem
     if state is not None and state.finished_at is not None:
         synced_at = state.finished_at.isoformat()
         outputs = cataloged_outputs(connection, task.key)
@@ -123,8 +125,8 @@ def compare_catalog(
         task_id=task.task_id,
         experiment=task.experiment,
         synced_at=synced_at,
-        asked_at=state.asked_at.isoformat() if state else None,
-        problem=state.problem if state else None,
+        asked_at=asked_at,
+        problem=problem,
         not_compared=why_not_compared(task, declaration, state, catalogs),
         units=CatalogUnits(units.expected, len(cataloged_units), without, units.by_catalog),
         differences=differences,
@@ -135,7 +137,7 @@ def compare_catalog(
 
 
 def usual_hours(catalogs: Catalogs, experiment: str) -> int:
-    """Return after how many hours an output of an experiment is late, where nobody says."""
+    """Return after how many hours an output is late in experiments that set no limit."""
     settings = catalogs.get(experiment)
     if settings is None or settings.arrive_within_hours is None:
         return LATE_AFTER_HOURS

@@ -1,18 +1,24 @@
-"""Takes OpenLineage run events: each makes the record of its run anew.
+"""Takes OpenLineage events, of runs and of jobs and datasets alone.
 
-The record then goes the way of every record.
+Each event of a run makes the record of its run anew, which then goes the way of every record. While
+the run goes on the record is a provisional one; the end makes it final. What comes after that is a
+revision. So the ledger holds the record of a finished run with all its events, and rebuilding needs
+nothing else.
 
-While the run goes on the record is a provisional one; the end makes it final. What comes after that
-is a revision. So the ledger holds the record of a finished run with all its events, and rebuilding
-needs nothing else.
+An event of a job alone declares a task, and one of a dataset alone says how a file was seen. Both
+go the way of `PUT /tasks` and `POST /files`, so the ledger holds them too.
 
 Source: http.md, `POST /api/v1/lineage`.
 """
 
 import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from jobprov.provenance.answers.catalogs import EventAnswer, EventFile
 from jobprov.provenance.db.changes.catalogs import take_turn_at_run
+from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import ConflictError, LimitError, RecordError
 from jobprov.provenance.records.openlineage.runs import (
@@ -22,10 +28,19 @@ from jobprov.provenance.records.openlineage.runs import (
     in_words_of_events,
     record_of_run,
 )
+from jobprov.provenance.records.openlineage.static_events import (
+    MARK,
+    DatasetEvent,
+    JobEvent,
+    declaration_of,
+    sightings_of_event,
+)
 from jobprov.provenance.records.reading.decoding import LIMIT_BYTES, DecodedRecord, decode_record
+from jobprov.provenance.services.catalogs.sightings import record_sighting
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, load_held
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
+from jobprov.provenance.services.tasks.declarations import declare_task, read_task_document
 from jobprov.provenance.services.writing import Writing
 
 _LATE = "An OpenLineage event that came after the end of the run."
@@ -80,7 +95,7 @@ def make_record(events: list[ReadEvent], experiment: str) -> DecodedRecord:
         raise in_words_of_events(problem) from None
 
 
-def encode(record: dict[str, Any]) -> bytes:
+def encode(record: Mapping[str, Any]) -> bytes:
     """Return a record's bytes, always alike."""
     return json.dumps(record, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -103,3 +118,51 @@ def _events(body: bytes | None, job_id: str) -> list[ReadEvent]:
             "events."
         )
     return events
+
+
+def record_static_event(
+    writing: Writing,
+    event: JobEvent | DatasetEvent,
+    document: dict[str, Any],
+    *,
+    experiment: str,
+) -> EventAnswer:
+    """Return what became of the event.
+
+    Raises:
+        BadInputError: a name of the event is not one that a file or task can have.
+    """
+    sightings = [record_sighting(writing, seen) for seen in sightings_of_event(event, experiment)]
+    is_new = any(sighting.change == "created" for sighting in sightings)
+    task_id = None
+    if isinstance(event, JobEvent):
+        task_id = event.task_id
+        is_new |= _declare(writing, task_id, declaration_of(event, document, experiment))
+    files = [EventFile(seen.name, seen.namespace, seen.url) for seen in sightings]
+    return EventAnswer("created" if is_new else "same", task_id, files)
+
+
+def _declare(writing: Writing, task_id: str, declared: Mapping[str, Any]) -> bool:
+    """Declare the job's task; return whether that said anything new.
+
+    What others declared of it stays, and so does a later event.
+    """
+    tasks = find_tasks(writing.connection, task_id, declared["experiment"])
+    before: dict[str, object] = {}
+    if tasks:
+        before = read_task_document(writing.connection, writing.store, tasks[0]) or {}
+    last_event = before.get(MARK)
+    # Events may arrive in any order
+    if isinstance(last_event, dict) and _moment(last_event) > _moment(declared[MARK]):
+        return False
+    merged = {**declared, **before, MARK: declared[MARK]}
+    declare_task(writing, task_id, merged)
+    return before != merged
+
+
+def _moment(event: Mapping[str, Any]) -> datetime:
+    """Return when an event happened; what somebody else wrote there is older than any."""
+    try:
+        return datetime.fromisoformat(str(event.get("eventTime")))
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)

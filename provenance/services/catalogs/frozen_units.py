@@ -6,7 +6,7 @@ The list is made once: the same declaration again keeps it, however the definiti
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import msgspec
 
@@ -21,7 +21,7 @@ def freeze_units(
     document: Mapping[str, Any],
     before: Mapping[str, Any] | None,
     catalog_of: Callable[[str], Catalog],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return a declaration with its units as a list; as it is where it names no source.
 
     Args:
@@ -49,10 +49,20 @@ def freeze_units(
     return {**document, **fetch_units(catalog_of(declaration.experiment), source)}
 
 
-def fetch_units(
-    catalog: Catalog, source: UnitSource, *, may_be_empty: bool = False
-) -> dict[str, Any]:
-    """Return `{units, units_from, namespace}` of what the catalog selects now.
+class FrozenUnits(TypedDict):
+    """The list of a task's inputs as its declaration has it.
+
+    Attributes:
+        units_from: what selected them, see `UnitSource`.
+    """
+
+    units: list[str]
+    units_from: NotRequired[dict[str, object]]
+    namespace: NotRequired[str]
+
+
+def fetch_units(catalog: Catalog, source: UnitSource, *, may_be_empty: bool = False) -> FrozenUnits:
+    """Return the list of what the catalog selects now.
 
     The names are sorted, without their namespace.
 
@@ -83,7 +93,7 @@ def fetch_units(
             f"{units_from} selects files of several namespaces ({first}): declare a task for each"
         )
     [namespace] = namespaces
-    frozen: dict[str, Any] = {"units": units, "units_from": units_from}
+    frozen: FrozenUnits = {"units": units, "units_from": units_from}
     if namespace:
         frozen["namespace"] = namespace
     return frozen

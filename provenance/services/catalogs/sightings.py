@@ -7,6 +7,7 @@ first, then by checksum and size, then by name; renames become aliases.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
@@ -30,7 +31,7 @@ from jobprov.provenance.db.queries.catalogs.sightings import (
 from jobprov.provenance.db.recording.aliases import alias_files
 from jobprov.provenance.db.recording.identities import FileKey, see_identity
 from jobprov.provenance.db.recording.writing import intern_experiments
-from jobprov.provenance.db.turns import stop_derivations
+from jobprov.provenance.db.writer.turns import stop_derivations
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.job_record import Digest, ExperimentName, JobId, Name, Word
 from jobprov.provenance.records.reading.checks import checksum_problem, name_problem
@@ -73,7 +74,7 @@ class SightedFile(msgspec.Struct, kw_only=True):
         return msgspec.convert(self.metadata or {}, _Provenance)
 
 
-def read_sighting(document: dict[str, Any]) -> SightedFile:
+def read_sighting(document: Mapping[str, Any]) -> SightedFile:
     """Return the typed reading of a sighting.
 
     Raises:
@@ -93,7 +94,7 @@ def read_sighting(document: dict[str, Any]) -> SightedFile:
     return sighted
 
 
-def _check_texts(sighted: SightedFile, document: dict[str, Any]) -> None:
+def _check_texts(sighted: SightedFile, document: Mapping[str, Any]) -> None:
     problems = {"name": name_problem(sighted.name)}
     if sighted.namespace:
         problems["namespace"] = name_problem(sighted.namespace)
@@ -109,7 +110,7 @@ def _check_texts(sighted: SightedFile, document: dict[str, Any]) -> None:
         raise BadInputError(f"{path}: {problems[path]}.", messages)
 
 
-def record_sighting(writing: Writing, document: dict[str, Any]) -> SightingAnswer:
+def record_sighting(writing: Writing, document: Mapping[str, Any]) -> SightingAnswer:
     """Take a sighting; return what names the file and the job that it was joined to.
 
     Raises:
@@ -142,7 +143,7 @@ def record_sighting(writing: Writing, document: dict[str, Any]) -> SightingAnswe
 
 
 def write_sighting_row(
-    writing: Writing, document: dict[str, Any], *, entry: int, received_at: datetime
+    writing: Writing, document: Mapping[str, Any], *, entry: int, received_at: datetime
 ) -> None:
     """Write the row of a sighting whose ledger entry is there, and join it."""
     connection = writing.connection
@@ -168,7 +169,7 @@ def write_sighting_row(
     alias_files(connection, [keys.file])
 
 
-def _text(document: dict[str, Any]) -> str:
+def _text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, ensure_ascii=False)
 
 

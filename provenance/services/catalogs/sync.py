@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from sqlalchemy import Connection
 
@@ -28,8 +28,7 @@ from jobprov.provenance.catalogs.catalog import (
 )
 from jobprov.provenance.catalogs.opening import Catalogs, open_catalog
 from jobprov.provenance.db.changes.catalogs import note_next_unit, note_sync_end
-from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.catalogs.catalogs import (
     UnknownOutput,
     count_units_in_catalog,
@@ -41,6 +40,7 @@ from jobprov.provenance.db.queries.catalogs.catalogs import (
 )
 from jobprov.provenance.db.queries.catalogs.sightings import born_without_namespace
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import (
     BadInputError,
     ForbiddenError,
@@ -151,8 +151,8 @@ def sync_experiment(
         place = _Place(
             database, writer, catalog, task, declaration, lambda: time.monotonic() > until
         )
-        found, is_away = _sync(place, everything=everything)
-        done.append(found)
+        outcome, is_away = _sync(place, everything=everything)
+        done.append(outcome)
         if place.is_over() or is_away:
             break
     return done
@@ -160,21 +160,24 @@ def sync_experiment(
 
 def _sync(place: _Place, *, everything: bool) -> tuple[TaskSync, bool]:
     """Compare a task; return what was done, and whether the catalog is away."""
-    found, is_away = TaskSync(place.task.task_id), False
+    progress = TaskSync(place.task.task_id)
+    is_away = False
     try:
-        found = _sync_units(place, found, everything=everything)
-        if found.is_whole:
-            found = _sync_claims(place, found)
+        progress = _sync_units(place, progress, everything=everything)
+        if progress.is_whole:
+            progress = _sync_claims(place, progress)
         if place.declaration.project and not place.is_over():
-            found = _sync_project(place, found, place.declaration.project)
+            progress = _sync_project(place, progress, place.declaration.project)
     except ForbiddenError as problem:
-        found, is_away = found._replace(problem=str(problem), is_whole=False), True
+        progress = progress._replace(problem=str(problem), is_whole=False)
+        is_away = True
     except UnreachableError as problem:
-        found, is_away = found._replace(problem=str(problem), is_whole=False), _is_away(place)
+        progress = progress._replace(problem=str(problem), is_whole=False)
+        is_away = _is_away(place)
     except ProvenanceError as problem:  # it refuses a query, which only the author can mend
-        found = found._replace(problem=str(problem), is_whole=False)
-    place.writer.run(lambda writing: _note_end(writing.connection, place.task.key, found))
-    return found, is_away
+        progress = progress._replace(problem=str(problem), is_whole=False)
+    place.writer.run(lambda writing: _note_end(writing.connection, place.task.key, progress))
+    return progress, is_away
 
 
 def _is_away(place: _Place) -> bool:
@@ -186,36 +189,39 @@ def _is_away(place: _Place) -> bool:
     return False
 
 
-def _sync_units(place: _Place, found: TaskSync, *, everything: bool) -> TaskSync:
+def _sync_units(place: _Place, progress: TaskSync, *, everything: bool) -> TaskSync:
     """Ask for the children of the units, from where the last pass stopped.
 
     Without a list, ask for files that name the task.
     """
     units = place.declaration.listed_units()
     if units is None:
-        return _sync_files_of_task(place, found)
+        return _sync_files_of_task(place, progress)
     unnameable = [unit for unit in units if not place.catalog.can_hold(_full(place, unit))]
     if unnameable and len(unnameable) == len(units):
-        words = _unnameable_words(place, units, unnameable)
-        raise BadInputError(words, {"units": ["are no files of the catalog"]})
+        message = _unnameable_message(place, units, unnameable)
+        raise BadInputError(message, {"units": ["are no files of the catalog"]})
     with place.database.reading.connect() as connection:
         state = sync_state(connection, place.task.key)
         count = count_units_in_catalog(connection, place.task.key)
     start = state.next_unit if state else 0
-    asked = _AskedUnits(units)
-    if start == 0 and (everything or 2 * count < len(units)):  # else few are left to ask for
-        found = _sync_source(place, found, asked, everything=everything)
-    for at in range(start, len(units), UNITS_AT_ONCE):
+    asked_units = _AskedUnits(units)
+    # Where the catalog knows most outputs already, few units are left to ask for
+    if start == 0 and (everything or 2 * count < len(units)):
+        progress = _sync_source(place, progress, asked_units, everything=everything)
+    for first in range(start, len(units), UNITS_AT_ONCE):
         if place.is_over():
-            return found
-        part = asked.without(at, at + UNITS_AT_ONCE)
+            return progress
+        following = first + UNITS_AT_ONCE
+        part = asked_units.without(first, following)
         if not everything:
             part = _without_output(place, part)
-        following = at + UNITS_AT_ONCE if at + UNITS_AT_ONCE < len(units) else 0
-        found = _sync_part(place, found, part, following=following)
-    if unnameable and not found.problem:
-        found = found._replace(problem=_unnameable_words(place, units, unnameable))
-    return found._replace(is_whole=not found.refused)
+        if following >= len(units):
+            following = 0  # the next pass begins anew
+        progress = _sync_part(place, progress, part, following=following)
+    if unnameable and not progress.problem:
+        progress = progress._replace(problem=_unnameable_message(place, units, unnameable))
+    return progress._replace(is_whole=not progress.refused)
 
 
 class _AskedUnits:
@@ -240,7 +246,7 @@ class _AskedUnits:
 
 
 def _sync_source(
-    place: _Place, found: TaskSync, asked: _AskedUnits, *, everything: bool
+    place: _Place, progress: TaskSync, asked_units: _AskedUnits, *, everything: bool
 ) -> TaskSync:
     """Ask for the children of what the list was made from, as far as it still selects the units.
 
@@ -248,7 +254,7 @@ def _sync_source(
     """
     source = place.declaration.units_from
     if source is None:
-        return found
+        return progress
     query = place.catalog.source_query(
         Source(source.definition, source.snapshot_id, source.dataset, source.query)
     )
@@ -259,21 +265,21 @@ def _sync_source(
             units = []
             for name in names:
                 namespace, unit = place.catalog.split(name)
-                if namespace == place.namespace and asked.add(unit):
+                if namespace == place.namespace and asked_units.add(unit):
                     units.append(unit)
             if not everything:
                 units = _without_output(place, units)
-            found = _write_found(place, found, units, children)
+            progress = _write_found(place, progress, units, children)
     except UnreachableError:
         if _is_away(place):
             raise
     except (BadInputError, LimitError):
         pass  # by their names it may work, or the reason is told
-    return found
+    return progress
 
 
 def _write_found(
-    place: _Place, found: TaskSync, units: Sequence[str], children: Sequence[CatalogFile]
+    place: _Place, progress: TaskSync, units: Sequence[str], children: Sequence[CatalogFile]
 ) -> TaskSync:
     """Write the children of some units, among those of other files."""
     full_names = {_full(place, unit) for unit in units}
@@ -281,31 +287,37 @@ def _write_found(
     if units:
         place.writer.run(partial(_write_part, place=place, units=units, files=theirs, following=0))
         _see_renamed(place, theirs)
-    return found._replace(units=found.units + len(units), outputs=found.outputs + len(theirs))
+    return progress._replace(
+        units=progress.units + len(units), outputs=progress.outputs + len(theirs)
+    )
 
 
-def _sync_part(place: _Place, found: TaskSync, units: Sequence[str], *, following: int) -> TaskSync:
+def _sync_part(
+    place: _Place, progress: TaskSync, units: Sequence[str], *, following: int
+) -> TaskSync:
     """Ask for the children of some units and write them; note where the next part begins."""
     askable = [unit for unit in units if place.catalog.can_hold(_full(place, unit))]
     children: list[CatalogFile] = []
     if not units and following:
-        return found
+        return progress
     if askable:
         try:
             names = [_full(place, unit) for unit in askable]
             children = place.catalog.read_children(names, place.outputs)
         except BadInputError as refusal:
             refused = f"{counted(len(askable), 'unit')} from {askable[0]!r} on"
-            problem = found.problem or f"{refused} could not be asked about: {refusal}"
-            found = found._replace(problem=problem, refused=found.refused + len(askable))
+            problem = progress.problem or f"{refused} could not be asked about: {refusal}"
+            progress = progress._replace(problem=problem, refused=progress.refused + len(askable))
             askable = []
     write = partial(_write_part, place=place, units=askable, files=children, following=following)
     place.writer.run(write)
     _see_renamed(place, children)
-    return found._replace(units=found.units + len(askable), outputs=found.outputs + len(children))
+    return progress._replace(
+        units=progress.units + len(askable), outputs=progress.outputs + len(children)
+    )
 
 
-def _sync_files_of_task(place: _Place, found: TaskSync) -> TaskSync:
+def _sync_files_of_task(place: _Place, progress: TaskSync) -> TaskSync:
     """Ask for the files whose metadata name the task, where it has no list of units."""
     names = place.catalog.list_names(place.catalog.task_query(place.task.task_id))
     files = place.catalog.read_files(names)
@@ -314,34 +326,34 @@ def _sync_files_of_task(place: _Place, found: TaskSync) -> TaskSync:
     )
     place.writer.run(write)
     _see_renamed(place, files)
-    return found._replace(outputs=found.outputs + len(files), is_whole=True)
+    return progress._replace(outputs=progress.outputs + len(files), is_whole=True)
 
 
 def _without_output(place: _Place, units: Sequence[str]) -> list[str]:
-    """Return those of these units of which the catalog was not yet seen to know an output."""
+    """Return the units for which no output was found in the catalog yet."""
     with place.database.reading.connect() as connection:
         settled = units_with_output(connection, place.task.key, units)
     return [unit for unit in units if unit not in settled]
 
 
-def _unnameable_words(place: _Place, units: Sequence[str], unnameable: Sequence[str]) -> str:
-    words = (
-        f"{counted(len(unnameable), 'unit')} of {number(len(units))} can be no file of the catalog, "
-        "which was not asked about them: its files are namespace:name in letters, digits and _ . / -, "
-        f"the first of these is {_full(place, unnameable[0])!r}."
+def _unnameable_message(place: _Place, units: Sequence[str], unnameable: Sequence[str]) -> str:
+    message = (
+        f"{counted(len(unnameable), 'unit')} of {number(len(units))} can be no file of the "
+        "catalog, which was not asked about them: its files are namespace:name in letters, digits "
+        f"and _ . / -, the first of these is {_full(place, unnameable[0])!r}."
     )
     if not place.namespace and ":" not in unnameable[0]:
-        words += " The task names no namespace: declare it again with `namespace`."
-    return words
+        message += " The task names no namespace: declare it again with `namespace`."
+    return message
 
 
-def _sync_claims(place: _Place, found: TaskSync) -> TaskSync:
+def _sync_claims(place: _Place, progress: TaskSync) -> TaskSync:
     """Ask for files that jobs say they wrote and that, to the catalog, are no child of a unit."""
     is_listed = place.declaration.listed_units() is not None
     after = 0
     while True:
         if place.is_over():
-            return found._replace(is_whole=False)
+            return progress._replace(is_whole=False)
         with place.database.reading.connect() as connection:
             claims = unknown_outputs(
                 connection,
@@ -351,14 +363,14 @@ def _sync_claims(place: _Place, found: TaskSync) -> TaskSync:
                 limit=UNITS_AT_ONCE,
             )
         if not claims:
-            return found
+            return progress
         after = claims[-1].claim
         files = _claimed_files(place, claims)
         names = [claim.name for claim in claims]
         place.writer.run(
             partial(write_claimed, catalog=place.catalog, task=place.task, names=names, files=files)
         )
-        found = found._replace(outputs=found.outputs + len(files))
+        progress = progress._replace(outputs=progress.outputs + len(files))
 
 
 def _claimed_files(place: _Place, claims: Sequence[UnknownOutput]) -> list[CatalogFile]:
@@ -387,46 +399,45 @@ def _agrees(place: _Place, claim: UnknownOutput, file: CatalogFile) -> bool:
     return is_as_large or claim.job_id == file.job_id or place.task.task_id == file.task_id
 
 
-def _sync_project(place: _Place, found: TaskSync, project: str) -> TaskSync:
+def _sync_project(place: _Place, progress: TaskSync, project: str) -> TaskSync:
     """Ask for the processes of the task's project, and for the inputs of some.
 
     Those that did not complete come first.
     """
     if place.catalog.kind != "sam":
-        return found
+        return progress
     projects = cast("ProjectCatalog", place.catalog)
     try:
         processes = projects.read_project(project).processes
     except NotFoundError as problem:
         # Not started yet, most likely: outputs were compared all the same
-        return found._replace(problem=str(problem))
+        return progress._replace(problem=str(problem))
     with place.database.reading.connect() as connection:
         uses = used_units(connection, place.task.key)
-    asked = {use.process_id for use in uses}
+    known = {use.process_id for use in uses}
     # One that went on may have got more since
     settled = {use.process_id for use in uses if use.status in _OVER}
-    wanted = [process for process in processes if process.process_id not in settled]
-    inputs = _read_inputs(place, projects, _most_urgent(wanted, asked))
+    unsettled = [process for process in processes if process.process_id not in settled]
+    inputs = _read_inputs(place, projects, _most_urgent(unsettled, known))
     place.writer.run(
         lambda writing: write_processes(writing.connection, place.task.key, processes, inputs)
     )
-    is_left = any(
-        process.status not in _DONE and process.process_id not in {*inputs, *asked}
-        for process in wanted
-    )
-    is_whole = found.is_whole and not is_left
-    return found._replace(processes=len(processes), is_whole=is_whole)
+    known |= inputs.keys()
+    unfinished = {process.process_id for process in unsettled if process.status not in _DONE}
+    is_whole = progress.is_whole and unfinished <= known
+    return progress._replace(processes=len(processes), is_whole=is_whole)
 
 
-def _most_urgent(wanted: Sequence[Process], asked: AbstractSet[int]) -> list[Process]:
+def _most_urgent(processes: Sequence[Process], known: AbstractSet[int]) -> list[Process]:
     """Return as many processes as are asked about in one go.
 
     Those that were never asked about come first, and of these the ones that did not complete.
     """
-    ordered = sorted(
-        wanted, key=lambda process: (process.process_id in asked, process.status in _DONE)
-    )
-    return ordered[:MOST_INPUT_CALLS]
+
+    def urgency(process: Process) -> tuple[bool, bool]:
+        return process.process_id in known, process.status in _DONE
+
+    return sorted(processes, key=urgency)[:MOST_INPUT_CALLS]
 
 
 def _read_inputs(
@@ -446,22 +457,27 @@ def _see_renamed(place: _Place, files: Sequence[CatalogFile]) -> None:
 
     They were renamed on the way, or their jobs did not know their namespace.
     """
-    documents: list[dict[str, Any]] = []
-    for some_files in chunks(files, UNITS_AT_ONCE):
-        names = [place.catalog.split(file.name) for file in some_files]
-        bare_names = [name for namespace, name in names if namespace]
+    sightings: list[Mapping[str, object]] = []
+    for part in chunks(files, UNITS_AT_ONCE):
+        names = [place.catalog.split(file.name) for file in part]
+        names_in_namespaces = [name for namespace, name in names if namespace]
         with place.database.reading.connect() as connection:
-            born_bare = born_without_namespace(connection, place.task.key, bare_names)
-        for file, (namespace, name) in zip(some_files, names, strict=True):
-            is_renamed = file.job_id and file.born_as and file.born_as != name
-            is_bare = namespace and name in born_bare and (file.job_id or file.task_id)
-            if is_renamed or is_bare:
-                documents.append(_sighting(place, file))
-    for part in chunks(documents, _SIGHTINGS_AT_ONCE):
-        place.writer.run(partial(_record_sightings, documents=part), submitter="catalog sync")
+            born_bare = born_without_namespace(connection, place.task.key, names_in_namespaces)
+        for file, (namespace, name) in zip(part, names, strict=True):
+            names_origin = file.job_id or file.task_id
+            was_born_bare = namespace and name in born_bare and names_origin
+            if _has_other_name(file, name) or was_born_bare:
+                sightings.append(_sighting(place, file))
+    for some in chunks(sightings, _SIGHTINGS_AT_ONCE):
+        place.writer.run(partial(_record_sightings, documents=some), submitter="catalog sync")
 
 
-def _record_sightings(writing: Writing, *, documents: Sequence[dict[str, Any]]) -> None:
+def _has_other_name(file: CatalogFile, name: str) -> bool:
+    """Return whether a job made a file under another name than it has in the catalog."""
+    return bool(file.job_id and file.born_as and file.born_as != name)
+
+
+def _record_sightings(writing: Writing, *, documents: Sequence[Mapping[str, object]]) -> None:
     for document in documents:
         try:
             read_sighting(document)
@@ -470,17 +486,22 @@ def _record_sightings(writing: Writing, *, documents: Sequence[dict[str, Any]]) 
         record_sighting(writing, document)
 
 
-def _sighting(place: _Place, file: CatalogFile) -> dict[str, Any]:
+def _sighting(place: _Place, file: CatalogFile) -> dict[str, object]:
     namespace, name = place.catalog.split(file.name)
-    told = {"prov.job_id": file.job_id, "prov.output": file.born_as, "prov.task_id": file.task_id}
-    return {
-        "experiment": place.declaration.experiment,
-        "name": name,
-        **({"namespace": namespace} if namespace else {}),
-        **({"size_bytes": file.size_bytes} if file.size_bytes is not None else {}),
-        **({"checksums": list(file.checksums)} if file.checksums else {}),
-        "metadata": {key: value for key, value in told.items() if value is not None},
+    keys_of_hook = {
+        "prov.job_id": file.job_id,
+        "prov.output": file.born_as,
+        "prov.task_id": file.task_id,
     }
+    sighting: dict[str, object] = {"experiment": place.declaration.experiment, "name": name}
+    if namespace:
+        sighting["namespace"] = namespace
+    if file.size_bytes is not None:
+        sighting["size_bytes"] = file.size_bytes
+    if file.checksums:
+        sighting["checksums"] = list(file.checksums)
+    metadata = {key: value for key, value in keys_of_hook.items() if value is not None}
+    return {**sighting, "metadata": metadata}
 
 
 def _full(place: _Place, unit: str) -> str:
@@ -501,7 +522,7 @@ def _write_part(
     note_next_unit(writing.connection, place.task.key, following, asked_at=datetime.now(UTC))
 
 
-def _note_end(connection: Connection, task: int, found: TaskSync) -> None:
+def _note_end(connection: Connection, task: int, progress: TaskSync) -> None:
     now = datetime.now(UTC)
-    finished_at = now if found.is_whole else None
-    note_sync_end(connection, task, asked_at=now, problem=found.problem, finished_at=finished_at)
+    finished_at = now if progress.is_whole else None
+    note_sync_end(connection, task, asked_at=now, problem=progress.problem, finished_at=finished_at)

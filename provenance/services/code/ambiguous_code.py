@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.queries.code.ref_observations import Ref, seen_objects
-from jobprov.provenance.db.transaction import Memory
+from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.records.job_record import Software
 from jobprov.provenance.services.code.products import is_inferred
 from jobprov.provenance.software.names import is_abbreviated_oid, is_oid
@@ -63,9 +63,9 @@ def asks_ref(entry: Software) -> bool:
     return bool(entry.requested_ref or entry.revision) and not names_commit(entry.revision)
 
 
-def tag_ref(asked: str) -> str:
+def tag_ref(ref: str) -> str:
     """Return the full name of the tag that was asked for."""
-    return asked if asked.startswith("refs/") else TAGS + asked
+    return ref if ref.startswith("refs/") else TAGS + ref
 
 
 class RefMeanings:

@@ -1,15 +1,23 @@
-"""Maps of installed products: the repository that an operator says a product is built from.
+"""Installed products: those that records name, and from which repository each is built.
 
-The version of the product gives a tag of that repository. What ran is the installed product, and
-nobody saw which source it was built from, so the commit is *inferred*, and marked as such wherever
-it is shown. Software entries that name their own source are left alone.
+An operator maps a product to its repository, in which the version of the product gives a tag. What
+ran is the installed product, and nobody saw which source it was built from, so the commit is
+*inferred*, and marked as such wherever it is shown. Software entries that name their own source are
+left alone.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Connection
 
+from jobprov.provenance.answers.code import (
+    MappedProduct,
+    Products,
+    UnmappedProduct,
+    UnresolvedVersion,
+)
 from jobprov.provenance.db.changes.code import (
     remove_product_maps,
     remove_waiting,
@@ -18,10 +26,11 @@ from jobprov.provenance.db.changes.code import (
 from jobprov.provenance.db.queries.code.products import (
     ProductMap,
     Unsourced,
+    list_counts,
     product_maps,
     unsourced_entries,
 )
-from jobprov.provenance.db.queries.code.waiting import RESOLVE, last_errors
+from jobprov.provenance.db.queries.code.resolutions import RESOLVE, last_errors
 from jobprov.provenance.db.recording.software_rows import software_digests, software_set_digest
 from jobprov.provenance.errors import BadInputError, NotFoundError, SoftwareError
 from jobprov.provenance.records.job_record import Product, Software
@@ -34,8 +43,9 @@ LONGEST_MANAGER = 40
 INFERRED = "inferred"
 
 
-ProductMaps = Mapping[tuple[str, str], ProductMap]
-"""By name and manager."""
+_Key = tuple[str, str]
+"""Name and manager of a product, or of its map."""
+ProductMaps = Mapping[_Key, ProductMap]
 
 
 def map_product(
@@ -198,3 +208,84 @@ def inferred_fields(product_map: ProductMap, entry: Software) -> dict[str, objec
 def inferred(entry: Software, tag: str) -> Software:
     """Return an entry as if it asked for the tag."""
     return msgspec.structs.replace(entry, requested_ref=tag)
+
+
+def list_products(connection: Connection) -> Products:
+    """Return the products that operators mapped, and the others."""
+    maps = product_maps(connection)
+    mapped: dict[_Key, list[Unsourced]] = {key: [] for key in maps}
+    others: dict[_Key, list[Unsourced]] = defaultdict(list)
+    # A product that is mapped and one that is not may have the same name and manager
+    groups: dict[int, tuple[bool, _Key]] = {}
+    for entry in unsourced_entries(connection):
+        product_map = map_of(maps, entry.software)
+        if product_map is not None:
+            key = (product_map.name, product_map.manager)
+            mapped[key].append(entry)
+        else:
+            key = (entry.software.name or "", _manager(entry))
+            others[key].append(entry)
+        groups[entry.id] = product_map is not None, key
+    counts = list_counts(connection, groups)
+
+    mapped_products = []
+    for key in sorted(maps):
+        lists = counts[True, key]
+        mapped_products.append(_mapped_product(connection, maps[key], mapped[key], lists=lists))
+    unmapped_products = []
+    for (name, manager), entries in others.items():
+        if name:
+            lists = counts[False, (name, manager)]
+            versions = len(_versions(entries))
+            unmapped_products.append(UnmappedProduct(name, manager or None, lists, versions))
+    unmapped_products.sort(key=lambda row: (-row.lists, row.name, str(row.manager)))
+    return Products(mapped_products, unmapped_products)
+
+
+def _mapped_product(
+    connection: Connection, product_map: ProductMap, entries: Sequence[Unsourced], *, lists: int
+) -> MappedProduct:
+    waiting = {entry.sha256: entry for entry in entries if not is_by(entry, product_map)}
+    problems = failures(connection, list(waiting))
+    unresolved: dict[str, UnresolvedVersion] = {}
+    for sha256, entry in waiting.items():
+        version = _version(entry)
+        unresolved[version] = _unresolved_version(
+            product_map, entry, version, problem=problems.get(sha256)
+        )
+    versions = _versions(entries)
+    return MappedProduct(
+        name=product_map.name,
+        manager=product_map.manager or None,
+        repository=product_map.repository.name,
+        ref=product_map.template,
+        versions=len(versions),
+        resolved=len(versions - unresolved.keys()),
+        unresolved=[unresolved[version] for version in sorted(unresolved)],
+        lists=lists,
+    )
+
+
+def _unresolved_version(
+    product_map: ProductMap, entry: Unsourced, version: str, *, problem: str | None
+) -> UnresolvedVersion:
+    """Return the tag that an entry's version names, and why it is not resolved yet."""
+    try:
+        tag = product_tag(product_map, entry.software)
+    except SoftwareError as error:
+        return UnresolvedVersion(version, None, str(error))
+    return UnresolvedVersion(version, tag, problem or "not tried yet")
+
+
+def _version(entry: Unsourced) -> str:
+    product = entry.software.product
+    return (product.version if product else None) or ""
+
+
+def _manager(entry: Unsourced) -> str:
+    product = entry.software.product
+    return (product.manager if product else None) or ""
+
+
+def _versions(entries: Sequence[Unsourced]) -> set[str]:
+    return {_version(entry) for entry in entries if entry.software.product}

@@ -5,7 +5,7 @@ have been lost, a process may end between fetch and entry, and a tag may be dele
 elsewhere. So the server's tags are also compared with the objects that were entered before.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -88,7 +88,7 @@ def observe(connection: Connection, experiment: int, match_key: str, ref: str, o
 
 
 def write_observation_row(
-    connection: Connection, entry: int, body: dict[str, Any], received_at: datetime
+    connection: Connection, entry: int, body: Mapping[str, Any], received_at: datetime
 ) -> None:
     """Write the row of an observation whose ledger entry exists.
 

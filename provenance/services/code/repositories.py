@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import Connection
 
@@ -14,8 +14,8 @@ from jobprov.provenance.db.queries.code.repositories import (
     registered_repositories,
     repositories_like,
 )
+from jobprov.provenance.db.queries.code.resolutions import RESOLVE, all_last_errors, waiting_digests
 from jobprov.provenance.db.queries.code.software import match_keys, unresolved_digests
-from jobprov.provenance.db.queries.code.waiting import RESOLVE, all_last_errors, waiting_digests
 from jobprov.provenance.db.recording.software_rows import repository_match_key
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, SoftwareError
 from jobprov.provenance.records.job_record import Software
@@ -107,7 +107,16 @@ def note_fetched(writing: Writing, repository: int) -> None:
     note_fetched_at(writing.connection, repository, datetime.now(UTC))
 
 
-def repository_json(repository: RegisteredRepository) -> dict[str, Any]:
+class RepositoryJson(TypedDict):
+    """A repository as commands and pages show it."""
+
+    name: str
+    url: str
+    is_local: bool
+    fetched_at: str | None
+
+
+def repository_json(repository: RegisteredRepository) -> RepositoryJson:
     """Return a repository as commands and pages show it, without the password in its address."""
     fetched = repository.fetched_at.isoformat() if repository.fetched_at else None
     return {

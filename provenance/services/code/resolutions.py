@@ -40,14 +40,14 @@ from jobprov.provenance.services.ledger.entries import append_document
 from jobprov.provenance.services.work.notices import code_resolved
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writing
-from jobprov.provenance.software.canonical_pack import canonical_pack
 from jobprov.provenance.software.histories import find_history, tag_objects
 from jobprov.provenance.software.mirrors import FetchReport, Mirror
 from jobprov.provenance.software.object_form import object_id, parse_commit
 from jobprov.provenance.software.objects import Objects
-from jobprov.provenance.software.read_pack import PackedObject
+from jobprov.provenance.software.packs.canonical import canonical_pack
+from jobprov.provenance.software.packs.reading import PackedObject
+from jobprov.provenance.software.packs.uploaded import PackedObjects, objects_of_uploaded_pack
 from jobprov.provenance.software.resolving import ResolvedRef, resolve_and_pin
-from jobprov.provenance.software.uploaded_pack import PackedObjects, objects_of_uploaded_pack
 from jobprov.provenance.software.urls import without_credentials
 
 
@@ -82,22 +82,24 @@ def resolve_software(parts: Parts, software_sha256: str) -> None:
         mirror = mirror_of(parts, repository)
         fetch_and_observe(parts, repository, mirror)
     extra = _uploaded_objects(parts, wanted)
-    found = _find_carried(wanted, extra) if mirror is None else _find(mirror, wanted, extra)
-    pack_sha256 = _store_pack(parts, mirror, found, wanted, extra)
-    document = _document(wanted, found, pack_sha256, has_worktree=bool(extra))
+    resolved = _find_carried(wanted, extra) if mirror is None else _find(mirror, wanted, extra)
+    pack_sha256 = _store_pack(parts, mirror, resolved, wanted, extra)
+    document = _document(wanted, resolved, pack_sha256, has_worktree=bool(extra))
     document["submodules"] = _submodules(parts, mirror, wanted, document)
-    parts.writer.run(lambda writing: _enter(writing, wanted, found, document))
+    parts.writer.run(lambda writing: _enter(writing, wanted, resolved, document))
 
 
 def _submodules(
     parts: Parts, mirror: Mirror | None, wanted: WantedCode, document: Mapping[str, Any]
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Return the submodules of the tree that ran."""
-    is_in_mirror = mirror is not None and mirror.has_commit(document["commit"])
-    if mirror is not None and is_in_mirror and document["worktree_tree"] is None:
-        return resolve_submodules(parts, mirror, document["tree"])
+    base_url = wanted.software.repository or ""
+    if mirror is not None:
+        # The mirror has neither the tree of a changed checkout nor a commit that was never pushed
+        if document["worktree_tree"] is None and mirror.has_commit(document["commit"]):
+            return resolve_submodules(parts, mirror, document["tree"])
+        base_url = mirror.url.public
     pack = parts.store.get(document["pack_sha256"])
-    base_url = wanted.software.repository or "" if mirror is None else mirror.url.public
     tree = document["worktree_tree"] or document["tree"]
     return resolve_submodules_of_pack(parts, pack, tree, base_url=base_url)
 
@@ -108,10 +110,10 @@ def _find_carried(wanted: WantedCode, extra: "_Objects") -> ResolvedRef:
     Raises:
         SoftwareError: its objects lack the commit.
     """
-    found = _unpushed(wanted.software.revision or "", extra)
-    if found is None:
+    resolved = _unpushed(wanted.software.revision or "", extra)
+    if resolved is None:
         raise SoftwareError(f"The objects of {wanted.software.name} lack its commit.")
-    return found
+    return resolved
 
 
 def _find(mirror: Mirror, wanted: WantedCode, extra: "_Objects") -> ResolvedRef:
@@ -153,11 +155,12 @@ def _find_tag(mirror: Mirror, wanted: WantedCode) -> ResolvedRef:
         SoftwareError: there is no such tag.
     """
     tag = wanted.software.requested_ref
-    found = resolve_and_pin(mirror, f"refs/tags/{tag}")
-    if not isinstance(found, ResolvedRef):
-        has_none = not mirror.refs_named(f"refs/tags/{tag}")
-        raise SoftwareError(f"{_name_of(wanted)} has no tag {tag}." if has_none else found.reason)
-    return found
+    resolved = resolve_and_pin(mirror, f"refs/tags/{tag}")
+    if not isinstance(resolved, ResolvedRef):
+        if not mirror.refs_named(f"refs/tags/{tag}"):
+            raise SoftwareError(f"{_name_of(wanted)} has no tag {tag}.")
+        raise SoftwareError(resolved.reason)
+    return resolved
 
 
 def _name_of(wanted: WantedCode) -> str:
@@ -193,7 +196,7 @@ _Objects = list[tuple[str, bytes]]
 def _store_pack(
     parts: Parts,
     mirror: Mirror | None,
-    found: ResolvedRef,
+    resolved: ResolvedRef,
     wanted: WantedCode,
     uploaded: _Objects,
 ) -> str:
@@ -209,10 +212,10 @@ def _store_pack(
         objects: Objects = PackedObjects(packed)
         if mirror is not None:
             objects = stack.enter_context(mirror.objects())
-        history = find_history(wanted.software, found.commit, mirror, packed)
-        tags = [*found.tag_objects, *tag_objects(wanted.software, objects, packed)]
+        history = find_history(wanted.software, resolved.commit, mirror, packed)
+        tags = [*resolved.tag_objects, *tag_objects(wanted.software, objects, packed)]
         pieces = canonical_pack(
-            objects, found.commit, trees=trees, tags=tags, extra=uploaded, history=history
+            objects, resolved.commit, trees=trees, tags=tags, extra=uploaded, history=history
         )
         pack = b"".join(pieces)
     return str(parts.store.put(pack).sha256)
@@ -230,34 +233,39 @@ def _uploaded_objects(parts: Parts, wanted: WantedCode) -> _Objects:
 
 
 def _document(
-    wanted: WantedCode, found: ResolvedRef, pack_sha256: str, *, has_worktree: bool
-) -> dict[str, Any]:
-    how: dict[str, object] = {}
+    wanted: WantedCode, resolved: ResolvedRef, pack_sha256: str, *, has_worktree: bool
+) -> dict[str, object]:
+    """Return what the ledger holds of a resolution."""
+    how_inferred: dict[str, object] = {}
     if wanted.product_map is not None:
-        how = inferred_fields(wanted.product_map, wanted.software)
-    repository = wanted.repository
+        how_inferred = inferred_fields(wanted.product_map, wanted.software)
+    url, worktree_tree = None, None
+    if wanted.repository is not None:
+        url = without_credentials(wanted.repository.url)
+    if has_worktree:
+        worktree_tree = wanted.software.worktree_tree
     return {
-        **how,
+        **how_inferred,
         "name": _name_of(wanted),
-        "url": without_credentials(repository.url) if repository else None,
+        "url": url,
         "requested_ref": wanted.software.requested_ref,
-        "ref_kind": found.ref_kind,
-        "tag_object": found.tag_object,
-        "tag_objects": list(found.tag_objects),
-        "commit": found.commit,
-        "tree": found.tree,
-        "parents": list(found.parents),
-        "describe": found.describe,
-        "committed_at": found.committed_at.isoformat() if found.committed_at else None,
-        "subject": found.subject,
-        "is_referenced": found.is_reachable,
+        "ref_kind": resolved.ref_kind,
+        "tag_object": resolved.tag_object,
+        "tag_objects": list(resolved.tag_objects),
+        "commit": resolved.commit,
+        "tree": resolved.tree,
+        "parents": list(resolved.parents),
+        "describe": resolved.describe,
+        "committed_at": resolved.committed_at.isoformat() if resolved.committed_at else None,
+        "subject": resolved.subject,
+        "is_referenced": resolved.is_reachable,
         "pack_sha256": pack_sha256,
-        "worktree_tree": wanted.software.worktree_tree if has_worktree else None,
+        "worktree_tree": worktree_tree,
     }
 
 
 def _enter(
-    writing: Writing, wanted: WantedCode, found: ResolvedRef, document: dict[str, Any]
+    writing: Writing, wanted: WantedCode, resolved: ResolvedRef, document: Mapping[str, Any]
 ) -> None:
     connection = writing.connection
     if not is_still_wanted(connection, wanted):
@@ -270,21 +278,17 @@ def _enter(
     now = datetime.now(UTC)
     new = NewEntry(wanted.experiment, "resolution", now, None, b"")
     body = {"software": wanted.sha256, "match_key": match_key, "document": document}
-    write_resolution_row(connection, append_document(connection, new, body), body)
-    if found.full_ref is not None:
-        observe(
-            connection,
-            wanted.experiment,
-            match_key,
-            found.full_ref,
-            found.tag_object or found.commit,
-        )
+    entry = append_document(connection, new, body)
+    write_resolution_row(connection, entry, body)
+    if resolved.full_ref is not None:
+        oid = resolved.tag_object or resolved.commit
+        observe(connection, wanted.experiment, match_key, resolved.full_ref, oid)
     # An inferred commit changes no gap: what ran is still the installed product
     if wanted.product_map is None:
         code_resolved(connection, wanted.sha256)
 
 
-def write_resolution_row(connection: Connection, entry: int, body: dict[str, Any]) -> None:
+def write_resolution_row(connection: Connection, entry: int, body: Mapping[str, Any]) -> None:
     """Write the row of a resolution whose ledger entry exists, and point its software entry at it."""
     document = body["document"]
     text = json.dumps(document, sort_keys=True, ensure_ascii=False)

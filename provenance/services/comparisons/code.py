@@ -8,11 +8,12 @@ the objects of a commit came here (`objects_sha256`) is no difference of the cod
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jobprov.provenance.answers.comparisons import Difference, Facet
 from jobprov.provenance.services.comparisons.differences import (
     RECIPE,
+    Record,
     compared,
     facet,
     flat,
@@ -20,8 +21,6 @@ from jobprov.provenance.services.comparisons.differences import (
 )
 from jobprov.provenance.services.comparisons.text_differences import unified
 from jobprov.provenance.software.urls import match_key
-
-Record = Mapping[str, Any]
 
 CHANGED_FILES = "uncommitted changes in"
 """The last words of the key of a difference whose values are names of files."""
@@ -51,10 +50,10 @@ def is_installed(entry: Record) -> bool:
 def commit_of(entry: Record) -> str | None:
     """Return the commit of a checkout, else the ref that was asked for."""
     resolution = entry.get("resolution") or {}
-    found: str | None = (
+    commit: str | None = (
         resolution.get("commit") or entry.get("revision") or entry.get("requested_ref")
     )
-    return found
+    return commit
 
 
 def pairs_of(before: Record, after: Record) -> list[Pair]:
@@ -69,7 +68,8 @@ def pairs_of(before: Record, after: Record) -> list[Pair]:
         if name in new:
             continue
         other = _like(entry, added)
-        pairs.append(Pair(name, entry, None if other is None else added.pop(other)))
+        partner = None if other is None else added.pop(other)
+        pairs.append(Pair(name, entry, partner))
     pairs += [Pair(name, None, entry) for name, entry in added.items()]
     return pairs
 
@@ -84,7 +84,7 @@ def _like(entry: Record, others: Mapping[str, Record]) -> str | None:
         if commit_of(entry) and commit_of(entry) == commit_of(other):
             return name
     for name, other in others.items():
-        urls = [match_key(str(each.get("repository") or "")) for each in (entry, other)]
+        urls = [match_key(str(one.get("repository") or "")) for one in (entry, other)]
         if urls[0] and urls[0] == urls[1]:
             return name
     return None
@@ -93,10 +93,10 @@ def _like(entry: Record, others: Mapping[str, Record]) -> str | None:
 def code_facet(before: Record, after: Record, sources: Mapping[str, bytes]) -> Facet:
     """Return how the code of two jobs differs; `sources` has the patches that are here."""
     rows: list[Difference] = []
-    said = 0
+    fact_count = 0
     for pair in pairs_of(before, after):
         old, new = _facts(pair.before, pair.name), _facts(pair.after, pair.name)
-        said += len(old.keys() | new.keys())
+        fact_count += len(old.keys() | new.keys())
         if pair.before is None or pair.after is None or not _has_same_code(pair):
             rows += compared(old, new)
             rows += _changed_files(pair, sources)
@@ -105,17 +105,17 @@ def code_facet(before: Record, after: Record, sources: Mapping[str, bytes]) -> F
                 {key: value for key, value in old.items() if _is_submodule(key)},
                 {key: value for key, value in new.items() if _is_submodule(key)},
             )
-    return facet("code", "Code", RECIPE, rows, said)
+    return facet("code", "Code", RECIPE, rows, fact_count)
 
 
 def _is_submodule(key: str) -> bool:
     return ".submodule " in key
 
 
-def _facts(entry: Record | None, name: str) -> dict[str, Any]:
+def _facts(entry: Record | None, name: str) -> dict[str, object]:
     if entry is None:
         return {}
-    facts: dict[str, Any] = {"commit": commit_of(entry), "tarball": entry.get("tarball")}
+    facts: dict[str, object] = {"commit": commit_of(entry), "tarball": entry.get("tarball")}
     if _is_changed(entry):
         facts["is_dirty"] = bool(entry.get("is_dirty"))
         facts["worktree_tree"] = entry.get("worktree_tree")
@@ -178,16 +178,17 @@ def _differing_patches(
 
     A patch that is not here stands for no files, unless its checkout is clean.
     """
-    entries = (pair.before or {}, pair.after or {})
-    unknown = [
-        bool(entry.get("is_dirty")) and patch is None
-        for entry, patch in zip(entries, patches, strict=True)
-    ]
-    if any(unknown):
-        return sorted(files[0]), sorted(files[1])
-    old = sorted(name for name in files[0] if files[1].get(name) != files[0][name])
-    new = sorted(name for name in files[1] if files[0].get(name) != files[1][name])
+    before, after = files
+    if _lacks_patch(pair.before, patches[0]) or _lacks_patch(pair.after, patches[1]):
+        return sorted(before), sorted(after)
+    old = sorted(name for name in before if after.get(name) != before[name])
+    new = sorted(name for name in after if before.get(name) != after[name])
     return old, new
+
+
+def _lacks_patch(entry: Record | None, patch: bytes | None) -> bool:
+    """Return whether the changes of a checkout are not known here."""
+    return entry is not None and bool(entry.get("is_dirty")) and patch is None
 
 
 def changed_files(patch: bytes) -> dict[str, bytes]:
@@ -216,12 +217,12 @@ def patches_of(records: Iterable[Record]) -> set[str]:
     return digests - {""}
 
 
-def unlike_fields(before: Record, after: Record) -> dict[str, tuple[Any, Any]]:
-    """Return what differs of checkouts whose code is the same, by path.
+def unlike_fields(before: Record, after: Record) -> dict[str, tuple[object, object]]:
+    """Return the differences of checkouts whose code is the same, by path.
 
     That is how their objects came here, and how they are called.
     """
-    unlike: dict[str, tuple[Any, Any]] = {}
+    unlike: dict[str, tuple[object, object]] = {}
     for pair in pairs_of(before, after):
         if pair.before is None or pair.after is None or not _has_same_code(pair):
             continue
@@ -276,7 +277,8 @@ def _changes(fields: Mapping[str, Difference]) -> str:
         return f"{words} (which files is not recorded)"
     names: dict[str, None] = {}
     for value in (files.before, files.after):
-        names.update(dict.fromkeys(str(value).split(", ") if value else ()))
+        if value:
+            names.update(dict.fromkeys(str(value).split(", ")))
     listed = list(names)
     more = ", …" if len(listed) > _SENTENCE_NAMES else ""
     return f"{words}: {', '.join(listed[:_SENTENCE_NAMES])}{more}"

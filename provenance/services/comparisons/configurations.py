@@ -5,7 +5,7 @@ By parameter, as their recorded files evaluate, with the line that each value ca
 
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 from urllib.parse import quote
 
 import msgspec
@@ -18,35 +18,35 @@ from jobprov.provenance.records.job_record import FclConfiguration
 from jobprov.provenance.records.reading.repairing import repaired
 from jobprov.provenance.services.comparisons.differences import (
     RECIPE,
+    Facts,
+    Record,
     compared,
     facet,
     keyed,
     shortened,
 )
+from jobprov.provenance.services.comparisons.sides import JobSide
 from jobprov.provenance.services.configurations.configuration import (
     ConfigurationError,
     evaluate_recorded,
 )
-
-Job = Mapping[str, Any]
-Entry = dict[str, Any]
 
 
 class _StepPair(NamedTuple):
     """The configurations of a step in both jobs; None in a job that does not have the step."""
 
     name: str
-    before: Entry | None
-    after: Entry | None
+    before: Record | None
+    after: Record | None
 
 
-def configuration_facet(jobs: Sequence[Job], sources: Mapping[str, bytes]) -> Facet:
+def configuration_facet(jobs: Sequence[JobSide], sources: Mapping[str, bytes]) -> Facet:
     """Return how the configurations of two jobs differ.
 
     Its problems name the steps that could not be evaluated.
 
     Args:
-        jobs: what `show_job` answers, twice.
+        jobs: the two.
         sources: bytes of fcl files by digest, as far as they are here.
     """
     rows: list[Difference] = []
@@ -70,25 +70,28 @@ def configuration_facet(jobs: Sequence[Job], sources: Mapping[str, bytes]) -> Fa
     return result
 
 
-def _paired_steps(jobs: Sequence[Job]) -> list[_StepPair]:
+def _paired_steps(jobs: Sequence[JobSide]) -> list[_StepPair]:
     """Return the configurations of each step of either job; steps without a name go in order."""
-    before, after = (job["configurations"] for job in jobs)
+    before, after = (job.configurations for job in jobs)
     if len(before) == 1 and len(after) == 1:
         # Compared even if the steps have other names: there is nothing else to compare them with
         return [_StepPair(str(before[0].get("step") or "job"), before[0], after[0])]
     old, new = _by_step(before), _by_step(after)
-    pairs = [_StepPair(name, old.get(name), new.get(name)) for name in {**old, **new}]
-    nameless = zip_longest(_nameless(before), _nameless(after))
-    pairs += [_StepPair(str(position), *entries) for position, entries in enumerate(nameless)]
+    pairs = []
+    for name in {**old, **new}:
+        pairs.append(_StepPair(name, old.get(name), new.get(name)))
+    nameless_pairs = zip_longest(_nameless(before), _nameless(after))
+    for position, (old_entry, new_entry) in enumerate(nameless_pairs):
+        pairs.append(_StepPair(str(position), old_entry, new_entry))
     return pairs
 
 
-def _by_step(entries: Sequence[Entry]) -> dict[str, Entry]:
+def _by_step(entries: Sequence[Record]) -> dict[str, Record]:
     named = [entry for entry in entries if entry.get("step")]
     return keyed(named, lambda entry: entry["step"])
 
 
-def _nameless(entries: Sequence[Entry]) -> list[Entry]:
+def _nameless(entries: Sequence[Record]) -> list[Record]:
     return [entry for entry in entries if not entry.get("step")]
 
 
@@ -102,7 +105,7 @@ def _lone_step(step: _StepPair) -> Difference:
 
 
 def _compared_step(
-    jobs: Sequence[Job], old: Entry, new: Entry, sources: Mapping[str, bytes]
+    jobs: Sequence[JobSide], old: Record, new: Record, sources: Mapping[str, bytes]
 ) -> list[Difference]:
     """Return how the configuration of one step differs.
 
@@ -120,12 +123,12 @@ def _compared_step(
     return _differing_ids(old, new)
 
 
-def _facts_beside_fcl(entry: Entry) -> dict[str, Any]:
+def _facts_beside_fcl(entry: Record) -> Facts:
     overrides = " ".join(str(override) for override in entry.get("overrides") or ())
     return {"process name": entry.get("process_name"), "overrides": overrides or None}
 
 
-def _differing_ids(old: Entry, new: Entry) -> list[Difference]:
+def _differing_ids(old: Record, new: Record) -> list[Difference]:
     """Return that art ran different parameter sets, where both jobs recorded which they ran."""
     before, after = old.get("parameter_set_id"), new.get("parameter_set_id")
     if not before or not after:
@@ -134,15 +137,14 @@ def _differing_ids(old: Entry, new: Entry) -> list[Difference]:
     return compared({key: before}, {key: after})
 
 
-def _closure(entry: Entry) -> Any:
+def _closure(entry: Record) -> tuple[object, ...]:
     """Return what an evaluation depends on."""
     files = entry.get("files") or ()
-    return entry.get("main"), [
-        (file["name"], file.get("sha256"), file.get("found_in")) for file in files
-    ]
+    names = [(file["name"], file.get("sha256"), file.get("found_in")) for file in files]
+    return entry.get("main"), names
 
 
-def _evaluated(entry: Entry, sources: Mapping[str, bytes]) -> Configuration:
+def _evaluated(entry: Record, sources: Mapping[str, bytes]) -> Configuration:
     return evaluate_recorded(msgspec.convert(repaired(entry), FclConfiguration), sources)
 
 
@@ -153,12 +155,12 @@ class _Side(NamedTuple):
     names: Mapping[str, str]
 
     @classmethod
-    def of(cls, job: Job, entry: Entry) -> Self:
+    def of(cls, job: JobSide, entry: Record) -> Self:
         """Return those of one step's configuration.
 
         They are named by the step where only it is called so, else by position.
         """
-        entries = job["configurations"]
+        entries = job.configurations
         step = entry.get("step")
         # By identity: two steps may have run the same configuration
         place = str(next(at for at, other in enumerate(entries) if other is entry))
@@ -167,7 +169,7 @@ class _Side(NamedTuple):
         names = {}
         for file in entry.get("files") or ():
             names[file.get("path") or file["name"]] = file["name"]
-        return cls(configuration_page(job["summary"]["job_id"], place), names)
+        return cls(configuration_page(job.head.job_id, place), names)
 
 
 def _row(change: Change, sides: tuple[_Side, _Side]) -> Difference:

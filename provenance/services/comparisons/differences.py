@@ -10,7 +10,11 @@ from typing import Any, TypeVar
 
 from jobprov.provenance.answers.comparisons import Difference, Facet
 
-E = TypeVar("E", bound=Mapping[str, Any])
+Record = Mapping[str, Any]
+"""A record, or an entry of one, as JSON: fields that this version does not know are compared too."""
+Facts = Mapping[str, object]
+"""What is compared, by name."""
+E = TypeVar("E", bound=Record)
 
 LONGEST_VALUE = 4000
 # Levels of a record's own objects that get rows of their own; what is deeper is compared as JSON
@@ -19,12 +23,12 @@ _DEEPEST = 8
 RECIPE, RESULT, CIRCUMSTANCE = "recipe", "result", "circumstance"
 
 
-def facet(name: str, title: str, matters: str, rows: list[Difference], said: int) -> Facet:
+def facet(name: str, title: str, matters: str, rows: list[Difference], fact_count: int) -> Facet:
     """Return a facet with all of its differences."""
-    return Facet(name, title, matters, said, len(rows), rows)
+    return Facet(name, title, matters, fact_count, len(rows), rows)
 
 
-def compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
+def compared(before: Facts, after: Facts) -> list[Difference]:
     """Return what differs between two sets of facts, in the order of the first, then the second."""
     rows = []
     for key in {**before, **after}:
@@ -40,13 +44,13 @@ def compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Differ
     return rows
 
 
-def flat(value: Any, prefix: str = "", depth: int = 0) -> dict[str, Any]:
+def flat(value: object, prefix: str = "", depth: int = 0) -> dict[str, object]:
     """Return the members of an object by path; lists and what lies deep are values.
 
     Absent, null and empty are the same: they are left out.
     """
     if isinstance(value, Mapping) and depth < _DEEPEST:
-        members: dict[str, Any] = {}
+        members: dict[str, object] = {}
         for name, inner in value.items():
             path = f"{prefix}.{name}" if prefix else str(name)
             members |= flat(inner, path, depth + 1)
@@ -56,7 +60,7 @@ def flat(value: Any, prefix: str = "", depth: int = 0) -> dict[str, Any]:
     return {prefix: value}
 
 
-def keyed(entries: Sequence[E] | None, name: Callable[[E], Any]) -> dict[str, E]:
+def keyed(entries: Sequence[E] | None, name: Callable[[E], object]) -> dict[str, E]:
     """Return entries by the name that `name` gives each.
 
     Where several get the same name, the later ones are numbered.
@@ -72,7 +76,7 @@ def keyed(entries: Sequence[E] | None, name: Callable[[E], Any]) -> dict[str, E]
     return by_name
 
 
-def shortened(value: Any) -> Any:
+def shortened(value: object) -> object:
     """Return a value as an answer holds it: long text is cut, with its length at the end."""
     text = value if isinstance(value, str) else None
     if isinstance(value, list | dict):

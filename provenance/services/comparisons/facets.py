@@ -5,7 +5,7 @@ Files are in `files`; what needs bytes (configurations, the text of fcl files an
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jobprov.provenance.answers.comparisons import Difference, Facet
 from jobprov.provenance.fhicl.matching import changed_stretches, kept_pairs
@@ -14,6 +14,8 @@ from jobprov.provenance.services.comparisons.differences import (
     CIRCUMSTANCE,
     RECIPE,
     RESULT,
+    Facts,
+    Record,
     compared,
     facet,
     flat,
@@ -21,9 +23,6 @@ from jobprov.provenance.services.comparisons.differences import (
     shortened,
 )
 from jobprov.provenance.services.comparisons.files import inputs_facet, outputs_facet
-
-Record = Mapping[str, Any]
-Facts = dict[str, Any]
 
 _JOB = "the job"
 _ASKED_FIELDS = ("repository", "requested_ref", "ref_kind", "evidence")
@@ -60,8 +59,8 @@ def record_facets(
     yield outputs_facet(before, after)
     for kind in _KINDS:
         old, new = kind.facts(before), kind.facts(after)
-        said = len(old.keys() | new.keys())
-        yield facet(kind.name, kind.title, kind.matters, compared(old, new), said)
+        fact_count = len(old.keys() | new.keys())
+        yield facet(kind.name, kind.title, kind.matters, compared(old, new), fact_count)
     yield _others_facet(before, after)
 
 
@@ -79,13 +78,13 @@ def _resolved_commit(entry: Record) -> str | None:
     return commit
 
 
-def _picked(entry: Record, *fields: str) -> Facts:
+def _picked(entry: Record, *fields: str) -> dict[str, object]:
     """Return these fields of an entry, None where it does not have them."""
     return {field: entry.get(field) for field in fields}
 
 
 def _products(record: Record) -> Facts:
-    facts: Facts = {}
+    facts: dict[str, object] = {}
     for name, entry in _software_by_name(record).items():
         product = dict(entry.get("product") or {})
         product.pop("prefix", None)
@@ -96,7 +95,7 @@ def _products(record: Record) -> Facts:
 
 
 def _seeds(record: Record) -> Facts:
-    facts: Facts = {}
+    facts: dict[str, object] = {}
     if record.get("threads") is not None:
         facts["threads"] = record["threads"]
     for name, seed in keyed(record.get("seeds"), _name_of_seed).items():
@@ -118,7 +117,7 @@ def _joined(entry: Record, *fields: str) -> str:
 
 
 def _exit(record: Record) -> Facts:
-    ends = {"state": record.get("state"), **(record.get("exit") or {})}
+    ends: dict[str, object] = {"state": record.get("state"), **(record.get("exit") or {})}
     for name, step in _steps_by_name(record).items():
         ends[name] = _picked(step, "exit_code", "signal")
     return flat(ends)
@@ -157,7 +156,7 @@ def _resources(record: Record) -> Facts:
 
 
 def _modules(record: Record) -> Facts:
-    facts: Facts = {}
+    facts: dict[str, object] = {}
     modules = keyed(record.get("modules"), lambda module: _joined(module, "step", "path", "label"))
     for name, module in modules.items():
         facts |= flat(_picked(module, "type", "events", "seconds_total"), name)
@@ -165,13 +164,13 @@ def _modules(record: Record) -> Facts:
 
 
 def _logs(record: Record) -> Facts:
-    facts: Facts = {}
+    facts: dict[str, object] = {}
     for name, log in keyed(record.get("logs"), lambda log: log["name"]).items():
         facts |= flat(_picked(log, "size_bytes", "sha256", "is_truncated"), name)
     return facts
 
 
-def _others(record: Record) -> Facts:
+def _others(record: Record) -> dict[str, object]:
     """Return what no other facet has.
 
     That is how the code was asked for (the commit is what ran), and fields that this version does
@@ -192,8 +191,8 @@ def _others_facet(before: Record, after: Record) -> Facet:
     for key, (value_before, value_after) in unlike_fields(before, after).items():
         old |= flat(value_before, key)
         new |= flat(value_after, key)
-    title, said = "Also in the records", len(old.keys() | new.keys())
-    return facet("others", title, CIRCUMSTANCE, compared(old, new), said)
+    title, fact_count = "Also in the records", len(old.keys() | new.keys())
+    return facet("others", title, CIRCUMSTANCE, compared(old, new), fact_count)
 
 
 _KINDS = (
@@ -216,16 +215,22 @@ def _command(before: Record, after: Record) -> Facet:
         # The steps are what ran; around them a repeated job has another script
         old.pop(_JOB, None)
         new.pop(_JOB, None)
-    folders = _folders(before), _folders(after)
+    folders_before, folders_after = _folders(before), _folders(after)
     rows: list[Difference] = []
     for name in {**old, **new}:
-        if name not in new:
-            rows.append(Difference("removed", name, before=shortened(" ".join(old[name]))))
-        elif name not in old:
-            rows.append(Difference("added", name, after=shortened(" ".join(new[name]))))
-        elif old[name] != new[name]:
-            plain = _plain(old[name], folders[0]), _plain(new[name], folders[1])
-            rows += _changed_arguments(name, (old[name], new[name]), plain)
+        arguments_before, arguments_after = old.get(name), new.get(name)
+        if arguments_after is None:
+            line = shortened(" ".join(arguments_before or ()))
+            rows.append(Difference("removed", name, before=line))
+        elif arguments_before is None:
+            line = shortened(" ".join(arguments_after))
+            rows.append(Difference("added", name, after=line))
+        elif arguments_before != arguments_after:
+            plain_before = _plain(arguments_before, folders_before)
+            plain_after = _plain(arguments_after, folders_after)
+            rows += _changed_arguments(
+                name, (arguments_before, arguments_after), (plain_before, plain_after)
+            )
     rows += compared(_around_arguments(before), _around_arguments(after))
     return facet("command", "Command line", RECIPE, rows, len(old.keys() | new.keys()))
 

@@ -4,24 +4,24 @@ Files are paired by whatever digest or checksum both records name, then by name,
 are to the job.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypedDict
 
 import msgspec
 
 from jobprov.provenance.answers.comparisons import Difference, Facet
-from jobprov.provenance.records.checksums import normal_checksum
+from jobprov.provenance.records.files.checksums import normal_checksum
+from jobprov.provenance.records.files.parents import PARENT_ROLES
 from jobprov.provenance.records.job_record import UNTOLD
-from jobprov.provenance.records.parents import PARENT_ROLES
 from jobprov.provenance.services.comparisons.differences import (
     RECIPE,
     RESULT,
+    Record,
     compared,
     facet,
     flat,
 )
 
-Record = Mapping[str, Any]
 Keys = Callable[[Record], Iterable[str]]
 Fits = Callable[[Record, Record], bool]
 
@@ -31,6 +31,13 @@ _OUTPUT_FIELDS = (
 )  # fmt: skip
 # Names of the job among the metadata, which differ in any two jobs
 _NO_DIFFERENCE = ("metadata.prov.job_id", "metadata.prov.output", "metadata.prov.task_id")
+
+
+class _Pages(TypedDict):
+    """The pages of a file that both jobs have, as fields of a difference."""
+
+    url_before: str | None
+    url_after: str | None
 
 
 class PairedFiles(NamedTuple):
@@ -118,7 +125,7 @@ def _output_differences(mine: Record, other: Record) -> list[Difference]:
     return [msgspec.structs.replace(row, part=name, **pages) for row in rows]
 
 
-def _output_facts(file: Record, other: Record) -> dict[str, Any]:
+def _output_facts(file: Record, other: Record) -> dict[str, object]:
     """Return what is compared of an output: its content where possible, else its bytes.
 
     The content is compared where both outputs give it by the same algorithm.
@@ -142,7 +149,7 @@ def _content_algorithm(file: Record) -> str:
     return str(file.get("content_digest") or "").partition(":")[0]
 
 
-def _pages(before: Record, after: Record) -> dict[str, Any]:
+def _pages(before: Record, after: Record) -> _Pages:
     return {"url_before": before.get("url"), "url_after": after.get("url")}
 
 

@@ -7,7 +7,7 @@ others of the same recipe (provenance.records.recipes): what came out, and where
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -33,6 +33,7 @@ from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.job_record import JobRecord, Output
 from jobprov.provenance.records.recipes import is_comparable, parse_recipe, recipe_text, result_text
+from jobprov.provenance.services.comparisons.differences import Record
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
 
 MOST = 500
@@ -51,7 +52,7 @@ class _Example(NamedTuple):
 
     result_id: str
     record: JobRecord
-    raw: dict[str, Any]
+    raw: Record
 
 
 def read_recipe(text: str, field: str = "recipe_id") -> bytes:
@@ -88,8 +89,10 @@ def list_divergent(
     for row in results_of(connection, recipes[:limit]):
         by_recipe.setdefault(row.recipe, []).append(row)
     divergent = {recipe: rows for recipe, rows in by_recipe.items() if _is_divergent(rows)}
-    firsts = [row.first for rows in divergent.values() for row in rows]
-    summaries = summaries_of(connection, firsts)
+    first_jobs: list[int] = []
+    for rows in divergent.values():
+        first_jobs += [row.first for row in rows]
+    summaries = summaries_of(connection, first_jobs)
     page = [_divergent(recipe, rows, summaries) for recipe, rows in divergent.items()]
     cursor = recipe_text(recipes[limit - 1]) if len(recipes) > limit else None
     return DivergentRecipes(page, cursor)
@@ -107,12 +110,17 @@ def show_recipe(connection: Connection, store: Store, recipe_id: str) -> RecipeA
     if not rows:
         raise NotFoundError(f"No recorded job has the recipe {recipe_id}.")
     shown = rows[:_RESULTS_SHOWN]
-    keys = {row: jobs_with(connection, recipe, row.result, limit=_JOBS_A_RESULT) for row in shown}
-    summaries = summaries_of(connection, [key for listed in keys.values() for key in listed])
-    results = []
+    jobs_by_result: dict[ResultRow, list[int]] = {}
+    all_jobs: list[int] = []
     for row in shown:
-        jobs = [summaries[key] for key in keys[row]]
-        results.append(JobsOfResult(_result_id(row), row.job_count, jobs))
+        jobs = jobs_with(connection, recipe, row.result, limit=_JOBS_A_RESULT)
+        jobs_by_result[row] = jobs
+        all_jobs += jobs
+    summaries = summaries_of(connection, all_jobs)
+    results = []
+    for row, jobs in jobs_by_result.items():
+        shown_jobs = [summaries[job] for job in jobs]
+        results.append(JobsOfResult(_result_id(row), row.job_count, shown_jobs))
     examples = _examples(connection, store, shown, summaries)
     return RecipeAnswer(
         recipe_id=recipe_id,
@@ -216,7 +224,7 @@ def _variables_last(field: str) -> tuple[bool, str]:
     return field.startswith(_VARIABLES), field
 
 
-def _facts(raw: Mapping[str, Any]) -> dict[str, Any]:
+def _facts(raw: Record) -> dict[str, object]:
     """Return by path what the recipe leaves out of a record."""
     environment, host = raw.get("environment") or {}, raw.get("host") or {}
     plain = {name: value for name, value in host.items() if isinstance(value, str | int | float)}
@@ -229,5 +237,5 @@ def _facts(raw: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _prefixed(prefix: str, members: Mapping[str, Any]) -> dict[str, Any]:
+def _prefixed(prefix: str, members: Record) -> dict[str, object]:
     return {f"{prefix}{name}": value for name, value in members.items()}

@@ -6,9 +6,8 @@ It also says whether the differences show in the result.
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
-from jobprov.provenance.answers.comparisons import Facet
+from jobprov.provenance.answers.comparisons import ComparedJob, Facet
 from jobprov.provenance.lineage import words
 from jobprov.provenance.services.comparisons.code import code_words
 from jobprov.provenance.services.comparisons.differences import RECIPE, RESULT
@@ -27,25 +26,21 @@ _ENDS = {
 }
 
 
-def comparison_sentence(
-    before: dict[str, Any], after: dict[str, Any], facets: Sequence[Facet]
-) -> str:
+def comparison_sentence(before: ComparedJob, after: ComparedJob, facets: Sequence[Facet]) -> str:
     """Return one sentence that names what is the same, what differs, and how both jobs ended.
 
     For example "Same code and inputs; 3 parameters differ; both succeeded; results differ."
     """
     by_name = {facet.name: facet for facet in facets}
-    if before["recipe_id"] is not None and before["recipe_id"] == after["recipe_id"]:
-        parts = ["same recipe"]
-    else:
-        parts = _recipe_parts(facets, by_name)
+    has_same_recipe = before.recipe_id is not None and before.recipe_id == after.recipe_id
+    parts = ["same recipe"] if has_same_recipe else _recipe_parts(facets, by_name)
     parts += [_ending(before, after), *_result(before, after, by_name["outputs"])]
     text = "; ".join(parts)
     return text[:1].upper() + text[1:] + "."
 
 
 def _recipe_parts(facets: Sequence[Facet], by_name: Mapping[str, Facet]) -> list[str]:
-    """Return what is the same of what decides the outcome, and what differs of it."""
+    """Return which parts that decide the outcome are the same, and which differ."""
     same = [name for name in _COMMON if by_name[name].said and not _differs(by_name[name])]
     differing = [facet for facet in facets if facet.matters == RECIPE and _differs(facet)]
     parts = [f"same {_listed(same)}"] if same else []
@@ -74,21 +69,22 @@ def _difference(facet: Facet) -> str:
     return f"{words.counted(count, noun)} {verb}"
 
 
-def _ending(before: dict[str, Any], after: dict[str, Any]) -> str:
-    states = [job["summary"]["state"] for job in (before, after)]
-    if states[0] == states[1]:
-        return f"both {_ENDS[states[0]].replace('was', 'were').replace('runs', 'run')}"
-    return f"the first {_ENDS[states[0]]}, the second {_ENDS[states[1]]}"
+def _ending(before: ComparedJob, after: ComparedJob) -> str:
+    if before.state == after.state:
+        return f"both {_ENDS[before.state].replace('was', 'were').replace('runs', 'run')}"
+    return f"the first {_ENDS[before.state]}, the second {_ENDS[after.state]}"
 
 
-def _result(before: dict[str, Any], after: dict[str, Any], outputs: Facet) -> list[str]:
+def _result(before: ComparedJob, after: ComparedJob, outputs: Facet) -> list[str]:
     """Return what is known of the results: by their ids if both have one, else by the outputs."""
-    ids = [job["result_id"] for job in (before, after)]
-    if all(ids) and ids[0].partition(":")[0] == ids[1].partition(":")[0]:
-        return ["same results" if ids[0] == ids[1] else "results differ"]
-    if any(job["summary"]["state"] != "succeeded" for job in (before, after)):
-        return []
-    return ["outputs differ"] if outputs.matters == RESULT and outputs.count else []
+    result, other = before.result_id, after.result_id
+    # Ids made by different algorithms say nothing about each other
+    if result and other and result.partition(":")[0] == other.partition(":")[0]:
+        return ["same results"] if result == other else ["results differ"]
+    have_succeeded = before.state == "succeeded" and after.state == "succeeded"
+    if have_succeeded and outputs.matters == RESULT and outputs.count:
+        return ["outputs differ"]
+    return []
 
 
 def _listed(names: Sequence[str]) -> str:

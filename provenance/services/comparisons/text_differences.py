@@ -1,6 +1,7 @@
 """Two texts by line, in the form of `diff -u`: bounded, whatever they hold."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from jobprov.provenance.fhicl.matching import changed_stretches, kept_pairs
 
@@ -8,6 +9,13 @@ LARGEST_BYTES = 1_000_000
 MOST_LINES = 400
 _LONGEST_LINE = 400
 _CONTEXT = 3
+
+
+class _Stretch(NamedTuple):
+    """A change: lines of the old text, and the lines of the new one in their place."""
+
+    removed: range
+    added: range
 
 
 def unified(before: bytes, after: bytes) -> tuple[list[str], int]:
@@ -18,8 +26,12 @@ def unified(before: bytes, after: bytes) -> tuple[list[str], int]:
     if max(len(before), len(after)) > LARGEST_BYTES:
         return [], 0
     old, new = _lines(before), _lines(after)
-    stretches = list(changed_stretches(kept_pairs(old, new), len(old), len(new)))
-    lines = [line for group in _grouped(stretches) for line in _hunk(group, old, new)]
+    stretches = []
+    for removed, added in changed_stretches(kept_pairs(old, new), len(old), len(new)):
+        stretches.append(_Stretch(removed, added))
+    lines: list[str] = []
+    for group in _grouped(stretches):
+        lines += _hunk(group, old, new)
     return lines[:MOST_LINES], max(0, len(lines) - MOST_LINES)
 
 
@@ -27,11 +39,11 @@ def _lines(text: bytes) -> list[str]:
     return text.decode(errors="replace").splitlines()
 
 
-def _grouped(stretches: list[tuple[range, range]]) -> Iterator[list[tuple[range, range]]]:
+def _grouped(stretches: list[_Stretch]) -> Iterator[list[_Stretch]]:
     """Yield changes that stand so close that their contexts touch, together."""
-    group: list[tuple[range, range]] = []
+    group: list[_Stretch] = []
     for stretch in stretches:
-        if group and stretch[0].start - group[-1][0].stop > 2 * _CONTEXT:
+        if group and stretch.removed.start - group[-1].removed.stop > 2 * _CONTEXT:
             yield group
             group = []
         group.append(stretch)
@@ -39,19 +51,26 @@ def _grouped(stretches: list[tuple[range, range]]) -> Iterator[list[tuple[range,
         yield group
 
 
-def _hunk(group: list[tuple[range, range]], old: list[str], new: list[str]) -> Iterator[str]:
-    head = min(_CONTEXT, group[0][0].start)
-    tail = min(_CONTEXT, len(old) - group[-1][0].stop)
-    old_lines = range(group[0][0].start - head, group[-1][0].stop + tail)
-    new_lines = range(group[0][1].start - head, group[-1][1].stop + tail)
+def _hunk(group: list[_Stretch], old: list[str], new: list[str]) -> Iterator[str]:
+    """Yield the lines of some changes with those around them."""
+    first, last = group[0], group[-1]
+    lines_before = min(_CONTEXT, first.removed.start)
+    lines_after = min(_CONTEXT, len(old) - last.removed.stop)
+    old_lines = range(first.removed.start - lines_before, last.removed.stop + lines_after)
+    new_lines = range(first.added.start - lines_before, last.added.stop + lines_after)
     yield f"@@ -{_span(old_lines)} +{_span(new_lines)} @@"
     position = old_lines.start
     for removed, added in group:
-        yield from (f" {_cut(line)}" for line in old[position : removed.start])
-        yield from (f"-{_cut(old[number])}" for number in removed)
-        yield from (f"+{_cut(new[number])}" for number in added)
+        yield from _marked(" ", old, range(position, removed.start))
+        yield from _marked("-", old, removed)
+        yield from _marked("+", new, added)
         position = removed.stop
-    yield from (f" {_cut(line)}" for line in old[position : old_lines.stop])
+    yield from _marked(" ", old, range(position, old_lines.stop))
+
+
+def _marked(mark: str, lines: list[str], numbers: range) -> Iterator[str]:
+    for number in numbers:
+        yield f"{mark}{_cut(lines[number])}"
 
 
 def _span(lines: range) -> str:

@@ -59,7 +59,7 @@ class ArtFile(NamedTuple):
 
     @property
     def last(self) -> Process | None:
-        """The process that wrote the file; None if the file does not tell which one did."""
+        """The process that wrote the file; None if the file does not name it."""
         last = [process for process in self.processes if process.is_last]
         return last[0] if len(last) == 1 else None
 
@@ -86,7 +86,7 @@ class FileCheck(NamedTuple):
     words: str
     configurations: list[CheckedConfiguration]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return what `jobprov art --check --json` prints."""
         rows = [configuration._asdict() for configuration in self.configurations]
         return {**self._asdict(), "configurations": rows}
@@ -95,7 +95,7 @@ class FileCheck(NamedTuple):
 class ReconstructedRecord(NamedTuple):
     """The record of a job made from its file, as JSON, and the blobs that it names, by digest."""
 
-    record: dict[str, Any]
+    record: Mapping[str, Any]
     blobs: dict[str, bytes]
 
 
@@ -126,7 +126,7 @@ def read_art_file(path: Path) -> ArtFile:
     return ArtFile(stored, sorted(processes, key=lambda process: (process.is_last, process.name)))
 
 
-def art_file_json(file: ArtFile) -> dict[str, Any]:
+def art_file_json(file: ArtFile) -> dict[str, object]:
     """Return what `jobprov art --json` prints."""
     stored = file.stored
     ranges = []
@@ -143,7 +143,7 @@ def art_file_json(file: ArtFile) -> dict[str, Any]:
     }
 
 
-def _process_json(process: Process) -> dict[str, Any]:
+def _process_json(process: Process) -> dict[str, object]:
     tree = None
     if process.configuration is not None:
         tree = process.configuration.as_tree()
@@ -171,8 +171,8 @@ def check_against(file: ArtFile, job: Mapping[str, Any]) -> FileCheck:
             configurations.append(
                 CheckedConfiguration(entry.get("step"), identity, identity in in_file)
             )
-    verdict, words = _verdict(in_file, configurations)
-    return FileCheck(verdict, words, configurations)
+    verdict, sentence = _verdict(in_file, configurations)
+    return FileCheck(verdict, sentence, configurations)
 
 
 def _verdict(
@@ -181,16 +181,16 @@ def _verdict(
     if not in_file:
         return "unknown", "The file stores no configuration of a process."
     if not configurations:
-        words = (
+        sentence = (
             "The record does not say which ParameterSetID was run; nothing can be held against it."
         )
-        return "unknown", words
+        return "unknown", sentence
     if any(configuration.is_in_file for configuration in configurations):
         return "agrees", "The configuration that the record says was run is the one in the file."
     return "differs", "The configuration that the record says was run is not in the file."
 
 
-def finding_record(file: ArtFile, job: Mapping[str, Any]) -> dict[str, Any]:
+def finding_record(file: ArtFile, job: Mapping[str, Any]) -> dict[str, object]:
     """Return a record of the witness `import` for a recorded job whose file was read.
 
     It adds only the processes that art stored in the file.
@@ -285,12 +285,11 @@ def _process(stored: StoredFile, identity: str, wrote: str) -> Process | None:
     return Process(name, identity, name == wrote, configuration, problem)
 
 
-def _told(file: ArtFile) -> dict[str, Any]:
+def _told(file: ArtFile) -> dict[str, object]:
     """Return the processes that led to a file, as the record's `extra` has them."""
-    processes = [
-        {"name": process.name, "parameter_set_id": process.parameter_set_id}
-        for process in file.processes
-    ]
+    processes = []
+    for process in file.processes:
+        processes.append({"name": process.name, "parameter_set_id": process.parameter_set_id})
     return {"from": "RootFileDB", "file": Path(file.stored.path).name, "processes": processes}
 
 
@@ -299,7 +298,7 @@ def _configuration(process: Process) -> tuple[dict[str, Any], dict[str, bytes]]:
 
     The text is what art stored, with includes and overrides already applied.
     """
-    configuration: dict[str, Any] = {
+    configuration: dict[str, object] = {
         "step": "art",
         "main": MAIN,
         "process_name": process.name,
@@ -316,9 +315,9 @@ def _configuration(process: Process) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 def _output(
     name: str, stored: StoredFile, checksums: _Checksums, parents: list[str]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     metadata = stored.metadata
-    output: dict[str, Any] = {
+    output: dict[str, object] = {
         "name": str(metadata.get("prov.output") or name),
         "status": "written",
         "size_bytes": stored.size_bytes,
@@ -335,7 +334,7 @@ def _output(
     return output
 
 
-def _software(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _software(metadata: Mapping[str, Any]) -> list[dict[str, object]]:
     name, version = metadata.get("application.family"), metadata.get("application.version")
     if not name or not version:
         return []

@@ -1,5 +1,6 @@
 """The FHiCL configuration that a step ran: its files as recorded, expanded, or evaluated again."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
@@ -18,10 +19,13 @@ from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.recording.evaluations import KnownEvaluation, read_evaluations
 from jobprov.provenance.db.recording.closure_rows import closure_digests
 from jobprov.provenance.errors import NotFoundError, ProvenanceError
-from jobprov.provenance.fhicl import Configuration, FhiclError, FoundFile, load_files
+from jobprov.provenance.fhicl import Configuration, FhiclError, FoundFile, Parameter, load_files
 from jobprov.provenance.fhicl.errors import LIMIT
 from jobprov.provenance.records.job_record import FclConfiguration
 from jobprov.provenance.services.lookup.job import read_job
+
+MOST_PARAMETERS = 100_000
+"""How many are kept in memory, some 30 MB; a larger configuration is evaluated each time."""
 
 
 class ConfigurationError(ProvenanceError):
@@ -91,12 +95,12 @@ def evaluate_recorded(recorded: FclConfiguration, sources: Mapping[str, bytes]) 
         )
     if not files:
         raise ConfigurationError("The record names no fcl file of this step.")
-    found: list[FoundFile] = []
+    read_files: list[FoundFile] = []
     for file in files:
         content = sources[file.sha256 or ""]
-        found.append(FoundFile(file.name, file.path or file.name, content, file.found_in))
+        read_files.append(FoundFile(file.name, file.path or file.name, content, file.found_in))
     try:
-        return load_files(recorded.main or files[0].name, found)
+        return load_files(recorded.main or files[0].name, read_files)
     except FhiclError as problem:
         if problem.kind == LIMIT:
             raise ConfigurationTooLargeError(str(problem)) from problem
@@ -112,16 +116,19 @@ def read_configurations(
         NotFoundError: no such job.
     """
     job = read_job(connection, store, job_id, experiment=experiment)
-    listed = job.reading.record.configurations or []
-    digests = {file.sha256 for entry in listed for file in entry.files or () if file.sha256}
-    digests |= {entry.final_sha256 for entry in listed if entry.final_sha256}
+    entries = job.reading.record.configurations or []
+    digests: set[str] = set()
+    for entry in entries:
+        digests |= {file.sha256 for file in entry.files or () if file.sha256}
+        if entry.final_sha256:
+            digests.add(entry.final_sha256)
     sources = HeldBlobs(store, possessed_blobs(connection, job.found.experiment, digests))
-    names = [(job.found.experiment, digest) for digest in closure_digests(listed)]
+    names = [(job.found.experiment, digest) for digest in closure_digests(entries)]
     known = read_evaluations(connection, names)
-    return [
-        RecordedConfiguration(place, entry, sources, known.get(names[place]))
-        for place, entry in enumerate(listed)
-    ]
+    configurations = []
+    for place, (entry, name) in enumerate(zip(entries, names, strict=True)):
+        configurations.append(RecordedConfiguration(place, entry, sources, known.get(name)))
+    return configurations
 
 
 def read_configuration(
@@ -132,14 +139,14 @@ def read_configuration(
     Raises:
         NotFoundError: no such job, or no such step in it.
     """
-    found = read_configurations(connection, store, job_id, experiment=experiment)
+    configurations = read_configurations(connection, store, job_id, experiment=experiment)
     # Names go first: a step may be called "0"
-    for entry in found:
-        if entry.recorded.step == step:
-            return entry
-    if step.isascii() and step.isdigit() and int(step) < len(found):
-        return found[int(step)]
-    steps = [entry.recorded.step or str(entry.position) for entry in found]
+    for configuration in configurations:
+        if configuration.recorded.step == step:
+            return configuration
+    if step.isascii() and step.isdigit() and int(step) < len(configurations):
+        return configurations[int(step)]
+    steps = [entry.recorded.step or str(entry.position) for entry in configurations]
     raise NotFoundError(f"Job {job_id} has no configuration of a step {step}.", steps)
 
 
@@ -152,7 +159,7 @@ _FORMS: Mapping[str, Callable[[Configuration], str]] = {
 }
 
 
-def printed(found: RecordedConfiguration, form: str) -> bytes:
+def printed(recorded: RecordedConfiguration, form: str) -> bytes:
     """Return a configuration in one of `schemas.queries.CONFIGURATION_FORMS`.
 
     Raises:
@@ -160,37 +167,37 @@ def printed(found: RecordedConfiguration, form: str) -> bytes:
         NotFoundError: what the program wrote was never uploaded.
     """
     if form == "ran":
-        data = found.sources.get(found.recorded.final_sha256 or "")
+        data = recorded.sources.get(recorded.recorded.final_sha256 or "")
         if data is None:
             raise NotFoundError(
                 "What the program wrote of its configuration (`art --config-out`) is not here."
             )
         return data
     if form == "expanded":
-        return found.evaluate().expanded
-    return _FORMS[form](found.evaluate()).encode()
+        return recorded.evaluate().expanded
+    return _FORMS[form](recorded.evaluate()).encode()
 
 
-def source_of(found: RecordedConfiguration, name: str) -> bytes:
+def source_of(recorded: RecordedConfiguration, name: str) -> bytes:
     """Return the exact bytes of one file of a configuration, by its include name.
 
     Raises:
         NotFoundError: the configuration has no such file, or it was never uploaded.
     """
-    for file in found.recorded.files or ():
-        if file.name == name and file.sha256 in found.sources:
-            return found.sources[file.sha256 or ""]
-    here = [file.name for file in found.recorded.files or () if file.sha256 in found.sources]
+    for file in recorded.recorded.files or ():
+        if file.name == name and file.sha256 in recorded.sources:
+            return recorded.sources[file.sha256 or ""]
+    here = [file.name for file in recorded.recorded.files or () if file.sha256 in recorded.sources]
     raise NotFoundError(f"The configuration has no file {name}, or it was never uploaded.", here)
 
 
-def evaluated_answer(found: RecordedConfiguration) -> EvaluatedConfiguration:
+def evaluated_answer(recorded: RecordedConfiguration) -> EvaluatedConfiguration:
     """Return the evaluated configuration, and the file and line that each value comes from.
 
     Raises:
         ConfigurationError: it cannot be evaluated.
     """
-    configuration = found.evaluate()
+    configuration = recorded.evaluate()
     parameters = []
     for parameter in configuration.parameters():
         file, line = parameter.origin or (None, None)
@@ -199,22 +206,78 @@ def evaluated_answer(found: RecordedConfiguration) -> EvaluatedConfiguration:
         configuration.parameter_set_id,
         configuration.as_tree(),
         parameters,
-        _evaluation_answer(found.evaluation),
+        _evaluation_answer(recorded.evaluation),
     )
 
 
-def files_answer(found: RecordedConfiguration) -> ConfigurationFiles:
+def files_answer(configuration: RecordedConfiguration) -> ConfigurationFiles:
     """Return the files of a configuration, with the text of those that were uploaded."""
     files = []
-    for file in found.recorded.files or ():
-        content = found.sources.get(file.sha256 or "")
+    for file in configuration.recorded.files or ():
+        content = configuration.sources.get(file.sha256 or "")
         text = content.decode(errors="replace") if content is not None else None
         files.append(ConfigurationFile(file.name, file.path, file.sha256, file.found_in, text))
-    recorded = found.recorded
+    recorded = configuration.recorded
     return ConfigurationFiles(
-        recorded.step, recorded.main, files, _evaluation_answer(found.evaluation)
+        recorded.step, recorded.main, files, _evaluation_answer(configuration.evaluation)
     )
 
 
 def _evaluation_answer(known: KnownEvaluation | None) -> EvaluationAnswer | None:
     return None if known is None else EvaluationAnswer(*known)
+
+
+class EvaluatedParameters(NamedTuple):
+    """The identity of a configuration, and its parameters in printed order."""
+
+    identity: str
+    parameters: tuple[Parameter, ...]
+
+
+class KnownParameters:
+    """Remembers evaluated parameters by configuration; thread-safe. The last used are kept longest.
+
+    Each branch of the tree that is opened on a page is a request, which must not evaluate 30,000
+    parameters.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[str, EvaluatedParameters] = {}
+
+    def of(self, recorded: RecordedConfiguration) -> EvaluatedParameters:
+        """Return the parameters of a recorded configuration.
+
+        Raises:
+            ConfigurationError: a file was never uploaded, or the text is not valid FHiCL.
+        """
+        # Checked even if the parameters are in memory: another experiment may have asked for them,
+        # and this one may not read the files
+        if any(file.sha256 not in recorded.sources for file in recorded.recorded.files or ()):
+            recorded.evaluate()  # its error names the file
+            raise ConfigurationError("A file of the configuration is not here.")
+        [key] = closure_digests((recorded.recorded,))
+        with self._lock:
+            # Taken out and put back at the end: the first in the dict is the one unused the longest
+            known = self._held.pop(key, None)
+            if known is not None:
+                self._held[key] = known
+                return known
+        # Not under the lock: this may take a second, and other requests must not wait
+        configuration = recorded.evaluate()
+        made = EvaluatedParameters(
+            configuration.parameter_set_id, tuple(configuration.parameters())
+        )
+        with self._lock:
+            self._keep(key, made)
+        return made
+
+    def _keep(self, key: str, made: EvaluatedParameters) -> None:
+        self._held[key] = made
+        total = sum(len(evaluated.parameters) for evaluated in self._held.values())
+        while total > MOST_PARAMETERS:
+            oldest = next(iter(self._held))
+            total -= len(self._held.pop(oldest).parameters)
+
+
+parameters_of = KnownParameters().of

@@ -22,8 +22,7 @@ from jobprov.provenance.db.changes.configurations import (
     remove_waiting_key,
     replace_evaluation,
 )
-from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.configurations.closures import closure_of, waiting_keys
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.recording.parameter_rows import (
@@ -33,7 +32,8 @@ from jobprov.provenance.db.recording.parameter_rows import (
     write_set,
     write_tables,
 )
-from jobprov.provenance.db.transaction import Memory
+from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import ProvenanceError
 from jobprov.provenance.fhicl import Configuration, FhiclError, loads
 from jobprov.provenance.fhicl.as_run import contradictions
@@ -156,11 +156,11 @@ def evaluate_sources(recorded: FclConfiguration, sources: Mapping[str, bytes]) -
         recorded: a configuration; all its files are in `sources`.
         sources: bytes by digest, including what art wrote, if that was uploaded.
     """
-    problem = None
+    parsed, problem = None, None
     try:
         parsed = evaluate_recorded(recorded, sources)
     except ConfigurationError as error:
-        parsed, problem = None, _first_line(error)
+        problem = _first_line(error)
     ran, trouble = None, list[str]()
     final = sources.get(recorded.final_sha256 or "")
     if final is not None:
@@ -168,12 +168,16 @@ def evaluate_sources(recorded: FclConfiguration, sources: Mapping[str, bytes]) -
     # What ran is searched; the files alone lack what art added and pruned
     searched = ran or parsed
     return Evaluated(
-        parsed_as=parsed.parameter_set_id if parsed is not None else None,
-        ran_as=ran.parameter_set_id if ran is not None else None,
+        parsed_as=_identity_of(parsed),
+        ran_as=_identity_of(ran),
         problem=problem,
         difference=_sentence(trouble),
-        tables=indexed_tables(searched) if searched is not None else [],
+        tables=[] if searched is None else indexed_tables(searched),
     )
+
+
+def _identity_of(configuration: Configuration | None) -> str | None:
+    return None if configuration is None else configuration.parameter_set_id
 
 
 def _read_final(
@@ -236,10 +240,13 @@ def _enter_and_refresh(writing: Writing, wanted: _Wanted, evaluated: Evaluated) 
 def _enter(writing: Writing, wanted: _Wanted, evaluated: Evaluated) -> bool:
     """Write the evaluation, in place of an earlier one; return whether gaps of jobs may change."""
     identity = evaluated.ran_as or evaluated.parsed_as
+    set_id = None
+    if identity:
+        set_id = write_set(writing, identity, evaluated.tables)
     draft = EvaluationDraft(
         experiment_id=wanted.experiment,
         closure_id=wanted.closure,
-        set_id=write_set(writing, identity, evaluated.tables) if identity else None,
+        set_id=set_id,
         parsed_as=evaluated.parsed_as,
         ran_as=evaluated.ran_as,
         problem=evaluated.problem,

@@ -185,7 +185,9 @@ class Production:
 
     def _merge(self, index: int, stream: str) -> PlannedJob:
         inputs = tuple(f"{self._stem('reco', unit)}_{stream}.root" for unit in range(self.units))
-        sources = [word for name in inputs for word in ("-s", name)]
+        sources: list[str] = []
+        for name in inputs:
+            sources += ["-s", name]
         output = self.merged_name(stream)
         argv = self._run_toy("-c", "merge.fcl", *sources, "-o", output)
         return self._planned(
@@ -194,9 +196,8 @@ class Production:
 
     def _histogram(self, index: int, stream: str) -> PlannedJob:
         source, stem = self.merged_name(stream), f"{self._stem('histogram')}_{stream}_mass"
-        told = ("data_tier=histogram", "file_type=mc")
-        options = [word for pair in told for word in ("--metadata", pair)]
-        options += [word for ending in ("json", "svg") for word in ("--output", f"{stem}.{ending}")]
+        options = ["--metadata", "data_tier=histogram", "--metadata", "file_type=mc"]
+        options += ["--output", f"{stem}.json", "--output", f"{stem}.svg"]
         toy = ("-c", "histogram.fcl", "-s", source, "-T", f"{stem}.json")
         return self._planned(
             stage="histogram",

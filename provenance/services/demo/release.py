@@ -103,9 +103,11 @@ def _make_repository(programs: Path, folder: Path, repository: Path) -> None:
     _git(draft, "init", "--quiet", "--initial-branch=main")
     files = _files(programs)
     for index, step in enumerate(_HISTORY):
-        later = [pattern for other in _HISTORY[index + 1 :] for pattern in other.patterns]
+        patterns_of_later: list[str] = []
+        for later_step in _HISTORY[index + 1 :]:
+            patterns_of_later += later_step.patterns
         for name in files:
-            if not any(fnmatch(name, pattern) for pattern in later):
+            if not any(fnmatch(name, pattern) for pattern in patterns_of_later):
                 _copy(programs / name, draft / name)
         _commit(draft, step, is_last=index == len(_HISTORY) - 1)
     _git(folder, "clone", "--quiet", "--bare", "--no-hardlinks", str(draft), str(repository))
@@ -113,12 +115,11 @@ def _make_repository(programs: Path, folder: Path, repository: Path) -> None:
 
 
 def _files(programs: Path) -> list[str]:
-    paths = (
-        path
-        for path in sorted(programs.rglob("*"))
-        if path.is_file() and path.parent.name != "__pycache__"
-    )
-    return [path.relative_to(programs).as_posix() for path in paths]
+    names = []
+    for path in sorted(programs.rglob("*")):
+        if path.is_file() and path.parent.name != "__pycache__":
+            names.append(path.relative_to(programs).as_posix())
+    return names
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 
 from jobprov.archive.digest import is_digest
 from jobprov.archive.store import Store
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.erasures.blobs import (
     is_capsule,
     jobs_named,
@@ -26,6 +25,7 @@ from jobprov.provenance.db.queries.holdings.erasures import was_erased
 from jobprov.provenance.db.queries.holdings.expiry import expired_logs
 from jobprov.provenance.db.queries.holdings.possessions import holders_of, possessed_blobs
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.bundles.plan_blobs import live_plans, named_in_plan, packs_of_code
 from jobprov.provenance.services.erasures.log_expiry import Owner
@@ -90,11 +90,14 @@ def plan_blob_erasure(
     expired = expired_logs(connection, experiment, [sha256]).get(sha256)
     if expired is None and not possessed_blobs(connection, experiment, [sha256]):
         raise _no_blob(experiment, sha256)
+    size_bytes = None
+    if not store.missing([sha256]):
+        size_bytes = store.size(sha256)
     return BlobErasure(
         whose=Owner(experiment, key),
         sha256=sha256,
         kept_sha256=None if expired is None else expired.kept_sha256,
-        size_bytes=None if store.missing([sha256]) else store.size(sha256),
+        size_bytes=size_bytes,
         jobs=find_holders(connection, store, experiment, [sha256.encode()]).jobs,
         plans=_plans_holding(connection, store, key, sha256),
         others=[name for name in holders_of(connection, sha256) if name != experiment],

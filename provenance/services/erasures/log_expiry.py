@@ -19,8 +19,7 @@ from jobprov.provenance.db.changes.erasures import (
     remove_possessions,
     replace_expired_logs,
 )
-from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.holdings.expiry import (
     OldJob,
     all_expired,
@@ -31,6 +30,7 @@ from jobprov.provenance.db.queries.holdings.expiry import (
 )
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 from jobprov.provenance.services.ledger.entries import enter_document

@@ -150,8 +150,12 @@ def plan_erasure(connection: Connection, store: Store, wanted: Wanted) -> Record
     for entry in _evidence(connection, store, job, witness):
         if holds_any(entry.body, forms):
             entries.append(entry)
-    also = sorted(name for name, body in _others(job, witness).items() if holds_any(body, forms))
-    plans = _plans_holding(connection, store, job, {_sha256(body) for body in bodies}, forms)
+    also = []
+    for name, body in sorted(job.held.bodies().items()):
+        if name != witness and holds_any(body, forms):
+            also.append(name)
+    digests = {_sha256(body) for body in bodies}
+    plans = _plans_holding(connection, store, job, digests, forms)
     return RecordErasure(job, witness, entries, provisional, replacement, kept, texts, plans, also)
 
 
@@ -238,7 +242,10 @@ def _check_gone(stays: bytes, texts: Sequence[str]) -> None:
     left = [text for text in texts if holds_any(stays, forms_of([text]))]
     if left:
         raw = decode_record(stays).raw
-        places = sorted({path for text in left for path in _paths(raw, text, "")})
+        paths: set[str] = set()
+        for text in left:
+            paths.update(_paths(raw, text, ""))
+        places = sorted(paths)
         raise RecordError(
             "What was to go stands in other fields of the record too: "
             f"{', '.join(places) or 'a name of one'}. Name these as well, or a corrected record.",
@@ -252,8 +259,9 @@ def _paths(value: Any, text: str, path: str) -> list[str]:
         return [path] if text in value else []
     paths: list[str] = []
     if isinstance(value, dict):
+        prefix = f"{path}." if path else ""
         for name, item in value.items():
-            paths += _paths(item, text, f"{path}.{name}" if path else name)
+            paths += _paths(item, text, f"{prefix}{name}")
     elif isinstance(value, list):
         for place, item in enumerate(value):
             paths += _paths(item, text, f"{path}[{place}]")
@@ -276,17 +284,12 @@ def _evidence(connection: Connection, store: Store, job: ReadJob, witness: str) 
 
     They are this witness's conflicts, and records that this version could not read.
     """
-    found = job.found
-    kinds = dict.fromkeys(conflicts_of_witness(connection, found.key, witness), "conflict")
-    unread = unread_of_job(connection, found.experiment_key, found.job_id)
+    recorded_job = job.found
+    kinds = dict.fromkeys(conflicts_of_witness(connection, recorded_job.key, witness), "conflict")
+    unread = unread_of_job(connection, recorded_job.experiment_key, recorded_job.job_id)
     kinds.update(dict.fromkeys(unread, "unread"))
     bodies = read_entries(connection, store, kinds)
     return [Entry(entry, kinds[entry], None, body) for entry, body in bodies.items()]
-
-
-def _others(job: ReadJob, witness: str) -> dict[str, bytes]:
-    """Return the records of the other witnesses."""
-    return {name: body for name, body in job.held.bodies().items() if name != witness}
 
 
 def _plans_holding(

@@ -7,8 +7,6 @@ sealed, so that the chain says what was erased; only then are the bytes removed 
 Source: storage.md, "Erasure".
 """
 
-from typing import Any
-
 import msgspec
 from sqlalchemy import Connection
 
@@ -42,7 +40,7 @@ def erase_record(writing: Writing, wanted: Wanted) -> RecordErasure:
     """
     connection = writing.connection
     erasure = plan_erasure(connection, writing.store, wanted)
-    found = erasure.job.found
+    job = erasure.job.found
     # Before the bodies are emptied: a leaf is computed from salt and bytes
     leaves = leaves_of(connection, writing.store, [entry.id for entry in erasure.entries])
     if erasure.replacement is not None:
@@ -53,7 +51,7 @@ def erase_record(writing: Writing, wanted: Wanted) -> RecordErasure:
         _correct(writing, corrected)
     document = {
         "what": "record",
-        "job_id": found.job_id,
+        "job_id": job.job_id,
         "witness": erasure.witness,
         "who": wanted.who,
         "why": wanted.why,
@@ -62,9 +60,9 @@ def erase_record(writing: Writing, wanted: Wanted) -> RecordErasure:
         "sha256": sorted(erasure.digests),
         "plans": erasure.plans,
     }
-    number = enter_document(writing.by(wanted.who), found.experiment_key, KIND, document)
+    number = enter_document(writing.by(wanted.who), job.experiment_key, KIND, document)
     rows = _erased_rows(erasure)
-    whose = Owner(found.experiment, found.experiment_key)
+    whose = Owner(job.experiment, job.experiment_key)
     write_erasure_rows(
         writing, whose, Erasure(number, msgspec.convert(document, ErasureDocument), rows)
     )
@@ -72,8 +70,8 @@ def erase_record(writing: Writing, wanted: Wanted) -> RecordErasure:
     unsealed = {entry.id: leaves[entry.id].leaf for entry in erasure.entries}
     empty_bodies(connection, NO_SALT, unsealed)
     if erasure.provisional is None:
-        remove_provisional(connection, found.key, erasure.witness)
-    remove_traces(connection, found, erasure.texts)
+        remove_provisional(connection, job.key, erasure.witness)
+    remove_traces(connection, job, erasure.texts)
     return erasure
 
 
@@ -94,7 +92,7 @@ def _correct(writing: Writing, corrected: Submission) -> None:
         )
 
 
-def _named(entry: Entry, leaves: dict[int, Leaf]) -> dict[str, Any]:
+def _named(entry: Entry, leaves: dict[int, Leaf]) -> dict[str, object]:
     leaf, place = leaves[entry.id]
     return {
         "kind": entry.kind,

@@ -4,7 +4,7 @@ Each failure is read once in the background, from its record and the ends of its
 in force; `classes_of` answers for those that were not read yet from what the list of jobs knows.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -13,18 +13,19 @@ from jobprov.archive.errors import ArchiveError
 from jobprov.archive.store import Store
 from jobprov.provenance.db.changes.failures import NewClass, replace_classes
 from jobprov.provenance.db.changes.work import remove_items_of
-from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.failures.classes import FailedJob, ReadClass, failed_jobs
 from jobprov.provenance.db.queries.failures.rules import failures_of
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.db.transaction import Memory
+from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.records.job_record import JobRecord, Log, Step
 from jobprov.provenance.services.failures.rules import RuleHistory, RuleVersion
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
 from jobprov.provenance.services.work.classifications import CLASSIFY
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import writing_alone
+from jobprov.provenance.triage.causes import Cause, name_cause
 from jobprov.provenance.triage.rules import Failure, LogEnd, Match, find_cause, find_rule, log_end
 
 UNKNOWN = "unknown"
@@ -62,7 +63,7 @@ class JobClass(NamedTuple):
     log_at: int | None = None
     is_read: bool = False
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> dict[str, object]:
         """Return it in the words of the HTTP interface."""
         return {
             "class": self.class_name,
@@ -174,14 +175,29 @@ def _read_failures(connection: Connection, store: Store, jobs: Sequence[int]) ->
         rules = history.in_force(job.experiment_id, job.task_id, job.received_at)
         logs = list(_log_ends(connection, store, job.experiment, record.logs or ()))
         failure = _failure(job, program_of(record))
-        job_class = _class(find_rule(rules.rules(), failure, logs), rules)
+        match = find_rule(rules.rules(), failure, logs)
+        job_class = _class(match, rules)
         if job_class.log_name is None:
-            job_class = _with_cause(job_class, failure, logs)
-        classes.append(_new_class(job.key, job_class, rules))
+            job_class = _with_place(job_class, failure, logs)
+        rule = None if match is None else match.rule
+        details = failure_details(record, failure.step)
+        cause = name_cause(failure, job_class.class_name, rule, details)
+        classes.append(_new_class(job.key, job_class, rules, cause))
     return classes
 
 
-def _with_cause(job_class: JobClass, failure: Failure, logs: Sequence[LogEnd]) -> JobClass:
+def failure_details(record: JobRecord, step: str | None) -> Mapping[str, Any]:
+    """Return what the hook read of a failure: of the step that failed, or the only one."""
+    read = (record.extra or {}).get("failure")
+    if not isinstance(read, Mapping):
+        return {}
+    details = read.get(step)
+    if details is None and len(read) == 1:
+        details = next(iter(read.values()))
+    return details if isinstance(details, Mapping) else {}
+
+
+def _with_place(job_class: JobClass, failure: Failure, logs: Sequence[LogEnd]) -> JobClass:
     """Return the class with the line of a log that says what the exit message says."""
     place = find_cause(failure, logs)
     if place is None:
@@ -190,7 +206,7 @@ def _with_cause(job_class: JobClass, failure: Failure, logs: Sequence[LogEnd]) -
     return job_class._replace(log_name=log_name, log_at=log_at)
 
 
-def _new_class(job: int, job_class: JobClass, rules: RuleVersion) -> NewClass:
+def _new_class(job: int, job_class: JobClass, rules: RuleVersion, cause: Cause) -> NewClass:
     return NewClass(
         job_id=job,
         class_name=job_class.class_name,
@@ -200,6 +216,8 @@ def _new_class(job: int, job_class: JobClass, rules: RuleVersion) -> NewClass:
         transient=job_class.transient,
         log_name=job_class.log_name,
         log_at=job_class.log_at,
+        cause_key=cause.key,
+        cause=cause.words,
     )
 
 

@@ -6,15 +6,15 @@ Source: http.md, `GET /statistics/errors`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import job_page
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, LogLine, Outlier
 from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
 from jobprov.provenance.db.queries.failures.errors import (
     FACETS,
     SUMS,
@@ -26,7 +26,6 @@ from jobprov.provenance.db.queries.failures.errors import (
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.lookup.node_facts import code_versions
-from jobprov.provenance.db.time_limits import SECONDS, time_limit
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.failures.classes import JobClass, classes_of
 from jobprov.provenance.triage.outliers import Count, find_outliers
@@ -84,7 +83,7 @@ def list_causes(
     return _causes(connection, rows)
 
 
-_ORDERS: dict[str, Any] = {
+_ORDERS: Mapping[str, Callable[[CauseRow], tuple[object, ...]]] = {
     "count": lambda row: (row.job_count, row.example),
     "newest": lambda row: (row.last_at, row.example),
     "growing": lambda row: (row.recent - row.before, row.recent, row.example),
@@ -101,9 +100,12 @@ def _by_version(connection: Connection, rows: list[CauseRow]) -> list[CauseRow]:
     """Put the name of the code in place of the key of its list; lists of one name are one."""
     names = code_versions(connection, {row.facet for row in rows if row.facet is not None})
     merged: dict[tuple[object, ...], CauseRow] = {}
+    cause: tuple[object, ...]
     for row in rows:
         named = row._replace(facet=names.get(row.facet))
-        cause = named[:8]  # all that tells causes apart
+        cause = (named.facet, named.cause_key)
+        if named.cause_key is None:
+            cause = named[:6]  # all that tells causes apart
         if cause in merged:
             named = _sum(merged[cause], named)
         merged[cause] = named
@@ -143,6 +145,8 @@ def _cause(row: CauseRow, example: JobSummary, job_class: JobClass) -> FailureCa
         exit_code=row.exit_code,
         signal=row.exit_signal,
         error_class=row.error_class,
+        cause=row.cause,
+        cause_id=row.cause_key,
         class_name=job_class.class_name,
         words=job_class.words,
         advice=job_class.advice,

@@ -244,7 +244,7 @@ def _version_row(declared: DeclaredTable) -> RulesVersion:
     )
 
 
-def _plain_rules(built_in: int) -> list[dict[str, Any]]:
+def _plain_rules(built_in: int) -> list[dict[str, object]]:
     return [msgspec.to_builtins(rule) for rule in built_in_rules(built_in)]
 
 

@@ -7,13 +7,13 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.histories import CostSum, FileCost, StageCost
+from jobprov.provenance.db.connections.time_limits import limited
 from jobprov.provenance.db.queries.histories.costs import (
     JobCost,
     failed_attempts,
     job_costs,
     output_bytes,
 )
-from jobprov.provenance.db.time_limits import limited
 from jobprov.provenance.lineage.keys import row_numbers
 from jobprov.provenance.services.histories.lineage import find_focus, trace_history
 from jobprov.provenance.services.lookup.file import find_file

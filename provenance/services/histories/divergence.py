@@ -139,13 +139,18 @@ def find_alike_files(
         return []
     origin = origin_of(connection, claim)
     companions = companions_of(connection, origin.job)
-    job_ids = [job.job_id for jobs in companions.values() for job in jobs]
+    job_ids: list[str] = []
+    for jobs in companions.values():
+        job_ids += [job.job_id for job in jobs]
     outputs = outputs_of_tier(connection, job_ids, file.experiment, origin.data_tier)
 
     alike = []
     for kind, why in _WHY_ALIKE.items():
-        made = [outputs.get(job.job_id, []) for job in companions.get(kind, ())]
-        files = [_most_like(name, names) for names in made if names]
+        files = []
+        for job in companions.get(kind, ()):
+            names = outputs.get(job.job_id)
+            if names:
+                files.append(_most_like(name, names))
         if files:
             alike.append(AlikeFiles(why, files))
     return alike

@@ -16,6 +16,7 @@ from jobprov.provenance.answers.histories import (
     Orphan,
     Orphans,
 )
+from jobprov.provenance.db.connections.time_limits import limited, time_limit
 from jobprov.provenance.db.queries.fragments.claim_places import node_places
 from jobprov.provenance.db.queries.histories.whole_histories import History, spread
 from jobprov.provenance.db.queries.lookup.file_lists import UnmadeFile, list_unmade
@@ -24,7 +25,6 @@ from jobprov.provenance.db.queries.lookup.node_facts import (
     states_of,
     with_writers,
 )
-from jobprov.provenance.db.time_limits import limited, time_limit
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.graph import SHARED_ROLES
 from jobprov.provenance.lineage.keys import is_job, row_numbers

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.histories import Impact, ImpactedFile
+from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.fragments.claim_places import place_of
 from jobprov.provenance.db.queries.histories.impact import (
     MOST_FILES,
@@ -30,7 +31,6 @@ from jobprov.provenance.db.queries.histories.impact import (
 )
 from jobprov.provenance.db.queries.histories.walks import with_descendants
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
-from jobprov.provenance.db.time_limits import time_limit
 from jobprov.provenance.errors import BadInputError, LimitError
 from jobprov.provenance.services.lookup.file_names import name_file
 from jobprov.provenance.services.lookup.jobs import read_cursor
@@ -179,11 +179,11 @@ def _with_products(connection: Connection, made: Sequence[MadeClaim]) -> list[in
 
 def _listed(made: Sequence[MadeClaim], after: int = 0) -> list[int]:
     """Return the claims beyond the place `after`, without other names of the same bytes."""
-    return [
-        claim.claim
-        for claim in made
-        if claim.alias_of is None and place_of(claim.job, claim.position) > after
-    ]
+    listed = []
+    for claim in made:
+        if claim.alias_of is None and place_of(claim.job, claim.position) > after:
+            listed.append(claim.claim)
+    return listed
 
 
 class _Page(NamedTuple):

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.db.connections.time_limits import limited, time_limit
 from jobprov.provenance.db.queries.histories.neighbourhood import DIRECTIONS, draw_neighbourhood
 from jobprov.provenance.db.queries.histories.pasts import changed_since, known_at, was_named
 from jobprov.provenance.db.queries.histories.whole_histories import History, read_history
@@ -13,7 +14,6 @@ from jobprov.provenance.db.queries.lookup.files import FoundFile
 from jobprov.provenance.db.queries.lookup.focus import Focus, focus_of
 from jobprov.provenance.db.queries.lookup.node_facts import with_writers
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.time_limits import limited, time_limit
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.lineage.graph import Graph, Node
 from jobprov.provenance.services.histories.lineage_filters import NodeFilters, filter_history

@@ -5,7 +5,7 @@ with only hidden nodes between them are linked directly: file to file, or job to
 the filters on jobs if the job that made it does.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -44,7 +44,7 @@ class NodeFilters(NamedTuple):
     jobs: JobFilters = JobFilters()
 
 
-def take_filters(query: dict[str, Any]) -> NodeFilters:
+def take_filters(query: MutableMapping[str, Any]) -> NodeFilters:
     """Take the filters out of the parameters of a question, and return them."""
     kind, role = query.pop("kind", None), query.pop("role", None)
     of_jobs = {name: query.pop(name) for name in JOB_FILTERS if name in query}
@@ -126,32 +126,63 @@ def _joined(
     flow = history.flow
     steps = 0
     for source in shown:
-        # Whether the way to each node that was met is sure. Sure ways are followed first, so a node
-        # on ways of both kinds is met as sure, whatever the order of the links
-        met = dict.fromkeys(flow.parts(source), True)
-        sure, possible = list(met), list[str]()
-        while sure or possible:
-            is_sure_so_far = bool(sure)
-            key = sure.pop() if sure else possible.pop()
-            if met[key] and not is_sure_so_far:
-                continue  # since it was put there, a sure way to it was found and followed
+        ways = _Ways(flow.parts(source))
+        while ways.are_left():
+            key, is_sure_so_far = ways.take()
             for target in flow.after(key):
                 steps += 1
                 link, node = flow.link(key, target), node_of(target)
                 is_sure = is_sure_so_far and link.is_sure
-                if node in shown and node != source:
-                    known = links.get((source, node))
-                    if known is None:
-                        role = link.role if key == source else ""
-                        links[source, node] = Link(is_sure, role)
-                    elif is_sure:
-                        links[source, node] = known._replace(is_sure=True)
-                elif node in hidden and (target not in met or (is_sure and not met[target])):
-                    met[target] = is_sure
-                    (sure if is_sure else possible).append(target)
+                if node in hidden:
+                    ways.add(target, is_sure=is_sure)
+                elif node in shown and node != source:
+                    role = link.role if key == source else ""
+                    _add_link(links, (source, node), Link(is_sure, role))
             if steps > MOST_STEPS:
                 return links, False
     return links, True
+
+
+def _add_link(links: dict[tuple[str, str], Link], ends: tuple[str, str], link: Link) -> None:
+    """Note a link; of several with these ends the first one counts, and it is sure if one is."""
+    known = links.setdefault(ends, link)
+    if link.is_sure:
+        links[ends] = known._replace(is_sure=True)
+
+
+class _Ways:
+    """Ways from one node that are still to be followed, each to the node that it has come to.
+
+    Sure ways are followed first, so that a node on ways of both kinds is met as sure, whatever the
+    order of the links.
+    """
+
+    def __init__(self, starts: Iterable[str]) -> None:
+        # By node that was met: whether the way to it is sure
+        self._met = dict.fromkeys(starts, True)
+        self._sure, self._possible = list(self._met), list[str]()
+
+    def are_left(self) -> bool:
+        """Return whether a way is left; forget those to which a sure way was found since."""
+        while self._possible and self._met[self._possible[-1]]:
+            self._possible.pop()
+        return bool(self._sure or self._possible)
+
+    def take(self) -> tuple[str, bool]:
+        """Return the node of the next way, and whether the way is sure."""
+        if self._sure:
+            return self._sure.pop(), True
+        return self._possible.pop(), False
+
+    def add(self, node: str, *, is_sure: bool) -> None:
+        """Go on to a node, unless it was met before by a way as good."""
+        if node in self._met and (self._met[node] or not is_sure):
+            return
+        self._met[node] = is_sure
+        if is_sure:
+            self._sure.append(node)
+        else:
+            self._possible.append(node)
 
 
 def _omitted(history: History, passing: list[str], shown: Collection[str], hidden: int) -> Omitted:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from msgspec import UNSET, UnsetType, to_builtins
 from msgspec.structs import asdict
@@ -42,10 +41,9 @@ COLUMNS = (
 
 def graph_answer(graph: Graph) -> LineageGraph:
     """Return a graph as the answer of the lineage call."""
-    edges = [
-        LineageEdge(edge.source, edge.target, edge.is_sure, edge.role)
-        for edge in graph.inner_edges()
-    ]
+    edges = []
+    for edge in graph.inner_edges():
+        edges.append(LineageEdge(edge.source, edge.target, edge.is_sure, edge.role))
     return LineageGraph(
         focus=graph.focus,
         nodes=[node_answer(node) for node in graph.nodes],
@@ -58,7 +56,7 @@ def graph_answer(graph: Graph) -> LineageGraph:
     )
 
 
-def node_rows(graph: Graph) -> Iterator[dict[str, Any]]:
+def node_rows(graph: Graph) -> Iterator[dict[str, object]]:
     """Yield the nodes in the graph's order, by the names of `COLUMNS`.
 
     A column that a kind of node lacks is absent.

@@ -15,7 +15,7 @@ from jobprov.provenance.answers.addresses import file_page
 from jobprov.provenance.answers.histories import RebuildCost, RebuildPlan, RebuildStep
 from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.answers.names import FileName
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.connections.time_limits import limited
 from jobprov.provenance.db.queries.histories.rebuilds import (
     InputRow,
     PlacedInput,
@@ -27,10 +27,10 @@ from jobprov.provenance.db.queries.lookup.files import FoundFile, find_files
 from jobprov.provenance.db.queries.lookup.focus import claims_of
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.versions import versions_of
-from jobprov.provenance.db.time_limits import limited
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import BadInputError, LimitError
 from jobprov.provenance.lineage.layers import strong_components
-from jobprov.provenance.records.parents import Within
+from jobprov.provenance.records.files.parents import Within
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
 from jobprov.provenance.services.lookup.file import find_file
 
@@ -193,7 +193,9 @@ def _files_named(connection: Connection, names: Iterable[str]) -> Iterator[int]:
 
 def _gone(connection: Connection, files: Iterable[int]) -> _Gone:
     lost = frozenset(files)
-    claims = {claim for file in lost for claim in claims_of(connection, file)}
+    claims: set[int] = set()
+    for file in lost:
+        claims.update(claims_of(connection, file))
     return _Gone(lost, frozenset(claims))
 
 
@@ -343,15 +345,11 @@ def _step(
 
 
 def _named(files: set[_File]) -> list[FileName]:
-    return [
-        FileName(
-            name=file.name,
-            namespace=file.namespace,
-            experiment=file.experiment,
-            url=file_page(file.name, file.experiment, file.namespace),
-        )
-        for file in sorted(files)
-    ]
+    names = []
+    for file in sorted(files):
+        url = file_page(file.name, file.experiment, file.namespace)
+        names.append(FileName(file.name, file.namespace, file.experiment, url))
+    return names
 
 
 def _total(values: Iterable[float | None]) -> float | None:

@@ -17,13 +17,13 @@ from jobprov.provenance.answers.histories import (
     LineagePath,
 )
 from jobprov.provenance.answers.names import FileVersion
+from jobprov.provenance.db.connections.time_limits import limited
 from jobprov.provenance.db.queries.fragments.claim_places import node_places
 from jobprov.provenance.db.queries.histories.whole_histories import History, spread
 from jobprov.provenance.db.queries.lookup.file_lists import count_consumers
 from jobprov.provenance.db.queries.lookup.files import FoundFile
 from jobprov.provenance.db.queries.lookup.focus import Focus, claims_of
 from jobprov.provenance.db.queries.lookup.node_facts import file_nodes, job_nodes
-from jobprov.provenance.db.time_limits import limited
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.flow import node_of
 from jobprov.provenance.lineage.graph import Node
@@ -222,7 +222,7 @@ def _circles(history: History, keys: Collection[str]) -> dict[str, int]:
 
 
 def _paths(connection: Connection, history: History, ways: list[list[str]]) -> list[LineagePath]:
-    keys = dict.fromkeys(key for way in ways for key in way)
+    keys = dict.fromkeys(itertools.chain.from_iterable(ways))
     nodes: list[Node] = [*file_nodes(connection, keys), *job_nodes(connection, keys)]
     answers = {node.key: node_answer(node) for node in nodes}
     paths = []
@@ -291,6 +291,7 @@ def find_common(
         )
         nodes.append(node)
     next_start = start + limit
+    next_cursor = str(next_start) if next_start < len(ancestors) else None
     return CommonAncestors(
         a=_named(first, focuses[0]),
         b=_named(second, focuses[1]),
@@ -299,7 +300,7 @@ def find_common(
         hub_count=len(hubs),
         hubs=_files(connection, hubs[:MOST_PATHS]),
         is_truncated=any(history.is_cut for history in histories),
-        next=str(next_start) if next_start < len(ancestors) else None,
+        next=next_cursor,
     )
 
 
@@ -342,9 +343,11 @@ def _links_to(
     If one file is in the other's history, in any version and under any name, its distance from
     itself is 0 there, too.
     """
-    a, b = (history.distances_before() for history in histories)
-    own_a, own_b = (_keys_of(connection, file) for file in files)
-    return a | dict.fromkeys(own_a & b.keys(), 0), b | dict.fromkeys(own_b & a.keys(), 0)
+    to_a, to_b = (history.distances_before() for history in histories)
+    own_keys_of_a, own_keys_of_b = (_keys_of(connection, file) for file in files)
+    a_in_b = own_keys_of_a & to_b.keys()
+    b_in_a = own_keys_of_b & to_a.keys()
+    return to_a | dict.fromkeys(a_in_b, 0), to_b | dict.fromkeys(b_in_a, 0)
 
 
 def _is_shared(history: History, key: str) -> bool:
@@ -356,7 +359,10 @@ def _ancestors_of(history: History, common: Collection[str]) -> set[str]:
     """Return everything that these files were made from."""
     parents = history.flow.parents
     # From the parents, not from the files: a file is its own ancestor only in a circle
-    return set(spread([near for key in common for near in parents(key)], parents))
+    nearest: list[str] = []
+    for key in common:
+        nearest += parents(key)
+    return set(spread(nearest, parents))
 
 
 def _check(limit: int, most: int) -> None:

@@ -17,7 +17,6 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.capture.record.redaction import redact
 from jobprov.provenance.db.changes.intake import add_possessions
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.holdings.awaited import experiments_awaiting
 from jobprov.provenance.db.queries.holdings.erasures import (
     erased_among,
@@ -31,8 +30,9 @@ from jobprov.provenance.db.queries.holdings.possessions import (
     possessed_by_anybody,
 )
 from jobprov.provenance.db.recording.writing import intern_experiments
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import UnreachableError
-from jobprov.provenance.records.inputs import all_inputs
+from jobprov.provenance.records.files.inputs import all_inputs
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.services.intake.secrets import hidden_texts
 from jobprov.provenance.services.work.notices import blob_arrived
@@ -287,7 +287,7 @@ def find_secret(data: bytes) -> list[str]:
 def searched_chunks(
     chunks: Iterable[bytes], refuse: Callable[[list[str]], Exception]
 ) -> Iterator[bytes]:
-    """Yield the chunks of a long blob, each piece of which is searched for secrets before.
+    """Yield the chunks of a long blob; each piece is searched for secrets first.
 
     A secret is found across the end of a piece as well, if it is no longer than 64 kB. Whether it is
     text, its beginning says.

@@ -214,13 +214,16 @@ def _rewrite(connection: Connection, chunk: Chunk) -> int:
 def _runs(pieces: Iterable[Piece]) -> list[Piece]:
     """Return sorted pieces, joined where one begins within what is before it, or right behind."""
     joined: list[tuple[int, bytearray]] = []
+    end = -1
     for piece in pieces:
-        if joined and piece.start <= joined[-1][0] + len(joined[-1][1]):
+        if piece.start <= end:
             start, content = joined[-1]
             place = piece.start - start
             content[place : place + len(piece.content)] = piece.content
         else:
-            joined.append((piece.start, bytearray(piece.content)))
+            start, content = piece.start, bytearray(piece.content)
+            joined.append((start, content))
+        end = start + len(content)
     return [Piece(start, bytes(content)) for start, content in joined]
 
 
@@ -242,12 +245,12 @@ def _cut_at(runs: Iterable[Piece], end: int) -> list[Piece]:
     return [Piece(run.start, run.content[: end - run.start]) for run in runs if run.start < end]
 
 
-def _differ(one: Piece, other: Piece) -> bool:
+def _differ(piece: Piece, other: Piece) -> bool:
     """Return whether both hold bytes of one place that are not the same."""
-    start, end = max(one.start, other.start), min(one.end, other.end)
+    start, end = max(piece.start, other.start), min(piece.end, other.end)
     if start >= end:
         return False
-    bytes_of_one = one.content[start - one.start : end - one.start]
+    bytes_of_one = piece.content[start - piece.start : end - piece.start]
     bytes_of_other = other.content[start - other.start : end - other.start]
     return bytes_of_one != bytes_of_other
 

@@ -63,11 +63,13 @@ def make_room(folder: Path, now: float | None = None) -> None:
     """Remove what nobody went on with for a day, and each experiment's oldest beyond its share."""
     moment = time.time() if now is None else now
     for experiment in _entries(folder):
-        left, room = EXPERIMENT_FILES, EXPERIMENT_BYTES
+        files_left, bytes_left = EXPERIMENT_FILES, EXPERIMENT_BYTES
         newest_first = sorted(_files(experiment.path), key=lambda file: -file[1].st_mtime)
         for entry, status in newest_first:
-            left, room = left - 1, room - status.st_size
-            if status.st_mtime < moment - KEPT_SECONDS or left < 0 or room < 0:
+            files_left -= 1
+            bytes_left -= status.st_size
+            is_old = status.st_mtime < moment - KEPT_SECONDS
+            if is_old or files_left < 0 or bytes_left < 0:
                 Path(entry.path).unlink(missing_ok=True)
 
 

@@ -253,7 +253,7 @@ def _of_keys(value: Mapping[str, Any], path: str) -> Iterator[tuple[str, tuple[s
 
 
 def _of_items(value: Mapping[str, Any], path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield what keys say of their values, and arguments of those behind them."""
+    """Yield paths of values that are secret by their key, or by the argument before them."""
     for key, item in value.items():
         below = f"{path}.{key}" if path else key
         if redaction.names_secret_value(key, item):

@@ -20,7 +20,6 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
-from jobprov.provenance.db.base import EPOCH
 from jobprov.provenance.db.changes.intake import (
     NewToken,
     add_token,
@@ -94,7 +93,7 @@ class Grant(NamedTuple):
         return self.allows(experiment) and self.task_id in (None, task_id)
 
     def names(self) -> str:
-        """Return what the token is for, to tell people who used it for something else."""
+        """Return what the token is for, for an error about its use for something else."""
         if self.task_id is None:
             return f"{self.experiment}"
         return f"{self.experiment}, task {self.task_id} alone"
@@ -239,7 +238,7 @@ def _end_of(token: StoredToken) -> float:
     """Return when a token expires, in seconds since 1970."""
     if token.expires_at is None:
         return float("inf")
-    return (token.expires_at - EPOCH).total_seconds()
+    return token.expires_at.timestamp()
 
 
 def _digest(token: str) -> str:

@@ -56,7 +56,7 @@ def what_kind_used(connection: Connection, experiment: str, key: str) -> TraceAn
 
 
 def _is_over(turn: Turn, now: datetime) -> bool:
-    """Return whether nobody is to be expected any more to bring a trace, or it is old."""
+    """Return whether the turn has lapsed: no trace came in time, or the trace is old."""
     if turn.traced_at is not None:
         return turn.traced_at < now - REMEMBERED
     return turn.given_at < now - WAITING

@@ -68,7 +68,7 @@ class ChainErasures(NamedTuple):
         return self.places.get(leaf)
 
     def stand_in(self, store: Store, experiment: str, leaf: str) -> bytes:
-        """Return the bytes of the record that stands in for an erased one.
+        """Return the bytes of the record that replaced an erased one.
 
         Raises:
             SegmentError: no entry of the chain erased it, or nothing replaced it.

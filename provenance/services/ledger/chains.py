@@ -66,12 +66,9 @@ def read_chain(store: Store, experiment: str) -> Iterator[SegmentReader]:
         yield reader
         segment, previous = segment + 1, reader.head_sha256
     # A missing head looks like the end of the chain: only a head further on gives it away
-    later = [
-        name
-        for name in store.documents(f"{_PREFIX}{experiment}/")
-        if name > head_name(experiment, segment + 1)
-    ]
-    if any(name.endswith(".head") for name in later):
+    missing = head_name(experiment, segment + 1)
+    names = store.documents(f"{_PREFIX}{experiment}/")
+    if any(name > missing and name.endswith(".head") for name in names):
         raise SegmentError(
             f"Segment {segment + 1} of {experiment} is not in the archive, but later ones are: "
             "restore it from a copy."

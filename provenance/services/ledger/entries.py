@@ -6,7 +6,7 @@ Source: storage.md, "Ledger". Sealing is `upkeep/sealing.py`, replaying
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -19,13 +19,15 @@ from jobprov.provenance.services.ledger.segments import SegmentReader, read_bodi
 from jobprov.provenance.services.writing import Writing
 
 
-def append_document(connection: Connection, entry: NewEntry, document: dict[str, Any]) -> int:
+def append_document(connection: Connection, entry: NewEntry, document: Mapping[str, Any]) -> int:
     """Write one entry whose body is a small JSON document; return its key."""
     body = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
     return append_entries(connection, [entry._replace(body=body)])[0]
 
 
-def enter_document(writing: Writing, experiment: int, kind: str, document: dict[str, Any]) -> int:
+def enter_document(
+    writing: Writing, experiment: int, kind: str, document: Mapping[str, Any]
+) -> int:
     """Write an entry for a small JSON document, with the time and submitter of this writing.
 
     Return its key.

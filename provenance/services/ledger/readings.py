@@ -1,10 +1,10 @@
 """A job as all its witnesses together report it."""
 
 from collections.abc import Set as AbstractSet
-from typing import Any
 
 import msgspec
 
+from jobprov.provenance.db.recording.job_rows import JobColumns
 from jobprov.provenance.records.job_record import JobRecord
 
 
@@ -23,4 +23,4 @@ class Reading(msgspec.Struct, frozen=True):
     repairs: tuple[str, ...]
     contradictions: tuple[str, ...]
     references: AbstractSet[str]
-    columns: dict[str, Any] | None = None
+    columns: JobColumns | None = None

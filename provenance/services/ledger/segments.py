@@ -229,11 +229,8 @@ def read_bodies(
     if bodies is not None:
         return {position: body for position, body in bodies.items() if body is not None}
     reader = SegmentReader.open(store, experiment, segment)
-    return {
-        position: reader.body(position)
-        for position in sorted(positions)
-        if not reader.is_erased(position)
-    }
+    kept = [position for position in sorted(positions) if not reader.is_erased(position)]
+    return {position: reader.body(position) for position in kept}
 
 
 def forget_segments() -> None:

@@ -9,14 +9,14 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.ledger.witnessed_jobs import (
     FinalEntry,
     final_entries,
     provisional_bodies,
     recorded_jobs,
 )
-from jobprov.provenance.db.turns import LostTurnError, take_jobs
+from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.db.writer.turns import LostTurnError, take_jobs
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.merging import Contradiction, fill, merge_witnesses
 from jobprov.provenance.records.reading.references import referenced_blobs

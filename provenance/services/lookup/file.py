@@ -177,7 +177,7 @@ def show_file(
 def show_found(
     connection: Connection, file: FoundFile, *, version: int | None = None
 ) -> FileAnswer:
-    """Return the same of a file that was found before.
+    """Return everything known of a file that was looked up already.
 
     Where several campaigns wrote a name, what was made from it in another one is left out.
 
@@ -188,28 +188,33 @@ def show_found(
     jobs = summaries_of(connection, [version.job_id for version in versions])
     sightings = sightings_of(connection, file.id)
     chosen = _choose(versions, version)
-    producer = None if chosen is None else jobs[chosen.job_id]
-    identities = None
+    identities, number, producer, parents = None, None, None, []
+    task: TaskOfJob | None
     if chosen is not None:
         identities = _identities_of_campaign(connection, file, versions, chosen, jobs)
+        number, producer = chosen.number, jobs[chosen.job_id]
+        parents = parents_of(connection, chosen.claim_id)
+        task = producer.task
+    else:
+        task = _task_by_catalog(connection, file, sightings)
     consumer_count, first_consumers = consumers(connection, file.id, identities=identities)
     locations: set[str] = set()
     for sighting in sightings:
         locations.update(sighting.get("locations") or ())
     return FileAnswer(
         file=file.as_answer(),
-        version=None if chosen is None else chosen.number,
+        version=number,
         is_placeholder=chosen is None,
         is_crowded=file.is_crowded,
         versions=[_version(version, jobs[version.job_id]) for version in reversed(versions)],
         producer=producer,
         written_by=None if versions else _last_try(connection, file),
-        parents=[] if chosen is None else parents_of(connection, chosen.claim_id),
+        parents=parents,
         children=children_of(connection, file.id, identities=identities),
         consumers=first_consumers,
         consumer_count=consumer_count,
         locations=sorted(locations),
-        task=_task_by_catalog(connection, file, sightings) if producer is None else producer.task,
+        task=task,
         aliases=other_names_of(connection, versions),
         sightings=sightings,
     )

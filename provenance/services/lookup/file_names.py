@@ -34,7 +34,7 @@ def name_file(connection: Connection, filters: JobFilters) -> JobFilters:
 
 
 def _check_alone(filters: JobFilters) -> None:
-    """Refuse filters that say of which file, where none names one."""
+    """Refuse the namespace or experiment of a file where no filter names the file."""
     of_file = {"file_experiment": filters.file_experiment, "namespace": filters.namespace}
     given = [name for name, value in of_file.items() if value is not None]
     if given:

@@ -7,10 +7,10 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import file_page
 from jobprov.provenance.answers.lookup import FileList, JobSummary, ListedFile
+from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters, FileRow, list_file_rows
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.versions import Version, versions_of
-from jobprov.provenance.db.time_limits import time_limit
 from jobprov.provenance.services.lookup.jobs import bad_cursor, check_limit
 
 _LARGEST_KEY = 2**62

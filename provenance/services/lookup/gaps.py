@@ -6,7 +6,7 @@ from jobprov.provenance.answers.lookup import GapCount, GapCounts, JobSummary
 from jobprov.provenance.db.queries.lookup.gaps import GapRow, count_gaps
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
-from jobprov.provenance.records.gap_codes import GAPS
+from jobprov.provenance.records.gaps.codes import GAPS
 from jobprov.provenance.services.lookup.proofs import proof_counts
 
 STOPS_NONE = 9

@@ -35,10 +35,10 @@ from jobprov.provenance.db.queries.lookup.job import (
 )
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.search import jobs_by_batch_id, jobs_by_id
-from jobprov.provenance.db.transaction import Memory
+from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
-from jobprov.provenance.records.findings import blobs_to_send
-from jobprov.provenance.records.gaps import find_gaps, level_of, needs_of_next
+from jobprov.provenance.records.gaps.findings import blobs_to_send
+from jobprov.provenance.records.gaps.gaps import find_gaps, level_of, needs_of_next
 from jobprov.provenance.records.identity import witness_rank
 from jobprov.provenance.records.merging import merge_witnesses
 from jobprov.provenance.records.recipes import recipe_of, recipe_text, result_of, result_text
@@ -187,10 +187,14 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
     [findings] = find_for(connection, Memory(), [reading])
     summary = summarize_job(connection, job)
     proof = job_proof(connection, key, summary)
-    found = find_gaps(reading.record, findings)
-    gaps = with_proof(found, proof)
-    level = level_proven(level_of(found, reading.record, findings), found, proof)
+    recorded_gaps = find_gaps(reading.record, findings)
+    gaps = with_proof(recorded_gaps, proof)
+    level = level_of(recorded_gaps, reading.record, findings)
+    level = level_proven(level, recorded_gaps, proof)
     recipe, result = recipe_of(reading.record), result_of(reading.record)
+    decided_by = None
+    if reading.record.exit is not None:
+        decided_by = reading.record.exit.decided_by
     finals = final_records_of(connection, key)
     firsts = [record for record in finals if record.revision == 0]
     firsts += provisional_records_of(connection, key)
@@ -198,7 +202,7 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
     verdicts = verdicts_of(connection, key)
     return JobAnswer(
         failure=failure_of(connection, job),
-        decided_by=reading.record.exit.decided_by if reading.record.exit else None,
+        decided_by=decided_by,
         output_count=summary.output_count,
         summary=summary,
         record=json.loads(job.body_of(witness)),
@@ -229,9 +233,9 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
     )
 
 
-def _witness(record: RecordOfWitness, said: Mapping[str, Any]) -> Witness:
+def _witness(record: RecordOfWitness, witnessed: Mapping[str, Any]) -> Witness:
     """Return what one witness says of the end, even where another one prevails."""
-    end = said.get("exit") or {}
+    end = witnessed.get("exit") or {}
     reasons = [end[name] for name in ("error_class", "message") if isinstance(end.get(name), str)]
     return Witness(
         witness=record.witness,
@@ -239,7 +243,7 @@ def _witness(record: RecordOfWitness, said: Mapping[str, Any]) -> Witness:
         received_at=record.received_at,
         submitter=record.submitter,
         is_final=record.is_final,
-        state=said.get("state"),
+        state=witnessed.get("state"),
         reason=": ".join(reasons) or None,
     )
 
@@ -249,40 +253,38 @@ def _disagreements(job: ReadJob) -> list[Disagreement]:
     return [Disagreement(found.field, found.values, found.is_explained) for found in contradictions]
 
 
-def software_of(connection: Connection, job: ReadJob) -> list[dict[str, Any]]:
+def software_of(connection: Connection, job: ReadJob) -> list[dict[str, object]]:
     """Return the software of a job as recorded, each entry with what the service found about it."""
     key = job.found.key
     resolutions, moved = resolutions_of(connection, key), moved_refs(connection, key)
-    entries = job.reading.raw.get("software") or ()
-    return [
-        {**entry, "resolution": resolutions.get(place), "moved_ref": moved.get(place, [])}
-        for place, entry in enumerate(entries)
-    ]
+    software = []
+    for place, entry in enumerate(job.reading.raw.get("software") or ()):
+        findings = {"resolution": resolutions.get(place), "moved_ref": moved.get(place, [])}
+        software.append({**entry, **findings})
+    return software
 
 
-def _inputs(connection: Connection, job: ReadJob) -> list[dict[str, Any]]:
+def _inputs(connection: Connection, job: ReadJob) -> list[dict[str, object]]:
     """Return the inputs as recorded, each with its page and the jobs that made it."""
     key = job.found.key
     makers, urls = input_links(connection, key), input_urls(connection, key)
-    files = job.reading.raw.get("inputs") or ()
-    return [
-        {**file, "url": urls.get(place), "producers": makers.get(place, [])}
-        for place, file in enumerate(files)
-    ]
+    inputs = []
+    for place, file in enumerate(job.reading.raw.get("inputs") or ()):
+        inputs.append({**file, "url": urls.get(place), "producers": makers.get(place, [])})
+    return inputs
 
 
-def _outputs(connection: Connection, job: ReadJob) -> list[dict[str, Any]]:
+def _outputs(connection: Connection, job: ReadJob) -> list[dict[str, object]]:
     """Return the outputs as recorded, each with its page and how many jobs read it."""
     key = job.found.key
     counts, urls = output_consumers(connection, key), output_urls(connection, key)
-    files = job.reading.raw.get("outputs") or ()
-    return [
-        {**file, "url": urls.get(place), "consumer_count": counts.get(place, 0)}
-        for place, file in enumerate(files)
-    ]
+    outputs = []
+    for place, file in enumerate(job.reading.raw.get("outputs") or ()):
+        outputs.append({**file, "url": urls.get(place), "consumer_count": counts.get(place, 0)})
+    return outputs
 
 
-def _best(verdicts: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+def _best(verdicts: Iterable[dict[str, Any]]) -> dict[str, object] | None:
     return max(verdicts, key=lambda verdict: rank(str(verdict.get("level"))), default=None)
 
 

@@ -3,8 +3,8 @@
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.lookup import JobList
+from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, list_job_rows
-from jobprov.provenance.db.time_limits import time_limit
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.lookup.file_names import name_file
 from jobprov.provenance.services.lookup.parameter_filters import read_condition

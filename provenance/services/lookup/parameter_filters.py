@@ -15,7 +15,7 @@ _NAME = "value"
 
 
 def read_condition(parameter: str | None, value: str | None) -> ParameterCondition | None:
-    """Return the condition that a key and a value say; None without a key.
+    """Return the condition that a key and a value express; None without a key.
 
     In the key `*` stands for any letters. Before the value may stand an operator; values are those
     of FHiCL: `5`, `0x10`, `true`, `@nil`, `"quoted"`, `[1, 2, 3]`; anything else is a string.

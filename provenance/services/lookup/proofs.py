@@ -15,8 +15,8 @@ from jobprov.provenance.db.queries.lookup.proofs import (
     count_recipes,
     proof_of_job,
 )
-from jobprov.provenance.records.gap_codes import GAPS
-from jobprov.provenance.records.gaps import Gap, in_order
+from jobprov.provenance.records.gaps.codes import GAPS
+from jobprov.provenance.records.gaps.gaps import Gap, in_order
 from jobprov.provenance.records.proofs import (
     DIFFERS,
     FAILED,
@@ -40,12 +40,12 @@ def proof_counts(by_state: Mapping[int, int]) -> ProofCounts:
 
 
 def count_proofs(connection: Connection, filters: JobFilters) -> ProofCounts:
-    """Return how the recipes of the jobs that pass the filters stand."""
+    """Return the state of the recipes of the jobs that pass the filters."""
     return proof_counts(count_by_state(connection, filters))
 
 
 def count_recipe_proofs(connection: Connection, recipe_count: int) -> RecipeProofs:
-    """Return how many of all recipes stand in each way."""
+    """Return how many recipes are in each state."""
     counts = count_recipes(connection)
     rerun = counts[PROVEN] + counts[FAILED] + counts[DIFFERS]
     return RecipeProofs(
@@ -58,7 +58,7 @@ def count_recipe_proofs(connection: Connection, recipe_count: int) -> RecipeProo
 
 
 def job_proof(connection: Connection, key: int, summary: JobSummary) -> JobProof | None:
-    """Return how the recipe of a job stands; None where nothing can prove it."""
+    """Return the state of a job's recipe; None where nothing can prove it."""
     if summary.proof is None:
         return None
     row = proof_of_job(connection, key)

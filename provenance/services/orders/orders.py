@@ -39,7 +39,6 @@ from jobprov.provenance.db.changes.orders import (
     mark_placed,
 )
 from jobprov.provenance.db.changes.tasks import intern_task
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.queries.orders.orders import (
     OpenOrder,
@@ -53,6 +52,7 @@ from jobprov.provenance.db.queries.orders.workflows import (
     workflows_with_unplaced_orders,
 )
 from jobprov.provenance.db.recording.writing import intern_experiments
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError
 from jobprov.provenance.records.job_record import Integer
 from jobprov.provenance.services.ledger.entries import enter_document, read_entries
@@ -153,7 +153,9 @@ def append_orders(
     return ids
 
 
-def write_order_rows(writing: Writing, experiment: int, entry: int, body: dict[str, Any]) -> None:
+def write_order_rows(
+    writing: Writing, experiment: int, entry: int, body: Mapping[str, Any]
+) -> None:
     """Write the rows of orders whose ledger entry is there."""
     orders = msgspec.convert(body["orders"], list[EnteredOrder])
     workflows: dict[tuple[str, int], int | None] = {}
@@ -228,7 +230,7 @@ def _running_workflows(writing: Writing, experiment: int, body: TakeBody) -> lis
 
 def read_order_documents(
     connection: Connection, store: Store, orders: Iterable[OrderRow | OpenOrder]
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Return the documents of orders from the ledger, in the same order."""
     orders = list(orders)
     bodies = read_entries(connection, store, {order.entry_id for order in orders})
@@ -273,14 +275,16 @@ def _reported_orders(
     return rows
 
 
-def write_report(connection: Connection, document: dict[str, Any], received_at: datetime) -> None:
+def write_report(
+    connection: Connection, document: Mapping[str, Any], received_at: datetime
+) -> None:
     """Write the rows of a report whose ledger entry is there."""
     batch_ids = {order["order_id"]: order["batch_id"] for order in document["placed"]}
     mark_placed(connection, batch_ids, received_at)
-    ends = [
-        OrderEnd(order["order_id"], order["exit_code"], order["signal"], order["problem"])
-        for order in document["ended"]
-    ]
+    ends = []
+    for order in document["ended"]:
+        code, signal = order["exit_code"], order["signal"]
+        ends.append(OrderEnd(order["order_id"], code, signal, order["problem"]))
     mark_ended(connection, ends, received_at)
 
 

@@ -70,7 +70,9 @@ def resubmission(
         BadInputError: a name cannot be written in that form.
     """
     if form == "sam":
-        names = dict.fromkeys(name for repeat in repeats for name in repeat.inputs)
+        names: dict[str, None] = {}
+        for repeat in repeats:
+            names |= dict.fromkeys(repeat.inputs)
         return files_dimension(names) + "\n"
     if form == "jobsub":
         return jobsub_script(repeats, destination)

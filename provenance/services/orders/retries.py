@@ -125,10 +125,9 @@ def order_retries(writing: Writing, document: Mapping[str, Any]) -> RetryChoice:
         decision={"who": body.who, "why": body.why},
     )
     answer = show_choice(choice)
-    ordered = [
-        msgspec.structs.replace(retry, order_id=order_id)
-        for retry, order_id in zip(answer.tries, ids, strict=True)
-    ]
+    ordered = []
+    for retry, order_id in zip(answer.tries, ids, strict=True):
+        ordered.append(msgspec.structs.replace(retry, order_id=order_id))
     return msgspec.structs.replace(answer, tries=ordered)
 
 
@@ -212,7 +211,7 @@ class _TaskRetries:
         self._classes: dict[int, JobClass] = {}
 
     def choose(self, attempts: Sequence[Attempt]) -> Choice:
-        """Return which of these attempts are to be repeated."""
+        """Return the attempts that should be repeated."""
         # Of all attempts at their units: those that never began do not count against the policy
         keys = [attempt.key for attempt in attempts]
         for unit in {attempt.unit for attempt in attempts if attempt.unit}:
@@ -246,7 +245,7 @@ class _TaskRetries:
         return read_outside_inputs(self._connection, self._store, self._body.experiment, bundles)
 
     def _as_it_counts(self, attempt: Attempt) -> Attempt:
-        """Return an attempt whose state tells that it succeeded without output, if so."""
+        """Return an attempt that succeeded without output, if its state shows that."""
         unit = self._standing.get(attempt.unit or "")
         if attempt.state != "succeeded" or unit is None or unit.state != UnitState.NO_OUTPUT:
             return attempt
@@ -365,10 +364,8 @@ class _TaskRetries:
         """Return the last order of each unit that was ordered."""
         last = {unit: self._orders[unit][-1] for unit in units if unit in self._orders}
         documents = read_order_documents(self._connection, self._store, last.values())
-        return {
-            unit: msgspec.convert(document, NewOrder)
-            for unit, document in zip(last, documents, strict=True)
-        }
+        orders = [msgspec.convert(document, NewOrder) for document in documents]
+        return dict(zip(last, orders, strict=True))
 
 
 def _bundle_of(attempt: Attempt, record: JobRecord) -> str:

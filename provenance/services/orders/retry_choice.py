@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, TypedDict
 
 from jobprov.provenance.answers.lookup import Failure
 from jobprov.provenance.answers.orders import (
@@ -85,8 +85,21 @@ def _show_try(retry: Try, outside_inputs: Mapping[str, list[OutsideInput]]) -> R
     )
 
 
-def _show_job(job: Attempt) -> dict[str, Any]:
-    """Return the members of a `FailedJob`."""
+class _FailedJob(TypedDict):
+    """The fields of a `FailedJob`."""
+
+    job_id: str
+    task_id: str | None
+    stage: str | None
+    unit: str | None
+    state: str
+    site: str | None
+    exit_code: int | None
+    signal: int | None
+    message: str | None
+
+
+def _show_job(job: Attempt) -> _FailedJob:
     return {
         "job_id": job.job_id,
         "task_id": job.task_id,

@@ -6,6 +6,7 @@ Source: http.md, `PUT /retry-policies/{experiment}`.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -13,7 +14,7 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.orders import RetryPolicies, StagePolicy
 from jobprov.provenance.db.changes.orders import replace_policies
-from jobprov.provenance.db.queries.orders.retry_policies import policy_documents
+from jobprov.provenance.db.queries.orders.retries import policy_documents
 from jobprov.provenance.db.queries.tasks.samples import is_recorded
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import NotFoundError
@@ -32,7 +33,7 @@ class PoliciesBody(msgspec.Struct, forbid_unknown_fields=True):
     stages: Annotated[dict[str, RetryPolicy], msgspec.Meta(max_length=1000)]
 
 
-def declare_policies(writing: Writing, experiment: str, document: dict[str, Any]) -> int:
+def declare_policies(writing: Writing, experiment: str, document: Mapping[str, Any]) -> int:
     """Replace the policies of an experiment; return how many there are now.
 
     Raises:
@@ -48,7 +49,7 @@ def declare_policies(writing: Writing, experiment: str, document: dict[str, Any]
 
 
 def write_policy_rows(
-    connection: Connection, experiment: int, entry: int, policies: dict[str, Any]
+    connection: Connection, experiment: int, entry: int, policies: Mapping[str, Any]
 ) -> None:
     """Write the rows of policies whose ledger entry is there."""
     documents = {stage: json.dumps(policy, sort_keys=True) for stage, policy in policies.items()}

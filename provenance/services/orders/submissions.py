@@ -16,6 +16,7 @@ from jobprov.provenance.capture.surroundings.condor_ads import parse_ad
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.orders.retries import Attempt, attempts_of_units
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
+from jobprov.provenance.launchers.condor.ads import Ad
 from jobprov.provenance.launchers.condor.recorded_submission import submission_of
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
 from jobprov.provenance.services.tasks.declarations import read_task_documents
@@ -28,9 +29,11 @@ def read_submissions(
 ) -> list[RecordedSubmission]:
     """Return how jobs were submitted, as far as that is known; a few statements in all."""
     attempts = attempts_of_units(connection, experiment, job_ids)
-    held = {attempt.key: HeldJob(attempt.key, attempt.received_at, {}, {}) for attempt in attempts}
-    fill_records(connection, store, held)
-    records = {key: read_together(job.records_but(None)).raw for key, job in held.items()}
+    jobs_by_key = {
+        attempt.key: HeldJob(attempt.key, attempt.received_at, {}, {}) for attempt in attempts
+    }
+    fill_records(connection, store, jobs_by_key)
+    records = {key: read_together(job.records_but(None)).raw for key, job in jobs_by_key.items()}
     commands = _declared_commands(connection, store, experiment, attempts)
     ads = _kept_ads(connection, store, experiment, records.values())
     submissions = []
@@ -38,19 +41,22 @@ def read_submissions(
         record = records[attempt.key]
         batch, task = record.get("batch") or {}, record.get("task") or {}
         command = task.get("submit_command") or commands.get(attempt.task_id or "")
+        words = None
+        if isinstance(command, list):
+            words = [str(word) for word in command]
         kept_ad = ads.get(str(batch.get("classad_sha256")))
         submissions.append(
             RecordedSubmission(
                 job_id=attempt.job_id,
                 batch_id=batch.get("id"),
-                ad=kept_ad or _witnessed_ad(held[attempt.key]),
-                command=[str(word) for word in command] if isinstance(command, list) else None,
+                ad=kept_ad or _witnessed_ad(jobs_by_key[attempt.key]),
+                command=words,
             )
         )
     return submissions
 
 
-def _witnessed_ad(job: HeldJob) -> dict[str, Any] | None:
+def _witnessed_ad(job: HeldJob) -> Ad | None:
     """Return what the batch history knows of the submission; None where no witness looked.
 
     The merged record does not have it: of `extra` the first witness provides the whole.
@@ -64,17 +70,14 @@ def _witnessed_ad(job: HeldJob) -> dict[str, Any] | None:
 
 def _declared_commands(
     connection: Connection, store: Store, experiment: str, attempts: Iterable[Attempt]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the submit commands that the declarations of tasks have, by task id."""
     tasks = []
     for task_id in sorted({attempt.task_id for attempt in attempts if attempt.task_id}):
         tasks += find_tasks(connection, task_id, experiment)
     documents = read_task_documents(connection, store, tasks)
-    return {
-        task.task_id: documents[task.key].get("submit_command")
-        for task in tasks
-        if task.key in documents
-    }
+    declared = [task for task in tasks if task.key in documents]
+    return {task.task_id: documents[task.key].get("submit_command") for task in declared}
 
 
 def _kept_ads(
@@ -82,7 +85,7 @@ def _kept_ads(
     store: Store,
     experiment: str,
     records: Iterable[Mapping[str, Any]],
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Ad]:
     """Return the job ads that are in the archive, by digest."""
     digests: set[str] = set()
     for record in records:

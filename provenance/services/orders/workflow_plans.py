@@ -99,7 +99,7 @@ class StagePlan:
 
     @property
     def expected(self) -> int:
-        """How many units the stage has in the end, as far as that can be told now."""
+        """How many units the stage will have in the end, as far as is known now."""
         return len(self.standing_of) + self.held_back + self.to_come
 
     @property
@@ -235,6 +235,7 @@ def _retry(stage: Stage, facts: StageFacts, unit: str) -> NewOrder:
     if stage.retry.other_site:
         sites = sorted({failure.site for failure in failures if failure.site})
     memory = stage.memory_bytes
+    last_failed = failures[-1].job_id if failures else None
     if memory is not None:
         # More helps only where memory was the cause, and waits longer for a slot
         short = sum(failure.job in facts.short_of_memory for failure in failures)
@@ -245,7 +246,7 @@ def _retry(stage: Stage, facts: StageFacts, unit: str) -> NewOrder:
         # Not the number of orders: a retry by hand counts recorded jobs, too
         attempt=last_attempt(orders) + 1,
         inputs=list(facts.inputs.get(unit, ())),
-        retry_of=failures[-1].job_id if failures else None,
+        retry_of=last_failed,
         memory_bytes=memory,
         avoided_sites=sites,
     )
@@ -267,11 +268,8 @@ def _first_orders(
     if stage.after is None:
         orders = _source_orders(plan, own_facts, most)
     else:
-        orders = [
-            order
-            for order in _reading_orders(plan, own_facts, facts[stage.after], plans[stage.after])
-            if order.unit not in own_facts.waived
-        ]
+        of_ready = _reading_orders(plan, own_facts, facts[stage.after], plans[stage.after])
+        orders = [order for order in of_ready if order.unit not in own_facts.waived]
         plan.unordered = len(orders)
     open_needs = [need for need in stage.needs if not plans[need].is_closed]
     if open_needs and (plan.unordered or plan.to_come):
@@ -291,16 +289,16 @@ def _first_order(
 def _source_orders(plan: StagePlan, facts: StageFacts, most: int) -> list[NewOrder]:
     """Return first orders of a stage that reads no other one."""
     stage = plan.stage
-    names = [
-        name
-        for name in _source_units(stage, facts)
-        if name not in facts.orders and name not in facts.waived
-    ]
-    plan.unordered = len(names)
+    units = []
+    for unit in _source_units(stage, facts):
+        if unit not in facts.orders and unit not in facts.waived:
+            units.append(unit)
+    plan.unordered = len(units)
     orders = []
-    for name in names[: max(0, most)]:
-        inputs = [name] if stage.count is None else []
-        orders.append(_first_order(facts, name, inputs))
+    for unit in units[: max(0, most)]:
+        # Units that are counted read no file
+        inputs = [unit] if stage.count is None else []
+        orders.append(_first_order(facts, unit, inputs))
     return orders
 
 
@@ -350,9 +348,8 @@ def _merge_orders(
         grouped = len(free) // size * size
         missing = size - (len(free) - grouped)
         files = "file" if missing == 1 else "files"
-        plan.waits_for = f"the next group of {size} lacks {missing} {files}; " + _waiting(
-            above, max(1, files_to_come)
-        )
+        waiting = _waiting(above, max(1, files_to_come))
+        plan.waits_for = f"the next group of {size} lacks {missing} {files}; {waiting}"
     plan.to_come = math.ceil((len(free) - grouped + files_to_come) / size)
     orders = []
     number = len(facts.orders)

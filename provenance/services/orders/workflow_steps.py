@@ -201,10 +201,9 @@ def show_standing(
     declared, plans = standing
     stages = [_show_stage(plan) for plan in plans]
     if follow_problems is not None:
-        stages = [
-            msgspec.structs.replace(stage, follow_problem=follow_problems.get(stage.stage))
-            for stage in stages
-        ]
+        for place, stage in enumerate(stages):
+            problem = follow_problems.get(stage.stage)
+            stages[place] = msgspec.structs.replace(stage, follow_problem=problem)
     return WorkflowStanding(
         name=declared.version.name,
         version=declared.version.number,
@@ -291,7 +290,7 @@ def _listed(
     listing = read_listing(
         connection, store, declared.task_id(stage.name), declared.version.experiment
     )
-    return list(listing.get("units", ()))
+    return listing["units"]
 
 
 def _by_unit(rows: Iterable[OrderRow]) -> dict[str, list[OrderRow]]:

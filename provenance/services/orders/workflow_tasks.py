@@ -7,6 +7,7 @@ there later are added at the end of its list; files that leave the source stay u
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
@@ -15,17 +16,14 @@ from jobprov.provenance.db.queries.orders.workflows import WorkflowVersion
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import BadInputError, ProvenanceError
 from jobprov.provenance.launchers.workflow import CatalogSource, Stage, Workflow
-from jobprov.provenance.services.catalogs.frozen_units import fetch_units
+from jobprov.provenance.services.catalogs.frozen_units import FrozenUnits, fetch_units
 from jobprov.provenance.services.tasks.declarations import (
     MOST_UNITS,
     UnitSource,
     declare_task,
-    read_task_document,
+    find_declaration,
 )
 from jobprov.provenance.services.writing import Writing
-
-Listing = dict[str, Any]
-"""What a catalog selects, in the form of a task's declaration: `{units, units_from, namespace}`."""
 
 
 class Followed(NamedTuple):
@@ -36,11 +34,13 @@ class Followed(NamedTuple):
         problems: by stage, why its catalog could not be asked.
     """
 
-    listings: dict[str, Listing]
+    listings: dict[str, FrozenUnits]
     problems: dict[str, str]
 
 
-def fetch_listings(workflow: Workflow, catalog_of: Callable[[str], Catalog]) -> dict[str, Listing]:
+def fetch_listings(
+    workflow: Workflow, catalog_of: Callable[[str], Catalog]
+) -> dict[str, FrozenUnits]:
     """Return what the catalog lists now for each stage that takes its files from there.
 
     Args:
@@ -83,10 +83,12 @@ def _fetch(
     stage: Stage,
     source: CatalogSource,
     catalog_of: Callable[[str], Catalog],
-) -> Listing:
+) -> FrozenUnits:
     try:
         catalog = catalog_of(workflow.experiment)
-        return fetch_units(catalog, UnitSource(**source.declared()), may_be_empty=stage.follow)
+        return fetch_units(
+            catalog, msgspec.convert(source.declared(), UnitSource), may_be_empty=stage.follow
+        )
     except BadInputError as problem:
         raise BadInputError(f"stage {stage.name}: {problem}", problem.fields) from None
 
@@ -96,7 +98,7 @@ def declare_listings(
     version: WorkflowVersion,
     *,
     workflow: Workflow,
-    listings: Mapping[str, Listing],
+    listings: Mapping[str, FrozenUnits],
 ) -> None:
     """Declare the task of each stage that takes its files from a catalog, with the list.
 
@@ -121,7 +123,7 @@ def top_up(
     version: WorkflowVersion,
     *,
     workflow: Workflow,
-    listings: Mapping[str, Listing],
+    listings: Mapping[str, FrozenUnits],
 ) -> dict[str, str]:
     """Add what is new in these lists to the units of their stages.
 
@@ -131,7 +133,7 @@ def top_up(
     for name, listing in listings.items():
         task_id = workflow.task_id(version.number, name)
         declared = read_listing(writing.connection, writing.store, task_id, version.experiment)
-        units = declared.get("units", [])
+        units = declared["units"]
         listed_before = set(units)
         new_units = [unit for unit in listing["units"] if unit not in listed_before]
         if not new_units:
@@ -140,13 +142,13 @@ def top_up(
         if problem:
             problems[name] = problem
             continue
-        grown = {**listing, "units": [*units, *new_units]}
+        grown: FrozenUnits = {**listing, "units": [*units, *new_units]}
         document = stage_document(version, workflow, workflow.stage(name), grown)
         declare_task(writing.by(None), task_id, document)
     return problems
 
 
-def _growth_problem(declared: Listing, listing: Listing, unit_count: int) -> str | None:
+def _growth_problem(declared: FrozenUnits, listing: FrozenUnits, unit_count: int) -> str | None:
     """Return why a list cannot grow to so many units by what its catalog lists now."""
     namespace = declared.get("namespace")
     new_namespace = listing.get("namespace")
@@ -157,22 +159,30 @@ def _growth_problem(declared: Listing, listing: Listing, unit_count: int) -> str
     return None
 
 
-def read_listing(connection: Connection, store: Store, task_id: str, experiment: str) -> Listing:
-    """Return the declaration of the task that holds the list of a stage, empty if there is none."""
+def read_listing(
+    connection: Connection, store: Store, task_id: str, experiment: str
+) -> FrozenUnits:
+    """Return the frozen list of a stage by its task, an empty one if there is none."""
     for task in find_tasks(connection, task_id, experiment):
-        return read_task_document(connection, store, task) or {}
-    return {}
+        declaration = find_declaration(connection, store, task)
+        if declaration is None or not isinstance(declaration.units, list):
+            break
+        listing: FrozenUnits = {"units": declaration.units}
+        if declaration.namespace is not None:
+            listing["namespace"] = declaration.namespace
+        return listing
+    return {"units": []}
 
 
 def stage_document(
     version: WorkflowVersion, workflow: Workflow, stage: Stage, units: Mapping[str, Any]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the declaration of the task that holds a stage; `units` names or counts its units."""
-    software = [
-        {"name": code.name, "repository": code.repository, "requested_ref": code.ref}
-        for code in workflow.software
-    ]
-    document: dict[str, Any] = {
+    software = []
+    for code in workflow.software:
+        entry = {"name": code.name, "repository": code.repository, "requested_ref": code.ref}
+        software.append(entry)
+    document: dict[str, object] = {
         "experiment": version.experiment,
         "campaign": workflow.campaign,
         "stage": stage.name,

@@ -27,8 +27,9 @@ from jobprov.provenance.errors import AmbiguousError, BadInputError, NotFoundErr
 from jobprov.provenance.launchers.workflow import LONGEST_BYTES, Workflow, read_workflow
 from jobprov.provenance.records.reading.checks import word_problem
 from jobprov.provenance.records.reading.documents import read_document
+from jobprov.provenance.services.catalogs.frozen_units import FrozenUnits
 from jobprov.provenance.services.ledger.entries import enter_document, read_entries
-from jobprov.provenance.services.orders.workflow_tasks import Listing, declare_listings
+from jobprov.provenance.services.orders.workflow_tasks import declare_listings
 from jobprov.provenance.services.writing import Writing
 
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
@@ -83,9 +84,9 @@ _FIRST = WorkflowState(state="running", who="-", why="declared")
 
 def declare_workflow(
     writing: Writing,
-    document: dict[str, Any],
+    document: Mapping[str, Any],
     *,
-    listings: Mapping[str, Listing] | None = None,
+    listings: Mapping[str, FrozenUnits] | None = None,
 ) -> WorkflowDeclared:
     """Return the version of a workflow; the same text and files again are the same version.
 
@@ -112,7 +113,9 @@ def _declared_as(version: WorkflowVersion, *, is_new: bool) -> WorkflowDeclared:
     return WorkflowDeclared(version.name, version.number, version.experiment, is_new)
 
 
-def _add_version(writing: Writing, workflow: Workflow, document: dict[str, Any]) -> WorkflowVersion:
+def _add_version(
+    writing: Writing, workflow: Workflow, document: Mapping[str, Any]
+) -> WorkflowVersion:
     experiment = intern_experiments(writing, {workflow.experiment})[workflow.experiment]
     entry = enter_document(
         writing, experiment, "workflow", {"name": workflow.name, "workflow": document}
@@ -133,7 +136,7 @@ def _check_words(workflow: Workflow) -> None:
 
 
 def find_same_version(
-    connection: Connection, store: Store, workflow: Workflow, document: dict[str, Any]
+    connection: Connection, store: Store, workflow: Workflow, document: Mapping[str, Any]
 ) -> WorkflowVersion | None:
     """Return the version that this very document declared; None where none did."""
     versions = find_versions(connection, name=workflow.name, experiment=workflow.experiment)
@@ -163,7 +166,7 @@ def set_state(writing: Writing, version: WorkflowVersion, state: WorkflowState) 
 
 
 def write_state(
-    connection: Connection, experiment: int, entry: int, document: dict[str, Any]
+    connection: Connection, experiment: int, entry: int, document: Mapping[str, Any]
 ) -> None:
     """Write the state of a workflow whose ledger entry is there; the newest counts."""
     set_state_entry(

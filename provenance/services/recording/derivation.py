@@ -14,9 +14,9 @@ from jobprov.provenance.db.changes.recording import write_awaited, write_awaited
 from jobprov.provenance.db.queries.recording.traced_kinds import Kind
 from jobprov.provenance.db.recording.aliases import join_sightings
 from jobprov.provenance.db.recording.writing import JobDraft, intern_experiments, write_jobs
-from jobprov.provenance.db.turns import begin_deriving
-from jobprov.provenance.records.findings import Findings, blobs_to_send
-from jobprov.provenance.records.gaps import Gap, find_gaps, level_of
+from jobprov.provenance.db.writer.turns import begin_deriving
+from jobprov.provenance.records.gaps.findings import Findings, blobs_to_send
+from jobprov.provenance.records.gaps.gaps import Gap, find_gaps, level_of
 from jobprov.provenance.records.job_record import FAILED, Software
 from jobprov.provenance.services.code.products import enqueue_products
 from jobprov.provenance.services.code.repositories import enqueue_carried, enqueue_resolutions

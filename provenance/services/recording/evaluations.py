@@ -11,7 +11,7 @@ from jobprov.provenance.db.queries.recording.evaluations import (
     read_evaluations,
 )
 from jobprov.provenance.db.recording.closure_rows import closure_digests
-from jobprov.provenance.db.transaction import Memory
+from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.records.job_record import FclConfiguration, JobRecord
 from jobprov.provenance.services.work.evaluations import Configuration
 

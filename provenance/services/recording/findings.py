@@ -12,10 +12,10 @@ from jobprov.provenance.db.queries.holdings.erasures import erased_digests
 from jobprov.provenance.db.queries.holdings.expiry import expired_logs
 from jobprov.provenance.db.queries.holdings.possessions import Possessions
 from jobprov.provenance.db.queries.reruns.capsules import Use, use_of, uses_served
-from jobprov.provenance.db.transaction import Memory
-from jobprov.provenance.records.findings import Findings
-from jobprov.provenance.records.gaps import image_digest
-from jobprov.provenance.records.inputs import all_inputs, small_inputs
+from jobprov.provenance.db.writer.transaction import Memory
+from jobprov.provenance.records.files.inputs import all_inputs, small_inputs
+from jobprov.provenance.records.gaps.findings import Findings
+from jobprov.provenance.records.gaps.gaps import image_digest
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.services.ledger.readings import Reading
 from jobprov.provenance.services.read_ahead import ReadAhead

@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.db.changes.recording import JobGrade, write_awaited, write_grades
 from jobprov.provenance.db.changes.reruns import note_due_proofs
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.code.software import entries_of_jobs
 from jobprov.provenance.db.queries.holdings.awaited import jobs_awaiting
 from jobprov.provenance.db.queries.recording import gap_updates as queries
@@ -20,7 +19,8 @@ from jobprov.provenance.db.queries.recording.jobs import arrivals_of
 from jobprov.provenance.db.queries.recording.traced_kinds import jobs_waiting
 from jobprov.provenance.db.queries.reruns.capsules import jobs_served
 from jobprov.provenance.db.recording.writing import intern_experiments
-from jobprov.provenance.db.turns import begin_deriving, wait_for_derivations
+from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.db.writer.turns import begin_deriving, wait_for_derivations
 from jobprov.provenance.records.job_record import FAILED
 from jobprov.provenance.services.code.repositories import enqueue_carried
 from jobprov.provenance.services.ledger.entry_bytes import find_holders

@@ -9,7 +9,7 @@ Source: record.md, "Identity and finality"; http.md, `PUT /jobs/{job_id}`.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any, NamedTuple
@@ -102,7 +102,7 @@ def record_jobs(writing: Writing, submissions: Sequence[Submission]) -> list[Out
     return [outcomes[place] for place in range(len(submissions))]
 
 
-def revision_body(document: dict[str, Any]) -> bytes:
+def revision_body(document: Mapping[str, Any]) -> bytes:
     """Return the bytes of a revision's ledger entry; `document` is `{reason, revision, record}`."""
     return json.dumps(document, sort_keys=True, ensure_ascii=False).encode()
 
@@ -275,7 +275,7 @@ def _first_received(submission: Submission, held_job: HeldJob | None) -> datetim
 
 
 def _merge(submission: Submission, held_job: HeldJob | None) -> Reading:
-    """Return the job as its witnesses say it: those that are held, and the one that comes now."""
+    """Return the job by all its witnesses: the records so far, and the one that arrives now."""
     decoded, revision = submission.decoded, submission.revision
     if (
         held_job is not None

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from functools import partial
 
 from jobprov.provenance.db.changes.recording import note_derived, remove_unread
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.recording.rederivation import (
     derived_version,
     stale_among,
@@ -24,6 +23,7 @@ from jobprov.provenance.db.queries.recording.rederivation import (
     unread_keys,
 )
 from jobprov.provenance.db.recording.job_rows import INDEX_VERSION
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.ledger.entries import read_entries
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_taken, read_together

@@ -16,8 +16,8 @@ from jobprov.provenance.db.queries.recording.resolved_code import (
     resolutions_of,
 )
 from jobprov.provenance.db.recording.software_rows import repository_match_key, software_digests
-from jobprov.provenance.db.transaction import Memory
-from jobprov.provenance.records.gaps import NO_REPOSITORY
+from jobprov.provenance.db.writer.transaction import Memory
+from jobprov.provenance.records.gaps.gaps import NO_REPOSITORY
 from jobprov.provenance.records.job_record import JobRecord, Software
 from jobprov.provenance.services.code.ambiguous_code import RefMeanings, ambiguous_code, asks_ref
 from jobprov.provenance.services.code.products import is_inferred, unresolved_words

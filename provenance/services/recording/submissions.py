@@ -5,11 +5,11 @@ Source: record.md, "Identity and finality".
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from jobprov.provenance.db.recording.job_rows import job_columns
+from jobprov.provenance.db.recording.job_rows import JobColumns, job_columns
 from jobprov.provenance.db.recording.packing import pack_all
-from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import PROVISIONAL
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 
@@ -51,7 +51,7 @@ class Submission(NamedTuple):
     packed: bytes | None = None
     kind: str | None = None
     entry: int | None = None
-    columns: dict[str, Any] | None = None
+    columns: JobColumns | None = None
     revision: int | None = None
     is_conflict: bool = False
 

@@ -21,13 +21,14 @@ from jobprov.provenance.db.queries.recording.traced_kinds import (
     made_by_jobs,
     what_kinds_used,
 )
-from jobprov.provenance.records.findings import UnseenReads
+from jobprov.provenance.records.gaps.findings import UnseenReads
 from jobprov.provenance.records.job_record import Input, JobRecord
 from jobprov.provenance.services.work.notices import kinds_traced
 
 MOST_USED = 1000
-"""Paths of files, and of code, that jobs of a kind are told."""
+"""Paths of files, and of code, that jobs of a kind get to know."""
 _TRACED = "traced"
+_LAID_OUT = frozenset({"folder", "link"})
 
 
 def note_traced(connection: Connection, records: Sequence[tuple[JobRecord, datetime]]) -> None:
@@ -63,12 +64,13 @@ def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:
     if record.trace is not None:
         files += [file.path for file in record.trace.not_kept or ()]
         hosts += record.trace.network or ()
-    shared = _without_own(connection, record, files)
+    own = _own_files(connection, record, files)
+    shared = [path for path in files if path not in own]
     folders = []
     for entry in record.layout or ():
-        if entry.kind == "folder" and entry.path.startswith("/"):
+        if entry.kind in _LAID_OUT and entry.path.startswith("/"):
             folders.append(entry.path)
-    lists = (shared, code, hosts, folders)
+    lists = (shared, code, hosts, folders, own)
     return UsedByKind(*(paths[:MOST_USED] for paths in lists))
 
 
@@ -84,16 +86,16 @@ def _traced_inputs(record: JobRecord) -> Iterator[Input]:
             yield file
 
 
-def _without_own(connection: Connection, record: JobRecord, paths: Sequence[str]) -> list[str]:
-    """Return the files but those of this job's unit: what another job made, or that it is named in."""
+def _own_files(connection: Connection, record: JobRecord, paths: Sequence[str]) -> list[str]:
+    """Return the files of this job's unit: what another job made, or what the unit is named in."""
     names = {path: posixpath.basename(path) for path in paths}
     made = made_by_jobs(connection, record.experiment, set(names.values()))
     unit = record.task.unit if record.task else None
-    shared = []
+    own = []
     for path, name in names.items():
-        if name not in made and not (unit and _holds(name, unit)):
-            shared.append(path)
-    return shared
+        if name in made or (unit and _holds(name, unit)):
+            own.append(path)
+    return own
 
 
 def _holds(name: str, unit: str) -> bool:
@@ -135,6 +137,8 @@ class TracedKinds:
             return None
         named = _paths(record)
         paths = [path for path in [*used.files, *used.code] if path not in named]
+        if len(record.inputs or ()) < len(used.own):
+            paths += [path for path in used.own if path not in named]
         return UnseenReads(tuple(paths), tuple(used.hosts))
 
 

@@ -182,9 +182,10 @@ def own_places(root: Path, scratch: Path) -> tuple[str, ...]:
     file = root / "data" / "JOB.json"
     record = mapping(json.loads(file.read_bytes())) if file.is_file() else {}
     places.add(text(mapping(record.get("command")).get("working_directory")))
-    for field in ("inputs", "outputs"):
-        places.update(text(entry.get("path")) for entry in rows(record.get(field)))
-    return tuple(f"{place}/" for place in sorted(places) if place.startswith("/") and place != "/")
+    for entry in [*rows(record.get("inputs")), *rows(record.get("outputs"))]:
+        places.add(text(entry.get("path")))
+    absolute = [place for place in sorted(places) if place.startswith("/") and place != "/"]
+    return tuple(f"{place}/" for place in absolute)
 
 
 def _check(result: RerunResult, name: str) -> None:
@@ -295,28 +296,44 @@ def write_bag(folder: Path, tree: Tree) -> tuple[int, int]:
     lines: list[str] = []
     links: list[str] = []
     size = 0
-    inside = tree.root.resolve()
-    for path in sorted(folder.joinpath("data").rglob("*")):
+    for path in _payload(folder, tree):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
-            # The target was left out, or is outside: in another place the link leads nowhere
-            if not path.exists() or not path.resolve().is_relative_to(inside):
-                path.unlink()
-                continue
             links.append(f"{name}\t{path.readlink()}\n")
         if path.is_file() and name not in (_LINKS, _LEFT_OUT, _MISSING):
             lines.append(_line(path, name))
             size += 0 if path.is_symlink() else path.stat().st_size
     count = len(lines)
-    left_out = [f"{percent(path)}\n" for path in sorted(tree.left_out)]
-    missing = [f"{percent(path)}\n" for path in sorted(tree.missing)]
-    for name, listed in ((_LINKS, links), (_LEFT_OUT, left_out), (_MISSING, missing)):
+    lists = {_LINKS: links, _LEFT_OUT: _paths(tree.left_out), _MISSING: _paths(tree.missing)}
+    for name, listed in lists.items():
         _write(folder / name, "".join(listed))
         lines.append(_line(folder / name, name))
     (folder / "bagit.txt").write_text(_BAGIT, encoding="utf-8")
     lines.sort(key=lambda line: line.partition("  ")[2])
     _write(folder / "manifest-sha256.txt", "".join(lines))
     return count, size
+
+
+def _payload(folder: Path, tree: Tree) -> Iterator[Path]:
+    """Yield what is below `data`, sorted; remove links that lead out of the capsule, or nowhere.
+
+    Their targets were left out, or are outside: in another place such a link leads nowhere.
+    """
+    inside = tree.root.resolve()
+    for path in sorted(folder.joinpath("data").rglob("*")):
+        if path.is_symlink() and not _leads_inside(path, inside):
+            path.unlink()
+        else:
+            yield path
+
+
+def _leads_inside(link: Path, folder: Path) -> bool:
+    return link.exists() and link.resolve().is_relative_to(folder)
+
+
+def _paths(paths: Iterable[str]) -> list[str]:
+    """Return paths as lines of a list, sorted."""
+    return [f"{percent(path)}\n" for path in sorted(paths)]
 
 
 def _write(file: Path, content: str) -> None:

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple, Required, TypedDict
 
 from jobprov.provenance.bundle.bag_check import check_bag
 from jobprov.provenance.bundle.cksum import PosixCksum
@@ -35,6 +35,34 @@ _DECISIONS: dict[int, Decision] = {0: "equal", 1: "differs"}
 _REPORT_BYTES = 16 * 1024 * 1024
 
 
+class ComparedOutput(TypedDict, total=False):
+    """How one output of a rerun compared."""
+
+    output: str
+    level: str
+    comparator: str
+
+
+class Verdict(TypedDict, total=False):
+    """A verdict as JSON: what `verify.sh --report` writes, and what else is known of the rerun.
+
+    Its fields are described at `PostedVerdict`, the reading of what was posted.
+    """
+
+    level: Required[str]
+    revision: int
+    comparisons: list[ComparedOutput]
+    environment_grade: str
+    host: str
+    when: str
+    reason: str
+    by: str
+    plan: str
+    missing: str
+    unproven: str
+    offers: list[dict[str, object]]
+
+
 class VerifyResult(NamedTuple):
     """How a rerun compares with the record.
 
@@ -45,13 +73,13 @@ class VerifyResult(NamedTuple):
     """
 
     decision: Decision
-    verdict: dict[str, Any] | None
+    verdict: Verdict | None
     lines: tuple[str, ...]
 
     @property
     def level(self) -> str | None:
         """The level reached, `R7` to `R0` or `R1=`; None where it is undecided."""
-        return None if self.verdict is None else str(self.verdict["level"])
+        return None if self.verdict is None else self.verdict["level"]
 
 
 class RerunResult(NamedTuple):
@@ -266,14 +294,14 @@ def _run_script(
     return code, tuple(lines), watch.stopped
 
 
-def _read_verdict(file: Path) -> dict[str, Any] | None:
+def _read_verdict(file: Path) -> Verdict | None:
     if not file.is_file():
         return None
     try:
         with file.open("rb") as stream:
-            verdict = json.loads(stream.read(_REPORT_BYTES))
+            verdict: Verdict = json.loads(stream.read(_REPORT_BYTES))
         if isinstance(verdict["level"], str):
-            return dict(verdict)
+            return verdict
     except (ValueError, TypeError, KeyError):
         pass
     raise BundleError(

@@ -1,7 +1,7 @@
 """Names the first thing that a rerun lacked, as a sentence, from what it printed.
 
-Programs say so in many ways; those of shells, loaders, Python, Perl, R, git and the C library are
-known here. What nothing is known of is told by its last line.
+Programs report this in many ways; those of shells, loaders, Python, Perl, R, git and the C library
+are known here. For any other program its last line is shown.
 """
 
 import re
@@ -26,7 +26,7 @@ class Missing(NamedTuple):
 
 
 class _Sign(NamedTuple):
-    """What a line looks like that tells what is missing, and the sentence about it."""
+    """The pattern of a line that names something missing, and the sentence about it."""
 
     pattern: re.Pattern[str]
     sentence: _Sentence
@@ -36,8 +36,8 @@ class _Sign(NamedTuple):
 def _sign(pattern: str, sentence: str, *, is_limit: bool = False) -> _Sign:
     """Return a sign whose sentence names the group `what` of the pattern, if there is one."""
 
-    def tell(found: re.Match[str]) -> str:
-        what = (found.groupdict().get("what") or "").strip(" :")
+    def tell(match: re.Match[str]) -> str:
+        what = (match.groupdict().get("what") or "").strip(" :")
         if what[:1] in _QUOTES:
             what = what.strip(_QUOTES)
         return sentence.format(what=what)
@@ -100,7 +100,7 @@ _SIGNS = (
 
 
 def first_missing(printed: Iterable[str], log: Iterable[str] = ()) -> Missing | None:
-    """Return the first thing missing; None if no line tells of any.
+    """Return the first thing missing; None if no line names any.
 
     Args:
         printed: the lines of run.sh.
@@ -128,7 +128,7 @@ def missing_inputs_alone(printed: Iterable[str]) -> bool:
 
 
 def last_words(log: Sequence[str]) -> str | None:
-    """Return the job's last line that says anything; None if there is none."""
+    """Return the last line of the job that is not blank; None if there is none."""
     for line in reversed(log):
         if line.strip() and not line.startswith("run.sh: "):
             return line.strip()[:_LONGEST_LINE]
@@ -137,7 +137,7 @@ def last_words(log: Sequence[str]) -> str | None:
 
 def _tell(line: str) -> Missing | None:
     for sign in _SIGNS:
-        found = sign.pattern.search(line)
-        if found is not None:
-            return Missing(sign.sentence(found), sign.is_limit)
+        match = sign.pattern.search(line)
+        if match is not None:
+            return Missing(sign.sentence(match), sign.is_limit)
     return None

@@ -6,11 +6,15 @@ The bundle's own verify.py compares, kept apart as the rerun was: a job may have
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import msgspec
 
 from jobprov.provenance.bundle.comparison.comparators import OutputRule
+from jobprov.provenance.services.reruns.execution import ComparedOutput
 from jobprov.provenance.services.reruns.isolation import Isolation
 
 KeptFile = Callable[[str, Path], bool]
@@ -36,10 +40,10 @@ class _Differing(NamedTuple):
 def offer_comparators(
     root: Path,
     out: Path,
-    comparisons: list[Mapping[str, Any]],
+    comparisons: Sequence[ComparedOutput],
     isolation: Isolation,
     kept: KeptFile,
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     """Return a rule for each output that differs, the strictest that would accept it.
 
     Args:
@@ -50,23 +54,17 @@ def offer_comparators(
         kept: where recorded files come from.
     """
     below = {str(item.get("output")) for item in comparisons if item.get("level") == "R2"}
-    offers = []
-    for differing in list(_differing(root, out, below, kept))[:_MOST_OUTPUTS]:
+    offers: list[dict[str, object]] = []
+    for differing in islice(_differing(root, out, below, kept), _MOST_OUTPUTS):
         for rule in _rules(differing):
             if _accepts(root, differing, rule, isolation):
-                offers.append(
-                    {
-                        name: value
-                        for name in OutputRule.__struct_fields__
-                        if (value := getattr(rule, name)) is not None
-                    }
-                )
+                offers.append(msgspec.to_builtins(rule))  # without the fields that say nothing
                 break
     return offers
 
 
 def _differing(root: Path, out: Path, names: set[str], kept: KeptFile) -> Iterator[_Differing]:
-    """Yield the outputs of these names of which both files are here."""
+    """Yield the outputs with these names, if both the recorded and the new file are here."""
     expected = root / "data" / "outputs" / "expected.sh"
     if not expected.is_file():
         return
@@ -125,10 +123,10 @@ def _masks(differing: _Differing) -> list[str]:
     if len(recorded) != len(made):
         return []
     masks: list[str] = []
-    for one, other in zip(recorded, made, strict=True):
-        if one == other:
+    for line, other_line in zip(recorded, made, strict=True):
+        if line == other_line:
             continue
-        mask = _mask(one, other)
+        mask = _mask(line, other_line)
         if mask is None:
             return []
         if mask not in masks:
@@ -138,12 +136,12 @@ def _masks(differing: _Differing) -> list[str]:
     return masks
 
 
-def _mask(one: str, other: str) -> str | None:
+def _mask(line: str, other_line: str) -> str | None:
     """Return what masks two lines that begin alike; None where too little is alike."""
     length = 0
-    while length < min(len(one), len(other)) and one[length] == other[length]:
+    while length < min(len(line), len(other_line)) and line[length] == other_line[length]:
         length += 1
-    beginning = one[:length].rstrip("0123456789-+.:abcdefABCDEF") if length else ""
+    beginning = line[:length].rstrip("0123456789-+.:abcdefABCDEF") if length else ""
     if len(beginning) < _SHORTEST_MASK:
         return None
     return "^" + re.escape(beginning).replace("\\ ", " ") + ".*"

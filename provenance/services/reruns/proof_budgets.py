@@ -73,24 +73,25 @@ class BudgetSection(msgspec.Struct, forbid_unknown_fields=True):
 
     def over(self, budget: ProofBudget) -> ProofBudget:
         """Return a budget with what this section says in the place of its own."""
-        given: dict[str, Any] = {
-            "jobs": self.jobs,
-            "seconds": self.seconds,
-            "cpu_seconds": self.cpu_seconds,
-            "job_seconds": self.job_seconds,
-            "processes": self.processes,
-        }
+        if self.jobs is not None:
+            budget = budget._replace(jobs=self.jobs)
+        if self.seconds is not None:
+            budget = budget._replace(seconds=self.seconds)
+        if self.cpu_seconds is not None:
+            budget = budget._replace(cpu_seconds=self.cpu_seconds)
+        if self.job_seconds is not None:
+            budget = budget._replace(job_seconds=self.job_seconds)
+        if self.processes is not None:
+            budget = budget._replace(processes=self.processes)
         if self.disk_gib is not None:
-            given["disk_bytes"] = int(self.disk_gib * _GIB)
+            budget = budget._replace(disk_bytes=int(self.disk_gib * _GIB))
         if self.memory_gib is not None:
-            given["memory_bytes"] = int(self.memory_gib * _GIB)
+            budget = budget._replace(memory_bytes=int(self.memory_gib * _GIB))
         if self.again_after_days is not None:
-            given["again_after"] = timedelta(days=self.again_after_days)
+            budget = budget._replace(again_after=timedelta(days=self.again_after_days))
         if self.input_dirs is not None:
-            given["input_dirs"] = tuple(Path(folder) for folder in self.input_dirs)
-        return budget._replace(
-            **{name: value for name, value in given.items() if value is not None}
-        )
+            budget = budget._replace(input_dirs=tuple(Path(folder) for folder in self.input_dirs))
+        return budget
 
 
 class ProofBudgets(NamedTuple):

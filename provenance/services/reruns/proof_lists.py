@@ -27,7 +27,7 @@ MOST_NEXT = 100
 
 
 def list_proofs(connection: Connection, *, experiment: str | None = None) -> ProofList:
-    """Return how the recipes of campaigns stand, and those that did not pass."""
+    """Return the state of the recipes of campaigns, and the recipes that did not pass."""
     campaigns = []
     for (name, campaign), counts in sorted(count_by_campaign(connection, experiment).items()):
         campaigns.append(CampaignProofs(name, campaign, proof_counts(counts)))

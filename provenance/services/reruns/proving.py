@@ -10,7 +10,7 @@ How one job is rerun is in trial.py; `drills.py` reruns a sample of all recipes,
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -21,6 +21,7 @@ from jobprov.provenance.db.queries.reruns.reproduction import Candidate
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.proofs import PROVEN, STATES, UNPROVEN, proof_of
 from jobprov.provenance.records.recipes import recipe_text
+from jobprov.provenance.services.reruns.execution import Verdict
 from jobprov.provenance.services.reruns.isolation import check_offline
 from jobprov.provenance.services.reruns.proof_budgets import ProofBudget
 from jobprov.provenance.services.reruns.recorded_trials import (
@@ -112,8 +113,8 @@ def next_to_prove(
     return recipes_to_prove(connection, key, before=before, limit=limit)
 
 
-def proved(candidate: Candidate, trial: Trial, verdict: Mapping[str, Any]) -> ProvedJob:
-    """Return a rerun as commands tell it."""
+def proved(candidate: Candidate, trial: Trial, verdict: Verdict) -> ProvedJob:
+    """Return the outcome of a rerun as commands report it."""
     proof = proof_of(verdict)
     state, message = (UNPROVEN, None) if proof is None else proof
     return ProvedJob(
@@ -122,7 +123,7 @@ def proved(candidate: Candidate, trial: Trial, verdict: Mapping[str, Any]) -> Pr
         recipe_id=recipe_name(candidate.recipe),
         state=STATES[state],
         message=message,
-        level=str(verdict["level"]),
+        level=verdict["level"],
         seconds=trial.seconds,
         cpu_seconds=trial.cpu_seconds,
     )

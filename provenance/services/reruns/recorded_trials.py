@@ -2,14 +2,15 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jobprov.archive.store import Store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.reruns.reproduction import Candidate
 from jobprov.provenance.records.recipes import recipe_text
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
+from jobprov.provenance.services.reruns.execution import Verdict
 from jobprov.provenance.services.reruns.isolation import Isolation
 from jobprov.provenance.services.reruns.trial import PackedJob, Trial, Workplace, try_job
 from jobprov.provenance.services.reruns.verdicts import post_verdict
@@ -76,7 +77,7 @@ def try_recorded(parts: TrialParts, place: Workplace, candidate: Candidate) -> T
     return try_job(place, pack)
 
 
-def record_trial(parts: TrialParts, candidate: Candidate, verdict: dict[str, Any]) -> None:
+def record_trial(parts: TrialParts, candidate: Candidate, verdict: Verdict) -> None:
     """Record the verdict on a rerun, sent by whoever made it."""
     now = datetime.now(UTC)
     parts.writer.run(
@@ -84,12 +85,12 @@ def record_trial(parts: TrialParts, candidate: Candidate, verdict: dict[str, Any
             writing, candidate.job_id, verdict, experiment=candidate.experiment
         ),
         received_at=now,
-        submitter=str(verdict["by"]),
+        submitter=verdict["by"],
     )
 
 
 def tried(candidate: Candidate, trial: Trial) -> TriedJob:
-    """Return a rerun as commands tell it."""
+    """Return the outcome of a rerun as commands report it."""
     return TriedJob(
         job_id=candidate.job_id,
         experiment=candidate.experiment,

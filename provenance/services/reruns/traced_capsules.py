@@ -4,13 +4,17 @@ The files are blobs of the archive; what it lacks is taken from this machine. An
 record jobs can send a listing of touched paths. So names other than plain absolute paths are
 skipped, nothing is written through a link, and blobs that only another experiment sent are not used.
 
+A file is taken from this machine by its name only with the recorded digest. Any other is taken only
+if a bundle's rerun touches it here and comes out as recorded, and if no file that the rerun touches
+differs from the trace: otherwise libraries of two releases would be mixed.
+
 Source: docs/reference/hook.md, "Tracing".
 """
 
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -23,13 +27,14 @@ from jobprov.provenance.db.queries.holdings.possessions import senders_of
 from jobprov.provenance.errors import BadInputError, BundleError
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.services.lookup.job import read_job
-from jobprov.provenance.services.reruns.capsule_completion import complete, take_by_digest
 from jobprov.provenance.services.reruns.capsule_making import (
     CapsuleReport,
     Tree,
     open_tree,
+    own_places,
     report,
     run_inside,
+    trace_rerun,
     unpack_all,
     write_bag,
 )
@@ -114,7 +119,7 @@ def _kept_by(record: JobRecord) -> frozenset[str]:
 
 
 def _is_kept(touched: TouchedPath, kept: frozenset[str]) -> bool:
-    """Whether a file that may not leave as part of the release came with the record all the same."""
+    """Whether a file that may not leave with the release came with the record anyway."""
     return touched.sha256 == WITHHELD and touched.path in kept
 
 
@@ -143,11 +148,11 @@ def make_traced_capsule(
     for trace in traces:
         _lay_out(tree, trace, store)
     digests = _digests_of(traces)
-    take_by_digest(tree, digests)
+    _take_by_digest(tree, digests)
     with tempfile.TemporaryDirectory(prefix="jobprov-capsule-") as temporary:
         scratch = Path(temporary)
         roots = unpack_all(tars, scratch)
-        notes = complete(tree, digests, roots, scratch, isolation)
+        notes = _complete(tree, digests, roots, scratch, isolation)
         files, size = write_bag(folder, tree)
         levels = run_inside(tree.root, roots, scratch, isolation)
     return report(tree, files, size, levels, notes)
@@ -243,3 +248,63 @@ def _copy(store: Store, sha256: str, target: Path) -> None:
     if digest.hexdigest() != sha256:
         target.unlink()
         raise BundleError(f"Blob {sha256} is damaged in the archive; run `jobprov archive check`.")
+
+
+def _take_by_digest(tree: Tree, digests: Mapping[str, str]) -> None:
+    """Copy missing files that are on this machine with the digest that the trace has."""
+    for path in sorted(tree.missing):
+        if path in digests and _digest(path) == digests[path]:
+            with suppress(OSError):
+                tree.add_all([path], ())
+    tree.forget_what_is_here()
+
+
+def _complete(
+    tree: Tree,
+    digests: Mapping[str, str],
+    roots: Mapping[str, Path],
+    scratch: Path,
+    isolation: Isolation,
+) -> list[str]:
+    """Run bundles again under strace if something is missing, and add what they touch.
+
+    Return sentences about bundles of which nothing could be taken.
+    """
+    notes: list[str] = []
+    for position, (name, root) in enumerate(roots.items()):
+        if not (tree.missing or tree.left_out):
+            break
+        result, touched = trace_rerun(root, scratch / f"traced-{position}", isolation)
+        verified = result.verified
+        if verified is None or verified.decision == "differs":
+            last = " ".join(result.lines[-2:])
+            notes.append(f"{name} does not come out as recorded on this machine: {last}")
+            continue
+        different = _first_different(touched, digests)
+        if different is not None:
+            notes.append(f"this machine has another release than the job: {different} differs")
+            continue
+        # Files that the trace withheld may be here by now; those of other digests never are
+        tree.add_all(touched, own_places(root, scratch))
+        tree.forget_what_is_here()
+    return notes
+
+
+def _first_different(touched: list[str], digests: Mapping[str, str]) -> str | None:
+    """Return the first file that a rerun touched here and that the trace has with another digest."""
+    for path in touched:
+        real = os.path.realpath(path)
+        if real in digests and _digest(real) != digests[real]:
+            return real
+    return None
+
+
+def _digest(path: str) -> str | None:
+    """Return the SHA-256 of a file; None if there is no file, or it cannot be read."""
+    try:
+        if not os.path.isfile(path):  # noqa: PTH113 - a path of the trace, as text
+            return None
+        with open(path, "rb") as file:  # noqa: PTH123
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):
+        return None

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jobprov.archive.errors import ArchiveError, ArchiveUnreachableError
 from jobprov.provenance.errors import BundleError, LimitError, ProvenanceError, UnreachableError
 from jobprov.provenance.records.proofs import INPUT_NOT_HERE, NOT_COMPARED, STOPPED
-from jobprov.provenance.services.reruns.execution import RerunResult, rerun, unpack
+from jobprov.provenance.services.reruns.execution import RerunResult, Verdict, rerun, unpack
 from jobprov.provenance.services.reruns.first_missing import (
     first_missing,
     last_words,
@@ -76,7 +76,7 @@ class Trial(NamedTuple):
         is_limit: it did not run since its bundle is too large.
     """
 
-    verdict: dict[str, Any] | None
+    verdict: Verdict | None
     reason: str | None
     seconds: float
     cpu_seconds: float
@@ -85,7 +85,21 @@ class Trial(NamedTuple):
     @property
     def level(self) -> str | None:
         """The level of the verdict."""
-        return None if self.verdict is None else str(self.verdict["level"])
+        return None if self.verdict is None else self.verdict["level"]
+
+
+class _Judged(NamedTuple):
+    """What a rerun says: the verdict, and the reason where nothing was compared."""
+
+    verdict: Verdict
+    reason: str | None
+
+
+class _Outcome(NamedTuple):
+    """What became of a trial: the verdict, None where there was no rerun, and the reason then."""
+
+    verdict: Verdict | None
+    reason: str | None
 
 
 @contextmanager
@@ -113,51 +127,48 @@ def try_job(place: Workplace, pack: Callable[[], PackedJob]) -> Trial:
         BundleError: what an earlier rerun left cannot be removed.
     """
     began, cpu = time.monotonic(), _cpu_seconds()
-    verdict: dict[str, Any] | None
-    reason: str | None
     folder = place.folder / "job"
     is_limit = False
     _empty(folder)
     try:
-        verdict, reason = _try(place, folder, pack())
+        outcome = _try(place, folder, pack())
     except LimitError as problem:
-        verdict, reason, is_limit = None, str(problem), True
+        outcome, is_limit = _Outcome(None, str(problem)), True
     except (ArchiveUnreachableError, UnreachableError):
         raise
     except (ProvenanceError, ArchiveError, OSError) as problem:
         # This affects one job alone: a blob is missing, or its disk space is used up
-        verdict, reason = None, str(problem)
+        outcome = _Outcome(None, str(problem))
     finally:
         _empty(folder)
-    return Trial(verdict, reason, time.monotonic() - began, _cpu_seconds() - cpu, is_limit)
+    seconds, cpu_seconds = time.monotonic() - began, _cpu_seconds() - cpu
+    return Trial(outcome.verdict, outcome.reason, seconds, cpu_seconds, is_limit)
 
 
-def verdict_of(trial: Trial, by: str) -> dict[str, Any]:
+def verdict_of(trial: Trial, by: str) -> Verdict:
     """Return the verdict on a rerun, also where none was made: the recipe then has a reason."""
     if trial.verdict is not None:
         return trial.verdict
     reason = (trial.reason or "no reason is known")[:_REASON_LENGTH]
-    verdict = {
+    verdict: Verdict = {
         "level": "R0",
         "reason": reason,
         "missing": f"Its bundle cannot be rerun: {reason}",
-        "when": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "when": _now(),
         "by": by,
     }
-    return verdict | ({"unproven": STOPPED} if trial.is_limit else {})
+    if trial.is_limit:
+        verdict["unproven"] = STOPPED
+    return verdict
 
 
-def _try(place: Workplace, folder: Path, packed: PackedJob) -> tuple[dict[str, Any], str | None]:
-    """Return the verdict, and the reason where nothing was compared.
+def _try(place: Workplace, folder: Path, packed: PackedJob) -> _Outcome:
+    """Rerun a job in an empty folder.
 
     Raises:
         LimitError: its bundle is too large.
     """
-    base = {
-        "plan": packed.plan,
-        "when": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "by": place.by,
-    }
+    when = _now()
     if packed.size_bytes * _UNPACKED > place.limits.disk_bytes:
         message = f"its bundle has {packed.size_bytes} bytes, too many for the disk allowed"
         raise LimitError(message, place.limits.disk_bytes)
@@ -169,16 +180,19 @@ def _try(place: Workplace, folder: Path, packed: PackedJob) -> tuple[dict[str, A
     isolation = place.isolation.within(place.limits, folder)
     out = folder / "out"
     result = rerun(root, out, isolation=isolation, input_dirs=place.input_dirs)
-    verdict, reason = _judged(result)
+    judged = _judged(result)
+    verdict: Verdict = {"plan": packed.plan, "when": when, "by": place.by, **judged.verdict}
     if verdict["level"] == "R2":
-        offers = offer_comparators(
-            root, out, verdict.get("comparisons") or [], isolation, packed.kept
-        )
-        verdict["offers"] = offers
-    return {**base, **verdict}, reason
+        comparisons = verdict.get("comparisons") or []
+        verdict["offers"] = offer_comparators(root, out, comparisons, isolation, packed.kept)
+    return _Outcome(verdict, judged.reason)
 
 
-def _judged(result: RerunResult) -> tuple[dict[str, Any], str | None]:
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _judged(result: RerunResult) -> _Judged:
     """Return what a rerun says: R0, with the reason, if nothing could be compared."""
     if result.stopped is not None:
         return _unproven(STOPPED, result.stopped)
@@ -189,37 +203,42 @@ def _judged(result: RerunResult) -> tuple[dict[str, Any], str | None]:
         lines = " ".join(result.verified.lines[-3:])
         return _unproven(NOT_COMPARED, f"ran, and cannot be compared here: {lines}")
     if verdict["level"] in ("R1", "R2"):
-        verdict |= _why_otherwise(result, str(verdict["level"]))
-    return verdict, None
+        _add_cause(verdict, result)
+    return _Judged(verdict, None)
 
 
-def _unproven(why: str, reason: str) -> tuple[dict[str, Any], str]:
-    """Return the verdict on a rerun that tells nothing of the recipe."""
-    return {"level": "R0", "reason": reason[:_REASON_LENGTH], "unproven": why}, reason
+def _unproven(why: str, reason: str) -> _Judged:
+    """Return the verdict on a rerun that proves nothing about the recipe."""
+    return _Judged({"level": "R0", "reason": reason[:_REASON_LENGTH], "unproven": why}, reason)
 
 
-def _not_started(result: RerunResult) -> tuple[dict[str, Any], str]:
+def _not_started(result: RerunResult) -> _Judged:
     reason = "not started: " + " ".join(result.lines[-5:])
-    verdict: dict[str, Any] = {"level": "R0", "reason": reason[:_REASON_LENGTH]}
+    verdict: Verdict = {"level": "R0", "reason": reason[:_REASON_LENGTH]}
     missing = first_missing(result.lines)
     if missing is not None:
         verdict["missing"] = missing.sentence
     if missing_inputs_alone(result.lines):
         verdict["unproven"] = INPUT_NOT_HERE
-    return verdict, reason
+    return _Judged(verdict, reason)
 
 
-def _why_otherwise(result: RerunResult, level: str) -> dict[str, Any]:
-    """Return the first thing missing, of a job that ended otherwise or made something else."""
+def _add_cause(verdict: Verdict, result: RerunResult) -> None:
+    """Name the first thing missing, of a job that ended otherwise or made something else."""
+    has_failed = verdict["level"] == "R1"
     log = _log_lines(result.log)
     missing = first_missing(result.lines, log)
-    if missing is not None and (level == "R1" or missing.is_limit):
-        return {"missing": missing.sentence} | ({"unproven": STOPPED} if missing.is_limit else {})
-    if level == "R1":
-        words = last_words(log)
-        last = f" Its last line: {words}" if words else ""
-        return {"missing": f"It ended with exit code {result.exit_code}, not as recorded.{last}"}
-    return {}
+    # A job that succeeds may well print that a file is not there
+    if missing is not None and (has_failed or missing.is_limit):
+        verdict["missing"] = missing.sentence
+        if missing.is_limit:
+            verdict["unproven"] = STOPPED
+    elif has_failed:
+        sentence = f"It ended with exit code {result.exit_code}, not as recorded."
+        last_line = last_words(log)
+        if last_line:
+            sentence += f" Its last line: {last_line}"
+        verdict["missing"] = sentence
 
 
 def _log_lines(log: Path) -> list[str]:

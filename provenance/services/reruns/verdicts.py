@@ -4,6 +4,7 @@ Source: verdicts.md, "Levels"; http.md, `POST /jobs/{job_id}/verdicts`.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -58,7 +59,7 @@ class PostedVerdict(msgspec.Struct, kw_only=True):
     offers: list[OutputRule] | None = None
 
 
-def check_verdict(document: dict[str, Any]) -> PostedVerdict:
+def check_verdict(document: Mapping[str, Any]) -> PostedVerdict:
     """Return the typed reading of a verdict.
 
     Raises:
@@ -75,7 +76,7 @@ def check_verdict(document: dict[str, Any]) -> PostedVerdict:
 def post_verdict(
     writing: Writing,
     job_id: str,
-    document: dict[str, Any],
+    document: Mapping[str, Any],
     *,
     experiment: str | None = None,
 ) -> VerdictPosted:
@@ -118,7 +119,7 @@ def _check_success(verdict: PostedVerdict) -> None:
 
 
 def write_verdict_row(
-    connection: Connection, job: int, entry: int, document: dict[str, Any], received_at: datetime
+    connection: Connection, job: int, entry: int, document: Mapping[str, Any], received_at: datetime
 ) -> None:
     """Write the row of a verdict whose ledger entry exists, and what it proves."""
     add_verdict(

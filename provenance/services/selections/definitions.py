@@ -10,6 +10,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.selections import Process, Project
+from jobprov.provenance.db.connections.time_limits import limited
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.queries.selections.definitions import (
     TASK,
@@ -21,7 +22,6 @@ from jobprov.provenance.db.queries.selections.definitions import (
     find_definitions,
     readers_of_task,
 )
-from jobprov.provenance.db.time_limits import limited
 from jobprov.provenance.errors import LimitError, NotFoundError
 from jobprov.provenance.selections.conditions import (
     All,
@@ -79,23 +79,25 @@ def resolve(connection: Connection, experiment: int, selection: Selection) -> Se
     names = {node.name for node in nodes_of(selection) if isinstance(node, Definition)}
     if not names:
         return selection
-    found = find_definitions(connection, experiment, sorted(names))
+    definitions = find_definitions(connection, experiment, sorted(names))
     for name in names:
-        if name not in found:
+        if name not in definitions:
             raise _unknown(name)
-    return _replaced(selection, found)
+    return _replaced(selection, definitions)
 
 
-def _replaced(selection: Selection, found: dict[str, FoundDefinition]) -> Selection:
+def _replaced(selection: Selection, definitions: dict[str, FoundDefinition]) -> Selection:
     match selection:
         case Definition(name):
-            return selection_of(found[name])
+            return selection_of(definitions[name])
         case All(parts) | Some(parts):
-            return type(selection)(tuple(_replaced(part, found) for part in parts))
+            return type(selection)(tuple(_replaced(part, definitions) for part in parts))
         case Not() | Related() | Portion():
-            return replace(selection, part=_replaced(selection.part, found))
+            return replace(selection, part=_replaced(selection.part, definitions))
         case Combined(_, left, right):
-            return replace(selection, left=_replaced(left, found), right=_replaced(right, found))
+            return replace(
+                selection, left=_replaced(left, definitions), right=_replaced(right, definitions)
+            )
         case _:
             return selection
 
@@ -112,10 +114,10 @@ def find_definition(connection: Connection, experiment: int, name: str) -> Found
     Raises:
         DefinitionNotFoundError: there is none.
     """
-    found = find_definitions(connection, experiment, [name])
-    if name not in found:
+    definitions = find_definitions(connection, experiment, [name])
+    if name not in definitions:
         raise _unknown(name)
-    return found[name]
+    return definitions[name]
 
 
 def list_definitions(connection: Connection, experiment: int, pattern: str = "*") -> list[str]:
@@ -143,23 +145,23 @@ def show_project(
         ProjectNotFoundError: there is no such task.
         LimitError: it took more than five seconds.
     """
-    found = find_definitions(connection, experiment, [name]).get(name)
-    if found is None or found.kind != TASK:
+    task = find_definitions(connection, experiment, [name]).get(name)
+    if task is None or task.kind != TASK:
         raise ProjectNotFoundError(f"No task {name} was declared, and no job names it.")
     file_counts = dict.fromkeys(
         ("consumed", "completed", "cancelled", "failed", "skipped", "delivered", "unknown"), 0
     )
-    for state, files in count_read_files(connection, found.key):
+    for state, files in count_read_files(connection, task.key):
         file_counts[CONSUMED_STATUS[state]] += files
     return Project(
         name=name,
-        key=found.key,
-        campaign=found.campaign,
-        stage=found.stage,
+        key=task.key,
+        campaign=task.campaign,
+        stage=task.stage,
         files=sum(file_counts.values()),
         file_counts=file_counts,
-        process_counts=_process_counts(count_readers(connection, found.key)),
-        processes=_processes(readers_of_task(connection, found.key, most=most_processes)),
+        process_counts=_process_counts(count_readers(connection, task.key)),
+        processes=_processes(readers_of_task(connection, task.key, most=most_processes)),
     )
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.selections.files import (
     FileSize,
     FileSums,
@@ -21,7 +22,6 @@ from jobprov.provenance.db.queries.selections.files import (
     sum_files,
 )
 from jobprov.provenance.db.queries.selections.statements import FileKeys, select_keys
-from jobprov.provenance.db.time_limits import time_limit
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.selections.conditions import Selection
 from jobprov.provenance.selections.mql import Did
@@ -124,8 +124,8 @@ def list_namespaces(connection: Connection, experiment: str) -> list[str]:
         NotFoundError, LimitError: see `count_files`.
     """
     with time_limit(connection, _ADVICE, seconds=_SECONDS):
-        found = namespaces_of(connection, find_experiment(connection, experiment))
-    return sorted({experiment, *found} - {""})
+        namespaces = namespaces_of(connection, find_experiment(connection, experiment))
+    return sorted({experiment, *namespaces} - {""})
 
 
 def find_catalog_file(connection: Connection, experiment: str, name: str) -> NamedFile:
@@ -136,10 +136,10 @@ def find_catalog_file(connection: Connection, experiment: str, name: str) -> Nam
     Raises:
         FileNotFoundByNameError: there is none.
     """
-    found = find_catalog_files(connection, experiment, [name])
-    if name not in found:
+    files = find_catalog_files(connection, experiment, [name])
+    if name not in files:
         raise FileNotFoundByNameError(f"No file named {name} is recorded in {experiment}.")
-    return found[name]
+    return files[name]
 
 
 def find_catalog_files(
@@ -149,14 +149,14 @@ def find_catalog_files(
     key = find_experiment(connection, experiment)
     bare = {name: name.rpartition(":")[2] for name in names}
     files = find_by_name(connection, key, sorted({*names, *bare.values()}))
-    found: dict[str, NamedFile] = {}
+    best: dict[str, NamedFile] = {}
     for name in names:
         namespace = name.rpartition(":")[0]
         for file in files.get(name) or files.get(bare[name], []):
             if file.name == name or file.namespace == namespace:
-                found[name] = file
+                best[name] = file
                 break
-    return found
+    return best
 
 
 def find_files_by_did(
@@ -168,12 +168,12 @@ def find_files_by_did(
     """
     key = find_experiment(connection, experiment)
     by_name = find_by_name(connection, key, sorted({did.name for did in dids}))
-    found: dict[Did, NamedFile] = {}
+    files: dict[Did, NamedFile] = {}
     for did in dids:
         for file in by_name.get(did.name, []):
             if (file.namespace or experiment) == did.namespace:
-                found[did] = file
-    return found
+                files[did] = file
+    return files
 
 
 def find_numbered_files(
@@ -190,7 +190,7 @@ def find_numbered_file(connection: Connection, experiment: str, key: int) -> Nam
     Raises:
         FileNotFoundByNameError: there is none.
     """
-    found = find_numbered_files(connection, experiment, [key])
-    if key not in found:
+    files = find_numbered_files(connection, experiment, [key])
+    if key not in files:
         raise FileNotFoundByNameError(f"No file with id {key} is recorded in {experiment}.")
-    return found[key]
+    return files[key]

@@ -1,10 +1,11 @@
 """What is known of files, gathered for catalog clients: a page of files in a few statements."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
@@ -44,7 +45,7 @@ _OWN_KEYS = frozenset(
 )
 
 
-class _Said(NamedTuple):
+class _Recorded(NamedTuple):
     """What the record of a file's maker says of it; nothing where no record can be read."""
 
     output: Output | None = None
@@ -55,7 +56,7 @@ class _Said(NamedTuple):
 class _Sighting(NamedTuple):
     """What a catalog said of a file last."""
 
-    metadata: dict[str, Any]
+    metadata: Mapping[str, Any]
     locations: list[str]
     checksums: list[str]
 
@@ -120,10 +121,10 @@ def _describe_page(
 ) -> list[FileMetadata]:
     keys = [file.key for file in files]
     versions = standing_versions(connection, keys)
-    said: dict[int, _Said] = {}
+    recorded: dict[int, _Recorded] = {}
     seen: dict[int, _Sighting] = {}
     if wanted.records:
-        said = _said_of(connection, store, versions)
+        recorded = _recorded_of(connection, store, versions)
         seen = {key: _read_sighting(text) for key, text in sightings(connection, keys).items()}
     parents: dict[int, list[FileReference]] = {}
     children: dict[int, list[FileReference]] = {}
@@ -136,25 +137,29 @@ def _describe_page(
     described = []
     for file in files:
         version = versions.get(file.key)
-        size = None if file.key not in sizes else sizes[file.key].size_bytes
-        described.append(
-            _metadata(
-                file,
-                experiment,
-                version,
-                said.get(file.key, _Said()),
-                seen.get(file.key, _Sighting({}, [], [])),
-                parents=parents.get(version.claim_id, []) if version is not None else [],
-                children=children.get(file.key, []),
-                size=size,
-            )
+        size = None
+        if file.key in sizes:
+            size = sizes[file.key].size_bytes
+        parents_of_file: list[FileReference] = []
+        if version is not None:
+            parents_of_file = parents.get(version.claim_id, [])
+        metadata = _metadata(
+            file,
+            experiment,
+            version,
+            recorded.get(file.key, _Recorded()),
+            seen.get(file.key, _Sighting({}, [], [])),
+            parents=parents_of_file,
+            children=children.get(file.key, []),
+            size=size,
         )
+        described.append(metadata)
     return described
 
 
-def _said_of(
+def _recorded_of(
     connection: Connection, store: Store, versions: dict[int, StandingVersion]
-) -> dict[int, _Said]:
+) -> dict[int, _Recorded]:
     """Return what the records of the makers say, by file."""
     jobs: dict[int, HeldJob] = {}
     for version in versions.values():
@@ -166,15 +171,15 @@ def _said_of(
             records[key] = read_together(job.records_but(None)).record
         except NotFoundError:
             continue  # erased: what the tables hold is told all the same
-    said = {}
+    recorded = {}
     for file, version in versions.items():
         record = records.get(version.job_key)
         if record is None:
             continue
         places = dict(enumerate(record.outputs or ()))
         submitter = record.task.submitted_by if record.task is not None else None
-        said[file] = _Said(places.get(version.position), record.software or (), submitter)
-    return said
+        recorded[file] = _Recorded(places.get(version.position), record.software or (), submitter)
+    return recorded
 
 
 def _read_sighting(text: str) -> _Sighting:
@@ -188,50 +193,65 @@ def _read_sighting(text: str) -> _Sighting:
 
 def _by_file(relatives: Iterable[Relative]) -> dict[int, list[FileReference]]:
     """Return relatives by what they are relatives of, each once, in the order of their ids."""
-    found: dict[int, dict[int, FileReference]] = {}
-    for one in sorted(relatives, key=lambda relative: relative.key):
-        file = FileReference(one.key, one.namespace, one.name)
-        found.setdefault(one.of, {})[one.key] = file
-    return {of: list(files.values()) for of, files in found.items()}
+    by_file: dict[int, dict[int, FileReference]] = {}
+    for relative in sorted(relatives, key=lambda relative: relative.key):
+        file = FileReference(relative.key, relative.namespace, relative.name)
+        by_file.setdefault(relative.of, {})[relative.key] = file
+    return {of: list(files.values()) for of, files in by_file.items()}
 
 
 def _metadata(
     file: NamedFile,
     experiment: str,
     version: StandingVersion | None,
-    said: _Said,
+    recorded: _Recorded,
     seen: _Sighting,
     *,
     parents: list[FileReference],
     children: list[FileReference],
     size: int | None,
 ) -> FileMetadata:
-    output = said.output or Output(name=file.name)
+    output = recorded.output or Output(name=file.name)
     metadata = {**(output.metadata or {}), **seen.metadata}
-    locations = [*seen.locations, *([output.location] if output.location else [])]
-    return FileMetadata(
+    locations = dict.fromkeys(seen.locations)
+    if output.location:
+        locations[output.location] = None
+    described = FileMetadata(
         file=FileReference(file.key, file.namespace, file.name),
         experiment=experiment,
-        size_bytes=version.size_bytes if version is not None else size,
-        checksums=version.checksums.split() if version is not None else seen.checksums,
-        event_count=version.event_count if version is not None else None,
-        data_tier=version.data_tier if version is not None else None,
+        size_bytes=size,
+        checksums=seen.checksums,
+        event_count=None,
+        data_tier=None,
         file_type=output.file_type,
         file_format=output.file_format,
         data_stream=output.data_stream,
         first_event=output.first_event,
         last_event=output.last_event,
         runs=output.runs or [],
-        started_at=version.started_at if version is not None else None,
-        made_at=version.ended_at if version is not None else None,
-        seen_at=version.received_at if version is not None else None,
-        submitter=said.submitter,
-        application=_application(metadata, said.software),
-        provenance=_provenance(version, output) if version is not None else {},
+        started_at=None,
+        made_at=None,
+        seen_at=None,
+        submitter=recorded.submitter,
+        application=_application(metadata, recorded.software),
+        provenance={},
         metadata=_others(metadata),
         parents=parents,
         children=children,
-        locations=list(dict.fromkeys(locations)),
+        locations=list(locations),
+    )
+    if version is None:
+        return described
+    return replace(
+        described,
+        size_bytes=version.size_bytes,
+        checksums=version.checksums.split(),
+        event_count=version.event_count,
+        data_tier=version.data_tier,
+        started_at=version.started_at,
+        made_at=version.ended_at,
+        seen_at=version.received_at,
+        provenance=_provenance(version, output),
     )
 
 
@@ -251,23 +271,25 @@ def _provenance(version: StandingVersion, output: Output) -> dict[str, str]:
     return {key: value for key, value in known.items() if value}
 
 
-def _application(metadata: dict[str, Any], software: Sequence[Software]) -> Application | None:
+def _application(metadata: Mapping[str, Any], software: Sequence[Software]) -> Application | None:
     """Return the program as metadata say, else the first product that the job ran, else none."""
     family = metadata.get(f"{_APPLICATION}.family")
     name = metadata.get(f"{_APPLICATION}.name")
     version = metadata.get(f"{_APPLICATION}.version")
     if family or name or version:
         return Application(family, name, version)
-    for one in software:
-        used = one.product.version if one.product is not None else None
-        used = used or one.requested_ref or one.revision
-        if one.name and used:
-            return Application(None, one.name, used)
+    for entry in software:
+        used = None
+        if entry.product is not None:
+            used = entry.product.version
+        used = used or entry.requested_ref or entry.revision
+        if entry.name and used:
+            return Application(None, entry.name, used)
     return None
 
 
-def _others(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return metadata with dotted keys that are told in no other way."""
+def _others(metadata: Mapping[str, Any]) -> dict[str, object]:
+    """Return metadata with dotted keys that appear nowhere else in the answer."""
     others = {}
     for key, value in metadata.items():
         is_told = key in _OWN_KEYS or key.startswith((f"{_APPLICATION}.", "prov."))

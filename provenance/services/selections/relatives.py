@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.selections import RelatedFile
+from jobprov.provenance.db.connections.time_limits import limited
 from jobprov.provenance.db.queries.selections.files import NamedFile, standing_versions
 from jobprov.provenance.db.queries.selections.relatives import (
     MOST_RELATIVES,
@@ -14,7 +15,6 @@ from jobprov.provenance.db.queries.selections.relatives import (
     parents_of_claims,
     parents_of_identities,
 )
-from jobprov.provenance.db.time_limits import limited
 from jobprov.provenance.errors import LimitError
 
 MOST_STEPS = 150
@@ -64,10 +64,10 @@ def list_first_ancestors(connection: Connection, file: NamedFile) -> list[Relate
     """
     firsts: dict[int, RelatedFile] = {}
     waiting = trace_ancestors(connection, file)
-    expanded = {one.key for one in _flat(waiting) if one.relatives}
-    for one in _flat(waiting):
-        if not one.relatives and one.key not in expanded:
-            firsts[one.key] = one
+    expanded = {related.key for related in _flat(waiting) if related.relatives}
+    for related in _flat(waiting):
+        if not related.relatives and related.key not in expanded:
+            firsts[related.key] = related
     return list(firsts.values())
 
 
@@ -79,15 +79,15 @@ def _first_parents(connection: Connection, file: NamedFile) -> list[Relative]:
 
 
 def _flat(files: Iterable[RelatedFile]) -> list[RelatedFile]:
-    found = list(files)
-    for one in found:
-        found.extend(one.relatives)
-    return found
+    flat = list(files)
+    for related in flat:
+        flat.extend(related.relatives)
+    return flat
 
 
 def _files(relatives: Iterable[Relative]) -> list[RelatedFile]:
     """Return files, each once, in the order of their ids."""
-    by_key = {one.key: one for one in relatives}
+    by_key = {related.key: related for related in relatives}
     return [RelatedFile(key, by_key[key].namespace, by_key[key].name, []) for key in sorted(by_key)]
 
 
@@ -96,7 +96,7 @@ def _tree(
 ) -> list[RelatedFile]:
     """Return the tree of relatives, found level by level, one statement each."""
     roots: list[RelatedFile] = []
-    level = [(roots, one) for one in _sorted(first)]
+    level = [(roots, related) for related in _sorted(first)]
     met: set[int] = set()
     steps = 0
     while level:
@@ -109,22 +109,22 @@ def _tree(
         if len(met) > MOST_RELATIVES:
             raise _too_many()
         relatives = _checked(relatives_of(sorted(new)))
-        level = [(new[one.of].relatives, one) for one in _sorted(relatives)]
+        level = [(new[related.of].relatives, related) for related in _sorted(relatives)]
     return roots
 
 
 def _placed(level: list[tuple[list[RelatedFile], Relative]]) -> dict[int, RelatedFile]:
     """Put the relatives of a level into the lists of those before; return them by `via`."""
     places: dict[int, RelatedFile] = {}
-    for place, one in level:
-        if not place or place[-1].key != one.key:
-            place.append(RelatedFile(one.key, one.namespace, one.name, []))
-        places.setdefault(one.via, place[-1])
+    for place, related in level:
+        if not place or place[-1].key != related.key:
+            place.append(RelatedFile(related.key, related.namespace, related.name, []))
+        places.setdefault(related.via, place[-1])
     return places
 
 
 def _sorted(relatives: Iterable[Relative]) -> list[Relative]:
-    return sorted(relatives, key=lambda one: (one.of, one.key))
+    return sorted(relatives, key=lambda related: (related.of, related.key))
 
 
 def _checked(relatives: list[Relative]) -> list[Relative]:

@@ -85,14 +85,14 @@ class FoldedCampaign(NamedTuple):
         return self.to_keep is not None or not self.is_current
 
 
-def listed_tasks(connection: Connection, experiment: str, words: str) -> list[str]:
+def listed_tasks(connection: Connection, experiment: str, names: str) -> list[str]:
     """Return the tasks that a query lists, separated by commas.
 
     A task whose id contains commas has to be listed alone.
     """
-    if "," in words and find_tasks(connection, words, experiment):
-        return [words]
-    return [word for word in words.split(",") if word]
+    if "," in names and find_tasks(connection, names, experiment):
+        return [names]
+    return [word for word in names.split(",") if word]
 
 
 def fold_campaign(

@@ -27,7 +27,7 @@ T = TypeVar("T")
 def count_now(
     connection: Connection, count: Callable[[], T], to_json: Callable[[T], Any]
 ) -> tuple[T, KeptAnswer]:
-    """Return what `count` returns, and the same as it is kept."""
+    """Return what `count` returns, and the kept form of it."""
     start, now = time.monotonic(), datetime.now(UTC)
     entry = newest_entry(connection)
     answer = count()

@@ -11,10 +11,10 @@ from jobprov.provenance.answers.estimates import Estimate
 from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.answers.reruns import ProofList
 from jobprov.provenance.answers.statistics import ResourceSums
+from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
-from jobprov.provenance.db.time_limits import time_limit
 from jobprov.provenance.services.failures.errors import count_errors
 from jobprov.provenance.services.reruns.proof_lists import list_proofs, total_jobs
 from jobprov.provenance.services.statistics.counted import MOST_COUNTED_AT_ONCE
@@ -49,8 +49,8 @@ def enqueue_first_counts(parts: Parts) -> int:
         for campaign in campaign_counts(connection):
             if campaign.job_count <= MOST_COUNTED_AT_ONCE:
                 continue
-            words = {"experiment": campaign.experiment, "campaign": campaign.campaign}
-            question = question_of(CAMPAIGN.kind, words)
+            question_fields = {"experiment": campaign.experiment, "campaign": campaign.campaign}
+            question = question_of(CAMPAIGN.kind, question_fields)
             if question is not None and read_answer(connection, question) is None:
                 questions.append(question)
     if questions:
@@ -63,18 +63,24 @@ def count_question(parts: Parts, question: str) -> None:
     count_again(parts, question, COUNTINGS)
 
 
-def _errors(connection: Connection, _store: Any, words: Words, seconds: float) -> ErrorCounts:
-    filters, options = _apart(words, "by", "sort")
+def _errors(
+    connection: Connection, _store: Any, question_fields: Words, seconds: float
+) -> ErrorCounts:
+    filters, options = _apart(question_fields, "by", "sort")
     return count_errors(connection, filters, **options, seconds=seconds)
 
 
-def _resources(connection: Connection, _store: Any, words: Words, seconds: float) -> ResourceSums:
-    filters, options = _apart(words, "by")
+def _resources(
+    connection: Connection, _store: Any, question_fields: Words, seconds: float
+) -> ResourceSums:
+    filters, options = _apart(question_fields, "by")
     return sum_resources(connection, filters, **options, seconds=seconds)
 
 
-def _estimate(connection: Connection, store: Store, words: Words, seconds: float) -> Estimate:
-    filters, options = _apart(words, "files", "events", "slots")
+def _estimate(
+    connection: Connection, store: Store, question_fields: Words, seconds: float
+) -> Estimate:
+    filters, options = _apart(question_fields, "files", "events", "slots")
     return estimate(connection, store, filters, **options, seconds=seconds)
 
 
@@ -84,21 +90,25 @@ def _campaigns(connection: Connection, store: Store, _words: Words, seconds: flo
 
 
 def _campaign(
-    connection: Connection, store: Store, words: Words, seconds: float
+    connection: Connection, store: Store, question_fields: Words, seconds: float
 ) -> CampaignProgress:
     with time_limit(connection, "ask for its tasks one by one", seconds=seconds):
-        return show_campaign(connection, store, words["experiment"], words["campaign"])
+        return show_campaign(
+            connection, store, question_fields["experiment"], question_fields["campaign"]
+        )
 
 
-def _proofs(connection: Connection, _store: Any, words: Words, seconds: float) -> ProofList:
+def _proofs(
+    connection: Connection, _store: Any, question_fields: Words, seconds: float
+) -> ProofList:
     with time_limit(connection, "ask for one experiment", seconds=seconds):
-        return list_proofs(connection, **words)
+        return list_proofs(connection, **question_fields)
 
 
-def _apart(words: Words, *names: str) -> tuple[JobFilters, dict[str, Any]]:
+def _apart(question_fields: Words, *names: str) -> tuple[JobFilters, dict[str, Any]]:
     """Return the filters of a question, and its options of these names."""
     filters, options = {}, {}
-    for name, value in words.items():
+    for name, value in question_fields.items():
         if name in names:
             options[name] = value
         else:

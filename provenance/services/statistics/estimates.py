@@ -2,7 +2,7 @@
 
 Each stage's cost, with a spread, comes from the jobs that did it before.
 
-What jobs waited, in queues and for their inputs, is `statistics/expected_waits.py`.
+What jobs waited, in queues and for their inputs, is `statistics/waits.py`.
 
 Source: http.md, `GET /estimate`.
 """
@@ -22,6 +22,7 @@ from jobprov.provenance.answers.estimates import (
     TotalEstimate,
     UnitTimes,
 )
+from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.statistics.estimates import (
     Attempt,
@@ -30,16 +31,7 @@ from jobprov.provenance.db.queries.statistics.estimates import (
     stages_of,
     yields,
 )
-from jobprov.provenance.db.time_limits import SECONDS, time_limit
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.services.statistics.expected_waits import (
-    SampledWait,
-    add_hours,
-    add_waits,
-    hours,
-    sample_waits,
-    stage_waits,
-)
 from jobprov.provenance.services.statistics.forecasts import (
     Interval,
     forecast_sum,
@@ -47,6 +39,14 @@ from jobprov.provenance.services.statistics.forecasts import (
 )
 from jobprov.provenance.services.statistics.makespans import RunTimes, makespan
 from jobprov.provenance.services.statistics.resources import quantile
+from jobprov.provenance.services.statistics.waits import (
+    SampledWait,
+    add_hours,
+    add_waits,
+    hours,
+    sample_waits,
+    stage_waits,
+)
 
 _HOUR = 3600
 _LEAST_FOR_P99 = 100

@@ -20,6 +20,7 @@ from jobprov.provenance.answers.statistics import (
     ModuleSum,
     ModuleSums,
 )
+from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.lookup.node_facts import code_versions
 from jobprov.provenance.db.queries.statistics.modules import (
@@ -30,7 +31,6 @@ from jobprov.provenance.db.queries.statistics.modules import (
 )
 from jobprov.provenance.db.queries.statistics.resources import COLUMNS
 from jobprov.provenance.db.recording.module_rows import Costs, unpack_costs
-from jobprov.provenance.db.time_limits import time_limit
 from jobprov.provenance.errors import BadInputError, NotFoundError
 
 MOST_GROUPS = 50

@@ -16,10 +16,10 @@ from jobprov.provenance.answers.statistics import (
     ResourceGroup,
     ResourceSums,
 )
+from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.lookup.node_facts import code_versions
 from jobprov.provenance.db.queries.statistics.resources import COLUMNS, JobCost, job_costs
-from jobprov.provenance.db.time_limits import SECONDS, time_limit
 from jobprov.provenance.errors import BadInputError
 
 BINS = 24

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
@@ -51,23 +52,30 @@ def show_campaign(
         )
     declared = _declared(connection, store, tasks)
     units_by_task = list(units_of_tasks(connection, declared))
-    task_units = [
-        _task_units(task, units) for task, units in zip(tasks, units_by_task, strict=True)
-    ]
+    task_units = []
+    for task, units in zip(tasks, units_by_task, strict=True):
+        task_units.append(_task_units(task, units))
+    counts_by_stage = campaigns[0].stages if campaigns else []
     needed = {task.key: outputs_needed(declaration) for task, declaration in declared}
     left = time_left(connection, needed, units_by_task)
-    if left is not None and not left.seconds:
-        left = None
-    return CampaignProgress(
-        experiment,
-        campaign,
-        _stages(campaigns[0].stages if campaigns else [], task_units),
-        len(task_units),
-        task_units[-MOST_LISTED:],
-        count_proofs(connection, JobFilters(experiment=experiment, campaign=campaign)),
-        left.seconds if left else None,
-        left.low if left else None,
-        left.high if left else None,
+    progress = CampaignProgress(
+        experiment=experiment,
+        campaign=campaign,
+        stages=_stages(counts_by_stage, task_units),
+        task_count=len(task_units),
+        tasks=task_units[-MOST_LISTED:],
+        proof=count_proofs(connection, JobFilters(experiment=experiment, campaign=campaign)),
+        seconds_left=None,
+        seconds_left_low=None,
+        seconds_left_high=None,
+    )
+    if left is None or not left.seconds:
+        return progress
+    return replace(
+        progress,
+        seconds_left=left.seconds,
+        seconds_left_low=left.low,
+        seconds_left_high=left.high,
     )
 
 

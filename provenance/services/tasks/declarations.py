@@ -4,7 +4,7 @@ Source: http.md, `PUT /tasks/{task_id}`.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -101,7 +101,7 @@ class Declaration(msgspec.Struct, kw_only=True):
     is_obsolete: bool = False
 
     def listed_units(self) -> list[str] | None:
-        """Return the frozen list; None where only a number of units was said, or nothing."""
+        """Return the frozen list; None where only a number of units was declared, or nothing."""
         return self.units if isinstance(self.units, list) else None
 
     def place_of(self, unit: str) -> tuple[str, str]:
@@ -115,33 +115,33 @@ class Declaration(msgspec.Struct, kw_only=True):
         return self.namespace or "", unit
 
     def unit_count(self) -> int | None:
-        """Return how many units there are to be; None where nobody said."""
+        """Return the expected number of units; None where it was not declared."""
         if isinstance(self.units, UnitSource):
             return None
         return len(set(self.units)) if isinstance(self.units, list) else self.units
 
     def expected_files(self) -> int | None:
-        """Return how many files there are to be; None where nobody said."""
+        """Return the expected number of files; None where it was not declared."""
         units, files = self.unit_count(), self.files_per_unit()
         if units is None or files is None:
             return None
         return units * files
 
     def files_per_unit(self) -> int | None:
-        """Return how many files a unit is to have; None where nobody said."""
+        """Return the expected number of files of a unit; None where it was not declared."""
         if self.outputs_per_unit is None:
             return len(self.output_patterns) or None
         return self.outputs_per_unit
 
     def expected_events(self) -> int | None:
-        """Return how many events there are to be; None where nobody said."""
+        """Return the expected number of events; None where it was not declared."""
         units = self.unit_count()
         if units is None or self.events_per_unit is None:
             return None
         return units * self.events_per_unit
 
 
-def read_declaration(document: dict[str, Any]) -> Declaration:
+def read_declaration(document: Mapping[str, Any]) -> Declaration:
     """Return the typed reading of a declaration.
 
     Raises:
@@ -158,15 +158,15 @@ def check_words(task_id: str, declaration: Declaration) -> None:
     Raises:
         BadInputError: a word holds control characters, or the id is too long; `fields` says which.
     """
-    words: dict[str, str | None] = {"task_id": task_id}
+    texts: dict[str, str | None] = {"task_id": task_id}
     for name in _WORDS:
-        words[name] = getattr(declaration, name)
+        texts[name] = getattr(declaration, name)
     for place, unit in enumerate(declaration.listed_units() or ()):
-        words[f"units[{place}]"] = unit
+        texts[f"units[{place}]"] = unit
     for place, pattern in enumerate(declaration.output_patterns):
-        words[f"output_patterns[{place}]"] = pattern
+        texts[f"output_patterns[{place}]"] = pattern
     problems = {}
-    for name, word in words.items():
+    for name, word in texts.items():
         problem = word_problem(word) if word else None
         if problem:
             problems[name] = [problem]
@@ -177,7 +177,7 @@ def check_words(task_id: str, declaration: Declaration) -> None:
         raise BadInputError(f"{name}: {problems[name][0]}.", problems)
 
 
-def declare_task(writing: Writing, task_id: str, document: dict[str, Any]) -> bool:
+def declare_task(writing: Writing, task_id: str, document: Mapping[str, Any]) -> bool:
     """Declare a task, or declare it anew; return whether it was declared for the first time.
 
     Raises:
@@ -204,7 +204,7 @@ def declare_task(writing: Writing, task_id: str, document: dict[str, Any]) -> bo
 
 
 def write_task_row(
-    writing: Writing, task_id: str, document: dict[str, Any], *, entry: int, experiment: int
+    writing: Writing, task_id: str, document: Mapping[str, Any], *, entry: int, experiment: int
 ) -> None:
     """Write the row of a declared task whose ledger entry is there.
 
@@ -230,14 +230,14 @@ def find_declaration(connection: Connection, store: Store, task: FoundTask) -> D
 
 def read_task_document(
     connection: Connection, store: Store, task: FoundTask
-) -> dict[str, Any] | None:
+) -> dict[str, object] | None:
     """Return a task's declaration as it was sent; None where nobody declared it."""
     return read_task_documents(connection, store, [task]).get(task.key)
 
 
 def read_task_documents(
     connection: Connection, store: Store, tasks: Iterable[FoundTask]
-) -> dict[int, dict[str, Any]]:
+) -> dict[int, dict[str, object]]:
     """Return the declarations of tasks as they were sent, by the task's key.
 
     Those that nobody declared are left out.

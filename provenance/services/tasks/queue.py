@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
@@ -122,19 +122,22 @@ def _queue(connection: Connection, scope: QueueScope, limit: int, cursor: str | 
         raise BadInputError(f"limit: {problem}.", {"limit": [problem]})
     now = datetime.now(UTC)
     counts = _counts(connection, scope)
-    asked = reports(connection, scope.experiment)
+    sources = reports(connection, scope.experiment)
     # One more than asked for shows whether there is a next page
     rows = _rows(connection, scope, limit + 1, cursor) if limit else []
     shown = rows[:limit]
+    next_cursor = None
+    if shown and len(rows) > limit:
+        next_cursor = _cursor(shown[-1])
     return Queue(
         task_id=None,
         campaign=None,
         experiment=None,
         counts=counts,
-        sources=[_source(report, now) for report in asked],
-        warning=_warning(asked, now),
+        sources=[_source(report, now) for report in sources],
+        warning=_warning(sources, now),
         jobs=_entries(connection, shown, now),
-        next=_cursor(shown[-1]) if len(rows) > limit and shown else None,
+        next=next_cursor,
     )
 
 
@@ -161,20 +164,20 @@ def _source(report: ReportRow, now: datetime) -> QueueSource:
     )
 
 
-def _warning(asked: Sequence[ReportRow], now: datetime) -> str | None:
+def _warning(sources: Sequence[ReportRow], now: datetime) -> str | None:
     """Return why the counts may be wrong; None where they are fresh and whole."""
-    if not asked:
+    if not sources:
         return (
             "No queue is reported, so that jobs that wait are not seen: run `jobprov witness` or "
             "`jobprov agent` where jobs are submitted."
         )
-    old = [report.schedd for report in asked if now - report.asked_at > FRESH]
+    old = [report.schedd for report in sources if now - report.asked_at > FRESH]
     if old:
         return (
             f"Not reported for more than 15 minutes: {', '.join(old)}. Is `jobprov witness` or "
             "`jobprov agent` still running there?"
         )
-    left_out = sum(report.left_out for report in asked)
+    left_out = sum(report.left_out for report in sources)
     if left_out:
         jobs = counted(left_out, "job")
         return f"{jobs} not counted, since the queue is longer than a report may be."
@@ -241,32 +244,41 @@ def _steps(bodies: Mapping[int, bytes]) -> dict[int, str | None]:
 
 
 def _entry(row: QueueRow, known: _Known) -> QueueEntry:
+    """Return a job of the queue, or one that its hook announced and that no queue names."""
     standing = STANDINGS[row.standing]
-    is_running = standing.state == "running"
     usual, slow, stuck = row.usual_seconds, standing.is_slow, standing.is_stuck
-    logs = known.logs.get(row.job or 0, ()) if is_running else ()
+    since, step = row.since, None
+    logs: Sequence[LogProgress] = ()
+    if standing.state == "running":
+        since = row.started_at
+        logs = known.logs.get(row.job or 0, ())
+        step = known.steps.get(row.job or 0)
+    source: Literal["queue", "announced"] = "queue"
     if row.is_announced:
+        source = "announced"
         usual = known.usual.get(row.stage or 0)
         slow = is_slow(row.started_at, usual, known.now)
         # Nobody measures its CPU, so that its log alone can tell
         stuck = bool(logs) and known.now - logs[-1].received_at >= QUIET
-    since = row.started_at if is_running else row.since
+    seconds = None
+    if since is not None:
+        seconds = max(0.0, (known.now - since).total_seconds())
     return QueueEntry(
         batch_id=row.batch_id,
         task_id=row.task_id,
         experiment=row.experiment,
         unit=row.unit,
         state=standing.state,
-        source="announced" if row.is_announced else "queue",
+        source=source,
         is_slow=slow,
         is_stuck=stuck,
         job_id=row.job_id,
         url=job_page(row.job_id) if row.job_id else None,
-        step=known.steps.get(row.job or 0) if is_running else None,
+        step=step,
         host=row.host,
         site=row.site,
         since=_text(since) if since else None,
-        seconds=max(0.0, (known.now - since).total_seconds()) if since else None,
+        seconds=seconds,
         usual_seconds=usual,
         hold_reason=row.hold_reason,
         memory_bytes=row.memory_bytes,
@@ -277,7 +289,7 @@ def _entry(row: QueueRow, known: _Known) -> QueueEntry:
 
 
 def _progress(logs: Iterable[LogProgress]) -> Progress | None:
-    """Return how far the newest log that tells of events is."""
+    """Return the progress by the newest log that counts events."""
     newest: Progress | None = None
     for log in logs:
         span = join_spans(log.spans)

@@ -14,7 +14,7 @@ Source: http.md, `PUT /queue/{schedd}`.
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple, Self
 
 import msgspec
 from sqlalchemy import Connection
@@ -50,7 +50,7 @@ QUIET = timedelta(minutes=15)
 SLOW_FACTOR = 3
 """A job that runs so many times as long as is usual in its stage is slow."""
 _KEPT = timedelta(days=7)
-"""A queue of which nobody reports any more is forgotten after that."""
+"""A queue that nobody reports any more is forgotten after that."""
 
 
 class QueueReportBody(msgspec.Struct, kw_only=True):
@@ -82,9 +82,32 @@ class ComparedReport(NamedTuple):
 
     asked_at: datetime
     asked_before: datetime | None
-    rows: list[dict[str, Any]]
+    rows: list[dict[str, object]]
     gone: list[int]
     taken: QueueTaken
+
+
+class _JobRow(NamedTuple):
+    """The columns of a job, but for those that all jobs of a report share.
+
+    Attributes:
+        fingerprint: a few bytes that change when the columns do: whole rows take many times as long
+            to read.
+    """
+
+    batch_id: str
+    fingerprint: bytes
+    columns: Mapping[str, object]
+
+    @classmethod
+    def of(cls, batch_id: str, columns: Mapping[str, object]) -> Self:
+        """Return the row of a job."""
+        content = msgspec.json.encode(list(columns.values()))
+        return cls(batch_id, hashlib.blake2b(content, digest_size=12).digest(), columns)
+
+    def all_columns(self) -> dict[str, object]:
+        """Return the columns and the fingerprint."""
+        return {**self.columns, "fingerprint": self.fingerprint}
 
 
 class _Facts(NamedTuple):
@@ -130,9 +153,10 @@ def compare_report(
     _check_once(body.jobs)
     asked_at = received_at - timedelta(seconds=body.age_seconds)
     experiment = experiment_key(connection, body.experiment)
-    before = None if experiment is None else find_report(connection, experiment, schedd)
+    before = None
     facts = _Facts(asked_at, earlier={}, tasks={}, usual={}, heard={})
     if experiment is not None:
+        before = find_report(connection, experiment, schedd)
         facts = _gather(connection, experiment, before, body.jobs, asked_at)
     rows = []
     for job in body.jobs:
@@ -149,7 +173,8 @@ def take_queue_report(
     connection = writing.connection
     experiment = intern_experiments(writing, {body.experiment})[body.experiment]
     before = find_report(connection, experiment, schedd)
-    if (before.asked_at if before else None) != compared.asked_before:
+    asked_before = None if before is None else before.asked_at
+    if asked_before != compared.asked_before:
         compared = compare_report(connection, schedd, body, received_at=writing.received_at)
     report = put_queue_report(
         connection, experiment, schedd, asked_at=compared.asked_at, left_out=body.left_out
@@ -182,9 +207,12 @@ def _gather(
     without_task = [job.job_id for job in running if job.task_id is None]
     tasks = announced_tasks(connection, experiment, without_task)
     running_tasks = {job.task_id for job in running if job.task_id} | set(tasks.values())
+    earlier: Mapping[str, EarlierJob] = {}
+    if before is not None:
+        earlier = earlier_jobs(connection, before.key)
     return _Facts(
         asked_at,
-        earlier={} if before is None else earlier_jobs(connection, before.key),
+        earlier=earlier,
         tasks=tasks,
         usual=_usual_by_task(connection, experiment, running_tasks),
         heard=last_log_lines(connection, experiment, [job.job_id for job in running]),
@@ -204,8 +232,7 @@ def _usual_by_task(connection: Connection, experiment: int, tasks: set[str]) -> 
     return by_task
 
 
-def _row(job: QueuedJob, task: str, facts: _Facts) -> dict[str, Any]:
-    """Return the columns of a job, but for those that all jobs of a report share."""
+def _row(job: QueuedJob, task: str, facts: _Facts) -> _JobRow:
     changed_measured = None
     usual = None
     standing = Standing(job.state)
@@ -217,7 +244,7 @@ def _row(job: QueuedJob, task: str, facts: _Facts) -> dict[str, Any]:
             is_stuck=_is_stuck(job, changed_measured, facts),
             is_slow=is_slow(job.started_at, usual, facts.asked_at),
         )
-    row = {
+    columns = {
         "standing": STANDINGS.index(standing),
         "batch_id": job.batch_id,
         "job_uuid": job.job_id,
@@ -235,12 +262,7 @@ def _row(job: QueuedJob, task: str, facts: _Facts) -> dict[str, Any]:
         "measured_seconds": job.measured_seconds,
         "cpu_changed_measured": changed_measured,
     }
-    return {**row, "fingerprint": _fingerprint(row)}
-
-
-def _fingerprint(row: Mapping[str, Any]) -> bytes:
-    """Return a few bytes that change when a row does: whole rows take many times as long to read."""
-    return hashlib.blake2b(msgspec.json.encode(list(row.values())), digest_size=12).digest()
+    return _JobRow.of(job.batch_id, columns)
 
 
 def _cpu_changed_measured(job: QueuedJob, earlier: EarlierJob | None) -> float | None:
@@ -276,21 +298,20 @@ def is_slow(started_at: datetime | None, usual: float | None, now: datetime) -> 
     return (now - started_at).total_seconds() > SLOW_FACTOR * usual
 
 
-def _compare(
-    rows: Sequence[dict[str, Any]], facts: _Facts, before: FoundReport | None
-) -> ComparedReport:
+def _compare(rows: Sequence[_JobRow], facts: _Facts, before: FoundReport | None) -> ComparedReport:
     """Return what differs from the report before."""
     left = dict(facts.earlier)
-    changed, gone = [], []
+    changed: list[dict[str, object]] = []
+    gone: list[int] = []
     new = 0
     for row in rows:
-        earlier = left.pop(row["batch_id"], None)
+        earlier = left.pop(row.batch_id, None)
         if earlier is None:
             new += 1
-            changed.append(row)
-        elif earlier.fingerprint != row["fingerprint"]:
+            changed.append(row.all_columns())
+        elif earlier.fingerprint != row.fingerprint:
             # Under the same key, so that cursors of lists stay right
-            changed.append({**row, "id": earlier.key})
+            changed.append({**row.all_columns(), "id": earlier.key})
             gone.append(earlier.key)
     gone += [earlier.key for earlier in left.values()]
     taken = QueueTaken(len(rows), new, len(changed) - new, len(left))

@@ -10,13 +10,13 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.tasks import ObsoletePass, Sample, SampleCell, Samples
+from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.tasks.samples import (
     TierOutput,
     outputs_of_tasks,
     versions_of_tasks,
 )
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, declared_tasks
-from jobprov.provenance.db.time_limits import time_limit
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,

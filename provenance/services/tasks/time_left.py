@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.base import EPOCH
 from jobprov.provenance.db.queries.tasks.pace import (
     Activity,
     Running,
@@ -25,6 +24,7 @@ from jobprov.provenance.db.queries.tasks.tasks import done_since
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 from jobprov.provenance.services.tasks.units import Units
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SPANS = (timedelta(hours=1), timedelta(days=1))
 _PAUSE = timedelta(minutes=15)
 _MINUTE = timedelta(minutes=1)
@@ -163,7 +163,7 @@ def _find_pauses(
     pauses = []
     first = quiet_until = now
     for minute in range(_minute_of(now), _minute_of(since) - 1, -1):
-        start = EPOCH + minute * _MINUTE
+        start = _EPOCH + minute * _MINUTE
         done = activity.get(minute)
         if done is not None or running > 0:
             if quiet_until - (start + _MINUTE) > _PAUSE:
@@ -178,7 +178,7 @@ def _find_pauses(
 
 
 def _minute_of(moment: datetime) -> int:
-    return (moment - EPOCH) // _MINUTE
+    return (moment - _EPOCH) // _MINUTE
 
 
 def _window(span: timedelta, pauses: Sequence[_Pause], first: datetime, now: datetime) -> _Window:

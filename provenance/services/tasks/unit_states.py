@@ -112,7 +112,7 @@ def _has_outputs(facts: UnitFacts, needed: int) -> bool:
 
 
 def _stand_without_hope(facts: UnitFacts, needed: int) -> StandingUnit:
-    """Return how a unit stands of which nothing more is to come by itself."""
+    """Return the state of a unit for which nothing more will happen by itself."""
     attempts = facts.attempts
     # It began, and neither its queue nor the job itself says any more that it runs
     if attempts.is_running:
@@ -130,7 +130,7 @@ def _stand_without_hope(facts: UnitFacts, needed: int) -> StandingUnit:
 
 
 def outputs_needed(declaration: Declaration | None) -> int:
-    """Return how many outputs make a unit of a task done: 1 where nobody says."""
+    """Return how many outputs complete a unit of a task: 1 where it was not declared."""
     files = None if declaration is None else declaration.files_per_unit()
     return 1 if files is None else files
 
@@ -138,7 +138,7 @@ def outputs_needed(declaration: Declaration | None) -> int:
 def standing_units(
     connection: Connection, needed: Mapping[int, int]
 ) -> Iterator[dict[str, StandingUnit]]:
-    """Yield for each task the units of which anything is known, each in its one state.
+    """Yield for each task the units about which anything is known, each in its one state.
 
     Some statements for all these tasks together. The units are in no order.
 
@@ -173,7 +173,7 @@ def standing_units(
 
 
 def _by_attempts_alone(attempts: Mapping[str, Attempts], needed: int) -> dict[str, StandingUnit]:
-    """Return how units stand of which nothing but their jobs is known, as of nearly all.
+    """Return the state of units about which only their jobs are known, as is true of nearly all.
 
     A million of them came to a handful of ends, most of which are the same object: each is judged
     once. To compare them by what they hold would take as long as to read them.

@@ -12,10 +12,10 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.tasks import NEEDS_SOMEBODY, OpenUnit, ReadyFiles, UnitState
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.unit_facts import waived_units
 from jobprov.provenance.db.queries.tasks.units import ready_files
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.lookup.jobs import read_cursor
 from jobprov.provenance.services.tasks.declarations import Declaration, find_declaration

@@ -4,6 +4,10 @@ This happens after a crash between writing a segment's head and its rows, after 
 first, and when a database was restored from an older copy. Entries of the segment that also wait in
 the database give up their bytes there; the others are replayed. A sealed entry keeps its place for
 ever: a record that the restored database took for the same place moves, but is never lost.
+
+Of task declarations, waivers, comparators, policies and rules the newest entry counts, by the order
+of the chain. Entries that wait in the database are sealed after the segment that it adopts, so they
+count as newer, even if they were written earlier.
 """
 
 import hashlib
@@ -18,12 +22,13 @@ from jobprov.provenance.db.changes.recording import NewConflict, add_conflicts
 from jobprov.provenance.db.changes.upkeep import (
     SealedPlace,
     place_entry,
+    remove_numbered,
     rewrite_body,
     set_first_received,
     set_revision,
     stop_counting,
 )
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.failures.rules import failures_of
 from jobprov.provenance.db.queries.upkeep.adopted_segments import (
     RecordOfJob,
     first_received,
@@ -34,13 +39,20 @@ from jobprov.provenance.db.queries.upkeep.adopted_segments import (
     waiting_bodies,
     waiting_of_kind,
 )
+from jobprov.provenance.db.queries.upkeep.standing_entries import (
+    rules_by_number,
+    standing_entries,
+)
 from jobprov.provenance.db.recording.packing import unpack
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.services.code.ref_observations import tags_seen
 from jobprov.provenance.services.ledger.chain_erasures import KIND
 from jobprov.provenance.services.ledger.chains import note_tip
 from jobprov.provenance.services.ledger.documents import (
+    EntryDocument,
     ErasureDocument,
     ExpiryDocument,
+    JsonObject,
     ObservationDocument,
     ResolutionDocument,
     read_document,
@@ -49,7 +61,7 @@ from jobprov.provenance.services.ledger.entries import read_entries
 from jobprov.provenance.services.ledger.segments import SealedEntry, SegmentReader
 from jobprov.provenance.services.recording.jobs import revision_body
 from jobprov.provenance.services.upkeep.replay import Replay
-from jobprov.provenance.services.upkeep.standing_entries import write_in_order
+from jobprov.provenance.services.work.classifications import enqueue_failures
 from jobprov.provenance.services.work.notices import blob_arrived, blob_erased, code_resolved
 from jobprov.provenance.services.writing import Writing
 
@@ -57,6 +69,8 @@ _Key = tuple[str, bytes]
 """Kind of an entry, and its salt or the digest of its bytes."""
 _Place = tuple[str, str]
 """Job id and witness."""
+_OF_FAILURES = ("rules", "reclassification")
+_NEWEST_COUNTS = ("task", "waiver", "comparators", "retry_policies", *_OF_FAILURES)
 
 
 class _Adopted(NamedTuple):
@@ -96,7 +110,7 @@ def adopt_segment(writing: Writing, reader: SegmentReader) -> None:
     _make_way(connection, writing.store, replay, lacking)
     replay.replay(segment, lacking)
     replay.finish(reader)
-    write_in_order(connection, writing.store, replay, reader)
+    _write_in_order(connection, writing.store, replay, reader)
     _note_first_received(connection, replay.experiment, segment)
     _look_again(connection, reader)
     note_tip(writing, experiment, segment, reader.head_bytes)
@@ -308,3 +322,48 @@ def _look_at_code_again(connection: Connection, reader: SegmentReader) -> None:
         tags.setdefault(observation.match_key, set()).add(observation.ref)
     for match_key, refs in tags.items():
         tags_seen(connection, match_key, refs)
+
+
+def _write_in_order(
+    connection: Connection, store: Store, replay: Replay, reader: SegmentReader
+) -> None:
+    """Write the rows of such entries again: first the adopted segment's, then the waiting ones.
+
+    Comparators and rules get new numbers; of the other kinds the last one counts. If the segment
+    has rules, all failures are classified again. A segment without such entries changes nothing.
+    """
+    if not reader.positions(*_NEWEST_COUNTS):
+        return
+    segment = reader.head.segment
+    entries = standing_entries(connection, replay.experiment, _NEWEST_COUNTS, segment)
+    bodies = read_entries(connection, store, [entry.key for entry in entries])
+    before = rules_by_number(connection, replay.experiment)
+    remove_numbered(connection, list(bodies))
+    for entry in entries:
+        if entry.key in bodies:
+            body = bodies[entry.key]
+            if entry.kind == "reclassification" and entry.segment is None:
+                body = _numbered_again(connection, replay.experiment, entry.key, body, before)
+            document = EntryDocument(entry.key, body, entry.received_at)
+            replay.write_again(entry.kind, document)
+    if reader.positions(*_OF_FAILURES):
+        enqueue_failures(connection, failures_of(connection, replay.experiment))
+
+
+def _numbered_again(
+    connection: Connection, experiment: int, entry: int, body: bytes, before: dict[int, int]
+) -> bytes:
+    """Return the body of a waiting reclassification with the new number of its rules.
+
+    Its bytes may change, since no head states their leaf yet.
+    """
+    document = read_document(body, JsonObject)
+    version = document["version"]
+    rules = before.get(version, 0)
+    now = {rules: number for number, rules in rules_by_number(connection, experiment).items()}
+    number = now.get(rules, version)
+    if number == version:
+        return body
+    changed = json.dumps({**document, "version": number}, sort_keys=True, ensure_ascii=False)
+    rewrite_body(connection, entry, changed.encode())
+    return changed.encode()

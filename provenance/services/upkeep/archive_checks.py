@@ -27,7 +27,7 @@ from jobprov.provenance.db.queries.holdings.expiry import needed_by_nobody
 from jobprov.provenance.db.queries.holdings.possessions import possessed_by_anybody
 from jobprov.provenance.db.queries.ledger.chains import LastSegment
 from jobprov.provenance.db.queries.lookup.experiments import experiment_names
-from jobprov.provenance.db.queries.upkeep.archive_checks import (
+from jobprov.provenance.db.queries.upkeep.archive import (
     AwaitedCount,
     all_possessed,
     count_awaited,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.queries.upkeep.archive_growth import (
+from jobprov.provenance.db.queries.upkeep.archive import (
     RecordedJobs,
     count_recorded_since,
 )

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from jobprov.archive.opening import folder_url, open_store
 from jobprov.archive.store import Store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.holdings.erasures import all_erased
 from jobprov.provenance.errors import NotFoundError, UnreachableError
 from jobprov.provenance.services.ledger.erased_segments import find_rewritten, first_name

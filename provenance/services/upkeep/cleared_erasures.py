@@ -3,26 +3,43 @@
 They are in the bodies of segments, in blobs, and in deleted rows. All is found again from what is
 recorded, so this may be run again at any time: after a crash, or when an older copy of the archive,
 which still had the bytes, was restored.
+
+The body of a segment is rewritten: the new one is stored and read back before the old one is
+removed, so that one of them is there whenever the power fails. The head, with every leaf, does not
+change: it still proves all other entries.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.db.clearing import clear_deleted
-from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.erasures.blobs import plans_among
 from jobprov.provenance.db.queries.holdings.erasures import erased_of, erased_places
 from jobprov.provenance.db.queries.holdings.expiry import needed_by_nobody
 from jobprov.provenance.db.queries.lookup.experiments import experiment_names
+from jobprov.provenance.db.upkeep.clearing import clear_deleted
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.services.bundles.plan_blobs import generated_for_nobody_else
 from jobprov.provenance.services.intake.partial_blobs import HalfSent
 from jobprov.provenance.services.ledger.chains import archived_experiments
-from jobprov.provenance.services.upkeep.cleared_bodies import erase_bodies
+from jobprov.provenance.services.ledger.erased_segments import (
+    NO_SALT,
+    next_name,
+    read_rewritten,
+    rewritten_names,
+    write_rewritten,
+)
+from jobprov.provenance.services.ledger.frames import body_name
+from jobprov.provenance.services.ledger.segments import (
+    SealedEntry,
+    SegmentReader,
+    forget_segments,
+    write_frames,
+)
 from jobprov.provenance.services.upkeep.sealing import adopt_archived, one_sealer, seal_ledger
 from jobprov.provenance.services.writing import Writer
 
@@ -133,6 +150,56 @@ def _doomed(connection: Connection, store: Store, wanted: Sequence[str]) -> list
     for part in chunks(free, 1000):
         stored += sorted(set(part) - store.missing(part))
     plans = plans_among(connection, stored)
-    generated = generated_for_nobody_else(connection, store, plans) if plans else set()
-    present = generated - store.missing(sorted(generated)) if generated else set()
-    return [sorted({*present, *stored} - plans), sorted(plans)]
+    others = set(stored) - plans
+    if plans:
+        generated = generated_for_nobody_else(connection, store, plans)
+        others |= generated - store.missing(sorted(generated)) - plans
+    return [sorted(others), sorted(plans)]
+
+
+def erase_bodies(store: Store, experiment: str, places: Mapping[int, Collection[int]]) -> int:
+    """Rewrite the bodies of segments without the entries at these positions.
+
+    Return how many segments still had them.
+
+    Raises:
+        SegmentError: the body of a segment does not match its head. It stays as it is.
+    """
+    count = 0
+    try:
+        for segment, positions in sorted(places.items()):
+            # Another process may have rewritten this body since it was kept in memory
+            forget_segments()
+            reader = SegmentReader.open(store, experiment, segment)
+            first_name = body_name(experiment, segment, reader.head.body_sha256)
+            if not all(reader.is_erased(position) for position in positions):
+                _write_without(store, reader, first_name, frozenset(positions))
+                count += 1
+            _remove_older(store, first_name)
+    finally:
+        forget_segments()
+    return count
+
+
+def _write_without(
+    store: Store, reader: SegmentReader, first_name: str, positions: frozenset[int]
+) -> None:
+    """Store the body of a segment without these entries, and read it back."""
+    entries: list[SealedEntry] = []
+    for position, entry in enumerate(reader.entries()):
+        if position in positions:
+            entries.append(entry._replace(salt=NO_SALT, body=b"", erased=entry.leaf))
+        else:
+            entries.append(entry)
+    document = write_rewritten(*write_frames(entries))
+    while not store.put_document(name := next_name(store, first_name), document):
+        pass  # another process took this number just now: try the next one
+    frames, body = read_rewritten(store.get_document(name))
+    for _ in SegmentReader(reader.head_bytes, body, frames=frames).entries():
+        pass  # reading an entry compares it with its leaf
+
+
+def _remove_older(store: Store, first_name: str) -> None:
+    """Remove the first body and every rewritten one but the newest."""
+    if names := rewritten_names(store, first_name):
+        store.erase_documents([first_name, *names[:-1]])

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
 from jobprov.provenance.db.changes.upkeep import adopt_archive, forget_archive
-from jobprov.provenance.db.engines import Database, open_database
-from jobprov.provenance.db.migrating import upgrade
+from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.upkeep.database_rebuild import count_jobs, first_filled_table
-from jobprov.provenance.db.transaction import Memory
+from jobprov.provenance.db.upkeep.migrating import upgrade
+from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import ConflictError
 from jobprov.provenance.services.configurations.evaluation import evaluate_waiting
 from jobprov.provenance.services.failures.classes import classify_waiting

@@ -255,7 +255,8 @@ class Replay:
         erasure = document.read(ErasureDocument)
         items: dict[int, dict[int, ErasedItem]] = {}
         for leaf, item in items_of(erasure).items():
-            if (place := self._erasures().place_of(leaf)) is not None:
+            place = self._erasures().place_of(leaf)
+            if place is not None:
                 segment, position = place
                 items.setdefault(segment, {})[position] = item
         rows: list[ErasedRow] = []
@@ -338,13 +339,15 @@ class Replay:
 
     def _reclassification(self, document: EntryDocument) -> None:
         reclassification = document.read(ReclassificationDocument)
-        name = reclassification.task_id
+        task = None
+        if reclassification.task_id:
+            task = intern_task(self._writing, self.experiment, reclassification.task_id)
         write_reclassification_row(
             self._connection,
             self.experiment,
             document.entry,
             version=reclassification.version,
-            task=intern_task(self._writing, self.experiment, name) if name else None,
+            task=task,
             received_at=document.received_at,
         )
 

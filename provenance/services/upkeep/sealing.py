@@ -20,12 +20,12 @@ from sqlalchemy import Connection
 from jobprov.archive.errors import ArchiveUnreachableError, DocumentMissingError
 from jobprov.archive.store import SealReport, Store
 from jobprov.provenance.db.changes.upkeep import let_go_of_entries, mark_entered
-from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.lookup.experiments import experiment_names
 from jobprov.provenance.db.queries.upkeep.sealing import digests_to_enter, unsealed_entries
 from jobprov.provenance.db.recording.writing import intern_experiments
-from jobprov.provenance.db.turns import hold_sealing, wait_for_derivations
+from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.db.writer.turns import hold_sealing, wait_for_derivations
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.services.ledger.chains import (
     archived_experiments,

@@ -21,7 +21,7 @@ from jobprov.provenance.db.changes.work import (
     put_off_item,
     remove_item,
 )
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.work.queue import queued_keys
 from jobprov.provenance.errors import ProvenanceError
 from jobprov.provenance.services.writing import Writer, Writing

@@ -8,7 +8,6 @@ committed:
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -19,9 +18,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
-from jobprov.app.wiring import Service, open_service
+from jobprov.app.wiring import Service
 from jobprov.provenance.catalogs.opening import CatalogSettings
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.catalogs.sync import sync_experiment
@@ -41,6 +39,7 @@ from tests.library.productions.answer_calls import (
     writing_calls,
 )
 from tests.library.servers.catalogs import SamServer, Shelf, ShelfProcess
+from tests.library.servers.served_app import opened_service
 
 START = datetime(2026, 11, 25, 12, tzinfo=UTC)
 API = "/api/v1"
@@ -105,11 +104,8 @@ def app(
     """Yield the application on an empty SQLite database, at the time of the clock."""
     assert clock.moment == START
     folder = tmp_path_factory.mktemp("answers")
-    shutil.copy(sqlite_template, folder / "jobprov.db")
-    settings = load_settings({"JOBPROV_DATA": str(folder), "JOBPROV_ARCHIVE_URL": "memory:"}, {})
-    service = open_service(settings)
-    yield create_app(settings, service=service)
-    service.close()
+    with opened_service(sqlite_template, folder, JOBPROV_ARCHIVE_URL="memory:") as service:
+        yield create_app(service.settings, service=service)
 
 
 @pytest.fixture(scope="module")

@@ -168,6 +168,7 @@ def test_a_mail_carries_text_and_page(live: LiveService, sink: tuple[Sink, str])
     )
 
 
+@pytest.mark.slow
 def test_changes_are_mailed_once(live: LiveService, sink: tuple[Sink, str], tmp_path: Path) -> None:
     kept, address = sink
     where = {"JOBPROV_SMTP_URL": f"smtp://{address}", "XDG_STATE_HOME": str(tmp_path)}
@@ -186,6 +187,7 @@ def test_changes_are_mailed_once(live: LiveService, sink: tuple[Sink, str], tmp_
     assert subjects[1].startswith("prod/5 & co: no record came for 0 hours")
 
 
+@pytest.mark.slow
 def test_a_mail_that_did_not_go_is_tried_again(
     live: LiveService, sink: tuple[Sink, str], tmp_path: Path
 ) -> None:

@@ -389,12 +389,12 @@ def test_huge_questions_are_refused_at_once(sam: FlaskClient) -> None:
         "values": "file_name " + "'a'," * 50_000,
     }
     for what, dimensions in huge.items():
-        start = time.monotonic()
+        start = time.process_time()
         answer = sam.post(f"{API}/files/list?format=plain", data={"dims": dimensions})
 
         assert (answer.status_code, answer.get_json()["error"]) == (400, "DimensionError"), what
         assert len(answer.get_data()) < 500
-        assert time.monotonic() - start < 5, what
+        assert time.process_time() - start < 5, what
 
 
 def test_what_takes_too_long_is_an_error_of_the_client(
@@ -402,7 +402,7 @@ def test_what_takes_too_long_is_an_error_of_the_client(
 ) -> None:
     """A 5xx would have samweb ask again for hours."""
     monkeypatch.setattr("jobprov.provenance.services.selections.files._SECONDS", -1.0)
-    monkeypatch.setattr("jobprov.provenance.db.time_limits._OPERATIONS", 1)
+    monkeypatch.setattr("jobprov.provenance.db.connections.time_limits._OPERATIONS", 1)
     answer = sam.get(f"{API}/files/list?dims=isancestorof:%20(defname:%20c)")
 
     assert (answer.status_code, answer.get_json()["error"]) == (400, "DimensionError")

@@ -17,7 +17,7 @@ from jobprov.app.wiring import Service
 from jobprov.archive.errors import ArchiveUnreachableError
 from jobprov.archive.opening import open_store
 from jobprov.provenance.db.changes.upkeep import adopt_archive
-from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.errors import ConflictError, UnreachableError
 from jobprov.provenance.services.intake import blobs
 from jobprov.provenance.services.intake.tokens import create_token

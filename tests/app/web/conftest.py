@@ -1,6 +1,5 @@
 """The pages on a small production, once for all tests of this folder: pages only read."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,11 +7,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
-from jobprov.app.wiring import Service, open_service
+from jobprov.app.wiring import Service
 from tests.library.browser import browser
 from tests.library.productions import large_configuration, toy_experiment
+from tests.library.servers.served_app import opened_service
 
 __all__ = ["browser"]
 
@@ -23,11 +22,9 @@ def filled_service(
 ) -> Iterator[Service]:
     """Yield a service on a temporary folder in which the sample production is recorded."""
     folder = tmp_path_factory.mktemp("pages")
-    shutil.copy(sqlite_template, folder / "jobprov.db")
-    service = open_service(load_settings(toy_experiment.open_folder(folder), {}))
-    toy_experiment.fill(service)
-    yield service
-    service.close()
+    with opened_service(sqlite_template, folder) as service:
+        toy_experiment.fill(service)
+        yield service
 
 
 @pytest.fixture(scope="session")
@@ -51,8 +48,6 @@ def configured_app(
     The job's configuration has 30,000 parameters.
     """
     folder = tmp_path_factory.mktemp("configurations")
-    shutil.copy(sqlite_template, folder / "jobprov.db")
-    service = open_service(load_settings(toy_experiment.open_folder(folder), {}))
-    large_configuration.fill(service, folder)
-    yield create_app(service.settings, service=service)
-    service.close()
+    with opened_service(sqlite_template, folder) as service:
+        large_configuration.fill(service, folder)
+        yield create_app(service.settings, service=service)

@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.services.catalogs.sightings import record_sighting
 from tests.library.production import Production
 from tests.library.productions.recorded_graph import Graph, read_graph

@@ -7,10 +7,13 @@ Two jobs of one release: one that joined its fcl and its input, one that failed 
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from jobprov.archive.store import Store
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.code.repositories import register_repository
@@ -19,6 +22,7 @@ from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.work.queue import Parts, drain
 from tests.library.git import git
+from tests.library.production import opened_parts
 
 EXPERIMENT = "toyexp"
 GOOD = "0f8b6a4e-3c51-5a0e-9c3f-000000000001"
@@ -137,6 +141,16 @@ def record_body(job_id: str, commit: str, repository: Path) -> bytes:
         "outputs": outputs if is_good else [],
     }
     return json.dumps(record).encode()
+
+
+@contextmanager
+def sample_parts(
+    database: Database, folder: Path, archive: str = "memory:", checkout: Path | None = None
+) -> Iterator[Parts]:
+    """Yield what background work needs, on a service that holds both jobs of the sample."""
+    with opened_parts(database, folder, archive) as parts:
+        record_sample(parts, parts.store, checkout or joining_repository(folder / "joining"))
+        yield parts
 
 
 def record_sample(parts: Parts, store: Store, checkout: Path) -> None:

@@ -16,7 +16,7 @@ from jobprov.provenance.bundle.comparison.comparators import OutputRule
 from jobprov.provenance.bundle.ingredients import Capsule, Ingredients, Resolution
 from jobprov.provenance.bundle.plan import Plan, make_plan
 from jobprov.provenance.software.object_form import object_id
-from jobprov.provenance.software.pack_form import (
+from jobprov.provenance.software.packs.form import (
     entry_header,
     pack_header,
     sort_key,

@@ -7,34 +7,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.isolation import apart
 from jobprov.provenance.services.reruns.recorded_trials import TrialParts
-from jobprov.provenance.services.work.queue import Parts
-from jobprov.provenance.services.writing import Writer
-from tests.library.productions.joining import GOOD, joining_repository, record_sample
+from tests.library.production import shown_job
+from tests.library.productions.joining import GOOD, sample_parts
 from tests.library.records import a_record
-from tests.library.shown_jobs import shown_job
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 @contextmanager
-def opened_parts(database: Database, folder: Path) -> Iterator[TrialParts]:
+def trial_parts(database: Database, folder: Path) -> Iterator[TrialParts]:
     """Yield a service that holds the two jobs of the sample: one succeeded and one failed."""
-    store = open_store("memory:")
-    writer = Writer(database, store)
-    record_sample(
-        Parts(database, writer, store, folder / "git"),
-        store,
-        joining_repository(folder / "upstream"),
-    )
-    yield TrialParts(database, writer, store, folder / "reruns", apart())
-    writer.close()
+    with sample_parts(database, folder) as parts:
+        yield TrialParts(database, parts.writer, parts.store, folder / "reruns", apart())
 
 
 def record(parts: TrialParts, *records: dict[str, Any]) -> None:

@@ -1,12 +1,32 @@
-"""An application of ours on a free port of loopback, in a thread of the tests."""
+"""Services of ours in this process, and an application on a free port of loopback."""
 
+import shutil
 import threading
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
 from werkzeug.serving import make_server
+
+from jobprov.app.config import load_settings
+from jobprov.app.wiring import Service, open_service
+
+AppOn = Callable[[Service], Flask]
+"""Has the one application answer from a service."""
+
+
+@contextmanager
+def opened_service(template: Path, folder: Path, **settings: str) -> Iterator[Service]:
+    """Yield a service on an empty SQLite database in a folder, a copy of this template."""
+    folder.mkdir(exist_ok=True)
+    shutil.copy(template, folder / "jobprov.db")
+    service = open_service(load_settings({"JOBPROV_DATA": str(folder), **settings}, {}))
+    try:
+        yield service
+    finally:
+        service.close()
 
 
 def served(app: Flask) -> Iterator[str]:

@@ -18,7 +18,7 @@ from jobprov.provenance.bundle import tar, templates
 from jobprov.provenance.bundle.plan import Plan, make_plan
 from jobprov.provenance.bundle.templates import comparison_program, template
 from jobprov.provenance.errors import BundleError
-from jobprov.provenance.software.read_pack import tree_files
+from jobprov.provenance.software.packs.reading import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"

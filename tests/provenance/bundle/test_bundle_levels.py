@@ -20,7 +20,7 @@ def _needs(bag: Path) -> list[list[str]]:
 @pytest.fixture
 def rich(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> Toy:
     """Return a job with a large input and a capsule; a file counts as large from five bytes on."""
-    monkeypatch.setattr("jobprov.provenance.bundle.payload.files.SMALL_BYTES", 8)
+    monkeypatch.setattr("jobprov.provenance.bundle.payload.inputs.SMALL_BYTES", 8)
     large = toy.blobs.write(b"a large input\n")
     toy.record["inputs"].append(
         {"name": "large.root", "path": "large.root", "sha256": large, "size_bytes": 14}

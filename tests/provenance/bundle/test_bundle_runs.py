@@ -9,7 +9,7 @@ from jobprov.provenance.bundle.draft import Member, member_of
 from jobprov.provenance.bundle.plan import Plan
 from jobprov.provenance.bundle.runs import Run, parts_of
 from jobprov.provenance.errors import BundleError
-from jobprov.provenance.software.read_pack import tree_files
+from jobprov.provenance.software.packs.reading import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 DEEP = "/".join(["a-folder-of-some-length"] * 5)

@@ -5,18 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from jobprov.provenance.capture.packing import build
 from tests.library.disk import folder_on_disk, folders_on_disk  # noqa: F401 - fixtures
-from tests.library.hook import Runner
+from tests.library.hook import Runner, put_hook
 from tests.library.servers.hook_service import Service
 from tests.library.servers.live_service import LiveService
 
 
 @pytest.fixture(scope="session")
 def hook(tmp_path_factory: pytest.TempPathFactory) -> str:
-    target = tmp_path_factory.mktemp("hook") / "job-end-hook.pyz"
-    build(str(target))
-    return str(target)
+    return str(put_hook(tmp_path_factory.mktemp("hook") / "job-end-hook.pyz"))
 
 
 @pytest.fixture(scope="session")

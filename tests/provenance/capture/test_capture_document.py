@@ -119,6 +119,7 @@ def run_script(runner: Runner, script: str) -> subprocess.CompletedProcess[bytes
     )
 
 
+@pytest.mark.slow
 def test_steps_at_once_are_all_recorded(runner: Runner) -> None:
     script = """
 "$@" start

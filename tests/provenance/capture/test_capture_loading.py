@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jobprov.provenance.capture.packing import build
-from tests.library.hook import VERSIONS, Runner, find_python, only_entry
+from tests.library.hook import VERSIONS, Runner, find_python, only_entry, put_hook
 
 MODULES = {
     "sending.tailing": "Tailer",
@@ -105,7 +104,7 @@ def test_hook_that_is_replaced_while_the_job_runs_records_it(
     runner.hook = str(tmp_path / "hook.pyz")
     new = tmp_path / "new"
     new.write_bytes(b"#!/bin/sh\n" * 20_000)
-    build(runner.hook)
+    put_hook(Path(runner.hook))
 
     runner("run", "--", "mv", str(new), runner.hook)
 

@@ -55,7 +55,14 @@ def test_build_is_the_same_under_any_surroundings(tmp_path: Path) -> None:
 def test_hook_is_under_195_kilobytes_and_executable(hook: str) -> None:
     assert Path(hook).stat().st_size < 195_000
     assert subprocess.run([hook, "--version"], check=True, capture_output=True).stdout.strip()
-    assert packing.build(hook) == hashlib.sha256(Path(hook).read_bytes()).hexdigest()
+
+
+@pytest.mark.slow
+def test_hook_that_is_built_again_is_the_same(hook: str, tmp_path: Path) -> None:
+    again = tmp_path / "job-end-hook.pyz"
+
+    assert packing.build(str(again)) == hashlib.sha256(Path(hook).read_bytes()).hexdigest()
+    assert again.read_bytes() == Path(hook).read_bytes()
 
 
 def test_hook_imports_the_standard_library_only(hook: str) -> None:

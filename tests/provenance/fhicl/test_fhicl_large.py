@@ -23,11 +23,11 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_expansion_of_9_megabytes_in_1737_inclusions_is_evaluated_in_time(large: Path) -> None:
     forget_sources()
-    started = time.perf_counter()
+    started = time.process_time()
 
     configuration = fhicl.load(large, [large.parent])
 
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert len(configuration.opened) == 1738
     assert len(configuration.files) == 81
     assert 9.4e6 < configuration.expanded_size < 9.9e6
@@ -74,8 +74,8 @@ def test_lines_are_found_in_files_of_many_lines() -> None:
     text = "".join(f"a{number}: {number}\n\n" for number in range(50_000))
 
     configuration = fhicl.loads(text, name="many.fcl")
-    started = time.perf_counter()
+    started = time.process_time()
     lines = [parameter.origin.line for parameter in configuration.parameters() if parameter.origin]
 
     assert sorted(lines) == list(range(1, 100_000, 2))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5

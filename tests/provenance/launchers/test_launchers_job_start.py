@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from jobprov.provenance.capture.packing import build
 from jobprov.provenance.launchers.job_start import JOB_START
 from jobprov.provenance.launchers.jobsub import settings_lines
+from tests.library.hook import put_hook
 
 COMMAND = ["--experiment", "toy", "--", "sh", "-c", 'echo "payload $1"; exit 7', "x", "a  b"]
 
@@ -18,7 +18,7 @@ COMMAND = ["--experiment", "toy", "--", "sh", "-c", 'echo "payload $1"; exit 7',
 def folder(tmp_path: Path) -> Path:
     """Return a folder with start script and hook, and programs to choose a PATH from."""
     (tmp_path / "job-start.sh").write_text(JOB_START)
-    build(str(tmp_path / "job-end-hook.pyz"))
+    put_hook(tmp_path / "job-end-hook.pyz")
     (tmp_path / "bin").mkdir()
     for program in ("sh", "echo"):
         (tmp_path / "bin" / program).symlink_to(f"/bin/{program}")

@@ -23,19 +23,17 @@ from typing import Any
 
 import pytest
 
-from jobprov.provenance.capture.packing import build
 from jobprov.provenance.launchers.scripts import retry_files, retry_script
 from jobprov.provenance.triage.built_in import built_in_rules
 from jobprov.provenance.triage.rules import Failure, find_rule
 from tests.library.disk import storage_folder
+from tests.library.hook import put_hook
 from tests.library.productions.toy_job import CHECKOUT, WORK, Toy
 
 
 @pytest.fixture(scope="module")
 def hook(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("hook") / "job-end-hook.pyz"
-    build(str(file))
-    return file
+    return put_hook(tmp_path_factory.mktemp("hook") / "job-end-hook.pyz")
 
 
 def a_job(script: str, *arguments: str, outputs: tuple[str, ...] = ()) -> Toy:

@@ -141,13 +141,13 @@ def test_wrong_dimensions_name_the_place(text: str, problem: str) -> None:
     ids=["parentheses", "relations", "not", "long", "quote", "values", "and", "minus"],
 )
 def test_huge_dimensions_are_refused_at_once(text: str, problem: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(SelectionError) as error:
         read_dimensions(text)
 
     assert problem in str(error.value)
     assert len(str(error.value)) < 300
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_forty_levels_are_read() -> None:

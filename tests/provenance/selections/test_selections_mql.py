@@ -169,9 +169,9 @@ def test_wrong_queries_name_the_place(text: str, problem: str) -> None:
     ids=["parentheses", "parents", "condition", "not", "long", "names", "union", "where"],
 )
 def test_huge_queries_are_refused_at_once(text: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(SelectionError) as error:
         read_mql(text, home="nova")
 
     assert len(str(error.value)) < 300
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5

@@ -17,8 +17,8 @@ from jobprov.provenance.software.fetching import list_remote
 from jobprov.provenance.software.git_command import GitError, Limits, run_git, scratch_environment
 from jobprov.provenance.software.mirrors import Mirror
 from jobprov.provenance.software.urls import RepositoryUrl, parse_url
+from tests.library.commands import all_end
 from tests.library.git import MakeRepository, Repository
-from tests.library.processes import all_end
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from jobprov.provenance.software.object_form import (
     parse_tree,
     walk_tree,
 )
-from jobprov.provenance.software.read_pack import tree_files
-from tests.library.packed_objects import pack_of_objects
+from jobprov.provenance.software.packs.reading import tree_files
+from tests.library.git import pack_of_objects
 
 COMMIT = b"""tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904
 parent 1111111111111111111111111111111111111111

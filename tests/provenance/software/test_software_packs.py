@@ -13,14 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobprov.provenance.errors import SoftwareError
-from jobprov.provenance.software.canonical_pack import canonical_pack
 from jobprov.provenance.software.object_form import object_id
 from jobprov.provenance.software.objects import MissingObjectError, RepositoryObjects
-from jobprov.provenance.software.pack_form import stored_zlib
-from jobprov.provenance.software.read_pack import iterate_objects, tree_files
-from tests.library.git import MakeRepository, Repository, git, git_output
-from tests.library.packed_objects import pack_of_objects
-from tests.library.processes import all_end, running_commands
+from jobprov.provenance.software.packs.canonical import canonical_pack
+from jobprov.provenance.software.packs.form import stored_zlib
+from jobprov.provenance.software.packs.reading import iterate_objects, tree_files
+from tests.library.commands import all_end, running_commands
+from tests.library.git import MakeRepository, Repository, git, git_output, pack_of_objects
 
 
 def stored_size(size_bytes: int) -> int:

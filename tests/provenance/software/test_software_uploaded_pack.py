@@ -7,15 +7,14 @@ from pathlib import Path
 import pytest
 
 from jobprov.provenance.errors import SoftwareError
-from jobprov.provenance.software.canonical_pack import canonical_pack
 from jobprov.provenance.software.mirrors import Mirror
 from jobprov.provenance.software.object_form import object_id
 from jobprov.provenance.software.objects import MissingObjectError, RepositoryObjects
-from jobprov.provenance.software.pack_form import entry_header, pack_header
-from jobprov.provenance.software.read_pack import tree_files
-from jobprov.provenance.software.uploaded_pack import PackedObjects, objects_of_uploaded_pack
-from tests.library.git import MakeRepository, Repository
-from tests.library.packed_objects import pack_of_objects
+from jobprov.provenance.software.packs.canonical import canonical_pack
+from jobprov.provenance.software.packs.form import entry_header, pack_header
+from jobprov.provenance.software.packs.reading import tree_files
+from jobprov.provenance.software.packs.uploaded import PackedObjects, objects_of_uploaded_pack
+from tests.library.git import MakeRepository, Repository, pack_of_objects
 
 
 @pytest.fixture

@@ -153,11 +153,13 @@ def test_built_in_rules_know_art_signals_and_steps(
 def test_rules_of_an_older_version_stay_as_they_were(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a next version behind them, which does not know this failure."""
+    """With a next version before them, which says something else of this failure."""
     failure = Failure("failed", 1, program="art", error_class="BadAlloc")
-    rules = (built_in_module.FOLDER / f"built_in_{VERSION}.toml").read_text()
-    (tmp_path / f"built_in_{VERSION}.toml").write_text(rules)
-    (tmp_path / f"built_in_{VERSION + 1}.toml").write_text(rules.replace("BadAlloc", "WorseAlloc"))
+    for number in range(2, VERSION + 1):
+        name = f"built_in_{number}.toml"
+        (tmp_path / name).write_text((built_in_module.FOLDER / name).read_text())
+    other = '[[rules]]\nname = "other"\nclass = "node"\nwords = "x"\nerror_class = "BadAlloc"\n'
+    (tmp_path / f"built_in_{VERSION + 1}.toml").write_text(other)
     monkeypatch.setattr(built_in_module, "FOLDER", tmp_path)
     built_in_rules.cache_clear()
 
@@ -170,7 +172,7 @@ def test_rules_of_an_older_version_stay_as_they_were(
     assert newer is not None
     assert (older.rule.name, newer.rule.name) == (
         "built-in.event-bad-alloc",
-        "built-in.art-collected",
+        "built-in.other",
     )
 
 
@@ -209,3 +211,46 @@ def test_what_the_log_says_goes_before_the_code() -> None:
         "storage",
         True,
     )
+
+
+@pytest.mark.parametrize(
+    ("error_class", "code", "message", "rule"),
+    [
+        (
+            "Configuration",
+            9,
+            "Unable to load requested library libx_module.so: undefined symbol: f",
+            "library-not-loaded",
+        ),
+        (
+            "Configuration",
+            9,
+            ('Library specification "X" does not correspond to any library in CET_PLUGIN_PATH of'
+            ' type "module"; CET_PLUGIN_PATH is not set'),
+            "plugin-path-unset",
+        ),
+        (
+            "Configuration",
+            9,
+            'Library specification "X" does not correspond to any library in CET_PLUGIN_PATH',
+            "plugin-not-found",
+        ),
+        ("Configuration", 9, "Unsupported parameters: pMx", "parameters-unsupported"),
+        ("Configuration", 9, "something else", "configuration"),
+        ("Type mismatch", 65, "FHiCL parameter 'pMax': error in float", "parameter-type"),
+        ("search_path", 90, 'Can\'t find file "x.fcl"', "fcl-not-found"),
+        ("SQLExecutionError", 1, "Failed to open: --timing-db /no/t.db", "timing-db"),
+        ("Configuration > FileOpenError", 9, ("FailedInputSource Configuration of main input source"
+         " has failed: x.root was not found"), "source-file"),
+        ("exited itself", 3, "the process ended with code 3", "exited-itself"),
+    ],
+)  # fmt: skip
+def test_advice_fits_what_art_said(error_class: str, code: int, message: str, rule: str) -> None:
+    failure = Failure(
+        "failed", code, program="art", error_class=error_class, message=f"{message} (construction)"
+    )
+
+    found = find_rule(built_in_rules(), failure)
+
+    assert found is not None
+    assert found.rule.name == f"built-in.{rule}"

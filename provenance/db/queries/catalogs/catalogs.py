@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, distinct, func, or_, select
 from sqlalchemy.orm import aliased
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
@@ -24,6 +23,7 @@ from jobprov.provenance.db.tables import (
     Job,
     TaskRow,
 )
+from jobprov.provenance.db.writer.keys import chunks
 
 
 class ClaimedOutput(NamedTuple):
@@ -113,8 +113,9 @@ def claimed_outputs(connection: Connection, task: int) -> list[ClaimedOutput]:
     """Return what jobs of a task say that they wrote and kept, new names included."""
     query = (
         select(
-            func.coalesce(Claim.alias_of, Claim.id), File.namespace, File.name, Identity.size_bytes, Identity.checksums,
-            Job.uuid, Job.state, Job.unit, Job.batch_id, Host.hostname, func.coalesce(Job.ended_at, Job.received_at),
+            func.coalesce(Claim.alias_of, Claim.id), File.namespace, File.name,
+            Identity.size_bytes, Identity.checksums, Job.uuid, Job.state, Job.unit, Job.batch_id,
+            Host.hostname, func.coalesce(Job.ended_at, Job.received_at),
         )
         .join(Job, Job.id == Claim.job_id)
         .join(File, File.id == Claim.file_id)
@@ -180,15 +181,17 @@ def cataloged_outputs(connection: Connection, task: int) -> list[CatalogedOutput
     """Return the outputs of a task that its catalog knows."""
     query = (
         select(
-            CatalogFileRow.namespace, CatalogFileRow.name, CatalogOutput.unit, CatalogFileRow.size_bytes,
-            CatalogFileRow.checksums, CatalogFileRow.task_id, CatalogFileRow.job_uuid, CatalogFileRow.process_id,
-            CatalogProcess.batch_id, CatalogProcess.node,
+            CatalogFileRow.namespace, CatalogFileRow.name, CatalogOutput.unit,
+            CatalogFileRow.size_bytes, CatalogFileRow.checksums, CatalogFileRow.task_id,
+            CatalogFileRow.job_uuid, CatalogFileRow.process_id, CatalogProcess.batch_id,
+            CatalogProcess.node,
         )
         .select_from(CatalogOutput)
         .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
         .outerjoin(
             CatalogProcess,
-            (CatalogProcess.task_id == CatalogOutput.task_id) & (CatalogProcess.process_id == CatalogFileRow.process_id),
+            (CatalogProcess.task_id == CatalogOutput.task_id)
+            & (CatalogProcess.process_id == CatalogFileRow.process_id),
         )
         .where(CatalogOutput.task_id == task)
         .order_by(CatalogFileRow.name, CatalogOutput.unit)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select, tuple_
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.tables import RefObservation
+from jobprov.provenance.db.writer.keys import chunks
 
 Ref = tuple[str, str]
 """Repository, by its match key, and full name of a ref."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.driver import fetch
+from jobprov.provenance.db.statements.driver import fetch
 from jobprov.provenance.db.tables import Repository
 
 

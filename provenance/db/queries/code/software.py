@@ -6,14 +6,12 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.code.repositories import (
     REPOSITORY_COLUMNS,
     RegisteredRepository,
 )
 from jobprov.provenance.db.recording.packing import unpack
-from jobprov.provenance.db.selecting import select_among, select_by
+from jobprov.provenance.db.statements.selecting import select_among, select_by
 from jobprov.provenance.db.tables import (
     Experiment,
     Job,
@@ -22,6 +20,8 @@ from jobprov.provenance.db.tables import (
     SoftwareRow,
     SoftwareSetMember,
 )
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.job_record import Software
 
 # Two queries, each with an index: one query with OR across both tables would read all software

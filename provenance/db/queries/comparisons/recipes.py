@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.tables import Experiment, Job
+from jobprov.provenance.db.writer.keys import chunks
 
 
 class ResultRow(NamedTuple):

@@ -21,7 +21,6 @@ from sqlalchemy import (
     select,
 )
 
-from jobprov.provenance.db.driver import fetch
 from jobprov.provenance.db.queries.configurations.parameter_values import (
     ParameterCondition,
     holds,
@@ -30,8 +29,9 @@ from jobprov.provenance.db.queries.configurations.parameter_values import (
 )
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.patterns import matches
+from jobprov.provenance.db.statements.driver import fetch
 from jobprov.provenance.db.tables import Job, ParameterKey, ParameterSet, ParameterValue
-from jobprov.provenance.db.tables.parameters import sets_in
+from jobprov.provenance.db.tables.configurations import sets_in
 
 _FEW_JOBS = 10_000
 """Jobs that PostgreSQL rather gathers and sorts than meets by going through the newest."""
@@ -53,7 +53,8 @@ Those of fewer keys are looked up.
 
 _TOLD = """
 SELECT e.experiment_id, m.closure_set_id
-FROM evaluations AS e JOIN closure_set_members AS m ON m.closure_id = e.closure_id WHERE e.set_id {among}
+FROM evaluations AS e JOIN closure_set_members AS m ON m.closure_id = e.closure_id
+WHERE e.set_id {among}
 """
 _TABLES = "SELECT DISTINCT table_id FROM parameters WHERE value_id {among}"
 _SETS = "SELECT block, members FROM parameter_set_tables WHERE table_id {among}"
@@ -150,7 +151,10 @@ def _after(query: Select[Any], last: int, length: int) -> Select[Any]:
 
 
 def _members(blocks: dict[int, int]) -> list[int]:
-    return [key for block, members in blocks.items() for key in sets_in(block, members)]
+    keys: list[int] = []
+    for block, members in blocks.items():
+        keys.extend(sets_in(block, members))
+    return keys
 
 
 def _growing(keys: list[int]) -> Iterator[list[int]]:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.tables import BundlePlan, CapsuleRow, Job, ProvisionalRecord
+from jobprov.provenance.db.writer.keys import chunks
 
 
 def plans_of_experiment(connection: Connection, experiment: int) -> set[str]:

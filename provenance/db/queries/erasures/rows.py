@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.tables import (
     Closure,
@@ -15,6 +14,7 @@ from jobprov.provenance.db.tables import (
     Job,
     UnreadRecord,
 )
+from jobprov.provenance.db.writer.keys import chunks
 
 
 def is_erased_entry(connection: Connection, entry: int) -> bool:

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, String, Table, Text, func, or_, select
 
-from jobprov.provenance.db.base import Base, table_of
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.tables import DeadLetter, FoldedGraphRow, KeptAnswerRow, LogTailPiece
+from jobprov.provenance.db.tables.base import Base, table_of
 
 _PACKED = (("closures", "document"), ("provisional_records", "body"), ("dead_letters", "body"))
 
@@ -23,7 +23,7 @@ class KeptAnswer(NamedTuple):
     """An answer that is kept: its table, its primary key by column, and its document."""
 
     table: Table
-    key: dict[str, Any]
+    key: dict[str, str | int]
     document: str
 
 

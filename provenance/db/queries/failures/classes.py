@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, FailureClass, Job
+from jobprov.provenance.db.writer.keys import chunks
 
 _FIRST_BAD = STATES.index("failed")
 

@@ -10,7 +10,9 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    SQLColumnExpression,
     Text,
+    and_,
     case,
     cast,
     func,
@@ -20,10 +22,10 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, job_conditions
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import FailureClass, Host, Job, Stage, TaskRow
+from jobprov.provenance.db.writer.keys import chunks
 
 # A literal, so that the index on failures alone serves.
 _IS_BAD = Job.state >= literal_column(str(STATES.index("failed")))
@@ -33,13 +35,13 @@ _DAY = timedelta(days=1)
 
 # '' is what was not said, of a place as of a stage that is told in part.
 _SITE = func.nullif(Host.site, "")
-_COLUMNS: dict[str, Any] = {
+_COLUMNS: dict[str, SQLColumnExpression[Any]] = {
     "stage": func.nullif(Stage.name, ""),
     "site": _SITE,
     "host": func.nullif(Host.hostname, ""),
     "version": Job.software_set_id,
 }
-_ALONE: dict[str, Any] = {
+_ALONE: dict[str, SQLColumnExpression[Any]] = {
     "class": FailureClass.class_name,
     "step": Job.failed_step,
     "code": case(
@@ -47,6 +49,18 @@ _ALONE: dict[str, Any] = {
         else_=cast(Job.exit_code, Text),
     ),
 }
+_ENDINGS: tuple[Any, ...] = (
+    Job.state,
+    Job.failed_step,
+    Job.exit_code,
+    Job.exit_signal,
+    Job.error_class,
+)
+# of failures that were not read yet, how they ended is all that tells causes apart
+_CAUSE: tuple[Any, ...] = (
+    FailureClass.cause_key,
+    *(case((FailureClass.cause_key.is_(None), ending)) for ending in _ENDINGS),
+)
 FACETS = (*_COLUMNS, "day")
 """What causes can be split by."""
 
@@ -61,8 +75,11 @@ class CauseRow(NamedTuple):
         recent: those of the last 24 hours.
         before: those of the 24 hours before these.
         example: key of the newest job.
-        class_name: as the rules read the failures; None where they were not read yet.
-        rule: the rule that did.
+        state, failed_step, exit_code, exit_signal, error_class: None where they are not all the
+            same.
+        cause_key: what failures of one cause share; None where they were not read yet: then how
+            they ended is what they share.
+        cause: the cause in words.
     """
 
     facet: Any
@@ -71,8 +88,8 @@ class CauseRow(NamedTuple):
     exit_code: int | None
     exit_signal: int | None
     error_class: str | None
-    class_name: str | None
-    rule: str | None
+    cause_key: str | None
+    cause: str | None
     job_count: int
     hosts: int
     sites: int
@@ -103,10 +120,13 @@ def cause_rows(
     For a facet of `SUMS`, they are counted by it alone.
     """
     by = _ALONE[facet] if facet in _ALONE else _facet(connection, facet)
-    today, yesterday = _AT >= now - _DAY, (_AT >= now - 2 * _DAY) & (_AT < now - _DAY)  # noqa: SIM300 - columns first
+    today = _AT >= now - _DAY  # noqa: SIM300 - columns first
+    yesterday = and_(_AT >= now - 2 * _DAY, _AT < now - _DAY)  # noqa: SIM300
     cause: tuple[Any, ...] = (
-        Job.state, Job.failed_step, Job.exit_code, Job.exit_signal, Job.error_class, FailureClass.class_name, FailureClass.rule,
-    )  # fmt: skip
+        *map(_shared, _ENDINGS),
+        FailureClass.cause_key,
+        func.min(FailureClass.cause),
+    )
     if facet in _ALONE:
         cause = (literal_column("NULL"),) * len(cause)
     columns = (
@@ -123,9 +143,9 @@ def cause_rows(
         query = query.outerjoin(TaskRow, TaskRow.id == Job.task_id).outerjoin(
             Stage, Stage.id == TaskRow.stage_id
         )
-    grouping: tuple[Any, ...] = (by, *cause)
+    grouping: tuple[Any, ...] = (by, *_CAUSE)
     if facet is None:
-        grouping = cause
+        grouping = _CAUSE
     elif facet in _ALONE:
         grouping = (by,)
     query = query.outerjoin(FailureClass, FailureClass.job_id == Job.id)
@@ -136,6 +156,12 @@ def cause_rows(
         state_name = None if state is None else STATES[state]
         causes.append(CauseRow(part, state_name, *others))
     return causes
+
+
+def _shared(column: Any) -> ColumnElement[Any]:
+    """Return the value of a column that all jobs of a group share, or NULL."""
+    is_shared = (func.min(column) == func.max(column)) & (func.count(column) == func.count())
+    return case((is_shared, func.min(column)))
 
 
 def place_counts(connection: Connection, filters: JobFilters) -> list[PlaceCount]:
@@ -179,7 +205,7 @@ def _host_counts(connection: Connection, filters: JobFilters) -> dict[int | None
     return counts
 
 
-def _facet(connection: Connection, facet: str | None) -> Any:
+def _facet(connection: Connection, facet: str | None) -> SQLColumnExpression[Any]:
     if facet is None:
         return literal_column("NULL")
     if facet != "day":

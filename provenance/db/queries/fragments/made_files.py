@@ -1,9 +1,9 @@
-"""The condition that a claim is of a file that somebody can use; see `records/outputs.py`."""
+"""The condition that a claim is of a file that somebody can use; see `records/files/outputs.py`."""
 
 from sqlalchemy import ColumnElement, and_, func, or_
 
 from jobprov.provenance.db.tables import Claim, Identity
-from jobprov.provenance.records.outputs import WRITTEN
+from jobprov.provenance.records.files.outputs import WRITTEN
 
 
 def is_made() -> ColumnElement[bool]:

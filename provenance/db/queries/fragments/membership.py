@@ -27,4 +27,5 @@ def among(connection: Connection, column: Any, keys: Sequence[int]) -> ColumnEle
             bindparam("keys", json.dumps(list(keys)), unique=True)
         ).table_valued("value")
         return column.in_(select(values.c.value))  # type: ignore[no-any-return]
-    return column == any_(bindparam("keys", list(keys), type_=ARRAY(BigInteger), unique=True))  # type: ignore[no-any-return]
+    array = bindparam("keys", list(keys), type_=ARRAY(BigInteger), unique=True)
+    return column == any_(array)  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_
 
-from jobprov.provenance.db.base import NameText
+from jobprov.provenance.db.tables.base import NameText
 
 _WILDCARD = re.compile("[*?]")
 _LAST = 0x10FFFF
@@ -32,7 +32,9 @@ def first_beyond(text: str) -> str | None:
     if not kept:
         return None
     following = ord(kept[-1]) + 1
-    return kept[:-1] + chr(_SURROGATES.stop if following in _SURROGATES else following)
+    if following in _SURROGATES:
+        following = _SURROGATES.stop
+    return kept[:-1] + chr(following)
 
 
 def matches(dialect: str, column: Any, pattern: str) -> list[ColumnElement[bool]]:

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.stages import with_stage
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Claim, Identity, Job, Stage
+from jobprov.provenance.db.writer.keys import chunks
 
 _AT_ONCE = 10_000
 _FIRST_BAD = STATES.index("failed")  # the states after it are bad, too

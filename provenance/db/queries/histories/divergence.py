@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.fragments.stages import with_stage
 from jobprov.provenance.db.tables import Claim, Experiment, File, Job, Stage
+from jobprov.provenance.db.writer.keys import chunks
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
 

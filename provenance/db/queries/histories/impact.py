@@ -11,18 +11,17 @@ from sqlalchemy import ColumnElement, Connection, Select, exists, func, select, 
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.histories import InferredCode
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.configurations.parameters import configurations_with, ran_one_of
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER, PLACE, behind
 from jobprov.provenance.db.queries.fragments.membership import among
+from jobprov.provenance.db.queries.fragments.versions import is_version
 from jobprov.provenance.db.queries.lookup.jobs import (
     JobFilters,
     by_software,
     job_conditions,
     software_conditions,
 )
-from jobprov.provenance.db.queries.lookup.versions import is_made
 from jobprov.provenance.db.tables import (
     Claim,
     Experiment,
@@ -33,6 +32,7 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
+from jobprov.provenance.db.writer.keys import chunks
 
 Conditions = Sequence[ColumnElement[bool]]
 MOST_SEEDS = 100_000
@@ -125,7 +125,7 @@ def made_claims(connection: Connection, jobs: Conditions, *, most: int) -> list[
         # LATERAL with OFFSET 0 makes it look up each job's claims by their index
         its = (
             select(*columns)
-            .where(Claim.job_id == chosen.c.id, is_made(chosen.c.state))
+            .where(Claim.job_id == chosen.c.id, is_version(chosen.c.state))
             .offset(0)
             .lateral()
         )
@@ -134,7 +134,7 @@ def made_claims(connection: Connection, jobs: Conditions, *, most: int) -> list[
         )
     else:
         query = select(*columns).select_from(chosen).join(Claim, Claim.job_id == chosen.c.id)
-        query = query.where(is_made(chosen.c.state)).order_by(*IN_ORDER)
+        query = query.where(is_version(chosen.c.state)).order_by(*IN_ORDER)
     # `all`: to fetch the rows one by one takes twice as long
     return list(map(MadeClaim._make, connection.execute(query.limit(most)).all()))
 
@@ -145,7 +145,7 @@ def next_claims(connection: Connection, jobs: Conditions, *, after: int, most: i
     Meant for very many jobs: claims are read in order until enough are found.
     """
     is_chosen = exists(
-        _keys(jobs).where(Job.id == Claim.job_id, is_made(Job.state)).correlate(Claim)
+        _keys(jobs).where(Job.id == Claim.job_id, is_version(Job.state)).correlate(Claim)
     )
     query = select(Claim.id).where(behind(after), Claim.alias_of.is_(None), is_chosen)
     return [row[0] for row in connection.execute(query.order_by(*IN_ORDER).limit(most))]
@@ -163,7 +163,7 @@ def in_order(
         .join(Job, Job.id == Claim.job_id)
         .where(among(connection, Claim.id, claims))
     )
-    query = query.where(behind(after), Claim.alias_of.is_(None), is_made(Job.state))
+    query = query.where(behind(after), Claim.alias_of.is_(None), is_version(Job.state))
     return [row[0] for row in connection.execute(query.order_by(*IN_ORDER).limit(most))]
 
 
@@ -198,7 +198,7 @@ def touched_files(connection: Connection, claims: Sequence[int]) -> Iterator[Tou
             .join(Job, Job.id == Claim.job_id)
             .outerjoin(TaskRow, TaskRow.id == Job.task_id)
             .outerjoin(Stage, Stage.id == TaskRow.stage_id)
-            .where(Claim.id.in_(part), Claim.alias_of.is_(None), is_made(Job.state))
+            .where(Claim.id.in_(part), Claim.alias_of.is_(None), is_version(Job.state))
             .order_by(*IN_ORDER)
         )
         yield from (TouchedFile(*row) for row in connection.execute(query))
@@ -212,6 +212,6 @@ def count_touched(connection: Connection, claims: Sequence[int]) -> tuple[int, i
     query = select(func.count(), func.count(Claim.job_id.distinct())).join(
         Job, Job.id == Claim.job_id
     )
-    query = query.where(Claim.alias_of.is_(None), is_made(Job.state))
+    query = query.where(Claim.alias_of.is_(None), is_version(Job.state))
     files, jobs = connection.execute(query.where(among(connection, Claim.id, claims))).one()
     return files, jobs

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, bindparam, select
 
 from jobprov.provenance.answers.histories import HistoryFile
-from jobprov.provenance.db.composed import run
 from jobprov.provenance.db.queries.histories.walks import WalkedFile
+from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import Experiment, Job
 
 _JOB_IDS = select(Job.id, Job.uuid).where(Job.id.in_(bindparam("jobs", expanding=True)))

@@ -1,17 +1,18 @@
 """A bounded picture of a file's history: nearest nodes first, with a few statements per level."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.queries.histories.hidden_neighbours import hidden_inputs, hidden_outputs
-from jobprov.provenance.db.queries.histories.neighbour_rows import (
+from jobprov.provenance.db.queries.histories.neighbours import (
+    ChildRow,
+    ParentRow,
     child_rows,
     consumer_rows,
+    hidden_inputs,
+    hidden_outputs,
     parent_rows,
     shared_rows,
 )
@@ -19,7 +20,8 @@ from jobprov.provenance.db.queries.histories.shared_inputs import resolve_shared
 from jobprov.provenance.db.queries.histories.whole_walks import Met, met_above, met_below, met_of
 from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of, jobs_of_claims
 from jobprov.provenance.db.queries.lookup.node_facts import file_nodes, job_nodes
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.selecting import select_among
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.lineage.graph import (
     Edge,
     FileNode,
@@ -166,33 +168,35 @@ def _one_level_up(connection: Connection, picture: _Picture, claims: Sequence[in
 def _add_input(
     picture: _Picture,
     job: int,
-    rows: Sequence[Any],
+    rows: Sequence[ParentRow],
     next_claims: dict[int, None],
     inside: dict[int, None],
 ) -> None:
     """Add what a job read: `rows` are those of one identity.
 
-    The claims to go on from are added to `next_claims`, and to `inside` if the job itself made them.
+    The claims to go on from are added to `next_claims`, or to `inside` if the job itself made them.
     A job's output never counts as its own input: if no other job made it, its maker is unknown.
     """
     outside = [row for row in rows if row.producer_job != job]
     if not outside and not rows[0].is_input:
-        inside.update((row.claim_id, None) for row in rows)
+        inside.update({row.claim_id: None for row in rows if row.claim_id is not None})
         return
     # Without another maker, one row is enough: it stands for the file alone
     for row in outside or rows[:1]:
-        is_made = row.claim_id is not None and bool(outside)
-        key = f"c{row.claim_id}" if is_made else f"f{row.file_id}"
+        claim = row.claim_id if outside else None
+        if claim is None:
+            key, is_sure = f"f{row.file_id}", True
+        else:
+            key, is_sure = f"c{claim}", bool(row.is_sure)
         if f"j{job}" in picture.order and picture.add(key):
-            is_sure = not is_made or bool(row.is_sure)
             role = plain_role((row.role or "", row.shared_role or ""))
             picture.join(key, f"j{job}", is_sure=is_sure, role=role)
-            if is_made:
-                next_claims[row.claim_id] = None
+            if claim is not None:
+                next_claims[claim] = None
 
 
-def _by_input(rows: Iterable[Any]) -> dict[tuple[int, int], list[Any]]:
-    inputs: dict[tuple[int, int], list[Any]] = {}
+def _by_input(rows: Iterable[ParentRow]) -> dict[tuple[int, int], list[ParentRow]]:
+    inputs: dict[tuple[int, int], list[ParentRow]] = {}
     for row in rows:
         inputs.setdefault((row.child, row.identity_id), []).append(row)
     return inputs
@@ -208,17 +212,17 @@ def _one_level_down(
     jobs = jobs_of_claims(connection, row_numbers(keys, "c"))
     maker = {f"c{claim}": job for claim, job in jobs.items()}
     for part in chunks(sorted(sources_of)):
-        for row in consumer_rows(connection, part, picture.limit):
-            sources = _made_by_others(row.job_id, sources_of[row.identity_id], maker)
-            if sources and picture.add(f"j{row.job_id}"):
+        for use in consumer_rows(connection, part, picture.limit):
+            sources = _made_by_others(use.job_id, sources_of[use.identity_id], maker)
+            if sources and picture.add(f"j{use.job_id}"):
                 for source, is_sure in sources:
-                    picture.join(source, f"j{row.job_id}", is_sure=is_sure, role=row.role or "")
-        for row in child_rows(connection, part, picture.limit):
-            sources = _made_by_others(row.job_id, sources_of[row.identity_id], maker)
-            if row.is_input and not sources:
+                    picture.join(source, f"j{use.job_id}", is_sure=is_sure, role=use.role or "")
+        for made in child_rows(connection, part, picture.limit):
+            sources = _made_by_others(made.job_id, sources_of[made.identity_id], maker)
+            if made.is_input and not sources:
                 continue
-            if _add_child(picture, row, sources):
-                next_files[f"c{row.claim_id}"] = None
+            if _add_child(picture, made, sources):
+                next_files[f"c{made.claim_id}"] = None
     return [key for key in next_files if key not in picture.below]
 
 
@@ -229,9 +233,9 @@ def _made_by_others(
     return [source for source in sources if maker.get(source[0]) != job]
 
 
-def _add_child(picture: _Picture, row: Any, sources: Sequence[tuple[str, bool]]) -> bool:
+def _add_child(picture: _Picture, made: ChildRow, sources: Sequence[tuple[str, bool]]) -> bool:
     """Add a file that was made from others, and its job; return whether there was room."""
-    job, child = f"j{row.job_id}", f"c{row.claim_id}"
+    job, child = f"j{made.job_id}", f"c{made.claim_id}"
     if not (picture.add(job) and picture.add(child)):
         return False
     for source, is_sure in sources:
@@ -274,19 +278,26 @@ def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction:
     left = (up | down | met_of(picture.refused)) - drawn
     if not left and not left.is_cut:
         return Omitted()
-    # What only the walk down met comes after; all else, with the shared inputs, comes before
-    before = left - (down - up) if goes_up else Met()
+    by_kind = {"file": left.files, "job": len(left.jobs)}
+    omitted = Omitted(by_kind=by_kind, descendants=len(left), is_least=left.is_cut)
     edges = picture.edges.values()
-    return Omitted(
-        inputs_of=hidden_inputs(connection, focus.key, edges) if goes_up else {},
-        outputs_of=hidden_outputs(connection, focus.key, edges) if goes_down else {},
-        by_kind={"file": left.files, "job": len(left.jobs)},
-        ancestors=len(before),
-        descendants=len(left) - len(before),
-        is_least=left.is_cut,
-        before=_left_out(up, drawn) if goes_up else None,
-        after=_left_out(down, drawn) if goes_down else None,
-    )
+    if goes_up:
+        # What only the walk down met comes after; all else, with the shared inputs, comes before
+        before = left - (down - up)
+        omitted = replace(
+            omitted,
+            inputs_of=hidden_inputs(connection, focus.key, edges),
+            ancestors=len(before),
+            descendants=len(left) - len(before),
+            before=_left_out(up, drawn),
+        )
+    if goes_down:
+        omitted = replace(
+            omitted,
+            outputs_of=hidden_outputs(connection, focus.key, edges),
+            after=_left_out(down, drawn),
+        )
+    return omitted
 
 
 def _left_out(met: Met, drawn: Met) -> LeftOut:

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.base import EPOCH
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Claim, Experiment, File, Identity, Job, Mention, Producer
+from jobprov.provenance.db.tables.base import EPOCH
+from jobprov.provenance.db.writer.keys import chunks
 
 # An input that an earlier step of the job wrote is no parent here: recording has replaced it by
 # what that step read
@@ -55,7 +55,7 @@ class InputRow(NamedTuple):
     def rank(self) -> tuple[bool, datetime, str, int]:
         """By which the best maker of the same content is the greatest.
 
-        Success decides, then the order of versions, which does not depend on who was recorded first.
+        Success decides, then the order of versions, whoever was recorded first.
         """
         return self.is_good, self.ended_at or EPOCH, self.maker_id, self.claim or 0
 
@@ -68,8 +68,7 @@ class PlacedInput(NamedTuple):
 
 
 MadeInside = Callable[[set[PlacedInput]], set[PlacedInput]]
-"""Given inputs with the name of an output of their own job, returns those that an earlier step wrote.
-"""
+"""Of inputs with the name of an output of their own job, those that an earlier step wrote."""
 
 
 def inputs_of(

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.driver import Row
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.driver import Row
+from jobprov.provenance.db.statements.selecting import select_among
 
 # For a badge one maker is enough: that of the newest version, by the order of versions. The second
 # newest is read too, in case the newest maker is the reading job itself

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, TextClause, text
 
-from jobprov.provenance.db.composed import run
+from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.histories.own_inputs import MetRow, without_own_outputs
-from jobprov.provenance.db.time_limits import time_limit
+from jobprov.provenance.db.statements.composed import run
 
 MOST_FILES = 100_000
 
@@ -37,8 +37,11 @@ _STEPS = {
     CROSS JOIN producers AS r
     CROSS JOIN parents AS p
     CROSS JOIN claims AS k
-    WHERE c.id = met.claim_id AND r.claim_id = c.id AND p.identity_id = r.identity_id AND k.id = p.claim_id
-    AND (k.job_id <> c.job_id OR NOT EXISTS (SELECT 1 FROM mentions AS m WHERE m.identity_id = p.identity_id AND m.job_id = c.job_id))
+    WHERE c.id = met.claim_id AND r.claim_id = c.id
+    AND p.identity_id = r.identity_id AND k.id = p.claim_id
+    AND (k.job_id <> c.job_id OR NOT EXISTS (
+        SELECT 1 FROM mentions AS m WHERE m.identity_id = p.identity_id AND m.job_id = c.job_id
+    ))
 """,
 }
 """One step of the walk, by the column that it collects.
@@ -53,16 +56,19 @@ reached only through them.
 
 
 def _walk_from(seeds: str, column: str, name: str) -> str:
-    """Return the beginning of a statement: `name` holds what the seeds lead to, `:most` rows at most.
+    """Return the beginning of a statement: `name` holds what the seeds lead to.
+
+    These are `:most` rows at most.
 
     The limit is outside the recursion, since PostgreSQL allows none inside; both databases evaluate
     only as many rows as are asked for. The seeds have a limit of their own, because all of them are
     read before the first step, and a million jobs may have read the one file.
     """
-    return (
-        f"WITH RECURSIVE met({column}) AS (SELECT * FROM ({seeds} LIMIT :most) AS seeds UNION {_STEPS[column]}), "  # noqa: S608 - texts of this module
-        f"{name} AS (SELECT {column} FROM met LIMIT :most)\n"
-    )
+    return f"""
+WITH RECURSIVE met({column}) AS (
+    SELECT * FROM ({seeds} LIMIT :most) AS seeds UNION {_STEPS[column]}
+), {name} AS (SELECT {column} FROM met LIMIT :most)
+"""  # noqa: S608 - texts of this module
 
 
 _ANCESTORS = _walk_from(
@@ -79,8 +85,8 @@ _DESCENDANTS = _walk_from(
         FROM claims AS own
         CROSS JOIN claims AS c
         CROSS JOIN producers AS r
-        WHERE own.id = :claim AND c.job_id = own.job_id AND coalesce(c.alias_of, c.id) = coalesce(own.alias_of, own.id)
-        AND r.claim_id = c.id
+        WHERE own.id = :claim AND c.job_id = own.job_id
+        AND coalesce(c.alias_of, c.id) = coalesce(own.alias_of, own.id) AND r.claim_id = c.id
         UNION ALL
         SELECT r.identity_id, c.job_id
         FROM claims AS own
@@ -96,7 +102,10 @@ _DESCENDANTS = _walk_from(
     WHERE p.identity_id = seed.identity_id AND k.id = p.claim_id
     AND (
         k.job_id <> seed.job_id
-        OR NOT EXISTS (SELECT 1 FROM mentions AS m WHERE m.identity_id = p.identity_id AND m.job_id = seed.job_id)
+        OR NOT EXISTS (
+            SELECT 1 FROM mentions AS m
+            WHERE m.identity_id = p.identity_id AND m.job_id = seed.job_id
+        )
     )
 """,
     "claim_id",
@@ -273,7 +282,7 @@ def met_claims(
 def readers_of_descendants(
     connection: Connection, claim: int | None, *, file: int | None = None, most: int
 ) -> set[int]:
-    """Return at most `most` jobs that read what `met_claims` returns, even those without outputs."""
+    """Return at most `most` jobs that read what `met_claims` returns, even without outputs."""
     return {row[0] for row in run(connection, _READERS, _start(claim, file, most))}
 
 
@@ -281,9 +290,8 @@ def with_descendants(connection: Connection, claims: Sequence[int], *, most: int
     """Return these claims and all claims made from them at any depth, sorted, at most `most`."""
     dialect = connection.dialect.name
     seeds: Any = json.dumps(list(claims)) if dialect == "sqlite" else list(claims)
-    statement = text(
-        f"{_walk_from(_LISTED[dialect], 'claim_id', 'down')} SELECT claim_id FROM down"  # noqa: S608
-    )
+    walk = _walk_from(_LISTED[dialect], "claim_id", "down")
+    statement = text(f"{walk} SELECT claim_id FROM down")  # noqa: S608 - texts of this module
     return sorted(row[0] for row in connection.execute(statement, {"seeds": seeds, "most": most}))
 
 

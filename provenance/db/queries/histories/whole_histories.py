@@ -12,7 +12,6 @@ from itertools import chain
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.driver import Row
 from jobprov.provenance.db.queries.histories.own_inputs import own_inputs
 from jobprov.provenance.db.queries.histories.shared_inputs import resolve_shared
 from jobprov.provenance.db.queries.histories.walks import (
@@ -22,7 +21,8 @@ from jobprov.provenance.db.queries.histories.walks import (
     met_identities,
 )
 from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of, jobs_of_claims
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.driver import Row
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.lineage.flow import Flow, Link, Neighbours, node_of
 from jobprov.provenance.lineage.graph import SHARED_ROLES, neighbours, plain_role
 from jobprov.provenance.lineage.keys import row_numbers
@@ -69,7 +69,7 @@ class History:
         role: str = "",
         is_parent: bool = True,
     ) -> None:
-        """Add a link, or what else is known of it: sure goes before possible, a role before none."""
+        """Add a link, or what else is known of it: sure before possible, a role before none."""
         known = self.links.get((source, target))
         if known is not None:
             is_sure, is_parent = is_sure or known.is_sure, is_parent or known.is_parent
@@ -143,9 +143,13 @@ def spread(start: Iterable[str], step: Step) -> dict[str, int]:
     level, distance = list(distances), 0
     while level:
         distance += 1
-        reached = (near for key in level for near in step(key) if near not in distances)
-        level = list(dict.fromkeys(reached))
-        distances.update(dict.fromkeys(level, distance))
+        reached: dict[str, int] = {}
+        for key in level:
+            for near in step(key):
+                if near not in distances:
+                    reached[near] = distance
+        level = list(reached)
+        distances.update(reached)
     return distances
 
 
@@ -244,7 +248,7 @@ def _roles(mentions: Iterable[Row]) -> dict[tuple[int, int], str]:
 
 
 def _add_shared(connection: Connection, history: History, mentions: Iterable[Row]) -> None:
-    """Add the inputs that jobs shared with many others. They are no parents; no walk follows them."""
+    """Add inputs that jobs shared with many others. They are no parents: no walk follows them."""
     shared = [mention for mention in mentions if mention[2] in SHARED_ROLES]
     for key, job, role, is_sure in resolve_shared(connection, shared):
         history.join(key, job, is_sure=is_sure, role=role, is_parent=False)
@@ -312,7 +316,7 @@ def _not_made_by(
 def _sources_below(
     connection: Connection, focus: Focus, made: Iterable[int]
 ) -> dict[int, list[tuple[str, bool]]]:
-    """Return the nodes that each identity resolves to: the start, by any of its names, or others."""
+    """Return the nodes that each identity resolves to, the start by any of its names."""
     nodes: dict[int, list[tuple[str, bool]]] = {}
     for identity, is_sure in identities_of(connection, focus).items():
         nodes.setdefault(identity, []).append((focus.key, is_sure))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.histories.walks import (
     met_claims,
     met_count,
@@ -13,8 +14,7 @@ from jobprov.provenance.db.queries.histories.walks import (
     readers_of_descendants,
 )
 from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of, jobs_of_claims
-from jobprov.provenance.db.selecting import select_among
-from jobprov.provenance.db.time_limits import time_limit
+from jobprov.provenance.db.statements.selecting import select_among
 
 _TWO_READERS = "SELECT DISTINCT job_id FROM mentions WHERE identity_id {among} LIMIT 2"
 _TWO_MAKERS = """

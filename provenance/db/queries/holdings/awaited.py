@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.tables import AwaitedBlob, Experiment, Job, Possession
+from jobprov.provenance.db.writer.keys import chunks
 
 
 def is_awaited(connection: Connection, sha256: str) -> bool:

@@ -1,11 +1,10 @@
-"""The jobs that use a blob, a bundle plan or a sealed segment, for a check that found it damaged."""
+"""The jobs that use a blob, a bundle plan or a sealed segment that a check found damaged."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.reruns.capsules import jobs_served
 from jobprov.provenance.db.tables import (
     BundlePlan,
@@ -18,6 +17,7 @@ from jobprov.provenance.db.tables import (
     SoftwareRow,
     SoftwareSetMember,
 )
+from jobprov.provenance.db.writer.keys import chunks
 
 
 class JobName(NamedTuple):

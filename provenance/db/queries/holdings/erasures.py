@@ -1,15 +1,15 @@
-"""What was erased on purpose: digests that an experiment refuses from now on, and erased entries."""
+"""What was erased on purpose: digests that an experiment refuses since, and ledger entries."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.driver import fetch
-from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.selecting import select_by
+from jobprov.provenance.db.statements.driver import fetch
+from jobprov.provenance.db.statements.selecting import select_by
 from jobprov.provenance.db.tables import ErasedBytes, ErasedEntry, Experiment, LedgerEntry
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import chunks
 
 _BYTES = table_of(ErasedBytes)
 _ANY = "SELECT 1 FROM erased_bytes LIMIT 1"

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, exists, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.holdings.possessions import possessed_by_anybody
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
@@ -17,6 +16,7 @@ from jobprov.provenance.db.tables import (
     LedgerEntry,
     LogExpiry,
 )
+from jobprov.provenance.db.writer.keys import chunks
 
 
 class Expired(NamedTuple):

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.driver import fetch
-from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.selecting import select_by
+from jobprov.provenance.db.statements.driver import fetch
+from jobprov.provenance.db.statements.selecting import select_by
 from jobprov.provenance.db.tables import Experiment, Possession
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import chunks
 
 _POSSESSIONS = table_of(Possession)
 _MOST_REMEMBERED = 20_000

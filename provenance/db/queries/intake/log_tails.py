@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.tables import Experiment, Job, LogTailPiece
+from jobprov.provenance.db.writer.keys import chunks
 
 
 class PiecePlace(NamedTuple):

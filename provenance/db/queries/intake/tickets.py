@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.tables import Experiment, Job, TaskRow
+from jobprov.provenance.db.writer.keys import chunks
 
 
 def jobs_of_other_tasks(

@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import EntryBody, Experiment, LedgerEntry
+from jobprov.provenance.db.writer.keys import chunks
 
 _STORED = """
-SELECT l.id, b.body, e.name, l.segment, l.position FROM ledger_entries l JOIN experiments e ON e.id = l.experiment_id
+SELECT l.id, b.body, e.name, l.segment, l.position
+FROM ledger_entries l JOIN experiments e ON e.id = l.experiment_id
 LEFT JOIN entry_bodies b ON b.entry_id = l.id WHERE l.id {among}
 AND NOT EXISTS (SELECT 1 FROM erased_entries x WHERE x.entry_id = l.id)
 """

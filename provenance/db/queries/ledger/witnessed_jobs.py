@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.recording.packing import unpack
-from jobprov.provenance.db.selecting import select_among, select_by
+from jobprov.provenance.db.statements.selecting import select_among, select_by
 from jobprov.provenance.db.tables import Job
+from jobprov.provenance.db.tables.base import table_of
 
 _JOBS = table_of(Job)
 _FINAL = "SELECT job_id, witness, revision, id FROM ledger_entries WHERE job_id {among}"

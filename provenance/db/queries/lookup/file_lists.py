@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, exists, func, select, tuple_
 
 from jobprov.provenance.db.queries.fragments.patterns import matches
+from jobprov.provenance.db.queries.fragments.versions import is_version
 from jobprov.provenance.db.queries.lookup.named_files import is_named
-from jobprov.provenance.db.queries.lookup.versions import is_made
-from jobprov.provenance.db.selecting import moment_for, select_among
+from jobprov.provenance.db.statements.selecting import moment_for, select_among
 from jobprov.provenance.db.tables import (
     Claim,
     Experiment,
@@ -180,7 +180,10 @@ def list_unmade(
     # a range of keys: a search in their order can stop once the page is full
     last = first + _MOST_LOOKED_AT - 1
     made = exists().where(
-        Claim.file_id == File.id, Job.id == Claim.job_id, Job.rerun_of.is_(None), is_made(Job.state)
+        Claim.file_id == File.id,
+        Job.id == Claim.job_id,
+        Job.rerun_of.is_(None),
+        is_version(Job.state),
     )
     has_children = exists().where(Identity.file_id == File.id, Parent.identity_id == Identity.id)
     is_read = exists().where(Identity.file_id == File.id, Mention.identity_id == Identity.id)
@@ -236,10 +239,12 @@ def count_consumers(
     They are counted up to `most`; with `as_of`, only jobs that had been recorded then count.
     """
     counts = dict.fromkeys(keys, 0)
-    moment = [] if as_of is None else [moment_for(connection, as_of)]
+    moment, known = [], ""
+    if as_of is not None:
+        moment, known = [moment_for(connection, as_of)], _KNOWN
     for letter, template in _CONSUMERS.items():
         numbers = sorted(int(key[1:]) for key in keys if key[0] == letter)
-        statement = template.format(most=most, among="{among}", known=_KNOWN if moment else "")
+        statement = template.format(most=most, among="{among}", known=known)
         for number, count in select_among(connection, statement, numbers, *moment):
             counts[f"{letter}{number}"] = count
     return counts

@@ -23,12 +23,12 @@ from sqlalchemy.orm import aliased
 from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.lookup import Consumer, Relative
 from jobprov.provenance.answers.names import FileName
-from jobprov.provenance.db.composed import run
 from jobprov.provenance.db.queries.fragments.patterns import begins
 from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of
 from jobprov.provenance.db.queries.lookup.named_files import is_named
 from jobprov.provenance.db.queries.lookup.versions import Version
 from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import (
     Claim,
     Experiment,
@@ -42,7 +42,7 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
-from jobprov.provenance.records.full_names import full_name, splits
+from jobprov.provenance.records.files.names import full_name, splits
 
 MOST_CONSUMERS = 100
 MOST_MAKERS = 100
@@ -247,18 +247,18 @@ def consumers(
 
     Only as some identities where these are given.
     """
-    values: dict[str, Any] = {"file": file, "limit": limit}
+    values: dict[str, object] = {"file": file, "limit": limit}
     listing, counting = _CONSUMERS_OF_FILE, _CONSUMER_COUNT_OF_FILE
     if identities is not None:
         values = {"identities": sorted(identities), "limit": limit}
         listing, counting = _CONSUMERS_OF_IDENTITIES, _CONSUMER_COUNT_OF_IDENTITIES
     rows = run(connection, listing, values)
     # a job of several steps may read it in each: its first mention counts
-    first_mentions: dict[str, Any] = {}
+    first_mentions: dict[str, Consumer] = {}
     for row in rows:
-        job_id = row[0]
-        first_mentions.setdefault(job_id, row)
-    listed = [_consumer(row) for row in first_mentions.values()]
+        consumer = _consumer(row)
+        first_mentions.setdefault(consumer.job_id, consumer)
+    listed = list(first_mentions.values())
     if len(rows) < limit:
         # fewer rows than the limit: these are all, so no second query is needed
         return len(listed), listed

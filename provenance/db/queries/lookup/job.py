@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection, Select, and_, case, func, literal, select
 
 from jobprov.provenance.answers.addresses import file_page, job_page
@@ -76,7 +77,16 @@ def attempts_of(connection: Connection, key: int) -> list[JobSummary]:
     return [summaries[attempt] for attempt in keys]
 
 
-def input_links(connection: Connection, key: int) -> dict[int, list[dict[str, Any]]]:
+class InputMaker(msgspec.Struct, frozen=True):
+    """A recorded job that made an input, and whether surely; `url` is of its page."""
+
+    job_id: str
+    state: str
+    is_sure: bool
+    url: str
+
+
+def input_links(connection: Connection, key: int) -> dict[int, list[InputMaker]]:
     """Return, by position in `inputs`, which recorded jobs made each, and whether surely."""
     query = (
         select(Mention.position, Job.uuid, Job.state, Producer.is_sure)
@@ -86,9 +96,9 @@ def input_links(connection: Connection, key: int) -> dict[int, list[dict[str, An
         .where(Mention.job_id == key, Claim.job_id != key)
         .order_by(Mention.position, Job.uuid)
     )
-    makers: dict[int, list[dict[str, Any]]] = {}
+    makers: dict[int, list[InputMaker]] = {}
     for position, uuid, state, is_sure in connection.execute(query):
-        maker = {"job_id": uuid, "state": STATES[state], "is_sure": is_sure, "url": job_page(uuid)}
+        maker = InputMaker(uuid, STATES[state], is_sure, job_page(uuid))
         makers.setdefault(position, []).append(maker)
     return makers
 

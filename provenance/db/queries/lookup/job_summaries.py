@@ -15,11 +15,10 @@ from jobprov.provenance.answers.lookup import (
     JobSummary,
     TaskOfJob,
 )
-from jobprov.provenance.db.composed import run
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.fragments.proofs import PROOF_OF_JOB, STATE_OF_JOB
 from jobprov.provenance.db.queries.lookup.node_facts import code_versions
 from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import (
     Experiment,
     GapSet,
@@ -30,6 +29,7 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.proofs import level_with_proof, state_word
 
 # No join: with one more table SQLite begins with the experiments
@@ -112,8 +112,8 @@ def _summary(row: Any, code: str | None, heard: datetime) -> JobSummary:
         code=code,
         received_at=_text(received),
         heard_at=_text(heard),
-        started_at=None if started is None else _text(started),
-        ended_at=None if ended is None else _text(ended),
+        started_at=_text_or_none(started),
+        ended_at=_text_or_none(ended),
         exit=JobExit(exit_code, exit_signal, failed_step, error_class, message),
         resources=JobResources(wall, cpu, memory),
         output_count=output_count,
@@ -123,6 +123,10 @@ def _summary(row: Any, code: str | None, heard: datetime) -> JobSummary:
         retry_of=retry_of,
         url=job_page(uuid),
     )
+
+
+def _text_or_none(moment: datetime | None) -> str | None:
+    return None if moment is None else _text(moment)
 
 
 def _text(moment: datetime) -> str:

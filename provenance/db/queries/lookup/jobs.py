@@ -57,6 +57,7 @@ class JobFilters(NamedTuple):
     failed_step: str | None = None
     error_class: str | None = None
     failure_class: str | None = None
+    cause_id: str | None = None
     host: str | None = None
     site: str | None = None
     revision: str | None = None
@@ -221,6 +222,9 @@ def _own_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     conditions += _time_conditions(filters)
     if software_conditions(filters):
         conditions.append(Job.software_set_id.in_(_software_sets(filters)))
+    if filters.cause_id is not None:
+        alike = select(FailureClass.job_id).where(FailureClass.cause_key == filters.cause_id)
+        conditions += [Job.id.in_(alike), Job.state >= _FIRST_BAD]
     if filters.failure_class is not None:
         classified = select(FailureClass.job_id).where(
             FailureClass.class_name == filters.failure_class

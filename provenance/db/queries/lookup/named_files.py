@@ -1,9 +1,9 @@
 """Which files anybody names.
 
 A file whose name a correction or an erasure took out of every record keeps its row, but does not
-count as a file. The row stays since other processes may hold its key (`db/keys.py`), and since
-finding out that nothing refers to an identity would read all claims; a database that is rebuilt has
-no such rows.
+count as a file. The row stays since other processes may hold its key (`db/writer/keys.py`), and
+since finding out that nothing refers to an identity would read all claims; a database that is
+rebuilt has no such rows.
 """
 
 from functools import cache

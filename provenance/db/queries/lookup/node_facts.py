@@ -7,12 +7,11 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Engine, bindparam, select
 
 from jobprov.provenance.answers.addresses import file_page, job_page
-from jobprov.provenance.db.composed import run
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.lookup.versions import Version, last_tries, versions_of
 from jobprov.provenance.db.recording.edges import CROWD
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.composed import run
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import (
     Claim,
     Experiment,
@@ -24,6 +23,7 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.lineage.graph import FileNode, JobNode, Writer
 
 _SOFTWARE = (
@@ -39,7 +39,8 @@ _SOFTWARE = (
 )
 _CLAIMED = (
     select(
-        Claim.id, File.id, File.name, File.namespace, Experiment.name, Identity.size_bytes, Claim.data_tier,
+        Claim.id, File.id, File.name, File.namespace, Experiment.name, Identity.size_bytes,
+        Claim.data_tier,
         Job.uuid, Job.batch_id, Job.state, Identity.checksums,
     )
     .join(File, File.id == Claim.file_id)
@@ -98,7 +99,9 @@ def file_nodes(connection: Connection, keys: Iterable[str]) -> list[FileNode]:
             writer = None
             if not is_made:
                 writer = Writer(uuid, batch or uuid[:8], STATES[state], job_page(uuid))
-            has_others = len(versions.get(file, ())) > 1
+            number = None
+            if len(versions.get(file, ())) > 1:
+                number = numbers.get(claim)
             nodes.append(
                 FileNode(
                     f"c{claim}",
@@ -107,7 +110,7 @@ def file_nodes(connection: Connection, keys: Iterable[str]) -> list[FileNode]:
                     experiment,
                     size_bytes=size,
                     data_tier=tier,
-                    version=numbers.get(claim) if has_others else None,
+                    version=number,
                     url=file_page(name, experiment, namespace),
                     writer=writer,
                     checksums=tuple(checksums.split()),

@@ -36,7 +36,7 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
-from jobprov.provenance.records.full_names import full_name
+from jobprov.provenance.records.files.names import full_name
 
 _HEX_DIGITS = frozenset("0123456789abcdef")
 _SHORTEST_JOB_ID, _LONGEST_JOB_ID = 8, 32

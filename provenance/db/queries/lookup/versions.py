@@ -11,42 +11,30 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     and_,
     bindparam,
     case,
-    exists,
     func,
-    join,
-    or_,
     select,
 )
 from sqlalchemy.orm import aliased
 
-from jobprov.provenance.db.base import EPOCH
-from jobprov.provenance.db.composed import run
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.fragments.versions import LAST_FIRST, SUCCEEDED, is_version
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.tables import Claim, File, Identity, Job, Mention, Producer
+from jobprov.provenance.db.statements.composed import run
+from jobprov.provenance.db.tables import Claim, File, Identity, Job
+from jobprov.provenance.db.tables.base import EPOCH
+from jobprov.provenance.db.writer.keys import chunks
 
-_SUCCEEDED = STATES.index("succeeded")
 MOST_VERSIONS = 1000
 
 
-_IS_LINKED = (
-    exists()
-    .select_from(join(Producer, Mention, Mention.identity_id == Producer.identity_id))
-    .where(
-        Producer.claim_id == Claim.id, Producer.is_sure.is_(True), Mention.job_id != Claim.job_id
-    )
-    .correlate(Claim)
-)
 _late, _late_job = aliased(Claim), aliased(Job)
 _FIRST_OF_CROWD = (
     select(_late.id)
     .join(_late_job, _late_job.id == _late.job_id)
-    .where(_late.file_id == File.id, _late_job.rerun_of.is_(None), _late_job.state == _SUCCEEDED)
+    .where(_late.file_id == File.id, _late_job.rerun_of.is_(None), _late_job.state == SUCCEEDED)
     .order_by(_late.id.desc())
     .offset(MOST_VERSIONS - 1)
     .limit(1)
@@ -66,44 +54,32 @@ _looked_at = (
 _CLAIMS = (
     select(
         Claim.file_id, Claim.id, Job.id, Job.uuid, Job.state, Job.ended_at,
-        Identity.size_bytes, Identity.checksums, Claim.status, Claim.data_tier, Claim.event_count, Claim.alias_of, Claim.position,
+        Identity.size_bytes, Identity.checksums, Claim.status, Claim.data_tier, Claim.event_count,
+        Claim.alias_of, Claim.position,
     )
     .select_from(_looked_at)
     .join(Claim, and_(Claim.file_id == _looked_at.c.file_id, Claim.id >= _looked_at.c.first))
     .join(Job, Job.id == Claim.job_id)
     .join(Identity, Identity.id == Claim.identity_id)
-    .where(Job.rerun_of.is_(None), or_(Job.state == _SUCCEEDED, _IS_LINKED))
+    .where(Job.rerun_of.is_(None), is_version(Job.state))
 )  # fmt: skip
 
 
-# Whichever was recorded first
-_last_first = (
-    func.coalesce(Job.ended_at, EPOCH).desc(),
-    Job.uuid.desc(),
-)
 _ranked = (
     select(
         Claim.file_id,
         Claim.job_id,
-        func.row_number().over(partition_by=Claim.file_id, order_by=_last_first).label("place"),
+        func.row_number().over(partition_by=Claim.file_id, order_by=LAST_FIRST).label("place"),
     )
     .join(Job, Job.id == Claim.job_id)
     .where(
         Claim.file_id.in_(bindparam("files", expanding=True)),
         Job.rerun_of.is_(None),
-        Job.state != _SUCCEEDED,
+        Job.state != SUCCEEDED,
     )
     .subquery()
 )
 _TRIES = select(_ranked.c.file_id, _ranked.c.job_id).where(_ranked.c.place == 1)
-
-
-def is_made(state: Any) -> ColumnElement[bool]:
-    """Return the condition that a claim counts as made by its job.
-
-    The job is no rerun and has this state.
-    """
-    return or_(state == _SUCCEEDED, _IS_LINKED)
 
 
 class Version(NamedTuple):

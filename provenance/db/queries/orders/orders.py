@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, or_, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.tasks.tasks import jobs_that_did_units
@@ -22,6 +21,7 @@ from jobprov.provenance.db.tables import (
     OrderLease,
     TaskRow,
 )
+from jobprov.provenance.db.writer.keys import chunks
 
 _BAD = [STATES.index(state) for state in ("failed", "killed", "lost")]
 
@@ -79,8 +79,8 @@ class PlacedOrderRow(NamedTuple):
 
 
 _ORDER_COLUMNS: tuple[Any, ...] = (
-    Order.id, Order.unit, Order.attempt, Order.batch_id, Order.placed_at, Order.ended_at, Order.exit_code,
-    Order.exit_signal, Order.problem, Order.entry_id, Order.position,
+    Order.id, Order.unit, Order.attempt, Order.batch_id, Order.placed_at, Order.ended_at,
+    Order.exit_code, Order.exit_signal, Order.problem, Order.entry_id, Order.position,
 )  # fmt: skip
 
 

@@ -1,4 +1,7 @@
-"""Attempts at the units of tasks, for retries: in order, with what is known of how each ended."""
+"""Attempts at the units of tasks, for retries, and what experiments have retried without asking.
+
+Attempts are in order, with what is known of how each ended.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,9 +9,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.tables import Experiment, Host, Job, Stage, TaskRow
+from jobprov.provenance.db.tables import Experiment, Host, Job, RetryPolicyRow, Stage, TaskRow
+from jobprov.provenance.db.writer.keys import chunks
 
 
 class Attempt(NamedTuple):
@@ -54,8 +57,8 @@ _ORDER = func.coalesce(Job.ended_at, Job.received_at)
 
 def _selected() -> Select[Any]:
     columns: tuple[Any, ...] = (
-        Job.id, Job.uuid, TaskRow.task_id, Stage.name, Job.unit, Job.state, Host.site, Job.exit_code,
-        Job.exit_signal, Job.message, Job.received_at, Job.rerun_of,
+        Job.id, Job.uuid, TaskRow.task_id, Stage.name, Job.unit, Job.state, Host.site,
+        Job.exit_code, Job.exit_signal, Job.message, Job.received_at, Job.rerun_of,
     )  # fmt: skip
     return (
         select(*columns)
@@ -69,3 +72,14 @@ def _selected() -> Select[Any]:
 
 def _attempt(row: Any) -> Attempt:
     return Attempt._make((*row[:5], STATES[row[5]], *row[6:]))
+
+
+def policy_documents(connection: Connection, experiment: str) -> dict[str, str]:
+    """Return the policies of an experiment by stage, each as JSON."""
+    query = (
+        select(RetryPolicyRow.stage, RetryPolicyRow.document)
+        .join(Experiment, Experiment.id == RetryPolicyRow.experiment_id)
+        .where(Experiment.name == experiment)
+        .order_by(RetryPolicyRow.stage)
+    )
+    return dict(connection.execute(query).all())

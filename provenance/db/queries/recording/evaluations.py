@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.keys import chunks
-from jobprov.provenance.db.selecting import select_among, select_by
+from jobprov.provenance.db.statements.selecting import select_among, select_by
 from jobprov.provenance.db.tables import Closure
+from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.writer.keys import chunks
 
 _EVALUATIONS = """
 SELECT v.closure_id, e.name, v.problem, v.difference, v.ran_as, v.parsed_as

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.tables import (
     Closure,
     ClosureSetMember,
@@ -13,6 +12,7 @@ from jobprov.provenance.db.tables import (
     SoftwareRow,
     SoftwareSetMember,
 )
+from jobprov.provenance.db.writer.keys import chunks
 
 
 def jobs_using(connection: Connection, software_sha256: str) -> list[int]:

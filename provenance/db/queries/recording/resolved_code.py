@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.driver import fetch
-from jobprov.provenance.db.selecting import select_by
+from jobprov.provenance.db.statements.driver import fetch
+from jobprov.provenance.db.statements.selecting import select_by
 from jobprov.provenance.db.tables import Resolution, SoftwareRow
+from jobprov.provenance.db.tables.base import table_of
 
 
 class StoredResolution(NamedTuple):

@@ -5,8 +5,8 @@ from collections.abc import Set as AbstractSet
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.tables import AwaitedTrace, Claim, Experiment, File, TraceTurn
+from jobprov.provenance.db.writer.keys import chunks
 
 Kind = tuple[str, str]
 """An experiment, and the key by which hooks know jobs of one kind."""

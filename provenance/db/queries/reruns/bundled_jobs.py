@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.lookup.job import FoundJob
 from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow
+from jobprov.provenance.db.writer.keys import chunks
 
 _COLUMNS: tuple[Any, ...] = (
     Job.id, Job.uuid, Experiment.name, Experiment.id, Job.received_at, Job.software_set_id

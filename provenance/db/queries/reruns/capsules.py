@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, func, select
 
 from jobprov.provenance.answers.reruns import RegisteredCapsule
 from jobprov.provenance.db.recording.software_rows import software_set_digest
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import (
     CapsuleRow,
     CapsuleUse,
@@ -27,7 +27,8 @@ Use = tuple[str, str]
 
 _SERVED = """
 SELECT e.name, u.software_set_sha256, u.stage
-FROM experiments e JOIN capsules c ON c.experiment_id = e.id JOIN capsule_uses u ON u.entry_id = c.entry_id
+FROM experiments e JOIN capsules c ON c.experiment_id = e.id
+JOIN capsule_uses u ON u.entry_id = c.entry_id
 WHERE e.name {among}
 """
 

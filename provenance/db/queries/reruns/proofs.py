@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, Select, and_, case, cast, func, or_, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.fragments.proofs import (
     IS_ENDED,
     OWN,
@@ -18,6 +17,7 @@ from jobprov.provenance.db.queries.fragments.proofs import (
 )
 from jobprov.provenance.db.queries.reruns.reproduction import Candidate
 from jobprov.provenance.db.tables import DueProof, Experiment, Job, Proof, Verdict
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.proofs import PROVEN
 
 _KEY_BITS = 1 << 44

@@ -11,21 +11,15 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from jobprov.provenance.db.base import EPOCH
-from jobprov.provenance.db.composed import run
-from jobprov.provenance.db.keys import chunks
+from jobprov.provenance.db.queries.fragments.versions import LAST_FIRST, is_version
 from jobprov.provenance.db.queries.lookup.named_files import is_named
-from jobprov.provenance.db.queries.lookup.versions import is_made
 from jobprov.provenance.db.queries.selections.statements import FileKeys
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.composed import run
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Claim, File, Host, Identity, Job, Sighting, Stage, TaskRow
+from jobprov.provenance.db.writer.keys import chunks
 
 _ROWS_AT_ONCE = 10_000
-_last_first = (
-    func.coalesce(Job.ended_at, EPOCH).desc(),
-    Job.uuid.desc(),
-    Claim.position.desc(),
-)
 _file = Claim.file_id + 0
 """Not the column: SQLite would read all claims in its order rather than those of a few files."""
 _ranked = (
@@ -37,10 +31,12 @@ _ranked = (
         Claim.event_count,
         Claim.data_tier,
         Claim.position,
-        func.row_number().over(partition_by=_file, order_by=_last_first).label("place"),
+        func.row_number()
+        .over(partition_by=_file, order_by=(*LAST_FIRST, Claim.position.desc()))
+        .label("place"),
     )
     .join(Job, Job.id == Claim.job_id)
-    .where(Job.rerun_of.is_(None), is_made(Job.state))
+    .where(Job.rerun_of.is_(None), is_version(Job.state))
 )
 _asked = _ranked.where(Claim.file_id.in_(bindparam("files", expanding=True))).subquery()
 _SIZES = (
@@ -164,7 +160,7 @@ def named(connection: Connection, keys: Sequence[int]) -> list[NamedFile]:
 
 
 def sizes_of(connection: Connection, keys: Sequence[int]) -> dict[int, FileSize]:
-    """Return the size and events of files; of those without a version, the size that readers saw."""
+    """Return the size and events of files, of those without a version the size that readers saw."""
     sizes: dict[int, FileSize] = {}
     for file, size_bytes in run(connection, _SEEN_SIZES, {"files": keys}):
         sizes[file] = FileSize(size_bytes, None)

@@ -5,46 +5,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.queries.fragments.versions import version_condition
+from jobprov.provenance.db.statements.selecting import select_among
 
 MOST_RELATIVES = 100_000
-_IS_VERSION = f"""
-j.id = c.job_id AND j.rerun_of IS NULL AND (j.state = {STATES.index("succeeded")} OR EXISTS (
-    SELECT 1 FROM producers AS q JOIN mentions AS m ON m.identity_id = q.identity_id
-    WHERE q.claim_id = c.id AND q.is_sure AND m.job_id <> c.job_id
-))
-"""  # noqa: S608 - a constant of this module
-"""As in `queries/lookup/versions.py`: by a job that succeeded, or read by another one."""
-_PARENTS = f"""
-SELECT p.claim_id, p.identity_id, f.id, f.namespace, f.name
-FROM parents AS p CROSS JOIN identities AS i CROSS JOIN files AS f
-WHERE p.claim_id {{among}} AND i.id = p.identity_id AND f.id = i.file_id
-LIMIT {MOST_RELATIVES + 1}
-"""  # noqa: S608 - a constant of this module
-_PARENTS_OF_READ = f"""
-SELECT r.identity_id, p.identity_id, f.id, f.namespace, f.name
-FROM producers AS r CROSS JOIN parents AS p CROSS JOIN identities AS i CROSS JOIN files AS f
-WHERE r.identity_id {{among}} AND p.claim_id = r.claim_id AND i.id = p.identity_id
-AND f.id = i.file_id
-LIMIT {MOST_RELATIVES + 1}
-"""  # noqa: S608
-_CHILDREN = f"""
-SELECT r.claim_id, c.id, f.id, f.namespace, f.name
-FROM producers AS r CROSS JOIN parents AS p CROSS JOIN claims AS c CROSS JOIN jobs AS j
-CROSS JOIN files AS f
-WHERE r.claim_id {{among}} AND p.identity_id = r.identity_id AND c.id = p.claim_id
-AND {_IS_VERSION} AND f.id = c.file_id
-LIMIT {MOST_RELATIVES + 1}
-"""  # noqa: S608
-_CHILDREN_OF_FILES = f"""
-SELECT i.file_id, c.id, f.id, f.namespace, f.name
-FROM identities AS i CROSS JOIN parents AS p CROSS JOIN claims AS c CROSS JOIN jobs AS j
-CROSS JOIN files AS f
-WHERE i.file_id {{among}} AND p.identity_id = i.id AND c.id = p.claim_id
-AND {_IS_VERSION} AND f.id = c.file_id
-LIMIT {MOST_RELATIVES + 1}
-"""  # noqa: S608
 
 
 class Relative(NamedTuple):
@@ -63,19 +27,64 @@ class Relative(NamedTuple):
     name: str
 
 
+class _Step(NamedTuple):
+    """From a row of `parents` to the file at its other end: the tables to go through, and how."""
+
+    via: str
+    tables: str
+    condition: str
+    file: str
+
+
+_TO_PARENT = _Step("i.id", "identities AS i", "i.id = p.identity_id", "i.file_id")
+_TO_CHILD = _Step(
+    "c.id",
+    "claims AS c CROSS JOIN jobs AS j",
+    f"c.id = p.claim_id AND j.id = c.job_id AND {version_condition('c', 'j')}",
+    "c.file_id",
+)
+
+
+def _statement(asked: str, start: str, met: str, step: _Step) -> str:
+    """Return a statement for the files one step from many others.
+
+    Args:
+        asked: the column that keys are given of.
+        start: tables that lead from there to `parents`, each followed by CROSS JOIN: the loops keep
+            the order in which they are written (docs/decisions/0003-cross-join-after-recursion.md).
+        met: the condition that such a row and one of `parents` belong together.
+        step: from there on.
+    """
+    return f"""
+SELECT {asked}, {step.via}, f.id, f.namespace, f.name
+FROM {start} parents AS p CROSS JOIN {step.tables} CROSS JOIN files AS f
+WHERE {asked} {{among}} AND {met} AND {step.condition} AND f.id = {step.file}
+LIMIT {MOST_RELATIVES + 1}
+"""  # noqa: S608 - constants of this module
+
+
+_READ = "producers AS r CROSS JOIN"
+_PARENTS_OF_CLAIMS = _statement("p.claim_id", "", "TRUE", _TO_PARENT)
+_PARENTS_OF_IDENTITIES = _statement("r.identity_id", _READ, "p.claim_id = r.claim_id", _TO_PARENT)
+_CHILDREN_OF_CLAIMS = _statement("r.claim_id", _READ, "p.identity_id = r.identity_id", _TO_CHILD)
+_CHILDREN_OF_FILES = _statement(
+    "o.file_id", "identities AS o CROSS JOIN", "p.identity_id = o.id", _TO_CHILD
+)
+
+
 def parents_of_claims(connection: Connection, claims: Sequence[int]) -> list[Relative]:
     """Return what versions were made from."""
-    return _relatives(connection, _PARENTS, claims)
+    return _relatives(connection, _PARENTS_OF_CLAIMS, claims)
 
 
 def parents_of_identities(connection: Connection, identities: Sequence[int]) -> list[Relative]:
     """Return what those versions were made from to which identities resolve."""
-    return _relatives(connection, _PARENTS_OF_READ, identities)
+    return _relatives(connection, _PARENTS_OF_IDENTITIES, identities)
 
 
 def children_of_claims(connection: Connection, claims: Sequence[int]) -> list[Relative]:
     """Return the versions that were made from versions."""
-    return _relatives(connection, _CHILDREN, claims)
+    return _relatives(connection, _CHILDREN_OF_CLAIMS, claims)
 
 
 def children_of_files(connection: Connection, files: Sequence[int]) -> list[Relative]:
@@ -84,4 +93,4 @@ def children_of_files(connection: Connection, files: Sequence[int]) -> list[Rela
 
 
 def _relatives(connection: Connection, statement: str, keys: Sequence[int]) -> list[Relative]:
-    return [Relative(*row) for row in select_among(connection, statement, keys)]
+    return list(map(Relative._make, select_among(connection, statement, keys)))

@@ -19,6 +19,7 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Select,
+    SQLColumnExpression,
     and_,
     except_,
     false,
@@ -30,8 +31,8 @@ from sqlalchemy import (
 )
 
 from jobprov.provenance.db.queries.fragments.patterns import matches
+from jobprov.provenance.db.queries.fragments.versions import is_version
 from jobprov.provenance.db.queries.lookup.named_files import is_named
-from jobprov.provenance.db.queries.lookup.versions import is_made
 from jobprov.provenance.db.queries.tasks.tasks import is_no_rerun
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
@@ -191,8 +192,7 @@ class _Maker:
         )
         if not any(map(_names_experiment, parts)):
             query = query.where(Job.experiment_id == self.experiment)
-        nodes = [node for part in parts for node in nodes_of(part)]
-        if any(isinstance(node, Comparison) and node.field == "file_size" for node in nodes):
+        if any(map(_compares_size, parts)):
             query = query.join(Identity, Identity.id == Claim.identity_id)
         return query.where(*map(self._maker_meets, parts))
 
@@ -320,8 +320,10 @@ class _Maker:
                 conditions.append(and_(*matches(self.dialect, column, value.text), _is_any(column)))
             else:
                 plain.append(read(value.text, one.field))
-        if plain:
-            conditions.append(column == plain[0] if len(plain) == 1 else column.in_(plain))
+        if len(plain) == 1:
+            conditions.append(column == plain[0])
+        elif plain:
+            conditions.append(column.in_(plain))
         return or_(*conditions)
 
 
@@ -330,12 +332,12 @@ _COMBINED = {
     SetOperator.INTERSECT: intersect,
     SetOperator.MINUS: except_,
 }
-_FILE_COLUMNS: dict[str, Any] = {
+_FILE_COLUMNS: dict[str, SQLColumnExpression[Any]] = {
     "file_name": File.name,
     "namespace": File.namespace,
     "file_id": File.id,
 }
-_MAKER_COLUMNS: dict[str, Any] = {
+_MAKER_COLUMNS: dict[str, SQLColumnExpression[Any]] = {
     "file_size": Identity.size_bytes,
     "data_tier": Claim.data_tier,
     "event_count": Claim.event_count,
@@ -379,9 +381,15 @@ def _names_experiment(part: Selection) -> bool:
     return part.field in ("task_id", "campaign", "stage")
 
 
+def _compares_size(part: Selection) -> bool:
+    """Return whether a part compares the size, which stands with the identity of a version."""
+    nodes = nodes_of(part)
+    return any(isinstance(node, Comparison) and node.field == "file_size" for node in nodes)
+
+
 def _counts() -> tuple[ColumnElement[bool], ...]:
     """Return the conditions that a claim is a version: see `queries/lookup/versions.py`."""
-    return is_no_rerun(), is_made(Job.state)
+    return is_no_rerun(), is_version(Job.state)
 
 
 def _is_any(column: Any) -> ColumnElement[bool]:

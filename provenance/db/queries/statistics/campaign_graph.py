@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, text
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.lookup.node_facts import code_versions
 from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer
 from jobprov.provenance.db.recording.job_rows import STATES
@@ -25,6 +24,7 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
+from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.lineage.graph import SHARED_ROLES
 from jobprov.provenance.lineage.quotient import Flow, FoldedGraph, JobClass, bounded
 
@@ -45,11 +45,13 @@ GROUP BY t.stage_id, {job_set}, j.state LIMIT :most
 """
 _FLOWS = f"""
 SELECT from_stage, from_set, from_state, to_stage, to_set, to_state, count(*) FROM (
-  SELECT DISTINCT c.id AS claim, t.stage_id AS from_stage, {{job_set}} AS from_set, j.state AS from_state,
+  SELECT DISTINCT c.id AS claim,
+    t.stage_id AS from_stage, {{job_set}} AS from_set, j.state AS from_state,
     ut.stage_id AS to_stage, {{user_set}} AS to_set, u.state AS to_state
-  FROM tasks t CROSS JOIN jobs j CROSS JOIN claims c CROSS JOIN producers p CROSS JOIN mentions m CROSS JOIN jobs u
-    CROSS JOIN tasks ut
-  WHERE t.id {{some}} AND j.task_id = t.id AND c.job_id = j.id AND p.claim_id = c.id AND m.identity_id = p.identity_id
+  FROM tasks t CROSS JOIN jobs j CROSS JOIN claims c CROSS JOIN producers p
+    CROSS JOIN mentions m CROSS JOIN jobs u CROSS JOIN tasks ut
+  WHERE t.id {{some}} AND j.task_id = t.id AND c.job_id = j.id
+    AND p.claim_id = c.id AND m.identity_id = p.identity_id
     AND u.id = m.job_id AND u.id <> j.id AND ut.id = u.task_id AND ut.id {{every}}
     AND coalesce(m.role, '') NOT IN ({_SHARED})
 ) AS files
@@ -132,12 +134,11 @@ def count_jobs(connection: Connection, tasks: Sequence[int], *, most: int) -> in
 
     It reads an index alone.
     """
-    statement = f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE task_id {_among(connection, 'tasks')} LIMIT :most) AS listed"  # noqa: S608
-    return int(
-        connection.execute(
-            text(statement), {"tasks": _keys(connection, tasks), "most": most}
-        ).scalar_one()
-    )
+    is_of_task = f"task_id {_among(connection, 'tasks')}"
+    listed = f"SELECT 1 FROM jobs WHERE {is_of_task} LIMIT :most"  # noqa: S608 - a constant
+    statement = text(f"SELECT count(*) FROM ({listed}) AS listed")  # noqa: S608
+    values = {"tasks": _keys(connection, tasks), "most": most}
+    return int(connection.execute(statement, values).scalar_one())
 
 
 def fold_tasks(connection: Connection, tasks: Sequence[int]) -> FoldedGraph:
@@ -200,10 +201,12 @@ def campaigns_not_kept(connection: Connection) -> list[CampaignKey]:
 
 def _parts(connection: Connection, tasks: Sequence[int]) -> list[list[int]]:
     """Return the tasks in parts of some ten thousand jobs; a larger task is a part by itself."""
-    statement = f"SELECT task_id, count(*) FROM jobs WHERE task_id {_among(connection, 'tasks')} GROUP BY task_id"  # noqa: S608
+    is_of_task = f"task_id {_among(connection, 'tasks')}"
+    counted = f"SELECT task_id, count(*) FROM jobs WHERE {is_of_task}"  # noqa: S608 - a constant
+    statement = text(f"{counted} GROUP BY task_id")
     parts: list[list[int]] = [[]]
     jobs = 0
-    for task, count in connection.execute(text(statement), {"tasks": _keys(connection, tasks)}):
+    for task, count in connection.execute(statement, {"tasks": _keys(connection, tasks)}):
         if parts[-1] and jobs + count > _JOBS_AT_ONCE:
             parts.append([])
             jobs = 0

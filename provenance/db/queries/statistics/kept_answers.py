@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.tables import KeptAnswerRow, LedgerEntry
+from jobprov.provenance.db.tables.base import table_of
 
 _TABLE = table_of(KeptAnswerRow)
 

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, SQLColumnExpression, and_, select
 
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.queries.lookup.job_summaries import selected
@@ -11,7 +11,7 @@ from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Claim, Host, Identity, Job, Stage
 
 MOST_JOBS = 50_000
-COLUMNS: dict[str, Any] = {
+COLUMNS: dict[str, SQLColumnExpression[Any]] = {
     "stage": Stage.name,
     "site": Host.site,
     "host": Host.hostname,

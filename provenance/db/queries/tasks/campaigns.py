@@ -48,7 +48,9 @@ def campaign_counts(
         .group_by(Experiment.name, Stage.campaign, Stage.name, counts.c.state)
     )
     stages_by_campaign = _stages_of(connection.execute(query))
-    firsts = [stage.first for stages in stages_by_campaign.values() for stage in stages]
+    firsts: list[int] = []
+    for stages in stages_by_campaign.values():
+        firsts.extend(stage.first for stage in stages)
     begun = begun_at(connection, firsts)
     campaigns = []
     for (name, title), stages in stages_by_campaign.items():

@@ -1,14 +1,14 @@
 """How fast tasks get on: when their jobs began and ended, what runs, and how long jobs ran."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, cast, func, or_, select, type_coerce
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Job, ProvisionalRecord
+from jobprov.provenance.db.writer.keys import chunks
 
 _RUNNING = STATES.index("running")
 _MOST_RUNS = 1000
@@ -51,13 +51,17 @@ def activity_by_minute(
     )
     activity = {}
     for minute in began.keys() | ended.keys():
-        moments = [counted[minute][1] for counted in (began, ended) if minute in counted]
+        counts_at = [counts[minute] for counts in (began, ended) if minute in counts]
         activity[minute] = Activity(
-            started=began[minute][0] if minute in began else 0,
-            ended=ended[minute][0] if minute in ended else 0,
-            first_at=min(moments),
+            started=_jobs_at(minute, began),
+            ended=_jobs_at(minute, ended),
+            first_at=min(first_at for _, first_at in counts_at),
         )
     return activity
+
+
+def _jobs_at(minute: int, counts: Mapping[int, tuple[int, datetime]]) -> int:
+    return counts[minute][0] if minute in counts else 0
 
 
 def _count_by_minute(

@@ -30,7 +30,6 @@ from sqlalchemy.orm import aliased
 from jobprov.provenance.answers.queue import QueueState
 from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.art.event_lines import EventSpan
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.tables import (
@@ -44,6 +43,7 @@ from jobprov.provenance.db.tables import (
     Stage,
     TaskRow,
 )
+from jobprov.provenance.db.writer.keys import chunks
 
 
 class Standing(NamedTuple):
@@ -490,7 +490,7 @@ def _in_queue(scope: QueueScope, *columns: Any) -> Select[Any]:
 
 
 def _announced(scope: QueueScope, *columns: Any) -> Select[Any]:
-    """Return a query for jobs that run as far as their hooks said, and that no queue knows better."""
+    """Return a query for jobs that run as their hooks said, and that no queue knows better."""
     row, report = aliased(QueueJob), aliased(QueueReport)
     queue = aliased(QueueReport)
     # No join: SQLite might begin with the report, and read all of its jobs for each of ours

@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.queries.lookup.node_facts import code_versions
 from jobprov.provenance.db.queries.tasks.tasks import jobs_that_did_units
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Claim, Experiment, Identity, Job, SoftwareSet, TaskRow
+from jobprov.provenance.db.writer.keys import chunks
 
 
 class TierOutput(NamedTuple):

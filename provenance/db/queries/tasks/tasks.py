@@ -15,10 +15,10 @@ from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.answers.tasks import TaskResources
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow
+from jobprov.provenance.db.writer.keys import chunks
 
 MOST_FAILING = 100
 
@@ -103,18 +103,27 @@ def is_no_rerun() -> ColumnElement[bool]:
 def resource_sums(connection: Connection, task: int) -> TaskResources:
     """Return what the jobs of a task took, all attempts included."""
     query = select(
-        func.count(), func.sum(Job.wall_seconds), func.sum(Job.cpu_seconds), func.max(Job.max_rss_bytes),
-        func.min(Job.started_at), func.max(Job.ended_at),
-    ).where(Job.task_id == task, Job.rerun_of.is_(None))  # fmt: skip
+        func.count(),
+        func.sum(Job.wall_seconds),
+        func.sum(Job.cpu_seconds),
+        func.max(Job.max_rss_bytes),
+        func.min(Job.started_at),
+        func.max(Job.ended_at),
+    ).where(Job.task_id == task, Job.rerun_of.is_(None))
     jobs, wall_seconds, cpu_seconds, max_rss_bytes, started, ended = connection.execute(query).one()
     return TaskResources(
         jobs=jobs,
         wall_seconds=wall_seconds,
         cpu_seconds=cpu_seconds,
         max_rss_bytes=max_rss_bytes,
-        first_started_at=started.isoformat() if started else None,
-        last_ended_at=ended.isoformat() if ended else None,
+        first_started_at=iso_or_none(started),
+        last_ended_at=iso_or_none(ended),
     )
+
+
+def iso_or_none(moment: datetime | None) -> str | None:
+    """Return a moment as answers have it; None for none."""
+    return None if moment is None else moment.isoformat()
 
 
 def jobs_that_did_units(tasks: Sequence[int], needed: int) -> Subquery:

@@ -21,10 +21,9 @@ from sqlalchemy import (
 )
 
 from jobprov.provenance.answers.tasks import UnitState
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.queries.tasks.queue import Queued, units_in_queue
 from jobprov.provenance.db.recording.job_rows import STATES
-from jobprov.provenance.db.selecting import select_among
+from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import (
     CatalogOutput,
     Host,
@@ -34,6 +33,7 @@ from jobprov.provenance.db.tables import (
     Sighting,
     WaivedUnit,
 )
+from jobprov.provenance.db.writer.keys import chunks
 
 SUCCEEDED = STATES.index("succeeded")
 _RUNNING = STATES.index("running")
@@ -46,7 +46,8 @@ _NAME = func.coalesce(Job.unit, literal("job ") + cast(Job.id, Text))
 _NAMES = {"sqlite": "group_concat(unit, char(10))", "postgresql": "string_agg(unit, chr(10))"}
 _ENDS = """
 SELECT task_id, state, output_count, {names} FROM jobs
-WHERE unit IS NOT NULL AND rerun_of IS NULL AND task_id {among} GROUP BY task_id, state, output_count
+WHERE unit IS NOT NULL AND rerun_of IS NULL AND task_id {among}
+GROUP BY task_id, state, output_count
 """
 _UNNAMED = """
 SELECT task_id, id, state, output_count FROM jobs
@@ -100,14 +101,13 @@ def _add(units: dict[str, Attempts], others: dict[str, Attempts]) -> None:
 
 
 def _one_attempt(state: int, outputs: int, *, is_named: bool) -> Attempts:
-    is_success = state == SUCCEEDED
-    word = STATES[state]
-    return Attempts(
-        is_named=is_named,
-        outputs=outputs if is_success else None,
-        is_running=state == _RUNNING,
-        mishap=word if word in _WORST_KNOWN_FIRST else None,
-    )
+    """Return what one attempt came to; the files of one that did not succeed count for nothing."""
+    attempt = Attempts(is_named=is_named, outputs=None, is_running=state == _RUNNING, mishap=None)
+    if state == SUCCEEDED:
+        return attempt._replace(outputs=outputs)
+    if STATES[state] in _WORST_KNOWN_FIRST:
+        return attempt._replace(mishap=STATES[state])
+    return attempt
 
 
 def _together(one: Attempts, other: Attempts) -> Attempts:

@@ -8,6 +8,7 @@ from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.tasks import ReadyFile
 from jobprov.provenance.db.queries.fragments.claim_places import PLACE, behind
 from jobprov.provenance.db.queries.fragments.made_files import is_made
+from jobprov.provenance.db.queries.tasks.tasks import iso_or_none
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     Claim,
@@ -69,7 +70,8 @@ def ready_files(
 
     query = (
         select(
-            PLACE, File.name, File.namespace, Experiment.name, Identity.size_bytes, Identity.checksums,
+            PLACE, File.name, File.namespace, Experiment.name,
+            Identity.size_bytes, Identity.checksums,
             Claim.data_tier, Claim.event_count, Job.uuid, Job.unit, Job.ended_at,
             number_of(consumer.c.state.not_in(_TAKEN)),
         )
@@ -112,6 +114,6 @@ def _ready_file(row: Any) -> ReadyFile:
         job_id=job_id,
         job_url=job_page(job_id),
         unit=unit,
-        made_at=ended_at.isoformat() if ended_at else None,
+        made_at=iso_or_none(ended_at),
         failed_attempts=failed_attempts,
     )

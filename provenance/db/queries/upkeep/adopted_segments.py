@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select, union_all
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.tables import Conflict, EntryBody, Job, LedgerEntry
+from jobprov.provenance.db.writer.keys import chunks
 
 
 class WaitingBody(NamedTuple):

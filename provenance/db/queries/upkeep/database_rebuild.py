@@ -2,8 +2,8 @@
 
 from sqlalchemy import Connection, func, select
 
-from jobprov.provenance.db.base import table_of
 from jobprov.provenance.db.tables import Experiment, Job, LedgerEntry, Repository, WriteToken
+from jobprov.provenance.db.tables.base import table_of
 
 _FILLED_FIRST = (Experiment, LedgerEntry, Job, WriteToken, Repository)
 """Tables of which at least one has rows in any database that was used."""

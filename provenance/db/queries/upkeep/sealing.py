@@ -14,7 +14,7 @@ class UnsealedEntry(NamedTuple):
 
     Attributes:
         packed: its compressed bytes.
-        leaf: only if it was erased while it waited: the head of its segment will have it; else None.
+        leaf: what the head of its segment will have if it was erased while it waited; else None.
     """
 
     key: int
@@ -52,7 +52,7 @@ def unsealed_entries(
 
 
 def digests_to_enter(connection: Connection, experiment: int, most_digests: int) -> list[str]:
-    """Return digests that an experiment uploaded and no entry lists yet, sorted, at most so many."""
+    """Return so many of the digests that an experiment uploaded and no entry lists yet, sorted."""
     query = select(Possession.sha256).where(
         Possession.experiment_id == experiment, Possession.is_entered.is_(False)
     )

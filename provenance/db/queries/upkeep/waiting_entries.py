@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.keys import chunks
 from jobprov.provenance.db.tables import BundlePlan, Job, LedgerEntry, Verdict
+from jobprov.provenance.db.writer.keys import chunks
 
 _KINDS = ("verdict", "plan")
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select
 
 from jobprov.provenance.answers.work import WaitingItem
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.selecting import select_by
+from jobprov.provenance.db.statements.selecting import select_by
 from jobprov.provenance.db.tables import WorkItem
+from jobprov.provenance.db.tables.base import table_of
 
 _MOST_LISTED = 1000
 

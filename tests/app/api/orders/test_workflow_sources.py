@@ -4,6 +4,7 @@ Frozen when declared, topped up where they follow.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from jobprov.app.factory import create_app
+from jobprov.app.config import load_settings
+from jobprov.app.wiring import Service, open_service
 from tests.library.servers.catalogs import CatalogServer, MetaCatServer, SamServer, Shelf
+from tests.library.servers.served_app import AppOn
 
 TEXT = """
 name = "spring"
@@ -52,16 +55,18 @@ def sam(shelf: Shelf) -> Iterator[SamServer]:
 
 
 @pytest.fixture
-def app(database_url: str, tmp_path: Path, sam: CatalogServer) -> Iterator[Flask]:
+def app(app_on: AppOn, database_url: str, tmp_path: Path, sam: CatalogServer) -> Iterator[Flask]:
     """Yield the application on a service whose operator names that catalog."""
-    yield from _serving(
-        database_url, tmp_path, f'[nova]\nkind = "sam"\nurl = "{sam.url}"\nattempts = 1\n'
-    )
+    catalogs = f'[nova]\nkind = "sam"\nurl = "{sam.url}"\nattempts = 1\n'
+    with _opened(database_url, tmp_path, catalogs) as service:
+        yield app_on(service)
 
 
-def _serving(database_url: str, folder: Path, catalogs: str) -> Iterator[Flask]:
+@contextmanager
+def _opened(database_url: str, folder: Path, catalogs: str) -> Iterator[Service]:
+    """Yield a service whose operator names these catalogs."""
     (folder / "catalogs.toml").write_text(catalogs)
-    made = create_app(
+    settings = load_settings(
         {
             "JOBPROV_DATA": str(folder / "var"),
             "JOBPROV_DATABASE_URL": database_url,
@@ -69,8 +74,9 @@ def _serving(database_url: str, folder: Path, catalogs: str) -> Iterator[Flask]:
             "JOBPROV_CATALOGS": str(folder / "catalogs.toml"),
         }
     )
-    yield made
-    made.extensions["jobprov"].close()
+    service = open_service(settings)
+    yield service
+    service.close()
 
 
 def declare(client: FlaskClient, source: str = RAW, more: str = "") -> Any:
@@ -220,17 +226,16 @@ def test_the_page_says_where_the_files_come_from(client: FlaskClient) -> None:
 
 
 def test_a_dataset_of_metacat_is_followed_and_keeps_its_namespace(
-    database_url: str, tmp_path: Path
+    app_on: AppOn, database_url: str, tmp_path: Path
 ) -> None:
     shelf = Shelf()
     shelf.lists["mc:raw"] = []
     appear(shelf, "mc:a1.root", definition="mc:raw")
     server = MetaCatServer(shelf)
     try:
-        for app in _serving(
-            database_url, tmp_path, f'[nova]\nkind = "metacat"\nurl = "{server.url}"\n'
-        ):
-            client = app.test_client()
+        catalogs = f'[nova]\nkind = "metacat"\nurl = "{server.url}"\n'
+        with _opened(database_url, tmp_path, catalogs) as service:
+            client = app_on(service).test_client()
             assert declare(client, '{ dataset = "mc:raw" }', "follow = true").status_code == 201
             appear(shelf, "mc:a2.root", definition="mc:raw")
             assert advance(client, follow=True)["reco"]["units"] == 2

@@ -186,8 +186,8 @@ def test_gzip_blob_is_kept_unpacked(client: FlaskClient) -> None:
 
 
 def test_blob_past_the_limit_is_refused(client: FlaskClient, service: Service) -> None:
-    object.__setattr__(service.settings, "blob_limit_bytes", 20_000_000)
-    large = b"a" * 20_000_001
+    object.__setattr__(service.settings, "blob_limit_bytes", 9_000_000)
+    large = b"a" * 9_000_001  # more than the longest record
 
     assert_problem(client.put(f"/api/v1/blobs/{sha256(large)}", data=large), 413)
     within = large[:-1]

@@ -90,6 +90,7 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
         "code": ["/opt/odd/m.py"],
         "hosts": ["10.0.0.1:80"],
         "folders": ["/exp/results"],
+        "own": [],
     }
     assert not after["is_pending"]
 
@@ -115,6 +116,23 @@ def test_other_jobs_are_not_told_the_files_of_the_traced_one_s_unit(client: Flas
     answer = ask(client, experiment=record["experiment"]).get_json()
 
     assert answer["used"]["files"] == ["/data/calib_17.root"]
+    assert answer["used"]["own"] == [*paths[:2], "/data/big_7.h5"]
+
+
+def test_job_that_names_fewer_inputs_than_the_traced_one_read_of_its_own_is_not_whole(
+    client: FlaskClient,
+) -> None:
+    made = a_record(1, outputs=[{"name": "gen.root", "sha256": digest(6)}])
+    own = {"name": "gen.root", "path": "/data/gen.root", "sha256": digest(6)}
+    traced = a_record(2, trace={"key": KEY}, inputs=[{**own, "evidence": "traced"}])
+    early, named = (a_record(number, trace={"waits_for": KEY}) for number in (3, 4))
+    named["inputs"] = [{"name": "other.root", "path": "/data/other.root", "sha256": digest(7)}]
+
+    for record in (made, traced, early, named):
+        client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
+
+    assert unseen_of(client, named) == ""
+    assert "/data/gen.root" in unseen_of(client, early)
 
 
 def test_job_that_ended_before_the_traced_one_of_its_kind_learns_what_that_used(

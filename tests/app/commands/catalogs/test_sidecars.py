@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from jobprov.app.cli import jobprov
-from jobprov.provenance.capture.packing import build
+from tests.library.hook import put_hook
 from tests.library.servers.catalogs import SamServer, Shelf
 
 
@@ -54,7 +54,7 @@ def catalog() -> Iterator[Catalog]:
 def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an output with the sidecar that the hook wrote beside it."""
     folder = tmp_path_factory.mktemp("sidecar")
-    build(str(folder / "hook.pyz"))
+    put_hook(folder / "hook.pyz")
     words = [
         "run",
         "--task-id",

@@ -1,6 +1,7 @@
 """`jobprov product` as operators use it: map, list, unmap, as words and as JSON."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,6 @@ from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service, open_service
 from jobprov.provenance.answers.lookup import JobAnswer
-from jobprov.provenance.db.migrating import upgrade
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
@@ -27,10 +27,11 @@ FILE = "made.root"
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
+def service(migrated_template: Path, tmp_path: Path) -> Iterator[Service]:
     """Yield a service that knows a repository with a tag, and a job of three products."""
     settings = load_settings({"JOBPROV_DATA": str(tmp_path / "var")})
-    upgrade(settings.database_url)
+    settings.data.mkdir()
+    shutil.copy(migrated_template, settings.data / "jobprov.db")
     folder = tmp_path / "upstream"
     folder.mkdir()
     git(folder, "init", "--quiet", "--initial-branch=main")

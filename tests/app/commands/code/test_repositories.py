@@ -4,6 +4,7 @@ When each repository was fetched, and what went wrong.
 """
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,6 @@ from click.testing import CliRunner
 from jobprov.app.cli import jobprov
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import Service, open_service
-from jobprov.provenance.db.migrating import upgrade
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.jobs import record_jobs
@@ -24,10 +24,11 @@ from tests.library.git import git
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
+def service(migrated_template: Path, tmp_path: Path) -> Iterator[Service]:
     """Yield a service with a job whose code is a commit of the folder `gone`, which is missing."""
     settings = load_settings({"JOBPROV_DATA": str(tmp_path / "var")})
-    upgrade(settings.database_url)
+    settings.data.mkdir()
+    shutil.copy(migrated_template, settings.data / "jobprov.db")
     software = [{"name": "code", "repository": str(tmp_path / "gone"), "revision": "a" * 40}]
     body = {
         "schema_version": 1,

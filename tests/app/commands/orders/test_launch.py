@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 import requests
 
-from jobprov.provenance.capture.packing import build
 from tests.library.commands import JOBPROV
+from tests.library.hook import put_hook
 from tests.library.servers.live_service import LiveService
 
 pytestmark = pytest.mark.slow
@@ -302,8 +302,7 @@ def test_a_job_that_no_workflow_launched_is_tried_again_from_its_bundle_by_the_a
 ) -> None:
     folder = trial.folder / "by-hand"
     folder.mkdir()
-    hook = folder / "job-end-hook.pyz"
-    build(str(hook))
+    hook = put_hook(folder / "job-end-hook.pyz")
     script = (
         f'[ -f {folder}/mended ] || {{ echo "write failed: $1" >&2; exit 3; }}\n'
         "echo $1 > made.txt\n"

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import requests
 
-from jobprov.provenance.capture.packing import build
 from tests.library.disk import storage_folder
+from tests.library.hook import put_hook
 from tests.library.servers.live_service import LiveService
 
 pytestmark = pytest.mark.slow
@@ -39,7 +39,7 @@ class Trial:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.service = LiveService(folder / "var")
-        build(str(folder / "hook.pyz"))
+        put_hook(folder / "hook.pyz")
         self.code = folder / "code"
         self.code.mkdir()
         (self.code / "make.sh").write_text(MAKE.format(folder=folder))

@@ -15,9 +15,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from jobprov.provenance.capture.packing import build
 from jobprov.provenance.client import Client
-from tests.library.commands import JOBPROV, clean_environment
+from tests.library.commands import JOBPROV, clean_environment, run_alone
+from tests.library.hook import put_hook
 from tests.library.servers.live_service import LiveService
 
 DOCUMENT = (Path(__file__).resolve().parents[4] / "docs/how-to/record-jobs.md").read_text()
@@ -46,7 +46,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
 @pytest.fixture
 def folder(live: LiveService, tmp_path: Path) -> Path:
     """Return a folder with the hook, and `jobprov` on its PATH."""
-    build(str(tmp_path / "job-end-hook.pyz"))
+    put_hook(tmp_path / "job-end-hook.pyz")
     command = tmp_path / "bin" / "jobprov"
     command.parent.mkdir()
     words = " ".join(f"'{word}'" for word in JOBPROV)
@@ -198,10 +198,9 @@ def test_frozen_list_is_not_replaced(live: LiveService, tmp_path: Path) -> None:
         (("x", "[]"), "no batch id"),
     ],
 )
-def test_usage_errors_say_what_is_missing(
-    live: LiveService, words: tuple[str, ...], told: str
-) -> None:
-    ended = live.run("register", *words, EXPERIMENT="", POMS_TASK_ID="")
+def test_usage_errors_say_what_is_missing(words: tuple[str, ...], told: str) -> None:
+    nowhere = "http://127.0.0.1:9"
+    ended = run_alone("register", *words, JOBPROV_URL=nowhere, EXPERIMENT="", POMS_TASK_ID="")
 
     assert ended.returncode == 2
     assert told in ended.stderr

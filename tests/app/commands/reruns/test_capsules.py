@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from click.testing import CliRunner, Result
 from jobprov.app.cli import jobprov
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import open_service
-from jobprov.provenance.db.base import EPOCH
+from jobprov.provenance.db.tables.base import EPOCH
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.submissions import Submission
@@ -20,10 +21,11 @@ JOB = "00000000-0000-0000-0000-000000000001"
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(migrated_template: Path, tmp_path: Path) -> Path:
     """Return the folder of a service that holds one job of a release."""
     folder = tmp_path / "var"
-    assert run("migrate", "--data", str(folder)).exit_code == 0
+    folder.mkdir()
+    shutil.copy(migrated_template, folder / "jobprov.db")
     record = {
         "schema_version": 1, "job_id": JOB, "experiment": "nova", "state": "succeeded", "task": {"stage": "reco"},
         "started_at": "2026-01-01T00:00:00Z", "software": [{"name": "release", "product": {"version": "S24"}}],

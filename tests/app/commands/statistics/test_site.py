@@ -1,7 +1,6 @@
 """`jobprov export-site` of several campaigns, opened from disk in Chromium."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,35 +10,32 @@ from flask import Flask
 from playwright.sync_api import Browser, expect
 
 from jobprov.app.cli import jobprov
-from jobprov.app.config import load_settings
-from jobprov.app.factory import create_app
-from jobprov.app.wiring import open_service
 from tests.library.browser import browser  # noqa: F401 - a fixture
 from tests.library.records import a_record
-from tests.library.servers.served_app import served
+from tests.library.servers.served_app import AppOn, opened_service, served
 
 CAMPAIGNS = ["prod/5 & co", "spring <2026>", "cosmics"]
 
 
 @pytest.fixture
-def app(sqlite_template: Path, tmp_path: Path) -> Iterator[Flask]:
+def app(app_on: AppOn, sqlite_template: Path, tmp_path: Path) -> Iterator[Flask]:
     """Yield the application on three campaigns of two units, of which one is done."""
     data = tmp_path / "data"
-    data.mkdir()
-    shutil.copy(sqlite_template, data / "jobprov.db")
-    service = open_service(
-        load_settings({"JOBPROV_DATA": str(data), "JOBPROV_ARCHIVE_URL": "memory:"}, {})
-    )
-    made = create_app(service.settings, service=service)
-    client = made.test_client()
-    for place, campaign in enumerate(CAMPAIGNS):
-        task = {"experiment": "nova", "campaign": campaign, "stage": "gen", "units": ["u1", "u2"]}
-        assert client.put(f"/api/v1/tasks/t{place}", json=task).status_code == 201
-        names = {"task_id": f"t{place}", "campaign": campaign, "stage": "gen", "unit": "u1"}
-        record = a_record(place + 1, task=names, outputs=[{"name": f"f{place}.root"}])
-        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
-    yield made
-    service.close()
+    with opened_service(sqlite_template, data, JOBPROV_ARCHIVE_URL="memory:") as service:
+        made = app_on(service)
+        client = made.test_client()
+        for place, campaign in enumerate(CAMPAIGNS):
+            task = {
+                "experiment": "nova",
+                "campaign": campaign,
+                "stage": "gen",
+                "units": ["u1", "u2"],
+            }
+            assert client.put(f"/api/v1/tasks/t{place}", json=task).status_code == 201
+            names = {"task_id": f"t{place}", "campaign": campaign, "stage": "gen", "unit": "u1"}
+            record = a_record(place + 1, task=names, outputs=[{"name": f"f{place}.root"}])
+            assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+        yield made
 
 
 @pytest.fixture

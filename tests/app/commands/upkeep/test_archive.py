@@ -12,8 +12,8 @@ from sqlalchemy import text
 from jobprov.app.cli import exit_code, jobprov
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import open_service
-from jobprov.provenance.db.base import EPOCH
-from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.connections.engines import open_database
+from jobprov.provenance.db.tables.base import EPOCH
 from jobprov.provenance.errors import BadInputError, ConflictError
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.intake.blobs import settle_blob
@@ -23,10 +23,11 @@ JOB = "00000000-0000-0000-0000-000000000001"
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(migrated_template: Path, tmp_path: Path) -> Path:
     """Return the folder of a service that holds one job and its log."""
     folder = tmp_path / "var"
-    assert run("migrate", "--data", str(folder)).exit_code == 0
+    folder.mkdir()
+    shutil.copy(migrated_template, folder / "jobprov.db")
     service = open_service(load_settings({"JOBPROV_DATA": str(folder)}, {}))
     log = service.store.put(b"a log").sha256
     record = {

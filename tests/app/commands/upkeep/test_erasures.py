@@ -1,6 +1,7 @@
 """`jobprov erase`, as an operator types it."""
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,7 @@ from click.testing import CliRunner, Result
 from jobprov.app.cli import jobprov
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import open_service
-from jobprov.provenance.db.base import EPOCH
+from jobprov.provenance.db.tables.base import EPOCH
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.intake.blobs import settle_blob
@@ -31,9 +32,9 @@ def record_of(job_id: str, log: str) -> dict[str, object]:
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> str:
+def log(migrated_template: Path, tmp_path: Path) -> str:
     """Return the digest of the log of two jobs, in a service below the folder."""
-    assert run(tmp_path, "migrate").exit_code == 0
+    shutil.copy(migrated_template, tmp_path / "jobprov.db")
     service = open_service(load_settings({"JOBPROV_DATA": str(tmp_path)}, {}))
     sha256 = str(service.store.put(b"a log").sha256)
     for job_id in (JOB, OTHER):

@@ -5,7 +5,6 @@ A task stands beside its catalog.
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,10 +15,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from jobprov.app.config import load_settings
-from jobprov.app.factory import create_app
 from jobprov.app.web.frame.page import PAGE_BYTES
-from jobprov.app.wiring import Service, open_service
+from jobprov.app.wiring import Service
 from jobprov.provenance.catalogs.opening import CatalogSettings
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
@@ -29,9 +26,9 @@ from jobprov.provenance.services.intake.tokens import TokenBook, create_token
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.tasks.declarations import declare_task
 from jobprov.provenance.services.work.queue import Parts, drain
-from tests.library.productions import toy_experiment
 from tests.library.records import a_record
 from tests.library.servers.catalogs import SamServer, Shelf, ShelfProcess
+from tests.library.servers.served_app import AppOn, opened_service
 
 UNITS = [f"a{number}.root" for number in range(5)]
 RULE = """
@@ -61,47 +58,45 @@ def service(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     One failed, one silent, three done, of which two differ.
     """
     folder = tmp_path_factory.mktemp("triage")
-    shutil.copy(sqlite_template, folder / "jobprov.db")
-    made = open_service(load_settings(toy_experiment.open_folder(folder), {}))
-    declared = {
-        "experiment": "nova",
-        "campaign": "c",
-        "stage": "reco",
-        "units": UNITS,
-        "project": "p1",
-    }
-    now = datetime.now(UTC)
-    made.write(lambda writing: declare_task(writing, "t1", declared), received_at=now)
-    task = {"task_id": "t1", "campaign": "c", "stage": "reco"}
-    for number in range(2):
-        outputs = [{"name": f"b{number}.root", "size_bytes": 7}]
-        record(made, number, task={**task, "unit": UNITS[number]}, outputs=outputs)
-    shelf = Shelf()
-    for unit in UNITS:
-        shelf.add(unit)
-    for number, size in ((0, 7), (1, 8), (2, 9)):
-        shelf.add(
-            f"b{number}.root",
-            parents=[UNITS[number]],
-            size_bytes=size,
-            metadata={"prov.task_id": "t1"},
+    with opened_service(sqlite_template, folder) as made:
+        declared = {
+            "experiment": "nova",
+            "campaign": "c",
+            "stage": "reco",
+            "units": UNITS,
+            "project": "p1",
+        }
+        now = datetime.now(UTC)
+        made.write(lambda writing: declare_task(writing, "t1", declared), received_at=now)
+        task = {"task_id": "t1", "campaign": "c", "stage": "reco"}
+        for number in range(2):
+            outputs = [{"name": f"b{number}.root", "size_bytes": 7}]
+            record(made, number, task={**task, "unit": UNITS[number]}, outputs=outputs)
+        shelf = Shelf()
+        for unit in UNITS:
+            shelf.add(unit)
+        for number, size in ((0, 7), (1, 8), (2, 9)):
+            shelf.add(
+                f"b{number}.root",
+                parents=[UNITS[number]],
+                size_bytes=size,
+                metadata={"prov.task_id": "t1"},
+            )
+        shelf.snapshots[1] = UNITS
+        shelf.projects["p1"] = (
+            1,
+            [ShelfProcess(8, "81.1@sched", "wn2<i>", "bad", {UNITS[3]: "delivered"})],
         )
-    shelf.snapshots[1] = UNITS
-    shelf.projects["p1"] = (
-        1,
-        [ShelfProcess(8, "81.1@sched", "wn2<i>", "bad", {UNITS[3]: "delivered"})],
-    )
-    server = SamServer(shelf)
-    named = {"nova": CatalogSettings(kind="sam", url=server.url)}
-    sync_experiment(made.database, made.writer, made.store, named, "nova", seconds=60)
-    server.close()
-    yield made
-    made.close()
+        server = SamServer(shelf)
+        named = {"nova": CatalogSettings(kind="sam", url=server.url)}
+        sync_experiment(made.database, made.writer, made.store, named, "nova", seconds=60)
+        server.close()
+        yield made
 
 
 @pytest.fixture
-def pages(service: Service) -> FlaskClient:
-    return create_app(service.settings, service=service).test_client()
+def pages(app_on: AppOn, service: Service) -> FlaskClient:
+    return app_on(service).test_client()
 
 
 def record_failure(service: Service, number: int, experiment: str = "nova") -> str:
@@ -319,7 +314,9 @@ def test_old_failures_are_read_again_from_the_page(pages: FlaskClient, service: 
     assert pages.get(address).status_code == 200
 
 
-def test_other_sites_and_strangers_change_nothing(pages: FlaskClient, service: Service) -> None:
+def test_other_sites_and_strangers_change_nothing(
+    pages: FlaskClient, service: Service, app_on: AppOn
+) -> None:
     form = {"experiment": "nova", "rules": "", "who": "Eve", "why": "no", "after": ""}
     crossed = pages.post("/rules", data=form, headers={"Origin": "https://evil.example.org"})
     far = pages.post("/rules", data=form, environ_base={"REMOTE_ADDR": "10.1.1.1"})
@@ -333,7 +330,7 @@ def test_other_sites_and_strangers_change_nothing(pages: FlaskClient, service: S
         for name in ("nova", "dune")
     )
     noticed = replace(service, tokens=TokenBook(service.database.reading))  # it does within seconds
-    pages = create_app(service.settings, service=noticed).test_client()
+    pages = app_on(noticed).test_client()
     without = pages.post("/rules", data=form)
     foreign = pages.post("/rules", data={**form, "token": other})
     allowed = pages.post("/rules", data={**form, "token": token})

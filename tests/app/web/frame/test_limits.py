@@ -2,8 +2,8 @@
 
 import base64
 import json
-import shutil
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from flask.testing import FlaskClient
 
 from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
-from jobprov.app.wiring import Service, open_service
+from jobprov.app.wiring import Service
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.intake.tokens import create_token
 from jobprov.provenance.services.recording.submissions import Submission
+from tests.library.servers.served_app import AppOn, opened_service
 
 pytestmark = pytest.mark.slow
 
@@ -25,17 +26,16 @@ NOW = datetime(2026, 11, 24, 16, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def service(sqlite_template: Path, tmp_path: Path) -> Any:
+def service(sqlite_template: Path, tmp_path: Path) -> Iterator[Service]:
     """Yield a service on an empty database."""
-    shutil.copy(sqlite_template, tmp_path / "jobprov.db")
-    opened = open_service(load_settings({"JOBPROV_DATA": str(tmp_path)}, {}))
-    yield opened
-    opened.close()
+    with opened_service(sqlite_template, tmp_path) as opened:
+        yield opened
 
 
-def client(service: Service) -> FlaskClient:
-    """Return a client of the application on a service."""
-    return create_app(service.settings, service=service).test_client()
+@pytest.fixture
+def pages(app_on: AppOn, service: Service) -> FlaskClient:
+    """Return a client of the application on it."""
+    return app_on(service).test_client()
 
 
 def record(service: Service, **fields: Any) -> str:
@@ -134,10 +134,10 @@ def huge() -> dict[str, Any]:
     }
 
 
-def test_the_largest_record_makes_a_page_under_80_kb(service: Service) -> None:
+def test_the_largest_record_makes_a_page_under_80_kb(pages: FlaskClient, service: Service) -> None:
     path = record(service, **huge())
 
-    answer = client(service).get(path)
+    answer = pages.get(path)
 
     assert answer.status_code == 200
     assert len(answer.data) < 80_000
@@ -162,17 +162,17 @@ def test_the_largest_record_makes_a_page_under_80_kb(service: Service) -> None:
     ],
 )
 def test_each_section_of_the_largest_record_is_there_page_by_page(
-    service: Service, section: str
+    pages: FlaskClient, service: Service, section: str
 ) -> None:
     path = record(service, **huge())
 
-    answer = client(service).get(f"{path}?whole={section}&from=10")
+    answer = pages.get(f"{path}?whole={section}&from=10")
 
     assert answer.status_code == 200
     assert f'id="{section}"' in answer.text
 
 
-def test_pages_of_a_merge_of_thousands_stay_small(service: Service) -> None:
+def test_pages_of_a_merge_of_thousands_stay_small(pages: FlaskClient, service: Service) -> None:
     inputs = [
         {"name": f"in_{n:04}.root", "sha256": f"{n:064x}", "size_bytes": n} for n in range(4000)
     ]
@@ -182,7 +182,6 @@ def test_pages_of_a_merge_of_thousands_stay_small(service: Service) -> None:
         inputs=inputs,
         outputs=[{"name": "merged.root", "sha256": "a" * 64}],
     )
-    pages = client(service)
 
     for address in (
         "/files/merged.root",
@@ -194,10 +193,9 @@ def test_pages_of_a_merge_of_thousands_stay_small(service: Service) -> None:
         assert len(answer.data) < 80_000
 
 
-def test_what_a_picture_leaves_out_is_one_step_away(service: Service) -> None:
+def test_what_a_picture_leaves_out_is_one_step_away(pages: FlaskClient, service: Service) -> None:
     inputs = [{"name": f"part{place:04}.root", "role": "primary"} for place in range(700)]
     record(service, state="succeeded", inputs=inputs, outputs=[{"name": "merged.root"}])
-    pages = client(service)
 
     for shown, more in ((200, 500), (500, 1000)):
         page = pages.get(f"/lineage/merged.root?limit={shown}")
@@ -209,16 +207,16 @@ def test_what_a_picture_leaves_out_is_one_step_away(service: Service) -> None:
     assert "Shown at most" not in pages.get("/lineage/part0001.root").text
 
 
-def test_the_emptiest_record_has_a_page(service: Service) -> None:
-    answer = client(service).get(record(service))
+def test_the_emptiest_record_has_a_page(pages: FlaskClient, service: Service) -> None:
+    answer = pages.get(record(service))
 
     assert answer.status_code == 200
     assert ">None<" not in answer.text
     assert "Undefined" not in answer.text
 
 
-def test_an_empty_service_says_what_to_do_next(service: Service) -> None:
-    text = client(service).get("/").text
+def test_an_empty_service_says_what_to_do_next(pages: FlaskClient) -> None:
+    text = pages.get("/").text
 
     assert "Nothing is recorded yet." in text
     assert "./scripts/run --demo" in text
@@ -228,9 +226,10 @@ def test_an_empty_service_says_what_to_do_next(service: Service) -> None:
     "name",
     ["100%.root", "a?b#c.root", "Ünïcödé 名.root", "a+b c;d=e&f.root", "%2e%2e", "'\"<>.root"],
 )
-def test_odd_names_have_pages_that_lead_to_each_other(service: Service, name: str) -> None:
+def test_odd_names_have_pages_that_lead_to_each_other(
+    pages: FlaskClient, service: Service, name: str
+) -> None:
     path = record(service, state="succeeded", outputs=[{"name": name, "sha256": "a" * 64}])
-    pages = client(service)
 
     page = pages.get(path).text
     link = f'href="/files/{quote(name, safe="")}?experiment=e&amp;namespace="'
@@ -268,14 +267,14 @@ def test_reading_by_token_asks_the_browser_for_one(service: Service) -> None:
 
 
 def test_a_mistake_of_ours_is_a_page_without_its_details(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    pages: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> None:
         raise RuntimeError("secret detail")
 
     monkeypatch.setattr("jobprov.app.web.statistics.home.home_facts", broken)
 
-    answer = client(service).get("/")
+    answer = pages.get("/")
 
     assert answer.status_code == 500
     assert "secret detail" not in answer.text

@@ -4,7 +4,6 @@ Numbers change, what the reader did stays.
 """
 
 import json
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,16 +13,14 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, expect
 
-from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
-from jobprov.app.wiring import Service, open_service
+from jobprov.app.wiring import Service
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.tasks.declarations import declare_task
 from tests.library.browser import WIDE, Watched
-from tests.library.productions import toy_experiment
-from tests.library.servers.served_app import served
+from tests.library.servers.served_app import opened_service, served
 
 pytestmark = pytest.mark.slow
 
@@ -32,20 +29,18 @@ pytestmark = pytest.mark.slow
 def running(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """Yield the application, updating each second, on a task of four units of which one failed."""
     folder = tmp_path_factory.mktemp("live")
-    shutil.copy(sqlite_template, folder / "jobprov.db")
-    service = open_service(load_settings(toy_experiment.open_folder(folder), {}))
-    declared = {
-        "experiment": "toy",
-        "campaign": "c",
-        "stage": "reco",
-        "units": [f"u{n}" for n in range(4)],
-    }
-    service.write(lambda writing: declare_task(writing, "t", declared), received_at=_now())
-    _record(service, 0, "failed")
-    app = create_app(service.settings, service=service)
-    app.config["LIVE_SECONDS"] = 1
-    yield app
-    service.close()
+    with opened_service(sqlite_template, folder) as service:
+        declared = {
+            "experiment": "toy",
+            "campaign": "c",
+            "stage": "reco",
+            "units": [f"u{n}" for n in range(4)],
+        }
+        service.write(lambda writing: declare_task(writing, "t", declared), received_at=_now())
+        _record(service, 0, "failed")
+        app = create_app(service.settings, service=service)
+        app.config["LIVE_SECONDS"] = 1
+        yield app
 
 
 @pytest.fixture(scope="module")

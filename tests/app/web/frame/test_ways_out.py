@@ -1,7 +1,6 @@
 """What a page says where names are wrong or lists are cut, and the links that lead on."""
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
@@ -10,13 +9,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
-from jobprov.app.wiring import open_service
 from jobprov.archive.errors import BlobMissingError
 from tests.library.answers import lead
 from tests.library.productions import toy_experiment as samples
 from tests.library.records import a_record
+from tests.library.servers.served_app import opened_service
 
 EXPERIMENTS = [f"exp{number}" for number in range(8)]
 READERS = 102
@@ -29,22 +27,20 @@ def wide(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     102 jobs read that file.
     """
     folder = tmp_path_factory.mktemp("ways-out")
-    shutil.copy(sqlite_template, folder / "jobprov.db")
-    service = open_service(load_settings(samples.open_folder(folder), {}))
-    client = create_app(service.settings, service=service).test_client()
-    task = {"task_id": "t1", "campaign": "c", "stage": "reco"}
-    jobs = [
-        a_record(number, task=task, inputs=[{"name": "calib, v0.root"}])
-        for number in range(READERS)
-    ]
-    jobs += [
-        a_record(1000 + place, experiment=name, task={"campaign": "c"})
-        for place, name in enumerate(EXPERIMENTS)
-    ]
-    for job in jobs:
-        assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
-    yield client
-    service.close()
+    with opened_service(sqlite_template, folder) as service:
+        client = create_app(service.settings, service=service).test_client()
+        task = {"task_id": "t1", "campaign": "c", "stage": "reco"}
+        jobs = [
+            a_record(number, task=task, inputs=[{"name": "calib, v0.root"}])
+            for number in range(READERS)
+        ]
+        jobs += [
+            a_record(1000 + place, experiment=name, task={"campaign": "c"})
+            for place, name in enumerate(EXPERIMENTS)
+        ]
+        for job in jobs:
+            assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+        yield client
 
 
 def links(text: str) -> dict[str, str]:

@@ -5,7 +5,6 @@ One thing in the same words on every page, and nothing of it on the wrong side.
 
 import json
 import re
-import shutil
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,14 +16,13 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from flask.testing import FlaskClient
 
-from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
 from jobprov.app.web.histories.relations import relation_sentence
-from jobprov.app.wiring import open_service
 from jobprov.provenance.answers.histories import CommonAncestors, FilePaths
 from jobprov.provenance.answers.names import FileVersion
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.submissions import Submission
+from tests.library.servers.served_app import opened_service
 
 NOW = datetime(2026, 11, 24, 16, 0, tzinfo=UTC)
 
@@ -75,13 +73,12 @@ def told(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     The service also has a caf that failed jobs read.
     """
     folder = tmp_path_factory.mktemp("words")
-    shutil.copy(sqlite_template, folder / "jobprov.db")
-    service = open_service(load_settings({"JOBPROV_DATA": str(folder)}, {}))
-    service.record_many(
-        [Submission(decode_record(json.dumps(record).encode()), NOW, "test") for record in RECORDS]
-    )
-    yield create_app(service.settings, service=service).test_client()
-    service.close()
+    submissions = [
+        Submission(decode_record(json.dumps(record).encode()), NOW, "test") for record in RECORDS
+    ]
+    with opened_service(sqlite_template, folder) as service:
+        service.record_many(submissions)
+        yield create_app(service.settings, service=service).test_client()
 
 
 def words(html: str) -> str:

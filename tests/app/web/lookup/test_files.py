@@ -1,7 +1,6 @@
 """The page of a file whose name two campaigns used, and of a job that evidence overruled."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,20 +8,14 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from jobprov.app.config import load_settings
-from jobprov.app.factory import create_app
-from jobprov.app.wiring import open_service
-from tests.library.productions import toy_experiment
 from tests.library.records import a_record, job_id
+from tests.library.servers.served_app import AppOn, opened_service
 
 
 @pytest.fixture
-def pages(sqlite_template: Path, tmp_path: Path) -> Iterator[FlaskClient]:
-    shutil.copy(sqlite_template, tmp_path / "jobprov.db")
-    settings = load_settings(toy_experiment.open_folder(tmp_path), {})
-    service = open_service(settings)
-    yield create_app(settings, service=service).test_client()
-    service.close()
+def pages(app_on: AppOn, sqlite_template: Path, tmp_path: Path) -> Iterator[FlaskClient]:
+    with opened_service(sqlite_template, tmp_path) as service:
+        yield app_on(service).test_client()
 
 
 def record(pages: FlaskClient, number: int, campaign: str, **fields: Any) -> None:

@@ -1,6 +1,5 @@
 """Pages of jobs whose records say next to nothing: what is not there is a dash, never an error."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from jobprov.app.config import load_settings
-from jobprov.app.factory import create_app
-from jobprov.app.wiring import open_service
-from tests.library.productions import toy_experiment
 from tests.library.records import job_id
+from tests.library.servers.served_app import AppOn, opened_service
 
 SPARSE: tuple[dict[str, Any], ...] = (
     {},
@@ -25,12 +21,9 @@ SPARSE: tuple[dict[str, Any], ...] = (
 
 
 @pytest.fixture
-def pages(sqlite_template: Path, tmp_path: Path) -> Iterator[FlaskClient]:
-    shutil.copy(sqlite_template, tmp_path / "jobprov.db")
-    settings = load_settings(toy_experiment.open_folder(tmp_path), {})
-    service = open_service(settings)
-    yield create_app(settings, service=service).test_client()
-    service.close()
+def pages(app_on: AppOn, sqlite_template: Path, tmp_path: Path) -> Iterator[FlaskClient]:
+    with opened_service(sqlite_template, tmp_path) as service:
+        yield app_on(service).test_client()
 
 
 @pytest.mark.parametrize("said", SPARSE)

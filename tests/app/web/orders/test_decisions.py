@@ -3,7 +3,6 @@
 Sees what blocks it, looks at the resubmission, waives, orders. Real clicks.
 """
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,25 +12,18 @@ from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, expect
 
-from jobprov.app.config import load_settings
-from jobprov.app.factory import create_app
-from jobprov.app.wiring import open_service
 from tests.library.browser import Watched
 from tests.library.productions.toy_workflow import launch
-from tests.library.servers.served_app import served
+from tests.library.servers.served_app import AppOn, opened_service, served
 
 
 @pytest.fixture
-def app(sqlite_template: Path, tmp_path: Path) -> Iterator[Flask]:
+def app(app_on: AppOn, sqlite_template: Path, tmp_path: Path) -> Iterator[Flask]:
     """Yield the application on a workflow of which two units failed for good."""
-    shutil.copy(sqlite_template, tmp_path / "jobprov.db")
-    service = open_service(
-        load_settings({"JOBPROV_DATA": str(tmp_path), "JOBPROV_ARCHIVE_URL": "memory:"}, {})
-    )
-    made = create_app(service.settings, service=service)
-    launch(FlaskClient(made, made.response_class))
-    yield made
-    service.close()
+    with opened_service(sqlite_template, tmp_path, JOBPROV_ARCHIVE_URL="memory:") as service:
+        made = app_on(service)
+        launch(FlaskClient(made, made.response_class))
+        yield made
 
 
 @pytest.fixture

@@ -265,7 +265,7 @@ def test_exception_in_an_event_is_read_whatever_was_thrown(body: str, expected: 
                 ),
                 "ArtException: ",
             ),
-            ("Configuration", "parse", None, ""),
+            ("Configuration", "parse", "burnn", ""),
         ),
         (
             69,
@@ -318,7 +318,7 @@ def test_phase_and_module_are_read_in_every_part_of_a_job(
                     "EndJobFailure", block("StdException", "ToyFail/badmod during endJob file full")
                 )
             ),
-            "no hits; and StdException: file full",
+            "no hits (event loop); and StdException: file full (ToyFail/badmod, endJob)",
         ),
         (
             message(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jobprov.provenance.capture.command.randomness import find_unseeded
+from jobprov.provenance.capture.command.randomness import find_run_specific, find_unseeded
 from tests.library.hook import Runner, entry_of, only_entry
 
 SECRET = "password='purple-elephant-7'"  # noqa: S105 - of nobody
@@ -363,6 +363,41 @@ def test_error_while_gathering_costs_no_record(
 )
 def test_unseeded_random_numbers_are_found_by_words(text: str, found: str | None) -> None:
     assert find_unseeded(text.encode()) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [
+        ('{ echo "made $(date)"; seq 3; } > report.txt', True),
+        ("date > stamp", True),
+        ("echo `hostname` >> out.txt", True),
+        ("echo $$ > number.txt", True),
+        ("reco -o hist_$(date +%Y).root", True),
+        ("puts(__DATE__);", True),
+        ("f.write(str(datetime.now()))", True),
+        ("print(datetime.now(), file=out)", True),
+        ('echo "began $(date)"', False),
+        ("date >&2", False),
+        ("began=$(date +%s)", False),
+        ('echo "$(date) began" >> job.log', False),
+        ("date; ./reco > out.txt", False),
+        ("print(time.time() - began)", False),
+        ("cat a > /tmp/x.$$", False),
+        ("update > out.txt", False),
+    ],
+)
+def test_time_and_host_in_a_file_are_found_by_words(text: str, *, is_told: bool) -> None:
+    assert find_run_specific(b"\n" + text.encode()) == (f"line 2, {text}" if is_told else None)
+
+
+def test_script_that_writes_the_time_into_its_output_is_told(runner: Runner) -> None:
+    script(runner, "date > stamp.txt\n")
+
+    runner("run", "--", "sh", "job.sh")
+
+    assert weak(only_entry(runner)[0]) == [
+        ("run-specific", "script job.sh", "line 1, date > stamp.txt")
+    ]
 
 
 def test_script_and_command_line_that_draw_unseeded_are_told(runner: Runner) -> None:

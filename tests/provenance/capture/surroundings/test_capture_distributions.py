@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from jobprov.provenance.capture.surroundings import distributions
-from tests.library.hook import VERSIONS, Runner, find_python, only_entry
+from tests.library.hook import VERSIONS, Runner, can_trace, find_python, only_entry
+
+with_strace = pytest.mark.skipif(not can_trace(), reason="NO STRACE HERE: nothing is traced")
 
 
 def listing(runner: Runner) -> list[list[str]]:
@@ -70,6 +72,25 @@ def test_script_is_run_by_the_python_of_its_first_line_as_path_finds_it(
         ["egg", "0.1"],
         ["toy_tool", "1.2"],
     ]
+
+
+@pytest.mark.parametrize("words", [(), pytest.param(("--trace",), marks=with_strace)])
+def test_python_of_a_virtual_environment_that_a_script_activates_is_listed(
+    runner: Runner, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    site = next((venv / "lib").glob("python3*")) / "site-packages"
+    (site / "toy_tool-1.2.dist-info").mkdir()
+    pause = "import time; time.sleep(0.3)"
+    script = f". {venv}/bin/activate\npython -c '{pause}'\n"
+    (runner.folder / "job.sh").write_text(script)
+
+    runner("run", *words, "--", "sh", "job.sh")
+
+    rows = listing(runner)
+    assert [row[3] for row in rows if row[0] == "interpreter"] == [str(venv / "bin/python")]
+    assert ["pip", "toy_tool", "1.2", str(site), "-"] in rows
 
 
 def test_program_that_no_python_runs_has_no_listing(runner: Runner) -> None:

@@ -101,7 +101,7 @@ def test_traced_job_reaches_level_3_without_a_rerun_and_runs_in_what_it_touched(
 def test_python_that_reads_a_made_up_password_has_a_whole_capsule(
     runner: Runner, live: LiveService, tmp_path: Path
 ) -> None:
-    job, python = JOB[:-1] + "b", find_python("3.12") or find_python("3.11")
+    job, python = JOB[:-1] + "d", find_python("3.12") or find_python("3.11")
     words = ["--url", live.url, "--job-id", job, "--trace-bytes", "1000000000"]
     script = "import urllib.request as u; u.Request"
 

@@ -7,16 +7,13 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobprov.archive.opening import open_store
-from jobprov.provenance.capture.packing import build as build_hook
-from jobprov.provenance.db.engines import open_database
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
@@ -26,12 +23,14 @@ from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.work.queue import Parts, drain
-from jobprov.provenance.services.writing import Writer
 from tests.library.git import Repository, git
-from tests.library.hook import Runner, entry_of
-from tests.library.shown_jobs import shown_job
+from tests.library.hook import Runner, entry_of, put_hook
+from tests.library.production import shown_job
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
 
 PROGRAM = """#!/bin/sh
 exec >answers.txt 2>&1
@@ -53,22 +52,9 @@ exit 0
 """
 
 
-@pytest.fixture
-def parts(sqlite_template: Path, tmp_path: Path) -> Iterator[Parts]:
-    shutil.copy(sqlite_template, tmp_path / "jobprov.db")
-    database = open_database(f"sqlite:///{tmp_path / 'jobprov.db'}")
-    store = open_store("memory:")
-    writer = Writer(database, store)
-    yield Parts(database, writer, store, tmp_path / "mirrors")
-    writer.close()
-    database.dispose()
-
-
 @pytest.fixture(scope="module")
 def hook(tmp_path_factory: pytest.TempPathFactory) -> str:
-    target = tmp_path_factory.mktemp("hook") / "job-end-hook.pyz"
-    build_hook(str(target))
-    return str(target)
+    return str(put_hook(tmp_path_factory.mktemp("hook") / "job-end-hook.pyz"))
 
 
 @pytest.fixture

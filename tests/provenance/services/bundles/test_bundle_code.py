@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,8 +17,6 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import delete
 
-from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import open_database
 from jobprov.provenance.db.tables import Repository
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
@@ -30,8 +28,9 @@ from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.work.queue import Parts, drain
-from jobprov.provenance.services.writing import Writer
 from tests.library.git import git
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 EXPERIMENT = "toyexp"
 ALLOWED = ("-c", "protocol.file.allow=always")
@@ -70,17 +69,6 @@ def upstream(tmp_path: Path) -> Upstream:
 def _commit(folder: Path) -> None:
     git(folder, "add", ".")
     git(folder, "commit", "--quiet", "--message=all")
-
-
-@pytest.fixture
-def parts(sqlite_template: Path, tmp_path: Path) -> Iterator[Parts]:
-    shutil.copy(sqlite_template, tmp_path / "jobprov.db")
-    database = open_database(f"sqlite:///{tmp_path / 'jobprov.db'}")
-    store = open_store("memory:")
-    writer = Writer(database, store)
-    yield Parts(database, writer, store, tmp_path / "mirrors")
-    writer.close()
-    database.dispose()
 
 
 def register(parts: Parts, *folders: Path) -> None:

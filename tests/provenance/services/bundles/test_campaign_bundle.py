@@ -4,15 +4,11 @@ The archive is checked for drift.
 """
 
 import io
-import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import open_database
 from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.tables import BundlePlan
 from jobprov.provenance.errors import BundleError, NotFoundError
@@ -22,29 +18,13 @@ from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.work.queue import Parts
-from jobprov.provenance.services.writing import Writer
 from tests.library.productions.joining import (
     BAD,
     EXPERIMENT,
     GOOD,
-    joining_repository,
-    record_sample,
 )
 
 TASK = "toyexp-join-0001"
-
-
-@pytest.fixture
-def parts(sqlite_template: Path, tmp_path: Path) -> Iterator[Parts]:
-    shutil.copy(sqlite_template, tmp_path / "jobprov.db")
-    database = open_database(f"sqlite:///{tmp_path / 'jobprov.db'}")
-    store = open_store("memory:")
-    writer = Writer(database, store)
-    made = Parts(database, writer, store, tmp_path / "mirrors")
-    record_sample(made, store, joining_repository(tmp_path / "joining"))
-    yield made
-    writer.close()
-    database.dispose()
 
 
 def _run(data: Path, script: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -54,8 +34,8 @@ def _run(data: Path, script: str, *words: str) -> subprocess.CompletedProcess[st
     )
 
 
-def test_every_job_of_a_task_runs_again_from_one_bundle(parts: Parts, tmp_path: Path) -> None:
-    campaign = build_campaign(parts.database, parts.store, Wanted(task_id=TASK))
+def test_every_job_of_a_task_runs_again_from_one_bundle(sample: Parts, tmp_path: Path) -> None:
+    campaign = build_campaign(sample.database, sample.store, Wanted(task_id=TASK))
     content = b"".join(campaign.stream())
     data = unpack(io.BytesIO(content), tmp_path / "bundle") / "data"
 
@@ -73,19 +53,19 @@ def test_every_job_of_a_task_runs_again_from_one_bundle(parts: Parts, tmp_path: 
     assert _run(data, "verify.sh", "--bundle").returncode == 0
 
 
-def test_same_jobs_give_the_same_bytes_however_they_are_asked_for(parts: Parts) -> None:
-    by_id = build_campaign(parts.database, parts.store, Wanted(job_ids=[BAD, GOOD]))
+def test_same_jobs_give_the_same_bytes_however_they_are_asked_for(sample: Parts) -> None:
+    by_id = build_campaign(sample.database, sample.store, Wanted(job_ids=[BAD, GOOD]))
     again = build_campaign(
-        parts.database, parts.store, Wanted(job_ids=[GOOD, BAD], experiment=EXPERIMENT)
+        sample.database, sample.store, Wanted(job_ids=[GOOD, BAD], experiment=EXPERIMENT)
     )
 
     assert b"".join(by_id.stream()) == b"".join(again.stream())
     assert by_id.etag == again.etag
 
 
-def test_further_job_takes_its_record_and_little_else(parts: Parts) -> None:
-    one = build_campaign(parts.database, parts.store, Wanted(job_ids=[GOOD]))
-    both = build_campaign(parts.database, parts.store, Wanted(job_ids=[GOOD, BAD]))
+def test_further_job_takes_its_record_and_little_else(sample: Parts) -> None:
+    one = build_campaign(sample.database, sample.store, Wanted(job_ids=[GOOD]))
+    both = build_campaign(sample.database, sample.store, Wanted(job_ids=[GOOD, BAD]))
 
     added = {member.path for member in both.plan.own} - {member.path for member in one.plan.own}
     assert {path for path in added if not path.startswith("data/lists/")} == {
@@ -97,13 +77,13 @@ def test_further_job_takes_its_record_and_little_else(parts: Parts) -> None:
 @pytest.mark.parametrize(
     "wanted", [Wanted(task_id="none"), Wanted(campaign="none"), Wanted(job_ids=["0" * 36])]
 )
-def test_jobs_that_nobody_recorded_are_not_found(parts: Parts, wanted: Wanted) -> None:
+def test_jobs_that_nobody_recorded_are_not_found(sample: Parts, wanted: Wanted) -> None:
     with pytest.raises(NotFoundError):
-        build_campaign(parts.database, parts.store, wanted)
+        build_campaign(sample.database, sample.store, wanted)
 
 
-def test_job_that_is_not_in_the_bundle_is_refused(parts: Parts, tmp_path: Path) -> None:
-    campaign = build_campaign(parts.database, parts.store, Wanted(job_ids=[GOOD]))
+def test_job_that_is_not_in_the_bundle_is_refused(sample: Parts, tmp_path: Path) -> None:
+    campaign = build_campaign(sample.database, sample.store, Wanted(job_ids=[GOOD]))
     data = unpack(io.BytesIO(b"".join(campaign.stream())), tmp_path / "bundle") / "data"
 
     for words in ([], ["--job", BAD], ["--job", "../x"]):
@@ -112,26 +92,27 @@ def test_job_that_is_not_in_the_bundle_is_refused(parts: Parts, tmp_path: Path) 
     assert not (tmp_path / "out").exists()
 
 
-def test_level_makes_a_plan_of_its_own_and_leaves_the_others(parts: Parts) -> None:
-    whole = build_bundle(parts.database, parts.writer, parts.store, GOOD)
-    low = build_bundle(parts.database, parts.writer, parts.store, GOOD, level="L1")
+def test_level_makes_a_plan_of_its_own_and_leaves_the_others(sample: Parts) -> None:
+    whole = build_bundle(sample.database, sample.writer, sample.store, GOOD)
+    low = build_bundle(sample.database, sample.writer, sample.store, GOOD, level="L1")
 
     assert (whole.level, whole.number, low.level, low.number) == ("L2", 1, "L1", 2)
-    assert build_bundle(parts.database, parts.writer, parts.store, GOOD).etag == whole.etag
+    assert build_bundle(sample.database, sample.writer, sample.store, GOOD).etag == whole.etag
     assert (
-        build_bundle(parts.database, parts.writer, parts.store, GOOD, level="L1").etag == low.etag
+        build_bundle(sample.database, sample.writer, sample.store, GOOD, level="L1").etag
+        == low.etag
     )
     with pytest.raises(BundleError, match="no closure level"):
-        build_bundle(parts.database, parts.writer, parts.store, GOOD, level="L7")
+        build_bundle(sample.database, sample.writer, sample.store, GOOD, level="L7")
 
 
-def test_bundles_are_built_again_and_drift_is_reported(parts: Parts) -> None:
+def test_bundles_are_built_again_and_drift_is_reported(sample: Parts) -> None:
     for job_id in (GOOD, BAD):
-        build_bundle(parts.database, parts.writer, parts.store, job_id)
+        build_bundle(sample.database, sample.writer, sample.store, job_id)
 
-    first = check_bundles(parts.database, parts.writer, parts.store, 10)
-    second = check_bundles(parts.database, parts.writer, parts.store, 1)
-    parts.writer.run(
+    first = check_bundles(sample.database, sample.writer, sample.store, 10)
+    second = check_bundles(sample.database, sample.writer, sample.store, 1)
+    sample.writer.run(
         lambda writing: writing.connection.execute(
             table_of(BundlePlan)
             .update()
@@ -139,7 +120,7 @@ def test_bundles_are_built_again_and_drift_is_reported(parts: Parts) -> None:
             .values(tar_sha256="0" * 64)
         )
     )
-    third = check_bundles(parts.database, parts.writer, parts.store, 10)
+    third = check_bundles(sample.database, sample.writer, sample.store, 10)
 
     assert (first.compared, first.first, first.drifted) == (0, 2, [])
     assert (second.compared, second.first, second.drifted) == (1, 0, [])
@@ -147,8 +128,8 @@ def test_bundles_are_built_again_and_drift_is_reported(parts: Parts) -> None:
     assert "the first one had 000" in third.drifted[0].detail
 
 
-def test_archive_with_bundles_is_sound(parts: Parts) -> None:
-    build_bundle(parts.database, parts.writer, parts.store, GOOD)
+def test_archive_with_bundles_is_sound(sample: Parts) -> None:
+    build_bundle(sample.database, sample.writer, sample.store, GOOD)
 
-    with parts.database.reading.connect() as connection:
-        assert check_archive(connection, parts.store).troubles == []
+    with sample.database.reading.connect() as connection:
+        assert check_archive(connection, sample.store).troubles == []

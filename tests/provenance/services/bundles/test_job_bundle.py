@@ -8,14 +8,11 @@ import io
 import json
 import subprocess
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
-from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.tables import BundlePlan, Possession
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
@@ -23,7 +20,6 @@ from jobprov.provenance.services.bundles.plans import note_digest
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 from jobprov.provenance.services.reruns.execution import unpack
 from jobprov.provenance.services.work.queue import Parts
-from jobprov.provenance.services.writing import Writer
 from tests.library.git import git
 from tests.library.productions.joining import (
     BAD,
@@ -32,29 +28,13 @@ from tests.library.productions.joining import (
     GOOD,
     INPUT,
     PROGRAM,
-    joining_repository,
-    record_sample,
 )
 
 INPUT_SHA256 = hashlib.sha256(INPUT).hexdigest()
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    return joining_repository(tmp_path / "joining")
-
-
-@pytest.fixture
-def parts(database: Database, tmp_path: Path, checkout: Path) -> Iterator[Parts]:
-    store = open_store("memory:")
-    parts = Parts(database, Writer(database, store), store, tmp_path / "mirrors")
-    record_sample(parts, store, checkout)
-    yield parts
-    parts.writer.close()
-
-
-def build(parts: Parts, job_id: str = GOOD, number: int | None = None) -> Bundle:
-    return build_bundle(parts.database, parts.writer, parts.store, job_id, number=number)
+def build(sample: Parts, job_id: str = GOOD, number: int | None = None) -> Bundle:
+    return build_bundle(sample.database, sample.writer, sample.store, job_id, number=number)
 
 
 def contents(bundle: Bundle) -> dict[str, bytes]:
@@ -67,83 +47,83 @@ def contents(bundle: Bundle) -> dict[str, bytes]:
     return found
 
 
-def test_bundle_holds_what_was_recorded_and_resolved(parts: Parts, checkout: Path) -> None:
-    bundle = build(parts)
+def test_bundle_holds_what_was_recorded_and_resolved(sample: Parts, sample_checkout: Path) -> None:
+    bundle = build(sample)
 
     found = contents(bundle)
     assert (bundle.level, bundle.number, bundle.job_id) == ("L2", 1, GOOD)
     assert found["src/joining/bin/join"] == PROGRAM
     reference = json.loads(found["git/joining/ref.json"])
-    assert reference["commit"] == git(checkout, "rev-parse", "HEAD")
+    assert reference["commit"] == git(sample_checkout, "rev-parse", "HEAD")
     assert reference["requested_ref"] == "v1"
     assert b"first: 1" in found["fcl/evaluated.fcl"]
 
 
-def test_tar_has_the_size_that_was_told(parts: Parts) -> None:
-    bundle = build(parts)
+def test_tar_has_the_size_that_was_told(sample: Parts) -> None:
+    bundle = build(sample)
 
     assert sum(map(len, bundle.stream())) == bundle.size_bytes
 
 
-def test_second_build_is_the_same_plan_and_the_same_bytes(parts: Parts) -> None:
-    first = build(parts)
-    second = build(parts)
+def test_second_build_is_the_same_plan_and_the_same_bytes(sample: Parts) -> None:
+    first = build(sample)
+    second = build(sample)
 
     assert second.etag == first.etag
     assert b"".join(second.stream()) == b"".join(first.stream())
-    with parts.database.reading.connect() as connection:
+    with sample.database.reading.connect() as connection:
         assert connection.execute(select(func.count()).select_from(BundlePlan)).scalar_one() == 1
 
 
-def test_digest_of_the_first_build_stands(parts: Parts) -> None:
-    bundle = build(parts)
+def test_digest_of_the_first_build_stands(sample: Parts) -> None:
+    bundle = build(sample)
     sha256 = hashlib.sha256(b"".join(bundle.stream())).hexdigest()
 
-    parts.writer.run(lambda writing: note_digest(writing, bundle.key, sha256))
-    parts.writer.run(lambda writing: note_digest(writing, bundle.key, "0" * 64))
+    sample.writer.run(lambda writing: note_digest(writing, bundle.key, sha256))
+    sample.writer.run(lambda writing: note_digest(writing, bundle.key, "0" * 64))
 
-    assert build(parts).tar_sha256 == sha256
+    assert build(sample).tar_sha256 == sha256
 
 
-def take_input_away(parts: Parts) -> None:
+def take_input_away(sample: Parts) -> None:
     table = Possession.__table__
     query = table.delete().where(table.c.sha256 == INPUT_SHA256)  # type: ignore[attr-defined]
-    parts.writer.run(lambda writing: writing.connection.execute(query))
+    sample.writer.run(lambda writing: writing.connection.execute(query))
 
 
-def test_blob_that_arrives_later_makes_the_next_plan_and_the_first_one_stays(parts: Parts) -> None:
-    take_input_away(parts)
-    poor = build(parts)
+def test_blob_that_arrives_later_makes_the_next_plan_and_the_first_one_stays(sample: Parts) -> None:
+    take_input_away(sample)
+    poor = build(sample)
     before = b"".join(poor.stream())
 
-    parts.writer.run(lambda writing: grant_possession(writing, [Upload(EXPERIMENT, INPUT_SHA256)]))
-    rich = build(parts)
+    sample.writer.run(lambda writing: grant_possession(writing, [Upload(EXPERIMENT, INPUT_SHA256)]))
+    rich = build(sample)
 
     assert (poor.level, poor.number, rich.level, rich.number) == ("L1", 1, "L2", 2)
     assert "inputs/files/numbers.txt" not in contents(poor)
     assert contents(rich)["inputs/files/numbers.txt"] == INPUT
-    assert b"".join(build(parts, number=1).stream()) == before
+    assert b"".join(build(sample, number=1).stream()) == before
 
 
-def test_blob_that_only_another_experiment_sent_is_not_in_the_bundle(parts: Parts) -> None:
-    take_input_away(parts)
-    parts.writer.run(lambda writing: grant_possession(writing, [Upload("other", INPUT_SHA256)]))
+def test_blob_that_only_another_experiment_sent_is_not_in_the_bundle(sample: Parts) -> None:
+    take_input_away(sample)
+    sample.writer.run(lambda writing: grant_possession(writing, [Upload("other", INPUT_SHA256)]))
 
-    bundle = build(parts)
+    bundle = build(sample)
 
     assert bundle.level == "L1"
     assert INPUT_SHA256 not in {member.sha256 for member in bundle.plan.members}
 
 
-def test_plan_that_was_never_made_is_not_found(parts: Parts) -> None:
-    build(parts)
+def test_plan_that_was_never_made_is_not_found(sample: Parts) -> None:
+    build(sample)
 
     with pytest.raises(NotFoundError, match="no such bundle plan"):
-        build(parts, number=2)
+        build(sample, number=2)
 
 
-def test_git_reads_the_pack_and_checks_out_what_src_holds(parts: Parts, tmp_path: Path) -> None:
-    bundle = build(parts, BAD)
+def test_git_reads_the_pack_and_checks_out_what_src_holds(sample: Parts, tmp_path: Path) -> None:
+    bundle = build(sample, BAD)
     data = unpack(io.BytesIO(b"".join(bundle.stream())), tmp_path / "bundle") / "data"
     commit = json.loads((data / "git/joining/ref.json").read_text())["commit"]
     repository = tmp_path / "from-pack"

@@ -11,7 +11,7 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.catalogs import Arrivals
 from jobprov.provenance.answers.lookup import TaskOfJob
 from jobprov.provenance.catalogs.opening import CatalogSettings
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.catalogs.arrivals import arrivals_sentence, list_arrivals
 from jobprov.provenance.services.catalogs.sightings import record_sighting

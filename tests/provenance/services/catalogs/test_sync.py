@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.catalogs.opening import CatalogSettings, open_catalog
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.catalogs.differences import compare_catalog
 from jobprov.provenance.services.catalogs.draining import draining_query, list_draining

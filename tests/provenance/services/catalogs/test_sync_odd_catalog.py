@@ -12,7 +12,7 @@ import pytest
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.catalogs import CatalogComparison
 from jobprov.provenance.catalogs.opening import CatalogSettings, open_catalog
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.services.catalogs import sync
 from jobprov.provenance.services.catalogs.differences import compare_catalog
 from jobprov.provenance.services.catalogs.draining import list_draining

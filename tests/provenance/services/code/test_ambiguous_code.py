@@ -13,12 +13,12 @@ import pytest
 from sqlalchemy import event, select
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database, open_database
-from jobprov.provenance.db.migrating import upgrade
+from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.recording.job_rows import INDEX_VERSION
 from jobprov.provenance.db.recording.writing import gap_document
 from jobprov.provenance.db.tables import RefObservation, WorkItem
-from jobprov.provenance.records.gaps import Gap
+from jobprov.provenance.db.upkeep.migrating import upgrade
+from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.code.products import map_product
@@ -34,9 +34,8 @@ from jobprov.provenance.services.work.queue import Parts, drain
 from jobprov.provenance.services.writing import Writer
 from tests.library.git import git, make_repository
 from tests.library.logical_tables import differences
-from tests.library.production import Production, tables_at
+from tests.library.production import Production, shown_job, tables_at
 from tests.library.records import job_id, record_of
-from tests.library.shown_jobs import shown_job
 
 CODE = "software-ambiguous"
 

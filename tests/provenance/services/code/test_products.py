@@ -11,10 +11,9 @@ import msgspec
 import pytest
 from sqlalchemy import update
 
-from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.histories import InferredCode
 from jobprov.provenance.answers.work import WaitingItem
-from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.code import products
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.work.queue import waiting_items
@@ -22,8 +21,7 @@ from jobprov.provenance.db.tables import WorkItem
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
-from jobprov.provenance.services.code.product_names import list_products
-from jobprov.provenance.services.code.products import map_product, unmap_product
+from jobprov.provenance.services.code.products import list_products, map_product, unmap_product
 from jobprov.provenance.services.code.repositories import find_repository, register_repository
 from jobprov.provenance.services.code.resolutions import fetch_repository
 from jobprov.provenance.services.comparisons.jobs import compare_jobs
@@ -34,10 +32,9 @@ from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
 from jobprov.provenance.services.work.queue import Parts, drain
-from jobprov.provenance.services.writing import Writer
 from tests.library.git import git
 from tests.library.logical_tables import differences, logical_tables
-from tests.library.shown_jobs import shown_job
+from tests.library.production import shown_job
 
 
 def job_id(number: int) -> str:
@@ -63,15 +60,6 @@ def upstream(tmp_path: Path) -> Path:
     commit(folder, "two", "v2_0_0")
     git(folder, "branch", "v3_0_0")
     return folder
-
-
-@pytest.fixture
-def parts(database: Database, tmp_path: Path) -> Any:
-    """Yield what background work is done with."""
-    store = open_store("memory:")
-    writer = Writer(database, store)
-    yield Parts(database, writer, store, tmp_path / "mirrors")  # type: ignore[arg-type]
-    writer.close()
 
 
 def ups(version: str | None = "v1_2_3", name: str = "art", **fields: Any) -> dict[str, Any]:

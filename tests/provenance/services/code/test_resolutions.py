@@ -10,8 +10,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database
 from jobprov.provenance.db.queries.work.queue import waiting_items
 from jobprov.provenance.errors import BadInputError, ConflictError
 from jobprov.provenance.records.reading.decoding import decode_record
@@ -21,9 +19,8 @@ from jobprov.provenance.services.code.resolutions import fetch_repository
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.work.queue import Parts, drain
-from jobprov.provenance.services.writing import Writer
 from tests.library.git import git
-from tests.library.shown_jobs import shown_job
+from tests.library.production import shown_job
 
 JOB = "00000000-0000-4000-8000-000000000001"
 
@@ -39,15 +36,6 @@ def upstream(tmp_path: Path) -> Path:
     git(folder, "commit", "--quiet", "--message=one")
     git(folder, "tag", "--annotate", "--message=first", "v1")
     return folder
-
-
-@pytest.fixture
-def parts(database: Database, tmp_path: Path) -> Any:
-    """Yield what background work is done with."""
-    store = open_store("memory:")
-    writer = Writer(database, store)
-    yield Parts(database, writer, store, tmp_path / "mirrors")  # type: ignore[arg-type]
-    writer.close()
 
 
 def record(parts: Parts, repository: str, **software: Any) -> None:

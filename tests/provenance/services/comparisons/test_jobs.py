@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.comparisons.companions import find_companions
 from jobprov.provenance.services.comparisons.jobs import compare_jobs

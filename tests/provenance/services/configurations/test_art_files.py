@@ -15,9 +15,8 @@ from jobprov.provenance.services.configurations.art_files import (
     read_art_file,
     reconstruct,
 )
-from tests.library.production import Production
+from tests.library.production import Production, shown_job
 from tests.library.records import a_record, file_entry
-from tests.library.shown_jobs import shown_job
 
 TOY = Path(__file__).parents[3] / "data" / "art" / "toy_reco.root"
 RECO = "a4422c8028a420ee3ed44b0adaa40b57e38a3a91"

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, select
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.configurations import parameters
 from jobprov.provenance.db.tables import (
     Evaluation,
@@ -28,10 +28,9 @@ from jobprov.provenance.services.configurations.configuration import (
     ConfigurationTooLargeError,
     read_configurations,
 )
-from tests.library.production import Production
+from tests.library.production import Production, shown_job
 from tests.library.productions.configured_jobs import configured, found, paged
 from tests.library.records import job_id, record_of
-from tests.library.shown_jobs import shown_job
 
 BASE = (
     b"physics: { producers: { slicer: { threshold: 5 mode: fast } fit: { steps: [ 1, 2, 3 ] } } }\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.services.histories.impact import find_impact, stream_impact
 from tests.library.production import Production

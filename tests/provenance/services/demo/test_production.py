@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from jobprov.provenance import fhicl
-from jobprov.provenance.capture.packing import build
 from jobprov.provenance.errors import NotFoundError, ProvenanceError, UnreachableError
 from jobprov.provenance.services.demo import production as run_demo_module
 from jobprov.provenance.services.demo.jobs import Production
 from jobprov.provenance.services.demo.production import DemoReport, run_demo
 from jobprov.provenance.services.demo.release import PROGRAMS, Release
+from tests.library.hook import put_hook
 
 # One production serves every test here
 pytestmark = [
@@ -110,9 +110,7 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def hook(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("hook") / "job-end-hook.pyz"
-    build(str(target))
-    return target
+    return put_hook(tmp_path_factory.mktemp("hook") / "job-end-hook.pyz")
 
 
 @pytest.fixture(scope="module")

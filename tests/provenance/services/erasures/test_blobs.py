@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
-from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.tables import Evaluation
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
@@ -23,10 +23,9 @@ from jobprov.provenance.services.upkeep.cleared_erasures import finish_erasures
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
 from tests.library.logical_tables import differences
-from tests.library.production import Production, tables_at
+from tests.library.production import Production, shown_job, tables_at
 from tests.library.productions.story import play
 from tests.library.records import job_id, record_of
-from tests.library.shown_jobs import shown_job
 
 FCL = b"process_name: reco\nphysics: { door: hunter2 }\n"
 SCRIPT = b"#!/bin/sh\n# the door opens by hunter2\n"

@@ -7,16 +7,15 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.services.erasures.log_expiry import Expiry
 from jobprov.provenance.services.intake.blobs import missing_of
 from jobprov.provenance.services.lookup.job import read_job
 from jobprov.provenance.services.lookup.logs import OpenLog, read_log
 from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.archive_growth import Growth, forecast_growth
-from tests.library.production import Production
+from tests.library.production import Production, shown_job
 from tests.library.records import job_id, record_of
-from tests.library.shown_jobs import shown_job
 
 LOG = b"begun\n" + b"line\n" * 2000 + b"ended\n"
 

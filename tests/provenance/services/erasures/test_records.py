@@ -12,10 +12,9 @@ import pytest
 from sqlalchemy import select
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.base import table_of
-from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.inserting import insert_rows
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.recording.dead_letters import list_letters
+from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (
     Conflict,
     EntryBody,
@@ -24,6 +23,7 @@ from jobprov.provenance.db.tables import (
     LogTailPiece,
     ProvisionalRecord,
 )
+from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, RecordError
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
@@ -42,10 +42,9 @@ from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.cleared_erasures import Cleared, finish_erasures
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from tests.library.logical_tables import differences
-from tests.library.production import Production, tables_at
+from tests.library.production import Production, shown_job, tables_at
 from tests.library.productions.story import play
 from tests.library.records import job_id, record_of
-from tests.library.shown_jobs import shown_job
 
 SECRET = "hunter2-of-Ada"  # noqa: S105 - of nobody
 FIELD = "environment.variables.DOOR"
@@ -545,7 +544,7 @@ def test_body_that_is_gone_without_an_erasure_is_damage(
     production: Production, tmp_path: Path
 ) -> None:
     # As somebody would who hides something
-    from jobprov.provenance.services.upkeep.cleared_bodies import erase_bodies  # noqa: PLC0415
+    from jobprov.provenance.services.upkeep.cleared_erasures import erase_bodies  # noqa: PLC0415
 
     production.record(record_of(1), record_of(2))
     production.seal()

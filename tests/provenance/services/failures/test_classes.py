@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.errors import ConflictError
 from jobprov.provenance.services.failures.classes import JobClass, classes_of
 from jobprov.provenance.services.failures.rules import declare_rules, show_rules

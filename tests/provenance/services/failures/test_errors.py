@@ -9,7 +9,7 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.failures import ErrorCounts
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.failures.errors import count_errors
@@ -153,3 +153,60 @@ def test_host_that_spoils_its_jobs_stands_out(production: Production) -> None:
 def test_unknown_facet_or_order_is_refused(production: Production, how: dict[str, str]) -> None:
     with pytest.raises(BadInputError, match="one of"):
         counted(production, **how)
+
+
+def configuration_error(number: int, message: str, **details: str) -> dict[str, Any]:
+    ending = {"code": 9, "failed_step": "art", "error_class": "Configuration", "message": message}
+    extra = {"failure": {"art": {"category": "Configuration", "message": message, **details}}}
+    return failed(number, 3, exit=ending, extra=extra)
+
+
+def test_causes_of_failures_that_were_read_are_what_was_wrong(production: Production) -> None:
+    """Four configuration errors are four causes; exit codes of one cause do not split it."""
+    production.record(
+        configuration_error(81, "Unsupported parameters: nTracsk [ ./a.fcl:3 ] (Gen/gen)"),
+        configuration_error(82, "Unsupported parameters: nTracsk [ ./a.fcl:7 ] (Gen/gen)"),
+        configuration_error(83, "Unsupported parameters: pMx [ ./a.fcl:4 ] (Gen/gen)"),
+        configuration_error(84, "Missing parameters: pMin: <double> (Cut/cut)"),
+        configuration_error(85, 'Library specification "Smeer" is unknown', plugin="Smeer"),
+    )
+    production.work()
+
+    found = counted(production)
+
+    told = {cause.cause: cause.count for cause in found.causes if cause.exit_code == 9}
+    assert told == {
+        "gen: Unsupported parameters: nTracsk [ …:N ]": 2,
+        "gen: Unsupported parameters: pMx [ …:N ]": 1,
+        "cut: Missing parameters: pMin: <double>": 1,
+        'Smeer: Library specification "…" is unknown': 1,
+    }
+    first = found.causes[0]
+    by_site = counted(production, JobFilters(cause_id=first.cause_id), by="site")
+    assert sum(cause.count for cause in by_site.causes) == first.count
+
+
+def test_rule_of_the_experiment_merges_failures_of_several_kinds(production: Production) -> None:
+    production.declare_rules(
+        {
+            "name": "calibration",
+            "class": "database",
+            "words": "The server was down",
+            "pattern": "calib",
+            "cause": "calibration server",
+        }
+    )
+    production.record(
+        configuration_error(81, "no calib answer"),
+        failed(82, 3, exit={"code": 1, "failed_step": "gen", "message": "calib: timed out"}),
+    )
+    production.work()
+
+    (cause,) = [one for one in counted(production).causes if one.cause == "calibration server"]
+
+    assert (cause.count, cause.exit_code, cause.failed_step, cause.class_name) == (
+        2,
+        None,
+        None,
+        "database",
+    )

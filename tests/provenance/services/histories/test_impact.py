@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError, LimitError, NotFoundError
 from jobprov.provenance.services.code.commit_ranges import resolve_range

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.histories.rebuilds import listed_files, plan_rebuild
 from tests.library.production import Production

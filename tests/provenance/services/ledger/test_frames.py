@@ -22,7 +22,7 @@ from jobprov.provenance.services.ledger.segments import (
     read_bodies,
     write_segment,
 )
-from jobprov.provenance.services.upkeep.cleared_bodies import erase_bodies
+from jobprov.provenance.services.upkeep.cleared_erasures import erase_bodies
 
 MOMENT = datetime(2026, 5, 1, tzinfo=UTC)
 

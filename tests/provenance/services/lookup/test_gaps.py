@@ -3,7 +3,7 @@
 from jobprov.provenance.answers.lookup import GapCounts
 from jobprov.provenance.answers.reruns import ProofCounts
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
-from jobprov.provenance.records.gap_codes import GAPS
+from jobprov.provenance.records.gaps.codes import GAPS
 from jobprov.provenance.services.lookup.gaps import list_gaps
 from tests.library.production import Production
 from tests.library.records import a_record, file_entry

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import create_engine, make_url, select, text
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database
-from jobprov.provenance.db.server_identity import ServerIdentity, ServerWatch
+from jobprov.provenance.db.connections.engines import Database
+from jobprov.provenance.db.connections.postgresql import ServerIdentity, ServerWatch
 from jobprov.provenance.db.tables import Host, Job
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.jobs import record_jobs

@@ -5,15 +5,12 @@ On its page, in its row, in the bundle itself, whatever is lacking.
 
 import hashlib
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
@@ -23,8 +20,8 @@ from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission
 from jobprov.provenance.services.reruns.capsules import StoredCapsule, register_capsule
 from jobprov.provenance.services.work.queue import Parts, drain
-from jobprov.provenance.services.writing import Writer
 from tests.library.git import git
+from tests.library.production import shown_job
 from tests.library.productions.joining import (
     EXPERIMENT,
     FCL,
@@ -34,7 +31,6 @@ from tests.library.productions.joining import (
     joining_repository,
     record_body,
 )
-from tests.library.shown_jobs import shown_job
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LARGE = b"\0" * (16 * 1024 * 1024 + 1)
@@ -153,14 +149,6 @@ WITHOUT_SOFTWARE: dict[str, tuple[dict[str, Any], str]] = {
     "script alone": ({"scripts": [{"name": "s.sh", "sha256": digest(HELD)}]}, "L2"),
     "no code": ({}, "L0"),
 }
-
-
-@pytest.fixture
-def parts(database: Database, tmp_path: Path) -> Iterator[Parts]:
-    store = open_store("memory:")
-    parts = Parts(database, Writer(database, store), store, tmp_path / "mirrors")
-    yield parts
-    parts.writer.close()
 
 
 def with_submodule(folder: Path, other: Path) -> Path:

@@ -22,16 +22,15 @@ from jobprov.provenance.db.tables import (
     TaskRow,
     UnreadRecord,
 )
-from jobprov.provenance.db.turns import LostTurnError
-from jobprov.provenance.records import parents
+from jobprov.provenance.db.writer.turns import LostTurnError
+from jobprov.provenance.records.files import parents
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import STATUS, Submission
 from jobprov.provenance.services.writing import Writing
-from tests.library.production import Production
+from tests.library.production import Production, shown_job
 from tests.library.productions.recorded_graph import read_graph
 from tests.library.records import MOMENT, a_record, digest, file_entry, job_id
-from tests.library.shown_jobs import shown_job
 
 DONE = a_record(1, outputs=[file_entry("a.root", 1)], exit={"code": 0})
 RUNNING = {**a_record(1), "state": "running", "ended_at": None}

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.tables import Base
 from tests.library.examples import examples
 from tests.library.production import Production

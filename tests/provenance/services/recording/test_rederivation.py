@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, text
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.recording.job_rows import INDEX_VERSION
 from jobprov.provenance.db.tables import Derivation, UnreadRecord, WorkItem
 from jobprov.provenance.services.background import HANDLERS

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from sqlalchemy import URL, select, text
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.tables import Base, GapSet, Job
-from jobprov.provenance.db.transaction import Memory
+from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.catalogs.sightings import record_sighting
@@ -40,7 +40,7 @@ from tests.library.examples import examples
 from tests.library.git import git
 from tests.library.logical_tables import differences, logical_tables
 from tests.library.production import Production as Ledger
-from tests.library.production import tables_at
+from tests.library.production import opened_parts, tables_at
 from tests.library.productions.drawn import graph_of, productions
 from tests.library.productions.joining import joining_repository
 from tests.library.productions.recorded_graph import read_graph
@@ -56,10 +56,8 @@ pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=Tr
 @pytest.fixture
 def parts(database: Database, tmp_path: Path) -> Iterator[Parts]:
     """Yield what the second process works with."""
-    store = open_store(f"file:{tmp_path / 'archive'}")
-    writer = Writer(database, store)
-    yield Parts(database, writer, store, tmp_path / "mirrors")
-    writer.close()
+    with opened_parts(database, tmp_path, f"file:{tmp_path / 'archive'}") as opened:
+        yield opened
 
 
 def test_job_recorded_while_its_code_is_resolved_has_no_gap(parts: Parts, tmp_path: Path) -> None:

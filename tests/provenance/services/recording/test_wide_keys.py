@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import open_database
-from jobprov.provenance.db.key_widths import keys_used, widen_keys
+from jobprov.provenance.db.connections.engines import open_database
+from jobprov.provenance.db.upkeep.key_widths import keys_used, widen_keys
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all

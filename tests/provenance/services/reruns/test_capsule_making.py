@@ -11,7 +11,7 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.capture.trace.touched import elf_interpreter, touched_path
-from jobprov.provenance.db.engines import open_database
+from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.reruns.capsule_making import (
@@ -25,9 +25,7 @@ from jobprov.provenance.services.reruns.traced_capsules import (
     Trace,
     make_traced_capsule,
 )
-from jobprov.provenance.services.work.queue import Parts
-from jobprov.provenance.services.writing import Writer
-from tests.library.productions.joining import BAD, GOOD, joining_repository, record_sample
+from tests.library.productions.joining import BAD, GOOD, sample_parts
 
 pytestmark = pytest.mark.slow
 
@@ -37,18 +35,11 @@ def tars(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     """Return the bundles of the sample's two jobs."""
     folder = tmp_path_factory.mktemp("capsule")
     shutil.copy(sqlite_template, folder / "jobprov.db")
-    database, store = open_database(f"sqlite:///{folder}/jobprov.db"), open_store("memory:")
-    writer = Writer(database, store)
-    record_sample(
-        Parts(database, writer, store, folder / "git"),
-        store,
-        joining_repository(folder / "upstream"),
-    )
-    for job_id in (GOOD, BAD):
-        (folder / f"{job_id}.tar").write_bytes(
-            b"".join(build_bundle(database, writer, store, job_id).stream())
-        )
-    writer.close()
+    database = open_database(f"sqlite:///{folder}/jobprov.db")
+    with sample_parts(database, folder) as sample:
+        for job_id in (GOOD, BAD):
+            bundle = build_bundle(database, sample.writer, sample.store, job_id)
+            (folder / f"{job_id}.tar").write_bytes(b"".join(bundle.stream()))
     database.dispose()
     return {job_id: folder / f"{job_id}.tar" for job_id in (GOOD, BAD)}
 

@@ -6,7 +6,6 @@ Its jobs reach L3, their bundles name it, a rebuilt database knows it.
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.reruns import CapsuleRegistered
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
@@ -29,24 +28,13 @@ from jobprov.provenance.services.reruns.capsules import (
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all
 from jobprov.provenance.services.work.queue import Parts, drain
-from jobprov.provenance.services.writing import Writer
 from tests.library.git import git
 from tests.library.logical_tables import differences
-from tests.library.production import Production, tables_at
-from tests.library.productions.joining import EXPERIMENT, GOOD, joining_repository, record_sample
+from tests.library.production import Production, shown_job, tables_at
+from tests.library.productions.joining import EXPERIMENT, GOOD, joining_repository
 from tests.library.records import job_id, record_of
-from tests.library.shown_jobs import shown_job
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def parts(database: Database, tmp_path: Path) -> Iterator[Parts]:
-    store = open_store("memory:")
-    parts = Parts(database, Writer(database, store), store, tmp_path / "mirrors")
-    record_sample(parts, store, joining_repository(tmp_path / "joining"))
-    yield parts
-    parts.writer.close()
 
 
 @pytest.fixture
@@ -61,23 +49,23 @@ def folder(tmp_path: Path) -> Path:
 
 
 def register(
-    parts: Parts, path: Path, *jobs: str, name: str = "release-1", now: datetime = NOW
+    sample: Parts, path: Path, *jobs: str, name: str = "release-1", now: datetime = NOW
 ) -> CapsuleRegistered:
-    stored = store_capsule(parts.store, path)
-    answer = parts.writer.run(
+    stored = store_capsule(sample.store, path)
+    answer = sample.writer.run(
         lambda writing: register_capsule(writing, stored, name=name, jobs=jobs), received_at=now
     )
-    drain(parts, HANDLERS)
+    drain(sample, HANDLERS)
     return answer
 
 
-def build(parts: Parts, **more: Any) -> Bundle:
-    return build_bundle(parts.database, parts.writer, parts.store, GOOD, **more)
+def build(sample: Parts, **more: Any) -> Bundle:
+    return build_bundle(sample.database, sample.writer, sample.store, GOOD, **more)
 
 
-def shown(parts: Parts, job: str = GOOD) -> dict[str, Any]:
-    with parts.database.reading.connect() as connection:
-        return shown_job(connection, parts.store, job)
+def shown(sample: Parts, job: str = GOOD) -> dict[str, Any]:
+    with sample.database.reading.connect() as connection:
+        return shown_job(connection, sample.store, job)
 
 
 def needs_of(bundle: Bundle) -> list[list[str]]:
@@ -88,26 +76,26 @@ def needs_of(bundle: Bundle) -> list[list[str]]:
 
 
 def test_bundle_reaches_the_level_and_names_the_capsule_by_digest(
-    parts: Parts, folder: Path
+    sample: Parts, folder: Path
 ) -> None:
-    poor = build(parts)
+    poor = build(sample)
 
-    answer = register(parts, folder, GOOD)
-    rich = build(parts)
+    answer = register(sample, folder, GOOD)
+    rich = build(sample)
 
     assert (poor.level, rich.level, rich.number) == ("L2", "L4", 2)
     [need] = [cells for cells in needs_of(rich) if cells[0] == "capsule"]
     assert need[1:4] == ["release-1", answer.sha256, str(answer.size_bytes)]
     assert "data/root" in need[4]
     assert [cells for cells in needs_of(poor) if cells[0] == "capsule"] == []
-    assert build(parts, level="L2").level == "L2"
+    assert build(sample, level="L2").level == "L2"
 
 
-def test_grade_is_that_of_the_bundle_before_and_after(parts: Parts, folder: Path) -> None:
-    before = shown(parts)
+def test_grade_is_that_of_the_bundle_before_and_after(sample: Parts, folder: Path) -> None:
+    before = shown(sample)
 
-    register(parts, folder, GOOD)
-    after = shown(parts)
+    register(sample, folder, GOOD)
+    after = shown(sample)
 
     assert (before["grade"], after["grade"]) == ("L2", "L4")
     assert (before["next_level_needs"], after["next_level_needs"]) == (["capsule"], [])
@@ -115,29 +103,29 @@ def test_grade_is_that_of_the_bundle_before_and_after(parts: Parts, folder: Path
 
 
 def test_same_folder_gives_the_same_bytes_and_changes_nothing_the_second_time(
-    parts: Parts, folder: Path
+    sample: Parts, folder: Path
 ) -> None:
-    first, second = register(parts, folder, GOOD), register(parts, folder, GOOD)
+    first, second = register(sample, folder, GOOD), register(sample, folder, GOOD)
 
     assert (first.is_new, second.is_new) == (True, False)
     assert first.sha256 == second.sha256
-    with tarfile.open(fileobj=io.BytesIO(parts.store.get(first.sha256))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(sample.store.get(first.sha256))) as tar:
         names = {member.name: member.linkname for member in tar}
     assert names["data/root/bin/link"] == "join"
     assert "data/root/bin/join" in names
 
 
-def test_newest_capsule_counts(parts: Parts, folder: Path, tmp_path: Path) -> None:
+def test_newest_capsule_counts(sample: Parts, folder: Path, tmp_path: Path) -> None:
     image = tmp_path / "release.sif"
     image.write_bytes(b"image")
-    register(parts, folder, GOOD)
+    register(sample, folder, GOOD)
 
-    register(parts, image, GOOD, name="release-1-image")
+    register(sample, image, GOOD, name="release-1-image")
 
-    [need] = [cells for cells in needs_of(build(parts)) if cells[0] == "capsule"]
+    [need] = [cells for cells in needs_of(build(sample)) if cells[0] == "capsule"]
     assert need[1:3] == ["release-1-image", hashlib.sha256(b"image").hexdigest()]
     assert "sh run.sh --capsule FILE" in need[4]
-    with parts.database.reading.connect() as connection:
+    with sample.database.reading.connect() as connection:
         assert [row.name for row in list_capsules(connection)] == [
             "release-1-image",
             "release-1",
@@ -147,9 +135,9 @@ def test_newest_capsule_counts(parts: Parts, folder: Path, tmp_path: Path) -> No
             find_capsule(connection, "release-2")
 
 
-def test_folder_that_is_no_capsule_is_refused(parts: Parts, tmp_path: Path) -> None:
+def test_folder_that_is_no_capsule_is_refused(sample: Parts, tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="no data/root"):
-        store_capsule(parts.store, tmp_path)
+        store_capsule(sample.store, tmp_path)
 
 
 def test_other_stage_or_software_is_not_served_and_a_rebuilt_database_says_the_same(

@@ -15,24 +15,16 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.reruns import RerunsOfAge
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.services.reruns import isolation
 from jobprov.provenance.services.reruns.drills import DrillLimits, drill
 from jobprov.provenance.services.reruns.isolation import apart
 from jobprov.provenance.services.reruns.recorded_trials import TrialParts, TriedJob
 from jobprov.provenance.services.reruns.reproduction import reproduction_facts
-from jobprov.provenance.services.work.queue import Parts
-from jobprov.provenance.services.writing import Writer
-from tests.library.productions.joining import (
-    BAD,
-    EXPERIMENT,
-    GOOD,
-    joining_repository,
-    record_sample,
-)
-from tests.library.productions.trials import opened_parts, record, shell_job
+from tests.library.production import shown_job
+from tests.library.productions.joining import BAD, EXPERIMENT, GOOD, sample_parts
+from tests.library.productions.trials import record, shell_job, trial_parts
 from tests.library.records import a_record
-from tests.library.shown_jobs import shown_job
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +34,7 @@ ANY_AGE = DrillLimits(again_after=timedelta(0))
 @pytest.fixture
 def parts(database: Database, tmp_path: Path) -> Iterator[TrialParts]:
     """Yield a service that holds the two jobs of the sample."""
-    with opened_parts(database, tmp_path) as opened:
+    with trial_parts(database, tmp_path) as opened:
         yield opened
 
 
@@ -147,21 +139,14 @@ def test_running_jobs_reruns_and_jobs_without_code_are_left_alone(parts: TrialPa
 def test_job_whose_blobs_are_gone_does_not_stop_the_others(
     database: Database, tmp_path: Path
 ) -> None:
-    store = open_store(f"file:{tmp_path}/archive")
-    writer = Writer(database, store)
-    record_sample(
-        Parts(database, writer, store, tmp_path / "git"),
-        store,
-        joining_repository(tmp_path / "upstream"),
-    )
+    archive = f"file:{tmp_path}/archive"
     kept = hashlib.sha256(b"1 2 3\n").hexdigest()  # the input; fcl and code are still there
-    for file in (tmp_path / "archive").rglob(f"*{kept[2:]}*"):
-        file.unlink()
-    parts = TrialParts(
-        database, writer, open_store(f"file:{tmp_path}/archive"), tmp_path / "drill", apart()
-    )
-    done = drill(parts, DrillLimits())
-    writer.close()
+    with sample_parts(database, tmp_path, archive) as sample:
+        for file in (tmp_path / "archive").rglob(f"*{kept[2:]}*"):
+            file.unlink()
+        store = open_store(archive)
+        parts = TrialParts(database, sample.writer, store, tmp_path / "drill", apart())
+        done = drill(parts, DrillLimits())
 
     assert set(levels(done)) == {GOOD, BAD}
     assert set(levels(done).values()) == {None}

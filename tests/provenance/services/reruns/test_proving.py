@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.tables import DueProof, Job, Proof
 from jobprov.provenance.errors import BundleError, NotFoundError
 from jobprov.provenance.records.proofs import STATES
@@ -22,10 +22,10 @@ from jobprov.provenance.services.reruns.proof_budgets import ProofBudget
 from jobprov.provenance.services.reruns.proof_lists import list_proofs
 from jobprov.provenance.services.reruns.proving import ProvedJob, prove
 from jobprov.provenance.services.reruns.recorded_trials import TrialParts
+from tests.library.production import shown_job
 from tests.library.productions.joining import BAD, EXPERIMENT, GOOD
-from tests.library.productions.trials import opened_parts, record, shell_job
+from tests.library.productions.trials import record, shell_job, trial_parts
 from tests.library.records import a_record
-from tests.library.shown_jobs import shown_job
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def parts(database: Database, tmp_path: Path) -> Iterator[TrialParts]:
     """Yield a service that holds the two jobs of the sample."""
-    with opened_parts(database, tmp_path) as opened:
+    with trial_parts(database, tmp_path) as opened:
         if not opened.isolation.is_offline:
             pytest.skip("THE KERNEL ALLOWS NO USER NAMESPACE: nothing can be proven here")
         yield opened

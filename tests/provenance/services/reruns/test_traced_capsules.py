@@ -3,18 +3,16 @@
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobprov.app.config import load_settings
-from jobprov.app.wiring import Service, open_service
+from jobprov.app.wiring import Service
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
-from jobprov.provenance.db.base import EPOCH
+from jobprov.provenance.db.tables.base import EPOCH
 from jobprov.provenance.errors import BadInputError, BundleError
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.intake.blobs import settle_blob
@@ -27,6 +25,7 @@ from jobprov.provenance.services.reruns.traced_capsules import (
     make_traced_capsule,
     read_trace,
 )
+from tests.library.servers.served_app import opened_service
 
 JOB = "00000000-0000-0000-0000-000000000001"
 CONTENT = b"#!/bin/sh\n"
@@ -152,11 +151,8 @@ def test_damaged_blob_is_said(tmp_path: Path) -> None:
 
 @pytest.fixture
 def service(sqlite_template: Path, tmp_path: Path) -> Iterator[Service]:
-    (tmp_path / "var").mkdir()
-    shutil.copy(sqlite_template, tmp_path / "var/jobprov.db")
-    opened = open_service(load_settings({"JOBPROV_DATA": str(tmp_path / "var")}, {}))
-    yield opened
-    opened.close()
+    with opened_service(sqlite_template, tmp_path / "var") as opened:
+        yield opened
 
 
 def traced(

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.tables import Job
 from jobprov.provenance.services.statistics.waits import MOST_JOBS, RUNS, Wait, choose, read_waits
 from tests.library.production import Production

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.tasks.samples import list_samples
 from tests.library.production import Production

@@ -11,15 +11,14 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import open_database
-from jobprov.provenance.db.turns import LostTurnError
+from jobprov.provenance.db.connections.engines import open_database
+from jobprov.provenance.db.writer.turns import LostTurnError
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.bundles.comparators import show_comparators
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from tests.library.logical_tables import LogicalTables, differences
-from tests.library.production import Production, tables_at, tables_of
+from tests.library.production import Production, shown_job, tables_at, tables_of
 from tests.library.records import job_id, record_of
-from tests.library.shown_jobs import shown_job
 
 
 @pytest.fixture

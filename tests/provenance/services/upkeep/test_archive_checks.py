@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.services.upkeep.archive_checks import ArchiveReport, check_archive
 from jobprov.provenance.services.upkeep.sealing import seal_all
 from tests.library.production import Production

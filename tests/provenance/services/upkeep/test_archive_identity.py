@@ -8,7 +8,7 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
-from jobprov.provenance.db.engines import Database
+from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.errors import ConflictError
 from jobprov.provenance.services.upkeep.archive_identity import (
     adopt,

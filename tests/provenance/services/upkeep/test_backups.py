@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.backups import back_up

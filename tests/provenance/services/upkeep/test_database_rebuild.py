@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import text
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database, open_database
-from jobprov.provenance.db.migrating import stamp, upgrade
+from jobprov.provenance.db.connections.engines import Database, open_database
+from jobprov.provenance.db.upkeep.migrating import stamp, upgrade
 from jobprov.provenance.errors import ConflictError
 from jobprov.provenance.services.ledger.chains import read_chain
 from jobprov.provenance.services.ledger.frames import SegmentError

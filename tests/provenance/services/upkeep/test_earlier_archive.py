@@ -18,8 +18,8 @@ import pytest
 from sqlalchemy import text
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import open_database
-from jobprov.provenance.db.migrating import stamp, upgrade
+from jobprov.provenance.db.connections.engines import open_database
+from jobprov.provenance.db.upkeep.migrating import stamp, upgrade
 from jobprov.provenance.errors import NotFoundError, UnreachableError
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.lookup.job import read_job

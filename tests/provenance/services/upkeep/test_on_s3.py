@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
 from jobprov.provenance.services.upkeep.archive_checks import check_archive
 from jobprov.provenance.services.upkeep.backups import back_up

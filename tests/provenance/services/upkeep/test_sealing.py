@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.engines import Database, open_database
+from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.services.ledger.entries import read_entries
 from jobprov.provenance.services.ledger.frames import SegmentError
 from jobprov.provenance.services.ledger.segments import (
@@ -26,10 +26,9 @@ from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
 from jobprov.provenance.services.upkeep.sealing import seal_all, seal_ledger
 from jobprov.provenance.services.writing import Writer
 from tests.library.logical_tables import differences
-from tests.library.production import Production, tables_at, tables_of
+from tests.library.production import Production, shown_job, tables_at, tables_of
 from tests.library.productions.story import play
 from tests.library.records import FIRST, record_of
-from tests.library.shown_jobs import shown_job
 
 
 @pytest.fixture

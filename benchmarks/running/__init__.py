@@ -1,0 +1,1 @@
+"""How services, databases and clients of benchmarks are started."""

@@ -1,0 +1,1 @@
+"""The code in a bundle: what ran, as plain trees (`src/`) and as git repositories (`git/`)."""

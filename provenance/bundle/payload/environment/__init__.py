@@ -1,0 +1,1 @@
+"""The environment in a bundle (`env/`): variables, host, products, packages, container."""

@@ -1,0 +1,1 @@
+"""The two databases, opened: their settings, what reading costs at most, and lost connections."""

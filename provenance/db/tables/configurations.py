@@ -1,0 +1,199 @@
+"""FHiCL configurations: the files of each, and what it evaluates to, indexed for searching.
+
+All of it is derived, from records and the bytes of their fcl files.
+
+A *closure* is a configuration as a job had it: its main file and everything that it includes. A
+*parameter set* is what a configuration evaluates to. Sets differ in few of their tables, so the
+index keeps each table once: a *parameter table* is one path with the atoms and sequences that stand
+directly in it. 1,143 real configurations with 427,906 parameters have 3,925 distinct tables with
+21,494. What people ask for is a *value* of a key, of which there are fewer still: a condition looks
+at distinct values, and goes from those that hold to tables, and from tables to sets.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Float,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from jobprov.provenance.db.tables.base import (
+    Base,
+    Count,
+    DigestBytes,
+    Key,
+    NameText,
+)
+
+
+class Closure(Base):
+    """One FHiCL configuration: main file, search path and include closure.
+
+    All jobs that ran it share it.
+    """
+
+    __tablename__ = "closures"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
+    document: Mapped[bytes] = mapped_column(LargeBinary)
+    parameter_set_id: Mapped[str | None] = mapped_column(String(64))
+
+
+class ClosureFile(Base):
+    """A file of a closure."""
+
+    __tablename__ = "closure_files"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    closure_id: Mapped[int] = mapped_column(
+        ForeignKey("closures.id"), primary_key=True, autoincrement=False
+    )
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sha256: Mapped[str | None] = mapped_column(DigestBytes, index=True)
+    name: Mapped[str] = mapped_column(NameText)
+
+
+class ClosureSet(Base):
+    """The configurations that a job's steps ran, in order; shared by all jobs of a task."""
+
+    __tablename__ = "closure_sets"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
+
+
+class ClosureSetMember(Base):
+    """Which configuration a step ran."""
+
+    __tablename__ = "closure_set_members"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    closure_set_id: Mapped[int] = mapped_column(
+        ForeignKey("closure_sets.id"), primary_key=True, autoincrement=False
+    )
+    position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    closure_id: Mapped[int] = mapped_column(ForeignKey("closures.id"), index=True)
+
+
+class ParameterSet(Base):
+    """A distinct evaluated configuration; `identity` is its ParameterSetID."""
+
+    __tablename__ = "parameter_sets"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    identity: Mapped[str] = mapped_column(String(40), unique=True)
+    parameter_count: Mapped[int]  # atoms, and empty tables and sequences
+
+
+class ParameterTable(Base):
+    """A table of parameter sets with the atoms directly in it.
+
+    `key` is a digest over its path and them.
+    """
+
+    __tablename__ = "parameter_tables"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    key: Mapped[bytes] = mapped_column(LargeBinary(16), unique=True)
+
+
+SETS_A_BLOCK = 62
+
+
+"""Bits of a signed 64-bit integer that need no care."""
+
+
+class ParameterSetTable(Base):
+    """Which parameter sets have this table, `SETS_A_BLOCK` of them a row.
+
+    Bit n of `members` is the set with id block * 62 + n.
+
+    Most tables are in most sets: a row a set and table would be sixteen times as many, read by
+    every question.
+    """
+
+    __tablename__ = "parameter_set_tables"
+    table_id: Mapped[int] = mapped_column(
+        ForeignKey("parameter_tables.id"), primary_key=True, autoincrement=False
+    )
+    block: Mapped[int] = mapped_column(Count, primary_key=True, autoincrement=False)
+    members: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+def sets_in(block: int, members: int) -> list[int]:
+    """Return the integer keys of the parameter sets that a row stands for.
+
+    The row is of `ParameterSetTable`, or it is many rows of one block together.
+    """
+    return [block * SETS_A_BLOCK + place for place in range(SETS_A_BLOCK) if members >> place & 1]
+
+
+class ParameterKey(Base):
+    """The whole path of a parameter: `physics.producers.slicer.threshold`."""
+
+    __tablename__ = "parameter_keys"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    name: Mapped[str] = mapped_column(NameText, unique=True)
+
+
+class ParameterValue(Base):
+    """A value that some table gives a key.
+
+    It has its canonical text, which tells its type, and the number that it is, if it is one.
+
+    Text that is too long for an index stands here by its beginning and digest
+    (`parameter_rows.indexed_text`).
+    """
+
+    __tablename__ = "parameter_values"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    key_id: Mapped[int] = mapped_column(ForeignKey("parameter_keys.id"))
+    canonical: Mapped[str] = mapped_column(Text)
+    number: Mapped[float | None] = mapped_column(Float)
+
+    __table_args__ = (UniqueConstraint("key_id", "canonical"),)
+
+
+class Parameter(Base):
+    """A parameter table has this value, of an atom or of a whole sequence."""
+
+    __tablename__ = "parameters"
+    value_id: Mapped[int] = mapped_column(
+        ForeignKey("parameter_values.id"), primary_key=True, autoincrement=False
+    )
+    table_id: Mapped[int] = mapped_column(
+        ForeignKey("parameter_tables.id"), primary_key=True, autoincrement=False
+    )
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class Evaluation(Base):
+    """What a configuration evaluates to, for an experiment that possesses its files.
+
+    `set_id` is what is searched: the set that art wrote, where the record has it, else the one
+    evaluated here. `parsed_as` and `ran_as` are the ParameterSetIDs of both; `problem` says why the
+    files cannot be evaluated, `difference` how the two contradict each other.
+    """
+
+    __tablename__ = "evaluations"
+    experiment_id: Mapped[int] = mapped_column(
+        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
+    )
+    closure_id: Mapped[int] = mapped_column(
+        ForeignKey("closures.id"), primary_key=True, autoincrement=False
+    )
+    set_id: Mapped[int | None] = mapped_column(ForeignKey("parameter_sets.id"))
+    parsed_as: Mapped[str | None] = mapped_column(String(40))
+    ran_as: Mapped[str | None] = mapped_column(String(40))
+    problem: Mapped[str | None] = mapped_column(Text)
+    difference: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (
+        Index("ix_evaluations_set_id", "set_id"),
+        Index("ix_evaluations_closure_id", "closure_id"),
+        {"sqlite_with_rowid": False},
+    )

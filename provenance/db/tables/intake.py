@@ -1,0 +1,95 @@
+"""What comes before a record: write tokens, ends of logs, and whose turn it is to be traced.
+
+None of it is in the ledger; what of turns follows from the records is derived.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from jobprov.provenance.db.tables.base import (
+    Base,
+    Count,
+    DigestBytes,
+    Key,
+    NameText,
+    UtcInstant,
+)
+
+
+class WriteToken(Base):
+    """A write token of an experiment, stored hashed (256 random bits need no slow hash).
+
+    With a task, it is an upload ticket. Scopes are words with spaces between them.
+    """
+
+    __tablename__ = "write_tokens"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    experiment_id: Mapped[int] = mapped_column(ForeignKey("experiments.id"))
+    name: Mapped[str] = mapped_column(String(200))
+    task_id: Mapped[str | None] = mapped_column(Text)
+    scopes: Mapped[str] = mapped_column(String(80))
+    sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
+    created_at: Mapped[datetime] = mapped_column(UtcInstant)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+
+
+class LogTailPiece(Base):
+    """Some bytes of a log as they came, packed; `start` is the position of the first in the log.
+
+    `first_event` and `last_event` are art's numbers of the events that begin in them, with the
+    log's own clock, whatever its zone. They are not derived.
+    """
+
+    __tablename__ = "log_tails"
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
+    )
+    name: Mapped[str] = mapped_column(NameText, primary_key=True)
+    start: Mapped[int] = mapped_column(Count, primary_key=True, autoincrement=False)
+    size_bytes: Mapped[int]
+    first_event: Mapped[int | None] = mapped_column(Count)
+    last_event: Mapped[int | None] = mapped_column(Count)
+    first_event_clock: Mapped[datetime | None] = mapped_column(UtcInstant)
+    last_event_clock: Mapped[datetime | None] = mapped_column(UtcInstant)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    received_at: Mapped[datetime] = mapped_column(UtcInstant)
+
+
+class TraceTurn(Base):
+    """The job of a kind whose turn it is to be traced; `key` is what the hook made of its command.
+
+    `traced_at` is when a record of it came, `traced_job` the newest of these jobs, and `used` is
+    JSON of what that job used without naming it, for the jobs of its kind that are not traced.
+    These follow from the records. The turns themselves are in no ledger: without them a kind of
+    jobs is traced once more.
+    """
+
+    __tablename__ = "trace_turns"
+    experiment: Mapped[str] = mapped_column(NameText, primary_key=True)
+    key: Mapped[str] = mapped_column(DigestBytes, primary_key=True)
+    given_at: Mapped[datetime] = mapped_column(UtcInstant)
+    traced_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    traced_job: Mapped[str | None] = mapped_column(String(36))
+    used: Mapped[str | None] = mapped_column(Text)
+
+
+class AwaitedTrace(Base):
+    """A job that was not traced and ended before the traced one of its kind."""
+
+    __tablename__ = "awaited_traces"
+    experiment: Mapped[str] = mapped_column(NameText, primary_key=True)
+    key: Mapped[str] = mapped_column(DigestBytes, primary_key=True)
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
+    )
+
+    __table_args__ = (Index("ix_awaited_traces_job_id", "job_id"), {"sqlite_with_rowid": False})

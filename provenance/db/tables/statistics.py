@@ -1,0 +1,83 @@
+"""Sums over many jobs: answers that are kept, and what the modules of jobs took.
+
+Kept answers are not in the ledger, since they can be counted anew. What modules took is derived.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    Float,
+    ForeignKey,
+    LargeBinary,
+    String,
+    Text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from jobprov.provenance.db.tables.base import (
+    Base,
+    DigestBytes,
+    Key,
+    NameText,
+    UtcInstant,
+)
+
+
+class KeptAnswerRow(Base):
+    """What the answer to a question was when it was last counted.
+
+    The question is its words as JSON.
+
+    `entry_id` is the newest ledger entry that was there then. `seconds` is how long the counting
+    took, which says how soon it may be done again.
+    """
+
+    __tablename__ = "kept_answers"
+    question: Mapped[str] = mapped_column(String(300), primary_key=True)
+    entry_id: Mapped[int] = mapped_column(Key)
+    counted_at: Mapped[datetime] = mapped_column(UtcInstant)
+    seconds: Mapped[float] = mapped_column(Float)
+    document: Mapped[str] = mapped_column(Text)
+
+
+class FoldedGraphRow(Base):
+    """What a campaign's folded graph was when it was last counted.
+
+    `entry_id` is the newest ledger entry that was there then: while it still is, nothing can have
+    changed. `seconds` is how long the counting took, which says how soon it may be done again.
+    """
+
+    __tablename__ = "folded_graphs"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    experiment_id: Mapped[int] = mapped_column(
+        ForeignKey("experiments.id"), primary_key=True, autoincrement=False
+    )
+    campaign: Mapped[str] = mapped_column(NameText, primary_key=True)
+    entry_id: Mapped[int] = mapped_column(Key)
+    counted_at: Mapped[datetime] = mapped_column(UtcInstant)
+    seconds: Mapped[float] = mapped_column(Float)
+    document: Mapped[str] = mapped_column(Text)
+
+
+class ModuleSet(Base):
+    """Modules that jobs ran, in order: a JSON list of [step, path, label, type]. Derived."""
+
+    __tablename__ = "module_sets"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
+    document: Mapped[str] = mapped_column(Text)
+
+
+class ModuleCost(Base):
+    """What each module of a job took, in the order of its set.
+
+    It is packed by `recording/module_rows.py`, and derived.
+    """
+
+    __tablename__ = "module_costs"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
+    )
+    module_set_id: Mapped[int] = mapped_column(ForeignKey("module_sets.id"))
+    costs: Mapped[bytes] = mapped_column(LargeBinary)

@@ -1,0 +1,204 @@
+"""Brings the schema of a database up to date, or back.
+
+Every way in is one transaction, so that it happens wholly or not.
+
+The migrations are the package `migrations` beside this one, found by import: an installed service
+needs no checkout and no ini file.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InternalError, NotSupportedError, OperationalError
+
+from jobprov import migrations
+from jobprov.provenance.db.connections.engines import open_database
+from jobprov.provenance.db.writer.advisory_locks import MIGRATING
+from jobprov.provenance.errors import UnreachableError
+
+FOLDER = Path(migrations.__file__).parent
+VERSIONS = FOLDER / "versions"
+_WAIT = "300s"
+_LOCK_TIMEOUT = "10s"  # rather fail than stand in the way of everybody's reading and writing
+_STATEMENT_TIMEOUT = "1h"
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring the database at `url` to `revision`; one that is there already stays as it is.
+
+    Raises:
+        UnreachableError: the database does not answer, or others hold its tables.
+    """
+    with changing_schema(url) as connection:
+        command.upgrade(settings_for(connection), revision)
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Take the database back to `revision`, `base` for an empty one.
+
+    What later tables held is lost.
+
+    Raises:
+        UnreachableError: the database does not answer, or others hold its tables.
+    """
+    with changing_schema(url) as connection:
+        command.downgrade(settings_for(connection), revision)
+
+
+def stamp(url: str, revision: str = "head") -> None:
+    """Note that the database is at `revision` without changing a table."""
+    with changing_schema(url) as connection:
+        command.stamp(settings_for(connection), revision)
+
+
+def current_revision(url: str) -> str | None:
+    """Return the revision of the database, None where it has no schema of ours.
+
+    Raises:
+        UnreachableError: the database does not answer.
+    """
+    database = open_database(url)
+    try:
+        with database.reading.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+    except OperationalError as problem:
+        raise UnreachableError(f"The database does not answer: {problem.orig}.") from None
+    finally:
+        database.dispose()
+
+
+def newest_revision() -> str:
+    """Return the one head of the migrations."""
+    head = ScriptDirectory(str(FOLDER)).get_current_head()
+    if head is None:
+        message = f"no migrations in {FOLDER}: the installation is not complete"
+        raise RuntimeError(message)
+    return head
+
+
+def is_current(url: str) -> bool:
+    """Return whether the database has the schema that this version of the service needs.
+
+    Raises:
+        UnreachableError: the database does not answer, or another version of the service made its
+            schema, one before 0.1.0 or a newer one.
+    """
+    revision = current_revision(url)
+    _check_known(revision)
+    return revision == newest_revision()
+
+
+def _check_known(revision: str | None) -> None:
+    known = {migration.revision for migration in ScriptDirectory(str(FOLDER)).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise UnreachableError(
+            f"This version cannot use the database, whose schema is {revision}: rebuild it from "
+            "its archive with `jobprov rebuild-database`, or, if a newer version of jobprov made "
+            "it, install that one."
+        )
+
+
+def upgrade_local(url: str) -> Path | None:
+    """Bring a local SQLite up to date, after a copy of it where it holds anything.
+
+    Return the copy's path.
+
+    Raises:
+        UnreachableError: it is no SQLite: a server's schema changes only when its operator says so.
+    """
+    database = open_database(url)
+    is_sqlite = database.is_sqlite
+    database.dispose()
+    if not is_sqlite:
+        raise UnreachableError(
+            "The schema of this database is not up to date: run `jobprov migrate`."
+        )
+    if is_current(url):
+        return None
+    copy = _copy_sqlite(url) if current_revision(url) is not None else None
+    upgrade(url)
+    return copy
+
+
+def settings_for(connection: Connection) -> Config:
+    """Return what Alembic needs to work on an open connection."""
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def changing_schema(url: str) -> Iterator[Connection]:
+    """Yield a connection in which the schema is changed, in one transaction, committed at the end.
+
+    One process at a time can do this.
+    """
+    database = open_database(url)
+    try:
+        with database.writing.connect() as connection:
+            _prepare(connection)
+            _check_known(MigrationContext.configure(connection).get_current_revision())
+            yield connection
+            _check_references(connection)
+            connection.commit()
+    except OperationalError as problem:
+        raise UnreachableError(
+            f"The schema cannot be changed now, nothing was: {problem.orig}."
+        ) from None
+    except (NotSupportedError, InternalError) as problem:
+        raise UnreachableError(
+            f"The schema cannot be changed, nothing was: {problem.orig}. Views and the like that "
+            "stand on these tables are not ours: drop them, and make them again afterwards."
+        ) from None
+    finally:
+        database.dispose()
+
+
+def _prepare(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        # batch mode drops tables that others refer to; the switch works only outside a transaction
+        driver = connection.connection.driver_connection
+        if driver is not None:
+            driver.execute("PRAGMA foreign_keys=OFF")
+        # Alembic would commit each migration of a database that it takes for one without
+        # transactions for tables
+        connection.begin()
+        return
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_WAIT}'")
+    # two services that start at once migrate one after the other
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATING})")
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT}'")
+
+
+def _check_references(connection: Connection) -> None:
+    if connection.dialect.name != "sqlite":
+        return
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+    if broken is not None:
+        raise UnreachableError(
+            f"After the migration a row of {broken[0]} refers to nothing in {broken[2]}; nothing "
+            "was changed."
+        )
+
+
+def _copy_sqlite(url: str) -> Path:
+    """Copy a local database beside itself; `VACUUM INTO` sees one state, whoever writes."""
+    source = Path(str(make_url(url).database))
+    copy = source.with_name(f"{source.name}.{datetime.now(UTC):%Y%m%dT%H%M%S}.before-migration")
+    database = open_database(url)
+    with database.reading.connect() as connection:
+        driver = connection.connection.driver_connection
+        if driver is not None:
+            driver.execute("VACUUM INTO ?", (str(copy),))
+    database.dispose()
+    return copy

@@ -1,0 +1,216 @@
+"""Integer keys for names and digests, got or made set-wise, remembered while the connection lives.
+
+One writer uses a `KnownKeys`; what a transaction added is forgotten when it rolls back, since its
+keys never existed.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, Engine, Table
+
+from jobprov.provenance.db.statements.driver import fetch
+from jobprov.provenance.db.statements.inserting import insert_rows, insert_unknown
+from jobprov.provenance.db.statements.selecting import select_by
+from jobprov.provenance.db.writer.advisory_locks import OF_EXPERIMENT
+
+T = TypeVar("T")
+K = TypeVar("K")
+"""The natural key of a row: the value of one column, or a tuple of the values of several."""
+
+_reserved: "WeakKeyDictionary[Engine, dict[str, list[int]]]" = WeakKeyDictionary()
+_lock = threading.Lock()
+
+CHUNK = 400
+"""How many names one statement takes.
+
+It is well under SQLite's limit of bound parameters, and enough that round trips do not count.
+"""
+
+_LIMIT = 10_000
+"""Rows of a table that are remembered: some 2 MB.
+
+What a job names was mostly written moments before.
+"""
+_RESERVE = 64
+"""Keys that one round trip to PostgreSQL reserves for a table.
+
+Those that a process does not come to use are left out.
+"""
+_NEXT_IN_TURN = """
+WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(?, ?))
+SELECT nextval(pg_get_serial_sequence(?, 'id')) FROM turn, generate_series(1, ?)
+"""
+_NEXT = "SELECT nextval(pg_get_serial_sequence(?, 'id')) FROM generate_series(1, ?)"
+
+
+def allocate_keys(connection: Connection, table: Table, count: int) -> list[int]:
+    """Return `count` unused integer keys of `table`, rising.
+
+    Insert them before the next call for the same table.
+    """
+    if count == 0:
+        return []
+    if connection.dialect.name == "postgresql":
+        return _take_reserved(connection, table.name, count)
+    newest = f'SELECT coalesce(max(id), 0) FROM "{table.name}"'  # noqa: S608 - the schema's name
+    last: int = fetch(connection, newest)[0][0]
+    return list(range(last + 1, last + 1 + count))
+
+
+def allocate_in_turn(connection: Connection, table: Table, whose: Sequence[int]) -> list[int]:
+    """Return an unused key for each of `whose`, in order.
+
+    Greater than all that were taken for the same owner and are committed.
+
+    Whoever takes keys for the same owner later waits for this commit.
+    """
+    if connection.dialect.name != "postgresql":
+        return allocate_keys(connection, table, len(whose))
+    unused: dict[int, Iterator[int]] = {}
+    for owner, count in sorted(Counter(whose).items()):
+        rows = fetch(connection, _NEXT_IN_TURN, (OF_EXPERIMENT, owner, table.name, count))
+        unused[owner] = iter([row[0] for row in rows])
+    return [next(unused[owner]) for owner in whose]
+
+
+def _take_reserved(connection: Connection, name: str, count: int) -> list[int]:
+    """Return keys of the sequence, those reserved before first.
+
+    A rollback loses some, as it does the sequence's own.
+    """
+    with _lock:
+        reserved = _reserved.setdefault(connection.engine, {}).setdefault(name, [])
+        if len(reserved) < count:
+            more = max(count - len(reserved), _RESERVE)
+            reserved += [row[0] for row in fetch(connection, _NEXT, (name, more))]
+        taken, reserved[:count] = reserved[:count], []
+    return taken
+
+
+def forget_reserved(engine: Engine) -> None:
+    """Leave out the keys that this process reserved: the database may be one that gave none."""
+    with _lock:
+        _reserved.pop(engine, None)
+
+
+def chunks(items: Sequence[T], size: int = CHUNK) -> Iterable[Sequence[T]]:
+    """Yield `items` in parts of at most `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+class KnownKeys:
+    """Keys by table and natural key: committed ones, and those of the transaction under way."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[Any, int]] = {}
+        self._pending: dict[str, dict[Any, int]] = {}
+
+    def commit(self) -> None:
+        """Keep what the transaction added."""
+        for name, keys in self._pending.items():
+            known = self._known.setdefault(name, {})
+            if len(known) > _LIMIT:
+                known.clear()
+            known.update(keys)
+        self._pending.clear()
+
+    def rollback(self) -> None:
+        """Forget what the transaction added."""
+        self._pending.clear()
+
+    def get(self, table: Table, key: Any) -> int | None:
+        """Return the key of a row, if this process has met it."""
+        number = self._pending.get(table.name, {}).get(key)
+        if number is None:
+            number = self._known.get(table.name, {}).get(key)
+        return number
+
+    def intern(
+        self,
+        connection: Connection,
+        table: Table,
+        columns: Sequence[str],
+        rows: Mapping[K, Mapping[str, object]],
+    ) -> dict[K, int]:
+        """Return the integer key of every row, inserting those that are new.
+
+        Args:
+            connection: in a transaction.
+            table: with an integer primary key `id`.
+            columns: the natural key: one column (keys are its values) or several (keys are tuples).
+            rows: column values by natural key; used only for rows that are new.
+        """
+        return self.intern_new(connection, table, columns, rows)[0]
+
+    def intern_new(
+        self,
+        connection: Connection,
+        table: Table,
+        columns: Sequence[str],
+        rows: Mapping[K, Mapping[str, object]],
+        *,
+        absent: AbstractSet[K] = frozenset(),
+    ) -> tuple[dict[K, int], set[K]]:
+        """Do the same; return as well which rows were inserted.
+
+        Those in `absent` cannot be there: they are not looked for.
+        """
+        known, pending = self._known.get(table.name, {}), self._pending.setdefault(table.name, {})
+        numbers: dict[K, int] = {}
+        wanted = []
+        for key in rows:
+            number = pending.get(key) or known.get(key)
+            if number is None:
+                wanted.append(key)
+            else:
+                numbers[key] = number
+        if not wanted:
+            return numbers, set()
+        looked_for = [key for key in wanted if key not in absent]
+        stored = self._select(connection, table, columns, looked_for)
+        missing = {key: rows[key] for key in wanted if key not in stored}
+        made = self._insert(connection, table, columns, missing, stored)
+        pending.update(stored)
+        numbers.update(stored)
+        return numbers, made
+
+    def _select(
+        self, connection: Connection, table: Table, columns: Sequence[str], wanted: Sequence[K]
+    ) -> dict[K, int]:
+        rows = select_by(connection, table, ("id",), tuple(columns), wanted)
+        return {key: row[0] for key, row in rows.items()}
+
+    def _insert(
+        self,
+        connection: Connection,
+        table: Table,
+        columns: Sequence[str],
+        rows: Mapping[K, Mapping[str, object]],
+        stored: dict[K, int],
+    ) -> set[K]:
+        """Insert rows and add their keys to `stored`.
+
+        Return which were not inserted by another process meanwhile.
+        """
+        if not rows:
+            return set()
+        # The same order in every process, so that two cannot wait for each other
+        ordered = sorted(rows)  # type: ignore[type-var]  # keys of one table compare
+        numbers = allocate_keys(connection, table, len(ordered))
+        values = [{"id": number, **rows[key]} for number, key in zip(numbers, ordered, strict=True)]
+        made = dict(zip(ordered, numbers, strict=True))
+        if connection.dialect.name == "postgresql":
+            inserted = insert_unknown(connection, table, values)
+            if len(inserted) < len(made):  # another process was first
+                stored.update(self._select(connection, table, columns, ordered))
+                return {key for key, number in made.items() if number in inserted}
+        else:
+            insert_rows(connection, table, values)
+        stored.update(made)
+        return set(made)

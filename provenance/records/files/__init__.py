@@ -1,0 +1,1 @@
+"""The files of a job: which inputs and outputs count, their names, checksums and parents."""

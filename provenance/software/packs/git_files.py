@@ -1,0 +1,148 @@
+"""Writes what git keeps beside a pack, so that a copy of both is a repository, without starting git.
+
+The pack's index, the index of a work tree, and the commits at which the history in the pack ends.
+
+Source: gitformat-pack(5) for the pack's index, version 2; gitformat-index(5), version 2.
+"""
+
+import hashlib
+import stat
+import zlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+from jobprov.provenance.errors import SoftwareError
+from jobprov.provenance.software.object_form import parse_commit, walk_tree
+from jobprov.provenance.software.packs.reading import PackedObject, iterate_objects
+
+_TRAILER_BYTES = 20
+_LARGE = 1 << 31
+_ASSUME_VALID = 0x8000
+_LONGEST_NAME = 0xFFF
+_FIXED_BYTES = 62  # of an entry: ten numbers, the id, the flags
+_BLANK_STATUS = bytes(24)
+
+
+@dataclass(frozen=True)
+class GitFiles:
+    """The files of a repository that follow from its pack.
+
+    Attributes:
+        pack_index: `objects/pack/*.idx`.
+        index: of the work tree: the commit's tree. Git looks into each file anew.
+        shallow: the ids of commits whose parents are not in the pack.
+        named: ids of the commits and tag objects in the pack.
+    """
+
+    pack_index: bytes
+    index: bytes
+    shallow: tuple[str, ...]
+    named: frozenset[str]
+
+
+def git_files(pack: bytes, commit: str, ran: str, *, hides: Callable[[str], bool]) -> GitFiles:
+    """Return the files of a repository whose work tree is at a commit.
+
+    Args:
+        pack: a canonical one.
+        commit: what HEAD is.
+        ran: the tree that is laid out, or a commit.
+        hides: whether git shall call a file unchanged although the tree that ran has another one.
+
+    Raises:
+        SoftwareError: the pack is damaged or lacks an object.
+    """
+    objects = {}
+    for packed in iterate_objects(pack):
+        # What is in a file does not matter here, and may be large
+        objects[packed.oid] = replace(packed, content=b"") if packed.kind == "blob" else packed
+    committed, laid_out = _tree_of(objects, commit), _tree_of(objects, ran)
+    hidden = set()
+    for path, entry in committed.items():
+        if laid_out.get(path) != entry and hides(path):
+            hidden.add(path)
+    shallow = []
+    for oid, packed in objects.items():
+        is_commit = packed.kind == "commit"
+        if is_commit and not set(parse_commit(packed.content).parents) <= objects.keys():
+            shallow.append(oid)
+    kinds = ("commit", "tag")
+    named = frozenset(oid for oid, packed in objects.items() if packed.kind in kinds)
+    return GitFiles(
+        pack_index=_pack_index(_entries_of(pack, objects), pack[-_TRAILER_BYTES:]),
+        index=_index(committed, hidden),
+        shallow=tuple(sorted(shallow)),
+        named=named,
+    )
+
+
+def _entries_of(pack: bytes, objects: Mapping[str, PackedObject]) -> list[tuple[str, int, int]]:
+    """Return id, place and CRC-32 of each object of a pack, in the order of the pack."""
+    starts = [packed.offset for packed in objects.values()]
+    ends = [*starts[1:], len(pack) - _TRAILER_BYTES]
+    entries = []
+    for oid, start, end in zip(objects, starts, ends, strict=True):
+        entries.append((oid, start, zlib.crc32(pack[start:end])))
+    return entries
+
+
+def _tree_of(objects: dict[str, PackedObject], ran: str) -> dict[str, tuple[str, str]]:
+    """Return (mode, id) of each file of a commit or tree, by path."""
+
+    def content(oid: str, path: str) -> bytes:
+        if oid not in objects:
+            raise SoftwareError(f"The pack lacks object {oid} ({path or 'the root tree'}).")
+        return objects[oid].content
+
+    tree = ran
+    if ran in objects and objects[ran].kind == "commit":
+        tree = parse_commit(objects[ran].content).tree
+    walked = walk_tree(content, tree)
+    return {entry.path: (entry.mode, entry.oid) for entry in walked if not entry.is_tree}
+
+
+def _pack_index(entries: Sequence[tuple[str, int, int]], pack_checksum: bytes) -> bytes:
+    """Return the index of a pack: tables of ids, of CRC-32 and of places, in the order of the ids."""
+    oids, checksums, offsets, large_offsets = bytearray(), bytearray(), bytearray(), bytearray()
+    counts = [0] * 256
+    for oid, offset, crc in sorted(entries):
+        oids += bytes.fromhex(oid)
+        counts[oids[-20]] += 1
+        checksums += crc.to_bytes(4, "big")
+        if offset < _LARGE:
+            offsets += offset.to_bytes(4, "big")
+        else:
+            # The place is in a table of its own, and its number there in this one
+            offsets += (_LARGE | len(large_offsets) // 8).to_bytes(4, "big")
+            large_offsets += offset.to_bytes(8, "big")
+    # For each first byte of an id: how many ids begin with it or a smaller one
+    fan_out = bytearray()
+    for total in accumulate(counts):
+        fan_out += total.to_bytes(4, "big")
+    head = b"\xfftOc\x00\x00\x00\x02"
+    body = head + fan_out + oids + checksums + offsets + large_offsets + pack_checksum
+    return body + hashlib.sha1(body, usedforsecurity=False).digest()
+
+
+def _index(files: dict[str, tuple[str, str]], hidden: Collection[str]) -> bytes:
+    """Return an index without the files' times and sizes: git compares each file by its content."""
+    parts = [b"DIRC\x00\x00\x00\x02" + len(files).to_bytes(4, "big")]
+    named = {path.encode("utf-8", "surrogateescape"): path for path in files}
+    for name in sorted(named):
+        mode, oid = files[named[name]]
+        flags = min(len(name), _LONGEST_NAME)
+        if named[name] in hidden:
+            flags |= _ASSUME_VALID
+        entry = _BLANK_STATUS + _canonical_mode(mode).to_bytes(4, "big") + bytes(12)
+        entry += bytes.fromhex(oid) + flags.to_bytes(2, "big") + name
+        parts.append(entry + bytes(8 - len(entry) % 8))
+    body = b"".join(parts)
+    return body + hashlib.sha1(body, usedforsecurity=False).digest()
+
+
+def _canonical_mode(mode: str) -> int:
+    bits = int(mode, 8)
+    if stat.S_ISREG(bits):  # old repositories have 100664
+        return 0o100755 if bits & stat.S_IXUSR else 0o100644
+    return bits

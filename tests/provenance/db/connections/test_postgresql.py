@@ -1,0 +1,57 @@
+"""How those who read from PostgreSQL have statements planned.
+
+A lost connection costs them nothing.
+"""
+
+import pytest
+from sqlalchemy import Connection, text
+
+from jobprov.provenance.db.connections import postgresql
+from jobprov.provenance.db.connections.engines import Database
+from jobprov.provenance.db.statements.driver import fetch
+
+pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+MODE = "SELECT current_setting('plan_cache_mode')"
+
+
+def planned_once(connection: Connection) -> str:
+    return str(fetch(connection, MODE)[0][0])
+
+
+def planned_for_values(connection: Connection) -> str:
+    return str(connection.execute(text(MODE)).scalar_one())
+
+
+def test_constant_statements_have_one_plan_and_composed_ones_a_plan_for_their_values(
+    database: Database,
+) -> None:
+    with database.reading.connect() as connection:
+        found = [
+            planned_once(connection),
+            planned_for_values(connection),
+            planned_for_values(connection),
+        ]
+        found.append(planned_once(connection))
+    assert found == ["force_generic_plan", "auto", "auto", "force_generic_plan"]
+
+
+@pytest.mark.parametrize("ending", ["commit", "rollback"])
+def test_how_a_transaction_planned_ends_with_it(database: Database, ending: str) -> None:
+    with database.reading.connect() as connection:
+        planned_for_values(connection)
+        getattr(connection, ending)()
+        assert planned_once(connection) == "force_generic_plan"
+        assert planned_for_values(connection) == "auto"
+
+
+def test_connection_that_was_lost_while_nobody_used_it_is_replaced(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "_JUST_USED", 0.0)
+    with database.reading.connect() as connection:
+        lost = fetch(connection, "SELECT pg_backend_pid()")[0][0]
+    with database.writing.begin() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(:lost, 5000)"), {"lost": lost})
+
+    with database.reading.connect() as connection:
+        assert fetch(connection, "SELECT pg_backend_pid()")[0][0] != lost
