@@ -12,7 +12,7 @@ from datetime import datetime
 from threading import Semaphore
 from typing import TypeVar, cast
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection as Connection  # noqa: PLC0414 - pages name it from here: they import no SQL
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobprov.app.config import Settings

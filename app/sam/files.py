@@ -17,7 +17,7 @@ from jobprov.app.sam.answers import (
     wants_json,
     wants_text,
 )
-from jobprov.app.wiring import get_service
+from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.selections import Application, FileMetadata, RelatedFile
 from jobprov.provenance.db.queries.selections.files import NamedFile
 from jobprov.provenance.errors import BadInputError, NotFoundError
@@ -166,7 +166,9 @@ def _dimensions(experiment: str) -> Response:  # noqa: ARG001 - the same for all
     return text_answer(f"{name}\t{meaning}" for name, meaning in described)
 
 
-def _one_file(connection: Any, experiment: str, name: str | None, number: int | None) -> NamedFile:
+def _one_file(
+    connection: Connection, experiment: str, name: str | None, number: int | None
+) -> NamedFile:
     if name is not None:
         return find_catalog_file(connection, experiment, name)
     return find_numbered_file(connection, experiment, number or 0)
@@ -199,7 +201,7 @@ def _metadata_of_many(experiment: str) -> Response:
     return json_answer([_shown(one) for one in described])
 
 
-def _asked_files(connection: Any, experiment: str) -> dict[str, NamedFile]:
+def _asked_files(connection: Connection, experiment: str) -> dict[str, NamedFile]:
     """Return the files that a call names or numbers, by what it says; unknown ones are left out."""
     names = request.values.getlist("file_name")
     numbers = request.values.getlist("file_id")
@@ -207,7 +209,7 @@ def _asked_files(connection: Any, experiment: str) -> dict[str, NamedFile]:
         raise BadInputError(f"{MOST_FILES:,} files are the most of one call; ask in parts.")
     for number in numbers:
         if not number.isdecimal() or len(number) > _MOST_DIGITS:
-            raise BadInputError(f"file_id: {number[:40]!r} is no whole number.")
+            raise BadInputError(f"file_id: {number[:40]!r} is not a whole number.")
     found = find_catalog_files(connection, experiment, names)
     by_key = find_numbered_files(connection, experiment, [int(number) for number in numbers])
     return {**found, **{str(key): file for key, file in by_key.items()}}

@@ -199,7 +199,7 @@ def asked_time(name: str) -> datetime | None:
     time = moment(value) or moment(f"{value}Z") or moment(f"{value}T00:00:00Z")
     if time is None:
         raise BadInputError(
-            f"{name}: {value[:40]!r} is no time; write 2026-11-24 or 2026-11-24T16:00:00Z.",
+            f"{name}: {value[:40]!r} is not a time; write 2026-11-24 or 2026-11-24T16:00:00Z.",
             {name: ["not a time"]},
         )
     return time

@@ -17,7 +17,7 @@ from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.guard import TOKEN_FIELD, form_grant, needs_token
 from jobprov.app.web.frame.page import answer, asked, asked_number
-from jobprov.app.wiring import get_service
+from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.lookup import Failure
 from jobprov.provenance.answers.orders import (
     FailedJob,
@@ -198,7 +198,7 @@ def _lost_inputs(chosen: ChosenJobs | None) -> list[OutsideInput]:
     return [file for file in inputs if not file.places]
 
 
-def _resubmission(connection: Any, choice: Choice, experiment: str, form: str) -> str:
+def _resubmission(connection: Connection, choice: Choice, experiment: str, form: str) -> str:
     service = get_service()
     url = service.settings.public_url or f"{request.scheme}://{request.host}"
     repeats = repeats_of(connection, service.store, choice, experiment)
