@@ -47,7 +47,8 @@ class Service:
         blob_quota: how much each experiment may send.
         unclaimed: blobs that came before the record that says whose they are.
         excerpts: what records have in common, sent once.
-        written: until when (`until`, of the monotonic clock) it is believed that all can be written.
+        written: until when (`until`, of the monotonic clock) it is believed that all can be
+            written.
         batch_turns: taken by those who decode a batch and have it written: more at once would only
             take memory.
     """

@@ -1,6 +1,7 @@
 """Datasets and namespaces as MetaCat tells of them: a dataset is a task or a campaign.
 
-Its namespace is the experiment's name. Namespaces are those of the experiment's files, and that one.
+Its namespace is the experiment's name. Namespaces are those of the experiment's files, and that
+one.
 """
 
 from collections.abc import Sequence

@@ -90,7 +90,7 @@ def _specifications() -> list[Specification]:
 def _find(
     connection: Connection, experiment: str, specifications: Sequence[Specification]
 ) -> list[NamedFile]:
-    """Return the files that are named and known, each once, in the order in which they are named."""
+    """Return the files that are named and known, each once, in the order of the question."""
     dids: dict[int, Did] = {}
     numbers: dict[int, int] = {}
     for place, specification in enumerate(specifications):

@@ -135,11 +135,14 @@ def _commits(software: Sequence[Mapping[str, Any]]) -> dict[Any, Any]:
 
 def first_line(configuration: RecordedConfiguration, evaluated: EvaluatedParameters | None) -> str:
     """Return how large the configuration is, and its identity."""
-    parts = [counted(len(configuration.recorded.files or ()), "file")]
+    line = counted(len(configuration.recorded.files or ()), "file")
+    identity = configuration.recorded.parameter_set_id
     if evaluated is not None:
-        parts.append(counted(len(evaluated.parameters), "parameter"))
-    identity = evaluated.identity if evaluated else configuration.recorded.parameter_set_id
-    return ", ".join(parts) + (f"; ParameterSetID {identity[:12]}…" if identity else ".")
+        line += f", {counted(len(evaluated.parameters), 'parameter')}"
+        identity = evaluated.identity
+    if not identity:
+        return f"{line}."
+    return f"{line}; ParameterSetID {identity[:12]}…"
 
 
 def _form_url(form: str) -> str:

@@ -1,7 +1,7 @@
 """The page of retries: units of a task that are not done, or a selection of jobs.
 
-Their jobs are ordered for the agent, or shown as a resubmission by hand in one of three forms. Units
-have boxes of their own to be waived, or waited for again; `tasks/waivers.py` does that.
+Their jobs are ordered for the agent, or shown as a resubmission by hand in one of three forms.
+Units have boxes of their own to be waived, or waited for again; `tasks/tasks.py` does that.
 """
 
 import re
