@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from jobprov.provenance.capture.surroundings import distributions
-from tests.library.hook import VERSIONS, Runner, can_trace, find_python, only_entry
+from tests.library.hook import VERSIONS, Runner, can_trace, entry_of, find_python, only_entry
 
 with_strace = pytest.mark.skipif(not can_trace(), reason="NO STRACE HERE: nothing is traced")
 
 
 def listing(runner: Runner) -> list[list[str]]:
-    record, blobs = only_entry(runner)
+    record, blobs = entry_of(runner)
     content = blobs[record["environment"]["packages_sha256"]].decode()
     assert content.endswith("\n")
     lines = content.splitlines()
