@@ -19,17 +19,18 @@ from jobprov.provenance.records.files.outputs import count_made
 from jobprov.provenance.records.files.parents import FilesOfJob, has_too_many_parents, name_inside
 from jobprov.provenance.records.job_record import (
     Exit,
-    FclConfiguration,
     Input,
     JobRecord,
     Output,
     Resources,
-    Software,
 )
 from jobprov.provenance.records.reading.repairing import utc
 from jobprov.provenance.records.recipes import recipe_of, result_of
 
 STATES = ("running", "succeeded", "failed", "killed", "lost")
+RUNNING, SUCCEEDED = STATES.index("running"), STATES.index("succeeded")
+FIRST_BAD = STATES.index("failed")
+"""This state and those after it: jobs that failed, were killed, or lost sight of."""
 MESSAGE_LENGTH = 300
 INDEX_VERSION = 1
 """The version of what the rows of a job mean.
@@ -158,7 +159,7 @@ def campaign_of(record: JobRecord) -> str | None:
     return record.task.campaign if record.task else None
 
 
-def shared_document(value: FclConfiguration | Software | list[Any]) -> tuple[str, bytes]:
+def shared_document(value: msgspec.Struct | list[Any]) -> tuple[str, bytes]:
     """Return digest and JSON of what many jobs share, in one canonical form."""
     body = _encode(value)
     return hashlib.sha256(body).hexdigest(), body
