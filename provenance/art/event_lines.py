@@ -44,8 +44,8 @@ class EventSpan(NamedTuple):
 def events_in(content: bytes) -> EventSpan | None:
     """Return the events of a part of a log; None where none begins in it."""
     spans = []
-    for number, *words in _LINE.findall(content):
-        clock = _clock([word.decode() for word in words])
+    for number, *time_parts in _LINE.findall(content):
+        clock = _clock([part.decode() for part in time_parts])
         spans.append(EventSpan(int(number), int(number), clock, clock))
     return join_spans(spans)
 
@@ -61,11 +61,11 @@ def join_spans(spans: Iterable[EventSpan]) -> EventSpan | None:
     return whole
 
 
-def _clock(words: list[str]) -> datetime | None:
-    day, month, *others = words
+def _clock(time_parts: list[str]) -> datetime | None:
+    day, month, *numbers = time_parts
     if month not in _MONTHS:
         return None
-    year, hour, minute, second = (int(word) for word in others)
+    year, hour, minute, second = map(int, numbers)
     try:
         return datetime(year, _MONTHS.index(month) + 1, int(day), hour, minute, second, tzinfo=UTC)
     except ValueError:

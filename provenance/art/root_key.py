@@ -110,10 +110,14 @@ def _keys(data: bytes) -> Iterator[_Key]:
     place = own_length + 4
     for _ in range(count):
         stored, version, size, _, key_length = struct.unpack_from(">ihiih", data, place)
-        big = version > _BIG_KEY
-        (start,) = struct.unpack_from(">q" if big else ">i", data, place + 18)
-        _, at = _text(data, place + (34 if big else 26))
-        name, _ = _text(data, at)
+        if version > _BIG_KEY:
+            (start,) = struct.unpack_from(">q", data, place + 18)
+            texts = place + 34
+        else:
+            (start,) = struct.unpack_from(">i", data, place + 18)
+            texts = place + 26
+        _class_name, texts = _text(data, texts)
+        name, _ = _text(data, texts)
         if key_length <= 0 or size < 0:
             raise IndexError
         yield _Key(name, start + key_length, stored - key_length, size)

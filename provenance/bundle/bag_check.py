@@ -43,8 +43,12 @@ def check_bag(members: Iterable[Member], read: Callable[[str], bytes], *, mtime:
     if "manifest-sha256.txt" not in tags:
         raise BundleError("The tar holds no manifest-sha256.txt, so it is not a bundle.")
     is_holey = "fetch.txt" in tags
-    _check_names(tags, _OF_HOLEY if is_holey else _OF_ALL)
-    listed = _with_unfetched(payload, read) if is_holey else payload
+    listed = payload
+    if is_holey:
+        _check_names(tags, _OF_HOLEY)
+        listed = _with_unfetched(payload, read)
+    else:
+        _check_names(tags, _OF_ALL)
     # The lists of lists come first: they show whether the others are whole
     lists = sorted(DERIVED & tags.keys())
     tag_manifests = [name for name in lists if name.startswith(_TAG_MANIFEST)]

@@ -282,7 +282,8 @@ def _part(path: str, member: Member) -> _Entity:
 
 def _references(entities: Iterable[_Entity]) -> list[_Reference] | _Reference:
     """Links to entities, sorted; one alone is not wrapped in a list, as the profile demands."""
-    links = [{"@id": entity_id} for entity_id in sorted({entity.id for entity in entities})]
+    ids = {entity.id for entity in entities}
+    links = [{"@id": entity_id} for entity_id in sorted(ids)]
     return links[0] if len(links) == 1 else links
 
 

@@ -66,12 +66,17 @@ def _findings(
 ) -> Findings:
     resolved = {resolution.index: resolution for resolution in ingredients.resolutions}
     unresolved: dict[int, str] = {}
-    for place, software in enumerate(record.software or ()):
-        if place not in resolved:
+    for position, software in enumerate(record.software or ()):
+        if position not in resolved:
             is_code = software.repository or software.revision
-            unresolved[place] = _UNRESOLVED if is_code else NO_REPOSITORY
-    ambiguous = {place: found.ambiguous for place, found in resolved.items() if found.ambiguous}
-    inferred = {place for place, found in resolved.items() if found.inferred is not None}
+            unresolved[position] = _UNRESOLVED if is_code else NO_REPOSITORY
+    ambiguous: dict[int, str] = {}
+    inferred: set[int] = set()
+    for position, resolution in resolved.items():
+        if resolution.ambiguous:
+            ambiguous[position] = resolution.ambiguous
+        if resolution.inferred is not None:
+            inferred.add(position)
     return Findings(
         missing_blobs=_missing(referenced_blobs(dict(ingredients.record)), reader),
         unresolved=unresolved,

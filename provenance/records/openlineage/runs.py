@@ -220,9 +220,9 @@ def _end_among(run_events: Sequence[RunEvent]) -> RunEvent | None:
 
 def in_words_of_events(problem: RecordError) -> BadInputError:
     """Return what is wrong with the record of a run, by the fields of its events."""
-    event_fields = {
-        _PLACES.get(field, field): messages for field, messages in problem.fields.items()
-    }
+    event_fields = {}
+    for record_field, messages in problem.fields.items():
+        event_fields[_PLACES.get(record_field, record_field)] = messages
     if {"task.campaign", "task.stage"} & problem.fields.keys():
         event_fields.pop(_PLACES["task.task_id"], None)  # it is made of these two
     field, messages = next(iter(event_fields.items()))

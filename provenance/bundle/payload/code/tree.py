@@ -115,7 +115,9 @@ class _Row(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
         )
 
     def member(self, pack: str) -> Member:
-        """The member of a row."""
+        """The member of a row; `pack` is that of the fragment."""
+        if self.offset < 0:
+            pack = ""
         return Member(
             path=self.path,
             mode=self.mode,
@@ -123,7 +125,7 @@ class _Row(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
             sha512=self.sha512,
             size=self.size,
             cksum=self.cksum,
-            pack=pack if self.offset >= 0 else "",
+            pack=pack,
             offset=self.offset,
         )
 
