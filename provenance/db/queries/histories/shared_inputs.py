@@ -49,7 +49,7 @@ class SharedInput(NamedTuple):
 
 
 class _Maker(NamedTuple):
-    """A claim that an identity of a file resolves to, and its job; both None where nobody made it."""
+    """A claim that an identity resolves to, and its job; all None where nobody made the file."""
 
     identity: int
     file: int
