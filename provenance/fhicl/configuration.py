@@ -50,6 +50,10 @@ class Configuration:
         self.opened: tuple[str, ...] = tuple(expansion.opened)
         self.expanded_size = expansion.size
 
+    def changed_to(self, root: TableBody) -> "Configuration":
+        """Return another set that was made of this one, with the same files."""
+        return Configuration(root, None, expansion=self._expansion, limits=self._limits)
+
     def __repr__(self) -> str:
         main = self.files[0].path if self.files else "nothing"
         return f"<Configuration {self.parameter_set_id} of {main}>"
@@ -123,6 +127,11 @@ class Configuration:
         if self._registry is None:
             self._registry = registered_tables(self._root, self._limits)
         return self._registry
+
+    @property
+    def limits(self) -> Limits:
+        """The limits that it was read under."""
+        return self._limits
 
     @property
     def root(self) -> TableBody:

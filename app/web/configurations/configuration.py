@@ -10,8 +10,7 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, make_response, render_template
 
-from jobprov.app.web.configurations.fcl_text import Page, page_of
-from jobprov.app.web.configurations.parameter_tree import Branch, branch, inside, matching
+from jobprov.app.web.configurations.drawing import Branch, Page, branch, inside, matching, page_of
 from jobprov.app.web.frame.cuts import Cut, address, cut_rows, tightness
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, asked, asked_number, experiment_asked, here
@@ -26,6 +25,7 @@ from jobprov.provenance.services.configurations.configuration import (
     parameters_of,
     printed,
     read_configuration,
+    run_answer,
     source_of,
 )
 from jobprov.provenance.services.lookup.job import read_job, show_job
@@ -44,6 +44,7 @@ DOWNLOADS = {
     "canonical": "canonical, one line",
     "compact": "compact",
     "ran": "as run",
+    "computed": "as run, computed",
 }
 _FILES, _LINES_OF_TREE, _LINES_OF_PIECE = 60, 230, 240
 
@@ -78,7 +79,9 @@ def show_page(job_id: str, step: str) -> Response:
     if job is None:
         return _piece(configuration, evaluated)
     path = f"/jobs/{job.summary.job_id}/configurations/{quote(step, safe='')}"
-    ran_is_here = configuration.recorded.final_sha256 in configuration.sources
+    is_written = configuration.recorded.final_sha256 in configuration.sources
+    run = run_answer(configuration)
+    ran_is_here = is_written or run.computed_as is not None
     twin_form = form if form != "ran" else "files"
     return answer(
         "configurations/configuration.html",
@@ -89,11 +92,17 @@ def show_page(job_id: str, step: str) -> Response:
         form=form,
         forms=_forms(ran_is_here=ran_is_here),
         downloads=_downloads(
-            path, step, is_evaluated=evaluated is not None, ran_is_here=ran_is_here
+            path,
+            step,
+            is_evaluated=evaluated is not None,
+            ran_is_here=ran_is_here,
+            is_computed=is_written and run.computed_as is not None,
         ),
         first_line=first_line(configuration, evaluated),
         problem=problem,
         evaluation=configuration.evaluation,
+        run=run,
+        is_written=is_written,
         evaluated_id=evaluated.identity if evaluated else None,
         bad_line=_bad_line(configuration, problem),
         place_of=_places(configuration.recorded.files or ()),
@@ -113,12 +122,12 @@ def _forms(*, ran_is_here: bool) -> list[tuple[str, str, str]]:
 
 
 def _downloads(
-    path: str, step: str, *, is_evaluated: bool, ran_is_here: bool
+    path: str, step: str, *, is_evaluated: bool, ran_is_here: bool, is_computed: bool
 ) -> list[tuple[str, str, str]]:
     """Return title, address and file name of each text that can be saved."""
     downloads = []
     for form, title in DOWNLOADS.items():
-        is_here = ran_is_here if form == "ran" else is_evaluated
+        is_here = {"ran": ran_is_here, "computed": is_computed}.get(form, is_evaluated)
         if is_here:
             query = address("", {"form": form, "experiment": experiment_asked() or ""})
             downloads.append((title, f"/api/v1{path}{query}", f"{step}-{form}.fcl"))
@@ -136,11 +145,14 @@ def _commits(software: Sequence[Mapping[str, Any]]) -> dict[Any, Any]:
 
 def first_line(configuration: RecordedConfiguration, evaluated: EvaluatedParameters | None) -> str:
     """Return how large the configuration is, and its identity."""
-    parts = [counted(len(configuration.recorded.files or ()), "file")]
+    line = counted(len(configuration.recorded.files or ()), "file")
+    identity = configuration.recorded.parameter_set_id
     if evaluated is not None:
-        parts.append(counted(len(evaluated.parameters), "parameter"))
-    identity = evaluated.identity if evaluated else configuration.recorded.parameter_set_id
-    return ", ".join(parts) + (f"; ParameterSetID {identity[:12]}…" if identity else ".")
+        line += f", {counted(len(evaluated.parameters), 'parameter')}"
+        identity = evaluated.identity
+    if not identity:
+        return f"{line}."
+    return f"{line}; ParameterSetID {identity[:12]}…"
 
 
 def _form_url(form: str) -> str:
