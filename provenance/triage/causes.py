@@ -19,6 +19,7 @@ _PLACE = re.compile(
     r"(?:[^()]{0,200}\))?$"
 )
 _PATTERNS = (
+    (re.compile(r" \[ \S{1,300}:\d+ \]"), ""),  # where a parameter was written
     (re.compile(r"'[^'\n]{0,300}'"), "'…'"),
     (re.compile(r'"[^"\n]{0,300}"'), '"…"'),
     (re.compile(r"\b[a-z]{2,10}://\S+"), "…"),

@@ -43,7 +43,7 @@ def test_four_configuration_errors_are_four_causes() -> None:
 
     assert len({one.key for one in causes}) == 5
     assert [one.words for one in causes] == [
-        "source: Unsupported parameters: maxEvnts [ …:N ]",
+        "source: Unsupported parameters: maxEvnts",
         "softcut: Missing parameters: pMin: <double>",
         "hardcut: Missing parameters: pMin: <double>",
         'ToyCal: Library specification "…" does not correspond to any library',

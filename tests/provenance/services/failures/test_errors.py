@@ -176,8 +176,8 @@ def test_causes_of_failures_that_were_read_are_what_was_wrong(production: Produc
 
     told = {cause.cause: cause.count for cause in found.causes if cause.exit_code == 9}
     assert told == {
-        "gen: Unsupported parameters: nTracsk [ …:N ]": 2,
-        "gen: Unsupported parameters: pMx [ …:N ]": 1,
+        "gen: Unsupported parameters: nTracsk": 2,
+        "gen: Unsupported parameters: pMx": 1,
         "cut: Missing parameters: pMin: <double>": 1,
         'Smeer: Library specification "…" is unknown': 1,
     }
