@@ -78,15 +78,15 @@ class Configuration:
 
     def to_indented_string(self) -> str:
         """Return what `fhicl-dump` and `--config-out` print."""
-        return indented_form(self._root)
+        return indented_form(self._root, self._limits)
 
     def to_annotated_string(self) -> str:
         """Return what `--annotate` prints, with the reference's line numbers."""
-        return annotated_form(self._root, self._registered())
+        return annotated_form(self._root, self._registered(), self._limits)
 
     def to_prefix_annotated_string(self) -> str:
         """Return what `--prefix-annotate` prints, with the reference's line numbers."""
-        return prefix_annotated_form(self._root, self._registered())
+        return prefix_annotated_form(self._root, self._registered(), self._limits)
 
     def value(self, path: str) -> Any:
         """Return a value as a Python one: None, bool, int, float, complex, str, list or dict.

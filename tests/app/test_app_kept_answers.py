@@ -17,6 +17,7 @@ from jobprov.provenance.db.tables import WorkItem
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.statistics import kept_answers
 from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.answers import put_job
 from tests.library.records import a_record
 
 TASK = {"task_id": "t1", "campaign": "prod", "stage": "reco"}
@@ -30,7 +31,7 @@ def test_page_and_call_say_when_failures_of_many_jobs_were_counted(
     call, page = "/api/v1/statistics/errors?campaign=prod", "/errors?campaign=prod"
     for number in (1, 2):
         job = a_record(number, state="failed", task=TASK)
-        assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+        put_job(client, job)
 
     first, fresh = client.get(call).get_json(), client.get(page).text
     job = a_record(3, state="failed", task=TASK)

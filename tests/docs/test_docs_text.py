@@ -36,6 +36,13 @@ def markdown() -> list[Path]:
     return [file for file in tracked() if file.suffix == ".md"]
 
 
+def pages() -> list[Path]:
+    """Return the pages that readers open: those at the top and in docs."""
+    return [
+        file for file in markdown() if file.parent == ROOT or file.is_relative_to(ROOT / "docs")
+    ]
+
+
 def anchors(file: Path) -> set[str]:
     """Return the anchors of a page's headings, made as code hosting sites make them."""
     text = re.sub(
@@ -149,13 +156,28 @@ def test_no_line_of_a_page_is_past_120_columns() -> None:
     unbreakable = re.compile(r"^(?:!\[[^\]]*\]\(\S+\)|\S+)$")
     long = [
         f"{file.relative_to(ROOT)}:{number}"
-        for file in markdown()
-        if file.parent == ROOT or file.is_relative_to(ROOT / "docs")
+        for file in pages()
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
         if len(line) > 120 and not unbreakable.match(line)
     ]
 
     assert long == []
+
+
+def test_paths_that_pages_name_exist() -> None:
+    """A page that names a module is stale once the module moved."""
+    folders = "app|archive|benchmarks|migrations|provenance|scripts|tests"
+    path = re.compile(rf"`((?:{folders})/[\w./-]*[\w/])`")
+    gone = []
+    for file in pages():
+        prose = re.sub(
+            r"^```diff.*?^```", "", file.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE
+        )
+        for name in path.findall(prose):
+            if not (ROOT / name).exists():
+                gone.append(f"{file.relative_to(ROOT)}: {name}")
+
+    assert gone == []
 
 
 def test_no_tracked_text_holds_a_conflict_marker() -> None:

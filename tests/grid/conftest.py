@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.library.disk import folder_on_disk, folders_on_disk  # noqa: F401 - fixtures
-from tests.library.grid.pool import need_condor
+from tests.library.grid.scene import opened_scene
 from tests.library.grid.story import Story
 
 
@@ -18,10 +18,6 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 
     Its pool is gone after the module.
     """
-    need_condor()
-    story = Story(tmp_path_factory.mktemp("grid"))
-    try:
+    with opened_scene(lambda: Story(tmp_path_factory.mktemp("grid"))) as story:
         story.tell()
         yield story
-    finally:
-        story.close()

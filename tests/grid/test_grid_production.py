@@ -17,9 +17,7 @@ from typing import Any
 import pytest
 import requests
 
-from jobprov.provenance.capture.packing import build
-from tests.library.grid.pool import PATH, Pool, need_condor
-from tests.library.servers.live_service import LiveService
+from tests.library.grid.scene import Scene, opened_scene
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("grid-production")]
 
@@ -117,7 +115,7 @@ queue
 """
 
 
-class Production:
+class Production(Scene):
     """A pool, a service that was told of the units, and all jobs of three stages over.
 
     Attributes:
@@ -127,17 +125,7 @@ class Production:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.service = LiveService(folder / "var")
-        try:
-            self.pool = Pool()
-        except BaseException:
-            self.service.stop()
-            raise
-        build(str(folder / "job-end-hook.pyz"))
-        self.hook = self.pool.put(
-            "job-end-hook.pyz", (folder / "job-end-hook.pyz").read_bytes(), 0o755
-        )
+        super().__init__(folder, "mu2e")
         folders = ("release", "release/bin", "release/fcl", "store", "store/hist", "store/logs")
         for name in (*folders, "marks"):
             self.pool.make_folder(name)
@@ -211,19 +199,6 @@ class Production:
 
         self.pool.wait_for("the jobs of a stage to end", is_over, 60 + 3 * UNITS)
 
-    def witness(self) -> None:
-        words = ["witness", "--experiment", "mu2e", "--settle-seconds", "0", "--json"]
-        condor = {"CONDOR_CONFIG": str(self.pool.config), "PATH": f"{os.environ['PATH']}:{PATH}"}
-        state = str(self.folder / "witness.db")
-        done = self.service.run(*words, "--state", state, **condor)
-        assert done.returncode == 0, done.stderr + self.pool.diagnosis()
-
-    def ask(self, path: str, **query: Any) -> Any:
-        query.setdefault("experiment", "mu2e")
-        answer = requests.get(f"{self.service.url}/api/v1{path}", params=query, timeout=30)
-        assert answer.ok, answer.text
-        return answer.json()
-
     def jobs(self, **query: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         cursor: dict[str, str] = {}
@@ -234,21 +209,13 @@ class Production:
                 return found
             cursor = {"cursor": page["next"]}
 
-    def close(self) -> None:
-        self.pool.stop()
-        self.service.stop()
-
 
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
-    need_condor()
-    made = Production(tmp_path_factory.mktemp("production"))
-    try:
+    with opened_scene(lambda: Production(tmp_path_factory.mktemp("production"))) as made:
         made.run()
-        made.witness()
+        made.witness("--experiment", "mu2e")
         yield made
-    finally:
-        made.close()
 
 
 def test_units_counted_done_are_the_files_that_exist(production: Production) -> None:
@@ -260,7 +227,7 @@ def test_units_counted_done_are_the_files_that_exist(production: Production) -> 
     campaign = production.ask("/campaigns/c1")
     counts = {stage["stage"]: stage["units"]["produced"] for stage in campaign["stages"]}
     assert counts == {stage: len(production.done(stage)) for stage in STAGES}
-    page = requests.get(f"{production.service.url}/campaigns/mu2e/c1", timeout=30).text
+    page = production.page("/campaigns/mu2e/c1")
     lead = page.split('<p class="lead">')[1].split("</p>")[0]
     assert f"{sum(counts.values())} of {UNITS * len(STAGES)} units done" in lead
 
@@ -315,20 +282,14 @@ def test_what_failed_is_retried_and_lies_at_its_place(production: Production) ->
     """The last test: it mends what went wrong, and repeats the jobs from their bundles."""
     for mark in (production.pool.folder / "marks").iterdir():
         mark.unlink()
-    folder = production.pool.make_folder("again")
     wrong = [
         job["job_id"]
         for stage in STAGES
         for job in production.jobs(task_id=stage)
         if production.bad.get((stage, job["task"]["unit"])) in ("fail", "kill", "nothing")
     ]
-    words = ["retry", "--experiment", "mu2e", "--format", "condor", "-o", str(folder), *wrong]
-    done = production.service.run(*words)
-    assert done.returncode == 0, done.stdout + done.stderr
-    for file in folder.iterdir():
-        os.chown(file, production.pool.account.pw_uid, production.pool.account.pw_gid)
 
-    production.pool.run("condor_submit", "retry.sub", cwd=folder)
+    production.submit_retries("again", *wrong)
     production.wait_for_jobs()
 
     for (stage, unit), way in production.bad.items():

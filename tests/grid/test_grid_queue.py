@@ -9,14 +9,11 @@ from typing import Any
 import pytest
 import requests
 
-from jobprov.provenance.capture.packing import build
 from jobprov.provenance.launchers.condor.launcher import CondorLauncher
-from tests.library.grid.pool import PATH, Pool, need_condor
-from tests.library.servers.live_service import LiveService
+from tests.library.grid.scene import Scene, opened_scene
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("grid-queue")]
 
-HOOK = "job-end-hook.pyz"
 EVENTS = """#!/usr/bin/python3
 # Prints what art prints, an event a second, with the memory of a small job
 import time
@@ -32,7 +29,7 @@ NEVER = "False"
 TASK = "queued-task"
 
 
-class Scene:
+class QueueScene(Scene):
     """A pool with jobs in every state, and a service that was told of them.
 
     Attributes:
@@ -40,23 +37,14 @@ class Scene:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.service = LiveService(folder / "var")
-        try:
-            self.pool = Pool()
-        except BaseException:
-            self.service.stop()
-            raise
-        hook = folder / HOOK
-        build(str(hook))
-        self.pool.put(f"jobs/{HOOK}", hook.read_bytes(), 0o755)
+        super().__init__(folder, "toy")
         self.pool.put("jobs/events.py", EVENTS, 0o755)
         self.ids: dict[str, str] = {}
 
     def submit(self, name: str, arguments: str, **lines: str) -> None:
         """Submit a job whose program is the hook; `arguments` as a submit file has them."""
         usual = {
-            "executable": HOOK,
+            "executable": str(self.hook),
             "arguments": arguments,
             "environment": f'"JOBPROV_EXPERIMENT=toy JOBPROV_TASK_ID={TASK}"',
             "should_transfer_files": "YES",
@@ -69,22 +57,6 @@ class Scene:
         text = "".join(f"{key} = {value}\n" for key, value in {**usual, **lines}.items())
         self.ids[name] = self.pool.submit(name, f"{text}queue\n")
 
-    def condor(self) -> dict[str, str]:
-        return {"CONDOR_CONFIG": str(self.pool.config), "PATH": f"{os.environ['PATH']}:{PATH}"}
-
-    def witness(self) -> dict[str, Any]:
-        """Let the witness look, as root: another account than the jobs'."""
-        words = ["witness", "--experiment", "toy", "--settle-seconds", "0", "--json"]
-        done = self.service.run(*words, "--state", str(self.folder / "witness.db"), **self.condor())
-        assert done.returncode == 0, done.stderr + self.pool.diagnosis()
-        report: dict[str, Any] = json.loads(done.stdout)
-        return report
-
-    def ask(self, path: str) -> Any:
-        answer = requests.get(f"{self.service.url}/api/v1{path}", timeout=30)
-        assert answer.ok, answer.text
-        return answer.json()
-
     def queue(self) -> dict[str, dict[str, Any]]:
         """Return the jobs of the task that run and wait, by unit."""
         return {job["unit"]: job for job in self.ask(f"/tasks/{TASK}/queue")["jobs"]}
@@ -93,17 +65,11 @@ class Scene:
         done = self.pool.run("condor_q", self.ids[name], "-af", "JobStatus")
         return done.stdout.strip()
 
-    def close(self) -> None:
-        self.pool.stop()
-        self.service.stop()
-
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueueScene]:
     """Yield a pool with a job in each state that a job waits or runs in, and the witness told."""
-    need_condor()
-    scene = Scene(tmp_path_factory.mktemp("queue"))
-    try:
+    with opened_scene(lambda: QueueScene(tmp_path_factory.mktemp("queue"))) as scene:
         url = f"--url {scene.service.url}"
         scene.submit("idle-new", f"\"run {url} --unit 'unit 1' -- ./events.py\"")
         scene.submit("idle-old", f"run {url} --unit=unit-2 -- ./events.py")
@@ -128,32 +94,30 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         scene.pool.wait_for("events are told", lambda: _events(scene) >= 3, 120)
         scene.pool.wait_for("memory is measured", lambda: _measured(scene), 120)
         yield scene
-    finally:
-        scene.close()
 
 
 def _variables(unit: str) -> str:
     return f'"JOBPROV_EXPERIMENT=toy JOBPROV_TASK_ID={TASK} JOBPROV_UNIT={unit}"'
 
 
-def _events(scene: Scene) -> int:
+def _events(scene: QueueScene) -> int:
     answer = requests.get(f"{scene.service.url}/api/v1/tasks/{TASK}/queue", timeout=30)
     jobs = answer.json().get("jobs", ()) if answer.ok else ()
     return max((job["progress"]["events"] for job in jobs if job["progress"]), default=0)
 
 
-def _measured(scene: Scene) -> bool:
+def _measured(scene: QueueScene) -> bool:
     done = scene.pool.run("condor_q", scene.ids["running"], "-af", "ResidentSetSize")
     return done.stdout.strip().isdigit() and int(done.stdout) > 50_000
 
 
 @pytest.fixture(scope="module")
-def report(scene: Scene) -> dict[str, Any]:
+def report(scene: QueueScene) -> dict[str, Any]:
     """Let the witness look once; return its report."""
-    return scene.witness()
+    return scene.witness("--experiment", "toy")
 
 
-def test_witness_reports_the_whole_queue(scene: Scene, report: dict[str, Any]) -> None:
+def test_witness_reports_the_whole_queue(scene: QueueScene, report: dict[str, Any]) -> None:
     [queue] = report["queues"]
     assert (queue["schedd"], queue["experiment"], queue["jobs"]) == ("pool@", "toy", 6)
     counts = scene.ask(f"/tasks/{TASK}/queue")["counts"]
@@ -162,7 +126,7 @@ def test_witness_reports_the_whole_queue(scene: Scene, report: dict[str, Any]) -
 
 
 def test_units_are_told_from_command_lines_and_variables(
-    scene: Scene, report: dict[str, Any]
+    scene: QueueScene, report: dict[str, Any]
 ) -> None:
     assert report["queues"]
     states = {unit: job["state"] for unit, job in scene.queue().items()}
@@ -177,7 +141,7 @@ def test_units_are_told_from_command_lines_and_variables(
     }
 
 
-def test_held_jobs_say_why(scene: Scene, report: dict[str, Any]) -> None:
+def test_held_jobs_say_why(scene: QueueScene, report: dict[str, Any]) -> None:
     assert report["queues"]
     jobs = scene.queue()
 
@@ -186,7 +150,9 @@ def test_held_jobs_say_why(scene: Scene, report: dict[str, Any]) -> None:
     assert jobs["unit-5"]["seconds"] < 300
 
 
-def test_running_job_says_where_how_long_and_how_far(scene: Scene, report: dict[str, Any]) -> None:
+def test_running_job_says_where_how_long_and_how_far(
+    scene: QueueScene, report: dict[str, Any]
+) -> None:
     assert report["queues"]
     job = scene.queue()["unit-7"]
 
@@ -204,7 +170,7 @@ def test_running_job_says_where_how_long_and_how_far(scene: Scene, report: dict[
 
 
 def test_job_removed_before_it_began_counts_for_its_unit(
-    scene: Scene, report: dict[str, Any]
+    scene: QueueScene, report: dict[str, Any]
 ) -> None:
     assert report["states"].get("killed", 0) >= 1
     [job] = scene.ask(f"/jobs?task_id={TASK}&unit=unit-6")["jobs"]
@@ -217,17 +183,19 @@ def test_job_removed_before_it_began_counts_for_its_unit(
     assert unit["state"] == "killed"
 
 
-def test_second_look_changes_nothing_but_what_runs(scene: Scene, report: dict[str, Any]) -> None:
+def test_second_look_changes_nothing_but_what_runs(
+    scene: QueueScene, report: dict[str, Any]
+) -> None:
     assert report["queues"]
     scene.pool.run("condor_release", scene.ids["held"])
 
-    [queue] = scene.witness()["queues"]
+    [queue] = scene.witness("--experiment", "toy")["queues"]
 
     assert (queue["taken"]["new"], queue["taken"]["gone"]) == (0, 0)
     assert scene.queue()["unit-4"]["state"] == "idle"
 
 
-def test_command_lists_what_runs_and_waits(scene: Scene, report: dict[str, Any]) -> None:
+def test_command_lists_what_runs_and_waits(scene: QueueScene, report: dict[str, Any]) -> None:
     assert report["queues"]
     done = scene.service.run("queue", TASK)
 
@@ -241,13 +209,13 @@ def test_command_lists_what_runs_and_waits(scene: Scene, report: dict[str, Any])
 
 
 def test_launcher_finds_jobs_of_another_account(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    scene: QueueScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without -allusers condor_q shows the asker's jobs alone, even to root."""
     if os.getuid() != 0:
         pytest.skip("another account than the pool's can only be had by root")
     scene.submit("named", "run -- ./events.py", **{"MY.JobprovJob": '"an-order"'})
-    for name, value in scene.condor().items():
+    for name, value in scene.condor.items():
         monkeypatch.setenv(name, value)
 
     found = CondorLauncher(scene.folder).find(["an-order"])
@@ -255,7 +223,7 @@ def test_launcher_finds_jobs_of_another_account(
     assert found == {"an-order": f"{scene.ids['named']}@pool@"}
 
 
-def test_queue_that_the_token_does_not_allow_is_named(scene: Scene) -> None:
+def test_queue_that_the_token_does_not_allow_is_named(scene: QueueScene) -> None:
     """Last: from now on the service wants a token."""
     made = scene.service.run(
         "token", "create", "--experiment", "mu2e", "--name", "witness", "--json"
@@ -263,9 +231,7 @@ def test_queue_that_the_token_does_not_allow_is_named(scene: Scene) -> None:
     token = json.loads(made.stdout)["token"]
     state = scene.folder / "other.db"
 
-    done = scene.service.run(
-        "witness", "--state", str(state), **scene.condor(), JOBPROV_TOKEN=token
-    )
+    done = scene.service.run("witness", "--state", str(state), **scene.condor, JOBPROV_TOKEN=token)
 
     assert done.returncode == 1
     assert "refused: " in done.stdout

@@ -13,12 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
-from jobprov.provenance.capture.packing import build
 from tests.library.commands import JOBPROV
-from tests.library.grid.pool import PATH, Pool, need_condor
-from tests.library.servers.live_service import LiveService
+from tests.library.grid.scene import Scene, opened_scene
 
 pytestmark = pytest.mark.slow
 
@@ -47,74 +44,49 @@ SMALL, LARGE = 100_000, 17 << 20
 """Bytes of inputs: the hook keeps those up to 16 MiB."""
 
 
-class Trial:
+class Trial(Scene):
     """A pool, a service, and two units whose first attempts failed."""
 
     def __init__(self, folder: Path) -> None:
-        self.service = LiveService(folder / "var")
-        try:
-            self.pool = Pool()
-        except BaseException:
-            self.service.stop()
-            raise
-        build(str(folder / "job-end-hook.pyz"))
-        hook = self.pool.put("job-end-hook.pyz", (folder / "job-end-hook.pyz").read_bytes(), 0o755)
+        super().__init__(folder, "toyexp")
         self.pool.put("jobs/make.sh", MAKE.format(marks=self.pool.folder / "marks"))
         self.store = self.pool.make_folder("store")
         for unit, size in (("small", SMALL), ("large", LARGE)):
             self.pool.put(f"jobs/{unit}.raw", os.urandom(size))
-            words = {"url": self.service.url, "hook": hook, "unit": unit, "input": f"{unit}.raw"}
+            words = {
+                "url": self.service.url,
+                "hook": self.hook,
+                "unit": unit,
+                "input": f"{unit}.raw",
+            }
             self.pool.submit(unit, SUBMIT.format(**words))
         self.wait(lambda: len(self.jobs(state="failed")) == 2, 120)
         self.pool.put("marks/mended", "")
 
     def jobs(self, **query: str) -> list[dict[str, Any]]:
-        answer = requests.get(
-            f"{self.service.url}/api/v1/jobs",
-            params={"experiment": "toyexp", "task_id": "t1", **query},
-            timeout=30,
-        )
-        return list(answer.json()["jobs"])
+        return list(self.ask("/jobs", task_id="t1", **query)["jobs"])
 
     def last_job(self, unit: str, state: str) -> dict[str, Any]:
         found = [job for job in self.jobs(state=state) if job["task"]["unit"] == unit]
         return found[0]
 
     def record(self, job: dict[str, Any]) -> dict[str, Any]:
-        address = f"{self.service.url}/api/v1/jobs/{job['job_id']}?experiment=toyexp"
-        return dict(requests.get(address, timeout=30).json()["record"])
+        return dict(self.ask(f"/jobs/{job['job_id']}")["record"])
 
     def wait(self, is_there: Any, seconds: float) -> None:
         self.pool.wait_for("what the test waits for", is_there, seconds)
 
-    def retry(self, *words: str) -> str:
-        done = self.service.run("retry", "--experiment", "toyexp", *words)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
     def submit(self, name: str, *words: str) -> Path:
-        """Write a submission of `jobprov retry`, submit it as the jobs' owner, wait for its end."""
-        folder = self.pool.make_folder(name)
-        self.retry("--format", "condor", "-o", str(folder), *words)
-        for file in folder.iterdir():
-            os.chown(file, self.pool.account.pw_uid, self.pool.account.pw_gid)
-        self.pool.run("condor_submit", "retry.sub", cwd=folder)
-        self.wait(lambda: not self.pool.run("condor_q", "-af", "ClusterId").stdout.strip(), 120)
+        """Submit retries and wait for their end; return the submission's folder."""
+        folder = self.submit_retries(name, *words)
+        self.wait_for_empty_queue()
         return folder
-
-    def close(self) -> None:
-        self.pool.stop()
-        self.service.stop()
 
 
 @pytest.fixture(scope="module")
 def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
-    need_condor()
-    made = Trial(tmp_path_factory.mktemp("retries"))
-    try:
+    with opened_scene(lambda: Trial(tmp_path_factory.mktemp("retries"))) as made:
         yield made
-    finally:
-        made.close()
 
 
 def sha256(file: Path) -> str:
@@ -156,10 +128,7 @@ def test_an_input_that_is_at_no_known_place_is_named_and_nothing_is_submitted(
 
     assert "Ordered 0 jobs" in done.stdout
     assert f"input large.raw of job {job['job_id']}: no place of it is recorded" in done.stdout
-    asked = requests.get(
-        f"{trial.service.url}/api/v1/orders", params={"experiment": "toyexp"}, timeout=30
-    )
-    assert asked.json()["orders"] == []
+    assert trial.ask("/orders")["orders"] == []
 
 
 def test_an_input_that_is_gone_when_the_job_runs_has_a_class_and_the_unit_is_retried(
@@ -177,8 +146,7 @@ def test_an_input_that_is_gone_when_the_job_runs_has_a_class_and_the_unit_is_ret
     assert f", {inputs}/large.raw" in text
     submit_file.write_text(text.replace(f", {inputs}/large.raw", ""))
     (folder / "retry-places.tsv").write_text("")
-    for file in folder.iterdir():
-        os.chown(file, trial.pool.account.pw_uid, trial.pool.account.pw_gid)
+    trial.pool.give(folder)
     trial.pool.run("condor_submit", "retry.sub", cwd=folder)
     trial.wait(lambda: len(trial.jobs(state="failed")) == 3, 120)
 
@@ -189,12 +157,7 @@ def test_an_input_that_is_gone_when_the_job_runs_has_a_class_and_the_unit_is_ret
     assert record["exit"]["failed_step"] == "stage_in"
     shown = trial.service.run("retry", second["job_id"], "--experiment", "toyexp")
     assert "no place of it is recorded" in shown.stdout
-    answer = requests.get(
-        f"{trial.service.url}/api/v1/retries",
-        params={"experiment": "toyexp", "jobs": second["job_id"]},
-        timeout=30,
-    ).json()
-    [offered] = answer["tries"]
+    [offered] = trial.ask("/retries", jobs=second["job_id"])["tries"]
     assert offered["class"]["class"] == "input"
     assert "jobprov retry JOB --input-dir FOLDER" in offered["class"]["advice"]
     assert offered["order"]["bundle_of"] == first["job_id"], "the failed try has no recipe"
@@ -217,8 +180,7 @@ def fail_once(trial: Trial, unit: str) -> dict[str, Any]:
     trial.pool.put("jobs/table", "wrong")
     script = 'cat table; test "$(cat table)" = right && mkdir deep && echo "$1" > deep/made.txt'
     trial.pool.put("jobs/own.sh", f"{script} && cp deep/made.txt made.txt\n")
-    hook = trial.pool.folder / "job-end-hook.pyz"
-    text = SUBMIT.format(url=trial.service.url, hook=hook, unit=unit, input="table")
+    text = SUBMIT.format(url=trial.service.url, hook=trial.hook, unit=unit, input="table")
     text = text.replace("sh make.sh table", f'sh own.sh ""{NAME}""').replace("make.sh,", "own.sh,")
     trial.pool.submit(unit, text)
     failed = [job for job in trial.jobs(state="failed") if job["task"]["unit"] == unit]
@@ -236,16 +198,13 @@ def test_a_submission_is_repeated_as_it_was_for_one_unit(trial: Trial) -> None:
     trial.pool.put("jobs/table", "right")
     folder = trial.pool.make_folder("as-submitted")
 
-    path = f"{Path(JOBPROV[0]).parent}:{trial.pool.environment['PATH']}"
-    condor = {"CONDOR_CONFIG": trial.pool.environment["CONDOR_CONFIG"], "PATH": path}
     words = ["retry", first["job_id"], "--experiment", "toyexp", "--as-submitted"]
-    done = trial.service.run(*words, "-o", str(folder), **condor)
+    done = trial.service.run(*words, "-o", str(folder), **trial.condor)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    for file in folder.iterdir():
-        os.chown(file, trial.pool.account.pw_uid, trial.pool.account.pw_gid)
+    trial.pool.give(folder)
     trial.pool.run("./as-submitted.sh", cwd=folder)
-    trial.wait(lambda: not trial.pool.run("condor_q", "-af", "ClusterId").stdout.strip(), 120)
+    trial.wait_for_empty_queue()
     again = trial.last_job("own", "succeeded")
     assert again["retry_of"] == first["job_id"]
     assert (trial.pool.folder / "jobs/made.txt").read_text() == f"{NAME}\n"
@@ -258,17 +217,11 @@ def test_what_the_agent_has_retried_comes_back_to_its_folder(trial: Trial) -> No
     trial.retry(first["job_id"], "--order")
     folder = trial.pool.make_folder("agent")
     words = ["agent", "--experiment", "toyexp", "--folder", str(folder), "--once", "--no-witness"]
-    environment = {
-        **trial.pool.environment,
-        "PATH": f"{Path(JOBPROV[0]).parent}:{PATH}",
-        "JOBPROV_URL": trial.service.url,
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-    }
 
     def is_over() -> bool:
         done = subprocess.run(
-            [*as_owner(trial.pool), *JOBPROV, *words],
-            env=environment,
+            [*trial.as_owner(), *JOBPROV, *words],
+            env=trial.agent_environment(),
             cwd=folder,
             capture_output=True,
             text=True,
@@ -286,34 +239,21 @@ def test_what_the_agent_has_retried_comes_back_to_its_folder(trial: Trial) -> No
     assert trial.record(order)["exit"]["code"] == 1
 
 
-def as_owner(pool: Pool) -> list[str]:
-    """Return what starts a program as the jobs' owner, who may read where root's Python lies."""
-    if os.getuid() != 0:
-        return []
-    read = "+dac_read_search"
-    ids = ["--reuid", str(pool.account.pw_uid), "--regid", str(pool.account.pw_gid)]
-    return ["setpriv", *ids, "--clear-groups", f"--inh-caps={read}", f"--ambient-caps={read}"]
-
-
 def test_what_htcondor_brought_back_goes_where_it_brought_it(trial: Trial) -> None:
     """The witness keeps the job's ad: what lay in the working folder came to the Iwd."""
     mended = trial.pool.folder / "marks/mended"
     mended.unlink()
-    words = {"url": trial.service.url, "hook": trial.pool.folder / "job-end-hook.pyz"}
+    words = {"url": trial.service.url, "hook": trial.hook}
     trial.pool.submit("iwd", SUBMIT.format(**words, unit="iwd", input="small.raw"))
     trial.wait(lambda: "iwd" in units(trial.jobs(state="failed")), 60)
     trial.pool.put("marks/mended", "")
     first = trial.last_job("iwd", "failed")
-    path = f"{Path(JOBPROV[0]).parent}:{trial.pool.environment['PATH']}"
-    condor = {"CONDOR_CONFIG": trial.pool.environment["CONDOR_CONFIG"], "PATH": path}
-    question = {"experiment": "toyexp", "jobs": first["job_id"]}
-    address = f"{trial.service.url}/api/v1/retries/submissions"
 
     def has_ad() -> bool:
         look = ["witness", "--experiment", "toyexp", "--settle-seconds", "0"]
-        done = trial.service.run(*look, **condor)
+        done = trial.service.run(*look, **trial.condor)
         assert done.returncode == 0, done.stderr
-        [known] = requests.get(address, params=question, timeout=30).json()["submissions"]
+        [known] = trial.ask("/retries/submissions", jobs=first["job_id"])["submissions"]
         return known["ad"] is not None
 
     trial.wait(has_ad, 60)
@@ -343,6 +283,6 @@ def test_of_two_values_of_a_variable_the_job_gets_the_last(trial: Trial) -> None
     }
 
     trial.pool.submit("number", lines)
-    trial.wait(lambda: not trial.pool.run("condor_q", "-af", "ClusterId").stdout.strip(), 60)
+    trial.wait_for_empty_queue(60)
 
     assert (trial.pool.folder / "jobs/number.out").read_text() == "7\n"

@@ -8,7 +8,6 @@ under the account that owns the jobs.
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import time
@@ -18,11 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from tests.library.commands import JOBPROV
-from tests.library.grid.pool import PATH, Pool, need_condor
-from tests.library.servers.live_service import LiveService
+from tests.library.grid.scene import Scene, opened_scene
 
 pytestmark = pytest.mark.slow
 
@@ -89,16 +86,11 @@ else {{ cat "$what"; echo "$stage"; }} > "$output"; fi
 """
 
 
-class Trial:
+class Trial(Scene):
     """A service, a pool and an agent."""
 
     def __init__(self, folder: Path) -> None:
-        self.service = LiveService(folder / "var")
-        try:
-            self.pool = Pool()
-        except BaseException:
-            self.service.stop()
-            raise
+        super().__init__(folder, "toyexp")
         for name in ("store", "agent"):
             self.pool.make_folder(name)
         self.marks = self.pool.folder / "marks"
@@ -122,12 +114,9 @@ class Trial:
             "--interval",
             "1",
         ]
-        path = f"{Path(JOBPROV[0]).parent}:{PATH}"
-        environment = {**self.pool.environment, "PATH": path, "JOBPROV_URL": self.service.url}
-        environment["PYTHONPATH"] = str(Path(__file__).parents[2])
         process = subprocess.Popen(
-            [*self._as_owner(), *words],
-            env=environment,
+            [*self.as_owner(), *words],
+            env=self.agent_environment(),
             stdout=self.log,
             stderr=self.log,
             cwd=self.pool.folder,
@@ -137,17 +126,6 @@ class Trial:
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()
-
-    def _as_owner(self) -> list[str]:
-        """Return what starts a program as the jobs' owner.
-
-        It may read where root's own Python lies, and no more.
-        """
-        if os.getuid() != 0:
-            return []
-        account, read = self.pool.account, "+dac_read_search"
-        ids = ["--reuid", str(account.pw_uid), "--regid", str(account.pw_gid), "--clear-groups"]
-        return ["setpriv", *ids, f"--inh-caps={read}", f"--ambient-caps={read}"]
 
     def standing(self) -> dict[str, Any]:
         answer: dict[str, Any] = self.ask("/workflows/grid")
@@ -163,13 +141,6 @@ class Trial:
             time.sleep(0.5)
         return standing
 
-    def ask(self, path: str, **query: Any) -> Any:
-        answer = requests.get(
-            f"{self.service.url}/api/v1{path}", params={"experiment": "toyexp", **query}, timeout=60
-        )
-        assert answer.ok, answer.text
-        return answer.json()
-
     def jobs(self, stage: str) -> list[dict[str, Any]]:
         return list(self.ask("/jobs", task_id=f"grid-v1-{stage}", limit=1000)["jobs"])
 
@@ -177,19 +148,14 @@ class Trial:
         return Counter((self.marks / "starts").read_text().splitlines())
 
     def close(self) -> None:
-        self.pool.stop()
-        self.service.stop()
+        super().close()
         self.log.close()
 
 
 @pytest.fixture(scope="module")
 def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
-    need_condor()
-    made = Trial(tmp_path_factory.mktemp("sixty"))
-    try:
+    with opened_scene(lambda: Trial(tmp_path_factory.mktemp("sixty"))) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(scope="module")
@@ -266,12 +232,10 @@ def test_numbers_of_pages_and_calls_agree_with_a_count_by_hand(
 
         assert (blocked[stage]["done"], blocked[stage]["failed"]) == (done, failed), stage
         assert (task["produced"], task["failed"], task["running"]) == (done, failed, 0), stage
-        page = requests.get(
-            f"{trial.service.url}/tasks/grid-v1-{stage}?experiment=toyexp", timeout=60
-        ).text
+        page = trial.page(f"/tasks/grid-v1-{stage}?experiment=toyexp")
         assert f"{done} of {task['expected']} units done" in page
         assert blocked[stage]["units"] <= expected
-    page = requests.get(f"{trial.service.url}/workflows/toyexp/grid", timeout=60).text
+    page = trial.page("/workflows/toyexp/grid")
     total = sum(blocked[stage]["done"] for stage in ("gen", "reco", "select", "merge"))
     assert f"{total} of" in page
     assert "1 of gen, 1 of reco failed for good" in page
@@ -351,15 +315,8 @@ def test_a_recorded_job_is_tried_again_from_its_bundle_by_condor_submit(
     """
     assert blocked
     [bad] = [job for job in trial.jobs("reco") if job["task"]["unit"] == "gen_7.txt"]
-    folder = trial.pool.make_folder("by-hand")
-    done = trial.service.run(
-        "retry", bad["job_id"], "--experiment", "toyexp", "--format", "condor", "-o", str(folder)
-    )
-    assert done.returncode == 0, done.stderr
-    for file in folder.iterdir():
-        os.chown(file, trial.pool.account.pw_uid, trial.pool.account.pw_gid)
 
-    trial.pool.run("condor_submit", "retry.sub", cwd=folder)
+    trial.submit_retries("by-hand", bad["job_id"])
     end = time.monotonic() + 120
     while (
         len(

@@ -19,6 +19,12 @@ def assert_problem(answer: Any, status: int, *fields: str) -> dict[str, Any]:
     return problem
 
 
+def put_job(client: FlaskClient, record: dict[str, Any]) -> None:
+    """Send the record of a job that nobody sent before."""
+    answer = client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
+    assert answer.status_code == 201, answer.get_data(as_text=True)
+
+
 def lead(pages: FlaskClient, address: str) -> str:
     """Return the first line of a page as its reader sees it."""
     found = re.search(r'<p class="lead">(.*?)</p>', pages.get(address).text, re.DOTALL)

@@ -85,6 +85,22 @@ def record_of(number: int, **changes: Any) -> dict[str, Any]:
     return a_record(number, **{**fields, **changes})
 
 
+def catalogued_chain(count: int, *, run: int) -> list[dict[str, Any]]:
+    """Return jobs of a chain whose outputs have what a catalog knows of its files."""
+    records = []
+    for number in range(1, count + 1):
+        record = record_of(number)
+        record["outputs"][0].update(
+            data_tier="reco" if number % 2 else "raw",
+            event_count=10 * number,
+            file_format="artroot",
+            runs=[[run, number, "physics"]],
+            metadata={"DUNE.requestid": 4711},
+        )
+        records.append(record)
+    return records
+
+
 def file_entry(
     name: str, checksum: int | None = None, size: int | None = None, **more: Any
 ) -> dict[str, Any]:

@@ -199,6 +199,7 @@ class _Side(NamedTuple):
 
 
 def _row(change: Change, sides: tuple[_Side, _Side]) -> Difference:
+    """Return a change of a parameter, with the lines that set it."""
     key_before = change.path_before if change.path_before != change.path else None
     before, after = shortened(change.before), shortened(change.after)
     if change.kind == RENAMED:

@@ -30,6 +30,8 @@ from jobprov.provenance.fhicl import (
     loads,
 )
 from jobprov.provenance.fhicl.errors import LIMIT
+from jobprov.provenance.fhicl.limits import DEFAULT_LIMITS
+from jobprov.provenance.fhicl.printing import past_printed_bytes
 from jobprov.provenance.records.job_record import FclConfiguration
 from jobprov.provenance.services.configurations.computed_run import ComputedRun, compute_run
 from jobprov.provenance.services.lookup.job import ReadJob, read_job
@@ -198,7 +200,7 @@ def printed(recorded: RecordedConfiguration, form: str) -> bytes:
     """Return a configuration in one of `schemas.queries.CONFIGURATION_FORMS`.
 
     Raises:
-        ConfigurationError: it cannot be evaluated.
+        ConfigurationError: it cannot be evaluated, or that form of it is too large.
         NotFoundError: which set ran is not known.
     """
     if form == "ran":
@@ -208,7 +210,11 @@ def printed(recorded: RecordedConfiguration, form: str) -> bytes:
         return _computed_text(recorded)
     if form == "expanded":
         return recorded.evaluate().expanded
-    return _FORMS[form](recorded.evaluate()).encode()
+    configuration = recorded.evaluate()
+    try:
+        return _FORMS[form](configuration).encode()
+    except FhiclError as problem:
+        raise ConfigurationTooLargeError(str(problem)) from problem
 
 
 def _computed_text(recorded: RecordedConfiguration) -> bytes:
@@ -257,12 +263,17 @@ def evaluated_answer(recorded: RecordedConfiguration) -> EvaluatedConfiguration:
     """Return the evaluated configuration, and the file and line that each value comes from.
 
     Raises:
-        ConfigurationError: it cannot be evaluated.
+        ConfigurationError: it cannot be evaluated, or the answer would be too large.
     """
     configuration = recorded.evaluate()
     parameters = []
+    left = DEFAULT_LIMITS.printed_bytes
     for parameter in configuration.parameters():
         file, line = parameter.origin or (None, None)
+        # twice the value: it is in the tree as well
+        left -= len(parameter.path) + 2 * len(parameter.canonical) + len(file or "")
+        if left < 0:
+            raise ConfigurationTooLargeError(str(past_printed_bytes(DEFAULT_LIMITS.printed_bytes)))
         parameters.append(EvaluatedParameter(parameter.path, parameter.canonical, file, line))
     return EvaluatedConfiguration(
         configuration.parameter_set_id,

@@ -10,7 +10,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from jobprov.app.wiring import Service
-from tests.library.records import job_id, record_of
+from tests.library.answers import put_job
+from tests.library.records import catalogued_chain, job_id
 
 API = "/metacat/nova/data"
 
@@ -18,19 +19,10 @@ API = "/metacat/nova/data"
 @pytest.fixture
 def metacat(client: FlaskClient) -> FlaskClient:
     """Return a client of a service with a chain of five files; the last is in a namespace."""
-    for number in range(1, 6):
-        record = record_of(number)
-        record["outputs"][0].update(
-            data_tier="reco" if number % 2 else "raw",
-            event_count=10 * number,
-            file_format="artroot",
-            runs=[[7, number, "physics"]],
-            metadata={"DUNE.requestid": 4711},
-        )
-        if number == 5:
-            record["outputs"][0]["namespace"] = "nova-reco"
-        answer = client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
-        assert answer.status_code == 201, answer.get_data(as_text=True)
+    chain = catalogued_chain(5, run=7)
+    chain[-1]["outputs"][0]["namespace"] = "nova-reco"
+    for record in chain:
+        put_job(client, record)
     return client
 
 

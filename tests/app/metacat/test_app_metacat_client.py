@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from tests.library.answers import put_job
 from tests.library.records import record_of
 from tests.library.servers.served_app import served
 
@@ -46,7 +47,7 @@ def url(app: Flask) -> Iterator[str]:
     for number in range(1, 4):
         record = record_of(number)
         record["outputs"][0]["data_tier"] = "reco"
-        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+        put_job(client, record)
     for address in served(app):
         yield f"{address}/metacat/nova"
 

@@ -11,26 +11,18 @@ import pytest
 from flask.testing import FlaskClient
 
 from jobprov.app.wiring import Service
-from tests.library.records import a_record, file_entry, job_id, record_of
+from tests.library.answers import put_job
+from tests.library.records import a_record, catalogued_chain, file_entry, job_id, record_of
 
 API = "/sam/nova/api"
-METADATA = {"DUNE.requestid": 4711}
 
 
 @pytest.fixture
 def sam(client: FlaskClient) -> FlaskClient:
     """Return a client of a service with a chain of seven files, of one task, and one of another."""
-    for number in range(1, 8):
-        record = record_of(number)
-        record["outputs"][0].update(
-            data_tier="reco" if number % 2 else "raw",
-            event_count=10 * number,
-            file_format="artroot",
-            runs=[[1, number, "physics"]],
-            location=f"root://store/f{number}.root",
-            metadata=METADATA,
-        )
-        put(client, record)
+    chain = catalogued_chain(7, run=1)
+    for number, record in enumerate(chain, 1):
+        record["outputs"][0]["location"] = f"root://store/f{number}.root"
     merge = a_record(
         8,
         task={"task_id": "t2", "campaign": "c", "stage": "merge"},
@@ -39,14 +31,9 @@ def sam(client: FlaskClient) -> FlaskClient:
     )
     failed = record_of(9, state="failed", inputs=[], outputs=[file_entry("f3.root", 77, 77)])
     rerun = record_of(10, rerun_of=job_id(3), inputs=[], outputs=[file_entry("again.root", 78, 78)])
-    for record in (merge, failed, rerun):
-        put(client, record)
+    for record in (*chain, merge, failed, rerun):
+        put_job(client, record)
     return client
-
-
-def put(client: FlaskClient, record: dict[str, Any]) -> None:
-    answer = client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
-    assert answer.status_code == 201, answer.get_data(as_text=True)
 
 
 def names(sam: FlaskClient, dimensions: str) -> list[str]:

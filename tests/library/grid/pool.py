@@ -152,6 +152,11 @@ class Pool:
         os.chown(made, *self._ids())
         return made
 
+    def give(self, folder: Path) -> None:
+        """Let the files in a folder belong to the jobs' owner."""
+        for file in folder.iterdir():
+            os.chown(file, *self._ids())
+
     def put(self, name: str, content: str | bytes, mode: int = 0o644) -> Path:
         """Write a file for the jobs, below the pool's folder."""
         file = self.folder / name

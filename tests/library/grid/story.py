@@ -3,8 +3,6 @@
 A service, a pool, real jobs that die in every way, and the witness.
 """
 
-import json
-import os
 import subprocess
 import sys
 import uuid
@@ -14,27 +12,18 @@ from typing import Any
 
 import requests
 
-from jobprov.provenance.capture.packing import build
 from jobprov.provenance.records.identity import JOB_NAMESPACE
 from tests.library.grid import deaths
-from tests.library.grid.pool import PATH, Pool
-from tests.library.servers.live_service import LiveService
+from tests.library.grid.scene import HOOK, Scene
 
 PAIRS = [(death, way) for death in deaths.DEATHS for way in deaths.WAYS]
 
 
-class Story:
+class Story(Scene):
     """What is told: `jobs` is what the service says of each job, by (death, way)."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.state = folder / "witness.db"
-        self.service = LiveService(folder / "var")
-        try:
-            self.pool = Pool(self._configuration)
-        except BaseException:
-            self.service.stop()
-            raise
+        super().__init__(folder, "toy", self._configuration)
         self.ids: dict[tuple[str, str], str] = {}
         self.jobs: dict[tuple[str, str], dict[str, Any]] = {}
 
@@ -66,10 +55,8 @@ class Story:
         self.jobs = {pair: self.read(self.job_id(pair)) for pair in PAIRS}
 
     def _lay_out(self) -> None:
-        hook = self.folder / "job-end-hook.pyz"
-        build(str(hook))
         for name in ("jobs", "etc"):
-            self.pool.put(f"{name}/job-end-hook.pyz", hook.read_bytes(), 0o755)
+            self.pool.put(f"{name}/{HOOK}", self.hook.read_bytes(), 0o755)
         self.pool.put("jobs/runreco.py", deaths.PAYLOAD, 0o755)
         self.pool.put("etc/job-exit", self._placed(deaths.recipe("job-exit", "sh")), 0o755)
 
@@ -91,10 +78,9 @@ class Story:
         line = self._placed(deaths.recipe("witness-cron", "sh")).replace(
             "/var/lib/jobprov/witness.db", str(self.state)
         )
-        path = f"{Path(sys.executable).parent}:{PATH}"
         done = subprocess.run(
             ["sh", "-c", line],
-            env={**self.service.environment, **self._condor(), "PATH": path},
+            env={**self.service.environment, **self.condor},
             capture_output=True,
             text=True,
             check=False,
@@ -102,27 +88,14 @@ class Story:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def witness(self, *words: str) -> dict[str, Any]:
-        """Let the witness look at once at what ended; return its report."""
-        state = () if "--state" in words else ("--state", str(self.state))
-        done = self.service.run(
-            "witness", "--json", "--settle-seconds", "0", *state, *words, **self._condor()
-        )
-        assert done.returncode == 0, done.stderr
-        report: dict[str, Any] = json.loads(done.stdout)
-        return report
-
     def flush_what_came_home(self) -> str:
         """Send what came home with the jobs' output, as the submit node's cron does.
 
         Return what the hook says.
         """
-        hook, folder = self.folder / "job-end-hook.pyz", self.pool.folder / "jobs"
+        hook, folder = self.folder / HOOK, self.pool.folder / "jobs"
         words = [sys.executable, str(hook), "flush", str(folder), "--url", self.service.url]
         return subprocess.run(words, capture_output=True, text=True, check=False).stderr
-
-    def _condor(self) -> dict[str, str]:
-        return {"CONDOR_CONFIG": str(self.pool.config), "PATH": f"{os.environ['PATH']}:{PATH}"}
 
     def job_id(self, pair: tuple[str, str]) -> str:
         """Return the job id of the first attempt, made from what the event log says of the job."""
@@ -132,9 +105,7 @@ class Story:
 
     def read(self, job_id: str) -> dict[str, Any]:
         """Return what the service says of a job."""
-        answer = requests.get(f"{self.service.url}/api/v1/jobs/{job_id}", timeout=30)
-        assert answer.status_code == requests.codes.ok, f"{answer.text}\n{self.pool.diagnosis()}"
-        job: dict[str, Any] = answer.json()
+        job: dict[str, Any] = self.ask(f"/jobs/{job_id}")
         return job
 
     def log(self, pair: tuple[str, str], name: str) -> str:
@@ -143,8 +114,3 @@ class Story:
             f"{self.service.url}/api/v1/jobs/{self.job_id(pair)}/logs/{name}", timeout=30
         )
         return answer.text if answer.status_code == requests.codes.ok else ""
-
-    def close(self) -> None:
-        """Stop everything."""
-        self.pool.stop()
-        self.service.stop()

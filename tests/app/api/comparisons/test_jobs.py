@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.library.answers import assert_problem
+from tests.library.answers import assert_problem, put_job
 from tests.library.records import a_record, sha256
 
 FCL = (b"physics: { x: 1 y: 2 }\n", b"physics: { x: 1\n y: 3 }\n")
@@ -22,7 +22,7 @@ def recorded(client: FlaskClient) -> FlaskClient:
             task={"task_id": "t1", "unit": "u"},
             configurations=[{"step": "art", "main": "x.fcl", "files": files}],
         )
-        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+        put_job(client, record)
     return client
 
 
@@ -65,7 +65,7 @@ def test_where_two_files_part_is_answered_over_http(client: FlaskClient) -> None
             task={"stage": "reco", "task_id": f"t{number}"},
             outputs=[{"name": f"{number}.root", "checksums": [f"adler32:0000000{number}"]}],
         )
-        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+        put_job(client, record)
 
     found: Any = client.get("/api/v1/lineage/diverge?a=1.root&b=2.root").get_json()
 

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from jobprov.provenance.records.openlineage.runs import read_event
-from tests.library.answers import assert_problem
+from tests.library.answers import assert_problem, put_job
 from tests.library.records import a_record
 
 
@@ -53,7 +53,7 @@ def recorded(client: FlaskClient) -> FlaskClient:
         a_record(7, inputs=files("self"), outputs=files("self")),
     )
     for job in jobs:
-        assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+        put_job(client, job)
     return client
 
 
@@ -105,7 +105,7 @@ def test_a_job_that_read_two_contents_of_an_orphan_is_one_reader(client: FlaskCl
         {"name": "raw", "checksums": [f"adler32:{place:08x}"], "role": "shared"} for place in (1, 2)
     ]
     for job in (a_record(1, inputs=seen), a_record(2, inputs=seen[:1])):
-        assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+        put_job(client, job)
 
     [orphan] = read(client, "/lineage/orphans")["files"]
 
@@ -208,7 +208,7 @@ def test_limit_of_a_file_with_very_many_parents(client: FlaskClient) -> None:
     many = a_record(1, inputs=[{"name": f"i{n}"} for n in range(32_768)], outputs=files("wide"))
     assert_problem(client.put(f"/api/v1/jobs/{many['job_id']}", json=many), 422, "inputs")
     wide = a_record(2, outputs=files("wide", parents=[f"p{n}" for n in range(3000)]))
-    assert client.put(f"/api/v1/jobs/{wide['job_id']}", json=wide).status_code == 201
+    put_job(client, wide)
 
     shown = read(client, "/files/wide/lineage?direction=ancestors")
     assert (len(shown["nodes"]), shown["is_truncated"], shown["omitted"]["by_kind"]["file"]) == (
@@ -275,7 +275,7 @@ def test_events_of_a_history_name_the_experiment_of_each_job(client: FlaskClient
         ),
     )
     for job in jobs:
-        assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+        put_job(client, job)
 
     lines = client.get("/api/v1/files/made/lineage?format=openlineage").text.splitlines()
 
@@ -298,7 +298,7 @@ def test_events_of_a_history_make_the_same_graph_where_they_are_sent(client: Fla
             a_record(len(jobs) + 2, inputs=[made], outputs=files(f"end{version}")),
         ]
     for job in jobs:
-        assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+        put_job(client, job)
 
     for name in ("end1", "end2"):
         for line in client.get(

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from tests.library.answers import put_job
 from tests.library.records import a_record
 
 
 def exported(client: FlaskClient, form: str, **fields: Any) -> str:
     job = a_record(1, **fields)
-    assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+    put_job(client, job)
     answer = client.get(f"/api/v1/jobs/{job['job_id']}/exports/{form}")
     assert answer.status_code == 200
     return answer.text

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.library.answers import assert_problem
+from tests.library.answers import assert_problem, put_job
 from tests.library.records import a_record
 
 S3 = "s3:%2F%2Fb"
@@ -37,7 +37,7 @@ def named(client: FlaskClient) -> FlaskClient:
         a_record(6, experiment="dune", outputs=[entry("x"), entry("only dune")]),
         a_record(7, inputs=[entry("x", experiment="dune")], outputs=[entry("of dune")]),
     ):
-        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+        put_job(client, record)
     return client
 
 

@@ -14,7 +14,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from jobprov.app.api.lookup.jobs import last_lines
-from tests.library.answers import assert_problem
+from tests.library.answers import assert_problem, put_job
 from tests.library.records import JOB, a_record, sha256
 
 LOG = b"".join(b"line %d\n" % number for number in range(30_000))
@@ -43,7 +43,7 @@ def recorded(client: FlaskClient) -> FlaskClient:
         outputs=[{"name": "größe 日本.root", "checksums": ["adler32:00000002"], "size_bytes": 5}],
     )
     for record in (first, second):
-        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+        put_job(client, record)
     return client
 
 

@@ -6,13 +6,13 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 
-from tests.library.answers import assert_problem
+from tests.library.answers import assert_problem, put_job
 from tests.library.records import a_record
 
 
 def put(client: FlaskClient, *records: dict[str, Any]) -> None:
     for record in records:
-        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+        put_job(client, record)
 
 
 def failed(number: int, **more: Any) -> dict[str, Any]:

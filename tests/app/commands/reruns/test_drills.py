@@ -36,6 +36,7 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(jobprov, words, catch_exceptions=False)
 
 
+@pytest.mark.slow
 def test_drill_says_of_each_job_how_it_compared(data: Path) -> None:
     ended = run("drill", "--data", str(data / "var"), "--jobs", "2")
     again = run("drill", "--data", str(data / "var"), "--json")

@@ -10,6 +10,7 @@ from flask import Flask
 from playwright.sync_api import Browser, expect
 
 from jobprov.app.cli import jobprov
+from tests.library.answers import put_job
 from tests.library.browser import browser  # noqa: F401 - a fixture
 from tests.library.records import a_record
 from tests.library.servers.served_app import AppOn, opened_service, served
@@ -34,7 +35,7 @@ def app(app_on: AppOn, sqlite_template: Path, tmp_path: Path) -> Iterator[Flask]
             assert client.put(f"/api/v1/tasks/t{place}", json=task).status_code == 201
             names = {"task_id": f"t{place}", "campaign": campaign, "stage": "gen", "unit": "u1"}
             record = a_record(place + 1, task=names, outputs=[{"name": f"f{place}.root"}])
-            assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+            put_job(client, record)
         yield made
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from tests.library.answers import put_job
 from tests.library.records import a_record
 
 DIGESTS = ("1" * 64, "2" * 64)
@@ -26,7 +27,7 @@ def _generated(number: int, content: str) -> dict[str, Any]:
 def fleet(client: FlaskClient) -> FlaskClient:
     for number, content in enumerate((DIGESTS[0], DIGESTS[0], DIGESTS[1]), 1):
         record = _generated(number, content)
-        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+        put_job(client, record)
     return client
 
 
@@ -110,7 +111,7 @@ def test_stored_verdict_that_compared_nothing_counts_as_nothing(client: FlaskCli
 def test_gaps_are_counted_on_the_pages_of_task_and_campaign(client: FlaskClient) -> None:
     for number in (1, 2):
         record = a_record(number, task={"task_id": "t1", "campaign": "c", "stage": "reco"})
-        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+        put_job(client, record)
     counted = client.get("/api/v1/gaps?campaign=c").get_json()
 
     assert counted["gaps"][0]["job_count"] == counted["job_count"] == 2

@@ -15,12 +15,13 @@ from werkzeug.urls import iri_to_uri
 from jobprov.app.commands.tasks.tasks import _task_lines, missing_command
 from jobprov.provenance.answers.tasks import TaskProgress
 from jobprov.provenance.client.transport import campaign_place
+from tests.library.answers import put_job
 from tests.library.records import a_record
 
 
 def put(client: FlaskClient, number: int, **task: str) -> None:
     record = a_record(number, task={"campaign": "c", "stage": "s", "unit": "u", **task})
-    assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+    put_job(client, record)
 
 
 def link(client: FlaskClient, page: str, words: str) -> str:

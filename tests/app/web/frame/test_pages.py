@@ -15,7 +15,7 @@ from jobprov.app.csv_rows import _cell
 from jobprov.app.web.frame.formats import MISSING, duration
 from jobprov.app.web.tasks.campaigns import first_line as campaign_line
 from jobprov.provenance.answers.campaigns import CampaignProgress
-from tests.library.answers import lead
+from tests.library.answers import lead, put_job
 from tests.library.productions import toy_experiment as samples
 
 FAILED = f"/jobs/{samples.job_id('reco-4-first')}"
@@ -579,7 +579,7 @@ def test_modules_of_every_stage_are_shown_and_stages_are_compared_only_when_aske
                 module(None, 0.004, path="source"),
             ],
         }
-        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+        put_job(client, record)
 
     text = client.get("/modules?by=stage").text
     compared = client.get("/modules?by=stage&first=gen&second=reco").text

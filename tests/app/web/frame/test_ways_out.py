@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from jobprov.app.factory import create_app
 from jobprov.archive.errors import BlobMissingError
-from tests.library.answers import lead
+from tests.library.answers import lead, put_job
 from tests.library.productions import toy_experiment as samples
 from tests.library.records import a_record
 from tests.library.servers.served_app import opened_service
@@ -39,7 +39,7 @@ def wide(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
             for place, name in enumerate(EXPERIMENTS)
         ]
         for job in jobs:
-            assert client.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+            put_job(client, job)
         yield client
 
 
@@ -64,7 +64,7 @@ def test_page_of_a_filter_that_cannot_be_read_leads_to_the_page_without_it(
     text = pages.get(address).text
 
     assert f"the address says <code>{given}</code>" in text
-    assert links(text)["This page without what cannot be read"] == way
+    assert links(text)["This page without the parts that cannot be read"] == way
     assert pages.get(way).status_code in (200, 300)
 
 

@@ -18,6 +18,7 @@ from jobprov.app.web.orders.workflows import first_line, next_words
 from jobprov.provenance.answers.workflows import StageStanding, WorkflowStanding
 from jobprov.provenance.db.tables import LedgerEntry
 from jobprov.provenance.services.ledger.entries import read_entries
+from tests.library.answers import put_job
 from tests.library.productions.toy_workflow import TEXT, a_job, declare, launch
 from tests.library.records import a_record
 
@@ -268,7 +269,7 @@ def test_units_of_each_state_stand_on_the_page_with_its_word(client: FlaskClient
     ):
         task = {"task_id": "t", "stage": "reco", "unit": f"u{number}"}
         record = a_record(number + 1, task=task, **fields)
-        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+        put_job(client, record)
     waiver = {"units": ["u2"], "who": "me", "why": "damaged"}
     client.post("/api/v1/tasks/t/waivers?experiment=nova", json=waiver)
 

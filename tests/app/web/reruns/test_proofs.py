@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from jobprov.provenance.answers.reruns import JobProof
 from jobprov.provenance.lineage.words import grade_words
+from tests.library.answers import put_job
 from tests.library.records import a_record, digest
 
 TASK = {"task_id": "t1", "campaign": "c", "stage": "reco"}
@@ -21,7 +22,7 @@ def proven(client: FlaskClient) -> FlaskClient:
     """Return a service with four jobs: proven, failed, differing, and not rerun."""
     for number in (1, 2, 3, 4):
         record = a_record(number, task=TASK)
-        assert client.put(f"/api/v1/jobs/{record['job_id']}", json=record).status_code == 201
+        put_job(client, record)
     post(client, 1, level="R7", comparisons=[EQUAL])
     post(client, 2, level="R1", missing="The shared library libGeom.so is missing.")
     post(client, 3, level="R2", comparisons=[EQUAL, OTHER], offers=[OFFER])

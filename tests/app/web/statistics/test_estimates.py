@@ -6,6 +6,7 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
+from tests.library.answers import put_job
 from tests.library.records import a_record
 
 ASKED = "/estimate?experiment=nova&files=100"
@@ -15,7 +16,7 @@ def record(client: FlaskClient, number: int, **fields: Any) -> None:
     """Record a job of an hour."""
     task = {"task_id": "t", "campaign": "c", "stage": "reco", "unit": f"u{number}"}
     made = a_record(number, task=task, ended_at="2026-01-01T01:00:00Z", **fields)
-    assert client.put(f"/api/v1/jobs/{made['job_id']}", json=made).status_code == 201
+    put_job(client, made)
 
 
 def shown(client: FlaskClient) -> str:

@@ -30,6 +30,8 @@ from jobprov.provenance.fhicl.running.contradictions import contradictions
 from jobprov.provenance.fhicl.running.facts import Facts
 from jobprov.provenance.services.configurations.configuration import (
     ConfigurationTooLargeError,
+    evaluated_answer,
+    printed,
     read_configurations,
     run_answer,
 )
@@ -429,3 +431,21 @@ def test_a_number_that_art_set_and_wrote_in_its_own_way_contradicts_nothing(
 
     assert gaps_of(production, 1) == []
     assert evaluations(production)[0].computed_as == ran.parameter_set_id
+
+
+def test_answer_that_long_paths_blow_up_is_refused(production: Production) -> None:
+    """17 kB of FHiCL below a long path made 862 MB of JSON."""
+    name = "/" + "d" * 900 + ".fcl"
+    numbers = b",".join([b"1"] * 1000)
+    text = b"BEGIN_PROLOG\ns: [" + numbers + b"]\nEND_PROLOG\n"
+    text += b"".join(b"q%d: @local::s\n" % number for number in range(100))
+    files = [{"name": name, "path": name, "sha256": production.upload(text)}]
+    production.record(record_of(1, configurations=[{"main": name, "files": files}]))
+
+    with production.database.reading.connect() as connection:
+        [recorded] = read_configurations(connection, production.store, job_id(1))
+        with pytest.raises(ConfigurationTooLargeError, match="printed_bytes"):
+            evaluated_answer(recorded)
+        with pytest.raises(ConfigurationTooLargeError, match="printed_bytes"):
+            printed(recorded, "prefix-annotated")
+        assert printed(recorded, "indented")

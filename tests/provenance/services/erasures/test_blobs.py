@@ -255,6 +255,7 @@ def test_bytes_that_a_restored_copy_brought_back_go_again(production: Production
     assert troubles(production) == []
 
 
+@pytest.mark.slow
 def test_older_database_adopts_the_erasure(production: Production, tmp_path: Path) -> None:
     fcl = production.upload(FCL)
     run_job(production, 1, fcl)

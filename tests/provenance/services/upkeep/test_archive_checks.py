@@ -52,6 +52,7 @@ def loose(production: Production, sha256: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_sound_archive_has_no_troubles(production: Production) -> None:
     play(production)
     unsealed = check(production)
