@@ -106,15 +106,30 @@ class JobSummary(Struct, frozen=True):
     url: str
 
 
-class JobList(Struct, frozen=True):
+class MatchedParameter(Struct, frozen=True):
+    """A parameter that a question holds for.
+
+    Attributes:
+        key: the whole path, `a.b[2].c`; `$NAME` of a variable of the environment.
+        value: its canonical text; a long one by its beginning and digest.
+    """
+
+    key: str
+    value: str
+
+
+class JobList(Struct, frozen=True, omit_defaults=True):
     """Jobs, the newest first.
 
     Attributes:
         next: what goes into `cursor` of the next call; None at the end.
+        matched: the first parameters of each job that the question holds for, by job id; absent
+            where it asks for no parameter and no variable.
     """
 
     jobs: list[JobSummary]
     next: str | None
+    matched: dict[str, list[MatchedParameter]] = {}
 
 
 class GapCount(Struct, frozen=True):

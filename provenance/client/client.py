@@ -139,8 +139,12 @@ class Client(Histories):
 
     def jobs(self, **filters: Any) -> Iterator[JobSummary]:
         """Yield jobs in short, newest first, page by page; filters are those of `GET /jobs`."""
-        for page in self._pages(JobList, "/jobs", **filters):
+        for page in self.job_pages(**filters):
             yield from page.jobs
+
+    def job_pages(self, **filters: Any) -> Iterator[JobList]:
+        """Yield the same page by page, with the parameters that a question matched."""
+        yield from self._pages(JobList, "/jobs", **filters)
 
     def export(self, job_id: str, form: str, *, experiment: str | None = None) -> str:
         """Return a job as `prov-json`, `prov-n`, `openlineage` or `in-toto`."""

@@ -1,7 +1,7 @@
 """`jobprov jobs` and `gaps`: jobs by state, host, code or parameter, and what would stop reruns."""
 
 import sys
-from itertools import islice
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -11,7 +11,7 @@ from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, file_name, json_option, table, url_option
 from jobprov.app.csv_rows import Cell
 from jobprov.app.reports.rows import moment
-from jobprov.provenance.answers.lookup import GapCounts, JobSummary
+from jobprov.provenance.answers.lookup import GapCounts, JobSummary, MatchedParameter
 from jobprov.provenance.lineage.words import counted, proof_line
 
 _STATES = ["running", "succeeded", "failed", "killed", "lost"]
@@ -81,14 +81,20 @@ _GAP_COLUMNS = {
 def jobs(*, limit: int, url: str | None, as_json: bool, **filters: Any) -> None:
     """List jobs, newest first; exit code 1 where there are none."""
     given = {name: value for name, value in filters.items() if value is not None}
-    newest = client_for(url).jobs(**given, limit=min(limit + 1, _MOST_A_PAGE))
+    read: list[JobSummary] = []
+    matched: dict[str, list[MatchedParameter]] = {}
     # one more than is listed tells whether there are more
-    read = list(islice(newest, limit + 1))
+    for page in client_for(url).job_pages(**given, limit=min(limit + 1, _MOST_A_PAGE)):
+        read += page.jobs
+        matched |= page.matched
+        if len(read) > limit:
+            break
     listed, has_more = read[:limit], len(read) > limit
     if not listed and not as_json:
         click.echo("No job matches these filters.", err=True)
         sys.exit(1)
-    text = table([_row(job) for job in listed], _COLUMNS)
+    columns = {**_COLUMNS, "matched": "MATCHED"} if matched else _COLUMNS
+    text = table([_row(job, matched.get(job.job_id, ())) for job in listed], columns)
     if has_more:
         text += "\nThere are more: --limit."
     emit(listed, text, as_json=as_json)
@@ -96,7 +102,7 @@ def jobs(*, limit: int, url: str | None, as_json: bool, **filters: Any) -> None:
         sys.exit(1)
 
 
-def _row(job: JobSummary) -> dict[str, Cell]:
+def _row(job: JobSummary, matched: Sequence[MatchedParameter]) -> dict[str, Cell]:
     return {
         "job_id": job.job_id,
         "state": job.state,
@@ -106,6 +112,7 @@ def _row(job: JobSummary) -> dict[str, Cell]:
         "files": job.output_count,
         "code": job.code,
         "started": moment(job.started_at),
+        "matched": ", ".join(f"{found.key}={found.value}" for found in matched),
     }
 
 

@@ -1,5 +1,6 @@
 """The list of jobs: filters, newest first, a page at a time, all in the address."""
 
+from collections import Counter
 from collections.abc import Container, Mapping
 from datetime import datetime
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from jobprov.provenance.services.lookup.jobs import list_jobs
 
 _SHOWN = frozenset({*JobFilters._fields, "recipe_id"})
 """The words of an address that the page shows as filters."""
-_ROWS = 100
+_ROWS, _MOST_MATCHED = 100, 12
 _COLUMNS = (
     "job_id",
     "experiment",
@@ -74,12 +75,14 @@ class JobsPage(NamedTuple):
     """What the page shows.
 
     Attributes:
+        matched: key and value of parameters that the question holds for, and of how many jobs.
         filters: as the address has them.
         csv: the address of the same list as CSV.
     """
 
     twin: str
     jobs: list[JobSummary]
+    matched: list[tuple[str, str, int]]
     filters: dict[str, str]
     first_line: str
     first_page: str | None
@@ -121,12 +124,21 @@ def _page(question: JobsQuestion, listed: JobList) -> JobsPage:
     return JobsPage(
         twin=address("/jobs", {**filters, **paging}),
         jobs=listed.jobs,
+        matched=_matched(listed),
         filters=filters,
         first_line=first_line(len(listed.jobs), filters, is_more=listed.next is not None),
         first_page=first_page,
         next_page=next_page,
         csv=here(format="csv", limit=str(question.limit)),
     )
+
+
+def _matched(listed: JobList) -> list[tuple[str, str, int]]:
+    """Return key and value of what the question holds for, those of most of the jobs first."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for found in listed.matched.values():
+        counts.update((parameter.key, parameter.value) for parameter in found)
+    return [(key, value, count) for (key, value), count in counts.most_common(_MOST_MATCHED)]
 
 
 def _filters_of_address() -> dict[str, str]:
@@ -175,6 +187,8 @@ def _all_filters() -> JobFilters:
         cause_id=asked("cause_id"),
         parameter=asked("parameter"),
         value=asked("value"),
+        variable=asked("variable"),
+        seed=asked_number("seed", least=0, most=10**18),
         started_after=asked_time("started_after"),
         started_before=asked_time("started_before"),
         received_after=asked_time("received_after"),

@@ -1,9 +1,13 @@
 """Lists of jobs, newest first, a page at a time."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.lookup import JobList
+from jobprov.provenance.answers.lookup import JobList, JobSummary, MatchedParameter
 from jobprov.provenance.db.connections.time_limits import time_limit
+from jobprov.provenance.db.queries.configurations.matched_values import matched_values
+from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, list_job_rows
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.lookup.file_names import name_file
@@ -33,11 +37,23 @@ def list_jobs(
         rows = list_job_rows(
             connection, filters, limit=limit + 1, before=before, condition=condition
         )
+        matched = _matched(connection, condition, rows[:limit]) if condition else {}
     jobs = [summary for _, summary in rows[:limit]]
     if len(rows) <= limit:
-        return JobList(jobs, next=None)
+        return JobList(jobs, next=None, matched=matched)
     last_key, _ = rows[limit - 1]
-    return JobList(jobs, next=str(last_key))
+    return JobList(jobs, next=str(last_key), matched=matched)
+
+
+def _matched(
+    connection: Connection, condition: ParameterCondition, rows: Sequence[tuple[int, JobSummary]]
+) -> dict[str, list[MatchedParameter]]:
+    """Return the parameters of each job for which the condition holds, by job id."""
+    values = matched_values(connection, condition, [key for key, _ in rows])
+    matched = {}
+    for key, job in rows:
+        matched[job.job_id] = [MatchedParameter(*found) for found in values.get(key, ())]
+    return matched
 
 
 def check_limit(limit: int) -> None:

@@ -100,7 +100,7 @@ def configurations_with(connection: Connection, condition: ParameterCondition) -
     parameter_sets = _sets_with(connection, condition)
     if not parameter_sets:
         return set()
-    return {(row[0], row[1]) for row in _fetch_among(connection, _TOLD, parameter_sets)}
+    return {(row[0], row[1]) for row in fetch_among(connection, _TOLD, parameter_sets)}
 
 
 def _sets_with(connection: Connection, condition: ParameterCondition) -> list[int]:
@@ -108,18 +108,18 @@ def _sets_with(connection: Connection, condition: ParameterCondition) -> list[in
     total: int = connection.execute(select(func.count()).select_from(ParameterSet)).scalar_one()
     met: set[int] = set()
     blocks: dict[int, int] = {}
-    for values in _values_with(connection, condition):
-        tables = {row[0] for row in _fetch_among(connection, _TABLES, values)} - met
+    for values in values_with(connection, condition):
+        tables = {row[0] for row in fetch_among(connection, _TABLES, values)} - met
         met |= tables
         for few in _growing(sorted(tables)):
-            for block, members in _fetch_among(connection, _SETS, few):
+            for block, members in fetch_among(connection, _SETS, few):
                 blocks[block] = blocks.get(block, 0) | members
             if sum(map(int.bit_count, blocks.values())) >= total:
                 return _members(blocks)
     return _members(blocks)
 
 
-def _values_with(connection: Connection, condition: ParameterCondition) -> Iterator[list[int]]:
+def values_with(connection: Connection, condition: ParameterCondition) -> Iterator[list[int]]:
     """Yield the integer keys of the values for which the condition holds.
 
     They come in parts that grow, those entered first before others.
@@ -167,7 +167,7 @@ def _growing(keys: list[int]) -> Iterator[list[int]]:
         start, length = start + length, length * _GROWTH
 
 
-def _fetch_among(connection: Connection, statement: str, keys: Sequence[int]) -> list[Any]:
+def fetch_among(connection: Connection, statement: str, keys: Sequence[int]) -> list[Any]:
     """Return the rows of a statement about some integer keys."""
     return fetch(
         connection,

@@ -108,3 +108,11 @@ def test_the_page_of_a_job_says_which_set_ran(client: FlaskClient) -> None:
 
     assert f"/jobs/{KNOWN}/configurations/reco?form=ran" in known
     assert "As run not known: What loon makes" in words(unknown)
+
+
+def test_a_list_says_which_key_and_value_matched(client: FlaskClient) -> None:
+    page = client.get("/jobs?parameter=source.maxEvents&value=7")
+    seeded, wrong = client.get("/jobs?seed=12"), client.get("/jobs?seed=x")
+
+    assert "source.maxEvents = 7 1 job" in words(page.text)
+    assert (page.status_code, seeded.status_code, wrong.status_code) == (200, 200, 422)

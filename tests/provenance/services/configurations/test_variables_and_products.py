@@ -11,6 +11,7 @@ from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.histories.impact import find_impact
+from jobprov.provenance.services.lookup.jobs import list_jobs
 from tests.library.production import Production
 from tests.library.productions.configured_jobs import configured, found
 
@@ -141,3 +142,41 @@ def test_a_record_that_comes_again_has_its_last_seeds(production: Production) ->
     production.record({**job, "seeds": [{"seed": 2}]})
 
     assert (found(production, seed=1), found(production, seed=2)) == ([], [1])
+
+
+def matches(production: Production, **filters: Any) -> dict[int, list[str]]:
+    with production.database.reading.connect() as connection:
+        matched = list_jobs(connection, JobFilters(**filters)).matched
+    return {
+        int(job[-4:], 16): [f"{found.key} = {found.value}" for found in parameters]
+        for job, parameters in matched.items()
+    }
+
+
+def test_lists_say_which_key_and_value_matched(production: Production) -> None:
+    other = TEXT.replace(b"5", b"7")
+    production.record(
+        tuned(production, 1, "G18_10a_02_11a"),
+        {**tuned(production, 2, None), **configured(production, 2, other)},
+    )
+    production.work()
+    key = "physics.producers.gen.seed"
+
+    assert matches(production, parameter="*.seed", value=">1") == {
+        1: [f"{key} = 5"],
+        2: [f"{key} = 7"],
+    }
+    assert matches(production, variable=TUNE) == {1: [f'${TUNE} = "G18_10a_02_11a"']}
+    assert matches(production, state="succeeded") == {}
+    assert matches(production, parameter="none.such") == {}
+
+
+def test_matches_of_many_configurations_are_those_of_each_job(production: Production) -> None:
+    """More sets than one row of the index holds."""
+    texts = [b"a: { b: %d c: %d }\n" % (number, number % 2) for number in range(70)]
+    production.record(*[configured(production, at, text) for at, text in enumerate(texts, 1)])
+    production.work()
+
+    found_b = matches(production, parameter="a.b")
+    assert found_b == {at: [f"a.b = {at - 1}"] for at in range(1, 71)}
+    assert matches(production, parameter="a.*", value="1")[70] == ["a.c = 1"]

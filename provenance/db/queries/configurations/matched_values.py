@@ -1,0 +1,89 @@
+"""Which parameters of listed jobs are why they are in the list."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
+from jobprov.provenance.db.queries.configurations.parameters import fetch_among, values_with
+from jobprov.provenance.db.queries.fragments.membership import among
+from jobprov.provenance.db.tables import ParameterKey, ParameterValue
+from jobprov.provenance.db.tables.configurations import SETS_A_BLOCK
+
+_MOST_VALUES = 6000
+"""Values that are looked at; of more, a list names what it finds among the first."""
+_MOST_OF_A_JOB = 3
+
+_SETS_OF_JOBS = """
+SELECT j.id, e.set_id FROM jobs AS j
+JOIN closure_set_members AS m ON m.closure_set_id = j.closure_set_id
+JOIN evaluations AS e ON e.closure_id = m.closure_id AND e.experiment_id = j.experiment_id
+WHERE e.set_id IS NOT NULL AND j.id {among}
+"""
+_BLOCKS = """
+SELECT p.value_id, t.block, t.members FROM parameters AS p
+JOIN parameter_set_tables AS t ON t.table_id = p.table_id
+WHERE p.value_id {{among}} AND t.block IN ({blocks})
+"""
+
+
+class MatchedValue(NamedTuple):
+    """A parameter, or a variable as `$NAME`, and its canonical value as the index keeps it."""
+
+    key: str
+    value: str
+
+
+def matched_values(
+    connection: Connection, condition: ParameterCondition, jobs: Sequence[int]
+) -> dict[int, list[MatchedValue]]:
+    """Return the first parameters of each job for which a condition holds, by key of the job."""
+    rows = fetch_among(connection, _SETS_OF_JOBS, jobs) if jobs else []
+    sets = {found for _, found in rows}
+    values_of = _values_of_sets(connection, condition, sets) if sets else {}
+    wanted = {value for values in values_of.values() for value in values}
+    names = _named(connection, wanted)
+    matched: dict[int, list[MatchedValue]] = {}
+    for job, found in rows:
+        of_job = matched.setdefault(job, [])
+        for value in values_of.get(found, ()):
+            if names[value] not in of_job and len(of_job) < _MOST_OF_A_JOB:
+                of_job.append(names[value])
+    return matched
+
+
+def _values_of_sets(
+    connection: Connection, condition: ParameterCondition, sets: Iterable[int]
+) -> Mapping[int, list[int]]:
+    """Return keys of the first values of each set for which the condition holds."""
+    places: dict[int, list[int]] = {}
+    for found in sorted(sets):
+        places.setdefault(found // SETS_A_BLOCK, []).append(found)
+    statement = _BLOCKS.format(blocks=",".join(map(str, places)))
+    values_of: dict[int, list[int]] = {found: [] for found in sets}
+    looked_at = 0
+    for values in values_with(connection, condition):
+        for value, block, members in fetch_among(connection, statement, values):
+            for found in places[block]:
+                is_member = members >> (found % SETS_A_BLOCK) & 1
+                if is_member and len(values_of[found]) < _MOST_OF_A_JOB:
+                    values_of[found].append(value)
+        looked_at += len(values)
+        if looked_at >= _MOST_VALUES or all(values_of.values()):
+            break
+    return values_of
+
+
+def _named(connection: Connection, values: Iterable[int]) -> dict[int, MatchedValue]:
+    keys = sorted(values)
+    query = (
+        select(ParameterValue.id, ParameterKey.name, ParameterValue.canonical)
+        .join(ParameterKey, ParameterKey.id == ParameterValue.key_id)
+        .where(among(connection, ParameterValue.id, keys))
+    )
+    if not keys:
+        return {}
+    return {
+        key: MatchedValue(name, canonical) for key, name, canonical in connection.execute(query)
+    }
