@@ -68,6 +68,13 @@ SETTINGS = (
         "New blobs that an experiment may send to a worker process within a day, in GB; 0: any.",
     ),
     Setting(
+        "JOBPROV_PHYSICS_VARIABLES",
+        "GENIE_XSEC_TUNE",
+        "Environment variables that decide physics, which jobs are found by: names for all "
+        "experiments, `experiment:NAME` for one, separated by commas. Jobs that were recorded "
+        "before a change are found by it after `jobprov rebuild-database`.",
+    ),
+    Setting(
         "JOBPROV_TRACE_FIRST",
         "on",
         "Whether hooks trace the first job of each kind: `on` or `off`.",

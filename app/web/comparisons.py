@@ -118,7 +118,7 @@ def _is_same(facet: Facet) -> bool:
 
 
 def _is_wanted(facet: Facet, chosen: str | None) -> bool:
-    if not facet.count and not facet.problems:
+    if not facet.count and not facet.problems and not facet.notes:
         return False
     return facet.name == (asked_section() or chosen or facet.name)
 
@@ -132,7 +132,7 @@ def _choices(facets: list[Facet], chosen: str | None) -> list[tuple[str, int | N
         ("Everything", None, _facet_url(None), chosen is None)
     ]
     for facet in facets:
-        if facet.count or facet.problems:
+        if facet.count or facet.problems or facet.notes:
             url = _facet_url(facet.name)
             choices.append((facet.title, facet.count, url, chosen == facet.name))
     return choices

@@ -113,15 +113,13 @@ class PackShelf:
         with self._threads, shared_lock(self._lock):
             # By inode, too: a seal may replace a damaged pack by a sound one of the same name
             with os.scandir(self.root) as entries:
-                found = sorted(
-                    (entry.name, entry.inode())
-                    for entry in entries
-                    if entry.name.endswith(PACK_SUFFIX)
-                )
-            if found != list(self._packs):
-                self._packs = {
-                    key: self._packs.get(key) or Pack.open(self.root / key[0]) for key in found
-                }
+                files = [entry for entry in entries if entry.name.endswith(PACK_SUFFIX)]
+                keys = sorted((entry.name, entry.inode()) for entry in files)
+            if keys != list(self._packs):
+                packs_now = {}
+                for key in keys:
+                    packs_now[key] = self._packs.get(key) or Pack.open(self.root / key[0])
+                self._packs = packs_now  # at once: other threads read it meanwhile
             return tuple(self._packs.values())
 
     def reopen(self) -> Sequence[Pack]:

@@ -10,7 +10,7 @@ from benchmarks.stacks.rerunning import Rerun
 
 _REPRODUCED = {"R5~", "R5", "R6", "R7", "R1="}
 _LOW = {"L0", "L1"}
-_BY_CHANCE = {"random-unseeded", "seed-unknown", "threads-unseeded"}
+_BY_CHANCE = {"random-unseeded", "run-specific", "seed-unknown", "threads-unseeded"}
 """Gaps that foretell differing outputs of a job that does not repeat itself."""
 
 

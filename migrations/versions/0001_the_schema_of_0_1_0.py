@@ -197,8 +197,10 @@ def upgrade() -> None:
     sa.Column('set_id', sa.Integer(), nullable=True),
     sa.Column('parsed_as', sa.String(length=40), nullable=True),
     sa.Column('ran_as', sa.String(length=40), nullable=True),
+    sa.Column('computed_as', sa.String(length=40), nullable=True),
     sa.Column('problem', sa.Text(), nullable=True),
     sa.Column('difference', sa.Text(), nullable=True),
+    sa.Column('as_written', sa.Text(), nullable=True),
     sa.ForeignKeyConstraint(['closure_id'], ['closures.id'], name=op.f('fk_evaluations_closure_id_closures')),
     sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_evaluations_experiment_id_experiments')),
     sa.ForeignKeyConstraint(['set_id'], ['parameter_sets.id'], name=op.f('fk_evaluations_set_id_parameter_sets')),
@@ -824,6 +826,16 @@ def upgrade() -> None:
     with op.batch_alter_table('mentions', schema=None) as batch_op:
         batch_op.create_index('ix_mentions_identity_id', ['identity_id', 'job_id'], unique=False)
 
+    op.create_table('job_seeds',
+    sa.Column('job_id', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('seed', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+    sa.ForeignKeyConstraint(['job_id'], ['jobs.id'], name=op.f('fk_job_seeds_job_id_jobs')),
+    sa.PrimaryKeyConstraint('job_id', 'seed', name=op.f('pk_job_seeds')),
+    sqlite_with_rowid=False
+    )
+    with op.batch_alter_table('job_seeds', schema=None) as batch_op:
+        batch_op.create_index('ix_job_seeds_seed', ['seed'], unique=False)
+
     op.create_table('module_costs',
     sa.Column('job_id', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('module_set_id', sa.Integer(), nullable=False),
@@ -957,6 +969,10 @@ def downgrade() -> None:
     op.drop_table('order_leases')
     op.drop_table('order_inputs')
     op.drop_table('module_costs')
+    with op.batch_alter_table('job_seeds', schema=None) as batch_op:
+        batch_op.drop_index('ix_job_seeds_seed')
+
+    op.drop_table('job_seeds')
     with op.batch_alter_table('mentions', schema=None) as batch_op:
         batch_op.drop_index('ix_mentions_identity_id')
 

@@ -66,6 +66,7 @@ class Facet(Struct):
         differences: the first of them.
         omitted: how many are left out.
         problems: why something could not be compared.
+        notes: what is the same although it looks different.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Facet(Struct):
     differences: list[Difference]
     omitted: int = 0
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 class ComparedJob(Struct, frozen=True):

@@ -82,6 +82,7 @@ class UsedByKind(Struct, frozen=True):
         folders: absolute paths of folders that were there, outside of the working directory.
         own: paths of files that only this job used, since another job made them or its unit is in
             their names; other jobs of the kind use others, or others under the same name.
+        changed: paths of files that changed, or went, after it read them; what was in them is lost.
     """
 
     files: list[str] = []
@@ -89,6 +90,7 @@ class UsedByKind(Struct, frozen=True):
     hosts: list[str] = []
     folders: list[str] = []
     own: list[str] = []
+    changed: list[str] = []
 
 
 class TraceAnswer(Struct, frozen=True):

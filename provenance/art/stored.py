@@ -19,6 +19,7 @@ from typing import Any
 
 from jobprov.provenance.art.root_key import copy_database
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.job_record import JsonObject
 
 _MOST_ROWS = 200_000
 _LARGEST_BYTES = 256_000_000
@@ -43,7 +44,7 @@ class StoredFile:
     path: str
     size_bytes: int
     parameter_sets: dict[str, str]
-    metadata: dict[str, Any]
+    metadata: JsonObject
     event_ranges: list[tuple[int, int, int]]
     tables: dict[str, int]
 
@@ -93,7 +94,7 @@ def _read(database: sqlite3.Connection, path: str, size_bytes: int) -> StoredFil
     if "ParameterSets" in tables:
         pairs = _pairs(database, "ParameterSets", ("ID", "PSetBlob"), path)
         sets = {identity: text for identity, text in pairs if identity}
-    metadata: dict[str, Any] = {}
+    metadata: JsonObject = {}
     if "FileCatalog_metadata" in tables:
         pairs = _pairs(database, "FileCatalog_metadata", ("Name", "Value"), path)
         metadata = {name: _value(text) for name, text in pairs}
@@ -107,7 +108,7 @@ def _event_ranges(database: sqlite3.Connection) -> list[tuple[int, int, int]]:
     return list(filter(_are_numbers, database.execute(query)))
 
 
-def _are_numbers(row: tuple[Any, ...]) -> bool:
+def _are_numbers(row: tuple[object, ...]) -> bool:
     return all(isinstance(value, int) for value in row)
 
 
@@ -129,15 +130,17 @@ def _pairs(
     database: sqlite3.Connection, table: str, columns: tuple[str, str], path: str
 ) -> Iterator[tuple[str, str]]:
     key, value = columns
-    total = database.execute(f"SELECT sum(length([{value}])) FROM [{table}]").fetchone()[0] or 0  # noqa: S608 - names are ours
+    sizes = f"SELECT sum(length([{value}])) FROM [{table}]"  # noqa: S608 - names are ours
+    total = database.execute(sizes).fetchone()[0] or 0
     if total > _LARGEST_BYTES:
         limit = f"{_LARGEST_BYTES:,} is the limit"
         raise BadInputError(f"{path}: its table {table} holds {total:,} bytes; {limit}.")
-    for row in database.execute(f"SELECT [{key}], [{value}] FROM [{table}] ORDER BY rowid"):  # noqa: S608
-        yield _text(row[0]), _text(row[1])
+    rows = f"SELECT [{key}], [{value}] FROM [{table}] ORDER BY rowid"  # noqa: S608 - as above
+    for stored_key, stored_value in database.execute(rows):
+        yield _text(stored_key), _text(stored_value)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     raw = value if isinstance(value, bytes) else str(value or "").encode()
     return raw.rstrip(b"\0").decode(errors="replace")
 

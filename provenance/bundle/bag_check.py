@@ -22,6 +22,7 @@ _OF_HOLEY = _ALWAYS | {"fetch.txt", "manifest-sha256.txt", "tagmanifest-sha256.t
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _MODES = re.compile(r"data/src/[^/]+\.modes\.tsv\Z")
 _PROGRAM, _PLAIN = 0o755, 0o644
+_TAG_MANIFEST = "tagmanifest-"
 _SCRIPTS = frozenset({"data/run.sh", "data/verify.sh"})
 
 
@@ -44,10 +45,15 @@ def check_bag(members: Iterable[Member], read: Callable[[str], bytes], *, mtime:
     is_holey = "fetch.txt" in tags
     _check_names(tags, _OF_HOLEY if is_holey else _OF_ALL)
     listed = _with_unfetched(payload, read) if is_holey else payload
-    # The lists of lists come first: they tell whether the others are whole
-    for name in sorted(DERIVED & tags.keys(), key=lambda name: (not name.startswith("tag"), name)):
-        of_tags = [tags[tag] for tag in tags if not tag.startswith("tagmanifest-")]
-        _compare(name, read(name), of_tags if name.startswith("tagmanifest-") else listed)
+    # The lists of lists come first: they show whether the others are whole
+    lists = sorted(DERIVED & tags.keys())
+    tag_manifests = [name for name in lists if name.startswith(_TAG_MANIFEST)]
+    tag_files = [tags[name] for name in tags if not name.startswith(_TAG_MANIFEST)]
+    for name in tag_manifests:
+        _compare(name, read(name), tag_files)
+    for name in lists:
+        if name not in tag_manifests:
+            _compare(name, read(name), listed)
     if read("bagit.txt") != DECLARATION:
         raise BundleError("bagit.txt: does not declare BagIt 1.0 as a bundle does; get it again.")
     _check_statements(read("bag-info.txt"), listed, mtime)
@@ -67,7 +73,7 @@ def _with_unfetched(payload: Sequence[Member], read: Callable[[str], bytes]) -> 
     held = {member.path for member in payload}
     absent = []
     for line in _lines(read("fetch.txt")):
-        _url, length, path = (*line.split(" ", 2), "", "")[:3]
+        _url, length, path = _padded(line.split(" ", 2), 3)
         digest = digests.get(path, "").partition(" ")[0]
         if path not in held and _SHA256.match(digest) and length.isdigit():
             absent.append(
@@ -81,20 +87,25 @@ def _compare(name: str, written: bytes, members: Sequence[Member]) -> None:
     wanted = manifest_lines(name, members)
     if written == wanted:
         return
-    found, expected = dict(_paths(written)), dict(_paths(wanted))
-    paths = found.keys() | expected.keys()
-    wrong = sorted(path for path in paths if found.get(path) != expected.get(path))
-    what = f"{name}: has lines in another order or form"
+    listed, expected = dict(_paths(written)), dict(_paths(wanted))
+    paths = listed.keys() | expected.keys()
+    wrong = sorted(path for path in paths if listed.get(path) != expected.get(path))
+    problem = f"{name}: has lines in another order or form"
     if wrong:
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-        what = f"{wrong[0]}{more}: differs from what {name} lists"
-    raise BundleError(f"{what}; the bundle was changed or damaged, get it again.")
+        problem = f"{wrong[0]}{more}: differs from what {name} lists"
+    raise BundleError(f"{problem}; the bundle was changed or damaged, get it again.")
 
 
 def _paths(manifest: bytes) -> Iterable[tuple[str, str]]:
     """(path, line) of a list; no path of a bundle has blanks."""
     for line in _lines(manifest):
         yield line.rpartition(" ")[2], line
+
+
+def _padded(cells: list[str], count: int) -> list[str]:
+    """The first cells of a line; those that it lacks are empty."""
+    return [*cells[:count], *[""] * (count - len(cells))]
 
 
 def _lines(data: bytes) -> list[str]:
@@ -127,9 +138,10 @@ def _check_modes(members: Sequence[Member], read: Callable[[str], bytes]) -> Non
     for member in members:
         if _MODES.match(member.path):
             for row in _lines(read(member.path))[1:]:
-                mode, _sha256, _path, stored = (*row.split("\t"), "", "", "", "")[:4]
+                recorded, _sha256, _path, stored = _padded(row.split("\t"), 4)
+                mode = _PROGRAM if recorded == "100755" else _PLAIN
                 # Two files with odd names may share one, which has the mode of the first
-                modes.setdefault(f"data/{stored}", int(mode == "100755") * _PROGRAM or _PLAIN)
+                modes.setdefault(f"data/{stored}", mode)
     for member in members:
         wanted = modes.get(member.path, _PLAIN)
         if member.mode != wanted:

@@ -1,4 +1,4 @@
-"""The bundle of many jobs: code, fcl and programs once, a record and a list of commands for each job.
+"""The bundle of many jobs: code, fcl and programs once, record and list of commands for each job.
 
 Each job is planned as for a bundle of its own, but into a common draft, where files with the same
 digest are there once. Tables that only repeat the record are left out. run.sh follows one file for
@@ -8,26 +8,14 @@ each job, `jobs/ID.sh`; parts of these that jobs share are in `lists/`.
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from jobprov.provenance.bundle.bag import add_bag
-from jobprov.provenance.bundle.description.crate import (
-    CONTEXT,
-    FAILED,
-    MAIN_ENTITY,
-    PROCESS,
-    STATUS,
-    Entity,
-    as_main_entity,
-    descriptor,
-    profile,
-    shell_language,
-)
+from jobprov.provenance.bundle.description.crate import campaign_crate
 from jobprov.provenance.bundle.draft import Draft, WriteBlob
-from jobprov.provenance.bundle.fields import RecordPart, readable_json
+from jobprov.provenance.bundle.fields import RecordPart
 from jobprov.provenance.bundle.ingredients import Ingredients, Reader
 from jobprov.provenance.bundle.names import Shelf, percent, plain_name
-from jobprov.provenance.bundle.needs import HIGHEST, Needs, tsv
+from jobprov.provenance.bundle.needs import Needs, tsv
 from jobprov.provenance.bundle.payload.environment.environment import variable_lines
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.plan import SPEC_VERSION, Plan, bundle_time, ceiling_of, fill
@@ -49,7 +37,10 @@ _COLUMNS = ("job_id", "state", "stage", "level", "ended_at")
 
 
 class _JobPayload(Payload):
-    """One job's payload in the common draft. Tables are dropped, lists are kept for `jobs/ID.sh`."""
+    """One job's payload in the common draft.
+
+    Tables are dropped, lists are kept for `jobs/ID.sh`.
+    """
 
     def __init__(
         self, ingredients: Ingredients, draft: Draft, top: str, level: int, common: "_Common"
@@ -61,7 +52,7 @@ class _JobPayload(Payload):
         self.lists: dict[str, list[str]] = {}
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
-        """Put a file of the code at its path; drop other generated files, which repeat the record."""
+        """Put a file of the code at its path; drop others, which repeat the record."""
         if path.startswith(_SHARED_FOLDERS):
             super().write(path, data, mode=mode)
 
@@ -86,6 +77,8 @@ class _JobPayload(Payload):
 
 @dataclass
 class _Common:
+    """What the payloads of all jobs share."""
+
     shelf: Shelf
     repositories: dict[str, str]
 
@@ -129,7 +122,7 @@ def _finished(
     needs = Needs()
     for payload in planned:
         needs.add_all(payload.needs)
-    reached = min([ceiling, HIGHEST, *(payload.needs.level() for payload in planned)])
+    reached = min(ceiling, *(payload.needs.level() for payload in planned))
     mtime = max(bundle_time(payload.ingredients) for payload in planned)
     _add_lists(draft, planned)
     draft.add("data/jobs.tsv", tsv(_COLUMNS, map(_row, planned)))
@@ -138,7 +131,7 @@ def _finished(
     draft.add("data/README.txt", filled(template(EDITION, "README-campaign.txt"), facts))
     programs = Payload(planned[0].ingredients, draft, top, ceiling)
     add_programs(programs, edition=EDITION)
-    draft.add("data/ro-crate-metadata.json", _crate(planned, name, mtime))
+    draft.add("data/ro-crate-metadata.json", campaign_crate(planned, name, mtime))
     job_ids = "".join(f"{payload.job_id}\n" for payload in planned)
     add_bag(
         draft,
@@ -183,7 +176,7 @@ def _add_lists(draft: Draft, planned: Sequence[_JobPayload]) -> None:
         }
         lines = ["case $section in"]
         for name, body in sections.items():
-            lines += [f"{name})", *(line for line in body if line), ";;"]
+            lines += [f"{name})", *filter(None, body), ";;"]
         draft.add(f"data/jobs/{payload.job_id}.sh", _text([*lines, "esac"]))
         draft.add(f"data/jobs/{payload.job_id}.json", payload.ingredients.record_bytes)
 
@@ -228,63 +221,3 @@ def _shared(draft: Draft, lines: list[str]) -> str:
 
 def _text(lines: Iterable[str]) -> bytes:
     return "".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape")
-
-
-def _crate(planned: Sequence[_JobPayload], name: str, mtime: int) -> bytes:
-    """The crate, with one action for each job. What each job read and wrote is in its record."""
-    date = datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
-    tool = {"@id": "urn:program:run.sh", "@type": "SoftwareApplication", "name": "run.sh"}
-    experiment = planned[0].record.text("experiment") or "unknown experiment"
-    agent_id = f"urn:jobprov:experiment:{percent(experiment)}"
-    agent = {"@id": agent_id, "@type": "Organization", "name": experiment}
-    actions = [_action(payload, agent_id, tool["@id"], date) for payload in planned]
-    parts = [
-        "NEEDS.tsv",
-        "README.txt",
-        "jobs.tsv",
-        "lib.sh",
-        "own-root.sh",
-        "run.sh",
-        "verify.py",
-        "verify.sh",
-    ]
-    files: list[Entity] = [{"@id": part, "@type": "File", "name": part} for part in parts]
-    files = [as_main_entity(file) for file in files]
-    mentions = [{"@id": action["@id"]} for action in actions]
-    root = {
-        "@id": "./",
-        "@type": "Dataset",
-        "author": {"@id": agent_id},
-        "conformsTo": {"@id": PROCESS},
-        "datePublished": date,
-        "description": (
-            "Everything that is needed to run recorded batch jobs again, one at a time, and to "
-            "compare their outputs."
-        ),
-        "hasPart": [{"@id": file["@id"]} for file in files],
-        "license": (
-            "as stated in the files under LICENSES, and by the experiment for everything else"
-        ),
-        "mainEntity": MAIN_ENTITY,
-        "mentions": mentions[0] if len(mentions) == 1 else mentions,
-        "name": f"Rerun bundle of {len(actions)} jobs: {name}",
-        "publisher": {"@id": agent_id},
-    }
-    graph = sorted(
-        [descriptor(), profile(), shell_language(), agent, tool, root, *files, *actions],
-        key=lambda entity: str(entity["@id"]),
-    )
-    return readable_json({"@context": CONTEXT, "@graph": graph})
-
-
-def _action(payload: _JobPayload, agent_id: str, tool_id: str, date: str) -> Entity:
-    state = payload.record.text("state")
-    return {
-        "@id": f"#job-{payload.job_id}",
-        "@type": "CreateAction",
-        "actionStatus": STATUS.get(state, FAILED),
-        "agent": {"@id": agent_id},
-        "endTime": payload.record.text("ended_at") or date,
-        "instrument": {"@id": tool_id},
-        "name": f"{state} job {payload.job_id}",
-    }

@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from itertools import chain
 from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from jobprov.provenance.bundle.cksum import posix_cksum
 from jobprov.provenance.bundle.ingredients import Reader
@@ -22,9 +24,8 @@ class WriteBlob(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Member:
-    """One file of a bundle.
+class Member(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One file of a bundle, as a plan stores it.
 
     The path is relative to the bag's root, the mode is 0644 or 0755, the size is in bytes.
 
@@ -100,7 +101,10 @@ class Draft:
             self._keep(member_of(path, data, mode=mode))
 
     def add_shared(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
-        """Put a file into the bundle that all bundles share. It is a blob of its own, stored once."""
+        """Put a file into the bundle that all bundles share.
+
+        It is a blob of its own, stored once.
+        """
         self._keep(member_of(path, data, mode=mode, sha256=self.write_blob(data)))
 
     def finish(self) -> None:

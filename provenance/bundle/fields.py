@@ -1,7 +1,7 @@
 """Tolerant reading of a decoded record: a missing or strange field is empty, never an error.
 
-It deliberately does not use the record's structs: a bundle is made from the record's exact bytes, in
-whichever version they are.
+It deliberately does not use the record's structs: a bundle is made from the record's exact bytes,
+in whichever version they are.
 """
 
 import json
@@ -29,7 +29,10 @@ def rows(value: Any) -> list[JsonObject]:
 
 
 def text(value: Any) -> str:
-    """The string, or an empty one. NUL is removed, since no argument, variable or path can hold it."""
+    """The string, or an empty one.
+
+    NUL is removed, since no argument, variable or path can hold it.
+    """
     return value.replace("\0", "") if isinstance(value, str) else ""
 
 

@@ -7,7 +7,7 @@ pure function of its ingredients.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from jobprov.provenance.bundle.comparison.comparators import OutputRule
 from jobprov.provenance.records.gaps.findings import UnseenReads
@@ -71,7 +71,7 @@ class Resolution:
     worktree_tree: str | None = None
     submodules: Sequence["Resolution"] = ()
     ambiguous: str = ""
-    inferred: Mapping[str, Any] | None = None
+    inferred: Mapping[str, object] | None = None
 
     @property
     def pack(self) -> str:

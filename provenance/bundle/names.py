@@ -3,9 +3,10 @@
 A name may have only `[A-Za-z0-9._+-]`, no leading dash, at most 100 bytes in each component, a
 length that USTAR can split, and must not differ from another one in case alone. Other files are
 stored under their digest, with the name in the .tsv beside them. The reasons are the limits of
-USTAR; characters that BagIt percent-encodes and `sha512sum` escapes by a backslash; and file systems
-that ignore case. Source: POSIX.1-1988 ustar header (name 100 bytes, prefix 155), RFC 8493 section
-2.1.3.
+USTAR; characters that BagIt percent-encodes and `sha512sum` escapes by a backslash; and file
+systems that ignore case.
+
+Source: POSIX.1-1988 ustar header (name 100 bytes, prefix 155), RFC 8493 section 2.1.3.
 """
 
 import re
@@ -88,9 +89,14 @@ class Shelf:
         return split_for_ustar(f"{self._top}/data/{path}".encode()) is not None
 
     def _is_free(self, path: str, digest: str) -> bool:
-        wanted = [(path, digest), *((folder, "") for folder in _folders(path))]
         # The same bytes may get the same path again, and folders may be shared
-        return all(self._taken.get(entry[0].lower(), entry) == entry for entry in wanted)
+        if self._is_taken(path, digest):
+            return False
+        return not any(self._is_taken(folder, "") for folder in _folders(path))
+
+    def _is_taken(self, path: str, digest: str) -> bool:
+        taken_by = self._taken.get(path.lower())
+        return taken_by is not None and taken_by != (path, digest)
 
     def _mark(self, path: str, digest: str) -> None:
         self._taken[path.lower()] = (path, digest)

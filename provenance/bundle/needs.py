@@ -1,8 +1,8 @@
 """NEEDS.tsv: everything that a rerun needs from outside the bundle, and the level that follows.
 
-L0 is a description only. L1 adds code, fcl, scripts and the environment listing; L2 small inputs and
-conditions; L3 the environment; L4 all inputs. A level is complete if no need blocks it or a lower
-one.
+L0 is a description only. L1 adds code, fcl, scripts and the environment listing; L2 small inputs
+and conditions; L3 the environment; L4 all inputs. A level is complete if no need blocks it or a
+lower one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from jobprov.provenance.bundle.fields import decimal
 from jobprov.provenance.bundle.names import percent
 
-HIGHEST = 4
-_ENVIRONMENT = 3  # the level that a capsule completes
+CODE, SMALL_INPUTS, ENVIRONMENT, ALL_INPUTS = 1, 2, 3, 4
+"""The closure levels by what each adds to the one below; 0 is a description only."""
+HIGHEST = ALL_INPUTS
+NO_LEVEL = 9
+"""What a need blocks that no rerun needs."""
 COLUMNS = ("kind", "name", "sha256", "size", "why", "last_known_place")
 
 
@@ -58,12 +61,12 @@ class Needs:
         self._needs |= dict.fromkeys(others.sorted())
 
     def level(self) -> int:
-        """The highest level that is complete. With a capsule, the environment needs nothing else."""
+        """The highest level that is complete."""
         blocking = {need.blocks for need in self._needs}
-        if not self.has_capsule:
-            blocking.add(_ENVIRONMENT)
-        elif _ENVIRONMENT in blocking:
-            blocking.remove(_ENVIRONMENT)
+        if self.has_capsule:
+            blocking.discard(ENVIRONMENT)  # a capsule needs nothing else
+        else:
+            blocking.add(ENVIRONMENT)
         return min([HIGHEST, *(level - 1 for level in blocking)])
 
     def of_kind(self, kind: str) -> list[Need]:

@@ -7,13 +7,13 @@ fragment, which plans share by digest.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import chain
-from typing import Any
+
+import msgspec
 
 from jobprov.provenance.bundle.bag import BagFacts, add_bag, add_holey_bag
 from jobprov.provenance.bundle.description.crate import add_crate
@@ -46,7 +46,19 @@ from jobprov.provenance.errors import BundleError
 
 SPEC_VERSION = 1
 _LEVELS = tuple(f"L{number}" for number in range(HIGHEST + 1))
-_STORED = ("path", "mode", "sha256", "sha512", "size")
+
+
+class _StoredPlan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A plan as it is stored; fragments by digest."""
+
+    spec_version: int
+    job_id: str
+    revision: int
+    top: str
+    level: str
+    mtime: int
+    members: list[Member]
+    fragments: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,25 +101,24 @@ class Plan:
         Nothing if the bytes are not a plan.
         """
         try:
-            document = json.loads(data)
-            named = {Member(**member).blob for member in document["members"]}
-            return (named | set(document["fragments"])) - {""}
-        except (ValueError, TypeError, KeyError, AttributeError):
+            stored = msgspec.json.decode(data, type=_StoredPlan)
+        except msgspec.DecodeError:
             return set()
+        return ({member.blob for member in stored.members} | set(stored.fragments)) - {""}
 
     def to_bytes(self) -> bytes:
         """The plan as canonical JSON; fragments by digest."""
-        document: dict[str, Any] = {
-            "spec_version": self.spec_version,
-            "job_id": self.job_id,
-            "revision": self.revision,
-            "top": self.top,
-            "level": self.level,
-            "mtime": self.mtime,
-            "members": [_stored(member) for member in self.own],
-            "fragments": list(self.fragments),
-        }
-        return canonical_json(document)
+        stored = _StoredPlan(
+            spec_version=self.spec_version,
+            job_id=self.job_id,
+            revision=self.revision,
+            top=self.top,
+            level=self.level,
+            mtime=self.mtime,
+            members=list(self.own),
+            fragments=list(self.fragments),
+        )
+        return canonical_json(msgspec.to_builtins(stored))
 
     @classmethod
     def from_bytes(cls, data: bytes, read: Callable[[str], bytes]) -> "Plan":
@@ -118,33 +129,29 @@ class Plan:
                 not know.
         """
         try:
-            fields = json.loads(data)
-            own = tuple(Member(**member) for member in fields.pop("members"))
-            fragments = {sha256: read_fragment(read(sha256)) for sha256 in fields.pop("fragments")}
-            plan = cls(own=own, fragments=fragments, **fields)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            stored = msgspec.json.decode(data, type=_StoredPlan)
+        except msgspec.DecodeError as error:
             message = (
                 f"The stored plan of a bundle cannot be read ({error}); build the bundle anew from "
                 "its record."
             )
             raise BundleError(message) from error
-        if plan.spec_version != SPEC_VERSION:
+        if stored.spec_version != SPEC_VERSION:
             message = (
-                f"The stored plan of a bundle is of specification {plan.spec_version}, which this "
-                "version does not know."
+                f"The stored plan of a bundle is of specification {stored.spec_version}, which "
+                "this version does not know."
             )
             raise BundleError(message)
-        return plan
-
-
-def _stored(member: Member) -> dict[str, Any]:
-    fields: dict[str, Any] = {name: getattr(member, name) for name in _STORED}
-    if member.cksum >= 0:
-        fields["cksum"] = member.cksum
-    if member.offset >= 0:
-        fields |= {"pack": member.pack} if member.pack else {"part_of": member.part_of}
-        fields["offset"] = member.offset
-    return fields
+        return cls(
+            spec_version=stored.spec_version,
+            job_id=stored.job_id,
+            revision=stored.revision,
+            top=stored.top,
+            level=stored.level,
+            mtime=stored.mtime,
+            own=tuple(stored.members),
+            fragments={sha256: read_fragment(read(sha256)) for sha256 in stored.fragments},
+        )
 
 
 def make_plan(

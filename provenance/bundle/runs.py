@@ -6,14 +6,13 @@ This module only makes bundles faster: the bytes are the same as if tar.py wrote
 """
 
 from bisect import bisect_left, bisect_right
-from collections import OrderedDict
 from collections.abc import Iterator
 from functools import cache
-from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from jobprov.provenance.bundle.bag import manifest_lines
 from jobprov.provenance.bundle.draft import Member, by_path
+from jobprov.provenance.bundle.recent import Recent
 from jobprov.provenance.bundle.ustar import (
     BLOCK,
     CHECKSUM,
@@ -34,6 +33,20 @@ _SLAB = 1 << 18  # bytes of a piece
 _MOST_REMEMBERED = 40_000  # members of all remembered runs, some 0.8 kB each
 _NAME_BYTES = 100
 _PADDING = [bytes(count) for count in range(BLOCK)]
+
+
+class _Stored(NamedTuple):
+    """Where a member's bytes are in the pack; nowhere for a folder.
+
+    Attributes:
+        start: where they begin.
+        end: where they end; -1 if the object at `start` must be unpacked.
+        padding: of their last block.
+    """
+
+    start: int
+    end: int
+    padding: bytes
 
 
 class _Row(NamedTuple):
@@ -137,7 +150,9 @@ class Run:
         `shared` holds what is the same in most.
         """
         total = int(blank[CHECKSUM : CHECKSUM + 6], 8) - field_sum(mtime_field(0))
-        place = (0, 0, b"") if member is None else _place_of(member, pack)
+        place = _Stored(0, 0, b"")
+        if member is not None:
+            place = _place_of(member, pack)
         is_split = self._top + 1 + len(path) > _NAME_BYTES
         if is_split:
             cut = PREFIX + self._top
@@ -146,19 +161,21 @@ class Run:
         return _Row(is_split, blank[self._top : MTIME], total, rest, b"", *place)
 
 
-def _place_of(member: Member, pack: bytes) -> tuple[int, int, bytes]:
-    """Where a member's bytes begin and end in the pack, and the padding of their last block.
-
-    An end of -1 means that the object must be unpacked.
-    """
-    place = stored_at(pack, member.offset)
-    size = len(object_at(pack, member.offset)) if place is None else place[1] - place[0]
+def _place_of(member: Member, pack: bytes) -> _Stored:
+    """Where a member's bytes are in the pack."""
+    stored = stored_at(pack, member.offset)
+    if stored is None:
+        start, end = member.offset, -1
+        size = len(object_at(pack, member.offset))
+    else:
+        start, end = stored
+        size = end - start
     if size != member.size:
         raise BundleError(
             f"{member.path}: the stored bytes are not those of blob {member.sha256}; check the "
             "archive, then build again."
         )
-    return *(place or (member.offset, -1)), _PADDING[-size % BLOCK]
+    return _Stored(start, end, _PADDING[-size % BLOCK])
 
 
 def blocks_of(member: Member | None) -> int:
@@ -183,7 +200,9 @@ def parts_of(plan: "Plan") -> list[Member | Run]:
     runs: list[Run] = []
     for sha256, members in plan.fragments.items():
         # The table of a tree's modes comes before its files, and is not in the pack
-        count = next((place for place, member in enumerate(members) if member.pack), len(members))
+        count = 0
+        while count < len(members) and not members[count].pack:
+            count += 1
         run = _run_of(sha256, members[count:], len(plan.top))
         if run is None:
             alone += members
@@ -217,8 +236,9 @@ def _crossed(runs: list[Run], paths: list[bytes]) -> set[Run]:
     return crossed
 
 
-_recent: OrderedDict[tuple[str, int], Run] = OrderedDict()
-_lock = Lock()
+_recent: Recent[tuple[str, int], Run] = Recent(
+    _MOST_REMEMBERED, weight_of=lambda run: len(run.members)
+)
 
 
 def _run_of(sha256: str, members: tuple[Member, ...], top: int) -> Run | None:
@@ -227,19 +247,12 @@ def _run_of(sha256: str, members: tuple[Member, ...], top: int) -> Run | None:
     It is None if the fragment is too large, or if not all its bytes are in one pack.
     """
     key = (sha256, top)
-    with _lock:
-        remembered = _recent.get(key)
-        if remembered is not None:
-            _recent.move_to_end(key)
-            return remembered
+    remembered = _recent.get(key)
+    if remembered is not None:
+        return remembered
     packs = {member.pack for member in members}
     if len(packs) != 1 or len(members) > _MOST_REMEMBERED:
         return None
     run = Run(members, top)
-    with _lock:
-        _recent[key] = run
-        count = sum(len(recent_run.members) for recent_run in _recent.values())
-        while count > _MOST_REMEMBERED:
-            _, oldest = _recent.popitem(last=False)
-            count -= len(oldest.members)
+    _recent.keep(key, run)
     return run

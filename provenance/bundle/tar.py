@@ -4,16 +4,18 @@ FROZEN: a golden digest in the tests holds every byte of it.
 
 The writer is our own, because those of libraries change: in PAX headers for odd values, GNU long
 names, user names, block padding. Members and folders (whose path ends in `/`) are sorted by the
-bytes of their path. uid and gid are 0, there are no user names, modes are 0644 and 0755, the time is
-the plan's. At the end are two empty blocks, padded to 10,240 bytes. Source: POSIX.1-1988 (IEEE
-1003.1), "extended tar format".
+bytes of their path. uid and gid are 0, there are no user names, modes are 0644 and 0755, the time
+is the plan's. At the end are two empty blocks, padded to 10,240 bytes.
+
+Source: POSIX.1-1988 (IEEE 1003.1), "extended tar format".
 """
 
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from jobprov.provenance.bundle.bag import DERIVED, manifest_lines
 from jobprov.provenance.bundle.cksum import PosixCksum, posix_cksum
@@ -145,7 +147,10 @@ class _Content:
             # Likely in memory, since files of the tree are cut out of this pack
             data = self.read_pack(member.sha256)
             _check(member, len(data), member.sha256)
-            sha512, cksum = _known_digests.get(member.sha256) or _note_digests(member, data)
+            digests = _known_digests.get(member.sha256)
+            if digests is None:
+                digests = _note_digests(member, data)
+            sha512, cksum = digests
             self._complete[member.path] = replace(member, sha512=sha512, cksum=cksum)
             return (data,)
         if member.sha512 and member.size <= _LARGEST_OF_MANY and _OF_MANY.match(member.path):
@@ -157,14 +162,18 @@ class _Content:
         return self._streamed(member)
 
     def _lines(self, name: str) -> Iterator[bytes]:
-        """The lines of a manifest for the members written so far: each manifest lists those before."""
+        """The lines of a manifest for the members written so far.
+
+        A manifest lists the payload, a tag manifest the other files but for tag manifests.
+        """
         lists_tags = name.startswith("tagmanifest-")
         for part in self._listed:
             if isinstance(part, Run):
-                yield b"" if lists_tags else part.lines(name)
-            elif part.path.startswith("data/") != lists_tags and not part.path.startswith(
-                "tagmanifest-"
-            ):
+                if not lists_tags:
+                    yield part.lines(name)
+                continue
+            is_tag_file = not part.path.startswith("data/")
+            if is_tag_file == lists_tags and not part.path.startswith("tagmanifest-"):
                 yield manifest_lines(name, (self._complete.get(part.path, part),))
 
     def read_pack(self, sha256: str) -> bytes:

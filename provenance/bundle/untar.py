@@ -107,7 +107,10 @@ class BundleTar:
         return Entry(path.removesuffix("/"), mode, size, is_folder)
 
     def _check_order(self, entry: Entry) -> None:
-        """Refuse what is not in its place: files go up, folders come right before their first file."""
+        """Refuse what is not in its place.
+
+        Paths go up, and a folder comes right before its first file.
+        """
         if entry.is_folder:
             if entry.path in self._folders or entry.path in self._new_folders:
                 raise BundleError(f"{entry.path}: a folder named twice; get the bundle again.")

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 from weakref import WeakSet
@@ -188,8 +188,9 @@ class Transport:
                 ) from None
 
     def _reach(
-        self, method: str, path: str, what: str, until: float, options: dict[str, Any]
+        self, method: str, path: str, what: str, until: float, options: Mapping[str, Any]
     ) -> requests.Response:
+        """Return the answer; ask again within the time while the catalog is overloaded."""
         trouble, pause = "", self._access.pause
         for attempt in range(self._access.attempts):
             if attempt:

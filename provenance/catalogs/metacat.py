@@ -94,7 +94,7 @@ class MetaCat:
     def find_files(self, names: Iterable[str]) -> list[CatalogFile]:
         """Return the files with these names in whichever namespace, without retired ones."""
         sayable = [name for name in names if queries.is_name(name)]
-        files: list[dict[str, Any]] = []
+        files: list[Mapping[str, Any]] = []
         for start in range(0, len(sayable), _AT_ONCE):
             query = queries.names_query(sayable[start : start + _AT_ONCE])
             files += self._query(query, "/data/query?with_meta=yes")

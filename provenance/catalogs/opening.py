@@ -62,13 +62,14 @@ def read_catalogs(path: Path | None) -> dict[str, CatalogSettings]:
     if path is None:
         return {}
     try:
-        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
         raise BadInputError(f"{path}: {problem}.", {str(path): [str(problem)]}) from None
     return {name: _checked(name, table, path) for name, table in document.items()}
 
 
 def _checked(experiment: str, table: Any, path: Path) -> CatalogSettings:
+    """Return the settings of one experiment's catalog, or raise what is wrong with them."""
     if not isinstance(table, dict):
         raise BadInputError(
             f"{path}: {experiment} is no table [{experiment}].", {experiment: ["no table"]}

@@ -7,7 +7,15 @@ from jobprov.provenance.fhicl.configuration import Configuration
 from jobprov.provenance.fhicl.diff import Change, Difference, diff
 from jobprov.provenance.fhicl.errors import FhiclError, Inclusion
 from jobprov.provenance.fhicl.limits import Limits
-from jobprov.provenance.fhicl.loading import expand, expand_from, load, load_files, load_from, loads
+from jobprov.provenance.fhicl.loading import (
+    default_search_path,
+    expand,
+    expand_from,
+    load,
+    load_files,
+    load_from,
+    loads,
+)
 from jobprov.provenance.fhicl.positions import Origin
 from jobprov.provenance.fhicl.reading.includer import SourceFile
 from jobprov.provenance.fhicl.reading.lookup import FileSource, FoundFile
@@ -25,6 +33,7 @@ __all__ = [
     "Origin",
     "Parameter",
     "SourceFile",
+    "default_search_path",
     "diff",
     "expand",
     "expand_from",

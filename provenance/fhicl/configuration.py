@@ -50,6 +50,10 @@ class Configuration:
         self.opened: tuple[str, ...] = tuple(expansion.opened)
         self.expanded_size = expansion.size
 
+    def changed_to(self, root: TableBody) -> "Configuration":
+        """Return another set that was made of this one, with the same files."""
+        return Configuration(root, None, expansion=self._expansion, limits=self._limits)
+
     def __repr__(self) -> str:
         main = self.files[0].path if self.files else "nothing"
         return f"<Configuration {self.parameter_set_id} of {main}>"
@@ -74,15 +78,15 @@ class Configuration:
 
     def to_indented_string(self) -> str:
         """Return what `fhicl-dump` and `--config-out` print."""
-        return indented_form(self._root)
+        return indented_form(self._root, self._limits)
 
     def to_annotated_string(self) -> str:
         """Return what `--annotate` prints, with the reference's line numbers."""
-        return annotated_form(self._root, self._registered())
+        return annotated_form(self._root, self._registered(), self._limits)
 
     def to_prefix_annotated_string(self) -> str:
         """Return what `--prefix-annotate` prints, with the reference's line numbers."""
-        return prefix_annotated_form(self._root, self._registered())
+        return prefix_annotated_form(self._root, self._registered(), self._limits)
 
     def value(self, path: str) -> Any:
         """Return a value as a Python one: None, bool, int, float, complex, str, list or dict.
@@ -123,6 +127,11 @@ class Configuration:
         if self._registry is None:
             self._registry = registered_tables(self._root, self._limits)
         return self._registry
+
+    @property
+    def limits(self) -> Limits:
+        """The limits that it was read under."""
+        return self._limits
 
     @property
     def root(self) -> TableBody:

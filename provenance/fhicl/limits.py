@@ -23,6 +23,7 @@ class Limits:
         canonical_bytes: longest canonical form.
         written_values: number of values of the set, shared ones at each of their places.
         written_bytes: what these take with their paths, as printed forms, index and JSON have them.
+        printed_bytes: longest printed form or JSON, with the places that these add.
     """
 
     file_bytes: int = 64 << 20
@@ -33,8 +34,9 @@ class Limits:
     number_length: int = 100_000
     work: int = 5_000_000
     canonical_bytes: int = 64 << 20
-    written_values: int = 1_000_000
-    written_bytes: int = 128 << 20
+    written_values: int = 300_000
+    written_bytes: int = 64 << 20
+    printed_bytes: int = 64 << 20
 
 
 DEFAULT_LIMITS = Limits()

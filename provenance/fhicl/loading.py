@@ -147,12 +147,17 @@ class _TextFirst:
         return self._rest.included(name)
 
 
+def default_search_path() -> list[str]:
+    """Return the folders of FHICL_FILE_PATH, or the working folder if that is not set."""
+    variable = os.environ.get(SEARCH_PATH_VARIABLE)
+    return ["."] if variable is None else variable.split(":")
+
+
 def _disk(
     search_path: Sequence[str | os.PathLike[str]] | None, policy: str, limits: Limits
 ) -> DiskFiles:
     if search_path is None:
-        variable = os.environ.get(SEARCH_PATH_VARIABLE)
-        search_path = variable if variable is not None else ["."]
+        search_path = default_search_path()
     if isinstance(search_path, str):
         search_path = search_path.split(":")
     return DiskFiles([os.fspath(folder) for folder in search_path], policy=policy, limits=limits)

@@ -8,6 +8,8 @@ for equal tables identity.py); the true ones are in `Configuration.origin`.
 Source: fhicl-cpp `Prettifier`, `PrettifierAnnotated`.
 """
 
+from jobprov.provenance.fhicl.errors import LIMIT, FhiclError
+from jobprov.provenance.fhicl.limits import Limits
 from jobprov.provenance.fhicl.tree import ATOM, ENTER, walk
 from jobprov.provenance.fhicl.values import SEQUENCE, TABLE, TableBody, Value
 
@@ -15,20 +17,53 @@ _INDENT = "   "
 _UNKNOWN = "-:1"
 
 
-def indented_form(root: TableBody) -> str:
-    """Return `to_indented_string()`."""
-    lines: list[str] = []
+class Lines:
+    """The lines of a printed form, up to the limit of its length."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._lines: list[str] = []
+        self._left = self._limit = limits.printed_bytes
+
+    def add(self, line: str) -> None:
+        """Add a line, or several.
+
+        Raises:
+            FhiclError: the form is longer than the limit.
+        """
+        self._left -= len(line)
+        if self._left < 0:
+            raise past_printed_bytes(self._limit)
+        self._lines.append(line)
+
+    def text(self) -> str:
+        """Return the whole form."""
+        return "".join(self._lines)
+
+
+def past_printed_bytes(limit: int) -> FhiclError:
+    """Return the error of a form that is longer than `Limits.printed_bytes`."""
+    message = f"the printed form is longer than the limit of {limit:,} bytes (printed_bytes)"
+    return FhiclError(LIMIT, message)
+
+
+def indented_form(root: TableBody, limits: Limits) -> str:
+    """Return `to_indented_string()`.
+
+    Raises:
+        FhiclError: it is longer than the limits.
+    """
+    lines = Lines(limits)
     depth, indent, last_table_size = 0, "", 0
     sizes: list[int] = []  # of the sequences that are open
     for action, key, index, value in walk(root):
         # Elements of a sequence have no name
         name = f"{key}: " if index < 0 else ""
         if action == ATOM:
-            lines.append(f"{indent}{name}{value.text}{_comma(index, sizes)}\n")
+            lines.add(f"{indent}{name}{value.text}{_comma(index, sizes)}\n")
         elif action == ENTER:
             size = len(value.body)
             line_end = "\n" if size else ""
-            lines.append(f"{indent}{name}{_opening(value)}{line_end}")
+            lines.add(f"{indent}{name}{_opening(value)}{line_end}")
             depth += 1
             indent = _INDENT * depth
             if value.kind == TABLE:
@@ -42,16 +77,16 @@ def indented_form(root: TableBody) -> str:
             # brace may lose its indentation
             is_indented = last_table_size > 0 if value.kind == TABLE else sizes.pop() > 0
             closing_indent = indent if is_indented else ""
-            lines.append(f"{closing_indent}{_closing(value)}{_comma(index, sizes)}\n")
-    return "".join(lines)
+            lines.add(f"{closing_indent}{_closing(value)}{_comma(index, sizes)}\n")
+    return lines.text()
 
 
-def annotated_form(root: TableBody, registry: dict[str, TableBody]) -> str:
+def annotated_form(root: TableBody, registry: dict[str, TableBody], limits: Limits) -> str:
     """Return the indented form with `  # file:line` after each item.
 
     It is `""` if the place is that of the item before.
     """
-    lines: list[str] = []
+    lines = Lines(limits)
     depth, indent, place, place_before = 0, "", "", ""
     sizes: list[int] = []
     for action, key, index, value in walk(root, registry):
@@ -59,12 +94,12 @@ def annotated_form(root: TableBody, registry: dict[str, TableBody]) -> str:
         if action == ATOM:
             place = reference_place(value)
             note = _note(place, place_before)
-            lines.append(f"{indent}{name}{value.text}{_comma(index, sizes)}{note}\n")
+            lines.add(f"{indent}{name}{value.text}{_comma(index, sizes)}{note}\n")
             place_before = place
         elif action == ENTER:
             place = reference_place(value)
             note = _note(place, place_before)
-            lines.append(f"{indent}{name}{_opening(value)}{note}\n")
+            lines.add(f"{indent}{name}{_opening(value)}{note}\n")
             depth += 1
             indent = _INDENT * depth
             if value.kind == SEQUENCE:
@@ -72,14 +107,14 @@ def annotated_form(root: TableBody, registry: dict[str, TableBody]) -> str:
         else:
             depth -= 1
             indent = _INDENT * depth
-            lines.append(f"{indent}{_closing_with_comma(value, index, sizes)}\n")
+            lines.add(f"{indent}{_closing_with_comma(value, index, sizes)}\n")
             place_before = place
-    return "".join(lines)
+    return lines.text()
 
 
-def prefix_annotated_form(root: TableBody, registry: dict[str, TableBody]) -> str:
+def prefix_annotated_form(root: TableBody, registry: dict[str, TableBody], limits: Limits) -> str:
     """Return the indented form with `#KEY|path|` and `#SRC|file:line|` above each item."""
-    lines: list[str] = []
+    lines = Lines(limits)
     depth, indent = 0, ""
     sizes: list[int] = []
     outer_names: list[str] = []
@@ -88,12 +123,12 @@ def prefix_annotated_form(root: TableBody, registry: dict[str, TableBody]) -> st
             place = reference_place(value)
             if place == _UNKNOWN:
                 place = ""
-            lines.append(f"#KEY|{''.join(outer_names)}{key}|\n#SRC|{place}|\n")
+            lines.add(f"#KEY|{''.join(outer_names)}{key}|\n#SRC|{place}|\n")
         name = f"{key}: " if index < 0 else ""
         if action == ATOM:
-            lines.append(f"{indent}{name}{value.text}{_comma(index, sizes)}\n")
+            lines.add(f"{indent}{name}{value.text}{_comma(index, sizes)}\n")
         elif action == ENTER:
-            lines.append(f"{indent}{name}{_opening(value)}\n")
+            lines.add(f"{indent}{name}{_opening(value)}\n")
             depth += 1
             indent = _INDENT * depth
             if value.kind == TABLE:
@@ -105,8 +140,8 @@ def prefix_annotated_form(root: TableBody, registry: dict[str, TableBody]) -> st
             indent = _INDENT * depth
             if value.kind == TABLE:
                 outer_names.pop()
-            lines.append(f"{indent}{_closing_with_comma(value, index, sizes)}\n")
-    return "".join(lines)
+            lines.add(f"{indent}{_closing_with_comma(value, index, sizes)}\n")
+    return lines.text()
 
 
 def reference_place(value: Value) -> str:

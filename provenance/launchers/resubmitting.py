@@ -172,6 +172,7 @@ def _retries(repeats: Sequence[Repeat]) -> str:
 
 
 def _condor_lines(repeat: Repeat, destination: Destination, ticket: list[str]) -> list[str]:
+    """Return the lines of a submit file for one retry."""
     variables = _variables(repeat, destination)
     if ticket:
         variables = variables | {"JOBPROV_TOKEN_FILE": TICKET}

@@ -334,6 +334,7 @@ def _fill_problems(field: str, texts: list[str], known: set[str]) -> list[tuple[
 
 
 def _known_words(stage: Stage) -> set[str]:
+    """Return the words in braces that a stage's command may use."""
     words = {"unit"}
     if len(stage.outputs) == 1:
         words.add("output")

@@ -162,6 +162,7 @@ def _box(group: "_Group", badges: Mapping[str, Sequence[str]]) -> Box:
 
 
 def _arrows(edges: Sequence[Edge], box_of: Mapping[str, str]) -> tuple[tuple[Arrow, ...], int]:
+    """Return arrows between boxes, one for all edges of a pair, and how many edges lie inside."""
     bundles: dict[tuple[str, str], list[Edge]] = {}
     inside = 0
     for edge in edges:

@@ -53,6 +53,7 @@ def _order_of(event: _Event) -> tuple[str, str, bool]:
 
 
 def _events(graph: Graph) -> Iterator[_Event]:
+    """Yield the start and end of each job."""
     nodes = graph.by_key()
     focus = nodes.get(graph.focus)
     experiment = focus.experiment if isinstance(focus, FileNode) else ""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from jobprov.provenance.errors import RecordError
+from jobprov.provenance.records.job_record import JsonObject
 
 ERASED = "[erased]"
 SHORTEST = 6
@@ -66,7 +67,7 @@ def values_at(body: bytes, paths: Sequence[str]) -> list[Any]:
     return values
 
 
-def _erase_field(record: dict[str, Any], path: str) -> None:
+def _erase_field(record: JsonObject, path: str) -> None:
     holder, key = _find(record, path)
     environment = record.get("environment")
     variables = environment.get("variables") if isinstance(environment, dict) else None

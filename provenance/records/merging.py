@@ -9,7 +9,6 @@ Source: record.md, "Witnesses".
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
@@ -36,8 +35,8 @@ _ENDING = frozenset(
     }
 )
 
-# What each witness reads on its own clock or meter, or puts in its own words: inside the job, on the
-# node, at the submit host.
+# What each witness reads on its own clock or meter, or puts in its own words: inside the job, on
+# the node, at the submit host.
 _OWN_WAY = (
     "resources.",
     "exit.message",
@@ -203,7 +202,7 @@ def fill(target: JsonObject, source: JsonObject) -> None:
 
 def _differences(
     records: dict[str, JsonObject], prefix: str
-) -> Iterator[tuple[str, dict[str, Any]]]:
+) -> Iterator[tuple[str, dict[str, object]]]:
     """Yield (path of a field, values by witness) of each field whose values differ."""
     if len(records) < 2:  # noqa: PLR2004 - one witness contradicts nobody
         return
@@ -212,13 +211,14 @@ def _differences(
         if path in _OWN:
             continue
         values = _values_of(key, records)
-        if all(isinstance(value, dict) for value in values.values()):
-            yield from _differences(values, f"{path}.")
+        objects = {witness: value for witness, value in values.items() if isinstance(value, dict)}
+        if len(objects) == len(values):
+            yield from _differences(objects, f"{path}.")
         elif _differ(key, list(values.values())):
             yield path, values
 
 
-def _values_of(key: str, records: dict[str, JsonObject]) -> dict[str, Any]:
+def _values_of(key: str, records: dict[str, JsonObject]) -> dict[str, object]:
     """Return the value of a field by witness; witnesses that do not know it are left out."""
     values = {}
     for witness, record in records.items():

@@ -224,8 +224,9 @@ def _random_parts(record: JobRecord) -> list[_Part]:
     """Return what decides random numbers: seeds, and the number of threads."""
     seeds: list[_Part] = []
     for seed in record.seeds or ():
-        engine = f"{seed.step or ''} {seed.module or ''} {seed.instance or ''} {seed.engine or ''}"
-        seeds.append(f"{engine} {seed.seed} {seed.state_sha256 or ''}")
+        engine = (seed.step, seed.module, seed.instance, seed.engine)
+        words = [word or "" for word in engine]
+        seeds.append(" ".join([*words, str(seed.seed), seed.state_sha256 or ""]))
     return ["seeds", *_in_any_order(seeds), str(record.threads or 1)]
 
 

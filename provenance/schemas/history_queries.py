@@ -99,7 +99,10 @@ class RebuildQuery(FileQuery):
 class ImpactQuery(JobsByFileQuery, SomeJobsQuery):
     """Which jobs, and how far what they made is followed. At least one filter is needed."""
 
-    software = text("Jobs that used code of this name; with `revision`, of that code.")
+    software = text(
+        "Jobs that used code of this name; with `revision`, of that code; `NAME=VERSION:QUALIFIERS` "
+        "for a product, where * stands for any letters of the version."
+    )
     revision = text(
         "Jobs that ran this commit or tag; `X..Y` for all commits from X to Y, both included."
     )
@@ -111,6 +114,11 @@ class ImpactQuery(JobsByFileQuery, SomeJobsQuery):
         "With `parameter`: its value, after one of = != < <= > >= ~; = where none is given. "
         "A whole sequence is [1, 2]."
     )
+    variable = text(
+        "Jobs with this environment variable, of those that decide physics: `NAME=VALUE`, with != "
+        "or ~ in place of =, or its name alone."
+    )
+    seed = number(-(2**63), 2**63 - 1, "Jobs with a random engine that began with this seed.")
     direct = fields.Boolean(
         load_default=False, metadata={"description": "Only what these jobs made themselves."}
     )

@@ -16,10 +16,12 @@ CONFIGURATION_FORMS = (
     "annotated",
     "prefix-annotated",
     "ran",
+    "computed",
 )
 """The forms in which a configuration is given.
 
-It has its includes, is evaluated as by `fhicl-dump`, or is as the program wrote it itself.
+It has its includes, is evaluated as by `fhicl-dump`, or is as it ran: as the program wrote it itself,
+else as computed from files and command line; `computed` is that in any case.
 """
 
 
@@ -33,6 +35,16 @@ class JobQuery(ExperimentQuery):
     """A job, as one of its witnesses says it."""
 
     witness = text("Whose record; the first in precedence by default.")
+
+
+_VARIABLE = (
+    "Jobs with this environment variable, of those that decide physics: `NAME=VALUE`, with != or ~ "
+    "in place of =, or its name alone."
+)
+_SOFTWARE = (
+    "Jobs that used code of this name; `NAME=VERSION:QUALIFIERS` for a product, where * stands for "
+    "any letters of the version."
+)
 
 
 class SomeJobsQuery(ExperimentQuery):
@@ -79,6 +91,9 @@ class JobsQuery(JobsByFileQuery, SomeJobsQuery):
         "With `parameter`: its value, after one of = != < <= > >= ~; = where none is given. A "
         "whole sequence is [1, 2]."
     )
+    variable = text(_VARIABLE)
+    seed = number(-(2**63), 2**63 - 1, "Jobs with a random engine that began with this seed.")
+    software = text(_SOFTWARE)
     received_after = moment("Jobs whose first record came after this time.")
     limit = number(1, 1000, "How many at most; 100 by default.")
     cursor = text("`next` of the answer before.")

@@ -28,7 +28,7 @@ from jobprov.provenance.selections.conditions import (
     Value,
 )
 from jobprov.provenance.selections.fields import FIELDS, NUMBER, TEXT, field_of_dimension
-from jobprov.provenance.selections.words import Words
+from jobprov.provenance.selections.tokens import Tokens
 
 _TOKEN = re.compile(
     r"""(?P<quoted>'[^']*'|"[^"]*")|(?P<word>[A-Za-z0-9_.%?+\-*]+)|(?P<sign><=|>=|!=|[=<>(),:])"""
@@ -61,11 +61,11 @@ def read_dimensions(text: str) -> Selection:
     Raises:
         SelectionError: they cannot be read; the message says where.
     """
-    words = Words(text, _TOKEN)
-    if words.next.kind == "end":
-        raise words.error("there are no dimensions", 0)
-    selection = _expression(words)
-    words.expect_end()
+    tokens = Tokens(text, _TOKEN)
+    if tokens.next.kind == "end":
+        raise tokens.error("there are no dimensions", 0)
+    selection = _expression(tokens)
+    tokens.expect_end()
     return selection
 
 
@@ -75,160 +75,160 @@ def described_dimensions() -> list[tuple[str, str]]:
     return sorted(described) + list(_SPECIAL.items())
 
 
-def _expression(words: Words) -> Selection:
-    selection = _set_operations(words)
-    while words.takes_word("with"):
-        selection = _portion(words, selection)
+def _expression(tokens: Tokens) -> Selection:
+    selection = _set_operations(tokens)
+    while tokens.takes_word("with"):
+        selection = _portion(tokens, selection)
     return selection
 
 
-def _portion(words: Words, selection: Selection) -> Selection:
+def _portion(tokens: Tokens, selection: Selection) -> Selection:
     """Return the part of a selection that stands behind `with`.
 
     Where files are does not matter here, so all that is said of availability holds.
     """
     limit, offset, stride = None, 0, 1
-    while words.next.kind == "word" and not words.is_word("with", *SetOperator):
-        if words.takes_word("limit"):
-            limit = words.expect_number("limit")
-        elif words.takes_word("offset"):
-            offset = words.expect_number("offset")
-        elif words.takes_word("stride"):
-            stride = max(1, words.expect_number("stride"))
-        elif words.takes_word("availability"):
-            _skip_availability(words)
+    while tokens.next.kind == "word" and not tokens.is_word("with", *SetOperator):
+        if tokens.takes_word("limit"):
+            limit = tokens.expect_number("limit")
+        elif tokens.takes_word("offset"):
+            offset = tokens.expect_number("offset")
+        elif tokens.takes_word("stride"):
+            stride = max(1, tokens.expect_number("stride"))
+        elif tokens.takes_word("availability"):
+            _skip_availability(tokens)
         else:
-            raise words.unexpected("limit, offset, stride or availability")
+            raise tokens.unexpected("limit, offset, stride or availability")
     if limit is None and offset == 0 and stride == 1:
         return selection
     return Portion(selection, limit, offset, stride)
 
 
-def _set_operations(words: Words) -> Selection:
-    left = read_alternatives(words, _condition)
-    while words.is_word(*SetOperator):
-        operator = SetOperator(words.take().text.lower())
-        words.count_set_operation()
-        left = Combined(operator, left, read_alternatives(words, _condition))
+def _set_operations(tokens: Tokens) -> Selection:
+    left = read_alternatives(tokens, _condition)
+    while tokens.is_word(*SetOperator):
+        operator = SetOperator(tokens.take().text.lower())
+        tokens.count_set_operation()
+        left = Combined(operator, left, read_alternatives(tokens, _condition))
     return left
 
 
-def _condition(words: Words) -> Selection | None:
+def _condition(tokens: Tokens) -> Selection | None:
     """Return a condition; None for `availability:`, which every file meets."""
-    if words.is_word("availability") and _has_colon(words):
-        words.take()
-        words.take()
-        _skip_availability(words)
+    if tokens.is_word("availability") and _has_colon(tokens):
+        tokens.take()
+        tokens.take()
+        _skip_availability(tokens)
         return None
-    return read_negatable(words, "not", within_group=_expression, comparison=_constraint)
+    return read_negatable(tokens, "not", within_group=_expression, comparison=_constraint)
 
 
-def _constraint(words: Words) -> Selection:
-    token = words.next
+def _constraint(tokens: Tokens) -> Selection:
+    token = tokens.next
     if token.kind != "word" or _NAME.fullmatch(token.text) is None:
-        raise words.unexpected("a name such as file_name")
-    if _has_colon(words):
-        return _relation(words)
-    words.take()
+        raise tokens.unexpected("a name such as file_name")
+    if _has_colon(tokens):
+        return _relation(tokens)
+    tokens.take()
     field = field_of_dimension(token.text)
     if field is None:
-        raise words.error(
+        raise tokens.error(
             f"there is no dimension {token.text!r}; "
             "`samweb list-files --help-dimensions` names those that there are",
             token.start,
         )
-    return _comparison(words, field)
+    return _comparison(tokens, field)
 
 
-def _relation(words: Words) -> Selection:
-    token = words.take()
-    words.take()
+def _relation(tokens: Tokens) -> Selection:
+    token = tokens.take()
+    tokens.take()
     name = token.text.lower()
     if name == "defname":
-        words.count_term()
-        return Definition(words.expect_text("the name of a definition"))
+        tokens.count_term()
+        return Definition(tokens.expect_text("the name of a definition"))
     if name not in _RELATIONS:
         known = ", ".join(f"{name}:" for name in ("defname", *_RELATIONS))
-        raise words.error(f"{token.text}: means nothing; there are {known}", token.start)
-    words.count_term()
-    words.enter_relation()
-    part = read_group(words, _expression)
-    words.leave_relation()
+        raise tokens.error(f"{token.text}: means nothing; there are {known}", token.start)
+    tokens.count_term()
+    tokens.enter_relation()
+    part = read_group(tokens, _expression)
+    tokens.leave_relation()
     return Related(_RELATIONS[name], part)
 
 
-def _comparison(words: Words, field: str) -> Selection:
-    is_negated = words.is_word("not") and words.after_next().text.lower() in ("in", "like")
+def _comparison(tokens: Tokens, field: str) -> Selection:
+    is_negated = tokens.is_word("not") and tokens.after_next().text.lower() in ("in", "like")
     if is_negated:
-        words.take()
-    if words.is_word("in", "like") and words.after_next().kind != "end":
-        words.take()
+        tokens.take()
+    if tokens.is_word("in", "like") and tokens.after_next().kind != "end":
+        tokens.take()
         operator = Operator.EQUAL
-    elif words.is_sign("<", "<=", ">", ">="):
-        operator = Operator(words.take().text)
-        words.count_term()
-        value = Value(_in_parentheses(words, field)[0].text)
+    elif tokens.is_sign("<", "<=", ">", ">="):
+        operator = Operator(tokens.take().text)
+        tokens.count_term()
+        value = Value(_in_parentheses(tokens, field)[0].text)
         return Comparison(field, operator, (value,))
     else:
-        operator = Operator.UNEQUAL if words.takes_sign("!=") else Operator.EQUAL
-        words.takes_sign("=")
-    values = _list_in_parentheses(words, field)
-    words.count_term(len(values))
+        operator = Operator.UNEQUAL if tokens.takes_sign("!=") else Operator.EQUAL
+        tokens.takes_sign("=")
+    values = _list_in_parentheses(tokens, field)
+    tokens.count_term(len(values))
     comparison = Comparison(field, operator, tuple(values))
     return Not(comparison) if is_negated else comparison
 
 
-def _in_parentheses(words: Words, field: str) -> list[Value]:
+def _in_parentheses(tokens: Tokens, field: str) -> list[Value]:
     """Return the one value that stands behind an operator of order."""
-    values = _list_in_parentheses(words, field)
+    values = _list_in_parentheses(tokens, field)
     if len(values) != 1 or isinstance(values[0], Between):
-        raise words.error(
-            "one value is compared by <, <=, > and >=, no list and no range", words.next.start
+        raise tokens.error(
+            "one value is compared by <, <=, > and >=, no list and no range", tokens.next.start
         )
     return [values[0]]
 
 
-def _list_in_parentheses(words: Words, field: str) -> list[Value | Between]:
-    if not words.takes_sign("("):
-        return _values(words, field)
-    values = _values(words, field)
-    words.expect_sign(")", " behind the values")
+def _list_in_parentheses(tokens: Tokens, field: str) -> list[Value | Between]:
+    if not tokens.takes_sign("("):
+        return _values(tokens, field)
+    values = _values(tokens, field)
+    tokens.expect_sign(")", " behind the values")
     return values
 
 
-def _values(words: Words, field: str) -> list[Value | Between]:
-    values = [_value(words, field)]
-    while words.takes_sign(","):
-        values.append(_value(words, field))
+def _values(tokens: Tokens, field: str) -> list[Value | Between]:
+    values = [_value(tokens, field)]
+    while tokens.takes_sign(","):
+        values.append(_value(tokens, field))
     return values
 
 
-def _value(words: Words, field: str) -> Value | Between:
-    token = words.next
+def _value(tokens: Tokens, field: str) -> Value | Between:
+    token = tokens.next
     if token.kind not in ("word", "quoted"):
-        raise words.unexpected(f"a value of {field}")
-    words.take()
+        raise tokens.unexpected(f"a value of {field}")
+    tokens.take()
     if token.kind == "word" and FIELDS[field].kind != TEXT:
         ends = _RANGE.fullmatch(token.text)
         # A date has hyphens too
         if ends is not None and re.fullmatch(_DATE, token.text) is None:
             return Between(ends[1], ends[2])
-    return _spaced_range(words, token.text) or _pattern(token.text, field)
+    return _spaced_range(tokens, token.text) or _pattern(token.text, field)
 
 
-def _spaced_range(words: Words, first: str) -> Between | None:
+def _spaced_range(tokens: Tokens, first: str) -> Between | None:
     """Return the range of `'a' - 'b'`, `1 - 5`, `1- 5` or `1 -5`, None where there is none."""
-    token = words.next
+    token = tokens.next
     if token.kind != "word" or not token.text.startswith("-"):
         return None
     if token.text == "-":
-        words.take()
-        last = words.take()
+        tokens.take()
+        last = tokens.take()
         if last.kind not in ("word", "quoted"):
-            raise words.unexpected("the end of the range")
+            raise tokens.unexpected("the end of the range")
         return Between(first, last.text)
     if re.fullmatch(rf"-(?:{_DATE}|{_NUMBER})", token.text):
-        return Between(first, words.take().text[1:])
+        return Between(first, tokens.take().text[1:])
     return None
 
 
@@ -239,15 +239,15 @@ def _pattern(text: str, field: str) -> Value:
     return Value(text.replace("%", "*"), is_pattern=True)
 
 
-def _skip_availability(words: Words) -> None:
-    is_enclosed = words.takes_sign("(")
-    words.expect_text("an availability")
-    while words.takes_sign(","):
-        words.expect_text("an availability")
+def _skip_availability(tokens: Tokens) -> None:
+    is_enclosed = tokens.takes_sign("(")
+    tokens.expect_text("an availability")
+    while tokens.takes_sign(","):
+        tokens.expect_text("an availability")
     if is_enclosed:
-        words.expect_sign(")")
+        tokens.expect_sign(")")
 
 
-def _has_colon(words: Words) -> bool:
-    following = words.after_next()
+def _has_colon(tokens: Tokens) -> bool:
+    following = tokens.after_next()
     return following.kind == "sign" and following.text == ":"

@@ -31,14 +31,24 @@ from jobprov.provenance.selections.conditions import (
     some_of,
 )
 from jobprov.provenance.selections.fields import field_of_key
-from jobprov.provenance.selections.words import SelectionError, Words
+from jobprov.provenance.selections.tokens import SelectionError, Tokens
 
 _TOKEN = re.compile(
     r"""(?P<quoted>'[^']*'|"[^"]*")"""
     r"""|(?P<word>-?\d[A-Za-z0-9_./$@\-]*|[A-Za-z0-9_./$@%][A-Za-z0-9_./$@%\-]*)"""
     r"""|(?P<sign><=|>=|!=|==|!~\*|!~|~\*|~|[=<>!()\[\]{},:*?\-])"""
 )
-_ORDERS = ("<", "<=", ">", ">=")
+_OPERATORS = {
+    "=": Operator.EQUAL,
+    "==": Operator.EQUAL,
+    "!=": Operator.UNEQUAL,
+    "<": Operator.LESS,
+    "<=": Operator.LESS_OR_EQUAL,
+    ">": Operator.GREATER,
+    ">=": Operator.GREATER_OR_EQUAL,
+}
+_MATCHING_OPERATORS = {"~": Operator.EQUAL, "!~": Operator.UNEQUAL}
+"""Behind these stands a regular expression."""
 _RELATIONS = {"parents": Relation.PARENTS, "children": Relation.CHILDREN}
 _SETS = {"union": SetOperator.UNION, "join": SetOperator.INTERSECT}
 _QUERIES = frozenset({"files", "file", "fids", "fid", "filter", *_RELATIONS, *_SETS})
@@ -78,9 +88,9 @@ def read_mql(text: str, *, home: str, namespace: str | None = None) -> Selection
     Raises:
         SelectionError: it cannot be read; the message says where.
     """
-    words = Words(text, _TOKEN)
-    selection = _files(words, _Context(home, namespace or home))
-    words.expect_end()
+    tokens = Tokens(text, _TOKEN)
+    selection = _files(tokens, _Context(home, namespace or home))
+    tokens.expect_end()
     return selection
 
 
@@ -92,11 +102,11 @@ def read_dataset_query(text: str, *, home: str, namespace: str | None = None) ->
     Raises:
         SelectionError: it cannot be read; the message says where.
     """
-    words = Words(text, _TOKEN)
-    if not words.takes_word("datasets"):
+    tokens = Tokens(text, _TOKEN)
+    if not tokens.takes_word("datasets"):
         return None
-    datasets = _datasets(words, _Context(home, namespace or home))
-    words.expect_end()
+    datasets = _datasets(tokens, _Context(home, namespace or home))
+    tokens.expect_end()
     return datasets
 
 
@@ -135,93 +145,93 @@ def _in_namespace(namespace: str, home: str) -> Comparison:
     return Comparison("namespace", Operator.EQUAL, tuple(values))
 
 
-def _files(words: Words, context: _Context) -> Selection:
-    left = _filtered(words, context)
-    while words.takes_sign("-"):
-        words.count_set_operation()
-        left = Combined(SetOperator.MINUS, left, _filtered(words, context))
+def _files(tokens: Tokens, context: _Context) -> Selection:
+    left = _filtered(tokens, context)
+    while tokens.takes_sign("-"):
+        tokens.count_set_operation()
+        left = Combined(SetOperator.MINUS, left, _filtered(tokens, context))
     return left
 
 
-def _filtered(words: Words, context: _Context) -> Selection:
+def _filtered(tokens: Tokens, context: _Context) -> Selection:
     """Return some files with what stands behind them: where, limit, skip, ordered."""
-    selection = _some_files(words, context)
+    selection = _some_files(tokens, context)
     while True:
-        if words.takes_word("where"):
-            selection = all_of([selection, _conditions(words, context)])
-        elif words.takes_word("limit"):
-            selection = Portion(selection, words.expect_number("limit"))
-        elif words.takes_word("skip"):
-            selection = Portion(selection, None, words.expect_number("skip"))
-        elif not words.takes_word("ordered"):  # they always are, by their ids
+        if tokens.takes_word("where"):
+            selection = all_of([selection, _conditions(tokens, context)])
+        elif tokens.takes_word("limit"):
+            selection = Portion(selection, tokens.expect_number("limit"))
+        elif tokens.takes_word("skip"):
+            selection = Portion(selection, None, tokens.expect_number("skip"))
+        elif not tokens.takes_word("ordered"):  # they always are, by their ids
             return selection
 
 
-def _some_files(words: Words, context: _Context) -> Selection:
-    if words.is_word(*_RELATIONS) and words.after_next().text == "(":
-        return _relation(words, context)
-    if words.is_word(*_SETS) and words.after_next().text == "(":
-        operator = _SETS[words.take().text.lower()]
-        words.take()
-        return _joined(words, context, operator, ")")
-    if words.is_sign("[", "{"):
-        closing, operator = _BRACKETS[words.take().text]
-        return _joined(words, context, operator, closing)
-    if words.is_sign("("):
-        return read_group(words, partial(_files, context=context))
-    if words.takes_word("fid") or words.takes_word("fids"):
-        return _numbered(words)
-    if words.is_word("files", "file"):
-        words.take()
-        return _named_files(words, context)
-    raise words.unexpected("files, parents(, children(, union(, join( or fids")
+def _some_files(tokens: Tokens, context: _Context) -> Selection:
+    if tokens.is_word(*_RELATIONS) and tokens.after_next().text == "(":
+        return _relation(tokens, context)
+    if tokens.is_word(*_SETS) and tokens.after_next().text == "(":
+        operator = _SETS[tokens.take().text.lower()]
+        tokens.take()
+        return _joined(tokens, context, operator, ")")
+    if tokens.is_sign("[", "{"):
+        closing, operator = _BRACKETS[tokens.take().text]
+        return _joined(tokens, context, operator, closing)
+    if tokens.is_sign("("):
+        return read_group(tokens, partial(_files, context=context))
+    if tokens.takes_word("fid") or tokens.takes_word("fids"):
+        return _numbered(tokens)
+    if tokens.is_word("files", "file"):
+        tokens.take()
+        return _named_files(tokens, context)
+    raise tokens.unexpected("files, parents(, children(, union(, join( or fids")
 
 
-def _relation(words: Words, context: _Context) -> Selection:
-    relation = _RELATIONS[words.take().text.lower()]
-    words.take()
-    words.count_term()
-    words.enter_relation()
-    part = _files(words, context)
-    words.leave_relation()
-    words.expect_sign(")", " to close the parenthesis")
+def _relation(tokens: Tokens, context: _Context) -> Selection:
+    relation = _RELATIONS[tokens.take().text.lower()]
+    tokens.take()
+    tokens.count_term()
+    tokens.enter_relation()
+    part = _files(tokens, context)
+    tokens.leave_relation()
+    tokens.expect_sign(")", " to close the parenthesis")
     return Related(relation, part)
 
 
-def _joined(words: Words, context: _Context, operator: SetOperator, closing: str) -> Selection:
-    words.enter()
-    joined = _files(words, context)
-    while words.takes_sign(","):
-        words.count_set_operation()
-        joined = Combined(operator, joined, _files(words, context))
-    words.leave()
-    words.expect_sign(closing, " to close the list")
+def _joined(tokens: Tokens, context: _Context, operator: SetOperator, closing: str) -> Selection:
+    tokens.enter()
+    joined = _files(tokens, context)
+    while tokens.takes_sign(","):
+        tokens.count_set_operation()
+        joined = Combined(operator, joined, _files(tokens, context))
+    tokens.leave()
+    tokens.expect_sign(closing, " to close the list")
     return joined
 
 
-def _numbered(words: Words) -> Selection:
-    numbers = [Value(words.expect_text("a file id"))]
-    while _takes_comma(words):
-        numbers.append(Value(words.expect_text("a file id")))
-    words.count_term(len(numbers))
+def _numbered(tokens: Tokens) -> Selection:
+    numbers = [Value(tokens.expect_text("a file id"))]
+    while _takes_comma(tokens):
+        numbers.append(Value(tokens.expect_text("a file id")))
+    tokens.count_term(len(numbers))
     return Comparison("file_id", Operator.EQUAL, tuple(numbers))
 
 
-def _named_files(words: Words, context: _Context) -> Selection:
+def _named_files(tokens: Tokens, context: _Context) -> Selection:
     """Return what stands behind `files`: nothing, `from` datasets, or names."""
-    if words.takes_word("from"):
-        words.takes_word("datasets")
-        datasets = _datasets(words, context)
+    if tokens.takes_word("from"):
+        tokens.takes_word("datasets")
+        datasets = _datasets(tokens, context)
         return some_of([selection_of_dataset(dataset, home=context.home) for dataset in datasets])
-    if words.is_word("selected"):
-        raise words.error("there are no named queries here", words.next.start)
-    is_name = words.next.kind in ("word", "quoted")
-    if not is_name or words.is_word("where", "limit", "skip", "ordered"):
+    if tokens.is_word("selected"):
+        raise tokens.error("there are no named queries here", tokens.next.start)
+    is_name = tokens.next.kind in ("word", "quoted")
+    if not is_name or tokens.is_word("where", "limit", "skip", "ordered"):
         return Everything()
-    files = [_did(words, context)]
-    while _takes_comma(words):
-        files.append(_did(words, context))
-    words.count_term(len(files))
+    files = [_did(tokens, context)]
+    while _takes_comma(tokens):
+        files.append(_did(tokens, context))
+    tokens.count_term(len(files))
     return _called(files, context)
 
 
@@ -237,142 +247,145 @@ def _called(files: list[Did], context: _Context) -> Selection:
     return some_of(parts)
 
 
-def _datasets(words: Words, context: _Context) -> list[Did]:
-    datasets = [_dataset(words, context)]
-    while _takes_comma(words):
-        datasets.append(_dataset(words, context))
-    words.count_term(len(datasets))
+def _datasets(tokens: Tokens, context: _Context) -> list[Did]:
+    datasets = [_dataset(tokens, context)]
+    while _takes_comma(tokens):
+        datasets.append(_dataset(tokens, context))
+    tokens.count_term(len(datasets))
     return datasets
 
 
-def _dataset(words: Words, context: _Context) -> Did:
+def _dataset(tokens: Tokens, context: _Context) -> Did:
     """Return a dataset; that its subsets count is true of every campaign."""
-    if words.takes_word("matching") and words.is_word("regexp"):
-        raise words.error("datasets are matched by % and _ alone", words.next.start)
-    did = _did(words, context)
-    if words.is_word("with") and words.after_next().text.lower() == "subsets":
-        words.take()
-        words.take()
-        words.takes_word("recursively")
-    if words.is_word("having"):
-        raise words.error("datasets have no metadata here", words.next.start)
+    if tokens.takes_word("matching") and tokens.is_word("regexp"):
+        raise tokens.error("datasets are matched by % and _ alone", tokens.next.start)
+    did = _did(tokens, context)
+    if tokens.is_word("with") and tokens.after_next().text.lower() == "subsets":
+        tokens.take()
+        tokens.take()
+        tokens.takes_word("recursively")
+    if tokens.is_word("having"):
+        raise tokens.error("datasets have no metadata here", tokens.next.start)
     return did
 
 
-def _takes_comma(words: Words) -> bool:
+def _takes_comma(tokens: Tokens) -> bool:
     """Return whether a list of names goes on, and take its comma if it does.
 
     Within union( and join( a comma may also lead to the next query.
     """
-    if not words.is_sign(","):
+    if not tokens.is_sign(","):
         return False
-    first, second = words.after_next(), words.after_next(2)
+    first, second = tokens.after_next(), tokens.after_next(2)
     is_query = first.kind == "sign" or (
         first.kind == "word" and first.text.lower() in _QUERIES and second.text != ":"
     )
-    return not is_query and words.takes_sign(",")
+    return not is_query and tokens.takes_sign(",")
 
 
-def _did(words: Words, context: _Context) -> Did:
-    first = words.expect_text("a name, as namespace:name")
-    if not words.takes_sign(":"):
+def _did(tokens: Tokens, context: _Context) -> Did:
+    first = tokens.expect_text("a name, as namespace:name")
+    if not tokens.takes_sign(":"):
         return Did(context.namespace, first)
-    return Did(first, words.expect_text("the name behind the namespace"))
+    return Did(first, tokens.expect_text("the name behind the namespace"))
 
 
-def _conditions(words: Words, context: _Context) -> Selection:
-    return read_alternatives(words, partial(_condition, context=context))
+def _conditions(tokens: Tokens, context: _Context) -> Selection:
+    return read_alternatives(tokens, partial(_condition, context=context))
 
 
-def _condition(words: Words, context: _Context) -> Selection:
+def _condition(tokens: Tokens, context: _Context) -> Selection:
     return read_negatable(
-        words,
+        tokens,
         "!",
         within_group=partial(_conditions, context=context),
         comparison=partial(_comparison, context=context),
     )
 
 
-def _comparison(words: Words, context: _Context) -> Selection:
-    token = words.next
+def _comparison(tokens: Tokens, context: _Context) -> Selection:
+    token = tokens.next
     if token.kind != "word":
-        raise words.unexpected("a key such as core.data_tier")
-    words.take()
+        raise tokens.unexpected("a key such as core.data_tier")
+    tokens.take()
     field = field_of_key(token.text)
     if field is None:
-        raise words.error(
+        raise tokens.error(
             f"files cannot be selected by {token.text!r} here; the reference page "
             "“Answers for catalog clients” names the keys by which they can",
             token.start,
         )
-    comparison = _compared(words, field)
+    comparison = _compared(tokens, field)
     if field == "namespace":
         return _with_home(comparison, context.home)
     return comparison
 
 
-def _compared(words: Words, field: str) -> Selection:
+def _compared(tokens: Tokens, field: str) -> Selection:
     """Return the comparison that stands behind a key."""
-    words.count_term()
-    is_negated = words.takes_word("not")
-    if words.takes_word("present"):
+    tokens.count_term()
+    is_negated = tokens.takes_word("not")
+    if tokens.takes_word("present"):
         there = Comparison(field, Operator.IS_THERE)
         return Not(there) if is_negated else there
-    if words.takes_word("in"):
-        among = Comparison(field, Operator.EQUAL, tuple(_among(words, field)))
+    if tokens.takes_word("in"):
+        among = Comparison(field, Operator.EQUAL, tuple(_among(tokens, field)))
         return Not(among) if is_negated else among
     if is_negated:
-        raise words.unexpected("in or present")
-    token = words.take()
+        raise tokens.unexpected("in or present")
+    return _compared_by_sign(tokens, field)
+
+
+def _compared_by_sign(tokens: Tokens, field: str) -> Selection:
+    token = tokens.take()
     if token.kind != "sign":
-        raise words.error(f"an operator was expected, and {token.text!r} stands there", token.start)
-    if token.text in ("=", "=="):
-        return Comparison(field, Operator.EQUAL, (Value(_constant(words, field)),))
-    if token.text == "!=":
-        return Comparison(field, Operator.UNEQUAL, (Value(_constant(words, field)),))
-    if token.text in _ORDERS:
-        return Comparison(field, Operator(token.text), (Value(_constant(words, field)),))
-    if token.text in ("~", "!~"):
-        operator = Operator.EQUAL if token.text == "~" else Operator.UNEQUAL
-        return Comparison(field, operator, (_matching(words, field),))
-    raise words.error(f"{token.text!r} is no operator that is answered", token.start)
+        raise tokens.error(
+            f"an operator was expected, and {token.text!r} stands there", token.start
+        )
+    if token.text in _OPERATORS:
+        constant = Value(_constant(tokens, field))
+        return Comparison(field, _OPERATORS[token.text], (constant,))
+    if token.text in _MATCHING_OPERATORS:
+        pattern = _matching(tokens, field)
+        return Comparison(field, _MATCHING_OPERATORS[token.text], (pattern,))
+    raise tokens.error(f"{token.text!r} is no operator that is answered", token.start)
 
 
-def _among(words: Words, field: str) -> list[Value | Between]:
+def _among(tokens: Tokens, field: str) -> list[Value | Between]:
     """Return the values of `(a, b)` or of the range `a:b`."""
-    if not words.takes_sign("("):
-        first = _constant(words, field)
-        words.expect_sign(":", " between the ends of the range")
-        return [Between(first, _constant(words, field))]
-    values: list[Value | Between] = [Value(_constant(words, field))]
-    while words.takes_sign(","):
-        values.append(Value(_constant(words, field)))
-    words.expect_sign(")", " behind the values")
-    words.count_term(len(values))
+    if not tokens.takes_sign("("):
+        first = _constant(tokens, field)
+        tokens.expect_sign(":", " between the ends of the range")
+        return [Between(first, _constant(tokens, field))]
+    values: list[Value | Between] = [Value(_constant(tokens, field))]
+    while tokens.takes_sign(","):
+        values.append(Value(_constant(tokens, field)))
+    tokens.expect_sign(")", " behind the values")
+    tokens.count_term(len(values))
     return values
 
 
-def _constant(words: Words, field: str) -> str:
+def _constant(tokens: Tokens, field: str) -> str:
     """Return a literal as text: of a date what stands in it."""
-    if words.is_word("date", "datetime") and words.after_next().text == "(":
-        words.take()
-        words.take()
-        text = words.expect_text("a time")
-        if words.takes_sign(","):
-            words.expect_text("a time zone")
-        words.expect_sign(")")
+    if tokens.is_word("date", "datetime") and tokens.after_next().text == "(":
+        tokens.take()
+        tokens.take()
+        text = tokens.expect_text("a time")
+        if tokens.takes_sign(","):
+            tokens.expect_text("a time zone")
+        tokens.expect_sign(")")
         return text
-    return words.expect_text(f"a value of {field}")
+    return tokens.expect_text(f"a value of {field}")
 
 
-def _matching(words: Words, field: str) -> Value:
+def _matching(tokens: Tokens, field: str) -> Value:
     """Return the pattern that a simple regular expression stands for; it may match anywhere."""
-    start = words.next.start
-    expression = _constant(words, field)
+    start = tokens.next.start
+    expression = _constant(tokens, field)
     is_whole_start, is_whole_end = expression.startswith("^"), expression.endswith("$")
     inside = expression.removeprefix("^").removesuffix("$")
     if not _SIMPLE_EXPRESSION.fullmatch(inside):
-        raise words.error("of regular expressions only ^, $, . and .* are answered", start)
+        raise tokens.error("of regular expressions only ^, $, . and .* are answered", start)
     text = ""
     for escaped, anything, any_letter, letter in _PART_OF_EXPRESSION.findall(inside):
         if anything:

@@ -237,6 +237,7 @@ def _command(
     transports: Collection[str],
     settings: Sequence[str],
 ) -> list[str]:
+    """Return the command line of a call; refuse what is not on the lists above."""
     if arguments[0] not in SUBCOMMANDS:
         raise GitError(f"git {arguments[0]} is not among the commands that the service runs.")
     unknown = sorted(set(transports) - TRANSPORTS)

@@ -92,6 +92,7 @@ def resolve_and_pin(mirror: Mirror, name: str) -> ResolvedRef | UnresolvedRef:
 
 
 def _look_up(mirror: Mirror, name: str) -> tuple[str | None, str] | UnresolvedRef:
+    """Return (full ref or None, object id) of a name: tag before branch before abbreviated id."""
     where = mirror.url.public
     if is_sha256_oid(name):
         return UnresolvedRef(name, "Ids of git's SHA-256 format are not supported yet.")
@@ -121,6 +122,7 @@ def _whole_oid(mirror: Mirror, beginning: str) -> str | None:
 def _resolved(
     mirror: Mirror, objects: RepositoryObjects, name: str, full_ref: str | None, oid: str
 ) -> ResolvedRef | UnresolvedRef:
+    """Follow annotated tags to the commit; return it with its fields."""
     kind, content = objects.read(oid)
     tag_objects: list[str] = []
     while kind == "tag" and len(tag_objects) < _MAX_TAGS_OF_TAGS:

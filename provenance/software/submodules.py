@@ -63,6 +63,7 @@ def submodules_of(objects: Trees, tree: str, *, base_url: str | None = None) -> 
 
 
 def _urls_by_path(objects: Trees, entries: Iterable[TreeEntry]) -> dict[str, str]:
+    """Return the urls in `.gitmodules` by path."""
     # As git does, read it only if it is a regular file: a link may lead anywhere
     files = [
         entry for entry in entries if entry.path == ".gitmodules" and entry.mode.startswith("100")
@@ -91,6 +92,7 @@ def _urls_by_path(objects: Trees, entries: Iterable[TreeEntry]) -> dict[str, str
 
 
 def _absolute(url: str | None, base_url: str | None) -> str | None:
+    """Return the url of a submodule; one that begins with `./` is relative to its parent's."""
     if url is None or base_url is None or not url.startswith(("./", "../")):
         return url
     try:

@@ -24,8 +24,7 @@ from jobprov.provenance.services.catalogs.events import record_event
 from jobprov.provenance.services.catalogs.sightings import record_sighting
 from jobprov.provenance.services.erasures.blobs import BlobErasure, erase_blob, plan_blob_erasure
 from jobprov.provenance.services.erasures.log_expiry import Expiry, expire_logs
-from jobprov.provenance.services.erasures.plans import RecordErasure, Wanted
-from jobprov.provenance.services.erasures.records import erase_record
+from jobprov.provenance.services.erasures.records import RecordErasure, Wanted, erase_record
 from jobprov.provenance.services.failures.rules import declare_rules, reclassify
 from jobprov.provenance.services.intake.blobs import settle_blob
 from jobprov.provenance.services.lookup.job import read_job, show_job

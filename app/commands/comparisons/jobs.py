@@ -101,11 +101,12 @@ def _job(letter: str, job: ComparedJob) -> str:
 
 
 def _facet(facet: Facet) -> Iterator[str]:
-    if not facet.count and not facet.problems:
+    if not facet.count and not facet.problems and not facet.notes:
         return
     yield ""
     yield f"{facet.title}: {counted(facet.count, 'difference')}"
     yield from (f"  ! {shown(problem)}" for problem in facet.problems)
+    yield from (f"  {shown(note)}" for note in facet.notes)
     for row in facet.differences[:_MOST_ROWS]:
         yield from _row(row)
     if facet.count > _MOST_ROWS:

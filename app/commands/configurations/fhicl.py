@@ -12,9 +12,12 @@ from typing import Any
 
 import click
 
+from jobprov.app.commands.configurations.running import AsRunCommand, run_as_asked
 from jobprov.app.commands.terminal.groups import Group
 from jobprov.app.commands.terminal.opening import F, emit, json_option
 from jobprov.provenance import fhicl as reader
+from jobprov.provenance.fhicl.reading.lookup import PERMISSIVE, POLICIES, places_of
+from jobprov.provenance.services.comparisons.sentences import readable
 
 
 def _search_path_option(function: F) -> F:
@@ -28,6 +31,17 @@ def _search_path_option(function: F) -> F:
     )(function)
 
 
+def _policy_option(function: F) -> F:
+    return click.option(
+        "-l",
+        "--lookup-policy",
+        "policy",
+        type=click.Choice(POLICIES),
+        default=PERMISSIVE,
+        help="How names become paths, as fhicl-dump has it; permissive, as art does, by default.",
+    )(function)
+
+
 @click.group(cls=Group)
 def fhicl() -> None:
     """Read FHiCL files, with FHICL_FILE_PATH or --search-path."""
@@ -36,10 +50,11 @@ def fhicl() -> None:
 @fhicl.command()
 @click.argument("file")
 @_search_path_option
+@_policy_option
 @json_option
-def expand(*, file: str, search_path: tuple[str, ...], as_json: bool) -> None:
+def expand(*, file: str, search_path: tuple[str, ...], policy: str, as_json: bool) -> None:
     """Print FILE with its includes in, be the result FHiCL or not."""
-    expansion = reader.expand(file, _folders(search_path))
+    expansion = reader.expand(file, _folders(search_path), policy=policy)
     if as_json:
         files = [asdict(opened_file) for opened_file in expansion.files]
         emit({"expanded": expansion.text().decode("latin-1"), "files": files}, "", as_json=True)
@@ -47,17 +62,30 @@ def expand(*, file: str, search_path: tuple[str, ...], as_json: bool) -> None:
         sys.stdout.buffer.write(expansion.text())
 
 
-@fhicl.command()
+@fhicl.command(cls=AsRunCommand)
 @click.argument("file")
 @click.option("--annotate", is_flag=True, help="Say where each value comes from, behind it.")
 @click.option("--prefix-annotate", is_flag=True, help="Say where each value comes from, above it.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing: the exit code says it all.")
 @_search_path_option
+@_policy_option
 @json_option
 def dump(
-    *, file: str, annotate: bool, prefix_annotate: bool, search_path: tuple[str, ...], as_json: bool
+    *,
+    file: str,
+    annotate: bool,
+    prefix_annotate: bool,
+    quiet: bool,
+    search_path: tuple[str, ...],
+    policy: str,
+    as_json: bool,
 ) -> None:
     """Print what FILE evaluates to, as fhicl-dump does."""
-    configuration = _load(file, search_path)
+    if annotate + prefix_annotate + quiet > 1:
+        raise click.UsageError("Only one of --annotate, --prefix-annotate and --quiet goes.")
+    configuration = run_as_asked(_load(file, search_path, policy), file)
+    if quiet:
+        return
     if annotate:
         text = configuration.to_annotated_string()
     elif prefix_annotate:
@@ -70,25 +98,66 @@ def dump(
         click.echo(text.rstrip("\n"))
 
 
-@fhicl.command("id")
+@fhicl.command("id", cls=AsRunCommand)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @_search_path_option
+@_policy_option
 @json_option
-def identify(*, files: tuple[str, ...], search_path: tuple[str, ...], as_json: bool) -> None:
+def identify(
+    *, files: tuple[str, ...], search_path: tuple[str, ...], policy: str, as_json: bool
+) -> None:
     """Print the ParameterSetID of each file, as art computes it."""
-    identities = {file: _load(file, search_path).parameter_set_id for file in files}
+    identities = {}
+    for file in files:
+        configuration = run_as_asked(_load(file, search_path, policy), file)
+        identities[file] = configuration.parameter_set_id
     lines = [f"{identity}  {file}" for file, identity in identities.items()]
     emit(identities, "\n".join(lines), as_json=as_json)
+
+
+@fhicl.command(cls=AsRunCommand)
+@click.argument("key")
+@click.argument("file")
+@_search_path_option
+@_policy_option
+@json_option
+def get(*, key: str, file: str, search_path: tuple[str, ...], policy: str, as_json: bool) -> None:
+    """Print the value of one parameter of FILE, for scripts; KEY is like a.b[2].c.
+
+    A string without its quotes, true, false, a number; a table or sequence in canonical form.
+    """
+    configuration = run_as_asked(_load(file, search_path, policy), file)
+    value = configuration.value(key)
+    text = value if isinstance(value, str) else readable(configuration.canonical_value(key))
+    emit(value, text, as_json=as_json)
+
+
+@fhicl.command()
+@click.argument("name")
+@click.option("-a", "--all", "is_all", is_flag=True, help="Print all, the one that counts first.")
+@_search_path_option
+def which(*, name: str, is_all: bool, search_path: tuple[str, ...]) -> None:
+    """Print where the search path has the file that `#include "NAME"` means; exit code 1 if nowhere."""
+    paths = places_of(_folders(search_path) or reader.default_search_path(), name)
+    if not paths:
+        click.echo(f"jobprov: no folder of the search path has {name}.", err=True)
+        sys.exit(1)
+    click.echo("\n".join(paths if is_all else paths[:1]))
 
 
 @fhicl.command()
 @click.argument("before")
 @click.argument("after")
 @_search_path_option
+@_policy_option
 @json_option
-def diff(*, before: str, after: str, search_path: tuple[str, ...], as_json: bool) -> None:
+def diff(
+    *, before: str, after: str, search_path: tuple[str, ...], policy: str, as_json: bool
+) -> None:
     """Compare what two files evaluate to, by parameter; exit code 1 where they differ."""
-    difference: Any = reader.diff(_load(before, search_path), _load(after, search_path))
+    difference: Any = reader.diff(
+        _load(before, search_path, policy), _load(after, search_path, policy)
+    )
     document = [_change_json(change) for change in difference.changes]
     emit(document, "\n".join(difference.lines()) or "They evaluate to the same.", as_json=as_json)
     if difference:
@@ -132,8 +201,8 @@ def _origin_json(origin: reader.Origin | None) -> dict[str, object] | None:
     return {"file": origin.file, "line": origin.line} if origin else None
 
 
-def _load(file: str, search_path: Sequence[str]) -> Any:
-    return reader.load(file, _folders(search_path))
+def _load(file: str, search_path: Sequence[str], policy: str) -> reader.Configuration:
+    return reader.load(file, _folders(search_path), policy=policy)
 
 
 def _folders(search_path: Sequence[str]) -> list[str] | None:

@@ -28,13 +28,28 @@ _OF_A_FILE = {"reads", "experiment", "file_experiment", "namespace"}
     "--revision",
     help="Jobs that ran this commit or tag; X..Y for all commits from X to Y, both included.",
 )
-@click.option("--software", help="Jobs that used code of this name; with --revision, of that code.")
+@click.option(
+    "--software",
+    metavar="NAME=VERSION:QUALIFIERS",
+    help=(
+        "Jobs that used this product, such as larsoft=v09_88_00:e26:prof; or code of this name; "
+        "with --revision, of that code."
+    ),
+)
 @click.option(
     "--parameter",
     help="Jobs whose configuration has this parameter: its key, where * stands for any letters.",
 )
 @click.option(
     "--value", help="With --parameter: its value, such as 5, '<5', '[1,2]' or '~Slicer*'."
+)
+@click.option(
+    "--seed", type=int, help="Jobs with a random engine that began with this seed, as drawn."
+)
+@click.option(
+    "--variable",
+    metavar="NAME=VALUE",
+    help="Jobs with this environment variable, of those that decide physics; != and ~ go, too.",
 )
 @click.option("--host", help="Jobs on this worker node.")
 @click.option("--site", help="Jobs at this site.")

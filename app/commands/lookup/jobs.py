@@ -46,6 +46,19 @@ _GAP_COLUMNS = {
         "such as '<5', '[1,2]' or '~Slicer*'."
     ),
 )
+@click.option(
+    "--seed", type=int, help="Jobs with a random engine that began with this seed, as drawn."
+)
+@click.option(
+    "--variable",
+    metavar="NAME=VALUE",
+    help="Jobs with this environment variable, of those that decide physics; != and ~ go, too.",
+)
+@click.option(
+    "--software",
+    metavar="NAME=VERSION:QUALIFIERS",
+    help="Jobs that used this product, such as larsoft=v09_88_00:e26:prof; or code of this name.",
+)
 @click.option("--experiment", help="Jobs of this experiment.")
 @click.option("--campaign", help="Jobs of this campaign.")
 @click.option("--stage", help="Jobs of this stage.")

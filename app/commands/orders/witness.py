@@ -25,8 +25,14 @@ from jobprov.provenance.launchers.condor.attempts import SOURCES, Collection, So
 from jobprov.provenance.launchers.condor.events import attempts_of, read_events
 from jobprov.provenance.launchers.condor.tools import ask_condor
 from jobprov.provenance.lineage.words import counted
-from jobprov.provenance.services.agents.queue_reports import ReportedQueue, report_queues
-from jobprov.provenance.services.agents.witness import Deliver, Report, Telling, witness_batch
+from jobprov.provenance.services.agents.witness import (
+    Deliver,
+    Report,
+    ReportedQueue,
+    Telling,
+    report_queues,
+    witness_batch,
+)
 
 _FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 _STDIN = Path("-")

@@ -23,8 +23,12 @@ from jobprov.provenance.db.queries.holdings.blob_users import JobName
 from jobprov.provenance.lineage.words import counted, size
 from jobprov.provenance.records.erasing import forms_of
 from jobprov.provenance.services.erasures.blobs import BlobErasure, erase_blob, plan_blob_erasure
-from jobprov.provenance.services.erasures.plans import RecordErasure, Wanted, plan_erasure
-from jobprov.provenance.services.erasures.records import erase_record
+from jobprov.provenance.services.erasures.records import (
+    RecordErasure,
+    Wanted,
+    erase_record,
+    plan_erasure,
+)
 from jobprov.provenance.services.erasures.traces import find_remains
 from jobprov.provenance.services.ledger.entry_bytes import Holders, find_holders
 from jobprov.provenance.services.upkeep.cleared_erasures import (

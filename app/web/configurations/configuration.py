@@ -26,6 +26,7 @@ from jobprov.provenance.services.configurations.configuration import (
     parameters_of,
     printed,
     read_configuration,
+    run_answer,
     source_of,
 )
 from jobprov.provenance.services.lookup.job import read_job, show_job
@@ -44,6 +45,7 @@ DOWNLOADS = {
     "canonical": "canonical, one line",
     "compact": "compact",
     "ran": "as run",
+    "computed": "as run, computed",
 }
 _FILES, _LINES_OF_TREE, _LINES_OF_PIECE = 60, 230, 240
 
@@ -78,7 +80,9 @@ def show_page(job_id: str, step: str) -> Response:
     if job is None:
         return _piece(configuration, evaluated)
     path = f"/jobs/{job.summary.job_id}/configurations/{quote(step, safe='')}"
-    ran_is_here = configuration.recorded.final_sha256 in configuration.sources
+    is_written = configuration.recorded.final_sha256 in configuration.sources
+    run = run_answer(configuration)
+    ran_is_here = is_written or run.computed_as is not None
     twin_form = form if form != "ran" else "files"
     return answer(
         "configurations/configuration.html",
@@ -89,11 +93,17 @@ def show_page(job_id: str, step: str) -> Response:
         form=form,
         forms=_forms(ran_is_here=ran_is_here),
         downloads=_downloads(
-            path, step, is_evaluated=evaluated is not None, ran_is_here=ran_is_here
+            path,
+            step,
+            is_evaluated=evaluated is not None,
+            ran_is_here=ran_is_here,
+            is_computed=is_written and run.computed_as is not None,
         ),
         first_line=first_line(configuration, evaluated),
         problem=problem,
         evaluation=configuration.evaluation,
+        run=run,
+        is_written=is_written,
         evaluated_id=evaluated.identity if evaluated else None,
         bad_line=_bad_line(configuration, problem),
         place_of=_places(configuration.recorded.files or ()),
@@ -113,12 +123,12 @@ def _forms(*, ran_is_here: bool) -> list[tuple[str, str, str]]:
 
 
 def _downloads(
-    path: str, step: str, *, is_evaluated: bool, ran_is_here: bool
+    path: str, step: str, *, is_evaluated: bool, ran_is_here: bool, is_computed: bool
 ) -> list[tuple[str, str, str]]:
     """Return title, address and file name of each text that can be saved."""
     downloads = []
     for form, title in DOWNLOADS.items():
-        is_here = ran_is_here if form == "ran" else is_evaluated
+        is_here = {"ran": ran_is_here, "computed": is_computed}.get(form, is_evaluated)
         if is_here:
             query = address("", {"form": form, "experiment": experiment_asked() or ""})
             downloads.append((title, f"/api/v1{path}{query}", f"{step}-{form}.fcl"))

@@ -23,11 +23,13 @@ from jobprov.app.web.lookup.log_text import Excerpt, excerpt
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import job_page, lineage_of
 from jobprov.provenance.answers.lookup import JobAnswer, JobSummary
+from jobprov.provenance.db.queries.recording.evaluations import KnownEvaluation
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.graph import SHARED_ROLES
 from jobprov.provenance.lineage.words import grade_words
 from jobprov.provenance.records.job_record import Log
 from jobprov.provenance.records.verdicts import LEVELS, REPRODUCED
+from jobprov.provenance.services.configurations.configuration import known_evaluations
 from jobprov.provenance.services.lookup.job import ReadJob, read_job, show_job
 from jobprov.provenance.services.lookup.logs import read_log
 from jobprov.provenance.services.reruns.proof_lists import comparator_lines
@@ -72,6 +74,7 @@ class JobPage(NamedTuple):
         later: the attempt at the same unit that succeeded, where this one did not.
         excerpts: the lines of logs that matter, or why they cannot be read, by log.
         whole: the section that is shown alone; empty for the whole page.
+        evaluations: what is known of each configuration; empty for a single witness.
     """
 
     twin: str
@@ -92,6 +95,7 @@ class JobPage(NamedTuple):
     excerpts: dict[str, Excerpt | str]
     levels: Mapping[str, str]
     whole: str
+    evaluations: Sequence[KnownEvaluation | None]
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -108,10 +112,12 @@ def show_page(job_id: str) -> Response:
             location = redirect(job_page(job.found.job_id)).location
             return Response(status=303, headers={"Location": location})
         shown = show_job(connection, job, witness=question.witness)
+        # a single witness may tell of other configurations
+        evaluations = [] if question.witness else known_evaluations(connection, job)
         excerpts = {}
         if _state(shown.summary) in _UNHAPPY and not question.section:
             excerpts = _excerpts(connection, job, shown.summary)
-    page = _page(question, shown, job.found.key, excerpts)
+    page = _page(question, shown, job.found.key, excerpts, evaluations)
     return answer("lookup/job.html", **page._asdict(), **sections(shown)._asdict())
 
 
@@ -120,7 +126,11 @@ def _state(summary: JobSummary) -> str:
 
 
 def _page(
-    question: JobQuestion, shown: JobAnswer, key: int, excerpts: dict[str, Excerpt | str]
+    question: JobQuestion,
+    shown: JobAnswer,
+    key: int,
+    excerpts: dict[str, Excerpt | str],
+    evaluations: Sequence[KnownEvaluation | None],
 ) -> JobPage:
     summary, state = shown.summary, _state(shown.summary)
     newest_level = shown.verdicts[0].get("level") if shown.verdicts else None
@@ -143,6 +153,7 @@ def _page(
         excerpts=excerpts,
         levels=LEVELS,
         whole=question.section,
+        evaluations=evaluations,
     )
 
 

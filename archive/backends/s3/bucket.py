@@ -150,13 +150,13 @@ class Bucket:
         parts = [(at, min(PART_BYTES, end - at)) for at in range(start, end, PART_BYTES)]
         if len(parts) == 1:
             return self._read_part(key, start, length)
-        found: list[bytes] = []
         read = in_parallel(lambda part: self._read_part(key, *part), parts, at_once=_PARTS_AT_ONCE)
+        content: list[bytes] = []
         for part in read:
             if part is None:
                 return None
-            found.append(part)
-        return b"".join(found)
+            content.append(part)
+        return b"".join(content)
 
     def holds(self, key: str) -> bool:
         """Whether an object exists; False also if the bucket is gone: only a listing tells."""
@@ -178,8 +178,8 @@ class Bucket:
         """The objects below a prefix, which must be whole parts of a key."""
         with self._reaching():
             for chunk in obstore.list(self._store, prefix or None, chunk_size=_LISTED_AT_ONCE):
-                for found in chunk:
-                    yield Listed(found["path"], found["size"], found["last_modified"])
+                for entry in chunk:
+                    yield Listed(entry["path"], entry["size"], entry["last_modified"])
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; missing ones are ignored."""
@@ -272,13 +272,15 @@ def _code(error: Exception) -> str:
 
     Source: Amazon S3 API Reference, "Error responses".
     """
-    found = _CODE.search(str(error))
-    return found[1] if found else ""
+    match = _CODE.search(str(error))
+    return match[1] if match else ""
 
 
 def _said(error: Exception) -> str:
-    found = _CODE.search(str(error))
-    return f"{found[1]}, {found[2] or 'no more'}".rstrip(". ") if found else _first_line(error)
+    match = _CODE.search(str(error))
+    if match is None:
+        return _first_line(error)
+    return f"{match[1]}, {match[2] or 'no more'}".rstrip(". ")
 
 
 def _first_line(error: Exception) -> str:

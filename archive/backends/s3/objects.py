@@ -43,10 +43,10 @@ class LooseObjects:
     def find(self, sha256: str, first_bytes: int = FIRST_BYTES) -> Copy | None:
         """The loose copy of a blob, or None; one request, which also fetches its first bytes."""
         key = loose_key(sha256)
-        found = self._bucket.first_bytes(key, first_bytes)
-        if found is None:
+        first_and_size = self._bucket.first_bytes(key, first_bytes)
+        if first_and_size is None:
             return None
-        first, size_bytes = found
+        first, size_bytes = first_and_size
         return Copy(sha256, RemoteFile(self._bucket, key, size_bytes, first), key)
 
     def holding(self, digests: Sequence[str]) -> set[str]:
@@ -56,12 +56,12 @@ class LooseObjects:
 
     def sizes(self) -> dict[str, int]:
         """The loose blobs by digest, sorted, with the sizes of their frames in bytes."""
-        found = {}
+        sizes = {}
         for listed in self._bucket.listed("loose"):
             sha256 = listed.key.rpartition("/")[2].removesuffix(LOOSE_SUFFIX)
             if is_digest(sha256) and listed.key == loose_key(sha256):
-                found[sha256] = listed.size_bytes
-        return dict(sorted(found.items()))
+                sizes[sha256] = listed.size_bytes
+        return dict(sorted(sizes.items()))
 
     def remove(self, digests: Sequence[str]) -> None:
         """Remove loose copies."""
@@ -193,10 +193,10 @@ class DocumentObjects:
             DocumentDamagedError: its stored bytes changed.
         """
         key = _document_key(name)
-        found = self._bucket.first_bytes(key, FIRST_BYTES)
-        if found is None:
+        first_and_size = self._bucket.first_bytes(key, FIRST_BYTES)
+        if first_and_size is None:
             raise DocumentMissingError(name)
-        first, size_bytes = found
+        first, size_bytes = first_and_size
         file = RemoteFile(self._bucket, key, size_bytes, first)
         try:
             return decode_frame(file.read_at(0, size_bytes), bound_to=name)
@@ -209,11 +209,11 @@ class DocumentObjects:
         See `Store.read_document`.
         """
         key = _document_key(name)
-        found = self._bucket.first_bytes(key, HEADER_BYTES)
-        if found is None:
+        first_and_size = self._bucket.first_bytes(key, HEADER_BYTES)
+        if first_and_size is None:
             raise DocumentMissingError(name)
         try:
-            place = place_of_part(found[0], start, length, sha256)
+            place = place_of_part(first_and_size[0], start, length, sha256)
         except FrameDamagedError as error:
             raise DocumentDamagedError(name, key, error.detail) from error
         if place is None:

@@ -150,10 +150,10 @@ class RemoteSealer:
 
     def _fetched(self, sizes: dict[str, int]) -> Iterator[Copy]:
         """The loose copies, fetched some ahead of what is taken, most of them whole."""
-        found = in_parallel(
+        copies = in_parallel(
             lambda sha256: self._loose.find(sha256, min(sizes[sha256], _FETCHED_BYTES)), sizes
         )
-        return filter(None, found)
+        return filter(None, copies)
 
     def _take(self, copy: Copy) -> bool:
         """Append a copy to a pack; returns whether it is in one."""
@@ -187,14 +187,14 @@ def find_superseded(packs: Sequence[Pack], loose: Iterable[str]) -> Superseded:
 
 def _all_holders(greater: Sequence[Pack], pack: Pack) -> set[Pack] | None:
     """The greatest packs that together hold all blobs of a pack, or None if they lack one."""
-    found: set[Pack] = set()
+    holders: set[Pack] = set()
     # Most packs are needed, and for these the first blob usually ends the search
     for sha256, _offset in pack.index.entries():
         holder = _first_holder(greater, sha256)
         if holder is None:
             return None
-        found.add(holder)
-    return found
+        holders.add(holder)
+    return holders
 
 
 def _first_holder(packs: Sequence[Pack], sha256: str) -> Pack | None:

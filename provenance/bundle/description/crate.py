@@ -5,9 +5,9 @@ Without a library, since that puts the current time and random ids into it. `@gr
 profile's shapes compare it as one. Source: RO-Crate 1.1, Process Run Crate 0.5.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from jobprov.provenance.bundle.description.preview import preview
 from jobprov.provenance.bundle.draft import Member
@@ -16,106 +16,172 @@ from jobprov.provenance.bundle.ingredients import Resolution
 from jobprov.provenance.bundle.names import percent
 from jobprov.provenance.bundle.payload.payload import Payload
 
-PROCESS = "https://w3id.org/ro/wfrun/process/0.5"
-CONTEXT = [
+_PROCESS = "https://w3id.org/ro/wfrun/process/0.5"
+_CONTEXT = [
     "https://w3id.org/ro/crate/1.1/context",
     "https://w3id.org/ro/terms/workflow-run/context",
 ]
-STATUS = {"succeeded": "http://schema.org/CompletedActionStatus"}
-FAILED = "http://schema.org/FailedActionStatus"
+_STATUS = {"succeeded": "http://schema.org/CompletedActionStatus"}
+_FAILED = "http://schema.org/FailedActionStatus"
+_LICENSE = "as stated in the files under LICENSES, and by the experiment for everything else"
 _LISTED = ("command/", "context/", "env/", "fcl/", "git/", "outputs/", "prov/", "scripts/")
-
+_CAMPAIGN_FILES = (
+    "NEEDS.tsv",
+    "README.txt",
+    "jobs.tsv",
+    "lib.sh",
+    "own-root.sh",
+    "run.sh",
+    "verify.py",
+    "verify.sh",
+)
 _INFERRED = "inferred from the version of an installed product, which is what ran"
-MAIN_ENTITY = {"@id": "run.sh"}
-Entity = dict[str, Any]
-"""A member of `@graph`: text, references to other entities, or lists of them, by property."""
+_MAIN_ENTITY = "run.sh"
+
+_Reference = dict[str, str]
+"""`{"@id": …}`, a link to an entity."""
+_Property = str | list[str] | _Reference | list[_Reference]
+
+
+@dataclass(frozen=True)
+class _Entity:
+    """A member of `@graph`."""
+
+    id: str
+    type: str
+    properties: Mapping[str, _Property] = field(default_factory=dict)
+
+    @property
+    def reference(self) -> _Reference:
+        """The link to it."""
+        return {"@id": self.id}
+
+    def to_json(self) -> dict[str, _Property]:
+        """Its form in `@graph`; run.sh is what a workflow program starts, and says so."""
+        types: _Property = self.type
+        language: dict[str, _Property] = {}
+        if self.id == _MAIN_ENTITY:
+            types = ["File", "SoftwareSourceCode", "ComputationalWorkflow"]
+            language = {"programmingLanguage": _shell_language().reference}
+        return {"@id": self.id, "@type": types, **self.properties, **language}
 
 
 def add_crate(payload: Payload, *, job_id: str, mtime: int) -> None:
     """Write the crate's metadata and its page for people. Call it after all other payload files."""
-    date = datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
-    inputs = [_data(payload, entry, "inputs") for entry in payload.record.parts("inputs")]
-    outputs = [_data(payload, entry, "outputs") for entry in payload.record.parts("outputs")]
+    date = _date(mtime)
+    experiment = _experiment(payload)
+    inputs = [_data(payload, file, "inputs") for file in payload.record.parts("inputs")]
+    outputs = [_data(payload, file, "outputs") for file in payload.record.parts("outputs")]
     tools = _tools(payload)
     entities = [
-        descriptor(),
-        profile(),
-        _experiment(payload),
+        _descriptor(),
+        _profile(),
+        experiment,
         *inputs,
         *outputs,
         *tools,
         *_parts(payload),
-        shell_language(),
+        _shell_language(),
     ]
-    entities.append(_action(payload, job_id, date, inputs=inputs, outputs=outputs, tools=tools))
-    entities.append(_root(payload, job_id, date, entities))
-    unique = {entity["@id"]: as_main_entity(entity) for entity in entities}
-    graph = [unique[name] for name in sorted(unique)]
-    payload.write("ro-crate-metadata.json", readable_json({"@context": CONTEXT, "@graph": graph}))
-    payload.write("ro-crate-preview.html", preview(payload, entities, date))
+    action = _action(payload, job_id, date, inputs=inputs, outputs=outputs, tools=tools)
+    files = [entity for entity in entities if entity.type == "File"]
+    root = _root(
+        f"Rerun bundle of job {job_id}",
+        "Everything that is needed to run one recorded batch job again and to compare its outputs.",
+        date,
+        author=experiment,
+        files=files,
+        actions=[action],
+    )
+    payload.write("ro-crate-metadata.json", _crate([*entities, action, root]))
+    file_ids = [entity.id for entity in files]
+    payload.write("ro-crate-preview.html", preview(payload, file_ids, date))
 
 
-def descriptor() -> Entity:
+def campaign_crate(payloads: Sequence[Payload], name: str, mtime: int) -> bytes:
+    """The crate of many jobs, with one action for each.
+
+    What each job read and wrote is in its record.
+    """
+    date = _date(mtime)
+    tool = _Entity("urn:program:run.sh", "SoftwareApplication", {"name": "run.sh"})
+    experiment = payloads[0].record.text("experiment") or "unknown experiment"
+    agent_id = f"urn:jobprov:experiment:{percent(experiment)}"
+    agent = _Entity(agent_id, "Organization", {"name": experiment})
+    actions = [_campaign_action(payload, agent, tool, date) for payload in payloads]
+    files = [_Entity(path, "File", {"name": path}) for path in _CAMPAIGN_FILES]
+    root = _root(
+        f"Rerun bundle of {len(actions)} jobs: {name}",
+        "Everything that is needed to run recorded batch jobs again, one at a time, and to "
+        "compare their outputs.",
+        date,
+        author=agent,
+        files=files,
+        actions=actions,
+    )
+    shared = [_descriptor(), _profile(), _shell_language(), agent, tool]
+    return _crate([*shared, root, *files, *actions])
+
+
+def _crate(entities: Iterable[_Entity]) -> bytes:
+    """The metadata of a crate; of entities with one id, the last is in it."""
+    unique = {entity.id: entity for entity in entities}
+    graph = [unique[entity_id].to_json() for entity_id in sorted(unique)]
+    return readable_json({"@context": _CONTEXT, "@graph": graph})
+
+
+def _date(mtime: int) -> str:
+    return datetime.fromtimestamp(mtime, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _descriptor() -> _Entity:
     """The entity that says which file describes the crate."""
-    about, conforms = {"@id": "./"}, {"@id": "https://w3id.org/ro/crate/1.1"}
-    return {
-        "@id": "ro-crate-metadata.json",
-        "@type": "CreativeWork",
-        "about": about,
-        "conformsTo": conforms,
+    properties: dict[str, _Property] = {
+        "about": {"@id": "./"},
+        "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
     }
+    return _Entity("ro-crate-metadata.json", "CreativeWork", properties)
 
 
-def as_main_entity(entity: Entity) -> Entity:
-    """The entity; that of run.sh says that it is what a workflow program starts."""
-    if entity["@id"] != MAIN_ENTITY["@id"]:
-        return entity
-    types = ["File", "SoftwareSourceCode", "ComputationalWorkflow"]
-    language = {"@id": shell_language()["@id"]}
-    return {**entity, "@type": types, "programmingLanguage": language}
-
-
-def shell_language() -> Entity:
+def _shell_language() -> _Entity:
     """The language of run.sh."""
-    return {
-        "@id": "#posix-shell",
-        "@type": "ComputerLanguage",
-        "name": "POSIX shell",
-        "url": "https://pubs.opengroup.org/onlinepubs/9699919799/utilities/V3_chap02.html",
-    }
+    url = "https://pubs.opengroup.org/onlinepubs/9699919799/utilities/V3_chap02.html"
+    return _Entity("#posix-shell", "ComputerLanguage", {"name": "POSIX shell", "url": url})
 
 
-def profile() -> Entity:
+def _profile() -> _Entity:
     """The profile that the crate conforms to."""
-    return {"@id": PROCESS, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}
+    return _Entity(_PROCESS, "CreativeWork", {"name": "Process Run Crate", "version": "0.5"})
 
 
-def _experiment(payload: Payload) -> Entity:
+def _experiment(payload: Payload) -> _Entity:
     name = payload.record.text("experiment") or "unknown experiment"
-    return {"@id": f"#experiment-{_id(name)}", "@type": "Organization", "name": name}
+    return _Entity(f"#experiment-{_id(name)}", "Organization", {"name": name})
 
 
-def _root(payload: Payload, job_id: str, date: str, entities: list[Entity]) -> Entity:
-    author = {"@id": _experiment(payload)["@id"]}
-    return {
-        "@id": "./",
-        "@type": "Dataset",
-        "author": author,
-        "conformsTo": {"@id": PROCESS},
+def _root(
+    name: str,
+    description: str,
+    date: str,
+    *,
+    author: _Entity,
+    files: Sequence[_Entity],
+    actions: Sequence[_Entity],
+) -> _Entity:
+    """The bundle itself."""
+    properties: dict[str, _Property] = {
+        "author": author.reference,
+        "conformsTo": {"@id": _PROCESS},
         "datePublished": date,
-        "description": (
-            "Everything that is needed to run one recorded batch job again and to compare its "
-            "outputs."
-        ),
-        "hasPart": _references(entity for entity in entities if entity["@type"] == "File"),
-        "license": (
-            "as stated in the files under LICENSES, and by the experiment for everything else"
-        ),
-        "mainEntity": MAIN_ENTITY,
-        "mentions": {"@id": f"#job-{_id(job_id)}"},
-        "name": f"Rerun bundle of job {job_id}",
-        "publisher": author,
+        "description": description,
+        "hasPart": _references(files),
+        "license": _LICENSE,
+        "mainEntity": {"@id": _MAIN_ENTITY},
+        "mentions": _references(actions),
+        "name": name,
+        "publisher": author.reference,
     }
+    return _Entity("./", "Dataset", properties)
 
 
 def _action(
@@ -123,79 +189,84 @@ def _action(
     job_id: str,
     date: str,
     *,
-    inputs: list[Entity],
-    outputs: list[Entity],
-    tools: list[Entity],
-) -> Entity:
+    inputs: list[_Entity],
+    outputs: list[_Entity],
+    tools: list[_Entity],
+) -> _Entity:
     record = payload.record
     state, stage = record.text("state"), record.part("task").text("stage")
-    action: Entity = {
-        "@id": f"#job-{_id(job_id)}",
-        "@type": "CreateAction",
-        "actionStatus": STATUS.get(state, FAILED),
-        "agent": {"@id": _experiment(payload)["@id"]},
+    properties: dict[str, _Property] = {
+        "actionStatus": _STATUS.get(state, _FAILED),
+        "agent": _experiment(payload).reference,
         "endTime": date,
-        "instrument": {"@id": tools[0]["@id"]},
+        "instrument": tools[0].reference,
         "name": " ".join(filter(None, (state, "job", stage))),
         "object": _references(inputs),
         "result": _references(outputs),
     }
     if record.text("started_at"):
-        action["startTime"] = record.text("started_at")
+        properties["startTime"] = record.text("started_at")
     message = record.part("exit").text("message")
     if message and state != "succeeded":
-        action["error"] = message
-    return action
+        properties["error"] = message
+    return _Entity(f"#job-{_id(job_id)}", "CreateAction", properties)
 
 
-def _tools(payload: Payload) -> list[Entity]:
+def _campaign_action(payload: Payload, agent: _Entity, tool: _Entity, date: str) -> _Entity:
+    record = payload.record
+    job_id, state = record.text("job_id"), record.text("state")
+    properties: dict[str, _Property] = {
+        "actionStatus": _STATUS.get(state, _FAILED),
+        "agent": agent.reference,
+        "endTime": record.text("ended_at") or date,
+        "instrument": tool.reference,
+        "name": f"{state} job {job_id}",
+    }
+    return _Entity(f"#job-{job_id}", "CreateAction", properties)
+
+
+def _tools(payload: Payload) -> list[_Entity]:
     """The program that ran, then the software that the record lists."""
     name = payload.steps[0].argv[0] if payload.steps else "unknown program"
-    program: Entity = {
-        "@id": f"urn:program:{_id(name)}",
-        "@type": "SoftwareApplication",
-        "name": name,
-    }
     by_index = sorted(payload.ingredients.resolutions, key=lambda resolution: resolution.index)
     software = [_source_code(resolution) for resolution in by_index]
+    properties: dict[str, _Property] = {"name": name}
     if software:
-        program["softwareRequirements"] = _references(software)
-    return [program, *software]
+        properties["softwareRequirements"] = _references(software)
+    return [_Entity(f"urn:program:{_id(name)}", "SoftwareApplication", properties), *software]
 
 
-def _source_code(resolution: Resolution) -> Entity:
+def _source_code(resolution: Resolution) -> _Entity:
     iri = f"urn:software:{_id(resolution.name)}"
     if resolution.commit:
         iri = f"{resolution.url or 'urn:software'}#{resolution.commit}"
-    entity: Entity = {
-        "@id": iri,
-        "@type": "SoftwareSourceCode",
+    properties: dict[str, _Property] = {
         "name": resolution.name,
         "version": resolution.commit or "unknown",
     }
     if resolution.inferred is not None:
-        entity["description"] = _INFERRED
-    return entity
+        properties["description"] = _INFERRED
+    return _Entity(iri, "SoftwareSourceCode", properties)
 
 
-def _data(payload: Payload, entry: RecordPart, kind: str) -> Entity:
+def _data(payload: Payload, file: RecordPart, kind: str) -> _Entity:
     """A file that the job read or wrote; a `File` of the crate only if the bundle holds it."""
-    name, sha256 = entry.text("name"), entry.digest("sha256")
-    size = entry.number("size_bytes")
-    entity: Entity = {"@id": f"#{kind}-{_id(name)}", "@type": "CreativeWork", "name": name}
+    name, sha256 = file.text("name"), file.digest("sha256")
+    size = file.number("size_bytes")
+    properties: dict[str, _Property] = {"name": name}
+    if size is not None:
+        properties["contentSize"] = str(size)
+    if sha256:
+        properties["sha256"] = sha256
     folder = f"data/{kind}/files"
     # It is stored under its digest if its name is not allowed
     member = payload.draft.find(f"{folder}/{name}") or payload.draft.find(f"{folder}/{sha256}")
     if member is not None and member.sha256 == sha256:
-        entity |= {"@id": member.path.removeprefix("data/"), "@type": "File"}
-    if size is not None:
-        entity["contentSize"] = str(size)
-    if sha256:
-        entity["sha256"] = sha256
-    return entity
+        return _Entity(member.path.removeprefix("data/"), "File", properties)
+    return _Entity(f"#{kind}-{_id(name)}", "CreativeWork", properties)
 
 
-def _parts(payload: Payload) -> list[Entity]:
+def _parts(payload: Payload) -> list[_Entity]:
     entities = []
     for member in payload.draft.own("data/"):
         path = member.path.removeprefix("data/")
@@ -204,20 +275,14 @@ def _parts(payload: Payload) -> list[Entity]:
     return entities
 
 
-def _part(path: str, member: Member) -> Entity:
-    return {
-        "@id": path,
-        "@type": "File",
-        "contentSize": str(member.size),
-        "name": path,
-        "sha256": member.sha256,
-    }
+def _part(path: str, member: Member) -> _Entity:
+    properties = {"contentSize": str(member.size), "name": path, "sha256": member.sha256}
+    return _Entity(path, "File", properties)
 
 
-def _references(entities: Iterable[Entity]) -> list[Entity] | Entity:
+def _references(entities: Iterable[_Entity]) -> list[_Reference] | _Reference:
     """Links to entities, sorted; one alone is not wrapped in a list, as the profile demands."""
-    names = {entity["@id"] for entity in entities}
-    links: list[Entity] = [{"@id": name} for name in sorted(names)]
+    links = [{"@id": entity_id} for entity_id in sorted({entity.id for entity in entities})]
     return links[0] if len(links) == 1 else links
 
 

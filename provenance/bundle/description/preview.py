@@ -1,9 +1,8 @@
 """`ro-crate-preview.html`: the bundle in one self-contained page for people, without scripts."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import Any
 
 from jobprov.provenance.bundle.fields import RecordPart
 from jobprov.provenance.bundle.names import percent
@@ -19,7 +18,7 @@ _MOST = 500  # files listed; all of them are in the tables
 _PLAIN_LINK = re.compile(r"[A-Za-z0-9._+/-]+\Z")
 
 
-def preview(payload: Payload, entities: Sequence[Mapping[str, Any]], date: str) -> bytes:
+def preview(payload: Payload, files: Sequence[str], date: str) -> bytes:
     """The page for people: what ran, how to rerun it, inputs, outputs, gaps, and the files here."""
     record = payload.record
     job_id = record.text("job_id")
@@ -48,7 +47,7 @@ def preview(payload: Payload, entities: Sequence[Mapping[str, Any]], date: str) 
         _files("Outputs", record.parts("outputs")),
         _table("<h2>Still needed</h2>\n", needs[:_MOST]) if needs else "",
         "<h2>Files here</h2>\n<ul>\n",
-        *(_item(entity) for entity in entities if entity["@type"] == "File"),
+        *map(_item, files),
         "</ul>\n</body>\n</html>\n",
     ]
     return "".join(parts).encode("utf-8", "replace")
@@ -80,10 +79,9 @@ def _table_row(row: Sequence[str]) -> str:
     return f"<tr><th>{_text(heading)}</th>{others}</tr>\n"
 
 
-def _item(entity: Mapping[str, Any]) -> str:
-    name = str(entity["@id"])
-    label = _text(name)
-    if _PLAIN_LINK.match(name):
+def _item(path: str) -> str:
+    label = _text(path)
+    if _PLAIN_LINK.match(path):
         return f'<li><a href="./{label}">{label}</a></li>\n'
     return f"<li>{label}</li>\n"
 

@@ -53,10 +53,10 @@ def provn(document: ProvDocument) -> str:
 
 def _relation(kind: str, facts: Facts, subject: str, target: str) -> str:
     """A line that joins two records, which `facts` names as `prov:activity` and the like."""
+    subject_name, target_name = str(facts[f"prov:{subject}"]), str(facts[f"prov:{target}"])
     others = {key: value for key, value in facts.items() if not key.startswith("prov:")}
-    names = f"{_name(str(facts[f'prov:{subject}']))}, {_name(str(facts[f'prov:{target}']))}"
     # The dash is for the optional time or plan, which is not known
-    return f"  {kind}({names}, -{_attributes(others)})"
+    return f"  {kind}({_name(subject_name)}, {_name(target_name)}, -{_attributes(others)})"
 
 
 def _name(qualified: str) -> str:

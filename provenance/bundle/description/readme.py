@@ -143,8 +143,8 @@ def _holds(payload: Payload, known: KnownGaps, level: int) -> list[str]:
     if known.grade < min(level, payload.level):
         held.append(
             _wrapped(
-                f"Its grade is only L{known.grade}, because of what the record itself lacks or says "
-                'was unsafe (see "What may go wrong"): the files are here, and the rerun may '
+                f"Its grade is only L{known.grade}, because of what the record itself lacks or "
+                'says was unsafe (see "What may go wrong"): the files are here, and the rerun may '
                 "still fail or differ."
             )
         )

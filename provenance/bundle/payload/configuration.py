@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from jobprov.provenance.bundle.fields import RecordPart, decimal
 from jobprov.provenance.bundle.names import NAME_BYTES, plain_name
+from jobprov.provenance.bundle.needs import CODE
 from jobprov.provenance.bundle.payload.payload import Payload
 
 
@@ -80,10 +81,10 @@ def _add_file(payload: Payload, file: RecordPart, folder: str, path: str) -> str
     why = ""
     if not payload.has(sha256):
         why = "a fcl file that the job read"
-    elif payload.level < 1:
+    elif payload.level < CODE:
         why = payload.left_out
     if why:
-        payload.needs.add(1, "configuration", name, why, digest=sha256, place=path)
+        payload.needs.add(CODE, "configuration", name, why, digest=sha256, place=path)
         return ""
     element = file.number("found_in")
     shelf = "main"
@@ -100,7 +101,7 @@ def _add_forms(payload: Payload, configuration: RecordPart, index: int, folder: 
     fields = ("process_name", "parameter_set_id", "main")
     identity = [(field, configuration.text(field)) for field in fields]
     payload.table(f"{folder}/psetid.txt", ("key", "value"), identity)
-    if payload.level < 1:
+    if payload.level < CODE:
         return
     main = configuration.text("main")
     for file in configuration.parts("files"):

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 from jobprov.provenance.bundle.fields import RecordPart, decimal
 from jobprov.provenance.bundle.ingredients import SMALL_BYTES
+from jobprov.provenance.bundle.needs import CODE, SMALL_INPUTS
 from jobprov.provenance.bundle.payload.layout import note_how_it_was
 from jobprov.provenance.bundle.payload.payload import SHEBANG_BYTES, Payload
 
 _PROGRAM_BITS = 0o111
-_CONDITIONS = 2  # the level that holds them
 
 
 class _ScriptRow(NamedTuple):
@@ -83,10 +83,12 @@ def _add_script(payload: Payload, script: RecordPart) -> str:
     name, sha256 = script.text("name"), script.digest("sha256")
     path = script.text("path") or name
     if not payload.has(sha256):
-        payload.needs.add(1, "script", name, "a script that the job ran", digest=sha256, place=path)
+        payload.needs.add(
+            CODE, "script", name, "a script that the job ran", digest=sha256, place=path
+        )
         return ""
-    if payload.level < 1:
-        payload.needs.add(1, "script", name, payload.left_out, digest=sha256, place=path)
+    if payload.level < CODE:
+        payload.needs.add(CODE, "script", name, payload.left_out, digest=sha256, place=path)
         return ""
     stored = payload.shelve("scripts", path.removeprefix("./").lstrip("/"), sha256)
     payload.place(stored, _mode(script.text("mode")), path)
@@ -129,7 +131,7 @@ def _add_constants(payload: Payload, condition: RecordPart) -> str:
     database, sha256 = condition.text("database"), condition.digest("payload_sha256")
     if not payload.has(sha256):
         payload.needs.add(
-            _CONDITIONS,
+            SMALL_INPUTS,
             "conditions",
             f"{database} {condition.text('tag')} {condition.text('validity')}".strip(),
             "constants that the job read",
@@ -137,9 +139,9 @@ def _add_constants(payload: Payload, condition: RecordPart) -> str:
             place=condition.text("url"),
         )
         return ""
-    if payload.level < _CONDITIONS:
+    if payload.level < SMALL_INPUTS:
         why = payload.left_out
-        payload.needs.add(_CONDITIONS, "conditions", database, why, digest=sha256)
+        payload.needs.add(SMALL_INPUTS, "conditions", database, why, digest=sha256)
         return ""
     return payload.shelve("conditions", database, sha256)
 
@@ -164,7 +166,7 @@ def add_logs(payload: Payload) -> None:
 
 def _add_log(payload: Payload, log: RecordPart) -> str:
     sha256 = log.digest("sha256")
-    if payload.level < 1 or not payload.has(sha256):
+    if payload.level < CODE or not payload.has(sha256):
         return ""
     if payload.draft.reader.size(sha256) > SMALL_BYTES:
         return ""
@@ -176,7 +178,7 @@ def add_seeds(payload: Payload) -> None:
     table = []
     for seed in payload.record.parts("seeds"):
         state, stored = seed.digest("state_sha256"), ""
-        if payload.level >= 1 and payload.has(state):
+        if payload.level >= CODE and payload.has(state):
             stored = payload.shelve("seeds", state, state)
         table.append(
             _SeedRow(

@@ -7,12 +7,12 @@ from typing import NamedTuple
 from jobprov.provenance.bundle.draft import Fetched
 from jobprov.provenance.bundle.fields import RecordPart, decimal
 from jobprov.provenance.bundle.ingredients import SMALL_BYTES
+from jobprov.provenance.bundle.needs import ALL_INPUTS, SMALL_INPUTS
 from jobprov.provenance.bundle.payload.layout import note_how_it_was
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place
 
 _FETCHED = ("root://", "roots://", "xroot://", "https://", "http://")
-_SMALL_INPUTS, _ALL_INPUTS = 2, 4  # the levels that hold them
 
 
 class _Row(NamedTuple):
@@ -128,7 +128,7 @@ def _is_kept(payload: Payload, sha256: str) -> bool:
 
 def _level_of_input(size_bytes: int) -> int:
     """The lowest level that holds an input of this size."""
-    return _ALL_INPUTS if size_bytes > SMALL_BYTES else _SMALL_INPUTS
+    return ALL_INPUTS if size_bytes > SMALL_BYTES else SMALL_INPUTS
 
 
 def _is_unseen(file: RecordPart) -> bool:
@@ -147,12 +147,12 @@ def _note_input(payload: Payload, file: RecordPart) -> None:
         why = payload.left_out
     else:
         size = file.number("size_bytes")
-        kind = "small" if _level_of_input(size or 0) == _SMALL_INPUTS else "large"
+        kind = "small" if _level_of_input(size or 0) == SMALL_INPUTS else "large"
         why = f"a {kind} input that nobody uploaded"
     blocks = _level_of_input(size or 0)
     if not sha256 and not checksums:
         # Whatever its size, an input without any checksum can never be found again
-        blocks = _SMALL_INPUTS
+        blocks = SMALL_INPUTS
     payload.needs.add(
         blocks,
         "input",

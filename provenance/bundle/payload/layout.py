@@ -166,4 +166,4 @@ def _is_in_code(payload: Payload, place: Place | None) -> bool:
     """Whether a place comes with a repository's copy, links and all."""
     if place is None:
         return False
-    return payload.provides(place) or any(place == link for _target, link in payload.links)
+    return payload.provides(place) or any(place == link.place for link in payload.links)

@@ -1,8 +1,8 @@
 r"""File names and arguments that are not UTF-8.
 
 A record is text. It has `\xff` for such a byte, and the original argument in another field, by its
-position. Names of files (inputs, outputs, scripts) have the same escapes in their recorded path, and
-are laid out under their original name.
+position. Names of files (inputs, outputs, scripts) have the same escapes in their recorded path,
+and are laid out under their original name.
 """
 
 import re

@@ -6,6 +6,7 @@ import posixpath
 from jobprov.provenance.bundle.comparison.comparators import rule_for
 from jobprov.provenance.bundle.fields import RecordPart, decimal, readable_json, to_bytes
 from jobprov.provenance.bundle.ingredients import SMALL_BYTES
+from jobprov.provenance.bundle.needs import CODE
 from jobprov.provenance.bundle.payload.ending import add_ending
 from jobprov.provenance.bundle.payload.layout import made_folders
 from jobprov.provenance.bundle.payload.payload import Expected, Payload
@@ -112,7 +113,7 @@ def _reference(payload: Payload, output: RecordPart, name: str, compared_by: str
     It is '' unless the output is needed, possessed and small.
     """
     sha256 = output.digest("sha256")
-    if payload.level < 1 or not payload.has(sha256) or not _is_file_wanted(output, compared_by):
+    if payload.level < CODE or not payload.has(sha256) or not _is_file_wanted(output, compared_by):
         return ""
     if payload.draft.reader.size(sha256) > SMALL_BYTES:
         return ""

@@ -39,6 +39,13 @@ class Expected(NamedTuple):
     reference: str
 
 
+class Link(NamedTuple):
+    """A symbolic link to lay out: its target as it is written into it, and its place."""
+
+    target: str
+    place: Place
+
+
 class LinkAsItWas(NamedTuple):
     """A symbolic link that the job found.
 
@@ -71,8 +78,8 @@ class Payload:
         environment: of the record; empty if it has none.
         level: the ceiling that was asked for. What only higher levels need is left out.
         layout: lines of `command/layout.sh`, which run.sh follows in this order.
-        links: (target, place) of symbolic links, laid out after all files.
-        links_in_out: the same of links from one folder of OUT to another, which a rerun in its own
+        links: symbolic links of checkouts, laid out after all files.
+        links_in_out: links from one folder of OUT to another, which a rerun in its own
             root does not need.
         links_as_they_were: links that the job found.
         new_folders: absolute paths of folders that the job made itself.
@@ -102,8 +109,8 @@ class Payload:
         self._variables = self.environment.part("variables")
         self.places = Places(self.command.text("working_directory"), odd_names(self.record))
         self.layout: list[str] = []
-        self.links: list[tuple[str, Place]] = []
-        self.links_in_out: list[tuple[str, Place]] = []
+        self.links: list[Link] = []
+        self.links_in_out: list[Link] = []
         self.links_as_they_were: list[LinkAsItWas] = []
         self.new_folders: set[str] = set()
         self.times: list[str] = []
@@ -198,14 +205,14 @@ class Payload:
 
     def _is_behind_link(self, place: Place) -> bool:
         links = [*self.links, *self.links_in_out]
-        return any(place.is_below(link) for _target, link in links)
+        return any(place.is_below(link.place) for link in links)
 
     def behind_links(self, place: Place) -> Place:
         """The place of a file at the end of a checkout's symbolic links.
 
         A link that leads out of its checkout is not followed.
         """
-        targets = {link: target for target, link in self.links}
+        targets = {link.place: link.target for link in self.links}
         for _ in range(_MOST_LINKS):
             link = next((way for way in _ways_to(place) if way in targets), None)
             if link is None:
@@ -241,10 +248,12 @@ class Payload:
 
     def link_lines(self) -> list[str]:
         """The last lines of the layout: the symbolic links."""
-        lines = [f"link {quote(target)} {place.word()}" for target, place in self.links]
-        for target, place in self.links_in_out:
-            lines.append(f"link_in_out {quote(target)} {place.word()}")
-        lines += [link.line() for link in self.links_as_they_were]
+        lines = []
+        for link in self.links:
+            lines.append(f"link {quote(link.target)} {link.place.word()}")
+        for link in self.links_in_out:
+            lines.append(f"link_in_out {quote(link.target)} {link.place.word()}")
+        lines += [found.line() for found in self.links_as_they_were]
         return lines
 
     def table(self, path: str, columns: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> None:

@@ -1,4 +1,4 @@
-"""The scripts of a bundle: a folder for each edition, with the files that differ from the one before.
+"""The scripts of a bundle: a folder for each edition, with the files that differ from the last.
 
 A folder is never edited once it is released. The newest verify.py is put together from the modules
 of `comparison`. So before a new edition, the present text of verify.py must be saved as
@@ -29,7 +29,7 @@ _CONTEXTS = ("ro-crate-1.1.jsonld", "workflow-run.jsonld")
 
 
 def add_programs(payload: Payload, *, edition: int) -> None:
-    """Write run.sh, own-root.sh, verify.sh, lib.sh, verify.py, the record's schema and the JSON-LD contexts."""
+    """Write the programs of a bundle, the record's schema and the JSON-LD contexts."""
     for name, mode in _SCRIPTS.items():
         payload.write_shared(name, template(edition, name), mode=mode)
     payload.write_shared("verify.py", comparison_program(edition))

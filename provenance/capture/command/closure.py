@@ -11,10 +11,12 @@ import re
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.files import regular
+from jobprov.provenance.capture.files.listings import Listings
 
 _INCLUDE = re.compile(rb"^#include \"(.+)\"$", re.DOTALL)
 _PROCESS_NAME = re.compile(rb"^process_name[ \t]*:[ \t]*[\"']?([\w-]+)")
 _MOST_FILES, _MOST_PROBLEMS = 5000, 20
+_FOLDERS_ASKED = 3000  # for a name, before the folders are listed
 
 
 class Closure:
@@ -31,6 +33,8 @@ class Closure:
         self.files: List[Dict[str, Any]] = []
         self.contents: Dict[str, bytes] = {}
         self.problems: List[str] = []
+        self._asked = 0
+        self._listings: Optional[Listings] = None
         # path as opened -> included names, each file read once
         self._includes: Dict[str, List[str]] = {}
         self._main, index = self._locate_main(main)
@@ -125,8 +129,15 @@ class Closure:
 
     def _search(self, name: str) -> Tuple[Optional[str], Optional[int]]:
         """Return (path, place of its folder in the search path), each None where the name is not found."""
-        for index, folder in enumerate(self.search_path):
-            path = self._placed(re.sub("/+", "/", folder + "/" + name))
+        if self._listings is None:
+            self._asked += len(self.search_path)
+            if self._asked > _FOLDERS_ASKED:
+                self._listings = Listings([self._placed(folder) for folder in self.search_path])
+        places: Sequence[int] = range(len(self.search_path))
+        if self._listings is not None:
+            places = self._listings.places_of(name)
+        for index in places:
+            path = self._placed(re.sub("/+", "/", self.search_path[index] + "/" + name))
             if os.path.exists(path):
                 return path, index
         return None, None

@@ -13,6 +13,7 @@ from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
 from jobprov.provenance.capture.record.draft import Draft, without_empty
 
+_SOURCE_ENDS = (".c", ".cc", ".cpp", ".cxx", ".C", ".h", ".hh", ".hpp", ".f", ".F", ".f90", ".F90")
 _NO_FILES = ("STDOUT", "STDERR", "cout", "cerr")  # art's `--config-out` prints there
 
 
@@ -47,6 +48,17 @@ def weaken_by_text(draft: Draft, what: str, content: bytes) -> None:
     written = find_run_specific(content)
     if written is not None:
         draft.weaken("run-specific", what, written)
+
+
+def weaken_by_sources(draft: Draft) -> None:
+    """Look likewise into modules and sources that the command was seen or traced to use."""
+    entries = [entry for entry in draft.record.get("scripts", ()) if entry.get("evidence")]
+    for entry in draft.record.get("inputs", ()):
+        if entry["name"].endswith(_SOURCE_ENDS):
+            entries.append(entry)
+    for entry in entries:
+        path = entry.get("path") or entry["name"]
+        weaken_by_text(draft, "script " + path, draft.read(entry.get("sha256")))
 
 
 def keep_configurations(

@@ -287,6 +287,8 @@ def _without_word(
         if finding:
             return _completed(finding, reached, clues)
     if outcome.code and 0 in map(art_log.closing_status, texts):
+        if reached.get("event"):
+            reached["phase"] = "event loop"  # what came after it is only the end that exit() makes
         sentence = "the process ended with code {}, though art's closing line says 0"
         reached.update(category="exited itself", message=sentence.format(outcome.code))
         return _crashed(reached, clues)

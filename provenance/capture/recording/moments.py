@@ -264,6 +264,7 @@ class OneCommand:
 
     def _record(self, job: "Job", step: "Step", outcome: Outcome) -> None:
         """Add the command's step, files and usage to the record."""
+        from jobprov.provenance.capture.command.code import weaken_by_sources
         from jobprov.provenance.capture.recording.job import add_usage
 
         add_usage(job.draft.record, outcome, job.job_ad)
@@ -290,6 +291,7 @@ class OneCommand:
         if not outcome.was_told:
             job.draft.attempt("compilers", job.add_compilers, self.options.command)
             job.draft.attempt("packages of its programs", job.list_packages_of_children)
+            job.draft.attempt("its sources", weaken_by_sources, job.draft)
 
     def _add_layout(self, draft: "Draft", step: "Step") -> None:
         from jobprov.provenance.capture.recording.layout import Layout

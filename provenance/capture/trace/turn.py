@@ -27,6 +27,12 @@ from jobprov.provenance.capture.trace.limits import is_limited
 _SECONDS = 0.5
 _WORD = re.compile(r"[A-Za-z_-]{1,30}")
 _NUMBER = re.compile(r"\d+")
+# What these read although no word names it
+_UNNAMED = {
+    "make": ("GNUmakefile", "makefile", "Makefile"),
+    "gmake": ("GNUmakefile", "makefile", "Makefile"),
+    "snakemake": ("Snakefile", "workflow/Snakefile"),
+}
 _LARGEST_REF, _HEAD_BYTES, _MOST_WORDS = 4096, 1 << 16, 100
 # Programs that a tracer disturbs: debuggers, and those that need the rights of another user
 _DISTURBED = re.compile(
@@ -135,20 +141,26 @@ def kind_of(options: Options, task: Dict[str, Any], glance: Glance) -> List[str]
     for _, closure in glance.closures:
         for path in closure.contents:
             digests.append(hashlib.sha256(closure.contents[path]).hexdigest())
+    digests += _heads_of_files(_UNNAMED.get(words[2], ()))
     digests += _heads_of_programs([argv[0], *" ".join(argv[1:]).split()])
     return [*words, *sorted(digests), *sorted(_commit(top) for top in glance.tops)]
 
 
 def _heads_of_programs(words: Sequence[str]) -> List[str]:
     """Return size and digest of the beginning of the job's own programs among some words."""
-    heads = []
+    programs = []
     for word in words[:_MOST_WORDS]:
-        if "/" not in word or is_system(os.path.abspath(word)) or not os.access(word, os.X_OK):
-            continue
-        if os.path.isfile(word):
-            with open(word, "rb") as stream:
-                head = hashlib.sha256(stream.read(_HEAD_BYTES)).hexdigest()
-            heads.append("{} {}".format(os.path.getsize(word), head))
+        if "/" in word and not is_system(os.path.abspath(word)) and os.access(word, os.X_OK):
+            programs.append(word)
+    return _heads_of_files(programs)
+
+
+def _heads_of_files(paths: Sequence[str]) -> List[str]:
+    heads = []
+    for path in filter(os.path.isfile, paths):
+        with open(path, "rb") as stream:
+            head = hashlib.sha256(stream.read(_HEAD_BYTES)).hexdigest()
+        heads.append("{} {}".format(os.path.getsize(path), head))
     return heads
 
 

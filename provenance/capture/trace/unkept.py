@@ -15,7 +15,7 @@ import stat
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Union
 
 from jobprov.provenance.capture.checkouts.git import git
-from jobprov.provenance.capture.command import arguments, code
+from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.files import folders, leaving
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.files.names import from_here, guess_role
@@ -34,8 +34,6 @@ _SECONDS = 10.0  # for one file of code
 _MOST_ENTRIES, _LISTED_BYTES, _LOOKED_AT_BYTES = 100, 1 << 20, 1 << 20
 _SYSTEM = (*arguments.SYSTEM_FOLDERS, *arguments.MACHINE_FOLDERS)
 _CODE_ENDS = (".py", ".pyc", ".pm", ".pl", ".sh", ".so", ".r", ".rb", ".jar", ".tcl", ".lua")
-_SOURCE_ENDS = (".c", ".cc", ".cpp", ".cxx", ".C", ".h", ".hh", ".hpp", ".f", ".F", ".f90", ".F90")
-_LOOKED_INTO_BYTES = 1 << 18
 _PYTHON = (".py", ".pyc")
 _CACHED = re.compile(r"(.*)/__pycache__/([^/]+)\.[\w-]+(?:\.opt-\d)?\.pyc")
 # What HTCondor and the hook put into the job's folder
@@ -265,11 +263,8 @@ class Unkept:
         """Add all to the record."""
         for path, status in self.scripts.items():
             self._add_script(path, status)
-            self._look_into(path)
         for path, status in self.inputs.items():
             self._add_input(path, status, clock)
-            if path.endswith(_SOURCE_ENDS):
-                self._look_into(path)
         if sight is not None:
             gone = [path for path in self.changed if not self._add_seen(path, sight)]
             self.changed = gone
@@ -293,15 +288,6 @@ class Unkept:
         processes = self._draft.record.get("command", {}).get("processes", {})
         if path in processes.get("unknown_programs", ()):
             processes["unknown_programs"].remove(path)  # its bytes are here
-
-    def _look_into(self, path: str) -> None:
-        """Name code that draws numbers unseeded, or that writes what each run has otherwise."""
-        try:
-            with open(path, "rb") as stream:
-                content = stream.read(_LOOKED_INTO_BYTES)
-        except OSError:
-            return
-        code.weaken_by_text(self._draft, "script " + from_here(path), content)
 
     def _add_input(self, path: str, status: os.stat_result, clock: Clock) -> None:
         entry = _input(self._step, path, status.st_size)
@@ -372,6 +358,10 @@ def add_used(turn: Turn, draft: Draft, step: Any, sight: Optional[Sight], option
         draft.weaken("touched-not-kept", file["path"], _BY_KIND.format(file["reason"]))
     for path in told.get("changed", ()):
         draft.weaken("changed-while-running", "input " + path, "what was there before is not kept")
+    for path in turn.used.get("changed", ()):
+        status = _status(path)
+        if status is None or status.st_ctime >= step.began:
+            draft.weaken("changed-while-running", "input " + path, _BY_KIND.format("changed"))
     for host in turn.used.get("hosts", ()):
         draft.weaken("network-used", host, "the traced job of this kind connected to it")
     missing = stand_in.missing
@@ -383,7 +373,9 @@ def add_used(turn: Turn, draft: Draft, step: Any, sight: Optional[Sight], option
 
 
 def _count_inputs(draft: Draft) -> int:
-    return len(draft.record.get("inputs", ()))
+    """Return how many files of data the record names."""
+    roles = [entry.get("role") for entry in draft.record.get("inputs", ())]
+    return len(roles) - roles.count("configuration")
 
 
 def _extend(fields: Dict[str, Any], name: str, more: Sequence[Any]) -> None:

@@ -17,8 +17,10 @@ class EvaluationDraft(NamedTuple):
     set_id: int | None
     parsed_as: str | None
     ran_as: str | None
+    computed_as: str | None
     problem: str | None
     difference: str | None
+    as_written: str | None
 
 
 class EarlierEvaluation(NamedTuple):

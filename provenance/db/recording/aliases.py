@@ -16,15 +16,20 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Select, select
 
 from jobprov.provenance.db.recording.file_rows import unlink_claims
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.recording.linking import link_files
-from jobprov.provenance.db.statements.driver import fetch
+from jobprov.provenance.db.statements.driver import Row, fetch
+from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Claim, File, Identity, Job, Parent, Sighting
-from jobprov.provenance.db.tables.base import table_of
+from jobprov.provenance.db.tables.base import ColumnValue, table_of
 from jobprov.provenance.db.writer.keys import allocate_keys, chunks
 from jobprov.provenance.db.writer.turns import take_files
 
+_BIRTHS = """
+SELECT id, job_id, position, status, data_tier, event_count FROM claims WHERE id {among}
+"""
+_PARENTS = "SELECT claim_id, identity_id FROM parents WHERE claim_id {among}"
 _OF_FILE = "SELECT DISTINCT file_id FROM sightings WHERE file_id {among}"
 _OF_JOB = "SELECT DISTINCT file_id FROM sightings WHERE job_uuid {among}"
 _OF_TASK = """
@@ -35,7 +40,6 @@ _OF_CLAIM = """
 SELECT DISTINCT file_id FROM sightings
 WHERE file_id IN (SELECT file_id FROM claims WHERE alias_of IS NULL AND job_id {among})
 """
-_SUCCEEDED = STATES.index("succeeded")
 _BirthQuery = Select[int, int, int, str, int | None, str]
 
 
@@ -127,7 +131,8 @@ def alias_files(connection: Connection, files: Iterable[int]) -> None:
             for birth in _births(connection, seen):
                 desired[seen.file, birth.claim] = Alias(seen.file, birth.claim, seen.identity)
         stored = _stored_aliases(connection, part)
-        gone = [claim for alias, claim in stored.items() if alias not in desired.values()]
+        wanted = set(desired.values())
+        gone = [claim for alias, claim in stored.items() if alias not in wanted]
         unlink_claims(connection, gone)
         fresh = [alias for alias in desired.values() if alias not in stored]
         link_files(connection, part, _insert(connection, fresh))
@@ -176,7 +181,7 @@ def _births_of_task(connection: Connection, seen: _Seen) -> list[_Birth]:
     if any(birth.equals(seen) for birth in _read_births(connection, of_name)):
         return []
     of_task = _birth_query().where(
-        Job.task_id == seen.task, Job.state == _SUCCEEDED, Identity.size_bytes == seen.size_bytes
+        Job.task_id == seen.task, Job.state == SUCCEEDED, Identity.size_bytes == seen.size_bytes
     )
     return [birth for birth in _read_births(connection, of_task) if birth.equals(seen)]
 
@@ -222,25 +227,32 @@ def _insert(connection: Connection, aliases: Sequence[Alias]) -> list[int]:
 
     Return their keys.
     """
+    births: dict[int, Row] = {}
+    parents: dict[int, list[int]] = {}
+    for part in chunks(sorted({alias.birth for alias in aliases})):
+        for claim, *columns in select_among(connection, _BIRTHS, part):
+            births[claim] = tuple(columns)
+        for claim, identity in select_among(connection, _PARENTS, part):
+            parents.setdefault(claim, []).append(identity)
     numbers = allocate_keys(connection, table_of(Claim), len(aliases))
+    claim_rows: list[dict[str, ColumnValue]] = []
+    parent_rows: list[dict[str, int]] = []
     for number, alias in zip(numbers, aliases, strict=True):
-        birth = connection.execute(
-            select(
-                Claim.job_id, Claim.position, Claim.status, Claim.data_tier, Claim.event_count
-            ).where(Claim.id == alias.birth)
-        ).one()
-        row = {
-            **birth._mapping,  # noqa: SLF001 - SQLAlchemy's name for a row as a mapping
+        job, position, status, data_tier, event_count = births[alias.birth]
+        row: dict[str, ColumnValue] = {
             "id": number,
             "file_id": alias.file,
             "identity_id": alias.identity,
             "alias_of": alias.birth,
+            "job_id": job,
+            "position": position,
+            "status": status,
+            "data_tier": data_tier,
+            "event_count": event_count,
         }
-        connection.execute(table_of(Claim).insert(), [row])
-        parents = connection.execute(
-            select(Parent.identity_id).where(Parent.claim_id == alias.birth)
-        )
-        rows = [{"claim_id": number, "identity_id": parent[0]} for parent in parents]
-        if rows:
-            connection.execute(table_of(Parent).insert(), rows)
+        claim_rows.append(row)
+        for identity in parents.get(alias.birth, ()):
+            parent_rows.append({"claim_id": number, "identity_id": identity})
+    insert_rows(connection, table_of(Claim), claim_rows)
+    insert_rows(connection, table_of(Parent), parent_rows)
     return numbers

@@ -6,16 +6,26 @@ Each is stored once, and so is each sequence of them, however many jobs of a tas
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import NamedTuple
 
+from msgspec.structs import asdict
+
+from jobprov.provenance.db.recording.art_runs import (
+    ArtRun,
+    RecordedClosure,
+    art_run,
+    shared_run,
+)
 from jobprov.provenance.db.recording.job_rows import shared_document
 from jobprov.provenance.db.recording.packing import pack
+from jobprov.provenance.db.recording.physics_variables import physics_variables
 from jobprov.provenance.db.recording.shared_lists import intern_lists
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Closure, ClosureFile, ClosureSet, ClosureSetMember
 from jobprov.provenance.db.tables.base import ColumnValue, table_of
 from jobprov.provenance.db.writer.transaction import Transaction
-from jobprov.provenance.records.job_record import FclConfiguration
+from jobprov.provenance.records.job_record import FclConfiguration, JobRecord
 from jobprov.provenance.records.reading.sharing import remembered
 
 _HELD_FILES = "SELECT DISTINCT closure_id FROM closure_files WHERE closure_id {among}"
@@ -27,56 +37,90 @@ def closure_digests(configurations: Sequence[FclConfiguration]) -> tuple[str, ..
     return tuple(shared_document(configuration)[0] for configuration in configurations)
 
 
-@remembered
-def closure_set_digest(configurations: Sequence[FclConfiguration]) -> str:
+class RanConfiguration(NamedTuple):
+    """A configuration of a record, and what decides beside it, as far as jobs share it.
+
+    Attributes:
+        digest: names all of it.
+        art: the run of art that read it; None where no command line is recorded.
+        variables: those of the environment that decide physics.
+    """
+
+    digest: str
+    configuration: FclConfiguration
+    art: ArtRun | None
+    variables: dict[str, str]
+
+
+def ran_configurations(record: JobRecord) -> list[RanConfiguration]:
+    """Return the configurations of a record, in order."""
+    configurations = record.configurations or ()
+    ran = []
+    for digest, configuration in zip(closure_digests(configurations), configurations, strict=True):
+        run = art_run(record, configuration)
+        shared = None if run is None else shared_run(run, configuration)
+        variables = physics_variables(record, configuration.step)
+        whole = digest
+        if shared is not None or variables:
+            beside = RecordedClosure(art=shared, variables=variables or None)
+            text = f"{digest} {shared_document(beside)[0]}"
+            whole = hashlib.sha256(text.encode()).hexdigest()
+        ran.append(RanConfiguration(whole, configuration, shared, variables))
+    return ran
+
+
+def closure_set_digest(ran: Sequence[RanConfiguration]) -> str:
     """Return the digest that names what a job ran: over those of its configurations, in order."""
-    return hashlib.sha256(" ".join(closure_digests(configurations)).encode()).hexdigest()
+    return hashlib.sha256(" ".join(_digests(ran)).encode()).hexdigest()
+
+
+def _digests(ran: Sequence[RanConfiguration]) -> list[str]:
+    return [configuration.digest for configuration in ran]
 
 
 def intern_closure_sets(
-    transaction: Transaction, lists: Iterable[Sequence[FclConfiguration]]
+    transaction: Transaction, lists: Iterable[Sequence[RanConfiguration]]
 ) -> dict[str, int]:
     """Return the integer key of each list by `closure_set_digest`, made where it is new."""
-    by_digest = {closure_set_digest(configurations): configurations for configurations in lists}
+    by_digest = {closure_set_digest(ran): ran for ran in lists}
     tables = table_of(ClosureSet), table_of(ClosureSetMember)
     intern = partial(_intern_closures, transaction)
-    return intern_lists(
-        transaction, tables, by_digest, digests=closure_digests, intern_members=intern
-    )
+    return intern_lists(transaction, tables, by_digest, digests=_digests, intern_members=intern)
 
 
 def _intern_closures(
-    transaction: Transaction, lists: Iterable[Sequence[FclConfiguration]]
+    transaction: Transaction, lists: Iterable[Sequence[RanConfiguration]]
 ) -> dict[str, int]:
     """Return the integer key of each configuration by its digest.
 
     A new one is entered with its files.
     """
-    by_digest: dict[str, FclConfiguration] = {}
-    for configurations in lists:
-        by_digest.update(zip(closure_digests(configurations), configurations, strict=True))
+    by_digest = {ran.digest: ran for configurations in lists for ran in configurations}
     table = table_of(Closure)
     fresh = {digest for digest in by_digest if transaction.known_key(table, digest) is None}
     rows: dict[str, dict[str, ColumnValue]] = {}
-    for digest, configuration in by_digest.items():
+    for digest, ran in by_digest.items():
         # Of a known one nothing is inserted
-        rows[digest] = _row(digest, configuration) if digest in fresh else {}
+        rows[digest] = _row(ran) if digest in fresh else {}
     keys = transaction.intern(table, ["sha256"], rows)
     numbers = [keys[digest] for digest in fresh]
     with_files = {row[0] for row in select_among(transaction.connection, _HELD_FILES, numbers)}
     file_rows: list[dict[str, ColumnValue]] = []
     for digest in sorted(fresh):
         if keys[digest] not in with_files:  # else another process was first
-            file_rows.extend(_file_rows(keys[digest], by_digest[digest]))
+            file_rows.extend(_file_rows(keys[digest], by_digest[digest].configuration))
     insert_rows(transaction.connection, table_of(ClosureFile), file_rows)
     return keys
 
 
-def _row(digest: str, configuration: FclConfiguration) -> dict[str, ColumnValue]:
+def _row(ran: RanConfiguration) -> dict[str, ColumnValue]:
+    closure = RecordedClosure(
+        **asdict(ran.configuration), art=ran.art, variables=ran.variables or None
+    )
     return {
-        "sha256": digest,
-        "document": pack(shared_document(configuration)[1]),
-        "parameter_set_id": configuration.parameter_set_id,
+        "sha256": ran.digest,
+        "document": pack(shared_document(closure)[1]),
+        "parameter_set_id": ran.configuration.parameter_set_id,
     }
 
 

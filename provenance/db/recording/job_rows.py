@@ -16,20 +16,21 @@ import msgspec
 from jobprov.provenance.db.recording.identities import FileKey, SeenIdentity, see_identity
 from jobprov.provenance.records.files.names import splits
 from jobprov.provenance.records.files.outputs import count_made
-from jobprov.provenance.records.files.parents import Within, has_too_many_parents, name_inside
+from jobprov.provenance.records.files.parents import FilesOfJob, has_too_many_parents, name_inside
 from jobprov.provenance.records.job_record import (
     Exit,
-    FclConfiguration,
     Input,
     JobRecord,
     Output,
     Resources,
-    Software,
 )
 from jobprov.provenance.records.reading.repairing import utc
 from jobprov.provenance.records.recipes import recipe_of, result_of
 
 STATES = ("running", "succeeded", "failed", "killed", "lost")
+RUNNING, SUCCEEDED = STATES.index("running"), STATES.index("succeeded")
+FIRST_BAD = STATES.index("failed")
+"""This state and those after it: jobs that failed, were killed, or lost sight of."""
 MESSAGE_LENGTH = 300
 INDEX_VERSION = 1
 """The version of what the rows of a job mean.
@@ -158,7 +159,7 @@ def campaign_of(record: JobRecord) -> str | None:
     return record.task.campaign if record.task else None
 
 
-def shared_document(value: FclConfiguration | Software | list[Any]) -> tuple[str, bytes]:
+def shared_document(value: msgspec.Struct | list[Any]) -> tuple[str, bytes]:
     """Return digest and JSON of what many jobs share, in one canonical form."""
     body = _encode(value)
     return hashlib.sha256(body).hexdigest(), body
@@ -207,10 +208,10 @@ class _Parents:
         # Claims nothing, and so leads from its inputs to nothing
         self._is_rerun = record.rerun_of is not None
         self._mentions = mentions
-        self._within: Within | None = None
+        self._within: FilesOfJob | None = None
         is_derived = any(output.parents is None for output in outputs) and not self._is_rerun
         if is_derived and not has_too_many_parents(record):
-            self._within = Within(record)
+            self._within = FilesOfJob(record)
         # Inputs are looked up by name only where an output declares its parents
         is_declared = any(output.parents for output in outputs)
         named = mentions if is_declared else []
@@ -274,5 +275,5 @@ class _Declared:
         return min(mentions, key=lambda mention: mention.position, default=None)
 
     @cached_property
-    def _within(self) -> Within:
-        return Within(self._record)
+    def _within(self) -> FilesOfJob:
+        return FilesOfJob(self._record)

@@ -16,7 +16,7 @@ from jobprov.provenance.db.recording.edges import (
     crowded_links,
     resolve_name,
 )
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.statements.driver import change_many
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.statements.selecting import change_among, select_among
@@ -25,7 +25,6 @@ from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.turns import take_files
 from jobprov.provenance.records.files.checksums import unpack_checksums
 
-_SUCCEEDED = STATES.index("succeeded")
 _PRODUCERS: Table = Producer.__table__  # type: ignore[assignment]
 
 _CROWDED = "SELECT id FROM files WHERE is_crowded AND id {among}"
@@ -141,8 +140,8 @@ def _identities(connection: Connection, files: Sequence[int]) -> dict[int, list[
     for file, identity, size_bytes, checksums, campaign in select_among(
         connection, _IDENTITIES, files
     ):
-        words = unpack_checksums(checksums)
-        identities[file].append(IdentityFacts(identity, size_bytes, words, campaign))
+        facts = IdentityFacts(identity, size_bytes, unpack_checksums(checksums), campaign)
+        identities[file].append(facts)
     return identities
 
 
@@ -188,7 +187,7 @@ def _claims(connection: Connection, files: Sequence[int]) -> dict[int, list[Clai
     """Return the claims that count: those of reruns do not."""
     claims: dict[int, list[ClaimFacts]] = defaultdict(list)
     for file, claim, identity, state, campaign in select_among(connection, _CLAIMS, files):
-        claims[file].append(ClaimFacts(claim, identity, state == _SUCCEEDED, campaign))
+        claims[file].append(ClaimFacts(claim, identity, state == SUCCEEDED, campaign))
     return claims
 
 

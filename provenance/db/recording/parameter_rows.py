@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.recording.writing import table_of
 from jobprov.provenance.db.statements.driver import change
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (
@@ -23,7 +22,7 @@ from jobprov.provenance.db.tables import (
     ParameterTable,
     ParameterValue,
 )
-from jobprov.provenance.db.tables.base import ColumnValue
+from jobprov.provenance.db.tables.base import ColumnValue, table_of
 from jobprov.provenance.db.tables.configurations import SETS_A_BLOCK
 from jobprov.provenance.db.writer.keys import allocate_keys, chunks
 from jobprov.provenance.db.writer.transaction import Transaction
@@ -56,20 +55,28 @@ class IndexedTable(NamedTuple):
     values: tuple[tuple[str, str], ...]
 
 
-def indexed_tables(configuration: Configuration) -> list[IndexedTable]:
-    """Return the tables of a configuration that have parameters directly in them."""
+def indexed_tables(
+    configuration: Configuration, *, leave_out: str | None = None
+) -> list[IndexedTable]:
+    """Return the tables of a configuration that have parameters directly in them.
+
+    Values that hold the text of `leave_out` are not indexed.
+    """
     placed = []
     for path, canonical in atoms_and_sequences(configuration.root):
+        if leave_out is not None and leave_out in canonical:
+            continue
         table = path.rpartition(".")[0]
         placed.append((table, indexed_key(path), indexed_text(canonical)))
     placed.sort()
     tables = []
     for _, parameters in groupby(placed, lambda parameter: parameter[0]):
-        tables.append(_table([(path, text) for _, path, text in parameters]))
+        tables.append(table_with([(path, text) for _, path, text in parameters]))
     return tables
 
 
-def _table(values: Sequence[tuple[str, str]]) -> IndexedTable:
+def table_with(values: Sequence[tuple[str, str]]) -> IndexedTable:
+    """Return a table of these paths and texts of values."""
     written = "\n".join(f"{path}:{text}" for path, text in values)  # neither holds a newline
     return IndexedTable(hashlib.sha256(written.encode()).digest()[:16], tuple(values))
 

@@ -108,23 +108,23 @@ def place_again(transaction: Transaction, tasks: Iterable[int]) -> None:
     _write_places(transaction, places)
 
 
-def _place(transaction: Transaction, said: Mapping[int, StageKey]) -> None:
+def _place(transaction: Transaction, places: Mapping[int, StageKey]) -> None:
     """Place the tasks of jobs that say another place than what stands there.
 
     Mostly that is none.
     """
     connection = transaction.connection
-    if moved := _moved(connection, said):
+    if moved := _moved(connection, places):
         # Another process may have placed them since: look again
         change_among(connection, _LOCK, sorted(moved))
-        _write_places(transaction, _moved(connection, {task: said[task] for task in moved}))
+        _write_places(transaction, _moved(connection, {task: places[task] for task in moved}))
 
 
-def _moved(connection: Connection, said: Mapping[int, StageKey]) -> dict[int, StageKey]:
+def _moved(connection: Connection, places: Mapping[int, StageKey]) -> dict[int, StageKey]:
     """Return the tasks that have another place now that jobs say these, and that place."""
     moved: dict[int, StageKey] = {}
-    for task, *names in select_among(connection, _PLACES, said):
-        experiment, campaign, stage = said[task]
+    for task, *names in select_among(connection, _PLACES, places):
+        experiment, campaign, stage = places[task]
         before = _place_of(names[0:2])
         first = _first_of(before, Place(campaign, stage))
         after = _placed(declared=_place_of(names[2:4]), said=first)

@@ -14,7 +14,11 @@ from typing import NamedTuple, TypedDict
 
 from sqlalchemy import Connection, update
 
-from jobprov.provenance.db.recording.closure_rows import closure_set_digest, intern_closure_sets
+from jobprov.provenance.db.recording.closure_rows import (
+    closure_set_digest,
+    intern_closure_sets,
+    ran_configurations,
+)
 from jobprov.provenance.db.recording.file_rows import (
     Removed,
     remove_files,
@@ -30,6 +34,7 @@ from jobprov.provenance.db.recording.job_rows import (
 )
 from jobprov.provenance.db.recording.linking import link_files, link_new_files
 from jobprov.provenance.db.recording.module_rows import write_modules
+from jobprov.provenance.db.recording.seed_rows import write_seeds
 from jobprov.provenance.db.recording.software_rows import intern_software_sets, software_set_digest
 from jobprov.provenance.db.recording.task_rows import (
     StageKey,
@@ -115,6 +120,7 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]
     records = {draft.key: draft.record for draft in drafts}
     change_among(connection, "DELETE FROM failure_classes WHERE job_id {among}", replaced)
     write_modules(transaction, records, replaced)
+    write_seeds(transaction, records, replaced)
     touched = write_files(transaction, records, shared.experiments)
     link_new_files(connection, touched.new_identities, touched.new_claims)
     link_files(connection, removed.named | touched.files, touched.claims)
@@ -211,7 +217,8 @@ def _shared_columns(record: JobRecord, shared: SharedKeys) -> _SharedColumns:
     if record.software:
         columns["software_set_id"] = shared.software_sets[software_set_digest(record.software)]
     if record.configurations:
-        columns["closure_set_id"] = shared.closure_sets[closure_set_digest(record.configurations)]
+        digest = closure_set_digest(ran_configurations(record))
+        columns["closure_set_id"] = shared.closure_sets[digest]
     return columns
 
 
@@ -238,7 +245,7 @@ def intern_shared(
                 names.add(file.experiment)
         if host := host_key(record):
             hosts[host] = dict(zip(("hostname", "site", "facility"), host, strict=True))
-    configurations = [record.configurations for record in records if record.configurations]
+    configurations = [ran_configurations(record) for record in records if record.configurations]
     software = [record.software for record in records if record.software]
     experiments = intern_experiments(transaction, names)
     stages = intern_stages(transaction, records, experiments)

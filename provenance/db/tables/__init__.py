@@ -73,6 +73,7 @@ from jobprov.provenance.db.tables.reruns import (
 )
 from jobprov.provenance.db.tables.statistics import (
     FoldedGraphRow,
+    JobSeed,
     KeptAnswerRow,
     ModuleCost,
     ModuleSet,
@@ -115,6 +116,7 @@ __all__ = [
     "Host",
     "Identity",
     "Job",
+    "JobSeed",
     "KeptAnswerRow",
     "LedgerEntry",
     "LogExpiry",

@@ -174,9 +174,11 @@ class Parameter(Base):
 class Evaluation(Base):
     """What a configuration evaluates to, for an experiment that possesses its files.
 
-    `set_id` is what is searched: the set that art wrote, where the record has it, else the one
-    evaluated here. `parsed_as` and `ran_as` are the ParameterSetIDs of both; `problem` says why the
-    files cannot be evaluated, `difference` how the two contradict each other.
+    `set_id` is what is searched: the set that art wrote, where the record has it, else the one that
+    it ran as computed here, else the one in the files; `as_written` says why it is that.
+    `parsed_as`, `ran_as` and `computed_as` are the ParameterSetIDs of what the files say, of what art
+    wrote, and of what it ran as computed, where no name in it differs by job. `problem` says why
+    the files cannot be evaluated, `difference` how what art wrote contradicts the rest.
     """
 
     __tablename__ = "evaluations"
@@ -189,8 +191,10 @@ class Evaluation(Base):
     set_id: Mapped[int | None] = mapped_column(ForeignKey("parameter_sets.id"))
     parsed_as: Mapped[str | None] = mapped_column(String(40))
     ran_as: Mapped[str | None] = mapped_column(String(40))
+    computed_as: Mapped[str | None] = mapped_column(String(40))
     problem: Mapped[str | None] = mapped_column(Text)
     difference: Mapped[str | None] = mapped_column(Text)
+    as_written: Mapped[str | None] = mapped_column(Text)
 
     __table_args__ = (
         Index("ix_evaluations_set_id", "set_id"),

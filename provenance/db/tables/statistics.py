@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import (
     Float,
     ForeignKey,
+    Index,
     LargeBinary,
     String,
     Text,
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from jobprov.provenance.db.tables.base import (
     Base,
+    Count,
     DigestBytes,
     Key,
     NameText,
@@ -66,6 +68,17 @@ class ModuleSet(Base):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     sha256: Mapped[str] = mapped_column(DigestBytes, unique=True)
     document: Mapped[str] = mapped_column(Text)
+
+
+class JobSeed(Base):
+    """A seed that a random engine of a job began with; each once a job. Derived."""
+
+    __tablename__ = "job_seeds"
+    __table_args__ = (Index("ix_job_seeds_seed", "seed"), {"sqlite_with_rowid": False})
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
+    )
+    seed: Mapped[int] = mapped_column(Count, primary_key=True, autoincrement=False)
 
 
 class ModuleCost(Base):

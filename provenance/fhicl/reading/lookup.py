@@ -17,6 +17,7 @@ from typing import Protocol
 
 from jobprov.provenance.fhicl.errors import LIMIT, UNREADABLE
 from jobprov.provenance.fhicl.limits import Limits
+from jobprov.provenance.fhicl.reading.folders import FolderMemory, SearchedFolders
 
 PERMISSIVE = "permissive"
 AS_IT_IS = "none"
@@ -24,6 +25,11 @@ ALWAYS_SEARCH = "all"
 NON_ABSOLUTE = "nonabsolute"
 AFTER_FIRST = "after1"
 POLICIES = (PERMISSIVE, AS_IT_IS, ALWAYS_SEARCH, NON_ABSOLUTE, AFTER_FIRST)
+
+_FEW_FOLDERS = 8
+_FOLDERS_ASKED = 5000
+"""Folders that are asked for a name before they are listed."""
+_MEMORY = FolderMemory()
 
 _SLASHES = re.compile("//+")
 
@@ -91,6 +97,8 @@ class DiskFiles:
         if policy not in POLICIES:
             raise ValueError(f"policy {policy!r} is none of {', '.join(POLICIES)}")
         self._folders = [(index, folder) for index, folder in enumerate(search_path) if folder]
+        self._asked = 0
+        self._listed: SearchedFolders | None = None
         self._policy = policy
         self._limits = limits
         self._working_folder = working_folder
@@ -116,11 +124,25 @@ class DiskFiles:
     def _search(self, name: str) -> FoundFile | None:
         if not name or "\0" in name:
             return None
-        for index, folder in self._folders:
+        for index, folder in self._folders_with(name):
             path = _SLASHES.sub("/", f"{folder}/{name}")
             if self._exists(path):
                 return self._read(name, path, index)
         return None
+
+    def _folders_with(self, name: str) -> Iterable[tuple[int, str]]:
+        """Return the folders that may hold a name.
+
+        They are listed once that takes less time than to ask each of them for every name.
+        """
+        if self._listed is None:
+            paths = tuple([self._absolute(folder) for _, folder in self._folders])
+            self._asked += len(paths)
+            is_worth_it = self._asked > _FOLDERS_ASKED and len(paths) > _FEW_FOLDERS
+            if not is_worth_it and not _MEMORY.knows(paths):
+                return self._folders
+            self._listed = _MEMORY.folders(paths)
+        return [self._folders[place] for place in self._listed.places_of(name)]
 
     def _read(self, name: str, path: str, found_in: int | None) -> FoundFile | None:
         if not path or "\0" in path:
@@ -149,6 +171,16 @@ class DiskFiles:
         if self._working_folder and not path.startswith("/"):
             return f"{self._working_folder}/{path}"
         return path
+
+
+def places_of(search_path: Sequence[str], name: str) -> list[str]:
+    """Return where the folders of a search path have an included file, the one that counts first."""
+    paths = []
+    for folder in search_path:
+        path = _SLASHES.sub("/", f"{folder}/{name}")
+        if folder and name and "\0" not in name and os.path.exists(path):  # noqa: PTH110 - as opened
+            paths.append(path)
+    return paths
 
 
 class GivenFiles:

@@ -51,6 +51,7 @@ def read_ads(stream: IO[bytes], name: str) -> Iterator[Ad]:
 
 
 def _read_json(stream: IO[bytes], first: bytes, name: str) -> Iterator[Ad]:
+    """Yield the ads of JSON: a list of objects, or one object after the other."""
     decoder = json.JSONDecoder()
     buffer, chunk = "", first
     position, seen = 0, 0
@@ -93,6 +94,7 @@ def _is_between(text: str) -> bool:
 
 
 def _read_long(stream: IO[bytes], first: bytes, name: str) -> Iterator[Ad]:
+    """Yield the ads of the long form, a line for each attribute."""
     lines: list[str] = []
     size = 0
     for number, raw in enumerate(_lines(stream, first), 1):
@@ -114,6 +116,7 @@ def _read_long(stream: IO[bytes], first: bytes, name: str) -> Iterator[Ad]:
 
 
 def _lines(stream: IO[bytes], first: bytes) -> Iterator[bytes]:
+    """Yield lines without reading a line of gigabytes whole."""
     rest, chunk = b"", first
     while chunk:
         *whole, rest = (rest + chunk).split(b"\n")

@@ -127,6 +127,7 @@ class Collection:
                 )
 
     def _add(self, ad: Ad, source: Source) -> None:
+        """Take one ad, if it is of an attempt that is over."""
         identity, number = ad.get("GlobalJobId"), ad.get("NumShadowStarts")
         if not isinstance(identity, str) or not identity:
             self.unnamed += 1

@@ -256,6 +256,7 @@ def _reason(code: AdValue) -> str:
 
 
 def _ended_at(attempt: Attempt, ticket: Ad) -> float | None:
+    """Return when an attempt ended: the first date that is not before its start."""
     if attempt.number == 0:
         return attempt.moment_of("EnteredCurrentStatus")
     start = started_at(attempt)

@@ -118,6 +118,7 @@ def read_events(lines: Iterable[str], name: str, year: int | None = None) -> Ite
 
 
 def _event(block: list[str], name: str, end: int, year: int | None) -> Event:
+    """Return the event of a block of lines; `end` is the number of the line behind it."""
     head, place = block[0], f"{name}, line {end - len(block)}"
     match = _HEAD.match(head)
     if match is None:
@@ -222,6 +223,7 @@ _BEGINNING = {EXECUTE, TRANSFER, STARTER_ERROR}
 
 
 def _begin(job: _Job, event: Event) -> None:
+    """Note that an attempt began: its input is transferred, or its program runs."""
     if event.number == TRANSFER and not event.lines[0].startswith("Started transferring input"):
         return
     if not job.attempts or job.attempts[-1].is_over:
@@ -244,6 +246,7 @@ def _take_information(job: _Job, event: Event) -> None:
 
 
 def _take_for_attempt(attempt: _Attempt, event: Event) -> None:
+    """Note what an event says of the last attempt."""
     reason = " ".join(line.strip() for line in event.lines[1:2])
     if event.number == IMAGE_SIZE:
         resident = re.search(r"(\d+)\s+-\s+ResidentSetSize", event.text)
@@ -258,6 +261,7 @@ def _take_for_attempt(attempt: _Attempt, event: Event) -> None:
 
 
 def _take_end(attempt: _Attempt, event: Event, reason: str) -> None:
+    """Note the end of an attempt, by the kind of the event."""
     is_requeued = event.number == EVICTED and _REQUEUED in event.text
     if event.number == TERMINATED or is_requeued:
         attempt.is_requeued = is_requeued
@@ -284,6 +288,7 @@ def _hold(attempt: _Attempt, event: Event, reason: str) -> None:
 
 
 def _terminate(attempt: _Attempt, event: Event) -> None:
+    """Note how the program ended by itself, and its CPU time."""
     ticket: Ad = {"HowCode": 0, "When": event.at, "ExitBySignal": False}
     exit_code = re.search(r"return value (\d+)", event.text)
     signal = re.search(r"\(signal (\d+)\)", event.text)

@@ -169,6 +169,7 @@ class CondorLauncher:
         return ads_of(["condor_history", *self._place, "-json", *since, *_SELECTION])
 
     def _end(self, name: str, ad: Ad) -> LaunchEnd:
+        """Return the end of a job by its last ad."""
         folder = Path(str(ad.get("Iwd") or self._folder / name))
         if ad.get("JobStatus") == COMPLETED:
             code, signal = ad.get("ExitCode"), ad.get("ExitSignal")
@@ -214,6 +215,7 @@ def describe(jobs: Sequence[BatchJob], folders: Sequence[Path], lines: Sequence[
 
 
 def _lines_of_job(job: BatchJob, folder: Path) -> list[str]:
+    """Return the lines of a submit file for one job."""
     variables = []
     for name, value in sorted(job.environment.items()):
         if name in _VARIABLES_IN_AD:

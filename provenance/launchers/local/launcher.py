@@ -97,6 +97,7 @@ class LocalLauncher:
             self._start(name)
 
     def _start(self, name: str) -> None:
+        """Start a job as a session of its own, and wait until its file shows that it runs."""
         limit = (self._folder / f"{name}.limit").read_text(encoding="ascii")
         # A shell between them leaves at once: the job is nobody's child, and nobody has to wait for it
         subprocess.run(

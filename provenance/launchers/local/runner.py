@@ -107,6 +107,7 @@ class LocalRunner:
                 _signal(process, signal.SIGKILL)
 
     def _run(self, job: BatchJob) -> JobEnd:
+        """Run one job in its folder; return how it ended, or why it could not start."""
         folder = self._folder / job.name
         stdout, stderr = folder.with_name(f"{job.name}.out"), folder.with_name(f"{job.name}.err")
         started = time.monotonic()

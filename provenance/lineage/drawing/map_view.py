@@ -141,6 +141,7 @@ def _of_class(job_class: JobClass) -> dict[str, object]:
 
 
 def _of_box(box: Box, nodes: Mapping[str, Node]) -> dict[str, object]:
+    """Return what the browser needs of a box besides its look: members, facts and handles."""
     members = [nodes[key] for key in box.members]
     values: dict[str, object] = {"keys": list(box.members)}
     more = 0

@@ -97,6 +97,7 @@ def arrange(
 
 
 def _with_lanes(order: list[str], links: Sequence[tuple[str, str]]) -> Rows:
+    """Give each box the first lane that is free, from its row to that of its last source."""
     row_of = {key: row for row, key in enumerate(order)}
     _, before = neighbours(ends for ends in links if row_of[ends[0]] > row_of[ends[1]])
     lane_of: dict[str, int] = {}
@@ -170,6 +171,7 @@ def _at(x: float, y: float) -> str:
 
 
 def _draw_row(body: ET.Element, item: Item, x: float, left: float, top: float) -> None:
+    """Draw the box of one row; its whole width can be touched."""
     node = node_element(body, f"lineage-{item.kind}", item.text, (0, top), is_focus=item.is_focus)
     attributes = {
         "x": number_text(left - 6),

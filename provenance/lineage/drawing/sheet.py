@@ -223,6 +223,7 @@ def _in_order(folded: FoldedGraph, stages: Sequence[str]) -> list[tuple[str, str
 
 
 def _add_stub(sheet: Sheet, box: Box, counts: Mapping[str, int], side: str, links: Links) -> None:
+    """Add a stub for the neighbours of a box that are not shown on one side."""
     left_out = sum(counts.get(member, 0) for member in box.members)
     if left_out <= 0:
         return

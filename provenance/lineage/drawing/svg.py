@@ -184,6 +184,7 @@ def item_size(item: Item) -> Size:
 
 
 def _draw_edges(body: ET.Element, sheet: Sheet, layout: Layout) -> None:
+    """Draw the arrows, round boxes in between, and their counts."""
     edges = edge_group(body)
     for ends, is_sure in sheet.arrows.items():
         source, target = layout.places[ends[0]], layout.places[ends[1]]

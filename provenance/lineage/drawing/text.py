@@ -164,6 +164,7 @@ class _Tree:
         return branch.indent + (self.style.gap if is_last else self.style.bar)
 
     def _branches(self, key: str, links: Mapping[str, Sequence[str]], indent: str) -> list[_Branch]:
+        """Return the lines below a node: shared inputs, neighbours, and what is left out."""
         others = links.get(key, ())
         shared = [other for other in others if self._is_badge(other, key)]
         whole = [other for other in others if other not in shared]

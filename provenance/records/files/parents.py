@@ -60,12 +60,12 @@ def has_too_many_parents(record: JobRecord) -> bool:
     if pairs <= _FEW and pairs * len({output.step for output in outputs}) <= _FEW:
         return False
     try:
-        return _count_pairs(Within(record), outputs) > MOST_PARENTS
+        return _count_pairs(FilesOfJob(record), outputs) > MOST_PARENTS
     except LimitError:
         return True
 
 
-def _count_pairs(files: "Within", outputs: Sequence[Output]) -> int:
+def _count_pairs(files: "FilesOfJob", outputs: Sequence[Output]) -> int:
     """Return the number of pairs, or more than the limit as soon as that is passed."""
     pairs = 0
     for output in outputs:
@@ -102,7 +102,7 @@ _PlacedInput = tuple[int, Input]
 """An input and its position."""
 
 
-class Within:
+class FilesOfJob:
     """The files of one job by step and name.
 
     Searching all of them for each file could take minutes.

@@ -1,4 +1,4 @@
-"""Gaps of the capture: what nobody saw, what a trace saw and nobody keeps, what is known to be weak.
+"""Gaps of the capture: what nobody saw, what is not kept though a trace saw it, weaknesses.
 
 What the hook saw by itself, or could not see, counts like what it was told: a record that names
 nothing is not complete for that. Of each weakness the hook names the kind, which is the code of a

@@ -160,8 +160,8 @@ GAPS: dict[str, GapRule] = {
     ),
     "configuration-too-large": GapRule(
         9,
-        "The message names the limit. Such a text grows by references to itself: look for tables or "
-        "sequences that hold another one several times.",
+        "The message names the limit. Such a text grows by references to itself: look for tables "
+        "or sequences that hold another one several times.",
     ),
     "configuration-differs": GapRule(
         9,
@@ -219,7 +219,8 @@ GAPS: dict[str, GapRule] = {
     ),
     "log-missing": GapRule(
         9,
-        "Send the logs; the hook keeps stdout and stderr. If its spool still holds them, flush that.",
+        "Send the logs; the hook keeps stdout and stderr. If its spool still holds them, flush "
+        "that.",
     ),
     "log-expired": GapRule(
         9,

@@ -62,6 +62,9 @@ class Job(Struct):
     facets: Facets = None
 
 
+_EventType = Literal["START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"]
+
+
 class RunEvent(Struct):
     """A change of a run's state; the words are OpenLineage's."""
 
@@ -69,7 +72,7 @@ class RunEvent(Struct):
     run: Run
     job: Job
     producer: Text
-    eventType: Literal["START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER"] | None = None  # noqa: N815
+    eventType: _EventType | None = None  # noqa: N815
     inputs: list[Dataset] | None = None
     outputs: list[Dataset] | None = None
 

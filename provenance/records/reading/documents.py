@@ -1,7 +1,7 @@
 """Reads the small documents that clients send besides records."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -25,7 +25,7 @@ def check_experiment_name(name: str) -> str:
     return read_document({"experiment": name}, _Named, "The address").experiment
 
 
-def read_document(document: Mapping[str, Any], kind: type[T], what: str) -> T:
+def read_document(document: Mapping[str, object], kind: type[T], what: str) -> T:
     """Return the typed reading of a document.
 
     `what` it is begins the error if no field is to blame.

@@ -98,6 +98,7 @@ class IdleProver:
             self._prove_one(job)
 
     def _prove_one(self, job: JobToProve) -> None:
+        """Rerun one job and send its verdict, unless the rerun had to give way."""
         isolation = self.isolation._replace(gives_way=self._gives_way)
         place = Workplace(
             self.folder, isolation, self.budget.of_rerun(), "prove", self.budget.input_dirs

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
@@ -110,6 +109,7 @@ class OrderRunner:
         return done
 
     def _submit(self, orders: Sequence[TakenOrder], done: Turn) -> None:
+        """Turn orders into jobs and submit those that are not submitted yet."""
         submitted = self.launcher.find([order.order_id for order in orders])
         done.found += len(submitted)
         self._report_placed(submitted)
@@ -130,6 +130,7 @@ class OrderRunner:
         done.open += len(submitted) + done.submitted
 
     def _launch(self, jobs: Sequence[BatchJob], done: Turn) -> None:
+        """Submit jobs; if the launcher refuses them together, submit them one by one."""
         try:
             placed = self.launcher.submit(jobs) if jobs else {}
         except (BadInputError, NotFoundError) as problem:
@@ -221,8 +222,7 @@ class OrderRunner:
             self._send(ReportBody(experiment=self.workshop.experiment, ended=part))
 
     def _send(self, report: ReportBody) -> None:
-        document: dict[str, Any] = msgspec.to_builtins(report)
-        self.client.report_orders(document)
+        self.client.report_orders(msgspec.to_builtins(report))
 
 
 def _is_over(moment: str) -> bool:

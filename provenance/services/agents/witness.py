@@ -1,28 +1,35 @@
-"""The witness outside: reports to the service attempts that the batch system saw end.
+"""The witness outside: reports to the service what the batch system knows of jobs.
 
-It reports them whether their hook did or not.
+Attempts that ended are reported whether their hook did so or not. This is idempotent: what was
+reported is remembered, and to report it again changes nothing. It is bounded: so many attempts a
+run, oldest first.
 
-Idempotent: what was reported is remembered, and to report it again changes nothing. Bounded: so
-many attempts a run, oldest first.
+What runs and waits in the queue is reported as a whole: what is no longer in it is gone.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import BinaryIO, NamedTuple, NotRequired, Self, TypedDict
 
+import msgspec
+
+from jobprov.provenance.answers.queue import QueueTaken
 from jobprov.provenance.answers.recording import BatchResult
 from jobprov.provenance.capture.sending.delivery import LaterError, RefusedError
 from jobprov.provenance.client import Client
 from jobprov.provenance.db.witness_state import WitnessState
-from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.errors import BadInputError, ForbiddenError, LimitError
 from jobprov.provenance.launchers.condor.attempts import Attempt, Collection
 from jobprov.provenance.launchers.condor.ends import end_of, last_seen_at
 from jobprov.provenance.launchers.condor.leftovers import Leftovers
 from jobprov.provenance.launchers.condor.logs import kept_logs
+from jobprov.provenance.launchers.condor.queue import ATTRIBUTES, CondorQueue, queues_of
 from jobprov.provenance.launchers.condor.record import experiment_of, job_id_of, record_of
+from jobprov.provenance.launchers.condor.tools import ask_queue, schedd_name
 
 _BATCH_RECORDS = 100
 _SKEW_SECONDS = 3600
@@ -291,3 +298,69 @@ def _log_entries(attempt: Attempt, blobs: dict[str, bytes]) -> Iterator[_LogEntr
         if log.is_truncated:
             entry["is_truncated"] = True
         yield entry
+
+
+@dataclass(frozen=True)
+class ReportedQueue:
+    """What was reported of a schedd's queue, of one experiment.
+
+    Attributes:
+        left_out: jobs that the report had no room for.
+        taken: what the service made of it; None where it was not sent, or refused.
+        problem: why the service refuses it, such as a token of another experiment; None otherwise.
+    """
+
+    schedd: str
+    experiment: str
+    jobs: int
+    left_out: int
+    taken: QueueTaken | None = None
+    problem: str | None = None
+
+
+def report_queues(
+    client: Client | None,
+    *,
+    experiment: str | None,
+    schedd: str | None = None,
+    before: Iterable[str] = (),
+) -> list[ReportedQueue]:
+    """Report the jobs of an experiment that run and wait, or those of each that a job names.
+
+    Without a client, only count them.
+
+    Args:
+        client: of the service.
+        experiment: jobs that name none count as its own; None reports only those that name one.
+        schedd: its name, where it is not this machine's own.
+        before: experiments that were reported before: that they have no job is told, too.
+
+    Raises:
+        UnreachableError: HTCondor or the service does not answer.
+    """
+    asked = time.monotonic()
+    name = schedd_name(schedd)
+    queues = queues_of(ask_queue(ATTRIBUTES, schedd), experiment)
+    for known in before if experiment is None else ():
+        queues.setdefault(known, CondorQueue(known))
+    reported = []
+    for queue in queues.values():
+        taken, problem = None, None
+        if client is not None:
+            try:
+                taken = client.report_queue(name, _report(queue, time.monotonic() - asked))
+            except (BadInputError, ForbiddenError, LimitError) as refusal:
+                # The queues of other experiments are not held up
+                problem = str(refusal)
+        counts = (len(queue.jobs), queue.left_out)
+        reported.append(ReportedQueue(name, queue.experiment, *counts, taken, problem))
+    return reported
+
+
+def _report(queue: CondorQueue, age_seconds: float) -> dict[str, object]:
+    return {
+        "experiment": queue.experiment,
+        "age_seconds": round(age_seconds, 3),
+        "jobs": msgspec.to_builtins(list(queue.jobs.values())),
+        "left_out": queue.left_out,
+    }

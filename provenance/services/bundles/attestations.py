@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +35,7 @@ class Attestation(NamedTuple):
     """
 
     keyid: str
-    statement: dict[str, Any]
+    statement: Mapping[str, object]
 
 
 def make_key(file: Path) -> str:
@@ -113,7 +114,7 @@ def check_attestation(tar: Path, envelope: Path, public_key: Path) -> Attestatio
     return Attestation(str(key.keyid), json.loads(read.payload))
 
 
-def _canonical(statement: dict[str, Any]) -> bytes:
+def _canonical(statement: Mapping[str, object]) -> bytes:
     return json.dumps(statement, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -123,7 +124,7 @@ def _statement_of(tar: Path) -> dict[str, object]:
     Raises:
         BundleError: there is none in it.
     """
-    statement: dict[str, Any] | None = None
+    statement = None
     top = ""
     try:
         with tar.open("rb") as stream, tarfile.open(fileobj=stream, mode="r:") as archive:

@@ -21,6 +21,7 @@ from jobprov.provenance.bundle.plan import SPEC_VERSION
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.lookup.job import resolutions_of
 from jobprov.provenance.db.queries.reruns.capsules import HeldCapsule, Use, capsules_of, use_of
+from jobprov.provenance.fhicl import FhiclError
 from jobprov.provenance.records.files.inputs import small_inputs
 from jobprov.provenance.records.gaps.findings import UnseenReads
 from jobprov.provenance.records.gaps.gaps import image_digest
@@ -350,7 +351,7 @@ def _forms(recorded: FclConfiguration, reader: PossessedBlobs) -> tuple[bytes, b
     sources = {sha256: reader.store.get(sha256) for sha256 in readable}
     # Outside the lock: other threads build bundles meanwhile. Two may evaluate the same one
     forms: tuple[bytes, bytes] | None = None
-    with suppress(ConfigurationError):
+    with suppress(ConfigurationError, FhiclError):
         configuration = evaluate_recorded(recorded, sources)
         forms = configuration.expanded, configuration.to_indented_string().encode()
     if forms is None or len(forms[0]) + len(forms[1]) <= _LONGEST_REMEMBERED:

@@ -114,6 +114,7 @@ def _beginnings(now: datetime, days: int) -> list[datetime]:
 
 
 def _day(beginning: datetime, counts: list[CountedFiles]) -> ArrivalDay:
+    """Return the sums of one day, whose counts tell files by arrival and lateness."""
     arrived = sum(count.files for count in counts if count.has_arrived)
     late = sum(count.files for count in counts if not count.has_arrived and count.is_late)
     written = sum(count.files for count in counts)

@@ -204,6 +204,7 @@ def _find_differences(
     is_listed: bool,
     late_before: datetime,
 ) -> Iterator[_Difference]:
+    """Yield what differs, by kind: first of files that jobs made, then of others in the catalog."""
     names_made: set[tuple[str, str]] = set()
     for file in made_files:
         names_made.update((output.namespace, output.name) for output in file.outputs)
@@ -284,6 +285,7 @@ def _units_without_output(
 
 
 def _unit_of_no_file(task: FoundTask, job: EndedJob) -> DifferingFile:
+    """Return a unit without an output as a row of the list, which has files otherwise."""
     url = job_page(job.job_id)
     if job.unit is not None:
         url = jobs_list(experiment=task.experiment, task_id=task.task_id, unit=job.unit)

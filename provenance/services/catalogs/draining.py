@@ -69,6 +69,7 @@ def draining_text(
 
 
 def _dids(declaration: Declaration, units: Sequence[str]) -> list[str]:
+    """Return units as `namespace:name`, which is what MetaCat calls a file."""
     dids = []
     for unit in units:
         namespace, name = declaration.place_of(unit)

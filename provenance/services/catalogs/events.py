@@ -109,6 +109,7 @@ def _record_so_far(job: HeldJob | None) -> bytes | None:
 
 
 def _events(body: bytes | None, job_id: str) -> list[ReadEvent]:
+    """Return the events that a recorded run was made from; none of a run that is new."""
     if body is None:
         return []
     events = events_of(json.loads(body))

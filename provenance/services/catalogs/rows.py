@@ -76,6 +76,7 @@ def _intern_files(
 def _draft(
     catalog: Catalog, file: CatalogFile, experiment: int, *, seen_at: datetime
 ) -> CatalogFileDraft:
+    """Return the row of a file that the catalog knows."""
     namespace, name = catalog.split(file.name)
     # Metadata are free text: what is no UUID names no job and would not fit the column
     is_uuid = file.job_id is not None and len(file.job_id) == _LETTERS_OF_UUID

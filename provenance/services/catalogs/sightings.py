@@ -95,6 +95,7 @@ def read_sighting(document: Mapping[str, Any]) -> SightedFile:
 
 
 def _check_texts(sighted: SightedFile, document: Mapping[str, Any]) -> None:
+    """Refuse names, checksums and texts that no record may hold."""
     problems = {"name": name_problem(sighted.name)}
     if sighted.namespace:
         problems["namespace"] = name_problem(sighted.namespace)

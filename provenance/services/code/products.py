@@ -82,6 +82,7 @@ def map_product(
 
 
 def _check(name: str, manager: str, template: str) -> None:
+    """Refuse a map whose name, manager or template cannot be right."""
     if not name.strip():
         raise BadInputError("name: a product has one.", {"name": ["is empty"]})
     if len(manager) > LONGEST_MANAGER:

@@ -61,6 +61,7 @@ def fetch_and_observe(
 
 
 def _note(writing: Writing, repository: RegisteredRepository, report: FetchReport) -> None:
+    """Enter in the ledger what refs were seen to name, if that is new."""
     connection = writing.connection
     # First: this locks the repository's row, so that processes take turns with its observations
     note_fetched(writing, repository.id)
@@ -124,6 +125,7 @@ def _enter(
     objects: dict[str, set[str]],
     fresh: list[_Pair],
 ) -> None:
+    """Enter observations, and queue the jobs whose gaps they change."""
     now = datetime.now(UTC)
     moved, drafts = set(), []
     for ref, oid in fresh:

@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -23,19 +23,30 @@ from jobprov.provenance.db.changes.code import (
     point_at_resolution,
 )
 from jobprov.provenance.db.changes.ledger import NewEntry
+from jobprov.provenance.db.queries.code.products import ProductMap, product_maps, unsourced_entry
 from jobprov.provenance.db.queries.code.repositories import RegisteredRepository
+from jobprov.provenance.db.queries.code.software import (
+    carried_entry,
+    first_user_of_entry,
+    unresolved_entry,
+)
 from jobprov.provenance.db.queries.holdings.possessions import possesses
 from jobprov.provenance.db.recording.software_rows import repository_match_key
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.records.job_record import Software
-from jobprov.provenance.services.code.products import inferred_fields
+from jobprov.provenance.services.code.products import (
+    inferred,
+    inferred_fields,
+    is_by,
+    map_of,
+    product_tag,
+)
 from jobprov.provenance.services.code.ref_observations import fetch_and_observe, mirror_of, observe
 from jobprov.provenance.services.code.repositories import enqueue_resolutions, note_fetched
 from jobprov.provenance.services.code.submodules import (
     resolve_submodules,
     resolve_submodules_of_pack,
 )
-from jobprov.provenance.services.code.wanted_code import WantedCode, is_still_wanted, read_wanted
 from jobprov.provenance.services.ledger.entries import append_document
 from jobprov.provenance.services.work.notices import code_resolved
 from jobprov.provenance.services.work.queue import Parts
@@ -49,6 +60,25 @@ from jobprov.provenance.software.packs.reading import PackedObject
 from jobprov.provenance.software.packs.uploaded import PackedObjects, objects_of_uploaded_pack
 from jobprov.provenance.software.resolving import ResolvedRef, resolve_and_pin
 from jobprov.provenance.software.urls import without_credentials
+
+_Objects = list[tuple[str, bytes]]
+"""Type and content of git objects that came with a record."""
+
+
+class WantedCode(NamedTuple):
+    """A software entry to be resolved, and its repository.
+
+    Attributes:
+        repository: None where a job sent everything, and no repository is registered.
+        experiment: key of the experiment that used it first; the resolution is in its ledger.
+        product_map: the map that gave the repository; None where the entry names it itself.
+    """
+
+    sha256: str
+    software: Software
+    repository: RegisteredRepository | None
+    experiment: int
+    product_map: ProductMap | None = None
 
 
 def fetch_repository(parts: Parts, repository: RegisteredRepository) -> FetchReport:
@@ -104,7 +134,7 @@ def _submodules(
     return resolve_submodules_of_pack(parts, pack, tree, base_url=base_url)
 
 
-def _find_carried(wanted: WantedCode, extra: "_Objects") -> ResolvedRef:
+def _find_carried(wanted: WantedCode, extra: _Objects) -> ResolvedRef:
     """Return the commit of a checkout without a repository that anybody could register.
 
     Raises:
@@ -116,7 +146,7 @@ def _find_carried(wanted: WantedCode, extra: "_Objects") -> ResolvedRef:
     return resolved
 
 
-def _find(mirror: Mirror, wanted: WantedCode, extra: "_Objects") -> ResolvedRef:
+def _find(mirror: Mirror, wanted: WantedCode, extra: _Objects) -> ResolvedRef:
     """Return the entry's commit.
 
     If the entry also names a ref that still means this commit, the result names that ref. A commit
@@ -169,7 +199,7 @@ def _name_of(wanted: WantedCode) -> str:
     return wanted.software.name or "code"
 
 
-def _unpushed(revision: str, extra: "_Objects") -> ResolvedRef | None:
+def _unpushed(revision: str, extra: _Objects) -> ResolvedRef | None:
     """Return the commit if it is among the uploaded objects, else None."""
     for kind, content in extra:
         if kind == "commit" and object_id(kind, content) == revision:
@@ -188,9 +218,6 @@ def _unpushed(revision: str, extra: "_Objects") -> ResolvedRef | None:
                 is_reachable=False,
             )
     return None
-
-
-_Objects = list[tuple[str, bytes]]
 
 
 def _store_pack(
@@ -267,6 +294,7 @@ def _document(
 def _enter(
     writing: Writing, wanted: WantedCode, resolved: ResolvedRef, document: Mapping[str, Any]
 ) -> None:
+    """Enter a resolution in the ledger, and queue the jobs whose gaps it changes."""
     connection = writing.connection
     if not is_still_wanted(connection, wanted):
         return  # a map in place of this one has queued the entry again
@@ -303,3 +331,80 @@ def write_resolution_row(connection: Connection, entry: int, body: Mapping[str, 
         entry_id=entry,
     )
     point_at_resolution(connection, body["software"], intern_resolution(connection, draft))
+
+
+def read_wanted(connection: Connection, sha256: str) -> WantedCode | None:
+    """Return the entry with this digest.
+
+    Return None if it is resolved already, or if neither a registered repository nor objects that
+    came with a record are known for it.
+
+    Raises:
+        SoftwareError: it is of a mapped product whose version gives no tag.
+    """
+    entry = unresolved_entry(connection, sha256)
+    if entry is None:
+        return _read_carried(connection, sha256) or _read_product(connection, sha256)
+    experiment = first_user_of_entry(connection, entry.id)
+    if experiment is None:
+        return None
+    return WantedCode(sha256, entry.software, entry.repository, experiment)
+
+
+def _read_carried(connection: Connection, sha256: str) -> WantedCode | None:
+    """Return the entry if the objects that came for it give more than it is resolved to.
+
+    That is so if they came late, or if its checkout had no remote, so that they are the whole tree.
+    """
+    entry = carried_entry(connection, sha256)
+    if entry is None or entry.software.objects_sha256 is None:
+        return None
+    if entry.resolution is None:
+        if not is_carried_whole(entry.software):
+            return None
+    elif not entry.software.worktree_tree or json.loads(entry.resolution).get("worktree_tree"):
+        return None
+    experiment = first_user_of_entry(connection, entry.id)
+    if experiment is None or not possesses(connection, experiment, entry.software.objects_sha256):
+        return None
+    return WantedCode(sha256, entry.software, entry.repository, experiment)
+
+
+def is_carried_whole(software: Software) -> bool:
+    """Return whether a record brings all objects of a commit: its checkout had no remote."""
+    return bool(software.objects_sha256 and (software.repository or "").startswith("/"))
+
+
+def _read_product(connection: Connection, sha256: str) -> WantedCode | None:
+    """Return the entry if it is of a mapped product; None if it is not, or is resolved by the map.
+
+    Raises:
+        SoftwareError: its version gives no tag.
+    """
+    maps = product_maps(connection)
+    entry = unsourced_entry(connection, sha256) if maps else None
+    if entry is None:
+        return None
+    product_map = map_of(maps, entry.software)
+    if product_map is None or is_by(entry, product_map):
+        return None
+    experiment = first_user_of_entry(connection, entry.id)
+    if experiment is None:
+        return None
+    software = inferred(entry.software, product_tag(product_map, entry.software))
+    return WantedCode(sha256, software, product_map.repository, experiment, product_map)
+
+
+def is_still_wanted(connection: Connection, wanted: WantedCode) -> bool:
+    """Whether the product's map is still the one by which its code was looked for.
+
+    A fetch takes minutes, and an operator may have changed the map meanwhile.
+    """
+    tried = wanted.product_map
+    if tried is None or wanted.repository is None:
+        return True
+    current = product_maps(connection).get((tried.name, tried.manager))
+    if current is None:
+        return False
+    is_same_repository = current.repository.id == wanted.repository.id
+    return is_same_repository and current.template == tried.template

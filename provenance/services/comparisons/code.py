@@ -113,6 +113,7 @@ def _is_submodule(key: str) -> bool:
 
 
 def _facts(entry: Record | None, name: str) -> dict[str, object]:
+    """Return what is compared of a checkout; nothing of one that a record lacks."""
     if entry is None:
         return {}
     facts: dict[str, object] = {"commit": commit_of(entry), "tarball": entry.get("tarball")}
@@ -252,6 +253,7 @@ def _name_and_field(key: str) -> tuple[str, str]:
 
 
 def _words_of(name: str, fields: Mapping[str, Difference]) -> str:
+    """Return in words what differs of one checkout."""
     commit = fields.get("commit")
     if commit is not None and commit.kind != "changed":
         which = "second" if commit.kind == "added" else "first"
@@ -266,6 +268,7 @@ def _words_of(name: str, fields: Mapping[str, Difference]) -> str:
 
 
 def _changes(fields: Mapping[str, Difference]) -> str:
+    """Return in words how the uncommitted changes of one commit differ."""
     dirty = fields.get("is_dirty")
     if dirty is None:
         words = "other uncommitted changes"

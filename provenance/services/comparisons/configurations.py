@@ -12,9 +12,10 @@ import msgspec
 
 from jobprov.provenance.answers.addresses import configuration_page
 from jobprov.provenance.answers.comparisons import Difference, Facet, Place
+from jobprov.provenance.db.recording.art_runs import ArtRun, art_run, without_names
 from jobprov.provenance.fhicl import Change, Configuration, Origin, diff
 from jobprov.provenance.fhicl.diff import RENAMED
-from jobprov.provenance.records.job_record import FclConfiguration
+from jobprov.provenance.records.job_record import FclConfiguration, JobRecord
 from jobprov.provenance.records.reading.repairing import repaired
 from jobprov.provenance.services.comparisons.differences import (
     RECIPE,
@@ -26,6 +27,7 @@ from jobprov.provenance.services.comparisons.differences import (
     shortened,
 )
 from jobprov.provenance.services.comparisons.sides import JobSide
+from jobprov.provenance.services.configurations.computed_run import compute_run
 from jobprov.provenance.services.configurations.configuration import (
     ConfigurationError,
     evaluate_recorded,
@@ -51,6 +53,7 @@ def configuration_facet(jobs: Sequence[JobSide], sources: Mapping[str, bytes]) -
     """
     rows: list[Difference] = []
     problems: list[str] = []
+    notes: list[str] = []
     compared_steps = 0
     steps = _paired_steps(jobs)
     for step in steps:
@@ -60,13 +63,15 @@ def configuration_facet(jobs: Sequence[JobSide], sources: Mapping[str, bytes]) -
         compared_steps += 1
         part = step.name if len(steps) > 1 else None
         try:
-            changes = _compared_step(jobs, step.before, step.after, sources)
+            changes, is_written_differently = _compared_step(jobs, step.before, step.after, sources)
         except ConfigurationError as problem:
             problems.append(f"Step {step.name}: {problem}")
         else:
             rows += [msgspec.structs.replace(row, part=part) for row in changes]
+            if is_written_differently:
+                notes.append(f"Step {step.name}: same as run, written differently.")
     result = facet("configuration", "Configuration", RECIPE, rows, compared_steps)
-    result.problems = problems
+    result.problems, result.notes = problems, notes
     return result
 
 
@@ -106,21 +111,42 @@ def _lone_step(step: _StepPair) -> Difference:
 
 def _compared_step(
     jobs: Sequence[JobSide], old: Record, new: Record, sources: Mapping[str, bytes]
-) -> list[Difference]:
+) -> tuple[list[Difference], bool]:
     """Return how the configuration of one step differs.
+
+    What ran is compared where both sets are known, names of files apart; else what the files say,
+    with the facts beside them. The second value tells that the same ran, written differently.
 
     Raises:
         ConfigurationError: it cannot be evaluated.
     """
+    exact = run_of(jobs[0], old), run_of(jobs[1], new)
+    runs = [None if run is None else without_names(run) for run in exact]
     rows = compared(_facts_beside_fcl(old), _facts_beside_fcl(new))
-    # Evaluating takes longest: files that are the same need none of it
-    if _closure(old) != _closure(new):
-        changes = diff(_evaluated(old, sources), _evaluated(new, sources)).changes
-        sides = _Side.of(jobs[0], old), _Side.of(jobs[1], new)
-        rows += [_row(change, sides) for change in changes]
-    if rows:
-        return rows
-    return _differing_ids(old, new)
+    has_same_text = _closure(old) == _closure(new)
+    # Evaluating takes longest: files and command lines that are the same need none of it
+    if has_same_text and runs[0] == runs[1]:
+        if runs[0] is None or runs[0].not_known is not None:
+            return rows or _differing_ids(old, new), False
+        # Names of files differ in what ran, too
+        return _differing_ids(old, new) if exact[0] == exact[1] else [], bool(rows)
+    before, after = _evaluated(old, sources), _evaluated(new, sources)
+    sides = _Side.of(jobs[0], old), _Side.of(jobs[1], new)
+    ran_before = compute_run(before, runs[0]).configuration
+    ran_after = compute_run(after, runs[1]).configuration
+    if ran_before is not None and ran_after is not None:
+        changes = diff(ran_before, ran_after).changes
+        return [_row(change, sides) for change in changes], not changes
+    rows += [_row(change, sides) for change in diff(before, after).changes]
+    return rows or _differing_ids(old, new), False
+
+
+def run_of(job: JobSide, entry: Record) -> ArtRun | None:
+    """Return the run of art that read a configuration; None where no command line is recorded."""
+    # of files the service knows more than a record says
+    said = {**job.record, "inputs": None, "outputs": None}
+    record = msgspec.convert(repaired(said), JobRecord)
+    return art_run(record, msgspec.convert(repaired(entry), FclConfiguration))
 
 
 def _facts_beside_fcl(entry: Record) -> Facts:
@@ -173,6 +199,7 @@ class _Side(NamedTuple):
 
 
 def _row(change: Change, sides: tuple[_Side, _Side]) -> Difference:
+    """Return a change of a parameter, with the lines that set it."""
     key_before = change.path_before if change.path_before != change.path else None
     before, after = shortened(change.before), shortened(change.after)
     if change.kind == RENAMED:

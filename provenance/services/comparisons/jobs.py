@@ -12,8 +12,12 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.comparisons import Difference, Facet, JobComparison
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
+from jobprov.provenance.db.recording.art_runs import ArtRun, without_names
 from jobprov.provenance.services.comparisons.code import patches_of
-from jobprov.provenance.services.comparisons.configurations import configuration_facet
+from jobprov.provenance.services.comparisons.configurations import (
+    configuration_facet,
+    run_of,
+)
 from jobprov.provenance.services.comparisons.differences import (
     CIRCUMSTANCE,
     RECIPE,
@@ -89,7 +93,7 @@ def _sources(connection: Connection, store: Store, jobs: list[JobSide]) -> dict[
     scripts = [job.scripts() for job in jobs]
     # Scripts that both jobs ran are the same; fcl files are all read to evaluate what differs
     wanted = set(scripts[0].values()) ^ set(scripts[1].values())
-    if files[0] != files[1]:
+    if files[0] != files[1] or _runs(jobs[0]) != _runs(jobs[1]):
         wanted |= {*files[0].values(), *files[1].values()}
     patches = [patches_of([job.record]) for job in jobs]
     wanted |= patches[0] ^ patches[1]
@@ -97,6 +101,12 @@ def _sources(connection: Connection, store: Store, jobs: list[JobSide]) -> dict[
     for experiment in {job.head.experiment for job in jobs}:
         possessed |= possessed_blobs(connection, experiment, wanted - {""})
     return {digest: store.get(digest) for digest in sorted(possessed)}
+
+
+def _runs(job: JobSide) -> list[ArtRun | None]:
+    """Return the runs of art of a job, without the names that each job has."""
+    runs = [run_of(job, entry) for entry in job.configurations]
+    return [None if run is None else without_names(run) for run in runs]
 
 
 def _file_facets(jobs: list[JobSide], sources: Mapping[str, bytes]) -> Iterator[Facet]:

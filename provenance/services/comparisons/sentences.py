@@ -52,6 +52,7 @@ def _differs(facet: Facet) -> bool:
 
 
 def _difference(facet: Facet) -> str:
+    """Return in words what differs of one facet."""
     title = facet.title[0].lower() + facet.title[1:]
     if facet.problems and not facet.count:
         return f"{title} cannot be compared"

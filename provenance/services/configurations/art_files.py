@@ -178,6 +178,7 @@ def check_against(file: ArtFile, job: Mapping[str, Any]) -> FileCheck:
 def _verdict(
     in_file: AbstractSet[str], configurations: Sequence[CheckedConfiguration]
 ) -> tuple[str, str]:
+    """Return whether file and record agree, as a word and as a sentence."""
     if not in_file:
         return "unknown", "The file stores no configuration of a process."
     if not configurations:
@@ -293,7 +294,7 @@ def _told(file: ArtFile) -> dict[str, object]:
     return {"from": "RootFileDB", "file": Path(file.stored.path).name, "processes": processes}
 
 
-def _configuration(process: Process) -> tuple[dict[str, Any], dict[str, bytes]]:
+def _configuration(process: Process) -> tuple[dict[str, object], dict[str, bytes]]:
     """Return the configuration in the form of a record, and its text as a blob.
 
     The text is what art stored, with includes and overrides already applied.
@@ -316,6 +317,7 @@ def _configuration(process: Process) -> tuple[dict[str, Any], dict[str, bytes]]:
 def _output(
     name: str, stored: StoredFile, checksums: _Checksums, parents: list[str]
 ) -> dict[str, object]:
+    """Return the file as an output of the record."""
     metadata = stored.metadata
     output: dict[str, object] = {
         "name": str(metadata.get("prov.output") or name),

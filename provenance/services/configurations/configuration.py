@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -14,15 +14,27 @@ from jobprov.provenance.answers.configurations import (
     EvaluatedConfiguration,
     EvaluatedParameter,
     EvaluationAnswer,
+    RunAnswer,
 )
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.recording.evaluations import KnownEvaluation, read_evaluations
-from jobprov.provenance.db.recording.closure_rows import closure_digests
+from jobprov.provenance.db.recording.art_runs import ArtRun, art_run
+from jobprov.provenance.db.recording.closure_rows import closure_digests, ran_configurations
 from jobprov.provenance.errors import NotFoundError, ProvenanceError
-from jobprov.provenance.fhicl import Configuration, FhiclError, FoundFile, Parameter, load_files
+from jobprov.provenance.fhicl import (
+    Configuration,
+    FhiclError,
+    FoundFile,
+    Parameter,
+    load_files,
+    loads,
+)
 from jobprov.provenance.fhicl.errors import LIMIT
+from jobprov.provenance.fhicl.limits import DEFAULT_LIMITS
+from jobprov.provenance.fhicl.printing import past_printed_bytes
 from jobprov.provenance.records.job_record import FclConfiguration
-from jobprov.provenance.services.lookup.job import read_job
+from jobprov.provenance.services.configurations.computed_run import ComputedRun, compute_run
+from jobprov.provenance.services.lookup.job import ReadJob, read_job
 
 MOST_PARAMETERS = 100_000
 """How many are kept in memory, some 30 MB; a larger configuration is evaluated each time."""
@@ -65,12 +77,14 @@ class RecordedConfiguration(NamedTuple):
         position: in the record's `configurations`.
         sources: bytes by digest, of the files that were uploaded, and of what the program wrote.
         evaluation: the result of the background work; None if it has not been done yet.
+        art: the run of art that read it; None where the record has no command line of it.
     """
 
     position: int
     recorded: FclConfiguration
     sources: Mapping[str, bytes]
     evaluation: KnownEvaluation | None
+    art: ArtRun | None
 
     def evaluate(self) -> Configuration:
         """Return the evaluated configuration.
@@ -79,6 +93,21 @@ class RecordedConfiguration(NamedTuple):
             ConfigurationError: a file was never uploaded, or the text is not valid FHiCL.
         """
         return evaluate_recorded(self.recorded, self.sources)
+
+    def compute_run(self) -> ComputedRun:
+        """Return the set that art ran, computed.
+
+        Raises:
+            ConfigurationError: a file was never uploaded, or the text is not valid FHiCL.
+        """
+        written = None
+        final = self.sources.get(self.recorded.final_sha256 or "")
+        if final is not None:
+            try:
+                written = loads(final)
+            except FhiclError:
+                written = None  # the evaluation says so
+        return compute_run(self.evaluate(), self.art, written)
 
 
 def evaluate_recorded(recorded: FclConfiguration, sources: Mapping[str, bytes]) -> Configuration:
@@ -123,12 +152,20 @@ def read_configurations(
         if entry.final_sha256:
             digests.add(entry.final_sha256)
     sources = HeldBlobs(store, possessed_blobs(connection, job.found.experiment, digests))
-    names = [(job.found.experiment, digest) for digest in closure_digests(entries)]
-    known = read_evaluations(connection, names)
+    evaluations = known_evaluations(connection, job)
     configurations = []
-    for place, (entry, name) in enumerate(zip(entries, names, strict=True)):
-        configurations.append(RecordedConfiguration(place, entry, sources, known.get(name)))
+    for place, entry in enumerate(entries):
+        art = art_run(job.reading.record, entry)
+        configurations.append(RecordedConfiguration(place, entry, sources, evaluations[place], art))
     return configurations
+
+
+def known_evaluations(connection: Connection, job: ReadJob) -> list[KnownEvaluation | None]:
+    """Return what is known of each configuration of a job, in order; None before its evaluation."""
+    ran = ran_configurations(job.reading.record)
+    names = [(job.found.experiment, configuration.digest) for configuration in ran]
+    known = read_evaluations(connection, names)
+    return [known.get(name) for name in names]
 
 
 def read_configuration(
@@ -163,19 +200,50 @@ def printed(recorded: RecordedConfiguration, form: str) -> bytes:
     """Return a configuration in one of `schemas.queries.CONFIGURATION_FORMS`.
 
     Raises:
-        ConfigurationError: it cannot be evaluated.
-        NotFoundError: what the program wrote was never uploaded.
+        ConfigurationError: it cannot be evaluated, or that form of it is too large.
+        NotFoundError: which set ran is not known.
     """
     if form == "ran":
-        data = recorded.sources.get(recorded.recorded.final_sha256 or "")
-        if data is None:
-            raise NotFoundError(
-                "What the program wrote of its configuration (`art --config-out`) is not here."
-            )
-        return data
+        written = recorded.sources.get(recorded.recorded.final_sha256 or "")
+        return _computed_text(recorded) if written is None else written
+    if form == "computed":
+        return _computed_text(recorded)
     if form == "expanded":
         return recorded.evaluate().expanded
-    return _FORMS[form](recorded.evaluate()).encode()
+    configuration = recorded.evaluate()
+    try:
+        return _FORMS[form](configuration).encode()
+    except FhiclError as problem:
+        raise ConfigurationTooLargeError(str(problem)) from problem
+
+
+def _computed_text(recorded: RecordedConfiguration) -> bytes:
+    """Return the set that art ran, computed, as `--config-out` would print it."""
+    computed = recorded.compute_run()
+    if computed.configuration is None:
+        raise NotFoundError(f"Which set ran is not known. {computed.not_known}")
+    return computed.configuration.to_indented_string().encode()
+
+
+def run_answer(recorded: RecordedConfiguration) -> RunAnswer:
+    """Return which set ran, as far as it is known.
+
+    Only where the names of files differ between jobs with this configuration is it computed now.
+    """
+    known = recorded.evaluation
+    written = known.ran_as if known else None
+    computed = known.computed_as if known else None
+    not_known = known.as_written if known else None
+    if computed is None and not_known is None:
+        try:
+            run = recorded.compute_run()
+            computed, not_known = run.identity, run.not_known
+        except ConfigurationError as problem:
+            not_known = str(problem).split("\n", maxsplit=1)[0]
+    evidence: Literal["written", "computed"] | None = None
+    if written or computed:
+        evidence = "written" if written else "computed"
+    return RunAnswer(written or computed, evidence, computed, not_known)
 
 
 def source_of(recorded: RecordedConfiguration, name: str) -> bytes:
@@ -195,17 +263,23 @@ def evaluated_answer(recorded: RecordedConfiguration) -> EvaluatedConfiguration:
     """Return the evaluated configuration, and the file and line that each value comes from.
 
     Raises:
-        ConfigurationError: it cannot be evaluated.
+        ConfigurationError: it cannot be evaluated, or the answer would be too large.
     """
     configuration = recorded.evaluate()
     parameters = []
+    left = DEFAULT_LIMITS.printed_bytes
     for parameter in configuration.parameters():
         file, line = parameter.origin or (None, None)
+        # twice the value: it is in the tree as well
+        left -= len(parameter.path) + 2 * len(parameter.canonical) + len(file or "")
+        if left < 0:
+            raise ConfigurationTooLargeError(str(past_printed_bytes(DEFAULT_LIMITS.printed_bytes)))
         parameters.append(EvaluatedParameter(parameter.path, parameter.canonical, file, line))
     return EvaluatedConfiguration(
         configuration.parameter_set_id,
         configuration.as_tree(),
         parameters,
+        run_answer(recorded),
         _evaluation_answer(recorded.evaluation),
     )
 
@@ -219,7 +293,11 @@ def files_answer(configuration: RecordedConfiguration) -> ConfigurationFiles:
         files.append(ConfigurationFile(file.name, file.path, file.sha256, file.found_in, text))
     recorded = configuration.recorded
     return ConfigurationFiles(
-        recorded.step, recorded.main, files, _evaluation_answer(configuration.evaluation)
+        recorded.step,
+        recorded.main,
+        files,
+        run_answer(configuration),
+        _evaluation_answer(configuration.evaluation),
     )
 
 

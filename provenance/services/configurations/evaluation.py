@@ -8,8 +8,9 @@ closures and blobs.
 Source: record.md, "Resolutions"; storage.md, "Archive" (possession).
 """
 
+import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from jobprov.provenance.db.changes.configurations import (
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.configurations.closures import closure_of, waiting_keys
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
+from jobprov.provenance.db.recording.art_runs import OF_EACH_JOB, RecordedClosure
 from jobprov.provenance.db.recording.parameter_rows import (
     IndexedTable,
     indexed_tables,
@@ -32,12 +34,14 @@ from jobprov.provenance.db.recording.parameter_rows import (
     write_set,
     write_tables,
 )
+from jobprov.provenance.db.recording.physics_variables import variables_table
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import ProvenanceError
 from jobprov.provenance.fhicl import Configuration, FhiclError, loads
-from jobprov.provenance.fhicl.as_run import contradictions
+from jobprov.provenance.fhicl.running.contradictions import contradictions, values_that_differ
 from jobprov.provenance.records.job_record import FclConfiguration
+from jobprov.provenance.services.configurations.computed_run import ComputedRun, compute_run
 from jobprov.provenance.services.configurations.configuration import (
     ConfigurationError,
     evaluate_recorded,
@@ -50,6 +54,7 @@ from jobprov.provenance.services.writing import Writing, writing_alone
 
 _LONGEST_PROBLEM = 2000
 _LONGEST_VALUE = 60
+_MOST_COUNTED = 1000
 _TABLES_AT_ONCE = 300
 """Tables written in one transaction: some 0.1 s, for which a record may have to wait."""
 _PUT_BY_PROGRAM = re.compile(rb"\de\+\d")
@@ -60,12 +65,20 @@ Read again it becomes 1.234567e6, so the set gets another identity and cannot be
 
 
 class Evaluated(NamedTuple):
-    """The result of an evaluation: the columns of `Evaluation`, and the tables to be searched."""
+    """The result of an evaluation: columns of `Evaluation`, and what is searched.
+
+    Attributes:
+        identity: of the set that is searched; None where there is none.
+        tables: of that set.
+    """
 
     parsed_as: str | None
     ran_as: str | None
+    computed_as: str | None
     problem: str | None
     difference: str | None
+    as_written: str | None
+    identity: str | None
     tables: list[IndexedTable]
 
 
@@ -75,7 +88,7 @@ class _Wanted(NamedTuple):
     key: str
     experiment: int
     closure: int
-    recorded: FclConfiguration
+    recorded: RecordedClosure
     held: frozenset[str]
 
 
@@ -149,7 +162,7 @@ def _evaluate(store: Store, wanted: _Wanted) -> Evaluated:
     return evaluate_sources(wanted.recorded, sources)
 
 
-def evaluate_sources(recorded: FclConfiguration, sources: Mapping[str, bytes]) -> Evaluated:
+def evaluate_sources(recorded: RecordedClosure, sources: Mapping[str, bytes]) -> Evaluated:
     """Return the parameter sets of a recorded configuration, as parsed and as run.
 
     Args:
@@ -164,15 +177,23 @@ def evaluate_sources(recorded: FclConfiguration, sources: Mapping[str, bytes]) -
     ran, trouble = None, list[str]()
     final = sources.get(recorded.final_sha256 or "")
     if final is not None:
-        ran, trouble = _read_final(recorded, final, parsed)
+        ran, trouble = _read_final(recorded, final)
+    computed = compute_run(parsed, recorded.art, ran) if parsed is not None else None
+    if parsed is not None and computed is not None and ran is not None:
+        trouble += _differences(parsed, computed, ran)
     # What ran is searched; the files alone lack what art added and pruned
-    searched = ran or parsed
+    searched = ran or (computed.configuration if computed else None) or parsed
+    is_whole = computed is not None and computed.is_whole
+    identity, tables = _searched(searched, recorded.variables)
     return Evaluated(
         parsed_as=_identity_of(parsed),
         ran_as=_identity_of(ran),
+        computed_as=computed.identity if computed is not None and is_whole else None,
         problem=problem,
         difference=_sentence(trouble),
-        tables=[] if searched is None else indexed_tables(searched),
+        as_written=computed.not_known if computed is not None and ran is None else None,
+        identity=identity,
+        tables=tables,
     )
 
 
@@ -180,37 +201,66 @@ def _identity_of(configuration: Configuration | None) -> str | None:
     return None if configuration is None else configuration.parameter_set_id
 
 
-def _read_final(
-    recorded: FclConfiguration, final: bytes, parsed: Configuration | None
-) -> tuple[Configuration | None, list[str]]:
-    """Return the configuration that the program wrote, and what contradicts it."""
+def _searched(
+    configuration: Configuration | None, variables: dict[str, str] | None
+) -> tuple[str | None, list[IndexedTable]]:
+    """Return a name and the tables of what is searched: a set, and variables that decide physics."""
+    identity, tables = None, []
+    if configuration is not None:
+        identity = configuration.parameter_set_id
+        tables = indexed_tables(configuration, leave_out=OF_EACH_JOB)
+    if variables:
+        table = variables_table(variables)
+        tables.append(table)
+        name = f"{identity} {table.key.hex()}"
+        identity = hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()
+    return identity, tables
+
+
+def _read_final(recorded: FclConfiguration, final: bytes) -> tuple[Configuration | None, list[str]]:
+    """Return the configuration that the program wrote, and what contradicts its identity."""
     try:
         ran = loads(final, name=recorded.final_sha256 or "")
     except FhiclError as error:
         why = _first_line(error)
         return None, [f"what the program wrote of its configuration cannot be read: {why}"]
-    trouble: list[str] = []
-    if parsed is not None:
-        trouble += _differences(parsed, ran)
-    if not _PUT_BY_PROGRAM.search(final):
-        trouble += _other_identity(recorded, ran)
-    return ran, trouble
+    if _PUT_BY_PROGRAM.search(final):
+        return ran, []
+    return ran, list(_other_identity(recorded, ran))
 
 
 def _sentence(trouble: list[str]) -> str | None:
     return "; ".join(trouble)[:_LONGEST_PROBLEM] + "." if trouble else None
 
 
-def _differences(parsed: Configuration, ran: Configuration) -> Iterator[str]:
-    """Yield one sentence about the difference, which names the first parameter; nothing if equal."""
-    differences = list(islice(contradictions(parsed, ran), 1000))
-    if differences:
-        path, before, after = differences[0]
-        more = f", and {len(differences) - 1} parameters more" if len(differences) > 1 else ""
-        yield (
-            f"the files sent say {path} is {_value(before)}, the program ran with "
-            f"{_value(after)}{more}"
-        )
+def _differences(parsed: Configuration, computed: ComputedRun, ran: Configuration) -> list[str]:
+    """Return how what the program wrote contradicts its files and command line; at best nothing.
+
+    A difference that art does not make itself is told first.
+    """
+    if computed.is_equal_to(ran):
+        return []
+    sentence = _first_difference(
+        islice(contradictions(parsed, ran), _MOST_COUNTED), "the files sent say"
+    )
+    if sentence is None and computed.configuration is not None:
+        differences = values_that_differ(computed.read_again(), ran)
+        said = "files and command line make"
+        sentence = _first_difference(islice(differences, _MOST_COUNTED), said)
+    return [] if sentence is None else [sentence]
+
+
+def _first_difference(
+    differences: Iterable[tuple[str, str | None, str | None]], said: str
+) -> str | None:
+    """Return one sentence about differences, which names the first parameter; None without any."""
+    found = list(differences)
+    if not found:
+        return None
+    path, before, after = found[0]
+    verb = "is " if said.endswith("say") else ""
+    more = f", and {len(found) - 1} parameters more" if len(found) > 1 else ""
+    return f"{said} {path} {verb}{_value(before)}, the program ran with {_value(after)}{more}"
 
 
 def _other_identity(recorded: FclConfiguration, ran: Configuration) -> Iterator[str]:
@@ -239,18 +289,19 @@ def _enter_and_refresh(writing: Writing, wanted: _Wanted, evaluated: Evaluated) 
 
 def _enter(writing: Writing, wanted: _Wanted, evaluated: Evaluated) -> bool:
     """Write the evaluation, in place of an earlier one; return whether gaps of jobs may change."""
-    identity = evaluated.ran_as or evaluated.parsed_as
     set_id = None
-    if identity:
-        set_id = write_set(writing, identity, evaluated.tables)
+    if evaluated.identity:
+        set_id = write_set(writing, evaluated.identity, evaluated.tables)
     draft = EvaluationDraft(
         experiment_id=wanted.experiment,
         closure_id=wanted.closure,
         set_id=set_id,
         parsed_as=evaluated.parsed_as,
         ran_as=evaluated.ran_as,
+        computed_as=evaluated.computed_as,
         problem=evaluated.problem,
         difference=evaluated.difference,
+        as_written=evaluated.as_written,
     )
     earlier = replace_evaluation(writing.connection, draft)
     if earlier is None:

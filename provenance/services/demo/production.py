@@ -211,6 +211,7 @@ def _stages(production: Production) -> Iterator[Stage]:
 def _run_stage(
     stage: Stage, runner: Runner, storage: Path, result: DemoReport, report: Callable[[str], None]
 ) -> None:
+    """Run the jobs of a stage; submit the corrected job of one that fails as planned."""
     planned = {job.job.name: job for job in stage.jobs}
     retries: set[str] = set()
     for job in stage.jobs:
@@ -266,6 +267,7 @@ def _check_stage(stage: Stage, result: DemoReport) -> None:
 
 
 def _report_end(result: DemoReport, url: str, spool: Path, report: Callable[[str], None]) -> None:
+    """Print what was made, and what to try next."""
     base = url.rstrip("/")
     retried = sum(job.is_retry for job in result.jobs)
     report(

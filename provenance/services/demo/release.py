@@ -96,6 +96,7 @@ def make_release(folder: Path, programs: Path = PROGRAMS) -> Release:
 
 
 def _make_repository(programs: Path, folder: Path, repository: Path) -> None:
+    """Commit the demo's programs in steps, as if they had been developed, and clone the result."""
     draft = folder / "draft"
     for left_over in (draft, repository):
         shutil.rmtree(left_over, ignore_errors=True)

@@ -198,6 +198,7 @@ def _read(place: _Place, after: int, before: datetime) -> Iterator[_Part]:
 
 
 def _logs_of(connection: Connection, place: _Place, jobs: Sequence[OldJob]) -> _LogsOfJobs:
+    """Return the logs of jobs, and which of them may expire: those that no job needs whole."""
     held_jobs = {job.key: HeldJob(job.key, job.received_at, {}, {}) for job in jobs}
     fill_records(connection, place.store, held_jobs)
     jobs_by_log: dict[str, list[int]] = {}

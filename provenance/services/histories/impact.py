@@ -34,7 +34,8 @@ from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError, LimitError
 from jobprov.provenance.services.lookup.file_names import name_file
 from jobprov.provenance.services.lookup.jobs import read_cursor
-from jobprov.provenance.services.lookup.parameter_filters import read_condition
+from jobprov.provenance.services.lookup.parameter_filters import read_question
+from jobprov.provenance.services.lookup.software_filters import name_software
 
 MOST_LISTED = 1000
 MOST_FOLLOWED = 20_000
@@ -45,6 +46,8 @@ _FILTERS = (
     "revision",
     "software",
     "parameter",
+    "variable",
+    "seed",
     "host",
     "site",
     "file",
@@ -249,8 +252,10 @@ def _chosen(connection: Connection, filters: JobFilters) -> Conditions | None:
     if filters == JobFilters():
         message = "Say which jobs: by commit, parameter, host, file, task or time."
         raise BadInputError(message, {name: ["one of these is needed"] for name in _FILTERS})
-    condition = read_condition(filters.parameter, filters.value)
-    return jobs_that(connection, name_file(connection, filters), condition)
+    condition = read_question(filters.parameter, filters.value, filters.variable)
+    return jobs_that(
+        connection, name_software(connection, name_file(connection, filters)), condition
+    )
 
 
 def _file(file: TouchedFile, *, is_direct: bool) -> ImpactedFile:

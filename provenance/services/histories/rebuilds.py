@@ -30,7 +30,7 @@ from jobprov.provenance.db.queries.lookup.versions import versions_of
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import BadInputError, LimitError
 from jobprov.provenance.lineage.layers import strong_components
-from jobprov.provenance.records.files.parents import Within
+from jobprov.provenance.records.files.parents import FilesOfJob
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
 from jobprov.provenance.services.lookup.file import find_file
 
@@ -238,7 +238,7 @@ def _made_inside(
         fill_records(connection, store, held)
         for job, records in held.items():
             record = read_together(records.records_but(None)).record
-            within = Within(record)
+            within = FilesOfJob(record)
             for position, file in enumerate(record.inputs or ()):
                 placed = PlacedInput(job, position)
                 if placed in inputs and within.is_made_inside(file):

@@ -222,6 +222,7 @@ def _circles(history: History, keys: Collection[str]) -> dict[str, int]:
 
 
 def _paths(connection: Connection, history: History, ways: list[list[str]]) -> list[LineagePath]:
+    """Return ways with everything known of their nodes."""
     keys = dict.fromkeys(itertools.chain.from_iterable(ways))
     nodes: list[Node] = [*file_nodes(connection, keys), *job_nodes(connection, keys)]
     answers = {node.key: node_answer(node) for node in nodes}

@@ -214,6 +214,7 @@ class TokenBook:
         return self._exist
 
     def _look_up(self, digest: str, number: int, moment: float) -> Grant | None:
+        """Return what a token in the database allows, and remember it; None if nothing."""
         with self._engine.connect() as connection:
             token = find_token(connection, number)
         if token is None or token.revoked_at is not None:

@@ -204,6 +204,7 @@ class SegmentReader:
         return entries
 
     def _unpack_frame(self, number: int, frame: bytes) -> Iterator[SealedEntry]:
+        """Return the entries of one frame."""
         for position, packed in enumerate(unpack_frame(frame), number * FRAME_ENTRIES):
             envelope = self.head.entries[position]
             yield SealedEntry(

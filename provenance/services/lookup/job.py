@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
@@ -54,6 +54,7 @@ from jobprov.provenance.services.ledger.witnessed_jobs import (
 from jobprov.provenance.services.lookup.proofs import job_proof, level_proven, with_proof
 from jobprov.provenance.services.recording.findings import find_for
 
+_Verdict = TypeVar("_Verdict", bound=Mapping[str, Any])
 _MOST_BEGUN = 10
 _UUID_LENGTH, _UUID_DASHES = 36, 4
 _UUID_LETTERS = frozenset("0123456789abcdef-")
@@ -284,7 +285,7 @@ def _outputs(connection: Connection, job: ReadJob) -> list[dict[str, object]]:
     return outputs
 
 
-def _best(verdicts: Iterable[dict[str, Any]]) -> dict[str, object] | None:
+def _best(verdicts: Iterable[_Verdict]) -> _Verdict | None:
     return max(verdicts, key=lambda verdict: rank(str(verdict.get("level"))), default=None)
 
 

@@ -7,7 +7,8 @@ from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, list_job_rows
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.lookup.file_names import name_file
-from jobprov.provenance.services.lookup.parameter_filters import read_condition
+from jobprov.provenance.services.lookup.parameter_filters import read_question
+from jobprov.provenance.services.lookup.software_filters import name_software
 
 MOST = 1000
 _NARROWER = "narrow it down by the beginning of the parameter's key, or by task"
@@ -25,8 +26,8 @@ def list_jobs(
     """
     check_limit(limit)
     before = read_cursor(cursor)
-    condition = read_condition(filters.parameter, filters.value)
-    filters = name_file(connection, filters)
+    condition = read_question(filters.parameter, filters.value, filters.variable)
+    filters = name_software(connection, name_file(connection, filters))
     with time_limit(connection, _NARROWER):
         # one more than is shown tells whether there are more
         rows = list_job_rows(

@@ -4,6 +4,7 @@ import re
 
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.recording.parameter_rows import indexed_key, indexed_text, number_in
+from jobprov.provenance.db.recording.physics_variables import variable_key
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.fhicl import FhiclError, loads
 from jobprov.provenance.fhicl.canonical_atoms import NotCanonicalError, canonical_single
@@ -11,6 +12,8 @@ from jobprov.provenance.fhicl.canonical_atoms import NotCanonicalError, canonica
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "~")
 _KEY = re.compile(r"[\w.\[\]*]+", re.ASCII)
 _VALUE = re.compile(r"\s*([<>=!~]*)\s*(.*?)\s*", re.DOTALL)
+_VARIABLE = re.compile(r"\s*(\w+)\s*((?:[=!~].*)?)", re.ASCII | re.DOTALL)
+_OF_TEXT = ("=", "!=", "~")
 _NAME = "value"
 
 
@@ -39,6 +42,33 @@ def read_condition(parameter: str | None, value: str | None) -> ParameterConditi
     if operator[0] in "<>" and number is None:
         raise _bad("value", f"{operator} compares numbers, and {text[:60]!r} is none")
     return ParameterCondition(key, operator, indexed_text(canonical), number or 0.0)
+
+
+def read_question(
+    parameter: str | None, value: str | None, variable: str | None
+) -> ParameterCondition | None:
+    """Return the condition on a parameter, or on a variable of the environment; None without one.
+
+    A variable is asked for as `NAME=VALUE`, with any operator of parameters, or by its name alone.
+
+    Raises:
+        BadInputError: one cannot be read, or both are asked for.
+    """
+    if variable is None:
+        return read_condition(parameter, value)
+    if parameter is not None or value is not None:
+        raise _bad("variable", "ask for a parameter or for a variable, one at a time")
+    match = _VARIABLE.fullmatch(variable)
+    if match is None:
+        raise _bad("variable", f"{variable[:60]!r} is no NAME=VALUE")
+    key = variable_key(match[1])
+    if not match[2]:
+        return ParameterCondition(key)
+    operator, text = _read_value(match[2])
+    if operator not in _OF_TEXT:
+        raise _bad("variable", f"{operator} compares numbers; known are {' '.join(_OF_TEXT)}")
+    text = _string(_unquoted(text))
+    return ParameterCondition(key, operator, text if operator == "~" else indexed_text(text))
 
 
 def _read_key(parameter: str) -> str:

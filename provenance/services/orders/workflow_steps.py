@@ -220,6 +220,7 @@ def show_standing(
 
 
 def _show_stage(plan: StagePlan) -> StageStanding:
+    """Return how a stage stands, as an answer."""
     source = plan.stage.source
     problems = {unit: plan.problems[unit] for unit in sorted(plan.problems)[:_LISTED]}
     return StageStanding(

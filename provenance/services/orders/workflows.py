@@ -34,6 +34,8 @@ from jobprov.provenance.services.writing import Writing
 
 _Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 _Word = Annotated[str, msgspec.Meta(min_length=1, max_length=3000)]
+_Document = Mapping[str, Any]
+"""The document of a ledger entry, read by the type of its part."""
 
 
 class WorkflowBody(msgspec.Struct, kw_only=True):
@@ -209,7 +211,7 @@ def read_workflows(
     return [_declared(version, documents) for version in versions]
 
 
-def _declared(version: WorkflowVersion, documents: dict[int, dict[str, Any]]) -> DeclaredWorkflow:
+def _declared(version: WorkflowVersion, documents: Mapping[int, _Document]) -> DeclaredWorkflow:
     declaration = documents[version.entry_id]["workflow"]
     state = _FIRST
     if version.state_entry_id is not None:
@@ -220,7 +222,7 @@ def _declared(version: WorkflowVersion, documents: dict[int, dict[str, Any]]) ->
 
 def _documents(
     connection: Connection, store: Store, versions: Sequence[WorkflowVersion]
-) -> dict[int, dict[str, Any]]:
+) -> dict[int, _Document]:
     """Return the documents of declarations and states, by ledger entry."""
     entries: set[int] = set()
     for version in versions:

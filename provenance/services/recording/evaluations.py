@@ -10,7 +10,7 @@ from jobprov.provenance.db.queries.recording.evaluations import (
     KnownEvaluation,
     read_evaluations,
 )
-from jobprov.provenance.db.recording.closure_rows import closure_digests
+from jobprov.provenance.db.recording.closure_rows import ran_configurations
 from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.records.job_record import FclConfiguration, JobRecord
 from jobprov.provenance.services.work.evaluations import Configuration
@@ -63,9 +63,9 @@ def find_evaluations(
     finished.keep_bounded()
     unfinished: set[Configuration] = set()
     for record in records:
-        for digest in closure_digests(record.configurations or ()):
-            if (record.experiment, digest) not in finished:
-                unfinished.add((record.experiment, digest))
+        for ran in ran_configurations(record):
+            if (record.experiment, ran.digest) not in finished:
+                unfinished.add((record.experiment, ran.digest))
     if not unfinished:
         return [NOTHING_FOUND] * len(records)
     evaluations = read_evaluations(connection, unfinished)
@@ -85,19 +85,18 @@ def _findings(
     problems: dict[int, str] = {}
     differences: dict[int, str] = {}
     pending: list[str] = []
-    configurations = record.configurations or ()
-    for place, digest in enumerate(closure_digests(configurations)):
-        name = (record.experiment, digest)
+    for place, ran in enumerate(ran_configurations(record)):
+        configuration, name = ran.configuration, (record.experiment, ran.digest)
         if name in finished:
             continue
-        configuration, evaluation = configurations[place], evaluations.get(name)
+        evaluation = evaluations.get(name)
         if evaluation is not None:
             if evaluation.problem is not None:
                 problems[place] = evaluation.problem
             if evaluation.difference is not None:
                 differences[place] = evaluation.difference
         if _can_be_evaluated(configuration, evaluation, possessed):
-            pending.append(digest)
+            pending.append(ran.digest)
         elif evaluation is not None and _is_finished(configuration, evaluation):
             finished.add(name)
     return EvaluationFindings(problems, differences, tuple(pending))

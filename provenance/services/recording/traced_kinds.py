@@ -70,7 +70,7 @@ def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:
     for entry in record.layout or ():
         if entry.kind in _LAID_OUT and entry.path.startswith("/"):
             folders.append(entry.path)
-    lists = (shared, code, hosts, folders, own)
+    lists = (shared, code, hosts, folders, own, _changed_files(record))
     return UsedByKind(*(paths[:MOST_USED] for paths in lists))
 
 
@@ -96,6 +96,14 @@ def _own_files(connection: Connection, record: JobRecord, paths: Sequence[str]) 
         if name in made or (unit and _holds(name, unit)):
             own.append(path)
     return own
+
+
+def _changed_files(record: JobRecord) -> list[str]:
+    """Return the files that changed, or went, after a traced job read them."""
+    changed = record.trace.changed if record.trace is not None else None
+    folder = record.command.working_directory if record.command is not None else None
+    below = f"{folder}/" if folder else None
+    return [path.removeprefix(below) if below else path for path in changed or ()]
 
 
 def _holds(name: str, unit: str) -> bool:
@@ -137,8 +145,10 @@ class TracedKinds:
             return None
         named = _paths(record)
         paths = [path for path in [*used.files, *used.code] if path not in named]
-        if len(record.inputs or ()) < len(used.own):
+        data = [file for file in record.inputs or () if file.role != "configuration"]
+        if len(data) < len(used.own):
             paths += [path for path in used.own if path not in named]
+        paths += used.changed
         return UnseenReads(tuple(paths), tuple(used.hosts))
 
 

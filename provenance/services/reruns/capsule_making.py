@@ -261,6 +261,7 @@ class Tree:
                 return
 
     def _copy(self, source: str, target: Path) -> None:
+        """Copy a file into the capsule; note one that is private instead."""
         if target.exists() or not os.path.isfile(source):  # noqa: PTH113
             return
         is_readable = os.stat(source).st_mode & _READABLE  # noqa: PTH116

@@ -90,6 +90,7 @@ def _drill(
     experiment: str | None,
     report: Callable[[TriedJob], None],
 ) -> list[TriedJob]:
+    """Rerun the chosen jobs, one after the other, until a limit is reached."""
     began = time.monotonic()
     bounds = RerunLimits(limits.job_seconds, limits.disk_bytes)
     place = Workplace(parts.folder, parts.isolation, bounds, "drill")

@@ -231,6 +231,7 @@ def _write_members(archive: BundleTar, into: Path) -> Iterator[Member]:
 
 
 def _write_file(archive: BundleTar, entry: Entry, target: Path) -> Member:
+    """Write one file of the bundle; return its digests as the manifests list them."""
     sha256, sha512, cksum = hashlib.sha256(), hashlib.sha512(), PosixCksum()
     with target.open("xb") as file:
         for piece in archive.pieces():

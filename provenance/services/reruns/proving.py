@@ -140,6 +140,7 @@ def _prove_experiment(
     experiment: str,
     report: Callable[[ProvedJob], None],
 ) -> list[ProvedJob]:
+    """Rerun recipes of one experiment until its budget is used up."""
     began, cpu_seconds = time.monotonic(), 0.0
     with parts.database.reading.connect() as connection:
         candidates = next_to_prove(connection, experiment, budget, limit=budget.jobs)

@@ -87,6 +87,7 @@ def resolve(connection: Connection, experiment: int, selection: Selection) -> Se
 
 
 def _replaced(selection: Selection, definitions: dict[str, FoundDefinition]) -> Selection:
+    """Return a selection with the selections of definitions in place of their names."""
     match selection:
         case Definition(name):
             return selection_of(definitions[name])

@@ -119,6 +119,7 @@ def _describe_page(
     files: Sequence[NamedFile],
     wanted: Wanted,
 ) -> list[FileMetadata]:
+    """Return what is known of some files, with a few statements for all of them."""
     keys = [file.key for file in files]
     versions = standing_versions(connection, keys)
     recorded: dict[int, _Recorded] = {}
@@ -211,6 +212,7 @@ def _metadata(
     children: list[FileReference],
     size: int | None,
 ) -> FileMetadata:
+    """Return what is known of one file; the facts of its version where a job made it."""
     output = recorded.output or Output(name=file.name)
     metadata = {**(output.metadata or {}), **seen.metadata}
     locations = dict.fromkeys(seen.locations)

@@ -203,6 +203,7 @@ def _gather(
     jobs: Sequence[QueuedJob],
     asked_at: datetime,
 ) -> _Facts:
+    """Look up what the jobs of a report are judged by."""
     running = [job for job in jobs if job.state == "running"]
     without_task = [job.job_id for job in running if job.task_id is None]
     tasks = announced_tasks(connection, experiment, without_task)
@@ -233,6 +234,7 @@ def _usual_by_task(connection: Connection, experiment: int, tasks: set[str]) -> 
 
 
 def _row(job: QueuedJob, task: str, facts: _Facts) -> _JobRow:
+    """Judge a job and return its columns."""
     changed_measured = None
     usual = None
     standing = Standing(job.state)

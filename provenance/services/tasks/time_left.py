@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.queries.tasks.pace import (
+from jobprov.provenance.db.queries.tasks.tasks import done_since
+from jobprov.provenance.db.queries.tasks.time_left import (
     Activity,
     Running,
     activity_by_minute,
     newest_run_times,
     running_jobs,
 )
-from jobprov.provenance.db.queries.tasks.tasks import done_since
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 from jobprov.provenance.services.tasks.units import Units
 

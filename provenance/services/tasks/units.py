@@ -127,6 +127,7 @@ def _count(
     waived: Mapping[str, int],
     declaration: Declaration | None,
 ) -> Units:
+    """Count units by state: those of the frozen list; without a list, those that jobs name."""
     listed = _listed(declaration)
     if listed is None:
         units = dict(sorted(standing.items()))

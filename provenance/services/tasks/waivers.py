@@ -86,22 +86,24 @@ def units_to_decide(connection: Connection, store: Store, task: FoundTask) -> Un
 def _list_waived(
     connection: Connection, store: Store, entries: Mapping[str, int]
 ) -> list[WaivedUnit]:
+    """Return the units that were waived last, with who decided that."""
     newest = sorted(entries, key=lambda unit: (-entries[unit], unit))[:MOST_WAIVED]
     waivers = _read_waivers(connection, store, {entries[unit] for unit in newest})
     times = entry_times(connection, list(waivers))
     waived = []
     for unit in newest:
-        waiver = waivers[entries[unit]]
-        waived.append(WaivedUnit(unit, waiver["who"], waiver["why"], times[entries[unit]]))
+        entry = entries[unit]
+        waiver = waivers[entry]
+        waived.append(WaivedUnit(unit, waiver.who, waiver.why, times[entry]))
     return waived
 
 
 def _read_waivers(
     connection: Connection, store: Store, entries: Collection[int]
-) -> dict[int, dict[str, Any]]:
-    """Return waivers as they were sent, by their ledger entry."""
+) -> dict[int, Waiver]:
+    """Return waivers by their ledger entry."""
     bodies = read_entries(connection, store, entries)
-    return {entry: json.loads(body)["waiver"] for entry, body in bodies.items()}
+    return {entry: read_waiver(json.loads(body)["waiver"]) for entry, body in bodies.items()}
 
 
 def read_waiver(document: Mapping[str, Any]) -> Waiver:
@@ -167,19 +169,18 @@ def list_waivers(
     for unit, entry in entries.items():
         units_by_entry.setdefault(entry, []).append(unit)
     newest = sorted(units_by_entry, reverse=True)[:MOST_LISTED]
-    documents = _read_waivers(connection, store, newest)
+    waivers = _read_waivers(connection, store, newest)
     times = entry_times(connection, newest)
 
-    waivers = []
+    standing = []
     for entry in newest:
-        waiver, units = documents[entry], sorted(units_by_entry[entry])
-        waivers.append(
-            StandingWaiver(
-                who=waiver["who"],
-                why=waiver["why"],
-                waived_at=times[entry],
-                unit_count=len(units),
-                units=units[:MOST_LISTED],
-            )
+        waiver, units = waivers[entry], sorted(units_by_entry[entry])
+        standing_waiver = StandingWaiver(
+            who=waiver.who,
+            why=waiver.why,
+            waived_at=times[entry],
+            unit_count=len(units),
+            units=units[:MOST_LISTED],
         )
-    return waivers
+        standing.append(standing_waiver)
+    return standing

@@ -36,12 +36,10 @@ from jobprov.provenance.db.queries.upkeep.adopted_segments import (
     jobs_in_segment,
     keys_by_position,
     records_of_jobs,
-    waiting_bodies,
-    waiting_of_kind,
-)
-from jobprov.provenance.db.queries.upkeep.standing_entries import (
     rules_by_number,
     standing_entries,
+    waiting_bodies,
+    waiting_of_kind,
 )
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.writer.keys import chunks

@@ -116,6 +116,7 @@ def _check_empty(database: Database) -> None:
 def _rebuild(
     database: Database, store: Store, show_segment: Callable[[str, int, int], None]
 ) -> RebuildReport:
+    """Replay all chains; until the end, the database is marked as unfinished."""
     with database.writing.begin() as connection:
         adopt_archive(connection, UNFINISHED)
     memory = Memory()

@@ -75,6 +75,7 @@ def _mend_blobs(store: Store, copy: Store, troubles: list[Trouble]) -> int:
 
 
 def _mend_documents(store: Store, copy: Store, troubles: list[Trouble]) -> int:
+    """Take documents from the copy that are damaged here or missing; return how many."""
     damaged = {trouble.name for trouble in troubles if trouble.kind in _DOCUMENTS}
     count = 0
     for name in (*sorted(damaged & set(copy.documents())), *_lacking(store, copy)):

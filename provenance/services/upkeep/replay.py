@@ -252,6 +252,7 @@ class Replay:
         return self._read_ahead.erased[self._name]
 
     def _erasure(self, document: EntryDocument) -> None:
+        """Write the rows of an erasure, for those of its entries that are in the ledger's table."""
         erasure = document.read(ErasureDocument)
         items: dict[int, dict[int, ErasedItem]] = {}
         for leaf, item in items_of(erasure).items():

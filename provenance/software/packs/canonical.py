@@ -65,6 +65,7 @@ def canonical_pack(
 def _plan(
     objects: Objects, named: Mapping[str, str], given: Mapping[str, tuple[str, bytes]]
 ) -> _Plan:
+    """Look up all objects that the pack needs, and put them into its order."""
     given = {oid: known for oid, known in given.items() if oid in named}
     of_repository = [oid for oid in named if oid not in given]
     headers: list[ObjectHeader] = []

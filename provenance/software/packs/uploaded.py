@@ -50,6 +50,7 @@ def objects_of_uploaded_pack(
 
 
 def _read_by_git(pack: bytes, max_bytes: int) -> list[PackedObject]:
+    """Return the objects of a pack with differences, which git indexes in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="uploaded-") as folder:
         aside = Path(folder).resolve() / "aside.git"
         run_git(["init", "--quiet", "--bare", "--template=", "--", str(aside)])

@@ -23,8 +23,7 @@ from jobprov.app.wiring import Service
 from jobprov.provenance.catalogs.opening import CatalogSettings
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.catalogs.sync import sync_experiment
-from jobprov.provenance.services.erasures.plans import Wanted
-from jobprov.provenance.services.erasures.records import erase_record
+from jobprov.provenance.services.erasures.records import Wanted, erase_record
 from jobprov.provenance.services.upkeep.cleared_erasures import Parts as ErasureParts
 from jobprov.provenance.services.upkeep.cleared_erasures import clear_erased
 from jobprov.provenance.services.work.queue import Parts, drain

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from jobprov.provenance.bundle import tar
 from jobprov.provenance.bundle.draft import Member, member_of
@@ -45,7 +46,7 @@ def _plan(
         toy.blobs.write(path.encode())
     packs = {member.pack for members in fragments.values() for member in members} - {""}
     own += [
-        replace(
+        structs.replace(
             member_of(f"data/git/{sha256[:8]}/objects.pack", toy.blobs.get(sha256)),
             sha512="",
             cksum=-1,
@@ -105,7 +106,7 @@ def test_members_between_those_of_a_fragment_take_their_place(toy: Toy) -> None:
 
 def test_pack_that_does_not_hold_what_the_plan_names_is_refused(toy: Toy) -> None:
     members = _fragment(toy, "code")
-    wrong = (*members[:-1], replace(members[-1], size=members[-1].size + 1))
+    wrong = (*members[:-1], structs.replace(members[-1], size=members[-1].size + 1))
 
     with pytest.raises(
         BundleError, match="data/src/code/which: the stored bytes are not those of blob"

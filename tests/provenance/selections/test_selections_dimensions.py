@@ -21,7 +21,7 @@ from jobprov.provenance.selections.conditions import (
     Value,
 )
 from jobprov.provenance.selections.dimensions import read_dimensions
-from jobprov.provenance.selections.words import (
+from jobprov.provenance.selections.tokens import (
     MOST_CHARACTERS,
     MOST_LEVELS,
     MOST_RELATIONS,

@@ -22,7 +22,7 @@ from jobprov.provenance.selections.conditions import (
     Value,
 )
 from jobprov.provenance.selections.mql import Did, read_dataset_query, read_mql
-from jobprov.provenance.selections.words import SelectionError
+from jobprov.provenance.selections.tokens import SelectionError
 
 
 def equal(field: str, *values: str) -> Comparison:

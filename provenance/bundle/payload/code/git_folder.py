@@ -10,9 +10,10 @@ from typing import NamedTuple
 from jobprov.provenance.bundle.draft import Fragment, by_path, member_of
 from jobprov.provenance.bundle.fields import RecordPart, readable_json
 from jobprov.provenance.bundle.ingredients import Resolution
-from jobprov.provenance.bundle.payload.code.recent import Recent
+from jobprov.provenance.bundle.needs import CODE
 from jobprov.provenance.bundle.payload.code.tree import fragment_of
 from jobprov.provenance.bundle.payload.payload import Payload
+from jobprov.provenance.bundle.recent import Recent
 from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.software.names import is_oid, is_ref_name
 from jobprov.provenance.software.packs.git_files import GitFiles, git_files
@@ -25,7 +26,7 @@ _CONTROL = re.compile(r"[\0-\x1f\x7f]")
 def write_git(payload: Payload, entry: RecordPart, resolution: Resolution, name: str) -> None:
     """Write `git/NAME`: what the commit is, its objects, and the patch of uncommitted changes."""
     payload.write(f"git/{name}/ref.json", readable_json(_reference(entry, resolution)))
-    if payload.level < 1:
+    if payload.level < CODE:
         return
     if payload.has(resolution.pack):
         payload.keep(f"git/{name}/objects.pack", resolution.pack)
@@ -42,7 +43,7 @@ def write_git(payload: Payload, entry: RecordPart, resolution: Resolution, name:
 def _reference(entry: RecordPart, resolution: Resolution) -> JsonObject:
     """What is known of a commit: from the repository, else from the record."""
     worktree_tree = resolution.worktree_tree or entry.text("worktree_tree")
-    reference = {
+    reference: JsonObject = {
         "name": resolution.name,
         "url": resolution.url or entry.text("repository"),
         "requested_ref": resolution.requested_ref or entry.text("requested_ref"),

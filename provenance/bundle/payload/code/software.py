@@ -1,19 +1,19 @@
 """The code in a bundle: each entry of `software` as a plain tree in `src/`, or as a need."""
 
 import posixpath
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from jobprov.provenance.bundle.fields import RecordPart, recorded_files, to_bytes
 from jobprov.provenance.bundle.ingredients import Resolution
+from jobprov.provenance.bundle.needs import CODE, ENVIRONMENT, NO_LEVEL
 from jobprov.provenance.bundle.payload.code.git_folder import write_git
 from jobprov.provenance.bundle.payload.code.tree import CodeTree, code_tree
-from jobprov.provenance.bundle.payload.payload import Payload
+from jobprov.provenance.bundle.payload.payload import Link, Payload
 from jobprov.provenance.bundle.payload.places import Place, normal
 from jobprov.provenance.records.gaps.code import UNREAD
 
 _AT_ONCE = 50  # programs named on one line of the layout
-_ENVIRONMENT = 3  # the level that installed software blocks
-_NO_LEVEL = 9  # a need that blocks none
 
 
 def add_code(payload: Payload) -> None:
@@ -29,7 +29,7 @@ def add_code(payload: Payload) -> None:
         _add_entry(payload, entries[index], index, resolutions.get(index))
     _add_folder_links(payload)
     if not entries and not payload.record.parts("scripts"):
-        payload.needs.add(1, "code", "", "the record names no software and no script")
+        payload.needs.add(CODE, "code", "", "the record names no software and no script")
 
 
 def _depth(entry: RecordPart, entries: list[RecordPart]) -> int:
@@ -51,8 +51,8 @@ def _add_folder_links(payload: Payload) -> None:
     places = payload.places
     # If the working directory is inside a checkout, OUT/work is a link itself
     is_work_link = payload.is_work_inside_checkout()
-    for link in payload.record.parts("folder_links"):
-        path, place = link.text("path"), places.locate(link.text("target"))
+    for recorded in payload.record.parts("folder_links"):
+        path, place = recorded.text("path"), places.locate(recorded.text("target"))
         if place is None or not path.startswith("/"):
             continue
         old_place = places.locate(path)
@@ -61,7 +61,8 @@ def _add_folder_links(payload: Payload) -> None:
             continue
         if not is_work_link:
             way_up = "../" * old_place.rest.count("/")
-            payload.links_in_out.append((f"{way_up}{place.variable}{place.rest}", old_place))
+            link = Link(f"{way_up}{place.variable}{place.rest}", old_place)
+            payload.links_in_out.append(link)
 
 
 def _add_entry(
@@ -89,9 +90,9 @@ def _add_checkout(payload: Payload, entry: RecordPart, resolution: Resolution, n
     # This maps the checkout. Even at L0, without the code, paths in it are rewritten
     place = _checkout_place(payload, entry, name)
     software = entry.text("name")
-    if payload.level < 1:
+    if payload.level < CODE:
         payload.needs.add(
-            1,
+            CODE,
             "software",
             f"{software} {resolution.commit}".strip(),
             payload.left_out,
@@ -102,14 +103,14 @@ def _add_checkout(payload: Payload, entry: RecordPart, resolution: Resolution, n
     _add_tree(payload, resolution, name, place, held_inside=_held_inside(payload, entry))
     if resolution.ambiguous:
         why = f"{resolution.ambiguous}; src holds that one"
-        payload.needs.add(1, "software", software, why, place=resolution.url)
+        payload.needs.add(CODE, "software", software, why, place=resolution.url)
     is_changed = entry.has("is_dirty") or entry.has("worktree_tree")
     if is_changed and not resolution.worktree_tree:
         why = (
             "the files that ran differ from the commit and are not in the bundle; src holds the "
             "commit"
         )
-        payload.needs.add(1, "software", software, why, digest=entry.text("worktree_tree"))
+        payload.needs.add(CODE, "software", software, why, digest=entry.text("worktree_tree"))
     _note_left_out(payload, entry)
 
 
@@ -128,11 +129,11 @@ def _note_left_out(payload: Payload, entry: RecordPart) -> None:
         size = file.number("size_bytes")
         if why in UNREAD:
             reason = f"not kept by git nor here ({why}); nothing shows that the job read it"
-            payload.needs.add(_NO_LEVEL, "code", label, reason, size=size)
+            payload.needs.add(NO_LEVEL, "code", label, reason, size=size)
         elif why == "secret":
-            payload.needs.add(1, "code", label, "a secret was taken out of it; put it in again")
+            payload.needs.add(CODE, "code", label, "a secret was taken out of it; put it in again")
         else:
-            payload.needs.add(1, "code", label, f"was not kept: {why}", size=size)
+            payload.needs.add(CODE, "code", label, f"was not kept: {why}", size=size)
 
 
 def _add_source(payload: Payload, entry: RecordPart, resolution: Resolution, name: str) -> None:
@@ -141,15 +142,15 @@ def _add_source(payload: Payload, entry: RecordPart, resolution: Resolution, nam
     A rerun does not use it, since the product itself ran.
     """
     source = f"git/{name} has its source, inferred from its version"
-    if payload.level < 1:
+    if payload.level < CODE:
         source = "its source, inferred from its version, is left out: level L0"
     _note_product(payload, entry, f"an installed product; {source}")
-    if payload.level >= 1:
+    if payload.level >= CODE:
         _add_tree(payload, resolution, name, None, held_inside=frozenset())
 
 
 def _held_inside(payload: Payload, entry: RecordPart) -> frozenset[str]:
-    """The paths of submodules in a checkout whose files are not laid out with those of the checkout.
+    """The paths of submodules whose files are not laid out with those of the checkout around them.
 
     Submodules with changes are entries of `software` themselves and are laid out by these. Of those
     that were not checked out, the job found empty folders.
@@ -207,7 +208,7 @@ def _holds_commit(payload: Payload, submodule: Resolution, commit: str) -> bool:
 
 def _note_submodule(payload: Payload, label: str, url: str, place: Place | None) -> None:
     # The source of an installed product has no place, and no rerun needs it
-    blocks = 1 if place is not None else _ENVIRONMENT
+    blocks = CODE if place is not None else ENVIRONMENT
     why = "a submodule whose files are not in the bundle"
     payload.needs.add(blocks, "submodule", label, why, place=url)
 
@@ -245,23 +246,23 @@ def _lay_out_tree(payload: Payload, tree: CodeTree, name: str, place: Place) -> 
     for start in range(0, len(tree.programs), _AT_ONCE):
         programs = tree.programs[start : start + _AT_ONCE]
         payload.lay_out("programs", *(place.below(path) for path in programs))
-    for stored, mode, path in tree.odd:
-        payload.lay_out("place", stored, mode, place.below(path))
+    for file in tree.odd:
+        payload.lay_out("place", file.stored, file.mode, place.below(file.path))
     # Links come after all files of the job, so that no file is ever written through a link
-    for target, path in sorted(tree.links, key=lambda line: to_bytes(line[1])):
-        payload.links.append((target, place.below(path)))
+    for link in sorted(tree.links, key=lambda link: to_bytes(link.path)):
+        payload.links.append(Link(link.target, place.below(link.path)))
 
 
 def _add_without_repository(payload: Payload, entry: RecordPart) -> None:
     """Write code that came as a tar file; note other code and installed products as needs."""
     tarball = entry.part("tarball")
     sha256 = tarball.digest("sha256")
-    if tarball and payload.level >= 1 and payload.has(sha256):
+    if tarball and payload.level >= CODE and payload.has(sha256):
         _add_tarball(payload, tarball.text("path"), sha256)
     elif entry.has("repository") or entry.has("revision") or tarball:
         version = entry.text("revision") or entry.text("requested_ref")
         payload.needs.add(
-            1,
+            CODE,
             "software",
             f"{entry.text('name')} {version}".strip(),
             "its source is not in the bundle",
@@ -283,7 +284,7 @@ def _note_product(payload: Payload, entry: RecordPart, why: str) -> None:
     product = entry.part("product")
     names = entry.text("name"), product.text("version"), product.text("qualifiers")
     payload.needs.add(
-        _ENVIRONMENT,
+        ENVIRONMENT,
         "product",
         " ".join(filter(None, names)),
         why,

@@ -1,17 +1,18 @@
-"""The command in a bundle: `command/`, the payload steps that run.sh replays, and their programs."""
+"""The command in a bundle: `command/`, the steps that run.sh replays, and their programs."""
 
 import posixpath
 import re
 
 from jobprov.provenance.bundle.fields import RecordPart, recorded_files
 from jobprov.provenance.bundle.names import percent
+from jobprov.provenance.bundle.needs import CODE, SMALL_INPUTS
 from jobprov.provenance.bundle.payload.command.programs import (
     program_lines,
     program_of,
     program_word,
 )
 from jobprov.provenance.bundle.payload.environment.environment import is_settable, list_word
-from jobprov.provenance.bundle.payload.payload import Payload
+from jobprov.provenance.bundle.payload.payload import Link, Payload
 from jobprov.provenance.bundle.payload.places import Place, normal, quote
 from jobprov.provenance.bundle.payload.steps import Step, Surroundings
 
@@ -54,7 +55,6 @@ _LIMITS = (
 """(option of `ulimit`, field, bytes or seconds of its unit); -f has another unit in bash."""
 # Goes to a folder, and puts what the job's PATH has before that of the caller, as run.sh does
 _ENTER = 'mkdir -p -- "$1" && cd -- "$1" && PATH=$2$PATH && export PATH && shift 2 && exec env "$@"'
-_SMALL_INPUTS = 2  # the level that standard input blocks
 
 
 def add_command(payload: Payload) -> None:
@@ -69,7 +69,7 @@ def add_command(payload: Payload) -> None:
     payload.shell("command/steps.sh", [*_settings(payload), *_step_lines(payload, steps)])
     payload.shell("command/programs.sh", program_lines(payload, steps))
     if not steps:
-        payload.needs.add(1, "code", "command", "the command of the job was not recorded")
+        payload.needs.add(CODE, "code", "command", "the command of the job was not recorded")
     _link_beside(payload)
     payload.shell("command/layout.sh", [*payload.layout, *payload.link_lines()])
     payload.shell("command/times.sh", payload.times)
@@ -89,7 +89,8 @@ def _link_beside(payload: Payload) -> None:
             continue  # run.sh's own, too
         beside = payload.places.absolute(f"../{name}")
         place = payload.places.locate(beside) or Place("elsewhere", beside)
-        payload.links_in_out.append((f"{place.variable}{place.rest}", Place("out", f"/{name}")))
+        link = Link(f"{place.variable}{place.rest}", Place("out", f"/{name}"))
+        payload.links_in_out.append(link)
 
 
 def _names_beside(record: RecordPart) -> set[str]:
@@ -178,13 +179,13 @@ def _standard_input(payload: Payload, name: str, sha256: str) -> list[str]:
     if not sha256:
         return []
     payload.write(f"command/{name}.sha256", f"{sha256}\n".encode())
-    if payload.has(sha256) and payload.level >= _SMALL_INPUTS:
+    if payload.has(sha256) and payload.level >= SMALL_INPUTS:
         payload.keep(f"command/{name}", sha256)
         if name == "stdin":
             return []  # run.sh knows the name of the job's own standard input
         return [f'stdin="$here/${{job_folder}}command/{name}"']
     why = "what the job read from standard input"
-    payload.needs.add(_SMALL_INPUTS, "input", "standard input", why, digest=sha256)
+    payload.needs.add(SMALL_INPUTS, "input", "standard input", why, digest=sha256)
     place = Place("out", f"/{name}")
     payload.lay_out("input", "standard input", sha256, "-", "", place)
     return [f"stdin={place.word()}"]

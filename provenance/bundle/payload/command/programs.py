@@ -2,13 +2,13 @@
 
 import posixpath
 
+from jobprov.provenance.bundle.needs import ENVIRONMENT
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place, quote
 from jobprov.provenance.bundle.payload.steps import Step
 
 # A shell's exit codes for a program that could not be started
 _NOT_STARTED = frozenset({"126", "127"})
-_ENVIRONMENT = 3  # the level that installed programs block
 
 
 def program_of(payload: Payload, step: Step) -> str:
@@ -48,11 +48,11 @@ def program_lines(payload: Payload, steps: list[Step]) -> list[str]:
         if own_path and "/" not in program and program in programs:
             # Not for `run.sh --check`, which looks in the PATH of the job alone
             why = programs.pop(program)
-            payload.needs.add(_ENVIRONMENT, "program", program, why, place=own_path)
+            payload.needs.add(ENVIRONMENT, "program", program, why, place=own_path)
     laid_out = _laid_out_interpreters(payload, steps)
     for program, why in programs.items():
         searched = "" if "/" in program else payload.recorded_variable("PATH")
-        payload.needs.add(_ENVIRONMENT, "program", program, why, place=searched)
+        payload.needs.add(ENVIRONMENT, "program", program, why, place=searched)
     lines = [f"program {quote(program)}" for program in sorted(programs)]
     lines += [f"program_laid_out {quote(program)}" for program in sorted(laid_out)]
     for program in sorted(programs):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from jobprov.provenance.bundle.fields import readable_json, text
+from jobprov.provenance.bundle.needs import CODE, ENVIRONMENT
 from jobprov.provenance.bundle.payload.environment.packages import (
     Package,
     add_os_packages,
@@ -32,7 +33,6 @@ _HOST = (
 _BATCH = ("system", "id", "global_job_id", "attempt", "part")
 _ENVIRONMENT = ("os", "locale", "timezone", "umask", "niceness", "limits")
 _PRODUCTS = ("name", "manager", "version", "qualifiers", "prefix", "digest")
-_ENVIRONMENT_LEVEL = 3
 _HOW = {
     "image": "sh run.sh --capsule FILE",
     "files": "unpack it, then sh run.sh --capsule FOLDER/data/root",
@@ -50,7 +50,7 @@ def add_environment(payload: Payload) -> None:
         variables[text(name)] = text(value)
     if not isinstance(environment.fields.get("variables"), dict):
         why = "the environment of the job was not recorded"
-        payload.needs.add(1, "environment", "variables", why)
+        payload.needs.add(CODE, "environment", "variables", why)
     _write_variables(payload, variables)
     _write_withheld(payload, variables, environment.texts("withheld"))
     _write_host(payload)
@@ -68,8 +68,8 @@ def _write_listing(payload: Payload, field: str, path: str) -> None:
     if not sha256:
         return
     if not payload.has(sha256):
-        payload.needs.add(1, "environment", field, "a listing of the environment", digest=sha256)
-    elif payload.level >= 1:
+        payload.needs.add(CODE, "environment", field, "a listing of the environment", digest=sha256)
+    elif payload.level >= CODE:
         payload.keep(path, sha256)
 
 
@@ -149,11 +149,14 @@ def _search_path(payload: Payload) -> str:
 
 
 def _write_withheld(payload: Payload, variables: dict[str, str], withheld: list[str]) -> None:
-    per_run = [name for name in sorted(variables) if _is_per_run(name)]
-    not_settable = [name for name in sorted(variables) if not _NAME.match(name)]
+    """`env/withheld.tsv`: the variables that a rerun does not get, and why."""
     lines = [(name, "withheld by the recorder") for name in sorted(set(withheld))]
-    lines += [(name, "true of one run only") for name in per_run]
-    lines += [(name, "no name that run.sh can set") for name in not_settable]
+    for name in sorted(variables):
+        if _is_per_run(name):
+            lines.append((name, "true of one run only"))
+    for name in sorted(variables):
+        if not _NAME.match(name):
+            lines.append((name, "no name that run.sh can set"))
     payload.table("env/withheld.tsv", ("name", "why"), lines)
 
 
@@ -199,9 +202,9 @@ def _write_container(payload: Payload) -> None:
     document: JsonObject = {"capsule": None, "container": container.fields or None}
     if capsule is not None:
         document["capsule"] = {"kind": capsule.kind, "sha256": capsule.sha256, "size": capsule.size}
-        payload.needs.has_capsule = payload.level >= _ENVIRONMENT_LEVEL
+        payload.needs.has_capsule = payload.level >= ENVIRONMENT
         payload.needs.add(
-            _ENVIRONMENT_LEVEL,
+            ENVIRONMENT,
             "capsule",
             capsule.name,
             f"the environment ({capsule.kind}), a file of its own: {_HOW[capsule.kind]}",
@@ -210,7 +213,7 @@ def _write_container(payload: Payload) -> None:
         )
     if container:
         payload.needs.add(
-            _ENVIRONMENT_LEVEL,
+            ENVIRONMENT,
             "container",
             container.text("image"),
             "the image that the job ran in",

@@ -8,11 +8,11 @@ from collections import Counter
 from typing import NamedTuple
 
 from jobprov.provenance.bundle.fields import digest
+from jobprov.provenance.bundle.needs import CODE, ENVIRONMENT
 from jobprov.provenance.bundle.payload.payload import Payload
 
 _LARGEST_LISTING = 4 * 1024 * 1024  # bytes; a longer listing is put into the bundle, but not read
 _LISTING_COLUMNS = 4
-_ENVIRONMENT = 3  # the level that packages block
 _NEEDED_FOR = {
     "interpreter": "what ran the job's scripts",
     "compiler": "what compiled while the job ran",
@@ -132,7 +132,7 @@ def need_packages(payload: Payload, packages: list[Package]) -> None:
         name = f"{package.name} {package.version}".strip()
         why = _NEEDED_FOR[package.kind]
         payload.needs.add(
-            _ENVIRONMENT, package.kind, name, why, digest=package.record, place=package.place
+            ENVIRONMENT, package.kind, name, why, digest=package.record, place=package.place
         )
 
 
@@ -145,7 +145,7 @@ def add_os_packages(payload: Payload) -> None:
     name = f"{system.text('id') or 'unknown system'} {system.text('version')}".strip()
     if not payload.has(sha256):
         why = "the listing of the operating system's packages did not arrive"
-        payload.needs.add(_ENVIRONMENT, "os-packages", name, why, digest=sha256)
+        payload.needs.add(ENVIRONMENT, "os-packages", name, why, digest=sha256)
         return
     listing = _listing(payload, "system_packages_sha256")
     archive = _filled_archive(payload, listing)
@@ -154,8 +154,8 @@ def add_os_packages(payload: Payload) -> None:
         "them"
     )
     address = archive.place.split(" ", maxsplit=1)[0]
-    payload.needs.add(_ENVIRONMENT, "os-packages", name, why, digest=sha256, place=address)
-    if payload.level >= 1:
+    payload.needs.add(ENVIRONMENT, "os-packages", name, why, digest=sha256, place=address)
+    if payload.level >= CODE:
         payload.keep("env/os-packages.tsv", sha256)
         head = (
             f"The job ran on {name} with {len(listing)} packages. os-packages.tsv lists them: "

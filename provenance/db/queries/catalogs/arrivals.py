@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Select, case, func, or_, selec
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.db.queries.fragments.made_files import is_made
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.tables import (
     CatalogFileRow,
     CatalogSync,
@@ -134,7 +134,7 @@ def _written(experiment: int, since: datetime, until: datetime) -> Select[int]:
         .join(TaskRow, TaskRow.id == Job.task_id)
         .join(File, File.id == Claim.file_id)
         .join(Identity, Identity.id == Claim.identity_id)
-        .where(Job.experiment_id == experiment, Job.state == STATES.index("succeeded"))
+        .where(Job.experiment_id == experiment, Job.state == SUCCEEDED)
         .where(Job.rerun_of.is_(None), Claim.alias_of.is_(None), is_made())
         .where(since <= _ended_at, until > _ended_at)
     )

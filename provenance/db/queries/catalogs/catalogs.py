@@ -8,7 +8,7 @@ from sqlalchemy import Connection, distinct, func, or_, select
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.db.queries.fragments.made_files import is_made
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.tables import (
     CatalogFileRow,
     CatalogOutput,
@@ -48,7 +48,7 @@ class ClaimedOutput(NamedTuple):
     @property
     def is_done(self) -> bool:
         """Whether its job succeeded."""
-        return self.state == STATES.index("succeeded")
+        return self.state == SUCCEEDED
 
     def may_be(self, output: "CatalogedOutput") -> bool:
         """Return whether a file of the catalog may be this one.
@@ -170,7 +170,7 @@ def unknown_outputs(
         .join(File, File.id == Claim.file_id)
         .join(Identity, Identity.id == Claim.identity_id)
         .where(Job.task_id == task, Job.rerun_of.is_(None), is_made(), Claim.id > after)
-        .where(Job.state == STATES.index("succeeded"), ~known.exists())
+        .where(Job.state == SUCCEEDED, ~known.exists())
         .order_by(Claim.id)
         .limit(limit)
     )
@@ -206,10 +206,10 @@ def units_in_catalog(connection: Connection, tasks: Sequence[int]) -> dict[int, 
         .where(CatalogOutput.task_id.in_(tasks), CatalogOutput.unit != "")
         .distinct()
     )
-    found: dict[int, set[str]] = {task: set() for task in tasks}
+    units: dict[int, set[str]] = {task: set() for task in tasks}
     for task, unit in connection.execute(query):
-        found[task].add(unit)
-    return found
+        units[task].add(unit)
+    return units
 
 
 def count_units_in_catalog(connection: Connection, task: int) -> int:
@@ -222,13 +222,13 @@ def count_units_in_catalog(connection: Connection, task: int) -> int:
 
 def units_with_output(connection: Connection, task: int, units: Sequence[str]) -> set[str]:
     """Return those of these units of a task of which the catalog knows an output."""
-    found: set[str] = set()
+    with_output: set[str] = set()
     for part in chunks(units):
         query = select(CatalogOutput.unit).where(
             CatalogOutput.task_id == task, CatalogOutput.unit.in_(part)
         )
-        found.update(connection.execute(query.distinct()).scalars())
-    return found
+        with_output.update(connection.execute(query.distinct()).scalars())
+    return with_output
 
 
 def used_units(connection: Connection, task: int) -> list[UsedUnit]:

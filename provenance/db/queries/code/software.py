@@ -129,6 +129,15 @@ def resolved_entries(connection: Connection, match_key: str) -> list[ResolvedEnt
     return [ResolvedEntry(*row) for row in connection.execute(query)]
 
 
+def entries_named(connection: Connection, name: str) -> list[tuple[int, Software]]:
+    """Return key and entry of all software entries of this name."""
+    query = select(SoftwareRow.id, SoftwareRow.document).where(SoftwareRow.name == name)
+    entries = []
+    for key, document in connection.execute(query):
+        entries.append((key, msgspec.json.decode(unpack(document), type=Software)))
+    return entries
+
+
 def keys_of_commits(connection: Connection, commits: Sequence[str]) -> set[int]:
     """Return the integer keys of the entries that name one of the commits or are resolved to it."""
     keys: set[int] = set()

@@ -10,11 +10,10 @@ from sqlalchemy import Connection, Select, func, select
 
 from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.tables import Job, TaskRow
 
 _MOST = 5
-_SUCCEEDED = STATES.index("succeeded")
 
 
 def companions_of(connection: Connection, key: int) -> dict[str, list[JobSummary]]:
@@ -42,7 +41,7 @@ def _queries(connection: Connection, key: int) -> dict[str, Select[Any]]:
     """Return the query for the keys of companions, by reason."""
     job = connection.execute(select(Job.task_id, Job.unit, Job.recipe).where(Job.id == key)).one()
     newest = select(Job.id).where(Job.id != key).order_by(Job.id.desc()).limit(_MOST)
-    succeeded = newest.where(Job.state == _SUCCEEDED)
+    succeeded = newest.where(Job.state == SUCCEEDED)
     queries: dict[str, Select[Any]] = {}
     if job.task_id is not None and job.unit is not None:
         queries["attempt"] = newest.where(Job.task_id == job.task_id, Job.unit == job.unit)

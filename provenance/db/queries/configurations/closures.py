@@ -5,20 +5,20 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Connection, select
 
+from jobprov.provenance.db.recording.art_runs import RecordedClosure
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.tables import Closure, Experiment, WorkItem
-from jobprov.provenance.records.job_record import FclConfiguration
 
 
-class RecordedClosure(NamedTuple):
+class FoundClosure(NamedTuple):
     """A configuration as records have it, and the name of an experiment."""
 
     id: int
     experiment: str
-    recorded: FclConfiguration
+    recorded: RecordedClosure
 
 
-def closure_of(connection: Connection, experiment: int, sha256: str) -> RecordedClosure | None:
+def closure_of(connection: Connection, experiment: int, sha256: str) -> FoundClosure | None:
     """Return the configuration with this digest for an experiment; None if either is unknown."""
     query = (
         select(Closure.id, Closure.document, Experiment.name)
@@ -28,8 +28,8 @@ def closure_of(connection: Connection, experiment: int, sha256: str) -> Recorded
     row = connection.execute(query).first()
     if row is None:
         return None
-    recorded = msgspec.json.decode(unpack(row.document), type=FclConfiguration)
-    return RecordedClosure(row.id, row.name, recorded)
+    recorded = msgspec.json.decode(unpack(row.document), type=RecordedClosure)
+    return FoundClosure(row.id, row.name, recorded)
 
 
 def waiting_keys(connection: Connection, kind: str) -> list[str]:

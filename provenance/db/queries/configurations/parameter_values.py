@@ -75,5 +75,7 @@ def unsure_text(condition: ParameterCondition) -> ColumnElement[Any]:
 
 def holds_exactly(condition: ParameterCondition, text: str) -> bool:
     """Return whether a number compares as asked, by all its digits."""
-    found, asked = exact_number_in(text), exact_number_in(condition.canonical)
-    return found < asked if str(condition.operator).startswith("<") else found > asked
+    number, limit = exact_number_in(text), exact_number_in(condition.canonical)
+    if str(condition.operator).startswith("<"):
+        return number < limit
+    return number > limit

@@ -8,7 +8,7 @@ so values and tables are followed in parts that grow, until every set is found: 
 the common ones, as the first set that was indexed has them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -97,8 +97,10 @@ def configurations_with(connection: Connection, condition: ParameterCondition) -
 
     Each comes with an experiment that knows it.
     """
-    found = _sets_with(connection, condition)
-    return {(row[0], row[1]) for row in _fetch_among(connection, _TOLD, found)} if found else set()
+    parameter_sets = _sets_with(connection, condition)
+    if not parameter_sets:
+        return set()
+    return {(row[0], row[1]) for row in _fetch_among(connection, _TOLD, parameter_sets)}
 
 
 def _sets_with(connection: Connection, condition: ParameterCondition) -> list[int]:
@@ -128,22 +130,23 @@ def _values_with(connection: Connection, condition: ParameterCondition) -> Itera
         keys = select(ParameterKey.id).where(
             *matches(dialect, ParameterKey.name, condition.pattern)
         )
-        found = [row[0] for row in connection.execute(keys.limit(_MANY_KEYS))]
-        if not found:
+        first_keys = [row[0] for row in connection.execute(keys.limit(_MANY_KEYS))]
+        if not first_keys:
             return
-        if len(found) < _MANY_KEYS:
-            rows = connection.execute(
-                query.where(among(connection, ParameterValue.key_id, found))
-            ).all()
-            yield from _growing(
-                sorted(key for key, text in rows if text is None or holds_exactly(condition, text))
-            )
+        if len(first_keys) < _MANY_KEYS:  # these are all
+            of_keys = query.where(among(connection, ParameterValue.key_id, first_keys))
+            yield from _growing(sorted(_surely(condition, connection.execute(of_keys).all())))
             return
         query = query.where(ParameterValue.key_id.in_(keys))
     last, length = 0, _FIRST_PART
     while part := connection.execute(_after(query, last, length)).all():
-        yield [key for key, text in part if text is None or holds_exactly(condition, text)]
+        yield _surely(condition, part)
         last, length = part[-1][0], length * _GROWTH
+
+
+def _surely(condition: ParameterCondition, rows: Iterable[Any]) -> list[int]:
+    """Return the values for which the condition holds by all digits, where floats do not tell."""
+    return [key for key, text in rows if text is None or holds_exactly(condition, text)]
 
 
 def _after(query: Select[Any], last: int, length: int) -> Select[Any]:
@@ -190,18 +193,15 @@ def ran_one_of(connection: Connection, ran: Ran) -> ColumnElement[bool]:
     sets: dict[int, list[int]] = {}
     for experiment, closure_set in sorted(ran):
         sets.setdefault(experiment, []).append(closure_set)
-    told = or_(
-        *(
-            and_(Job.experiment_id == experiment, among(connection, Job.closure_set_id, its))
-            for experiment, its in sets.items()
-        )
-    )
+    by_experiment = []
+    for experiment, closure_sets in sets.items():
+        ran_one = among(connection, Job.closure_set_id, closure_sets)
+        by_experiment.append(and_(Job.experiment_id == experiment, ran_one))
     if len(sets) == 1:
-        return told
+        return by_experiment[0]
     # the index of lists answers what holds of all
-    return and_(
-        among(connection, Job.closure_set_id, sorted({closure_set for _, closure_set in ran})), told
-    )
+    all_sets = sorted({closure_set for _, closure_set in ran})
+    return and_(among(connection, Job.closure_set_id, all_sets), or_(*by_experiment))
 
 
 def newest_that_ran(

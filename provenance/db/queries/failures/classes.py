@@ -6,11 +6,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import FIRST_BAD, STATES
 from jobprov.provenance.db.tables import Experiment, FailureClass, Job
 from jobprov.provenance.db.writer.keys import chunks
-
-_FIRST_BAD = STATES.index("failed")
 
 
 class ReadClass(NamedTuple):
@@ -81,7 +79,7 @@ def failed_jobs(connection: Connection, jobs: Sequence[int]) -> list[FailedJob]:
         select(*_COLUMNS)
         .join(Experiment, Experiment.id == Job.experiment_id)
         .outerjoin(FailureClass, FailureClass.job_id == Job.id)
-        .where(Job.state >= _FIRST_BAD)
+        .where(Job.state >= FIRST_BAD)
     )
     failed: list[FailedJob] = []
     for part in chunks(jobs):

@@ -23,13 +23,13 @@ from sqlalchemy import (
 )
 
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, job_conditions
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import FIRST_BAD, RUNNING, STATES
 from jobprov.provenance.db.tables import FailureClass, Host, Job, Stage, TaskRow
 from jobprov.provenance.db.writer.keys import chunks
 
 # A literal, so that the index on failures alone serves.
-_IS_BAD = Job.state >= literal_column(str(STATES.index("failed")))
-_IS_OVER = Job.state != STATES.index("running")
+_IS_BAD = Job.state >= literal_column(str(FIRST_BAD))
+_IS_OVER = Job.state != RUNNING
 _AT: ColumnElement[datetime] = func.coalesce(Job.ended_at, Job.received_at)
 _DAY = timedelta(days=1)
 

@@ -6,15 +6,13 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import FIRST_BAD
 from jobprov.provenance.db.tables import (
     Job,
     LedgerEntry,
     Reclassification,
     RuleTableRow,
 )
-
-_FIRST_BAD = STATES.index("failed")
 
 
 class NewestTable(NamedTuple):
@@ -126,7 +124,7 @@ def failures_of(
     connection: Connection, experiment: int | None, task: int | None = None
 ) -> list[int]:
     """Return the keys of the jobs that failed, of one experiment and task or of all."""
-    query = select(Job.id).where(Job.state >= _FIRST_BAD).order_by(Job.id)
+    query = select(Job.id).where(Job.state >= FIRST_BAD).order_by(Job.id)
     if experiment is not None:
         query = query.where(Job.experiment_id == experiment)
     if task is not None:

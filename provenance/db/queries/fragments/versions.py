@@ -8,11 +8,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, text
 
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.tables import Job
 from jobprov.provenance.db.tables.base import EPOCH
 
-SUCCEEDED = STATES.index("succeeded")
 LAST_FIRST = (func.coalesce(Job.ended_at, EPOCH).desc(), Job.uuid.desc())
 """The order of versions by their jobs, whichever was recorded first."""
 

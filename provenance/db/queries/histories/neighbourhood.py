@@ -264,9 +264,9 @@ def _identities_of(
 def _add_shared_inputs(connection: Connection, picture: _Picture) -> None:
     """Add what jobs shared with many others (calibration, geometry), where there is room."""
     for part in chunks(row_numbers(picture.order, "j")):
-        for key, job, role, is_sure in resolve_shared(connection, shared_rows(connection, part)):
-            if picture.add(key):
-                picture.join(key, job, is_sure=is_sure, role=role)
+        for read in resolve_shared(connection, shared_rows(connection, part)):
+            if picture.add(read.file):
+                picture.join(read.file, read.job, is_sure=read.is_sure, role=read.role)
 
 
 def _omitted(connection: Connection, picture: _Picture, focus: Focus, direction: str) -> Omitted:

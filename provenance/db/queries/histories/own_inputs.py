@@ -42,11 +42,14 @@ def without_own_outputs(connection: Connection, claim: int, rows: list[R]) -> li
     if not any(row.is_own for row in rows):
         return rows
     reached = _reached(connection, claim, rows)
-    known = [row for row in rows if (row.identity_id, row.claim_id) in reached]
+    kept = [row for row in rows if (row.identity_id, row.claim_id) in reached]
+    # Any, since a protocol cannot say that its rows are named tuples
     claimed: dict[int, Any] = {row.identity_id: row for row in rows if row.claim_id is not None}
-    unmade = [identity for identity, maker in reached if maker is None]
-    unknown = [claimed[identity] for identity in unmade if identity in claimed]
-    return known + [row._replace(claim_id=None, job_id=None, is_own=False) for row in unknown]
+    for identity, maker in reached:
+        if maker is None and identity in claimed:
+            unmade = claimed[identity]._replace(claim_id=None, job_id=None, is_own=False)
+            kept.append(unmade)
+    return kept
 
 
 def own_inputs(rows: Sequence[MetRow]) -> set[tuple[int, int]]:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, select
 
 from jobprov.provenance.db.queries.histories.whole_histories import History, jobs_of
 from jobprov.provenance.db.recording.edges import ClaimFacts, IdentityFacts, Link, resolve_name
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.recording.linking import mark_readers
 from jobprov.provenance.db.statements.selecting import moment_for, select_among
 from jobprov.provenance.db.tables import (
@@ -75,7 +75,6 @@ LEFT JOIN stages AS s ON s.id = j.stage_id
 WHERE f.id {among} AND c.file_id = f.id AND j.id = c.job_id
 AND j.rerun_of IS NULL AND NOT f.is_crowded
 """
-_SUCCEEDED = STATES.index("succeeded")
 
 
 class _Name(NamedTuple):
@@ -225,7 +224,7 @@ def _relinked_by_readers(connection: Connection, files: Sequence[int], limit: An
         connection, _CLAIMS_OF_FILES, files
     ):
         if received <= limit:
-            claims[file].append(ClaimFacts(claim, identity, state == _SUCCEEDED, campaign))
+            claims[file].append(ClaimFacts(claim, identity, state == SUCCEEDED, campaign))
     rows = select_among(connection, _IDENTITIES, sorted(claims))
     readers = sorted({row[6] for row in rows if row[6] is not None})
     received_at: dict[int, Any] = dict(select_among(connection, _RECEIVED, readers))
@@ -234,8 +233,8 @@ def _relinked_by_readers(connection: Connection, files: Sequence[int], limit: An
     for file, name, identity, size, checksums, campaign, reader in rows:
         names[file] = name
         facts = known.setdefault(file, _Name([], set(), set()))
-        words = unpack_checksums(checksums)
-        facts.identities.append(IdentityFacts(identity, size, words, campaign))
+        seen = IdentityFacts(identity, size, unpack_checksums(checksums), campaign)
+        facts.identities.append(seen)
         if reader is not None:
             facts.read.add(identity)
             if received_at[reader] <= limit:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Claim, Experiment, File, Identity, Job, Mention, Producer
 from jobprov.provenance.db.tables.base import EPOCH
@@ -18,7 +18,6 @@ _PARENTS = """
 SELECT DISTINCT c.job_id, p.identity_id
 FROM claims AS c CROSS JOIN parents AS p WHERE c.job_id {among} AND p.claim_id = c.id
 """
-_SUCCEEDED = STATES.index("succeeded")
 
 
 class InputRow(NamedTuple):
@@ -80,7 +79,7 @@ def inputs_of(
     own output stay, but without the job as their maker (record.md). For most inputs, what was made
     from them tells the two apart; for the others, `made_inside` is called, which reads the record.
     """
-    found: list[InputRow] = []
+    inputs: list[InputRow] = []
     for part in chunks(jobs):
         query = (
             select(
@@ -97,13 +96,11 @@ def inputs_of(
             .where(Mention.job_id.in_(part))
             .order_by(Mention.job_id, Mention.position, Claim.id)
         )  # fmt: skip
-        found += [
-            InputRow(
-                *row[:9], row[9] in (None, "written"), row[10] == _SUCCEEDED, row[11], row[12] or ""
-            )
-            for row in connection.execute(query)
-        ]
-    return _from_outside(connection, found, made_inside)
+        for row in connection.execute(query):
+            status, state, ended_at, maker_id = row[9:]
+            is_kept = status in (None, "written")
+            inputs.append(InputRow(*row[:9], is_kept, state == SUCCEEDED, ended_at, maker_id or ""))
+    return _from_outside(connection, inputs, made_inside)
 
 
 def _from_outside(

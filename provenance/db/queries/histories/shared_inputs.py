@@ -1,6 +1,7 @@
 """Inputs that jobs share with many others by role (calibration, geometry), as nodes of a graph."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -38,23 +39,37 @@ ORDER BY few.id, c.id DESC
 """
 
 
-def resolve_shared(
-    connection: Connection, mentions: Sequence[Row]
-) -> Iterator[tuple[str, str, str, bool]]:
-    """Yield (file key, job key, role, whether it is sure) for mentions (job, identity, role)."""
-    asked = sorted({mention[1] for mention in mentions})
-    made: dict[int, list[Row]] = {}
+class SharedInput(NamedTuple):
+    """An input that a job shared with others, as an edge: keys of the file and of the job."""
+
+    file: str
+    job: str
+    role: str
+    is_sure: bool
+
+
+class _Maker(NamedTuple):
+    """A claim that an identity of a file resolves to, and its job; both None where nobody made it."""
+
+    identity: int
+    file: int
+    claim: int | None
+    job: int | None
+    is_sure: bool | None
+
+
+def resolve_shared(connection: Connection, mentions: Sequence[Row]) -> Iterator[SharedInput]:
+    """Yield the inputs that mentions (job, identity, role) stand for, each with one maker."""
+    identities = sorted({mention[1] for mention in mentions})
+    makers: dict[int, list[_Maker]] = {}
     for statement in (_RESOLVED, _CROWDED):
-        for row in select_among(connection, statement, asked):
-            made.setdefault(row[0], []).append(row)
+        for row in select_among(connection, statement, identities):
+            maker = _Maker(*row)
+            makers.setdefault(maker.identity, []).append(maker)
     for job, identity, role in mentions:
-        outside = [
-            (claim, is_sure)
-            for _, _, claim, maker, is_sure in made[identity]
-            if maker not in (None, job)
-        ]
-        if outside:
-            claim, is_sure = outside[0]
-            yield f"c{claim}", f"j{job}", role, bool(is_sure)
-        else:
-            yield f"f{made[identity][0][1]}", f"j{job}", role, True
+        file, is_sure = f"f{makers[identity][0].file}", True
+        for maker in makers[identity]:
+            if maker.job not in (None, job):  # a job's output is never its own input
+                file, is_sure = f"c{maker.claim}", bool(maker.is_sure)
+                break
+        yield SharedInput(file, f"j{job}", role, is_sure)

@@ -250,8 +250,8 @@ def _roles(mentions: Iterable[Row]) -> dict[tuple[int, int], str]:
 def _add_shared(connection: Connection, history: History, mentions: Iterable[Row]) -> None:
     """Add inputs that jobs shared with many others. They are no parents: no walk follows them."""
     shared = [mention for mention in mentions if mention[2] in SHARED_ROLES]
-    for key, job, role, is_sure in resolve_shared(connection, shared):
-        history.join(key, job, is_sure=is_sure, role=role, is_parent=False)
+    for read in resolve_shared(connection, shared):
+        history.join(read.file, read.job, is_sure=read.is_sure, role=read.role, is_parent=False)
 
 
 def _add_descendants(connection: Connection, history: History, focus: Focus, most: int) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, exists, select
 
 from jobprov.provenance.db.queries.holdings.possessions import possessed_by_anybody
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.tables import (
     BundlePlan,
     Experiment,
@@ -66,7 +66,7 @@ def old_jobs(
     """
     has_bundle = exists().where(BundlePlan.job_id == Job.id)
     query = (
-        select(Job.id, Job.received_at, (Job.state == STATES.index("succeeded")) & ~has_bundle)
+        select(Job.id, Job.received_at, (Job.state == SUCCEEDED) & ~has_bundle)
         .where(Job.experiment_id == experiment, Job.id > after)
         .order_by(Job.id)
         .limit(limit)

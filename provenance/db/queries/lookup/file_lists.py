@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, exists, func, select, tuple_
 
+from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.patterns import matches
 from jobprov.provenance.db.queries.fragments.versions import is_version
-from jobprov.provenance.db.queries.lookup.named_files import is_named
 from jobprov.provenance.db.statements.selecting import moment_for, select_among
 from jobprov.provenance.db.tables import (
     Claim,

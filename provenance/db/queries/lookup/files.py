@@ -23,9 +23,9 @@ from sqlalchemy.orm import aliased
 from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.lookup import Consumer, Relative
 from jobprov.provenance.answers.names import FileName
+from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.patterns import begins
 from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of
-from jobprov.provenance.db.queries.lookup.named_files import is_named
 from jobprov.provenance.db.queries.lookup.versions import Version
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.statements.composed import run

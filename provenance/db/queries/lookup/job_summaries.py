@@ -17,7 +17,7 @@ from jobprov.provenance.answers.lookup import (
 )
 from jobprov.provenance.db.queries.fragments.proofs import PROOF_OF_JOB, STATE_OF_JOB
 from jobprov.provenance.db.queries.lookup.node_facts import code_versions
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import RUNNING, STATES
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import (
     Experiment,
@@ -59,7 +59,6 @@ def selected(*columns: Any) -> Select[Any]:
 
 SUMMARIES = selected(*_COLUMNS)
 """The query whose rows `summaries` reads."""
-_RUNNING = STATES.index("running")
 _SUMMARIES_OF = SUMMARIES.where(Job.id.in_(bindparam("keys", expanding=True)))
 
 
@@ -74,7 +73,7 @@ def summaries_of(connection: Connection, keys: Iterable[int]) -> dict[int, JobSu
 def summaries(connection: Connection, rows: Sequence[Any]) -> dict[int, JobSummary]:
     """Return the jobs of rows of `SUMMARIES` in short, by integer key, in their order."""
     code = code_versions(connection, {row[11] for row in rows if row[11] is not None})
-    heard = _last_heard(connection, [row[0] for row in rows if row[3] == _RUNNING])
+    heard = _last_heard(connection, [row[0] for row in rows if row[3] == RUNNING])
     return {row[0]: _summary(row, code.get(row[11]), heard.get(row[0], row[12])) for row in rows}
 
 

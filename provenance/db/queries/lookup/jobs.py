@@ -15,7 +15,7 @@ from jobprov.provenance.db.queries.configurations.parameters import (
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.patterns import begins
 from jobprov.provenance.db.queries.lookup.job_summaries import SUMMARIES, summaries
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import FIRST_BAD, STATES
 from jobprov.provenance.db.tables import (
     Claim,
     Experiment,
@@ -23,6 +23,7 @@ from jobprov.provenance.db.tables import (
     Host,
     Identity,
     Job,
+    JobSeed,
     Mention,
     Resolution,
     SoftwareRow,
@@ -32,13 +33,13 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.errors import BadInputError
 
-_FIRST_BAD = STATES.index("failed")
-
 
 class JobFilters(NamedTuple):
     """What a list of jobs is narrowed to; None for what does not matter.
 
     Attributes:
+        variable: `NAME=VALUE` of an environment variable that decides physics, or its name.
+        seed: of a random engine, as the job drew it.
         software: name of code that the job used; with `revision`, of the code that was at it.
         software_keys: integer keys of software entries, of which the job used one.
         file: a file that the job consumed or produced, by name, with `file_experiment` and
@@ -70,6 +71,8 @@ class JobFilters(NamedTuple):
     received_after: datetime | None = None
     parameter: str | None = None
     value: str | None = None
+    variable: str | None = None
+    seed: int | None = None
     software: str | None = None
     software_keys: frozenset[int] | None = None
     reads: str | None = None
@@ -224,12 +227,14 @@ def _own_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
         conditions.append(Job.software_set_id.in_(_software_sets(filters)))
     if filters.cause_id is not None:
         alike = select(FailureClass.job_id).where(FailureClass.cause_key == filters.cause_id)
-        conditions += [Job.id.in_(alike), Job.state >= _FIRST_BAD]
+        conditions += [Job.id.in_(alike), Job.state >= FIRST_BAD]
+    if filters.seed is not None:
+        conditions.append(Job.id.in_(select(JobSeed.job_id).where(JobSeed.seed == filters.seed)))
     if filters.failure_class is not None:
         classified = select(FailureClass.job_id).where(
             FailureClass.class_name == filters.failure_class
         )
-        conditions += [Job.id.in_(classified), Job.state >= _FIRST_BAD]
+        conditions += [Job.id.in_(classified), Job.state >= FIRST_BAD]
     if filters.file_key is not None:
         touching = union_all(_made(filters.file_key), _read(filters.file_key))
         conditions.append(Job.id.in_(touching))

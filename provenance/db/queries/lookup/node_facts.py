@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, bindparam, select
 from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.db.queries.lookup.versions import Version, last_tries, versions_of
 from jobprov.provenance.db.recording.edges import CROWD
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import (
@@ -67,7 +67,6 @@ _PLACEHOLDERS = (
     .join(Experiment, Experiment.id == File.experiment_id)
     .where(File.id.in_(bindparam("files", expanding=True)))
 )
-_SUCCEEDED = STATES.index("succeeded")
 
 _code_versions: "WeakKeyDictionary[Engine, dict[int, str]]" = WeakKeyDictionary()
 """By key of a software list, which never becomes another."""
@@ -95,7 +94,7 @@ def file_nodes(connection: Connection, keys: Iterable[str]) -> list[FileNode]:
             state,
             checksums,
         ) in rows:
-            is_made = claim in numbers or state == _SUCCEEDED
+            is_made = claim in numbers or state == SUCCEEDED
             writer = None
             if not is_made:
                 writer = Writer(uuid, batch or uuid[:8], STATES[state], job_page(uuid))
@@ -254,8 +253,8 @@ def code_versions(connection: Connection, software_sets: Iterable[int]) -> dict[
             versions[key] = version
     for part in chunks(sorted(wanted - versions.keys())):
         for software_set, name, ref, revision in run(connection, _SOFTWARE, {"sets": part}):
-            words = [word for word in (name, ref or (revision or "")[:12]) if word]
-            versions.setdefault(software_set, " ".join(words))
+            name_and_ref = [word for word in (name, ref or (revision or "")[:12]) if word]
+            versions.setdefault(software_set, " ".join(name_and_ref))
     if len(remembered) > _MOST_REMEMBERED:
         remembered.clear()
     remembered.update(versions)

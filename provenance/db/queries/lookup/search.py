@@ -23,8 +23,8 @@ from jobprov.provenance.answers.addresses import (
     task_page,
 )
 from jobprov.provenance.answers.lookup import Hit
+from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.patterns import begins
-from jobprov.provenance.db.queries.lookup.named_files import is_named
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
     Experiment,

@@ -20,8 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from jobprov.provenance.db.queries.fragments.versions import LAST_FIRST, SUCCEEDED, is_version
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.queries.fragments.versions import LAST_FIRST, is_version
+from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import Claim, File, Identity, Job
 from jobprov.provenance.db.tables.base import EPOCH

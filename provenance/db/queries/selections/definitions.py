@@ -62,7 +62,7 @@ def find_definitions(
     connection: Connection, experiment: int, names: Sequence[str]
 ) -> dict[str, FoundDefinition]:
     """Return the definitions of these names; a task goes before a campaign of its name."""
-    found: dict[str, FoundDefinition] = {}
+    definitions: dict[str, FoundDefinition] = {}
     names = [name for name in names if "\0" not in name]  # which PostgreSQL takes not at all
     campaigns = (
         select(Stage.campaign, func.min(Stage.id))
@@ -71,7 +71,7 @@ def find_definitions(
     )
     for name, key in connection.execute(campaigns):
         if name:
-            found[name] = FoundDefinition(CAMPAIGN, name, key)
+            definitions[name] = FoundDefinition(CAMPAIGN, name, key)
     tasks = (
         select(
             TaskRow.task_id, TaskRow.id, Stage.campaign, Stage.name,
@@ -82,8 +82,8 @@ def find_definitions(
         .where(TaskRow.experiment_id == experiment, TaskRow.task_id.in_(names))
     )  # fmt: skip
     for row in connection.execute(tasks):
-        found[row[0]] = FoundDefinition(TASK, *row)
-    return found
+        definitions[row[0]] = FoundDefinition(TASK, *row)
+    return definitions
 
 
 def definition_names(

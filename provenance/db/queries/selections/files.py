@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.versions import LAST_FIRST, is_version
-from jobprov.provenance.db.queries.lookup.named_files import is_named
 from jobprov.provenance.db.queries.selections.statements import FileKeys
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.statements.selecting import select_among
@@ -133,11 +133,11 @@ def count_keys(connection: Connection, keys: FileKeys) -> int:
 
 def fetch_keys(connection: Connection, keys: FileKeys) -> "array[int]":
     """Return the keys that a query finds, in their order: eight bytes each."""
-    found: list[int] = []
+    numbers: list[int] = []
     for rows in connection.execute(keys).partitions(_ROWS_AT_ONCE):
-        found.extend(row[0] for row in rows)
+        numbers.extend(row[0] for row in rows)
     # Sorted here: in their order, SQLite would read all claims rather than those of a task
-    return array("q", sorted(found))
+    return array("q", sorted(numbers))
 
 
 def sum_files(connection: Connection, keys: FileKeys) -> FileSums:
@@ -184,24 +184,24 @@ def find_by_name(
     connection: Connection, experiment: int, names: Sequence[str]
 ) -> dict[str, list[NamedFile]]:
     """Return the files of an experiment by their names, whatever their namespaces."""
-    found: dict[str, list[NamedFile]] = {}
+    files: dict[str, list[NamedFile]] = {}
     # PostgreSQL takes no NUL, and no name has one
     for part in chunks([name for name in names if "\0" not in name]):
         for row in run(connection, _BY_NAME, {"experiment": experiment, "names": part}):
             file = NamedFile(*row)
-            found.setdefault(file.name, []).append(file)
-    return found
+            files.setdefault(file.name, []).append(file)
+    return files
 
 
 def find_by_key(
     connection: Connection, experiment: int, keys: Sequence[int]
 ) -> dict[int, NamedFile]:
     """Return the files of an experiment by their keys."""
-    found: dict[int, NamedFile] = {}
+    files: dict[int, NamedFile] = {}
     for part in chunks(keys):
         for row in run(connection, _BY_KEY, {"experiment": experiment, "files": part}):
-            found[row[0]] = NamedFile(*row)
-    return found
+            files[row[0]] = NamedFile(*row)
+    return files
 
 
 def namespaces_of(connection: Connection, experiment: int) -> list[str]:

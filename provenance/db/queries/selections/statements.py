@@ -30,9 +30,9 @@ from sqlalchemy import (
     union,
 )
 
+from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.patterns import matches
 from jobprov.provenance.db.queries.fragments.versions import is_version
-from jobprov.provenance.db.queries.lookup.named_files import is_named
 from jobprov.provenance.db.queries.tasks.tasks import is_no_rerun
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
@@ -68,7 +68,7 @@ from jobprov.provenance.selections.conditions import (
     nodes_of,
 )
 from jobprov.provenance.selections.fields import FIELDS, NUMBER, TIME
-from jobprov.provenance.selections.words import SelectionError
+from jobprov.provenance.selections.tokens import SelectionError
 
 FileKeys = Select[Any]
 """A query with one column, `id`: keys of files, each once."""
@@ -171,7 +171,8 @@ class _Maker:
         if of_maker and not of_file:
             return self._made(Claim.file_id, of_maker)
         conditions = [
-            self._holds(one, _FILE_COLUMNS[one.field], FIELDS[one.field].kind) for one in of_file
+            self._holds(comparison, _FILE_COLUMNS[comparison.field], FIELDS[comparison.field].kind)
+            for comparison in of_file
         ]
         if of_maker:
             query = self._made(File.id, of_maker).join(File, File.id == Claim.file_id)
@@ -208,37 +209,39 @@ class _Maker:
             case _:
                 raise TypeError(f"{type(part).__name__} is no condition on a maker")
 
-    def _of_maker(self, one: Comparison) -> ColumnElement[bool]:
+    def _of_maker(self, comparison: Comparison) -> ColumnElement[bool]:
         """Return the condition on a version and the job that made it."""
-        kind = FIELDS[one.field].kind
-        if one.field in _MAKER_COLUMNS:
-            return self._holds(one, _MAKER_COLUMNS[one.field], kind)
-        if one.field == "job_id":
-            return _is_job(one)
-        if one.operator is Operator.UNEQUAL:
-            equal = Comparison(one.field, Operator.EQUAL, one.values)
-            return and_(_HOLDS_SOMETHING[one.field], ~func.coalesce(self._linked(equal), false()))
-        if one.operator is Operator.IS_THERE:
-            return _HOLDS_SOMETHING[one.field]
-        return self._linked(one)
+        kind = FIELDS[comparison.field].kind
+        if comparison.field in _MAKER_COLUMNS:
+            return self._holds(comparison, _MAKER_COLUMNS[comparison.field], kind)
+        if comparison.field == "job_id":
+            return _is_job(comparison)
+        if comparison.operator is Operator.UNEQUAL:
+            equal = Comparison(comparison.field, Operator.EQUAL, comparison.values)
+            return and_(
+                _HOLDS_SOMETHING[comparison.field], ~func.coalesce(self._linked(equal), false())
+            )
+        if comparison.operator is Operator.IS_THERE:
+            return _HOLDS_SOMETHING[comparison.field]
+        return self._linked(comparison)
 
-    def _linked(self, one: Comparison) -> ColumnElement[bool]:
+    def _linked(self, comparison: Comparison) -> ColumnElement[bool]:
         """Return the condition on a row that the job names: its task, stage, host or code."""
-        field = one.field
+        field = comparison.field
         if field == "task_id":
-            holds = self._holds(one, TaskRow.task_id)
+            holds = self._holds(comparison, TaskRow.task_id)
             own = TaskRow.experiment_id == self.experiment
             return Job.task_id.in_(select(TaskRow.id).where(own, holds))
         if field in ("campaign", "stage"):
             column = Stage.campaign if field == "campaign" else Stage.name
-            return self._at_stage(self._holds(one, column))
+            return self._at_stage(self._holds(comparison, column))
         if field in ("host", "site"):
             column = Host.hostname if field == "host" else Host.site
-            return Job.host_id.in_(select(Host.id).where(self._holds(one, column)))
+            return Job.host_id.in_(select(Host.id).where(self._holds(comparison, column)))
         return Job.software_set_id.in_(
             select(SoftwareSetMember.software_set_id)
             .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
-            .where(self._of_code(one))
+            .where(self._of_code(comparison))
         )
 
     def _at_stage(self, holds: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -247,15 +250,15 @@ class _Maker:
         tasks = select(TaskRow.id).where(TaskRow.stage_id.in_(stages))
         return or_(Job.stage_id.in_(stages), and_(Job.stage_id.is_(None), Job.task_id.in_(tasks)))
 
-    def _of_code(self, one: Comparison) -> ColumnElement[bool]:
-        if one.field == "application":
-            return self._holds(one, SoftwareRow.name)
-        refs = self._holds(one, SoftwareRow.requested_ref)
-        return or_(refs, self._holds(one, SoftwareRow.revision))
+    def _of_code(self, comparison: Comparison) -> ColumnElement[bool]:
+        if comparison.field == "application":
+            return self._holds(comparison, SoftwareRow.name)
+        refs = self._holds(comparison, SoftwareRow.requested_ref)
+        return or_(refs, self._holds(comparison, SoftwareRow.revision))
 
     def _read_by(self, comparisons: list[Comparison]) -> FileKeys:
         """Return the files that a job read which meets all comparisons; shared inputs left out."""
-        conditions = [self._of_reader(one) for one in comparisons]
+        conditions = [self._of_reader(comparison) for comparison in comparisons]
         read = (
             select(Mention.identity_id)
             .join(Job, Job.id == Mention.job_id)
@@ -268,12 +271,12 @@ class _Maker:
         )
         return select(Identity.file_id.label("id")).where(Identity.id.in_(read)).distinct()
 
-    def _of_reader(self, one: Comparison) -> ColumnElement[bool]:
-        if one.field == "project_name":
-            return self._linked(Comparison("task_id", one.operator, one.values))
-        if one.field == "consumed_status":
-            return Job.state.in_(_states_of(one))
-        return self._holds(one, Job.batch_id)
+    def _of_reader(self, comparison: Comparison) -> ColumnElement[bool]:
+        if comparison.field == "project_name":
+            return self._linked(Comparison("task_id", comparison.operator, comparison.values))
+        if comparison.field == "consumed_status":
+            return Job.state.in_(_states_of(comparison))
+        return self._holds(comparison, Job.batch_id)
 
     def _related(self, related: Related) -> FileKeys:
         """Return the relatives of files."""
@@ -296,30 +299,35 @@ class _Maker:
             .distinct()
         )
 
-    def _holds(self, one: Comparison, column: Any, kind: str = "text") -> ColumnElement[bool]:
+    def _holds(
+        self, comparison: Comparison, column: Any, kind: str = "text"
+    ) -> ColumnElement[bool]:
         """Return the condition that a column compares as said."""
         read = _READERS[kind]
-        if one.operator is Operator.IS_THERE:
+        if comparison.operator is Operator.IS_THERE:
             return column.is_not(None)  # type: ignore[no-any-return]
-        if one.operator in _ORDERS:
-            (value,) = one.values
-            return _ORDERS[one.operator](column, read(_text_of(value), one.field))
-        equal = self._is_one_of(one, column, read)
-        return equal if one.operator is Operator.EQUAL else ~equal
+        if comparison.operator in _ORDERS:
+            (value,) = comparison.values
+            return _ORDERS[comparison.operator](column, read(_text_of(value), comparison.field))
+        equal = self._is_one_of(comparison, column, read)
+        return equal if comparison.operator is Operator.EQUAL else ~equal
 
     def _is_one_of(
-        self, one: Comparison, column: Any, read: Callable[[str, str], Any]
+        self, comparison: Comparison, column: Any, read: Callable[[str, str], Any]
     ) -> ColumnElement[bool]:
         plain: list[Any] = []
         conditions: list[ColumnElement[bool]] = []
-        for value in one.values:
+        for value in comparison.values:
             if isinstance(value, Between):
-                first, last = read(value.first, one.field), read(value.last, one.field)
+                first, last = (
+                    read(value.first, comparison.field),
+                    read(value.last, comparison.field),
+                )
                 conditions.append(column.between(first, last))
             elif value.is_pattern:
                 conditions.append(and_(*matches(self.dialect, column, value.text), _is_any(column)))
             else:
-                plain.append(read(value.text, one.field))
+                plain.append(read(value.text, comparison.field))
         if len(plain) == 1:
             conditions.append(column == plain[0])
         elif plain:
@@ -472,10 +480,10 @@ def _all_below(claims: Any) -> Any:
     return select(below.union(step).c.id)
 
 
-def _states_of(one: Comparison) -> list[int]:
+def _states_of(comparison: Comparison) -> list[int]:
     """Return the states of jobs to which a status of a consumed file may belong."""
-    wanted = [_text_of(value) for value in one.values]
-    is_wanted = one.operator is Operator.EQUAL
+    wanted = [_text_of(value) for value in comparison.values]
+    is_wanted = comparison.operator is Operator.EQUAL
     states = []
     for state, status in _STATUS.items():
         if any(fnmatch.fnmatchcase(status, pattern) for pattern in wanted) is is_wanted:
@@ -483,14 +491,14 @@ def _states_of(one: Comparison) -> list[int]:
     return states
 
 
-def _is_job(one: Comparison) -> ColumnElement[bool]:
-    """Return the condition that a job has one of these ids."""
-    if one.operator is Operator.IS_THERE:
+def _is_job(comparison: Comparison) -> ColumnElement[bool]:
+    """Return the condition that a job has comparison of these ids."""
+    if comparison.operator is Operator.IS_THERE:
         return Job.uuid.is_not(None)
-    ids = [str(_read_uuid(_text_of(value), one.field)) for value in one.values]
-    if one.operator is Operator.EQUAL:
+    ids = [str(_read_uuid(_text_of(value), comparison.field)) for value in comparison.values]
+    if comparison.operator is Operator.EQUAL:
         return Job.uuid.in_(ids)
-    if one.operator is Operator.UNEQUAL:
+    if comparison.operator is Operator.UNEQUAL:
         return Job.uuid.not_in(ids)
     raise SelectionError("job_id: ids of jobs have no order; use = or !=.")
 

@@ -9,11 +9,10 @@ from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.queries.lookup.job_summaries import selected
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, narrowed
 from jobprov.provenance.db.queries.tasks.tasks import begun_at
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import RUNNING, SUCCEEDED
 from jobprov.provenance.db.tables import Claim, Identity, Job, Stage
 
 MOST_ATTEMPTS = 20_000
-_SUCCEEDED = STATES.index("succeeded")
 
 
 class Attempt(NamedTuple):
@@ -69,7 +68,7 @@ def attempts(connection: Connection, filters: JobFilters) -> list[Attempt]:
     )
     is_timed = or_(Job.wall_seconds.is_not(None), Job.started_at <= Job.ended_at)
     query = narrowed(selected(*columns, Job.started_at, Job.ended_at), filters).where(
-        Job.rerun_of.is_(None), Job.state != STATES.index("running"), is_timed
+        Job.rerun_of.is_(None), Job.state != RUNNING, is_timed
     )
     rows = connection.execute(query.order_by(Job.id.desc()).limit(MOST_ATTEMPTS))
     return [_attempt(row) for row in rows]
@@ -79,7 +78,7 @@ def _attempt(row: Any) -> Attempt:
     job, task, unit, state, wall, cpu, memory, started, ended = row
     seconds = wall if wall is not None else (ended - started).total_seconds()
     name = f"{task} {unit}" if unit is not None else f"job {job}"
-    return Attempt(job, name, state == _SUCCEEDED, seconds, cpu, memory, ended)
+    return Attempt(job, name, state == SUCCEEDED, seconds, cpu, memory, ended)
 
 
 def yields(connection: Connection, filters: JobFilters) -> Yield:
@@ -88,7 +87,7 @@ def yields(connection: Connection, filters: JobFilters) -> Yield:
     Files that are aliases of others count once, jobs without files as well.
     """
     newest = narrowed(selected(Job.id.label("id")), filters).where(
-        Job.rerun_of.is_(None), Job.state == _SUCCEEDED
+        Job.rerun_of.is_(None), Job.state == SUCCEEDED
     )
     chosen = newest.order_by(Job.id.desc()).limit(MOST_ATTEMPTS).subquery()
     query = (

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from jobprov.provenance.db.queries.lookup.job_summaries import selected
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, narrowed
 from jobprov.provenance.db.queries.statistics.resources import COLUMNS, MOST_JOBS
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.tables import Job, ModuleCost, ModuleSet
 
 
@@ -37,7 +37,7 @@ def module_rows(connection: Connection, filters: JobFilters, by: str) -> list[Mo
     query = (
         narrowed(selected(COLUMNS[by], ModuleCost.module_set_id, ModuleCost.costs), filters)
         .join(ModuleCost, ModuleCost.job_id == Job.id)
-        .where(Job.state == STATES.index("succeeded"), Job.rerun_of.is_(None))
+        .where(Job.state == SUCCEEDED, Job.rerun_of.is_(None))
         .order_by(Job.id.desc())
         .limit(MOST_JOBS)
     )

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, SQLColumnExpression, and_, select
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.queries.lookup.job_summaries import selected
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, narrowed
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.tables import Claim, Host, Identity, Job, Stage
 
 MOST_JOBS = 50_000
@@ -44,7 +44,7 @@ def job_costs(connection: Connection, filters: JobFilters, by: str) -> list[JobC
             ),
             filters,
         )
-        .where(Job.state == STATES.index("succeeded"), Job.rerun_of.is_(None))
+        .where(Job.state == SUCCEEDED, Job.rerun_of.is_(None))
         .order_by(Job.id.desc())
         .limit(MOST_JOBS)
         .subquery()

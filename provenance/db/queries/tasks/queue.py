@@ -30,7 +30,7 @@ from sqlalchemy.orm import aliased
 from jobprov.provenance.answers.queue import QueueState
 from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.art.event_lines import EventSpan
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import RUNNING, SUCCEEDED
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.tables import (
     Experiment,
@@ -65,8 +65,6 @@ STANDINGS = (
 )
 """In the order in which people want to see them; a row has the place of its own."""
 
-_RUNNING = STATES.index("running")
-_SUCCEEDED = STATES.index("succeeded")
 _RUNNING_STANDINGS = [
     place for place, standing in enumerate(STANDINGS) if standing.state == "running"
 ]
@@ -453,7 +451,7 @@ def usual_seconds(connection: Connection, stage: int) -> float | None:
             select(Job.wall_seconds)
             .where(
                 Job.task_id == task,
-                Job.state == _SUCCEEDED,
+                Job.state == SUCCEEDED,
                 Job.rerun_of.is_(None),
                 Job.wall_seconds.is_not(None),
             )
@@ -467,8 +465,8 @@ def usual_seconds(connection: Connection, stage: int) -> float | None:
 def _in_queue(scope: QueueScope, *columns: Any) -> Select[Any]:
     """Return a query for jobs of queues, without those of which a record told more since."""
     is_up_to_date = case(
-        (QueueJob.standing.in_(_RUNNING_STANDINGS), Job.state == _RUNNING),
-        else_=or_(Job.state != _RUNNING, Job.received_at <= QueueReport.asked_at),
+        (QueueJob.standing.in_(_RUNNING_STANDINGS), Job.state == RUNNING),
+        else_=or_(Job.state != RUNNING, Job.received_at <= QueueReport.asked_at),
     )
     query = (
         select(*columns)
@@ -518,7 +516,7 @@ def _announced(scope: QueueScope, *columns: Any) -> Select[Any]:
         .select_from(Job)
         .join(TaskRow, TaskRow.id == Job.task_id)
         .where(
-            Job.state == _RUNNING,
+            Job.state == RUNNING,
             Job.rerun_of.is_(None),
             ~is_told_by_queue,
             ~is_gone,

@@ -9,7 +9,7 @@ from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.queries.lookup.node_facts import code_versions
 from jobprov.provenance.db.queries.tasks.tasks import jobs_that_did_units
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.tables import Claim, Experiment, Identity, Job, SoftwareSet, TaskRow
 from jobprov.provenance.db.writer.keys import chunks
 
@@ -69,9 +69,7 @@ def versions_of_tasks(connection: Connection, tasks: Iterable[int]) -> dict[int,
             select(TaskRow.id, SoftwareSet.id)
             .join(Job, Job.task_id == TaskRow.id)
             .join(SoftwareSet, SoftwareSet.id == Job.software_set_id)
-            .where(
-                TaskRow.id.in_(part), Job.state == STATES.index("succeeded"), Job.rerun_of.is_(None)
-            )
+            .where(TaskRow.id.in_(part), Job.state == SUCCEEDED, Job.rerun_of.is_(None))
             .distinct()
         )
         pairs.update((row[0], row[1]) for row in connection.execute(query))

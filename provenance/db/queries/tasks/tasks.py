@@ -16,7 +16,7 @@ from sqlalchemy.orm import aliased
 from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.answers.tasks import TaskResources
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
 from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow
 from jobprov.provenance.db.writer.keys import chunks
 
@@ -135,7 +135,7 @@ def jobs_that_did_units(tasks: Sequence[int], needed: int) -> Subquery:
         select(Job.task_id, Job.unit, func.min(Job.id).label("id"))
         .where(
             Job.task_id.in_(tasks),
-            Job.state == STATES.index("succeeded"),
+            Job.state == SUCCEEDED,
             Job.output_count >= needed,
             Job.rerun_of.is_(None),
         )
@@ -174,7 +174,7 @@ def _done_since(
     for part in chunks(tasks):
         query = select(*counts).where(
             Job.task_id.in_(part),
-            Job.state == STATES.index("succeeded"),
+            Job.state == SUCCEEDED,
             Job.output_count >= needed,
             Job.rerun_of.is_(None),
             Job.ended_at >= min(moments),

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.db.queries.tasks.queue import Queued, units_in_queue
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import RUNNING, STATES, SUCCEEDED
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import (
     CatalogOutput,
@@ -35,8 +35,6 @@ from jobprov.provenance.db.tables import (
 )
 from jobprov.provenance.db.writer.keys import chunks
 
-SUCCEEDED = STATES.index("succeeded")
-_RUNNING = STATES.index("running")
 # Of attempts that went wrong, the one that tells most counts
 _WORST_KNOWN_FIRST = ("failed", "killed", "lost")
 # A job that names no unit is one by itself
@@ -102,7 +100,7 @@ def _add(units: dict[str, Attempts], others: dict[str, Attempts]) -> None:
 
 def _one_attempt(state: int, outputs: int, *, is_named: bool) -> Attempts:
     """Return what one attempt came to; the files of one that did not succeed count for nothing."""
-    attempt = Attempts(is_named=is_named, outputs=None, is_running=state == _RUNNING, mishap=None)
+    attempt = Attempts(is_named=is_named, outputs=None, is_running=state == RUNNING, mishap=None)
     if state == SUCCEEDED:
         return attempt._replace(outputs=outputs)
     if STATES[state] in _WORST_KNOWN_FIRST:

@@ -9,7 +9,7 @@ from jobprov.provenance.answers.tasks import ReadyFile
 from jobprov.provenance.db.queries.fragments.claim_places import PLACE, behind
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.tasks.tasks import iso_or_none
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
 from jobprov.provenance.db.tables import (
     Claim,
     Experiment,
@@ -84,7 +84,7 @@ def ready_files(
             behind(after),
             Claim.alias_of.is_(None),
             is_made(),
-            Job.state == STATES.index("succeeded"),
+            Job.state == SUCCEEDED,
             Job.rerun_of.is_(None),
             # a number, not NOT EXISTS: PostgreSQL looks it up for each claim of the task, and joins
             # no whole tables

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select, union_all
 
-from jobprov.provenance.db.tables import Conflict, EntryBody, Job, LedgerEntry
+from jobprov.provenance.db.tables import Conflict, EntryBody, Job, LedgerEntry, RuleTableRow
 from jobprov.provenance.db.writer.keys import chunks
 
 
@@ -135,3 +135,34 @@ def first_received(connection: Connection, jobs: Sequence[int]) -> Mapping[int, 
         for job, received_at in connection.execute(both):
             first[job] = min(received_at, first.get(job, received_at))
     return first
+
+
+class StandingEntry(NamedTuple):
+    """An entry of a kind of which only the newest counts; `segment` is None while it waits."""
+
+    key: int
+    kind: str
+    received_at: datetime
+    segment: int | None
+
+
+def standing_entries(
+    connection: Connection, experiment: int, kinds: Collection[str], segment: int
+) -> list[StandingEntry]:
+    """Return a segment's entries of these kinds, in order, then those that wait."""
+    query = (
+        select(LedgerEntry.id, LedgerEntry.kind, LedgerEntry.received_at, LedgerEntry.segment)
+        .where(LedgerEntry.experiment_id == experiment, LedgerEntry.kind.in_(kinds))
+        .where((LedgerEntry.segment == segment) | LedgerEntry.segment.is_(None))
+        # `is_(None)` first: SQLite and PostgreSQL sort NULL to different ends
+        .order_by(LedgerEntry.segment.is_(None), LedgerEntry.position, LedgerEntry.id)
+    )
+    return [StandingEntry(*row) for row in connection.execute(query)]
+
+
+def rules_by_number(connection: Connection, experiment: int) -> dict[int, int]:
+    """Return the ledger entry of each version of an experiment's rules."""
+    query = select(RuleTableRow.version, RuleTableRow.entry_id).where(
+        RuleTableRow.experiment_id == experiment
+    )
+    return {row.version: row.entry_id for row in connection.execute(query)}

@@ -8,8 +8,7 @@ from flask.testing import FlaskClient
 
 from jobprov.app.wiring import Service
 from jobprov.provenance.services.erasures.blobs import erase_blob, plan_blob_erasure
-from jobprov.provenance.services.erasures.plans import Wanted
-from jobprov.provenance.services.erasures.records import erase_record
+from jobprov.provenance.services.erasures.records import Wanted, erase_record
 from jobprov.provenance.services.upkeep.cleared_erasures import Parts, clear_erased
 from tests.library.records import JOB, a_record, sha256
 

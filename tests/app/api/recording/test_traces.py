@@ -64,7 +64,9 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
             "key": KEY,
             "not_kept": [{"path": "/data/large.h5", "reason": "large"}],
             "network": ["10.0.0.1:80"],
+            "changed": ["/exp/job/table.db", "/data/list.txt"],
         },
+        command={"argv": ["reco"], "working_directory": "/exp/job"},
         inputs=[
             {"name": "told.root", "path": "/data/told.root", "evidence": "told"},
             {"name": "calib.txt", "path": "/data/calib.txt", **traced},
@@ -91,6 +93,7 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
         "hosts": ["10.0.0.1:80"],
         "folders": ["/exp/results"],
         "own": [],
+        "changed": ["table.db", "/data/list.txt"],
     }
     assert not after["is_pending"]
 

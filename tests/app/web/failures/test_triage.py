@@ -21,6 +21,7 @@ from jobprov.provenance.catalogs.opening import CatalogSettings
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.catalogs.sync import sync_experiment
+from jobprov.provenance.services.failures.rules import declare_rules
 from jobprov.provenance.services.intake.blobs import settle_blob
 from jobprov.provenance.services.intake.tokens import TokenBook, create_token
 from jobprov.provenance.services.recording.submissions import Submission
@@ -312,6 +313,33 @@ def test_old_failures_are_read_again_from_the_page(pages: FlaskClient, service: 
     assert done.status_code == 303
     assert "failures are being read again" in pages.get(done.location).text
     assert pages.get(address).status_code == 200
+
+
+def test_failures_that_a_rule_makes_one_cause_stand_in_one_row_and_in_one_list(
+    pages: FlaskClient, service: Service
+) -> None:
+    """They ended in different states, with different codes: the row names none of these."""
+    rule = {"name": "calib", "class": "database", "words": "Calibration server was down"}
+    rules = [{**rule, "pattern": "calib", "cause": "calibration server", "tell_apart": []}]
+    table = {"rules": rules, "who": "Ada", "why": "it was down"}
+    now = datetime.now(UTC)
+    service.write(lambda writing: declare_rules(writing, "sbnd", table), received_at=now)
+    ends = [("failed", {"code": 1}), ("failed", {"code": 65}), ("killed", {"signal": 15})]
+    for number, (state, end) in enumerate(ends, 900):
+        message = {**end, "failed_step": "art", "message": f"calib: run {number}"}
+        record(service, number, experiment="sbnd", state=state, exit=message)
+    work(service)
+
+    page = pages.get("/errors?experiment=sbnd").text
+    links = re.findall(r'href="(/jobs\?[^"]*cause_id[^"]*)"', page)
+    listed = pages.get(unescape(links[0])).text
+
+    assert "3 failures in 3 jobs, 1 cause" in page
+    assert "calibration server" in page
+    assert "None" not in page
+    assert len(links) == 1
+    assert listed.count('class="why"') == 3
+    assert "One cause: calibration server" in pages.get("/rules?experiment=sbnd").text
 
 
 def test_other_sites_and_strangers_change_nothing(

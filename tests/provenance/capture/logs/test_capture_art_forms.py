@@ -485,7 +485,8 @@ def test_last_event_of_a_log_that_was_cut_is_that_of_the_database(tmp_path: Path
 
 
 def test_process_that_ended_itself_is_told_with_the_contradiction() -> None:
-    found = find(3, BEGUN + "Art has completed and will exit with status 0.\n")
+    ending = "%MSG-i Dump:  Dump:dump@EndJob 24-Nov-2026 14:50:55 UTC ModuleEndJob\ndone\n%MSG\n"
+    found = find(3, BEGUN + ending + "Art has completed and will exit with status 0.\n")
 
     assert (found["category"], found["phase"]) == ("exited itself", "event loop")
     assert "code 3, though art's closing line says 0" in found["message"]

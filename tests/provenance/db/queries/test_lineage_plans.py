@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, select, text
 
+from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.histories import (
     neighbours,
     own_inputs,
@@ -22,7 +23,6 @@ from jobprov.provenance.db.queries.histories import walks as walking
 from jobprov.provenance.db.queries.histories import whole_histories as histories
 from jobprov.provenance.db.queries.lookup import file_lists, files, focus
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, job_conditions
-from jobprov.provenance.db.queries.lookup.named_files import is_named
 from jobprov.provenance.db.tables import File, Job
 from jobprov.provenance.services.histories.lineage import trace_lineage
 from jobprov.provenance.services.histories.lineage_lists import list_ancestors, list_descendants

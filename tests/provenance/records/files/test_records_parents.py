@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from jobprov.provenance.records.files import parents
-from jobprov.provenance.records.files.parents import Within, has_too_many_parents
+from jobprov.provenance.records.files.parents import FilesOfJob, has_too_many_parents
 from jobprov.provenance.records.job_record import JobRecord
 from tests.library.records import a_record
 
@@ -17,7 +17,7 @@ def record(inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], **fields
 
 
 def names(found: JobRecord) -> dict[str, list[str]]:
-    within, inputs = Within(found), found.inputs or []
+    within, inputs = FilesOfJob(found), found.inputs or []
     return {
         output.name: [inputs[place].name for place in within.parents(output)]
         for output in found.outputs or ()

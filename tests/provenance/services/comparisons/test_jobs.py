@@ -26,6 +26,10 @@ OTHER = (
     b'#include "tool.fcl"\nphysics.producers.slicer: {\n  @table::tool\n  threshold: 5\n  path: '
     b"[a, new, b, c]\n}\n"
 )
+ON_PATH = (
+    b'#include "tool.fcl"\nphysics: { producers: { slicer: @local::tool } reco: [ slicer ] '
+    b"trigger_paths: [ reco ] }\n"
+)
 TOOL = b"BEGIN_PROLOG\ntool: { kind: Plain }\nEND_PROLOG\n"
 COMMENTED = b"# nothing new\n" + MAIN
 SCRIPT, NEW_SCRIPT = b"#!/bin/sh\nset -e\nrun it\n", b"#!/bin/sh\nset -eu\nrun it\n"
@@ -382,6 +386,66 @@ def test_overrides_of_the_command_line_are_a_difference_of_the_configuration(
 
     [row] = facets(found)["configuration"]["differences"]
     assert (row["kind"], row["key"], row["after"]) == ("added", "overrides", "-n 5")
+
+
+PRODUCTS = [{"name": "art", "product": {"manager": "ups", "version": "v3_14_04"}}]
+RAN = {"software": PRODUCTS, "outputs": [], "inputs": []}
+
+
+def ran_by(main: bytes, *words: str) -> dict[str, Any]:
+    """Return what a record says of a run of lar on this configuration."""
+    step = {"name": "art", "argv": ["lar", "-c", "reco.fcl", *words]}
+    overrides = [word for word in words if not word.endswith(".root")]
+    return {
+        **RAN,
+        "command": {"argv": ["run.sh"], "steps": [step]},
+        "configurations": [configuration(main, overrides=overrides)],
+    }
+
+
+@pytest.mark.parametrize(
+    ("main", "words"),
+    [
+        (ON_PATH + b"physics.producers.spare: { kind: Unused }\n", ("-n", "5")),
+        (ON_PATH + b"source.maxEvents: 5\n", ()),
+        (ON_PATH, ("--nevts=5",)),
+    ],
+)
+def test_what_ran_is_the_same_however_it_was_written(
+    filled: Production, one: int, main: bytes, words: tuple[str, ...]
+) -> None:
+    filled.write(
+        lambda writing: grant_possession(
+            writing, [Upload("nova", filled.store.put(data).sha256) for data in (main, ON_PATH)]
+        )
+    )
+
+    found = compared(
+        filled, a_job(one, **ran_by(ON_PATH, "-n", "5")), a_job(one + 1, **ran_by(main, *words))
+    )
+
+    facet = facets(found)["configuration"]
+    assert facet["differences"] == []
+    assert facet["notes"] == ["Step art: same as run, written differently."]
+
+
+def test_options_that_change_what_ran_are_compared_as_parameters(
+    filled: Production, one: int
+) -> None:
+    filled.write(
+        lambda writing: grant_possession(
+            writing, [Upload("nova", filled.store.put(ON_PATH).sha256)]
+        )
+    )
+
+    found = compared(
+        filled,
+        a_job(one, **ran_by(ON_PATH, "-n", "5", "in1.root")),
+        a_job(one + 1, **ran_by(ON_PATH, "-n", "6", "in2.root")),
+    )
+
+    [row] = facets(found)["configuration"]["differences"]
+    assert (row["key"], row["before"], row["after"]) == ("source.maxEvents", "5", "6")
 
 
 def test_many_differences_and_long_values_are_cut_and_counted(filled: Production, one: int) -> None:

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import func, select
 
 from jobprov.archive.opening import open_store
+from jobprov.provenance.answers.configurations import RunAnswer
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.configurations import parameters
 from jobprov.provenance.db.tables import (
@@ -23,10 +24,16 @@ from jobprov.provenance.db.tables import (
     WorkItem,
 )
 from jobprov.provenance.fhicl import loads
-from jobprov.provenance.fhicl.as_run import contradictions
+from jobprov.provenance.fhicl.running.as_run import as_run
+from jobprov.provenance.fhicl.running.command_line import read_command_line
+from jobprov.provenance.fhicl.running.contradictions import contradictions
+from jobprov.provenance.fhicl.running.facts import Facts
 from jobprov.provenance.services.configurations.configuration import (
     ConfigurationTooLargeError,
+    evaluated_answer,
+    printed,
     read_configurations,
+    run_answer,
 )
 from tests.library.production import Production, shown_job
 from tests.library.productions.configured_jobs import configured, found, paged
@@ -341,3 +348,104 @@ def test_real_runs_of_art_contradict_nothing_that_was_sent_to_them(shared_data: 
             ]
         compared += 1
     assert compared > 30
+
+
+ART = {
+    "command": {"argv": ["lar", "-c", "job.fcl", "-n", "7"]},
+    "software": [{"name": "art", "product": {"manager": "ups", "version": "v3_14_04"}}],
+}
+PATHS = BASE + (
+    b"physics: { producers: { slicer: { threshold: 5 } spare: { threshold: 9 } } reco: [ slicer ] "
+    b"trigger_paths: [ reco ] }\n"
+)
+
+
+def run_of(production: Production, number: int) -> RunAnswer:
+    with production.database.reading.connect() as connection:
+        [found_configuration] = read_configurations(connection, production.store, job_id(number))
+    return run_answer(found_configuration)
+
+
+def test_jobs_are_found_by_what_ran_not_by_modules_in_no_path(production: Production) -> None:
+    production.record(
+        {**configured(production, 1, PATHS), **ART},
+        {**configured(production, 2, PATHS), "command": {"argv": ["loon", "-c", "job.fcl"]}},
+    )
+    production.work()
+
+    # what job 2 ran is not known, so it is found by what its files say
+    assert found(production, parameter="*.spare.threshold", value="9") == [2]
+    assert found(production, parameter="*.slicer.threshold", value="5") == [1, 2]
+    assert found(production, parameter="source.maxEvents", value="7") == [1]
+    assert found(production, parameter="physics.producers.slicer.module_label") == [1]
+    assert run_of(production, 1).evidence == "computed"
+    assert run_of(production, 2).parameter_set_id is None
+    assert "What loon makes" in str(run_of(production, 2).not_known)
+
+
+def test_jobs_that_differ_in_names_of_files_share_what_is_searched(production: Production) -> None:
+    jobs = []
+    for number in (1, 2):
+        argv = ["lar", "-c", "job.fcl", "-s", f"in{number}.root", "-T", f"hist{number}.root"]
+        jobs.append({**configured(production, number, PATHS), **ART, "command": {"argv": argv}})
+    production.record(*jobs)
+    production.work()
+
+    assert len(evaluations(production)) == 1
+    assert evaluations(production)[0].computed_as is None
+    assert found(production, parameter="source.module_type", value="RootInput") == [1, 2]
+    assert found(production, parameter="services.TFileService.fileName") == []
+    identities = {run_of(production, number).parameter_set_id for number in (1, 2)}
+    assert len(identities) == 2
+
+
+def test_what_art_wrote_is_held_against_what_is_computed(production: Production) -> None:
+    options = read_command_line(["lar", "-c", "job.fcl", "-n", "7"])
+    written = as_run(loads(PATHS), options, Facts(release="3.14.04")).to_indented_string()
+    for number, text in ((1, written), (2, written.replace("maxEvents: 7", "maxEvents: 8"))):
+        final = production.upload(text.encode(), "nova")
+        job = configured(production, number, PATHS, final_sha256=final)
+        production.record({**job, **ART})
+    production.work()
+
+    assert gaps_of(production, 1) == []
+    assert gaps_of(production, 2) == ["configuration-differs"]
+    rows = sorted(evaluations(production), key=lambda row: row.difference is not None)
+    assert rows[0].computed_as == rows[0].ran_as
+    assert rows[1].computed_as == rows[0].ran_as != rows[1].ran_as
+    assert rows[1].difference == (
+        "files and command line make source.maxEvents 7, the program ran with 8."
+    )
+    assert found(production, parameter="source.maxEvents", value="8") == [2]
+
+
+def test_a_number_that_art_set_and_wrote_in_its_own_way_contradicts_nothing(
+    production: Production,
+) -> None:
+    argv = ["lar", "-c", "job.fcl", "-n", "12345678"]
+    ran = as_run(loads(PATHS), read_command_line(argv), Facts(release="3.14.04"))
+    final = production.upload(ran.to_indented_string().encode(), "nova")
+    job = configured(production, 1, PATHS, final_sha256=final)
+    production.record({**job, **ART, "command": {"argv": argv}})
+    production.work()
+
+    assert gaps_of(production, 1) == []
+    assert evaluations(production)[0].computed_as == ran.parameter_set_id
+
+
+def test_answer_that_long_paths_blow_up_is_refused(production: Production) -> None:
+    """17 kB of FHiCL below a long path made 862 MB of JSON."""
+    name = "/" + "d" * 900 + ".fcl"
+    numbers = b",".join([b"1"] * 1000)
+    text = b"BEGIN_PROLOG\ns: [" + numbers + b"]\nEND_PROLOG\n"
+    text += b"".join(b"q%d: @local::s\n" % number for number in range(100))
+    files = [{"name": name, "path": name, "sha256": production.upload(text)}]
+    production.record(record_of(1, configurations=[{"main": name, "files": files}]))
+
+    with production.database.reading.connect() as connection:
+        [recorded] = read_configurations(connection, production.store, job_id(1))
+        with pytest.raises(ConfigurationTooLargeError, match="printed_bytes"):
+            evaluated_answer(recorded)
+        with pytest.raises(ConfigurationTooLargeError, match="printed_bytes"):
+            printed(recorded, "prefix-annotated")
+        assert printed(recorded, "indented")

@@ -27,7 +27,7 @@ from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, RecordError
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
-from jobprov.provenance.services.erasures.plans import RecordErasure, Wanted, plan_erasure
+from jobprov.provenance.services.erasures.records import RecordErasure, Wanted, plan_erasure
 from jobprov.provenance.services.erasures.traces import find_remains
 from jobprov.provenance.services.intake.log_tails import Chunk, append_tail
 from jobprov.provenance.services.ledger.entries import read_entries

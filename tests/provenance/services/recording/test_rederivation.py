@@ -114,7 +114,7 @@ def test_recipes_that_an_earlier_version_made_otherwise_are_made_again(
         for more in ({"stdin_sha256": "b" * 64}, {"stdin_sha256": "c" * 64}, {})
     ]
     with monkeypatch.context() as earlier:
-        earlier.setattr("jobprov.provenance.records.recipes._standard_input", lambda _: [])
+        earlier.setattr("jobprov.provenance.records.recipes._standard_input_parts", lambda _: [])
         earlier.setattr("jobprov.provenance.db.recording.job_rows.INDEX_VERSION", INDEX_VERSION - 1)
         production.record(
             *(

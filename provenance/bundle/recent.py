@@ -1,6 +1,7 @@
 """What was planned lately, remembered from job to job: bundles of one release share their code."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -9,10 +10,15 @@ Value = TypeVar("Value")
 
 
 class Recent(Generic[Key, Value]):
-    """The values that were used last, by key. Threads may share it."""
+    """The values that were used last, by key. Threads may share it.
 
-    def __init__(self, most: int) -> None:
+    Values are made outside of its lock, so that bundles of other releases need not wait.
+    """
+
+    def __init__(self, most: int, *, weight_of: Callable[[Value], int] = lambda _value: 1) -> None:
+        """Remember values that together weigh no more than `most`; by default, so many values."""
         self._most = most
+        self._weight_of = weight_of
         self._values: OrderedDict[Key, Value] = OrderedDict()
         self._lock = Lock()
 
@@ -28,5 +34,7 @@ class Recent(Generic[Key, Value]):
         """Remember a value, and forget those that were not used for longest."""
         with self._lock:
             self._values[key] = value
-            while len(self._values) > self._most:
-                self._values.popitem(last=False)
+            weight = sum(map(self._weight_of, self._values.values()))
+            while weight > self._most:
+                _, oldest = self._values.popitem(last=False)
+                weight -= self._weight_of(oldest)

@@ -50,6 +50,17 @@ def contradictions(
             yield path, None, value
 
 
+def values_that_differ(
+    one: Configuration, other: Configuration
+) -> Iterator[tuple[str, str | None, str | None]]:
+    """Yield (path, value in one, value in the other) of each difference; None where it is absent."""
+    before = {parameter.path: parameter.canonical for parameter in one.parameters()}
+    after = {parameter.path: parameter.canonical for parameter in other.parameters()}
+    for path in [*before, *(path for path in after if path not in before)]:
+        if before.get(path) != after.get(path):
+            yield path, before.get(path), after.get(path)
+
+
 def _not_set_by_art(configuration: Configuration) -> dict[str, str]:
     """Return the canonical values by path, without those that art sets itself."""
     values = {}

@@ -38,7 +38,7 @@ class Token(NamedTuple):
     start: int
 
 
-class Words:
+class Tokens:
     """A selection as a stream of tokens, with the limits that keep an answer bounded."""
 
     def __init__(self, text: str, pattern: re.Pattern[str]) -> None:

@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, cast, func, or_, select, type_coerce
 
-from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.job_rows import RUNNING, SUCCEEDED
 from jobprov.provenance.db.tables import Job, ProvisionalRecord
 from jobprov.provenance.db.writer.keys import chunks
 
-_RUNNING = STATES.index("running")
 _MOST_RUNS = 1000
 
 
@@ -44,7 +43,7 @@ def activity_by_minute(
     """
     is_over = Job.ended_at.is_not(None)
     began_at = func.coalesce(Job.started_at, Job.ended_at)
-    is_known = or_(is_over, Job.state == _RUNNING)
+    is_known = or_(is_over, Job.state == RUNNING)
     began = _count_by_minute(connection, tasks, began_at, is_known, began_at.between(since, until))
     ended = _count_by_minute(
         connection, tasks, Job.ended_at, is_known, Job.ended_at.between(since, until)
@@ -105,7 +104,7 @@ def running_jobs(connection: Connection, tasks: Sequence[int], *, heard_since: d
     for part in chunks(tasks):
         query = select(func.count(), func.max(Job.started_at)).where(
             Job.task_id.in_(part),
-            Job.state == _RUNNING,
+            Job.state == RUNNING,
             Job.rerun_of.is_(None),
             func.coalesce(heard_at, Job.received_at) >= heard_since,
         )
@@ -127,7 +126,7 @@ def newest_run_times(connection: Connection, tasks: Sequence[int]) -> list[float
             select(Job.wall_seconds, Job.started_at, Job.ended_at)
             .where(
                 Job.task_id.in_(part),
-                Job.state == STATES.index("succeeded"),
+                Job.state == SUCCEEDED,
                 Job.rerun_of.is_(None),
                 or_(Job.wall_seconds.is_not(None), Job.started_at <= Job.ended_at),
             )

@@ -1,0 +1,111 @@
+"""The set that art ran of a recorded configuration, computed where art did not write it down.
+
+What neither files nor command line decide (the number of cores, whether RootOutput was there) is
+taken from what art wrote, where the record has that; then the rest is compared with it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from jobprov.provenance.db.recording.art_runs import ArtRun
+from jobprov.provenance.fhicl import Configuration, FhiclError, loads
+from jobprov.provenance.fhicl.running.as_run import as_run
+from jobprov.provenance.fhicl.running.command_line import ArtOptions
+from jobprov.provenance.fhicl.running.errors import NotKnownError
+from jobprov.provenance.fhicl.running.facts import Facts
+
+NO_COMMAND_LINE = "The record has no command line of the program that read the configuration."
+
+
+class ComputedRun(NamedTuple):
+    """A computed set, or why there is none.
+
+    Attributes:
+        configuration: None where it is not known.
+        is_whole: whether all names in it are those of one job.
+        not_known: why there is none.
+    """
+
+    configuration: Configuration | None
+    is_whole: bool
+    not_known: str | None
+
+    @property
+    def identity(self) -> str | None:
+        """Its ParameterSetID."""
+        return None if self.configuration is None else self.configuration.parameter_set_id
+
+    def is_equal_to(self, written: Configuration) -> bool:
+        """Return whether art wrote this set.
+
+        A number that art set itself changes its text as it is written and read again, and then the
+        whole set its identity.
+        """
+        if self.configuration is None:
+            return False
+        if self.configuration.parameter_set_id == written.parameter_set_id:
+            return True
+        return self.read_again().parameter_set_id == written.parameter_set_id
+
+    def read_again(self) -> Configuration:
+        """Return the set as it is once it was written and read.
+
+        Raises:
+            ValueError: it is not known.
+        """
+        if self.configuration is None:
+            raise ValueError("no set was computed")
+        return loads(self.configuration.to_string(), limits=self.configuration.limits)
+
+
+def compute_run(
+    parsed: Configuration, run: ArtRun | None, written: Configuration | None = None
+) -> ComputedRun:
+    """Return the set that art ran.
+
+    Args:
+        parsed: the configuration as parsed.
+        run: what else decides; None where no command line is recorded.
+        written: what art wrote of the set, where the record has it.
+    """
+    if run is None:
+        return ComputedRun(None, is_whole=False, not_known=NO_COMMAND_LINE)
+    try:
+        options = run.art_options()
+        facts = run.facts()
+        if written is not None:
+            facts = _completed(facts, options, parsed, written)
+        configuration = as_run(parsed, options, facts)
+    except (NotKnownError, FhiclError) as problem:
+        return ComputedRun(None, is_whole=False, not_known=str(problem))
+    return ComputedRun(configuration, is_whole=run.is_of_one_job, not_known=None)
+
+
+def _completed(
+    facts: Facts, options: ArtOptions, parsed: Configuration, written: Configuration
+) -> Facts:
+    """Return the facts with what only the machine and its modules decided."""
+    tree = written.as_tree()
+    threads = _at(tree, "services", "scheduler", "num_threads")
+    if facts.most_threads is None and isinstance(threads, int):
+        facts = replace(facts, most_threads=threads)
+    names = _at(tree, "source", "fileNames")
+    if "source-list" in options and isinstance(names, list):
+        facts = replace(facts, listed_sources=[str(name) for name in names])
+    configured, outputs = _at(parsed.as_tree(), "outputs"), _at(tree, "outputs")
+    types: dict[str, str] = {}
+    for label in outputs if isinstance(outputs, dict) else ():
+        kind = _at(outputs, label, "module_type")
+        is_configured = isinstance(configured, dict) and label in configured
+        if not is_configured and isinstance(kind, str):
+            types[label] = kind
+    return replace(facts, output_types=types)
+
+
+def _at(tree: object, *path: str) -> object:
+    """Return what is at a path of JSON values; None where nothing is."""
+    value = tree
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value

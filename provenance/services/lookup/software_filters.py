@@ -1,0 +1,41 @@
+"""Reads filters on products: `larsoft=v09_88_00:e26:prof` becomes the entries that are it."""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.queries.code.software import entries_named
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.records.job_record import Software
+
+
+def name_software(connection: Connection, filters: JobFilters) -> JobFilters:
+    """Return the filters with a product's version and qualifiers replaced by its entries.
+
+    `NAME=VERSION:QUALIFIERS` asks for a version (`*` stands for any letters) and for qualifiers,
+    of which an entry has at least these, in any order. UPS writes `e26:prof`, Spack `+root cxxstd=17`.
+    """
+    if filters.software is None or "=" not in filters.software:
+        return filters
+    name, _, wanted = filters.software.partition("=")
+    version, _, qualifiers = wanted.partition(":")
+    keys = set()
+    for key, entry in entries_named(connection, name.strip()):
+        if _is(entry, version.strip(), _words(qualifiers)):
+            keys.add(key)
+    if filters.software_keys is not None:
+        keys &= filters.software_keys
+    return filters._replace(software=None, software_keys=frozenset(keys))
+
+
+def _is(entry: Software, version: str, qualifiers: Iterable[str]) -> bool:
+    product = entry.product
+    versions = [product.version if product else None, entry.requested_ref, entry.describe]
+    is_version = not version or any(fnmatchcase(each or "", version) for each in versions)
+    known = _words(product.qualifiers or "") if product else []
+    return is_version and set(qualifiers) <= set(known)
+
+
+def _words(qualifiers: str) -> list[str]:
+    return [word for word in qualifiers.replace(":", " ").split() if word]
