@@ -167,12 +167,14 @@ def problem_of(error: Exception) -> Problem:
     is_unreachable = status == http.HTTPStatus.SERVICE_UNAVAILABLE
     if isinstance(error, provenance.ProvenanceError | archive.ArchiveError):
         kind, detail = _kind(type(error)), str(error)
+    elif isinstance(error, ParseException):
+        kind, detail = "bad-request", f"The body cannot be read: {error}"
     else:
         kind = "unreachable" if is_unreachable else "mistake-of-ours"
         detail = _reference(status)
-        if isinstance(error, ParseException):
-            kind, detail = "bad-request", f"The body cannot be read: {error}"
-    headers = {"Retry-After": "5"} if is_unreachable else {}
+    headers = {}
+    if is_unreachable:
+        headers["Retry-After"] = "5"
     title = http.HTTPStatus(status).phrase
     return Problem(status, kind, title, detail, _fields(error), _hints(error), headers)
 

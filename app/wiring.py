@@ -12,7 +12,7 @@ from datetime import datetime
 from threading import Semaphore
 from typing import TypeVar, cast
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection as Connection  # noqa: PLC0414 - pages name it from here: they import no SQL
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobprov.app.config import Settings
@@ -47,7 +47,8 @@ class Service:
         blob_quota: how much each experiment may send.
         unclaimed: blobs that came before the record that says whose they are.
         excerpts: what records have in common, sent once.
-        written: until when (`until`, of the monotonic clock) it is believed that all can be written.
+        written: until when (`until`, of the monotonic clock) it is believed that all can be
+            written.
         batch_turns: taken by those who decode a batch and have it written: more at once would only
             take memory.
     """

@@ -6,17 +6,17 @@ from jobprov.app.api import (
     bundles,
     catalogs,
     comparisons,
+    failures,
     histories,
     operations,
     reruns,
     statistics,
+    tasks,
 )
-from jobprov.app.api.failures import errors, rules
-from jobprov.app.api.lookup import files, jobs, search
+from jobprov.app.api.lookup import files, jobs
 from jobprov.app.api.orders import orders, workflows
 from jobprov.app.api.recording import blobs, events, log_tails, tickets, traces
 from jobprov.app.api.recording import jobs as recording
-from jobprov.app.api.tasks import campaigns, queue, tasks
 from jobprov.app.api.wire.documenting import JobprovApi, add_schemas
 
 SECTIONS = (
@@ -32,7 +32,7 @@ SECTIONS = (
     bundles.comparators_section,
     files.files_section,
     files.file_section,
-    search.section,
+    files.search_section,
     jobs.gaps_section,
     histories.lineage_section,
     histories.lineage_lists_section,
@@ -46,14 +46,14 @@ SECTIONS = (
     tasks.declarations_section,
     tasks.tasks_section,
     tasks.units_section,
-    queue.section,
+    tasks.queue_section,
     tasks.waivers_section,
-    campaigns.samples_section,
-    campaigns.campaigns_section,
+    tasks.samples_section,
+    tasks.campaigns_section,
     catalogs.catalogs_section,
     catalogs.arrivals_section,
-    rules.section,
-    errors.section,
+    failures.rules_section,
+    failures.errors_section,
     workflows.section,
     orders.section,
     statistics.campaigns_section,

@@ -1,6 +1,7 @@
 """Datasets and namespaces as MetaCat tells of them: a dataset is a task or a campaign.
 
-Its namespace is the experiment's name. Namespaces are those of the experiment's files, and that one.
+Its namespace is the experiment's name. Namespaces are those of the experiment's files, and that
+one.
 """
 
 from collections.abc import Sequence
@@ -159,7 +160,7 @@ def _named_namespaces(experiment: str) -> Response:
     try:
         names = msgspec.json.decode(read_body(_MOST_BYTES), type=list[str])
     except msgspec.MsgspecError as problem:
-        raise BadInputError(f"The body is no list of namespaces: {problem}.") from None
+        raise BadInputError(f"The body is not a list of namespaces: {problem}.") from None
     known = set(_known_namespaces(experiment))
     return json_answer([NamespaceRecord(name, None, experiment) for name in names if name in known])
 

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from jobprov.app.metacat.answers import json_answer, read_body, record_sequence, refused
 from jobprov.app.metacat.datasets import dataset_records
 from jobprov.app.metacat.records import FileRecord, file_record, record_pages
-from jobprov.app.wiring import get_service
+from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.db.queries.selections.files import NamedFile
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.selections.conditions import Selection
@@ -81,16 +81,16 @@ def _specifications() -> list[Specification]:
     try:
         listed = msgspec.json.decode(read_body(_MOST_BYTES), type=list[Specification])
     except msgspec.MsgspecError as problem:
-        raise BadInputError(f"The body is no list of {_EXAMPLE}: {problem}.") from None
+        raise BadInputError(f"The body is not a list of {_EXAMPLE}: {problem}.") from None
     if len(listed) > MOST_FILES:
         raise BadInputError(f"{MOST_FILES:,} files are the most of one call; ask in parts.")
     return listed
 
 
 def _find(
-    connection: Any, experiment: str, specifications: Sequence[Specification]
+    connection: Connection, experiment: str, specifications: Sequence[Specification]
 ) -> list[NamedFile]:
-    """Return the files that are named and known, each once, in the order in which they are named."""
+    """Return the files that are named and known, each once, in the order of the question."""
     dids: dict[int, Did] = {}
     numbers: dict[int, int] = {}
     for place, specification in enumerate(specifications):

@@ -29,7 +29,10 @@ UNITS = ("expected", "produced", "waived", "missing")
 _TITLES = ("Expected", "Done", "Waived", "Missing", "Not done")
 _USE = ("Run time", "9 of 10 within", "CPU efficiency", "Memory")
 _PROOFS = ("Proven", "Failed", "Differs", "Not rerun")
-_OF_PROOFS = "Counted in jobs: proven if a rerun of the same recipe, without a network, came out as recorded."
+_OF_PROOFS = (
+    "Counted in jobs: proven if a rerun of the same recipe, without a network, came out as "
+    "recorded."
+)
 FIGURES = frozenset({"Jobs", "Units", "Elsewhere", *_TITLES[:-1], *_USE, *_PROOFS})
 """Columns of numbers and measures, which stand below each other on a page."""
 _OF_UNITS = "Counted in units: a unit is done once as many of its files as declared were seen."

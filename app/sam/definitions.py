@@ -126,7 +126,7 @@ def _process_limit() -> int:
     """Return how many processes are asked for; 0 for totals alone, as POMS asks."""
     limit = request.args.get("process_limit", str(MOST_PROCESSES))
     if not limit.isdecimal():
-        raise BadInputError(f"process_limit: {limit[:40]!r} is no whole number.")
+        raise BadInputError(f"process_limit: {limit[:40]!r} is not a whole number.")
     return min(int(limit), MOST_PROCESSES)
 
 

@@ -19,6 +19,7 @@ HEAD_BYTES = 1 << 16
 _DISCARDED_BYTES = 64 << 20
 """Of a body that is too large, so that its client sees the answer instead of a broken line."""
 _LONGEST_CHUNK_LINE = 8192
+_DIGITS_OF_64_BITS = 20
 _PIECE_BYTES = 1 << 16
 
 
@@ -106,7 +107,8 @@ class Arrival:
 
     def _keep(self, data: bytes) -> None:
         if self._content is None:
-            self._content = SpooledTemporaryFile(MEMORY_BYTES, dir=self._room.folder)  # noqa: SIM115 - closed with the request
+            # Closed with the request
+            self._content = SpooledTemporaryFile(MEMORY_BYTES, dir=self._room.folder)  # noqa: SIM115
         if self._content.tell() + len(data) > MEMORY_BYTES:
             if not self._room.take(len(data)):
                 raise NoRoomError("Too many requests arrive slowly; try again later.")
@@ -122,9 +124,7 @@ class Arrival:
                 self._end = _Chunks(self._most)
                 return
             if word == b"content-length":
-                # A length that is none is refused by the parser, which needs no body for that
-                digits = value.strip()
-                length = int(digits) if digits.isdigit() and len(digits) < 20 else 0  # noqa: PLR2004 - 64 bits
+                length = _announced_length(value.strip())
         if length > self._most:
             self._is_kept = False
             length = min(length, _DISCARDED_BYTES)
@@ -157,6 +157,13 @@ class Arrival:
             self._content = None
         self._room.give_back(self._taken)
         self._taken = 0
+
+
+def _announced_length(digits: bytes) -> int:
+    """Return the length of a body; 0 where it is not one: the parser refuses that by itself."""
+    if digits.isdigit() and len(digits) < _DIGITS_OF_64_BITS:
+        return int(digits)
+    return 0
 
 
 class HeadTooLongError(LimitError):

@@ -80,7 +80,8 @@ class Departure:
 
     def _keep(self, data: memoryview) -> bool:
         if self._put_by is None:
-            self._put_by = SpooledTemporaryFile(MEMORY_BYTES, dir=self._room.folder)  # noqa: SIM115 - closed when sent
+            # Closed when it was sent
+            self._put_by = SpooledTemporaryFile(MEMORY_BYTES, dir=self._room.folder)  # noqa: SIM115
         if self.waiting + len(data) > MEMORY_BYTES:
             if not self._room.take(len(data)):
                 return False

@@ -194,7 +194,7 @@ def _visible(value: Any) -> Any:
 
 def _reason(problem: Exception) -> str:
     if isinstance(problem, (MissingSchema, InvalidSchema, InvalidURL)):
-        return "that is no address, which looks like http://HOST:PORT"
+        return "that is not an address, which looks like http://HOST:PORT"
     if isinstance(problem, requests.Timeout):
         return "it does not answer in time"
     # requests wraps these so deep that only their texts tell them apart

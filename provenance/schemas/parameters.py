@@ -28,7 +28,7 @@ def moment(description: str) -> fields.AwareDateTime:
     time = fields.AwareDateTime(
         format="iso", default_timezone=UTC, validate=limits, metadata={"description": description}
     )
-    time.error_messages["invalid"] = "no time; write 2026-11-24 or 2026-11-24T16:00:00Z"
+    time.error_messages["invalid"] = "not a time; write 2026-11-24 or 2026-11-24T16:00:00Z"
     return time
 
 

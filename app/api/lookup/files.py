@@ -1,4 +1,4 @@
-"""Files over HTTP: what made one, lists of them, and what a catalog saw."""
+"""Files over HTTP: what made one, lists of them, what a catalog saw; and the search."""
 
 from datetime import UTC, datetime
 
@@ -12,10 +12,10 @@ from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.catalogs import SightingAnswer
-from jobprov.provenance.answers.lookup import FileAnswer, FileList
+from jobprov.provenance.answers.lookup import FileAnswer, FileList, Hits
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
 from jobprov.provenance.records.reading.repairing import parse_object
-from jobprov.provenance.schemas.queries import FilesQuery, FileVersionQuery
+from jobprov.provenance.schemas.queries import FilesQuery, FileVersionQuery, SearchQuery
 from jobprov.provenance.services.catalogs.sightings import (
     SightedFile,
     read_sighting,
@@ -23,10 +23,12 @@ from jobprov.provenance.services.catalogs.sightings import (
 )
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
+from jobprov.provenance.services.lookup.search import search
 
 file_section = Section("file", "What made a file.")
 files_section = Section("files", "Files.")
 _SIGHTING_BYTES = 1024 * 1024
+search_section = Section("search", "What a name or id could mean.")
 
 
 @file_section.call(
@@ -82,3 +84,13 @@ def post_file() -> Response:
         submitter=grant.submitter,
     )
     return json_answer(seen, 201 if seen.change == "created" else 200)
+
+
+@search_section.call(
+    "GET", "/search", answers={200: Hits}, parameters=parameters(SearchQuery), errors=(401, 422)
+)
+def get_hits() -> Response:
+    """Return what a file name, job id, batch id, task, campaign, commit or host could mean."""
+    query = asked(SearchQuery)
+    with get_service().reading() as connection:
+        return json_answer(search(connection, query["q"]))

@@ -50,10 +50,14 @@ from jobprov.provenance.services.lookup.logs import read_log
 from jobprov.provenance.services.reruns.verdicts import PostedVerdict, post_verdict
 
 jobs_section = Section("jobs", "Jobs, their configurations, logs and bundles.")
-TEXT = "text/plain; charset=utf-8"
-_VERDICT_BYTES = 1024 * 1024
 job_section = Section("job", "Everything recorded of a job.")
 exports_section = Section("exports", "Jobs in the formats of PROV, OpenLineage and in-toto.")
+logs_section = Section("logs", "Logs of jobs.")
+gaps_section = Section("gaps", "What would stop reruns, and how to close it.")
+
+TEXT = "text/plain; charset=utf-8"
+_VERDICT_BYTES = 1024 * 1024
+_TAIL_CHUNK = 1 << 16
 # text first: makers of clients read every answer as the first type that they know
 _EXPORT_TYPES = (
     "text/provenance-notation",
@@ -61,9 +65,6 @@ _EXPORT_TYPES = (
     "application/x-ndjson",
     "application/vnd.in-toto+json",
 )
-logs_section = Section("logs", "Logs of jobs.")
-_TAIL_CHUNK = 1 << 16
-gaps_section = Section("gaps", "What would stop reruns, and how to close it.")
 
 
 @jobs_section.call(

@@ -105,7 +105,7 @@ def _check(file: Path, option: _CatalogOption) -> _Result:
     except ValueError as problem:
         return _Result(name, str(path), [f"the sidecar cannot be read: {problem}"], [])
     if sidecar is None:
-        return _Result(name, str(path), ["the sidecar is no JSON object"], [])
+        return _Result(name, str(path), ["the sidecar is not a JSON object"], [])
     problems, lost = _own_problems(path, sidecar), list[str]()
     if option.metacat or option.sam:
         try:
@@ -166,7 +166,7 @@ def _parent_problem(parent: Any, own: tuple[Any, Any]) -> str | None:
     if isinstance(parent, str):
         return None  # a file id, in the older form
     if not isinstance(parent, dict):
-        return "it is no object"
+        return "it is not an object"
     if "fid" in parent:
         return None
     namespace, name = parent.get("namespace"), parent.get("name")
@@ -176,7 +176,7 @@ def _parent_problem(parent: Any, own: tuple[Any, Any]) -> str | None:
         return "it needs a namespace and a name, or a did"
     if not (_TAKEN.fullmatch(str(namespace)) and _TAKEN.fullmatch(str(name))):
         return "names have letters, digits, _, ., / and - alone"
-    return "a file is no parent of its own" if (namespace, name) == own else None
+    return "a file cannot be its own parent" if (namespace, name) == own else None
 
 
 def _metadata_in_catalog(name: str, sidecar: _Sidecar, option: _CatalogOption) -> Document:

@@ -58,7 +58,7 @@ def _paths_text(answer: FilePaths) -> str:
     for path in answer.paths:
         title = counted(path.jobs, "job")
         if not path.is_sure:
-            title += ", not all links are sure"
+            title += ", not all links are certain"
         lines += ["", title]
         lines += [f"  {_step(node)}" for node in path.nodes]
     return "\n".join(lines)

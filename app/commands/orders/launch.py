@@ -178,7 +178,9 @@ def _declare(client: Client, workflow: Workflow, text: str, beside: Path) -> int
 
 def _read(file: Path) -> str:
     if file.stat().st_size > LONGEST_BYTES:
-        raise BadInputError(f"{file} is longer than {LONGEST_BYTES} bytes, so it is no workflow.")
+        raise BadInputError(
+            f"{file} is longer than {LONGEST_BYTES} bytes, so it cannot be a workflow."
+        )
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:

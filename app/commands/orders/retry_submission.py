@@ -219,8 +219,8 @@ class HandSubmission:
         tasks = sorted({retry.order.task_id for retry in tries})
         if len(tasks) > 1:
             raise BadInputError(
-                f"A ticket is for one task, and these jobs are of {', '.join(tasks[:5])}: write one "
-                "folder a task."
+                f"A ticket is for one task, and these jobs are of {', '.join(tasks[:5])}: write "
+                "one folder a task."
             )
         ticket = self.client.issue_ticket(tasks[0], self.experiment).ticket
         put_file(folder / TICKET, ticket + "\n", 0o600)
@@ -323,7 +323,7 @@ def _variables(retry: Retry) -> dict[str, str]:
 
 
 def _ad_of_history(batch_id: str) -> Ad | None:
-    """Return the ad of a job that HTCondor's history on this machine has; None where it has none."""
+    """Return a job's ad from HTCondor's history on this machine; None where it has none."""
     parts = _BATCH_ID.fullmatch(batch_id)
     if parts is None or shutil.which("condor_history") is None:
         return None

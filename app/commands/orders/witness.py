@@ -174,7 +174,7 @@ def look(
 ) -> Report:
     """Report to the service what HTCondor saw of an experiment's jobs since the last look.
 
-    What runs and waits is reported, too. The service is that of the settings. Returns what was done.
+    What runs and waits is reported, too, to the service of the settings. Return what was done.
 
     Raises:
         UnreachableError: HTCondor or the service does not answer.

@@ -2,6 +2,7 @@
 
 import sys
 from base64 import b64encode
+from typing import TYPE_CHECKING
 
 import click
 from msgspec import Struct
@@ -18,6 +19,10 @@ from jobprov.app.commands.terminal.opening import (
 from jobprov.provenance.db.queries.recording.dead_letters import list_letters
 from jobprov.provenance.errors import ProvenanceError
 from jobprov.provenance.services.recording.dead_letters import read_letter, replay_letter
+from jobprov.provenance.services.recording.submissions import Outcome
+
+if TYPE_CHECKING:
+    from jobprov.app.wiring import Service
 
 
 class TakenLetter(Struct):
@@ -56,7 +61,7 @@ def list_them(*, data: str | None, as_json: bool) -> None:
         "size_bytes": "BYTES",
         "reason": "WHY",
     }
-    text = table(rows, titles) if rows else "There is no dead letter."
+    text = table(rows, titles) if rows else "There are no dead letters."
     emit(rows, text, as_json=as_json)
 
 
@@ -93,9 +98,7 @@ def replay(*, numbers: tuple[int, ...], data: str | None, as_json: bool) -> None
                 numbers = tuple(letter.number for letter in list_letters(connection))
         for number in numbers:
             try:
-                outcome = service.write(
-                    lambda writing, number=number: replay_letter(writing, number)
-                )
+                outcome = _replay(service, number)
             except ProvenanceError as problem:
                 refused.append(RefusedLetter(number, str(problem)))
                 click.echo(f"{number} stays: {problem}", err=True)
@@ -108,6 +111,10 @@ def replay(*, numbers: tuple[int, ...], data: str | None, as_json: bool) -> None
         emit({"taken": taken, "refused": refused}, "\n".join(lines), as_json=as_json)
     if refused:
         sys.exit(1)
+
+
+def _replay(service: "Service", number: int) -> Outcome:
+    return service.write(lambda writing: replay_letter(writing, number))
 
 
 COMMANDS = {"dead-letter": dead_letter}

@@ -159,7 +159,7 @@ def register(
 
 
 def _write_hook(folder: Path | None) -> list[str]:
-    """Write start script and hook into a folder; return their paths, none where no folder is named."""
+    """Write start script and hook into a folder; return their paths, none without a folder."""
     if folder is None:
         return []
     folder.mkdir(parents=True, exist_ok=True)

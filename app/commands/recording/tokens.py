@@ -97,7 +97,7 @@ def list_them(*, data: str | None, as_json: bool) -> None:
         "expires_at": "EXPIRES",
         "revoked_at": "REVOKED",
     }
-    text = table(rows, titles) if rows else "There is no token."
+    text = table(rows, titles) if rows else "There are no tokens."
     emit(rows, text, as_json=as_json)
 
 

@@ -100,10 +100,18 @@ _COLUMNS = {
 
 
 def _change(row: ModuleChange) -> dict[str, str | None]:
-    sums = {"first": _each(row.first), "second": _each(row.second)}
-    change = None if row.change is None else percent(row.change, 0, sign="+")
-    sigma = f", {abs(row.sigma):.1f} sigma" if row.sigma is not None else ""
-    return {**_named(row), **sums, "change": change, "outcome": row.outcome + sigma}
+    change, outcome = None, row.outcome
+    if row.change is not None:
+        change = percent(row.change, 0, sign="+")
+    if row.sigma is not None:
+        outcome += f", {abs(row.sigma):.1f} sigma"
+    return {
+        **_named(row),
+        "first": _each(row.first),
+        "second": _each(row.second),
+        "change": change,
+        "outcome": outcome,
+    }
 
 
 def _named(row: ModuleChange | ModuleShare) -> dict[str, str | None]:

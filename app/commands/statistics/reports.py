@@ -17,7 +17,6 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
-from jobprov.app.reports.changes import conditions, default_file, remember, remembered
 from jobprov.app.reports.rows import headline, moment, tables
 from jobprov.provenance.answers.addresses import campaign_page
 from jobprov.provenance.answers.campaigns import CampaignReport
@@ -133,6 +132,9 @@ def _counted_now(client: Client, report: CampaignReport) -> CampaignReport:
 
 
 def _state_file(service: str, report: CampaignReport, state: Path | None) -> Path:
+    # Imported here, as all about mails is: most reports are not mailed
+    from jobprov.app.reports.mails import default_file  # noqa: PLC0415
+
     return state or default_file(service, report.campaign.experiment, report.campaign.campaign)
 
 
@@ -145,7 +147,13 @@ def _mail(
 ) -> None:
     """Mail the report; with a state file only if something changed since the last mail."""
     # Jinja and mail are for those who ask for a mail
-    from jobprov.app.reports.mailing import compose, send  # noqa: PLC0415
+    from jobprov.app.reports.mails import (  # noqa: PLC0415
+        compose,
+        conditions,
+        remember,
+        remembered,
+        send,
+    )
     from jobprov.app.reports.page import report_page  # noqa: PLC0415
 
     settings = settings_with()

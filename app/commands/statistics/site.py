@@ -61,37 +61,33 @@ def export_site(
     starts = [*pages.values(), *(report_page(name, experiment) for name in names)]
     if len(names) > 1:
         starts.insert(0, _INDEX)
+    for campaign, page in pages.items():
+        if _fetch(client, page) is None:
+            raise NotFoundError(f"No page of campaign {campaign} of {experiment} at {client.url}.")
+    # In the copy, what leads home leads to the list of its campaigns
+    ours = {}
+    if len(names) > 1:
+        ours[_INDEX] = _index(client, names, experiment)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        made = Path(scratch) / "site"
-        made.mkdir()
-        for campaign, page in pages.items():
-            if _fetch(client, page) is None:
-                raise NotFoundError(
-                    f"No page of campaign {campaign} of {experiment} at {client.url}."
-                )
-        # In the copy, what leads home leads to the list of its campaigns
-        ours = {_INDEX: _index(client, names, experiment)} if len(names) > 1 else {}
+        site = Path(scratch) / "site"
+        site.mkdir()
         copied = copy_pages(
             lambda address: ours.get(address) or _fetch(client, address),
             starts,
-            made,
+            site,
             service=client.url,
             most=most,
         )
-        (made / _MARK).write_text(json.dumps({"service": client.url, **copied._asdict()}) + "\n")
-        made.chmod(0o755)
+        (site / _MARK).write_text(json.dumps({"service": client.url, **copied._asdict()}) + "\n")
+        site.chmod(0o755)
         if folder.exists():
             folder.rename(Path(scratch) / "before")
-        made.rename(folder)
-    left = (
-        f"; {counted(copied.left, 'page')} beyond --most lead to the service" if copied.left else ""
-    )
-    emit(
-        copied._asdict(),
-        f"{counted(copied.pages, 'page')} in {folder}/index.html{left}.",
-        as_json=as_json,
-    )
+        site.rename(folder)
+    text = f"{counted(copied.pages, 'page')} in {folder}/index.html"
+    if copied.left:
+        text += f"; {counted(copied.left, 'page')} beyond --most lead to the service"
+    emit(copied._asdict(), f"{text}.", as_json=as_json)
 
 
 def _check(folder: Path) -> None:

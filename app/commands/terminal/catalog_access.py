@@ -42,7 +42,7 @@ def own_access(url: str, *, token: str | None = None, attempts: int = 4) -> "Acc
 
 
 def _certificate() -> tuple[str | None, str | None]:
-    """Return the paths of a proxy, or of certificate and key; where none is named, the usual proxy."""
+    """Return the paths of a proxy, or of certificate and key; the usual proxy by default."""
     proxy = os.environ.get("X509_USER_PROXY")
     if proxy:
         return proxy, None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
@@ -17,6 +17,9 @@ import msgspec
 from jobprov.app.config import Settings, load_settings
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.sentences import name_in_path
+
+if TYPE_CHECKING:
+    from jobprov.app.wiring import Service
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -97,7 +100,7 @@ def settings_with(**given: object) -> Settings:
 
 
 @contextmanager
-def opened_service(settings: Settings, *, is_tied: bool = True) -> Iterator[Any]:
+def opened_service(settings: Settings, *, is_tied: bool = True) -> "Iterator[Service]":
     """Yield the service's own database and archive, for operators.
 
     Args:

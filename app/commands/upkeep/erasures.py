@@ -84,8 +84,11 @@ def record(*, job_id: str, yes: bool, data: str | None, as_json: bool, **how: An
 
     Without --field and --replacement the newest revision stays, and what came before it goes.
     """
-    replacement = how.pop("replacement")
-    wanted = Wanted(job_id, replacement=replacement.read_bytes() if replacement else None, **how)
+    replacement_file = how.pop("replacement")
+    replacement = None
+    if replacement_file:
+        replacement = replacement_file.read_bytes()
+    wanted = Wanted(job_id, replacement=replacement, **how)
     with opened_service(settings_with(data=data)) as service:
         catch_up(_parts(service), wanted.experiment)
         with service.reading() as connection:
@@ -109,11 +112,12 @@ def record(*, job_id: str, yes: bool, data: str | None, as_json: bool, **how: An
         )
         with service.reading() as connection:
             remains = find_remains(connection, done.texts)
+    entries = [{"kind": entry.kind, "revision": entry.revision} for entry in done.entries]
     document = {
         "job_id": erased_job.job_id,
         "experiment": erased_job.experiment,
         "witness": done.witness,
-        "entries": [{"kind": entry.kind, "revision": entry.revision} for entry in done.entries],
+        "entries": entries,
         "plans": len(done.plans),
         "also_in_witnesses": done.also,
         "also_in_jobs": [job.job_id for job in others.jobs],

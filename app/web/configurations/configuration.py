@@ -10,8 +10,7 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, make_response, render_template
 
-from jobprov.app.web.configurations.fcl_text import Page, page_of
-from jobprov.app.web.configurations.parameter_tree import Branch, branch, inside, matching
+from jobprov.app.web.configurations.drawing import Branch, Page, branch, inside, matching, page_of
 from jobprov.app.web.frame.cuts import Cut, address, cut_rows, tightness
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, asked, asked_number, experiment_asked, here
@@ -146,11 +145,14 @@ def _commits(software: Sequence[Mapping[str, Any]]) -> dict[Any, Any]:
 
 def first_line(configuration: RecordedConfiguration, evaluated: EvaluatedParameters | None) -> str:
     """Return how large the configuration is, and its identity."""
-    parts = [counted(len(configuration.recorded.files or ()), "file")]
+    line = counted(len(configuration.recorded.files or ()), "file")
+    identity = configuration.recorded.parameter_set_id
     if evaluated is not None:
-        parts.append(counted(len(evaluated.parameters), "parameter"))
-    identity = evaluated.identity if evaluated else configuration.recorded.parameter_set_id
-    return ", ".join(parts) + (f"; ParameterSetID {identity[:12]}…" if identity else ".")
+        line += f", {counted(len(evaluated.parameters), 'parameter')}"
+        identity = evaluated.identity
+    if not identity:
+        return f"{line}."
+    return f"{line}; ParameterSetID {identity[:12]}…"
 
 
 def _form_url(form: str) -> str:

@@ -33,7 +33,13 @@ _WORDS = {
 
 def problem_page(problem: Problem) -> Response:
     """Return the page of an error; the caller sets its status."""
-    given = _given(problem) if request.method == "GET" else {}
+    given: dict[str, str] = {}
+    without, as_now, again = None, None, None
+    if request.method == "GET":
+        given, as_now = _given(problem), _as_now()
+        again = safe_url(request.full_path.rstrip("?"))
+    if given:
+        without = safe_url(here(**dict.fromkeys(given)))
     return make_response(
         render_template(
             "frame/problem.html",
@@ -44,11 +50,11 @@ def problem_page(problem: Problem) -> Response:
             nearest=[(name, _neighbour(name)) for name in problem.hints.nearest],
             choices=[_choice(choice) for choice in _choices(problem)],
             given=given,
-            without=safe_url(here(**dict.fromkeys(given))) if given else None,
+            without=without,
             job=_job(),
-            as_now=_as_now() if request.method == "GET" else None,
+            as_now=as_now,
             is_form=request.method == "POST",
-            again=safe_url(request.full_path.rstrip("?")) if request.method == "GET" else None,
+            again=again,
         )
     )
 

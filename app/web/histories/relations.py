@@ -100,8 +100,7 @@ def _descent_sentence(paths: FilePaths) -> str:
     shortest = counted(paths.paths[0].jobs, "job")
     if ways == 1 and not paths.is_truncated:
         return f"The {younger} was made from the other, by {shortest}."
-    more = " at least" if paths.is_truncated else ""
-    return (
-        f"The {younger} was made from the other, in {counted(ways, 'way')}{more}; "
-        f"the shortest has {shortest}."
-    )
+    in_ways = counted(ways, "way")
+    if paths.is_truncated:
+        in_ways += " at least"
+    return f"The {younger} was made from the other, in {in_ways}; the shortest has {shortest}."

@@ -14,7 +14,7 @@ from jobprov.app.web.frame.formats import counted, day, text
 from jobprov.app.web.frame.markup import cut, digest
 from jobprov.app.web.frame.page import answer, asked_file, asked_number
 from jobprov.app.web.lookup.entries import complete
-from jobprov.app.wiring import get_service
+from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.addresses import file_page, history_page, task_page
 from jobprov.provenance.answers.lookup import FileAnswer, JobSummary, RecordedVersion
 from jobprov.provenance.answers.names import FileName
@@ -89,11 +89,12 @@ def show_page(name: str) -> Response:
         name_in_questions = name_for_questions(connection, file)
         maker = None
         if shown.producer is not None:
-            maker = _maker(connection, service.store, shown.producer, file.name)
+            maker = _maker(connection, shown.producer, file.name)
     return answer("lookup/file.html", **_page(shown, maker, name_in_questions)._asdict())
 
 
-def _maker(connection: Any, store: Any, producer: JobSummary, name: str) -> Maker:
+def _maker(connection: Connection, producer: JobSummary, name: str) -> Maker:
+    store = get_service().store
     job = read_job(connection, store, producer.job_id, experiment=producer.experiment)
     record = job.reading.raw
     recorded = None

@@ -4,7 +4,7 @@ It also says what is missing and how to close that.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flask import Blueprint, Response, redirect
 
@@ -20,7 +20,7 @@ from jobprov.app.web.lookup.job_sentences import (
     wall_seconds,
 )
 from jobprov.app.web.lookup.log_text import Excerpt, excerpt
-from jobprov.app.wiring import get_service
+from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.addresses import job_page, lineage_of
 from jobprov.provenance.answers.lookup import JobAnswer, JobSummary
 from jobprov.provenance.db.queries.recording.evaluations import KnownEvaluation
@@ -181,7 +181,9 @@ def lineage_link(job: JobAnswer, key: int) -> LineageLink | None:
     return None
 
 
-def _excerpts(connection: Any, job: ReadJob, summary: JobSummary) -> dict[str, Excerpt | str]:
+def _excerpts(
+    connection: Connection, job: ReadJob, summary: JobSummary
+) -> dict[str, Excerpt | str]:
     """Return the lines that matter, by log, or the sentence why they cannot be read."""
     store = get_service().store
     excerpts: dict[str, Excerpt | str] = {}

@@ -229,7 +229,9 @@ def _step_state(step: Mapping[str, Any], job_state: Any) -> str:
         return "killed"
     if step["exit_code"] is not None:
         return "succeeded" if step["exit_code"] == 0 else "failed"
-    return "running" if job_state == "running" and not step["ended_at"] else "unknown"
+    if job_state == "running" and not step["ended_at"]:
+        return "running"
+    return "unknown"
 
 
 def software_row(entry: Mapping[str, Any]) -> dict[str, Any]:

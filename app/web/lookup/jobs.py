@@ -199,7 +199,7 @@ def asked_time(name: str) -> datetime | None:
     time = moment(value) or moment(f"{value}Z") or moment(f"{value}T00:00:00Z")
     if time is None:
         raise BadInputError(
-            f"{name}: {value[:40]!r} is no time; write 2026-11-24 or 2026-11-24T16:00:00Z.",
+            f"{name}: {value[:40]!r} is not a time; write 2026-11-24 or 2026-11-24T16:00:00Z.",
             {name: ["not a time"]},
         )
     return time
@@ -207,15 +207,22 @@ def asked_time(name: str) -> datetime | None:
 
 def first_line(count: int, filters: Mapping[str, str], *, is_more: bool) -> str:
     """Return what the list is, in words."""
-    parts = []
+    conditions = []
     for name, value in filters.items():
-        parts.append(f"{name.replace('_', ' ')} {value}" if value else f"no {name}")
-    of_what = f" with {', '.join(parts)}" if parts else ""
+        if value:
+            conditions.append(f"{name.replace('_', ' ')} {value}")
+        else:
+            conditions.append(f"no {name}")
+    narrowed = ""
+    if conditions:
+        narrowed = f" with {', '.join(conditions)}"
     if not count:
-        return f"No job{of_what} is recorded."
+        return f"No job{narrowed} is recorded."
     if is_more:
-        return f"The {count} newest jobs{of_what}; there are more."
-    return f"{count} jobs{of_what}." if count > 1 else f"One job{of_what}."
+        return f"The {count} newest jobs{narrowed}; there are more."
+    if count == 1:
+        return f"One job{narrowed}."
+    return f"{count} jobs{narrowed}."
 
 
 def _csv_row(job: JobSummary) -> dict[str, Cell]:

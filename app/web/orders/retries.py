@@ -1,7 +1,7 @@
 """The page of retries: units of a task that are not done, or a selection of jobs.
 
-Their jobs are ordered for the agent, or shown as a resubmission by hand in one of three forms. Units
-have boxes of their own to be waived, or waited for again; `tasks/waivers.py` does that.
+Their jobs are ordered for the agent, or shown as a resubmission by hand in one of three forms.
+Units have boxes of their own to be waived, or waited for again; `tasks/tasks.py` does that.
 """
 
 import re
@@ -17,7 +17,7 @@ from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.guard import TOKEN_FIELD, form_grant, needs_token
 from jobprov.app.web.frame.page import answer, asked, asked_number
-from jobprov.app.wiring import get_service
+from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.lookup import Failure
 from jobprov.provenance.answers.orders import (
     FailedJob,
@@ -198,7 +198,7 @@ def _lost_inputs(chosen: ChosenJobs | None) -> list[OutsideInput]:
     return [file for file in inputs if not file.places]
 
 
-def _resubmission(connection: Any, choice: Choice, experiment: str, form: str) -> str:
+def _resubmission(connection: Connection, choice: Choice, experiment: str, form: str) -> str:
     service = get_service()
     url = service.settings.public_url or f"{request.scheme}://{request.host}"
     repeats = repeats_of(connection, service.store, choice, experiment)

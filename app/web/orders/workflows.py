@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote
 
 from flask import Blueprint, Response, current_app
@@ -11,7 +11,7 @@ from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import answer, asked_number, experiment_asked
 from jobprov.app.web.frame.progress import Piece, progress
-from jobprov.app.wiring import get_service
+from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.answers.workflows import StageStanding, WorkflowStanding
 from jobprov.provenance.db.queries.orders.workflows import WorkflowVersion
@@ -108,7 +108,7 @@ So looking at a large workflow costs a twentieth of a processor at most.
 """
 
 
-def _standing(connection: Any, version: WorkflowVersion) -> WorkflowStanding:
+def _standing(connection: Connection, version: WorkflowVersion) -> WorkflowStanding:
     """Return how a workflow stands, from memory where it was costly and is still fresh."""
     kept: dict[int, tuple[float, WorkflowStanding]] = current_app.extensions.setdefault(
         "jobprov-standings", {}

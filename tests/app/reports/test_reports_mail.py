@@ -14,8 +14,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
-from jobprov.app.reports.changes import conditions
-from jobprov.app.reports.mailing import compose, send
+from jobprov.app.reports.mails import compose, conditions, send
 from jobprov.provenance.answers.campaigns import CampaignReport
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, UnreachableError

@@ -268,9 +268,9 @@ def test_something_that_is_no_jobprov_is_said_so(peer: Peer) -> None:
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("127.0.0.1:8095", "that is no address, which looks like http://HOST:PORT"),
-        ("localhost:8095", "that is no address, which looks like http://HOST:PORT"),
-        ("http://", "that is no address, which looks like http://HOST:PORT"),
+        ("127.0.0.1:8095", "that is not an address, which looks like http://HOST:PORT"),
+        ("localhost:8095", "that is not an address, which looks like http://HOST:PORT"),
+        ("http://", "that is not an address, which looks like http://HOST:PORT"),
         ("http://127.0.0.1:9", "it refuses connections"),
         ("http://nobody.invalid:9", "no such host is known"),
     ],

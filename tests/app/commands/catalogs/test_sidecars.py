@@ -189,6 +189,6 @@ def test_names_that_metacat_refuses_are_told(tmp_path: Path) -> None:
     assert told == (
         'a: MetaCat refuses the parent {"name": "raw.root"}: it needs a namespace and a name, or '
         'a did; MetaCat refuses the parent {"did": "ns:b+c.root"}: names have letters, digits, _, '
-        '., / and - alone; MetaCat refuses the parent {"namespace": "toy", "name": "a"}: a file is '
-        "no parent of its own\n"
+        '., / and - alone; MetaCat refuses the parent {"namespace": "toy", "name": "a"}: a file '
+        "cannot be its own parent\n"
     )

@@ -12,8 +12,14 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from jobprov.app.web.configurations.fcl_text import highlighted, page_of
-from jobprov.app.web.configurations.parameter_tree import Node, branch, inside, matching
+from jobprov.app.web.configurations.drawing import (
+    Node,
+    branch,
+    highlighted,
+    inside,
+    matching,
+    page_of,
+)
 from jobprov.provenance.fhicl import loads
 from jobprov.provenance.lineage.words import number
 from tests.library.productions.large_configuration import JOB, LIBRARY, MODULES, PAGE, RAN

@@ -289,7 +289,7 @@ def test_log_is_searched_and_led_to_its_line(pages: FlaskClient, service: Servic
         pages.get(f"{address}?q=xyz").text,
     )
 
-    assert "The line that tells why" in whole
+    assert "The line that explains why" in whole
     assert '<mark id="why">E: cannot find the map</mark>' in found
     assert "Next" in found
     assert "xyz is not in the log" in none

@@ -95,7 +95,7 @@ def test_what_only_a_script_can_do_is_not_offered_without_one(
 ) -> None:
     phone.page.goto(f"{phone.site}/lineage/{samples.MERGED}?experiment=toyexp")
 
-    button = phone.page.get_by_text("Walk about in the picture")
+    button = phone.page.get_by_text("Explore the picture")
     expect(button).to_be_visible(visible=request.node.callspec.params["phone"])
 
 

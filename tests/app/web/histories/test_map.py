@@ -395,7 +395,7 @@ def test_on_a_phone_one_finger_moves_the_page_and_the_map_is_where_it_was_asked_
     watched = Watched(browser, site, NARROW, "light", has_touch=True)
     page = watched.page
     page.goto(site + LINEAGE)
-    page.get_by_role("button", name="Walk about in the picture").tap()
+    page.get_by_role("button", name="Explore the picture").tap()
     page.wait_for_selector(".map-place[data-ready]")
     becomes(page, "document.activeElement.classList.contains('map-canvas')")
     box = page.locator(".map-canvas").bounding_box()
@@ -428,7 +428,7 @@ def test_axe_finds_nothing_on_the_map(
     page.goto(site + address)
     if size == NARROW:
         assert page.locator("svg.lineage-down").is_visible()
-        page.get_by_role("button", name="Walk about in the picture").click()
+        page.get_by_role("button", name="Explore the picture").click()
     page.wait_for_selector(".map-place[data-ready]")
     page.locator("tbody tr button").first.click()
     page.evaluate(AXE_SCRIPT)

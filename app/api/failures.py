@@ -1,4 +1,4 @@
-"""Rules of triage over HTTP: what failures of an experiment mean, in versions."""
+"""Why jobs failed, over HTTP, and the rules of triage that tell what failures mean, in versions."""
 
 from datetime import UTC, datetime
 
@@ -11,22 +11,45 @@ from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
+from jobprov.app.kept_answers import read_filtered
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.failures import ExperimentRules, RulesDeclared, RulesReapplied
+from jobprov.provenance.answers.failures import (
+    ErrorCounts,
+    ExperimentRules,
+    RulesDeclared,
+    RulesReapplied,
+)
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.records.job_record import Name
 from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.parameters import read_query
-from jobprov.provenance.schemas.queries import AfterQuery, ComparatorsQuery
+from jobprov.provenance.schemas.queries import AfterQuery, ComparatorsQuery, ErrorsQuery
 from jobprov.provenance.services.failures.rules import declare_rules, reclassify, show_rules
 from jobprov.provenance.services.intake.tokens import Scope
 from jobprov.provenance.services.orders.orders import find_experiment
+from jobprov.provenance.services.statistics.counting import ERRORS
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.triage.rules import RuleTable
 
-section = Section("rules", "Rules of triage: what the failures of an experiment mean.")
+errors_section = Section("errors", "Why jobs failed.")
+rules_section = Section("rules", "Rules of triage: what the failures of an experiment mean.")
 
-_BODY_BYTES = 1024 * 1024
+_RULES_BYTES = 1024 * 1024
+
+
+@errors_section.call(
+    "GET",
+    "/statistics/errors",
+    answers={200: ErrorCounts},
+    parameters=parameters(ErrorsQuery),
+    errors=(401, 413, 422),
+)
+def get_errors() -> Response:
+    """Return why jobs failed, and which hosts and sites stand out."""
+    query = asked(ErrorsQuery)
+    order = {name: query.pop(name) for name in ("by", "sort") if name in query}
+    return json_answer(read_filtered(ERRORS, JobFilters(**query), **order))
 
 
 class ReclassificationBody(msgspec.Struct, kw_only=True):
@@ -35,7 +58,7 @@ class ReclassificationBody(msgspec.Struct, kw_only=True):
     task_id: Name | None = None
 
 
-@section.call(
+@rules_section.call(
     "PUT",
     "/rules/<experiment>",
     body=RuleTable,
@@ -52,7 +75,7 @@ def put_rules(experiment: str) -> Response:
     grant = writing_grant(Scope.DECLARE)
     check_experiment(grant, checked_name(experiment, "experiment"))
     query = read_query(AfterQuery, request.args)
-    document, now = parse_object(read_body(_BODY_BYTES)), datetime.now(UTC)
+    document, now = parse_object(read_body(_RULES_BYTES)), datetime.now(UTC)
     refuse_secrets(document)
     answer = get_service().write(
         lambda writing: declare_rules(writing, experiment, document, **query),
@@ -63,7 +86,7 @@ def put_rules(experiment: str) -> Response:
     return json_answer(answer, status)
 
 
-@section.call(
+@rules_section.call(
     "GET",
     "/rules/<experiment>",
     answers={200: ExperimentRules},
@@ -77,7 +100,7 @@ def get_rules(experiment: str) -> Response:
         return json_answer(show_rules(connection, checked_name(experiment, "experiment"), **query))
 
 
-@section.call(
+@rules_section.call(
     "POST",
     "/rules/<experiment>/reclassifications",
     body=ReclassificationBody,
@@ -93,7 +116,7 @@ def post_reclassification(experiment: str) -> Response:
     grant = writing_grant(Scope.DECLARE)
     check_experiment(grant, checked_name(experiment, "experiment"))
     body = read_document(
-        parse_object(read_body(_BODY_BYTES)), ReclassificationBody, "The reclassification"
+        parse_object(read_body(_RULES_BYTES)), ReclassificationBody, "The reclassification"
     )
     service, now = get_service(), datetime.now(UTC)
     with service.reading() as connection:

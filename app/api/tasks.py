@@ -1,4 +1,4 @@
-"""Tasks over HTTP: declared, how far they are, units that are missing or waived."""
+"""Tasks and campaigns over HTTP: declared, how far they are, what runs and waits, their samples."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,15 +6,20 @@ from typing import Any
 from flask import Response, request
 
 from jobprov.app.api.wire.answers import json_answer, text_answer
-from jobprov.app.api.wire.asking import asked, checked_name, parameters
+from jobprov.app.api.wire.asking import asked, checked_name, checked_word, parameters
 from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
+from jobprov.app.kept_answers import read_answer
+from jobprov.app.kept_answers import read_report as read_campaign_report
 from jobprov.app.wiring import get_service
+from jobprov.provenance.answers.campaigns import CampaignProgress, CampaignReport
+from jobprov.provenance.answers.queue import Queue, QueueTaken
 from jobprov.provenance.answers.tasks import (
     MissingUnits,
     ReadyFiles,
+    Samples,
     TaskDeclared,
     TaskProgress,
     UnitsWaived,
@@ -22,12 +27,21 @@ from jobprov.provenance.answers.tasks import (
 from jobprov.provenance.catalogs.opening import open_catalog, read_catalogs
 from jobprov.provenance.catalogs.sam_dimensions import files_dimension
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
+from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.parameters import read_query
-from jobprov.provenance.schemas.production_queries import MissingQuery, ReadyQuery
+from jobprov.provenance.schemas.production_queries import (
+    CampaignQuery,
+    MissingQuery,
+    NamedCampaignQuery,
+    QueueQuery,
+    ReadyQuery,
+    TaskQueueQuery,
+)
 from jobprov.provenance.schemas.queries import ExperimentQuery
 from jobprov.provenance.services.catalogs.frozen_units import freeze_units
 from jobprov.provenance.services.intake.tokens import Scope
+from jobprov.provenance.services.statistics.counting import CAMPAIGN
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,
     UnitSource,
@@ -36,16 +50,31 @@ from jobprov.provenance.services.tasks.declarations import (
     read_declaration,
     read_task_document,
 )
+from jobprov.provenance.services.tasks.queue import task_queue, whole_queue
+from jobprov.provenance.services.tasks.queue_reports import (
+    QueueReportBody,
+    compare_report,
+    read_report,
+    take_queue_report,
+)
+from jobprov.provenance.services.tasks.samples import list_samples
 from jobprov.provenance.services.tasks.tasks import find_task, show_task
 from jobprov.provenance.services.tasks.units import list_ready, missing_units
 from jobprov.provenance.services.tasks.waivers import Waiver, read_waiver, waive_units
 
 declarations_section = Section("declarations", "What tasks are to make.")
-_DECLARATION_BYTES = 32 * 1024 * 1024
 tasks_section = Section("tasks", "Tasks: one submission of a stage each.")
 units_section = Section("units", "Units of tasks: what is missing, and what is ready.")
 waivers_section = Section("waivers", "Units that a task goes on without.")
+queue_section = Section("queue", "What runs and waits.")
+campaigns_section = Section("campaign-progress", "How far campaigns are.")
+samples_section = Section("samples", "Samples by data tier: done and expected.")
+
+_DECLARATION_BYTES = 32 * 1024 * 1024
 _WAIVER_BYTES = 32 * 1024 * 1024
+_QUEUE_BYTES = 64 * 1024 * 1024
+_JOBS_A_TURN = 100
+"""So many rows of a report take the writer as long as one record."""
 
 
 @declarations_section.call(
@@ -175,3 +204,114 @@ def post_waiver(task_id: str) -> Response:
         submitter=grant.submitter,
     )
     return json_answer(UnitsWaived(task.task_id, task.experiment, count), 201)
+
+
+@queue_section.call(
+    "PUT",
+    "/queue/<schedd>",
+    body=QueueReportBody,
+    answers={200: QueueTaken},
+    errors=(413, 415, 422),
+    writes=True,
+)
+def put_queue(schedd: str) -> Response:
+    """Replace what is known of a queue: all that its schedd has of an experiment now.
+
+    It is kept outside the ledger, until the next report.
+    """
+    grant, now = writing_grant(), datetime.now(UTC)
+    name = checked_name(schedd, "schedd")
+    body = read_report(read_body(_QUEUE_BYTES))
+    check_experiment(grant, body.experiment)
+    # Many jobs are held for the same reason
+    refuse_secrets({"hold_reason": sorted({job.hold_reason or "" for job in body.jobs})})
+    service = get_service()
+    with service.reading() as connection:
+        compared = compare_report(connection, name, body, received_at=now)
+    taken = service.writer.run(
+        lambda writing: take_queue_report(writing, name, body, compared),
+        1 + len(compared.rows) // _JOBS_A_TURN,
+        received_at=now,
+        submitter=grant.submitter,
+    )
+    return json_answer(taken)
+
+
+@queue_section.call(
+    "GET",
+    "/queue",
+    answers={200: Queue},
+    parameters=parameters(QueueQuery),
+    errors=(401, 404, 422),
+)
+def get_queue() -> Response:
+    """Return what runs and waits: counts, and a list with held and stuck jobs first."""
+    query = asked(QueueQuery)
+    with get_service().reading() as connection:
+        return json_answer(whole_queue(connection, **query))
+
+
+@queue_section.call(
+    "GET",
+    "/tasks/<task_id>/queue",
+    answers={200: Queue},
+    parameters=parameters(TaskQueueQuery),
+    errors=(300, 401, 404, 422),
+)
+def get_task_queue(task_id: str) -> Response:
+    """Return what runs and waits of a task."""
+    query = asked(TaskQueueQuery)
+    experiment = query.pop("experiment", None)
+    with get_service().reading() as connection:
+        task = find_task(connection, checked_name(task_id, "task_id"), experiment=experiment)
+        return json_answer(task_queue(connection, task, **query))
+
+
+@campaigns_section.call(
+    "GET",
+    "/campaigns/<path:name>",
+    answers={200: CampaignProgress},
+    parameters=parameters(NamedCampaignQuery),
+    errors=(401, 404, 413, 422),
+)
+def get_campaign(name: str) -> Response:
+    """Return how far a campaign is: its stages in the order of production and its tasks, with their units."""
+    query = asked(NamedCampaignQuery)
+    campaign = checked_word(query.pop("campaign", name), "campaign")
+    return json_answer(read_answer(CAMPAIGN, **query, campaign=campaign))
+
+
+@campaigns_section.call(
+    "GET",
+    "/campaigns/<path:name>/report",
+    answers={200: CampaignReport},
+    parameters=parameters(NamedCampaignQuery),
+    errors=(401, 404, 413, 422),
+)
+def get_report(name: str) -> Response:
+    """Return a campaign in one document: how far it is, what was waived, why jobs failed, what they took."""
+    query = asked(NamedCampaignQuery)
+    campaign = checked_word(query.get("campaign", name), "campaign")
+    try:
+        return json_answer(read_campaign_report(query["experiment"], campaign))
+    except NotFoundError as problem:
+        if "campaign" in query:
+            raise
+        try:
+            return get_campaign(f"{name}/report")  # a campaign may be called so
+        except NotFoundError:
+            raise problem from None
+
+
+@samples_section.call(
+    "GET",
+    "/samples",
+    answers={200: Samples},
+    parameters=parameters(CampaignQuery),
+    errors=(401, 404, 413, 422),
+)
+def get_samples() -> Response:
+    """Return the declared tasks of an experiment as samples by data tier."""
+    experiment, service = asked(CampaignQuery)["experiment"], get_service()
+    with service.reading() as connection:
+        return json_answer(list_samples(connection, service.store, experiment))

@@ -1,1 +1,0 @@
-"""Calls for rules of triage."""

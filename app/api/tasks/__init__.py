@@ -1,1 +1,0 @@
-"""Calls for tasks."""
