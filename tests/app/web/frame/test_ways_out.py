@@ -63,7 +63,7 @@ def test_page_of_a_filter_that_cannot_be_read_leads_to_the_page_without_it(
 ) -> None:
     text = pages.get(address).text
 
-    assert f"the address says <code>{given}</code>" in text
+    assert f"the address has <code>{given}</code>" in text
     assert links(text)["This page without the parts that cannot be read"] == way
     assert pages.get(way).status_code in (200, 300)
 
