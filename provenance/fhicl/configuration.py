@@ -59,6 +59,11 @@ class Configuration:
         return f"<Configuration {self.parameter_set_id} of {main}>"
 
     @property
+    def value_count(self) -> int:
+        """The number of values, shared ones counted at each of their places."""
+        return self._root.written.values
+
+    @property
     def parameter_set_id(self) -> str:
         """The SHA-1 of the canonical form, 40 hex digits. art calls it ParameterSetID."""
         return parameter_set_id(self._root)

@@ -34,7 +34,7 @@ class Limits:
     number_length: int = 100_000
     work: int = 5_000_000
     canonical_bytes: int = 64 << 20
-    written_values: int = 300_000
+    written_values: int = 600_000
     written_bytes: int = 64 << 20
     printed_bytes: int = 64 << 20
 

@@ -22,10 +22,10 @@ def configuration_gaps(record: JobRecord, findings: Findings) -> Iterator[Messag
         name = configuration.main or configuration.step or f"configurations[{position}]"
         if position in findings.unevaluated:
             problem = findings.unevaluated[position]
-            code = "configuration-unevaluated"
             if _PAST_A_LIMIT in problem:
-                code = "configuration-too-large"
-            yield code, f"{name} cannot be evaluated: {problem}"
+                yield "configuration-too-large", f"{name}: {problem}"
+            else:
+                yield "configuration-unevaluated", f"{name} cannot be evaluated: {problem}"
         if position in findings.differing:
             yield "configuration-differs", f"{name}: {findings.differing[position]}"
     yield from _stored_configuration_gaps(record)

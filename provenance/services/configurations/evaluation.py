@@ -56,6 +56,7 @@ _LONGEST_PROBLEM = 2000
 _LONGEST_VALUE = 60
 _MOST_COUNTED = 1000
 _TABLES_AT_ONCE = 300
+_MOST_SEARCHED = 300_000  # values of one configuration; they take 5 s and 45 MB of the database
 """Tables written in one transaction: some 0.1 s, for which a record may have to wait."""
 _PUT_BY_PROGRAM = re.compile(rb"\de\+\d")
 """A number as art itself writes it, 1.234567e+6.
@@ -183,6 +184,10 @@ def evaluate_sources(recorded: RecordedClosure, sources: Mapping[str, bytes]) ->
         trouble += _differences(parsed, computed, ran)
     # What ran is searched; the files alone lack what art added and pruned
     searched = ran or (computed.configuration if computed else None) or parsed
+    if searched is not None and searched.value_count > _MOST_SEARCHED:
+        values = f"the set is known, but its {searched.value_count:,} values cannot be searched"
+        problem = f"{values}: the limit of {_MOST_SEARCHED:,} is passed"
+        searched = None
     is_whole = computed is not None and computed.is_whole
     identity, tables = _searched(searched, recorded.variables)
     return Evaluated(

@@ -46,13 +46,18 @@ def message_of(read: Callable[[], object], kind: str = "limit") -> str:
         ),
         pytest.param(
             "a: [1,1]\n" + "a: [@local::a, @local::a]\n" * 64,
-            "written_values",
+            "written_bytes",
             id="doubled 64 times",
         ),
         pytest.param(
             "a: [1,1]\n" + "a: [@local::a, @local::a]\n" * 19,
-            "written_values",
+            "written_bytes",
             id="500 bytes for 40 s of indexing",
+        ),
+        pytest.param(
+            "a: [" + "1, " * 999 + "1]\n" + "".join(f"b{n}: @local::a\n" for n in range(600)),
+            "written_values",
+            id="a flat table of 600,000 values",
         ),
         pytest.param(
             'a: "'
