@@ -15,9 +15,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from jobprov.provenance import capture
-from jobprov.provenance.capture.packing import build
 from jobprov.provenance.capture.trace import strace as tracing
+from jobprov.provenance.launchers import hook_file
 
 _BUILT = Path(__file__).parents[2] / "var" / "hooks"
 VERSIONS = [f"3.{minor}" for minor in range(6, 14)]
@@ -29,24 +28,10 @@ def put_hook(target: Path) -> Path:
     To build it takes three seconds, so that is done once for all tests, below `var/hooks`.
     """
     _BUILT.mkdir(parents=True, exist_ok=True)
-    built = _BUILT / f"{_digest_of_sources()}.pyz"
     with (_BUILT / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not built.exists():
-            for earlier in _BUILT.glob("*.pyz"):
-                earlier.unlink()
-            build(str(built))
-        shutil.copy(built, target)
+        hook_file.put_hook(target, kept=_BUILT)
     return target
-
-
-def _digest_of_sources() -> str:
-    digest = hashlib.sha256()
-    folder = Path(capture.__path__[0])
-    for file in sorted(folder.rglob("*.py")):
-        content = file.read_bytes()
-        digest.update(f"{file.relative_to(folder)} {len(content)}\n".encode() + content)
-    return digest.hexdigest()
 
 
 def find_python(version: str) -> str | None:

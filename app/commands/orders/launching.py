@@ -13,10 +13,10 @@ import click
 from jobprov.app.commands.orders.witness import look
 from jobprov.app.commands.terminal.opening import settings_with, url_option
 from jobprov.provenance.answers.workflows import WorkflowStanding
-from jobprov.provenance.capture.packing import build
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import ConflictError, UnreachableError
 from jobprov.provenance.launchers.condor.launcher import CondorLauncher
+from jobprov.provenance.launchers.hook_file import put_hook
 from jobprov.provenance.launchers.job import Launcher
 from jobprov.provenance.launchers.local.launcher import LocalLauncher
 from jobprov.provenance.launchers.resubmitting import FileCommands
@@ -185,7 +185,7 @@ def _hook(file: Path | None, folder: Path) -> Path:
     if file is not None:
         return file.resolve()
     built = folder / "job-end-hook.pyz"
-    build(str(built))
+    put_hook(built)
     return built
 
 

@@ -27,7 +27,6 @@ from jobprov.provenance.answers.orders import (
     RetryChoice,
     SkippedJob,
 )
-from jobprov.provenance.capture.packing import build
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, UnreachableError
 from jobprov.provenance.launchers.condor.ads import Ad
@@ -39,6 +38,7 @@ from jobprov.provenance.launchers.condor.recorded_submission import (
     submission_of,
 )
 from jobprov.provenance.launchers.condor.tools import ads_of
+from jobprov.provenance.launchers.hook_file import put_hook
 from jobprov.provenance.launchers.jobsub import submit_again
 from jobprov.provenance.launchers.resubmitting import (
     HOOK,
@@ -154,7 +154,7 @@ class HandSubmission:
                 "There is nothing to retry; without --format, the command shows why."
             )
         folder.mkdir(parents=True, exist_ok=True)
-        build(str(folder / HOOK))
+        put_hook(folder / HOOK)
         put_file(folder / SCRIPT, retry_script(), 0o755)
         put_file(folder / PLACES, self._places(), 0o644)
         has_token = bool(settings_with(url=self.client.url).token)

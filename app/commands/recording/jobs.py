@@ -11,8 +11,8 @@ import msgspec
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, settings_with, url_option
 from jobprov.provenance.answers.recording import RecordAnswer
-from jobprov.provenance.capture.packing import build
 from jobprov.provenance.errors import ProvenanceError, UnreachableError
+from jobprov.provenance.launchers.hook_file import put_hook
 from jobprov.provenance.lineage.words import counted
 
 _BLOCK = b"-----BEGIN JOBPROV RECORD "
@@ -103,7 +103,7 @@ def _flush(path: Path, url: str | None) -> SentPath:
         environment["JOBPROV_TOKEN"] = settings.token
     with tempfile.TemporaryDirectory() as folder:
         hook = Path(folder) / "job-end-hook.pyz"
-        build(str(hook))
+        put_hook(hook)
         command = [sys.executable, str(hook), "flush", "--json"]
         if not path.is_dir():
             # What a log holds is unpacked into a spool first

@@ -13,11 +13,11 @@ import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option, url_option
-from jobprov.provenance.capture.packing import build
 from jobprov.provenance.capture.record.redaction import redact_arguments
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError
 from jobprov.provenance.launchers import job_start
+from jobprov.provenance.launchers.hook_file import put_hook
 from jobprov.provenance.launchers.jobsub import (
     FORMS,
     Form,
@@ -166,7 +166,7 @@ def _write_hook(folder: Path | None) -> list[str]:
     start, hook = folder.absolute() / job_start.NAME, folder.absolute() / HOOK
     start.write_text(job_start.JOB_START, encoding="utf-8")
     start.chmod(0o755)
-    build(str(hook))
+    put_hook(hook)
     return [str(start), str(hook)]
 
 

@@ -14,7 +14,7 @@ from jobprov.app.commands.terminal.opening import (
     settings_with,
     url_option,
 )
-from jobprov.provenance.capture.packing import build
+from jobprov.provenance.launchers.hook_file import put_hook
 from jobprov.provenance.services.code.repositories import enqueue_resolutions, register_repository
 from jobprov.provenance.services.demo.production import run_demo
 from jobprov.provenance.services.writing import Writing
@@ -36,7 +36,7 @@ def demo(*, slots: int, url: str | None, data: str | None, as_json: bool) -> Non
     settings = settings_with(data=data, url=url)
     with opened_service(settings) as service, tempfile.TemporaryDirectory() as folder:
         hook = Path(folder) / "job-end-hook.pyz"
-        build(str(hook))
+        put_hook(hook)
         result = run_demo(
             url=settings.url,
             token=settings.token or None,
