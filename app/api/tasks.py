@@ -168,9 +168,10 @@ def get_ready(task_id: str) -> Response:
     """Return the files that jobs of the task made and that no job has read yet, the oldest first."""
     query = asked(ReadyQuery)
     experiment, form = query.pop("experiment", None), query.pop("format")
-    with get_service().reading() as connection:
+    service = get_service()
+    with service.reading() as connection:
         task = find_task(connection, checked_name(task_id, "task_id"), experiment=experiment)
-        ready = list_ready(connection, task, **query)
+        ready = list_ready(connection, service.store, task, **query)
     if form == "json":
         return json_answer(ready)
     # a file that several jobs made is there with each of them

@@ -145,7 +145,7 @@ def first_line(comparison: CatalogComparison) -> str:
     differences = sum(difference.count for difference in comparison.differences)
     verdict = counted(differences, "difference") if differences else "jobs and catalog agree"
     return (
-        f"The catalog knows outputs of {number(units.in_catalog)}{total} units; {verdict}, "
+        f"The catalog knows the outputs of {number(units.in_catalog)}{total} units; {verdict}, "
         f"as of {day(comparison.synced_at)}."
     )
 

@@ -68,10 +68,10 @@ class CatalogUnits(Struct, frozen=True):
 
     Attributes:
         expected: None where the task does not declare how many there are.
-        in_catalog: units with an output in the catalog.
-        without: listed units with neither an output in the catalog nor a waiver; None for a task
-            without a list.
-        by_catalog: units with an output in the catalog and no recorded job that succeeded.
+        in_catalog: units with as many outputs in the catalog as they need, at least one.
+        without: listed units with neither these outputs in the catalog nor a waiver; None for a
+            task without a list.
+        by_catalog: those of them with no recorded job that succeeded.
     """
 
     expected: int | None

@@ -6,6 +6,7 @@ are ready, and whether a job failed.
 Source: docs/reference/workflow.md.
 """
 
+import glob
 import re
 import tomllib
 from collections import Counter
@@ -121,6 +122,11 @@ class Stage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         if self.configuration and self.configuration not in names:
             names.append(self.configuration)
         return list(dict.fromkeys(names))
+
+    def output_patterns(self) -> list[str]:
+        """Return patterns of the names of its outputs: words in braces stand for any letters."""
+        patterns = [_FILL.sub("*", glob.escape(name)) for name in self.outputs]
+        return list(dict.fromkeys(patterns))
 
     def reads_name(self, name: str) -> bool:
         """Whether the stage reads a file of this name."""

@@ -165,7 +165,7 @@ def _difference_lines(comparison: CatalogComparison) -> Iterator[str]:
     total = "" if units.expected is None else f" of {number(units.expected)}"
     known = f"{number(units.in_catalog)}{total} units"
     day = (comparison.synced_at or "")[:16]
-    yield f"The catalog knows outputs of {known}, as of {day} UTC."
+    yield f"The catalog knows the outputs of {known}, as of {day} UTC."
     if comparison.problem:
         yield f"The last time: {comparison.problem}"
     for difference in comparison.differences:

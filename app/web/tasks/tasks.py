@@ -51,7 +51,7 @@ def show_page(task_id: str) -> Response:
         task = show_task(connection, service.store, opened)
         jobs = list_jobs(connection, filters, limit=_JOBS)
         gaps = list_gaps(connection, filters)
-        ready = list_ready(connection, opened, limit=_READY)
+        ready = list_ready(connection, service.store, opened, limit=_READY)
         queue = task_queue(connection, opened, limit=_QUEUED)
 
     place = {"experiment": task.experiment, "task_id": task.task_id}

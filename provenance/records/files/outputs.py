@@ -35,10 +35,11 @@ def count_made(record: JobRecord, patterns: Sequence[str] = ()) -> int:
 
 def count_named(names: Iterable[str], patterns: Sequence[str]) -> int:
     """Return how many of these files count for a unit by their names."""
-    return sum(_counts(name, patterns) for name in names)
+    return sum(counts_for_unit(name, patterns) for name in names)
 
 
-def _counts(name: str, patterns: Sequence[str]) -> bool:
+def counts_for_unit(name: str, patterns: Sequence[str]) -> bool:
+    """Return whether a file counts for a unit by its name."""
     if patterns:
         return any(fnmatchcase(name, pattern) for pattern in patterns)
     return not (name.endswith(_CONFIGURATION) or _PACKED_LOGS.search(name))

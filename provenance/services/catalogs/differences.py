@@ -32,11 +32,14 @@ from jobprov.provenance.db.queries.catalogs.catalogs import (
     plain_name,
     process_counts,
     sync_state,
-    units_in_catalog,
     used_units,
 )
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
-from jobprov.provenance.db.queries.tasks.unit_facts import EndedJob, newest_successes
+from jobprov.provenance.db.queries.tasks.unit_facts import (
+    EndedJob,
+    newest_successes,
+    units_in_catalog,
+)
 from jobprov.provenance.records.files.checksums import normal_checksum
 from jobprov.provenance.services.catalogs.draining import (
     draining_query_of,
@@ -44,7 +47,7 @@ from jobprov.provenance.services.catalogs.draining import (
     why_not_compared,
 )
 from jobprov.provenance.services.tasks.declarations import find_declaration
-from jobprov.provenance.services.tasks.unit_states import StandingUnit
+from jobprov.provenance.services.tasks.unit_states import StandingUnit, outputs_needed
 from jobprov.provenance.services.tasks.units import count_units, states_of_units
 
 MOST_FILES = 1000
@@ -100,7 +103,7 @@ def compare_catalog(
     state = sync_state(connection, task.key)
     standing = states_of_units(connection, task, declaration)
     units = count_units(connection, task, declaration)
-    cataloged_units = units_in_catalog(connection, [task.key])[task.key]
+    cataloged_units = units_in_catalog(connection, task.key, needed=outputs_needed(declaration))
     without, is_listed = None, False
     if declaration is not None and declaration.listed_units() is not None:
         without = len(still_draining(declaration, cataloged_units, units.entries))

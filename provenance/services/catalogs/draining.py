@@ -9,11 +9,13 @@ from jobprov.provenance.catalogs.catalog import Catalog, Source
 from jobprov.provenance.catalogs.metacat_queries import files_query, is_name
 from jobprov.provenance.catalogs.opening import Catalogs, open_catalog
 from jobprov.provenance.catalogs.sam_dimensions import files_dimension
-from jobprov.provenance.db.queries.catalogs.catalogs import SyncState, sync_state, units_in_catalog
+from jobprov.provenance.db.queries.catalogs.catalogs import SyncState, sync_state
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
+from jobprov.provenance.db.queries.tasks.unit_facts import units_in_catalog
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.words import number
 from jobprov.provenance.services.tasks.declarations import Declaration, find_declaration
+from jobprov.provenance.services.tasks.unit_states import outputs_needed
 from jobprov.provenance.services.tasks.units import count_units
 
 FORMS = {"sam": ("sam",), "metacat": ("did", "mql")}
@@ -21,7 +23,7 @@ FORMS = {"sam": ("sam",), "metacat": ("did", "mql")}
 
 
 def list_draining(connection: Connection, store: Store, task: FoundTask) -> list[str]:
-    """Return the listed units that have no output in the catalog and that nobody waived.
+    """Return the listed units that lack outputs in the catalog and that nobody waived.
 
     Raises:
         BadInputError: the task has no list of units, or was not compared with its catalog yet.
@@ -35,7 +37,7 @@ def list_draining(connection: Connection, store: Store, task: FoundTask) -> list
             {"task_id": ["not compared yet"]},
         )
     waived = count_units(connection, task, declaration).entries
-    cataloged_units = units_in_catalog(connection, [task.key])[task.key]
+    cataloged_units = units_in_catalog(connection, task.key, needed=outputs_needed(declaration))
     return still_draining(declaration, cataloged_units, waived)
 
 
@@ -95,7 +97,7 @@ def _declaration_with_list(connection: Connection, store: Store, task: FoundTask
 def still_draining(
     declaration: Declaration, cataloged_units: set[str], waived: Mapping[str, int]
 ) -> list[str]:
-    """Return the listed units that are neither in the catalog by an output nor waived."""
+    """Return the listed units that are neither in the catalog by their outputs nor waived."""
     listed = dict.fromkeys(declaration.listed_units() or ())
     return [unit for unit in listed if unit not in cataloged_units and unit not in waived]
 

@@ -34,7 +34,7 @@ from jobprov.provenance.db.queries.catalogs.catalogs import (
     count_units_in_catalog,
     declared_tasks,
     sync_state,
-    units_with_output,
+    units_with_outputs,
     unknown_outputs,
     used_units,
 )
@@ -62,6 +62,7 @@ from jobprov.provenance.services.tasks.declarations import (
     read_task_document,
 )
 from jobprov.provenance.services.tasks.tasks import find_task
+from jobprov.provenance.services.tasks.unit_states import outputs_needed
 from jobprov.provenance.services.writing import Writer, Writing
 
 UNITS_AT_ONCE = 200
@@ -215,7 +216,7 @@ def _sync_units(place: _Place, progress: TaskSync, *, everything: bool) -> TaskS
         following = first + UNITS_AT_ONCE
         part = asked_units.without(first, following)
         if not everything:
-            part = _without_output(place, part)
+            part = _lacking_outputs(place, part)
         if following >= len(units):
             following = 0  # the next pass begins anew
         progress = _sync_part(place, progress, part, following=following)
@@ -268,7 +269,7 @@ def _sync_source(
                 if namespace == place.namespace and asked_units.add(unit):
                     units.append(unit)
             if not everything:
-                units = _without_output(place, units)
+                units = _lacking_outputs(place, units)
             progress = _write_found(place, progress, units, children)
     except UnreachableError:
         if _is_away(place):
@@ -329,10 +330,11 @@ def _sync_files_of_task(place: _Place, progress: TaskSync) -> TaskSync:
     return progress._replace(outputs=progress.outputs + len(files), is_whole=True)
 
 
-def _without_output(place: _Place, units: Sequence[str]) -> list[str]:
-    """Return the units for which no output was found in the catalog yet."""
+def _lacking_outputs(place: _Place, units: Sequence[str]) -> list[str]:
+    """Return the units for which fewer outputs than they need were found in the catalog yet."""
+    needed = outputs_needed(place.declaration)
     with place.database.reading.connect() as connection:
-        settled = units_with_output(connection, place.task.key, units)
+        settled = units_with_outputs(connection, place.task.key, units, needed=needed)
     return [unit for unit in units if unit not in settled]
 
 

@@ -188,6 +188,7 @@ def stage_document(
         "stage": stage.name,
         **units,
         "outputs_per_unit": len(stage.outputs),
+        "output_patterns": stage.output_patterns() or None,
         "dependencies": [stage.after] if stage.after else [],
         "software": software,
         "workflow": {"name": version.name, "version": version.number},

@@ -151,11 +151,13 @@ def standing_units(
     silent_before = datetime.now(UTC) - SILENT_AFTER
     queued = queued_units(connection, tasks, silent_before=silent_before)
     orders = ended_orders(connection, tasks)
-    cataloged = cataloged_outputs_by_unit(connection, tasks)
+    by_attempts = {task: _by_attempts_alone(attempts[task], needed[task]) for task in tasks}
+    settled = {task: _shown_done(by_attempts[task], orders[task]) for task in tasks}
+    cataloged = cataloged_outputs_by_unit(connection, settled)
     sighted = sighted_outputs_by_unit(connection, needed)
     waived = waived_units(connection, tasks)
     for task in tasks:
-        units = _by_attempts_alone(attempts[task], needed[task])
+        units = by_attempts[task]
         others: dict[str, None] = {}
         for source in (queued, orders, cataloged, sighted, waived):
             others.update(dict.fromkeys(source[task]))
@@ -181,3 +183,12 @@ def _by_attempts_alone(attempts: Mapping[str, Attempts], needed: int) -> dict[st
     ends = {id(end): end for end in attempts.values()}
     by_end = {key: stand(UnitFacts(end), needed) for key, end in ends.items()}
     return {name: by_end[id(end)] for name, end in attempts.items()}
+
+
+def _shown_done(units: Mapping[str, StandingUnit], orders: Mapping[str, str | None]) -> set[str]:
+    """Return the units that their records show to be done, whatever a catalog knows of them.
+
+    Those whose order is over with a problem are left out: their files may not have come home.
+    """
+    is_done = {id(unit) for unit in units.values() if unit.state == UnitState.SUCCEEDED}
+    return {name for name, unit in units.items() if id(unit) in is_done and name not in orders}

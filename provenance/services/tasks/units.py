@@ -192,12 +192,17 @@ def missing_units(connection: Connection, store: Store, task: FoundTask) -> list
 
 
 def list_ready(
-    connection: Connection, task: FoundTask, *, limit: int = 100, cursor: str | None = None
+    connection: Connection,
+    store: Store,
+    task: FoundTask,
+    *,
+    limit: int = 100,
+    cursor: str | None = None,
 ) -> ReadyFiles:
     """Return files that jobs of the task made and that no other job has read yet, the oldest first.
 
-    A file leaves the list when a job that reads it runs or succeeds, and comes back when that job
-    fails.
+    Only files that count for a unit, of jobs that made as many of them as a unit needs. A file
+    leaves the list when a job that reads it runs or succeeds, and comes back when that job fails.
 
     Raises:
         BadInputError: the limit or the cursor is not valid.
@@ -205,9 +210,10 @@ def list_ready(
     if not 1 <= limit <= MOST_READY:
         problem = f"between 1 and {MOST_READY}"
         raise BadInputError(f"limit: {problem}.", {"limit": [problem]})
+    needed = outputs_needed(find_declaration(connection, store, task))
     # one more than asked for shows whether there is a next page
     placed_files = ready_files(
-        connection, task.key, after=read_cursor(cursor) or 0, limit=limit + 1
+        connection, task.key, needed=needed, after=read_cursor(cursor) or 0, limit=limit + 1
     )
     shown = placed_files[:limit]
     next_cursor = None

@@ -1,5 +1,6 @@
 """Workflows as they are declared: what is read, and errors that name line and field."""
 
+import msgspec
 import pytest
 
 from jobprov.provenance.errors import BadInputError
@@ -159,6 +160,14 @@ def test_an_error_names_line_and_field(
     assert (f"line {line}: " if line else "wf.toml: ") in said, said
     assert field in caught.value.fields, said
     assert words in said or field == "stop_after", said
+
+
+def test_outputs_are_known_by_patterns_of_their_names() -> None:
+    stage = read_workflow(GOOD).stages[0]
+    two = msgspec.structs.replace(stage, outputs=["a[1]_{unit}.root", "{stem}{part}", "*.txt"])
+
+    assert stage.output_patterns() == ["gen_*.root"]
+    assert two.output_patterns() == ["a[[]1]_*.root", "**", "[*].txt"]
 
 
 def test_what_is_no_toml_is_refused_with_its_line() -> None:

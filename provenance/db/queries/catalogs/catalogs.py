@@ -1,5 +1,6 @@
 """What catalogs said of tasks, and what their jobs claim beside it. A few statements a task."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from sqlalchemy.orm import aliased
 
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
+from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
 from jobprov.provenance.db.tables import (
     CatalogFileRow,
     CatalogOutput,
@@ -24,6 +26,7 @@ from jobprov.provenance.db.tables import (
     TaskRow,
 )
 from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.records.files.outputs import counts_for_unit
 
 
 class ClaimedOutput(NamedTuple):
@@ -199,19 +202,6 @@ def cataloged_outputs(connection: Connection, task: int) -> list[CatalogedOutput
     return [CatalogedOutput._make(row) for row in connection.execute(query).all()]
 
 
-def units_in_catalog(connection: Connection, tasks: Sequence[int]) -> dict[int, set[str]]:
-    """Return by task the units of which the catalog knows an output."""
-    query = (
-        select(CatalogOutput.task_id, CatalogOutput.unit)
-        .where(CatalogOutput.task_id.in_(tasks), CatalogOutput.unit != "")
-        .distinct()
-    )
-    units: dict[int, set[str]] = {task: set() for task in tasks}
-    for task, unit in connection.execute(query):
-        units[task].add(unit)
-    return units
-
-
 def count_units_in_catalog(connection: Connection, task: int) -> int:
     """Return of how many units of a task the catalog knows an output."""
     query = select(func.count(distinct(CatalogOutput.unit))).where(
@@ -220,15 +210,24 @@ def count_units_in_catalog(connection: Connection, task: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def units_with_output(connection: Connection, task: int, units: Sequence[str]) -> set[str]:
-    """Return those of these units of a task of which the catalog knows an output."""
-    with_output: set[str] = set()
+def units_with_outputs(
+    connection: Connection, task: int, units: Sequence[str], *, needed: int
+) -> set[str]:
+    """Return those of these units of a task of which the catalog knows as many outputs as needed.
+
+    Only outputs that count for a unit by their names.
+    """
+    patterns = patterns_of_tasks(connection, [task]).get(task, [])
+    counts: Counter[str] = Counter()
     for part in chunks(units):
-        query = select(CatalogOutput.unit).where(
-            CatalogOutput.task_id == task, CatalogOutput.unit.in_(part)
+        query = (
+            select(CatalogOutput.unit, CatalogFileRow.name)
+            .join(CatalogFileRow, CatalogFileRow.id == CatalogOutput.file_id)
+            .where(CatalogOutput.task_id == task, CatalogOutput.unit.in_(part))
         )
-        with_output.update(connection.execute(query.distinct()).scalars())
-    return with_output
+        for unit, name in connection.execute(query):
+            counts[unit] += counts_for_unit(name, patterns)
+    return {unit for unit, count in counts.items() if count >= max(1, needed)}
 
 
 def used_units(connection: Connection, task: int) -> list[UsedUnit]:

@@ -10,6 +10,7 @@ from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.tasks.tasks import jobs_that_did_units
 from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
 from jobprov.provenance.db.tables import (
     Claim,
     File,
@@ -22,6 +23,7 @@ from jobprov.provenance.db.tables import (
     TaskRow,
 )
 from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.records.files.outputs import counts_for_unit
 
 _BAD = [STATES.index(state) for state in ("failed", "killed", "lost")]
 
@@ -132,6 +134,8 @@ def failed_attempts(connection: Connection, task: int) -> dict[str, list[FailedA
 def made_files(connection: Connection, task: int, *, needed: int) -> list[MadeFile]:
     """Return the files of the jobs that did the units of a task, the oldest first.
 
+    Only files that count for a unit by their names.
+
     Args:
         connection: where from.
         task: its key.
@@ -147,8 +151,11 @@ def made_files(connection: Connection, task: int, *, needed: int) -> list[MadeFi
         .where(done.c.unit.is_not(None), Claim.alias_of.is_(None), is_made())
         .order_by(*IN_ORDER)
     )
+    patterns = patterns_of_tasks(connection, [task]).get(task, [])
     files = []
     for namespace, name, unit, event_count in connection.execute(query).all():
+        if not counts_for_unit(name, patterns):
+            continue
         full_name = f"{namespace}:{name}" if namespace else name
         files.append(MadeFile(full_name, unit, event_count))
     return files

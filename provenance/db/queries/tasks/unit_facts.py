@@ -4,7 +4,7 @@ Jobs, orders, the queue of the batch system, catalogs and waivers are each asked
 tasks. The rule that makes a state of it is in `services/tasks/unit_states.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -23,9 +23,10 @@ from sqlalchemy import (
 from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.db.queries.tasks.queue import Queued, units_in_queue
 from jobprov.provenance.db.recording.job_rows import RUNNING, STATES, SUCCEEDED
+from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import (
-    CatalogOutput,
+    File,
     Host,
     Job,
     LedgerEntry,
@@ -34,6 +35,7 @@ from jobprov.provenance.db.tables import (
     WaivedUnit,
 )
 from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.records.files.outputs import count_named, counts_for_unit
 
 # Of attempts that went wrong, the one that tells most counts
 _WORST_KNOWN_FIRST = ("failed", "killed", "lost")
@@ -50,6 +52,11 @@ GROUP BY task_id, state, output_count
 _UNNAMED = """
 SELECT task_id, id, state, output_count FROM jobs
 WHERE unit IS NULL AND rerun_of IS NULL AND task_id {among}
+"""
+_CATALOGED = """
+SELECT o.task_id, o.unit, f.name FROM catalog_outputs o
+JOIN catalog_files f ON f.id = o.file_id
+WHERE o.unit <> '' AND o.task_id {among}
 """
 
 ByTask = dict[int, dict[str, int]]
@@ -227,17 +234,32 @@ def newest_successes(
     return jobs
 
 
-def cataloged_outputs_by_unit(connection: Connection, tasks: Sequence[int]) -> ByTask:
-    """Return by task how many outputs the catalog knows of each unit, as it was last asked."""
-    query = (
-        select(CatalogOutput.task_id, CatalogOutput.unit, func.count())
-        .where(CatalogOutput.task_id.in_(tasks), CatalogOutput.unit != "")
-        .group_by(CatalogOutput.task_id, CatalogOutput.unit)
-    )
-    counts: ByTask = {task: {} for task in tasks}
-    for task, unit, count in connection.execute(query):
-        counts[task][unit] = count
+def cataloged_outputs_by_unit(
+    connection: Connection, settled: Mapping[int, Collection[str]]
+) -> ByTask:
+    """Return by task how many outputs the catalog knows of each unit, as it was last asked.
+
+    Only those that count for their unit by their names.
+
+    Args:
+        connection: where from.
+        settled: by task, the units that are left out.
+    """
+    patterns = patterns_of_tasks(connection, settled)
+    counts: ByTask = {task: {} for task in settled}
+    for task, unit, name in select_among(connection, _CATALOGED, settled):
+        if unit not in settled[task] and counts_for_unit(name, patterns.get(task, ())):
+            counts[task][unit] = counts[task].get(unit, 0) + 1
     return counts
+
+
+def units_in_catalog(connection: Connection, task: int, *, needed: int) -> set[str]:
+    """Return the units of a task of which the catalog knows as many outputs as they need.
+
+    At least one: that a unit needs none, the catalog does not show.
+    """
+    counts = cataloged_outputs_by_unit(connection, {task: ()})[task]
+    return {unit for unit, count in counts.items() if count >= max(1, needed)}
 
 
 def sighted_outputs_by_unit(connection: Connection, needed: Mapping[int, int]) -> ByTask:
@@ -251,6 +273,7 @@ def sighted_outputs_by_unit(connection: Connection, needed: Mapping[int, int]) -
         needed: by task, how many outputs a unit is to have.
     """
     counts: ByTask = {task: {} for task in needed}
+    patterns = patterns_of_tasks(connection, needed)
     for task in _sighted_tasks(connection, list(needed)):
         query = select(Job.uuid, _NAME).where(
             Job.task_id == task,
@@ -260,8 +283,8 @@ def sighted_outputs_by_unit(connection: Connection, needed: Mapping[int, int]) -
         )
         units = {row[0]: row[1] for row in connection.execute(query)}
         for part in chunks(list(units)):
-            for job_id, count in _sighted_files(connection, part):
-                unit = units[job_id]
+            for job_id, names in _sighted_files(connection, part).items():
+                unit, count = units[job_id], count_named(names, patterns.get(task, ()))
                 counts[task][unit] = max(count, counts[task].get(unit, 0))
     return counts
 
@@ -276,13 +299,18 @@ def _sighted_tasks(connection: Connection, tasks: Sequence[int]) -> list[int]:
     return [task for (task,) in connection.execute(query) if task is not None]
 
 
-def _sighted_files(connection: Connection, job_ids: Sequence[str]) -> list[tuple[str, int]]:
+def _sighted_files(connection: Connection, job_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return the names of the files that were seen of these jobs, each file once."""
     query = (
-        select(Sighting.job_uuid, func.count(Sighting.file_id.distinct()))
+        select(Sighting.job_uuid, File.id, File.name)
+        .join(File, File.id == Sighting.file_id)
         .where(Sighting.job_uuid.in_(job_ids))
-        .group_by(Sighting.job_uuid)
+        .distinct()
     )
-    return [(job_id, count) for job_id, count in connection.execute(query) if job_id is not None]
+    names: dict[str, list[str]] = {}
+    for job_id, _, name in connection.execute(query):
+        names.setdefault(str(job_id), []).append(name)
+    return names
 
 
 def waived_units(connection: Connection, tasks: Sequence[int]) -> ByTask:

@@ -10,6 +10,7 @@ from jobprov.provenance.db.queries.fragments.claim_places import PLACE, behind
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.tasks.tasks import iso_or_none
 from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
+from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
 from jobprov.provenance.db.tables import (
     Claim,
     Experiment,
@@ -21,6 +22,7 @@ from jobprov.provenance.db.tables import (
     Producer,
     TaskRow,
 )
+from jobprov.provenance.records.files.outputs import counts_for_unit
 
 _TAKEN = [STATES.index(state) for state in ("succeeded", "running")]
 
@@ -31,19 +33,41 @@ def entry_times(connection: Connection, entries: list[int]) -> dict[int, str]:
     return {row[0]: row[1].isoformat() for row in connection.execute(query)}
 
 
+PlacedFile = tuple[int, ReadyFile]
+"""A file and its place among all that jobs made."""
+
+
 def ready_files(
-    connection: Connection, task: int, *, after: int, limit: int
-) -> list[tuple[int, ReadyFile]]:
+    connection: Connection, task: int, *, needed: int, after: int, limit: int
+) -> list[PlacedFile]:
     """Return files that jobs of a task made and that no other job reads or has read, with places.
 
-    Those of the oldest job come first. A rerun for comparison counts on neither side.
+    Only files that count for their unit, of jobs that made enough of them: the others are made
+    again when their unit is. Those of the oldest job come first. A rerun for comparison counts on
+    neither side.
 
     Args:
         connection: where from.
         task: its key.
+        needed: how many outputs make a unit done.
         after: the place after which to go on.
         limit: how many at most.
     """
+    patterns = patterns_of_tasks(connection, [task]).get(task, [])
+    ready: list[PlacedFile] = []
+    while len(ready) < limit:
+        unread = _unread_files(connection, task, needed=needed, after=after, limit=limit)
+        ready += [placed for placed in unread if counts_for_unit(placed[1].name, patterns)]
+        if len(unread) < limit:
+            break
+        after, _ = unread[-1]
+    return ready[:limit]
+
+
+def _unread_files(
+    connection: Connection, task: int, *, needed: int, after: int, limit: int
+) -> list[PlacedFile]:
+    """Return files of jobs that made enough which count, under whichever names; none was read."""
     consumer = Job.__table__.alias("consumer")
 
     def readers(*conditions: Any) -> Any:
@@ -85,6 +109,8 @@ def ready_files(
             Claim.alias_of.is_(None),
             is_made(),
             Job.state == SUCCEEDED,
+            # One at least: so most files that are read here count
+            Job.output_count >= max(1, needed),
             Job.rerun_of.is_(None),
             # a number, not NOT EXISTS: PostgreSQL looks it up for each claim of the task, and joins
             # no whole tables

@@ -117,6 +117,28 @@ def test_the_file_that_is_done_goes_on_and_the_numbers_add_up(launched: FlaskCli
     assert launched.post("/api/v1/workflows/toy/advance").get_json()["ordered"] == 0, "once"
 
 
+def test_only_files_that_the_stage_declares_make_units_done_and_go_on(
+    launched: FlaskClient,
+) -> None:
+    gen, memory = ({"name": name, "size_bytes": 1} for name in ("g1.root", "memory.txt"))
+    again = [
+        a_job("1", "succeeded", outputs=[gen, memory]),
+        a_job("2", "succeeded", outputs=[memory]),
+    ]
+    for job in again:
+        assert launched.put(f"/api/v1/jobs/{job['job_id']}", json=job).status_code == 201
+
+    shown = launched.post("/api/v1/workflows/toy/advance").get_json()
+
+    assert shown["stages"][0]["done"] == 2
+    taken = launched.post("/api/v1/orders/take", json={"experiment": "nova", "holder": "agent"})
+    orders = taken.get_json()["orders"]
+    assert sorted(order["unit"] for order in orders if order["stage"] == "reco") == [
+        "g0.root",
+        "g1.root",
+    ]
+
+
 def test_selection_shows_the_exact_resubmission(launched: FlaskClient) -> None:
     jobs = re.findall(
         r'name="job" value="([^"]+)"',

@@ -166,6 +166,25 @@ def test_task_is_counted_right_with_no_hook_at_all(site: Site) -> None:
 
 
 @on_sqlite
+def test_unit_is_asked_about_until_the_catalog_has_all_files_that_count(site: Site) -> None:
+    """One that counts, or a log, was enough once: the rest was never asked for."""
+    site.declare(output_patterns=["gen_*.root", "hist_*.root"])
+    for number in (0, 1):
+        site.made(number, f"gen_{number}.root")
+        site.made(number, f"logs_{number}.tgz")
+    site.made(0, "hist_0.root")
+    site.sync()
+    assert site.compared()["units"]["in_catalog"] == 1
+    assert site.draining() == UNITS[1:]
+
+    site.made(1, "hist_1.root")
+    site.sync()
+
+    assert site.compared()["units"]["in_catalog"] == 2
+    assert site.draining() == UNITS[2:]
+
+
+@on_sqlite
 def test_list_is_frozen_though_the_definition_grows(site: Site) -> None:
     first = site.declare()
     site.shelf.add(f"{site.prefix}late.root")

@@ -54,7 +54,7 @@ def missing(production: Production) -> list[OpenUnit]:
 
 def ready(production: Production, task_id: str = "t1", **page: Any) -> ReadyFiles:
     with production.database.reading.connect() as connection:
-        return list_ready(connection, find_task(connection, task_id), **page)
+        return list_ready(connection, production.store, find_task(connection, task_id), **page)
 
 
 def unit(number: int) -> dict[str, Any]:
@@ -229,6 +229,25 @@ def test_ready_files_come_page_by_page(production: Production) -> None:
 
     assert names == [["f1.root", "f2.root"], ["f3.root", "f4.root"], ["f5.root"]]
     assert cursor is None
+
+
+def test_ready_are_files_that_count_of_units_that_are_done(production: Production) -> None:
+    """Past pages on which no file counts, and without the half of a unit that is tried again."""
+    whole, half = unit(1), unit(2)
+    files = [{"name": f"{number}.txt", "size_bytes": 7} for number in range(9)]
+    gen, hist = ({"name": name, "size_bytes": 7} for name in ("gen.root", "hist.root"))
+    other = {"name": "gen_2.root", "size_bytes": 7}
+    production.declare("t1", units=2, output_patterns=["gen*.root", "hist*.root"])
+    production.record(
+        record_of(1, task=half, inputs=[], outputs=[other, *files]),
+        record_of(2, task=whole, inputs=[], outputs=[gen, *files, hist, {**gen, "name": "x.fcl"}]),
+    )
+
+    assert [file.name for file in ready(production).files] == ["gen.root", "hist.root"]
+    first = ready(production, limit=1)
+    second = ready(production, limit=1, cursor=first.next)
+    assert [file.name for file in first.files + second.files] == ["gen.root", "hist.root"]
+    assert second.next is None
 
 
 def test_campaign_sums_the_units_of_its_tasks(production: Production) -> None:

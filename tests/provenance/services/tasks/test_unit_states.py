@@ -171,6 +171,48 @@ def test_only_files_of_the_declared_names_count(
     assert shown(production).states == {UnitState.SUCCEEDED: 2}
 
 
+def test_catalog_counts_only_files_of_the_declared_names(production: Production) -> None:
+    patterns = ["gen_*.root", "hist_*.root"]
+    production.declare("t1", units=["a", "b"], output_patterns=patterns)
+    cataloged(production, "a", "gen_1.root", "logs_1.tgz", "memory.txt")
+    assert shown(production).states == {UnitState.NOT_SUBMITTED: 2}
+
+    production.declare("t1", units=["a", "b"], output_patterns=["*_1.*"])
+    task = shown(production)
+    assert task.states == {UnitState.SUCCEEDED: 1, UnitState.NOT_SUBMITTED: 1}
+    assert task.by_catalog == 1
+
+
+def test_packed_log_in_the_catalog_makes_no_unit_done(production: Production) -> None:
+    production.declare("t1", units=["a"])
+    cataloged(production, "a", "logs_1.tgz")
+
+    assert shown(production).produced == 0
+
+
+def test_seen_file_counts_by_the_declared_names(production: Production) -> None:
+    production.declare("t1", units=["a"], output_patterns=["gen_*.root"])
+    production.record(a_job(1, "a"))
+    metadata = {"prov.task_id": "t1", "prov.job_id": job_id(1)}
+    production.see("hist_1.root", size_bytes=7, metadata=metadata)
+    assert shown(production).no_output == 1
+
+    production.see("gen_1.root", size_bytes=7, metadata=metadata)
+
+    assert shown(production).by_catalog == 1
+
+
+def test_output_that_did_not_come_home_counts_by_the_catalog(production: Production) -> None:
+    """Its record names the file, but only the catalog shows that it is anywhere."""
+    production.declare("t1", units=["a"])
+    order = ordered(production, "a")
+    production.record(a_job(1, "a", FILE, job_id=order))
+    reported(production, ended=[EndedOrder(order, exit_code=0, problem="out.root is not there")])
+    cataloged(production, "a", "out.root")
+
+    assert shown(production).by_catalog == 1
+
+
 def test_task_that_makes_no_files_is_done_without_any(production: Production) -> None:
     production.declare("t1", units=["a", "b"], outputs_per_unit=0)
     production.record(a_job(1, "a"), a_job(2, "b", state="failed", exit={"code": 1}))
