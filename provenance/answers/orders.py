@@ -221,7 +221,8 @@ class Retry(FailedJob, frozen=True, kw_only=True):
     Attributes:
         attempt: number of the new attempt at the unit, from 1.
         retry_of: the job that it tries again.
-        made_from: `from`: the workflow's order, or the recorded job's bundle.
+        made_from: `from`: the workflow's order, or the recorded job's bundle; its submission where
+            no job of the unit ever began, so that there is nothing else.
         memory_bytes: what it asks for; None for the default.
         memory_factor: so many times the memory of the last attempt; 1 where memory was not the
             cause of its failure.
@@ -234,7 +235,7 @@ class Retry(FailedJob, frozen=True, kw_only=True):
 
     attempt: int
     retry_of: str | None
-    made_from: Literal["workflow", "bundle"] = field(name="from")
+    made_from: Literal["workflow", "bundle", "submission"] = field(name="from")
     memory_bytes: int | None
     memory_factor: float
     runs_out_again: bool

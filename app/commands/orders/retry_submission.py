@@ -57,6 +57,7 @@ from jobprov.provenance.launchers.scripts import retry_script
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.agents.input_search import InputSearch, Look
 from jobprov.provenance.services.orders.resubmission import repeat_of, resubmission
+from jobprov.provenance.services.orders.retry_choice import SUBMISSION_ALONE
 
 _AT_ONCE = 80
 """Ids of jobs in one address."""
@@ -81,7 +82,11 @@ class Checked(NamedTuple):
 def check_inputs(
     client: Client, choice: RetryChoice, experiment: str, input_dirs: Sequence[Path]
 ) -> Checked:
-    """Return a choice without the tries whose inputs are out of reach from here."""
+    """Return a choice without the tries that cannot be run.
+
+    Their inputs are out of reach from here, or no more than their submission is known.
+    """
+    choice = _without_bare_submissions(choice)
     outside = [file for retry in choice.tries for file in retry.outside_inputs]
     if not outside:
         return Checked(choice, {})
@@ -101,6 +106,13 @@ def check_inputs(
             tries.append(retry)
     checked = msgspec.structs.replace(choice, tries=tries, skipped=skipped)
     return Checked(checked, looks, located.problem)
+
+
+def _without_bare_submissions(choice: RetryChoice) -> RetryChoice:
+    bare = [retry for retry in choice.tries if retry.made_from == "submission"]
+    tries = [retry for retry in choice.tries if retry.made_from != "submission"]
+    skipped = [*choice.skipped, *(_skipped(retry, SUBMISSION_ALONE) for retry in bare)]
+    return msgspec.structs.replace(choice, tries=tries, skipped=skipped)
 
 
 def submissions_of(
@@ -317,7 +329,7 @@ def _variables(retry: Retry) -> dict[str, str]:
     variables = {
         "JOBPROV_TASK_ID": order.task_id,
         "JOBPROV_UNIT": order.unit,
-        "JOBPROV_RETRY_OF": retry.job_id,
+        "JOBPROV_RETRY_OF": order.retry_of,
     }
     return {name: value for name, value in variables.items() if value}
 

@@ -37,7 +37,11 @@ from jobprov.provenance.services.orders.retries import (
     order_retries,
     read_retry,
 )
-from jobprov.provenance.services.orders.retry_choice import Choice, show_choice
+from jobprov.provenance.services.orders.retry_choice import (
+    Choice,
+    show_choice,
+    without_bare_submissions,
+)
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.services.tasks.waivers import UnitsToDecide, units_to_decide
 
@@ -183,7 +187,7 @@ def _chosen(question: _Question) -> ChosenJobs | None:
     service = get_service()
     selection = RetryBody(experiment=question.experiment, jobs=question.jobs)
     with service.reading() as connection:
-        choice = choose_retries(connection, service.store, selection)
+        choice = without_bare_submissions(choose_retries(connection, service.store, selection))
         if question.form not in FORMS or not choice.tries:
             return ChosenJobs(show_choice(choice))
         text = _resubmission(connection, choice, question.experiment, question.form)

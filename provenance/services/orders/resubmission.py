@@ -19,7 +19,11 @@ from jobprov.provenance.launchers.resubmitting import (
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.services.orders.orders import order_id
 from jobprov.provenance.services.orders.outside_inputs import read_records
-from jobprov.provenance.services.orders.retry_choice import Choice, show_choice
+from jobprov.provenance.services.orders.retry_choice import (
+    Choice,
+    show_choice,
+    without_bare_submissions,
+)
 
 FORMS = ("condor", "jobsub", "sam")
 _ASIDE = ("configuration", "shared")
@@ -31,7 +35,7 @@ def repeat_of(retry: Retry, experiment: str, inputs: Sequence[str] = ()) -> Repe
     return Repeat(
         order_id=order_id(experiment, order),
         job_id=order.bundle_of or retry.job_id,
-        retry_of=retry.job_id,
+        retry_of=retry.retry_of or retry.job_id,
         task_id=order.task_id,
         unit=order.unit,
         stage=order.stage,
@@ -45,7 +49,11 @@ def repeat_of(retry: Retry, experiment: str, inputs: Sequence[str] = ()) -> Repe
 def repeats_of(
     connection: Connection, store: Store, choice: Choice, experiment: str
 ) -> list[Repeat]:
-    """Return what is tried again, with the files that each job read as recorded."""
+    """Return what is tried again, with the files that each job read as recorded.
+
+    Tries of which only the submission is known are left out: they have nothing to run.
+    """
+    choice = without_bare_submissions(choice)
     records = read_records(connection, store, [retry.job for retry in choice.tries])
     repeats = []
     for retry, shown in zip(choice.tries, show_choice(choice).tries, strict=True):

@@ -39,7 +39,13 @@ from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.services.failures.classes import MEMORY, UNKNOWN, JobClass, classes_of
 from jobprov.provenance.services.orders.orders import append_orders, read_order_documents
 from jobprov.provenance.services.orders.outside_inputs import read_outside_inputs, read_records
-from jobprov.provenance.services.orders.retry_choice import Choice, Try, show_choice
+from jobprov.provenance.services.orders.retry_choice import (
+    SUBMISSION_ALONE,
+    Choice,
+    Try,
+    show_choice,
+    without_bare_submissions,
+)
 from jobprov.provenance.services.orders.retry_policies import policy_of, read_policies
 from jobprov.provenance.services.tasks.declarations import find_declaration
 from jobprov.provenance.services.tasks.units import states_of_units
@@ -117,7 +123,7 @@ def order_retries(writing: Writing, document: Mapping[str, Any]) -> RetryChoice:
         NotFoundError, BadInputError: see `choose_retries`.
     """
     body = read_retry(document)
-    choice = choose_retries(writing.connection, writing.store, body)
+    choice = without_bare_submissions(choose_retries(writing.connection, writing.store, body))
     ids = append_orders(
         writing,
         body.experiment,
@@ -226,18 +232,28 @@ class _TaskRetries:
                 chosen[attempt.unit or ""] = attempt
             else:
                 skipped.append((attempt, reason))
-        records = read_records(self._connection, self._store, chosen.values())
+        # A job that never began has nothing to repeat: what counts is the last one that did
+        repeated = {unit: self._last_begun(attempt) for unit, attempt in chosen.items()}
+        records = read_records(self._connection, self._store, repeated.values())
         orders = self._last_orders(chosen)
         tries = []
         for unit, attempt in chosen.items():
-            record = records[attempt.key]
-            order = self._order_of_try(attempt, record, orders.get(unit))
-            factor = self._memory_factor(attempt)
+            record = records[repeated[unit].key]
+            order = self._order_of_try(repeated[unit], record, orders.get(unit))
+            factor = self._memory_factor(repeated[unit])
             # A job that no workflow ordered has only its record to name what it asked for
             memory = order.memory_bytes or _requested_memory(record)
             order.memory_bytes = math.ceil(memory * factor) if memory else None
             tries.append(Try(attempt, self._classes.get(attempt.key), order, factor))
         return Choice(tries, skipped, self._outside_inputs(tries))
+
+    def _last_begun(self, attempt: Attempt) -> Attempt:
+        """Return the last attempt at a unit that began; the given one where none did."""
+        if not attempt.began:
+            for earlier in reversed(self._attempts[attempt.unit or ""]):
+                if earlier.began:
+                    return earlier
+        return attempt
 
     def _outside_inputs(self, tries: Sequence[Try]) -> dict[str, list[OutsideInput]]:
         """Return what the bundles lack that the tries run, by the job of the bundle."""
@@ -287,9 +303,10 @@ class _TaskRetries:
 
     def _policy_reason_against(self, attempt: Attempt, unit: str) -> str | None:
         """Return why the policy does not offer an attempt; None where it does."""
+        reason = self._reason_to_look(attempt, unit)
+        if reason is not None:
+            return reason
         job_class = self._classes.get(attempt.key)
-        if job_class is not None and job_class.rule in _MISSING_INPUT:
-            return "an input of it was missing: retry it by hand, once the input is there"
         tries = self._count_tries(unit) - self._count_unbegun(unit)
         if tries > self._policy.times:
             return (
@@ -304,10 +321,28 @@ class _TaskRetries:
             return f"not transient: its class is {class_name}"
         return None
 
+    def _reason_to_look(self, attempt: Attempt, unit: str) -> str | None:
+        """Return why somebody has to look first at an attempt that did nothing; else None."""
+        if not attempt.began:
+            if self._last_begun(attempt) is attempt and unit not in self._orders:
+                return SUBMISSION_ALONE
+            return "its job was removed before it began: retry it by hand, if it is to run"
+        job_class = self._classes.get(attempt.key)
+        if job_class is not None and job_class.rule in _MISSING_INPUT:
+            return "an input of it was missing: retry it by hand, once the input is there"
+        return None
+
     def _count_unbegun(self, unit: str) -> int:
-        """Return how many tries of a unit were never begun, because an input was not there."""
-        classes = [self._classes.get(attempt.key) for attempt in self._attempts[unit]]
-        return sum(found is not None and found.rule in _MISSING_INPUT for found in classes)
+        """Return how many tries of a unit never did anything.
+
+        They were removed before they began, or an input was not there.
+        """
+        count = 0
+        for attempt in self._attempts[unit]:
+            job_class = self._classes.get(attempt.key)
+            lacked_input = job_class is not None and job_class.rule in _MISSING_INPUT
+            count += lacked_input or not attempt.began
+        return count
 
     def _count_tries(self, unit: str) -> int:
         """Return how often a unit was tried.
@@ -319,18 +354,23 @@ class _TaskRetries:
     def _order_of_try(
         self, attempt: Attempt, record: JobRecord, last_order: NewOrder | None
     ) -> NewOrder:
-        """Return the order of a try: its unit's last one again, or one of the attempt's bundle."""
+        """Return the order of a try: its unit's last one again, or one of the attempt's bundle.
+
+        Where no job of the unit ever began, it is a first submission, and runs no bundle.
+        """
         unit = attempt.unit or ""
+        bundle = _bundle_of(attempt, record) if attempt.began else None
         order = last_order or NewOrder(
             task_id=self._task.task_id,
             unit=unit,
             attempt=0,
             stage=self._task.stage,
             campaign=self._task.campaign,
-            bundle_of=_bundle_of(attempt, record),
+            bundle_of=bundle,
         )
-        order.attempt = self._count_tries(unit) + 1
-        order.retry_of = attempt.job_id
+        begun = sum(earlier.began for earlier in self._attempts[unit])
+        order.attempt = max(begun, last_attempt(self._orders.get(unit, ()))) + 1
+        order.retry_of = attempt.job_id if attempt.began else None
         order.avoided_sites = self._sites_to_avoid(unit)
         return order
 

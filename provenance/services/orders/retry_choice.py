@@ -16,6 +16,11 @@ from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.db.queries.orders.retries import Attempt
 from jobprov.provenance.services.failures.classes import MEMORY, UNKNOWN, JobClass
 
+SUBMISSION_ALONE = (
+    "no job of its unit ever began, so that there is no bundle to run: "
+    "`jobprov retry JOB --as-submitted -o FOLDER` submits it as it was"
+)
+
 
 class Try(NamedTuple):
     """A job that is to be tried again.
@@ -40,6 +45,13 @@ class Try(NamedTuple):
         return UNKNOWN if self.job_class is None else self.job_class.class_name
 
     @property
+    def made_from(self) -> Literal["workflow", "bundle", "submission"]:
+        """What the try is made from; see `Retry`."""
+        if self.order.workflow:
+            return "workflow"
+        return "bundle" if self.order.bundle_of else "submission"
+
+    @property
     def runs_out_again(self) -> bool:
         """Whether it failed for want of memory and gets no more than it had."""
         return self.class_name == MEMORY and self.memory_factor <= 1
@@ -57,6 +69,17 @@ class Choice(NamedTuple):
     outside_inputs: dict[str, list[OutsideInput]]
 
 
+def without_bare_submissions(choice: Choice) -> Choice:
+    """Return a choice without tries of which only the submission is known; these are skipped."""
+    tries, skipped = [], list(choice.skipped)
+    for retry in choice.tries:
+        if retry.made_from == "submission":
+            skipped.append((retry.job, SUBMISSION_ALONE))
+        else:
+            tries.append(retry)
+    return choice._replace(tries=tries, skipped=skipped)
+
+
 def show_choice(choice: Choice) -> RetryChoice:
     """Return a choice as an answer."""
     classes = Counter(retry.class_name for retry in choice.tries)
@@ -68,13 +91,12 @@ def show_choice(choice: Choice) -> RetryChoice:
 
 
 def _show_try(retry: Try, outside_inputs: Mapping[str, list[OutsideInput]]) -> Retry:
-    made_from: Literal["workflow", "bundle"] = "workflow" if retry.order.workflow else "bundle"
     failure = None if retry.job_class is None else Failure(**retry.job_class._asdict())
     return Retry(
         **_show_job(retry.job),
         attempt=retry.order.attempt,
         retry_of=retry.order.retry_of,
-        made_from=made_from,
+        made_from=retry.made_from,
         memory_bytes=retry.order.memory_bytes,
         memory_factor=retry.memory_factor,
         runs_out_again=retry.runs_out_again,

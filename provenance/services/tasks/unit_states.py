@@ -36,7 +36,9 @@ _MISHAPS = {
     "killed": UnitState.KILLED,
     # The batch system no longer has the job, and nobody saw its end
     "lost": UnitState.SILENT,
+    "never began": UnitState.KILLED,
 }
+_NEVER_BEGAN = "its job was removed before it began"
 
 
 class UnitFacts(NamedTuple):
@@ -69,7 +71,8 @@ class StandingUnit(NamedTuple):
     """A unit in its one state.
 
     Attributes:
-        why: why it is held, has no output, or was not submitted; None where nobody says.
+        why: why it is held, has no output, was not submitted, or was killed before it began; None
+            where nobody says.
         is_named: False for a job that names no unit, and is one by itself.
         is_by_catalog: it is done, and no record says so, only the catalog.
         files: how many files it has that count, where a record shows it to be done.
@@ -123,7 +126,10 @@ def _stand_without_hope(facts: UnitFacts, needed: int) -> StandingUnit:
             why = f"{attempts.outputs} of {needed} files"
         return StandingUnit(UnitState.NO_OUTPUT, why, attempts.is_named)
     if attempts.mishap is not None:
-        return StandingUnit(_MISHAPS[attempts.mishap], None, attempts.is_named)
+        why = None
+        if attempts.mishap == "never began":
+            why = facts.problem or _NEVER_BEGAN
+        return StandingUnit(_MISHAPS[attempts.mishap], why, attempts.is_named)
     if facts.is_ordered and not facts.was_refused:
         return StandingUnit(UnitState.SILENT, facts.problem)
     return StandingUnit(UnitState.NOT_SUBMITTED, facts.problem)

@@ -7,15 +7,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, literal_column, select
 
+from jobprov.provenance.db.queries.fragments.begun import NEVER_BEGAN
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, Host, Job, RetryPolicyRow, Stage, TaskRow
 from jobprov.provenance.db.writer.keys import chunks
 
 
 class Attempt(NamedTuple):
-    """One job of a task."""
+    """One job of a task.
+
+    Attributes:
+        began: False for a job that was removed before.
+    """
 
     key: int
     job_id: str
@@ -29,6 +34,7 @@ class Attempt(NamedTuple):
     message: str | None
     received_at: datetime
     rerun_of: str | None
+    began: bool
 
 
 def attempts_of_task(connection: Connection, task: int) -> list[Attempt]:
@@ -59,6 +65,7 @@ def _selected() -> Select[Any]:
     columns: tuple[Any, ...] = (
         Job.id, Job.uuid, TaskRow.task_id, Stage.name, Job.unit, Job.state, Host.site,
         Job.exit_code, Job.exit_signal, Job.message, Job.received_at, Job.rerun_of,
+        literal_column(NEVER_BEGAN),
     )  # fmt: skip
     return (
         select(*columns)
@@ -71,7 +78,8 @@ def _selected() -> Select[Any]:
 
 
 def _attempt(row: Any) -> Attempt:
-    return Attempt._make((*row[:5], STATES[row[5]], *row[6:]))
+    *columns, never_began = row
+    return Attempt._make((*columns[:5], STATES[columns[5]], *columns[6:], not never_began))
 
 
 def policy_documents(connection: Connection, experiment: str) -> dict[str, str]:

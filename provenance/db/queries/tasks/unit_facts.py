@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.db.queries.fragments.begun import NEVER_BEGAN
 from jobprov.provenance.db.queries.tasks.queue import Queued, units_in_queue
 from jobprov.provenance.db.recording.job_rows import RUNNING, STATES, SUCCEEDED
 from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
@@ -38,19 +39,19 @@ from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.records.files.outputs import count_named, counts_for_unit
 
 # Of attempts that went wrong, the one that tells most counts
-_WORST_KNOWN_FIRST = ("failed", "killed", "lost")
+_WORST_KNOWN_FIRST = ("failed", "killed", "lost", "never began")
 # A job that names no unit is one by itself
 _NAME = func.coalesce(Job.unit, literal("job ") + cast(Job.id, Text))
 
 # A name holds no control characters (record.md)
 _NAMES = {"sqlite": "group_concat(unit, char(10))", "postgresql": "string_agg(unit, chr(10))"}
 _ENDS = """
-SELECT task_id, state, output_count, {names} FROM jobs
+SELECT task_id, state, output_count, {never_began}, {names} FROM jobs
 WHERE unit IS NOT NULL AND rerun_of IS NULL AND task_id {among}
-GROUP BY task_id, state, output_count
+GROUP BY 1, 2, 3, 4
 """
 _UNNAMED = """
-SELECT task_id, id, state, output_count FROM jobs
+SELECT task_id, id, state, output_count, {never_began} FROM jobs
 WHERE unit IS NULL AND rerun_of IS NULL AND task_id {among}
 """
 _CATALOGED = """
@@ -70,8 +71,8 @@ class Attempts(NamedTuple):
         is_named: False for a job that names no unit, and is one by itself.
         outputs: the most files that an attempt that succeeded left; None where none succeeded.
         is_running: whether an attempt runs.
-        mishap: the state of an attempt that did not succeed: `failed`, else `killed`, else `lost`;
-            None where there is none.
+        mishap: the state of an attempt that did not succeed: `failed`, else `killed`, else `lost`,
+            else `never began` for a job that was removed before; None where there is none.
     """
 
     is_named: bool
@@ -89,12 +90,15 @@ def attempts_by_unit(
     To have it group by unit, or to fetch a row a unit, takes several times as long.
     """
     units: dict[int, dict[str, Attempts]] = {task: {} for task in tasks}
-    statement = _ENDS.format(names=_NAMES[connection.dialect.name], among="{among}")
-    for task, state, outputs, names in select_among(connection, statement, tasks):
-        attempt = _one_attempt(state, outputs, is_named=True)
+    parts = {"never_began": NEVER_BEGAN, "among": "{among}"}
+    ends = _ENDS.format(names=_NAMES[connection.dialect.name], **parts)
+    for task, state, outputs, never_began, names in select_among(connection, ends, tasks):
+        attempt = _one_attempt(state, outputs, never_began=bool(never_began), is_named=True)
         _add(units[task], dict.fromkeys(names.split("\n"), attempt))
-    for task, job, state, outputs in select_among(connection, _UNNAMED, tasks):
-        units[task][f"job {job}"] = _one_attempt(state, outputs, is_named=False)
+    unnamed = _UNNAMED.format(**parts)
+    for task, job, state, outputs, never_began in select_among(connection, unnamed, tasks):
+        attempt = _one_attempt(state, outputs, never_began=bool(never_began), is_named=False)
+        units[task][f"job {job}"] = attempt
     return units
 
 
@@ -105,11 +109,13 @@ def _add(units: dict[str, Attempts], others: dict[str, Attempts]) -> None:
     units.update(others)
 
 
-def _one_attempt(state: int, outputs: int, *, is_named: bool) -> Attempts:
+def _one_attempt(state: int, outputs: int, *, never_began: bool, is_named: bool) -> Attempts:
     """Return what one attempt came to; the files of one that did not succeed count for nothing."""
     attempt = Attempts(is_named=is_named, outputs=None, is_running=state == RUNNING, mishap=None)
     if state == SUCCEEDED:
         return attempt._replace(outputs=outputs)
+    if never_began:
+        return attempt._replace(mishap="never began")
     if STATES[state] in _WORST_KNOWN_FIRST:
         return attempt._replace(mishap=STATES[state])
     return attempt

@@ -100,6 +100,43 @@ def test_policy_offers_transient_failures_of_units_that_are_not_done(tried: Prod
     assert set(reasons(shown)) == {"bad"}, "units that are done are not spoken of"
 
 
+def removed_before_it_began(number: int, unit: str) -> dict[str, Any]:
+    """Return the record that the batch history gives of such a job."""
+    more = {"witness": "history", "started_at": None, "host": None, "outputs": None}
+    record = an_attempt(number, unit, **more)
+    return {**record, "state": "killed", "exit": {"error_class": "removed", "message": "by me"}}
+
+
+def test_a_job_that_never_began_is_submitted_for_the_first_time(production: Production) -> None:
+    production.record(removed_before_it_began(1, "u"))
+    assert "--as-submitted" in reasons(choose(production, task_id="t1"))["u"]
+
+    [retry] = choose(production, jobs=[job_id(1)]).tries
+
+    assert (retry.attempt, retry.retry_of, retry.made_from) == (1, None, "submission")
+    assert (retry.order.bundle_of, retry.memory_factor) == (None, 1)
+    ordered = order(production, jobs=[job_id(1)])
+    assert ordered.tries == [], "there is no bundle that an agent could run"
+    assert "--as-submitted" in reasons(ordered)["u"]
+
+
+def test_a_job_that_never_began_does_not_hide_the_one_before_it(production: Production) -> None:
+    """The try repeats that one, and the policy counts one try, not two."""
+    policies = {"stages": {"*": {"times": 1}}}
+    production.write(
+        lambda writing: declare_policies(writing, "nova", policies), received_at=MOMENT
+    )
+    production.record(an_attempt(1, "u", code=137, signal=9), removed_before_it_began(2, "u"))
+    assert "removed before it began" in reasons(choose(production, task_id="t1"))["u"]
+
+    [retry] = choose(production, jobs=[job_id(2)]).tries
+    assert (retry.attempt, retry.retry_of, retry.made_from) == (2, job_id(1), "bundle")
+    assert (retry.order.bundle_of, retry.avoided_sites) == (job_id(1), [])
+
+    production.record(an_attempt(3, "u", code=137, signal=9, ended_at="2026-11-30T00:00:00Z"))
+    assert choose(production, task_id="t1").tries == [], "tried twice, which is once again"
+
+
 def test_a_unit_that_is_done_is_not_offered_where_a_twin_of_its_job_failed_later(
     tried: Production,
 ) -> None:

@@ -318,6 +318,29 @@ def test_order_that_was_refused_is_not_submitted_and_says_why(production: Produc
     assert unit == OpenUnit("a", UnitState.NOT_SUBMITTED, "not submitted: no proxy")
 
 
+def test_unit_whose_job_was_removed_before_it_began_counts_as_killed_and_says_so(
+    production: Production,
+) -> None:
+    production.declare("t1", units=["a", "b", "c"])
+    removed = {"started_at": None, "exit": {"error_class": "removed", "message": "via condor_rm"}}
+    held = {"started_at": None, "exit": {"error_class": "held: UserRequest"}}
+    production.record(
+        a_job(1, "a", state="killed", witness="history", **removed),
+        a_job(2, "b", state="killed", witness="history", **held),
+        a_job(3, "b", state="failed", exit={"code": 1}),
+        a_job(4, "c", state="killed", witness="history", exit={"error_class": "removed"}),
+    )
+
+    task = shown(production)
+
+    assert task.states == {UnitState.KILLED: 2, UnitState.FAILED: 1}
+    assert task.blocking == [
+        OpenUnit("a", UnitState.KILLED, "its job was removed before it began"),
+        OpenUnit("b", UnitState.FAILED, None),
+        OpenUnit("c", UnitState.KILLED, None),
+    ]
+
+
 DONE = Attempts(is_named=True, outputs=1, is_running=False, mishap=None)
 EMPTY = DONE._replace(outputs=0)
 GOING = DONE._replace(outputs=None, is_running=True)
