@@ -158,8 +158,14 @@ def standing_units(
     queued = queued_units(connection, tasks, silent_before=silent_before)
     orders = ended_orders(connection, tasks)
     by_attempts = {task: _by_attempts_alone(attempts[task], needed[task]) for task in tasks}
-    settled = {task: _shown_done(by_attempts[task], orders[task]) for task in tasks}
-    cataloged = cataloged_outputs_by_unit(connection, settled)
+
+    def is_open(task: int, unit: str) -> bool:
+        """Whether no record shows a unit to be done: only then does the catalog matter."""
+        known = by_attempts[task].get(unit)
+        # Where its order is over with a problem, its file may not have come home
+        return known is None or known.state != UnitState.SUCCEEDED or unit in orders[task]
+
+    cataloged = cataloged_outputs_by_unit(connection, tasks, is_wanted=is_open)
     sighted = sighted_outputs_by_unit(connection, needed)
     waived = waived_units(connection, tasks)
     for task in tasks:
@@ -186,15 +192,7 @@ def _by_attempts_alone(attempts: Mapping[str, Attempts], needed: int) -> dict[st
     A million of them came to a handful of ends, most of which are the same object: each is judged
     once. To compare them by what they hold would take as long as to read them.
     """
-    ends = {id(end): end for end in attempts.values()}
+    keys = list(map(id, attempts.values()))
+    ends = dict(zip(keys, attempts.values(), strict=True))
     by_end = {key: stand(UnitFacts(end), needed) for key, end in ends.items()}
-    return {name: by_end[id(end)] for name, end in attempts.items()}
-
-
-def _shown_done(units: Mapping[str, StandingUnit], orders: Mapping[str, str | None]) -> set[str]:
-    """Return the units that their records show to be done, whatever a catalog knows of them.
-
-    Those whose order is over with a problem are left out: their files may not have come home.
-    """
-    is_done = {id(unit) for unit in units.values() if unit.state == UnitState.SUCCEEDED}
-    return {name for name, unit in units.items() if id(unit) in is_done and name not in orders}
+    return dict(zip(attempts, map(by_end.__getitem__, keys), strict=True))

@@ -6,6 +6,7 @@ unit is, `unit_states.py` decides.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -133,10 +134,12 @@ def _count(
         units = dict(sorted(standing.items()))
     else:
         # As keys of a dictionary: each unit once, in the order of the list
-        units = {unit: standing.get(unit, _NOT_SUBMITTED) for unit in dict.fromkeys(listed)}
+        names = dict.fromkeys(listed)
+        units = dict(zip(names, map(standing.get, names, repeat(_NOT_SUBMITTED)), strict=False))
     # A million units stand in a handful of ways, most of which are the same object
-    ways = {id(unit): unit for unit in units.values()}
-    counts = Counter(map(id, units.values()))
+    keys = list(map(id, units.values()))
+    ways = dict(zip(keys, units.values(), strict=True))
+    counts = Counter(keys)
     states: Counter[UnitState] = Counter()
     by_catalog = files = 0
     for key, count in counts.items():
@@ -150,8 +153,8 @@ def _count(
     return Units(
         expected=expected,
         states=in_order(states),
-        unlisted=len(standing.keys() - units.keys()),
-        open=_open_units(units, ways),
+        unlisted=len(standing) - sum(map(units.__contains__, standing)),
+        open=_open_units(units, keys, ways),
         entries=_waivers_in_force(units, waived),
         by_catalog=by_catalog,
         files=files,
@@ -171,18 +174,24 @@ def _waivers_in_force(
     units: Mapping[str, StandingUnit], waived: Mapping[str, int]
 ) -> dict[str, int]:
     """Return the ledger entry of each unit that counts as waived."""
-    counted = {name for name, unit in units.items() if unit.state == UnitState.WAIVED}
-    return {name: entry for name, entry in waived.items() if name in counted}
+    entries = {}
+    for name, entry in waived.items():
+        unit = units.get(name)
+        if unit is not None and unit.state == UnitState.WAIVED:
+            entries[name] = entry
+    return entries
 
 
 def _open_units(
-    units: Mapping[str, StandingUnit], ways: Mapping[int, StandingUnit]
+    units: Mapping[str, StandingUnit], keys: Sequence[int], ways: Mapping[int, StandingUnit]
 ) -> list[OpenUnit]:
     # A job that names no unit is one by itself, and nobody can ask for it again
     is_open = {key for key, unit in ways.items() if unit.state not in _SETTLED and unit.is_named}
-    return [
-        OpenUnit(name, unit.state, unit.why) for name, unit in units.items() if id(unit) in is_open
-    ]
+    open_units = []
+    for name, key in zip(units, keys, strict=True):
+        if key in is_open:
+            open_units.append(OpenUnit(name, ways[key].state, ways[key].why))
+    return open_units
 
 
 def missing_units(connection: Connection, store: Store, task: FoundTask) -> list[OpenUnit]:

@@ -4,7 +4,7 @@ Jobs, orders, the queue of the batch system, catalogs and waivers are each asked
 tasks. The rule that makes a state of it is in `services/tasks/unit_states.py`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -45,9 +45,16 @@ _NAME = func.coalesce(Job.unit, literal("job ") + cast(Job.id, Text))
 
 # A name holds no control characters (record.md)
 _NAMES = {"sqlite": "group_concat(unit, char(10))", "postgresql": "string_agg(unit, chr(10))"}
+# The index has jobs in this order; to group them by more sorts them all, with their names
+_STATES = """
+SELECT task_id, state, MIN(output_count), MAX(output_count), MIN({never_began}), MAX({never_began}),
+    {names} FROM jobs
+WHERE unit IS NOT NULL AND rerun_of IS NULL AND task_id {among}
+GROUP BY task_id, state
+"""
 _ENDS = """
 SELECT task_id, state, output_count, {never_began}, {names} FROM jobs
-WHERE unit IS NOT NULL AND rerun_of IS NULL AND task_id {among}
+WHERE unit IS NOT NULL AND rerun_of IS NULL AND state = ? AND task_id {among}
 GROUP BY 1, 2, 3, 4
 """
 _UNNAMED = """
@@ -87,12 +94,25 @@ def attempts_by_unit(
     """Return by task its units with attempts.
 
     A million units came to a handful of ends: the database gives the names of each end as one text.
-    To have it group by unit, or to fetch a row a unit, takes several times as long.
+    To have it group by unit, or to fetch a row a unit, takes several times as long. All jobs of a
+    task in one state came to the same end, as a rule; the others are grouped by end.
     """
     units: dict[int, dict[str, Attempts]] = {task: {} for task in tasks}
     parts = {"never_began": NEVER_BEGAN, "among": "{among}"}
-    ends = _ENDS.format(names=_NAMES[connection.dialect.name], **parts)
-    for task, state, outputs, never_began, names in select_among(connection, ends, tasks):
+    names_of_unit = _NAMES[connection.dialect.name]
+    by_state = _STATES.format(names=names_of_unit, **parts)
+    mixed: dict[int, list[int]] = {}
+    ends = []
+    for row in select_among(connection, by_state, tasks):
+        task, state, least, most, all_unbegun, some_unbegun, names = row
+        if least == most and all_unbegun == some_unbegun:
+            ends.append((task, state, most, all_unbegun, names))
+        else:
+            mixed.setdefault(state, []).append(task)
+    by_end = _ENDS.format(names=names_of_unit, **parts)
+    for state, tasks_of_state in mixed.items():
+        ends += select_among(connection, by_end, tasks_of_state, state)
+    for task, state, outputs, never_began, names in ends:
         attempt = _one_attempt(state, outputs, never_began=bool(never_began), is_named=True)
         _add(units[task], dict.fromkeys(names.split("\n"), attempt))
     unnamed = _UNNAMED.format(**parts)
@@ -241,7 +261,10 @@ def newest_successes(
 
 
 def cataloged_outputs_by_unit(
-    connection: Connection, settled: Mapping[int, Collection[str]]
+    connection: Connection,
+    tasks: Sequence[int],
+    *,
+    is_wanted: Callable[[int, str], bool],
 ) -> ByTask:
     """Return by task how many outputs the catalog knows of each unit, as it was last asked.
 
@@ -249,12 +272,13 @@ def cataloged_outputs_by_unit(
 
     Args:
         connection: where from.
-        settled: by task, the units that are left out.
+        tasks: their keys.
+        is_wanted: whether a unit of a task is to be counted.
     """
-    patterns = patterns_of_tasks(connection, settled)
-    counts: ByTask = {task: {} for task in settled}
-    for task, unit, name in select_among(connection, _CATALOGED, settled):
-        if unit not in settled[task] and counts_for_unit(name, patterns.get(task, ())):
+    patterns = patterns_of_tasks(connection, tasks)
+    counts: ByTask = {task: {} for task in tasks}
+    for task, unit, name in select_among(connection, _CATALOGED, tasks):
+        if is_wanted(task, unit) and counts_for_unit(name, patterns.get(task, ())):
             counts[task][unit] = counts[task].get(unit, 0) + 1
     return counts
 
@@ -264,7 +288,7 @@ def units_in_catalog(connection: Connection, task: int, *, needed: int) -> set[s
 
     At least one: that a unit needs none, the catalog does not show.
     """
-    counts = cataloged_outputs_by_unit(connection, {task: ()})[task]
+    counts = cataloged_outputs_by_unit(connection, [task], is_wanted=lambda _, __: True)[task]
     return {unit for unit, count in counts.items() if count >= max(1, needed)}
 
 
