@@ -19,7 +19,7 @@ from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 from jobprov.provenance.answers.addresses import fits_path
 from jobprov.provenance.answers.recording import BlobAnswer, PartAnswer
 from jobprov.provenance.client.answers import GatewayError, check
-from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.errors import BadInputError, UnreachableError
 
 TRIES = 3
 _PAUSE_SECONDS = 0.5
@@ -30,6 +30,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 SMALLEST_PART = 16 * 1024
 """A gateway that does not take so much takes nothing of use."""
 _MOST_STANDSTILLS = 3
+_STEPS = (".", "..")
+"""Parts of a path that stand for another path."""
 
 PutPart = Callable[[bytes, str], BlobAnswer | PartAnswer]
 """Sends bytes of a blob under a `Content-Range`."""
@@ -171,7 +173,15 @@ class Transport:
 
 
 def part(text: str) -> str:
-    """Return a name as one part of an address."""
+    """Return a name as one part of an address.
+
+    Raises:
+        BadInputError: it is empty, or `.` or `..`, which name another address.
+    """
+    if not text:
+        raise BadInputError("The name is empty: name a job, a file or whatever is asked about.")
+    if text in _STEPS:
+        raise BadInputError(f"{text!r} is no name; name a job, a file or whatever is asked about.")
     return quote(_visible(text), safe="")
 
 

@@ -15,7 +15,13 @@ from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.sending import spool
 from jobprov.provenance.capture.sending.leftovers import encode_block
 from jobprov.provenance.client import Client
-from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, UnreachableError
+from jobprov.provenance.errors import (
+    AmbiguousError,
+    BadInputError,
+    ConflictError,
+    NotFoundError,
+    UnreachableError,
+)
 from tests.library.commands import run_alone
 from tests.library.records import JOB, a_record
 from tests.library.servers.live_service import LiveService
@@ -65,10 +71,12 @@ def test_file_is_asked_for_by_its_path(live: LiveService, path: str) -> None:
     assert (folder.returncode, "names a folder; name a file" in folder.stderr) == (2, True)
 
 
-def test_lookup_of_an_unknown_file_answers_no_and_names_the_nearest(live: LiveService) -> None:
+def test_lookup_of_an_unknown_file_is_a_wrong_question_and_names_the_nearest(
+    live: LiveService,
+) -> None:
     ended = live.run("lookup", "a.roo")
 
-    assert (ended.returncode, ended.stdout) == (1, "")
+    assert (ended.returncode, ended.stdout) == (2, "")
     assert "Did you mean: a.root" in ended.stderr
 
 
@@ -106,12 +114,38 @@ def test_job_is_asked_for_by_what_pages_show_of_its_id(live: LiveService) -> Non
 
     for word, all_of_them in (("0f8b0000", a_record(90)["job_id"]), ("77121.1", "77121.1@sched2")):
         several = live.run("job", word)
-        assert (several.returncode, several.stdout) == (1, "")
+        assert (several.returncode, several.stdout) == (2, "")
         assert f"Several jobs begin with {word}" in several.stderr
         assert word == "0f8b0000" or all_of_them in several.stderr
     assert "No job 8493dac is recorded" in live.run("job", "8493dac").stderr, (
         "seven digits are too few"
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("job", ""),
+        ("task", ""),
+        ("diff", "", JOB),
+        ("missing", ""),
+        ("bundle", ""),
+        ("bundle", "--task", ""),
+        ("rerun", "", "--into", "again"),
+        ("retry-policy", "."),
+    ],
+)
+def test_empty_name_is_told_in_words_and_nothing_is_written(
+    live: LiveService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    ended = live.run(*words)
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "name" in ended.stderr
+    assert "address" not in ended.stderr
+    assert list(tmp_path.rglob("*.tar")) == []
 
 
 @pytest.mark.slow
@@ -473,7 +507,8 @@ def test_every_command_has_words_for_its_help() -> None:
 @pytest.mark.parametrize(
     ("problem", "code"),
     [
-        (NotFoundError("x"), 1),
+        (NotFoundError("x"), 2),
+        (AmbiguousError("x", []), 2),
         (ConflictError("x"), 1),
         (BadInputError("x"), 2),
         (UnreachableError("x"), 3),
