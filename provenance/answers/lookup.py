@@ -33,6 +33,17 @@ class Hits(Struct, frozen=True):
     hits: list[Hit]
 
 
+class RecordedNames(Struct, frozen=True):
+    """A page of the names of one kind, such as campaigns, in order.
+
+    Attributes:
+        next: the cursor of the next page, None on the last.
+    """
+
+    names: list[str]
+    next: str | None
+
+
 class TaskOfJob(Struct, frozen=True):
     """Which unit of which task a job was to make; None for what no record says."""
 

@@ -33,12 +33,15 @@ from jobprov.provenance.answers.failures import (
 )
 from jobprov.provenance.answers.lookup import (
     FileAnswer,
+    FileList,
     GapCounts,
     Hit,
     Hits,
     JobAnswer,
     JobList,
     JobSummary,
+    ListedFile,
+    RecordedNames,
 )
 from jobprov.provenance.answers.orders import (
     OrderInFlight,
@@ -570,6 +573,36 @@ class Client(Histories):
         """
         path = f"/retry-policies/{part(experiment)}"
         return self._send(RetryPolicies, "PUT", path, json=document)
+
+    def files(self, **filters: Any) -> Iterator[ListedFile]:
+        """Yield files by name, page by page; filters are those of `GET /files`."""
+        for page in self._pages(FileList, "/files", **filters):
+            yield from page.files
+
+    def names(self, kind: str, **query: Any) -> Iterator[str]:
+        """Yield the names of a kind, page by page; the query is that of `GET /names/{kind}`."""
+        for page in self._pages(RecordedNames, f"/names/{part(kind)}", **query):
+            yield from page.names
+
+    def experiments(self) -> list[str]:
+        """Return the names of all experiments."""
+        return list(self.names("experiments"))
+
+    def campaigns(self, *, experiment: str | None = None) -> list[str]:
+        """Return the names of all campaigns, or of an experiment's."""
+        return list(self.names("campaigns", experiment=experiment))
+
+    def stages(self, *, experiment: str | None = None, campaign: str | None = None) -> list[str]:
+        """Return the names of stages, of one experiment or campaign if that is given."""
+        return list(self.names("stages", experiment=experiment, campaign=campaign))
+
+    def tasks(self, *, experiment: str | None = None, campaign: str | None = None) -> Iterator[str]:
+        """Yield the ids of tasks, of one experiment or campaign if that is given."""
+        yield from self.names("tasks", experiment=experiment, campaign=campaign)
+
+    def sites(self, *, experiment: str | None = None, campaign: str | None = None) -> list[str]:
+        """Return the sites where jobs ran, of one experiment or campaign if that is given."""
+        return list(self.names("sites", experiment=experiment, campaign=campaign))
 
     def search(self, text: str) -> list[Hit]:
         """Return what a name or id could mean."""

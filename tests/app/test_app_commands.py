@@ -169,8 +169,70 @@ def test_report_of_a_campaign_that_is_not_there_names_that(live: LiveService) ->
 def test_no_failure_of_an_unknown_name_is_not_told_as_none(live: LiveService) -> None:
     ended = live.run("errors", "--experiment", "nvoa")
 
-    assert "a name is misspelt" in ended.stdout
-    assert "0 failures" not in ended.stdout
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        "jobprov: Nothing is recorded of experiment nvoa.\nDid you mean: nova\n"
+    )
+
+
+@pytest.mark.parametrize("json", [(), ("--json",)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("orphans", "--experiment", "nosuch"),
+        ("orphans", "--namespace", "nosuch"),
+        ("impact", "--host", "h", "--experiment", "nosuch"),
+        ("impact", "--campaign", "nosuch"),
+        ("impact", "--stage", "nosuch"),
+        ("impact", "--task", "nosuch"),
+        ("impact", "--site", "nosuch"),
+        ("recipes", "--experiment", "nosuch"),
+        ("jobs", "--campaign", "nosuch"),
+        ("queue", "nosuch"),
+        ("queue", "--experiment", "nosuch"),
+        ("queue", "--campaign", "nosuch"),
+        ("errors", "--campaign", "nosuch", "--experiment", "nova"),
+        ("errors", "--site", "nosuch"),
+        ("rules", "show", "nosuch"),
+        ("modules", "--task", "nosuch"),
+        ("samples", "nosuch"),
+        ("arrivals", "--experiment", "nosuch"),
+        ("gaps", "--stage", "nosuch"),
+        ("gaps", "--task-id", "nosuch"),
+        ("proofs", "--experiment", "nosuch"),
+        ("archive", "expire", "--experiment", "nosuch"),
+    ],
+)
+def test_name_that_nothing_has_is_a_wrong_question(
+    live: LiveService, words: tuple[str, ...], json: tuple[str, ...]
+) -> None:
+    ended = live.run(*words, *json)
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "nosuch" in ended.stderr
+
+
+@pytest.mark.parametrize("words", [("impact", "--host", "nosuch"), ("errors", "--host", "nosuch")])
+def test_no_matching_job_is_no_good_answer(live: LiveService, words: tuple[str, ...]) -> None:
+    assert live.run(*words).returncode == 1
+
+
+def test_names_are_listed_for_notebooks(live: LiveService) -> None:
+    for number, campaign, site in ((60, "spring", "FNAL"), (61, "autumn", "RAL")):
+        task = {"task_id": f"{campaign}-1", "campaign": campaign, "stage": f"{campaign} reco"}
+        host = {"hostname": "wn1", "site": site}
+        Client(live.url).record(a_record(number, experiment="icarus", task=task, host=host))
+    client = Client(live.url)
+
+    assert "icarus" in client.experiments()
+    assert client.campaigns(experiment="icarus") == ["autumn", "spring"]
+    assert client.stages(experiment="icarus", campaign="spring") == ["spring reco"]
+    assert list(client.tasks(campaign="autumn")) == ["autumn-1"]
+    assert list(client.names("tasks", experiment="icarus", limit=1)) == ["autumn-1", "spring-1"]
+    assert client.sites(experiment="icarus", campaign="autumn") == ["RAL"]
+    assert list(client.names("experiments", campaign="spring")) == ["icarus"]
+    with pytest.raises(BadInputError, match="kind: one of experiments, campaigns"):
+        list(client.names("people"))
 
 
 def test_task_and_errors_say_what_failures_were(live: LiveService) -> None:
@@ -542,7 +604,7 @@ def test_help_lists_every_command_once_by_what_it_is_for() -> None:
 def test_gaps_of_a_name_that_nobody_knows_are_no_good_news(live: LiveService) -> None:
     nobodys, all_of_them = live.run("gaps", "--campaign", "nosuch"), live.run("gaps")
 
-    assert nobodys.stdout.startswith("No job matches")
+    assert (nobodys.returncode, nobodys.stdout) == (2, "")
     assert (all_of_them.returncode, " jobs\n" in all_of_them.stdout) == (1, True)
 
 

@@ -514,6 +514,16 @@ def _queue() -> dict[str, Any]:
 CAMPAIGN = "experiment=toyexp&campaign=demo-2026"
 READS = {
     "operations": ["/health", "/ready", "/reproduction", "/none"],
+    "names": [
+        "/names/experiments",
+        "/names/campaigns?experiment=toyexp",
+        f"/names/stages?{CAMPAIGN}",
+        f"/names/tasks?{CAMPAIGN}&limit=1",
+        f"/names/tasks?{CAMPAIGN}&limit=2&cursor={{next}}",
+        f"/names/sites?{CAMPAIGN}",
+        "/names/campaigns?name=nosuch",
+        "/names/people",
+    ],
     "jobs": [
         "/jobs",
         "/jobs?limit=3",
