@@ -112,8 +112,9 @@ class Client(Histories):
     """A jobprov service.
 
     Args:
-        url: its root, such as `https://jobprov.example.org`.
-        token: a write token; needed for writing, and for reading where the operator says so.
+        url: its root, such as `https://jobprov.example.org`; JOBPROV_URL by default.
+        token: a write token; needed for writing, and for reading where the operator says so. Without
+            a `url`, JOBPROV_TOKEN by default.
         timeout: seconds that a call may be silent.
 
     Every method raises a `ProvenanceError` of the class that the service's answer stands for:
@@ -350,10 +351,23 @@ class Client(Histories):
         answer = self._call("GET", f"/jobs/{part(job_id)}/logs/{part(name)}", params=query)
         return answer.content.decode(errors="replace")
 
+    def save_log(
+        self,
+        job_id: str,
+        name: str,
+        target: Path | str,
+        *,
+        experiment: str | None = None,
+        tail: int | None = None,
+    ) -> None:
+        """Write a log, or its last lines, to a file, however large it is; or nothing."""
+        query = {"experiment": experiment, "tail": tail}
+        self._save(f"/jobs/{part(job_id)}/logs/{part(name)}", query, target)
+
     def save_bundle(
         self,
         job_id: str,
-        target: Path,
+        target: Path | str,
         *,
         experiment: str | None = None,
         plan: int | None = None,
@@ -372,14 +386,14 @@ class Client(Histories):
         }
         return self._save(f"/jobs/{part(job_id)}/bundle", query, target)
 
-    def save_task_bundle(self, task_id: str, target: Path, **which: Any) -> str:
+    def save_task_bundle(self, task_id: str, target: Path | str, **which: Any) -> str:
         """Write the bundle of a task's jobs to a file, as `save_bundle`.
 
         `experiment`, `stage` and `level` select jobs.
         """
         return self._save(f"/tasks/{part(task_id)}/bundle", which, target)
 
-    def save_campaign_bundle(self, campaign: str, target: Path, **which: Any) -> str:
+    def save_campaign_bundle(self, campaign: str, target: Path | str, **which: Any) -> str:
         """Write a campaign's bundle to a file, as `save_bundle` does.
 
         `experiment`, `stage` and `level` select jobs.
