@@ -452,7 +452,7 @@ def test_token_is_printed_alone_so_that_scripts_can_take_it(tmp_path: Path) -> N
     assert "hook" in run_alone("token", "list", JOBPROV_DATA=data).stdout
     revoked = run_alone("token", "revoke", "1", "--json", JOBPROV_DATA=data)
     assert json.loads(revoked.stdout) == {"number": 1, "is_revoked": True}
-    assert run_alone("token", "revoke", "1", JOBPROV_DATA=data).returncode == 1
+    assert run_alone("token", "revoke", "1", JOBPROV_DATA=data).returncode == 2
 
 
 @pytest.mark.slow
@@ -538,7 +538,7 @@ def test_fhicl_conformance_is_scored_where_the_cases_are(tmp_path: Path) -> None
     by_variable = run_alone("fhicl", "conformance", JOBPROV_SHARED=str(tmp_path))
     nowhere = run_alone("fhicl", "conformance", str(tmp_path / "none"))
 
-    assert (by_folder.returncode, by_variable.returncode, nowhere.returncode) == (1, 1, 1)
+    assert (by_folder.returncode, by_variable.returncode, nowhere.returncode) == (1, 1, 2)
     assert [(each["total"], each["good"]) for each in json.loads(by_folder.stdout)] == [(1, 0)]
     assert by_variable.stdout.startswith("probes: 0 of 1 agree")
     assert "name a folder" in nowhere.stderr
