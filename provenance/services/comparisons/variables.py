@@ -52,10 +52,10 @@ def typed_record(record: Record) -> JobRecord:
 def _values_of(record: JobRecord, name: str) -> _Values:
     """Return the values of a variable by step; of a job without steps that have a name its own."""
     steps = (record.command.steps if record.command else None) or ()
-    names = [step.name for step in steps if step.name] or [None]
+    names = [step.name for step in steps if step.name] or [""]
     values = {}
     for step in names:
-        value = variables_in_step(record, step).get(name)
+        value = variables_in_step(record, step or None).get(name)
         if value is not None:
-            values[step or ""] = value
+            values[step] = value
     return values
