@@ -88,8 +88,15 @@ class SharedLists(NamedTuple):
         )
 
     def ran_by(self, jobs: JobClass) -> Sequence[tuple[int, RecordedClosure]]:
-        """Return the configurations that some jobs ran."""
+        """Return the configurations that some jobs ran, with variables.
+
+        Of jobs without a configuration there may be an empty one, for the variables alone.
+        """
         return () if jobs.closure_set is None else self.configurations.get(jobs.closure_set, ())
+
+    def fcl_of(self, jobs: JobClass) -> list[tuple[int, RecordedClosure]]:
+        """Return the configurations that some jobs ran, empty ones left out."""
+        return [ran for ran in self.ran_by(jobs) if ran[1].is_configuration]
 
 
 def software_counts(
@@ -212,7 +219,7 @@ def _steps(sides: Sequence[Sequence[JobClass]], shared: SharedLists) -> list[str
     steps: dict[str, None] = {}
     for side in sides:
         for jobs in side:
-            steps.update(dict.fromkeys(recorded.step or "" for _, recorded in shared.ran_by(jobs)))
+            steps.update(dict.fromkeys(recorded.step or "" for _, recorded in shared.fcl_of(jobs)))
     return list(steps)
 
 
@@ -220,7 +227,7 @@ def _jobs_by_set(side: Sequence[JobClass], shared: SharedLists, step: str) -> Co
     """Return how many jobs ran each parameter set in a step."""
     job_counts = Counter[int]()
     for jobs in side:
-        for closure, recorded in shared.ran_by(jobs):
+        for closure, recorded in shared.fcl_of(jobs):
             evaluated = shared.sets.get((jobs.experiment, closure))
             if evaluated is not None and (recorded.step or "") == step:
                 job_counts[evaluated.key] += jobs.job_count
@@ -233,7 +240,7 @@ def _count_steps(
     """Count which steps ran, where jobs have several."""
     for of_side, side in zip(counts, sides, strict=True):
         for jobs in side:
-            names = {recorded.step or "" for _, recorded in shared.ran_by(jobs)}
+            names = {recorded.step or "" for _, recorded in shared.fcl_of(jobs)}
             facts = {ValueName(f"step {name}", None): "ran" for name in names}
             of_side.add(facts, [None], jobs.job_count)
 
@@ -246,7 +253,7 @@ def _not_evaluated(which: str, side: Sequence[JobClass], shared: SharedLists) ->
     """Return how many jobs of one side ran a configuration that is not evaluated."""
     job_count = 0
     for jobs in side:
-        keys = [(jobs.experiment, closure) for closure, _ in shared.ran_by(jobs)]
+        keys = [(jobs.experiment, closure) for closure, _ in shared.fcl_of(jobs)]
         if any(key not in shared.sets for key in keys):
             job_count += jobs.job_count
     if not job_count:
@@ -259,7 +266,7 @@ def _not_as_run(which: str, side: Sequence[JobClass], shared: SharedLists) -> li
     """Return how many jobs of one side have no configuration, or one that is known as written."""
     without, as_written = 0, 0
     for jobs in side:
-        ran = shared.ran_by(jobs)
+        ran = shared.fcl_of(jobs)
         sets = [shared.sets.get((jobs.experiment, closure)) for closure, _ in ran]
         if not ran:
             without += jobs.job_count

@@ -15,6 +15,7 @@ from jobprov.provenance.db.queries.fragments.stages import with_stage
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, by_software, job_conditions
 from jobprov.provenance.db.recording.art_runs import RecordedClosure
 from jobprov.provenance.db.recording.packing import unpack
+from jobprov.provenance.db.recording.parameter_rows import CUT
 from jobprov.provenance.db.recording.physics_variables import variable_key
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Job, Stage
@@ -148,7 +149,8 @@ def evaluated_sets(
 def differing_parameters(connection: Connection, sets: Iterable[int]) -> dict[int, dict[str, str]]:
     """Return the parameters in which parameter sets are not all alike, by set.
 
-    Tables that all of the sets have are alike, and are not read. Variables are left out.
+    Tables that all of the sets have are alike, and are not read. Variables are left out, and so are
+    elements of sequences, which are there as a whole.
 
     Raises:
         LimitError: the sets have too little in common.
@@ -162,7 +164,7 @@ def differing_parameters(connection: Connection, sets: Iterable[int]) -> dict[in
             continue
         for key in sets_of_table[table]:
             parameters[key][name] = canonical
-    return _without_common(parameters)
+    return _without_elements(_without_common(parameters))
 
 
 def _sets_of_tables(connection: Connection, wanted: set[int]) -> dict[int, set[int]]:
@@ -195,3 +197,24 @@ def _without_common(parameters: Mapping[int, dict[str, str]]) -> dict[int, dict[
     for key, of_set in parameters.items():
         differing[key] = {name: value for name, value in of_set.items() if len(values[name]) > 1}
     return differing
+
+
+def _without_elements(parameters: Mapping[int, dict[str, str]]) -> dict[int, dict[str, str]]:
+    """Return the parameters without elements of sequences whose whole text is among them."""
+    cut_off: set[str] = set()
+    sequences: set[str] = set()
+    for of_set in parameters.values():
+        for name, value in of_set.items():
+            if value.startswith("["):
+                sequences.add(name)
+            if CUT in value:
+                cut_off.add(name)
+    whole = sequences - cut_off
+    kept: dict[int, dict[str, str]] = {}
+    for key, of_set in parameters.items():
+        kept[key] = {
+            name: value
+            for name, value in of_set.items()
+            if not ("[" in name and name.partition("[")[0] in whole)
+        }
+    return kept

@@ -177,6 +177,32 @@ def test_a_configuration_that_is_not_here_is_told(production: Production) -> Non
     assert found.first_line == "No difference in 1 stage; not everything could be compared."
 
 
+def test_variables_of_jobs_without_a_configuration_are_compared(production: Production) -> None:
+    found = compared(
+        production,
+        a_job(production, 1, "old", configurations=None),
+        a_job(production, 2, "new", configurations=None, tune="AR23"),
+        a_job(production, 3, "new", configurations=None, tune="AR23"),
+    )
+
+    [row] = rows_of(found.stages[0])["variables"]
+    assert (values(row.a), values(row.b)) == ({"G18_10a": 1}, {"AR23": 2})
+    configuration = next(each for each in found.stages[0].facets if each.name == "configuration")
+    assert configuration.problems == []
+    assert "2 jobs of the second without a configuration." in configuration.notes
+
+
+def test_a_sequence_is_one_difference(production: Production) -> None:
+    found = compared(
+        production,
+        a_job(production, 1, "old", b"a: { path: [x, y] }\n"),
+        a_job(production, 2, "new", b"a: { path: [x, z] }\n"),
+    )
+
+    [row] = rows_of(found.stages[0])["configuration"]
+    assert (row.key, values(row.b)) == ("a.path", {'["x","z"]': 1})
+
+
 def test_releases_are_compared_by_product_and_by_commit(production: Production) -> None:
     jobs = [
         a_job(production, 1, "one"),
