@@ -82,6 +82,7 @@ class UsedByKind(Struct, frozen=True):
         folders: absolute paths of folders that were there, outside of the working directory.
         own: paths of files that only this job used, since another job made them or its unit is in
             their names; other jobs of the kind use others, or others under the same name.
+        absent: paths of files that it looked for in vain; `~` stands for the home folder.
         changed: paths of files that changed, or went, after it read them; what was in them is lost.
     """
 
@@ -91,6 +92,7 @@ class UsedByKind(Struct, frozen=True):
     folders: list[str] = []
     own: list[str] = []
     changed: list[str] = []
+    absent: list[str] = []
 
 
 class TraceAnswer(Struct, frozen=True):

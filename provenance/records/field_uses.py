@@ -417,6 +417,7 @@ FIELD_USES: dict[str, FieldUse] = {
     "trace.not_kept[].reason": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "trace.not_kept_count": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "trace.changed": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
+    "trace.absent": FieldUse(),
     "trace.network": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "logs[].name": FieldUse(
         comparison=("logs",), bundle=("GAPS.tsv", "README.txt", "logs"), page=True

@@ -412,6 +412,7 @@ class JobTrace(Struct, kw_only=True):
     not_kept: list[NotKept] | None = None
     not_kept_count: Integer | None = None
     changed: list[str] | None = None
+    absent: list[str] | None = None
     network: list[str] | None = None
 
 

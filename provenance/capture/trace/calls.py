@@ -12,7 +12,7 @@ from typing import Dict, List, Set, Tuple
 from jobprov.provenance.capture.trace.touched import interpreters, plain
 
 MOST_PATHS = 20000
-_MOST_HOSTS = 100
+_MOST_HOSTS, _MOST_ABSENT = 100, 2000
 # How a path was used first: made new, opened to be changed, looked at, read, executed
 MADE, CHANGED, LOOKED_AT, READ, EXECUTED = range(5)
 
@@ -20,7 +20,7 @@ _CALL = re.compile(rb"(\w+)\((.*)", re.DOTALL)
 _PATH = re.compile(rb'(?:(?:AT_FDCWD|\d+)<((?:[^>\\]|\\.)*)>, )?"((?:[^"\\]|\\.)*)"')
 _HERE = re.compile(rb"AT_FDCWD<((?:[^>\\]|\\.)*)>")
 _DESCRIPTOR = re.compile(rb"\d+<((?:[^>\\]|\\.)*)>")
-_FAILED = re.compile(rb"= -1 E[A-Z0-9]+ \([^()]*\)\s*$")
+_FAILED = re.compile(rb"= -1 (E[A-Z0-9]+) \([^()]*\)\s*$")
 _MADE_NEW = re.compile(rb"\bO_(?:TRUNC|EXCL)\b")
 _TO_WRITE = re.compile(rb"\bO_(?:WRONLY|RDWR)\b")
 _PORT = re.compile(rb"sin6?_port=htons\((\d+)\)")
@@ -50,6 +50,7 @@ class Calls:
         listed: folders whose entries were read.
         searched: those that Python's importer listed, as far as that can be told.
         hosts: `address:port` of what the command connected to.
+        absent: paths that were looked for and were not there, some of them at most.
         is_full: whether there were more paths than are kept.
     """
 
@@ -60,6 +61,7 @@ class Calls:
         self.listed: Set[str] = set()
         self.searched: Set[str] = set()
         self.hosts: Set[str] = set()
+        self.absent: Set[str] = set()
         self.is_full = False
         self._folder = folder
         self._folders: Dict[bytes, str] = {}  # process -> the folder that it is in
@@ -85,11 +87,14 @@ class Calls:
         if call is None:
             return
         name, words = call.groups()
+        failed = _FAILED.search(words)
         if name == b"connect":
             self._connect(words)
-        elif not _FAILED.search(words):
+        elif failed is None:
             self._note_folder(process, words)
             self._take_call(process, name, words)
+        elif failed.group(1) == b"ENOENT" and name not in _GOING:
+            self._note_absent(process, words)
 
     def finish(self) -> None:
         """Place the names whose process never said where it was."""
@@ -105,6 +110,14 @@ class Calls:
         found = _PATH.findall(words)
         if found:
             self._take_paths(process, name, words, found)
+
+    def _note_absent(self, process: bytes, words: bytes) -> None:
+        found = _PATH.match(words)
+        if found is None or len(self.absent) >= _MOST_ABSENT:
+            return
+        folder, name = found.groups(b"")
+        if name.startswith(b"/") or folder or process in self._folders:
+            self.absent.add(_normal(self._absolute(process, folder, name)))
 
     def _take_paths(
         self, process: bytes, name: bytes, words: bytes, found: List[Tuple[bytes, bytes]]

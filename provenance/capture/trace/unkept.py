@@ -29,7 +29,7 @@ from jobprov.provenance.capture.trace.installed import Installed
 from jobprov.provenance.capture.trace.strace import Trace
 from jobprov.provenance.capture.trace.turn import Turn
 
-MOST_KEPT, MOST_NAMED = 1000, 100
+MOST_KEPT, MOST_NAMED, _MOST_ABSENT = 1000, 100, 50
 _SECONDS = 10.0  # for one file of code
 _MOST_ENTRIES, _LISTED_BYTES, _LOOKED_AT_BYTES = 100, 1 << 20, 1 << 20
 _SYSTEM = (*arguments.SYSTEM_FOLDERS, *arguments.MACHINE_FOLDERS)
@@ -39,6 +39,7 @@ _CACHED = re.compile(r"(.*)/__pycache__/([^/]+)\.[\w-]+(?:\.opt-\d)?\.pyc")
 # What HTCondor and the hook put into the job's folder
 _BESIDE = ("_condor_", "condor_exec.", ".job.ad", ".machine.ad", ".update.ad", ".chirp", "jobprov-")
 _PTH_BYTES = 1 << 16
+_TEMPORARY = ("/tmp/", "/var/tmp/", "/dev/")  # noqa: S108 - names there are of one job
 _INDEX = "-shm"  # SQLite makes it anew
 _ELF = b"\x7fELF"
 BUDGET_BYTES = 64 * 1024 * 1024  # what does not fit, the next traced job of the release brings
@@ -240,6 +241,24 @@ class Unkept:
         above = ("/".join(parts[:end]) for end in range(len(parts), 1, -1))
         return any(self._calls.uses.get(place) == kinds.MADE for place in above)
 
+    def _absent(self) -> List[str]:
+        """Return what the command looked for in vain, outside of system and software, as named there.
+
+        Another job of its kind may have it: settings in HOME, say.
+        """
+        names = []
+        programs = set(os.environ.get("PATH", "").split(os.pathsep))
+        for path in sorted(self._calls.absent):
+            if os.path.dirname(path) in programs:
+                continue  # a shell that looks for a program
+            is_made = path in self._calls.uses or self._is_made(path) or os.path.lexists(path)
+            name = _from_home(path)
+            if not (is_made or name.startswith(_TEMPORARY) or self._is_kept(path)):
+                names.append(name)
+        # Settings of users first, then what lies beside the job
+        names.sort(key=lambda name: (name[:1] != "~", name[:1] == "/"))
+        return names[:_MOST_ABSENT]
+
     def _drop_tracked(self) -> None:
         """Leave out what git keeps: files that a checkout of the record tracks, and its own."""
         for top in self._checkouts:
@@ -270,6 +289,7 @@ class Unkept:
             self.changed = gone
         fields = self._draft.record.setdefault("trace", {})
         _extend(fields, "changed", sorted(set(self.changed)))
+        _extend(fields, "absent", self._absent())
         named = [{"path": path, "reason": why} for path, why in sorted(self.named.items())]
         if named:
             fields["not_kept_count"] = fields.get("not_kept_count", 0) + len(named)
@@ -329,6 +349,10 @@ class _Used:
                     self.calls.uses[path] = use
                 elif not os.path.lexists(path):
                     self.missing.append(path)
+        for given in used.get("absent", ())[:MOST_KEPT]:
+            path = os.path.abspath(os.path.expanduser(given))
+            if os.path.isfile(path):
+                self.calls.uses[path] = kinds.READ
         # Of its own files this job has others, or others under the same names
         self.own_elsewhere: List[str] = []
         for given in used.get("own", ())[:MOST_KEPT]:
@@ -370,6 +394,14 @@ def add_used(turn: Turn, draft: Draft, step: Any, sight: Optional[Sight], option
     if missing:
         shown = ", ".join(missing[:_SHOWN])
         draft.weaken("reads-unseen", "the traced job of this kind used " + shown, _NOT_HERE)
+
+
+def _from_home(path: str) -> str:
+    """Return a path below HOME with `~` for that: jobs of a kind have other homes."""
+    home = os.path.expanduser("~")
+    if home != "/" and path.startswith(home + "/"):
+        return "~" + path[len(home) :]
+    return from_here(path)
 
 
 def _count_inputs(draft: Draft) -> int:

@@ -70,7 +70,8 @@ def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:
     for entry in record.layout or ():
         if entry.kind in _LAID_OUT and entry.path.startswith("/"):
             folders.append(entry.path)
-    lists = (shared, code, hosts, folders, own, _changed_files(record))
+    absent = record.trace.absent if record.trace is not None else None
+    lists = (shared, code, hosts, folders, own, _changed_files(record), absent or [])
     return UsedByKind(*(paths[:MOST_USED] for paths in lists))
 
 

@@ -65,6 +65,7 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
             "not_kept": [{"path": "/data/large.h5", "reason": "large"}],
             "network": ["10.0.0.1:80"],
             "changed": ["/exp/job/table.db", "/data/list.txt"],
+            "absent": ["~/.rootrc"],
         },
         command={"argv": ["reco"], "working_directory": "/exp/job"},
         inputs=[
@@ -94,6 +95,7 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
         "folders": ["/exp/results"],
         "own": [],
         "changed": ["table.db", "/data/list.txt"],
+        "absent": ["~/.rootrc"],
     }
     assert not after["is_pending"]
 

@@ -224,6 +224,30 @@ def test_next_job_of_a_kind_keeps_what_the_traced_one_used(
     assert [f"{odd}/scratch.txt" in gap["message"] for gap in unseen] == [True]
 
 
+@pytest.mark.slow
+@with_strace
+def test_next_job_of_a_kind_keeps_what_the_traced_one_looked_for_in_vain(
+    runner: Runner, choosing: LiveService
+) -> None:
+    """Settings in the home folder of one job, and of no other, were in no record."""
+    (runner.folder / "job.sh").write_text("cat ${HOME}/.tool* ${HOME}/.toolrc 2>&1; :\n")
+    homes = [runner.folder.parent / name for name in ("one", "two")]
+    for home in homes:
+        home.mkdir()
+    (homes[1] / ".toolrc").write_text("cuts = tight\n")
+    records = []
+    for number, home in enumerate(homes, 1):
+        job_id = f"00000000-0000-0000-0000-00000000002{number}"
+        words = ["--url", choosing.url, "--job-id", job_id, "--", "sh", "job.sh"]
+        runner("run", *words, environment={"HOME": str(home)})
+        with urlopen(f"{choosing.url}/api/v1/jobs/{job_id}") as answer:
+            records.append(json.loads(answer.read())["record"])
+
+    assert "~/.toolrc" in records[0]["trace"]["absent"]
+    [kept] = [file for file in records[1]["inputs"] if file["name"] == ".toolrc"]
+    assert (kept["path"], kept["evidence"]) == (str(homes[1] / ".toolrc"), "traced")
+
+
 def test_strace_is_not_needed(runner: Runner, asking: Service) -> None:
     (runner.folder / "empty").mkdir()
     environment = {"PATH": str(runner.folder / "empty")}
