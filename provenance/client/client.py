@@ -21,6 +21,7 @@ from jobprov.provenance.answers.comparisons import (
     DivergentRecipe,
     DivergentRecipes,
     JobComparison,
+    ProductionComparison,
     RecipeAnswer,
 )
 from jobprov.provenance.answers.configurations import EvaluatedConfiguration
@@ -245,6 +246,13 @@ class Client(Histories):
         """Return what differs from one job to another, by facet."""
         path = f"/jobs/{part(before)}/diff/{part(after)}"
         return self._ask(JobComparison, path, experiment=experiment)
+
+    def diff_productions(
+        self, by: str, before: str, after: str, *, experiment: str | None = None
+    ) -> ProductionComparison:
+        """Return what differs from one campaign or release to another, stage by stage."""
+        query = {"by": by, "a": before, "b": after, "experiment": experiment}
+        return self._ask(ProductionComparison, "/diff", **query)
 
     def task(self, task_id: str, *, experiment: str | None = None) -> TaskProgress:
         """Return how far a task is."""

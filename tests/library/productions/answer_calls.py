@@ -591,6 +591,10 @@ READS = {
         f"/jobs/{FAILED_RECO}/diff",
         f"/jobs/{job_id(1)}/diff",
         f"/jobs/{UNKNOWN_JOB}/diff",
+        "/diff?a=demo-2026&b=demo-2026&experiment=toyexp",
+        "/diff?by=release&a=gen&b=gen",
+        "/diff?by=release&a=111111111111&b=222222222222",
+        "/diff?a=demo-2026",
         "/lineage/diverge?a=out1.root&b=out3.root",
         (
             f"/lineage/diverge?a={MERGED}"
