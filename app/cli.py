@@ -2,7 +2,8 @@
 
 Each group of commands is a file in `app/commands`, imported only when it is called.
 
-Exit codes: 0 fine, 1 the answer is no (not found, differs), 2 usage, 3 service or storage
+Exit codes: 0 fine; 1 the answer is no: something differs, failed, is missing or was refused; 2 the
+question is wrong: its usage, or a name that nobody or that several have; 3 service or storage
 unreachable. Errors are one sentence on standard error; a traceback is a bug of ours.
 """
 
@@ -235,7 +236,8 @@ def exit_code(problem: Exception) -> int | None:
         "ArchiveUnreachableError",
     ):
         return 3
-    if isinstance(problem, BadInputError) or type(problem).__name__ == "BadUrlError":
+    is_misnamed = isinstance(problem, NotFoundError | AmbiguousError)
+    if is_misnamed or isinstance(problem, BadInputError) or type(problem).__name__ == "BadUrlError":
         return 2
     return (
         1

@@ -13,16 +13,19 @@ from jobprov.provenance.answers.comparisons import (
     DivergentRecipes,
     JobCompanions,
     JobComparison,
+    ProductionComparison,
     RecipeAnswer,
 )
 from jobprov.provenance.answers.reruns import Reproduction
+from jobprov.provenance.schemas.production_queries import ProductionsQuery
 from jobprov.provenance.schemas.queries import ExperimentQuery, RecipesQuery
 from jobprov.provenance.services.comparisons.companions import find_companions
 from jobprov.provenance.services.comparisons.jobs import DIFFERENCES_A_FACET, compare_jobs
 from jobprov.provenance.services.comparisons.recipes import list_divergent, show_recipe
+from jobprov.provenance.services.comparisons.stages import compare_productions
 from jobprov.provenance.services.reruns.reproduction import reproduction_facts
 
-comparisons_section = Section("comparisons", "Two jobs, side by side.")
+comparisons_section = Section("comparisons", "Two jobs, or two productions, side by side.")
 _MOST = 10_000
 recipes_section = Section("recipes", "What jobs have in common that should come out alike.")
 
@@ -71,6 +74,24 @@ def get_companions(job_id: str) -> Response:
     query = asked(ExperimentQuery)
     with get_service().reading() as connection:
         return json_answer(find_companions(connection, checked_name(job_id, "job_id"), **query))
+
+
+@comparisons_section.call(
+    "GET",
+    "/diff",
+    answers={200: ProductionComparison},
+    parameters=parameters(ProductionsQuery),
+    errors=(300, 401, 404, 413, 422),
+)
+def get_productions() -> Response:
+    """Return what differs from one campaign or release to another, stage by stage.
+
+    Each value comes with how many jobs have it.
+    """
+    query = asked(ProductionsQuery)
+    names = query.pop("by"), query.pop("a"), query.pop("b")
+    with get_service().reading() as connection:
+        return json_answer(compare_productions(connection, *names, **query))
 
 
 @recipes_section.call(

@@ -1,4 +1,4 @@
-"""The pages of two jobs side by side, and of recipes with more than one result."""
+"""The pages of two jobs or productions side by side, and of recipes with more than one result."""
 
 import re
 from string import ascii_uppercase
@@ -11,12 +11,21 @@ from jobprov.app.web.frame.cuts import Cut, address, asked_section, cut_rows
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer, asked, experiment_asked, here
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.addresses import difference_page
-from jobprov.provenance.answers.comparisons import ComparedJob, Difference, Facet, RecipeAnswer
+from jobprov.provenance.answers.addresses import difference_page, productions_page
+from jobprov.provenance.answers.comparisons import (
+    ComparedJob,
+    ComparedStage,
+    Difference,
+    Facet,
+    ProductionComparison,
+    RecipeAnswer,
+    StageFacet,
+)
 from jobprov.provenance.services.comparisons.companions import find_companions
 from jobprov.provenance.services.comparisons.jobs import compare_jobs
 from jobprov.provenance.services.comparisons.recipes import list_divergent, show_recipe
 from jobprov.provenance.services.comparisons.sentences import narrowed, readable
+from jobprov.provenance.services.comparisons.stages import CAMPAIGN, RELEASE, compare_productions
 
 # A digest is shown by its first digits, with the algorithm before them
 _DIGEST = re.compile(r"((?:[\w-]+:)?[0-9a-f]{12})[0-9a-f]{28}(?:[0-9a-f]{24})?")
@@ -36,6 +45,7 @@ _STATE_WORDS = {
     "removed": "only in the first",
     "renamed": "renamed",
 }
+_ROWS_OF_STAGE = 25
 _RECIPE_ROWS = 50
 _FACTS = 30
 
@@ -46,6 +56,7 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.add_url_rule(
         "/jobs/<before>/diff/<after>", view_func=show_comparison, endpoint="diff"
     )
+    blueprint.add_url_rule("/diff", view_func=show_productions, endpoint="productions")
     blueprint.add_url_rule("/recipes", view_func=list_recipes, endpoint="recipes")
     blueprint.add_url_rule("/recipes/<recipe_id>", view_func=show_recipe_page, endpoint="recipe")
 
@@ -213,6 +224,98 @@ def _value(key: str, value: Any) -> str:
     text = formats.text(value)
     digest = _DIGEST.fullmatch(text)
     return digest[1] if digest else readable(text)
+
+
+class ProductionsQuestion(NamedTuple):
+    """Which two campaigns or releases the address asks about."""
+
+    by: str
+    a: str | None
+    b: str | None
+    experiment: str | None
+
+
+class ShownStage(NamedTuple):
+    """A stage of two productions as the page shows it: what differs, and what could not be told."""
+
+    stage: ComparedStage
+    facets: list[tuple[StageFacet, Cut]]
+
+
+def show_productions() -> Response:
+    """Show two campaigns or releases stage by stage; ask which, where the address does not say."""
+    by = RELEASE if asked("by") == RELEASE else CAMPAIGN
+    question = ProductionsQuestion(by, asked("a"), asked("b"), experiment_asked())
+    if question.a is None or question.b is None:
+        return _productions_page(question, None)
+    with get_service().reading() as connection:
+        comparison = compare_productions(
+            connection,
+            by,
+            question.a,
+            question.b,
+            experiment=question.experiment,
+            limit=_MOST_DIFFERENCES,
+        )
+    return _productions_page(question, comparison)
+
+
+def _productions_page(
+    question: ProductionsQuestion, comparison: ProductionComparison | None
+) -> Response:
+    title = "Two releases" if question.by == RELEASE else "Two campaigns"
+    if comparison is None:
+        first_line = "What differs between two productions, stage by stage?"
+        return answer(
+            "comparisons/stages.html",
+            title=title,
+            question=question,
+            first_line=first_line,
+            comparison=None,
+            swapped=None,
+            whole="",
+        )
+    a, b = comparison.a.name, comparison.b.name
+    stages = [
+        _shown_stage(number, stage) for number, stage in enumerate(comparison.stages, start=1)
+    ]
+    return answer(
+        "comparisons/stages.html",
+        twin=productions_page(question.by, a, b, question.experiment),
+        title=title,
+        question=question,
+        first_line=comparison.first_line,
+        comparison=comparison,
+        stages=[shown for shown in stages if shown.facets or _is_of_one(shown.stage)],
+        same=[_stage_name(shown.stage) for shown in stages if _is_same_stage(shown.stage)],
+        swapped=productions_page(question.by, b, a, question.experiment),
+        command=("jobprov", "diff", f"--{question.by}s", a, b),
+        readable=readable,
+        whole=asked_section(),
+    )
+
+
+def _shown_stage(number: int, stage: ComparedStage) -> ShownStage:
+    facets = []
+    for facet in stage.facets:
+        name = f"{facet.name}-{number}"
+        is_wanted = asked_section() in ("", name)
+        if is_wanted and (facet.count or facet.problems):
+            facets.append((facet, cut_rows(name, facet.differences, _ROWS_OF_STAGE)))
+    return ShownStage(stage, facets)
+
+
+def _is_of_one(stage: ComparedStage) -> bool:
+    """Return whether only one production has a stage; where all stages are shown."""
+    return not stage.facets and not asked_section()
+
+
+def _is_same_stage(stage: ComparedStage) -> bool:
+    return bool(stage.facets) and not any(facet.count or facet.problems for facet in stage.facets)
+
+
+def _stage_name(stage: ComparedStage) -> str:
+    return stage.stage or "jobs without a stage"
 
 
 def list_recipes() -> Response:

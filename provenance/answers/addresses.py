@@ -73,6 +73,11 @@ def difference_page(before: str, after: str, **words: str | None) -> str:
     return with_query(f"/jobs/{quote(before)}/diff/{quote(after)}", words)
 
 
+def productions_page(by: str, before: str, after: str, experiment: str | None = None) -> str:
+    """Return the path of the page of two campaigns or releases, stage by stage."""
+    return with_query("/diff", {"by": by, "a": before, "b": after, "experiment": experiment})
+
+
 def jobs_list(**filters: str | None) -> str:
     """Return the path of the list of the jobs that pass these filters."""
     return with_query("/jobs", filters)

@@ -185,6 +185,7 @@ class ClassNode(Struct, frozen=True):
     Attributes:
         stage, code_version: empty where records name none.
         revision: the ref or commit that finds them among all jobs; empty where none does.
+        outputs: how many files they made, whoever read them.
         url: the path of the list of these jobs.
     """
 
@@ -193,6 +194,7 @@ class ClassNode(Struct, frozen=True):
     state: str
     jobs: int
     revision: str
+    outputs: int
     url: str
 
 

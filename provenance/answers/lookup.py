@@ -7,8 +7,11 @@ from msgspec import Struct, field
 
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.answers.reruns import JobProof, ProofCounts
+from jobprov.provenance.answers.rich import facts_html
 from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import DecidedBy
+
+_SHOWN = 10
 
 
 class Hit(Struct, frozen=True):
@@ -31,6 +34,17 @@ class Hits(Struct, frozen=True):
     """What a text could mean, exact names first, at most ten of a kind."""
 
     hits: list[Hit]
+
+
+class RecordedNames(Struct, frozen=True):
+    """A page of the names of one kind, such as campaigns, in order.
+
+    Attributes:
+        next: the cursor of the next page, None on the last.
+    """
+
+    names: list[str]
+    next: str | None
 
 
 class TaskOfJob(Struct, frozen=True):
@@ -104,6 +118,32 @@ class JobSummary(Struct, frozen=True):
     rerun_of: str | None
     retry_of: str | None
     url: str
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows of it."""
+        return facts_html(f"Job {self.job_id}: {self.state}", self.facts())
+
+    def facts(self) -> list[tuple[str, object]]:
+        """Return what there is to say in short, each with its title; None for what is not known."""
+        return [
+            ("Experiment", self.experiment),
+            ("Batch id", self.batch_id),
+            ("Campaign", self.task.campaign),
+            ("Stage", self.task.stage),
+            ("Task", self.task.task_id),
+            ("Unit", self.task.unit),
+            ("Code", self.code),
+            ("Host", self.host.hostname),
+            ("Site", self.host.site),
+            ("Started", self.started_at),
+            ("Ended", self.ended_at),
+            ("Exit code", self.exit.code),
+            ("Signal", self.exit.signal),
+            ("Failed step", self.exit.failed_step),
+            ("Error", self.exit.message),
+            ("Output files", self.output_count),
+            ("Grade", self.grade),
+        ]
 
 
 class MatchedParameter(Struct, frozen=True):
@@ -416,3 +456,19 @@ class JobAnswer(Struct, frozen=True):
     retry_of: str | None
     links: JobLinks
     log_tails: list[LogTail]
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows of it."""
+        facts = self.summary.facts()
+        facts.append(("Read", _names(self.inputs)))
+        facts.append(("Wrote", _names(self.outputs)))
+        facts.append(("Gaps", ", ".join(gap.code for gap in self.gaps[:_SHOWN])))
+        return facts_html(f"Job {self.summary.job_id}: {self.summary.state}", facts)
+
+
+def _names(files: list[dict[str, Any]]) -> str:
+    """Return the names of the first files, and how many more there are."""
+    names = [str(file.get("name")) for file in files[:_SHOWN]]
+    if len(files) > _SHOWN:
+        names.append(f"and {len(files) - _SHOWN} more")
+    return ", ".join(names)

@@ -21,6 +21,7 @@ from jobprov.provenance.answers.comparisons import (
     DivergentRecipe,
     DivergentRecipes,
     JobComparison,
+    ProductionComparison,
     RecipeAnswer,
 )
 from jobprov.provenance.answers.configurations import EvaluatedConfiguration
@@ -33,12 +34,15 @@ from jobprov.provenance.answers.failures import (
 )
 from jobprov.provenance.answers.lookup import (
     FileAnswer,
+    FileList,
     GapCounts,
     Hit,
     Hits,
     JobAnswer,
     JobList,
     JobSummary,
+    ListedFile,
+    RecordedNames,
 )
 from jobprov.provenance.answers.orders import (
     OrderInFlight,
@@ -109,8 +113,9 @@ class Client(Histories):
     """A jobprov service.
 
     Args:
-        url: its root, such as `https://jobprov.example.org`.
-        token: a write token; needed for writing, and for reading where the operator says so.
+        url: its root, such as `https://jobprov.example.org`; JOBPROV_URL by default.
+        token: a write token; needed for writing, and for reading where the operator says so. Without
+            a `url`, JOBPROV_TOKEN by default.
         timeout: seconds that a call may be silent.
 
     Every method raises a `ProvenanceError` of the class that the service's answer stands for:
@@ -242,6 +247,13 @@ class Client(Histories):
         path = f"/jobs/{part(before)}/diff/{part(after)}"
         return self._ask(JobComparison, path, experiment=experiment)
 
+    def diff_productions(
+        self, by: str, before: str, after: str, *, experiment: str | None = None
+    ) -> ProductionComparison:
+        """Return what differs from one campaign or release to another, stage by stage."""
+        query = {"by": by, "a": before, "b": after, "experiment": experiment}
+        return self._ask(ProductionComparison, "/diff", **query)
+
     def task(self, task_id: str, *, experiment: str | None = None) -> TaskProgress:
         """Return how far a task is."""
         return self._ask(TaskProgress, f"/tasks/{part(task_id)}", experiment=experiment)
@@ -347,10 +359,23 @@ class Client(Histories):
         answer = self._call("GET", f"/jobs/{part(job_id)}/logs/{part(name)}", params=query)
         return answer.content.decode(errors="replace")
 
+    def save_log(
+        self,
+        job_id: str,
+        name: str,
+        target: Path | str,
+        *,
+        experiment: str | None = None,
+        tail: int | None = None,
+    ) -> None:
+        """Write a log, or its last lines, to a file, however large it is; or nothing."""
+        query = {"experiment": experiment, "tail": tail}
+        self._save(f"/jobs/{part(job_id)}/logs/{part(name)}", query, target)
+
     def save_bundle(
         self,
         job_id: str,
-        target: Path,
+        target: Path | str,
         *,
         experiment: str | None = None,
         plan: int | None = None,
@@ -369,14 +394,14 @@ class Client(Histories):
         }
         return self._save(f"/jobs/{part(job_id)}/bundle", query, target)
 
-    def save_task_bundle(self, task_id: str, target: Path, **which: Any) -> str:
+    def save_task_bundle(self, task_id: str, target: Path | str, **which: Any) -> str:
         """Write the bundle of a task's jobs to a file, as `save_bundle`.
 
         `experiment`, `stage` and `level` select jobs.
         """
         return self._save(f"/tasks/{part(task_id)}/bundle", which, target)
 
-    def save_campaign_bundle(self, campaign: str, target: Path, **which: Any) -> str:
+    def save_campaign_bundle(self, campaign: str, target: Path | str, **which: Any) -> str:
         """Write a campaign's bundle to a file, as `save_bundle` does.
 
         `experiment`, `stage` and `level` select jobs.
@@ -570,6 +595,36 @@ class Client(Histories):
         """
         path = f"/retry-policies/{part(experiment)}"
         return self._send(RetryPolicies, "PUT", path, json=document)
+
+    def files(self, **filters: Any) -> Iterator[ListedFile]:
+        """Yield files by name, page by page; filters are those of `GET /files`."""
+        for page in self._pages(FileList, "/files", **filters):
+            yield from page.files
+
+    def names(self, kind: str, **query: Any) -> Iterator[str]:
+        """Yield the names of a kind, page by page; the query is that of `GET /names/{kind}`."""
+        for page in self._pages(RecordedNames, f"/names/{part(kind)}", **query):
+            yield from page.names
+
+    def experiments(self) -> list[str]:
+        """Return the names of all experiments."""
+        return list(self.names("experiments"))
+
+    def campaigns(self, *, experiment: str | None = None) -> list[str]:
+        """Return the names of all campaigns, or of an experiment's."""
+        return list(self.names("campaigns", experiment=experiment))
+
+    def stages(self, *, experiment: str | None = None, campaign: str | None = None) -> list[str]:
+        """Return the names of stages, of one experiment or campaign if that is given."""
+        return list(self.names("stages", experiment=experiment, campaign=campaign))
+
+    def tasks(self, *, experiment: str | None = None, campaign: str | None = None) -> Iterator[str]:
+        """Yield the ids of tasks, of one experiment or campaign if that is given."""
+        yield from self.names("tasks", experiment=experiment, campaign=campaign)
+
+    def sites(self, *, experiment: str | None = None, campaign: str | None = None) -> list[str]:
+        """Return the sites where jobs ran, of one experiment or campaign if that is given."""
+        return list(self.names("sites", experiment=experiment, campaign=campaign))
 
     def search(self, text: str) -> list[Hit]:
         """Return what a name or id could mean."""

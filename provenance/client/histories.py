@@ -1,7 +1,7 @@
 """Questions to the history of files: one method a call."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobprov.provenance.answers.histories import (
     CommonAncestors,
@@ -18,6 +18,16 @@ from jobprov.provenance.answers.histories import (
     RebuildPlan,
 )
 from jobprov.provenance.client.transport import Transport, part
+
+
+class Picture(NamedTuple):
+    """A drawing; a notebook shows it, and `svg` is its text."""
+
+    svg: str
+
+    def _repr_svg_(self) -> str:
+        """Return what a notebook shows."""
+        return self.svg
 
 
 class Histories(Transport):
@@ -39,6 +49,10 @@ class Histories(Transport):
         return self._call(
             "GET", f"/files/{part(name)}/lineage", params={**query, "format": form}
         ).content.decode()
+
+    def lineage_picture(self, name: str, **query: Any) -> Picture:
+        """Return the graph around a file as a picture, which a notebook shows by itself."""
+        return Picture(self.lineage_text(name, "svg", **query))
 
     def rebuild_plan(self, name: str, **query: Any) -> RebuildPlan:
         """Return what makes a lost file again; the query is that of `GET /files/{name}/rebuild`."""

@@ -4,6 +4,7 @@ Reads and repeatable writes are tried three times. What a gateway finds too larg
 pieces; what jobprov itself finds too large stays too large.
 """
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,8 +20,10 @@ from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 from jobprov.provenance.answers.addresses import fits_path
 from jobprov.provenance.answers.recording import BlobAnswer, PartAnswer
 from jobprov.provenance.client.answers import GatewayError, check
-from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.errors import BadInputError, UnreachableError
 
+USUAL_URL = "http://127.0.0.1:8095"
+"""Where a service listens that was told nothing else."""
 TRIES = 3
 _PAUSE_SECONDS = 0.5
 _LATER = (429, 502, 503, 504)
@@ -30,6 +33,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 SMALLEST_PART = 16 * 1024
 """A gateway that does not take so much takes nothing of use."""
 _MOST_STANDSTILLS = 3
+_STEPS = (".", "..")
+"""Parts of a path that stand for another path."""
 
 PutPart = Callable[[bytes, str], BlobAnswer | PartAnswer]
 """Sends bytes of a blob under a `Content-Range`."""
@@ -45,7 +50,13 @@ class _Page(Protocol):
 class Transport:
     """A line to a service; see `Client`, which names the calls."""
 
-    def __init__(self, url: str, token: str | None = None, *, timeout: float = 30.0) -> None:
+    def __init__(
+        self, url: str | None = None, token: str | None = None, *, timeout: float = 30.0
+    ) -> None:
+        if url is None:
+            url = os.environ.get("JOBPROV_URL") or USUAL_URL
+            # The environment's token is for the environment's service, and for no other
+            token = token or os.environ.get("JOBPROV_TOKEN")
         self.url = url.rstrip("/").removesuffix("/api/v1")
         self._base = f"{self.url}/api/v1"
         self._timeout = timeout
@@ -82,7 +93,8 @@ class Transport:
             return None
         return answer.url, answer.headers.get("Content-Type", ""), answer.content
 
-    def _save(self, path: str, query: Mapping[str, Any], target: Path) -> str:
+    def _save(self, path: str, query: Mapping[str, Any], target: Path | str) -> str:
+        target = Path(target)
         answer = self._call("GET", path, params=dict(query), stream=True)
         temporary = target.with_name(f".{target.name}.part")
         try:
@@ -92,7 +104,7 @@ class Transport:
             temporary.replace(target)
         except requests.RequestException as problem:
             raise UnreachableError(
-                f"{self.url} broke off while sending the bundle: {problem}."
+                f"{self.url} broke off while sending {target.name}: {problem}."
             ) from None
         finally:
             temporary.unlink(missing_ok=True)
@@ -171,7 +183,15 @@ class Transport:
 
 
 def part(text: str) -> str:
-    """Return a name as one part of an address."""
+    """Return a name as one part of an address.
+
+    Raises:
+        BadInputError: it is empty, or `.` or `..`, which name another address.
+    """
+    if not text:
+        raise BadInputError("The name is empty: name a job, a file or whatever is asked about.")
+    if text in _STEPS:
+        raise BadInputError(f"{text!r} is no name; name a job, a file or whatever is asked about.")
     return quote(_visible(text), safe="")
 
 

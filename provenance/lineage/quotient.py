@@ -30,6 +30,7 @@ class JobClass:
     Attributes:
         jobs: how many there are.
         revision: the ref or commit by which they are found among all jobs; empty if there is none.
+        outputs: how many files they made, whoever read them.
     """
 
     stage: str
@@ -37,6 +38,7 @@ class JobClass:
     state: str
     jobs: int
     revision: str = ""
+    outputs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +95,9 @@ def fold_by_class(graph: Graph) -> FoldedGraph:
     counts = Counter(name_of.values())
     place = {name: index for index, name in enumerate(sorted(counts))}
     files = _files_between(graph, {key: place[name] for key, name in name_of.items()})
-    return FoldedGraph(
-        tuple(JobClass(*name, counts[name]) for name in place),
-        _sorted_flows(files),
-    )
+    made = _files_made(graph, name_of)
+    classes = [JobClass(*name, counts[name], outputs=made[name]) for name in place]
+    return FoldedGraph(tuple(classes), _sorted_flows(files))
 
 
 def bounded(
@@ -114,18 +115,23 @@ def bounded(
 def merged(classes: Sequence[JobClass], flows: Sequence[Flow]) -> FoldedGraph:
     """Classes of equal stage, code version and state as one, sorted, and their flows."""
     jobs: Counter[_ClassName] = Counter()
+    outputs: Counter[_ClassName] = Counter()
     revisions: dict[_ClassName, set[str]] = {}
     names: list[_ClassName] = []
     for job_class in classes:
         name = (job_class.stage, job_class.code_version, job_class.state)
         names.append(name)
         jobs[name] += job_class.jobs
+        outputs[name] += job_class.outputs
         revisions.setdefault(name, set()).add(job_class.revision)
     place = {name: index for index, name in enumerate(sorted(jobs))}
     files: Counter[tuple[int, int]] = Counter()
     for flow in flows:
         files[place[names[flow.source]], place[names[flow.target]]] += flow.files
-    merged_classes = [JobClass(*name, jobs[name], _only(revisions[name])) for name in place]
+    merged_classes = []
+    for name in place:
+        revision = _only(revisions[name])
+        merged_classes.append(JobClass(*name, jobs[name], revision, outputs[name]))
     return FoldedGraph(tuple(merged_classes), _sorted_flows(files))
 
 
@@ -171,6 +177,16 @@ def _largest(folded: FoldedGraph, most: int) -> FoldedGraph:
         len(left_out),
         sum(classes[index].jobs for index in left_out),
     )
+
+
+def _files_made(graph: Graph, class_of: Mapping[str, _ClassName]) -> Counter[_ClassName]:
+    """Return how many files each class made."""
+    _, before = graph.neighbours()
+    counts: Counter[_ClassName] = Counter()
+    for node in graph.nodes:
+        if not isinstance(node, JobNode):
+            counts.update({class_of[job] for job in before.get(node.key, ()) if job in class_of})
+    return counts
 
 
 def _files_between(graph: Graph, class_of: Mapping[str, int]) -> Counter[tuple[int, int]]:

@@ -24,6 +24,34 @@ class NamedCampaignQuery(CampaignQuery):
     )
 
 
+class ProductionsQuery(ExperimentQuery):
+    """Two campaigns or releases."""
+
+    by = fields.String(
+        validate=validate.OneOf(("campaign", "release")),
+        load_default="campaign",
+        metadata={"description": "What `a` and `b` are."},
+    )
+    a = fields.String(
+        required=True,
+        validate=validate.Length(min=1, max=LONGEST),
+        metadata={
+            "description": "A campaign; or a release: a ref, a commit or "
+            "`NAME=VERSION:QUALIFIERS` of a product."
+        },
+    )
+    b = fields.String(
+        required=True,
+        validate=validate.Length(min=1, max=LONGEST),
+        metadata={"description": "Another one."},
+    )
+    limit = fields.Integer(
+        validate=validate.Range(min=1, max=10_000),
+        load_default=200,
+        metadata={"description": "Differences of one side of a stage at most."},
+    )
+
+
 class FoldedFormQuery(Schema):
     """Which tasks of a campaign, in which form."""
 

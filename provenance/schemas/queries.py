@@ -277,6 +277,16 @@ class FilesQuery(FileQuery):
     cursor = text("`next` of the answer before.")
 
 
+class NamesQuery(Schema):
+    """Which names, in order."""
+
+    experiment = text("Names that this experiment uses.")
+    campaign = text("Names that this campaign uses.")
+    name = text("This name alone, to see whether it is recorded.")
+    limit = number(1, 1000, "How many at most; 1000 by default.")
+    cursor = text("`next` of the answer before.")
+
+
 class EventQuery(Schema):
     """Whose run an event is of."""
 

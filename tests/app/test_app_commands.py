@@ -15,7 +15,13 @@ from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.sending import spool
 from jobprov.provenance.capture.sending.leftovers import encode_block
 from jobprov.provenance.client import Client
-from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, UnreachableError
+from jobprov.provenance.errors import (
+    AmbiguousError,
+    BadInputError,
+    ConflictError,
+    NotFoundError,
+    UnreachableError,
+)
 from tests.library.commands import run_alone
 from tests.library.records import JOB, a_record
 from tests.library.servers.live_service import LiveService
@@ -65,10 +71,12 @@ def test_file_is_asked_for_by_its_path(live: LiveService, path: str) -> None:
     assert (folder.returncode, "names a folder; name a file" in folder.stderr) == (2, True)
 
 
-def test_lookup_of_an_unknown_file_answers_no_and_names_the_nearest(live: LiveService) -> None:
+def test_lookup_of_an_unknown_file_is_a_wrong_question_and_names_the_nearest(
+    live: LiveService,
+) -> None:
     ended = live.run("lookup", "a.roo")
 
-    assert (ended.returncode, ended.stdout) == (1, "")
+    assert (ended.returncode, ended.stdout) == (2, "")
     assert "Did you mean: a.root" in ended.stderr
 
 
@@ -106,12 +114,38 @@ def test_job_is_asked_for_by_what_pages_show_of_its_id(live: LiveService) -> Non
 
     for word, all_of_them in (("0f8b0000", a_record(90)["job_id"]), ("77121.1", "77121.1@sched2")):
         several = live.run("job", word)
-        assert (several.returncode, several.stdout) == (1, "")
+        assert (several.returncode, several.stdout) == (2, "")
         assert f"Several jobs begin with {word}" in several.stderr
         assert word == "0f8b0000" or all_of_them in several.stderr
     assert "No job 8493dac is recorded" in live.run("job", "8493dac").stderr, (
         "seven digits are too few"
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("job", ""),
+        ("task", ""),
+        ("diff", "", JOB),
+        ("missing", ""),
+        ("bundle", ""),
+        ("bundle", "--task", ""),
+        ("rerun", "", "--into", "again"),
+        ("retry-policy", "."),
+    ],
+)
+def test_empty_name_is_told_in_words_and_nothing_is_written(
+    live: LiveService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    ended = live.run(*words)
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "name" in ended.stderr
+    assert "address" not in ended.stderr
+    assert list(tmp_path.rglob("*.tar")) == []
 
 
 @pytest.mark.slow
@@ -135,8 +169,70 @@ def test_report_of_a_campaign_that_is_not_there_names_that(live: LiveService) ->
 def test_no_failure_of_an_unknown_name_is_not_told_as_none(live: LiveService) -> None:
     ended = live.run("errors", "--experiment", "nvoa")
 
-    assert "a name is misspelt" in ended.stdout
-    assert "0 failures" not in ended.stdout
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        "jobprov: Nothing is recorded of experiment nvoa.\nDid you mean: nova\n"
+    )
+
+
+@pytest.mark.parametrize("json", [(), ("--json",)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("orphans", "--experiment", "nosuch"),
+        ("orphans", "--namespace", "nosuch"),
+        ("impact", "--host", "h", "--experiment", "nosuch"),
+        ("impact", "--campaign", "nosuch"),
+        ("impact", "--stage", "nosuch"),
+        ("impact", "--task", "nosuch"),
+        ("impact", "--site", "nosuch"),
+        ("recipes", "--experiment", "nosuch"),
+        ("jobs", "--campaign", "nosuch"),
+        ("queue", "nosuch"),
+        ("queue", "--experiment", "nosuch"),
+        ("queue", "--campaign", "nosuch"),
+        ("errors", "--campaign", "nosuch", "--experiment", "nova"),
+        ("errors", "--site", "nosuch"),
+        ("rules", "show", "nosuch"),
+        ("modules", "--task", "nosuch"),
+        ("samples", "nosuch"),
+        ("arrivals", "--experiment", "nosuch"),
+        ("gaps", "--stage", "nosuch"),
+        ("gaps", "--task-id", "nosuch"),
+        ("proofs", "--experiment", "nosuch"),
+        ("archive", "expire", "--experiment", "nosuch"),
+    ],
+)
+def test_name_that_nothing_has_is_a_wrong_question(
+    live: LiveService, words: tuple[str, ...], json: tuple[str, ...]
+) -> None:
+    ended = live.run(*words, *json)
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "nosuch" in ended.stderr
+
+
+@pytest.mark.parametrize("words", [("impact", "--host", "nosuch"), ("errors", "--host", "nosuch")])
+def test_no_matching_job_is_no_good_answer(live: LiveService, words: tuple[str, ...]) -> None:
+    assert live.run(*words).returncode == 1
+
+
+def test_names_are_listed_for_notebooks(live: LiveService) -> None:
+    for number, campaign, site in ((60, "spring", "FNAL"), (61, "autumn", "RAL")):
+        task = {"task_id": f"{campaign}-1", "campaign": campaign, "stage": f"{campaign} reco"}
+        host = {"hostname": "wn1", "site": site}
+        Client(live.url).record(a_record(number, experiment="icarus", task=task, host=host))
+    client = Client(live.url)
+
+    assert "icarus" in client.experiments()
+    assert client.campaigns(experiment="icarus") == ["autumn", "spring"]
+    assert client.stages(experiment="icarus", campaign="spring") == ["spring reco"]
+    assert list(client.tasks(campaign="autumn")) == ["autumn-1"]
+    assert list(client.names("tasks", experiment="icarus", limit=1)) == ["autumn-1", "spring-1"]
+    assert client.sites(experiment="icarus", campaign="autumn") == ["RAL"]
+    assert list(client.names("experiments", campaign="spring")) == ["icarus"]
+    with pytest.raises(BadInputError, match="kind: one of experiments, campaigns"):
+        list(client.names("people"))
 
 
 def test_task_and_errors_say_what_failures_were(live: LiveService) -> None:
@@ -356,7 +452,7 @@ def test_token_is_printed_alone_so_that_scripts_can_take_it(tmp_path: Path) -> N
     assert "hook" in run_alone("token", "list", JOBPROV_DATA=data).stdout
     revoked = run_alone("token", "revoke", "1", "--json", JOBPROV_DATA=data)
     assert json.loads(revoked.stdout) == {"number": 1, "is_revoked": True}
-    assert run_alone("token", "revoke", "1", JOBPROV_DATA=data).returncode == 1
+    assert run_alone("token", "revoke", "1", JOBPROV_DATA=data).returncode == 2
 
 
 @pytest.mark.slow
@@ -442,7 +538,7 @@ def test_fhicl_conformance_is_scored_where_the_cases_are(tmp_path: Path) -> None
     by_variable = run_alone("fhicl", "conformance", JOBPROV_SHARED=str(tmp_path))
     nowhere = run_alone("fhicl", "conformance", str(tmp_path / "none"))
 
-    assert (by_folder.returncode, by_variable.returncode, nowhere.returncode) == (1, 1, 1)
+    assert (by_folder.returncode, by_variable.returncode, nowhere.returncode) == (1, 1, 2)
     assert [(each["total"], each["good"]) for each in json.loads(by_folder.stdout)] == [(1, 0)]
     assert by_variable.stdout.startswith("probes: 0 of 1 agree")
     assert "name a folder" in nowhere.stderr
@@ -473,7 +569,8 @@ def test_every_command_has_words_for_its_help() -> None:
 @pytest.mark.parametrize(
     ("problem", "code"),
     [
-        (NotFoundError("x"), 1),
+        (NotFoundError("x"), 2),
+        (AmbiguousError("x", []), 2),
         (ConflictError("x"), 1),
         (BadInputError("x"), 2),
         (UnreachableError("x"), 3),
@@ -507,7 +604,7 @@ def test_help_lists_every_command_once_by_what_it_is_for() -> None:
 def test_gaps_of_a_name_that_nobody_knows_are_no_good_news(live: LiveService) -> None:
     nobodys, all_of_them = live.run("gaps", "--campaign", "nosuch"), live.run("gaps")
 
-    assert nobodys.stdout.startswith("No job matches")
+    assert (nobodys.returncode, nobodys.stdout) == (2, "")
     assert (all_of_them.returncode, " jobs\n" in all_of_them.stdout) == (1, True)
 
 

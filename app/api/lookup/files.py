@@ -1,4 +1,4 @@
-"""Files over HTTP: what made one, lists of them, what a catalog saw; and the search."""
+"""Files over HTTP: what made one, lists of them, what a catalog saw; the search, and names."""
 
 from datetime import UTC, datetime
 
@@ -12,10 +12,16 @@ from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.catalogs import SightingAnswer
-from jobprov.provenance.answers.lookup import FileAnswer, FileList, Hits
+from jobprov.provenance.answers.lookup import FileAnswer, FileList, Hits, RecordedNames
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
+from jobprov.provenance.db.queries.lookup.names import NameFilters
 from jobprov.provenance.records.reading.repairing import parse_object
-from jobprov.provenance.schemas.queries import FilesQuery, FileVersionQuery, SearchQuery
+from jobprov.provenance.schemas.queries import (
+    FilesQuery,
+    FileVersionQuery,
+    NamesQuery,
+    SearchQuery,
+)
 from jobprov.provenance.services.catalogs.sightings import (
     SightedFile,
     read_sighting,
@@ -23,12 +29,13 @@ from jobprov.provenance.services.catalogs.sightings import (
 )
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
+from jobprov.provenance.services.lookup.names import list_names
 from jobprov.provenance.services.lookup.search import search
 
 file_section = Section("file", "What made a file.")
 files_section = Section("files", "Files.")
 _SIGHTING_BYTES = 1024 * 1024
-search_section = Section("search", "What a name or id could mean.")
+search_section = Section("search", "What a name or id could mean, and which names there are.")
 
 
 @file_section.call(
@@ -94,3 +101,20 @@ def get_hits() -> Response:
     query = asked(SearchQuery)
     with get_service().reading() as connection:
         return json_answer(search(connection, query["q"]))
+
+
+@search_section.call(
+    "GET",
+    "/names/<kind>",
+    answers={200: RecordedNames},
+    parameters=parameters(NamesQuery),
+    errors=(401, 413, 422),
+)
+def get_names(kind: str) -> Response:
+    """Return the names of `experiments`, `campaigns`, `stages`, `tasks` or `sites`, in order."""
+    query = asked(NamesQuery)
+    limit, cursor = query.pop("limit", 1000), query.pop("cursor", None)
+    with get_service().reading() as connection:
+        return json_answer(
+            list_names(connection, kind, NameFilters(**query), limit=limit, cursor=cursor)
+        )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
 from jobprov.provenance.answers.catalogs import Arrivals
 from jobprov.provenance.services.catalogs.arrivals import MOST_DAYS, arrivals_sentence
@@ -64,7 +65,10 @@ def arrivals(
     A file has arrived once a catalog, by `jobprov catalog sync`, or a transfer service, by
     `POST /files`, was seen to know it. Exit code 1 where a file is late.
     """
-    answer = client_for(url).arrivals(experiment, days=days, hours=hours, limit=limit)
+    client = client_for(url)
+    answer = client.arrivals(experiment, days=days, hours=hours, limit=limit)
+    if not any(day.written for day in answer.days):
+        refuse_unknown_names(client, {"experiment": experiment})
     emit(answer, "\n".join(_lines(answer)), as_json=as_json)
     if answer.files:
         sys.exit(1)

@@ -1,4 +1,7 @@
-"""`jobprov diff`: what is not the same in two jobs, for a reader who has little time."""
+"""`jobprov diff`: what is not the same in two jobs, for a reader who has little time.
+
+Of two campaigns or releases: what is not the same in each stage.
+"""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -6,6 +9,7 @@ from typing import Any
 
 import click
 
+from jobprov.app.commands.comparisons.stages import productions_text
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import (
     emit,
@@ -44,6 +48,18 @@ _MARKS = {"changed": "~", "added": "+", "removed": "-", "renamed": ">"}
     is_flag=True,
     help="Also what differs in any two runs: environment, host, times.",
 )
+@click.option(
+    "--campaigns",
+    "by",
+    flag_value="campaign",
+    help="A and B are campaigns, compared stage by stage.",
+)
+@click.option(
+    "--releases",
+    "by",
+    flag_value="release",
+    help="A and B are releases: a ref, a commit, or NAME=VERSION:QUALIFIERS of a product.",
+)
 @experiment_option
 @url_option
 @json_option
@@ -53,15 +69,22 @@ def diff(
     after: str,
     facets: tuple[str, ...],
     everything: bool,
+    by: str | None,
     experiment: str | None,
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Compare the jobs A and B (job ids or batch ids).
+    """Compare the jobs A and B (job ids or batch ids), or two campaigns or releases.
 
     Exit code 1 where what decides the outcome, or the outcome, differs.
     """
     client = client_for(url)
+    if by is not None:
+        if facets or everything:
+            raise click.UsageError("--facet and --all are for two jobs.")
+        productions = client.diff_productions(by, before, after, experiment=experiment)
+        emit(productions, productions_text(productions), as_json=as_json)
+        sys.exit(0 if productions.is_same else 1)
     comparison = client.diff(before, after, experiment=experiment)
     names = [facet.name for facet in comparison.facets]
     if unknown := [name for name in facets if name not in names]:

@@ -5,6 +5,7 @@ import sys
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
 from jobprov.provenance.answers.comparisons import (
     DifferingOutput,
@@ -37,10 +38,8 @@ def recipes(
     divergent = list(client.recipes(experiment=experiment))
     text = "\n".join(_line(recipe) for recipe in divergent)
     if not divergent:
-        text = "No recipe has more than one result"
-        if experiment is not None:
-            text += ", or the experiment's name is not spelt as it is recorded"
-        text += "."
+        refuse_unknown_names(client, {"experiment": experiment})
+        text = "No recipe has more than one result."
     emit({"recipes": divergent}, text, as_json=as_json)
     sys.exit(int(bool(divergent)))
 

@@ -1,11 +1,13 @@
 """`jobprov errors`: why jobs did not succeed, and where."""
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
 from jobprov.app.reports.rows import cause_words, class_words
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
@@ -36,14 +38,21 @@ _BY = ("stage", "site", "host", "version", "day", *_ALONE)
 @url_option
 @json_option
 def errors(*, url: str | None, as_json: bool, by: str | None, **query: Any) -> None:
-    """Show why jobs failed, most frequent cause first, and which hosts and sites stand out."""
-    answer = client_for(url).errors(**query, by=by)
+    """Show why jobs failed, most frequent cause first, and which hosts and sites stand out.
+
+    Exit code 1 where there are failures, or no finished job to judge by.
+    """
+    client = client_for(url)
+    answer = client.errors(**query, by=by)
+    if not answer.jobs:
+        refuse_unknown_names(client, query)
     emit(answer, "\n".join(_lines(answer, by)), as_json=as_json)
+    sys.exit(1 if answer.failures or not answer.jobs else 0)
 
 
 def _lines(errors: ErrorCounts, by: str | None) -> Iterator[str]:
     if not errors.jobs:
-        yield "No finished job found: none has finished yet, or a name is misspelt."
+        yield "No finished job found: none has finished yet, or none passes these filters."
         return
     failures, jobs = counted(errors.failures, "failure"), counted(errors.jobs, "finished job")
     yield f"{failures} in {jobs}, {counted(errors.cause_count, 'cause')}."

@@ -8,6 +8,7 @@ import click
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.groups import Group
+from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import (
     emit,
     json_option,
@@ -38,7 +39,10 @@ def show(
     *, experiment: str, version: int | None, built_in: bool, url: str | None, as_json: bool
 ) -> None:
     """Show the rules of EXPERIMENT, in the order in which they are tried."""
-    answer = client_for(url).rules(experiment, version=version)
+    client = client_for(url)
+    answer = client.rules(experiment, version=version)
+    if not answer.version:
+        refuse_unknown_names(client, {"experiment": experiment})
     if answer.version:
         lines = [
             f"version {answer.version} of {len(answer.versions)}",

@@ -7,6 +7,7 @@ import click
 
 from jobprov.app.commands.histories.options import file_question
 from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import (
     emit,
     json_option,
@@ -14,6 +15,8 @@ from jobprov.app.commands.terminal.opening import (
     url_option,
 )
 from jobprov.provenance.answers.histories import FileRoots, Orphan
+from jobprov.provenance.client import Client
+from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.histories.sentences import leaves_sentence, orphan_use
 
@@ -91,20 +94,33 @@ def orphans(
     as_json: bool,
 ) -> None:
     """List the files that records or catalogs name and that no recorded job made."""
-    every = client_for(url).orphans(
+    client = client_for(url)
+    every = client.orphans(
         isolated=isolated, unread=unread, namespace=namespace, experiment=experiment
     )
     first = list(islice(every, limit + 1))
     files, is_truncated = first[:limit], len(first) > limit
     if files:
         text = table([_orphan_row(file) for file in files], _ORPHAN_COLUMNS)
-    elif namespace is not None or experiment is not None:
-        text = "There is none, or a name is not spelt as it is recorded."
     else:
+        _refuse_unknown_place(client, experiment, namespace)
         text = "There is none."
     if is_truncated:
         text += "\nThere are more: raise --limit."
     emit({"files": files, "is_truncated": is_truncated}, text, as_json=as_json)
+
+
+def _refuse_unknown_place(client: Client, experiment: str | None, namespace: str | None) -> None:
+    """Make sure that files are recorded of an experiment and a namespace without orphans.
+
+    Raises:
+        NotFoundError: none is.
+    """
+    refuse_unknown_names(client, {"experiment": experiment})
+    if namespace is None:
+        return
+    if next(client.files(experiment=experiment, namespace=namespace, limit=1), None) is None:
+        raise NotFoundError(f"No file of namespace {namespace} is recorded.")
 
 
 def _orphan_row(file: Orphan) -> dict[str, str]:

@@ -1,10 +1,12 @@
 """`jobprov impact`: what is touched by a commit, a parameter, a host, a file."""
 
+import sys
 from typing import Any
 
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import (
     emit,
     experiment_option,
@@ -74,24 +76,32 @@ _OF_A_FILE = {"reads", "experiment", "file_experiment", "namespace"}
 @url_option
 @json_option
 def impact(*, form: str, direct: bool, url: str | None, as_json: bool, **query: Any) -> None:
-    """List the files that some jobs made, and all that was made from these."""
+    """List the files that some jobs made, and all that was made from these.
+
+    Exit code 1 where no job matches.
+    """
     client = client_for(url)
     if form != "text" and not as_json:
+        refuse_unknown_names(client, query)
         for line in client.impact_lines(form, direct=direct, **query):
             click.echo(line)
         return
     answer = client.impact(direct=direct, **query)
+    if not answer.jobs:
+        refuse_unknown_names(client, query)
     filters = {name for name, value in query.items() if value is not None}
     is_of_file = "reads" in filters and filters <= _OF_A_FILE and answer.made is not None
     sentence = _sentence(answer)
     if is_of_file:
         sentence = impact_sentence(answer, is_direct=direct)
     emit(answer, _text(sentence, answer), as_json=as_json)
+    if not answer.jobs and not is_of_file:
+        sys.exit(1)
 
 
 def _sentence(answer: Impact) -> str:
     if not answer.jobs:
-        return "No job matches, or a name is not spelt as it is recorded."
+        return "No job matches."
     jobs = counted(answer.jobs, "job")
     if answer.made is None or answer.touched is None or answer.touched_jobs is None:
         return f"{jobs}: too many to follow what was made from their files. Narrow them down."

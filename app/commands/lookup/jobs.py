@@ -8,6 +8,7 @@ import click
 from msgspec.structs import asdict
 
 from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import emit, file_name, json_option, table, url_option
 from jobprov.app.csv_rows import Cell
 from jobprov.app.reports.rows import moment
@@ -81,15 +82,18 @@ _GAP_COLUMNS = {
 def jobs(*, limit: int, url: str | None, as_json: bool, **filters: Any) -> None:
     """List jobs, newest first; exit code 1 where there are none."""
     given = {name: value for name, value in filters.items() if value is not None}
+    client = client_for(url)
     read: list[JobSummary] = []
     matched: dict[str, list[MatchedParameter]] = {}
     # one more than is listed tells whether there are more
-    for page in client_for(url).job_pages(**given, limit=min(limit + 1, _MOST_A_PAGE)):
+    for page in client.job_pages(**given, limit=min(limit + 1, _MOST_A_PAGE)):
         read += page.jobs
         matched |= page.matched
         if len(read) > limit:
             break
     listed, has_more = read[:limit], len(read) > limit
+    if not listed:
+        refuse_unknown_names(client, given)
     if not listed and not as_json:
         click.echo("No job matches these filters.", err=True)
         sys.exit(1)
@@ -124,15 +128,21 @@ def _row(job: JobSummary, matched: Sequence[MatchedParameter]) -> dict[str, Cell
 @url_option
 @json_option
 def gaps(*, url: str | None, as_json: bool, **filters: Any) -> None:
-    """Count the gaps of jobs by code, with how to close them; exit code 1 where there are any."""
-    counts = client_for(url).gaps(**filters)
+    """Count the gaps of jobs by code, with how to close them.
+
+    Exit code 1 where there are any, or no job that could have one.
+    """
+    client = client_for(url)
+    counts = client.gaps(**filters)
+    if not counts.job_count:
+        refuse_unknown_names(client, filters)
     emit(counts, _text(counts), as_json=as_json)
-    sys.exit(1 if counts.gaps else 0)
+    sys.exit(1 if counts.gaps or not counts.job_count else 0)
 
 
 def _text(counts: GapCounts) -> str:
     if not counts.job_count:
-        return "No job matches: none is recorded yet, or a name is not spelled as it was recorded."
+        return "No job matches."
     lines = [counted(counts.job_count, "job")]
     if counts.gaps:
         lines.append(table([asdict(gap) for gap in counts.gaps], _GAP_COLUMNS))

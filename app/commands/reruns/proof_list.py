@@ -5,6 +5,7 @@ import sys
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
 from jobprov.provenance.answers.reruns import NotProvenRecipe, ProofList
 from jobprov.provenance.lineage.words import counted, proof_line
@@ -21,14 +22,17 @@ def proofs(*, experiment: str | None, url: str | None, as_json: bool) -> None:
 
     Exit code 1 where a recipe failed or differs.
     """
-    listed = client_for(url).proofs(experiment=experiment)
+    client = client_for(url)
+    listed = client.proofs(experiment=experiment)
+    if not listed.campaigns:
+        refuse_unknown_names(client, {"experiment": experiment})
     emit(listed, _text(listed), as_json=as_json)
     sys.exit(int(any(recipe.state != "unproven" for recipe in listed.recipes)))
 
 
 def _text(listed: ProofList) -> str:
     if not listed.campaigns:
-        return "No job is over yet, or the experiment's name is not spelled as it was recorded."
+        return "No job is over yet."
     rows = []
     for campaign in listed.campaigns:
         row = {

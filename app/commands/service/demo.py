@@ -7,6 +7,7 @@ from typing import Any
 import click
 import msgspec
 
+from jobprov.app.commands.terminal.hints import own_command
 from jobprov.app.commands.terminal.opening import (
     data_option,
     json_option,
@@ -45,6 +46,7 @@ def demo(*, slots: int, url: str | None, data: str | None, as_json: bool) -> Non
             report=lambda line: click.echo(line, err=as_json),
             register_repository=lambda name, path: service.write(_registration(name, path)),
             slots=slots,
+            command=own_command(),
         )
     if as_json:
         click.echo(msgspec.json.encode(result).decode())

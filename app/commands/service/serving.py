@@ -1,6 +1,7 @@
 """`jobprov serve` and `jobprov migrate`."""
 
 import os
+import shlex
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -9,6 +10,7 @@ from typing import Any
 
 import click
 
+from jobprov.app.commands.terminal.hints import exports, own_command
 from jobprov.app.commands.terminal.opening import (
     data_option,
     emit,
@@ -112,10 +114,13 @@ def migrate(*, wide_keys: bool, data: str | None, as_json: bool) -> None:
 def _announce(settings: Settings, address: str, *, demo: bool) -> None:
     """Say where the service is, who may write, and start the demo beside it."""
     click.echo(f"jobprov serves {address} from {settings.data}. Stop it with Ctrl-C.")
+    line = exports(settings, address)
+    if line is not None:
+        click.echo(f"So that commands in another terminal find it, type there:\n  {line}")
     if not _has_tokens(settings):
         click.echo(
             "There is no write token yet, so records are taken from this machine only.\n"
-            "Make one: jobprov token create --experiment NAME --name WHAT-FOR"
+            f"Make one: {own_command()} token create --experiment NAME --name WHAT-FOR"
         )
     if demo:
         _begin_demo(settings, address)
@@ -136,9 +141,10 @@ def _has_tokens(settings: Settings) -> bool:
 def _begin_demo(settings: Settings, address: str) -> None:
     """Start `jobprov demo` beside the service, unless it was run before."""
     if (settings.data / "demo").is_dir():
+        place = f"--url {address} --data {shlex.quote(str(settings.data))}"
         click.echo(
-            f"The demo production is there already: {address}/ shows it; `jobprov demo` runs "
-            "another."
+            f"The demo production is there already: {address}/ shows it. This runs another:\n"
+            f"  {own_command()} demo {place}"
         )
         return
     click.echo("The demo production runs now, for a minute or two; the pages fill as its jobs end.")

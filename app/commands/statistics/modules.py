@@ -1,11 +1,13 @@
 """`jobprov modules`: which of art's modules takes the time, and which became slower."""
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import (
     emit,
     experiment_option,
@@ -50,10 +52,17 @@ _MOST = 15
 def modules(
     *, url: str | None, as_json: bool, by: str, compare: tuple[str, str] | None, **query: Any
 ) -> None:
-    """Tell what art's modules took in jobs that succeeded, and what changed between two versions."""
+    """Tell what art's modules took in jobs that succeeded, and what changed between two versions.
+
+    Exit code 1 where no job tells of modules.
+    """
     first, second = compare or (None, None)
-    sums = client_for(url).modules(**query, by=by, first=first, second=second)
+    client = client_for(url)
+    sums = client.modules(**query, by=by, first=first, second=second)
+    if not sums.jobs:
+        refuse_unknown_names(client, query)
     emit(sums, "\n".join(_lines(sums)), as_json=as_json)
+    sys.exit(0 if sums.jobs else 1)
 
 
 def _lines(sums: ModuleSums) -> Iterator[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
 from jobprov.app.csv_rows import Cell
 from jobprov.provenance.answers.queue import Progress, Queue, QueueEntry
@@ -45,6 +46,9 @@ def queue(
     client = client_for(url)
     if task_id is None:
         answer = client.queue(experiment=experiment, campaign=campaign, limit=limit)
+        if not answer.counts.total:
+            names = {"experiment": experiment, "campaign": campaign}
+            refuse_unknown_names(client, names)
     elif campaign is not None:
         raise click.UsageError("A task has its campaign: name TASK or --campaign, not both.")
     else:

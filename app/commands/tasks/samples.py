@@ -3,6 +3,7 @@
 import click
 
 from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
 from jobprov.app.csv_rows import Cell
 from jobprov.provenance.answers.tasks import SampleCell
@@ -24,7 +25,10 @@ _COLUMNS = {
 @json_option
 def samples(*, experiment: str, url: str | None, as_json: bool) -> None:
     """List the samples of EXPERIMENT by data tier: files and events, done of expected."""
-    answer = client_for(url).samples(experiment)
+    client = client_for(url)
+    answer = client.samples(experiment)
+    if not answer.samples:
+        refuse_unknown_names(client, {"experiment": experiment})
     rows = [_row(sample.sample, cell) for sample in answer.samples for cell in sample.cells]
     text = table(rows, _COLUMNS)
     if answer.archived:

@@ -20,6 +20,7 @@ from jobprov.app.commands.terminal.opening import (
 from jobprov.app.config import Settings
 from jobprov.app.wiring import Service
 from jobprov.provenance.db.queries.upkeep.archive import AwaitedCount, known_archive
+from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.words import counted, number, size
 from jobprov.provenance.services.bundles.checks import check_bundles
 from jobprov.provenance.services.erasures.log_expiry import expire_logs
@@ -60,8 +61,9 @@ def archive() -> None:
 def check(*, bundles: int | None, data: str | None, as_json: bool) -> None:
     """Read every byte of the archive; say what is damaged or gone, and which jobs that touches.
 
-    If the folder of --data holds an archive or a database, those are checked, whatever
-    JOBPROV_ARCHIVE_URL and JOBPROV_DATABASE_URL name: so a copy can be checked.
+    With --data, the archive in that folder is checked, and its database where there is one, whatever
+    JOBPROV_ARCHIVE_URL and JOBPROV_DATABASE_URL name: so a copy can be checked. A folder without an
+    archive is refused.
     """
     settings = _settings_of_copy(data)
     with opened_service(settings) as service:
@@ -76,13 +78,22 @@ def check(*, bundles: int | None, data: str | None, as_json: bool) -> None:
 
 
 def _settings_of_copy(data: str | None) -> Settings:
-    """Return the settings; what a folder that was named holds goes before the environment."""
+    """Return the settings; what a folder that was named holds goes before the environment.
+
+    Raises:
+        BadInputError: the folder holds no archive, so that another one would be checked.
+    """
     given: dict[str, object] = {"data": data}
     if data is not None:
         folder = Path(data).absolute()
         address = copied_archive(folder)
-        if address is not None:
-            given["archive_url"] = address
+        if address is None:
+            raise BadInputError(
+                f"{folder} holds no archive, so nothing was checked. Without --data, the archive of "
+                "JOBPROV_ARCHIVE_URL is checked, or else the one in JOBPROV_DATA.",
+                {"data": ["a folder that holds an archive"]},
+            )
+        given["archive_url"] = address
         if (folder / DATABASE_COPY).is_file():
             given["database_url"] = f"sqlite:///{folder / DATABASE_COPY}"
     return settings_with(**given)
@@ -171,12 +182,11 @@ def adopt(*, yes: bool, data: str | None, as_json: bool) -> None:
 def stats(*, data: str | None, as_json: bool) -> None:
     """Tell how much the archive holds."""
     with opened_service(settings_with(data=data)) as service:
-        stored = service.store.stats()
+        stored, now = service.store.stats(), datetime.now(UTC)
         with service.reading() as connection:
-            jobs, recent = count_recorded(connection, now=datetime.now(UTC))
-        growth = forecast_growth(
-            stored.stored_bytes, jobs, recent, free_bytes=_free_bytes(service.settings.archive_url)
-        )
+            recorded = count_recorded(connection, now=now)
+        free_bytes = _free_bytes(service.settings.archive_url)
+        growth = forecast_growth(stored.stored_bytes, recorded, now=now, free_bytes=free_bytes)
     numbers = {
         "blobs": stored.blobs,
         "loose": stored.loose,
@@ -197,7 +207,9 @@ def stats(*, data: str | None, as_json: bool) -> None:
 def _growth_text(growth: Growth) -> str:
     if growth.bytes_a_day is None:
         return "Nothing was recorded in the last 30 days: no growth to speak of."
-    pace = f"{counted(growth.recent_jobs, 'job')} in the last 30 days"
+    days = round(growth.days)
+    last_days = "the last day" if days == 1 else f"the last {days} days"
+    pace = f"{counted(growth.recent_jobs, 'job')} in {last_days}"
     text = (
         f"It grows by about {size(int(growth.bytes_a_day))} a day ({pace}), "
         f"{size(int(365 * growth.bytes_a_day))} a year"
@@ -350,6 +362,8 @@ def _report_text(report: ArchiveReport) -> str:
         f"{counted(report.blobs, 'blob')}, {counted(report.segments, 'segment')} and "
         f"{_entries(report.entries)} checked: {verdict}."
     )
+    if report.needed_blobs != report.blobs:
+        lines.append(f"{counted(report.needed_blobs, 'blob')} must be there.")
     if report.gaps.blobs:
         lines.append(_gaps_text(report.gaps))
     return "\n".join(lines)

@@ -36,7 +36,10 @@ _FORMATS = {"json": "JSON", "dot": "DOT", "svg": "SVG"}
 
 
 class ClassRow(NamedTuple):
-    """A row of the table of classes: its jobs, their list, and files that went in and out.
+    """A row of the table of classes: its jobs, their list, and the files that it got.
+
+    The files that it made are the class's own `outputs`: what one class handed to others would
+    count a file twice that a job and its retry read.
 
     Attributes:
         key: names the class in the map.
@@ -46,7 +49,6 @@ class ClassRow(NamedTuple):
     job_class: JobClass
     url: str | None
     files_in: int
-    files_out: int
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -101,11 +103,11 @@ def show_page(experiment: str, name: str) -> Response:
 
 def _class_rows(folded: FoldedCampaign, links: Links) -> list[ClassRow]:
     """Return the classes in the order of production."""
-    files_in, files_out = _count_files(folded.graph)
+    files_in = _count_files(folded.graph)
     rows = []
     for place, job_class in _in_order(folded.graph, folded.stages):
         key, url = name_of_class(job_class), links.expand(str(place))
-        rows.append(ClassRow(key, job_class, url, files_in[place], files_out[place]))
+        rows.append(ClassRow(key, job_class, url, files_in[place]))
     return rows
 
 
@@ -148,11 +150,9 @@ def _in_order(graph: FoldedGraph, begun: Sequence[str]) -> list[tuple[int, JobCl
     return sorted(enumerate(graph.classes), key=order)
 
 
-def _count_files(graph: FoldedGraph) -> tuple[Counter[int], Counter[int]]:
-    """Return how many files each class of jobs got from the campaign's others, and gave to them."""
+def _count_files(graph: FoldedGraph) -> Counter[int]:
+    """Return how many files each class of jobs got from the campaign's others."""
     files_in: Counter[int] = Counter()
-    files_out: Counter[int] = Counter()
     for flow in graph.flows:
         files_in[flow.target] += flow.files
-        files_out[flow.source] += flow.files
-    return files_in, files_out
+    return files_in

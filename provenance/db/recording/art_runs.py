@@ -82,6 +82,11 @@ class RecordedClosure(FclConfiguration, kw_only=True):
     art: ArtRun | None = None
     variables: dict[str, str] | None = None
 
+    @property
+    def is_configuration(self) -> bool:
+        """Whether it is one; else it only holds the variables of a job without a configuration."""
+        return replace(self, variables=None) != RecordedClosure()
+
 
 def art_run(record: JobRecord, configuration: FclConfiguration) -> ArtRun | None:
     """Return the run of art that read a configuration; None where no command line is recorded."""

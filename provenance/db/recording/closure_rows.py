@@ -53,20 +53,45 @@ class RanConfiguration(NamedTuple):
 
 
 def ran_configurations(record: JobRecord) -> list[RanConfiguration]:
-    """Return the configurations of a record, in order."""
-    configurations = record.configurations or ()
+    """Return the configurations of a record, in order.
+
+    Of a record without any, an empty one stands for each step whose variables decide physics, so
+    that the job is found by them.
+    """
+    if not record.configurations:
+        return _variables_alone(record)
+    configurations = record.configurations
     ran = []
     for digest, configuration in zip(closure_digests(configurations), configurations, strict=True):
         run = art_run(record, configuration)
         shared = None if run is None else shared_run(run, configuration)
         variables = physics_variables(record, configuration.step)
-        whole = digest
-        if shared is not None or variables:
-            beside = RecordedClosure(art=shared, variables=variables or None)
-            text = f"{digest} {shared_document(beside)[0]}"
-            whole = hashlib.sha256(text.encode()).hexdigest()
+        whole = _whole_digest(digest, shared, variables)
         ran.append(RanConfiguration(whole, configuration, shared, variables))
     return ran
+
+
+def _variables_alone(record: JobRecord) -> list[RanConfiguration]:
+    """Return an empty configuration for each set of variables that steps of a job had."""
+    steps = (record.command.steps if record.command else None) or ()
+    names: list[str | None] = [step.name for step in steps if step.name]
+    empty = FclConfiguration()
+    ran: dict[str, RanConfiguration] = {}
+    for step in names or [None]:
+        variables = physics_variables(record, step)
+        if variables:
+            digest = _whole_digest(shared_document(empty)[0], None, variables)
+            ran[digest] = RanConfiguration(digest, empty, None, variables)
+    return list(ran.values())
+
+
+def _whole_digest(digest: str, art: ArtRun | None, variables: dict[str, str]) -> str:
+    """Return the digest over a configuration, by its own, and what decides beside it."""
+    if art is None and not variables:
+        return digest
+    beside = RecordedClosure(art=art, variables=variables or None)
+    text = f"{digest} {shared_document(beside)[0]}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def closure_set_digest(ran: Sequence[RanConfiguration]) -> str:

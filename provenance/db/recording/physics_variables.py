@@ -16,8 +16,21 @@ BY_DEFAULT = "GENIE_XSEC_TUNE"
 
 def physics_variables(record: JobRecord, step: str | None) -> dict[str, str]:
     """Return the variables of a step that decide physics, by name in order."""
-    wanted = _names(os.environ.get(SETTING, BY_DEFAULT), record.experiment)
-    if not wanted or record.environment is None:
+    wanted = deciding_names(record.experiment)
+    if not wanted:
+        return {}
+    variables = variables_in_step(record, step)
+    return {name: variables[name] for name in wanted if name in variables}
+
+
+def deciding_names(experiment: str) -> tuple[str, ...]:
+    """Return the names of the variables that decide physics for an experiment, in order."""
+    return _names(os.environ.get(SETTING, BY_DEFAULT), experiment)
+
+
+def variables_in_step(record: JobRecord, step: str | None) -> dict[str, str]:
+    """Return all variables of a step: those of the job, with what was set and unset for the step."""
+    if record.environment is None:
         return {}
     variables = dict(record.environment.variables or {})
     for known in (record.command.steps if record.command else None) or ():
@@ -25,7 +38,7 @@ def physics_variables(record: JobRecord, step: str | None) -> dict[str, str]:
             variables |= known.variables or {}
             for name in known.variables_unset or ():
                 variables.pop(name, None)
-    return {name: variables[name] for name in wanted if name in variables}
+    return variables
 
 
 @lru_cache(maxsize=256)

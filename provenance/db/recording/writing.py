@@ -216,8 +216,8 @@ def _shared_columns(record: JobRecord, shared: SharedKeys) -> _SharedColumns:
         columns["host_id"] = shared.hosts[host]
     if record.software:
         columns["software_set_id"] = shared.software_sets[software_set_digest(record.software)]
-    if record.configurations:
-        digest = closure_set_digest(ran_configurations(record))
+    if ran := ran_configurations(record):
+        digest = closure_set_digest(ran)
         columns["closure_set_id"] = shared.closure_sets[digest]
     return columns
 
@@ -245,7 +245,7 @@ def intern_shared(
                 names.add(file.experiment)
         if host := host_key(record):
             hosts[host] = dict(zip(("hostname", "site", "facility"), host, strict=True))
-    configurations = [ran_configurations(record) for record in records if record.configurations]
+    configurations = [ran for record in records if (ran := ran_configurations(record))]
     software = [record.software for record in records if record.software]
     experiments = intern_experiments(transaction, names)
     stages = intern_stages(transaction, records, experiments)

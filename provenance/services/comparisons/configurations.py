@@ -15,7 +15,7 @@ from jobprov.provenance.answers.comparisons import Difference, Facet, Place
 from jobprov.provenance.db.recording.art_runs import ArtRun, art_run, without_names
 from jobprov.provenance.fhicl import Change, Configuration, Origin, diff
 from jobprov.provenance.fhicl.diff import RENAMED
-from jobprov.provenance.records.job_record import FclConfiguration, JobRecord
+from jobprov.provenance.records.job_record import FclConfiguration
 from jobprov.provenance.records.reading.repairing import repaired
 from jobprov.provenance.services.comparisons.differences import (
     RECIPE,
@@ -27,6 +27,7 @@ from jobprov.provenance.services.comparisons.differences import (
     shortened,
 )
 from jobprov.provenance.services.comparisons.sides import JobSide
+from jobprov.provenance.services.comparisons.variables import typed_record
 from jobprov.provenance.services.configurations.computed_run import compute_run
 from jobprov.provenance.services.configurations.configuration import (
     ConfigurationError,
@@ -143,10 +144,7 @@ def _compared_step(
 
 def run_of(job: JobSide, entry: Record) -> ArtRun | None:
     """Return the run of art that read a configuration; None where no command line is recorded."""
-    # of files the service knows more than a record says
-    said = {**job.record, "inputs": None, "outputs": None}
-    record = msgspec.convert(repaired(said), JobRecord)
-    return art_run(record, msgspec.convert(repaired(entry), FclConfiguration))
+    return art_run(typed_record(job.record), msgspec.convert(repaired(entry), FclConfiguration))
 
 
 def _facts_beside_fcl(entry: Record) -> Facts:

@@ -4,7 +4,7 @@ Files are in `files`; what needs bytes (configurations, the text of fcl files an
 `configurations` and `jobs`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from jobprov.provenance.answers.comparisons import Difference, Facet
@@ -23,6 +23,7 @@ from jobprov.provenance.services.comparisons.differences import (
     shortened,
 )
 from jobprov.provenance.services.comparisons.files import inputs_facet, outputs_facet
+from jobprov.provenance.services.comparisons.variables import names_that_decide, variables_facet
 
 _JOB = "the job"
 _ASKED_FIELDS = ("repository", "requested_ref", "ref_kind", "evidence")
@@ -57,6 +58,9 @@ def record_facets(
     yield _command(before, after)
     yield inputs_facet(before, after)
     yield outputs_facet(before, after)
+    yield variables_facet(before, after)
+    yield _seeds_facet(before, after)
+    yield _environment_facet(before, after)
     for kind in _KINDS:
         old, new = kind.facts(before), kind.facts(after)
         fact_count = len(old.keys() | new.keys())
@@ -94,12 +98,38 @@ def _products(record: Record) -> Facts:
     return facts | flat(_picked(record.get("environment") or {}, *_SYSTEM_FIELDS))
 
 
-def _seeds(record: Record) -> Facts:
+def _seeds_facet(before: Record, after: Record) -> Facet:
+    """Return how seeds, threads and conditions differ.
+
+    Seeds are compared where both records have some: a log that was cut off tells of none.
+    """
+    old, new = _threads_and_conditions(before), _threads_and_conditions(after)
+    seeds = _seeds(before), _seeds(after)
+    fact_count = len(old.keys() | new.keys() | seeds[0].keys() | seeds[1].keys())
+    problems = []
+    if bool(seeds[0]) == bool(seeds[1]):
+        old |= seeds[0]
+        new |= seeds[1]
+    else:
+        which = "first" if seeds[0] else "second"
+        problems.append(f"Only the {which} record has seeds: they cannot be compared.")
+    title = "Seeds, threads and conditions"
+    result = facet("seeds", title, RECIPE, compared(old, new), fact_count)
+    result.problems = problems
+    return result
+
+
+def _seeds(record: Record) -> dict[str, object]:
+    facts: dict[str, object] = {}
+    for name, seed in keyed(record.get("seeds"), _name_of_seed).items():
+        facts |= flat(_picked(seed, "seed", "engine", "state_sha256"), f"seed of {name}")
+    return facts
+
+
+def _threads_and_conditions(record: Record) -> dict[str, object]:
     facts: dict[str, object] = {}
     if record.get("threads") is not None:
         facts["threads"] = record["threads"]
-    for name, seed in keyed(record.get("seeds"), _name_of_seed).items():
-        facts |= flat(_picked(seed, "seed", "engine", "state_sha256"), f"seed of {name}")
     conditions = keyed(record.get("conditions"), lambda entry: entry.get("database") or "database")
     for name, condition in conditions.items():
         others = {key: value for key, value in condition.items() if key != "database"}
@@ -130,9 +160,19 @@ def _task(record: Record) -> Facts:
     return flat({**(record.get("task") or {}), "batch": batch, **times})
 
 
-def _environment(record: Record) -> Facts:
+def _environment_facet(before: Record, after: Record) -> Facet:
+    """Return how variables differ that do not decide physics."""
+    names = names_that_decide(before, after)
+    old, new = _environment(before, names), _environment(after, names)
+    title, fact_count = "Environment variables", len(old.keys() | new.keys())
+    return facet("environment", title, CIRCUMSTANCE, compared(old, new), fact_count)
+
+
+def _environment(record: Record, deciding: Sequence[str]) -> Facts:
     environment = record.get("environment") or {}
     facts = dict(environment.get("variables") or {})
+    for name in deciding:
+        facts.pop(name, None)
     for name in environment.get("withheld") or ():
         facts[f"{name} (withheld)"] = True
     return facts
@@ -197,9 +237,7 @@ def _others_facet(before: Record, after: Record) -> Facet:
 
 _KINDS = (
     _Kind("products", "Products and container", RECIPE, _products),
-    _Kind("seeds", "Seeds, threads and conditions", RECIPE, _seeds),
     _Kind("exit", "How it ended", RESULT, _exit),
-    _Kind("environment", "Environment variables", CIRCUMSTANCE, _environment),
     _Kind("host", "Host and system", CIRCUMSTANCE, _host),
     _Kind("resources", "Resources", CIRCUMSTANCE, _resources),
     _Kind("modules", "Modules", CIRCUMSTANCE, _modules),

@@ -33,8 +33,8 @@ from jobprov.provenance.services.comparisons.text_differences import unified
 DIFFERENCES_A_FACET = 1000
 _MOST_TEXTS = 40  # files whose lines are compared; the others are named
 _ORDER = (
-    "configuration", "fcl", "code", "scripts", "command", "inputs", "products", "seeds", "exit",
-    "outputs", "logs", "environment", "host", "resources", "modules", "task", "others",
+    "configuration", "fcl", "code", "scripts", "command", "inputs", "products", "variables", "seeds",
+    "exit", "outputs", "logs", "environment", "host", "resources", "modules", "task", "others",
 )  # fmt: skip
 
 
@@ -79,9 +79,11 @@ def compare_jobs(
 
 def _is_same(before: str | None, after: str | None, facets: list[Facet], matters: str) -> bool:
     """Return whether both jobs have the same id, or nothing that was compared differs."""
+    deciding = [side for side in facets if side.matters == matters]
     if before is not None and before == after:
-        return True
-    return not any(side.count or side.problems for side in facets if side.matters == matters)
+        # A recipe leaves out variables, as most of them decide nothing
+        deciding = [side for side in deciding if side.name == "variables"]
+    return not any(side.count or side.problems for side in deciding)
 
 
 def _sources(connection: Connection, store: Store, jobs: list[JobSide]) -> dict[str, bytes]:

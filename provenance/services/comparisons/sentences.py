@@ -14,7 +14,7 @@ from jobprov.provenance.services.comparisons.differences import RECIPE, RESULT
 
 _COMMON = ("code", "configuration", "inputs")
 _COUNTED = {"configuration": "parameter", "fcl": "fcl file", "inputs": "input", "scripts": "script"}
-_MANY = ("products", "seeds")
+_MANY = ("products", "seeds", "variables")
 _CANONICAL_NUMBER = re.compile(r"-?\d(\.\d{1,17})?e-?\d{1,3}", re.ASCII)
 _SMALLEST, _LARGEST = -5, 15  # powers of ten that are written out
 _ENDS = {
@@ -33,7 +33,10 @@ def comparison_sentence(before: ComparedJob, after: ComparedJob, facets: Sequenc
     """
     by_name = {facet.name: facet for facet in facets}
     has_same_recipe = before.recipe_id is not None and before.recipe_id == after.recipe_id
-    parts = ["same recipe"] if has_same_recipe else _recipe_parts(facets, by_name)
+    parts = _recipe_parts(facets, by_name)
+    if has_same_recipe:
+        # A recipe leaves out variables
+        parts = ["same recipe", *_differing_variables(by_name)]
     parts += [_ending(before, after), *_result(before, after, by_name["outputs"])]
     text = "; ".join(parts)
     return text[:1].upper() + text[1:] + "."
@@ -45,6 +48,11 @@ def _recipe_parts(facets: Sequence[Facet], by_name: Mapping[str, Facet]) -> list
     differing = [facet for facet in facets if facet.matters == RECIPE and _differs(facet)]
     parts = [f"same {_listed(same)}"] if same else []
     return parts + [_difference(facet) for facet in differing]
+
+
+def _differing_variables(by_name: Mapping[str, Facet]) -> list[str]:
+    variables = by_name["variables"]
+    return [_difference(variables)] if _differs(variables) else []
 
 
 def _differs(facet: Facet) -> bool:

@@ -144,6 +144,8 @@ def _read(connection: Connection, key: str) -> _Wanted | None:
     if closure is None:
         return None
     recorded = closure.recorded
+    if not recorded.is_configuration:
+        return _Wanted(key, int(experiment), closure.id, recorded, frozenset())
     digests = {file.sha256 for file in recorded.files or () if file.sha256}
     wanted = set(digests)
     if recorded.final_sha256:
@@ -170,6 +172,9 @@ def evaluate_sources(recorded: RecordedClosure, sources: Mapping[str, bytes]) ->
         recorded: a configuration; all its files are in `sources`.
         sources: bytes by digest, including what art wrote, if that was uploaded.
     """
+    if not recorded.is_configuration:
+        identity, tables = _searched(None, recorded.variables)
+        return Evaluated(None, None, None, None, None, None, identity, tables)
     parsed, problem = None, None
     try:
         parsed = evaluate_recorded(recorded, sources)

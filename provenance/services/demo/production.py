@@ -7,6 +7,7 @@ node.
 """
 
 import importlib.util
+import shlex
 import shutil
 import tempfile
 import time
@@ -104,6 +105,7 @@ def run_demo(
     slots: int = 2,
     events: int = EVENTS,
     units: int = UNITS,
+    command: str = "jobprov",
 ) -> DemoReport:
     """Run the demo production and return what happened.
 
@@ -121,6 +123,7 @@ def run_demo(
         slots: jobs at a time.
         events: events a generation job.
         units: files that a merge joins.
+        command: what people type for `jobprov`.
 
     Raises:
         NotFoundError: packages of the `demo` extra, the hook file or the demo's programs are
@@ -158,7 +161,7 @@ def run_demo(
     result.bytes_kept = sum(path.stat().st_size for path in production.storage.iterdir())
     result.unrecorded = [job.job_id for job in result.jobs if not service.knows(job.job_id)]
     result.seconds = time.monotonic() - started
-    _report_end(result, url, run_folder / "spool", report)
+    _report_end(result, url, command, run_folder / "spool", report)
     return result
 
 
@@ -266,8 +269,10 @@ def _check_stage(stage: Stage, result: DemoReport) -> None:
         )
 
 
-def _report_end(result: DemoReport, url: str, spool: Path, report: Callable[[str], None]) -> None:
-    """Print what was made, and what to try next."""
+def _report_end(
+    result: DemoReport, url: str, command: str, spool: Path, report: Callable[[str], None]
+) -> None:
+    """Print what was made, and what to try next; each line can be typed or opened as it stands."""
     base = url.rstrip("/")
     retried = sum(job.is_retry for job in result.jobs)
     report(
@@ -276,8 +281,8 @@ def _report_end(result: DemoReport, url: str, spool: Path, report: Callable[[str
     )
     if result.unrecorded:
         report(
-            f"{len(result.unrecorded)} records did not arrive; send them: python3 job-end-hook.pyz "
-            f"flush {spool}"
+            f"{len(result.unrecorded)} records did not arrive; send them: {command} record "
+            f"--url {base} {shlex.quote(str(spool))}"
         )
     report("What to try next:")
     report(
@@ -287,7 +292,8 @@ def _report_end(result: DemoReport, url: str, spool: Path, report: Callable[[str
     for job in result.failed:
         report(f"  why did this {job.stage} job fail?".ljust(36) + f"{base}/jobs/{job.job_id}")
     merge = next(job for job in result.jobs if job.stage == "merge")
-    report(f"  make the merged file again:       jobprov rerun {merge.job_id} --into again")
+    rerun = f"{command} rerun {merge.job_id} --into again --url {base}"
+    report(f"  make the merged file again:       {rerun}")
 
 
 class _Service:

@@ -95,7 +95,8 @@ def _findings(
                 problems[place] = evaluation.problem
             if evaluation.difference is not None:
                 differences[place] = evaluation.difference
-        if _can_be_evaluated(configuration, evaluation, possessed):
+        is_of_variables = not record.configurations and evaluation is None
+        if is_of_variables or _can_be_evaluated(configuration, evaluation, possessed):
             pending.append(ran.digest)
         elif evaluation is not None and _is_finished(configuration, evaluation):
             finished.add(name)

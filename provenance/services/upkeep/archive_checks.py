@@ -76,13 +76,15 @@ class ArchiveReport(NamedTuple):
 
     Attributes:
         gaps: blobs that records name and that never came.
-        blobs: how many had to be there.
+        blobs: how many are stored, as `jobprov archive stats` counts them.
+        needed_blobs: how many had to be there.
         entries: how many ledger entries were read and compared with their leaves.
     """
 
     troubles: list[Trouble]
     gaps: AwaitedCount
     blobs: int
+    needed_blobs: int
     segments: int
     entries: int
 
@@ -105,6 +107,7 @@ def check_archive(connection: Connection, store: Store) -> ArchiveReport:
     return ArchiveReport(
         troubles + chains.troubles,
         count_awaited(connection),
+        sum(1 for _ in store.digests()),
         expected.count,
         chains.segments,
         chains.entries,

@@ -4,6 +4,7 @@ import http.client
 import json
 import re
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -12,11 +13,12 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
+from jobprov.app.commands.terminal.hints import exports
 from jobprov.app.config import load_settings
 from jobprov.app.serving.server import serve
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError
-from tests.library.commands import run_alone
+from tests.library.commands import JOBPROV, clean_environment, run_alone
 from tests.library.records import JOB, a_record, sha256
 from tests.library.servers.live_service import LiveService
 
@@ -39,6 +41,49 @@ def test_fresh_service_makes_its_schema_and_says_who_may_write(live: LiveService
     assert Client(live.url).is_ready()
     assert (live.data / "jobprov.db").is_file()
     assert (live.data / "secret-key").stat().st_mode & 0o777 == 0o600
+
+
+def test_service_beside_the_usual_one_says_what_commands_need_to_find_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("JOBPROV_URL", "JOBPROV_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    settings = load_settings({"JOBPROV_DATA": str(tmp_path / "my data")})
+
+    line = exports(settings, "http://127.0.0.1:8177")
+
+    assert line == f"export JOBPROV_URL=http://127.0.0.1:8177 JOBPROV_DATA='{tmp_path}/my data'"
+    assert exports(load_settings({}), "http://127.0.0.1:8095") is None
+
+
+@pytest.mark.slow
+def test_printed_exports_have_commands_ask_this_service(tmp_path: Path) -> None:
+    """A shell that types the line finds the service and its folder, without more."""
+    service = LiveService(tmp_path / "var")
+    try:
+        assert service.process.stdout is not None
+        service.process.stdout.readline()
+        line = service.process.stdout.readline()
+        shown = subprocess.run(
+            ["sh", "-c", f'{line}\n"$@"', "sh", *JOBPROV, "token", "list"],
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        asked = subprocess.run(
+            ["sh", "-c", f'{line}\n"$@"', "sh", *JOBPROV, "queue"],
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        service.stop()
+
+    assert (shown.returncode, asked.returncode) == (0, 0), shown.stderr + asked.stderr
 
 
 @pytest.mark.slow

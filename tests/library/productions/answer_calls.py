@@ -514,6 +514,16 @@ def _queue() -> dict[str, Any]:
 CAMPAIGN = "experiment=toyexp&campaign=demo-2026"
 READS = {
     "operations": ["/health", "/ready", "/reproduction", "/none"],
+    "names": [
+        "/names/experiments",
+        "/names/campaigns?experiment=toyexp",
+        f"/names/stages?{CAMPAIGN}",
+        f"/names/tasks?{CAMPAIGN}&limit=1",
+        f"/names/tasks?{CAMPAIGN}&limit=2&cursor={{next}}",
+        f"/names/sites?{CAMPAIGN}",
+        "/names/campaigns?name=nosuch",
+        "/names/people",
+    ],
     "jobs": [
         "/jobs",
         "/jobs?limit=3",
@@ -581,6 +591,10 @@ READS = {
         f"/jobs/{FAILED_RECO}/diff",
         f"/jobs/{job_id(1)}/diff",
         f"/jobs/{UNKNOWN_JOB}/diff",
+        "/diff?a=demo-2026&b=demo-2026&experiment=toyexp",
+        "/diff?by=release&a=gen&b=gen",
+        "/diff?by=release&a=111111111111&b=222222222222",
+        "/diff?a=demo-2026",
         "/lineage/diverge?a=out1.root&b=out3.root",
         (
             f"/lineage/diverge?a={MERGED}"

@@ -14,6 +14,8 @@ import msgspec
 import pytest
 import requests
 
+from jobprov.app.config import load_settings
+from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.answers.recording import RecordAnswer
 from jobprov.provenance.client import Client, transport
 from jobprov.provenance.errors import (
@@ -304,3 +306,49 @@ def test_line_break_behind_a_token_is_not_sent(peer: Peer) -> None:
     Client(peer.url, "prov_1_x\n").log(JOB, "out")
 
     assert peer.requests[0][3] == "Bearer prov_1_x"
+
+
+def test_client_without_address_asks_the_service_of_the_environment(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOBPROV_URL", peer.url)
+    monkeypatch.setenv("JOBPROV_TOKEN", "of-the-environment")
+    peer.answers = [(200, {"hits": []}), (200, {"hits": []})]
+
+    Client().search("x")
+    Client(peer.url).search("x")
+
+    tokens = [token for _, _, _, token in peer.requests]
+    assert tokens == ["Bearer of-the-environment", None], "another service does not get the token"
+
+
+def test_usual_address_is_that_of_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JOBPROV_URL", raising=False)
+
+    assert load_settings({}, {}).url == transport.USUAL_URL
+    assert Client().url == transport.USUAL_URL
+
+
+def test_log_is_written_to_a_path_that_is_text(peer: Peer, tmp_path: Path) -> None:
+    missing = {"type": "/problems/not-found", "status": 404, "detail": "no such log"}
+    peer.answers = [(200, b"line\n"), (404, missing)]
+
+    Client(peer.url).save_log(JOB, "out", str(tmp_path / "out.txt"))
+    with pytest.raises(NotFoundError):
+        Client(peer.url).save_log(JOB, "gone", str(tmp_path / "gone.txt"))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
+    assert (tmp_path / "out.txt").read_bytes() == b"line\n"
+
+
+def test_notebook_shows_a_job_and_escapes_what_it_says() -> None:
+    document = summary(JOB)
+    document["exit"]["message"] = "<script>alert(1)</script>"
+    job = msgspec.convert(document, JobSummary)
+
+    shown = job._repr_html_()
+
+    assert f"Job {JOB}: succeeded" in shown
+    assert "<th>Experiment</th><td>nova</td>" in shown
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
+    assert "None" not in shown

@@ -43,6 +43,13 @@ FROM tasks t CROSS JOIN jobs j
 WHERE t.id {some} AND j.task_id = t.id
 GROUP BY t.stage_id, {job_set}, j.state LIMIT :most
 """
+_OUTPUTS = """
+SELECT t.stage_id, {job_set} AS software, j.state, sum(j.output_count)
+FROM tasks t CROSS JOIN jobs j
+WHERE t.id {some} AND j.task_id = t.id
+GROUP BY t.stage_id, {job_set}, j.state LIMIT :most
+"""
+"""The files that the jobs of each class made: one that a job and its retry read counts once."""
 _FLOWS = f"""
 SELECT from_stage, from_set, from_state, to_stage, to_set, to_state, count(*) FROM (
   SELECT DISTINCT c.id AS claim,
@@ -148,20 +155,21 @@ def fold_tasks(connection: Connection, tasks: Sequence[int]) -> FoldedGraph:
     """
     parts = _parts(connection, tasks)
     _set_loops(connection, _POSTGRESQL_LOOPS)
-    classes = _grouped(connection, _CLASSES, parts, tasks, job_set="j.software_set_id")
+    job_set = "j.software_set_id"
+    classes = _grouped(connection, _CLASSES, parts, tasks, job_set=job_set)
     flows = _grouped(
-        connection, _FLOWS, parts, tasks, job_set="j.software_set_id", user_set="u.software_set_id"
+        connection, _FLOWS, parts, tasks, job_set=job_set, user_set="u.software_set_id"
     )
     if classes is None or flows is None:
-        classes = _grouped(connection, _CLASSES, parts, tasks, job_set=_NO_VERSION)
-        flows = _grouped(
-            connection, _FLOWS, parts, tasks, job_set=_NO_VERSION, user_set=_NO_VERSION
-        )
+        job_set = _NO_VERSION
+        classes = _grouped(connection, _CLASSES, parts, tasks, job_set=job_set)
+        flows = _grouped(connection, _FLOWS, parts, tasks, job_set=job_set, user_set=_NO_VERSION)
+    outputs = _grouped(connection, _OUTPUTS, parts, tasks, job_set=job_set)
     _set_loops(connection, dict.fromkeys(_POSTGRESQL_LOOPS, "DEFAULT"))
-    classes, flows = classes or {}, flows or {}
+    classes, flows, outputs = classes or {}, flows or {}, outputs or {}
     place = {key: index for index, key in enumerate(classes)}
     return bounded(
-        _job_classes(connection, classes),
+        _job_classes(connection, classes, outputs),
         [Flow(place[key[:3]], place[key[3:]], files) for key, files in flows.items()],
     )
 
@@ -249,14 +257,16 @@ def _grouped(
     return groups
 
 
-def _job_classes(connection: Connection, groups: _Groups) -> list[JobClass]:
+def _job_classes(connection: Connection, groups: _Groups, outputs: _Groups) -> list[JobClass]:
     sets = {key[1] for key in groups if key[1] is not None}
     names, revisions = code_versions(connection, sets), _revisions(connection, sets)
     stages = _stage_names(connection, {key[0] for key in groups})
     classes = []
-    for (stage, software, state), jobs in groups.items():
+    for key, jobs in groups.items():
+        stage, software, state = key
         code_version, revision = names.get(software, ""), revisions.get(software, "")
-        classes.append(JobClass(stages.get(stage, ""), code_version, STATES[state], jobs, revision))
+        name = (stages.get(stage, ""), code_version, STATES[state])
+        classes.append(JobClass(*name, jobs, revision, outputs.get(key, 0)))
     return classes
 
 

@@ -40,13 +40,15 @@ def count_awaited(connection: Connection) -> AwaitedCount:
 
 
 class RecordedJobs(NamedTuple):
-    """How many jobs are recorded, in all and since a moment."""
+    """How many jobs are recorded, in all and since a moment, and when the first was."""
 
     jobs: int
     recent_jobs: int
+    first_at: datetime | None
 
 
 def count_recorded_since(connection: Connection, moment: datetime) -> RecordedJobs:
     """Return how many jobs are recorded, in all and since this moment."""
     recent = func.count().filter(Job.received_at >= moment)
-    return RecordedJobs(*connection.execute(select(func.count(), recent).select_from(Job)).one())
+    query = select(func.count(), recent, func.min(Job.received_at)).select_from(Job)
+    return RecordedJobs(*connection.execute(query).one())

@@ -65,6 +65,30 @@ def test_a_campaign_is_folded_in_every_form(recorded: FlaskClient) -> None:
     assert ET.fromstring(recorded.get(f"{GRAPH}&format=svg").text).tag.endswith("svg")  # noqa: S314
 
 
+def test_file_that_a_job_and_its_retry_read_was_made_once(
+    recorded: FlaskClient, new_token: Callable[..., dict[str, str]]
+) -> None:
+    retry = a_record(
+        205,
+        task={"task_id": "t2", "campaign": "prod/5", "stage": "reco"},
+        inputs=[{"name": "a5.root"}],
+        outputs=[{"name": "b5.root"}],
+        retry_of=a_record(105)["job_id"],
+    )
+    address = f"/api/v1/jobs/{retry['job_id']}"
+    assert recorded.put(address, json=retry, headers=new_token("nova")).status_code == 201
+
+    found = recorded.get(GRAPH).get_json()
+    page = recorded.get("/campaigns/nova/prod/5/lineage").text
+
+    assert sum(edge["files"] for edge in found["edges"] if edge["source"] == 0) == 6
+    assert [(node["stage"], node["outputs"]) for node in found["nodes"]] == [
+        ("raw", 5), ("reco", 0), ("reco", 1),
+    ]  # fmt: skip
+    assert page.count('<td class="number roomy">5</td></tr>') == 1
+    assert '<td class="number roomy">6</td></tr>' not in page
+
+
 def test_folded_graph_is_found_by_the_name_of_the_campaign_alone(
     recorded: FlaskClient, new_token: Callable[..., dict[str, str]]
 ) -> None:

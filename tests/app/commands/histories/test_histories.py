@@ -13,7 +13,7 @@ from werkzeug.serving import make_server
 
 from jobprov.app.cli import jobprov, sentence
 from jobprov.app.factory import create_app
-from jobprov.provenance.errors import AmbiguousError
+from jobprov.provenance.errors import AmbiguousError, NotFoundError
 from tests.library.records import a_record
 
 
@@ -139,7 +139,11 @@ def test_list_that_is_cut_says_so(address: str) -> None:
 def test_nothing_of_a_name_that_nobody_knows_is_no_good_news(
     address: str, words: tuple[str, ...]
 ) -> None:
-    assert "spelt as it is recorded" in typed(address, *words).output
+    ended = typed(address, *words)
+
+    assert ended.output == ""
+    assert isinstance(ended.exception, NotFoundError)
+    assert "nosuch" in str(ended.exception)
 
 
 def test_choices_are_told_as_what_to_type() -> None:

@@ -110,6 +110,40 @@ def test_check_of_a_copy_reads_the_copy_and_repair_mends_from_it(
     assert run("archive", "check").exit_code == 0
 
 
+@pytest.mark.parametrize("left", [[], ["jobprov.db"]])
+def test_check_of_a_folder_without_an_archive_does_not_read_another_one(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: list[str]
+) -> None:
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for name in left:
+        shutil.copy(data / name, folder / name)
+    monkeypatch.setenv("JOBPROV_ARCHIVE_URL", f"file:{data / 'archive'}")
+    monkeypatch.setenv("JOBPROV_DATABASE_URL", f"sqlite:///{data / 'jobprov.db'}")
+
+    with pytest.raises(BadInputError, match=f"{folder} holds no archive, so nothing") as problem:
+        run("archive", "check", "--data", str(folder))
+
+    assert exit_code(problem.value) == 2
+
+
+def test_check_and_stats_count_the_same_blobs(data: Path) -> None:
+    """Some are stored before a record names them."""
+    service = open_service(load_settings({"JOBPROV_DATA": str(data)}, {}))
+    service.store.put(b"nobody named this yet")
+    service.close()
+    place = ("--data", str(data))
+
+    checked = run("archive", "check", *place)
+    stats = json.loads(run("archive", "stats", "--json", *place).output)
+
+    assert stats["blobs"] == 2
+    assert checked.output.startswith(
+        "2 blobs, 0 segments and 0 entries checked: sound.\n1 blob must"
+    )
+    assert json.loads(run("archive", "check", "--json", *place).output)["blobs"] == 2
+
+
 def test_stats_count_blobs(data: Path) -> None:
     assert json.loads(run("archive", "stats", "--data", str(data), "--json").output)["blobs"] == 1
     assert (

@@ -42,6 +42,8 @@ PAGES = (
     f"{FAILED}/diff",
     f"{FAILED}/diff/{samples.job_id('reco-4')}",
     f"{FAILED}/diff/{samples.job_id('hostile')}",
+    "/diff?a=demo-2026&b=demo-2026",
+    "/diff?by=release",
     "/tasks/toyexp-demo-reco-0001",
     "/errors?by=site&sort=newest",
     "/resources?measure=max_rss_bytes",

@@ -19,6 +19,7 @@ PAGES = (
     f"/jobs/{samples.job_id('reco-4')}/configurations/smear?form=evaluated",
     f"/jobs/{samples.job_id('reco-4-first')}/diff/{samples.job_id('reco-4')}",
     f"/jobs/{samples.job_id('reco-4-first')}/diff",
+    "/diff?a=demo-2026&b=demo-2026",
     "/tasks/toyexp-demo-reco-0001",
     "/errors?by=site&sort=newest",
     "/resources?measure=max_rss_bytes",

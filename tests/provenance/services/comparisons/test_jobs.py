@@ -214,7 +214,6 @@ def test_a_configuration_that_cannot_be_evaluated_is_a_problem_and_its_files_cou
         ("inputs", "in.root", {"inputs": [file_entry("in.root", 8, 70, role="primary")]}),
         ("inputs", "primary", {"inputs": [file_entry("b.root", 9, 70, role="primary")]}),
         ("inputs", "in.root, role", {"inputs": [file_entry("in.root", 7, 70, role="shared")]}),
-        ("seeds", "seed of gen.seed", {"seeds": [{"module": "gen", "seed": 5}]}),
         ("seeds", "threads", {"threads": 4}),
         ("exit", "code", {"exit": {"code": 65}, "state": "failed"}),
         ("outputs", "content", {"outputs": [file_entry("o.root", data_tier="reco", content_digest="root-content-2:cd")]}),
@@ -235,6 +234,72 @@ def test_each_facet_tells_its_difference(
 
     assert key in [row["key"] for row in facets(found)[facet]["differences"]]
     assert found["is_same"] == (facets(found)[facet]["matters"] == "circumstance")
+
+
+def test_seeds_are_compared_where_both_records_have_some(filled: Production, one: int) -> None:
+    seeds = [{"module": "gen", "seed": 5}], [{"module": "gen", "seed": 6}]
+
+    of_both = compared(filled, a_job(one, seeds=seeds[0]), a_job(one + 1, seeds=seeds[1]))
+    of_one = compared(filled, a_job(one, seeds=seeds[0]), a_job(one + 2))
+
+    [row] = facets(of_both)["seeds"]["differences"]
+    assert (row["key"], row["before"], row["after"]) == ("seed of gen.seed", 5, 6)
+    assert facets(of_one)["seeds"]["count"] == 0
+    assert "Only the first record has seeds" in facets(of_one)["seeds"]["problems"][0]
+    assert not of_one["is_same"]
+
+
+def tuned(number: int, tune: str | None, *of_steps: str) -> dict[str, Any]:
+    """Return a job with a GENIE tune, and steps with tunes of their own."""
+    variables = {"TZ": "UTC"} if tune is None else {"TZ": "UTC", "GENIE_XSEC_TUNE": tune}
+    steps = [
+        {"name": f"gen{at}", "argv": ["gevgen"], "variables": {"GENIE_XSEC_TUNE": of_step}}
+        for at, of_step in enumerate(of_steps)
+    ]
+    command = {"argv": ["run.sh"], "steps": steps}
+    return a_job(number, command=command, environment={"variables": variables})
+
+
+def test_a_variable_that_decides_physics_counts_as_a_difference(
+    filled: Production, one: int
+) -> None:
+    found = compared(filled, tuned(one, "G18_10a"), tuned(one + 1, "AR23_20i"))
+
+    [row] = facets(found)["variables"]["differences"]
+    assert (row["key"], row["before"], row["after"]) == ("GENIE_XSEC_TUNE", "G18_10a", "AR23_20i")
+    assert found["a"]["recipe_id"] == found["b"]["recipe_id"] is not None
+    assert not found["is_same"]
+    assert found["first_line"].startswith("Same recipe; variables that decide physics differ;")
+    assert "environment" not in differing(found)
+
+
+def test_one_value_is_the_same_wherever_it_was_set(filled: Production, one: int) -> None:
+    found = compared(filled, tuned(one, "new"), tuned(one + 1, "old", "new", "new"))
+
+    assert facets(found)["variables"]["count"] == 0
+
+
+def test_a_variable_is_compared_as_each_step_had_it(filled: Production, one: int) -> None:
+    found = compared(filled, tuned(one, "new", "a", "b"), tuned(one + 1, "new", "a", "c"))
+
+    [row] = facets(found)["variables"]["differences"]
+    assert (row["key"], row["before"]) == ("GENIE_XSEC_TUNE in step gen1", "b")
+
+
+def test_which_variables_decide_physics_is_a_setting(
+    filled: Production, one: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOBPROV_PHYSICS_VARIABLES", "nova:FLUX")
+    flux = [
+        a_job(one + at, environment={"variables": {"FLUX": f"v{at}", "GENIE_XSEC_TUNE": f"t{at}"}})
+        for at in (0, 1)
+    ]
+
+    found = compared(filled, *flux)
+
+    assert [row["key"] for row in facets(found)["variables"]["differences"]] == ["FLUX"]
+    environment = facets(found)["environment"]["differences"]
+    assert [row["key"] for row in environment] == ["GENIE_XSEC_TUNE"]
 
 
 SUMS = ["adler32:00000007", "md5:" + "a" * 32]

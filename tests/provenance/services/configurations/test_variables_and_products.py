@@ -7,13 +7,17 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.db.connections.engines import Database
+from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.histories.impact import find_impact
+from jobprov.provenance.services.lookup.job import read_job, show_job
 from jobprov.provenance.services.lookup.jobs import list_jobs
+from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
+from jobprov.provenance.services.upkeep.sealing import seal_all
 from tests.library.production import Production
 from tests.library.productions.configured_jobs import configured, found
+from tests.library.records import job_id
 
 TEXT = b"physics: { producers: { gen: { seed: 5 } } }\n"
 TUNE = "GENIE_XSEC_TUNE"
@@ -59,6 +63,64 @@ def test_variables_of_a_step_count_before_those_of_the_job(production: Productio
     assert found(production, variable=f"{TUNE}=old") == []
 
 
+def without_configuration(production: Production, number: int, tune: str) -> dict[str, Any]:
+    return {**tuned(production, number, tune), "configurations": None}
+
+
+def codes_of(production: Production, number: int) -> set[str]:
+    """Return the codes of the gaps of a job."""
+    with production.database.reading.connect() as connection:
+        job = read_job(connection, production.store, job_id(number), experiment="nova")
+        return {gap.code for gap in show_job(connection, job).gaps}
+
+
+def test_jobs_without_a_configuration_are_found_by_their_tune(production: Production) -> None:
+    step = {"name": "gen", "argv": ["gevgen"], "variables": {TUNE: "of the step"}}
+    production.record(
+        without_configuration(production, 1, "one"),
+        without_configuration(production, 2, "two"),
+        {
+            **without_configuration(production, 3, "one"),
+            "command": {"argv": ["run.sh"], "steps": [step, {"name": "next", "argv": ["cp"]}]},
+        },
+        tuned(production, 4, "two"),
+    )
+    production.work()
+
+    assert found(production, variable=f"{TUNE}=one") == [1, 3]
+    assert found(production, variable=f"{TUNE}=of the step") == [3]
+    assert found(production, variable=f"{TUNE}=two") == [2, 4]
+    assert matches(production, variable=f"{TUNE}=one")[1] == [f'${TUNE} = "one"']
+    assert found(production, parameter="*.seed") == [4]
+
+
+def test_a_rebuilt_database_finds_jobs_without_a_configuration(
+    production: Production, tmp_path: Path
+) -> None:
+    production.record(without_configuration(production, 1, "one"))
+    production.work()
+    seal_all(production.database, production.writer, production.store)
+    url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
+
+    rebuild_database(production.store, url)
+
+    rebuilt = open_database(url)
+    with rebuilt.reading.connect() as connection:
+        jobs = list_jobs(connection, JobFilters(variable=f"{TUNE}=one")).jobs
+    rebuilt.dispose()
+    assert [job.job_id for job in jobs] == [job_id(1)]
+
+
+def test_a_job_without_a_configuration_has_no_gap_for_its_variables(
+    production: Production,
+) -> None:
+    production.record(without_configuration(production, 1, "one"))
+    production.record({**without_configuration(production, 2, "one"), "environment": {}})
+    production.work()
+
+    assert codes_of(production, 1) <= codes_of(production, 2)
+
+
 def test_an_experiment_names_variables_of_its_own(
     production: Production, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,6 +141,18 @@ def test_files_made_with_a_tune_are_listed(production: Production) -> None:
         impact = find_impact(connection, JobFilters(variable=f"{TUNE}=two"))
 
     assert impact.jobs == 1
+
+
+def test_a_tune_and_a_product_narrow_the_impact_together(production: Production) -> None:
+    for number, tune, version in ((1, "one", "v1"), (2, "one", "v2"), (3, "two", "v2")):
+        product = {"manager": "ups", "version": version}
+        job = tuned(production, number, tune)
+        production.record({**job, "software": [{"name": "larsoft", "product": product}]})
+    production.work()
+
+    filters = JobFilters(variable=f"{TUNE}=one", software="larsoft=v2")
+    with production.database.reading.connect() as connection:
+        assert find_impact(connection, filters).jobs == 1
 
 
 @pytest.mark.parametrize(

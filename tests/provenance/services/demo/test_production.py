@@ -245,7 +245,7 @@ def test_report_says_what_to_try_next(demo: Demo) -> None:
 
     assert f"{demo.service.url}/files/{demo.report.merged_file}" in text
     assert all(f"/jobs/{job.job_id}" in text for job in demo.report.failed)
-    assert "jobprov rerun" in text
+    assert f" --into again --url {demo.service.url}" in text
 
 
 def test_tasks_are_declared_with_their_units(demo: Demo) -> None:

@@ -13,7 +13,6 @@ from jobprov.provenance.services.intake.blobs import missing_of
 from jobprov.provenance.services.lookup.job import read_job
 from jobprov.provenance.services.lookup.logs import OpenLog, read_log
 from jobprov.provenance.services.upkeep.archive_checks import check_archive
-from jobprov.provenance.services.upkeep.archive_growth import Growth, forecast_growth
 from tests.library.production import Production, shown_job
 from tests.library.records import job_id, record_of
 
@@ -123,8 +122,3 @@ def test_crash_before_erasing_is_made_up_for(
     production.expire()
 
     assert production.store.missing([sha256]) == {sha256}
-
-
-def test_growth_is_what_a_job_took_at_the_pace_of_late() -> None:
-    assert forecast_growth(1000, 100, 30, free_bytes=500) == Growth(30, 10.0, 50.0)
-    assert forecast_growth(1000, 100, 0, free_bytes=500) == Growth(0, None, None)

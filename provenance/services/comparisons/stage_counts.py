@@ -1,0 +1,281 @@
+"""How many jobs of a stage have which code, software, variables and parameters.
+
+Counted are kinds of jobs, of which there are few; see `db/queries/comparisons/stages.py`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, Self
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.db.queries.comparisons.stages import (
+    EvaluatedSet,
+    JobClass,
+    UsedSoftware,
+    configurations_of,
+    differing_parameters,
+    evaluated_sets,
+    software_of,
+)
+from jobprov.provenance.db.recording.art_runs import RecordedClosure
+from jobprov.provenance.lineage.words import counted
+
+_MOST_SETS = 200
+"""Configurations of a step that are compared by parameter, the most frequent ones."""
+_DIGITS = 12
+_ValueOf = Callable[[UsedSoftware], str]
+
+
+class ValueName(NamedTuple):
+    """What a value is of: a checkout, a parameter; and the step, None where there is one alone."""
+
+    key: str
+    part: str | None
+
+
+class Counts(NamedTuple):
+    """The values of one side of a stage in one production.
+
+    Attributes:
+        values: by name, how many jobs have each value.
+        jobs: of how many jobs values are known, by part.
+    """
+
+    values: dict[ValueName, Counter[str]]
+    jobs: Counter[str | None]
+
+    def add(
+        self, facts: Mapping[ValueName, str], parts: Iterable[str | None], job_count: int
+    ) -> None:
+        """Count jobs that have these values."""
+        for name, value in facts.items():
+            self.values.setdefault(name, Counter())[value] += job_count
+        for part in parts:
+            self.jobs[part] += job_count
+
+    def of(self, name: ValueName) -> dict[str | None, int]:
+        """Return how many jobs have each value, None for those that do not have one."""
+        values: dict[str | None, int] = {}
+        values.update(self.values.get(name, {}))
+        lacking = self.jobs[name.part] - sum(values.values())
+        if lacking > 0:
+            values[None] = lacking
+        return values
+
+
+def no_counts() -> Counts:
+    """Return the counts of no jobs."""
+    return Counts({}, Counter())
+
+
+class SharedLists(NamedTuple):
+    """What the jobs of both productions share, by keys of lists."""
+
+    software: Mapping[int, Sequence[UsedSoftware]]
+    configurations: Mapping[int, Sequence[tuple[int, RecordedClosure]]]
+    sets: Mapping[tuple[int, int], EvaluatedSet]
+
+    @classmethod
+    def of(cls, connection: Connection, classes: Sequence[JobClass]) -> Self:
+        """Return what these kinds of jobs have lists of."""
+        software = {each.software_set for each in classes if each.software_set is not None}
+        lists = {each.closure_set for each in classes if each.closure_set is not None}
+        configurations = configurations_of(connection, lists)
+        closures = {key for ran in configurations.values() for key, _ in ran}
+        return cls(
+            software_of(connection, software), configurations, evaluated_sets(connection, closures)
+        )
+
+    def ran_by(self, jobs: JobClass) -> Sequence[tuple[int, RecordedClosure]]:
+        """Return the configurations that some jobs ran, with variables.
+
+        Of jobs without a configuration there may be an empty one, for the variables alone.
+        """
+        return () if jobs.closure_set is None else self.configurations.get(jobs.closure_set, ())
+
+    def fcl_of(self, jobs: JobClass) -> list[tuple[int, RecordedClosure]]:
+        """Return the configurations that some jobs ran, empty ones left out."""
+        return [ran for ran in self.ran_by(jobs) if ran[1].is_configuration]
+
+
+def software_counts(
+    sides: Sequence[Sequence[JobClass]], shared: SharedLists
+) -> tuple[list[Counts], list[Counts]]:
+    """Return code and products of each side; jobs whose records name no software do not count."""
+    code, products = [], []
+    for side in sides:
+        of_code, of_products = no_counts(), no_counts()
+        for jobs in side:
+            if jobs.software_set is None:
+                continue
+            used = shared.software.get(jobs.software_set, ())
+            checkouts = [each for each in used if not _is_product(each)]
+            installed = [each for each in used if _is_product(each)]
+            of_code.add(_by_name(checkouts, _code_value), [None], jobs.job_count)
+            of_products.add(_by_name(installed, _product_value), [None], jobs.job_count)
+        code.append(of_code)
+        products.append(of_products)
+    return code, products
+
+
+def _is_product(used: UsedSoftware) -> bool:
+    return used.entry.product is not None and not used.entry.revision
+
+
+def _by_name(entries: Sequence[UsedSoftware], value: _ValueOf) -> dict[ValueName, str]:
+    """Return the value of each entry by its name; of several with one name, all together."""
+    values: dict[ValueName, list[str]] = {}
+    for used in entries:
+        name = ValueName(used.entry.name or "unnamed", None)
+        values.setdefault(name, []).append(value(used))
+    return {name: ", ".join(sorted(each)) for name, each in values.items()}
+
+
+def _code_value(used: UsedSoftware) -> str:
+    """Return the commit of a checkout with its ref, and which changes it had."""
+    entry = used.entry
+    commit = used.commit or entry.revision
+    words = [word for word in (entry.requested_ref, commit and commit[:_DIGITS]) if word]
+    if entry.tarball is not None and entry.tarball.sha256:
+        words.append(f"tar file {entry.tarball.sha256[:_DIGITS]}")
+    if entry.is_dirty:
+        patch = entry.dirty_patch_sha256 or entry.worktree_tree
+        words.append(f"with changes {patch[:_DIGITS]}" if patch else "with changes")
+    return " ".join(words) or "unknown version"
+
+
+def _product_value(used: UsedSoftware) -> str:
+    """Return version and qualifiers as `--software` takes them."""
+    product = used.entry.product
+    if product is None:
+        return "unknown version"
+    qualifiers = ":".join(sorted((product.qualifiers or "").replace(":", " ").split()))
+    version = product.version or used.entry.requested_ref or "unknown version"
+    return f"{version}:{qualifiers}" if qualifiers else version
+
+
+def variable_counts(sides: Sequence[Sequence[JobClass]], shared: SharedLists) -> list[Counts]:
+    """Return the variables that decide physics of each side; a job's values of one all together."""
+    counts = []
+    for side in sides:
+        of_side = no_counts()
+        for jobs in side:
+            ran = shared.ran_by(jobs)
+            values: dict[ValueName, set[str]] = {}
+            for _, recorded in ran:
+                for name, value in (recorded.variables or {}).items():
+                    values.setdefault(ValueName(name, None), set()).add(value)
+            if ran:
+                facts = {name: ", ".join(sorted(each)) for name, each in values.items()}
+                of_side.add(facts, [None], jobs.job_count)
+        counts.append(of_side)
+    return counts
+
+
+class ConfigurationCounts(NamedTuple):
+    """The parameters of each side in which their configurations differ.
+
+    Attributes:
+        problems: why some could not be compared.
+        notes: what to know of the others.
+    """
+
+    counts: list[Counts]
+    problems: list[str]
+    notes: list[str]
+
+
+def configuration_counts(
+    connection: Connection, sides: Sequence[Sequence[JobClass]], shared: SharedLists
+) -> ConfigurationCounts:
+    """Return the parameters of each side in which their configurations differ."""
+    steps = _steps(sides, shared)
+    counts = [no_counts() for _ in sides]
+    problems: list[str] = []
+    notes: list[str] = []
+    for step in steps:
+        part = step if len(steps) > 1 else None
+        by_set = [_jobs_by_set(side, shared, step) for side in sides]
+        most = [key for key, _ in (by_set[0] + by_set[1]).most_common(_MOST_SETS)]
+        if len(most) < len(by_set[0] | by_set[1]):
+            problems.append(f"{_of_step(part)}only the {_MOST_SETS} most frequent are compared.")
+        parameters = differing_parameters(connection, most)
+        for of_side, jobs_of_set in zip(counts, by_set, strict=True):
+            for key in most:
+                if jobs_of_set[key]:
+                    facts = {ValueName(name, part): text for name, text in parameters[key].items()}
+                    of_side.add(facts, [part], jobs_of_set[key])
+    if len(steps) > 1:
+        _count_steps(counts, sides, shared)
+    for which, side in zip(("first", "second"), sides, strict=True):
+        problems += _not_evaluated(which, side, shared)
+        notes += _not_as_run(which, side, shared)
+    return ConfigurationCounts(counts, problems, notes)
+
+
+def _steps(sides: Sequence[Sequence[JobClass]], shared: SharedLists) -> list[str]:
+    """Return the steps of both sides that ran a configuration, in order; '' is one without a name."""
+    steps: dict[str, None] = {}
+    for side in sides:
+        for jobs in side:
+            steps.update(dict.fromkeys(recorded.step or "" for _, recorded in shared.fcl_of(jobs)))
+    return list(steps)
+
+
+def _jobs_by_set(side: Sequence[JobClass], shared: SharedLists, step: str) -> Counter[int]:
+    """Return how many jobs ran each parameter set in a step."""
+    job_counts = Counter[int]()
+    for jobs in side:
+        for closure, recorded in shared.fcl_of(jobs):
+            evaluated = shared.sets.get((jobs.experiment, closure))
+            if evaluated is not None and (recorded.step or "") == step:
+                job_counts[evaluated.key] += jobs.job_count
+    return job_counts
+
+
+def _count_steps(
+    counts: Sequence[Counts], sides: Sequence[Sequence[JobClass]], shared: SharedLists
+) -> None:
+    """Count which steps ran, where jobs have several."""
+    for of_side, side in zip(counts, sides, strict=True):
+        for jobs in side:
+            names = {recorded.step or "" for _, recorded in shared.fcl_of(jobs)}
+            facts = {ValueName(f"step {name}", None): "ran" for name in names}
+            of_side.add(facts, [None], jobs.job_count)
+
+
+def _of_step(part: str | None) -> str:
+    return f"Step {part}: of its configurations " if part else "Of its configurations "
+
+
+def _not_evaluated(which: str, side: Sequence[JobClass], shared: SharedLists) -> list[str]:
+    """Return how many jobs of one side ran a configuration that is not evaluated."""
+    job_count = 0
+    for jobs in side:
+        keys = [(jobs.experiment, closure) for closure, _ in shared.fcl_of(jobs)]
+        if any(key not in shared.sets for key in keys):
+            job_count += jobs.job_count
+    if not job_count:
+        return []
+    ran = f"{counted(job_count, 'job')} of the {which} ran"
+    return [f"{ran} a configuration that is not evaluated: its parameters are not compared."]
+
+
+def _not_as_run(which: str, side: Sequence[JobClass], shared: SharedLists) -> list[str]:
+    """Return how many jobs of one side have no configuration, or one that is known as written."""
+    without, as_written = 0, 0
+    for jobs in side:
+        ran = shared.fcl_of(jobs)
+        sets = [shared.sets.get((jobs.experiment, closure)) for closure, _ in ran]
+        if not ran:
+            without += jobs.job_count
+        if any(found is not None and found.as_written for found in sets):
+            as_written += jobs.job_count
+    notes = []
+    if without:
+        notes.append(f"{counted(without, 'job')} of the {which} without a configuration.")
+    if as_written:
+        how = "compared as written, because what ran is not known"
+        notes.append(f"{counted(as_written, 'job')} of the {which} {how}.")
+    return notes
