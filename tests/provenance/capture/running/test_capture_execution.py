@@ -51,7 +51,7 @@ def test_hook_works_under_every_python_found(
             "-o",
             "o.root",
         )
-        assert (version, done.returncode, b"jobprov: recorded" in done.stderr) == (version, 5, True)
+        assert (version, done.returncode, done.stderr) == (version, 5, b"")
     seen = [json.loads(record) for record in service.records.values()]
 
     assert sorted(record["hook"]["python"].rsplit(".", 1)[0] for record in seen) == sorted(present)
