@@ -43,7 +43,10 @@ def save_room() -> None:
 
 
 class Speaker:
-    """Prints one line at the end, and more with --verbose; a closed stderr is no reason to fail."""
+    """Prints a line on trouble, and more with --verbose; a closed stderr is no reason to fail.
+
+    Standard error is the job's: where all is well, and nobody watches, nothing is printed.
+    """
 
     def __init__(self, options: Options) -> None:
         self.is_verbose = options.verbose
@@ -63,6 +66,15 @@ class Speaker:
             os.write(2, content)
         except (OSError, ValueError, AttributeError):
             pass
+
+    def confirm(self, sentence: object) -> None:
+        """Write a line to somebody at a terminal, or with --verbose."""
+        try:
+            is_watched = sys.stderr.isatty()
+        except (OSError, ValueError, AttributeError):
+            is_watched = False
+        if is_watched or self.is_verbose:
+            self.say(sentence)
 
     def detail(self, sentence: object) -> None:
         """Write a line with --verbose only."""

@@ -69,7 +69,7 @@ def _spools(first: Optional[str], options: Options, environment: Dict[str, str])
 class Sender:
     """Sends one entry, and prints in one line what became of it where that fails.
 
-    It stays in the spool then. With --verbose the line is printed in any case.
+    It stays in the spool then. At a terminal, or with --verbose, the line is printed in any case.
     """
 
     def __init__(self, options: Options, environment: Dict[str, str], speaker: Speaker) -> None:
@@ -92,7 +92,7 @@ class Sender:
             return
         owned = spools.claim(entry) if is_kept else entry
         if owned is None:
-            self.speaker.detail("recorded {} (another process is sending it)".format(job_id))
+            self.speaker.confirm("recorded {} (another process is sending it)".format(job_id))
         else:
             self._try(owned, job_id, where, home)
 
@@ -115,8 +115,7 @@ class Sender:
             os.unlink(owned)
         if home:
             os.unlink(home)
-        # Its error output is the job's: nothing of ours is in it where nothing went wrong
-        self.speaker.detail("recorded {} ({})".format(job_id, _outcome(sent)))
+        self.speaker.confirm("recorded {} ({})".format(job_id, _outcome(sent)))
         self._tell_gaps(sent)
 
     def _tell_gaps(self, sent: Entry) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import json
 import os
+import pty
 import re
 import socket
 import subprocess
@@ -444,3 +445,19 @@ def test_peak_memory_stays_below_33_megabytes_for_a_job_of_much_output_and_input
     assert size == 200_000_000
     assert len(runner.entries()) == 1
     assert peak * 1024 < 33_000_000
+
+
+def test_somebody_at_a_terminal_reads_that_the_job_is_recorded(
+    runner: Runner, service: Service
+) -> None:
+    reading, terminal = pty.openpty()
+    with os.fdopen(reading, "rb") as shown:
+        words = ["run", "--url", service.url, "--spool", runner.spool, "--", "true"]
+        subprocess.run(
+            [runner.python, runner.hook, *words],
+            cwd=runner.folder, env=runner.environment, stderr=terminal, check=True,
+        )  # fmt: skip
+        os.close(terminal)
+        line = shown.readline()
+
+    assert line.startswith(b"jobprov: recorded ")

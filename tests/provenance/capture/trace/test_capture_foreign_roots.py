@@ -78,7 +78,16 @@ def test_job_reruns_equal_in_a_root_that_has_its_capsule_alone(
     runner.spool = tmp_path / "spool"
     runner.environment |= environment_of(places) | {"JOBPROV_SPOOL": str(runner.spool)}
     told = ["--url", live.url, "--stage", job.name, "--task-id", "foreign", "--job-id", job_id]
-    words = ["run", "--trace", "--trace-bytes", "1000000000", "--output", job.output, *told]
+    words = [
+        "run",
+        "--verbose",
+        "--trace",
+        "--trace-bytes",
+        "1000000000",
+        "--output",
+        job.output,
+        *told,
+    ]
     done = runner(*words, "--", *argv, timeout=300)  # a busy machine traces slowly
     assert b"recorded" in done.stderr, done.stderr
     assert done.returncode == 0, done.stderr

@@ -67,7 +67,8 @@ def test_traced_job_reaches_level_3_without_a_rerun_and_runs_in_what_it_touched(
     upstream = prepare(runner)
     live.run("repository", "add", "code", str(upstream))
     words = ["--url", live.url, "--stage", "add", "--task-id", "traced", "--job-id", JOB]
-    done = runner("run", "--trace", *words, "--", "./code/add.sh", "in.txt", "out.txt")
+    traced = ["run", "--trace", "--verbose", *words]
+    done = runner(*traced, "--", "./code/add.sh", "in.txt", "out.txt")
     assert b"recorded" in done.stderr, done.stderr
     live.run("work")
     tar = tmp_path / "job.tar"

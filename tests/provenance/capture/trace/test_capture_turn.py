@@ -184,7 +184,7 @@ def test_first_job_of_a_kind_is_traced_and_the_next_is_not(
         (runner.folder / f"{name}.txt").write_text(name)
         job_id = f"00000000-0000-0000-0000-00000000000{name}"
         words = ["--url", choosing.url, "--job-id", job_id]
-        done = runner("run", *words, "--", "cat", f"{name}.txt")
+        done = runner("run", "--verbose", *words, "--", "cat", f"{name}.txt")
         assert b"recorded" in done.stderr, done.stderr
         with urlopen(f"{choosing.url}/api/v1/jobs/{job_id}") as answer:
             record = json.loads(answer.read())["record"]
