@@ -115,7 +115,8 @@ class Sender:
             os.unlink(owned)
         if home:
             os.unlink(home)
-        self.speaker.confirm("recorded {} ({})".format(job_id, _outcome(sent)))
+        speak = self.speaker.say if sent.refused else self.speaker.confirm
+        speak("recorded {} ({})".format(job_id, _outcome(sent)))
         self._tell_gaps(sent)
 
     def _tell_gaps(self, sent: Entry) -> None:

@@ -351,9 +351,10 @@ def test_records_that_did_not_arrive_are_told_with_the_command(demo: Demo) -> No
     lines: list[str] = []
     report = replace(demo.report, unrecorded=["some-job"])
 
-    run_demo_module._report_end(report, demo.service.url, Path("spool"), lines.append)
+    run_demo_module._report_end(report, demo.service.url, "jobprov", Path("spool"), lines.append)
 
-    assert "1 records did not arrive; send them: python3 job-end-hook.pyz flush spool" in lines
+    [told] = [line for line in lines if "1 records did not arrive; send them: " in line]
+    assert told.endswith(f"jobprov record --url {demo.service.url} spool")
 
 
 def test_refused_task_is_told_and_stops_nothing(demo: Demo, tmp_path: Path) -> None:
