@@ -40,7 +40,7 @@ def test_a_file_of_another_kind_is_one_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_file_without_a_record_gets_one_and_then_agrees_with_it(live: LiveService) -> None:
-    assert live.run("art", TOY, "--check").returncode == 1
+    assert live.run("art", TOY, "--check").returncode == 2
 
     made = live.run("art", TOY, "--record", "--experiment", "toyexp")
     again = live.run("art", TOY, "--record", "--experiment", "toyexp")
