@@ -142,6 +142,7 @@ class Settings:
     reading: str
     blob_limit_bytes: int
     blob_quota_gb: int
+    physics_variables: str
     trace_first: bool
     public_url: str
     trusted_proxies: int
@@ -194,6 +195,7 @@ def load_settings(
         reading=texts["JOBPROV_READING"],
         blob_limit_bytes=_number(texts, "JOBPROV_BLOB_LIMIT_BYTES", 1, 2**40),
         blob_quota_gb=_number(texts, "JOBPROV_BLOB_QUOTA_GB", 0, 10**9),
+        physics_variables=texts["JOBPROV_PHYSICS_VARIABLES"],
         trace_first=texts["JOBPROV_TRACE_FIRST"] == "on",
         public_url=texts["JOBPROV_PUBLIC_URL"].rstrip("/"),
         trusted_proxies=_number(texts, "JOBPROV_TRUSTED_PROXIES", 0, 8),
