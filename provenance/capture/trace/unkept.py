@@ -36,6 +36,7 @@ _SYSTEM = (*arguments.SYSTEM_FOLDERS, *arguments.MACHINE_FOLDERS)
 _CODE_ENDS = (".py", ".pyc", ".pm", ".pl", ".sh", ".so", ".r", ".rb", ".jar", ".tcl", ".lua")
 _PYTHON = (".py", ".pyc")
 _CACHED = re.compile(r"(.*)/__pycache__/([^/]+)\.[\w-]+(?:\.opt-\d)?\.pyc")
+_PYTHON_ZIP = re.compile(r"python\d+\.zip$")
 # What HTCondor and the hook put into the job's folder
 _BESIDE = ("_condor_", "condor_exec.", ".job.ad", ".machine.ad", ".update.ad", ".chirp", "jobprov-")
 _PTH_BYTES = 1 << 16
@@ -249,8 +250,8 @@ class Unkept:
         names = []
         programs = set(os.environ.get("PATH", "").split(os.pathsep))
         for path in sorted(self._calls.absent):
-            if os.path.dirname(path) in programs:
-                continue  # a shell that looks for a program
+            if os.path.dirname(path) in programs or _PYTHON_ZIP.match(os.path.basename(path)):
+                continue  # a shell looks for a program, each Python for its library
             is_made = path in self._calls.uses or self._is_made(path) or os.path.lexists(path)
             name = _from_home(path)
             if not (is_made or name.startswith(_TEMPORARY) or self._is_kept(path)):
