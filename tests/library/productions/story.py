@@ -45,8 +45,10 @@ def play(production: Production) -> None:
     )
     production.record(*[record_of(number) for number in range(1, 6)])
     production.record(record_of(6, state="running", ended_at=None, exit=None, outputs=None))
+    seeds = [{"step": "art", "module": "generator", "seed": 42}]
     production.record(
-        record_of(6, software=code), record_of(7, software=code, state="failed", exit={"code": 65})
+        record_of(6, software=code),
+        record_of(7, software=code, seeds=seeds, state="failed", exit={"code": 65}),
     )
     production.record(record_of(2, witness="history", host={"hostname": "other"}))
     production.record(record_of(3, exit={"code": 1}))
