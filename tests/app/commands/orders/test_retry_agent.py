@@ -127,6 +127,7 @@ def check_outputs(home: Path, record: dict[str, Any]) -> None:
 
 def test_outputs_of_a_retry_come_home_and_its_code_is_the_same(trial: Trial) -> None:
     first = trial.run_first()
+    trial.service.run("work")  # the commit is looked up, else the bundle has the script alone
     (trial.folder / "mended").touch()
     assert "Ordered 1 job." in trial.retry(first["job_id"], "--order")
     home = trial.folder / "retries"
