@@ -15,6 +15,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from jobprov.provenance.capture.trace import strace as tracing
 from jobprov.provenance.launchers import hook_file
 
@@ -115,6 +117,11 @@ def can_trace() -> bool:
         bool(shutil.which("strace"))
         and subprocess.run(words, capture_output=True, check=False).returncode == 0
     )
+
+
+with_strace = pytest.mark.skipif(
+    not can_trace(), reason="NO STRACE THAT MAY TRACE HERE: nothing is traced"
+)
 
 
 def ups_dump() -> dict[str, str]:

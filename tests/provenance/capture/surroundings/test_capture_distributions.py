@@ -9,9 +9,14 @@ from pathlib import Path
 import pytest
 
 from jobprov.provenance.capture.surroundings import distributions
-from tests.library.hook import VERSIONS, Runner, can_trace, entry_of, find_python, only_entry
-
-with_strace = pytest.mark.skipif(not can_trace(), reason="NO STRACE HERE: nothing is traced")
+from tests.library.hook import (
+    VERSIONS,
+    Runner,
+    entry_of,
+    find_python,
+    only_entry,
+    with_strace,
+)
 
 
 def listing(runner: Runner) -> list[list[str]]:

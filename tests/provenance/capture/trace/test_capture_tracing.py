@@ -23,12 +23,8 @@ from jobprov.provenance.capture.trace import inventory
 from jobprov.provenance.capture.trace import strace as tracing
 from jobprov.provenance.capture.trace.calls import Calls
 from jobprov.provenance.capture.trace.inventory import Inventory, read_line
-from tests.library.hook import Runner, can_trace, entry_of
+from tests.library.hook import Runner, entry_of, with_strace
 from tests.library.servers.hook_service import Service
-
-with_strace = pytest.mark.skipif(
-    not can_trace(), reason="NO STRACE THAT MAY TRACE HERE: --trace is not tested"
-)
 
 
 def touched(record: dict[str, Any], blobs: dict[str, bytes]) -> dict[str, list[str]]:

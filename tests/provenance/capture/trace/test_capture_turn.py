@@ -14,13 +14,9 @@ import pytest
 from jobprov.provenance.capture.command.glance import Glance
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.trace.turn import is_disturbed, kind_of
-from tests.library.hook import Runner, can_trace, entry_of
+from tests.library.hook import Runner, entry_of, with_strace
 from tests.library.servers.hook_service import Service
 from tests.library.servers.live_service import LiveService
-
-with_strace = pytest.mark.skipif(
-    not can_trace(), reason="NO STRACE THAT MAY TRACE HERE: no job is traced by itself"
-)
 
 
 @pytest.fixture

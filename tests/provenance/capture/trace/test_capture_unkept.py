@@ -16,11 +16,8 @@ from jobprov.provenance.capture.trace.calls import Calls
 from jobprov.provenance.capture.trace.hosts import elsewhere
 from jobprov.provenance.capture.trace.installed import Installed
 from tests.library.git import git
-from tests.library.hook import Runner, can_trace, entry_of
+from tests.library.hook import Runner, entry_of, with_strace
 
-with_strace = pytest.mark.skipif(
-    not can_trace(), reason="NO STRACE THAT MAY TRACE HERE: what a job touched is not tested"
-)
 UNTOLD = ("seen", "traced")
 PYTHON = os.path.realpath(sys.executable)
 
