@@ -306,7 +306,16 @@ def files_answer(configuration: RecordedConfiguration) -> ConfigurationFiles:
 
 
 def _evaluation_answer(known: KnownEvaluation | None) -> EvaluationAnswer | None:
-    return None if known is None else EvaluationAnswer(*known)
+    if known is None:
+        return None
+    return EvaluationAnswer(
+        problem=known.problem,
+        difference=known.difference,
+        ran_as=known.ran_as,
+        parsed_as=known.parsed_as,
+        computed_as=known.computed_as,
+        as_written=known.as_written,
+    )
 
 
 class EvaluatedParameters(NamedTuple):

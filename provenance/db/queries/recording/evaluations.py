@@ -11,7 +11,7 @@ from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.db.writer.keys import chunks
 
 _EVALUATIONS = """
-SELECT v.closure_id, e.name, v.problem, v.difference, v.ran_as, v.parsed_as, v.computed_as,
+SELECT v.closure_id, e.name, v.problem, v.is_too_large, v.difference, v.ran_as, v.parsed_as, v.computed_as,
        v.as_written
 FROM evaluations v JOIN experiments e ON e.id = v.experiment_id WHERE v.closure_id {among}
 """
@@ -29,6 +29,7 @@ class KnownEvaluation(NamedTuple):
     """
 
     problem: str | None
+    is_too_large: bool
     difference: str | None
     ran_as: str | None
     parsed_as: str | None

@@ -197,7 +197,10 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     (
         "configuration-too-large",
         (
-            Findings(unevaluated={0: "the set is larger than the limit of 10 values"}),
+            Findings(
+                unevaluated={0: "the set is larger than the limit of 10 values"},
+                too_large=frozenset({0}),
+            ),
             {"configurations": [{"main": "a.fcl", "files": [file()]}]},
         ),
         (None, {"configurations": [{"main": "a.fcl", "files": [file()]}]}),
