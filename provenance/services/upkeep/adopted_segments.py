@@ -29,7 +29,7 @@ from jobprov.provenance.db.changes.upkeep import (
     stop_counting,
 )
 from jobprov.provenance.db.queries.failures.rules import failures_of
-from jobprov.provenance.db.queries.upkeep.adopted_segments import (
+from jobprov.provenance.db.queries.upkeep import (
     RecordOfJob,
     first_received,
     is_record_waiting,

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.erasures.blobs import plans_among
+from jobprov.provenance.db.queries.erasures import plans_among
 from jobprov.provenance.db.queries.holdings.erasures import erased_of, erased_places
 from jobprov.provenance.db.queries.holdings.expiry import needed_by_nobody
 from jobprov.provenance.db.queries.lookup.experiments import experiment_names
