@@ -14,7 +14,7 @@ from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.catalogs import SightingAnswer
 from jobprov.provenance.answers.lookup import FileAnswer, FileList, Hits, RecordedNames
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
-from jobprov.provenance.db.queries.lookup.names import NameFilters
+from jobprov.provenance.db.queries.lookup.search import NameFilters
 from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.queries import (
     FilesQuery,
@@ -29,8 +29,7 @@ from jobprov.provenance.services.catalogs.sightings import (
 )
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
-from jobprov.provenance.services.lookup.names import list_names
-from jobprov.provenance.services.lookup.search import search
+from jobprov.provenance.services.lookup.search import list_names, search
 
 file_section = Section("file", "What made a file.")
 files_section = Section("files", "Files.")
