@@ -17,7 +17,7 @@ from jobprov.provenance.answers.configurations import (
     RunAnswer,
 )
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.db.queries.recording.evaluations import (
+from jobprov.provenance.db.queries.recording.findings import (
     KnownEvaluation,
     closures_of_jobs,
     read_evaluations,

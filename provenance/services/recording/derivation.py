@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from jobprov.provenance.db.changes.recording import write_awaited, write_awaited_traces
-from jobprov.provenance.db.queries.recording.traced_kinds import Kind
+from jobprov.provenance.db.queries.recording.findings import Kind
 from jobprov.provenance.db.recording.aliases import join_sightings
 from jobprov.provenance.db.recording.closure_rows import (
     RanConfiguration,

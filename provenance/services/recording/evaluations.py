@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.queries.recording.evaluations import (
+from jobprov.provenance.db.queries.recording.findings import (
     KnownEvaluation,
     read_evaluations,
 )

@@ -15,8 +15,7 @@ from jobprov.provenance.db.changes.reruns import note_due_proofs
 from jobprov.provenance.db.queries.code.software import entries_of_jobs
 from jobprov.provenance.db.queries.holdings.awaited import jobs_awaiting
 from jobprov.provenance.db.queries.recording import jobs as queries
-from jobprov.provenance.db.queries.recording.evaluations import closures_of_jobs
-from jobprov.provenance.db.queries.recording.traced_kinds import jobs_waiting
+from jobprov.provenance.db.queries.recording.findings import closures_of_jobs, jobs_waiting
 from jobprov.provenance.db.queries.reruns.capsules import jobs_served
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.writer.keys import chunks

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.recording import UsedByKind
 from jobprov.provenance.db.changes.recording import TracedKind, mark_traced
-from jobprov.provenance.db.queries.recording.traced_kinds import (
+from jobprov.provenance.db.queries.recording.findings import (
     Kind,
     made_by_jobs,
     what_kinds_used,
