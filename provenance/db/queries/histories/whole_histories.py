@@ -175,12 +175,14 @@ def _add_ancestors(connection: Connection, history: History, claim: int, most: i
     rows = met_identities(connection, claim, most=most)
     maker = _makers_above(rows)
     maker.update(jobs_of_claims(connection, [claim]))
+    # Each job to the files that it made
     for made, job in maker.items():
         history.join(f"j{job}", f"c{made}")
     mentions = select_among(connection, _MENTIONS, sorted(set(maker.values())))
     parents = select_among(connection, _PARENTS, sorted(maker))
     role_of = _roles(mentions)
     sources = _Sources(rows)
+    # Each parent to the job that read it, once for all files that the job made from it
     outside: dict[tuple[int, int], list[tuple[str, bool]]] = {}
     for job, identity in dict.fromkeys((maker[made], identity) for made, identity in parents):
         outside[job, identity] = sources.outside(job, identity)
