@@ -203,7 +203,10 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
             ),
             {"configurations": [{"main": "a.fcl", "files": [file()]}]},
         ),
-        (None, {"configurations": [{"main": "a.fcl", "files": [file()]}]}),
+        (
+            Findings(unevaluated={0: "past the limit of a.fcl:3:1: unexpected }"}),
+            {"configurations": [{"main": "past the limit of a.fcl", "files": [file()]}]},
+        ),
     ),
     (
         "configuration-differs",
