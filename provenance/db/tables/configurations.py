@@ -145,7 +145,7 @@ class ParameterValue(Base):
     It has its canonical text, which tells its type, and the number that it is, if it is one.
 
     Text that is too long for an index stands here by its beginning and digest
-    (`parameter_rows.indexed_text`).
+    (`recording/configurations/parameters.indexed_text`).
     """
 
     __tablename__ = "parameter_values"

@@ -22,8 +22,8 @@ from jobprov.provenance.db.queries.recording.findings import (
     closures_of_jobs,
     read_evaluations,
 )
-from jobprov.provenance.db.recording.art_runs import ArtRun, art_run
-from jobprov.provenance.db.recording.closure_rows import closure_digests
+from jobprov.provenance.db.recording.configurations.art_runs import ArtRun, art_run
+from jobprov.provenance.db.recording.configurations.closures import closure_digests
 from jobprov.provenance.errors import NotFoundError, ProvenanceError
 from jobprov.provenance.fhicl import (
     Configuration,

@@ -26,15 +26,15 @@ from jobprov.provenance.db.changes.configurations import (
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.configurations.closures import closure_of, waiting_keys
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.db.recording.art_runs import OF_EACH_JOB, RecordedClosure
-from jobprov.provenance.db.recording.parameter_rows import (
+from jobprov.provenance.db.recording.configurations.art_runs import OF_EACH_JOB, RecordedClosure
+from jobprov.provenance.db.recording.configurations.parameters import (
     IndexedTable,
     indexed_tables,
     unwritten_tables,
     write_set,
     write_tables,
 )
-from jobprov.provenance.db.recording.physics_variables import variables_table
+from jobprov.provenance.db.recording.configurations.physics_variables import variables_table
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import ProvenanceError
