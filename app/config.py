@@ -61,6 +61,12 @@ SETTINGS = (
         "open",
         "Who may read: `open` to all, or `token` for those who hold a write token.",
     ),
+    Setting(
+        "JOBPROV_TOKEN_ISSUERS",
+        "",
+        "TOML file that names the issuers of each experiment's SciTokens or WLCG tokens "
+        "(docs/how-to/take-issued-tokens.md).",
+    ),
     Setting("JOBPROV_BLOB_LIMIT_BYTES", "67108864", "Largest blob that is taken, in bytes."),
     Setting(
         "JOBPROV_BLOB_QUOTA_GB",
@@ -140,6 +146,7 @@ class Settings:
     workers: int
     threads: int
     reading: str
+    token_issuers: Path | None
     blob_limit_bytes: int
     blob_quota_gb: int
     physics_variables: str
@@ -193,6 +200,7 @@ def load_settings(
         workers=_number(texts, "JOBPROV_WORKERS", 1, 64),
         threads=_number(texts, "JOBPROV_THREADS", 1, 256),
         reading=texts["JOBPROV_READING"],
+        token_issuers=_optional_path(texts["JOBPROV_TOKEN_ISSUERS"]),
         blob_limit_bytes=_number(texts, "JOBPROV_BLOB_LIMIT_BYTES", 1, 2**40),
         blob_quota_gb=_number(texts, "JOBPROV_BLOB_QUOTA_GB", 0, 10**9),
         physics_variables=texts["JOBPROV_PHYSICS_VARIABLES"],

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from threading import Semaphore
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from sqlalchemy import Connection as Connection  # noqa: PLC0414 - pages name it from here: they import no SQL
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,15 +23,24 @@ from jobprov.archive.store import Store
 from jobprov.provenance.db.changes.upkeep import write_again
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.upkeep.archive import known_archive
-from jobprov.provenance.errors import ConflictError, ProvenanceError, UnreachableError
+from jobprov.provenance.errors import (
+    BadInputError,
+    ConflictError,
+    ProvenanceError,
+    UnreachableError,
+)
 from jobprov.provenance.services.intake.blobs import BlobQuota, LostBlobs, Unclaimed
 from jobprov.provenance.services.intake.excerpts import Excerpts
+from jobprov.provenance.services.intake.issuers import read_issuers
 from jobprov.provenance.services.intake.tokens import TokenBook
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
 from jobprov.provenance.services.upkeep.archive_identity import strange_archive, tie_archive
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writer, Writing
+
+if TYPE_CHECKING:
+    from jobprov.provenance.services.intake.issued_tokens import IssuedTokens
 
 T = TypeVar("T")
 _WRITE_SECONDS = 10.0
@@ -43,6 +53,7 @@ class Service:
 
     Attributes:
         tokens: what write tokens allow.
+        issued_tokens: checks what issuers of experiments signed; None where no issuer is named.
         lost_blobs: finds what experiments sent and the archive has no more.
         blob_quota: how much each experiment may send.
         unclaimed: blobs that came before the record that says whose they are.
@@ -58,6 +69,7 @@ class Service:
     store: Store
     writer: Writer
     tokens: TokenBook
+    issued_tokens: "IssuedTokens | None"
     lost_blobs: LostBlobs
     blob_quota: BlobQuota
     unclaimed: Unclaimed
@@ -73,6 +85,10 @@ class Service:
             yield connection
             # nothing: but after a rollback psycopg forgets every statement that it prepared
             connection.commit()
+
+    def needs_token(self) -> bool:
+        """Return whether writing needs a token; without one it is for this machine alone."""
+        return self.issued_tokens is not None or self.tokens.exist()
 
     def write(
         self,
@@ -178,6 +194,7 @@ def open_service(settings: Settings) -> Service:
         store,
         writer,
         tokens,
+        _issued_tokens(settings.token_issuers),
         lost,
         quota,
         unclaimed,
@@ -186,6 +203,28 @@ def open_service(settings: Settings) -> Service:
         {"until": 0.0},
         record,
     )
+
+
+def _issued_tokens(file: Path | None) -> "IssuedTokens | None":
+    """Return what checks the tokens of the issuers that a file names; None without a file.
+
+    Raises:
+        BadInputError: the file is wrong, or the packages for it are not installed.
+    """
+    if file is None:
+        return None
+    try:
+        # an extra, and 6 MB
+        from jobprov.provenance.services.intake.issued_tokens import (  # noqa: PLC0415
+            IssuedTokens,
+        )
+    except ImportError as problem:
+        raise BadInputError(
+            f"JOBPROV_TOKEN_ISSUERS needs packages that are not installed ({problem}): "
+            "`./scripts/setup production`, or pip install 'jobprov[jwt]'.",
+            {"JOBPROV_TOKEN_ISSUERS": ["not installed"]},
+        ) from None
+    return IssuedTokens(read_issuers(file))
 
 
 def archive_problem(settings: Settings) -> ConflictError | UnreachableError | None:

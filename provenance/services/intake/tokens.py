@@ -28,12 +28,13 @@ from jobprov.provenance.db.changes.intake import (
 )
 from jobprov.provenance.db.queries.intake.tokens import StoredToken, find_token, is_any_token_made
 from jobprov.provenance.db.recording.writing import intern_experiments
-from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.errors import BadInputError, ForbiddenError, NotFoundError
 from jobprov.provenance.services.writing import Writing
 
 _SHAPE = re.compile(r"prov_([0-9]{1,15})_[A-Za-z0-9_-]{43}")
 _EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SECONDS_KEPT = 5.0
+_WORTHLESS = "The token is unknown, expired or revoked; ask an operator for another."
 TICKET_DAYS = 30  # longer than a job waits, runs and lies in a spool
 
 
@@ -57,6 +58,10 @@ OF_JOBS = frozenset({Scope.RECORD, Scope.READ})
 _OF_TICKETS = frozenset({Scope.RECORD})
 
 
+class WrongTokenError(ForbiddenError):
+    """A token is worth nothing; the message says why, and holds nothing of it that is secret."""
+
+
 class Grant(NamedTuple):
     """What a token allows.
 
@@ -65,12 +70,14 @@ class Grant(NamedTuple):
         submitter: what the ledger keeps of who wrote: the token's number and name, never the token.
         task_id: of an upload ticket the only task whose jobs may be recorded.
         scopes: what may be done.
+        is_issued: whether an issuer of the experiment made it (`issued_tokens`).
     """
 
     experiment: str | None
     submitter: str | None
     task_id: str | None = None
     scopes: frozenset[Scope] = ALL_SCOPES
+    is_issued: bool = False
 
     def may(self, scope: Scope) -> bool:
         """Whether it allows what has this scope."""
@@ -79,10 +86,10 @@ class Grant(NamedTuple):
     def lack(self, scope: Scope) -> str:
         """Return why something is refused that has this scope."""
         has = ", ".join(sorted(self.scopes)) or "none"
-        return (
-            f"This needs a token with the scope {scope}, and yours has {has}: an operator makes one "
-            f"with `jobprov token create --scope {scope}`."
-        )
+        needs = f"This needs a token with the scope {scope}, and yours has {has}"
+        if self.is_issued:
+            return f"{needs}: an operator says in JOBPROV_TOKEN_ISSUERS what issued tokens allow."
+        return f"{needs}: an operator makes one with `jobprov token create --scope {scope}`."
 
     def allows(self, experiment: str) -> bool:
         """Whether records of this experiment may be written."""
@@ -165,6 +172,11 @@ def revoke_token(connection: Connection, number: int, now: datetime) -> None:
         raise NotFoundError(f"There is no valid token {number}; `jobprov token list` shows them.")
 
 
+def looks_issued(token: str) -> bool:
+    """Return whether a text has the form of a JWT, which no token of ours has."""
+    return token.count(".") == 2  # noqa: PLR2004 - header, claims, signature
+
+
 class _RememberedGrant(NamedTuple):
     """What a token allows, until when that is believed, and when the token itself ends.
 
@@ -188,17 +200,24 @@ class TokenBook:
         self._exist = False
         self._ask_again_at = 0.0
 
-    def grant(self, token: str) -> Grant | None:
-        """Return what the token allows, or None where it is unknown, expired or revoked."""
+    def grant(self, token: str) -> Grant:
+        """Return what the token allows.
+
+        Raises:
+            WrongTokenError: it is unknown, expired or revoked.
+        """
         shape = _SHAPE.fullmatch(token)
         if shape is None:
-            return None
+            raise WrongTokenError(_WORTHLESS)
         digest = _digest(token)
         moment = time.monotonic()
         remembered = self._grants.get(digest)
         if remembered is not None and moment < remembered.until and time.time() < remembered.ends:
             return remembered.grant
-        return self._look_up(digest, int(shape.group(1)), moment)
+        grant = self._look_up(digest, int(shape.group(1)), moment)
+        if grant is None:
+            raise WrongTokenError(_WORTHLESS)
+        return grant
 
     def exist(self) -> bool:
         """Return whether any token but tickets was ever made.

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from jobprov.app.wiring import Service
 from jobprov.provenance.db.queries.intake.tokens import list_tokens
-from jobprov.provenance.services.intake.tokens import TokenBook, revoke_token
+from jobprov.provenance.services.intake.tokens import TokenBook, WrongTokenError, revoke_token
 from tests.library.answers import assert_problem
 from tests.library.records import JOB, a_record, sha256
 
@@ -86,7 +86,8 @@ def test_revoked_token_is_worthless_within_seconds(service: Service, new_token: 
 
     fresh = TokenBook(service.database.reading)
 
-    assert fresh.grant(header["Authorization"].removeprefix("Bearer ")) is None
+    with pytest.raises(WrongTokenError):
+        fresh.grant(header["Authorization"].removeprefix("Bearer "))
 
 
 def test_expired_token_is_worthless(client: FlaskClient, new_token: NewToken) -> None:
