@@ -4,6 +4,7 @@ Use cases know none of this; they take a connection and a store. Errors of the a
 of the package here or in `app/errors.py`, nowhere else.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from jobprov.app.config import Settings
 from jobprov.archive.errors import ArchiveError
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
+from jobprov.provenance.db.changes.intake import note_token_use
 from jobprov.provenance.db.changes.upkeep import write_again
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.upkeep.archive import known_archive
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _WRITE_SECONDS = 10.0
 _BELIEVED_SECONDS = 5.0
+_NOTE_SECONDS = 2.0
+_log = logging.getLogger("jobprov.tokens")
 
 
 @dataclass(frozen=True)
@@ -175,8 +179,6 @@ def open_service(settings: Settings) -> Service:
     settings.data.mkdir(parents=True, exist_ok=True)
     database = open_database(settings.database_url)
     store = open_store(settings.archive_url)
-    tokens = TokenBook(database.reading)
-
     unclaimed = Unclaimed()
 
     def record(writing: Writing, submissions: Sequence[Submission]) -> list[Outcome]:
@@ -187,13 +189,26 @@ def open_service(settings: Settings) -> Service:
     # for Python's lock
     turns = Semaphore(1 if database.is_sqlite else 2)
     writer = Writer(database, store)
+
+    def note_use(number: int) -> None:
+        try:
+            writer.try_writing(
+                lambda writing: note_token_use(writing.connection, number, writing.received_at),
+                _NOTE_SECONDS,
+            )
+        except (
+            ProvenanceError,
+            SQLAlchemyError,
+        ) as problem:  # whoever reads is answered all the same
+            _log.warning("The use of token %d cannot be noted: %s", number, problem)
+
     lost, quota = LostBlobs(store), BlobQuota(settings.blob_quota_gb * 10**9)
     return Service(
         settings,
         database,
         store,
         writer,
-        tokens,
+        TokenBook(database.reading, note_use),
         _issued_tokens(settings.token_issuers),
         lost,
         quota,

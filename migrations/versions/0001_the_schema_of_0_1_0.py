@@ -314,6 +314,7 @@ def upgrade() -> None:
     sa.Column('created_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=False),
     sa.Column('expires_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
     sa.Column('revoked_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.Column('last_used_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
     sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_write_tokens_experiment_id_experiments')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_write_tokens')),
     sa.UniqueConstraint('sha256', name=op.f('uq_write_tokens_sha256'))

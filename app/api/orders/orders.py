@@ -139,7 +139,7 @@ def get_retries() -> Response:
         repeats = repeats_of(connection, service.store, choice, body.experiment)
     commands = FileCommands(service.settings.fetch_command, service.settings.store_command)
     destination = Destination(body.experiment, public_url(), output_dir, commands)
-    text = resubmission(repeats, form, destination, with_ticket=service.tokens.exist())
+    text = resubmission(repeats, form, destination, with_ticket=service.needs_token())
     return text_answer(text.splitlines())
 
 

@@ -13,6 +13,7 @@ import re
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -23,6 +24,7 @@ from sqlalchemy import Connection, Engine
 from jobprov.provenance.db.changes.intake import (
     NewToken,
     add_token,
+    end_token,
     mark_revoked,
     next_token_number,
 )
@@ -34,6 +36,7 @@ from jobprov.provenance.services.writing import Writing
 _SHAPE = re.compile(r"prov_([0-9]{1,15})_[A-Za-z0-9_-]{43}")
 _EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SECONDS_KEPT = 5.0
+_USE_SECONDS = 3600.0
 _WORTHLESS = "The token is unknown, expired or revoked; ask an operator for another."
 TICKET_DAYS = 30  # longer than a job waits, runs and lies in a spool
 
@@ -177,6 +180,57 @@ def looks_issued(token: str) -> bool:
     return token.count(".") == 2  # noqa: PLR2004 - header, claims, signature
 
 
+class Rotation(NamedTuple):
+    """A token that takes the place of another.
+
+    Attributes:
+        token: the new one; it cannot be shown again.
+        old_ends_at: when the old one ends.
+    """
+
+    token: str
+    old_ends_at: datetime
+
+
+def rotate_token(writing: Writing, number: int, *, now: datetime, keep: timedelta) -> Rotation:
+    """Return a new token like another, which ends a little later.
+
+    It allows the same, has the same name and lasts as long as the other did from its beginning.
+
+    Args:
+        writing: what to write with.
+        number: of the old token.
+        now: when the new one begins.
+        keep: how long the old one stays good, unless it ends before.
+
+    Raises:
+        NotFoundError: there is no such token, or it has ended.
+        BadInputError: it is an upload ticket.
+    """
+    old = find_token(writing.connection, number)
+    if old is None or old.revoked_at is not None or _end_of(old) <= now.timestamp():
+        raise NotFoundError(f"There is no valid token {number}; `jobprov token list` shows them.")
+    if old.task_id is not None:
+        raise BadInputError(
+            f"Token {number} is an upload ticket, which is made anew instead (`jobprov register`).",
+            {"number": ["an upload ticket"]},
+        )
+    days = None if old.expires_at is None else max(1, (old.expires_at - old.created_at).days)
+    token = create_token(
+        writing,
+        experiment=old.experiment,
+        name=old.name,
+        now=now,
+        days=days,
+        scopes={Scope(word) for word in old.scopes.split()},
+    )
+    ends_at = now + keep
+    if old.expires_at is not None:
+        ends_at = min(ends_at, old.expires_at)
+    end_token(writing.connection, number, ends_at)
+    return Rotation(token, ends_at)
+
+
 class _RememberedGrant(NamedTuple):
     """What a token allows, until when that is believed, and when the token itself ends.
 
@@ -191,10 +245,16 @@ class _RememberedGrant(NamedTuple):
 
 
 class TokenBook:
-    """Looks tokens up and remembers the answers for five seconds; thread-safe."""
+    """Looks tokens up and remembers the answers for five seconds; thread-safe.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    Args:
+        engine: where to look.
+        note_use: told the number of a token that is used, some times an hour.
+    """
+
+    def __init__(self, engine: Engine, note_use: Callable[[int], None] | None = None) -> None:
+        self._engine, self._note_use = engine, note_use
+        self._noted: dict[int, float] = {}
         self._lock = threading.Lock()
         self._grants: dict[str, _RememberedGrant] = {}
         self._exist = False
@@ -251,7 +311,22 @@ class TokenBook:
             if len(self._grants) > 10_000:  # noqa: PLR2004 - more tokens than an experiment has
                 self._grants.clear()
             self._grants[digest] = _RememberedGrant(moment + _SECONDS_KEPT, grant, ends)
+        if token.task_id is None:
+            self._note(number, token.last_used_at)
         return grant
+
+    def _note(self, number: int, last_used_at: datetime | None) -> None:
+        """Have it noted that a token is used, if that was not done within the hour."""
+        now = time.time()
+        known = last_used_at.timestamp() if last_used_at is not None else 0.0
+        if self._note_use is None or now - known < _USE_SECONDS:
+            return
+        with self._lock:
+            # Tried once an hour, also where it cannot be written
+            if now - self._noted.get(number, 0.0) < _USE_SECONDS:
+                return
+            self._noted[number] = now
+        self._note_use(number)
 
 
 def _end_of(token: StoredToken) -> float:
