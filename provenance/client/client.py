@@ -83,6 +83,7 @@ from jobprov.provenance.answers.tasks import (
     TaskProgress,
     UnitsWaived,
 )
+from jobprov.provenance.answers.trail import Act, Trail
 from jobprov.provenance.answers.workflows import (
     WorkflowDeclared,
     WorkflowList,
@@ -595,6 +596,11 @@ class Client(Histories):
         """
         path = f"/retry-policies/{part(experiment)}"
         return self._send(RetryPolicies, "PUT", path, json=document)
+
+    def trail(self, experiment: str, **query: Any) -> Iterator[Act]:
+        """Yield what was done in an experiment, page by page; the query is that of `GET /trail`."""
+        for page in self._pages(Trail, "/trail", experiment=experiment, **query):
+            yield from page.acts
 
     def files(self, **filters: Any) -> Iterator[ListedFile]:
         """Yield files by name, page by page; filters are those of `GET /files`."""

@@ -72,7 +72,9 @@ def post_take() -> Response:
     body = read_document(_document(), TakeBody, "The question")
     check_experiment(grant, body.experiment)
     service, now = get_service(), datetime.now(UTC)
-    orders = service.write(lambda writing: take_orders(writing, body), received_at=now)
+    orders = service.write(
+        lambda writing: take_orders(writing, body), received_at=now, submitter=grant.submitter
+    )
     return json_answer(TakenOrders(orders))
 
 

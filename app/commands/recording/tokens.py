@@ -92,7 +92,7 @@ def create(
 def list_them(*, data: str | None, as_json: bool) -> None:
     """List tokens; what they are is not kept.
 
-    When a token was last used is noted once an hour. Of upload tickets it is not: their records say it.
+    When a token was last used is noted once an hour; of upload tickets it is not.
     """
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
         rows = [row._asdict() for row in list_tokens(connection)]
@@ -145,7 +145,7 @@ def rotate(*, number: int, keep_hours: int, data: str | None, as_json: bool) -> 
 def revoke(*, number: int, data: str | None, as_json: bool) -> None:
     """Make a token worthless; services notice within seconds."""
     with opened_service(settings_with(data=data)) as service:
-        service.write(lambda writing: revoke_token(writing.connection, number, datetime.now(UTC)))
+        service.write(lambda writing: revoke_token(writing, number, datetime.now(UTC)))
     emit({"number": number, "is_revoked": True}, f"Token {number} is revoked.", as_json=as_json)
 
 

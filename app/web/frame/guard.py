@@ -31,21 +31,30 @@ def check_reading() -> None:
     service = get_service()
     if service.settings.reading == "open" or request.endpoint == "pages.static":
         return
-    token = None
-    given = request.authorization
-    if given is not None:
-        token = given.password if given.type == "basic" else given.token
-    why = ""
-    try:
-        if token and grant_of(token).may(Scope.READ):
-            return
-    except UnauthorizedError as reason:
-        why = f"{reason} "
-    raise Unauthorized(
-        f"{why}Reading needs a token here, and an upload ticket is none; give it as the password, "
-        "with any user name.",
-        www_authenticate=WWWAuthenticate("basic", {"realm": "jobprov", "charset": "UTF-8"}),
-    )
+    grant, why = _grant_of_password()
+    if grant is None or not grant.may(Scope.READ):
+        raise _ask_for_password(f"{why}Reading needs a token here, and an upload ticket is none")
+
+
+def check_admin(experiment: str | None) -> None:
+    """Do nothing where the reader administers an experiment, or all where none is named.
+
+    Raises:
+        Unauthorized: a token is needed, and none came that is worth something.
+        Forbidden: it is of another experiment or without the scope, or no token exists yet and the
+            reader is not on this machine.
+    """
+    if not get_service().needs_token():
+        if not is_local():
+            raise Forbidden("This service has no token yet and shows this to its own machine only.")
+        return
+    grant, why = _grant_of_password()
+    if grant is None:
+        raise _ask_for_password(f"{why}This needs a token with the scope {Scope.ADMIN}")
+    if not grant.may(Scope.ADMIN):
+        raise Forbidden(grant.lack(Scope.ADMIN))
+    if experiment is not None and not grant.allows(experiment):
+        raise Forbidden(f"The token is of {grant.experiment}, and this is of {experiment}.")
 
 
 def form_grant(experiment: str, scope: Scope) -> Grant:
@@ -75,6 +84,27 @@ def form_grant(experiment: str, scope: Scope) -> Grant:
 def needs_token() -> bool:
     """Return whether a form needs the field for the token."""
     return get_service().needs_token()
+
+
+def _grant_of_password() -> tuple[Grant | None, str]:
+    """Return what the token allows that a browser sends; without one, why none counts."""
+    given = request.authorization
+    if given is None:
+        return None, ""
+    token = given.password if given.type == "basic" else given.token
+    if not token:
+        return None, ""
+    try:
+        return grant_of(token), ""
+    except UnauthorizedError as reason:
+        return None, f"{reason} "
+
+
+def _ask_for_password(why: str) -> Unauthorized:
+    return Unauthorized(
+        f"{why}; give it as the password, with any user name.",
+        www_authenticate=WWWAuthenticate("basic", {"realm": "jobprov", "charset": "UTF-8"}),
+    )
 
 
 def _sent_grant() -> Grant:

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from jobprov.provenance.db.changes.intake import (
     NewToken,
@@ -31,6 +31,7 @@ from jobprov.provenance.db.changes.intake import (
 from jobprov.provenance.db.queries.intake.tokens import StoredToken, find_token, is_any_token_made
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import BadInputError, ForbiddenError, NotFoundError
+from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.writing import Writing
 
 _SHAPE = re.compile(r"prov_([0-9]{1,15})_[A-Za-z0-9_-]{43}")
@@ -145,6 +146,7 @@ def create_token(
     words = " ".join(sorted(_OF_TICKETS if task_id is not None else scopes))
     stored = NewToken(number, key, name, _digest(token), now, task_id, expires_at, words)
     add_token(writing.connection, stored)
+    _enter(writing, key, number, name, "made", task_id=task_id, scopes=words, expires_at=expires_at)
     return token
 
 
@@ -165,14 +167,34 @@ def create_ticket(
     return ticket, now + timedelta(days=days)
 
 
-def revoke_token(connection: Connection, number: int, now: datetime) -> None:
+def revoke_token(writing: Writing, number: int, now: datetime) -> None:
     """Make a token worthless; services notice within seconds.
 
     Raises:
         NotFoundError: there is no such token, or it was revoked before.
     """
-    if not mark_revoked(connection, number, now):
+    token = find_token(writing.connection, number)
+    if token is None or not mark_revoked(writing.connection, number, now):
         raise NotFoundError(f"There is no valid token {number}; `jobprov token list` shows them.")
+    key = intern_experiments(writing, {token.experiment})[token.experiment]
+    _enter(writing, key, number, token.name, "revoked")
+
+
+def _enter(
+    writing: Writing,
+    experiment: int,
+    number: int,
+    name: str,
+    what: str,
+    *,
+    expires_at: datetime | None = None,
+    **more: str | None,
+) -> None:
+    """Have the ledger keep what was done with a token; the token itself is in no ledger."""
+    document: dict[str, object] = {"number": number, "name": name, "what": what, **more}
+    if expires_at is not None:
+        document["expires_at"] = expires_at.isoformat()
+    enter_document(writing, experiment, "token", document)
 
 
 def looks_issued(token: str) -> bool:
@@ -228,6 +250,8 @@ def rotate_token(writing: Writing, number: int, *, now: datetime, keep: timedelt
     if old.expires_at is not None:
         ends_at = min(ends_at, old.expires_at)
     end_token(writing.connection, number, ends_at)
+    key = intern_experiments(writing, {old.experiment})[old.experiment]
+    _enter(writing, key, number, old.name, "replaced", expires_at=ends_at)
     return Rotation(token, ends_at)
 
 

@@ -149,7 +149,7 @@ def test_old_token_does_not_live_longer_by_it(
 def test_only_a_valid_token_takes_part(service: Service, make_token: Callable[..., str]) -> None:
     make_token(days=1, now=NOW - timedelta(days=2))
     make_token()
-    service.write(lambda writing: revoke_token(writing.connection, 2, NOW))
+    service.write(lambda writing: revoke_token(writing, 2, NOW))
     service.write(lambda writing: create_ticket(writing, experiment="nova", task_id="t", now=NOW))
 
     for number in (1, 2, 9):

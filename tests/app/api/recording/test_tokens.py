@@ -82,7 +82,7 @@ def test_worthless_tokens_are_refused(client: FlaskClient, new_token: NewToken, 
 
 def test_revoked_token_is_worthless_within_seconds(service: Service, new_token: NewToken) -> None:
     header = new_token()
-    service.write(lambda writing: revoke_token(writing.connection, 1, datetime.now(UTC)))
+    service.write(lambda writing: revoke_token(writing, 1, datetime.now(UTC)))
 
     fresh = TokenBook(service.database.reading)
 
