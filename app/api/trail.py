@@ -20,7 +20,7 @@ section = Section("trail", "Who changed what, when and from where.")
     "/trail",
     answers={200: Trail},
     parameters=parameters(TrailQuery),
-    errors=(422,),
+    errors=(404, 422),
     writes=True,
 )
 def get_trail() -> Response:

@@ -21,6 +21,7 @@ class TrailPage(NamedTuple):
 
     trail: Trail
     first_line: str
+    kind: str
     kinds: list[tuple[str, str]]
     twin: str
     first_page: str | None
@@ -55,6 +56,7 @@ def _page(experiment: str, rows: int) -> TrailPage:
     return TrailPage(
         trail=trail,
         first_line=_first_line(trail, is_first=cursor is None),
+        kind=kind or "all",
         kinds=kinds,
         twin=address("/trail", {**question, "limit": str(rows), "cursor": cursor}),
         first_page=address("/trail", question) if cursor else None,

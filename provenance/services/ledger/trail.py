@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.trail import ACTS, Act, Trail
 from jobprov.provenance.db.queries.ledger.trail import ActRow, acts_before
-from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.db.queries.lookup.experiments import experiment_key
+from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.ledger.entries import ORIGIN_FIELD, read_entries
 
@@ -34,6 +35,7 @@ def show_trail(
     """Return what was done in an experiment, newest first.
 
     Raises:
+        NotFoundError: there is no such experiment.
         BadInputError: there is no such kind of act, or the cursor is none.
     """
     if kind is not None and kind not in ACTS:
@@ -47,7 +49,10 @@ def show_trail(
                 "cursor: give `next` of the page before.", {"cursor": ["not a cursor"]}
             )
         before = int(cursor)
-    rows = acts_before(connection, experiment, kind=kind, before=before, limit=limit + 1)
+    key = experiment_key(connection, experiment)
+    if key is None:
+        raise NotFoundError(f"There is no experiment {experiment}.")
+    rows = acts_before(connection, key, kind=kind, before=before, limit=limit + 1)
     shown = rows[:limit]
     bodies = read_entries(connection, store, [row.entry for row in shown])
     acts: list[Act] = []
@@ -62,7 +67,7 @@ def _act(row: ActRow, document: Document) -> Act:
     return Act(
         at=row.received_at,
         kind=row.kind,
-        about=_ABOUT[row.kind](document) if document else "",
+        about=_about(row.kind, document),
         submitter=row.submitter,
         who=_word(declared.get("who")),
         why=_word(declared.get("why") or declared.get("reason")),
@@ -71,6 +76,14 @@ def _act(row: ActRow, document: Document) -> Act:
         request=origin.get("request"),
         user=origin.get("user"),
     )
+
+
+def _about(kind: str, document: Document) -> str:
+    """Return what an act is about; nothing where the document has another form or was erased."""
+    try:
+        return _ABOUT[kind](document)
+    except (AttributeError, KeyError, TypeError):
+        return ""
 
 
 def _declared(document: Document) -> Document:

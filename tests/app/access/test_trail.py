@@ -16,6 +16,7 @@ from jobprov.provenance.answers.trail import ACTS, Act
 from jobprov.provenance.client import Client
 from jobprov.provenance.db.connections.engines import open_database
 from jobprov.provenance.db.queries.ledger.trail import acts_before
+from jobprov.provenance.services.erasures.records import Wanted, erase_record
 from jobprov.provenance.services.intake.tokens import Scope, create_token, revoke_token
 from jobprov.provenance.services.ledger.trail import _ABOUT, show_trail
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
@@ -144,6 +145,24 @@ def test_trail_is_for_those_who_administer_the_experiment(
     assert client.get("/trail", auth=("me", own)).status_code == 422
 
 
+def test_trail_of_an_unknown_experiment_is_not_found(client: FlaskClient) -> None:
+    assert_problem(client.get("/api/v1/trail?experiment=nowa"), 404)
+    assert client.get("/trail?experiment=nowa").status_code == 404
+
+
+def test_erasure_says_what_who_and_why(client: FlaskClient, service: Service) -> None:
+    client.put(f"/api/v1/jobs/{JOB}", json=a_record(host={"hostname": "wn1"}))
+    wanted = Wanted(JOB, "Eve", "it slipped through", fields=("host.hostname",))
+
+    service.write(lambda writing: erase_record(writing, wanted))
+
+    act = client.get(TRAIL).get_json()["acts"][0]
+    assert act["kind"] == "erasure"
+    assert act["about"].startswith("record of ")
+    assert act["about"].endswith(f" of job {JOB}")
+    assert (act["submitter"], act["why"]) == ("Eve", "it slipped through")
+
+
 def test_fresh_service_shows_it_to_its_own_machine(client: FlaskClient) -> None:
     client.put("/api/v1/rules/nova", json=RULES)
 
@@ -230,7 +249,7 @@ def test_trail_is_read_by_its_index(service: Service) -> None:
 
     with service.reading() as connection:
         event.listen(connection, "before_cursor_execute", note)
-        acts_before(connection, "nova", kind=None, before=1000, limit=100)
+        acts_before(connection, 1, kind=None, before=1000, limit=100)
         [(statement, parameters)] = asked
         explain = "EXPLAIN QUERY PLAN" if service.database.is_sqlite else "EXPLAIN"
         if not service.database.is_sqlite:

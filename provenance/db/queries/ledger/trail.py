@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select, text
 
-from jobprov.provenance.db.tables import Experiment, LedgerEntry
+from jobprov.provenance.db.tables import LedgerEntry
 from jobprov.provenance.db.tables.ledger import IS_ACT
 
 
@@ -19,24 +19,20 @@ class ActRow(NamedTuple):
 
 
 def acts_before(
-    connection: Connection, experiment: str, *, kind: str | None, before: int | None, limit: int
+    connection: Connection, experiment: int, *, kind: str | None, before: int | None, limit: int
 ) -> list[ActRow]:
     """Return so many acts of an experiment, newest first, of one kind or of all.
 
     Args:
         connection: to the database.
-        experiment: its name.
+        experiment: its key.
         kind: of the entries; None for all.
         before: the key of the entry that the last page ended with.
         limit: how many.
     """
     query = (
         select(LedgerEntry.id, LedgerEntry.received_at, LedgerEntry.kind, LedgerEntry.submitter)
-        .where(
-            LedgerEntry.experiment_id
-            == select(Experiment.id).where(Experiment.name == experiment).scalar_subquery(),
-            text(IS_ACT),
-        )
+        .where(LedgerEntry.experiment_id == experiment, text(IS_ACT))
         .order_by(LedgerEntry.id.desc())
         .limit(limit)
     )
