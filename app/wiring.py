@@ -25,6 +25,7 @@ from jobprov.provenance.db.changes.intake import note_token_use
 from jobprov.provenance.db.changes.upkeep import write_again
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.upkeep.archive import known_archive
+from jobprov.provenance.db.recording.physics_variables import PhysicsVariables
 from jobprov.provenance.errors import (
     BadInputError,
     ConflictError,
@@ -81,6 +82,11 @@ class Service:
     batch_turns: Semaphore
     written: dict[str, float]
     _record: Callable[[Writing, Sequence[Submission]], list[Outcome]] = field(repr=False)
+
+    @property
+    def physics_variables(self) -> PhysicsVariables:
+        """Which variables of a job's environment decide physics."""
+        return PhysicsVariables(self.settings.physics_variables)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -188,7 +194,7 @@ def open_service(settings: Settings) -> Service:
     # PostgreSQL writes one in a process of its own while the next is decoded; with SQLite both wait
     # for Python's lock
     turns = Semaphore(1 if database.is_sqlite else 2)
-    writer = Writer(database, store)
+    writer = Writer(database, store, PhysicsVariables(settings.physics_variables))
 
     def note_use(number: int) -> None:
         try:
@@ -196,10 +202,8 @@ def open_service(settings: Settings) -> Service:
                 lambda writing: note_token_use(writing.connection, number, writing.received_at),
                 _NOTE_SECONDS,
             )
-        except (
-            ProvenanceError,
-            SQLAlchemyError,
-        ) as problem:  # whoever reads is answered all the same
+        except (ProvenanceError, SQLAlchemyError) as problem:
+            # Whoever reads is answered all the same
             _log.warning("The use of token %d cannot be noted: %s", number, problem)
 
     lost, quota = LostBlobs(store), BlobQuota(settings.blob_quota_gb * 10**9)
