@@ -126,7 +126,9 @@ def writing_alone(
     try:
         with database.writing.begin() as connection:
             now = received_at or datetime.now(UTC)
-            yield Writing(connection, memory, store, now, submitter, physics_variables)
+            yield Writing(
+                connection, memory, store, now, submitter, physics_variables=physics_variables
+            )
     except BaseException:
         memory.rollback()
         raise
