@@ -127,6 +127,11 @@ SETTINGS = (
         "TOML file with what `jobprov prove` may take (docs/how-to/rerun-and-compare.md).",
     ),
     Setting("JOBPROV_TOKEN", "", "Write token that the talking commands and the hook send."),
+    Setting(
+        "JOBPROV_TOKEN_FILE",
+        "",
+        "File with the token instead, read again for each call, as of a token that is renewed.",
+    ),
 )
 READING, SWITCH = ("open", "token"), ("on", "off")
 
@@ -161,6 +166,7 @@ class Settings:
     store_command: str
     proof_budgets: Path | None
     token: str
+    token_file: Path | None
 
     def session_key(self) -> str:
         """Return the key of sessions, making and keeping one where none is set."""
@@ -215,6 +221,7 @@ def load_settings(
         store_command=_file_command(texts, "JOBPROV_STORE_COMMAND"),
         proof_budgets=_optional_path(texts["JOBPROV_PROOF_BUDGETS"]),
         token=texts["JOBPROV_TOKEN"],
+        token_file=_optional_path(texts["JOBPROV_TOKEN_FILE"]),
     )
 
 

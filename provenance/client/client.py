@@ -117,6 +117,8 @@ class Client(Histories):
         url: its root, such as `https://jobprov.example.org`; JOBPROV_URL by default.
         token: a write token; needed for writing, and for reading where the operator says so. Without
             a `url`, JOBPROV_TOKEN by default.
+        token_file: a file with the token instead, read again for each call, as of a token that is
+            renewed. Without a `url` and a token, JOBPROV_TOKEN_FILE by default.
         timeout: seconds that a call may be silent.
 
     Every method raises a `ProvenanceError` of the class that the service's answer stands for:

@@ -11,14 +11,19 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from flask import Flask
 from flask.testing import FlaskClient
 
 from jobprov.app.access.wrong_tokens import MOST_A_MINUTE
 from jobprov.app.wiring import Service
+from jobprov.provenance.client import Client
+from jobprov.provenance.errors import BadInputError, ForbiddenError
 from jobprov.provenance.services.intake.issued_tokens import IssuedTokens
 from jobprov.provenance.services.intake.issuers import read_issuers
 from tests.library.answers import assert_problem
+from tests.library.commands import run_alone
 from tests.library.records import JOB, a_record
+from tests.library.servers.served_app import served
 from tests.library.servers.token_issuer import (
     AUDIENCE,
     DISCOVERY,
@@ -317,6 +322,50 @@ def test_reading_and_forms_take_issued_tokens(
     refused = client.post("/rules", data={**form, "token": late}, auth=("me", token))
     assert refused.status_code == 401
     assert "exp: the token has ended" in refused.text
+
+
+def test_client_reads_the_token_file_again_for_each_call(
+    app: Flask, issuer: TokenIssuer, trust: Callable[..., None], tmp_path: Path
+) -> None:
+    trust(table(issuer.url))
+    file = tmp_path / "token"
+    file.write_text(issuer.token(exp=int(time.time()) - 3600) + "\n")
+    serving = served(app)
+    client = Client(next(serving), "a token that counts no more", token_file=file)
+
+    with pytest.raises(ForbiddenError, match="exp: the token has ended"):
+        client.record(a_record())
+    file.write_text(issuer.token() + "\n")
+    assert client.record(a_record()).change == "created"
+    for content in ("", "one two", "\N{LATIN SMALL LETTER E WITH ACUTE}geheim"):
+        file.write_text(content)
+        with pytest.raises(BadInputError, match=f"token file {file}") as caught:
+            client.record(a_record())
+        assert "geheim" not in str(caught.value)
+    file.unlink()
+    with pytest.raises(BadInputError, match="No such file"):
+        client.record(a_record())
+    next(serving, None)
+
+
+@pytest.mark.slow
+def test_command_sends_the_token_in_the_file(
+    app: Flask, issuer: TokenIssuer, trust: Callable[..., None], tmp_path: Path
+) -> None:
+    trust(table(issuer.url))
+    record, file = tmp_path / "record.json", tmp_path / "token"
+    record.write_text(json.dumps(a_record()))
+    serving = served(app)
+    settings = {"JOBPROV_URL": next(serving), "JOBPROV_TOKEN_FILE": str(file)}
+
+    lacking = run_alone("record", str(record), **settings)
+    file.write_text(issuer.token())
+    sent = run_alone("record", str(record), **settings)
+    next(serving, None)
+
+    assert lacking.returncode != 0
+    assert str(file) in lacking.stdout + lacking.stderr
+    assert sent.returncode == 0, sent.stdout + sent.stderr
 
 
 def test_wrong_issued_tokens_are_counted_and_never_logged(
