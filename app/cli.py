@@ -94,6 +94,7 @@ SECTIONS = {
         "backup": "upkeep.archive",
         "dead-letter": "recording.dead_letters",
         "erase": "upkeep.erasures",
+        "trail": "upkeep.trail",
         "migrate": "service.serving",
         "rebuild-database": "upkeep.database_rebuild",
     },

@@ -61,6 +61,12 @@ SETTINGS = (
         "open",
         "Who may read: `open` to all, or `token` for those who hold a write token.",
     ),
+    Setting(
+        "JOBPROV_TOKEN_ISSUERS",
+        "",
+        "TOML file that names the issuers of each experiment's SciTokens or WLCG tokens "
+        "(docs/how-to/take-issued-tokens.md).",
+    ),
     Setting("JOBPROV_BLOB_LIMIT_BYTES", "67108864", "Largest blob that is taken, in bytes."),
     Setting(
         "JOBPROV_BLOB_QUOTA_GB",
@@ -121,6 +127,11 @@ SETTINGS = (
         "TOML file with what `jobprov prove` may take (docs/how-to/rerun-and-compare.md).",
     ),
     Setting("JOBPROV_TOKEN", "", "Write token that the talking commands and the hook send."),
+    Setting(
+        "JOBPROV_TOKEN_FILE",
+        "",
+        "File with the token instead, read again for each call, as of a token that is renewed.",
+    ),
 )
 READING, SWITCH = ("open", "token"), ("on", "off")
 
@@ -140,6 +151,7 @@ class Settings:
     workers: int
     threads: int
     reading: str
+    token_issuers: Path | None
     blob_limit_bytes: int
     blob_quota_gb: int
     physics_variables: str
@@ -154,6 +166,7 @@ class Settings:
     store_command: str
     proof_budgets: Path | None
     token: str
+    token_file: Path | None
 
     def session_key(self) -> str:
         """Return the key of sessions, making and keeping one where none is set."""
@@ -193,6 +206,7 @@ def load_settings(
         workers=_number(texts, "JOBPROV_WORKERS", 1, 64),
         threads=_number(texts, "JOBPROV_THREADS", 1, 256),
         reading=texts["JOBPROV_READING"],
+        token_issuers=_optional_path(texts["JOBPROV_TOKEN_ISSUERS"]),
         blob_limit_bytes=_number(texts, "JOBPROV_BLOB_LIMIT_BYTES", 1, 2**40),
         blob_quota_gb=_number(texts, "JOBPROV_BLOB_QUOTA_GB", 0, 10**9),
         physics_variables=texts["JOBPROV_PHYSICS_VARIABLES"],
@@ -207,6 +221,7 @@ def load_settings(
         store_command=_file_command(texts, "JOBPROV_STORE_COMMAND"),
         proof_budgets=_optional_path(texts["JOBPROV_PROOF_BUDGETS"]),
         token=texts["JOBPROV_TOKEN"],
+        token_file=_optional_path(texts["JOBPROV_TOKEN_FILE"]),
     )
 
 

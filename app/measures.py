@@ -15,6 +15,8 @@ from typing import NamedTuple, cast
 
 from flask import Flask, Response, current_app, g, request
 
+from jobprov.provenance.services.writing import ORIGIN, Origin
+
 SLOW_SECONDS = 2.0
 _log = logging.getLogger("jobprov.requests")
 
@@ -78,6 +80,11 @@ def register_measures(app: Flask) -> None:
     def begin() -> None:
         g.request_id = f"{prefix}-{next(numbers)}"
         g.began = time.perf_counter()
+        through = "call" if request.path.startswith("/api/") else "page"
+        ORIGIN.set(Origin(through, request.remote_addr or "?", g.request_id))
+
+    def forget(_: BaseException | None) -> None:
+        ORIGIN.set(None)
 
     def end(answer: Response) -> Response:
         seconds = time.perf_counter() - g.get("began", time.perf_counter())
@@ -99,6 +106,7 @@ def register_measures(app: Flask) -> None:
 
     app.before_request(begin)
     app.after_request(end)
+    app.teardown_request(forget)
 
 
 def get_measures() -> Measures:

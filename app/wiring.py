@@ -4,13 +4,15 @@ Use cases know none of this; they take a connection and a store. Errors of the a
 of the package here or in `app/errors.py`, nowhere else.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from threading import Semaphore
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from sqlalchemy import Connection as Connection  # noqa: PLC0414 - pages name it from here: they import no SQL
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,13 +21,20 @@ from jobprov.app.config import Settings
 from jobprov.archive.errors import ArchiveError
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
+from jobprov.provenance.db.changes.intake import note_token_use
 from jobprov.provenance.db.changes.upkeep import write_again
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.upkeep import known_archive
 from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables
-from jobprov.provenance.errors import ConflictError, ProvenanceError, UnreachableError
+from jobprov.provenance.errors import (
+    BadInputError,
+    ConflictError,
+    ProvenanceError,
+    UnreachableError,
+)
 from jobprov.provenance.services.intake.blobs import BlobQuota, LostBlobs, Unclaimed
 from jobprov.provenance.services.intake.excerpts import Excerpts
+from jobprov.provenance.services.intake.issuers import read_issuers
 from jobprov.provenance.services.intake.tokens import TokenBook
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
@@ -33,9 +42,14 @@ from jobprov.provenance.services.upkeep.archive_identity import strange_archive,
 from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writer, Writing
 
+if TYPE_CHECKING:
+    from jobprov.provenance.services.intake.issued_tokens import IssuedTokens
+
 T = TypeVar("T")
 _WRITE_SECONDS = 10.0
 _BELIEVED_SECONDS = 5.0
+_NOTE_SECONDS = 2.0
+_log = logging.getLogger("jobprov.tokens")
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,7 @@ class Service:
 
     Attributes:
         tokens: what write tokens allow.
+        issued_tokens: checks what issuers of experiments signed; None where no issuer is named.
         lost_blobs: finds what experiments sent and the archive has no more.
         blob_quota: how much each experiment may send.
         unclaimed: blobs that came before the record that says whose they are.
@@ -59,6 +74,7 @@ class Service:
     store: Store
     writer: Writer
     tokens: TokenBook
+    issued_tokens: "IssuedTokens | None"
     lost_blobs: LostBlobs
     blob_quota: BlobQuota
     unclaimed: Unclaimed
@@ -79,6 +95,10 @@ class Service:
             yield connection
             # nothing: but after a rollback psycopg forgets every statement that it prepared
             connection.commit()
+
+    def needs_token(self) -> bool:
+        """Return whether writing needs a token; without one it is for this machine alone."""
+        return self.issued_tokens is not None or self.tokens.exist()
 
     def write(
         self,
@@ -165,8 +185,6 @@ def open_service(settings: Settings) -> Service:
     settings.data.mkdir(parents=True, exist_ok=True)
     database = open_database(settings.database_url)
     store = open_store(settings.archive_url)
-    tokens = TokenBook(database.reading)
-
     unclaimed = Unclaimed()
 
     def record(writing: Writing, submissions: Sequence[Submission]) -> list[Outcome]:
@@ -177,13 +195,25 @@ def open_service(settings: Settings) -> Service:
     # for Python's lock
     turns = Semaphore(1 if database.is_sqlite else 2)
     writer = Writer(database, store, PhysicsVariables(settings.physics_variables))
+
+    def note_use(number: int) -> None:
+        try:
+            writer.try_writing(
+                lambda writing: note_token_use(writing.connection, number, writing.received_at),
+                _NOTE_SECONDS,
+            )
+        except (ProvenanceError, SQLAlchemyError) as problem:
+            # Whoever reads is answered all the same
+            _log.warning("The use of token %d cannot be noted: %s", number, problem)
+
     lost, quota = LostBlobs(store), BlobQuota(settings.blob_quota_gb * 10**9)
     return Service(
         settings,
         database,
         store,
         writer,
-        tokens,
+        TokenBook(database.reading, note_use),
+        _issued_tokens(settings.token_issuers),
         lost,
         quota,
         unclaimed,
@@ -192,6 +222,28 @@ def open_service(settings: Settings) -> Service:
         {"until": 0.0},
         record,
     )
+
+
+def _issued_tokens(file: Path | None) -> "IssuedTokens | None":
+    """Return what checks the tokens of the issuers that a file names; None without a file.
+
+    Raises:
+        BadInputError: the file is wrong, or the packages for it are not installed.
+    """
+    if file is None:
+        return None
+    try:
+        # an extra, and 6 MB
+        from jobprov.provenance.services.intake.issued_tokens import (  # noqa: PLC0415
+            IssuedTokens,
+        )
+    except ImportError as problem:
+        raise BadInputError(
+            f"JOBPROV_TOKEN_ISSUERS needs packages that are not installed ({problem}): "
+            "`./scripts/setup production`, or pip install 'jobprov[jwt]'.",
+            {"JOBPROV_TOKEN_ISSUERS": ["not installed"]},
+        ) from None
+    return IssuedTokens(read_issuers(file))
 
 
 def archive_problem(settings: Settings) -> ConflictError | UnreachableError | None:

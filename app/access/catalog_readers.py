@@ -20,12 +20,12 @@ def check_reading() -> None:
 
     Raises:
         UnauthorizedError: a token is needed, and none that is worth something came.
+        ForbiddenError, UnreachableError: see `grant_of`.
     """
     if get_service().settings.reading == "open":
         return
     token = _sent_token()
-    grant = grant_of(token) if token else None
-    if grant is None or not grant.may(Scope.READ):
+    if not token or not grant_of(token).may(Scope.READ):
         raise UnauthorizedError(
             "Reading needs a token here: put it into the address, as https://jobprov:TOKEN@HOST/…, "
             "or send it as Authorization: Bearer TOKEN."

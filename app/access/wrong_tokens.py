@@ -12,8 +12,9 @@ import time
 from flask import current_app, request
 from werkzeug.exceptions import TooManyRequests
 
+from jobprov.app.errors import UnauthorizedError
 from jobprov.app.wiring import get_service
-from jobprov.provenance.services.intake.tokens import Grant
+from jobprov.provenance.services.intake.tokens import Grant, WrongTokenError, looks_issued
 
 MOST_A_MINUTE = 30
 _MINUTE = 60.0
@@ -42,31 +43,42 @@ class WrongTokens:
             return self._counts[address]
 
 
-def grant_of(token: str) -> Grant | None:
-    """Return what a token allows, None where it is unknown, expired or revoked.
+def grant_of(token: str) -> Grant:
+    """Return what a token allows: one of ours, or one that an issuer of an experiment signed.
 
     Raises:
+        UnauthorizedError: it is worth nothing; the message says why.
+        ForbiddenError: an issuer signed it, and nothing is allowed to what it has.
+        UnreachableError: the keys of its issuer cannot be fetched.
         TooManyRequests: its sender has sent many wrong ones within a minute.
     """
-    grant = get_service().tokens.grant(token)
-    if grant is not None:
-        return grant
+    service = get_service()
+    try:
+        if service.issued_tokens is not None and looks_issued(token):
+            return service.issued_tokens.grant(token)
+        return service.tokens.grant(token)
+    except WrongTokenError as reason:
+        _count_wrong(reason)
+        raise UnauthorizedError(str(reason)) from None
+
+
+def _count_wrong(reason: WrongTokenError) -> None:
     address = request.remote_addr or "?"
     count = wrong_tokens().count(address)
     if count in (1, MOST_A_MINUTE):
         _log.warning(
-            "A wrong token from %s: %s %s (%d within a minute)",
+            "A wrong token from %s: %s %s (%d within a minute). %s",
             address,
             request.method,
             request.path,
             count,
+            reason,
         )
     if count > MOST_A_MINUTE:
         raise TooManyRequests(
             "Too many wrong tokens came from this address; correct yours, and wait a minute.",
             retry_after=int(_MINUTE),
         )
-    return None
 
 
 def wrong_tokens() -> WrongTokens:

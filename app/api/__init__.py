@@ -12,6 +12,7 @@ from jobprov.app.api import (
     reruns,
     statistics,
     tasks,
+    trail,
 )
 from jobprov.app.api.lookup import files, jobs
 from jobprov.app.api.orders import orders, workflows
@@ -61,6 +62,7 @@ SECTIONS = (
     statistics.modules_section,
     statistics.estimates_section,
     tickets.section,
+    trail.section,
     blobs.section,
     log_tails.section,
     traces.section,

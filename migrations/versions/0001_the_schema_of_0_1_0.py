@@ -248,6 +248,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_ledger_entries'))
     )
     with op.batch_alter_table('ledger_entries', schema=None) as batch_op:
+        batch_op.create_index('ix_ledger_entries_acts', ['experiment_id', 'id'], unique=False, sqlite_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"), postgresql_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"))
         batch_op.create_index('ix_ledger_entries_experiment_id_segment', ['experiment_id', 'segment'], unique=False)
         batch_op.create_index('ix_ledger_entries_job_id', ['job_id'], unique=False, sqlite_where=sa.text('job_id IS NOT NULL'), postgresql_where=sa.text('job_id IS NOT NULL'))
         batch_op.create_index('ix_ledger_entries_unsealed', ['experiment_id', 'id'], unique=False, sqlite_where=sa.text('segment IS NULL'), postgresql_where=sa.text('segment IS NULL'))
@@ -315,6 +316,7 @@ def upgrade() -> None:
     sa.Column('created_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=False),
     sa.Column('expires_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
     sa.Column('revoked_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.Column('last_used_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
     sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_write_tokens_experiment_id_experiments')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_write_tokens')),
     sa.UniqueConstraint('sha256', name=op.f('uq_write_tokens_sha256'))
@@ -1092,6 +1094,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_ledger_entries_unsealed', sqlite_where=sa.text('segment IS NULL'), postgresql_where=sa.text('segment IS NULL'))
         batch_op.drop_index('ix_ledger_entries_job_id', sqlite_where=sa.text('job_id IS NOT NULL'), postgresql_where=sa.text('job_id IS NOT NULL'))
         batch_op.drop_index('ix_ledger_entries_experiment_id_segment')
+        batch_op.drop_index('ix_ledger_entries_acts', sqlite_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"), postgresql_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"))
 
     op.drop_table('ledger_entries')
     op.drop_table('folded_graphs')

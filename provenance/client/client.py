@@ -82,6 +82,7 @@ from jobprov.provenance.answers.tasks import (
     TaskProgress,
     UnitsWaived,
 )
+from jobprov.provenance.answers.trail import Act, Trail
 from jobprov.provenance.answers.workflows import (
     WorkflowDeclared,
     WorkflowList,
@@ -115,6 +116,8 @@ class Client(Histories):
         url: its root, such as `https://jobprov.example.org`; JOBPROV_URL by default.
         token: a write token; needed for writing, and for reading where the operator says so. Without
             a `url`, JOBPROV_TOKEN by default.
+        token_file: a file with the token instead, read again for each call, as of a token that is
+            renewed. Without a `url` and a token, JOBPROV_TOKEN_FILE by default.
         timeout: seconds that a call may be silent.
 
     Every method raises a `ProvenanceError` of the class that the service's answer stands for:
@@ -594,6 +597,11 @@ class Client(Histories):
         """
         path = f"/retry-policies/{part(experiment)}"
         return self._send(RetryPolicies, "PUT", path, json=document)
+
+    def trail(self, experiment: str, **query: Any) -> Iterator[Act]:
+        """Yield what was done in an experiment, page by page; the query is that of `GET /trail`."""
+        for page in self._pages(Trail, "/trail", experiment=experiment, **query):
+            yield from page.acts
 
     def files(self, **filters: Any) -> Iterator[ListedFile]:
         """Yield files by name, page by page; filters are those of `GET /files`."""

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 import requests
+from requests.auth import AuthBase
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 
 from jobprov.provenance.answers.addresses import fits_path
@@ -33,6 +34,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 SMALLEST_PART = 16 * 1024
 """A gateway that does not take so much takes nothing of use."""
 _MOST_STANDSTILLS = 3
+_MOST_TOKEN_BYTES = 32 * 1024
 _STEPS = (".", "..")
 """Parts of a path that stand for another path."""
 
@@ -47,16 +49,52 @@ class _Page(Protocol):
     def next(self) -> str | None: ...
 
 
+def read_token_file(path: Path) -> str:
+    """Return the token in a file.
+
+    Raises:
+        BadInputError: it cannot be read, or holds anything but one word.
+    """
+    try:
+        with path.open("rb") as stream:
+            words = stream.read(_MOST_TOKEN_BYTES + 1).decode("ascii").split()
+    except (OSError, UnicodeDecodeError) as problem:
+        # The error of decoding would name some letters, and they are secret
+        reason = problem.strerror if isinstance(problem, OSError) else "it is not ASCII"
+        raise BadInputError(f"The token file {path} cannot be read: {reason}.") from None
+    if len(words) != 1 or len(words[0]) > _MOST_TOKEN_BYTES:
+        raise BadInputError(f"The token file {path} holds {len(words)} words; a token is one.")
+    return words[0]
+
+
+class _TokenFile(AuthBase):
+    """Sends the token in a file, read again for each call: tokens are renewed there."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {read_token_file(self._path)}"
+        return request
+
+
 class Transport:
     """A line to a service; see `Client`, which names the calls."""
 
     def __init__(
-        self, url: str | None = None, token: str | None = None, *, timeout: float = 30.0
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        token_file: Path | str | None = None,
+        timeout: float = 30.0,
     ) -> None:
         if url is None:
             url = os.environ.get("JOBPROV_URL") or USUAL_URL
             # The environment's token is for the environment's service, and for no other
-            token = token or os.environ.get("JOBPROV_TOKEN")
+            if not token:
+                token_file = token_file or os.environ.get("JOBPROV_TOKEN_FILE")
+                token = os.environ.get("JOBPROV_TOKEN")
         self.url = url.rstrip("/").removesuffix("/api/v1")
         self._base = f"{self.url}/api/v1"
         self._timeout = timeout
@@ -64,7 +102,9 @@ class Transport:
         self._session.trust_env = False  # a .netrc must not replace our token
         # A secret that was mounted or pasted ends with a line break
         bare_token = (token or "").strip()
-        if bare_token:
+        if token_file:
+            self._session.auth = _TokenFile(Path(token_file))
+        elif bare_token:
             self._session.headers["Authorization"] = f"Bearer {bare_token}"
 
     def __enter__(self) -> Self:

@@ -150,6 +150,19 @@ class RecipesQuery(ExperimentQuery):
     cursor = text("`next` of the answer before.")
 
 
+class TrailQuery(Schema):
+    """Whose trail."""
+
+    experiment = fields.String(
+        required=True,
+        validate=validate.Length(1, LONGEST),
+        metadata={"description": "What was done in this experiment."},
+    )
+    kind = text("Only acts of this kind, such as waiver.")
+    limit = number(1, 500, "How many at most; 100 by default.")
+    cursor = text("`next` of the answer before.")
+
+
 class GapsQuery(ExperimentQuery):
     """Whose gaps."""
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from sqlalchemy import Connection
 
@@ -20,6 +21,26 @@ from jobprov.provenance.db.writer.write_queue import WriteQueue
 T = TypeVar("T")
 
 
+class Origin(NamedTuple):
+    """Where it comes from that somebody has something written.
+
+    Attributes:
+        through: `page`, `call` or `command`.
+        address: of the client; of a command the name of its machine.
+        request: the number of the request, as its answer and the log have it.
+        user: of a command the login name of whoever gave it.
+    """
+
+    through: str
+    address: str
+    request: str | None = None
+    user: str | None = None
+
+
+ORIGIN: ContextVar[Origin | None] = ContextVar("jobprov-origin", default=None)
+"""Of what this thread does: set for each request, and by commands; None in the background."""
+
+
 @dataclass(frozen=True, slots=True)
 class Writing(Transaction):
     """A transaction of the service, and what was sent to it.
@@ -28,12 +49,14 @@ class Writing(Transaction):
         store: the archive.
         received_at: when that came which is written.
         submitter: who sent it; None where the service writes of its own accord.
+        origin: where it came from; None where nobody asked for it.
         physics_variables: which variables of a job's environment decide physics.
     """
 
     store: Store
     received_at: datetime
     submitter: str | None = None
+    origin: Origin | None = None
     physics_variables: PhysicsVariables = NO_PHYSICS_VARIABLES
 
     def by(self, submitter: str | None) -> Self:
@@ -77,8 +100,11 @@ class Writer(WriteQueue[Writing]):
         """
         # Not when its turn comes: others may be before it
         came_at = received_at or datetime.now(UTC)
+        origin = ORIGIN.get()  # the writer has a thread of its own
         return super().run(
-            lambda writing: use_case(replace(writing, received_at=came_at, submitter=submitter)),
+            lambda writing: use_case(
+                replace(writing, received_at=came_at, submitter=submitter, origin=origin)
+            ),
             weight,
         )
 
@@ -100,7 +126,9 @@ def writing_alone(
     try:
         with database.writing.begin() as connection:
             now = received_at or datetime.now(UTC)
-            yield Writing(connection, memory, store, now, submitter, physics_variables)
+            yield Writing(
+                connection, memory, store, now, submitter, physics_variables=physics_variables
+            )
     except BaseException:
         memory.rollback()
         raise

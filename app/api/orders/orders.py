@@ -68,7 +68,9 @@ def post_take() -> Response:
     grant = writing_grant(Scope.RUN)
     body = read_document(parse_object(read_body(_BODY_BYTES)), TakeBody, "The question")
     check_experiment(grant, body.experiment)
-    orders = get_service().write(lambda writing: take_orders(writing, body))
+    orders = get_service().write(
+        lambda writing: take_orders(writing, body), submitter=grant.submitter
+    )
     return json_answer(TakenOrders(orders))
 
 
@@ -133,7 +135,7 @@ def get_retries() -> Response:
         repeats = repeats_of(connection, service.store, choice, body.experiment)
     commands = FileCommands(service.settings.fetch_command, service.settings.store_command)
     destination = Destination(body.experiment, public_url(), output_dir, commands)
-    text = resubmission(repeats, form, destination, with_ticket=service.tokens.exist())
+    text = resubmission(repeats, form, destination, with_ticket=service.needs_token())
     return text_answer(text.splitlines())
 
 

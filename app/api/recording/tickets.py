@@ -53,7 +53,8 @@ def post_ticket(task_id: str) -> Response:
     ticket, expires_at = get_service().write(
         lambda writing: create_ticket(
             writing, experiment=body.experiment, task_id=task_id, now=now, days=body.days
-        )
+        ),
+        submitter=grant.submitter,
     )
     return json_answer(TicketAnswer(ticket, body.experiment, task_id, expires_at), 201)
 

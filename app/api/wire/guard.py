@@ -41,20 +41,17 @@ def recording_grant(scope: Scope = Scope.RECORD) -> Grant:
         UnauthorizedError: no token, or a worthless one.
         ForbiddenError: the token lacks the scope, or no token exists yet and the client is not on
             this machine.
+        UnreachableError: see `grant_of`.
     """
     service = get_service()
     header = request.headers.get("Authorization")
     if header:
         grant = grant_of(_bearer(header))
-        if grant is None:
-            raise UnauthorizedError(
-                "The token is unknown, expired or revoked; ask an operator for another."
-            )
         # A ticket is refused for what it is
         if grant.task_id is None and not grant.may(scope):
             raise ForbiddenError(grant.lack(scope))
         return grant
-    if service.tokens.exist():
+    if service.needs_token():
         raise UnauthorizedError(
             "This needs a token: set JOBPROV_TOKEN, or send `Authorization: Bearer prov_…`; "
             "an operator makes one with `jobprov token create`."

@@ -148,7 +148,7 @@ def runner_of(
         experiment,
         folder,
         _hook(options.hook, folder),
-        needs_tickets=bool(settings.token),
+        needs_tickets=bool(settings.token or settings.token_file),
         names_jobs=is_local,
         output_dir=options.output_dir.resolve() if options.output_dir else None,
         commands=FileCommands(settings.fetch_command, settings.store_command),

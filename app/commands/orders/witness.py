@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import click
 
-from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.asking import client_for, client_of, token_of
 from jobprov.app.commands.terminal.opening import emit, json_option, settings_with, url_option
 from jobprov.app.config import Settings
 from jobprov.provenance.capture.files.hashing import Clock
@@ -182,7 +182,7 @@ def look(
     telling = Telling(
         int(time.time()), experiment, _LOOK_SETTLE_SECONDS, deliver=_deliver_to(settings)
     )
-    client = Client(settings.url, settings.token or None)
+    client = client_of(settings)
     collection = Collection()
     with WitnessState(state_file) as state:
         _ask(collection, state, Window(schedd), telling.now)
@@ -207,7 +207,7 @@ def _report_queues(
 
 
 def _deliver_to(settings: Settings) -> Deliver:
-    return lambda entry: deliver(entry, settings.url, settings.token, Clock(_ENTRY_SECONDS))
+    return lambda entry: deliver(entry, settings.url, token_of(settings), Clock(_ENTRY_SECONDS))
 
 
 def _ask(collection: Collection, state: WitnessState, window: Window, now: int) -> None:

@@ -101,6 +101,8 @@ def _flush(path: Path, url: str | None) -> SentPath:
     environment = dict(os.environ)
     if settings.token:
         environment["JOBPROV_TOKEN"] = settings.token
+    if settings.token_file is not None:
+        environment["JOBPROV_TOKEN_FILE"] = str(settings.token_file)
     with tempfile.TemporaryDirectory() as folder:
         hook = Path(folder) / "job-end-hook.pyz"
         put_hook(hook)

@@ -3,7 +3,7 @@
 It works on the database directly, so that only operators can use it.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -18,12 +18,18 @@ from jobprov.app.commands.terminal.opening import (
     table,
 )
 from jobprov.provenance.db.queries.intake import list_tokens
-from jobprov.provenance.services.intake.tokens import OF_JOBS, Scope, create_token, revoke_token
+from jobprov.provenance.services.intake.tokens import (
+    OF_JOBS,
+    Scope,
+    create_token,
+    revoke_token,
+    rotate_token,
+)
 
 
 @click.group(cls=Group)
 def token() -> None:
-    """Make, list and revoke write tokens."""
+    """Make, list, replace and revoke write tokens."""
 
 
 @token.command()
@@ -84,7 +90,10 @@ def create(
 @data_option
 @json_option
 def list_them(*, data: str | None, as_json: bool) -> None:
-    """List tokens; what they are is not kept."""
+    """List tokens; what they are is not kept.
+
+    When a token was last used is noted once an hour; of upload tickets it is not.
+    """
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
         rows = [row._asdict() for row in list_tokens(connection)]
     titles = {
@@ -96,9 +105,37 @@ def list_them(*, data: str | None, as_json: bool) -> None:
         "created_at": "MADE",
         "expires_at": "EXPIRES",
         "revoked_at": "REVOKED",
+        "last_used_at": "LAST USED",
     }
     text = table(rows, titles) if rows else "There are no tokens."
     emit(rows, text, as_json=as_json)
+
+
+@token.command()
+@click.argument("number", type=click.IntRange(1, 2**62))
+@click.option(
+    "--keep-hours",
+    type=click.IntRange(0, 24 * 365),
+    default=24,
+    show_default=True,
+    help="How long the old one stays good.",
+)
+@data_option
+@json_option
+def rotate(*, number: int, keep_hours: int, data: str | None, as_json: bool) -> None:
+    """Make a token like another and print it, this once; the other one ends soon.
+
+    It has the same experiment, name and scopes, and lasts as long as the other did. Meanwhile give it to
+    all who use the other.
+    """
+    keep = timedelta(hours=keep_hours)
+    with opened_service(settings_with(data=data)) as service:
+        now = datetime.now(UTC)
+        rotation = service.write(lambda writing: rotate_token(writing, number, now=now, keep=keep))
+    ends_at = rotation.old_ends_at.isoformat(timespec="seconds")
+    click.echo(f"Token {number} ends {ends_at}.", err=True)
+    document = {"token": rotation.token, "old_number": number, "old_ends_at": ends_at}
+    emit(document, rotation.token, as_json=as_json)
 
 
 @token.command()
@@ -108,7 +145,7 @@ def list_them(*, data: str | None, as_json: bool) -> None:
 def revoke(*, number: int, data: str | None, as_json: bool) -> None:
     """Make a token worthless; services notice within seconds."""
     with opened_service(settings_with(data=data)) as service:
-        service.write(lambda writing: revoke_token(writing.connection, number, datetime.now(UTC)))
+        service.write(lambda writing: revoke_token(writing, number, datetime.now(UTC)))
     emit({"number": number, "is_revoked": True}, f"Token {number} is revoked.", as_json=as_json)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 import msgspec
 
+from jobprov.app.commands.terminal.asking import token_of
 from jobprov.app.commands.terminal.hints import own_command
 from jobprov.app.commands.terminal.opening import (
     data_option,
@@ -40,7 +41,7 @@ def demo(*, slots: int, url: str | None, data: str | None, as_json: bool) -> Non
         put_hook(hook)
         result = run_demo(
             url=settings.url,
-            token=settings.token or None,
+            token=token_of(settings),
             data=settings.data,
             hook=hook,
             report=lambda line: click.echo(line, err=as_json),

@@ -1,10 +1,27 @@
-"""The service that commands ask."""
+"""The service that commands ask, and the token that they send."""
 
 from jobprov.app.commands.terminal.opening import settings_with
+from jobprov.app.config import Settings
 from jobprov.provenance.client import Client
+from jobprov.provenance.client.transport import read_token_file
 
 
 def client_for(url: str | None) -> Client:
     """Return a client of the service at `url`, or of the settings'."""
-    settings = settings_with(url=url)
-    return Client(settings.url, settings.token or None)
+    return client_of(settings_with(url=url))
+
+
+def client_of(settings: Settings) -> Client:
+    """Return a client of the settings' service."""
+    return Client(settings.url, settings.token or None, token_file=settings.token_file)
+
+
+def token_of(settings: Settings) -> str | None:
+    """Return the token of now; None where none is set.
+
+    Raises:
+        BadInputError: its file cannot be read.
+    """
+    if settings.token_file is not None:
+        return read_token_file(settings.token_file)
+    return settings.token or None

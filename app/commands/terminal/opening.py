@@ -4,6 +4,9 @@ They open the service to ask, or the database and the archive.
 """
 
 import json
+import os
+import pwd
+import socket
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -118,6 +121,7 @@ def opened_service(settings: Settings, *, is_tied: bool = True) -> "Iterator[Ser
     from jobprov.provenance.db.upkeep.migrating import is_current  # noqa: PLC0415
     from jobprov.provenance.errors import UnreachableError  # noqa: PLC0415
     from jobprov.provenance.services.upkeep.archive_identity import tie_archive  # noqa: PLC0415
+    from jobprov.provenance.services.writing import ORIGIN, Origin  # noqa: PLC0415
 
     if not is_current(settings.database_url):
         place = make_url(settings.database_url).render_as_string(hide_password=True)
@@ -126,12 +130,22 @@ def opened_service(settings: Settings, *, is_tied: bool = True) -> "Iterator[Ser
             "name the folder of the service (JOBPROV_DATA or --data)."
         )
     service = open_service(settings)
+    origin = ORIGIN.set(Origin("command", socket.gethostname(), user=_login_name()))
     try:
         if is_tied:
             tie_archive(service.database, service.store)
         yield service
     finally:
+        ORIGIN.reset(origin)
         service.close()
+
+
+def _login_name() -> str:
+    """Return who gives this command: by the system, as the environment may say anything."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"
 
 
 def emit(document: Any, text: str, *, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from werkzeug.exceptions import Forbidden, Unauthorized
 
 from jobprov.app.access.locality import is_cross_site, is_local
 from jobprov.app.access.wrong_tokens import grant_of
+from jobprov.app.errors import UnauthorizedError
 from jobprov.app.wiring import get_service
 from jobprov.provenance.services.intake.tokens import Grant, Scope
 
@@ -30,18 +31,30 @@ def check_reading() -> None:
     service = get_service()
     if service.settings.reading == "open" or request.endpoint == "pages.static":
         return
-    token, grant = None, None
-    given = request.authorization
-    if given is not None:
-        token = given.password if given.type == "basic" else given.token
-    if token:
-        grant = grant_of(token)
+    grant, why = _grant_of_password()
     if grant is None or not grant.may(Scope.READ):
-        raise Unauthorized(
-            "Reading needs a token here, and an upload ticket is none; give it as the password, "
-            "with any user name.",
-            www_authenticate=WWWAuthenticate("basic", {"realm": "jobprov", "charset": "UTF-8"}),
-        )
+        raise _ask_for_password(f"{why}Reading needs a token here, and an upload ticket is none")
+
+
+def check_admin(experiment: str | None) -> None:
+    """Do nothing where the reader administers an experiment, or all where none is named.
+
+    Raises:
+        Unauthorized: a token is needed, and none came that is worth something.
+        Forbidden: it is of another experiment or without the scope, or no token exists yet and the
+            reader is not on this machine.
+    """
+    if not get_service().needs_token():
+        if not is_local():
+            raise Forbidden("This service has no token yet and shows this to its own machine only.")
+        return
+    grant, why = _grant_of_password()
+    if grant is None:
+        raise _ask_for_password(f"{why}This needs a token with the scope {Scope.ADMIN}")
+    if not grant.may(Scope.ADMIN):
+        raise Forbidden(grant.lack(Scope.ADMIN))
+    if experiment is not None and not grant.allows(experiment):
+        raise Forbidden(f"The token is of {grant.experiment}, and this is of {experiment}.")
 
 
 def form_grant(experiment: str, scope: Scope) -> Grant:
@@ -54,20 +67,13 @@ def form_grant(experiment: str, scope: Scope) -> Grant:
     """
     if is_cross_site():
         raise Forbidden("This form was sent by a page of another site.")
-    tokens, token = get_service().tokens, request.form.get(TOKEN_FIELD, "").strip()
-    if not tokens.exist():
+    if not get_service().needs_token():
         if not is_local():
             raise Forbidden(
                 "This service has no write token yet and takes writes from its own machine only."
             )
         return _LOCAL
-    grant = grant_of(token) if token else None
-    if grant is None or grant.task_id is not None:
-        why = "The token is unknown, expired or revoked, or is an upload ticket. " if token else ""
-        raise Unauthorized(
-            f"{why}Changing something needs a write token of the experiment, in the last field of "
-            "the form."
-        )
+    grant = _sent_grant()
     if not grant.allows(experiment):
         raise Forbidden(f"The token is of {grant.experiment}, and this is of {experiment}.")
     if not grant.may(scope):
@@ -77,4 +83,42 @@ def form_grant(experiment: str, scope: Scope) -> Grant:
 
 def needs_token() -> bool:
     """Return whether a form needs the field for the token."""
-    return get_service().tokens.exist()
+    return get_service().needs_token()
+
+
+def _grant_of_password() -> tuple[Grant | None, str]:
+    """Return what the token allows that a browser sends; without one, why none counts."""
+    given = request.authorization
+    if given is None:
+        return None, ""
+    token = given.password if given.type == "basic" else given.token
+    if not token:
+        return None, ""
+    try:
+        return grant_of(token), ""
+    except UnauthorizedError as reason:
+        return None, f"{reason} "
+
+
+def _ask_for_password(why: str) -> Unauthorized:
+    return Unauthorized(
+        f"{why}; give it as the password, with any user name.",
+        www_authenticate=WWWAuthenticate("basic", {"realm": "jobprov", "charset": "UTF-8"}),
+    )
+
+
+def _sent_grant() -> Grant:
+    """Return what the token in the form allows; tickets and worthless ones are refused."""
+    token, why = request.form.get(TOKEN_FIELD, "").strip(), ""
+    try:
+        if token:
+            grant = grant_of(token)
+            if grant.task_id is None:
+                return grant
+            why = "This is an upload ticket, which records jobs and does nothing else. "
+    except UnauthorizedError as reason:
+        why = f"{reason} "
+    raise Unauthorized(
+        f"{why}Changing something needs a write token of the experiment, in the last field of the "
+        "form."
+    )

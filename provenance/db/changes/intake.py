@@ -65,6 +65,18 @@ def mark_revoked(connection: Connection, number: int, now: datetime) -> bool:
     return connection.execute(statement).rowcount > 0
 
 
+def note_token_use(connection: Connection, number: int, moment: datetime) -> None:
+    """Note that a token was used."""
+    statement = update(WriteToken).where(WriteToken.id == number)
+    connection.execute(statement.values(last_used_at=moment))
+
+
+def end_token(connection: Connection, number: int, moment: datetime) -> None:
+    """Have a token expire at a moment."""
+    statement = update(WriteToken).where(WriteToken.id == number)
+    connection.execute(statement.values(expires_at=moment))
+
+
 def add_possessions(connection: Connection, blobs: Sequence[tuple[int, str]]) -> None:
     """Note which blobs experiments possess from now on: keys of experiments, with digests."""
     rows = [{"experiment_id": experiment, "sha256": sha256} for experiment, sha256 in blobs]

@@ -29,6 +29,7 @@ class TokenRow(NamedTuple):
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    last_used_at: datetime | None
 
 
 class StoredToken(NamedTuple):
@@ -39,6 +40,7 @@ class StoredToken(NamedTuple):
         task_id: of an upload ticket its task, None of other tokens.
         scopes: words with spaces between them.
         expires_at, revoked_at: None where it does not expire, and where it is not revoked.
+        last_used_at: to the hour; None where it was not used yet.
     """
 
     sha256: str
@@ -46,8 +48,10 @@ class StoredToken(NamedTuple):
     experiment: str
     task_id: str | None
     scopes: str
+    created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    last_used_at: datetime | None
 
 
 def list_tokens(connection: Connection) -> list[TokenRow]:
@@ -62,6 +66,7 @@ def list_tokens(connection: Connection) -> list[TokenRow]:
             WriteToken.created_at,
             WriteToken.expires_at,
             WriteToken.revoked_at,
+            WriteToken.last_used_at,
         )
         .join(Experiment, Experiment.id == WriteToken.experiment_id)
         .order_by(WriteToken.id)
@@ -78,8 +83,10 @@ def find_token(connection: Connection, number: int) -> StoredToken | None:
             Experiment.name,
             WriteToken.task_id,
             WriteToken.scopes,
+            WriteToken.created_at,
             WriteToken.expires_at,
             WriteToken.revoked_at,
+            WriteToken.last_used_at,
         )
         .join(Experiment, Experiment.id == WriteToken.experiment_id)
         .where(WriteToken.id == number)

@@ -27,7 +27,8 @@ from jobprov.provenance.db.tables.base import (
 class WriteToken(Base):
     """A write token of an experiment, stored hashed (256 random bits need no slow hash).
 
-    With a task, it is an upload ticket. Scopes are words with spaces between them.
+    With a task, it is an upload ticket. Scopes are words with spaces between them. When it was last
+    used is noted once an hour, and not of tickets: their records say it.
     """
 
     __tablename__ = "write_tokens"
@@ -40,6 +41,7 @@ class WriteToken(Base):
     created_at: Mapped[datetime] = mapped_column(UtcInstant)
     expires_at: Mapped[datetime | None] = mapped_column(UtcInstant)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcInstant)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcInstant)
 
 
 class LogTailPiece(Base):

@@ -15,12 +15,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from jobprov.provenance.answers.trail import ACTS
 from jobprov.provenance.db.tables.base import (
     Base,
     DigestBytes,
     Key,
     UtcInstant,
 )
+
+IS_ACT = f"kind IN ({', '.join(repr(kind) for kind in ACTS)})"
+"""As SQL: an index of some rows alone is used where its condition stands in the query as it is."""
 
 
 class LedgerEntry(Base):
@@ -56,6 +60,13 @@ class LedgerEntry(Base):
             "id",
             sqlite_where=text("segment IS NULL"),
             postgresql_where=text("segment IS NULL"),
+        ),
+        Index(
+            "ix_ledger_entries_acts",
+            "experiment_id",
+            "id",
+            sqlite_where=text(IS_ACT),
+            postgresql_where=text(IS_ACT),
         ),
         # without the position PostgreSQL keeps a segment's entries together, in a quarter of the
         # bytes: ask for a segment at once

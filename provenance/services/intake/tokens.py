@@ -13,27 +13,32 @@ import re
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from jobprov.provenance.db.changes.intake import (
     NewToken,
     add_token,
+    end_token,
     mark_revoked,
     next_token_number,
 )
 from jobprov.provenance.db.queries.intake import StoredToken, find_token, is_any_token_made
 from jobprov.provenance.db.recording.writing import intern_experiments
-from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.errors import BadInputError, ForbiddenError, NotFoundError
+from jobprov.provenance.services.ledger.entries import enter_document
 from jobprov.provenance.services.writing import Writing
 
 _SHAPE = re.compile(r"prov_([0-9]{1,15})_[A-Za-z0-9_-]{43}")
 _EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SECONDS_KEPT = 5.0
+_USE_SECONDS = 3600.0
+_WORTHLESS = "The token is unknown, expired or revoked; ask an operator for another."
 TICKET_DAYS = 30  # longer than a job waits, runs and lies in a spool
 
 
@@ -57,6 +62,10 @@ OF_JOBS = frozenset({Scope.RECORD, Scope.READ})
 _OF_TICKETS = frozenset({Scope.RECORD})
 
 
+class WrongTokenError(ForbiddenError):
+    """A token is worth nothing; the message says why, and holds nothing of it that is secret."""
+
+
 class Grant(NamedTuple):
     """What a token allows.
 
@@ -65,12 +74,14 @@ class Grant(NamedTuple):
         submitter: what the ledger keeps of who wrote: the token's number and name, never the token.
         task_id: of an upload ticket the only task whose jobs may be recorded.
         scopes: what may be done.
+        is_issued: whether an issuer of the experiment made it (`issued_tokens`).
     """
 
     experiment: str | None
     submitter: str | None
     task_id: str | None = None
     scopes: frozenset[Scope] = ALL_SCOPES
+    is_issued: bool = False
 
     def may(self, scope: Scope) -> bool:
         """Whether it allows what has this scope."""
@@ -79,10 +90,10 @@ class Grant(NamedTuple):
     def lack(self, scope: Scope) -> str:
         """Return why something is refused that has this scope."""
         has = ", ".join(sorted(self.scopes)) or "none"
-        return (
-            f"This needs a token with the scope {scope}, and yours has {has}: an operator makes one "
-            f"with `jobprov token create --scope {scope}`."
-        )
+        needs = f"This needs a token with the scope {scope}, and yours has {has}"
+        if self.is_issued:
+            return f"{needs}: an operator says in JOBPROV_TOKEN_ISSUERS what issued tokens allow."
+        return f"{needs}: an operator makes one with `jobprov token create --scope {scope}`."
 
     def allows(self, experiment: str) -> bool:
         """Whether records of this experiment may be written."""
@@ -135,6 +146,7 @@ def create_token(
     words = " ".join(sorted(_OF_TICKETS if task_id is not None else scopes))
     stored = NewToken(number, key, name, _digest(token), now, task_id, expires_at, words)
     add_token(writing.connection, stored)
+    _enter(writing, key, number, name, "made", task_id=task_id, scopes=words, expires_at=expires_at)
     return token
 
 
@@ -155,14 +167,92 @@ def create_ticket(
     return ticket, now + timedelta(days=days)
 
 
-def revoke_token(connection: Connection, number: int, now: datetime) -> None:
+def revoke_token(writing: Writing, number: int, now: datetime) -> None:
     """Make a token worthless; services notice within seconds.
 
     Raises:
         NotFoundError: there is no such token, or it was revoked before.
     """
-    if not mark_revoked(connection, number, now):
+    token = find_token(writing.connection, number)
+    if token is None or not mark_revoked(writing.connection, number, now):
         raise NotFoundError(f"There is no valid token {number}; `jobprov token list` shows them.")
+    key = intern_experiments(writing, {token.experiment})[token.experiment]
+    _enter(writing, key, number, token.name, "revoked")
+
+
+def _enter(
+    writing: Writing,
+    experiment: int,
+    number: int,
+    name: str,
+    what: str,
+    *,
+    expires_at: datetime | None = None,
+    **more: str | None,
+) -> None:
+    """Have the ledger keep what was done with a token; the token itself is in no ledger."""
+    document: dict[str, object] = {"number": number, "name": name, "what": what, **more}
+    if expires_at is not None:
+        document["expires_at"] = expires_at.isoformat()
+    enter_document(writing, experiment, "token", document)
+
+
+def looks_issued(token: str) -> bool:
+    """Return whether a text has the form of a JWT, which no token of ours has."""
+    return token.count(".") == 2  # noqa: PLR2004 - header, claims, signature
+
+
+class Rotation(NamedTuple):
+    """A token that takes the place of another.
+
+    Attributes:
+        token: the new one; it cannot be shown again.
+        old_ends_at: when the old one ends.
+    """
+
+    token: str
+    old_ends_at: datetime
+
+
+def rotate_token(writing: Writing, number: int, *, now: datetime, keep: timedelta) -> Rotation:
+    """Return a new token like another, which ends a little later.
+
+    It allows the same, has the same name and lasts as long as the other did from its beginning.
+
+    Args:
+        writing: what to write with.
+        number: of the old token.
+        now: when the new one begins.
+        keep: how long the old one stays good, unless it ends before.
+
+    Raises:
+        NotFoundError: there is no such token, or it has ended.
+        BadInputError: it is an upload ticket.
+    """
+    old = find_token(writing.connection, number)
+    if old is None or old.revoked_at is not None or _end_of(old) <= now.timestamp():
+        raise NotFoundError(f"There is no valid token {number}; `jobprov token list` shows them.")
+    if old.task_id is not None:
+        raise BadInputError(
+            f"Token {number} is an upload ticket, which is made anew instead (`jobprov register`).",
+            {"number": ["an upload ticket"]},
+        )
+    days = None if old.expires_at is None else max(1, (old.expires_at - old.created_at).days)
+    token = create_token(
+        writing,
+        experiment=old.experiment,
+        name=old.name,
+        now=now,
+        days=days,
+        scopes={Scope(word) for word in old.scopes.split()},
+    )
+    ends_at = now + keep
+    if old.expires_at is not None:
+        ends_at = min(ends_at, old.expires_at)
+    end_token(writing.connection, number, ends_at)
+    key = intern_experiments(writing, {old.experiment})[old.experiment]
+    _enter(writing, key, number, old.name, "replaced", expires_at=ends_at)
+    return Rotation(token, ends_at)
 
 
 class _RememberedGrant(NamedTuple):
@@ -179,26 +269,39 @@ class _RememberedGrant(NamedTuple):
 
 
 class TokenBook:
-    """Looks tokens up and remembers the answers for five seconds; thread-safe."""
+    """Looks tokens up and remembers the answers for five seconds; thread-safe.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    Args:
+        engine: where to look.
+        note_use: told the number of a token that is used, some times an hour.
+    """
+
+    def __init__(self, engine: Engine, note_use: Callable[[int], None] | None = None) -> None:
+        self._engine, self._note_use = engine, note_use
+        self._noted: dict[int, float] = {}
         self._lock = threading.Lock()
         self._grants: dict[str, _RememberedGrant] = {}
         self._exist = False
         self._ask_again_at = 0.0
 
-    def grant(self, token: str) -> Grant | None:
-        """Return what the token allows, or None where it is unknown, expired or revoked."""
+    def grant(self, token: str) -> Grant:
+        """Return what the token allows.
+
+        Raises:
+            WrongTokenError: it is unknown, expired or revoked.
+        """
         shape = _SHAPE.fullmatch(token)
         if shape is None:
-            return None
+            raise WrongTokenError(_WORTHLESS)
         digest = _digest(token)
         moment = time.monotonic()
         remembered = self._grants.get(digest)
         if remembered is not None and moment < remembered.until and time.time() < remembered.ends:
             return remembered.grant
-        return self._look_up(digest, int(shape.group(1)), moment)
+        grant = self._look_up(digest, int(shape.group(1)), moment)
+        if grant is None:
+            raise WrongTokenError(_WORTHLESS)
+        return grant
 
     def exist(self) -> bool:
         """Return whether any token but tickets was ever made.
@@ -232,7 +335,22 @@ class TokenBook:
             if len(self._grants) > 10_000:  # noqa: PLR2004 - more tokens than an experiment has
                 self._grants.clear()
             self._grants[digest] = _RememberedGrant(moment + _SECONDS_KEPT, grant, ends)
+        if token.task_id is None:
+            self._note(number, token.last_used_at)
         return grant
+
+    def _note(self, number: int, last_used_at: datetime | None) -> None:
+        """Have it noted that a token is used, if that was not done within the hour."""
+        now = time.time()
+        known = last_used_at.timestamp() if last_used_at is not None else 0.0
+        if self._note_use is None or now - known < _USE_SECONDS:
+            return
+        with self._lock:
+            # Tried once an hour, also where it cannot be written
+            if now - self._noted.get(number, 0.0) < _USE_SECONDS:
+                return
+            self._noted[number] = now
+        self._note_use(number)
 
 
 def _end_of(token: StoredToken) -> float:

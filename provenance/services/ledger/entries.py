@@ -12,11 +12,15 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.answers.trail import ACTS
 from jobprov.provenance.db.changes.ledger import NewEntry, append_entries
 from jobprov.provenance.db.queries.ledger import salted_entries, stored_entries
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.services.ledger.segments import SegmentReader, read_bodies
 from jobprov.provenance.services.writing import Writing
+
+ORIGIN_FIELD = "origin"
+"""Member of a document with where it came from; what else the document says is its own."""
 
 
 def append_document(connection: Connection, entry: NewEntry, document: Mapping[str, Any]) -> int:
@@ -30,9 +34,11 @@ def enter_document(
 ) -> int:
     """Write an entry for a small JSON document, with the time and submitter of this writing.
 
-    Return its key.
+    Where somebody is answerable for it (`ACTS`), it also keeps where it came from. Return its key.
     """
     entry = NewEntry(experiment, kind, writing.received_at, writing.submitter, b"")
+    if kind in ACTS and writing.origin is not None:
+        document = {**document, ORIGIN_FIELD: writing.origin._asdict()}
     return append_document(writing.connection, entry, document)
 
 

@@ -376,6 +376,9 @@ class Replay:
         # A log that was sent again later is not expired by the end of the chain
         self._possess([log.sha256 for log in logs if log.sha256 not in self._expired()])
 
+    def _token(self, _: EntryDocument) -> None:
+        """Write nothing: a token is in no ledger. The entry has its place among the others."""
+
     def _possession(self, document: EntryDocument) -> None:
         self._possess(document.read(PossessionDocument).sha256)
 
@@ -387,6 +390,7 @@ _WRITERS: dict[str, Callable[[Replay, EntryDocument], None]] = {
     "plan": Replay._plan,  # noqa: SLF001
     "resolution": Replay._resolution,  # noqa: SLF001
     "ref_observation": Replay._observation,  # noqa: SLF001
+    "token": Replay._token,  # noqa: SLF001
     "task": Replay._task,  # noqa: SLF001
     "waiver": Replay._waiver,  # noqa: SLF001
     "sighting": Replay._sighting,  # noqa: SLF001

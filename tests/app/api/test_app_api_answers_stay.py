@@ -45,7 +45,7 @@ API = "/api/v1"
 WRITE = "JOBPROV_WRITE_ANSWERS"
 MARK = ">>> "
 FILES = ("writing", *READS)
-UNSTEADY = {"ticket": "a random token"}
+UNSTEADY = {"ticket": "a random token", "request": "a number with a random beginning"}
 """Members whose values differ from run to run, and why; each is replaced by a placeholder."""
 NOT_KEPT = {
     "GET /metrics": "Prometheus' text",

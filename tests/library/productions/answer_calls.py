@@ -514,6 +514,13 @@ def _queue() -> dict[str, Any]:
 CAMPAIGN = "experiment=toyexp&campaign=demo-2026"
 READS = {
     "operations": ["/health", "/ready", "/reproduction", "/none"],
+    "trail": [
+        "/trail?experiment=nova&limit=4",
+        "/trail?experiment=nova&limit=4&cursor={next}",
+        "/trail?experiment=nova&kind=waiver",
+        "/trail?experiment=nova&kind=none",
+        "/trail",
+    ],
     "names": [
         "/names/experiments",
         "/names/campaigns?experiment=toyexp",

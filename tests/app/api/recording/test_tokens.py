@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from jobprov.app.wiring import Service
 from jobprov.provenance.db.queries.intake import list_tokens
-from jobprov.provenance.services.intake.tokens import TokenBook, revoke_token
+from jobprov.provenance.services.intake.tokens import TokenBook, WrongTokenError, revoke_token
 from tests.library.answers import assert_problem
 from tests.library.records import JOB, a_record, sha256
 
@@ -82,11 +82,12 @@ def test_worthless_tokens_are_refused(client: FlaskClient, new_token: NewToken, 
 
 def test_revoked_token_is_worthless_within_seconds(service: Service, new_token: NewToken) -> None:
     header = new_token()
-    service.write(lambda writing: revoke_token(writing.connection, 1, datetime.now(UTC)))
+    service.write(lambda writing: revoke_token(writing, 1, datetime.now(UTC)))
 
     fresh = TokenBook(service.database.reading)
 
-    assert fresh.grant(header["Authorization"].removeprefix("Bearer ")) is None
+    with pytest.raises(WrongTokenError):
+        fresh.grant(header["Authorization"].removeprefix("Bearer "))
 
 
 def test_expired_token_is_worthless(client: FlaskClient, new_token: NewToken) -> None:

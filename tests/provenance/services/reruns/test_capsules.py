@@ -19,6 +19,7 @@ from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle
 from jobprov.provenance.services.code.repositories import register_repository
+from jobprov.provenance.services.ledger.trail import show_trail
 from jobprov.provenance.services.reruns.capsules import (
     find_capsule,
     list_capsules,
@@ -177,6 +178,9 @@ def test_other_stage_or_software_is_not_served_and_a_rebuilt_database_says_the_s
 
     register(parts, folder, job_id(1))
     production.record(record_of(6, **common))
+    with production.database.reading.connect() as connection:
+        [act] = show_trail(connection, production.store, "nova", kind="capsule").acts
+    assert act.about.startswith("capsule ")
 
     grades = {number: shown(parts, job_id(number))["grade"] for number in range(1, 7)}
     with pytest.raises(BadInputError, match="names no software"):
