@@ -188,7 +188,7 @@ def _all_filters() -> JobFilters:
         parameter=asked("parameter"),
         value=asked("value"),
         variable=asked("variable"),
-        seed=asked_number("seed", least=0, most=10**18),
+        seed=asked_number("seed", least=0, most=2**63 - 1),
         started_after=asked_time("started_after"),
         started_before=asked_time("started_before"),
         received_after=asked_time("received_after"),
