@@ -22,8 +22,8 @@ from jobprov.provenance.software.packs.reading import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "06401eafb4c026dde87fa1d41d33707d29993c3202c34e8bec6d57327c68cfd9"}
-SCRIPTS = {1: "4a80dff7b786cf1e369069d10ade5b5fe394bbdc9ae276f8a097bf1eec8de182"}
+FILES = {1: "01ee0242b7986864b3a71c2d93652247a48bf8350c0a398b3d64db46af5e76c6"}
+SCRIPTS = {1: "5c64ca0fc85a563fbded229f19efbeb8487abec4c232589e5e01971e4a33b902"}
 PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 
