@@ -22,6 +22,7 @@ from jobprov.archive.store import Store
 from jobprov.provenance.db.changes.upkeep import write_again
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.upkeep.archive import known_archive
+from jobprov.provenance.db.recording.physics_variables import PhysicsVariables
 from jobprov.provenance.errors import ConflictError, ProvenanceError, UnreachableError
 from jobprov.provenance.services.intake.blobs import BlobQuota, LostBlobs, Unclaimed
 from jobprov.provenance.services.intake.excerpts import Excerpts
@@ -65,6 +66,11 @@ class Service:
     batch_turns: Semaphore
     written: dict[str, float]
     _record: Callable[[Writing, Sequence[Submission]], list[Outcome]] = field(repr=False)
+
+    @property
+    def physics_variables(self) -> PhysicsVariables:
+        """Which variables of a job's environment decide physics."""
+        return PhysicsVariables(self.settings.physics_variables)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -170,7 +176,7 @@ def open_service(settings: Settings) -> Service:
     # PostgreSQL writes one in a process of its own while the next is decoded; with SQLite both wait
     # for Python's lock
     turns = Semaphore(1 if database.is_sqlite else 2)
-    writer = Writer(database, store)
+    writer = Writer(database, store, PhysicsVariables(settings.physics_variables))
     lost, quota = LostBlobs(store), BlobQuota(settings.blob_quota_gb * 10**9)
     return Service(
         settings,

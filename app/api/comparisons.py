@@ -56,7 +56,10 @@ def get_diff(before: str, after: str) -> Response:
     service = get_service()
     names = checked_name(before, "job_id"), checked_name(after, "job_id")
     with service.reading() as connection:
-        return json_answer(compare_jobs(connection, service.store, *names, **query))
+        comparison = compare_jobs(
+            connection, service.store, *names, deciding=service.physics_variables, **query
+        )
+    return json_answer(comparison)
 
 
 @comparisons_section.call(

@@ -85,7 +85,13 @@ def show_comparison(before: str, after: str) -> Response:
     service = get_service()
     with service.reading() as connection:
         comparison = compare_jobs(
-            connection, service.store, before, after, experiment=experiment, limit=_MOST_DIFFERENCES
+            connection,
+            service.store,
+            before,
+            after,
+            deciding=service.physics_variables,
+            experiment=experiment,
+            limit=_MOST_DIFFERENCES,
         )
     names = comparison.a.job_id, comparison.b.job_id
     query = {"experiment": experiment or ""}

@@ -10,6 +10,10 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.db.connections.engines import Database
+from jobprov.provenance.db.recording.physics_variables import (
+    NO_PHYSICS_VARIABLES,
+    PhysicsVariables,
+)
 from jobprov.provenance.db.writer.transaction import Memory, Transaction
 from jobprov.provenance.db.writer.write_queue import WriteQueue
 
@@ -24,11 +28,13 @@ class Writing(Transaction):
         store: the archive.
         received_at: when that came which is written.
         submitter: who sent it; None where the service writes of its own accord.
+        physics_variables: which variables of a job's environment decide physics.
     """
 
     store: Store
     received_at: datetime
     submitter: str | None = None
+    physics_variables: PhysicsVariables = NO_PHYSICS_VARIABLES
 
     def by(self, submitter: str | None) -> Self:
         """Return the same for what somebody else submits.
@@ -41,9 +47,15 @@ class Writing(Transaction):
 class Writer(WriteQueue[Writing]):
     """The one writer of a process, on its database and archive."""
 
-    def __init__(self, database: Database, store: Store) -> None:
+    def __init__(
+        self,
+        database: Database,
+        store: Store,
+        physics_variables: PhysicsVariables = NO_PHYSICS_VARIABLES,
+    ) -> None:
         def begin(connection: Connection, memory: Memory) -> Writing:
-            return Writing(connection, memory, store, datetime.now(UTC))
+            now = datetime.now(UTC)
+            return Writing(connection, memory, store, now, physics_variables=physics_variables)
 
         super().__init__(database.writing, begin)
 
@@ -79,6 +91,7 @@ def writing_alone(
     *,
     received_at: datetime | None = None,
     submitter: str | None = None,
+    physics_variables: PhysicsVariables = NO_PHYSICS_VARIABLES,
 ) -> Iterator[Writing]:
     """Yield a transaction of a process that fills a database alone, and so has no writer.
 
@@ -86,7 +99,8 @@ def writing_alone(
     """
     try:
         with database.writing.begin() as connection:
-            yield Writing(connection, memory, store, received_at or datetime.now(UTC), submitter)
+            now = received_at or datetime.now(UTC)
+            yield Writing(connection, memory, store, now, submitter, physics_variables)
     except BaseException:
         memory.rollback()
         raise

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec.inspect as inspection
 
 from jobprov.app.factory import create_app
+from jobprov.provenance.db.recording.physics_variables import PhysicsVariables
 from jobprov.provenance.db.upkeep.migrating import upgrade
 from jobprov.provenance.errors import RecordError
 from jobprov.provenance.records.field_uses import FieldUse
@@ -67,12 +68,17 @@ def measured_uses(folder: Path) -> dict[str, FieldUse]:
         uses[path] = FieldUse(
             recipe=recipe_of(_read(changed)) != recipe_of(_read(full)),
             result=result_of(_read(changed)) != result_of(_read(full)),
-            comparison=tuple(facet.name for facet in record_facets(full, changed) if facet.count),
+            comparison=_differing_facets(full, changed),
             gap=_gaps_without(full, path),
             bundle=_differing_parts(bundle, _bundle_files(changed)),
             page=pages.differs(changed),
         )
     return uses
+
+
+def _differing_facets(full: dict[str, Any], changed: dict[str, Any]) -> tuple[str, ...]:
+    facets = record_facets(full, changed, deciding=PhysicsVariables("GENIE_XSEC_TUNE"))
+    return tuple(facet.name for facet in facets if facet.count)
 
 
 def _without_none(kind: Any) -> Any:

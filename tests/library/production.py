@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
 from jobprov.provenance.db.connections.engines import Database, open_database
+from jobprov.provenance.db.recording.physics_variables import PhysicsVariables
 from jobprov.provenance.records.openlineage.runs import read_event
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.records.verdicts import OF_OUTPUTS
@@ -72,7 +73,8 @@ class Production:
         self.database = database
         self.store = store or open_store("memory:")
         self.folder = folder
-        self.writer = Writer(database, self.store)
+        self.physics_variables = PhysicsVariables("GENIE_XSEC_TUNE")
+        self.writer = Writer(database, self.store, self.physics_variables)
         self.now = FIRST
         self.most_entries = MOST_ENTRIES  # a segment, where the story itself has to seal
 
@@ -80,6 +82,12 @@ class Production:
         """Return the next moment."""
         self.now += timedelta(minutes=1)
         return self.now
+
+    def decide_physics_by(self, setting: str) -> None:
+        """Have other variables decide physics from now on, as a restart with that setting does."""
+        self.writer.close()
+        self.physics_variables = PhysicsVariables(setting)
+        self.writer = Writer(self.database, self.store, self.physics_variables)
 
     def record(
         self,

@@ -5,6 +5,7 @@ import sys
 import click
 
 from jobprov.app.commands.terminal.opening import data_option, emit, json_option, settings_with
+from jobprov.provenance.db.recording.physics_variables import PhysicsVariables
 from jobprov.provenance.lineage.words import counted, number
 from jobprov.provenance.services.upkeep.database_rebuild import NOT_DERIVED, rebuild_from
 
@@ -24,7 +25,12 @@ def rebuild(*, into_url: str | None, data: str | None, as_json: bool) -> None:
     into = into_url or settings.database_url
     # Progress is for who waits at a terminal, not for a log of cron
     show_segment = _show_segment if sys.stderr.isatty() else lambda *_: None
-    report = rebuild_from(settings.archive_url, into, show_segment=show_segment)
+    report = rebuild_from(
+        settings.archive_url,
+        into,
+        deciding=PhysicsVariables(settings.physics_variables),
+        show_segment=show_segment,
+    )
     lost = "\n".join(f"  {name}: {why}" for name, why in NOT_DERIVED.items())
     entries = "entry" if report.entries == 1 else "entries"
     text = (

@@ -70,7 +70,9 @@ def show_page() -> Response:
         divergence = find_divergence(connection, question.a, question.b, **question.experiments)
         if divergence.a and divergence.b:
             job_ids = divergence.a.job_id, divergence.b.job_id
-            compared = compare_jobs(connection, service.store, *job_ids)
+            compared = compare_jobs(
+                connection, service.store, *job_ids, deciding=service.physics_variables
+            )
     query = {"a": question.a, "b": question.b, **question.experiments}
     parameters = _parameters(compared)
     return answer(

@@ -1,1 +1,5 @@
-"""How outputs of a rerun are compared; most of it is shipped in the bundle as `verify.py`."""
+"""How outputs of a rerun are compared with the recorded ones.
+
+A bundle's verify.py is put together from these modules, apart from `comparators` (see `templates`).
+So they use Python 3.6 and the standard library only, and uproot where it is installed.
+"""

@@ -1,4 +1,6 @@
-"""How an experiment declares its outputs to be compared: by pattern and stage, the first that fits.
+"""Rules by which an experiment declares how its outputs are compared.
+
+The first rule whose pattern and stage match an output counts.
 
 Source: docs/reference/verdicts.md, "Comparators".
 """
@@ -20,18 +22,19 @@ _PARAMETERS = ("mask", "absolute", "relative", "p_value", "sigmas", "ignore")
 
 
 class OutputRule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One rule.
+    """How outputs whose names match a pattern are compared.
 
     Attributes:
         pattern: of output names, with `*`, `?` and `[…]`.
-        stage: pattern of stages; all where left out.
-        comparator: what a rerun has to reach; stricter levels are told where they hold.
-        required: whether the output decides the verdict.
-        mask: regular expressions; what they match in a line of text does not count.
-        absolute, relative: numbers may differ by the one, and by the other times the recorded
-            number.
-        p_value: the least that histograms and branches may have, times how many there are.
-        sigmas: standard deviations by which numbers of events may differ.
+        stage: pattern of stages; the rule is for all stages where it is left out.
+        comparator: what a rerun must reach at least. A verdict names the strictest level that
+            holds.
+        required: whether the output counts for the level of the verdict.
+        mask: regular expressions; text that one of them matches in a line does not count.
+        absolute: numbers may differ by so much,
+        relative: and by so much times the recorded number.
+        p_value: the smallest p-value that is accepted, times the number of tests.
+        sigmas: standard deviations by which numbers of entries may differ.
         ignore: patterns of objects (`path`) and branches (`path/branch`) of ROOT files that do not
             count.
     """
@@ -50,32 +53,35 @@ class OutputRule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_
     ignore: list[_Pattern] | None = None
 
     def fits(self, name: str, stage: str) -> bool:
-        """Return whether the rule speaks of this output."""
-        return fnmatchcase(name, self.pattern) and (
-            self.stage is None or fnmatchcase(stage, self.stage)
-        )
+        """Return whether the rule is for this output."""
+        is_for_stage = self.stage is None or fnmatchcase(stage, self.stage)
+        return is_for_stage and fnmatchcase(name, self.pattern)
 
     def text(self) -> str:
-        """Return the comparator as verify.py takes it: its word, and its parameters as JSON.
+        """Return the comparator as verify.py takes it (see `parameters`).
 
         Empty where none is declared.
         """
         if self.comparator is None:
             return ""
-        values = {name: value for name in _PARAMETERS if (value := getattr(self, name)) is not None}
-        return (
-            f"{self.comparator} {json.dumps(values, sort_keys=True)}" if values else self.comparator
-        )
+        parameters = {}
+        for name in _PARAMETERS:
+            value = getattr(self, name)
+            if value is not None:
+                parameters[name] = value
+        if not parameters:
+            return self.comparator
+        return f"{self.comparator} {json.dumps(parameters, sort_keys=True)}"
 
 
 class OutputRules(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The rules of an experiment, in order: of those that fit an output the first counts."""
+    """The rules of an experiment, in order: the first that fits an output counts."""
 
     output: Annotated[list[OutputRule], msgspec.Meta(max_length=_MOST_RULES)]
 
 
 def read_rules(document: Mapping[str, Any]) -> OutputRules:
-    """Return the typed reading of `{"output": [rule, …]}`.
+    """Return the rules that a document `{"output": [rule, …]}` holds.
 
     Raises:
         BadInputError: a rule is wrong; the message names it.
@@ -88,15 +94,17 @@ def read_rules(document: Mapping[str, Any]) -> OutputRules:
         ) from None
     for place, rule in enumerate(rules.output):
         for mask in rule.mask or ():
-            try:
-                re.compile(mask)
-            except re.error as problem:
-                field = f"output[{place}].mask"
-                raise BadInputError(
-                    f"{field}: {mask!r} is no regular expression: {problem}.",
-                    {field: [str(problem)]},
-                ) from None
+            _check_mask(mask, field=f"output[{place}].mask")
     return rules
+
+
+def _check_mask(mask: str, *, field: str) -> None:
+    try:
+        re.compile(mask)
+    except re.error as problem:
+        raise BadInputError(
+            f"{field}: {mask!r} is not a regular expression: {problem}.", {field: [str(problem)]}
+        ) from None
 
 
 def rule_for(rules: Sequence[OutputRule], name: str, stage: str) -> OutputRule | None:

@@ -1,26 +1,35 @@
-"""root-content-2: what a ROOT file holds, whatever its compression, basket size, dates and ids.
+"""root-content-2: what a ROOT file holds, whatever its compression, basket sizes, dates and ids.
 
-One line of JSON an object (latest cycle; sorted): path, class, and for trees every branch: values
-(flattened, little-endian, NaNs made one), counts of each nested level, number of entries. Branches
-and objects that uproot cannot interpret count by their decompressed bytes and are marked opaque. It
-is frozen: a digest that tells more needs another number. Python 3.6: part of a bundle's verify.py.
+One line of JSON for each object, in its latest cycle, sorted: its path and class, what a histogram
+holds, and for each branch of a tree digests of the values (flattened, little-endian, all NaNs
+alike) and of the counts of each nested level. Branches and objects that uproot cannot interpret
+count by their decompressed bytes and are marked as opaque.
+
+The digest is frozen. One that tells more needs another number.
+
+Part of a bundle's verify.py: Python 3.6, standard library, and uproot where it is installed.
 """
 
-# ruff: noqa: BLE001, ICN001, UP006, UP031, UP035, PTH123 - Python 3.6, and read by people who have
-# no linter
 import hashlib
 import json
 from typing import Any, Dict, Iterator, List
 
-from jobprov.provenance.bundle.comparison.root_masking import UndecidedError, check_header
+from jobprov.provenance.bundle.comparison.root_masking import (
+    HEADER_BYTES,
+    UndecidedError,
+    check_header,
+)
 
 CHUNK_ENTRIES = 50000
+TREES = ("TTree", "TNtuple", "TNtupleD")
+_HISTOGRAMS = ("TH1", "TH2", "TH3", "TProfile")
+_STRINGS = ("string", "bytestring")
 
 
 def root_content(path: str) -> List[str]:
-    """One line of canonical JSON for each object of a ROOT file, sorted.
+    """Return one line of canonical JSON for each object of a ROOT file, sorted.
 
-    What root-content-2 digests.
+    root-content-2 is the digest of these lines.
 
     Raises:
         UndecidedError: uproot is not installed, or cannot read the file.
@@ -29,37 +38,65 @@ def root_content(path: str) -> List[str]:
 
 
 def root_objects(path: str) -> List[Dict[str, Any]]:
-    """What each object of a ROOT file holds, sorted by path.
+    """Return what each object of a ROOT file holds, sorted by path.
 
     Raises:
         UndecidedError: uproot is not installed, or cannot read the file.
     """
     with open(path, "rb") as file:
-        check_header(path, file.read(64), file.seek(0, 2))
+        check_header(path, file.read(HEADER_BYTES), file.seek(0, 2))
     try:
         with open_root(path) as file:
             return list(_objects(file))
     except UndecidedError:
         raise
     except Exception as error:  # uproot raises many kinds for what it cannot read
-        raise UndecidedError(
-            "%s cannot be read by uproot: %s" % (path, str(error).split("\n", 1)[0])
-        ) from error
+        reason = str(error).split("\n", 1)[0]
+        raise UndecidedError(f"{path} cannot be read by uproot: {reason}") from error
 
 
 def open_root(path: str) -> Any:
-    """The file, open in uproot, to be used in a `with`.
+    """Return the file as uproot opens it, to be used in a `with`.
 
     Raises:
         UndecidedError: uproot is not installed.
     """
     try:
-        import uproot  # noqa: PLC0415 - optional
+        import uproot
     except ImportError:
         raise UndecidedError(
-            "the content of ROOT files is compared by a Python with uproot; there is none here"
+            "comparing the content of ROOT files needs a Python with uproot; none was found here"
         ) from None
     return uproot.open(path)
+
+
+def entry_ranges(entries: int) -> Iterator[Dict[str, Any]]:
+    """Yield what uproot takes to read a branch in chunks.
+
+    At least one, since types count where there are no entries.
+    """
+    for start in range(0, max(entries, 1), CHUNK_ENTRIES):
+        stop = min(start + CHUNK_ENTRIES, entries)
+        yield {"entry_start": start, "entry_stop": stop, "library": "ak"}
+
+
+def without_string_type(array: Any) -> Any:
+    """Return an awkward array with strings as lists of bytes; any other as it is."""
+    import awkward
+
+    if awkward.parameters(array).get("__array__") in _STRINGS:
+        return awkward.without_parameters(array)
+    return array
+
+
+def canonical(values: Any) -> Any:
+    """Return numbers as little-endian ones, all NaNs alike."""
+    import numpy
+
+    little = values.astype(values.dtype.newbyteorder("<"))
+    if little.dtype.kind == "f":
+        little[numpy.isnan(little)] = float("nan")
+    return little
 
 
 def _objects(file: Any) -> Iterator[Dict[str, Any]]:
@@ -71,102 +108,111 @@ def _objects(file: Any) -> Iterator[Dict[str, Any]]:
 
 
 def _describe(file: Any, name: str, kind: str) -> Dict[str, Any]:
-    if kind in ("TTree", "TNtuple", "TNtupleD"):
+    """Return what an object holds, its path and class apart."""
+    if kind in TREES:
         return _describe_tree(file[name])
     if kind == "ROOT::RNTuple":
-        tuple_ = file[name]
-        return {
-            "entries": int(tuple_.num_entries),
-            "fields": _digests(tuple_.arrays, int(tuple_.num_entries)),
-        }
+        return _describe_ntuple(file[name])
     if "RNTuple" in kind:
-        # its key says where the data lie, not what they are: by its bytes any two of one shape
-        # would be equal
-        raise UndecidedError("%s is a %s, which uproot cannot read" % (name, kind))
-    if kind.startswith(("TH1", "TH2", "TH3", "TProfile")):
+        # Its key says where the data lie and nothing of the data: by its bytes, any two of one
+        # shape would be equal
+        raise UndecidedError(f"{name} is a {kind}, which uproot cannot read")
+    if kind.startswith(_HISTOGRAMS):
         return _describe_histogram(file[name])
     key = file.key(name)
     chunk, cursor = key.get_uncompressed_chunk_cursor()
-    return {"opaque": hashlib.sha256(bytes(cursor.bytes(chunk, key.fObjlen, {}))).hexdigest()}
+    data = bytes(cursor.bytes(chunk, key.fObjlen, {}))
+    return {"opaque": hashlib.sha256(data).hexdigest()}
 
 
 def _describe_tree(tree: Any) -> Dict[str, Any]:
     entries = int(tree.num_entries)
     branches = {}
     for name, branch in tree.iteritems(recursive=True):
-        # a branch that is split is told by its parts
-        if not len(branch.branches):
+        is_split = len(branch.branches) > 0
+        if not is_split:  # else its parts say all
             branches[name] = _describe_branch(branch, entries)
     return {"entries": entries, "branches": branches}
 
 
+def _describe_ntuple(ntuple: Any) -> Dict[str, Any]:
+    entries = int(ntuple.num_entries)
+    return {"entries": entries, "fields": _digests_of(ntuple.arrays, entries)}
+
+
 def _describe_branch(branch: Any, entries: int) -> Dict[str, str]:
     try:
-        return _digests(branch.array, entries)
+        return _digests_of(branch.array, entries)
     except Exception:  # uproot raises many kinds for classes that it cannot interpret
-        seen = hashlib.sha256()
+        digest = hashlib.sha256()
         for number in range(branch.num_baskets):
-            seen.update(bytes(branch.basket(number).raw_data))
-        return {"opaque": seen.hexdigest()}
+            digest.update(bytes(branch.basket(number).raw_data))
+        return {"opaque": digest.hexdigest()}
 
 
-def _digests(read: Any, entries: int) -> Dict[str, str]:
-    """Digest by level and field, over all entries in order.
-
-    Read(entry_start, entry_stop) gives an awkward array.
-    """
-    seen = {}  # type: Dict[str, Any]
-    for start in range(0, max(entries, 1), CHUNK_ENTRIES):
-        _update(
-            seen,
-            "",
-            read(entry_start=start, entry_stop=min(start + CHUNK_ENTRIES, entries), library="ak"),
-        )
-    return {key: digest.hexdigest() for key, digest in seen.items()}
-
-
-def _update(seen: Dict[str, Any], label: str, array: Any) -> None:
-    import awkward  # noqa: PLC0415 - comes with uproot
-
-    if awkward.parameters(array).get("__array__") in ("string", "bytestring"):
-        array, label = awkward.without_parameters(array), label + "string"
-    if awkward.fields(array):
-        for field in sorted(awkward.fields(array)):
-            _update(seen, "%s.%s" % (label, field), array[field])
-        return
-    try:
-        _update_flat(seen, label, awkward.to_numpy(array, allow_missing=False))
-    except ValueError:
-        counts = awkward.to_numpy(awkward.num(array, axis=1))
-        _update_flat(seen, label + "#", counts.astype("<i8"))
-        _update(seen, label + "[]", awkward.flatten(array, axis=1))
-
-
-def _update_flat(seen: Dict[str, Any], label: str, values: Any) -> None:
-    little = values.astype(values.dtype.newbyteorder("<"))
-    if little.dtype.kind == "f":
-        little[little != little] = float("nan")  # noqa: PLR0124 - only a NaN differs from itself
-    key = "%s %s%s" % (label, little.dtype.str, list(little.shape[1:]) or "")
-    seen.setdefault(key, hashlib.sha256()).update(little.tobytes())
+def _digests_of(read: Any, entries: int) -> Dict[str, str]:
+    """Return the digests of all entries; `read` is what gives an array of uproot."""
+    digests = _Digests()
+    for entry_range in entry_ranges(entries):
+        digests.add_array("", read(**entry_range))
+    return digests.as_hex()
 
 
 def _describe_histogram(histogram: Any) -> Dict[str, Any]:
-    seen = {}  # type: Dict[str, Any]
-    import numpy  # noqa: PLC0415 - comes with uproot
+    import numpy
 
-    _update_flat(seen, "values", numpy.asarray(histogram.values(flow=True)).reshape(-1))
+    digests = _Digests()
+    digests.add_numbers("values", numpy.asarray(histogram.values(flow=True)).reshape(-1))
     for member in ("fSumw2", "fBinEntries"):
         if histogram.has_member(member):
-            _update_flat(seen, member, numpy.asarray(histogram.member(member)).reshape(-1))
+            digests.add_numbers(member, numpy.asarray(histogram.member(member)).reshape(-1))
+    # These digests tell neither where one axis ends and the next begins, nor the names of bins
+    axes = []
     for axis in histogram.axes:
-        _update_flat(seen, "edges", numpy.asarray(axis.edges(flow=False)))
-    digests = {key: digest.hexdigest() for key, digest in seen.items()}
-    # these digests tell neither where one axis ends and the next begins, nor the names that bins
-    # may have
-    axes = [[len(axis.edges(flow=False)), list(axis.labels() or ())] for axis in histogram.axes]
+        edges = numpy.asarray(axis.edges(flow=False))
+        digests.add_numbers("edges", edges)
+        axes.append([len(edges), list(axis.labels() or ())])
     return {
-        "bins": digests,
+        "bins": digests.as_hex(),
         "entries": repr(float(histogram.member("fEntries"))),
         "title": histogram.title,
         "axes": axes,
     }
+
+
+class _Digests:
+    """Digests of arrays by level and field, which are given a chunk of entries at a time."""
+
+    def __init__(self) -> None:
+        self._by_label: Dict[str, Any] = {}
+
+    def add_array(self, label: str, array: Any) -> None:
+        """Add an awkward array: its fields, then its nested levels with their counts."""
+        import awkward
+
+        plain = without_string_type(array)
+        if plain is not array:
+            label += "string"
+        if awkward.fields(plain):
+            for field in sorted(awkward.fields(plain)):
+                self.add_array(f"{label}.{field}", plain[field])
+            return
+        try:
+            self.add_numbers(label, awkward.to_numpy(plain, allow_missing=False))
+        except ValueError:  # lists of different lengths
+            counts = awkward.to_numpy(awkward.num(plain, axis=1))
+            self.add_numbers(f"{label}#", counts.astype("<i8"))
+            self.add_array(f"{label}[]", awkward.flatten(plain, axis=1))
+
+    def add_numbers(self, label: str, values: Any) -> None:
+        """Add a numpy array."""
+        numbers = canonical(values)
+        shape = list(numbers.shape[1:]) or ""  # of one entry, where it has more than one number
+        key = f"{label} {numbers.dtype.str}{shape}"
+        if key not in self._by_label:
+            self._by_label[key] = hashlib.sha256()
+        self._by_label[key].update(numbers.tobytes())
+
+    def as_hex(self) -> Dict[str, str]:
+        """Return the digests of all that was added, by level and field."""
+        return {key: digest.hexdigest() for key, digest in self._by_label.items()}

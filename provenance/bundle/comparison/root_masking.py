@@ -1,115 +1,154 @@
-"""root-masked-1: the bytes of a ROOT file with the dates of its keys and folders and its ids set to zero.
+"""root-masked-1: the bytes of a ROOT file with the dates of its keys and folders and all ids zeroed.
 
-Two writings of the same content by the same program differ in nothing else. Standard library alone,
-Python 3.6: part of a bundle's verify.py, and short enough for a recorder to copy.
+Two files of the same content that one program wrote differ in nothing else.
+
+Part of a bundle's verify.py: Python 3.6, standard library only. It is short, so that programs that
+record outputs can copy it.
+
+Source: ROOT's io/doc/TFile (header.md, datarecord.md, tdirectory.md, keyslist.md).
 """
 
-# ruff: noqa: UP006, UP031, UP035, PTH123, PLR2004 - Python 3.6, and read by people who have no
-# linter
 import re
 import struct
-from typing import Set, Tuple
+from typing import NamedTuple, Set
 
-MOST_FOLDERS = 500  # of one file; what lies in more keeps its dates
+HEADER_BYTES = 64
+MOST_FOLDERS = 500  # of one file; dates in further ones are kept
+_BIG_FILE = 1000000  # added to the version of a file whose header has places of 8 bytes
+_BIG_RECORD = 1000  # added to the version of a key or folder that has places of 8 bytes
+_DATE_BYTES = 4
+_ID_BYTES = 18  # a version of two bytes, and the UUID
+# The length of a class name, and how it begins
 _CLASS_NAME = re.compile(rb"[\x02-\x7f][A-Z][A-Za-z0-9_:]")
 
 
 class UndecidedError(Exception):
-    """The comparison cannot be made here; the message says what it would take."""
+    """The comparison cannot be made here. The message says what is missing."""
 
 
 class DamagedError(UndecidedError):
-    """The file is no whole ROOT file."""
+    """The file is not a whole ROOT file."""
+
+
+class _Key(NamedTuple):
+    """A key: the header of each record in the file.
+
+    Attributes:
+        length: of the key itself, in bytes; its object follows.
+        place: where the record that it describes begins.
+        class_name: of the object.
+    """
+
+    length: int
+    place: int
+    class_name: bytes
 
 
 def mask_root(path: str) -> bytearray:
-    """The bytes of a ROOT file with dates and ids set to zero.
+    """Return the bytes of a ROOT file with dates and ids set to zero.
 
-    In memory once, as outputs may have gigabytes.
-
-    Source: ROOT's io/doc/TFile (header.md, datarecord.md, tdirectory.md, keyslist.md).
+    They are in memory once only, because outputs may have gigabytes.
 
     Raises:
-        DamagedError: this is no whole ROOT file.
+        DamagedError: this is not a whole ROOT file.
     """
     with open(path, "rb") as file:
         data = bytearray(file.seek(0, 2))
         file.seek(0)
         file.readinto(data)
-    check_header(path, bytes(data[:64]), len(data))
+    check_header(path, bytes(data[:HEADER_BYTES]), len(data))
     try:
-        _mask(data)
+        _mask_file(data)
     except (struct.error, IndexError) as error:
-        raise DamagedError("%s is cut short: %s" % (path, error)) from error
+        raise DamagedError(f"{path} is cut short: {error}") from error
     return data
 
 
-def check_header(path: str, head: bytes, size: int) -> None:
+def check_header(path: str, header: bytes, size: int) -> None:
     """Check the first 64 bytes of a file of `size` bytes.
 
     Raises:
-        DamagedError: this is no whole ROOT file.
+        DamagedError: this is not a whole ROOT file.
     """
-    if head[:4] != b"root" or len(head) < 64:
-        raise DamagedError("%s is no ROOT file" % path)
-    version, begin = struct.unpack_from(">ii", head, 4)
-    (end,) = struct.unpack_from(">q" if version >= 1000000 else ">i", head, 12)
+    if header[:4] != b"root" or len(header) < HEADER_BYTES:
+        raise DamagedError(f"{path} is not a ROOT file")
+    version, begin = struct.unpack_from(">ii", header, 4)
+    (end,) = struct.unpack_from(">q" if version >= _BIG_FILE else ">i", header, 12)
     if not 0 < begin < end <= size:
-        raise DamagedError("%s is cut short: %d bytes of %d" % (path, size, end))
+        raise DamagedError(f"{path} is cut short: {size} bytes of {end}")
 
 
-def _mask(data: bytearray) -> None:
+def _mask_file(data: bytearray) -> None:
     version, begin = struct.unpack_from(">ii", data, 4)
-    is_big = version >= 1000000
-    (name_length,) = struct.unpack_from(">i", data, 36 if is_big else 28)
-    _blank(data, 57 if is_big else 45, 18)
-    # records cannot be walked one by one: writers leave holes without a length; but every key tells
-    # its own place
-    for found in _CLASS_NAME.finditer(data):  # what is blanked lies before what was found
-        for name_at, form in ((26, ">i"), (34, ">q")):
-            at = found.start() - name_at
-            if at >= begin and struct.unpack_from(form, data, at + 18)[0] == at:
-                _blank(data, at + 10, 4)
+    if version >= _BIG_FILE:
+        name_length_at, id_at = 36, 57
+    else:
+        name_length_at, id_at = 28, 45
+    _blank(data, id_at, _ID_BYTES)
+    _mask_all_keys(data, begin)
+    (name_length,) = struct.unpack_from(">i", data, name_length_at)
     _mask_folder(data, begin + name_length, set())
 
 
-def _mask_key(data: bytearray, at: int) -> Tuple[int, int, bytes]:
-    """Blank a key's date; (length of the key, where its object is, class name)."""
-    version, head = (
-        struct.unpack_from(">h", data, at + 4)[0],
-        struct.unpack_from(">h", data, at + 14)[0],
-    )
-    is_big = version > 1000  # keys past 2 GB have 8-byte offsets
-    (place,) = struct.unpack_from(">q" if is_big else ">i", data, at + 18)
-    name_at = at + (34 if is_big else 26)
-    _blank(data, at + 10, 4)
-    return head, place, bytes(data[name_at + 1 : name_at + 1 + data[name_at]])
+def _mask_all_keys(data: bytearray, begin: int) -> None:
+    """Blank the date of every key, wherever it stands.
 
-
-def _mask_folder(data: bytearray, at: int, seen: Set[int]) -> None:
-    """Blank the dates and id of a folder and of the keys in its list, and so on below it.
-
-    `seen` holds the folders that are done.
+    Records cannot be walked one by one, because writers leave holes without a length. But every key
+    holds its own place and the name of a class.
     """
-    seen.add(at)
-    is_big = struct.unpack_from(">h", data, at)[0] > 1000
-    (list_at,) = struct.unpack_from(">q" if is_big else ">i", data, at + (34 if is_big else 26))
-    _blank(data, at + 2, 8)
-    _blank(data, at + (42 if is_big else 30), 18)
-    if not 0 < list_at < len(data) or len(seen) > MOST_FOLDERS:
+    # Searching and writing at once is safe: a date stands before the name that was found
+    for name in _CLASS_NAME.finditer(data):
+        for name_at, form in ((26, ">i"), (34, ">q")):  # places of 4 and of 8 bytes
+            key_at = name.start() - name_at
+            if key_at >= begin and struct.unpack_from(form, data, key_at + 18)[0] == key_at:
+                _blank(data, key_at + 10, _DATE_BYTES)
+
+
+def _mask_folder(data: bytearray, at: int, done: Set[int]) -> None:
+    """Blank the dates and the id of a folder, of the keys in its list, and of all folders below it.
+
+    `done` holds the places of the folders that were masked before.
+    """
+    done.add(at)
+    (version,) = struct.unpack_from(">h", data, at)
+    if version > _BIG_RECORD:
+        id_at = at + 42
+        (list_at,) = struct.unpack_from(">q", data, at + 34)
+    else:
+        id_at = at + 30
+        (list_at,) = struct.unpack_from(">i", data, at + 26)
+    _blank(data, at + 2, 2 * _DATE_BYTES)  # made at, changed at
+    _blank(data, id_at, _ID_BYTES)
+    if not 0 < list_at < len(data) or len(done) > MOST_FOLDERS:
         return
-    head, _place, _kind = _mask_key(data, list_at)
-    (count,) = struct.unpack_from(">i", data, list_at + head)
-    key_at = list_at + head + 4
+    count_at = list_at + _mask_key(data, list_at).length
+    (count,) = struct.unpack_from(">i", data, count_at)
+    key_at = count_at + 4
     for _number in range(count):
-        length, place, kind = _mask_key(data, key_at)
-        if length < 1:
+        key = _mask_key(data, key_at)
+        if key.length < 1:
             raise IndexError("a key without a length")
-        if kind.startswith(b"TDirectory"):
-            below = place + _mask_key(data, place)[0]
-            if below not in seen:
-                _mask_folder(data, below, seen)
-        key_at += length
+        if key.class_name.startswith(b"TDirectory"):
+            folder_at = key.place + _mask_key(data, key.place).length
+            if folder_at not in done:
+                _mask_folder(data, folder_at, done)
+        key_at += key.length
+
+
+def _mask_key(data: bytearray, at: int) -> _Key:
+    """Return the key that begins here, after its date was blanked."""
+    (version,) = struct.unpack_from(">h", data, at + 4)
+    (length,) = struct.unpack_from(">h", data, at + 14)
+    if version > _BIG_RECORD:
+        (place,) = struct.unpack_from(">q", data, at + 18)
+        name_at = at + 34
+    else:
+        (place,) = struct.unpack_from(">i", data, at + 18)
+        name_at = at + 26
+    _blank(data, at + 10, _DATE_BYTES)
+    name_length = data[name_at]
+    class_name = bytes(data[name_at + 1 : name_at + 1 + name_length])
+    return _Key(length, place, class_name)
 
 
 def _blank(data: bytearray, at: int, length: int) -> None:

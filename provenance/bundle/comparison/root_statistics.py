@@ -1,146 +1,167 @@
-"""histograms-1: ROOT files alike by statistics, as those of other seeds or of threads in another order should be.
+"""histograms-1: ROOT files that agree by statistics.
 
-Bins are compared by chi-square, floating-point branches by Kolmogorov and Smirnov, numbers of
-entries by Poisson. Each compares a file with the recorded one. Needs uproot; Python 3.6: part of a
-bundle's verify.py.
+So should the files of two jobs with other seeds, or with threads that ran in another order. Bins
+are compared by chi-square, floating-point branches by Kolmogorov and Smirnov, and numbers of
+entries by Poisson.
+
+Part of a bundle's verify.py: Python 3.6, standard library and uproot.
 """
 
-# ruff: noqa: B905, ICN001, PLC0415, PLR2004, UP006, UP035 - Python 3.6, and read by people who have
-# no linter
 import math
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
-from jobprov.provenance.bundle.comparison.root_content import open_root
+from jobprov.provenance.bundle.comparison.parameters import Comparator
+from jobprov.provenance.bundle.comparison.root_content import TREES, open_root
 from jobprov.provenance.bundle.comparison.root_tolerance import (
-    TREES,
     flat_parts,
-    interpreted,
+    interpreted_branches,
     kept_content,
 )
 
-SIGMAS = 5.0
-P_VALUE = 0.01
+_MOST_TERMS = 10000  # of a continued fraction
+_PRECISION = 1e-15
+_TINY = 1e-300  # in place of 0 where it would divide
 
 
-def likeness(path: str, reference: str, rule: Dict[str, Any]) -> float:
-    """The smallest p-value of all comparisons, times their number.
+def smallest_p_value(path: str, reference: str, comparator: Comparator) -> float:
+    """Return the smallest p-value of all tests, times their number, and 1 at most.
 
-    0 where objects, branches or numbers of entries do not fit.
-
-    1 at most: to be held against the rule's `p_value`.
+    0 where the files have other objects or branches, or too different numbers of entries.
     """
-    one, other = kept_content(path, rule), kept_content(reference, rule)
-    if [_outline(item) for item in one] != [_outline(item) for item in other]:
+    rerun, recorded = kept_content(path, comparator), kept_content(reference, comparator)
+    if list(map(_outline, rerun)) != list(map(_outline, recorded)):
         return 0.0
-    chances = []  # type: List[float]
-    with open_root(path) as file, open_root(reference) as recorded:
-        for item, known in zip(one, other):
+    p_values: List[float] = []
+    with open_root(path) as file, open_root(reference) as recorded_file:
+        for item, known in zip(rerun, recorded):
+            name = item["path"]
             if "bins" in item:
-                chances.append(_chi_square(file[item["path"]], recorded[item["path"]]))
+                p_values.append(_histogram_p_value(file[name], recorded_file[name]))
             elif item["class"] in TREES:
-                chances.append(_poisson(item["entries"], known["entries"], rule))
-                chances += _branch_chances(file[item["path"]], recorded[item["path"]], item)
-    return min(1.0, min(chances) * len(chances)) if chances else 0.0
+                if not _is_likely_count(item["entries"], known["entries"], comparator):
+                    return 0.0
+                p_values.append(1.0)
+                branches = interpreted_branches(item)
+                p_values += _branch_p_values(file[name], recorded_file[name], branches)
+    if not p_values:
+        return 0.0
+    return min(1.0, min(p_values) * len(p_values))
 
 
 def _outline(item: Dict[str, Any]) -> List[Any]:
     return [item["path"], item["class"], sorted(item.get("branches", ()))]
 
 
-def _poisson(one: int, other: int, rule: Dict[str, Any]) -> float:
-    """1 where two numbers of events are within so many standard deviations, else 0."""
-    return 1.0 if (abs(one - other) <= rule.get("sigmas", SIGMAS) * math.sqrt(one + other)) else 0.0
+def _is_likely_count(entries: int, recorded: int, comparator: Comparator) -> bool:
+    """Return whether two numbers of entries differ by few standard deviations."""
+    return abs(entries - recorded) <= comparator.sigmas * math.sqrt(entries + recorded)
 
 
-def _chi_square(one: Any, other: Any) -> float:
-    """The p-value of two histograms, every bin with both errors; 0 where they have other bins.
+def _histogram_p_value(histogram: Any, recorded: Any) -> float:
+    """Return the p-value of chi-square over all bins, with the errors of both histograms.
 
-    Bins without an error, or with one that is no finite number, have to be equal.
+    Bins without an error, or with a number that is not finite, must be equal. 0 where the
+    histograms have other bins.
     """
     import numpy
 
-    if not _has_same_edges(one, other):
+    if not _has_same_edges(histogram, recorded):
         return 0.0
-    left, right = (numpy.asarray(each.values(flow=True)).reshape(-1) for each in (one, other))
-    errors = [numpy.asarray(each.variances(flow=True)).reshape(-1) for each in (one, other)]
+    values, known = _flat(histogram.values(flow=True)), _flat(recorded.values(flow=True))
+    own_variances = _flat(histogram.variances(flow=True))
+    known_variances = _flat(recorded.variances(flow=True))
     with numpy.errstate(all="ignore"):
-        spread = errors[0] + errors[1]
-        used = (spread > 0) & numpy.isfinite(left) & numpy.isfinite(right) & numpy.isfinite(spread)
-    if not _is_equal(left[~used], right[~used]):
+        variances = own_variances + known_variances
+        is_finite = numpy.isfinite(values) & numpy.isfinite(known) & numpy.isfinite(variances)
+        is_tested = is_finite & (variances > 0)
+    if not _is_equal(values[~is_tested], known[~is_tested]):
         return 0.0
-    bins = int(used.sum())
-    return (
-        upper_gamma(bins / 2.0, float(((left[used] - right[used]) ** 2 / spread[used]).sum()) / 2.0)
-        if bins
-        else 1.0
-    )
+    bins = int(is_tested.sum())
+    if not bins:
+        return 1.0
+    differences = values[is_tested] - known[is_tested]
+    chi_square = float((differences**2 / variances[is_tested]).sum())
+    return upper_gamma(bins / 2.0, chi_square / 2.0)
 
 
-def _has_same_edges(one: Any, other: Any) -> bool:
-    """Whether two histograms have the same bins on every axis."""
+def _flat(numbers: Any) -> Any:
     import numpy
 
-    edges_of_one = [numpy.asarray(axis.edges(flow=False)) for axis in one.axes]
-    edges_of_other = [numpy.asarray(axis.edges(flow=False)) for axis in other.axes]
-    if len(edges_of_one) != len(edges_of_other):
+    return numpy.asarray(numbers).reshape(-1)
+
+
+def _is_equal(values: Any, known: Any) -> bool:
+    """Return whether all numbers are equal; all NaNs are alike."""
+    import numpy
+
+    return bool(((values == known) | (numpy.isnan(values) & numpy.isnan(known))).all())
+
+
+def _has_same_edges(histogram: Any, recorded: Any) -> bool:
+    """Return whether two histograms have the same bins on every axis."""
+    import numpy
+
+    edges = [numpy.asarray(axis.edges(flow=False)) for axis in histogram.axes]
+    recorded_edges = [numpy.asarray(axis.edges(flow=False)) for axis in recorded.axes]
+    if len(edges) != len(recorded_edges):
         return False
-    return all(map(numpy.array_equal, edges_of_one, edges_of_other))
+    return all(map(numpy.array_equal, edges, recorded_edges))
 
 
-def _is_equal(left: Any, right: Any) -> bool:
-    """Whether all numbers are equal; every NaN is the same."""
-    # Only a NaN differs from itself
-    return bool(((left == right) | ((left != left) & (right != right))).all())  # noqa: PLR0124
-
-
-def _branch_chances(tree: Any, recorded: Any, item: Dict[str, Any]) -> List[float]:
-    chances = []
-    for name in interpreted(item):
-        left, right = (
-            dict(flat_parts(each[name].array(library="ak"))) for each in (tree, recorded)
-        )
-        if _kinds(left) != _kinds(right):
+def _branch_p_values(tree: Any, recorded: Any, branches: Sequence[str]) -> List[float]:
+    """Return a p-value for each part of each branch that holds floating-point numbers."""
+    p_values = []
+    for name in branches:
+        parts = dict(flat_parts(tree[name].array(library="ak")))
+        recorded_parts = dict(flat_parts(recorded[name].array(library="ak")))
+        if _kinds(parts) != _kinds(recorded_parts):
             return [0.0]
-        chances += [
-            _smirnov(left[part], right[part]) for part in left if left[part].dtype.kind == "f"
-        ]
-    return chances
+        for label, values in parts.items():
+            if values.dtype.kind == "f":
+                p_values.append(_sample_p_value(values, recorded_parts[label]))
+    return p_values
 
 
 def _kinds(parts: Dict[str, Any]) -> Dict[str, str]:
-    """What kind of number each level and field holds."""
+    """Return what kind of number each level and field holds."""
     return {label: values.dtype.kind for label, values in parts.items()}
 
 
-def _smirnov(one: Any, other: Any) -> float:
-    """The p-value of two samples, by the largest distance of their distributions (asymptotic).
+def _sample_p_value(values: Any, recorded: Any) -> float:
+    """Return the p-value of two samples by Kolmogorov and Smirnov, asymptotic.
 
-    NaNs count as the largest of all numbers: as many of them belong to a sample as to one that is
-    like it.
+    NaNs count as the largest numbers: two samples that agree have as many of them.
     """
     import numpy
 
-    left, right = (numpy.sort(each.reshape(-1)) for each in (one, other))
-    if not len(left) or not len(right):
-        return float(len(left) == len(right))
-    both = numpy.concatenate([left, right])
-    steps = [
-        numpy.searchsorted(each, both, side="right") / float(len(each)) for each in (left, right)
-    ]
-    distance = float(numpy.abs(steps[0] - steps[1]).max())
-    scale = math.sqrt(len(left) * len(right) / float(len(left) + len(right)))
-    where = (scale + 0.12 + 0.11 / scale) * distance
-    if where < 0.2:
-        return 1.0
-    return min(
-        1.0, 2 * sum((1 if k % 2 else -1) * math.exp(-2 * (k * where) ** 2) for k in range(1, 101))
-    )
+    sample, known = numpy.sort(values.reshape(-1)), numpy.sort(recorded.reshape(-1))
+    size, known_size = len(sample), len(known)
+    if not size or not known_size:
+        return float(size == known_size)
+    both = numpy.concatenate([sample, known])
+    share_below = numpy.searchsorted(sample, both, side="right") / float(size)
+    known_share_below = numpy.searchsorted(known, both, side="right") / float(known_size)
+    distance = float(numpy.abs(share_below - known_share_below).max())
+    scale = math.sqrt(size * known_size / float(size + known_size))
+    return _kolmogorov((scale + 0.12 + 0.11 / scale) * distance)
+
+
+def _kolmogorov(distance: float) -> float:
+    """Return the probability that the scaled distance of two samples is at least this large."""
+    if distance < 0.2:
+        return 1.0  # and the series would converge slowly
+    total = 0.0
+    sign = 1
+    for k in range(1, 101):
+        total += sign * math.exp(-2 * (k * distance) ** 2)
+        sign = -sign
+    return min(1.0, 2 * total)
 
 
 def upper_gamma(shape: float, value: float) -> float:
-    """The regularised upper incomplete gamma function Q(shape, value).
+    """Return the regularised upper incomplete gamma function Q(shape, value).
 
-    Of chi-square with 2 x shape degrees, the p-value.
+    It is the p-value of chi-square = 2 x value, with 2 x shape degrees of freedom.
 
     Source: DLMF 8.11.4 (series), 8.9.2 (continued fraction, by Lentz's method).
     """
@@ -150,23 +171,30 @@ def upper_gamma(shape: float, value: float) -> float:
         return 0.0
     front = math.exp(shape * math.log(value) - value - math.lgamma(shape))
     if value < shape + 1:
-        term = total = 1.0 / shape
-        n = shape
-        while abs(term) > abs(total) * 1e-15:
-            n += 1
-            term *= value / n
-            total += term
-        return max(0.0, 1.0 - front * total)
-    tiny = 1e-300
+        return max(0.0, 1.0 - front * _lower_series(shape, value))
+    return front * _upper_fraction(shape, value)
+
+
+def _lower_series(shape: float, value: float) -> float:
+    term = total = 1.0 / shape
+    n = shape
+    while abs(term) > abs(total) * _PRECISION:
+        n += 1
+        term *= value / n
+        total += term
+    return total
+
+
+def _upper_fraction(shape: float, value: float) -> float:
     b = value + 1 - shape
-    c, d = 1 / tiny, 1 / b
+    c, d = 1 / _TINY, 1 / b
     fraction = d
-    for i in range(1, 10000):
+    for i in range(1, _MOST_TERMS):
         a = -i * (i - shape)
         b += 2
-        d = 1 / (a * d + b or tiny)
-        c = b + a / c or tiny
+        d = 1 / (a * d + b or _TINY)
+        c = b + a / c or _TINY
         fraction *= d * c
-        if abs(d * c - 1) < 1e-15:
+        if abs(d * c - 1) < _PRECISION:
             break
-    return float(front * fraction)
+    return fraction

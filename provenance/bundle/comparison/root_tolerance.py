@@ -1,160 +1,190 @@
-"""ROOT files that are not equal, and how near they are.
-
-Entries in another order, numbers within a tolerance.
+"""ROOT files that are not equal, and may be near enough.
 
 root-unordered-1: every tree has the same entries, each with the same values in every branch, in any
-order. numeric-1: the same objects, entries and branches; floating-point numbers within a tolerance,
-everything else equal.
+order. numeric-1: the same objects, branches and numbers of entries; floating-point numbers within a
+tolerance, and everything else equal.
 
-Each compares a file with the recorded one. `ignore` in a rule leaves out objects (`path`) and
-branches (`path/branch`) by pattern. Needs uproot; Python 3.6: part of a bundle's verify.py.
+Each function compares the file of a rerun (`path`) with the recorded one (`reference`).
+
+Part of a bundle's verify.py: Python 3.6, standard library and uproot.
 """
 
-# ruff: noqa: B905, ICN001, PLC0415, UP006, UP031, UP035 - Python 3.6, and read by people who have
-# no linter
 import fnmatch
 import hashlib
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
-from jobprov.provenance.bundle.comparison.root_content import CHUNK_ENTRIES, open_root, root_objects
+from jobprov.provenance.bundle.comparison.parameters import Comparator
+from jobprov.provenance.bundle.comparison.root_content import (
+    TREES,
+    canonical,
+    entry_ranges,
+    open_root,
+    root_objects,
+    without_string_type,
+)
 
-TREES = ("TTree", "TNtuple", "TNtupleD")
 
-
-def kept_content(path: str, rule: Dict[str, Any]) -> List[Dict[str, Any]]:
-    """The content of a ROOT file, one entry an object, without what the rule ignores."""
+def kept_content(path: str, comparator: Comparator) -> List[Dict[str, Any]]:
+    """Return what each object of a ROOT file holds, without what the comparator ignores."""
     kept = []
     for item in root_objects(path):
-        if _is_ignored(item["path"], rule):
+        name = item["path"]
+        if _is_ignored(name, comparator):
             continue
         for part in ("branches", "fields"):
             if part in item:
-                item[part] = {
-                    name: value
-                    for name, value in item[part].items()
-                    if not _is_ignored(_below(item["path"], name), rule)
-                }
+                item[part] = _kept_branches(name, item[part], comparator)
         kept.append(item)
     return kept
 
 
-def _is_ignored(name: str, rule: Dict[str, Any]) -> bool:
-    plain = name.rsplit(";", 1)[0] if ";" in name.rsplit("/", 1)[-1] else name
-    return any(fnmatch.fnmatchcase(plain, pattern) for pattern in rule.get("ignore", ()))
+def _kept_branches(tree: str, branches: Dict[str, Any], comparator: Comparator) -> Dict[str, Any]:
+    folder = _without_cycle(tree)
+    return {
+        name: digests
+        for name, digests in branches.items()
+        if not _is_ignored(f"{folder}/{name}", comparator)
+    }
 
 
-def _below(path: str, name: str) -> str:
-    return "%s/%s" % (path.rsplit(";", 1)[0], name)
+def _is_ignored(name: str, comparator: Comparator) -> bool:
+    plain = _without_cycle(name)
+    return any(fnmatch.fnmatchcase(plain, pattern) for pattern in comparator.ignore)
 
 
-def is_same_unordered(path: str, reference: str, rule: Dict[str, Any]) -> bool:
-    """Whether both files hold the same, up to the order of the entries of each tree."""
-    one, other = kept_content(path, rule), kept_content(reference, rule)
-    if [_but_order(item) for item in one] != [_but_order(item) for item in other]:
+def _without_cycle(name: str) -> str:
+    """Return `folder/name` of `folder/name;2`."""
+    folder, slash, last = name.rpartition("/")
+    return folder + slash + last.rsplit(";", 1)[0]
+
+
+def is_same_unordered(path: str, reference: str, comparator: Comparator) -> bool:
+    """Return whether both files hold the same, apart from the order of the entries in each tree."""
+    rerun, recorded = kept_content(path, comparator), kept_content(reference, comparator)
+    if list(map(_without_order, rerun)) != list(map(_without_order, recorded)):
         return False
-    trees = [item for item in one if item["class"] in TREES]
-    with open_root(path) as file, open_root(reference) as recorded:
-        return all(
-            _entry_set(file[tree["path"]], tree) == _entry_set(recorded[tree["path"]], tree)
-            for tree in trees
-        )
+    with open_root(path) as file, open_root(reference) as recorded_file:
+        for item in rerun:
+            if item["class"] not in TREES:
+                continue
+            name, branches = item["path"], interpreted_branches(item)
+            if _entry_set(file[name], branches) != _entry_set(recorded_file[name], branches):
+                return False
+    return True
 
 
-def _but_order(item: Dict[str, Any]) -> Dict[str, Any]:
-    """An object without the digests that change when its entries are put in another order."""
+def _without_order(item: Dict[str, Any]) -> Dict[str, Any]:
+    """Return an object without the digests that change where entries are put in another order."""
     if item["class"] not in TREES:
         return item
     opaque = {name: value for name, value in item["branches"].items() if "opaque" in value}
     return dict(item, branches=[sorted(item["branches"]), opaque])
 
 
-def _entry_set(tree: Any, described: Dict[str, Any]) -> Tuple[List[Any], str]:
+def interpreted_branches(item: Dict[str, Any]) -> List[str]:
+    """Return the branches of a tree that uproot can interpret.
+
+    The others were compared by their bytes.
+    """
+    return sorted(name for name, value in item["branches"].items() if "opaque" not in value)
+
+
+class _EntrySet(NamedTuple):
     """The types of a tree's branches, and a digest of all its entries, whatever their order."""
-    entries, types = [], []  # type: List[bytes], List[Any]
-    names = interpreted(described)
-    for start in range(0, max(int(tree.num_entries), 1) if names else 0, CHUNK_ENTRIES):
-        ends = {"entry_start": start, "entry_stop": start + CHUNK_ENTRIES, "library": "ak"}
-        arrays = [tree[name].array(**ends) for name in names]
-        types = [_types_of(array) for array in arrays]
-        entries += [hashlib.sha256(b"".join(row)).digest() for row in zip(*map(_rows, arrays))]
-    return types, hashlib.sha256(b"".join(sorted(entries))).hexdigest()
+
+    types: List[List[Tuple[str, str]]]
+    digest: str
+
+
+def _entry_set(tree: Any, branches: Sequence[str]) -> _EntrySet:
+    if not branches:
+        return _EntrySet([], hashlib.sha256().hexdigest())
+    digests: List[bytes] = []
+    for entry_range in entry_ranges(int(tree.num_entries)):
+        arrays = [tree[name].array(**entry_range) for name in branches]
+        columns = [_rows(array) for array in arrays]
+        for entry in zip(*columns):
+            digests.append(hashlib.sha256(b"".join(entry)).digest())
+    types = [_types_of(array) for array in arrays]
+    return _EntrySet(types, hashlib.sha256(b"".join(sorted(digests))).hexdigest())
 
 
 def _types_of(array: Any) -> List[Tuple[str, str]]:
     return [(label, canonical(values).dtype.str) for label, values in flat_parts(array)]
 
 
-def interpreted(described: Dict[str, Any]) -> List[str]:
-    """The branches of a tree that uproot can interpret; the others were compared by their bytes."""
-    return sorted(name for name, value in described["branches"].items() if "opaque" not in value)
-
-
 def _rows(array: Any) -> List[bytes]:
-    """The bytes of each entry of a column, nested levels with their counts, NaNs made one.
+    """Return the bytes of each entry of a branch: nested levels with counts, all NaNs alike.
 
-    Counts also where all lists of a chunk are equally long: without them a value could pass from
-    one branch to the next.
+    Counts stand also where all lists of a chunk are equally long. Without them, a value could pass
+    from one branch to the next.
     """
     import awkward
 
-    if awkward.parameters(array).get("__array__") in ("string", "bytestring"):
-        array = awkward.without_parameters(array)
-    if awkward.fields(array):
-        columns = [_rows(array[field]) for field in sorted(awkward.fields(array))]
+    plain = without_string_type(array)
+    if awkward.fields(plain):
+        columns = [_rows(plain[field]) for field in sorted(awkward.fields(plain))]
         return [b"".join(parts) for parts in zip(*columns)]
-    if array.ndim == 1:
-        values = canonical(awkward.to_numpy(array, allow_missing=False))
-        data = values.tobytes()
-        return [data[at : at + values.itemsize] for at in range(0, len(data), values.itemsize)]
-    inner, rows, at = _rows(awkward.flatten(array, axis=1)), [], 0
-    for count in map(int, awkward.num(array, axis=1)):
+    if plain.ndim == 1:
+        values = canonical(awkward.to_numpy(plain, allow_missing=False))
+        data, width = values.tobytes(), values.itemsize
+        return [data[at : at + width] for at in range(0, len(data), width)]
+    inner = _rows(awkward.flatten(plain, axis=1))
+    rows, at = [], 0
+    for count in map(int, awkward.num(plain, axis=1)):
         rows.append(b"%d:" % count + b"".join(inner[at : at + count]))
         at += count
     return rows
 
 
-def canonical(values: Any) -> Any:
-    """Values little-endian, NaNs made one."""
-    little = values.astype(values.dtype.newbyteorder("<"))
-    if little.dtype.kind == "f":
-        little[little != little] = float("nan")  # noqa: PLR0124 - only a NaN differs from itself
-    return little
-
-
-def is_near_root(path: str, reference: str, rule: Dict[str, Any]) -> bool:
-    """Whether both files hold the same objects, with numbers within the rule's tolerance."""
-    one, other = kept_content(path, rule), kept_content(reference, rule)
-    if [_but_numbers(item) for item in one] != [_but_numbers(item) for item in other]:
+def is_near_root(path: str, reference: str, comparator: Comparator) -> bool:
+    """Return whether both files hold the same objects, with numbers within the tolerance."""
+    rerun, recorded = kept_content(path, comparator), kept_content(reference, comparator)
+    if list(map(_without_numbers, rerun)) != list(map(_without_numbers, recorded)):
         return False
-    with open_root(path) as file, open_root(reference) as recorded:
-        return all(_is_near_object(item, file, recorded, rule) for item in one)
+    with open_root(path) as file, open_root(reference) as recorded_file:
+        for item in rerun:
+            if not _is_near_object(item, file, recorded_file, comparator):
+                return False
+    return True
 
 
-def _but_numbers(item: Dict[str, Any]) -> Dict[str, Any]:
-    """An object without the digests of its numbers.
+def _without_numbers(item: Dict[str, Any]) -> Dict[str, Any]:
+    """Return an object without the digests of its numbers.
 
-    What is no number (a histogram's title) stays.
+    What is not a number, such as a histogram's title, stays.
     """
     if "bins" in item:
         return {name: value for name, value in item.items() if name not in ("bins", "entries")}
-    return _but_order(item)
+    return _without_order(item)
 
 
-def _is_near_object(item: Dict[str, Any], file: Any, recorded: Any, rule: Dict[str, Any]) -> bool:
+def _is_near_object(
+    item: Dict[str, Any], file: Any, recorded_file: Any, comparator: Comparator
+) -> bool:
     name = item["path"]
     if "bins" in item:
-        pairs = zip(_histogram_numbers(file[name]), _histogram_numbers(recorded[name]))
-        return all(_is_near_array(one, other, rule) for one, other in pairs)
-    if item["class"] not in TREES:
-        return True
-    tree, reference = file[name], recorded[name]
-    for branch in interpreted(item):
-        # once at least: types count in empty trees too
-        for start in range(0, max(int(tree.num_entries), 1), CHUNK_ENTRIES):
-            ends = {"entry_start": start, "entry_stop": start + CHUNK_ENTRIES, "library": "ak"}
-            if not _is_near_array(
-                tree[branch].array(**ends), reference[branch].array(**ends), rule
-            ):
+        return _is_near_histogram(file[name], recorded_file[name], comparator)
+    if item["class"] in TREES:
+        return _is_near_tree(
+            file[name], recorded_file[name], interpreted_branches(item), comparator
+        )
+    return True  # its bytes are equal
+
+
+def _is_near_histogram(histogram: Any, recorded: Any, comparator: Comparator) -> bool:
+    pairs = zip(_histogram_numbers(histogram), _histogram_numbers(recorded))
+    return all(_is_near_array(numbers, known, comparator) for numbers, known in pairs)
+
+
+def _is_near_tree(
+    tree: Any, recorded: Any, branches: Sequence[str], comparator: Comparator
+) -> bool:
+    for name in branches:
+        for entry_range in entry_ranges(int(tree.num_entries)):
+            numbers = tree[name].array(**entry_range)
+            known = recorded[name].array(**entry_range)
+            if not _is_near_array(numbers, known, comparator):
                 return False
     return True
 
@@ -166,41 +196,43 @@ def _histogram_numbers(histogram: Any) -> List[Any]:
         numpy.asarray(histogram.values(flow=True)),
         numpy.asarray([float(histogram.member("fEntries"))]),
     ]
-    numbers += [
-        numpy.asarray(histogram.member(name))
-        for name in ("fSumw2", "fBinEntries")
-        if histogram.has_member(name)
-    ]
-    return numbers + [numpy.asarray(axis.edges(flow=False)) for axis in histogram.axes]
+    for member in ("fSumw2", "fBinEntries"):
+        if histogram.has_member(member):
+            numbers.append(numpy.asarray(histogram.member(member)))
+    for axis in histogram.axes:
+        numbers.append(numpy.asarray(axis.edges(flow=False)))
+    return numbers
 
 
-def _is_near_array(one: Any, other: Any, rule: Dict[str, Any]) -> bool:
-    """Whether the structure is the same, and every floating-point number near.
+def _is_near_array(array: Any, recorded: Any, comparator: Comparator) -> bool:
+    """Return whether two arrays have the same structure, and all floating-point numbers are near.
 
     Integers must be equal.
     """
+    parts, recorded_parts = dict(flat_parts(array)), dict(flat_parts(recorded))
+    if sorted(parts) != sorted(recorded_parts):
+        return False
+    return all(
+        _are_near_numbers(values, recorded_parts[label], comparator)
+        for label, values in parts.items()
+    )
+
+
+def _are_near_numbers(values: Any, recorded: Any, comparator: Comparator) -> bool:
     import numpy
 
-    left, right = dict(flat_parts(one)), dict(flat_parts(other))
-    if sorted(left) != sorted(right):
+    if values.shape != recorded.shape or values.dtype.kind != recorded.dtype.kind:
         return False
-    for label, values in left.items():
-        recorded = right[label]
-        if values.shape != recorded.shape or values.dtype.kind != recorded.dtype.kind:
-            return False
-        if values.dtype.kind == "f":
-            near = rule.get("absolute", 0.0), rule.get("relative", 0.0)
-            if not numpy.isclose(
-                values, recorded, atol=near[0], rtol=near[1], equal_nan=True
-            ).all():
-                return False
-        elif not (values == recorded).all():
-            return False
-    return True
+    if values.dtype.kind != "f":
+        return bool((values == recorded).all())
+    is_near = numpy.isclose(
+        values, recorded, rtol=comparator.relative, atol=comparator.absolute, equal_nan=True
+    )
+    return bool(is_near.all())
 
 
 def flat_parts(array: Any, label: str = "") -> Iterator[Tuple[str, Any]]:
-    """(label, flat numpy values) of every level and field of an array, counts included.
+    """Yield (label, flat numpy values) of every level and field of an array, counts included.
 
     Labels follow from the type alone.
     """
@@ -210,16 +242,12 @@ def flat_parts(array: Any, label: str = "") -> Iterator[Tuple[str, Any]]:
     if isinstance(array, numpy.ndarray):
         yield label, array
         return
-    if awkward.parameters(array).get("__array__") in ("string", "bytestring"):
-        array = awkward.without_parameters(array)
-    if awkward.fields(array):
-        for field in sorted(awkward.fields(array)):
-            for part in flat_parts(array[field], "%s.%s" % (label, field)):
-                yield part
-        return
-    if array.ndim == 1:
-        yield label, awkward.to_numpy(array, allow_missing=False)
-        return
-    yield label + "#", awkward.to_numpy(awkward.num(array, axis=1))
-    for part in flat_parts(awkward.flatten(array, axis=1), label + "[]"):
-        yield part
+    plain = without_string_type(array)
+    if awkward.fields(plain):
+        for field in sorted(awkward.fields(plain)):
+            yield from flat_parts(plain[field], f"{label}.{field}")
+    elif plain.ndim == 1:
+        yield label, awkward.to_numpy(plain, allow_missing=False)
+    else:
+        yield f"{label}#", awkward.to_numpy(awkward.num(plain, axis=1))
+        yield from flat_parts(awkward.flatten(plain, axis=1), f"{label}[]")

@@ -1,55 +1,59 @@
-"""text-masked-1 and numeric-1 of text: lines with declared parts taken out, and numbers in them within a tolerance.
+"""text-masked-1 and numeric-1 of text.
 
-Standard library alone, Python 3.6: part of a bundle's verify.py.
+Lines without the parts that a mask matches, and words that are numbers within a tolerance.
+
+Part of a bundle's verify.py: Python 3.6, standard library only.
 """
 
-# ruff: noqa: UP006, UP035, UP045, PTH123 - Python 3.6, and read by people who have no linter
 import math
 import re
-from typing import Any, Dict, List, Optional
+from typing import List, Optional
+
+from jobprov.provenance.bundle.comparison.parameters import Comparator
 
 _INTEGER = re.compile(r"[+-]?[0-9]+\Z")
 _SEPARATOR = re.compile(r"([\s,;:=()\[\]{}<>\"']+)")
 
 
 def masked_text(path: str, masks: List[str]) -> str:
-    """The text of a file, line ends made LF, with whatever a mask matches in a line replaced by one sign.
+    """Return the text of a file with line ends made LF, and one sign for all that a mask matches.
 
-    Masks are regular expressions (Python), applied in order to each line.
+    Masks are regular expressions of Python, applied in order to each line.
     """
     with open(path, "rb") as file:
-        text = (
-            file.read().decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n")
-        )
-    compiled = [re.compile(mask) for mask in masks]
-    lines = text.split("\n")
-    for mask in compiled:
-        lines = [mask.sub("\x00", line) for line in lines]
+        text = file.read().decode("utf-8", "surrogateescape")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    for mask in masks:
+        pattern = re.compile(mask)
+        lines = [pattern.sub("\x00", line) for line in lines]
     return "\n".join(lines)
 
 
-def is_near_text(one: str, other: str, rule: Dict[str, Any]) -> bool:
-    """Whether two texts have the same words, numbers among them equal within the rule's tolerance."""
-    words, others = _SEPARATOR.split(one), _SEPARATOR.split(other)
-    return len(words) == len(others) and all(
-        map(lambda a, b: a == b or _is_near_word(a, b, rule), words, others)
-    )
-
-
-def _is_near_word(one: str, other: str, rule: Dict[str, Any]) -> bool:
-    left, right = _number(one), _number(other)
-    if left is None or right is None:
+def is_near_text(text: str, recorded: str, comparator: Comparator) -> bool:
+    """Return whether two texts have the same words, or numbers within the tolerance."""
+    words, recorded_words = _SEPARATOR.split(text), _SEPARATOR.split(recorded)
+    if len(words) != len(recorded_words):
         return False
-    return (math.isnan(left) and math.isnan(right)) or is_near(left, right, rule)
+    for word, recorded_word in zip(words, recorded_words):
+        if word != recorded_word and not _is_near_word(word, recorded_word, comparator):
+            return False
+    return True
+
+
+def _is_near_word(word: str, recorded: str, comparator: Comparator) -> bool:
+    number, recorded_number = _number(word), _number(recorded)
+    if number is None or recorded_number is None:
+        return False
+    if math.isnan(number) and math.isnan(recorded_number):
+        return True
+    return _is_near_number(number, recorded_number, comparator)
 
 
 def _number(word: str) -> Optional[float]:
-    """The number that a word is; an integer of any length exactly.
+    """Return the number that a word is, an integer of any length exactly; else None.
 
-    None for what is none, or has no place among floating-point numbers.
-
-    The latter is no number that was measured but a name that looks like one: 12e345 and 98e765, of
-    two commits, are not both infinite.
+    A word beyond the largest floating-point number is a name that looks like a number: the commits
+    12e345 and 98e765 are not both infinite.
     """
     try:
         number = float(word)
@@ -60,13 +64,11 @@ def _number(word: str) -> Optional[float]:
         return None
 
 
-def is_near(one: float, recorded: float, rule: Dict[str, Any]) -> bool:
-    """Whether a number is within `absolute` + `relative` x the recorded one.
-
-    Infinities are near themselves alone.
-    """
-    if one == recorded or math.isinf(one) or math.isinf(recorded):
-        return one == recorded
-    return bool(
-        abs(one - recorded) <= rule.get("absolute", 0.0) + rule.get("relative", 0.0) * abs(recorded)
-    )
+def _is_near_number(number: float, recorded: float, comparator: Comparator) -> bool:
+    """Return whether a number is within `absolute` + `relative` x the recorded one."""
+    if number == recorded:
+        return True
+    if math.isinf(number) or math.isinf(recorded):
+        return False
+    tolerance = comparator.absolute + comparator.relative * abs(recorded)
+    return abs(number - recorded) <= tolerance

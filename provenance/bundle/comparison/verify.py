@@ -1,31 +1,30 @@
-"""Content digests of outputs, and their comparison.
+"""Content digests of outputs, and how an output compares with what was recorded of it.
 
-What verify.py in a bundle and the package itself both run.
+A bundle's verify.py is this module after the others that it imports (see `templates`). The package
+runs the same code.
 
-verify.py is this module with the others that it imports before it (see templates): the standard
-library alone, uproot where that is at hand, Python 3.6. Digests are `name-version:hex` (SHA-256):
-root-content-2, root-masked-1, and text-content-1, which is text with its line ends made LF. A
-comparator is a word, and, where it has parameters, these as JSON after a blank: what the experiment
-declared for the output.
+Content digests are `name-version:hex` (SHA-256): root-content-2, root-masked-1, and text-content-1,
+which is text with its line ends made LF. A comparator is what the experiment declared for the
+output (see `read_comparator`).
+
+Python 3.6, standard library, and uproot where it is installed.
 """
 
-# ruff: noqa: BLE001, D417, FURB188, UP006, UP031, UP035, UP045, PTH123 - Python 3.6, and read by
-# people who have no linter
 import argparse
 import hashlib
-import json
 import sys
 import traceback
 import zlib
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Union
 
+from jobprov.provenance.bundle.comparison.parameters import Comparator, read_comparator
 from jobprov.provenance.bundle.comparison.root_content import root_content, root_objects
 from jobprov.provenance.bundle.comparison.root_masking import (
     DamagedError,
     UndecidedError,
     mask_root,
 )
-from jobprov.provenance.bundle.comparison.root_statistics import P_VALUE, likeness
+from jobprov.provenance.bundle.comparison.root_statistics import smallest_p_value
 from jobprov.provenance.bundle.comparison.root_tolerance import (
     is_near_root,
     is_same_unordered,
@@ -43,272 +42,345 @@ __all__ = [
     "root_content",
 ]
 
-PIECE = 1 << 20
+PIECE_BYTES = 1 << 20
+_IS_UNDECIDED = 2  # exit codes
+_IS_DIFFERENT = 1
 
-_Answer = Optional[Tuple[str, str]]
-_Step = Callable[[str, str, Dict[str, Any]], _Answer]
+
+class Recorded(NamedTuple):
+    """What was recorded of an output; each is empty where it was not recorded.
+
+    Attributes:
+        sha256: of its bytes.
+        content: its content digest.
+        checksums: others of its bytes, `algorithm:value`, separated by commas.
+        reference: path of the recorded file itself.
+        comparator: what the experiment declared for it.
+    """
+
+    sha256: str
+    content: str
+    checksums: str
+    reference: str
+    comparator: str
+
+
+class Verdict(NamedTuple):
+    """How an output compares with what was recorded of it.
+
+    Attributes:
+        verdict: IDENTICAL, EQUIVALENT or DIFFERENT.
+        level: `R7` for equal bytes, down to `R2` for different content.
+        comparator: what decided, with its version.
+    """
+
+    verdict: str
+    level: str
+    comparator: str
+
+
+class Match(NamedTuple):
+    """How nearly an output matches the recorded file, and what found that."""
+
+    level: str
+    comparator: str
+
+
+Step = Callable[[str, str, Comparator], Optional[Match]]
+"""Compares a file with the recorded one; None if they do not match in this way."""
 
 
 def content_digest(path: str, algorithm: str = "root-content-2") -> str:
-    """The content digest of a file, `algorithm:hex`.
+    """Return the content digest of a file, `algorithm:hex`.
 
     Raises:
         UndecidedError: the algorithm is unknown, its library is not installed, or the file is not
             of its kind.
     """
     if algorithm == "root-content-2":
-        text = "".join(line + "\n" for line in root_content(path))
-        return _named(algorithm, hashlib.sha256(text.encode("utf-8")))
-    if algorithm == "root-masked-1":
-        return _named(algorithm, hashlib.sha256(mask_root(path)))
-    if algorithm == "text-content-1":
+        lines = "".join(line + "\n" for line in root_content(path))
+        content: Union[bytes, bytearray] = lines.encode("utf-8")
+    elif algorithm == "root-masked-1":
+        content = mask_root(path)
+    elif algorithm == "text-content-1":
         with open(path, "rb") as file:
-            return _named(
-                algorithm, hashlib.sha256(file.read().replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
-            )
-    raise UndecidedError("the content digest %s is not known to this version" % algorithm)
+            content = file.read().replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    else:
+        raise UndecidedError(f"the content digest {algorithm} is not known to this version")
+    return f"{algorithm}:{hashlib.sha256(content).hexdigest()}"
 
 
-def _named(algorithm: str, seen: Any) -> str:
-    return "%s:%s" % (algorithm, seen.hexdigest())
-
-
-def compare(path: str, wanted: Dict[str, str]) -> Tuple[str, str, str]:
-    """(IDENTICAL, EQUIVALENT or DIFFERENT; level; comparator) of an output and what was recorded of it.
+def compare(path: str, recorded: Dict[str, str]) -> Verdict:
+    """Return how an output compares with what was recorded of it.
 
     Args:
-        wanted: `sha256`, `content`, `checksums`, `reference` (a file), `comparator`; `-` or empty
-            where not recorded.
+        path: the output.
+        recorded: the fields of `Recorded`; `-`, empty or left out where not recorded.
 
     Raises:
-        UndecidedError: it cannot be told here.
+        UndecidedError: it cannot be decided here.
     """
-    known = {key: value for key, value in wanted.items() if value not in ("", "-")}
-    word, rule = read_comparator(known.get("comparator", ""))
-    exact = _compare_bytes(path, known)
-    if exact is not None and (exact[0] == "IDENTICAL" or word == "bytes"):
-        return exact
+    known = _read_recorded(recorded)
+    comparator = read_comparator(known.comparator)
+    by_bytes = _compare_bytes(path, known)
+    if by_bytes is not None and by_bytes.verdict == "IDENTICAL":
+        return by_bytes
+    if by_bytes is not None and comparator.word == "bytes":
+        return by_bytes
     try:
-        if word in _LADDERS:
-            return _climb_down(path, known, word, rule)
-        if "reference" in known:
-            return _compare_reference(path, known["reference"])
-        if "content" in known:
-            return _compare_content(path, known["content"])
+        if comparator.word in _STEPS:
+            return _compare_as_declared(path, known, comparator)
+        if known.reference:
+            return _compare_reference(path, known.reference)
+        if known.content:
+            is_same = _has_content(path, known.content)
+            return _content_verdict(known.content, is_same=is_same)
     except DamagedError:
-        return "DIFFERENT", "R2", "root-header"
-    if exact is None and _is_short_sum_equal(path, known):
+        return Verdict("DIFFERENT", "R2", "root-header")
+    if by_bytes is not None:
+        raise UndecidedError(
+            "bytes differ, as they may, and the record has no content digest to compare with"
+        )
+    if "adler32" in _recorded_checksums(known):
         raise UndecidedError(
             "of its bytes only an adler32 was recorded, which agrees; different files may share one"
         )
-    if exact is None:
-        raise UndecidedError(
-            "the record has neither a checksum of this output nor a content digest to compare with"
-        )
     raise UndecidedError(
-        "bytes differ, as they may, and the record has no content digest to compare with"
+        "the record has neither a checksum of this output nor a content digest to compare with"
     )
 
 
-def read_comparator(text: str) -> Tuple[str, Dict[str, Any]]:
-    """(word, parameters) of a comparator."""
-    word, _blank, parameters = text.partition(" ")
-    rule = json.loads(parameters) if parameters else {}
-    rule["digest"] = hashlib.sha256(text.encode("utf-8")).hexdigest()[:12]
-    return word, rule
+def _read_recorded(recorded: Dict[str, str]) -> Recorded:
+    values = {}
+    for field in Recorded._fields:
+        value = recorded.get(field, "-")
+        values[field] = "" if value == "-" else value
+    return Recorded(**values)
 
 
-def _climb_down(
-    path: str, known: Dict[str, str], word: str, rule: Dict[str, Any]
-) -> Tuple[str, str, str]:
-    """Try what a comparator allows, the strictest first; the first that holds gives the level."""
-    if "content" in known and _may_decide(word, known):
-        is_decided = known["comparator"] == "content" and "reference" not in known
-        if (
-            is_decided
-            or content_digest(path, known["content"].split(":", 1)[0]) == known["content"]
-        ):
-            return _compare_content(path, known["content"])
-    if "reference" not in known:
-        raise UndecidedError(
-            "the comparator %s needs the recorded file, which is not in this bundle" % word
-        )
-    ladder = (
-        _LADDERS[word] if _is_root(known["reference"]) else _TEXT_LADDERS.get(word, _LADDERS[word])
-    )
-    for step in ladder:
-        answer = step(path, known["reference"], rule)
-        if answer is not None:
-            return "EQUIVALENT", answer[0], answer[1]
-    return "DIFFERENT", "R2", _tagged(word, rule)
+# --- bytes ---
 
 
-def _may_decide(word: str, known: Dict[str, str]) -> bool:
-    """Whether a recorded digest is as strict as the comparator.
-
-    `masked` wants more than equal content.
-    """
-    return word != "masked" or known["content"].startswith("root-masked-")
-
-
-def _is_root(path: str) -> bool:
-    with open(path, "rb") as file:
-        return file.read(4) == b"root"
-
-
-def _tagged(name: str, rule: Dict[str, Any]) -> str:
-    """The comparator as verdicts name it: with its version, and what tells the parameters."""
-    return "%s-1:%s" % (name, rule["digest"])
-
-
-def _by_mask(path: str, reference: str, _rule: Dict[str, Any]) -> _Answer:
-    return ("R6", "root-masked-1") if mask_root(path) == mask_root(reference) else None
-
-
-def _by_content(path: str, reference: str, rule: Dict[str, Any]) -> _Answer:
-    same = kept_content(path, rule) == kept_content(reference, rule)
-    return (
-        ("R5", _tagged("root-content", rule) if rule.get("ignore") else "root-content-2")
-        if same
-        else None
-    )
-
-
-def _by_entries(path: str, reference: str, rule: Dict[str, Any]) -> _Answer:
-    return (
-        ("R5~", _tagged("root-unordered", rule))
-        if is_same_unordered(path, reference, rule)
-        else None
-    )
-
-
-def _by_numbers(path: str, reference: str, rule: Dict[str, Any]) -> _Answer:
-    return ("R4", _tagged("numeric", rule)) if is_near_root(path, reference, rule) else None
-
-
-def _by_statistics(path: str, reference: str, rule: Dict[str, Any]) -> _Answer:
-    chance = likeness(path, reference, rule)
-    named = "%s:p=%.3g" % (_tagged("histograms", rule), chance)
-    return ("R3", named) if chance >= rule.get("p_value", P_VALUE) else None
-
-
-def _by_text(path: str, reference: str, rule: Dict[str, Any]) -> _Answer:
-    masks = rule.get("mask", [])
-    same = masked_text(path, masks) == masked_text(reference, masks)
-    return ("R6", _tagged("text", rule)) if same else None
-
-
-def _by_text_numbers(path: str, reference: str, rule: Dict[str, Any]) -> _Answer:
-    one, other = (masked_text(each, rule.get("mask", [])) for each in (path, reference))
-    return ("R4", _tagged("numeric", rule)) if is_near_text(one, other, rule) else None
-
-
-# what each comparator tries, the strictest first
-_LADDERS = {
-    "masked": [_by_mask],
-    "content": [_by_mask, _by_content],
-    "unordered": [_by_mask, _by_content, _by_entries],
-    "numeric": [_by_mask, _by_content, _by_numbers],
-    "histograms": [_by_mask, _by_content, _by_statistics],
-    "text": [_by_text],
-}  # type: Dict[str, List[_Step]]
-_TEXT_LADDERS = {"numeric": [_by_text, _by_text_numbers]}  # type: Dict[str, List[_Step]]
-
-
-def _compare_bytes(path: str, known: Dict[str, str]) -> Optional[Tuple[str, str, str]]:
-    checksums = _recorded_checksums(known)
+def _compare_bytes(path: str, recorded: Recorded) -> Optional[Verdict]:
+    """Return what the best recorded checksum decides; None if it decides nothing."""
+    checksums = _recorded_checksums(recorded)
     for algorithm in ("sha256", "sha512", "sha1", "md5"):
         if algorithm in checksums:
-            same = _checksum(path, algorithm) == checksums[algorithm]
-            return ("IDENTICAL", "R7", algorithm) if same else ("DIFFERENT", "R2", algorithm)
-    if "adler32" in checksums and not _is_short_sum_equal(path, known):
-        return "DIFFERENT", "R2", "adler32"
+            if _checksum(path, algorithm) == checksums[algorithm]:
+                return Verdict("IDENTICAL", "R7", algorithm)
+            return Verdict("DIFFERENT", "R2", algorithm)
+    # It has 32 bits: different ones show a difference, equal ones do not show that there is none
+    if "adler32" in checksums and _adler32(path) != checksums["adler32"]:
+        return Verdict("DIFFERENT", "R2", "adler32")
     return None
 
 
-def _is_short_sum_equal(path: str, known: Dict[str, str]) -> bool:
-    """Whether adler32 agrees. It has 32 bits, so this shows no more than that no difference is seen."""
-    recorded = _recorded_checksums(known).get("adler32")
-    return recorded is not None and _checksum(path, "adler32") == recorded
-
-
-def _recorded_checksums(known: Dict[str, str]) -> Dict[str, str]:
-    if "sha256" in known:
-        return {"sha256": known["sha256"]}
-    return dict(_sum_of(item) for item in known.get("checksums", "").split(",") if ":" in item)
-
-
-def _sum_of(item: str) -> Tuple[str, str]:
-    """(algorithm, value) of a catalog's checksum.
-
-    Some write capitals or 0x, and leave the zeros out that adler32 begins with.
-    """
-    algorithm, value = item.lower().split(":", 1)
-    value = value[2:] if value.startswith("0x") else value
-    return algorithm, value.zfill(8) if algorithm == "adler32" else value
+def _recorded_checksums(recorded: Recorded) -> Dict[str, str]:
+    """Return the recorded checksums by algorithm; sha256 alone, where it is known."""
+    if recorded.sha256:
+        return {"sha256": recorded.sha256}
+    checksums = {}
+    for item in recorded.checksums.split(","):
+        algorithm, colon, value = item.lower().partition(":")
+        # Some catalogs write 0x, and leave out the zeros that an adler32 begins with
+        if value.startswith("0x"):
+            value = value[2:]
+        if algorithm == "adler32":
+            value = value.zfill(8)
+        if colon:
+            checksums[algorithm] = value
+    return checksums
 
 
 def _checksum(path: str, algorithm: str) -> str:
-    adler = 1
-    seen = hashlib.sha256() if algorithm == "adler32" else hashlib.new(algorithm)
+    digest = hashlib.new(algorithm)
+    for piece in _pieces(path):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _adler32(path: str) -> str:
+    checksum = 1
+    for piece in _pieces(path):
+        checksum = zlib.adler32(piece, checksum)
+    return f"{checksum:08x}"
+
+
+def _pieces(path: str) -> Iterator[bytes]:
     with open(path, "rb") as file:
-        for piece in iter(lambda: file.read(PIECE), b""):
-            adler = zlib.adler32(piece, adler)
-            seen.update(piece)
-    return "%08x" % adler if algorithm == "adler32" else seen.hexdigest()
+        piece = file.read(PIECE_BYTES)
+        while piece:
+            yield piece
+            piece = file.read(PIECE_BYTES)
 
 
-def _compare_reference(path: str, reference: str) -> Tuple[str, str, str]:
-    if mask_root(path) == mask_root(reference):
-        return "EQUIVALENT", "R6", "root-masked-1"
-    same = root_objects(path) == root_objects(reference)
-    return ("EQUIVALENT", "R5", "root-content-2") if same else ("DIFFERENT", "R2", "root-content-2")
+# --- content digests and the recorded file, where no comparator is declared ---
 
 
-def _compare_content(path: str, recorded: str) -> Tuple[str, str, str]:
-    algorithm = recorded.split(":", 1)[0]
-    same = content_digest(path, algorithm) == recorded
-    if algorithm == "root-masked-1" and not same:
+def _has_content(path: str, recorded: str) -> bool:
+    """Return whether a file has the recorded content digest."""
+    return content_digest(path, _algorithm_of(recorded)) == recorded
+
+
+def _algorithm_of(digest: str) -> str:
+    return digest.split(":", 1)[0]
+
+
+def _content_verdict(recorded: str, *, is_same: bool) -> Verdict:
+    """Return what follows where an output has, or does not have, the recorded content digest.
+
+    Raises:
+        UndecidedError: nothing follows.
+    """
+    algorithm = _algorithm_of(recorded)
+    if algorithm == "root-masked-1":
+        if is_same:
+            return Verdict("EQUIVALENT", "R6", algorithm)
         raise UndecidedError(
-            "more than dates and ids differs, and the record has no root-content-2 digest to compare with"
+            "more than dates and ids differs, and the record has no root-content-2 digest to "
+            "compare with"
         )
-    return (
-        ("EQUIVALENT", "R6" if algorithm == "root-masked-1" else "R5", algorithm)
-        if same
-        else ("DIFFERENT", "R2", algorithm)
-    )
+    if is_same:
+        return Verdict("EQUIVALENT", "R5", algorithm)
+    return Verdict("DIFFERENT", "R2", algorithm)
+
+
+def _compare_reference(path: str, reference: str) -> Verdict:
+    if mask_root(path) == mask_root(reference):
+        return Verdict("EQUIVALENT", "R6", "root-masked-1")
+    if root_objects(path) == root_objects(reference):
+        return Verdict("EQUIVALENT", "R5", "root-content-2")
+    return Verdict("DIFFERENT", "R2", "root-content-2")
+
+
+# --- declared comparators ---
+
+
+def _compare_as_declared(path: str, recorded: Recorded, comparator: Comparator) -> Verdict:
+    """Return the verdict of the first step that finds a match; the strictest step is the first."""
+    if recorded.content and _is_strict_enough(recorded.content, comparator):
+        is_same = _has_content(path, recorded.content)
+        is_decided = recorded.comparator == "content" and not recorded.reference
+        if is_same or is_decided:
+            return _content_verdict(recorded.content, is_same=is_same)
+    if not recorded.reference:
+        raise UndecidedError(
+            f"the comparator {comparator.word} needs the recorded file, which is not in this bundle"
+        )
+    for step in _steps_for(recorded.reference, comparator):
+        match = step(path, recorded.reference, comparator)
+        if match is not None:
+            return Verdict("EQUIVALENT", match.level, match.comparator)
+    return Verdict("DIFFERENT", "R2", comparator.named(comparator.word))
+
+
+def _is_strict_enough(content: str, comparator: Comparator) -> bool:
+    """Return whether an equal content digest is all that the comparator wants.
+
+    `masked` wants more than equal content.
+    """
+    return comparator.word != "masked" or content.startswith("root-masked-")
+
+
+def _steps_for(reference: str, comparator: Comparator) -> List[Step]:
+    with open(reference, "rb") as file:
+        is_root = file.read(5) == b"root\0"  # a text may begin with the word
+    if comparator.word == "numeric" and not is_root:
+        return [_match_text, _match_numbers_in_text]
+    return _STEPS[comparator.word]
+
+
+def _match_masked(path: str, reference: str, _comparator: Comparator) -> Optional[Match]:
+    if mask_root(path) == mask_root(reference):
+        return Match("R6", "root-masked-1")
+    return None
+
+
+def _match_content(path: str, reference: str, comparator: Comparator) -> Optional[Match]:
+    if kept_content(path, comparator) != kept_content(reference, comparator):
+        return None
+    if comparator.ignore:
+        return Match("R5", comparator.named("root-content"))
+    return Match("R5", "root-content-2")
+
+
+def _match_unordered(path: str, reference: str, comparator: Comparator) -> Optional[Match]:
+    if is_same_unordered(path, reference, comparator):
+        return Match("R5~", comparator.named("root-unordered"))
+    return None
+
+
+def _match_numbers(path: str, reference: str, comparator: Comparator) -> Optional[Match]:
+    if is_near_root(path, reference, comparator):
+        return Match("R4", comparator.named("numeric"))
+    return None
+
+
+def _match_statistics(path: str, reference: str, comparator: Comparator) -> Optional[Match]:
+    p_value = smallest_p_value(path, reference, comparator)
+    if p_value >= comparator.p_value:
+        return Match("R3", f"{comparator.named('histograms')}:p={p_value:.3g}")
+    return None
+
+
+def _match_text(path: str, reference: str, comparator: Comparator) -> Optional[Match]:
+    if masked_text(path, comparator.mask) == masked_text(reference, comparator.mask):
+        return Match("R6", comparator.named("text"))
+    return None
+
+
+def _match_numbers_in_text(path: str, reference: str, comparator: Comparator) -> Optional[Match]:
+    text = masked_text(path, comparator.mask)
+    if is_near_text(text, masked_text(reference, comparator.mask), comparator):
+        return Match("R4", comparator.named("numeric"))
+    return None
+
+
+# What each comparator tries, the strictest first
+_STEPS: Dict[str, List[Step]] = {
+    "masked": [_match_masked],
+    "content": [_match_masked, _match_content],
+    "unordered": [_match_masked, _match_content, _match_unordered],
+    "numeric": [_match_masked, _match_content, _match_numbers],
+    "histograms": [_match_masked, _match_content, _match_statistics],
+    "text": [_match_text],
+}
+
+
+# --- the command ---
 
 
 def main(arguments: List[str]) -> int:
-    """`compare FILE …` prints `VERDICT LEVEL COMPARATOR`, or a sentence and answers 2.
+    """Run `compare FILE …` or `digest FILE`, and return the exit code.
 
-    `digest FILE` prints content digests.
+    `compare` prints `VERDICT LEVEL COMPARATOR` and `digest` a content digest. Where something is
+    missing here, both print a sentence that says what, and the exit code is 2.
     """
     parser = argparse.ArgumentParser(
         prog="verify.py", description="Compare the content of an output with the record."
     )
     parser.add_argument("act", choices=["compare", "digest"])
     parser.add_argument("file")
-    for option in ("sha256", "content", "checksums", "reference", "comparator"):
-        parser.add_argument("--" + option, default="-")
+    for field in Recorded._fields:
+        parser.add_argument(f"--{field}", default="-")
     parser.add_argument("--algorithm", default="root-content-2")
-    chosen = vars(parser.parse_args(arguments))
+    chosen = parser.parse_args(arguments)
     try:
-        if chosen["act"] == "digest":
-            sys.stdout.write(content_digest(chosen["file"], chosen["algorithm"]) + "\n")
+        if chosen.act == "digest":
+            print(content_digest(chosen.file, chosen.algorithm))
             return 0
-        answer = compare(chosen["file"], chosen)
+        verdict = compare(chosen.file, vars(chosen))
     except UndecidedError as error:
-        sys.stdout.write("%s\n" % error)
-        return 2
+        print(error)
+        return _IS_UNDECIDED
     except Exception as error:
-        # whatever a damaged file makes uproot raise: verify.sh shows what is printed, and no
-        # traceback
+        # A damaged file may make uproot raise anything. verify.sh shows what is printed here, so
+        # print no traceback
         reason = "".join(traceback.format_exception_only(type(error), error)).split("\n", 1)[0]
-        sys.stdout.write("the comparison failed: %s\n" % reason)
-        return 2
-    sys.stdout.write("%s %s %s\n" % answer)
-    return 0 if answer[0] != "DIFFERENT" else 1
+        print(f"the comparison failed: {reason}")
+        return _IS_UNDECIDED
+    print(*verdict)
+    return _IS_DIFFERENT if verdict.verdict == "DIFFERENT" else 0
 
 
 if __name__ == "__main__":

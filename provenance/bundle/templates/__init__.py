@@ -18,6 +18,7 @@ FOLDER = files(__name__)
 _COMPARISON = (
     "root_masking",
     "root_content",
+    "parameters",
     "root_tolerance",
     "root_statistics",
     "text_comparison",

@@ -28,7 +28,7 @@ from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.surroundings import packaged
 from jobprov.provenance.capture.trace import hosts
 from jobprov.provenance.capture.trace.strace import Trace
-from jobprov.provenance.capture.trace.unkept import BUDGET_BYTES, Unkept
+from jobprov.provenance.capture.trace.unkept import BUDGET_BYTES, Unkept, extend
 
 _KERNEL = ("/proc", "/sys", "/dev")
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - named to be left out
@@ -167,7 +167,7 @@ def take(  # noqa: PLR0917 - what a moment of the recording has
 
     draft.attempt("trace: what nobody keeps", keep_others)
     if not trace.why_incomplete:
-        draft.attempt("trace: what others changed", _weaken_changed, draft, step, calls.written)
+        draft.attempt("trace: what others changed", _note_changed, draft, step, calls.written)
     talked = draft.attempt("trace: hosts", hosts.elsewhere, calls.hosts, draft.record, options.url)
     if talked:
         fields["network"] = sorted({*fields.get("network", ()), *talked})
@@ -257,8 +257,8 @@ def _own_places(
     return sorted(_with_real(places).union(_KERNEL, _TEMPORARY) - {"/"})
 
 
-def _weaken_changed(draft: Draft, step: str, written: Set[str]) -> None:
-    """Tell which files the step read and left as it found them, though they changed meanwhile.
+def _note_changed(draft: Draft, step: str, written: Set[str]) -> None:
+    """Tell which files the step read and left as it found them, though another process changed them.
 
     They look like outputs of the step, and a rerun reads what was there before it.
     """
@@ -267,8 +267,8 @@ def _weaken_changed(draft: Draft, step: str, written: Set[str]) -> None:
         {os.path.abspath(entry["path"]) for entry in entries if entry.get("path")}
         for entries in (draft.record.get("inputs", ()), outputs)
     ]
-    for path in sorted(places[0] & places[1] - written):
-        draft.weaken("changed-while-running", "input " + path, "another process changed it")
+    changed = sorted(places[0] & places[1] - written)
+    extend(draft.record.setdefault("trace", {}), "changed", changed)
 
 
 def _prefixes(record: Dict[str, Any]) -> List[Optional[str]]:

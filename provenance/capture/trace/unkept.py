@@ -230,11 +230,13 @@ class Unkept:
         return paths
 
     def _is_kept(self, path: str) -> bool:
+        return self._is_known(path) or self._is_made(path)
+
+    def _is_known(self, path: str) -> bool:
+        """Tell whether a path is in the record already, or belongs to what is installed."""
         if path in self._known or path in self._outputs or path.startswith(self._folders):
             return True
-        if os.path.basename(path).startswith(_BESIDE) or self._installed.has(path):
-            return True
-        return self._is_made(path)
+        return os.path.basename(path).startswith(_BESIDE) or self._installed.has(path)
 
     def _is_made(self, path: str) -> bool:
         """Tell whether the command made a path, or a folder above it."""
@@ -252,9 +254,13 @@ class Unkept:
         for path in sorted(self._calls.absent):
             if os.path.dirname(path) in programs or _PYTHON_ZIP.match(os.path.basename(path)):
                 continue  # a shell looks for a program, each Python for its library
-            is_made = path in self._calls.uses or self._is_made(path) or os.path.lexists(path)
             name = _from_home(path)
-            if not (is_made or name.startswith(_TEMPORARY) or self._is_kept(path)):
+            if path in self._calls.uses or os.path.lexists(path):
+                continue  # it came to be there
+            if name.startswith(_TEMPORARY) or self._is_known(path):
+                continue
+            # In its home a program makes a folder for the settings that another home may have
+            if name[:1] == "~" or not self._is_made(path):
                 names.append(name)
         # Settings of users first, then what lies beside the job
         names.sort(key=lambda name: (name[:1] != "~", name[:1] == "/"))
@@ -289,12 +295,12 @@ class Unkept:
             gone = [path for path in self.changed if not self._add_seen(path, sight)]
             self.changed = gone
         fields = self._draft.record.setdefault("trace", {})
-        _extend(fields, "changed", sorted(set(self.changed)))
-        _extend(fields, "absent", self._absent())
+        extend(fields, "changed", sorted(set(self.changed)))
+        extend(fields, "absent", self._absent())
         named = [{"path": path, "reason": why} for path, why in sorted(self.named.items())]
         if named:
             fields["not_kept_count"] = fields.get("not_kept_count", 0) + len(named)
-            _extend(fields, "not_kept", named)
+            extend(fields, "not_kept", named)
 
     def _add_script(self, path: str, status: os.stat_result) -> None:
         try:
@@ -411,7 +417,8 @@ def _count_inputs(draft: Draft) -> int:
     return len(roles) - roles.count("configuration")
 
 
-def _extend(fields: Dict[str, Any], name: str, more: Sequence[Any]) -> None:
+def extend(fields: Dict[str, Any], name: str, more: Sequence[Any]) -> None:
+    """Add entries to a list of the record's trace, each once, as long as there is room."""
     known = fields.get(name, [])
     known += [entry for entry in more if entry not in known]
     if known:

@@ -18,7 +18,7 @@ from jobprov.provenance.db.recording.art_runs import (
 )
 from jobprov.provenance.db.recording.job_rows import shared_document
 from jobprov.provenance.db.recording.packing import pack
-from jobprov.provenance.db.recording.physics_variables import physics_variables
+from jobprov.provenance.db.recording.physics_variables import PhysicsVariables
 from jobprov.provenance.db.recording.shared_lists import intern_lists
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.statements.selecting import select_among
@@ -52,33 +52,33 @@ class RanConfiguration(NamedTuple):
     variables: dict[str, str]
 
 
-def ran_configurations(record: JobRecord) -> list[RanConfiguration]:
-    """Return the configurations of a record, in order.
+def ran_configurations(record: JobRecord, deciding: PhysicsVariables) -> list[RanConfiguration]:
+    """Return the configurations of a record, in order, with the variables that decide physics.
 
     Of a record without any, an empty one stands for each step whose variables decide physics, so
     that the job is found by them.
     """
     if not record.configurations:
-        return _variables_alone(record)
+        return _variables_alone(record, deciding)
     configurations = record.configurations
     ran = []
     for digest, configuration in zip(closure_digests(configurations), configurations, strict=True):
         run = art_run(record, configuration)
         shared = None if run is None else shared_run(run, configuration)
-        variables = physics_variables(record, configuration.step)
+        variables = deciding.of_step(record, configuration.step)
         whole = _whole_digest(digest, shared, variables)
         ran.append(RanConfiguration(whole, configuration, shared, variables))
     return ran
 
 
-def _variables_alone(record: JobRecord) -> list[RanConfiguration]:
+def _variables_alone(record: JobRecord, deciding: PhysicsVariables) -> list[RanConfiguration]:
     """Return an empty configuration for each set of variables that steps of a job had."""
     steps = (record.command.steps if record.command else None) or ()
     names: list[str | None] = [step.name for step in steps if step.name]
     empty = FclConfiguration()
     ran: dict[str, RanConfiguration] = {}
     for step in names or [None]:
-        variables = physics_variables(record, step)
+        variables = deciding.of_step(record, step)
         if variables:
             digest = _whole_digest(shared_document(empty)[0], None, variables)
             ran[digest] = RanConfiguration(digest, empty, None, variables)
@@ -96,10 +96,11 @@ def _whole_digest(digest: str, art: ArtRun | None, variables: dict[str, str]) ->
 
 def closure_set_digest(ran: Sequence[RanConfiguration]) -> str:
     """Return the digest that names what a job ran: over those of its configurations, in order."""
-    return hashlib.sha256(" ".join(_digests(ran)).encode()).hexdigest()
+    return hashlib.sha256(" ".join(digests_of(ran)).encode()).hexdigest()
 
 
-def _digests(ran: Sequence[RanConfiguration]) -> list[str]:
+def digests_of(ran: Sequence[RanConfiguration]) -> list[str]:
+    """Return the digest of each of these configurations, in order."""
     return [configuration.digest for configuration in ran]
 
 
@@ -110,7 +111,7 @@ def intern_closure_sets(
     by_digest = {closure_set_digest(ran): ran for ran in lists}
     tables = table_of(ClosureSet), table_of(ClosureSetMember)
     intern = partial(_intern_closures, transaction)
-    return intern_lists(transaction, tables, by_digest, digests=_digests, intern_members=intern)
+    return intern_lists(transaction, tables, by_digest, digests=digests_of, intern_members=intern)
 
 
 def _intern_closures(

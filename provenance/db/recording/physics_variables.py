@@ -3,29 +3,37 @@
 They are searched like parameters, under keys that no parameter has: `$GENIE_XSEC_TUNE`.
 """
 
-import os
 from functools import lru_cache
+from typing import NamedTuple
 
 from jobprov.provenance.db.recording.parameter_rows import IndexedTable, indexed_text, table_with
 from jobprov.provenance.fhicl.canonical_atoms import NotCanonicalError, canonical_single
 from jobprov.provenance.records.job_record import JobRecord
 
-SETTING = "JOBPROV_PHYSICS_VARIABLES"
-BY_DEFAULT = "GENIE_XSEC_TUNE"
+
+class PhysicsVariables(NamedTuple):
+    """Which environment variables decide physics.
+
+    Attributes:
+        setting: `NAME` for all experiments, `experiment:NAME` for one, separated by commas.
+    """
+
+    setting: str
+
+    def names_for(self, experiment: str) -> tuple[str, ...]:
+        """Return the names of those that count for an experiment, in order."""
+        return _names(self.setting, experiment)
+
+    def of_step(self, record: JobRecord, step: str | None) -> dict[str, str]:
+        """Return the values of those that a step of a job had, by name in order."""
+        wanted = self.names_for(record.experiment)
+        if not wanted:
+            return {}
+        variables = variables_in_step(record, step)
+        return {name: variables[name] for name in wanted if name in variables}
 
 
-def physics_variables(record: JobRecord, step: str | None) -> dict[str, str]:
-    """Return the variables of a step that decide physics, by name in order."""
-    wanted = deciding_names(record.experiment)
-    if not wanted:
-        return {}
-    variables = variables_in_step(record, step)
-    return {name: variables[name] for name in wanted if name in variables}
-
-
-def deciding_names(experiment: str) -> tuple[str, ...]:
-    """Return the names of the variables that decide physics for an experiment, in order."""
-    return _names(os.environ.get(SETTING, BY_DEFAULT), experiment)
+NO_PHYSICS_VARIABLES = PhysicsVariables("")
 
 
 def variables_in_step(record: JobRecord, step: str | None) -> dict[str, str]:
@@ -43,7 +51,6 @@ def variables_in_step(record: JobRecord, step: str | None) -> dict[str, str]:
 
 @lru_cache(maxsize=256)
 def _names(setting: str, experiment: str) -> tuple[str, ...]:
-    """Return the names that count for an experiment: `NAME` for all, `experiment:NAME` for one."""
     names = set()
     for word in setting.replace(",", " ").split():
         whose, colon, name = word.rpartition(":")

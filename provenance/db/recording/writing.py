@@ -15,9 +15,9 @@ from typing import NamedTuple, TypedDict
 from sqlalchemy import Connection, update
 
 from jobprov.provenance.db.recording.closure_rows import (
+    RanConfiguration,
     closure_set_digest,
     intern_closure_sets,
-    ran_configurations,
 )
 from jobprov.provenance.db.recording.file_rows import (
     Removed,
@@ -72,6 +72,7 @@ class JobDraft(NamedTuple):
     Attributes:
         key: integer key, allocated.
         is_new: False where rows of an earlier reading have to go first.
+        ran: the configurations that `ran_configurations` returns for the record.
         columns: what `job_columns` returns for the record, where somebody has called it already.
     """
 
@@ -81,6 +82,7 @@ class JobDraft(NamedTuple):
     received_at: datetime
     level: int
     gaps: list[Gap]
+    ran: Sequence[RanConfiguration]
     columns: JobColumns | None = None
 
 
@@ -108,9 +110,7 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]
     connection = transaction.connection
     if not drafts:
         return set()
-    shared = intern_shared(
-        transaction, [draft.record for draft in drafts], [draft.gaps for draft in drafts]
-    )
+    shared = _intern_shared(transaction, drafts)
     replaced = [draft.key for draft in drafts if not draft.is_new]
     removed = remove_files(connection, replaced) if replaced else Removed(set(), set())
     before = _places(connection, replaced)
@@ -190,15 +190,16 @@ def _job_row(draft: JobDraft, shared: SharedKeys) -> _JobRow:
     return {
         "id": draft.key,
         **(draft.columns or job_columns(draft.record)),
-        **_shared_columns(draft.record, shared),
+        **_shared_columns(draft, shared),
         "received_at": draft.received_at,
         "level": draft.level,
         "gap_set_id": shared.gap_sets[gap_document(draft.gaps)[0]],
     }
 
 
-def _shared_columns(record: JobRecord, shared: SharedKeys) -> _SharedColumns:
+def _shared_columns(draft: JobDraft, shared: SharedKeys) -> _SharedColumns:
     """Return the columns that point at what jobs share; None where the record does not name it."""
+    record = draft.record
     experiment = shared.experiments[record.experiment]
     columns: _SharedColumns = {
         "experiment_id": experiment,
@@ -216,9 +217,8 @@ def _shared_columns(record: JobRecord, shared: SharedKeys) -> _SharedColumns:
         columns["host_id"] = shared.hosts[host]
     if record.software:
         columns["software_set_id"] = shared.software_sets[software_set_digest(record.software)]
-    if ran := ran_configurations(record):
-        digest = closure_set_digest(ran)
-        columns["closure_set_id"] = shared.closure_sets[digest]
+    if draft.ran:
+        columns["closure_set_id"] = shared.closure_sets[closure_set_digest(draft.ran)]
     return columns
 
 
@@ -229,13 +229,9 @@ def intern_experiments(transaction: Transaction, names: set[str]) -> dict[str, i
     )
 
 
-def intern_shared(
-    transaction: Transaction, records: Sequence[JobRecord], gaps: Sequence[Sequence[Gap]]
-) -> SharedKeys:
-    """Return the keys of what these records share, made where they are new.
-
-    `gaps` are those of each record.
-    """
+def _intern_shared(transaction: Transaction, drafts: Sequence[JobDraft]) -> SharedKeys:
+    """Return the keys of what these jobs share, made where they are new."""
+    records = [draft.record for draft in drafts]
     names: set[str] = set()
     hosts: dict[tuple[str, str, str], dict[str, str]] = {}
     for record in records:
@@ -245,7 +241,7 @@ def intern_shared(
                 names.add(file.experiment)
         if host := host_key(record):
             hosts[host] = dict(zip(("hostname", "site", "facility"), host, strict=True))
-    configurations = [ran for record in records if (ran := ran_configurations(record))]
+    configurations = [draft.ran for draft in drafts if draft.ran]
     software = [record.software for record in records if record.software]
     experiments = intern_experiments(transaction, names)
     stages = intern_stages(transaction, records, experiments)
@@ -256,7 +252,7 @@ def intern_shared(
         tasks=intern_tasks(transaction, records, experiments),
         closure_sets=intern_closure_sets(transaction, configurations),
         software_sets=intern_software_sets(transaction, software),
-        gap_sets=_intern_gap_sets(transaction, gaps),
+        gap_sets=_intern_gap_sets(transaction, [draft.gaps for draft in drafts]),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from jobprov.provenance.answers.comparisons import Difference, Facet
+from jobprov.provenance.db.recording.physics_variables import PhysicsVariables
 from jobprov.provenance.fhicl.matching import changed_stretches, kept_pairs
 from jobprov.provenance.services.comparisons.code import code_facet, is_installed, unlike_fields
 from jobprov.provenance.services.comparisons.differences import (
@@ -47,20 +48,28 @@ class _Kind(NamedTuple):
 
 
 def record_facets(
-    before: Record, after: Record, patches: Mapping[str, bytes] | None = None
+    before: Record,
+    after: Record,
+    *,
+    deciding: PhysicsVariables,
+    patches: Mapping[str, bytes] | None = None,
 ) -> Iterator[Facet]:
     """Yield the facets that need records alone.
 
-    Both are merged records whose `software` has its resolutions. `patches` are those of changed
-    checkouts that are here, by digest: they name the changed files.
+    Args:
+        before: a merged record whose `software` has its resolutions.
+        after: another one.
+        deciding: which variables decide physics.
+        patches: those of changed checkouts that are here, by digest: they name the changed files.
     """
+    physics_names = names_that_decide(deciding, before, after)
     yield code_facet(before, after, patches or {})
     yield _command(before, after)
     yield inputs_facet(before, after)
     yield outputs_facet(before, after)
-    yield variables_facet(before, after)
+    yield variables_facet(physics_names, before, after)
     yield _seeds_facet(before, after)
-    yield _environment_facet(before, after)
+    yield _environment_facet(physics_names, before, after)
     for kind in _KINDS:
         old, new = kind.facts(before), kind.facts(after)
         fact_count = len(old.keys() | new.keys())
@@ -160,10 +169,9 @@ def _task(record: Record) -> Facts:
     return flat({**(record.get("task") or {}), "batch": batch, **times})
 
 
-def _environment_facet(before: Record, after: Record) -> Facet:
+def _environment_facet(physics_names: Sequence[str], before: Record, after: Record) -> Facet:
     """Return how variables differ that do not decide physics."""
-    names = names_that_decide(before, after)
-    old, new = _environment(before, names), _environment(after, names)
+    old, new = _environment(before, physics_names), _environment(after, physics_names)
     title, fact_count = "Environment variables", len(old.keys() | new.keys())
     return facet("environment", title, CIRCUMSTANCE, compared(old, new), fact_count)
 

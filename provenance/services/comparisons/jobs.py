@@ -13,6 +13,7 @@ from jobprov.archive.store import Store
 from jobprov.provenance.answers.comparisons import Difference, Facet, JobComparison
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.recording.art_runs import ArtRun, without_names
+from jobprov.provenance.db.recording.physics_variables import PhysicsVariables
 from jobprov.provenance.services.comparisons.code import patches_of
 from jobprov.provenance.services.comparisons.configurations import (
     configuration_facet,
@@ -44,10 +45,13 @@ def compare_jobs(
     before: str,
     after: str,
     *,
+    deciding: PhysicsVariables,
     experiment: str | None = None,
     limit: int = DIFFERENCES_A_FACET,
 ) -> JobComparison:
     """Return what differs from the first job to the second, at most `limit` differences a facet.
+
+    `deciding` says which variables decide physics.
 
     Raises:
         NotFoundError: one of them is not recorded.
@@ -56,7 +60,7 @@ def compare_jobs(
     jobs = [JobSide.read(connection, store, job_id, experiment) for job_id in (before, after)]
     sources = _sources(connection, store, jobs)
     facets = [
-        *record_facets(jobs[0].record, jobs[1].record, sources),
+        *record_facets(jobs[0].record, jobs[1].record, deciding=deciding, patches=sources),
         *_file_facets(jobs, sources),
     ]
     facets.sort(key=lambda side: _ORDER.index(side.name))

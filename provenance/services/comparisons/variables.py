@@ -3,12 +3,12 @@
 Which they are is a setting of the service. All other variables are circumstances.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from jobprov.provenance.answers.comparisons import Facet
-from jobprov.provenance.db.recording.physics_variables import deciding_names, variables_in_step
+from jobprov.provenance.db.recording.physics_variables import PhysicsVariables, variables_in_step
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.repairing import repaired
 from jobprov.provenance.services.comparisons.differences import RECIPE, Record, compared, facet
@@ -17,23 +17,25 @@ _Values = Mapping[str, str]
 """The values of one variable, by the name of the step; '' is the job itself."""
 
 
-def names_that_decide(before: Record, after: Record) -> list[str]:
+def names_that_decide(deciding: PhysicsVariables, before: Record, after: Record) -> list[str]:
     """Return the variables that decide physics for the experiment of either job, in order."""
     names: set[str] = set()
     for record in (before, after):
-        names.update(deciding_names(str(record.get("experiment") or "")))
+        names.update(deciding.names_for(str(record.get("experiment") or "")))
     return sorted(names)
 
 
-def variables_facet(before: Record, after: Record) -> Facet:
+def variables_facet(names: Sequence[str], before: Record, after: Record) -> Facet:
     """Return how variables that decide physics differ, those of steps included.
+
+    `names` are those of `names_that_decide`.
 
     A variable with one value in each job is compared once, wherever the jobs set it.
     """
     records = typed_record(before), typed_record(after)
     old: dict[str, object] = {}
     new: dict[str, object] = {}
-    for name in names_that_decide(before, after):
+    for name in names:
         values = _values_of(records[0], name), _values_of(records[1], name)
         is_one_value = all(len(set(by_step.values())) <= 1 for by_step in values)
         for facts, by_step in zip((old, new), values, strict=True):

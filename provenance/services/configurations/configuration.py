@@ -17,9 +17,13 @@ from jobprov.provenance.answers.configurations import (
     RunAnswer,
 )
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.db.queries.recording.evaluations import KnownEvaluation, read_evaluations
+from jobprov.provenance.db.queries.recording.evaluations import (
+    KnownEvaluation,
+    closures_of_jobs,
+    read_evaluations,
+)
 from jobprov.provenance.db.recording.art_runs import ArtRun, art_run
-from jobprov.provenance.db.recording.closure_rows import closure_digests, ran_configurations
+from jobprov.provenance.db.recording.closure_rows import closure_digests
 from jobprov.provenance.errors import NotFoundError, ProvenanceError
 from jobprov.provenance.fhicl import (
     Configuration,
@@ -162,8 +166,8 @@ def read_configurations(
 
 def known_evaluations(connection: Connection, job: ReadJob) -> list[KnownEvaluation | None]:
     """Return what is known of each configuration of a job, in order; None before its evaluation."""
-    ran = ran_configurations(job.reading.record)
-    names = [(job.found.experiment, configuration.digest) for configuration in ran]
+    closures = closures_of_jobs(connection, [job.found.key])[job.found.key]
+    names = [(job.found.experiment, digest) for digest in closures]
     known = read_evaluations(connection, names)
     return [known.get(name) for name in names]
 

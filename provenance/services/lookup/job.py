@@ -35,6 +35,7 @@ from jobprov.provenance.db.queries.lookup.job import (
 )
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.search import jobs_by_batch_id, jobs_by_id
+from jobprov.provenance.db.queries.recording.evaluations import closures_of_jobs
 from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
 from jobprov.provenance.records.gaps.findings import blobs_to_send
@@ -185,7 +186,8 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
         NotFoundError: that witness sent no record.
     """
     key, reading = job.found.key, job.reading
-    [findings] = find_for(connection, Memory(), [reading])
+    closures = closures_of_jobs(connection, [key])[key]
+    [findings] = find_for(connection, Memory(), [reading], [closures])
     summary = summarize_job(connection, job)
     proof = job_proof(connection, key, summary)
     recorded_gaps = find_gaps(reading.record, findings)

@@ -13,6 +13,11 @@ from typing import NamedTuple
 from jobprov.provenance.db.changes.recording import write_awaited, write_awaited_traces
 from jobprov.provenance.db.queries.recording.traced_kinds import Kind
 from jobprov.provenance.db.recording.aliases import join_sightings
+from jobprov.provenance.db.recording.closure_rows import (
+    RanConfiguration,
+    digests_of,
+    ran_configurations,
+)
 from jobprov.provenance.db.recording.writing import JobDraft, intern_experiments, write_jobs
 from jobprov.provenance.db.writer.turns import begin_deriving
 from jobprov.provenance.records.gaps.findings import Findings, blobs_to_send
@@ -62,14 +67,17 @@ def derive_jobs(writing: Writing, jobs: Sequence[ReadJob]) -> list[Grading]:
     # Before anything is looked up: else neither side would see what comes in between
     begin_deriving(connection)
     note_traced(connection, [(job.reading.record, job.received_at) for job in jobs])
-    findings = find_for(connection, writing.memory, [job.reading for job in jobs])
+    deciding = writing.physics_variables
+    ran = [ran_configurations(job.reading.record, deciding) for job in jobs]
+    readings = [job.reading for job in jobs]
+    findings = find_for(connection, writing.memory, readings, list(map(digests_of, ran)))
     drafts: list[JobDraft] = []
     gradings: list[Grading] = []
     awaited: dict[int, AbstractSet[str]] = {}
-    for job, job_findings in zip(jobs, findings, strict=True):
+    for job, job_ran, job_findings in zip(jobs, ran, findings, strict=True):
         grading = grade(job.reading, job_findings)
         gradings.append(grading)
-        drafts.append(_draft(job, grading))
+        drafts.append(_draft(job, job_ran, grading))
         awaited[job.key] = job_findings.awaited
     unclaimed = write_jobs(writing, drafts)
     join_sightings(connection, {job.key: job.reading.record.job_id for job in jobs}, unclaimed)
@@ -89,7 +97,7 @@ def _awaited_traces(jobs: Sequence[ReadJob]) -> dict[int, Kind]:
     return kinds
 
 
-def _draft(job: ReadJob, grading: Grading) -> JobDraft:
+def _draft(job: ReadJob, ran: Sequence[RanConfiguration], grading: Grading) -> JobDraft:
     reading = job.reading
     return JobDraft(
         job.key,
@@ -98,6 +106,7 @@ def _draft(job: ReadJob, grading: Grading) -> JobDraft:
         job.received_at,
         grading.level,
         grading.gaps,
+        ran,
         columns=reading.columns,
     )
 

@@ -10,7 +10,6 @@ from jobprov.provenance.db.queries.recording.evaluations import (
     KnownEvaluation,
     read_evaluations,
 )
-from jobprov.provenance.db.recording.closure_rows import ran_configurations
 from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.records.job_record import FclConfiguration, JobRecord
 from jobprov.provenance.services.work.evaluations import Configuration
@@ -48,6 +47,7 @@ def find_evaluations(
     connection: Connection,
     memory: Memory,
     records: Sequence[JobRecord],
+    closures: Sequence[Sequence[str]],
     possessed: Mapping[str, AbstractSet[str]],
 ) -> list[EvaluationFindings]:
     """Return what is known of the configurations of each record, in order.
@@ -56,28 +56,30 @@ def find_evaluations(
         connection: to read with.
         memory: keeps the configurations that are finished.
         records: merged ones.
+        closures: the digests of each record's configurations, in order.
         possessed: digests of the blobs that each experiment possesses, of those that the records
             refer to.
     """
     finished = memory.of(FinishedConfigurations)
     finished.keep_bounded()
     unfinished: set[Configuration] = set()
-    for record in records:
-        for ran in ran_configurations(record):
-            if (record.experiment, ran.digest) not in finished:
-                unfinished.add((record.experiment, ran.digest))
+    for record, digests in zip(records, closures, strict=True):
+        for digest in digests:
+            if (record.experiment, digest) not in finished:
+                unfinished.add((record.experiment, digest))
     if not unfinished:
         return [NOTHING_FOUND] * len(records)
     evaluations = read_evaluations(connection, unfinished)
     findings = []
-    for record in records:
+    for record, digests in zip(records, closures, strict=True):
         blobs = possessed.get(record.experiment, frozenset())
-        findings.append(_findings(record, evaluations, finished, blobs))
+        findings.append(_findings(record, digests, evaluations, finished, blobs))
     return findings
 
 
 def _findings(
     record: JobRecord,
+    digests: Sequence[str],
     evaluations: Mapping[Configuration, KnownEvaluation],
     finished: FinishedConfigurations,
     possessed: AbstractSet[str],
@@ -85,8 +87,10 @@ def _findings(
     problems: dict[int, str] = {}
     differences: dict[int, str] = {}
     pending: list[str] = []
-    for place, ran in enumerate(ran_configurations(record)):
-        configuration, name = ran.configuration, (record.experiment, ran.digest)
+    # Of a record without configurations, each digest stands for variables that decide physics
+    configurations = record.configurations or [FclConfiguration()] * len(digests)
+    for place, (digest, configuration) in enumerate(zip(digests, configurations, strict=False)):
+        name = (record.experiment, digest)
         if name in finished:
             continue
         evaluation = evaluations.get(name)
@@ -97,7 +101,7 @@ def _findings(
                 differences[place] = evaluation.difference
         is_of_variables = not record.configurations and evaluation is None
         if is_of_variables or _can_be_evaluated(configuration, evaluation, possessed):
-            pending.append(ran.digest)
+            pending.append(digest)
         elif evaluation is not None and _is_finished(configuration, evaluation):
             finished.add(name)
     return EvaluationFindings(problems, differences, tuple(pending))

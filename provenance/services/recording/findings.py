@@ -24,10 +24,19 @@ from jobprov.provenance.services.recording.resolved_code import CodeFindings
 from jobprov.provenance.services.recording.traced_kinds import TracedKinds
 
 
-def find_for(connection: Connection, memory: Memory, readings: Sequence[Reading]) -> list[Findings]:
+def find_for(
+    connection: Connection,
+    memory: Memory,
+    readings: Sequence[Reading],
+    closures: Sequence[Sequence[str]],
+) -> list[Findings]:
     """Return the findings for each reading, in order.
 
-    `memory` keeps what cannot become untrue; readers pass an empty one.
+    Args:
+        connection: to read with.
+        memory: keeps what cannot become untrue; readers pass an empty one.
+        readings: jobs.
+        closures: the digests of each job's configurations, in order.
     """
     if not readings:
         return []
@@ -47,7 +56,7 @@ def find_for(connection: Connection, memory: Memory, readings: Sequence[Reading]
     code = CodeFindings.of(connection, memory, records)
     expired = ExpiredLogs.of(connection, memory, readings, blobs)
     traced = TracedKinds.of(connection, records)
-    evaluations = find_evaluations(connection, memory, records, blobs.possessed)
+    evaluations = find_evaluations(connection, memory, records, closures, blobs.possessed)
     findings = []
     for place, reading in enumerate(readings):
         record, experiment = reading.record, reading.record.experiment

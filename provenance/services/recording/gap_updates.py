@@ -15,6 +15,7 @@ from jobprov.provenance.db.changes.reruns import note_due_proofs
 from jobprov.provenance.db.queries.code.software import entries_of_jobs
 from jobprov.provenance.db.queries.holdings.awaited import jobs_awaiting
 from jobprov.provenance.db.queries.recording import gap_updates as queries
+from jobprov.provenance.db.queries.recording.evaluations import closures_of_jobs
 from jobprov.provenance.db.queries.recording.jobs import arrivals_of
 from jobprov.provenance.db.queries.recording.traced_kinds import jobs_waiting
 from jobprov.provenance.db.queries.reruns.capsules import jobs_served
@@ -60,7 +61,8 @@ def refresh_jobs(writing: Writing, jobs: Sequence[int]) -> None:
         held_jobs[key] = HeldJob(key, received_at, {}, {})
     fill_taken(connection, writing.store, held_jobs)
     readings = [read_together(held_job.records_but(None)) for held_job in held_jobs.values()]
-    findings = find_for(connection, writing.memory, readings)
+    closures = list(closures_of_jobs(connection, list(held_jobs)).values())
+    findings = find_for(connection, writing.memory, readings, closures)
     grades: dict[int, JobGrade] = {}
     awaited: dict[int, AbstractSet[str]] = {}
     failed: list[int] = []

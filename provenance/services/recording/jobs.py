@@ -27,6 +27,7 @@ from jobprov.provenance.db.changes.recording import (
     set_received,
 )
 from jobprov.provenance.db.queries.holdings.erasures import erased_among
+from jobprov.provenance.db.queries.recording.evaluations import closures_of_jobs
 from jobprov.provenance.db.queries.recording.jobs import is_conflict_known, is_unread_known
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.recording.writing import intern_experiments
@@ -296,12 +297,17 @@ def _describe_unchanged(batch: _Batch, unchanged: Sequence[_Decision]) -> dict[i
     """Return the answers for records that changed nothing: grade and gaps as they are today."""
     outcomes: dict[int, Outcome] = {}
     readings: dict[int, Reading] = {}
+    jobs: list[int] = []
     for decision in unchanged:
         outcomes[decision.place] = Outcome(decision.submission.decoded.job_id, decision.change)
         held_job = decision.held_job
         if held_job is not None and (held_job.finals or held_job.provisional):
             readings[decision.place] = read_together(held_job.records_but(None))
-    findings = find_for(batch.writing.connection, batch.writing.memory, list(readings.values()))
+            jobs.append(held_job.key)
+    writing = batch.writing
+    by_job = closures_of_jobs(writing.connection, jobs)
+    closures = [by_job[job] for job in jobs]
+    findings = find_for(writing.connection, writing.memory, list(readings.values()), closures)
     for (place, reading), job_findings in zip(readings.items(), findings, strict=True):
         outcome = outcomes[place]
         outcomes[place] = Outcome(outcome.job_id, outcome.change, *grade(reading, job_findings))

@@ -27,7 +27,9 @@ from jobprov.provenance.services.work.notices import kinds_traced
 
 MOST_USED = 1000
 """Paths of files, and of code, that jobs of a kind get to know."""
-_TRACED = "traced"
+_BY_CHANCE = frozenset({"traced", "seen"})
+"""Evidence that another job of the kind may lack: it is not traced, and whether a file or program is
+seen while it is open depends on the moment."""
 _LAID_OUT = frozenset({"folder", "link"})
 
 
@@ -54,12 +56,12 @@ def note_traced(connection: Connection, records: Sequence[tuple[JobRecord, datet
 
 
 def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:
-    """Return what a traced job used, nothing but the trace names, and jobs of its kind use, too."""
-    files = [file.path for file in _traced_inputs(record) if file.path]
+    """Return what a traced job used, nobody named, and jobs of its kind use, too."""
+    files = [file.path for file in _unnamed_inputs(record) if file.path]
     code: list[str] = []
     hosts: list[str] = []
     for script in record.scripts or ():
-        if script.evidence == _TRACED and script.path:
+        if script.evidence in _BY_CHANCE and script.path:
             code.append(script.path)
     if record.trace is not None:
         files += [file.path for file in record.trace.not_kept or ()]
@@ -75,16 +77,24 @@ def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:
     return UsedByKind(*(paths[:MOST_USED] for paths in lists))
 
 
-def _traced_inputs(record: JobRecord) -> Iterator[Input]:
-    """Yield the inputs that nothing but the trace names.
+def _unnamed_inputs(record: JobRecord) -> Iterator[Input]:
+    """Yield the inputs that nobody named: they were traced or seen.
 
-    Not those that the job copied in and whose copy it named: `cp gen_7.root in.root`.
+    Not those that the job copied in and whose copy it named or read: `cp /data/gen_7.root in.root`.
     """
-    named = {file.sha256 for file in record.inputs or () if file.evidence != _TRACED}
+    copies: set[str | None] = set()
     for file in record.inputs or ():
-        is_copied = file.sha256 is not None and file.sha256 in named
-        if file.evidence == _TRACED and not is_copied:
+        is_seen_here = file.evidence == "seen" and not _is_absolute(file)
+        if is_seen_here or file.evidence not in _BY_CHANCE:
+            copies.add(file.sha256)
+    for file in record.inputs or ():
+        is_copied = _is_absolute(file) and file.sha256 is not None and file.sha256 in copies
+        if file.evidence in _BY_CHANCE and not is_copied:
             yield file
+
+
+def _is_absolute(file: Input) -> bool:
+    return file.path is not None and file.path.startswith("/")
 
 
 def _own_files(connection: Connection, record: JobRecord, paths: Sequence[str]) -> list[str]:

@@ -13,6 +13,10 @@ from jobprov.archive.store import Store
 from jobprov.provenance.db.changes.upkeep import adopt_archive, forget_archive
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.upkeep.database_rebuild import count_jobs, first_filled_table
+from jobprov.provenance.db.recording.physics_variables import (
+    NO_PHYSICS_VARIABLES,
+    PhysicsVariables,
+)
 from jobprov.provenance.db.upkeep.migrating import upgrade
 from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import ConflictError
@@ -74,20 +78,27 @@ def rebuild_from(
     archive_url: str,
     into_url: str,
     *,
+    deciding: PhysicsVariables,
     show_segment: Callable[[str, int, int], None] = lambda *_: None,
 ) -> RebuildReport:
     """Do as `rebuild_database`, from the archive at an address."""
-    return rebuild_database(open_store(archive_url), into_url, show_segment=show_segment)
+    store = open_store(archive_url)
+    return rebuild_database(store, into_url, deciding=deciding, show_segment=show_segment)
 
 
 def rebuild_database(
-    store: Store, into_url: str, *, show_segment: Callable[[str, int, int], None] = lambda *_: None
+    store: Store,
+    into_url: str,
+    *,
+    deciding: PhysicsVariables = NO_PHYSICS_VARIABLES,
+    show_segment: Callable[[str, int, int], None] = lambda *_: None,
 ) -> RebuildReport:
     """Fill the empty database at `into_url` from the archive. Its schema is made if missing.
 
     Args:
         store: the archive.
         into_url: of the database.
+        deciding: which variables of jobs decide physics.
         show_segment: called with experiment, segment and number of entries after each segment.
 
     Raises:
@@ -99,7 +110,7 @@ def rebuild_database(
     database = open_database(into_url)
     try:
         _check_empty(database)
-        return _rebuild(database, store, show_segment)
+        return _rebuild(database, store, deciding, show_segment)
     finally:
         database.dispose()
 
@@ -114,7 +125,10 @@ def _check_empty(database: Database) -> None:
 
 
 def _rebuild(
-    database: Database, store: Store, show_segment: Callable[[str, int, int], None]
+    database: Database,
+    store: Store,
+    deciding: PhysicsVariables,
+    show_segment: Callable[[str, int, int], None],
 ) -> RebuildReport:
     """Replay all chains; until the end, the database is marked as unfinished."""
     with database.writing.begin() as connection:
@@ -125,7 +139,7 @@ def _rebuild(
     _prepare(database, memory, store, experiments)
     for experiment in experiments:
         for reader in read_chain(store, experiment):
-            with writing_alone(database, memory, store) as writing:
+            with writing_alone(database, memory, store, physics_variables=deciding) as writing:
                 Replay(writing, experiment).replay(reader.head.segment, enumerate(reader.entries()))
                 note_tip(writing, experiment, reader.head.segment, reader.head_bytes)
             segments += 1

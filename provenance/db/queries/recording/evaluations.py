@@ -1,6 +1,6 @@
 """What is known of configurations that were evaluated."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -14,6 +14,11 @@ _EVALUATIONS = """
 SELECT v.closure_id, e.name, v.problem, v.difference, v.ran_as, v.parsed_as, v.computed_as,
        v.as_written
 FROM evaluations v JOIN experiments e ON e.id = v.experiment_id WHERE v.closure_id {among}
+"""
+
+_CLOSURES = """
+SELECT j.id, c.sha256 FROM jobs j JOIN closure_set_members m ON m.closure_set_id = j.closure_set_id
+JOIN closures c ON c.id = m.closure_id WHERE j.id {among} ORDER BY j.id, m.position
 """
 
 
@@ -46,3 +51,12 @@ def read_evaluations(
         for closure, experiment, *columns in select_among(connection, _EVALUATIONS, part):
             evaluations[experiment, digest_of[closure]] = KnownEvaluation(*columns)
     return evaluations
+
+
+def closures_of_jobs(connection: Connection, jobs: Sequence[int]) -> dict[int, list[str]]:
+    """Return the digests of the configurations of each job, in order; none for one without any."""
+    digests: dict[int, list[str]] = {job: [] for job in jobs}
+    for part in chunks(jobs):
+        for job, sha256 in select_among(connection, _CLOSURES, part):
+            digests[job].append(bytes(sha256).hex())
+    return digests

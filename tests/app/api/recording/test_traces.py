@@ -72,6 +72,7 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
             {"name": "told.root", "path": "/data/told.root", "evidence": "told"},
             {"name": "calib.txt", "path": "/data/calib.txt", **traced},
             {"name": "cuts.txt", "path": "cuts.txt", **traced},
+            {"name": "main.c", "path": "/data/main.c", "sha256": digest(6), "evidence": "seen"},
         ],
         scripts=[{"name": "m.py", "path": "/opt/odd/m.py", **traced}],
         layout=[
@@ -89,7 +90,7 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
     after = ask(client, experiment=experiment).get_json()
     assert before == {"is_wanted": False, "is_pending": True, "used": None}
     assert after["used"] == {
-        "files": ["/data/calib.txt", "cuts.txt", "/data/large.h5"],
+        "files": ["/data/calib.txt", "cuts.txt", "/data/main.c", "/data/large.h5"],
         "code": ["/opt/odd/m.py"],
         "hosts": ["10.0.0.1:80"],
         "folders": ["/exp/results"],
@@ -120,7 +121,7 @@ def test_other_jobs_are_not_told_the_files_of_the_traced_one_s_unit(client: Flas
 
     answer = ask(client, experiment=record["experiment"]).get_json()
 
-    assert answer["used"]["files"] == ["/data/calib_17.root"]
+    assert answer["used"]["files"] == ["in.root", "/data/calib_17.root"]
     assert answer["used"]["own"] == [*paths[:2], "/data/big_7.h5"]
 
 

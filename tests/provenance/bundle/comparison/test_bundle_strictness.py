@@ -206,6 +206,12 @@ def test_words_of_a_text_that_look_like_numbers(
     assert level(tmp_path, 'numeric {"absolute": 1e-6}', recorded, again) == found
 
 
+def test_text_that_begins_with_root_is_no_root_file(tmp_path: Path) -> None:
+    recorded, again = "root cause 1.5\n", "root cause 1.5000001\n"
+
+    assert level(tmp_path, 'numeric {"absolute": 1e-6}', recorded, again) == "R4"
+
+
 def test_digest_of_content_does_not_decide_where_bytes_have_to_agree(tmp_path: Path) -> None:
     """The comparator `masked` accepts R6 and what is above; equal content is R5."""
     numbers = np.arange(5000) % 7

@@ -4,8 +4,10 @@ import json
 import shutil
 import subprocess
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -222,26 +224,57 @@ def test_next_job_of_a_kind_keeps_what_the_traced_one_used(
 
 @pytest.mark.slow
 @with_strace
+@pytest.mark.parametrize("name", [".toolrc", ".config/tool/toolrc"])
 def test_next_job_of_a_kind_keeps_what_the_traced_one_looked_for_in_vain(
-    runner: Runner, choosing: LiveService
+    runner: Runner, choosing: LiveService, name: str
 ) -> None:
-    """Settings in the home folder of one job, and of no other, were in no record."""
-    (runner.folder / "job.sh").write_text("cat ${HOME}/.tool* ${HOME}/.toolrc 2>&1; :\n")
+    """Settings in the home folder of one job, and of no other, were in no record.
+
+    Programs such as matplotlib make the folder of their settings before they look into it.
+    """
+    made = f"mkdir -p ${{HOME}}/{Path(name).parent}; cat ${{HOME}}/{name} 2>&1; :\n"
+    (runner.folder / "job.sh").write_text(made)
     homes = [runner.folder.parent / name for name in ("one", "two")]
     for home in homes:
         home.mkdir()
-    (homes[1] / ".toolrc").write_text("cuts = tight\n")
+    (homes[1] / name).parent.mkdir(parents=True, exist_ok=True)
+    (homes[1] / name).write_text("cuts = tight\n")
     records = []
     for number, home in enumerate(homes, 1):
-        job_id = f"00000000-0000-0000-0000-00000000002{number}"
+        job_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{name} {number}"))
         words = ["--url", choosing.url, "--job-id", job_id, "--", "sh", "job.sh"]
         runner("run", *words, environment={"HOME": str(home)})
         with urlopen(f"{choosing.url}/api/v1/jobs/{job_id}") as answer:
             records.append(json.loads(answer.read())["record"])
 
-    assert "~/.toolrc" in records[0]["trace"]["absent"]
-    [kept] = [file for file in records[1]["inputs"] if file["name"] == ".toolrc"]
-    assert (kept["path"], kept["evidence"]) == (str(homes[1] / ".toolrc"), "traced")
+    assert f"~/{name}" in records[0]["trace"]["absent"]
+    [kept] = [file for file in records[1]["inputs"] if file["path"] == str(homes[1] / name)]
+    assert kept["evidence"] == "traced"
+
+
+@pytest.mark.slow
+@with_strace
+def test_next_job_of_a_kind_doubts_an_input_that_another_process_changed_below_the_traced_one(
+    runner: Runner, choosing: LiveService
+) -> None:
+    """Whether this job wrote to it nobody saw; the traced one did not."""
+    (runner.folder / "job.sh").write_text("sleep 1.5; cat $1 > out.txt\n")
+    table = runner.folder / "table.dat"
+    codes = []
+    for number in ("1", "2"):
+        table.write_text("old\n")
+        job_id = f"00000000-0000-0000-0000-00000000003{number}"
+        change = Timer(0.7, table.write_text, ["new\n"])
+        change.start()
+        words = ["--url", choosing.url, "--job-id", job_id, "--"]
+        runner("run", *words, "sh", "job.sh", "table.dat")
+        change.join()
+        with urlopen(f"{choosing.url}/api/v1/jobs/{job_id}") as answer:
+            job = json.loads(answer.read())
+        codes.append({gap["code"] for gap in job["gaps"]})
+        assert ("key" in job["record"].get("trace", {})) == (number == "1")
+
+    assert "changed-while-running" in codes[0] & codes[1]
 
 
 def test_strace_is_not_needed(runner: Runner, asking: Service) -> None:

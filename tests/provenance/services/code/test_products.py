@@ -17,6 +17,7 @@ from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.code import products
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.work.queue import waiting_items
+from jobprov.provenance.db.recording.physics_variables import NO_PHYSICS_VARIABLES
 from jobprov.provenance.db.tables import WorkItem
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.reading.decoding import decode_record
@@ -394,7 +395,13 @@ def test_comparison_of_two_jobs_shows_the_inferred_commits(parts: Parts, upstrea
     drain(parts, HANDLERS)
 
     with parts.database.reading.connect() as connection:
-        comparison = compare_jobs(connection, parts.store, job_id(1), job_id(2))  # type: ignore[arg-type]
+        comparison = compare_jobs(
+            connection,
+            parts.store,  # type: ignore[arg-type]
+            job_id(1),
+            job_id(2),
+            deciding=NO_PHYSICS_VARIABLES,
+        )
 
     [found_products] = [facet for facet in comparison.facets if facet.name == "products"]
     differing = {row.key: (row.before, row.after) for row in found_products.differences}

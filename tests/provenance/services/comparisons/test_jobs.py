@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from jobprov.provenance.db.connections.engines import open_database
+from jobprov.provenance.db.recording.physics_variables import PhysicsVariables
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.comparisons.companions import find_companions
 from jobprov.provenance.services.comparisons.jobs import compare_jobs
@@ -110,7 +111,9 @@ def compared(filled: Production, *records: dict[str, Any], **more: Any) -> dict[
     filled.record(*records)
     with filled.database.reading.connect() as connection:
         jobs = [record["job_id"] for record in records]
-        comparison = compare_jobs(connection, filled.store, *jobs, **more)
+        comparison = compare_jobs(
+            connection, filled.store, *jobs, **{"deciding": filled.physics_variables, **more}
+        )
     found: dict[str, Any] = msgspec.to_builtins(comparison)
     return found
 
@@ -286,16 +289,13 @@ def test_a_variable_is_compared_as_each_step_had_it(filled: Production, one: int
     assert (row["key"], row["before"]) == ("GENIE_XSEC_TUNE in step gen1", "b")
 
 
-def test_which_variables_decide_physics_is_a_setting(
-    filled: Production, one: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("JOBPROV_PHYSICS_VARIABLES", "nova:FLUX")
+def test_which_variables_decide_physics_is_a_setting(filled: Production, one: int) -> None:
     flux = [
         a_job(one + at, environment={"variables": {"FLUX": f"v{at}", "GENIE_XSEC_TUNE": f"t{at}"}})
         for at in (0, 1)
     ]
 
-    found = compared(filled, *flux)
+    found = compared(filled, *flux, deciding=PhysicsVariables("nova:FLUX"))
 
     assert [row["key"] for row in facets(found)["variables"]["differences"]] == ["FLUX"]
     environment = facets(found)["environment"]["differences"]
@@ -529,7 +529,13 @@ def test_many_differences_and_long_values_are_cut_and_counted(filled: Production
 def test_a_job_compared_with_itself_differs_in_nothing(filled: Production, one: int) -> None:
     filled.record(a_job(one))
     with filled.database.reading.connect() as connection:
-        comparison = compare_jobs(connection, filled.store, job_id(one), job_id(one))
+        comparison = compare_jobs(
+            connection,
+            filled.store,
+            job_id(one),
+            job_id(one),
+            deciding=filled.physics_variables,
+        )
 
     assert [facet.name for facet in comparison.facets if facet.count] == []
     assert comparison.is_same
@@ -542,7 +548,13 @@ def test_a_job_that_is_not_recorded_is_named(filled: Production, one: int) -> No
         filled.database.reading.connect() as connection,
         pytest.raises(NotFoundError, match=job_id(99_999)),
     ):
-        compare_jobs(connection, filled.store, job_id(one), job_id(99_999))
+        compare_jobs(
+            connection,
+            filled.store,
+            job_id(one),
+            job_id(99_999),
+            deciding=filled.physics_variables,
+        )
 
 
 def test_companions_are_attempts_siblings_runs_of_the_recipe_and_the_task_before(

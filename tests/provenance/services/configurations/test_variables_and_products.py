@@ -10,6 +10,7 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.configurations.configuration import read_configurations
 from jobprov.provenance.services.histories.impact import find_impact
 from jobprov.provenance.services.lookup.job import read_job, show_job
 from jobprov.provenance.services.lookup.jobs import list_jobs
@@ -102,7 +103,7 @@ def test_a_rebuilt_database_finds_jobs_without_a_configuration(
     seal_all(production.database, production.writer, production.store)
     url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
 
-    rebuild_database(production.store, url)
+    rebuild_database(production.store, url, deciding=production.physics_variables)
 
     rebuilt = open_database(url)
     with rebuilt.reading.connect() as connection:
@@ -122,15 +123,31 @@ def test_a_job_without_a_configuration_has_no_gap_for_its_variables(
 
 
 def test_an_experiment_names_variables_of_its_own(
-    production: Production, monkeypatch: pytest.MonkeyPatch
+    production: Production,
 ) -> None:
-    monkeypatch.setenv("JOBPROV_PHYSICS_VARIABLES", "nova:FLUX, sbnd:HOME")
+    production.decide_physics_by("nova:FLUX, sbnd:HOME")
     production.record(tuned(production, 1, "tune", FLUX="v2"))
     production.work()
 
     assert found(production, variable="FLUX=v2") == [1]
     assert found(production, variable="HOME") == []
     assert found(production, variable=TUNE) == []
+
+
+def test_a_changed_setting_leaves_what_is_known_of_earlier_jobs(production: Production) -> None:
+    job = tuned(production, 1, "one")
+    production.record(job)
+    production.work()
+    before = codes_of(production, 1)
+
+    production.decide_physics_by("nova:HOME")
+    [outcome] = production.record(job)
+    with production.database.reading.connect() as connection:
+        [configuration] = read_configurations(connection, production.store, job_id(1))
+
+    assert outcome.change == "same"
+    assert configuration.evaluation is not None
+    assert codes_of(production, 1) == {gap.code for gap in outcome.gaps} == before
 
 
 def test_files_made_with_a_tune_are_listed(production: Production) -> None:

@@ -1,0 +1,1 @@
+"""What each release wrote, and what every later version does with it."""
