@@ -9,6 +9,7 @@ Source: inotify(7), reached by ctypes since Python has no call for it.
 import ctypes
 import os
 import struct
+import time
 from typing import Dict, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.files.folders import NOT_LOOKED_AT
@@ -29,14 +30,16 @@ class Made:
         identity: (device, inode); None where it was gone before anybody could look.
         size_bytes: as last seen, or None.
         is_moved, is_deleted: whether it left its place again, and how.
+        moved_between: two moments, in seconds since 1970, between which it was moved away, or None.
     """
 
-    __slots__ = ("identity", "is_deleted", "is_moved", "size_bytes")
+    __slots__ = ("identity", "is_deleted", "is_moved", "moved_between", "size_bytes")
 
     def __init__(self) -> None:
         self.identity: Optional[Tuple[int, int]] = None
         self.size_bytes: Optional[int] = None
         self.is_moved = self.is_deleted = False
+        self.moved_between: Optional[Tuple[float, float]] = None
 
     def look(self, path: str) -> None:
         """Take what can be seen of the file now."""
@@ -65,6 +68,7 @@ class FileEvents:
         self._skipped = frozenset(skipped)
         self._folders: Dict[int, str] = {}
         self._moving: Dict[int, Tuple[str, Made]] = {}  # cookie -> old path and file
+        self._read_at = time.time()
         self._library = ctypes.CDLL(None, use_errno=True)
         self._descriptor = self._library.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._descriptor < 0:
@@ -81,10 +85,12 @@ class FileEvents:
             except OSError:  # nothing more
                 break
             self._take(content)
+        now = time.time()
         for path, file in self._moving.values():
-            file.is_moved = True
+            file.is_moved, file.moved_between = True, (self._read_at, now)
             self.made[path] = file
         self._moving.clear()
+        self._read_at = now
 
     def close(self) -> None:
         """Follow no more."""
