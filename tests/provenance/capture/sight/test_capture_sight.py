@@ -571,6 +571,29 @@ for name, end in (("out", "csv"), ("summary", "json")):
 TRANSFER = 'ShouldTransferFiles = "YES"\n'
 
 
+def test_file_that_is_moved_as_soon_as_it_is_written_is_found(site: Site) -> None:
+    """Other jobs put theirs beside it meanwhile, so that no moment and no name tells which it is."""
+    (site.storage / "deep" / "er").mkdir(parents=True)
+    program = """
+import os, time
+time.sleep(0.3)
+for number in range(5):
+    with open("part.csv", "w") as rows:
+        rows.write("%d\\n" % number)
+    time.sleep(0.01)
+    with open(os.environ["STORAGE"] + "/deep/er/other_%d.csv" % number, "w") as other:
+        other.write("other")
+    os.rename("part.csv", os.environ["STORAGE"] + "/deep/er/run.csv")
+    time.sleep(0.1)
+"""
+    (site.inputs / "caf.py").write_text(program)
+
+    record = site.record("python3 $INPUTS/caf.py")
+
+    places = {output["path"]: output.get("location") for output in record["outputs"]}
+    assert places["part.csv"] == str(site.storage / "deep" / "er" / "run.csv")
+
+
 @pytest.mark.parametrize(
     ("starter", "lines", "kept"),
     [
