@@ -503,6 +503,7 @@ def upgrade() -> None:
     sa.Column('entry_id', sa.Integer(), nullable=True),
     sa.Column('declared_stage_id', sa.Integer(), nullable=True),
     sa.Column('output_patterns', sa.Text(), nullable=True),
+    sa.Column('has_several_stages', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.ForeignKeyConstraint(['declared_stage_id'], ['stages.id'], name=op.f('fk_tasks_declared_stage_id_stages')),
     sa.ForeignKeyConstraint(['entry_id'], ['ledger_entries.id'], name=op.f('fk_tasks_entry_id_ledger_entries')),
     sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_tasks_experiment_id_experiments')),

@@ -25,6 +25,7 @@ from jobprov.provenance.answers.lookup import Consumer, Relative
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.patterns import begins
+from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
 from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of
 from jobprov.provenance.db.queries.lookup.versions import Version
 from jobprov.provenance.db.recording.job_rows import STATES
@@ -65,7 +66,7 @@ _CHOSEN: BindParameter[Any] = bindparam("identities", expanding=True)
 _CONSUMER_COUNT = select(func.count(func.distinct(Mention.job_id)))
 _CONSUMERS = (
     select(
-        Job.uuid, Job.state, Job.batch_id, Mention.role, Stage.name, TaskRow.task_id,
+        Job.uuid, Job.state, Job.batch_id, Mention.role, STAGE_OF_JOB, TaskRow.task_id,
         exists().where(Producer.identity_id == Mention.identity_id),
     )
     .select_from(Mention)

@@ -5,15 +5,16 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, SQLColumnExpression, and_, select
 
+from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.queries.lookup.job_summaries import selected
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, narrowed
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
-from jobprov.provenance.db.tables import Claim, Host, Identity, Job, ModuleCost, ModuleSet, Stage
+from jobprov.provenance.db.tables import Claim, Host, Identity, Job, ModuleCost, ModuleSet
 
 MOST_JOBS = 50_000
 COLUMNS: dict[str, SQLColumnExpression[Any]] = {
-    "stage": Stage.name,
+    "stage": STAGE_OF_JOB,
     "site": Host.site,
     "host": Host.hostname,
     "version": Job.software_set_id,
