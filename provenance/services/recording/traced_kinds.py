@@ -81,10 +81,11 @@ def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:
 
 
 def _unnamed_code(record: JobRecord) -> list[str]:
-    """Return the paths of code that nobody named: it was traced or seen."""
+    """Return the paths of code that nobody named, and that the job did not make itself."""
+    made = _paths_made(record)
     code: list[str] = []
     for script in record.scripts or ():
-        if script.evidence in _BY_CHANCE and script.path:
+        if script.evidence in _BY_CHANCE and script.path and script.path not in made:
             code.append(script.path)
     return code
 
@@ -101,8 +102,10 @@ def _outside_folders(record: JobRecord) -> list[str]:
 def _unnamed_inputs(record: JobRecord) -> Iterator[Input]:
     """Yield the inputs that nobody named: they were traced or seen.
 
-    Not those that the job copied in and whose copy it named or read: `cp /data/gen_7.root in.root`.
+    Not those that the job made itself, nor those that it copied in and whose copy it named or read:
+    `cp /data/gen_7.root in.root`.
     """
+    made = _paths_made(record)
     copies: set[str | None] = set()
     for file in record.inputs or ():
         is_seen_here = file.evidence == "seen" and not _is_absolute(file)
@@ -110,8 +113,13 @@ def _unnamed_inputs(record: JobRecord) -> Iterator[Input]:
             copies.add(file.sha256)
     for file in record.inputs or ():
         is_copied = _is_absolute(file) and file.sha256 is not None and file.sha256 in copies
-        if file.evidence in _BY_CHANCE and not is_copied:
+        is_own = file.evidence == "seen" and file.path in made
+        if file.evidence in _BY_CHANCE and not is_copied and not is_own:
             yield file
+
+
+def _paths_made(record: JobRecord) -> AbstractSet[str | None]:
+    return {file.path for file in record.outputs or ()}
 
 
 def _is_absolute(file: Input) -> bool:
