@@ -108,7 +108,7 @@ def _read(token: str, key: jwt.PyJWK, tables: Sequence[ExperimentIssuer]) -> dic
             f"aud: the token is for another service; here it has to be {' or '.join(audiences)}."
         )
     except _NOT_READABLE as reason:
-        problem = f"The token's claims are not as they should be: {reason}"
+        problem = f"The token's claims are not as they should be: {_plain(str(reason))[:_SHOWN]}"
     raise WrongTokenError(problem)
 
 
@@ -172,11 +172,16 @@ def _lack(claims: Mapping[str, Any], tables: Sequence[ExperimentIssuer]) -> str:
     has = []
     for claim in ("scope", groups_claim):
         words = " ".join(sorted(_words(claims.get(claim)))) or "none"
-        has.append(f"{claim}: {words[:_SHOWN]}")
+        has.append(f"{claim}: {_plain(words)[:_SHOWN]}")
     return (
         f"The token is sound, but nothing is allowed to what it has ({'; '.join(has)}); the operator "
         "of this service knows which scopes and groups count (JOBPROV_TOKEN_ISSUERS)."
     )
+
+
+def _plain(text: str) -> str:
+    """Return a text that can be sent and logged: JSON may hold halves of letters, or a line break."""
+    return ascii(text)[1:-1]
 
 
 def _shown(value: Any) -> str:

@@ -198,7 +198,7 @@ def test_issuer_that_does_not_answer_holds_no_request(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(issuer_keys, "_PATIENCE_SECONDS", 0.05)
-    issuer.pause = 0.6
+    issuer.pause = 0.2
     keys = keys_of(issuer.url)
 
     with pytest.raises(UnreachableError, match="not answered yet"):
