@@ -199,6 +199,7 @@ def upgrade() -> None:
     sa.Column('ran_as', sa.String(length=40), nullable=True),
     sa.Column('computed_as', sa.String(length=40), nullable=True),
     sa.Column('problem', sa.Text(), nullable=True),
+    sa.Column('is_too_large', sa.Boolean(), nullable=False),
     sa.Column('difference', sa.Text(), nullable=True),
     sa.Column('as_written', sa.Text(), nullable=True),
     sa.ForeignKeyConstraint(['closure_id'], ['closures.id'], name=op.f('fk_evaluations_closure_id_closures')),

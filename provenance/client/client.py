@@ -26,7 +26,6 @@ from jobprov.provenance.answers.comparisons import (
     RecipeAnswer,
 )
 from jobprov.provenance.answers.configurations import EvaluatedConfiguration
-from jobprov.provenance.answers.estimates import Estimate
 from jobprov.provenance.answers.failures import (
     ErrorCounts,
     ExperimentRules,
@@ -74,7 +73,7 @@ from jobprov.provenance.answers.reruns import (
     Reproduction,
     VerdictPosted,
 )
-from jobprov.provenance.answers.statistics import ModuleSums
+from jobprov.provenance.answers.statistics import Estimate, ModuleSums
 from jobprov.provenance.answers.tasks import (
     MissingUnits,
     ReadyFile,

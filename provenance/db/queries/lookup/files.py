@@ -299,6 +299,18 @@ def parents_of(connection: Connection, claim: int, *, limit: int = 1000) -> list
     return parents
 
 
+class _Child(NamedTuple):
+    """A claim that was made from an identity of a file; one row for each such identity."""
+
+    file: int
+    name: str
+    namespace: str
+    experiment: str
+    job_id: str
+    claim: int
+    identity: int
+
+
 def children_of(
     connection: Connection, file: int, *, identities: Mapping[int, bool] | None = None
 ) -> list[Relative]:
@@ -312,17 +324,18 @@ def children_of(
     """
     if identities is None:
         identities = identities_of(connection, Focus(file, None))
-    rows = run(connection, _CHILDREN, {"identities": sorted(identities), "limit": MOST_CHILDREN})
+    parameters = {"identities": sorted(identities), "limit": MOST_CHILDREN}
+    rows = [_Child(*row) for row in run(connection, _CHILDREN, parameters)]
     is_sure: dict[int, bool] = {}
-    for row in rows:
-        claim, identity = row[5], row[6]
-        is_sure[claim] = is_sure.get(claim, False) or identities[identity]
-    by_claim = {row[5]: row for row in rows if row[0] != file}
-    children = []
-    for row in sorted(by_claim.values(), key=lambda row: (row[1], row[5])):
-        _, name, namespace, experiment, job_id, claim, _ = row
-        children.append(_relative(name, namespace, experiment, is_sure[claim], job_id))
-    return children
+    by_claim: dict[int, _Child] = {}
+    for child in rows:
+        is_sure[child.claim] = is_sure.get(child.claim, False) or identities[child.identity]
+        if child.file != file:
+            by_claim[child.claim] = child
+    return [
+        _relative(child.name, child.namespace, child.experiment, is_sure[child.claim], child.job_id)
+        for child in sorted(by_claim.values(), key=lambda child: (child.name, child.claim))
+    ]
 
 
 def _relative(

@@ -10,7 +10,7 @@ from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.names import short_job
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
 from jobprov.provenance.db.queries.lookup.versions import Version, last_tries, versions_of
-from jobprov.provenance.db.recording.edges import CROWD
+from jobprov.provenance.db.recording.files.edges import CROWD
 from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.statements.selecting import select_among

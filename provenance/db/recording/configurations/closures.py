@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 from msgspec.structs import asdict
 
-from jobprov.provenance.db.recording.art_runs import (
+from jobprov.provenance.db.recording.configurations.art_runs import (
     ArtRun,
     RecordedClosure,
     art_run,
     shared_run,
 )
+from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables
 from jobprov.provenance.db.recording.job_rows import shared_document
 from jobprov.provenance.db.recording.packing import pack
-from jobprov.provenance.db.recording.physics_variables import PhysicsVariables
 from jobprov.provenance.db.recording.shared_lists import intern_lists
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.statements.selecting import select_among

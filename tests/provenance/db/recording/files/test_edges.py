@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobprov.provenance.db.recording.edges import (
+from jobprov.provenance.db.recording.files.edges import (
     CROWD,
     ClaimFacts,
     IdentityFacts,

@@ -8,7 +8,8 @@ from typing import NamedTuple, TypedDict
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.recording.edges import ClaimFacts, IdentityFacts
+from jobprov.provenance.db.recording.files.edges import ClaimFacts, IdentityFacts
+from jobprov.provenance.db.recording.files.linking import is_crowd, unlinked_files
 from jobprov.provenance.db.recording.identities import FileKey, SeenIdentity
 from jobprov.provenance.db.recording.job_rows import (
     ClaimRow,
@@ -17,7 +18,6 @@ from jobprov.provenance.db.recording.job_rows import (
     claim_rows,
     mention_rows,
 )
-from jobprov.provenance.db.recording.linking import is_crowd, unlinked_files
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.statements.selecting import change_among, select_among
 from jobprov.provenance.db.tables import Claim, File, Identity, Mention, Parent

@@ -1,12 +1,13 @@
-"""Which jobs go into one bundle: those of a task or a campaign, or some by id."""
+"""Bundles: which jobs go into one, and the comparators that experiments declared for them."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, select
 
 from jobprov.provenance.db.queries.lookup.job import FoundJob
-from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow
+from jobprov.provenance.db.tables import ComparatorSet, Experiment, Job, LedgerEntry, Stage, TaskRow
 from jobprov.provenance.db.writer.keys import chunks
 
 _COLUMNS: tuple[Any, ...] = (
@@ -68,3 +69,54 @@ def _jobs(experiment: str | None, limit: int) -> Select[Any]:
 
 def _read(connection: Connection, query: Select[Any]) -> list[BundledJob]:
     return [BundledJob(FoundJob(*row[:5]), row[5]) for row in connection.execute(query)]
+
+
+class NewestComparators(NamedTuple):
+    """The newest rules of an experiment; `document` is their JSON."""
+
+    version: int
+    document: str
+
+
+class ComparatorVersion(NamedTuple):
+    """A version of an experiment's rules.
+
+    Attributes:
+        document: the rules as JSON.
+        submitter: whose token sent them; None where the service did.
+    """
+
+    version: int
+    document: str
+    received_at: datetime
+    submitter: str | None
+
+
+def newest_comparators(connection: Connection, experiment: str) -> NewestComparators | None:
+    """Return the rules that count; None where the experiment declared none."""
+    query = (
+        select(ComparatorSet.version, ComparatorSet.document)
+        .join(Experiment, Experiment.id == ComparatorSet.experiment_id)
+        .where(Experiment.name == experiment)
+        .order_by(ComparatorSet.version.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else NewestComparators(*row)
+
+
+def comparator_versions(connection: Connection, experiment: str) -> list[ComparatorVersion]:
+    """Return every version that an experiment declared, newest first."""
+    query = (
+        select(
+            ComparatorSet.version,
+            ComparatorSet.document,
+            LedgerEntry.received_at,
+            LedgerEntry.submitter,
+        )
+        .join(Experiment, Experiment.id == ComparatorSet.experiment_id)
+        .join(LedgerEntry, LedgerEntry.id == ComparatorSet.entry_id)
+        .where(Experiment.name == experiment)
+        .order_by(ComparatorSet.version.desc())
+    )
+    return [ComparatorVersion(*row) for row in connection.execute(query)]

@@ -6,7 +6,11 @@ They are searched like parameters, under keys that no parameter has: `$GENIE_XSE
 from functools import lru_cache
 from typing import NamedTuple
 
-from jobprov.provenance.db.recording.parameter_rows import IndexedTable, indexed_text, table_with
+from jobprov.provenance.db.recording.configurations.parameters import (
+    IndexedTable,
+    indexed_text,
+    table_with,
+)
 from jobprov.provenance.fhicl.canonical_atoms import NotCanonicalError, canonical_single
 from jobprov.provenance.records.job_record import JobRecord
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, Table
 
-from jobprov.provenance.db.recording.edges import (
+from jobprov.provenance.db.recording.files.edges import (
     CROWD,
     ClaimFacts,
     IdentityFacts,

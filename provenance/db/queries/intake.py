@@ -1,4 +1,4 @@
-"""The pieces of the logs of running jobs, as they are stored."""
+"""What comes before a record: tokens, tickets, turns to be traced, and the ends of logs."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,8 +7,138 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from jobprov.provenance.db.recording.packing import unpack
-from jobprov.provenance.db.tables import Experiment, Job, LogTailPiece
+from jobprov.provenance.db.tables import (
+    Experiment,
+    Job,
+    LogTailPiece,
+    TaskRow,
+    TraceTurn,
+    WriteToken,
+)
 from jobprov.provenance.db.writer.keys import chunks
+
+
+class TokenRow(NamedTuple):
+    """A token as operators see it, in a list."""
+
+    number: int
+    experiment: str
+    name: str
+    scopes: str
+    task_id: str | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class StoredToken(NamedTuple):
+    """What a token is checked against; of the token itself only the SHA-256 is kept.
+
+    Attributes:
+        sha256: of the whole token.
+        task_id: of an upload ticket its task, None of other tokens.
+        scopes: words with spaces between them.
+        expires_at, revoked_at: None where it does not expire, and where it is not revoked.
+    """
+
+    sha256: str
+    name: str
+    experiment: str
+    task_id: str | None
+    scopes: str
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+def list_tokens(connection: Connection) -> list[TokenRow]:
+    """Return every token that was made, revoked ones too, in the order of making."""
+    query = (
+        select(
+            WriteToken.id,
+            Experiment.name,
+            WriteToken.name,
+            WriteToken.scopes,
+            WriteToken.task_id,
+            WriteToken.created_at,
+            WriteToken.expires_at,
+            WriteToken.revoked_at,
+        )
+        .join(Experiment, Experiment.id == WriteToken.experiment_id)
+        .order_by(WriteToken.id)
+    )
+    return [TokenRow(*row) for row in connection.execute(query)]
+
+
+def find_token(connection: Connection, number: int) -> StoredToken | None:
+    """Return the token with this number; None where there is none."""
+    query = (
+        select(
+            WriteToken.sha256,
+            WriteToken.name,
+            Experiment.name,
+            WriteToken.task_id,
+            WriteToken.scopes,
+            WriteToken.expires_at,
+            WriteToken.revoked_at,
+        )
+        .join(Experiment, Experiment.id == WriteToken.experiment_id)
+        .where(WriteToken.id == number)
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else StoredToken(*row)
+
+
+def is_any_token_made(connection: Connection) -> bool:
+    """Whether any token but upload tickets was ever made."""
+    query = select(func.count()).select_from(WriteToken).where(WriteToken.task_id.is_(None))
+    return connection.execute(query).scalar_one() > 0
+
+
+def jobs_of_other_tasks(
+    connection: Connection, experiment: str, task_id: str, job_ids: Sequence[str]
+) -> dict[str, str]:
+    """Return those of the jobs that are known as another task's, with that task's id.
+
+    An upload ticket may not write to them. A job without a task, or one that is not known yet,
+    belongs to the task that its first record names.
+    """
+    task_of: dict[str, str] = {}
+    for part in chunks(list(dict.fromkeys(job_ids))):
+        query = (
+            select(Job.uuid, TaskRow.task_id)
+            .join(Experiment, Experiment.id == Job.experiment_id)
+            .join(TaskRow, TaskRow.id == Job.task_id)
+            .where(Experiment.name == experiment, Job.uuid.in_(part), TaskRow.task_id != task_id)
+        )
+        for job_id, other_task in connection.execute(query):
+            task_of[str(job_id)] = other_task
+    return task_of
+
+
+class Turn(NamedTuple):
+    """When a job of a kind was told to be traced, when its record came, and what it used (JSON)."""
+
+    given_at: datetime
+    traced_at: datetime | None
+    used: str | None
+
+
+def turn_of(connection: Connection, experiment: str, key: str) -> Turn | None:
+    """Return the turn of a kind of jobs, if there was one."""
+    row = connection.execute(
+        select(TraceTurn.given_at, TraceTurn.traced_at, TraceTurn.used).where(
+            TraceTurn.experiment == experiment, TraceTurn.key == key
+        )
+    ).one_or_none()
+    return None if row is None else Turn(*row)
+
+
+def count_turns(connection: Connection, experiment: str, since: datetime | None = None) -> int:
+    """Return how many kinds of jobs of an experiment have a turn, given after a moment."""
+    statement = select(func.count()).where(TraceTurn.experiment == experiment)
+    if since is not None:
+        statement = statement.where(TraceTurn.given_at > since)
+    return connection.scalar(statement) or 0
 
 
 class PiecePlace(NamedTuple):

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Select, select
 
-from jobprov.provenance.db.recording.file_rows import unlink_claims
+from jobprov.provenance.db.recording.files.linking import link_files
+from jobprov.provenance.db.recording.files.rows import unlink_claims
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
-from jobprov.provenance.db.recording.linking import link_files
 from jobprov.provenance.db.statements.driver import Row, fetch
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.statements.selecting import select_among
