@@ -838,6 +838,18 @@ def upgrade() -> None:
     with op.batch_alter_table('job_seeds', schema=None) as batch_op:
         batch_op.create_index('ix_job_seeds_seed', ['seed'], unique=False)
 
+    op.create_table('job_sources',
+    sa.Column('job_id', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('position', sa.SmallInteger(), autoincrement=False, nullable=False),
+    sa.Column('place', sa.SmallInteger(), nullable=True),
+    sa.Column('canonical', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+    sa.ForeignKeyConstraint(['job_id'], ['jobs.id'], name=op.f('fk_job_sources_job_id_jobs')),
+    sa.PrimaryKeyConstraint('job_id', 'position', name=op.f('pk_job_sources')),
+    sqlite_with_rowid=False
+    )
+    with op.batch_alter_table('job_sources', schema=None) as batch_op:
+        batch_op.create_index('ix_job_sources_canonical', ['canonical'], unique=False)
+
     op.create_table('module_costs',
     sa.Column('job_id', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('module_set_id', sa.Integer(), nullable=False),
@@ -971,6 +983,10 @@ def downgrade() -> None:
     op.drop_table('order_leases')
     op.drop_table('order_inputs')
     op.drop_table('module_costs')
+    with op.batch_alter_table('job_sources', schema=None) as batch_op:
+        batch_op.drop_index('ix_job_sources_canonical')
+
+    op.drop_table('job_sources')
     with op.batch_alter_table('job_seeds', schema=None) as batch_op:
         batch_op.drop_index('ix_job_seeds_seed')
 

@@ -332,6 +332,8 @@ class Failure(Struct, frozen=True):
         version: of the experiment's table of rules, 0 where it had none.
         log_name, log_at: the log that told, and the byte at which its line begins.
         is_read: whether record and logs were read; else only code, signal, step and message were.
+        cause, cause_id: what it has in common with other failures, in words and as the filter of
+            jobs; None before it was read.
     """
 
     class_name: str = field(name="class")
@@ -343,6 +345,8 @@ class Failure(Struct, frozen=True):
     log_name: str | None
     log_at: int | None
     is_read: bool
+    cause: str | None
+    cause_id: str | None
 
 
 class RecordOfWitness(Struct, frozen=True):

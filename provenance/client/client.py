@@ -358,6 +358,14 @@ class Client(Histories):
         path = f"/jobs/{part(job_id)}/configurations/{part(step)}"
         return self._ask(EvaluatedConfiguration, path, experiment=experiment)
 
+    def configuration_text(
+        self, job_id: str, step: str, form: str, *, experiment: str | None = None
+    ) -> str:
+        """Return the configuration of a step as text: `ran`, `expanded`, `annotated` and so on."""
+        path = f"/jobs/{part(job_id)}/configurations/{part(step)}"
+        answer = self._call("GET", path, params={"form": form, "experiment": experiment})
+        return answer.content.decode(errors="replace")
+
     def log(
         self, job_id: str, name: str, *, experiment: str | None = None, tail: int | None = None
     ) -> str:

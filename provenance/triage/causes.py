@@ -29,6 +29,8 @@ _PATTERNS = (
     (re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"), "…"),
     (re.compile(r"(?<![A-Za-z_0-9.])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![A-Za-z_])"), "N"),
 )
+_BARE_CRASH = re.compile(r"(?:ended by|exit code \d+, as after) SIG(?:SEGV|ABRT|BUS|FPE|ILL)")
+"""The message of a crash that shows neither module nor last words."""
 _ABOUT = ("parameter", "product", "symbol", "library", "plugin", "function")
 _NAMED_FILES = ("Parse error", "search_path")
 """Categories of which the file that they name is what was wrong, not one of many inputs."""
@@ -85,6 +87,9 @@ def _parts(failure: Failure, details: Mapping[str, Any]) -> dict[str, str]:
     if place is not None:
         message = message[: place.start()]
         module = module or (place.group("module") or "").rpartition("/")[2]
+    if not module and _BARE_CRASH.fullmatch(message):
+        # one as modules are made is another than one in an event
+        module = _known(details, ("phase",))
     code = failure.state
     if failure.signal is not None:
         code = f"signal {failure.signal}"

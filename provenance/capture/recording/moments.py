@@ -277,6 +277,10 @@ class OneCommand:
             "the system", lambda: job.take_look(self._look, is_hurried=outcome.was_told)
         )
         job.after(step, outcome, self._prefix, self._sight)
+        from jobprov.provenance.capture.recording import left_behind
+
+        words_of_job = (job.draft.record, job.job_ad, self.environment)
+        job.draft.attempt("outputs left behind", left_behind.mark, *words_of_job)
         if self.trace is not None:
             from jobprov.provenance.capture.trace import inventory
 

@@ -36,6 +36,7 @@ from jobprov.provenance.db.recording.job_rows import (
 from jobprov.provenance.db.recording.module_rows import write_modules
 from jobprov.provenance.db.recording.seed_rows import write_seeds
 from jobprov.provenance.db.recording.software_rows import intern_software_sets, software_set_digest
+from jobprov.provenance.db.recording.source_rows import write_sources
 from jobprov.provenance.db.recording.task_rows import (
     StageKey,
     TaskKey,
@@ -121,6 +122,7 @@ def write_jobs(transaction: Transaction, drafts: Sequence[JobDraft]) -> set[int]
     change_among(connection, "DELETE FROM failure_classes WHERE job_id {among}", replaced)
     write_modules(transaction, records, replaced)
     write_seeds(transaction, records, replaced)
+    write_sources(transaction, records, replaced)
     touched = write_files(transaction, records, shared.experiments)
     link_new_files(connection, touched.new_identities, touched.new_claims)
     link_files(connection, removed.named | touched.files, touched.claims)

@@ -171,6 +171,23 @@ class Parameter(Base):
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 
+class JobSource(Base):
+    """A file that a job's command line gave art to read, as the command line writes it.
+
+    It is an element of `source.fileNames`, at `place`; without a place, `canonical` is the whole
+    sequence. Each job has files of its own, so parameter sets, which jobs share, leave them out.
+    """
+
+    __tablename__ = "job_sources"
+    __table_args__ = (Index("ix_job_sources_canonical", "canonical"), {"sqlite_with_rowid": False})
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
+    )
+    position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    place: Mapped[int | None] = mapped_column(SmallInteger)
+    canonical: Mapped[str] = mapped_column(NameText)
+
+
 class Evaluation(Base):
     """What a configuration evaluates to, for an experiment that possesses its files.
 
