@@ -1,12 +1,14 @@
 """`python -m benchmarks.hook`: what the hook costs a job, and how many at once a service takes.
 
-The job has 50 fcl files. *before* and *after* are without the start of Python and without a
-network. A replay sends spools as real jobs fill them with the hook's own code, in threads of one
-process: 2,000 Pythons on one machine would measure their start.
+The job has 50 fcl files; another one has 150 in 484 folders of FHICL_FILE_PATH, as a LArSoft job.
+*before* and *after* are without the start of Python and without a network. A replay sends spools as
+real jobs fill them with the hook's own code, in threads of one process: 2,000 Pythons on one
+machine would measure their start.
 """
 
 import argparse
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -33,6 +35,9 @@ from jobprov.provenance.capture.sending import delivery, flushing
 from jobprov.provenance.client import Client
 
 FCL_FILES = 50
+SEARCHED_FOLDERS, FILES_A_FOLDER, SEARCHED_FILES = 484, 25, 150
+SEARCH_MARK = 250
+"""Milliseconds of CPU, with the start of Python."""
 
 
 def main() -> None:
@@ -48,6 +53,7 @@ def main() -> None:
     with _job() as folder:
         print_heading("the hook around a job of 50 fcl files")
         measure_overhead(folder, chosen.runs)
+        measure_search_path(folder, chosen.runs)
         for kind in (
             KINDS
             if chosen.database == "both"
@@ -62,8 +68,8 @@ def main() -> None:
 def _job() -> Iterator[Path]:
     """Yield a folder with the hook and a job of 50 fcl files."""
     with TemporaryDirectory(prefix="jobprov-hook-") as name:
-        folder = Path(name)
-        (folder / "fcl").mkdir()
+        folder = Path(name) / "job"
+        (folder / "fcl").mkdir(parents=True)
         for number in range(FCL_FILES - 1):
             (folder / "fcl" / f"f{number}.fcl").write_text(f"a{number}: {number}\n" * 50)
         (folder / "main.fcl").write_text(
@@ -122,6 +128,49 @@ def measure_overhead(folder: Path, runs: int) -> None:
         f"{(folder / 'hook.pyz').stat().st_size / 1000:.1f} kB (mark 150)"
     )
     shutil.rmtree(folder / "spool")
+
+
+def measure_search_path(folder: Path, runs: int) -> None:
+    """Print the CPU of the hook around a job whose files lie in many folders of its search path."""
+    path = _fill_search_path(folder)
+    environment = {**_environment(folder), "FHICL_FILE_PATH": path}
+    command = [sys.executable, "hook.pyz", "run", "--", "true", "-c", "wide.fcl"]
+    costs = []
+    for _ in range(runs):
+        before = _cpu_of_children()
+        subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True)
+        costs.append(1000 * (_cpu_of_children() - before))
+    print(
+        f"  {SEARCHED_FOLDERS} folders  best {min(costs):5.0f} ms of CPU, "
+        f"median {statistics.median(costs):5.0f} ms   (mark {SEARCH_MARK})"
+    )
+    shutil.rmtree(folder / "spool")
+
+
+def _fill_search_path(folder: Path) -> str:
+    """Fill the folders of a search path, and a configuration that includes files of many of them.
+
+    They lie outside of the job's folder, as on CVMFS.
+    """
+    folders, names = [], []
+    release = folder.with_name(f"{folder.name}-release")
+    for number in range(SEARCHED_FOLDERS):
+        searched = release / f"product{number}"
+        searched.mkdir(parents=True)
+        folders.append(str(searched))
+        for place in range(FILES_A_FOLDER):
+            name = f"p{number}_{place}.fcl"
+            text = f"BEGIN_PROLOG\np{number}_{place}: {{ x: {place} }}\nEND_PROLOG\n"
+            (searched / name).write_text(text)
+            names.append(name)
+    chosen = names[:: len(names) // SEARCHED_FILES]
+    (folder / "wide.fcl").write_text("".join(f'#include "{name}"\n' for name in chosen))
+    return ":".join(folders)
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def measure_replay(folder: Path, place: Place, jobs: int, at_once: int) -> None:

@@ -1,10 +1,12 @@
-"""Measures the search by parameter: `python -m benchmarks.parameters`.
+"""Measures the search by parameter as it ran: `python -m benchmarks.parameters`.
 
 There are 100,000 jobs of 2,000 configurations of 5,000 parameters each. The configurations are real
 fcl with includes, recorded and evaluated as the service does it; each sets 20 parameters of its own
-in 20 of 300 module tables. Every question is asked as `GET /jobs` asks it: the 100 newest jobs with
-what lists show of them. Beside it stands one raw statement from the same tables that returns the
-keys of these jobs alone.
+in 20 of 300 module tables. Jobs ran them with art: `-n` and `-s` on the command line, so that the
+set that ran is computed, one of three tunes of GENIE, and a seed each. Every question is asked as
+`GET /jobs` asks it: the 100 newest jobs with what lists show of them, and why they are listed.
+Beside it stands one raw statement from the same tables that returns the keys of these jobs alone.
+On a machine with little time, `--recorded 10000` records so many jobs, and multiplies their rows.
 """
 
 import json
@@ -12,6 +14,7 @@ import random
 import time
 from collections.abc import Iterator
 from statistics import median
+from uuid import uuid4
 
 from sqlalchemy import Connection, select
 
@@ -25,13 +28,15 @@ from benchmarks.whole.sizes import compact, table_bytes
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import Service, open_service
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
-from jobprov.provenance.db.tables import Evaluation
+from jobprov.provenance.db.statements.inserting import insert_rows
+from jobprov.provenance.db.tables import Evaluation, Job, JobSeed, JobSource
+from jobprov.provenance.db.tables.base import table_of
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.intake.blobs import Upload, grant_possession
 from jobprov.provenance.services.lookup.jobs import list_jobs
 from jobprov.provenance.services.work.queue import Parts, drain
 
-MARK = 50
+MARK = 30
 MODULES, PARAMETERS, OWN = 300, 16, 20
 ROUNDS = 20
 _TABLES = (
@@ -42,21 +47,50 @@ _TABLES = (
     "parameter_set_tables",
     "parameter_sets",
     "evaluations",
+    "job_sources",
+    "job_seeds",
 )
 _NUMBER = "physics.producers.module{}.threshold"
 
-QUESTIONS: dict[str, tuple[str, str | None]] = {
-    "half of the configurations": (_NUMBER.format(0), "<5"),
-    "one configuration of 2,000": (_NUMBER.format(0), "=1"),
-    "all, by another value": (_NUMBER.format(1), "!=-1"),
-    "a word": ("physics.producers.module2.mode", "fast"),
-    "none": (_NUMBER.format(0), ">100000"),
-    "300 keys by a glob": ("physics.producers.*.threshold", ">=9.9"),
-    "a common value by a glob": ("physics.producers.*.parameter3", "<100000"),
-    "words by a glob, in keys by a glob": ("*.module_type", "~Module7?"),
-    "a value in any key": ("*", "=12345"),
-    "any number in any key": ("*", ">=0"),
-    "any value in any key": ("*", None),
+TUNES = ("G18_10a_02_11a", "G18_10b_00_000", "AR23_20i_00_000")
+RELEASE = {"name": "art", "product": {"manager": "ups", "version": "v3_14_04"}}
+LARSOFT = {"name": "larsoft", "product": {"manager": "ups", "version": "v10_04_01"}}
+
+QUESTIONS: dict[str, JobFilters] = {
+    "half of the configurations": JobFilters(parameter=_NUMBER.format(0), value="<5"),
+    "one configuration of 2,000": JobFilters(parameter=_NUMBER.format(0), value="=1"),
+    "all, by another value": JobFilters(parameter=_NUMBER.format(1), value="!=-1"),
+    "a word": JobFilters(parameter="physics.producers.module2.mode", value="fast"),
+    "none": JobFilters(parameter=_NUMBER.format(0), value=">100000"),
+    "300 keys by a glob": JobFilters(parameter="physics.producers.*.threshold", value=">=9.9"),
+    "a common value by a glob": JobFilters(
+        parameter="physics.producers.*.parameter3", value="<100000"
+    ),
+    "words by a glob, in keys by a glob": JobFilters(parameter="*.module_type", value="~Module7?"),
+    "a value in any key": JobFilters(parameter="*", value="=12345"),
+    "any number in any key": JobFilters(parameter="*", value=">=0"),
+    "any value in any key": JobFilters(parameter="*"),
+    "-n of the command line": JobFilters(parameter="source.maxEvents", value="20"),
+    "a file of -s": JobFilters(
+        parameter="source.fileNames[*]", value="/pnfs/nova/raw/r000777.root"
+    ),
+    "a few files of -s by a glob": JobFilters(
+        parameter="source.fileNames[*]", value="~*/r00077?.root"
+    ),
+    "all files of -s by a glob": JobFilters(parameter="source.fileNames[*]", value="~/pnfs/*"),
+    "a tune": JobFilters(variable=f"GENIE_XSEC_TUNE={TUNES[1]}"),
+    "a parameter and a tune": JobFilters(
+        parameter=_NUMBER.format(0), value="<5", variable=f"GENIE_XSEC_TUNE={TUNES[1]}"
+    ),
+    "a seed": JobFilters(seed=7_777),
+    "parameter, tune, product and site": JobFilters(
+        parameter=_NUMBER.format(0),
+        value="<5",
+        variable=f"GENIE_XSEC_TUNE={TUNES[1]}",
+        software="larsoft=v10_04_01",
+        site="SMU",
+    ),
+    "a parameter and a seed": JobFilters(parameter=_NUMBER.format(0), value="<5", seed=7_777),
 }
 
 _RAW = """
@@ -75,6 +109,9 @@ def main() -> None:
     parser = database_parser("benchmarks.parameters", __doc__)
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--configurations", type=int, default=2000)
+    parser.add_argument(
+        "--recorded", type=int, help="jobs that are recorded; their rows are multiplied to --jobs"
+    )
     chosen = parser.parse_args()
     for kind in chosen_kinds(chosen):
         with open_place(kind, chosen.keep) as place:
@@ -83,10 +120,11 @@ def main() -> None:
                 f"{kind}, {chosen.jobs:,} jobs, {chosen.configurations:,} configurations of "
                 f"{count:,} parameters"
             )
-            _measure(place, chosen.jobs, chosen.configurations)
+            recorded = chosen.recorded or chosen.jobs
+            _measure(place, recorded, chosen.configurations, copies=chosen.jobs // recorded - 1)
 
 
-def _measure(place: Place, jobs: int, configurations: int) -> None:
+def _measure(place: Place, jobs: int, configurations: int, *, copies: int) -> None:
     service = open_service(load_settings(place.settings))
     try:
         with service.reading() as connection:
@@ -95,6 +133,8 @@ def _measure(place: Place, jobs: int, configurations: int) -> None:
             known = _store_configurations(service, configurations)
             record_in_process(service, list(_jobs(jobs, known)), place.process)
             _evaluate(service, configurations)
+            for copy in range(1, copies + 1):
+                _copy_jobs(service, copy, jobs)
         _print_sizes(service, configurations)
         with service.reading() as connection:
             _print_questions(connection, place.process)
@@ -128,7 +168,7 @@ def _stored(service: Service, name: str, text: str) -> dict[str, object]:
 def base_text() -> str:
     """Return what all configurations include: 300 module tables of 16 parameters.
 
-    Half of them have a nested table of three more.
+    Half of them have a nested table of three more. All are in a path, so that all of them run.
     """
     tables = []
     for module in range(MODULES):
@@ -136,7 +176,8 @@ def base_text() -> str:
         lines += ["  threshold: 7.5", "  mode: slow", f'  module_type: "Module{module}"']
         lines += ["  fit: { tolerance: 1e-3 steps: 10 method: newton }"] if module % 2 else []
         tables.append(f" module{module}: {{\n" + "\n".join(lines) + "\n }")
-    return "physics: { producers: {\n" + "\n".join(tables) + "\n}}\n"
+    path = ", ".join(f"module{module}" for module in range(MODULES))
+    return "physics: { producers: {\n" + "\n".join(tables) + f"\n}} reco: [{path}] }}\n"
 
 
 def main_text(number: int) -> str:
@@ -168,8 +209,15 @@ def _jobs(count: int, configurations: list[dict[str, object]]) -> Iterator[Gener
     """Yield jobs of the campaign, fifty after another of one configuration, as tasks have it."""
     run = max(1, count // len(configurations))
     for place, job in enumerate(generate_jobs(count)):
+        number = place // run % len(configurations)
         record = json.loads(job.body)
-        record["configurations"] = [configurations[place // run % len(configurations)]]
+        record["configurations"] = [configurations[number]]
+        record["software"] += [RELEASE, LARSOFT]
+        record["environment"]["variables"]["GENIE_XSEC_TUNE"] = TUNES[number % len(TUNES)]
+        record["seeds"] = [{"module": "gen", "seed": place, "source": "log"}]
+        events, source = str(10 + number % 2 * 10), f"/pnfs/nova/raw/r{place:06d}.root"
+        main = str(configurations[number]["main"])
+        record["command"]["argv"] = ["art", "-c", main, "-n", events, "-s", source]
         yield GeneratedJob(json.dumps(record, separators=(",", ":")).encode(), job.experiment, [])
 
 
@@ -179,6 +227,32 @@ def _evaluate(service: Service, configurations: int) -> None:
     drain(parts, HANDLERS)
     rate = configurations / (time.perf_counter() - start)
     print_figure(Figure("evaluated and indexed", rate, "sets/s", is_rate=True))
+
+
+def _copy_jobs(service: Service, copy: int, jobs: int) -> None:
+    """Copy the rows of the recorded jobs that lists need; each copy reads files of its own."""
+    with service.reading() as connection:
+        recorded = connection.execute(select(table_of(Job)).where(Job.id <= jobs)).all()
+        sources = connection.execute(select(table_of(JobSource)).where(JobSource.job_id <= jobs))
+        source_rows = [row._asdict() for row in sources]
+        seeds = connection.execute(select(table_of(JobSeed)).where(JobSeed.job_id <= jobs))
+        seed_rows = [row._asdict() for row in seeds]
+    job_rows = []
+    for row in recorded:
+        job_rows.append({**row._asdict(), "id": row.id + copy * jobs, "uuid": str(uuid4())})
+    for source in source_rows:
+        source["job_id"] += copy * jobs
+        source["canonical"] = source["canonical"].replace("/r0", f"/r{copy}")
+    for seed in seed_rows:
+        seed["job_id"] += copy * jobs
+        seed["seed"] += copy * jobs
+    tables = ((Job, job_rows), (JobSource, source_rows), (JobSeed, seed_rows))
+    for table, rows in tables:
+        service.write(
+            lambda writing, table=table, rows=rows: insert_rows(
+                writing.connection, table_of(table), rows
+            )
+        )
 
 
 def _print_sizes(service: Service, configurations: int) -> None:
@@ -191,8 +265,7 @@ def _print_sizes(service: Service, configurations: int) -> None:
 
 def _print_questions(connection: Connection, process: int | None) -> None:
     raw = _raw(connection)
-    for name, (parameter, value) in QUESTIONS.items():
-        filters = JobFilters(parameter=parameter, value=value)
+    for name, filters in QUESTIONS.items():
         waits = []
         used = _cpu(process)
         for _ in range(ROUNDS):
@@ -202,7 +275,7 @@ def _print_questions(connection: Connection, process: int | None) -> None:
         used = (_cpu(process) - used) * 1000 / ROUNDS
         more = " and more" if found.next else ""
         note = (
-            f"CPU {used:.0f} ms; {parameter} {value or ''}: {len(found.jobs)} jobs{more}; "
+            f"CPU {used:.0f} ms; {_asked(filters)}: {len(found.jobs)} jobs{more}; "
             f"slowest {max(waits):.1f} ms"
         )
         limit = raw if name.startswith("half") else None
@@ -215,6 +288,11 @@ def _print_questions(connection: Connection, process: int | None) -> None:
         list_jobs(connection, JobFilters(), limit=100)
         plain.append((time.perf_counter() - start) * 1000)
     print_figure(Figure("jobs, no filter, p50", median(plain), "ms"))
+
+
+def _asked(filters: JobFilters) -> str:
+    """Return the filters that are set, in words."""
+    return " ".join(str(value) for value in filters if value is not None)
 
 
 def _cpu(process: int | None) -> float:

@@ -199,6 +199,7 @@ def upgrade() -> None:
     sa.Column('ran_as', sa.String(length=40), nullable=True),
     sa.Column('computed_as', sa.String(length=40), nullable=True),
     sa.Column('problem', sa.Text(), nullable=True),
+    sa.Column('is_too_large', sa.Boolean(), nullable=False),
     sa.Column('difference', sa.Text(), nullable=True),
     sa.Column('as_written', sa.Text(), nullable=True),
     sa.ForeignKeyConstraint(['closure_id'], ['closures.id'], name=op.f('fk_evaluations_closure_id_closures')),
@@ -502,6 +503,7 @@ def upgrade() -> None:
     sa.Column('entry_id', sa.Integer(), nullable=True),
     sa.Column('declared_stage_id', sa.Integer(), nullable=True),
     sa.Column('output_patterns', sa.Text(), nullable=True),
+    sa.Column('has_several_stages', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.ForeignKeyConstraint(['declared_stage_id'], ['stages.id'], name=op.f('fk_tasks_declared_stage_id_stages')),
     sa.ForeignKeyConstraint(['entry_id'], ['ledger_entries.id'], name=op.f('fk_tasks_entry_id_ledger_entries')),
     sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_tasks_experiment_id_experiments')),
@@ -836,6 +838,18 @@ def upgrade() -> None:
     with op.batch_alter_table('job_seeds', schema=None) as batch_op:
         batch_op.create_index('ix_job_seeds_seed', ['seed'], unique=False)
 
+    op.create_table('job_sources',
+    sa.Column('job_id', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('position', sa.SmallInteger(), autoincrement=False, nullable=False),
+    sa.Column('place', sa.SmallInteger(), nullable=True),
+    sa.Column('canonical', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+    sa.ForeignKeyConstraint(['job_id'], ['jobs.id'], name=op.f('fk_job_sources_job_id_jobs')),
+    sa.PrimaryKeyConstraint('job_id', 'position', name=op.f('pk_job_sources')),
+    sqlite_with_rowid=False
+    )
+    with op.batch_alter_table('job_sources', schema=None) as batch_op:
+        batch_op.create_index('ix_job_sources_canonical', ['canonical'], unique=False)
+
     op.create_table('module_costs',
     sa.Column('job_id', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('module_set_id', sa.Integer(), nullable=False),
@@ -969,6 +983,10 @@ def downgrade() -> None:
     op.drop_table('order_leases')
     op.drop_table('order_inputs')
     op.drop_table('module_costs')
+    with op.batch_alter_table('job_sources', schema=None) as batch_op:
+        batch_op.drop_index('ix_job_sources_canonical')
+
+    op.drop_table('job_sources')
     with op.batch_alter_table('job_seeds', schema=None) as batch_op:
         batch_op.drop_index('ix_job_seeds_seed')
 

@@ -18,11 +18,12 @@ class UnresolvedVersion(Struct, frozen=True):
 
 
 class MappedProduct(Struct, frozen=True):
-    """A product that an operator mapped to the repository that it is built from.
+    """A product and the registered repository that it is built from.
 
     Attributes:
         manager: `ups`, `spack` and their like; None where any is meant.
-        ref: the template that makes tags of versions.
+        ref: the template that makes tags of versions; several, with "or", are tried in turn.
+        is_by_name: no operator mapped it: the repository has its name.
         versions: how many versions records name.
         resolved: how many of these were found.
         lists: how many software lists of records name the product.
@@ -32,6 +33,7 @@ class MappedProduct(Struct, frozen=True):
     manager: str | None
     repository: str
     ref: str
+    is_by_name: bool
     versions: int
     resolved: int
     unresolved: list[UnresolvedVersion]
@@ -39,7 +41,7 @@ class MappedProduct(Struct, frozen=True):
 
 
 class UnmappedProduct(Struct, frozen=True):
-    """A product that records name and nobody mapped.
+    """A product that records name, and whose repository is not known.
 
     Attributes:
         lists: how many software lists of records name it.
@@ -56,7 +58,7 @@ class Products(Struct, frozen=True):
     """The products that records name without a repository.
 
     Attributes:
-        mapped: by name and manager.
+        mapped: those whose repository is known, by name and manager.
         unmapped: those of most software lists first.
     """
 

@@ -1,13 +1,14 @@
 """Answers about one job or file, lists of them, and what names begin with."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from html import escape
 from typing import Any
 
 from msgspec import Struct, field
 
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.answers.reruns import JobProof, ProofCounts
-from jobprov.provenance.answers.rich import facts_html
 from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import DecidedBy
 
@@ -121,7 +122,7 @@ class JobSummary(Struct, frozen=True):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows of it."""
-        return facts_html(f"Job {self.job_id}: {self.state}", self.facts())
+        return _facts_html(f"Job {self.job_id}: {self.state}", self.facts())
 
     def facts(self) -> list[tuple[str, object]]:
         """Return what there is to say in short, each with its title; None for what is not known."""
@@ -331,6 +332,8 @@ class Failure(Struct, frozen=True):
         version: of the experiment's table of rules, 0 where it had none.
         log_name, log_at: the log that told, and the byte at which its line begins.
         is_read: whether record and logs were read; else only code, signal, step and message were.
+        cause, cause_id: what it has in common with other failures, in words and as the filter of
+            jobs; None before it was read.
     """
 
     class_name: str = field(name="class")
@@ -342,6 +345,8 @@ class Failure(Struct, frozen=True):
     log_name: str | None
     log_at: int | None
     is_read: bool
+    cause: str | None
+    cause_id: str | None
 
 
 class RecordOfWitness(Struct, frozen=True):
@@ -463,7 +468,7 @@ class JobAnswer(Struct, frozen=True):
         facts.append(("Read", _names(self.inputs)))
         facts.append(("Wrote", _names(self.outputs)))
         facts.append(("Gaps", ", ".join(gap.code for gap in self.gaps[:_SHOWN])))
-        return facts_html(f"Job {self.summary.job_id}: {self.summary.state}", facts)
+        return _facts_html(f"Job {self.summary.job_id}: {self.summary.state}", facts)
 
 
 def _names(files: list[dict[str, Any]]) -> str:
@@ -472,3 +477,12 @@ def _names(files: list[dict[str, Any]]) -> str:
     if len(files) > _SHOWN:
         names.append(f"and {len(files) - _SHOWN} more")
     return ", ".join(names)
+
+
+def _facts_html(heading: str, facts: Sequence[tuple[str, object]]) -> str:
+    """Return HTML for a notebook: a heading and the facts that are known; all text is escaped."""
+    rows = []
+    for title, value in facts:
+        if value not in (None, ""):
+            rows.append(f"<tr><th>{escape(title)}</th><td>{escape(str(value))}</td></tr>")
+    return f"<p><b>{escape(heading)}</b></p><table>{''.join(rows)}</table>"

@@ -15,6 +15,7 @@ from jobprov.provenance.answers.catalogs import (
     Arrivals,
     CatalogComparison,
     DrainingUnits,
+    LocatedFiles,
     SightingAnswer,
 )
 from jobprov.provenance.answers.comparisons import (
@@ -25,7 +26,6 @@ from jobprov.provenance.answers.comparisons import (
     RecipeAnswer,
 )
 from jobprov.provenance.answers.configurations import EvaluatedConfiguration
-from jobprov.provenance.answers.estimates import Estimate
 from jobprov.provenance.answers.failures import (
     ErrorCounts,
     ExperimentRules,
@@ -73,7 +73,7 @@ from jobprov.provenance.answers.reruns import (
     Reproduction,
     VerdictPosted,
 )
-from jobprov.provenance.answers.statistics import ModuleSums
+from jobprov.provenance.answers.statistics import Estimate, ModuleSums
 from jobprov.provenance.answers.tasks import (
     MissingUnits,
     ReadyFile,
@@ -134,6 +134,13 @@ class Client(Histories):
         """Return what made a file, the newest version by default, and what was made from it."""
         path, query = f"/files/{part(name)}", {"experiment": experiment, "namespace": namespace}
         return self._ask(FileAnswer, path, **query, version=version)
+
+    def replicas(
+        self, name: str, *, experiment: str | None = None, namespace: str | None = None
+    ) -> LocatedFiles:
+        """Return where a file is now, as its experiment's Rucio or SAM says."""
+        path, query = f"/files/{part(name)}/replicas", {"experiment": experiment}
+        return self._ask(LocatedFiles, path, **query, namespace=namespace)
 
     def job(
         self, job_id: str, *, experiment: str | None = None, witness: str | None = None
@@ -350,6 +357,14 @@ class Client(Histories):
         """Return the evaluated configuration of a step."""
         path = f"/jobs/{part(job_id)}/configurations/{part(step)}"
         return self._ask(EvaluatedConfiguration, path, experiment=experiment)
+
+    def configuration_text(
+        self, job_id: str, step: str, form: str, *, experiment: str | None = None
+    ) -> str:
+        """Return the configuration of a step as text: `ran`, `expanded`, `annotated` and so on."""
+        path = f"/jobs/{part(job_id)}/configurations/{part(step)}"
+        answer = self._call("GET", path, params={"form": form, "experiment": experiment})
+        return answer.content.decode(errors="replace")
 
     def log(
         self, job_id: str, name: str, *, experiment: str | None = None, tail: int | None = None

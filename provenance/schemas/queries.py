@@ -85,7 +85,7 @@ class JobsQuery(JobsByFileQuery, SomeJobsQuery):
     batch_id = text("Jobs of this batch job.")
     recipe_id = text("Jobs of this recipe.")
     parameter = text(
-        "Jobs whose configuration has this parameter; its key, with `*` for any letters."
+        "Jobs whose configuration, as it ran, has this parameter; its key, with `*` for any letters."
     )
     value = text(
         "With `parameter`: its value, after one of = != < <= > >= ~; = where none is given. A "

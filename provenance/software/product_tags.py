@@ -12,6 +12,8 @@ from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.software.names import is_ref_name
 
 DEFAULT_TEMPLATE = "{version}"
+USUAL_TEMPLATES = (DEFAULT_TEMPLATE, "v{underscored}", "v{dotted}", "{dotted}")
+"""Tags of a version where no operator said how they are written, the likeliest first."""
 _OF_THE_VERSION = ("version", "dotted", "underscored")
 PLACEHOLDERS = (*_OF_THE_VERSION, "name")
 _LEADING_LETTER = re.compile(r"\Av(?=\d)")

@@ -29,6 +29,8 @@ _PATTERNS = (
     (re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"), "…"),
     (re.compile(r"(?<![A-Za-z_0-9.])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![A-Za-z_])"), "N"),
 )
+_BARE_CRASH = re.compile(r"(?:ended by|exit code \d+, as after) SIG(?:SEGV|ABRT|BUS|FPE|ILL)")
+"""The message of a crash that shows neither module nor last words."""
 _ABOUT = ("parameter", "product", "symbol", "library", "plugin", "function")
 _NAMED_FILES = ("Parse error", "search_path")
 """Categories of which the file that they name is what was wrong, not one of many inputs."""
@@ -85,6 +87,9 @@ def _parts(failure: Failure, details: Mapping[str, Any]) -> dict[str, str]:
     if place is not None:
         message = message[: place.start()]
         module = module or (place.group("module") or "").rpartition("/")[2]
+    if not module and _BARE_CRASH.fullmatch(message):
+        # one as modules are made is another than one in an event
+        module = _known(details, ("phase",))
     code = failure.state
     if failure.signal is not None:
         code = f"signal {failure.signal}"
@@ -105,12 +110,14 @@ def _parts(failure: Failure, details: Mapping[str, Any]) -> dict[str, str]:
 def _subject(failure: Failure, details: Mapping[str, Any], message: str) -> str:
     """Return what a failure is about, where its pattern may have lost it."""
     categories = (failure.error_class or "").split(NESTED)
-    names = (*_ABOUT, "file") if any(one in _NAMED_FILES for one in categories) else _ABOUT
-    subject = _known(details, names)
-    if not subject and "file" in names:
+    is_about_file = any(category in _NAMED_FILES for category in categories)
+    subject = _known(details, (*_ABOUT, "file") if is_about_file else _ABOUT)
+    if not subject and is_about_file:
         quoted = re.search(r'"([^"\n]{1,300})"', message)
         subject = quoted.group(1) if quoted else ""
-    return subject.rpartition("/")[2] if "://" not in subject and "::" not in subject else subject
+    if "://" in subject or "::" in subject:  # an address, or a name of C++
+        return subject
+    return subject.rpartition("/")[2]
 
 
 def _known(details: Mapping[str, Any], names: Sequence[str]) -> str:

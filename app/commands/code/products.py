@@ -15,7 +15,8 @@ from jobprov.app.commands.terminal.opening import (
     settings_with,
     table,
 )
-from jobprov.provenance.answers.code import Products
+from jobprov.app.csv_rows import Cell
+from jobprov.provenance.answers.code import MappedProduct, Products
 from jobprov.provenance.services.code.products import list_products, map_product, unmap_product
 from jobprov.provenance.software.product_tags import DEFAULT_TEMPLATE
 
@@ -24,6 +25,7 @@ _MAPPED = {
     "name": "PRODUCT",
     "manager": "OF",
     "repository": "REPOSITORY",
+    "known_by": "BY",
     "ref": "REF",
     "lists": "LISTS",
     "versions": "VERSIONS",
@@ -87,14 +89,14 @@ def map_it(
 @data_option
 @json_option
 def list_them(*, data: str | None, as_json: bool) -> None:
-    """List what is mapped and which versions are not found, then the products that records name and nobody mapped."""
+    """List the products whose repository is known and which versions are not found, then the others."""
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
         products = list_products(connection)
     emit(products, "\n".join(_lines(products)), as_json=as_json)
 
 
 def _lines(products: Products) -> list[str]:
-    mapped = msgspec.to_builtins(products.mapped)
+    mapped = [_mapped_row(product) for product in products.mapped]
     lines = [table(mapped, _MAPPED) if mapped else "No product is mapped."]
     for row in products.mapped:
         for unresolved in row.unresolved[:_LISTED]:
@@ -109,6 +111,14 @@ def _lines(products: Products) -> list[str]:
     if len(products.unmapped) > _LISTED:
         lines.append(f"{len(products.unmapped) - _LISTED} more; --json has all.")
     return lines
+
+
+def _mapped_row(product: MappedProduct) -> dict[str, Cell]:
+    row: dict[str, Cell] = msgspec.to_builtins(product)
+    row["known_by"] = "its name" if product.is_by_name else "map"
+    if product.is_by_name:
+        row["ref"] = "usual ones"
+    return row
 
 
 @product.command()

@@ -78,6 +78,8 @@ def _cause_lines(cause: FailureCause, by: str | None) -> Iterator[str]:
     days = f"{cause.last_day} in the last day, {cause.day_before} in the day before"
     yield f"         {hosts}last {last_at} UTC; {days}"
     yield f"         jobprov job {cause.example}"
+    if cause.count > 1 and cause.cause_id is not None:
+        yield f"         jobprov jobs --cause {cause.cause_id}"
 
 
 def _outlier_line(outlier: Outlier) -> str:

@@ -1,10 +1,11 @@
-"""`jobprov job`: everything recorded of a job, or one of its logs."""
+"""`jobprov job`: everything recorded of a job, one of its logs, or a parameter as it ran."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
+from jobprov.app.commands.configurations.ran_values import ran_values, sentence
 from jobprov.app.commands.lookup.sentences import (
     MOST_LISTED,
     code_lines,
@@ -20,7 +21,7 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     url_option,
 )
-from jobprov.provenance.answers.lookup import JobAnswer, JobSummary
+from jobprov.provenance.answers.lookup import Failure, JobAnswer, JobSummary
 from jobprov.provenance.lineage.words import counted, duration, evidence_words, grade_words, size
 from jobprov.provenance.records.verdicts import rank
 
@@ -31,12 +32,18 @@ from jobprov.provenance.records.verdicts import rank
 @click.option(
     "--tail", type=click.IntRange(1, 100_000), help="With --log: only so many last lines."
 )
+@click.option(
+    "--parameter",
+    metavar="KEY",
+    help="Print what this parameter was as the job ran, and who set it, instead.",
+)
 @experiment_option
 @url_option
 @json_option
 def job(
     *,
     job_id: str,
+    parameter: str | None,
     log_name: str | None,
     tail: int | None,
     experiment: str | None,
@@ -49,6 +56,10 @@ def job(
         click.echo(client.log(job_id, log_name, experiment=experiment, tail=tail), nl=False)
         return
     answer = client.job(job_id, experiment=experiment)
+    if parameter is not None:
+        values = list(ran_values(client, answer, parameter))
+        emit(values, "\n".join(map(sentence, values)), as_json=as_json)
+        return
     emit(answer, job_text(answer, client.url), as_json=as_json)
 
 
@@ -63,6 +74,8 @@ def job_text(answer: JobAnswer, url: str) -> str:
     lines.append(fact("ran", f"{place(summary)}, {times}"))
     if summary.exit.message:
         lines.append(fact("error", summary.exit.message))
+    if answer.failure is not None:
+        lines += _failure_lines(answer.failure)
     if answer.decided_by is not None and answer.decided_by.text:
         lines.append(fact("found", answer.decided_by.text))
     lines += code_lines(answer.software, answer.configurations)
@@ -76,6 +89,21 @@ def job_text(answer: JobAnswer, url: str) -> str:
     lines.append(fact("rerun", f"jobprov rerun {summary.job_id} --into FOLDER"))
     lines.append(fact("page", f"{url}{summary.url}"))
     return "\n".join(lines)
+
+
+def _failure_lines(failure: Failure) -> list[str]:
+    """Return what a failure was, what to do, and how to list the jobs that failed alike."""
+    lines = []
+    if failure.words:
+        words = f"{failure.class_name}: {failure.words}"
+        if failure.transient is not None:
+            words += f"; trying again {'may help' if failure.transient else 'does not help'}"
+        lines.append(fact("class", words))
+    if failure.advice:
+        lines.append(fact("advice", failure.advice))
+    if failure.cause_id:
+        lines.append(fact("alike", f"jobprov jobs --cause {failure.cause_id}"))
+    return lines
 
 
 def _sentence(answer: JobAnswer) -> str:

@@ -14,6 +14,7 @@ from jobprov.app.csv_rows import Cell
 from jobprov.app.reports.rows import moment
 from jobprov.provenance.answers.lookup import GapCounts, JobSummary, MatchedParameter
 from jobprov.provenance.lineage.words import counted, proof_line
+from jobprov.provenance.services.comparisons.sentences import readable
 
 _STATES = ["running", "succeeded", "failed", "killed", "lost"]
 _COLUMNS = {
@@ -59,6 +60,12 @@ _GAP_COLUMNS = {
     "--software",
     metavar="NAME=VERSION:QUALIFIERS",
     help="Jobs that used this product, such as larsoft=v09_88_00:e26:prof; or code of this name.",
+)
+@click.option(
+    "--cause",
+    "cause_id",
+    metavar="ID",
+    help="Jobs that failed of this cause, which `jobprov job` and `jobprov errors` name.",
 )
 @click.option("--experiment", help="Jobs of this experiment.")
 @click.option("--campaign", help="Jobs of this campaign.")
@@ -116,7 +123,7 @@ def _row(job: JobSummary, matched: Sequence[MatchedParameter]) -> dict[str, Cell
         "files": job.output_count,
         "code": job.code,
         "started": moment(job.started_at),
-        "matched": ", ".join(f"{found.key}={found.value}" for found in matched),
+        "matched": ", ".join(f"{found.key}={readable(found.value)}" for found in matched),
     }
 
 

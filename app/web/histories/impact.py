@@ -18,7 +18,8 @@ from jobprov.provenance.services.lookup.file_names import name_file
 
 _FILTERS = (
     "experiment", "campaign", "stage", "task_id", "state", "site", "host", "software", "revision",
-    "file", "file_experiment", "parameter", "value", "started_after", "started_before",
+    "file", "file_experiment", "parameter", "value", "variable", "seed", "started_after",
+    "started_before",
 )  # fmt: skip
 _OF_A_FILE = {"experiment", "file", "file_experiment", "namespace"}
 _ROWS = 100
@@ -100,8 +101,8 @@ def _ask(question: ImpactQuestion) -> Impact:
 def _first_line(question: ImpactQuestion, impact: Impact | None) -> str:
     if impact is None:
         return (
-            "Which files were made with a commit, a parameter's value, on a host or from a file, "
-            "and what was made from these?"
+            "Which files were made with a commit, a parameter's value or a seed, on a host or from a "
+            "file, and what was made from these?"
         )
     if impact.made is None or impact.touched is None or impact.touched_jobs is None:
         jobs = counted(impact.jobs, "job")

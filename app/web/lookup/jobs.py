@@ -16,6 +16,7 @@ from jobprov.provenance.answers.lookup import JobList, JobSummary
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, job_conditions
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.comparisons.recipes import read_recipe
+from jobprov.provenance.services.comparisons.sentences import readable
 from jobprov.provenance.services.lookup.jobs import list_jobs
 
 _SHOWN = frozenset({*JobFilters._fields, "recipe_id"})
@@ -138,7 +139,10 @@ def _matched(listed: JobList) -> list[tuple[str, str, int]]:
     counts: Counter[tuple[str, str]] = Counter()
     for found in listed.matched.values():
         counts.update((parameter.key, parameter.value) for parameter in found)
-    return [(key, value, count) for (key, value), count in counts.most_common(_MOST_MATCHED)]
+    matched = []
+    for (key, value), count in counts.most_common(_MOST_MATCHED):
+        matched.append((key, readable(value), count))
+    return matched
 
 
 def _filters_of_address() -> dict[str, str]:
@@ -188,7 +192,7 @@ def _all_filters() -> JobFilters:
         parameter=asked("parameter"),
         value=asked("value"),
         variable=asked("variable"),
-        seed=asked_number("seed", least=0, most=10**18),
+        seed=asked_number("seed", least=0, most=2**63 - 1),
         started_after=asked_time("started_after"),
         started_before=asked_time("started_before"),
         received_after=asked_time("received_after"),

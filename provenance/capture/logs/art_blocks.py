@@ -38,11 +38,12 @@ class Block:
 class Chain:
     """Nested blocks, the outermost first, without wrappers, and all of their text.
 
-    Of blocks beside each other, as for several modules that are configured wrongly, the first.
+    Of blocks beside each other, as for several modules that are configured wrongly, the first, and
+    how many `others` there are.
     """
 
-    def __init__(self, blocks: Sequence[Block], text: str) -> None:
-        self.blocks, self.text = blocks, text
+    def __init__(self, blocks: Sequence[Block], text: str, others: int = 0) -> None:
+        self.blocks, self.text, self.others = blocks, text, others
 
 
 def messages(text: str) -> Iterator[Tuple[str, str, List[str]]]:
@@ -87,6 +88,7 @@ def chains(lines: Sequence[str]) -> List[Chain]:
     stack: List[Block] = []
     blocks: List[Block] = []
     texts: List[str] = []
+    beside: List[int] = []  # how deep blocks begin beside those that are followed
     for line in lines:
         begin = _BEGIN.match(line) if "----" in line else None
         if begin:
@@ -97,17 +99,19 @@ def chains(lines: Sequence[str]) -> List[Chain]:
             block = Block(begin.group(2), [])
             if len(stack) == len(blocks):
                 blocks.append(block)
+            else:
+                beside.append(len(stack))
             stack.append(block)
         elif stack and "----" in line and _END.match(line):
             stack.pop()
             if not stack:
-                found.append(_chain(blocks, texts))
-                blocks, texts = [], []
+                found.append(_chain(blocks, texts, beside))
+                blocks, texts, beside = [], [], []
         elif stack:
             stack[-1].lines.append(line.strip())
             texts.append(line.strip())
     if blocks:  # cut off before its end
-        found.append(_chain(blocks, texts))
+        found.append(_chain(blocks, texts, beside))
     return found
 
 
@@ -139,6 +143,7 @@ def names(chain: Chain) -> List[str]:
     return found
 
 
-def _chain(blocks: Sequence[Block], texts: Sequence[str]) -> Chain:
+def _chain(blocks: Sequence[Block], texts: Sequence[str], beside: Sequence[int]) -> Chain:
     telling = [block for block in blocks if block.name not in _WRAPPERS]
-    return Chain(telling or list(blocks[-1:]), "\n".join(texts))
+    others = beside.count(min(beside)) if beside else 0
+    return Chain(telling or list(blocks[-1:]), "\n".join(texts), others)

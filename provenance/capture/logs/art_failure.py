@@ -111,6 +111,8 @@ def _chain_finding(chain: Chain, body: str, place: Dict[str, Any]) -> Dict[str, 
     category = " > ".join(art_blocks.names(chain))
     finding: Dict[str, Any] = {"category": category, "phase": None}
     finding["message"] = art_sentence.say_chain(chain.blocks, body)
+    if chain.others:
+        finding["message"] = "{}; and {} more".format(finding["message"].rstrip("."), chain.others)
     finding.update(art_subject.about(body))
     if chain.blocks[-1].name == "Can't find key":
         finding.setdefault("parameter", art_subject.missing_key(chain.blocks[-1].lines))

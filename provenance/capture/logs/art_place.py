@@ -60,7 +60,9 @@ def from_header(header: str, *, is_own: bool) -> Dict[str, Any]:
         fields["phase"] = phase_of(context.group(3))
         return fields
     words = header.partition(":")[2].split()
-    if words:
+    if words and words[0].endswith("Construction"):
+        fields["phase"] = "construction"
+    elif words:
         is_post = words[0].startswith("Post")
         fields["phase"] = _PHASES.get(words[0], "event loop" if is_post else None)
     elif is_own:

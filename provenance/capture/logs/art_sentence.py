@@ -12,6 +12,8 @@ _LIST = re.compile(r"^(Missing|Unsupported) parameters:$")
 _LINE = re.compile(r"at (?:or near )?line (\d+), character \d+, of file \"([^\"]+)\"")
 _END_JOB = re.compile(r"^[\w:/]+/\w+\s+during\s+\w+\s*(.*)$")
 _ROOT = re.compile(r"^Fatal Root Error:")
+_RESOLVING = re.compile(r"^(?:\w+: )?A request to resolve an? ")
+_WHILE = re.compile(r"\s+(?:was thrown )?while processing module\b.*$")
 _LOADING = re.compile(r"^Unable to load requested ")
 _SAYS_NOTHING = re.compile(
     r"^(?:.*(?:while processing|during a (?:previous )?call to(?: the)?|going through) module\b"
@@ -62,7 +64,8 @@ def say(lines: Sequence[str], body: str) -> str:
             return ended.group(1)
     product = art_subject.about("\n".join(lines)).get("product")
     if product:
-        return _with_product(_first(art_subject.without_products(lines)), product)
+        sentence = _first(art_subject.without_products(lines))
+        return sentence if product in sentence else _with_product(sentence, product)
     sentence = _parameters(lines) or _first(lines)
     place = _LINE.search(body)
     if place and place.group(2) not in sentence:
@@ -120,11 +123,13 @@ def _first(lines: Sequence[str], otherwise: str = "no text") -> str:
     texts = [line for line in lines if not is_rule(line)]
     telling = [line for line in texts if not _SAYS_NOTHING.match(line)]
     if not telling:
-        return texts[0] if texts and otherwise else otherwise
+        return _WHILE.sub("", texts[0]) if texts and otherwise else otherwise
     if _ROOT.match(telling[0]):
         return _colon_between(telling[0], " ".join(telling[1:_MOST_JOINED]))
     if _LOADING.match(telling[0]) and telling[1:]:
         return _colon_between(telling[0], _without_path(telling[1], telling[0]))
+    if _RESOLVING.match(telling[0]):
+        return " ".join(telling[:2])
     sentence = telling[0]
     for line in telling[1:_MOST_JOINED]:
         if not sentence.endswith((":", ",")):

@@ -34,6 +34,11 @@ _ABOUT_PRODUCTS = re.compile(
     r"|declare the following product|Looking for (?:sequence of )?type"
 )
 _ASKED = re.compile(r"(?:Found|Failed to find|Looking for)")
+_RESOLVED = re.compile(
+    r"request to resolve an? .{0,80}?\bof type:? '?([\w:<>,* ]+?)'?"
+    r"(?: with ProductID\b| can ?not\b|[ \t]*$)",
+    re.MULTILINE,
+)
 _PARAMETER = re.compile(r"FHiCL parameter '([^'\n]+)'")
 _LIST = re.compile(r"^(?:Missing|Unsupported) parameters:$")
 _LISTED = re.compile(r"^[-+]\s*([\w.\[\]]+)")
@@ -59,13 +64,21 @@ def about(body: str) -> Dict[str, Any]:
     parameters = _parameters(lines) or _PARAMETER.findall(body)
     library, symbol, plugin = _LIBRARY.search(body), _SYMBOL.search(body), _PLUGIN.search(body)
     fields = {
-        "product": say_products(lines) if _ABOUT_PRODUCTS.search(body) else None,
+        "product": _product(body, lines),
         "parameter": ", ".join(parameters[:_MOST]),
     }
     for name, match in (("library", library), ("symbol", symbol), ("plugin", plugin)):
         if match:
             fields[name] = match.group(1)
     return {name: value for name, value in fields.items() if value}
+
+
+def _product(body: str, lines: Sequence[str]) -> Optional[str]:
+    """Return the products that a text is about: those that it lists, or what a Ptr points to."""
+    if _ABOUT_PRODUCTS.search(body):
+        return say_products(lines)
+    resolved = _RESOLVED.search(body)
+    return resolved.group(1) if resolved else None
 
 
 def say_products(lines: Sequence[str]) -> Optional[str]:

@@ -89,8 +89,9 @@ class ConfiguredModules:
 
 
 def _names_of_type(text: str, module_type: str) -> Iterator[str]:
-    """Yield the names of the tables that give this type."""
-    for match in _hits(r"\bmodule_type[ \t]*:[ \t]*\"?%s\b" % re.escape(module_type), text):
+    """Yield the names of the tables that give this type, or `folder/` and this type."""
+    given = r"\bmodule_type[ \t]*:[ \t]*\"?(?:[\w:]{1,100}/){0,10}%s(?![\w:/])"
+    for match in _hits(given % re.escape(module_type), text):
         before = text[max(0, match.start() - _LONGEST_NAME) : match.start()]
         dotted = _DOTTED.search(before)
         name = dotted.group(1) if dotted else _name_around(text, match.start())

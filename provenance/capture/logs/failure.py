@@ -43,7 +43,7 @@ _LAST_WORDS = re.compile(
     r"^(?:.*Assertion [`'].*' failed\.?.*|.*\*\*\* Break \*\*\* .*"
     r"|\S*(?:free|malloc|realloc|munmap_chunk)\(\): .+"
     r"|double free or corruption.*|corrupted .*|\*\*\* .+ \*\*\*: terminated"
-    r"|pure virtual method called)$",
+    r"|pure virtual method called|(?:.*\] )?Check failed: .+)$",
     re.MULTILINE,
 )
 _TROUBLE = re.compile(
@@ -59,6 +59,12 @@ _CHATTER = re.compile(
 _UNUSED_LABELS = re.compile(
     r"^The following module labels are either not assigned to any path,\n"
     r"(?:or they have been .*\n)?(?:  \S+(?:\n|$))*",
+    re.MULTILINE,
+)
+_GENIE = re.compile(r"^\d{9,11} FATAL (\S{1,100}) : \[\w\] <[^>\n]{0,300}> : (.+)$", re.MULTILINE)
+_GEANT4 = re.compile(
+    r"^\*\*\* G4Exception : (\S{1,100})\n[ \t]+issued by : ([^\n]{1,200})\n"
+    r"((?:(?!\*\*\*|-----)[^\n]*\n){0,40})\*\*\* Fatal ",
     re.MULTILINE,
 )
 _HANDLED = re.compile(r"^Art has handled signal (\d+)\.", re.MULTILINE)
@@ -129,9 +135,11 @@ def find(outcome: Outcome, clues: Optional[Clues] = None) -> Dict[str, Any]:
     finding = _first_of_art(runs)
     if finding is not None:
         finding["phase"] = finding.get("phase") or _PHASES.get(outcome.code)
+        if not finding["phase"] and not finding.get("run"):
+            finding.update(reached)  # of an exception that nothing caught, only the log tells where
         return _completed(finding, reached, clues)
     clues.complete_event(reached)
-    for reading in (_linker, _option, _terminated, _python):
+    for reading in (_linker, _option, _terminated, _geant4, _genie, _python):
         for text in texts:
             found = reading(text)
             if found:
@@ -355,6 +363,23 @@ def _terminated(text: str) -> Dict[str, Any]:
         return {}
     kind, words = hits[-1]
     return {"category": kind, "message": words.strip() or "nobody caught it"}
+
+
+def _geant4(text: str) -> Dict[str, Any]:
+    """Return the last exception with which Geant4 ends a program; it goes on after all others."""
+    hits = _GEANT4.findall(text)
+    if not hits:
+        return {}
+    code, issuer, words = hits[-1]
+    said = " ".join(words.split()) or "no text"
+    message = "{}, issued by {}".format(said.rstrip("."), issuer.strip())
+    return {"category": "G4Exception > {}".format(code), "message": message}
+
+
+def _genie(text: str) -> Dict[str, Any]:
+    """Return the first fatal message of GENIE: those behind it only say that it ends."""
+    hit = _GENIE.search(text)
+    return {"category": "GENIE > {}".format(hit.group(1)), "message": hit.group(2)} if hit else {}
 
 
 def _python(text: str) -> Dict[str, Any]:

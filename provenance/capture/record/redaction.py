@@ -213,6 +213,8 @@ def _rare_signs() -> List[bytes]:
 
 
 RARE_SIGNS = _rare_signs()
+# One search for all signs, as hundreds of texts have none: folders of a search path, names of files
+_ANY_SIGN = b"|".join(re.escape(sign) for signs in _SIGNS.values() for sign in signs)
 _SHORTEST_PASSWORD = 4
 _SHORTEST_SECRET = 12  # in characters; what is shorter no rule finds
 _compiled: Dict[bytes, Any] = {}  # pattern -> compiled, when it is first needed
@@ -244,6 +246,8 @@ def has_url_password(content: bytes) -> bool:
 def redact(content: bytes) -> Tuple[bytes, List[str]]:
     """Return (content without secrets, names of the rules that hit), for bytes of any kind of text."""
     hits, lowered = set(), content.lower()
+    if not _pattern(_ANY_SIGN).search(lowered):
+        return content, []
     for name, pattern in _RULES:
         if not any(sign in lowered for sign in _SIGNS[name]):
             continue

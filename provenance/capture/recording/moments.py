@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 _TAIL_SECONDS = 60.0
 _LAST_LOOK_SECONDS = 1.0
-_CARRIED = ("output", "parent", "metadata", "seed", "log")  # given at `start`, meant for `end`
+# given at `start`, meant for `end`
+_CARRIED = ("output", "parent", "metadata", "metadata-type", "seed", "log")
 _KEPT = ("namespace", "sidecar")  # given at `start`, meant for every step
 _DISTURBANCE = re.compile(
     rb"ptrace|PTRACE_|LeakSanitizer has encountered a fatal|effective uid is not 0|setuid"

@@ -1,5 +1,6 @@
 """The inputs of a command that were seen and that nobody told."""
 
+import functools
 import os
 from typing import Any, Dict, Iterable, List, Optional, Set
 
@@ -110,4 +111,10 @@ def files_of_code(draft: Draft) -> Set[str]:
     paths = [entry.get("path") for entry in draft.record.get("scripts", ())]
     for configuration in draft.record.get("configurations", ()):
         paths += [file.get("path") for file in configuration.get("files", ())]
-    return {os.path.realpath(path) for path in paths if path}
+    return {_real(path) for path in paths if path}
+
+
+@functools.lru_cache(maxsize=4096)
+def _real(path: str) -> str:
+    """Return the real path of a file of code, which is asked for more than once, and costs a look at each folder."""
+    return os.path.realpath(path)

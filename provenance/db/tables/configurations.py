@@ -145,7 +145,7 @@ class ParameterValue(Base):
     It has its canonical text, which tells its type, and the number that it is, if it is one.
 
     Text that is too long for an index stands here by its beginning and digest
-    (`parameter_rows.indexed_text`).
+    (`recording/configurations/parameters.indexed_text`).
     """
 
     __tablename__ = "parameter_values"
@@ -171,6 +171,23 @@ class Parameter(Base):
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 
+class JobSource(Base):
+    """A file that a job's command line gave art to read, as the command line writes it.
+
+    It is an element of `source.fileNames`, at `place`; without a place, `canonical` is the whole
+    sequence. Each job has files of its own, so parameter sets, which jobs share, leave them out.
+    """
+
+    __tablename__ = "job_sources"
+    __table_args__ = (Index("ix_job_sources_canonical", "canonical"), {"sqlite_with_rowid": False})
+    job_id: Mapped[int] = mapped_column(
+        ForeignKey("jobs.id"), primary_key=True, autoincrement=False
+    )
+    position: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    place: Mapped[int | None] = mapped_column(SmallInteger)
+    canonical: Mapped[str] = mapped_column(NameText)
+
+
 class Evaluation(Base):
     """What a configuration evaluates to, for an experiment that possesses its files.
 
@@ -178,7 +195,7 @@ class Evaluation(Base):
     it ran as computed here, else the one in the files; `as_written` says why it is that.
     `parsed_as`, `ran_as` and `computed_as` are the ParameterSetIDs of what the files say, of what art
     wrote, and of what it ran as computed, where no name in it differs by job. `problem` says why
-    the files cannot be evaluated, `difference` how what art wrote contradicts the rest.
+    the files cannot be evaluated, `is_too_large` whether a limit stopped that, `difference` how what art wrote contradicts the rest.
     """
 
     __tablename__ = "evaluations"
@@ -193,6 +210,7 @@ class Evaluation(Base):
     ran_as: Mapped[str | None] = mapped_column(String(40))
     computed_as: Mapped[str | None] = mapped_column(String(40))
     problem: Mapped[str | None] = mapped_column(Text)
+    is_too_large: Mapped[bool]
     difference: Mapped[str | None] = mapped_column(Text)
     as_written: Mapped[str | None] = mapped_column(Text)
 

@@ -140,6 +140,12 @@ REPORTS_UNUSED = {"art": True, "lar": True, "mu2e": False}
 """Programs that are art's `artapp`, and whether each reports unused modules by itself."""
 
 
+def option_word(name: str) -> str:
+    """Return an option as people write it: `-n`, or `--nskip` where it has no letter."""
+    letter = _BY_NAME[name].letter
+    return f"-{letter}" if letter else f"--{name}"
+
+
 class ArtOptions:
     """The options of one command line.
 

@@ -1,9 +1,8 @@
 """Installed products: those that records name, and from which repository each is built.
 
-An operator maps a product to its repository, in which the version of the product gives a tag. What
-ran is the installed product, and nobody saw which source it was built from, so the commit is
-*inferred*, and marked as such wherever it is shown. Software entries that name their own source are
-left alone.
+In the repository of a product (`product_maps`), its version gives a tag. What ran is the installed
+product, and nobody saw which source it was built from, so the commit is *inferred*, and marked as
+such wherever it is shown. Software entries that name their own source are left alone.
 """
 
 from collections import defaultdict
@@ -27,17 +26,17 @@ from jobprov.provenance.db.queries.code.products import (
     ProductMap,
     Unsourced,
     list_counts,
-    product_maps,
     unsourced_entries,
 )
 from jobprov.provenance.db.queries.code.resolutions import RESOLVE, last_errors
 from jobprov.provenance.db.recording.software_rows import software_digests, software_set_digest
 from jobprov.provenance.errors import BadInputError, NotFoundError, SoftwareError
 from jobprov.provenance.records.job_record import Product, Software
+from jobprov.provenance.services.code.product_maps import is_by, product_tags, read_product_maps
 from jobprov.provenance.services.code.repositories import find_repository
 from jobprov.provenance.services.work.queue import enqueue_all
 from jobprov.provenance.services.writing import Writing
-from jobprov.provenance.software.product_tags import DEFAULT_TEMPLATE, check_template, tag_of
+from jobprov.provenance.software.product_tags import DEFAULT_TEMPLATE, check_template
 
 LONGEST_MANAGER = 40
 INFERRED = "inferred"
@@ -45,7 +44,6 @@ INFERRED = "inferred"
 
 _Key = tuple[str, str]
 """Name and manager of a product, or of its map."""
-ProductMaps = Mapping[_Key, ProductMap]
 
 
 def map_product(
@@ -69,10 +67,10 @@ def map_product(
     _check(name, manager, template)
     source = find_repository(connection, repository)
     replace_product_map(connection, name, manager, repository=source.id, template=template)
-    maps = product_maps(connection)
+    maps = read_product_maps(connection)
     wanted = []
     for entry in unsourced_entries(connection, name):
-        product_map = map_of(maps, entry.software)
+        product_map = maps.of(entry.software)
         if product_map is not None and not is_by(entry, product_map):
             wanted.append(entry.sha256)
     # An entry that failed before is due only after a delay; removed and added again, it is due now
@@ -110,40 +108,6 @@ def unmap_product(writing: Writing, name: str, manager: str | None = None) -> in
     return count
 
 
-def map_of(maps: ProductMaps, entry: Software) -> ProductMap | None:
-    """Return the map of an entry's product, or None.
-
-    A map for its package manager goes before a map for any manager.
-    """
-    if not maps or not is_unsourced(entry) or entry.name is None:
-        return None
-    manager = (entry.product.manager if entry.product else None) or ""
-    return maps.get((entry.name, manager)) or maps.get((entry.name, ""))
-
-
-def is_unsourced(entry: Software) -> bool:
-    """Whether an entry names a product and nothing else about where its code is from."""
-    says_its_source = entry.repository or entry.revision or entry.requested_ref or entry.tarball
-    return entry.product is not None and not says_its_source
-
-
-def is_by(entry: Unsourced, product_map: ProductMap) -> bool:
-    """Whether an entry is already resolved by this map's repository and template."""
-    if entry.resolution is None or entry.match_key != product_map.repository.match_key:
-        return False
-    return entry.resolution.get("template") == product_map.template
-
-
-def product_tag(product_map: ProductMap, entry: Software) -> str:
-    """Return the tag that an entry's version names.
-
-    Raises:
-        SoftwareError: it names none.
-    """
-    version = (entry.product or Product()).version or ""
-    return tag_of(product_map.template, product_map.name, version)
-
-
 def enqueue_products(
     connection: Connection, lists: Iterable[tuple[Sequence[Software], Iterable[int]]]
 ) -> None:
@@ -151,17 +115,15 @@ def enqueue_products(
 
     `lists` are software lists, each with the positions of entries that are not resolved.
     """
-    maps = product_maps(connection)
-    if not maps:
-        return
+    maps = read_product_maps(connection)
+    if not maps.named_alike:
+        return  # no repository is registered
     # The jobs of a release share one list: its digests are computed once
     distinct = {software_set_digest(software): (software, places) for software, places in lists}
     wanted: set[str] = set()
     for software, places in distinct.values():
         digests = software_digests(software)
-        wanted.update(
-            digests[place] for place in places if map_of(maps, software[place]) is not None
-        )
+        wanted.update(digests[place] for place in places if maps.of(software[place]) is not None)
     enqueue_all(connection, RESOLVE, sorted(wanted))
 
 
@@ -170,19 +132,20 @@ def unresolved_words(connection: Connection, entries: Mapping[str, Software]) ->
 
     The text continues the sentence "NAME is installed software ".
     """
-    maps = product_maps(connection)
+    maps = read_product_maps(connection)
     mapped: dict[str, ProductMap] = {}
     for digest, entry in entries.items():
-        product_map = map_of(maps, entry)
+        product_map = maps.of(entry)
         if product_map is not None:
             mapped[digest] = product_map
     problems = failures(connection, list(mapped))
     reasons: dict[str, str] = {}
     for digest, product_map in mapped.items():
         problem = problems.get(digest) or "not resolved yet"
-        reasons[digest] = (
-            f"that is said to be built from repository {product_map.repository.name}: {problem}"
-        )
+        source = "that is said to be built from"
+        if product_map.is_by_name:
+            source = "with the name of"
+        reasons[digest] = f"{source} repository {product_map.repository.name}: {problem}"
     return reasons
 
 
@@ -199,11 +162,11 @@ def is_inferred(resolution: Mapping[str, object]) -> bool:
     return resolution.get("evidence") == INFERRED
 
 
-def inferred_fields(product_map: ProductMap, entry: Software) -> dict[str, object]:
+def inferred_fields(entry: Software, template: str) -> dict[str, object]:
     """Return the fields by which a resolution says how its commit was inferred."""
     product = entry.product or Product()
     named = {"name": entry.name, "manager": product.manager, "version": product.version}
-    return {"evidence": INFERRED, "product": named, "template": product_map.template}
+    return {"evidence": INFERRED, "product": named, "template": template}
 
 
 def inferred(entry: Software, tag: str) -> Software:
@@ -212,17 +175,19 @@ def inferred(entry: Software, tag: str) -> Software:
 
 
 def list_products(connection: Connection) -> Products:
-    """Return the products that operators mapped, and the others."""
-    maps = product_maps(connection)
-    mapped: dict[_Key, list[Unsourced]] = {key: [] for key in maps}
+    """Return the products whose repository is known, and the others."""
+    maps = read_product_maps(connection)
+    known = dict(maps.mapped)
+    of_known: dict[_Key, list[Unsourced]] = defaultdict(list)
     others: dict[_Key, list[Unsourced]] = defaultdict(list)
     # A product that is mapped and one that is not may have the same name and manager
     groups: dict[int, tuple[bool, _Key]] = {}
     for entry in unsourced_entries(connection):
-        product_map = map_of(maps, entry.software)
+        product_map = maps.of(entry.software)
         if product_map is not None:
             key = (product_map.name, product_map.manager)
-            mapped[key].append(entry)
+            known[key] = product_map
+            of_known[key].append(entry)
         else:
             key = (entry.software.name or "", _manager(entry))
             others[key].append(entry)
@@ -230,9 +195,9 @@ def list_products(connection: Connection) -> Products:
     counts = list_counts(connection, groups)
 
     mapped_products = []
-    for key in sorted(maps):
+    for key in sorted(known):
         lists = counts[True, key]
-        mapped_products.append(_mapped_product(connection, maps[key], mapped[key], lists=lists))
+        mapped_products.append(_mapped_product(connection, known[key], of_known[key], lists=lists))
     unmapped_products = []
     for (name, manager), entries in others.items():
         if name:
@@ -259,7 +224,8 @@ def _mapped_product(
         name=product_map.name,
         manager=product_map.manager or None,
         repository=product_map.repository.name,
-        ref=product_map.template,
+        ref=" or ".join(product_map.templates),
+        is_by_name=product_map.is_by_name,
         versions=len(versions),
         resolved=len(versions - unresolved.keys()),
         unresolved=[unresolved[version] for version in sorted(unresolved)],
@@ -270,9 +236,9 @@ def _mapped_product(
 def _unresolved_version(
     product_map: ProductMap, entry: Unsourced, version: str, *, problem: str | None
 ) -> UnresolvedVersion:
-    """Return the tag that an entry's version names, and why it is not resolved yet."""
+    """Return the likeliest tag of an entry's version, and why it is not resolved yet."""
     try:
-        tag = product_tag(product_map, entry.software)
+        tag = next(iter(product_tags(product_map, entry.software)))
     except SoftwareError as error:
         return UnresolvedVersion(version, None, str(error))
     return UnresolvedVersion(version, tag, problem or "not tried yet")

@@ -20,6 +20,7 @@ from jobprov.provenance.db.recording.software_rows import repository_match_key
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, SoftwareError
 from jobprov.provenance.records.job_record import Software
 from jobprov.provenance.records.reading.checks import word_problem
+from jobprov.provenance.services.code.product_maps import waiting_products
 from jobprov.provenance.services.work.queue import enqueue_all
 from jobprov.provenance.services.writing import Writing
 from jobprov.provenance.software.urls import parse_url
@@ -44,6 +45,7 @@ def register_repository(writing: Writing, name: str, url: str) -> RegisteredRepo
         raise ConflictError(f"{registered.url} is registered as {registered.name} already.")
     added = add_repository(connection, name, url, match_key=match_key, is_local=is_local)
     enqueue_resolutions(connection)
+    enqueue_all(connection, RESOLVE, waiting_products(connection, added.id))
     return added
 
 

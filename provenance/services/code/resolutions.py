@@ -23,7 +23,7 @@ from jobprov.provenance.db.changes.code import (
     point_at_resolution,
 )
 from jobprov.provenance.db.changes.ledger import NewEntry
-from jobprov.provenance.db.queries.code.products import ProductMap, product_maps, unsourced_entry
+from jobprov.provenance.db.queries.code.products import ProductMap, unsourced_entry
 from jobprov.provenance.db.queries.code.repositories import RegisteredRepository
 from jobprov.provenance.db.queries.code.software import (
     carried_entry,
@@ -34,13 +34,12 @@ from jobprov.provenance.db.queries.holdings.possessions import possesses
 from jobprov.provenance.db.recording.software_rows import repository_match_key
 from jobprov.provenance.errors import SoftwareError
 from jobprov.provenance.records.job_record import Software
-from jobprov.provenance.services.code.products import (
-    inferred,
-    inferred_fields,
+from jobprov.provenance.services.code.product_maps import (
     is_by,
-    map_of,
-    product_tag,
+    product_tags,
+    read_product_maps,
 )
+from jobprov.provenance.services.code.products import inferred, inferred_fields
 from jobprov.provenance.services.code.ref_observations import fetch_and_observe, mirror_of, observe
 from jobprov.provenance.services.code.repositories import enqueue_resolutions, note_fetched
 from jobprov.provenance.services.code.submodules import (
@@ -72,6 +71,7 @@ class WantedCode(NamedTuple):
         repository: None where a job sent everything, and no repository is registered.
         experiment: key of the experiment that used it first; the resolution is in its ledger.
         product_map: the map that gave the repository; None where the entry names it itself.
+        tags: that the version of a product may have, each with its template.
     """
 
     sha256: str
@@ -79,6 +79,7 @@ class WantedCode(NamedTuple):
     repository: RegisteredRepository | None
     experiment: int
     product_map: ProductMap | None = None
+    tags: Mapping[str, str] = {}
 
 
 def fetch_repository(parts: Parts, repository: RegisteredRepository) -> FetchReport:
@@ -111,6 +112,7 @@ def resolve_software(parts: Parts, software_sha256: str) -> None:
     if repository is not None:
         mirror = mirror_of(parts, repository)
         fetch_and_observe(parts, repository, mirror)
+        wanted = _with_its_tag(mirror, wanted)
     extra = _uploaded_objects(parts, wanted)
     resolved = _find_carried(wanted, extra) if mirror is None else _find(mirror, wanted, extra)
     pack_sha256 = _store_pack(parts, mirror, resolved, wanted, extra)
@@ -176,21 +178,37 @@ def _by_its_ref(mirror: Mirror, software: Software, resolved: ResolvedRef) -> Re
     return resolved
 
 
-def _find_tag(mirror: Mirror, wanted: WantedCode) -> ResolvedRef:
-    """Return the commit of the tag that a product's version gives.
+def _with_its_tag(mirror: Mirror, wanted: WantedCode) -> WantedCode:
+    """Return the entry of a product as if it asked for the first of its tags that is there.
 
     A branch of that name is not accepted: it may have moved since the product was built.
 
     Raises:
         SoftwareError: there is no such tag.
     """
-    tag = wanted.software.requested_ref
-    resolved = resolve_and_pin(mirror, f"refs/tags/{tag}")
+    if wanted.product_map is None:
+        return wanted
+    present = mirror.refs_named(*map(_full_ref, wanted.tags))
+    for tag in wanted.tags:
+        if _full_ref(tag) in present:
+            return wanted._replace(software=inferred(wanted.software, tag))
+    raise SoftwareError(f"{_name_of(wanted)} has no tag {' or '.join(wanted.tags)}.")
+
+
+def _find_tag(mirror: Mirror, wanted: WantedCode) -> ResolvedRef:
+    """Return the commit of the tag that a product's version gives.
+
+    Raises:
+        SoftwareError: it is none of a commit.
+    """
+    resolved = resolve_and_pin(mirror, _full_ref(wanted.software.requested_ref or ""))
     if not isinstance(resolved, ResolvedRef):
-        if not mirror.refs_named(f"refs/tags/{tag}"):
-            raise SoftwareError(f"{_name_of(wanted)} has no tag {tag}.")
         raise SoftwareError(resolved.reason)
     return resolved
+
+
+def _full_ref(tag: str) -> str:
+    return f"refs/tags/{tag}"
 
 
 def _name_of(wanted: WantedCode) -> str:
@@ -265,7 +283,8 @@ def _document(
     """Return what the ledger holds of a resolution."""
     how_inferred: dict[str, object] = {}
     if wanted.product_map is not None:
-        how_inferred = inferred_fields(wanted.product_map, wanted.software)
+        template = wanted.tags[wanted.software.requested_ref or ""]
+        how_inferred = inferred_fields(wanted.software, template)
     url, worktree_tree = None, None
     if wanted.repository is not None:
         url = without_credentials(wanted.repository.url)
@@ -376,23 +395,22 @@ def is_carried_whole(software: Software) -> bool:
 
 
 def _read_product(connection: Connection, sha256: str) -> WantedCode | None:
-    """Return the entry if it is of a mapped product; None if it is not, or is resolved by the map.
+    """Return the entry if the repository of its product is known, unless it is resolved by that.
 
     Raises:
         SoftwareError: its version gives no tag.
     """
-    maps = product_maps(connection)
-    entry = unsourced_entry(connection, sha256) if maps else None
+    entry = unsourced_entry(connection, sha256)
     if entry is None:
         return None
-    product_map = map_of(maps, entry.software)
+    product_map = read_product_maps(connection).of(entry.software)
     if product_map is None or is_by(entry, product_map):
         return None
     experiment = first_user_of_entry(connection, entry.id)
     if experiment is None:
         return None
-    software = inferred(entry.software, product_tag(product_map, entry.software))
-    return WantedCode(sha256, software, product_map.repository, experiment, product_map)
+    tags = product_tags(product_map, entry.software)
+    return WantedCode(sha256, entry.software, product_map.repository, experiment, product_map, tags)
 
 
 def is_still_wanted(connection: Connection, wanted: WantedCode) -> bool:
@@ -403,8 +421,8 @@ def is_still_wanted(connection: Connection, wanted: WantedCode) -> bool:
     tried = wanted.product_map
     if tried is None or wanted.repository is None:
         return True
-    current = product_maps(connection).get((tried.name, tried.manager))
+    current = read_product_maps(connection).of_product(tried.name, tried.manager)
     if current is None:
         return False
     is_same_repository = current.repository.id == wanted.repository.id
-    return is_same_repository and current.template == tried.template
+    return is_same_repository and current.templates == tried.templates

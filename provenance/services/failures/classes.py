@@ -53,6 +53,8 @@ class JobClass(NamedTuple):
         log_at: where in it the line begins, in bytes.
         is_read: whether record and logs were read; else it is a first reading of code, signal, step
             and message.
+        cause, cause_id: what it has in common with other failures, in words and as a key; None
+            before it was read.
     """
 
     class_name: str
@@ -64,6 +66,8 @@ class JobClass(NamedTuple):
     log_name: str | None = None
     log_at: int | None = None
     is_read: bool = False
+    cause: str | None = None
+    cause_id: str | None = None
 
     @property
     def lacked_input(self) -> bool:
@@ -111,6 +115,8 @@ def _class_as_read(experiment: int, read_class: ReadClass, history: RuleHistory)
         read_class.log_name,
         read_class.log_at,
         is_read=True,
+        cause=read_class.cause,
+        cause_id=read_class.cause_id,
     )
 
 

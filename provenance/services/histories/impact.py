@@ -34,7 +34,7 @@ from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError, LimitError
 from jobprov.provenance.services.lookup.file_names import name_file
 from jobprov.provenance.services.lookup.jobs import read_cursor
-from jobprov.provenance.services.lookup.parameter_filters import read_question
+from jobprov.provenance.services.lookup.parameter_filters import read_conditions
 from jobprov.provenance.services.lookup.software_filters import name_software
 
 MOST_LISTED = 1000
@@ -252,9 +252,9 @@ def _chosen(connection: Connection, filters: JobFilters) -> Conditions | None:
     if filters == JobFilters():
         message = "Say which jobs: by commit, parameter, host, file, task or time."
         raise BadInputError(message, {name: ["one of these is needed"] for name in _FILTERS})
-    condition = read_question(filters.parameter, filters.value, filters.variable)
+    conditions = read_conditions(filters.parameter, filters.value, filters.variable)
     return jobs_that(
-        connection, name_software(connection, name_file(connection, filters)), condition
+        connection, name_software(connection, name_file(connection, filters)), conditions
     )
 
 

@@ -11,7 +11,7 @@ from jobprov.provenance.db.queries.configurations.parameter_values import Parame
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, list_job_rows
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.lookup.file_names import name_file
-from jobprov.provenance.services.lookup.parameter_filters import read_question
+from jobprov.provenance.services.lookup.parameter_filters import read_conditions
 from jobprov.provenance.services.lookup.software_filters import name_software
 
 MOST = 1000
@@ -30,14 +30,14 @@ def list_jobs(
     """
     check_limit(limit)
     before = read_cursor(cursor)
-    condition = read_question(filters.parameter, filters.value, filters.variable)
+    conditions = read_conditions(filters.parameter, filters.value, filters.variable)
     filters = name_software(connection, name_file(connection, filters))
     with time_limit(connection, _NARROWER):
         # one more than is shown tells whether there are more
         rows = list_job_rows(
-            connection, filters, limit=limit + 1, before=before, condition=condition
+            connection, filters, limit=limit + 1, before=before, conditions=conditions
         )
-        matched = _matched(connection, condition, rows[:limit]) if condition else {}
+        matched = _matched(connection, conditions, rows[:limit]) if conditions else {}
     jobs = [summary for _, summary in rows[:limit]]
     if len(rows) <= limit:
         return JobList(jobs, next=None, matched=matched)
@@ -46,13 +46,17 @@ def list_jobs(
 
 
 def _matched(
-    connection: Connection, condition: ParameterCondition, rows: Sequence[tuple[int, JobSummary]]
+    connection: Connection,
+    conditions: Sequence[ParameterCondition],
+    rows: Sequence[tuple[int, JobSummary]],
 ) -> dict[str, list[MatchedParameter]]:
-    """Return the parameters of each job for which the condition holds, by job id."""
-    values = matched_values(connection, condition, [key for key, _ in rows])
-    matched = {}
-    for key, job in rows:
-        matched[job.job_id] = [MatchedParameter(*found) for found in values.get(key, ())]
+    """Return the parameters of each job for which the conditions hold, by job id."""
+    keys = [key for key, _ in rows]
+    matched: dict[str, list[MatchedParameter]] = {job.job_id: [] for _, job in rows}
+    for condition in conditions:
+        values = matched_values(connection, condition, keys)
+        for key, job in rows:
+            matched[job.job_id] += [MatchedParameter(*found) for found in values.get(key, ())]
     return matched
 
 

@@ -2,9 +2,16 @@
 
 import re
 
-from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
-from jobprov.provenance.db.recording.parameter_rows import indexed_key, indexed_text, number_in
-from jobprov.provenance.db.recording.physics_variables import variable_key
+from jobprov.provenance.db.queries.configurations.parameter_values import (
+    OF_TEXT,
+    ParameterCondition,
+)
+from jobprov.provenance.db.recording.configurations.parameters import (
+    indexed_key,
+    indexed_text,
+    number_in,
+)
+from jobprov.provenance.db.recording.configurations.physics_variables import variable_key
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.fhicl import FhiclError, loads
 from jobprov.provenance.fhicl.canonical_atoms import NotCanonicalError, canonical_single
@@ -13,7 +20,6 @@ OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "~")
 _KEY = re.compile(r"[\w.\[\]*]+", re.ASCII)
 _VALUE = re.compile(r"\s*([<>=!~]*)\s*(.*?)\s*", re.DOTALL)
 _VARIABLE = re.compile(r"\s*(\w+)\s*((?:[=!~].*)?)", re.ASCII | re.DOTALL)
-_OF_TEXT = ("=", "!=", "~")
 _NAME = "value"
 
 
@@ -44,20 +50,28 @@ def read_condition(parameter: str | None, value: str | None) -> ParameterConditi
     return ParameterCondition(key, operator, indexed_text(canonical), number or 0.0)
 
 
-def read_question(
+def read_conditions(
     parameter: str | None, value: str | None, variable: str | None
-) -> ParameterCondition | None:
-    """Return the condition on a parameter, or on a variable of the environment; None without one.
-
-    A variable is asked for as `NAME=VALUE`, with any operator of parameters, or by its name alone.
+) -> list[ParameterCondition]:
+    """Return the conditions on a parameter and on a variable; of jobs, both have to hold.
 
     Raises:
-        BadInputError: one cannot be read, or both are asked for.
+        BadInputError: one cannot be read.
+    """
+    conditions = [read_condition(parameter, value), read_variable(variable)]
+    return [condition for condition in conditions if condition is not None]
+
+
+def read_variable(variable: str | None) -> ParameterCondition | None:
+    """Return the condition on a variable of the environment; None without one.
+
+    It is asked for as `NAME=VALUE`, with != or ~ in place of =, or by its name alone.
+
+    Raises:
+        BadInputError: it cannot be read.
     """
     if variable is None:
-        return read_condition(parameter, value)
-    if parameter is not None or value is not None:
-        raise _bad("variable", "ask for a parameter or for a variable, one at a time")
+        return None
     match = _VARIABLE.fullmatch(variable)
     if match is None:
         raise _bad("variable", f"{variable[:60]!r} is no NAME=VALUE")
@@ -65,8 +79,8 @@ def read_question(
     if not match[2]:
         return ParameterCondition(key)
     operator, text = _read_value(match[2])
-    if operator not in _OF_TEXT:
-        raise _bad("variable", f"{operator} compares numbers; known are {' '.join(_OF_TEXT)}")
+    if operator not in OF_TEXT:
+        raise _bad("variable", f"{operator} compares numbers; known are {' '.join(OF_TEXT)}")
     text = _string(_unquoted(text))
     return ParameterCondition(key, operator, text if operator == "~" else indexed_text(text))
 

@@ -1,5 +1,6 @@
 """Reads filters on products: `larsoft=v09_88_00:e26:prof` becomes the entries that are it."""
 
+import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
@@ -9,12 +10,15 @@ from jobprov.provenance.db.queries.code.software import entries_named
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.records.job_record import Software
 
+_LEADING_LETTER = re.compile(r"\Av(?=\d)")
+
 
 def name_software(connection: Connection, filters: JobFilters) -> JobFilters:
     """Return the filters with a product's version and qualifiers replaced by its entries.
 
     `NAME=VERSION:QUALIFIERS` asks for a version (`*` stands for any letters) and for qualifiers,
-    of which an entry has at least these, in any order. UPS writes `e26:prof`, Spack `+root cxxstd=17`.
+    of which an entry has at least these, in any order. UPS writes `v10_04_01` and `e26:prof`, Spack
+    `10.04.01` and `+root cxxstd=17`; a version in the one form finds it in the other.
     """
     if filters.software is None or "=" not in filters.software:
         return filters
@@ -32,9 +36,15 @@ def name_software(connection: Connection, filters: JobFilters) -> JobFilters:
 def _is(entry: Software, version: str, qualifiers: Iterable[str]) -> bool:
     product = entry.product
     versions = [product.version if product else None, entry.requested_ref, entry.describe]
-    is_version = not version or any(fnmatchcase(each or "", version) for each in versions)
+    wanted = _dotted(version)
+    is_version = not version or any(fnmatchcase(_dotted(each or ""), wanted) for each in versions)
     known = _words(product.qualifiers or "") if product else []
     return is_version and set(qualifiers) <= set(known)
+
+
+def _dotted(version: str) -> str:
+    """Return a version in the form of Spack."""
+    return _LEADING_LETTER.sub("", version).replace("_", ".")
 
 
 def _words(qualifiers: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a document may grow to: printed forms, index, JSON and pages, in time and memory.
+"""What a document may grow to: printed forms, index, JSON, pages, and as run, in time and memory.
 
 Documents are real ones of the toy experiment and some made ones, mutated: bytes changed, lines
 repeated, cut and exchanged, references multiplied.
@@ -13,14 +13,34 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from jobprov.app.web.configurations.drawing import branch, page_of
 from jobprov.provenance import fhicl
-from jobprov.provenance.db.recording.parameter_rows import indexed_tables
+from jobprov.provenance.db.recording.configurations.parameters import indexed_tables
 from jobprov.provenance.fhicl.limits import Limits
 from jobprov.provenance.fhicl.loading import forget_sources
 from jobprov.provenance.fhicl.reading.lookup import FoundFile
+from jobprov.provenance.fhicl.running.as_run import as_run
+from jobprov.provenance.fhicl.running.command_line import ArtOptions
+from jobprov.provenance.fhicl.running.errors import NotKnownError
+from jobprov.provenance.fhicl.running.facts import Facts
 
 DOCUMENTS = int(os.environ.get("JOBPROV_MUTATED_DOCUMENTS", "100"))
 SECONDS, MEGABYTES = 5, 500
+OPTIONS = ArtOptions("lar", {"nevts": ["5"], "source": ["a.root"], "output": ["b.root"]})
+FACTS = Facts(release="v3_14_04", has_root_output=True)
+MOST_NODES = 500
+
+
+def index_as_run(configuration: fhicl.Configuration) -> None:
+    """Compute what art runs of a configuration, print and index it; art may refuse it."""
+    try:
+        ran = as_run(configuration, OPTIONS, FACTS)
+    except NotKnownError:
+        return
+    ran.to_indented_string()
+    indexed_tables(ran)
+
+
 FORMS: list[Callable[[fhicl.Configuration], object]] = [
     fhicl.Configuration.to_string,
     fhicl.Configuration.to_compact_string,
@@ -29,7 +49,8 @@ FORMS: list[Callable[[fhicl.Configuration], object]] = [
     fhicl.Configuration.to_prefix_annotated_string,
     indexed_tables,
     lambda configuration: json.dumps(configuration.as_tree()),
-    lambda configuration: list(configuration.parameters()),
+    lambda configuration: branch(tuple(configuration.parameters()), "", bears=MOST_NODES),
+    index_as_run,
 ]
 SEEDS = [
     b"""BEGIN_PROLOG
@@ -103,6 +124,7 @@ def read_and_print(document: bytes) -> Iterator[float]:
     """Read a document and print it in every form; yield the CPU seconds of each, as far as it goes."""
     main = FoundFile("main.fcl", "main.fcl", document)
     begun = time.process_time()
+    page_of(document, link=lambda _: None)  # the page shows the text of a bad one, too
     try:
         configuration = fhicl.load_files("main.fcl", [main, OTHER])
         for form in FORMS:

@@ -111,3 +111,17 @@ def test_pattern_of_a_long_message_is_bounded() -> None:
     assert len(pattern_of("a'b" * 100_000)) <= 300
     assert len(pattern_of("/" * 100_000)) <= 300
     assert pattern_of("ToyFit2D v09_10: 3 hits") == "ToyFit2D v09_10: N hits"
+
+
+def test_a_crash_of_no_module_is_told_apart_by_where_it_was() -> None:
+    crash = "ended by SIGSEGV ({})"
+    made = cause(crash.format("construction"), "SIGSEGV", phase="construction")
+    ran = cause(crash.format("event loop"), "SIGSEGV", phase="event loop")
+    killed = cause("ended by SIGKILL (event loop)", "SIGKILL", phase="event loop")
+
+    assert made.key != ran.key
+    assert [made.words, ran.words, killed.words] == [
+        "construction: ended by SIGSEGV",
+        "event loop: ended by SIGSEGV",
+        "ended by SIGKILL",
+    ]

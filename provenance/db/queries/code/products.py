@@ -29,16 +29,19 @@ _AT_ONCE = 1000  # rows in memory; there may be millions of entries in lists
 
 
 class ProductMap(NamedTuple):
-    """A product, the repository that it is built from, and the template for tags of its versions.
+    """A product, the repository that it is built from, and templates for tags of its versions.
 
     Attributes:
         manager: `ups`, `spack` and so on; empty if the map is for any package manager.
+        templates: an operator says one; of several, the first whose tag is there counts.
+        is_by_name: no operator said it: the repository has the name of the product.
     """
 
     name: str
     manager: str
-    template: str
+    templates: tuple[str, ...]
     repository: RegisteredRepository
+    is_by_name: bool = False
 
 
 class Unsourced(NamedTuple):
@@ -57,7 +60,10 @@ class Unsourced(NamedTuple):
 
 
 def product_maps(connection: Connection) -> dict[tuple[str, str], ProductMap]:
-    """Return the maps of products by name and manager. Without any, this costs one small query."""
+    """Return the maps that operators made, by name and manager of the product.
+
+    Without any, this costs one small query.
+    """
     if not fetch(connection, "SELECT id FROM product_maps LIMIT 1"):
         return {}
     query = (
@@ -69,7 +75,8 @@ def product_maps(connection: Connection) -> dict[tuple[str, str], ProductMap]:
     )
     maps = {}
     for name, manager, template, *repository in connection.execute(query):
-        maps[name, manager] = ProductMap(name, manager, template, RegisteredRepository(*repository))
+        source = RegisteredRepository(*repository)
+        maps[name, manager] = ProductMap(name, manager, (template,), source)
     return maps
 
 

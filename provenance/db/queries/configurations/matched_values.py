@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from jobprov.provenance.db.queries.configurations.job_sources import sources_of, sources_that_hold
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.configurations.parameters import fetch_among, values_with
 from jobprov.provenance.db.queries.fragments.membership import among
@@ -44,12 +45,27 @@ def matched_values(
     values_of = _values_of_sets(connection, condition, sets) if sets else {}
     wanted = {value for values in values_of.values() for value in values}
     names = _named(connection, wanted)
-    matched: dict[int, list[MatchedValue]] = {}
+    matched = _matched_sources(connection, condition, jobs)
     for job, found in rows:
         of_job = matched.setdefault(job, [])
         for value in values_of.get(found, ()):
             if names[value] not in of_job and len(of_job) < _MOST_OF_A_JOB:
                 of_job.append(names[value])
+    return matched
+
+
+def _matched_sources(
+    connection: Connection, condition: ParameterCondition, jobs: Sequence[int]
+) -> dict[int, list[MatchedValue]]:
+    """Return the first source files of each job for which the condition holds."""
+    matched: dict[int, list[MatchedValue]] = {}
+    sources = sources_that_hold(connection.dialect.name, condition)
+    if sources is None:
+        return matched
+    for job, key, value in sources_of(connection, sources, jobs):
+        of_job = matched.setdefault(job, [])
+        if len(of_job) < _MOST_OF_A_JOB:
+            of_job.append(MatchedValue(key, value))
     return matched
 
 

@@ -8,8 +8,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, and_, case, null, or_
 
 from jobprov.provenance.db.queries.fragments.patterns import matches
-from jobprov.provenance.db.recording.parameter_rows import CUT, exact_number_in
+from jobprov.provenance.db.recording.configurations.parameters import CUT, exact_number_in
 from jobprov.provenance.db.tables import ParameterValue
+
+OF_TEXT = ("=", "!=", "~")
+"""The operators that compare no sizes."""
 
 
 class ParameterCondition(NamedTuple):
@@ -34,13 +37,9 @@ def holds(dialect: str, condition: ParameterCondition) -> list[ColumnElement[boo
     Of those that `unsure_text` gives a text for, `holds_exactly` says whether it does.
     """
     canonical, number = ParameterValue.canonical, ParameterValue.number
-    if condition.operator is None:
-        return []
-    if condition.operator == "~":
-        return [_fits(dialect, condition.canonical)]
+    if condition.operator is None or condition.operator in OF_TEXT:
+        return text_holds(dialect, condition, canonical)
     comparisons = {
-        "=": canonical == condition.canonical,
-        "!=": canonical != condition.canonical,
         "<": and_(number <= condition.number, canonical != condition.canonical),
         "<=": number <= condition.number,
         ">": and_(number >= condition.number, canonical != condition.canonical),
@@ -49,15 +48,28 @@ def holds(dialect: str, condition: ParameterCondition) -> list[ColumnElement[boo
     return [comparisons[condition.operator]]
 
 
-def _fits(dialect: str, pattern: str) -> ColumnElement[bool]:
+def text_holds(
+    dialect: str, condition: ParameterCondition, canonical: Any
+) -> list[ColumnElement[bool]]:
+    """Return the condition on a column of canonical texts; the operator is no comparison by size."""
+    if condition.operator is None:
+        return []
+    if condition.operator == "~":
+        return [_fits(dialect, condition.canonical, canonical)]
+    if condition.operator == "=":
+        return [canonical == condition.canonical]
+    return [canonical != condition.canonical]
+
+
+def _fits(dialect: str, pattern: str, canonical: Any) -> ColumnElement[bool]:
     """Return the condition that a string fits.
 
     Of a long one the beginning has to, which it can where the pattern leaves the end open.
     """
-    whole = and_(*matches(dialect, ParameterValue.canonical, pattern))
+    whole = and_(*matches(dialect, canonical, pattern))
     if not pattern.endswith('*"'):
         return whole
-    return or_(whole, and_(*matches(dialect, ParameterValue.canonical, f"{pattern[:-1]}{CUT}*")))
+    return or_(whole, and_(*matches(dialect, canonical, f"{pattern[:-1]}{CUT}*")))
 
 
 def unsure_text(condition: ParameterCondition) -> ColumnElement[Any]:

@@ -20,6 +20,7 @@ class ReadClass(NamedTuple):
         transient: whether trying again may help, None where nobody knows.
         log_name, log_at: the log that told, and the byte at which its line begins; None where none
             did.
+        cause, cause_id: what it has in common with other failures, in words and as a key.
     """
 
     class_name: str
@@ -28,6 +29,8 @@ class ReadClass(NamedTuple):
     transient: bool | None
     log_name: str | None
     log_at: int | None
+    cause: str | None
+    cause_id: str | None
 
 
 class FailedJob(NamedTuple):
@@ -70,6 +73,8 @@ _COLUMNS = (
     FailureClass.transient,
     FailureClass.log_name,
     FailureClass.log_at,
+    FailureClass.cause,
+    FailureClass.cause_key,
 )
 
 
@@ -92,7 +97,14 @@ def _failed_job(row: Any) -> FailedJob:
     read_class = None
     if row.class_name is not None:
         read_class = ReadClass(
-            row.class_name, row.rule, row.version, row.transient, row.log_name, row.log_at
+            row.class_name,
+            row.rule,
+            row.version,
+            row.transient,
+            row.log_name,
+            row.log_at,
+            row.cause,
+            row.cause_key,
         )
     return FailedJob(
         row.id,

@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Connection, Select, exists, func, select, 
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.histories import InferredCode
+from jobprov.provenance.db.queries.configurations.jobs_that_meet import meets
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
-from jobprov.provenance.db.queries.configurations.parameters import configurations_with, ran_one_of
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER, PLACE, behind
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.versions import is_version
@@ -69,18 +69,20 @@ class MadeClaim(NamedTuple):
 
 
 def jobs_that(
-    connection: Connection, filters: JobFilters, condition: ParameterCondition | None
+    connection: Connection, filters: JobFilters, asked: Sequence[ParameterCondition]
 ) -> Conditions | None:
     """Return the conditions on jobs, without the one that they are no reruns.
 
-    Return None if no configuration meets the condition on parameters.
+    Return None if no job meets one of the conditions on parameters that are asked for.
     """
     others, software = by_software(connection, filters)
     conditions = [*job_conditions(others), *software]
-    if condition is None:
-        return conditions
-    ran = configurations_with(connection, condition)
-    return [*conditions, ran_one_of(connection, ran)] if ran else None
+    for condition in asked:
+        is_met = meets(connection, condition)
+        if is_met is None:
+            return None
+        conditions.append(is_met)
+    return conditions
 
 
 def inferred_code(connection: Connection, filters: JobFilters) -> list[InferredCode]:

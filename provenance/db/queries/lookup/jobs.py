@@ -4,16 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, or_, select, union_all
 
 from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.db.queries.configurations.jobs_that_meet import newest_that_meet
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
-from jobprov.provenance.db.queries.configurations.parameters import (
-    configurations_with,
-    newest_that_ran,
-)
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.patterns import begins
+from jobprov.provenance.db.queries.fragments.stages import MAY_HOLD_STAGE, is_at_stage
 from jobprov.provenance.db.queries.lookup.job_summaries import SUMMARIES, summaries
 from jobprov.provenance.db.recording.job_rows import FIRST_BAD, STATES
 from jobprov.provenance.db.tables import (
@@ -88,7 +86,7 @@ def list_job_rows(
     *,
     limit: int,
     before: int | None,
-    condition: ParameterCondition | None = None,
+    conditions: Sequence[ParameterCondition] = (),
 ) -> list[tuple[int, JobSummary]]:
     """Return (key, summary) of the newest jobs that pass the filters.
 
@@ -97,12 +95,12 @@ def list_job_rows(
         filters: what they must pass.
         limit: how many at most.
         before: only jobs that were recorded before the one with this key.
-        condition: what the filters `parameter` and `value` say.
+        conditions: what the filters `parameter`, `value` and `variable` say.
     """
     others, software = by_software(connection, filters)
     query = narrowed(SUMMARIES, others).where(*software).order_by(Job.id.desc())
-    if condition is not None:
-        return _that_ran(connection, query, condition, limit=limit, before=before)
+    if conditions:
+        return _that_meet(connection, query, conditions, limit=limit, before=before)
     if _is_of_tasks(others):
         keys = select(Job.id).where(*job_conditions(others), *software)
         query = SUMMARIES.where(Job.id.in_(_newest(keys, before, limit))).order_by(Job.id.desc())
@@ -126,18 +124,17 @@ def _newest(keys: Select[int], before: int | None, limit: int) -> Select[int]:
     return keys.order_by(Job.id.desc()).limit(limit)
 
 
-def _that_ran(
+def _that_meet(
     connection: Connection,
     query: Select[Any],
-    condition: ParameterCondition,
+    conditions: Sequence[ParameterCondition],
     *,
     limit: int,
     before: int | None,
 ) -> list[tuple[int, JobSummary]]:
-    """Return the first of the query's jobs whose configuration meets the condition."""
+    """Return the first of the query's jobs for which all conditions hold."""
     rows: dict[int, Any] = {}
-    configurations = configurations_with(connection, condition)
-    for jobs in newest_that_ran(connection, configurations, before=before, length=limit):
+    for jobs in newest_that_meet(connection, conditions, before=before, length=limit):
         of_these = query.where(among(connection, Job.id, jobs)).limit(limit)
         rows.update((row[0], row) for row in connection.execute(of_these))
         if len(rows) >= limit:
@@ -163,11 +160,14 @@ def narrowed(query: Select[Any], filters: JobFilters) -> Select[Any]:
         Experiment.name: filters.experiment,
         TaskRow.task_id: filters.task_id,
         Stage.campaign: filters.campaign,
-        Stage.name: filters.stage,
         Host.hostname: filters.host,
         Host.site: filters.site,
     }
-    return query.where(*_equalities(of_joined_tables), *_own_conditions(filters))
+    conditions = _equalities(of_joined_tables)
+    if filters.stage is not None:
+        conditions.append(or_(Stage.name == filters.stage, MAY_HOLD_STAGE))
+        conditions.append(is_at_stage(filters.stage))
+    return query.where(*conditions, *_own_conditions(filters))
 
 
 def job_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
@@ -182,15 +182,18 @@ def job_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     tasks = {
         TaskRow.task_id: filters.task_id,
         Stage.campaign: filters.campaign,
-        Stage.name: filters.stage,
     }
-    if any(value is not None for value in tasks.values()):
+    if _is_of_tasks(filters):
         keys_of_tasks = _key_of(TaskRow, tasks)
+        if filters.stage is not None:
+            keys_of_tasks = keys_of_tasks.where(or_(Stage.name == filters.stage, MAY_HOLD_STAGE))
         if filters.campaign is not None or filters.stage is not None:
             keys_of_tasks = keys_of_tasks.join(Stage, Stage.id == TaskRow.stage_id)
         if experiment is not None:
             keys_of_tasks = keys_of_tasks.where(TaskRow.experiment_id == experiment)
         conditions.append(Job.task_id.in_(keys_of_tasks))
+        if filters.stage is not None:
+            conditions.append(is_at_stage(filters.stage))
     elif experiment is not None:
         conditions.append(Job.experiment_id == experiment)
     hosts = {Host.hostname: filters.host, Host.site: filters.site}

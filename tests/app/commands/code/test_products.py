@@ -89,6 +89,7 @@ def test_operator_sees_what_to_map_maps_it_and_sees_what_is_not_found(
         "art",
         "ups",
         "art-suite",
+        "map",
         "{version}",
         "1",
         "2",
@@ -147,3 +148,14 @@ def test_pages_and_commands_say_that_the_commit_is_inferred(
     assert "inferred commit" in made
     [code, *_] = [line for line in job_text(shown, "").splitlines() if line.startswith("code")]
     assert code.endswith(f"art v1_2_3, commit {commit}, inferred from its version (kept here)")
+
+
+def test_list_says_which_products_are_known_by_their_name(service: Service, tmp_path: Path) -> None:
+    call(service, "repository", "add", "art", str(tmp_path / "upstream"))
+    call(service, "work")
+
+    ended = call(service, "product", "list")
+
+    row = ended.stdout.splitlines()[1].split()
+    assert [row[0], *row[2:]] == ["art", "art", "its", "name", "usual", "ones", "1", "2", "1"]
+    assert "art v9: art has no tag v9 or 9." in ended.stdout

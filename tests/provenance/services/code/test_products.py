@@ -17,7 +17,7 @@ from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.code import products
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.work.queue import waiting_items
-from jobprov.provenance.db.recording.physics_variables import NO_PHYSICS_VARIABLES
+from jobprov.provenance.db.recording.configurations.physics_variables import NO_PHYSICS_VARIABLES
 from jobprov.provenance.db.tables import WorkItem
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.reading.decoding import decode_record
@@ -498,3 +498,70 @@ def test_rebuilt_database_knows_which_submodules_are_lacking(
         assert differences(logical_tables(first), logical_tables(second)) == []
     again.dispose()
     assert "submodule-missing" in {gap["code"] for gap in shown(parts)["gaps"]}
+
+
+@pytest.mark.parametrize("is_registered_first", [True, False])
+def test_repository_of_the_name_of_a_product_needs_no_map(
+    parts: Parts, upstream: Path, *, is_registered_first: bool
+) -> None:
+    if is_registered_first:
+        register(parts, upstream, "art")
+    record(parts, 1, ups())
+    record(parts, 2, spack("2.0.0"))
+    if not is_registered_first:
+        register(parts, upstream, "art")
+
+    drain(parts, HANDLERS)
+
+    for number, tag, template in ((1, "v1_2_3", "{version}"), (2, "v2_0_0", "v{underscored}")):
+        found = resolved(parts, number)
+        assert found["commit"] == git(upstream, "rev-parse", f"{tag}^{{commit}}")
+        assert (found["evidence"], found["requested_ref"]) == ("inferred", tag)
+        assert found["template"] == template
+    [row] = listed(parts)["mapped"]
+    assert (row["name"], row["is_by_name"], row["versions"], row["resolved"]) == ("art", True, 2, 2)
+    assert waiting(parts) == []
+
+
+def test_address_names_a_product_where_it_is_the_only_one(
+    parts: Parts, upstream: Path, tmp_path: Path
+) -> None:
+    register(parts, upstream, "one")
+    record(parts, 1, ups(name="Upstream"))
+    drain(parts, HANDLERS)
+    assert resolved(parts)["name"] == "one"
+
+    fork = tmp_path / "fork" / "upstream"
+    git(tmp_path, "clone", "--quiet", str(upstream), str(fork))
+    register(parts, fork, "two")
+    record(parts, 2, ups("v2_0_0", name="upstream"))
+    drain(parts, HANDLERS)
+    assert resolved(parts, 2) is None
+
+
+def test_hyphens_of_a_repository_are_underscores_of_ups(parts: Parts, upstream: Path) -> None:
+    register(parts, upstream, "art-root-io")
+    record(parts, 1, ups(name="art_root_io"))
+
+    drain(parts, HANDLERS)
+
+    assert resolved(parts)["product"]["name"] == "art_root_io"
+
+
+def test_map_goes_before_a_repository_of_the_same_name(
+    parts: Parts, upstream: Path, tmp_path: Path
+) -> None:
+    fork = tmp_path / "fork"
+    git(tmp_path, "clone", "--quiet", str(upstream), str(fork))
+    right = commit(fork, "other", "v8")
+    register(parts, upstream, "art")
+    register(parts, fork, "fork")
+    record(parts, 1, ups("v8"))
+    drain(parts, HANDLERS)
+    [installed] = [gap for gap in shown(parts)["gaps"] if gap["code"] == "software-installed"]
+    assert "with the name of repository art: art has no tag v8 or 8" in installed["message"]
+
+    map_it(parts, "fork")
+    drain(parts, HANDLERS)
+
+    assert resolved(parts)["commit"] == right

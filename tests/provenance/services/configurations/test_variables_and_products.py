@@ -182,6 +182,8 @@ def test_a_tune_and_a_product_narrow_the_impact_together(production: Production)
         ("larsoft=:e26", [1, 2, 3]),
         ("larsoft=v10_00_00:c14", []),
         ("larsoft", [1, 2, 3]),
+        ("larsoft=09.88.00", [1, 2]),
+        ("larsoft=09.*:debug", [2]),
         ("geant4=4.11", []),
     ],
 )
@@ -203,7 +205,6 @@ def test_jobs_are_found_by_version_and_qualifiers_of_a_product(
 @pytest.mark.parametrize(
     "filters",
     [
-        {"variable": "A=1", "parameter": "a.b"},
         {"variable": "not a name=1"},
         {"variable": f"{TUNE}="},
     ],
@@ -271,3 +272,30 @@ def test_matches_of_many_configurations_are_those_of_each_job(production: Produc
     found_b = matches(production, parameter="a.b")
     assert found_b == {at: [f"a.b = {at - 1}"] for at in range(1, 71)}
     assert matches(production, parameter="a.*", value="1")[70] == ["a.c = 1"]
+
+
+def test_a_parameter_and_a_variable_are_asked_for_at_once(production: Production) -> None:
+    other = {
+        "configurations": configured(production, 9, TEXT.replace(b"5", b"7"))["configurations"]
+    }
+    larsoft = {"name": "larsoft", "product": {"manager": "ups", "version": "v1"}}
+    production.record(
+        tuned(production, 1, "one"),
+        {**tuned(production, 2, "one"), **other},
+        {**tuned(production, 3, "one"), "software": [larsoft], "seeds": [{"seed": 11}]},
+        tuned(production, 4, "two"),
+    )
+    production.work()
+    asked = {"parameter": "*.seed", "value": "5", "variable": f"{TUNE}=one"}
+
+    assert found(production, **asked) == [1, 3]
+    assert found(production, **asked, software="larsoft=v1") == [3]
+    assert found(production, **asked, seed=11) == [3]
+    assert found(production, **asked, seed=12) == []
+    assert matches(production, **asked)[1] == [
+        "physics.producers.gen.seed = 5",
+        f'${TUNE} = "one"',
+    ]
+    with production.database.reading.connect() as connection:
+        assert find_impact(connection, JobFilters(**asked)).jobs == 2
+        assert find_impact(connection, JobFilters(**asked, seed=11)).jobs == 1

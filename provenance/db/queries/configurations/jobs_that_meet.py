@@ -1,0 +1,96 @@
+"""Jobs for which several conditions on parameters and variables hold, each for one of their steps.
+
+A condition holds by the configurations that a job shares with others, or by the source files that
+are its own.
+"""
+
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from itertools import chain, groupby, islice
+
+from sqlalchemy import ColumnElement, Connection, or_, select
+
+from jobprov.provenance.db.queries.configurations.job_sources import (
+    newest_with_sources,
+    sources_that_hold,
+)
+from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
+from jobprov.provenance.db.queries.configurations.parameters import (
+    Ran,
+    configurations_with,
+    newest_that_ran,
+    ran_one_of,
+)
+from jobprov.provenance.db.queries.fragments.membership import among
+from jobprov.provenance.db.tables import Job, JobSource
+
+_GROWTH, _LONGEST_STRETCH = 4, 10_000
+_Stretches = Iterator[list[int]]
+"""Integer keys of jobs, newest first, in parts."""
+
+
+def newest_that_meet(
+    connection: Connection,
+    conditions: Sequence[ParameterCondition],
+    *,
+    before: int | None,
+    length: int,
+) -> _Stretches:
+    """Yield the integer keys of the jobs for which all conditions hold, newest first.
+
+    They come in stretches that grow.
+
+    Args:
+        connection: to read with.
+        conditions: one at least.
+        before: jobs before this one only; None for all.
+        length: jobs of the first stretch.
+    """
+    lists = [configurations_with(connection, condition) for condition in conditions]
+    ran = set.intersection(*lists)
+    streams = [newest_that_ran(connection, ran, before=before, length=length)]
+    for place, condition in enumerate(conditions):
+        wanted = sources_that_hold(connection.dialect.name, condition)
+        if wanted is None:
+            continue
+        others = lists[:place] + lists[place + 1 :]
+        stream = newest_with_sources(connection, wanted, before=before, length=length)
+        if others:
+            stream = _that_ran_too(connection, stream, set.intersection(*others))
+        streams.append(stream)
+    if len(streams) == 1:
+        return streams[0]
+    return _merged(streams, length)
+
+
+def _that_ran_too(connection: Connection, stream: _Stretches, ran: Ran) -> _Stretches:
+    """Yield those of the stretches' jobs that ran one of these lists."""
+    if not ran:
+        return
+    for jobs in stream:
+        query = select(Job.id).where(among(connection, Job.id, jobs), ran_one_of(connection, ran))
+        yield list(connection.execute(query.order_by(Job.id.desc())).scalars())
+
+
+def _merged(streams: Sequence[_Stretches], length: int) -> _Stretches:
+    """Yield the jobs of several streams as one, each once."""
+    newest = merge(*map(chain.from_iterable, streams), reverse=True)
+    jobs = (job for job, _ in groupby(newest))
+    while stretch := list(islice(jobs, length)):
+        yield stretch
+        length = min(length * _GROWTH, _LONGEST_STRETCH)
+
+
+def meets(connection: Connection, condition: ParameterCondition) -> ColumnElement[bool] | None:
+    """Return a condition on parameters as one on jobs; None where it holds for none.
+
+    For jobs that are wanted all; the newest alone come sooner from `newest_that_meet`.
+    """
+    either: list[ColumnElement[bool]] = []
+    ran = configurations_with(connection, condition)
+    if ran:
+        either.append(ran_one_of(connection, ran))
+    wanted = sources_that_hold(connection.dialect.name, condition)
+    if wanted is not None:
+        either.append(Job.id.in_(select(JobSource.job_id).where(wanted)))
+    return or_(*either) if either else None
