@@ -3,20 +3,24 @@
 Three stages with habits of real experiments: one works in its scratch folder, has a background
 process, two outputs and packed logs, and copies by another name first, as ifdh does; one stages in
 under another name and ends in `echo done` whatever happened; one is a program of Python that writes
-right into the group's folder. One job in five fails, dies, is held, makes nothing or half of it.
+right into the group's folder. Every other job fails, dies, is held, is removed before it begins,
+makes nothing or half of it, or loses what it made on the way to its storage.
 JOBPROV_TRIAL_UNITS sets the number of units of each stage.
 """
 
+import csv
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from tests.library.commands import JOBPROV
 from tests.library.grid.scene import Scene, opened_scene
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("grid-production")]
@@ -68,6 +72,7 @@ rm gen_$1.art hist_$1.art
 export PATH=$RELEASE/bin:$PATH FHICL_FILE_PATH=$RELEASE/fcl
 cp $STORE/gen/gen_$1.art in.art
 mu2e -c sim.fcl -s in.art -o sim_$1.art --fails $MARKS/fail-sim-$1 2>&1 | tee sim_$1.log
+[ ! -f $MARKS/lost-sim-$1 ] || STORE=$STORE/tape
 mv sim_$1.art $STORE/sim/
 tar czf sim_logs_$1.tgz sim_$1.log
 echo done
@@ -105,7 +110,8 @@ environment = "JOBPROV_EXPERIMENT='mu2e' JOBPROV_TASK_ID='{stage}' JOBPROV_UNIT=
 should_transfer_files = YES
 when_to_transfer_output = ON_EXIT
 transfer_input_files = {hook}, {stage}.sh{more}
-transfer_output_files =
+transfer_output_files = ""
+requirements = {requirements}
 output = {stage}-{unit}.out
 error = {stage}-{unit}.err
 log = {stage}.log
@@ -145,6 +151,7 @@ class Production(Scene):
             unit = str(number)
             ways = {3: ("gen", "fail"), 7: ("gen", "kill"), 9: ("gen", "held")}
             ways |= {8: ("gen", "half"), 1: ("sim", "fail"), 5: ("ana", "nothing")}
+            ways |= {2: ("sim", "lost"), 6: ("gen", "never")}
             if number % 10 in ways:
                 stage, way = ways[number % 10]
                 self.bad[stage, unit] = way
@@ -160,7 +167,9 @@ class Production(Scene):
             before = STAGES[STAGES.index(stage) - 1] if stage != STAGES[0] else None
             for unit in self.units():
                 if before is None or self.file(before, unit).exists():
-                    self.submit(stage, unit)
+                    job = self.submit(stage, unit)
+                    if self.bad.get((stage, unit)) == "never":
+                        self.pool.run("condor_rm", job)
             self.wait_for_jobs()
 
     def units(self) -> list[str]:
@@ -183,12 +192,45 @@ class Production(Scene):
         units = self.units()
         return [unit for unit in units if all(map(Path.exists, self.files_of(stage, unit)))]
 
-    def submit(self, stage: str, unit: str) -> None:
-        held = ", /nonexistent/table" if self.bad.get((stage, unit)) == "held" else ""
+    def submit(self, stage: str, unit: str) -> str:
+        """Submit the job of a unit; return its `cluster.0`."""
+        way = self.bad.get((stage, unit))
         words = {"url": self.service.url, "hook": self.hook, "folder": self.pool.folder}
-        text = SUBMIT.format(stage=stage, unit=unit, more=held, **words)
-        self.pool.submit(f"{stage}-{unit}", text)
+        words["more"] = ", /nonexistent/table" if way == "held" else ""
+        words["requirements"] = "(time() - QDate) > 15" if way == "never" else "True"
         self.tried.add((stage, unit))
+        text = SUBMIT.format(stage=stage, unit=unit, **words)
+        return self.pool.submit(f"{stage}-{unit}", text)
+
+    def job_of(self, stage: str, unit: str) -> str:
+        """Return the id of the only job of a unit."""
+        [job] = [job for job in self.jobs(task_id=stage) if job["task"]["unit"] == unit]
+        return str(job["job_id"])
+
+    def order_by_page(self, stage: str, jobs: list[str]) -> None:
+        """Order retries of a task's jobs by the form of its retry page."""
+        form = {"experiment": "mu2e", "task_id": stage, "job": jobs, "do": "order"}
+        form |= {"who": "shift", "why": "the storage is back"}
+        answer = requests.post(f"{self.service.url}/retry", data=form, timeout=60)
+        assert f"{len(jobs)} job" in answer.text.split('role="status">')[1], answer.text
+
+    def run_agent_until(self, is_over: Callable[[], bool]) -> None:
+        """Let `jobprov agent` submit what is ordered, as the jobs' owner, until something holds."""
+        folder = self.pool.make_folder("agent")
+        words = ["agent", "--experiment", "mu2e", "--folder", str(folder), "--interval", "1"]
+        with (self.folder / "agent.log").open("wb") as log:
+            agent = subprocess.Popen(
+                [*self.as_owner(), *JOBPROV, *words],
+                env=self.agent_environment(),
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+            )
+        try:
+            self.pool.wait_for("the retries to end", is_over, 120 + 3 * UNITS)
+        finally:
+            agent.kill()
+            agent.wait()
 
     def wait_for_jobs(self) -> None:
         """Wait until no job runs or waits but those that are held."""
@@ -260,7 +302,7 @@ def test_every_art_program_has_its_fcl(production: Production) -> None:
 
 def test_each_unit_that_went_wrong_says_how(production: Production) -> None:
     words = {"fail": "failed", "kill": "killed", "held": "held"}
-    words |= {"nothing": "no_output", "half": "no_output"}
+    words |= {"nothing": "no_output", "half": "no_output", "lost": "no_output", "never": "killed"}
     for (stage, unit), way in production.bad.items():
         if (stage, unit) not in production.tried:
             continue
@@ -278,29 +320,83 @@ def test_streams_and_exit_codes_are_those_of_the_scripts(production: Production)
             assert "jobprov: not recorded" not in errors
 
 
-def test_what_failed_is_retried_and_lies_at_its_place(production: Production) -> None:
-    """The last test: it mends what went wrong, and repeats the jobs from their bundles."""
+def test_every_page_call_command_and_export_counts_the_same(production: Production) -> None:
+    done = {stage: len(production.done(stage)) for stage in STAGES}
+    files = {stage: done[stage] * len(PATTERNS[stage]) for stage in STAGES}
+    whole = f"{sum(done.values())} of {UNITS * len(STAGES)} units done"
+    for stage in STAGES:
+        of_stage = f"{done[stage]} of {UNITS} units done"
+        assert of_stage in production.page(f"/tasks/{stage}?experiment=mu2e")
+        said = production.service.run("task", stage, "--experiment", "mu2e")
+        assert said.stdout.startswith(of_stage)
+        missing = ("missing", stage, "--experiment", "mu2e", "--format", "plain")
+        assert len(production.service.run(*missing).stdout.split()) == UNITS - done[stage]
+        retry = production.page(f"/retry?experiment=mu2e&task_id={stage}")
+        undone = f'Units that are not done <span class="count">{UNITS - done[stage]}</span>'
+        assert undone in retry
+    assert whole in production.page("/reports/mu2e/c1")
+    assert whole in production.service.run("report", "c1", "--experiment", "mu2e").stdout
+    [sample] = production.ask("/samples")["samples"]
+    assert {cell["data_tier"]: cell["files"] for cell in sample["cells"]} == files
+    lines = production.page("/samples/mu2e?format=csv").splitlines()
+    rows = csv.DictReader(lines)
+    assert {row["data_tier"]: int(row["files"]) for row in rows} == files
+    site = production.folder / "site"
+    words = ("export-site", str(site), "--experiment", "mu2e", "--campaign", "c1")
+    assert production.service.run(*words).returncode == 0
+    assert whole in (site / "index.html").read_text()
+
+
+def test_what_failed_is_retried_by_the_page_and_lies_at_its_place(production: Production) -> None:
+    """It mends what went wrong; orders are submitted by the agent, as on a site."""
     for mark in (production.pool.folder / "marks").iterdir():
         mark.unlink()
-    wrong = [
-        job["job_id"]
-        for stage in STAGES
-        for job in production.jobs(task_id=stage)
-        if production.bad.get((stage, job["task"]["unit"])) in ("fail", "kill", "nothing")
-    ]
+    retried = {}
+    for (stage, unit), way in production.bad.items():
+        if way in ("fail", "kill", "nothing", "lost") and (stage, unit) in production.tried:
+            retried[stage, unit] = production.job_of(stage, unit)
+    for stage in STAGES:
+        jobs = [job for (of_stage, _), job in retried.items() if of_stage == stage]
+        if jobs:
+            production.order_by_page(stage, jobs)
 
-    production.submit_retries("again", *wrong)
+    def are_done() -> bool:
+        return all(unit in production.done(stage) for stage, unit in retried)
+
+    def are_counted() -> bool:
+        answers = {stage: production.ask(f"/tasks/{stage}") for stage in STAGES}
+        return all(answers[stage]["produced"] == len(production.done(stage)) for stage in STAGES)
+
+    production.run_agent_until(lambda: are_done() and are_counted())
+
+    for (stage, unit), job in retried.items():
+        for file in production.files_of(stage, unit):
+            answer = production.ask(f"/files/{file.name}")
+            assert answer["producer"]["retry_of"] == job
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+            assert f"sha256:{digest}" in json.dumps(answer["versions"][0])
+
+
+def test_job_that_never_began_is_submitted_as_it_was(production: Production) -> None:
+    """Its unit has no bundle: nothing of it ever ran. The retry is its first try."""
+    never = [unit for (_, unit), way in production.bad.items() if way == "never"]
+    unit = never[0]
+    job = production.job_of("gen", unit)
+    folder = production.pool.make_folder("as-submitted")
+    words = ["retry", job, "--experiment", "mu2e", "--as-submitted", "-o", str(folder)]
+    written = production.service.run(*words, **production.condor)
+    assert written.returncode == 0, written.stdout + written.stderr
+
+    production.pool.give(folder)
+    production.pool.run("./as-submitted.sh", cwd=folder)
     production.wait_for_jobs()
 
-    for (stage, unit), way in production.bad.items():
-        file = production.file(stage, unit)
-        if way in ("held", "half") or (stage, unit) not in production.tried:
-            continue
-        assert file.exists(), (stage, unit, production.pool.diagnosis())
-        answer = production.ask(f"/files/{file.name}")
-        assert answer["producer"]["retry_of"] in wrong
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        assert f"sha256:{digest}" in json.dumps(answer["versions"][0])
-    for stage in STAGES:
-        progress = production.ask(f"/tasks/{stage}")
-        assert progress["produced"] == len(production.done(stage)), stage
+    assert unit in production.done("gen")
+    progress = production.ask("/tasks/gen")
+    assert progress["produced"] == len(production.done("gen"))
+    [first, again] = sorted(
+        (job for job in production.jobs(task_id="gen") if job["task"]["unit"] == unit),
+        key=lambda job: job["state"],
+    )
+    assert (first["state"], again["state"]) == ("killed", "succeeded")
+    assert first["job_id"] == job

@@ -32,6 +32,7 @@ _VANILLA = 5
 _REDACTED, _MARK = "<redacted", "<redacted:variable>"
 _WITH_SECRETS = ("Arguments", "Args", "Environment", "Env")
 _NOWHERE = "/dev/null"
+_NOTHING = '""'
 _MIB = 1 << 20
 _PLAIN = {
     "ShouldTransferFiles": "should_transfer_files",
@@ -63,7 +64,12 @@ class Again(NamedTuple):
 
 def submission_of(ad: Ad) -> Ad:
     """Return the attributes of an ad that a submission is made of."""
-    return {name: ad[name] for name in ATTRIBUTES if ad.get(name) not in (None, "")}
+    return {name: ad[name] for name in ATTRIBUTES if _is_said(ad, name)}
+
+
+def _is_said(ad: Ad, name: str) -> bool:
+    """Return whether an ad has an attribute; an empty list of outputs brings no file home."""
+    return ad.get(name) is not None and (ad[name] != "" or name == "TransferOutput")
 
 
 def without_secrets(submission: Ad) -> Ad:
@@ -132,8 +138,8 @@ def describe_again(ad: Ad, again: Again) -> list[str]:
             # Its own: HTCondor would write over those of the job
             lines.append(f"{command} = {checked(str(ad[attribute]))}.{again.name}")
     for attribute, command in _PLAIN.items():
-        if ad.get(attribute) not in (None, ""):
-            lines.append(f"{command} = {_expression(ad[attribute])}")
+        if _is_said(ad, attribute):
+            lines.append(f"{command} = {_expression(ad[attribute]) or _NOTHING}")
     if ad.get("TransferOutputRemaps"):
         lines.append(f'transfer_output_remaps = "{_expression(ad["TransferOutputRemaps"])}"')
     if ad.get("SingularityImage"):

@@ -50,6 +50,16 @@ def test_an_ad_becomes_the_submission_that_it_came_from() -> None:
     assert "RemoteHost" not in submission_of(AD)
 
 
+def test_what_brought_no_file_home_brings_none_again() -> None:
+    """Without the line, HTCondor would bring all new files."""
+    ad = submission_of({**AD, "ShouldTransferFiles": "YES", "TransferOutput": "", "In": ""})
+
+    assert "In" not in ad
+    assert lines_of(**ad)["transfer_output_files"] == '""'
+    assert returned_places("j1", ad) == []
+    assert "transfer_output_files" not in lines_of()
+
+
 def test_what_a_try_has_of_its_own_is_changed() -> None:
     again = Again("o1", {}, memory_bytes=3 << 30, avoided_sites=("BNL",))
 
