@@ -19,6 +19,7 @@ from jobprov.provenance.db.tables import JobSource
 _GROWTH, _LONGEST_STRETCH = 4, 10_000
 _NEAR = 20
 """Jobs that are looked at first for each that is wanted: what holds for many is met among them."""
+_WILDCARDS = ("*", "?")
 _BEHIND_ALL = "SELECT coalesce(max(job_id), 0) + 1 FROM job_sources"
 
 
@@ -67,6 +68,8 @@ def newest_with_sources(
     near = sources_that_hold(dialect, condition, by_index=False)
     if wanted is None or near is None:
         return None
+    if condition.operator == "~" and condition.canonical[1:2] in _WILDCARDS:
+        wanted = near  # the index has no beginning to go by, and reads all names in another order
     return _stretches(connection, wanted, near, before, length)
 
 
