@@ -21,8 +21,8 @@ from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
 from jobprov.provenance.db.changes.upkeep import write_again
 from jobprov.provenance.db.connections.engines import Database, open_database
-from jobprov.provenance.db.queries.upkeep.archive import known_archive
-from jobprov.provenance.db.recording.physics_variables import PhysicsVariables
+from jobprov.provenance.db.queries.upkeep import known_archive
+from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables
 from jobprov.provenance.errors import ConflictError, ProvenanceError, UnreachableError
 from jobprov.provenance.services.intake.blobs import BlobQuota, LostBlobs, Unclaimed
 from jobprov.provenance.services.intake.excerpts import Excerpts

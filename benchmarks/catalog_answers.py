@@ -23,7 +23,7 @@ from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service, open_service
 from jobprov.provenance.db.tables import Job
-from jobprov.provenance.db.upkeep.statistics import refresh_statistics
+from jobprov.provenance.db.upkeep.housekeeping import refresh_statistics
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.submissions import Submission
 

@@ -52,6 +52,7 @@ SECTIONS = (
     tasks.campaigns_section,
     catalogs.catalogs_section,
     catalogs.arrivals_section,
+    catalogs.replicas_section,
     failures.rules_section,
     failures.errors_section,
     workflows.section,

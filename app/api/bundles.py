@@ -1,19 +1,15 @@
 """Bundles of many jobs over HTTP, and how an experiment has the outputs of reruns compared."""
 
-from datetime import UTC, datetime
-
 from flask import Response, request
 
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_name, checked_word, parameters
-from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
-from jobprov.app.api.wire.secrets import refuse_secrets
+from jobprov.app.api.wire.secrets import sent_document
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.bundles import ComparatorsDeclared, ExperimentComparators
 from jobprov.provenance.bundle.comparison.comparators import OutputRules
-from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.queries import (
     CampaignBundleQuery,
     ComparatorsQuery,
@@ -95,11 +91,9 @@ def put_comparators(experiment: str) -> Response:
     """
     grant = writing_grant(Scope.DECLARE)
     check_experiment(grant, checked_name(experiment, "experiment"))
-    document, now = parse_object(read_body(_COMPARATORS_BYTES)), datetime.now(UTC)
-    refuse_secrets(document)
+    document = sent_document(_COMPARATORS_BYTES)
     answer = get_service().write(
         lambda writing: declare_comparators(writing, experiment, document),
-        received_at=now,
         submitter=grant.submitter,
     )
     status = 201 if answer.is_new else 200

@@ -1,4 +1,4 @@
-"""Catalogs over HTTP: where a task and its catalog differ, and what did not arrive in time."""
+"""Catalogs over HTTP: where a task differs from its catalog, what is late, where files are now."""
 
 from datetime import timedelta
 
@@ -8,16 +8,25 @@ from jobprov.app.api.wire.answers import json_answer, text_answer
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.catalogs import Arrivals, CatalogComparison, DrainingUnits
+from jobprov.provenance.answers.catalogs import (
+    Arrivals,
+    CatalogComparison,
+    DrainingUnits,
+    LocatedFiles,
+)
 from jobprov.provenance.catalogs.opening import read_catalogs
 from jobprov.provenance.schemas.production_queries import ArrivalsQuery, CatalogQuery, DrainingQuery
+from jobprov.provenance.schemas.queries import FileQuery
 from jobprov.provenance.services.catalogs.arrivals import list_arrivals
 from jobprov.provenance.services.catalogs.differences import compare_catalog, usual_hours
 from jobprov.provenance.services.catalogs.draining import draining_text, list_draining
+from jobprov.provenance.services.catalogs.replicas import PATIENCE, locate_file
+from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.tasks.tasks import find_task
 
 catalogs_section = Section("catalogs", "File catalogs, compared with what jobs report.")
 arrivals_section = Section("arrivals", "Files on their way into the catalog.")
+replicas_section = Section("replicas", "Where files are now.")
 
 
 @catalogs_section.call(
@@ -84,3 +93,23 @@ def get_arrivals() -> Response:
     catalogs = read_catalogs(service.settings.catalogs)
     with service.reading() as connection:
         return json_answer(list_arrivals(connection, catalogs=catalogs, **query))
+
+
+@replicas_section.call(
+    "GET",
+    "/files/<name>/replicas",
+    answers={200: LocatedFiles},
+    parameters=parameters(FileQuery),
+    errors=(300, 401, 404, 422),
+)
+def get_replicas(name: str) -> Response:
+    """Return where a file is now, as the experiment's Rucio or SAM says when it is asked.
+
+    A file that is known by several names is looked up by each.
+    """
+    query = asked(FileQuery)
+    service = get_service()
+    catalogs = read_catalogs(service.settings.catalogs)
+    with service.reading() as connection:
+        shown = show_file(connection, checked_name(name), **query)
+    return json_answer(locate_file(shown, catalogs, patience=PATIENCE))

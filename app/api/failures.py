@@ -1,7 +1,5 @@
 """Why jobs failed, over HTTP, and the rules of triage that tell what failures mean, in versions."""
 
-from datetime import UTC, datetime
-
 import msgspec
 from flask import Response, request
 
@@ -10,7 +8,7 @@ from jobprov.app.api.wire.asking import asked, checked_name, parameters
 from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
-from jobprov.app.api.wire.secrets import refuse_secrets
+from jobprov.app.api.wire.secrets import sent_document
 from jobprov.app.kept_answers import read_filtered
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.failures import (
@@ -75,11 +73,9 @@ def put_rules(experiment: str) -> Response:
     grant = writing_grant(Scope.DECLARE)
     check_experiment(grant, checked_name(experiment, "experiment"))
     query = read_query(AfterQuery, request.args)
-    document, now = parse_object(read_body(_RULES_BYTES)), datetime.now(UTC)
-    refuse_secrets(document)
+    document = sent_document(_RULES_BYTES)
     answer = get_service().write(
         lambda writing: declare_rules(writing, experiment, document, **query),
-        received_at=now,
         submitter=grant.submitter,
     )
     status = 201 if answer.is_new else 200
@@ -118,13 +114,12 @@ def post_reclassification(experiment: str) -> Response:
     body = read_document(
         parse_object(read_body(_RULES_BYTES)), ReclassificationBody, "The reclassification"
     )
-    service, now = get_service(), datetime.now(UTC)
+    service = get_service()
     with service.reading() as connection:
         find_experiment(connection, experiment)
         task = find_task(connection, body.task_id, experiment=experiment) if body.task_id else None
     answer = service.write(
         lambda writing: reclassify(writing, experiment, task=task),
-        received_at=now,
         submitter=grant.submitter,
     )
     return json_answer(answer, 202)

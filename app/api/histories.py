@@ -11,6 +11,7 @@ from jobprov.app.api.wire.documenting import Section
 from jobprov.app.csv_rows import CONTENT_TYPE as CSV
 from jobprov.app.csv_rows import csv_lines
 from jobprov.app.wiring import Service, get_service
+from jobprov.provenance.answers.catalogs import LocatedFiles
 from jobprov.provenance.answers.histories import (
     CommonAncestors,
     Divergence,
@@ -25,6 +26,7 @@ from jobprov.provenance.answers.histories import (
     Orphans,
     RebuildPlan,
 )
+from jobprov.provenance.catalogs.opening import read_catalogs
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.drawing.dot import to_dot
@@ -45,6 +47,7 @@ from jobprov.provenance.schemas.history_queries import (
     RebuildQuery,
     VersionQuery,
 )
+from jobprov.provenance.services.catalogs.replicas import PATIENCE
 from jobprov.provenance.services.code.commit_ranges import resolve_range
 from jobprov.provenance.services.histories.costs import sum_costs
 from jobprov.provenance.services.histories.divergence import find_divergence
@@ -54,7 +57,11 @@ from jobprov.provenance.services.histories.lineage import trace_lineage
 from jobprov.provenance.services.histories.lineage_filters import take_filters
 from jobprov.provenance.services.histories.lineage_lists import list_ancestors, list_descendants
 from jobprov.provenance.services.histories.nodes import COLUMNS, graph_answer, node_rows
-from jobprov.provenance.services.histories.rebuilds import listed_files, plan_rebuild
+from jobprov.provenance.services.histories.rebuilds import (
+    listed_files,
+    locate_needs,
+    plan_rebuild,
+)
 from jobprov.provenance.services.histories.relations import find_common, find_paths
 
 lineage_section = Section("lineage", "The lineage of files.")
@@ -146,12 +153,32 @@ def get_descendants(name: str) -> Response:
 )
 def get_rebuild(name: str) -> Response:
     """Return the smallest set of jobs, in order, that makes a lost file again."""
+    return json_answer(_asked_plan(name))
+
+
+@rebuilds_section.call(
+    "GET",
+    "/files/<name>/rebuild/replicas",
+    answers={200: LocatedFiles},
+    parameters=parameters(RebuildQuery),
+    errors=_ERRORS,
+)
+def get_rebuild_replicas(name: str) -> Response:
+    """Return where the files are now that making a lost file again takes as they are.
+
+    The experiment's Rucio or SAM is asked.
+    """
+    catalogs = read_catalogs(get_service().settings.catalogs)
+    return json_answer(locate_needs(_asked_plan(name), catalogs, patience=PATIENCE))
+
+
+def _asked_plan(name: str) -> RebuildPlan:
+    """Return the plan that makes a file again, for what the query says is lost too."""
     query = asked(RebuildQuery)
     names, service = query.pop("lost", ""), get_service()
     with service.reading() as connection:
         lost = listed_files(connection, names)
-        plan = plan_rebuild(connection, service.store, checked_name(name), lost=lost, **query)
-    return json_answer(plan)
+        return plan_rebuild(connection, service.store, checked_name(name), lost=lost, **query)
 
 
 @impact_section.call(

@@ -6,6 +6,7 @@ import os
 import threading
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 
 from flask import Response
 
@@ -16,16 +17,16 @@ from jobprov.app.api.wire.sending import send_stream
 from jobprov.app.measures import get_measures
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.reruns import Reproduction
-from jobprov.provenance.capture.packing import packed, sources
 from jobprov.provenance.db.upkeep.key_widths import keys_used
 from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.launchers import job_start
+from jobprov.provenance.launchers.hook_file import built_hook
 from jobprov.provenance.services.reruns.reproduction import reproduction_facts
 
 section = Section("operations", "Health, metrics and the hook.")
 HOOK = "job-end-hook.pyz"
 _hook_turn = threading.Lock()
-"""Packing takes a second or two, so that it is done once, however many ask at the start."""
+"""Building it takes a second or two, so that it is done once, however many ask at the start."""
 
 
 @section.call(
@@ -161,10 +162,10 @@ def _key_lines(used: dict[str, float]) -> list[str]:
 
 def _hook() -> tuple[bytes, str]:
     with _hook_turn:
-        return _packed_hook()
+        return _built_hook(get_service().settings.data / "hooks")
 
 
 @cache
-def _packed_hook() -> tuple[bytes, str]:
-    content = packed(sources())
+def _built_hook(kept: Path) -> tuple[bytes, str]:
+    content = built_hook(kept)
     return content, hashlib.sha256(content).hexdigest()

@@ -11,8 +11,7 @@ from jobprov.app.api.wire.documenting import Section
 from jobprov.app.kept_answers import read_filtered
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.campaigns import CampaignGraph
-from jobprov.provenance.answers.estimates import Estimate
-from jobprov.provenance.answers.statistics import ModuleSums, ResourceSums
+from jobprov.provenance.answers.statistics import Estimate, ModuleSums, ResourceSums
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.lineage.drawing.dot import classes_to_dot
 from jobprov.provenance.lineage.drawing.svg import draw_classes

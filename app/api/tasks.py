@@ -10,7 +10,7 @@ from jobprov.app.api.wire.asking import asked, checked_name, checked_word, param
 from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
-from jobprov.app.api.wire.secrets import refuse_secrets
+from jobprov.app.api.wire.secrets import refuse_secrets, sent_document
 from jobprov.app.kept_answers import read_answer
 from jobprov.app.kept_answers import read_report as read_campaign_report
 from jobprov.app.wiring import get_service
@@ -28,7 +28,6 @@ from jobprov.provenance.catalogs.opening import open_catalog, read_catalogs
 from jobprov.provenance.catalogs.sam_dimensions import files_dimension
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import NotFoundError
-from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.production_queries import (
     CampaignQuery,
@@ -88,16 +87,13 @@ _JOBS_A_TURN = 100
 def put_task(task_id: str) -> Response:
     """Declare a task: 201 the first time, 200 where it was declared before."""
     grant = writing_grant(Scope.DECLARE)
-    document = parse_object(read_body(_DECLARATION_BYTES))
-    refuse_secrets(document)
+    document = sent_document(_DECLARATION_BYTES)
     declaration = read_declaration(document)
     check_experiment(grant, declaration.experiment)
     check_words(checked_name(task_id, "task_id"), declaration)
     document = _frozen(task_id, document)
-    service, now = get_service(), datetime.now(UTC)
-    is_new = service.write(
+    is_new = get_service().write(
         lambda writing: declare_task(writing, task_id, document),
-        received_at=now,
         submitter=grant.submitter,
     )
     answer = TaskDeclared(task_id, is_new, read_declaration(document).unit_count())
@@ -191,17 +187,15 @@ def post_waiver(task_id: str) -> Response:
     """Let a task go on without some of its units, or take that back."""
     grant = writing_grant(Scope.DECLARE)
     query = read_query(ExperimentQuery, request.args)
-    document = parse_object(read_body(_WAIVER_BYTES))
-    refuse_secrets(document)
+    document = sent_document(_WAIVER_BYTES)
     read_waiver(document)
     checked_name(task_id, "task_id")
-    service, now = get_service(), datetime.now(UTC)
+    service = get_service()
     with service.reading() as connection:
         task = find_task(connection, task_id, **query)
     check_experiment(grant, task.experiment)
     count = service.write(
         lambda writing: waive_units(writing, task, document),
-        received_at=now,
         submitter=grant.submitter,
     )
     return json_answer(UnitsWaived(task.task_id, task.experiment, count), 201)

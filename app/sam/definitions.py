@@ -4,6 +4,8 @@ A definition is a task or a campaign, and the files that it made; a project is a
 files that its jobs read.
 """
 
+from datetime import datetime
+
 from flask import Blueprint, Response, request
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -12,14 +14,20 @@ from jobprov.app.sam.answers import json_answer, streamed_json, text_answer, wan
 from jobprov.app.sam.files import count_answer, list_answer, summary_answer
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.selections import Project
-from jobprov.provenance.db.queries.selections.definitions import TASK, FoundDefinition
+from jobprov.provenance.db.queries.selections.definitions import (
+    TASK,
+    FoundDefinition,
+    ProjectFilters,
+)
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.records.reading.times import read_time
 from jobprov.provenance.selections.conditions import Definition
 from jobprov.provenance.services.selections.definitions import (
     MOST_PROCESSES,
     find_definition,
     find_experiment,
     list_definitions,
+    list_projects,
     show_project,
 )
 
@@ -34,6 +42,7 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.add_url_rule(f"{_DEFINITION}/files/list", "list-definition-files", _files)
     blueprint.add_url_rule(f"{_DEFINITION}/files/count", "count-definition-files", _count)
     blueprint.add_url_rule(f"{_DEFINITION}/files/summary", "summarize-definition-files", _summary)
+    blueprint.add_url_rule("/projects", "list-projects", _list_projects)
     blueprint.add_url_rule(f"{_PROJECT}/summary", "project-summary", _project_summary)
     blueprint.add_url_rule(f"{_PROJECT}/recovery_dimensions", "project-recovery", _recovery)
 
@@ -113,6 +122,37 @@ def _count(experiment: str, name: str) -> Response:
 
 def _summary(experiment: str, name: str) -> Response:
     return summary_answer(experiment, Definition(name))
+
+
+def _list_projects(experiment: str) -> Response:
+    """Return the names of projects; a task is its own definition, and of the experiment's group."""
+    group, snapshot = request.args.get("group"), request.args.get("snapshot_id")
+    wanted_names = [request.args[key] for key in ("name", "defname") if request.args.get(key)]
+    patterns = {name.replace("%", "*") for name in wanted_names}
+    if snapshot or (group and group != experiment) or len(patterns) > 1:
+        return text_answer([])  # there are no snapshots here, nor groups in an experiment
+    filters = ProjectFilters(
+        name=patterns.pop() if patterns else "*",
+        user=request.args.get("user") or None,
+        started_before=_moment("started_before"),
+        started_after=_moment("started_after"),
+        ended_before=_moment("ended_before"),
+        ended_after=_moment("ended_after"),
+    )
+    with get_service().reading() as connection:
+        names = list_projects(connection, find_experiment(connection, experiment), filters)
+    return streamed_json([names]) if wants_json() else text_answer(names)
+
+
+def _moment(name: str) -> datetime | None:
+    """Return the time in a parameter; UTC where it names no zone, as SAM's times."""
+    written = request.args.get(name)
+    if not written:
+        return None
+    moment = read_time(written) or read_time(f"{written}Z") or read_time(f"{written}T00:00:00Z")
+    if moment is None:
+        raise BadInputError(f"{name}: {written[:40]!r} is no time such as 2026-01-31T12:00:00.")
+    return moment
 
 
 def _project_summary(experiment: str, name: str) -> Response:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, request
+from msgspec import Struct
 
 from jobprov.app.sam.answers import (
     json_answer,
@@ -21,12 +22,14 @@ from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.selections import Application, FileMetadata, RelatedFile
 from jobprov.provenance.db.queries.selections.files import NamedFile
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.selections.conditions import Selection
+from jobprov.provenance.selections.conditions import Definition, Selection
 from jobprov.provenance.selections.dimensions import described_dimensions, read_dimensions
+from jobprov.provenance.selections.printing import dimensions_of, outline_of
 from jobprov.provenance.services.selections import relatives
 from jobprov.provenance.services.selections.files import (
     ListedFile,
     count_files,
+    expand_selection,
     find_catalog_file,
     find_catalog_files,
     find_numbered_file,
@@ -76,6 +79,7 @@ def add_routes(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/files/list", view_func=_list, methods=both)
     blueprint.add_url_rule("/files/count", view_func=_count, methods=both)
     blueprint.add_url_rule("/files/summary", view_func=_summary, methods=both)
+    blueprint.add_url_rule("/files/expand_query", view_func=_expanded, methods=both)
     blueprint.add_url_rule("/files/list/dimensions", view_func=_dimensions)
     blueprint.add_url_rule("/files/metadata", view_func=_metadata_of_many, methods=both)
     blueprint.add_url_rule("/files/locations", view_func=_locations_of_many, methods=both)
@@ -94,15 +98,42 @@ def _dims() -> Selection:
 
 
 def _list(experiment: str) -> Response:
-    return list_answer(experiment, _dims())
+    return _outline(experiment) if _is_dump() else list_answer(experiment, _dims())
 
 
 def _count(experiment: str) -> Response:
-    return count_answer(experiment, _dims())
+    return _outline(experiment) if _is_dump() else count_answer(experiment, _dims())
 
 
 def _summary(experiment: str) -> Response:
-    return summary_answer(experiment, _dims())
+    return _outline(experiment) if _is_dump() else summary_answer(experiment, _dims())
+
+
+def _is_dump() -> bool:
+    """Return whether `--dump-query` asks how the dimensions are read, and not for files."""
+    asked_ways = [request.values.get(name, "0") for name in ("parse_only", "diagnostics")]
+    return any(way not in ("", "0") for way in asked_ways)
+
+
+def _outline(experiment: str) -> Response:
+    """Return the parts of the dimensions, a line each, as they are understood here."""
+    with get_service().reading() as connection:
+        selection = expand_selection(connection, experiment, _dims())
+    return text_answer(outline_of(selection))
+
+
+class ExpandedQuery(Struct, frozen=True):
+    """Dimensions without definitions, as `samweb list-files --expand-query` prints them."""
+
+    query: str
+
+
+def _expanded(experiment: str) -> Response:
+    definition = request.values.get("defname")
+    asked = Definition(definition) if definition else _dims()
+    with get_service().reading() as connection:
+        selection = expand_selection(connection, experiment, asked)
+    return json_answer(ExpandedQuery(dimensions_of(selection)))
 
 
 def list_answer(experiment: str, selection: Selection) -> Response:

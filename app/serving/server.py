@@ -25,7 +25,7 @@ from jobprov.app.config import Settings
 from jobprov.app.factory import create_app
 from jobprov.app.serving.worker import allowed_connections, worker_of
 from jobprov.app.wiring import Service
-from jobprov.provenance.db.upkeep.statistics import refresh_statistics
+from jobprov.provenance.db.upkeep.housekeeping import refresh_statistics
 from jobprov.provenance.errors import BadInputError, UnreachableError
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.recording.rederivation import enqueue_derivation

@@ -1,4 +1,4 @@
-"""The pages of catalogs: where a task and its catalog differ, and what did not arrive in time."""
+"""The pages of catalogs: where a task and its catalog differ, what is late, where a file is now."""
 
 from datetime import timedelta
 from typing import NamedTuple, Self
@@ -8,9 +8,23 @@ from flask import Blueprint, Response
 
 from jobprov.app.web.frame.cuts import Cut, address, cut_rows
 from jobprov.app.web.frame.formats import counted, day, number
-from jobprov.app.web.frame.page import answer, asked, asked_number, experiment_asked, here
+from jobprov.app.web.frame.page import (
+    answer,
+    asked,
+    asked_file,
+    asked_number,
+    experiment_asked,
+    here,
+)
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.catalogs import CatalogComparison, CatalogDifference
+from jobprov.provenance.answers.addresses import with_query
+from jobprov.provenance.answers.catalogs import (
+    CatalogComparison,
+    CatalogDifference,
+    LocatedFile,
+    LocatedFiles,
+    Replica,
+)
 from jobprov.provenance.catalogs.opening import Catalogs, read_catalogs
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.catalogs.arrivals import (
@@ -20,6 +34,8 @@ from jobprov.provenance.services.catalogs.arrivals import (
 )
 from jobprov.provenance.services.catalogs.differences import compare_catalog, usual_hours
 from jobprov.provenance.services.catalogs.draining import FORMS, list_draining
+from jobprov.provenance.services.catalogs.replicas import PATIENCE, can_locate, locate_file
+from jobprov.provenance.services.lookup.file import find_file, show_found
 from jobprov.provenance.services.tasks.tasks import find_task
 
 _FILES, _UNITS = 20, 30
@@ -70,6 +86,7 @@ def add_routes(blueprint: Blueprint) -> None:
     """Put the pages on the blueprint."""
     blueprint.add_url_rule("/catalog", view_func=show_differences, endpoint="catalog")
     blueprint.add_url_rule("/arrivals", view_func=show_arrivals, endpoint="arrivals")
+    blueprint.add_url_rule("/replicas/<path:name>", view_func=show_replicas, endpoint="replicas")
 
 
 def show_differences() -> Response:
@@ -182,3 +199,52 @@ def show_arrivals() -> Response:
         is_first_page=cursor is None,
         next_page=here(cursor=arrivals.next) if arrivals.next else None,
     )
+
+
+class CopyRow(NamedTuple):
+    """A copy of a file under one of its names, as a catalog has it."""
+
+    file: LocatedFile
+    replica: Replica
+
+
+def show_replicas(name: str) -> Response:
+    """Show where a file is now."""
+    service = get_service()
+    catalogs = read_catalogs(service.settings.catalogs)
+    with service.reading() as connection:
+        shown = show_found(connection, find_file(connection, name, **asked_file()))
+    located = locate_file(shown, catalogs, patience=PATIENCE)
+    rows = []
+    for file in located.files:
+        rows += [CopyRow(file, replica) for replica in file.replicas]
+    place = {"experiment": shown.file.experiment, "namespace": shown.file.namespace}
+    path = f"/files/{quote(shown.file.name, safe='')}/replicas"
+    return answer(
+        "catalogs/replicas.html",
+        twin=with_query(path, place),
+        file=shown.file,
+        first_line=replicas_sentence(located, can_ask=can_locate(catalogs, shown.file.experiment)),
+        problem=located.problem,
+        copies=cut_rows("copies", rows, _FILES),
+        recorded=cut_rows("recorded", shown.locations, _FILES),
+    )
+
+
+def replicas_sentence(located: LocatedFiles, *, can_ask: bool) -> str:
+    """Return how many copies the catalog knows, in words."""
+    if not can_ask:
+        return (
+            "No catalog that keeps the places of this experiment's files is named here; an "
+            "operator names its Rucio or SAM in the file of JOBPROV_CATALOGS."
+        )
+    count = sum(len(file.replicas) for file in located.files)
+    if count == 0 and located.problem is None:
+        return "The catalog knows no copy of this file."
+    copies = counted(count, "copy", "copies")
+    on_tape = 0
+    for file in located.files:
+        on_tape += len([copy for copy in file.replicas if copy.medium == "tape"])
+    if on_tape == count and count:
+        return f"{copies}, on tape only: to be staged before it can be read."
+    return f"{copies} found just now."

@@ -18,7 +18,7 @@ from jobprov.app.config import load_settings
 from jobprov.app.serving.server import spare_collections
 from jobprov.app.wiring import Service, open_service
 from jobprov.provenance.db.tables import Job, WorkItem
-from jobprov.provenance.db.upkeep.statistics import refresh_statistics
+from jobprov.provenance.db.upkeep.housekeeping import refresh_statistics
 from jobprov.provenance.services.upkeep.sealing import LedgerSeal, seal_ledger
 
 MARKS = {

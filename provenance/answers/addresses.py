@@ -32,6 +32,11 @@ def file_page(name: str, experiment: str | None = None, namespace: str | None = 
     return f"/files/{quote(name, safe='')}{_query_of_file(experiment, namespace)}"
 
 
+def replicas_page(name: str, experiment: str | None = None, namespace: str | None = None) -> str:
+    """Return the path of the page that tells where a file is now."""
+    return f"/replicas/{quote(name, safe='')}{_query_of_file(experiment, namespace)}"
+
+
 def history_page(
     question: Question, name: str, experiment: str | None = None, namespace: str | None = None
 ) -> str:

@@ -1,13 +1,14 @@
 """Answers about one job or file, lists of them, and what names begin with."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from html import escape
 from typing import Any
 
 from msgspec import Struct, field
 
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.answers.reruns import JobProof, ProofCounts
-from jobprov.provenance.answers.rich import facts_html
 from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import DecidedBy
 
@@ -121,7 +122,7 @@ class JobSummary(Struct, frozen=True):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows of it."""
-        return facts_html(f"Job {self.job_id}: {self.state}", self.facts())
+        return _facts_html(f"Job {self.job_id}: {self.state}", self.facts())
 
     def facts(self) -> list[tuple[str, object]]:
         """Return what there is to say in short, each with its title; None for what is not known."""
@@ -467,7 +468,7 @@ class JobAnswer(Struct, frozen=True):
         facts.append(("Read", _names(self.inputs)))
         facts.append(("Wrote", _names(self.outputs)))
         facts.append(("Gaps", ", ".join(gap.code for gap in self.gaps[:_SHOWN])))
-        return facts_html(f"Job {self.summary.job_id}: {self.summary.state}", facts)
+        return _facts_html(f"Job {self.summary.job_id}: {self.summary.state}", facts)
 
 
 def _names(files: list[dict[str, Any]]) -> str:
@@ -476,3 +477,12 @@ def _names(files: list[dict[str, Any]]) -> str:
     if len(files) > _SHOWN:
         names.append(f"and {len(files) - _SHOWN} more")
     return ", ".join(names)
+
+
+def _facts_html(heading: str, facts: Sequence[tuple[str, object]]) -> str:
+    """Return HTML for a notebook: a heading and the facts that are known; all text is escaped."""
+    rows = []
+    for title, value in facts:
+        if value not in (None, ""):
+            rows.append(f"<tr><th>{escape(title)}</th><td>{escape(str(value))}</td></tr>")
+    return f"<p><b>{escape(heading)}</b></p><table>{''.join(rows)}</table>"

@@ -2,6 +2,10 @@
 
 from msgspec import Struct
 
+_SHORT = 8
+_BY_TIME = ("6", "7")
+_SHORT_BY_TIME = 18
+
 
 class FileName(Struct, frozen=True):
     """What names a file.
@@ -27,3 +31,15 @@ class FileVersion(FileName, frozen=True):
 
     version: int | None
     versions: int
+
+
+def short_job(job_id: str) -> str:
+    """Return as many digits of a job id as tell it from others, for lists and labels.
+
+    Versions 6 and 7 of a UUID begin with the time, so that all jobs of a minute share their first
+    eight digits; the first eighteen have the millisecond and digits that a generator chose.
+
+    Source: RFC 9562, sections 5.6 and 5.7.
+    """
+    is_by_time = job_id[14:15] in _BY_TIME
+    return job_id[: _SHORT_BY_TIME if is_by_time else _SHORT]

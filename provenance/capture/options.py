@@ -47,6 +47,7 @@ MANY = [
     "repository",
     "log",
     "metadata",
+    "metadata-type",
     "seed",
     "keep-variable",
     "watch",
@@ -117,6 +118,7 @@ class Options:
     repository: List[str]
     log: List[str]
     metadata: List[str]
+    metadata_type: List[str]
     seed: List[str]
     keep_variable: List[str]
     watch: List[str]

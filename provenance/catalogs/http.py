@@ -11,7 +11,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
@@ -149,17 +149,27 @@ class Transport:
         """Return the body of an answer to a form (`data`) or a document (`json`)."""
         return b"".join(self._ask("POST", path, what, **options))
 
+    def header(self, name: str, path: str, *, what: str) -> str | None:
+        """Return a header of an answer: some servers send tokens there; None where it is not."""
+        with self._patience() as until, self._reach("GET", path, what, until, {}) as answer:
+            return answer.headers.get(name)
+
     def _ask(self, method: str, path: str, what: str, **options: Any) -> Iterator[bytes]:
         """Yield the pieces of an answer.
 
         A call that fails before its first byte may be repeated.
         """
-        until = time.monotonic() + self._access.patience
+        with self._patience() as until:
+            yield from self._pieces(self._reach(method, path, what, until, options), what, until)
+
+    @contextmanager
+    def _patience(self) -> Iterator[float]:
+        """End the connections once patience is over; the value is when, on the monotonic clock."""
         ending = threading.Timer(self._access.patience, self._connections.end)
         ending.daemon = True
         ending.start()
         try:
-            yield from self._pieces(self._reach(method, path, what, until, options), what, until)
+            yield time.monotonic() + self._access.patience
         finally:
             ending.cancel()
 
@@ -302,9 +312,11 @@ def _beginning(answer: requests.Response, until: float) -> str:
 
 
 def _sentence(message: str) -> str:
-    """Return an error's words: of a JSON object, as both catalogs send it, its message alone."""
+    """Return an error's words: of a JSON object, as all catalogs send it, its message alone."""
     with suppress(ValueError, RecursionError):
         error = json.loads(message)
-        if isinstance(error, dict) and isinstance(error.get("message"), str):
-            return str(error["message"])[:_SHOWN]
+        if isinstance(error, dict):
+            for key in ("message", "ExceptionMessage"):
+                if isinstance(error.get(key), str):
+                    return str(error[key])[:_SHOWN]
     return message[:_SHOWN]

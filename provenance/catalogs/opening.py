@@ -4,6 +4,11 @@
 kind = "sam"                                             # or "metacat"
 url = "https://samweb.fnal.gov:8483/sam/nova/api"
 certificate = "/etc/jobprov/proxy.pem"                   # or token_file
+
+[nova.rucio]                                             # where its files lie, if Rucio knows
+url = "https://rucio.example.org"
+account = "jobprov"
+token_file = "/run/jobprov/rucio-token"                  # or certificate, or user_name with a password
 """
 
 import tomllib
@@ -17,11 +22,41 @@ import msgspec
 from jobprov.provenance.catalogs.catalog import Catalog
 from jobprov.provenance.catalogs.http import Access
 from jobprov.provenance.catalogs.metacat import MetaCat
+from jobprov.provenance.catalogs.rucio import Login, Rucio
 from jobprov.provenance.catalogs.sam import Sam
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.reading.documents import read_document
 
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
+
+
+class RucioSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """How the Rucio of one experiment is reached; `token_file` to `attempts` as in `CatalogSettings`.
+
+    Attributes:
+        url: what its clients call `rucio_host`.
+        auth_url: what they call `auth_host`; `url` where none is said.
+        account: of Rucio.
+        user_name, password_file: of an identity by password, in place of token and certificate.
+        vo: of a Rucio that serves several experiments.
+        scope: of files that have no namespace.
+        schemes: of the addresses that are wanted; all where none is said.
+    """
+
+    url: str
+    auth_url: str | None = None
+    account: str
+    token_file: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    user_name: str | None = None
+    password_file: str | None = None
+    vo: str = "def"
+    scope: str | None = None
+    schemes: list[str] = []
+    ca: str | None = None
+    seconds: _Seconds = 30.0
+    attempts: Annotated[int, msgspec.Meta(ge=1, le=10)] = 4
 
 
 class CatalogSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -36,6 +71,7 @@ class CatalogSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         seconds: to wait for the server.
         attempts: calls before it counts as unreachable.
         arrive_within_hours: how long a file may take into the catalog before it is late.
+        rucio: where replicas are, where Rucio knows.
     """
 
     kind: Literal["sam", "metacat"]
@@ -47,6 +83,7 @@ class CatalogSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     seconds: _Seconds = 30.0
     attempts: Annotated[int, msgspec.Meta(ge=1, le=10)] = 4
     arrive_within_hours: Annotated[int, msgspec.Meta(ge=0, le=100_000)] | None = None
+    rucio: RucioSettings | None = None
 
 
 Catalogs = Mapping[str, CatalogSettings]
@@ -74,23 +111,40 @@ def _checked(experiment: str, table: Any, path: Path) -> CatalogSettings:
         raise BadInputError(
             f"{path}: {experiment} is no table [{experiment}].", {experiment: ["no table"]}
         )
-    settings = read_document(table, CatalogSettings, f"{path}, [{experiment}]")
-    url = urlsplit(settings.url)
+    place = f"{path}, [{experiment}]"
+    settings = read_document(table, CatalogSettings, place)
+    has_secret = bool(settings.token_file or settings.certificate)
+    _check_address(settings.url, "url", place, has_secret=has_secret)
+    if settings.rucio is not None:
+        _check_rucio(settings.rucio, f"{path}, [{experiment}.rucio]")
+    return settings
+
+
+def _check_address(address: str, field: str, place: str, *, has_secret: bool) -> None:
+    """Refuse what is no address, or would send a secret without TLS to another machine."""
+    url = urlsplit(address)
     if url.scheme not in ("http", "https") or not url.hostname:
         raise BadInputError(
-            f"{path}, [{experiment}]: url {settings.url!r} is no http(s) address.",
-            {"url": ["no address"]},
+            f"{place}: {field} {address!r} is no http(s) address.", {field: ["no address"]}
         )
-    if (
-        url.scheme == "http"
-        and (settings.token_file or settings.certificate)
-        and url.hostname not in ("127.0.0.1", "localhost")
-    ):
+    if has_secret and url.scheme == "http" and url.hostname not in ("127.0.0.1", "localhost"):
         raise BadInputError(
-            f"{path}, [{experiment}]: a token or certificate needs https, and url is http.",
-            {"url": ["https is needed"]},
+            f"{place}: a token, password or certificate needs https, and {field} is http.",
+            {field: ["https is needed"]},
         )
-    return settings
+
+
+def _check_rucio(settings: RucioSettings, place: str) -> None:
+    """Refuse settings that do not say in exactly one way who asks."""
+    _check_address(settings.url, "url", place, has_secret=True)
+    _check_address(settings.auth_url or settings.url, "auth_url", place, has_secret=True)
+    ways = [settings.token_file, settings.certificate, settings.user_name]
+    if len([way for way in ways if way]) != 1:
+        problem = "name one of token_file, certificate, or user_name with password_file"
+        raise BadInputError(f"{place}: {problem}.", {"token_file": [problem]})
+    if settings.user_name and not settings.password_file:
+        problem = "user_name needs password_file"
+        raise BadInputError(f"{place}: {problem}.", {"password_file": [problem]})
 
 
 def open_catalog(catalogs: Catalogs, experiment: str) -> Catalog:
@@ -106,17 +160,9 @@ def open_catalog(catalogs: Catalogs, experiment: str) -> Catalog:
             f"No catalog of experiment {experiment} is named here; "
             "an operator names it in the file of JOBPROV_CATALOGS."
         )
-    token = None
-    if settings.token_file:
-        try:
-            token = Path(settings.token_file).read_text(encoding="ascii").strip()
-        except (OSError, ValueError) as problem:
-            raise BadInputError(
-                f"The token of {experiment}'s catalog: {problem}.", {"token_file": [str(problem)]}
-            ) from None
     access = Access(
         settings.url,
-        token,
+        _secret(settings.token_file, "token_file", f"The token of {experiment}'s catalog"),
         settings.certificate,
         settings.key,
         settings.ca,
@@ -124,3 +170,51 @@ def open_catalog(catalogs: Catalogs, experiment: str) -> Catalog:
         settings.attempts,
     )
     return Sam(access) if settings.kind == "sam" else MetaCat(access)
+
+
+def open_rucio(catalogs: Catalogs, experiment: str, *, patience: float = 300.0) -> Rucio | None:
+    """Return the Rucio of an experiment, of which nothing is asked yet; None where it has none.
+
+    Args:
+        catalogs: by experiment.
+        experiment: whose.
+        patience: seconds for one call of it, with all its attempts.
+
+    Raises:
+        BadInputError: its token or password cannot be read.
+    """
+    catalog = catalogs.get(experiment)
+    if catalog is None or catalog.rucio is None:
+        return None
+    settings = catalog.rucio
+    what = f"of {experiment}'s Rucio"
+    login = Login(
+        settings.account,
+        settings.vo,
+        _secret(settings.token_file, "token_file", f"The token {what}"),
+        settings.user_name,
+        _secret(settings.password_file, "password_file", f"The password {what}"),
+    )
+    access = Access(
+        settings.url,
+        ca=settings.ca,
+        seconds=settings.seconds,
+        attempts=settings.attempts,
+        patience=patience,
+    )
+    auth = access._replace(
+        url=settings.auth_url or settings.url,
+        certificate=settings.certificate,
+        key=settings.key,
+    )
+    return Rucio(access, auth, login, scope=settings.scope, schemes=settings.schemes)
+
+
+def _secret(path: str | None, field: str, what: str) -> str | None:
+    """Return the token or password that a file holds; None where no file is named."""
+    if path is None:
+        return None
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as problem:
+        raise BadInputError(f"{what}: {problem}.", {field: [str(problem)]}) from None

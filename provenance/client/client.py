@@ -15,6 +15,7 @@ from jobprov.provenance.answers.catalogs import (
     Arrivals,
     CatalogComparison,
     DrainingUnits,
+    LocatedFiles,
     SightingAnswer,
 )
 from jobprov.provenance.answers.comparisons import (
@@ -25,7 +26,6 @@ from jobprov.provenance.answers.comparisons import (
     RecipeAnswer,
 )
 from jobprov.provenance.answers.configurations import EvaluatedConfiguration
-from jobprov.provenance.answers.estimates import Estimate
 from jobprov.provenance.answers.failures import (
     ErrorCounts,
     ExperimentRules,
@@ -73,7 +73,7 @@ from jobprov.provenance.answers.reruns import (
     Reproduction,
     VerdictPosted,
 )
-from jobprov.provenance.answers.statistics import ModuleSums
+from jobprov.provenance.answers.statistics import Estimate, ModuleSums
 from jobprov.provenance.answers.tasks import (
     MissingUnits,
     ReadyFile,
@@ -134,6 +134,13 @@ class Client(Histories):
         """Return what made a file, the newest version by default, and what was made from it."""
         path, query = f"/files/{part(name)}", {"experiment": experiment, "namespace": namespace}
         return self._ask(FileAnswer, path, **query, version=version)
+
+    def replicas(
+        self, name: str, *, experiment: str | None = None, namespace: str | None = None
+    ) -> LocatedFiles:
+        """Return where a file is now, as its experiment's Rucio or SAM says."""
+        path, query = f"/files/{part(name)}/replicas", {"experiment": experiment}
+        return self._ask(LocatedFiles, path, **query, namespace=namespace)
 
     def job(
         self, job_id: str, *, experiment: str | None = None, witness: str | None = None

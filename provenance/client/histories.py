@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from jobprov.provenance.answers.catalogs import LocatedFiles
 from jobprov.provenance.answers.histories import (
     CommonAncestors,
     Divergence,
@@ -57,6 +58,10 @@ class Histories(Transport):
     def rebuild_plan(self, name: str, **query: Any) -> RebuildPlan:
         """Return what makes a lost file again; the query is that of `GET /files/{name}/rebuild`."""
         return self._ask(RebuildPlan, f"/files/{part(name)}/rebuild", **query)
+
+    def rebuild_replicas(self, name: str, **query: Any) -> LocatedFiles:
+        """Return where the files are now that making a lost file again takes as they are."""
+        return self._ask(LocatedFiles, f"/files/{part(name)}/rebuild/replicas", **query)
 
     def ancestors(self, name: str, **query: Any) -> LineageList:
         """Return all that a file was made from.

@@ -1,4 +1,4 @@
-"""The hook as one file for commands, built once from its sources and kept.
+"""The hook as one file, built once from its sources and kept.
 
 Building it takes seconds (`capture/packing.py`), and whoever makes tickets or retries does so often.
 """
@@ -23,15 +23,20 @@ def put_hook(target: Path, *, kept: Path | None = None) -> str:
         OSError: it cannot be written there. A folder for the built file that cannot be used only
             costs time.
     """
-    kept = kept or _cache_folder()
+    content = built_hook(kept or _cache_folder())
+    _write(target, content, 0o755)
+    return hashlib.sha256(content).hexdigest()
+
+
+def built_hook(kept: Path) -> bytes:
+    """Return the hook: as it is kept in a folder, else built now and kept there if that works."""
     name = _digest_of_sources()
     content = _read_kept(kept, name)
     if content is None:
         content = packed(sources())
         with suppress(OSError):
             _keep(kept, name, content)
-    _write(target, content, 0o755)
-    return hashlib.sha256(content).hexdigest()
+    return content
 
 
 def _cache_folder() -> Path:

@@ -3,20 +3,27 @@
 Both are sorted, so equal graphs give equal bytes.
 
 Source: W3C member submission "The PROV-JSON serialization" (24 April 2013) and recommendation
-"PROV-N: the provenance notation" (30 April 2013), section 3.7.1 for the characters of qualified
-names.
+"PROV-N: the provenance notation" (30 April 2013).
 """
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from jobprov.provenance.lineage.graph import Edge, FileNode, Graph, JobNode, utc_text
+from jobprov.provenance.lineage.prov_names import (
+    FILE,
+    JOB,
+    TERMS,
+    file_in_prov,
+    job_in_prov,
+    local_name,
+)
 from jobprov.provenance.lineage.sentences import full_name
 from jobprov.provenance.lineage.words import shown
 
-PREFIXES = {"file": "urn:jobprov:file:", "job": "urn:jobprov:job:", "jobprov": "urn:jobprov:terms:"}
+PREFIXES = {"file": FILE, "job": JOB, "jobprov": TERMS}
 
 
 class _Relation(NamedTuple):
@@ -58,9 +65,10 @@ def to_prov_json(graph: Graph) -> str:
 def prov_document(graph: Graph) -> dict[str, object]:
     """The document as JSON values."""
     names = qualified_names(graph)
+    entities = {names[file.key]: _entity(file) for file in graph.files()}
     document: dict[str, object] = {
         "prefix": PREFIXES,
-        "entity": {names[file.key]: _entity(file) for file in graph.files()},
+        "entity": entities,
         "activity": {names[job.key]: _activity(job) for job in graph.jobs()},
         "used": {},
         "wasGeneratedBy": {},
@@ -71,6 +79,15 @@ def prov_document(graph: Graph) -> dict[str, object]:
             ends = {relation.target: names[edge.target], relation.source: names[edge.source]}
             statements[f"_:{relation.letter}{index}"] = ends | _edge_facts(edge)
         document[relation.name] = statements
+    whole_files = _whole_files(graph, names)
+    if whole_files:
+        specializations: dict[str, object] = {}
+        for index, (version, file) in enumerate(whole_files.items(), 1):
+            whole = _without_version(file)
+            entities.setdefault(whole, _whole_entity(file))
+            ends = {"prov:specificEntity": version, "prov:generalEntity": whole}
+            specializations[f"_:s{index}"] = ends
+        document["specializationOf"] = specializations
     return document
 
 
@@ -78,17 +95,23 @@ def to_prov_n(graph: Graph) -> str:
     """A PROV-N document; ends with a line break."""
     names = qualified_names(graph)
     lines = [f"  prefix {prefix} <{iri}>" for prefix, iri in sorted(PREFIXES.items())]
-    lines += sorted(_entity_line(file, names[file.key]) for file in graph.files())
+    whole_files = _whole_files(graph, names)
+    entity_lines = {_entity_line(_entity(file), names[file.key]) for file in graph.files()}
+    for file in whole_files.values():
+        entity_lines.add(_entity_line(_whole_entity(file), _without_version(file)))
+    lines += sorted(entity_lines)
     lines += sorted(_activity_line(job, names[job.key]) for job in graph.jobs())
     for relation, edges in _relations(graph, names):
         for edge in edges:
             rest = f"{relation.rest}{_attributes(_edge_facts(edge))}"
             lines.append(f"  {relation.name}({names[edge.target]}, {names[edge.source]}{rest})")
+    for version, file in whole_files.items():
+        lines.append(f"  specializationOf({version}, {_without_version(file)})")
     return "\n".join(["document", *lines, "endDocument"]) + "\n"
 
 
-def _entity_line(file: FileNode, name: str) -> str:
-    return f"  entity({name}{_attributes(_entity(file))})"
+def _entity_line(facts: Mapping[str, object], name: str) -> str:
+    return f"  entity({name}{_attributes(facts)})"
 
 
 def _activity_line(job: JobNode, name: str) -> str:
@@ -100,36 +123,31 @@ def qualified_names(graph: Graph) -> dict[str, str]:
     names: dict[str, str] = {}
     taken: set[str] = set()
     for node in sorted(graph.nodes, key=lambda node: node.key):
-        name = _file_name(node) if isinstance(node, FileNode) else _job_name(node)
+        name = _file_name(node) if isinstance(node, FileNode) else job_in_prov(node.job_id)
         if name in taken:
-            name = f"{name}/{_local(node.key)}"
+            name = f"{name}/{local_name(node.key)}"
         taken.add(name)
         names[node.key] = name
     return names
 
 
 def _file_name(file: FileNode) -> str:
-    parts = [file.experiment, file.namespace, file.name]
-    path = "/".join(_local(part) for part in parts if part)
-    version = "" if file.version is None else f"/version/{file.version}"
-    return f"file:{path}{version}"
+    name = _without_version(file)
+    return name if file.version is None else f"{name}/version/{file.version}"
 
 
-def _job_name(job: JobNode) -> str:
-    return f"job:{_local(job.job_id)}"
+def _without_version(file: FileNode) -> str:
+    return file_in_prov(file.experiment, file.namespace, file.name)
 
 
-def _local(text: str) -> str:
-    """The text percent-encoded, so that PROV-N needs no escapes.
+def _whole_files(graph: Graph, names: Mapping[str, str]) -> dict[str, FileNode]:
+    """By the names of versions the files that they are versions of.
 
-    PROV-N allows no `-` or `.` at the beginning of a name, and no `.` at its end.
+    A job's own document does not know that there are versions. It names the file, and meets the
+    lineage there.
     """
-    encoded = quote(text, safe="", errors="replace").replace("~", "%7E")
-    if encoded[:1] in {"-", "."}:
-        encoded = f"%{ord(encoded[0]):02X}{encoded[1:]}"
-    if encoded.endswith("."):
-        encoded = f"{encoded[:-1]}%2E"
-    return encoded
+    versions = {names[file.key]: file for file in graph.files() if file.version is not None}
+    return dict(sorted(versions.items()))
 
 
 def _relations(graph: Graph, names: Mapping[str, str]) -> list[tuple[_Relation, list[Edge]]]:
@@ -159,12 +177,21 @@ def _edge_facts(edge: Edge) -> dict[str, object]:
     return facts
 
 
-def _entity(file: FileNode) -> dict[str, object]:
+def _whole_entity(file: FileNode) -> dict[str, object]:
+    """What names a file, whichever its version."""
     facts: dict[str, object] = {
-        "prov:label": full_name(file),
+        "prov:label": full_name(replace(file, version=None)),
         "jobprov:name": file.name,
         "jobprov:namespace": file.namespace or None,
         "jobprov:experiment": file.experiment or None,
+    }
+    return _without_missing(facts)
+
+
+def _entity(file: FileNode) -> dict[str, object]:
+    facts: dict[str, object] = {
+        **_whole_entity(file),
+        "prov:label": shown(full_name(file)),
         "jobprov:data_tier": file.data_tier,
         "jobprov:size_bytes": file.size_bytes,
         "jobprov:version": file.version,

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.recording.physics_variables import (
+from jobprov.provenance.db.recording.configurations.physics_variables import (
     NO_PHYSICS_VARIABLES,
     PhysicsVariables,
 )

@@ -110,12 +110,14 @@ def _parts(failure: Failure, details: Mapping[str, Any]) -> dict[str, str]:
 def _subject(failure: Failure, details: Mapping[str, Any], message: str) -> str:
     """Return what a failure is about, where its pattern may have lost it."""
     categories = (failure.error_class or "").split(NESTED)
-    names = (*_ABOUT, "file") if any(one in _NAMED_FILES for one in categories) else _ABOUT
-    subject = _known(details, names)
-    if not subject and "file" in names:
+    is_about_file = any(category in _NAMED_FILES for category in categories)
+    subject = _known(details, (*_ABOUT, "file") if is_about_file else _ABOUT)
+    if not subject and is_about_file:
         quoted = re.search(r'"([^"\n]{1,300})"', message)
         subject = quoted.group(1) if quoted else ""
-    return subject.rpartition("/")[2] if "://" not in subject and "::" not in subject else subject
+    if "://" in subject or "::" in subject:  # an address, or a name of C++
+        return subject
+    return subject.rpartition("/")[2]
 
 
 def _known(details: Mapping[str, Any], names: Sequence[str]) -> str:

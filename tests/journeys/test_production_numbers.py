@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from jobprov.app.factory import create_app
-from jobprov.provenance.db.upkeep.statistics import refresh_statistics
+from jobprov.provenance.db.upkeep.housekeeping import refresh_statistics
 from jobprov.provenance.services.intake.tokens import create_token
 from tests.library.productions.large import Counts, LargeProduction
 

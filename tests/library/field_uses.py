@@ -15,7 +15,7 @@ from typing import Any
 import msgspec.inspect as inspection
 
 from jobprov.app.factory import create_app
-from jobprov.provenance.db.recording.physics_variables import PhysicsVariables
+from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables
 from jobprov.provenance.db.upkeep.migrating import upgrade
 from jobprov.provenance.errors import RecordError
 from jobprov.provenance.records.field_uses import FieldUse

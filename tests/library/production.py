@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
 from jobprov.provenance.db.connections.engines import Database, open_database
-from jobprov.provenance.db.recording.physics_variables import PhysicsVariables
+from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables
 from jobprov.provenance.records.openlineage.runs import read_event
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.records.verdicts import OF_OUTPUTS

@@ -1,21 +1,17 @@
 """Files over HTTP: what made one, lists of them, what a catalog saw; the search, and names."""
 
-from datetime import UTC, datetime
-
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
-from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
-from jobprov.app.api.wire.secrets import refuse_secrets
+from jobprov.app.api.wire.secrets import sent_document
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.catalogs import SightingAnswer
 from jobprov.provenance.answers.lookup import FileAnswer, FileList, Hits, RecordedNames
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
-from jobprov.provenance.db.queries.lookup.names import NameFilters
-from jobprov.provenance.records.reading.repairing import parse_object
+from jobprov.provenance.db.queries.lookup.search import NameFilters
 from jobprov.provenance.schemas.queries import (
     FilesQuery,
     FileVersionQuery,
@@ -29,8 +25,7 @@ from jobprov.provenance.services.catalogs.sightings import (
 )
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
-from jobprov.provenance.services.lookup.names import list_names
-from jobprov.provenance.services.lookup.search import search
+from jobprov.provenance.services.lookup.search import list_names, search
 
 file_section = Section("file", "What made a file.")
 files_section = Section("files", "Files.")
@@ -81,13 +76,10 @@ def post_file() -> Response:
     The answer is 201 where it is new, 200 where it was seen before.
     """
     grant = writing_grant()
-    document = parse_object(read_body(_SIGHTING_BYTES))
-    refuse_secrets(document)
+    document = sent_document(_SIGHTING_BYTES)
     check_experiment(grant, read_sighting(document).experiment)
-    now = datetime.now(UTC)
     seen = get_service().write(
         lambda writing: record_sighting(writing, document),
-        received_at=now,
         submitter=grant.submitter,
     )
     return json_answer(seen, 201 if seen.change == "created" else 200)

@@ -3,17 +3,15 @@
 import hashlib
 from base64 import b64encode
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import BinaryIO
 
 from flask import Response, request
 
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
-from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
-from jobprov.app.api.wire.secrets import refuse_secrets
+from jobprov.app.api.wire.secrets import sent_document
 from jobprov.app.api.wire.sending import send_stream
 from jobprov.app.wiring import Service, get_service
 from jobprov.provenance.answers.configurations import ConfigurationFiles, EvaluatedConfiguration
@@ -22,7 +20,6 @@ from jobprov.provenance.answers.reruns import VerdictPosted
 from jobprov.provenance.bundle.description.exports import FORMS
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import NotFoundError
-from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.queries import (
     CONFIGURATION_FORMS,
     BundleQuery,
@@ -161,22 +158,16 @@ def add_verdict(job_id: str) -> Response:
     """Append the outcome of a rerun to a job; nothing already there changes."""
     grant = writing_grant()
     query = asked(ExperimentQuery)
-    document = parse_object(read_body(_VERDICT_BYTES))
-    refuse_secrets(document)
+    document = sent_document(_VERDICT_BYTES)
     service = get_service()
     with service.reading() as connection:
-        check_experiment(
-            grant, find_job(connection, checked_name(job_id, "job_id"), **query).experiment
-        )
-    now = datetime.now(UTC)
-    return json_answer(
-        service.write(
-            lambda writing: post_verdict(writing, job_id, document, **query),
-            received_at=now,
-            submitter=grant.submitter,
-        ),
-        201,
+        job = find_job(connection, checked_name(job_id, "job_id"), **query)
+    check_experiment(grant, job.experiment)
+    verdict = service.write(
+        lambda writing: post_verdict(writing, job_id, document, **query),
+        submitter=grant.submitter,
     )
+    return json_answer(verdict, 201)
 
 
 def _streamed(service: Service, bundle: Bundle) -> Iterator[bytes]:

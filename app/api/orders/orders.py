@@ -1,8 +1,5 @@
 """Orders and retries over HTTP: what is to be submitted, and what became of it."""
 
-from datetime import UTC, datetime
-from typing import Any
-
 from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer, public_url, text_answer
@@ -10,7 +7,7 @@ from jobprov.app.api.wire.asking import asked, checked_name, parameters
 from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
-from jobprov.app.api.wire.secrets import refuse_secrets
+from jobprov.app.api.wire.secrets import sent_document
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.orders import (
     OrdersInFlight,
@@ -69,10 +66,9 @@ _BODY_BYTES = 4 * 1024 * 1024
 def post_take() -> Response:
     """Return orders that are to be submitted, leased to the holder for ten minutes."""
     grant = writing_grant(Scope.RUN)
-    body = read_document(_document(), TakeBody, "The question")
+    body = read_document(parse_object(read_body(_BODY_BYTES)), TakeBody, "The question")
     check_experiment(grant, body.experiment)
-    service, now = get_service(), datetime.now(UTC)
-    orders = service.write(lambda writing: take_orders(writing, body), received_at=now)
+    orders = get_service().write(lambda writing: take_orders(writing, body))
     return json_answer(TakenOrders(orders))
 
 
@@ -90,13 +86,11 @@ def post_report() -> Response:
     Repeating a report changes nothing.
     """
     grant = writing_grant(Scope.RUN)
-    document = _document()
-    refuse_secrets(document)
+    document = sent_document(_BODY_BYTES)
     body = read_document(document, ReportBody, "The report")
     check_experiment(grant, body.experiment)
-    now = datetime.now(UTC)
     reported = get_service().write(
-        lambda writing: report_orders(writing, body), received_at=now, submitter=grant.submitter
+        lambda writing: report_orders(writing, body), submitter=grant.submitter
     )
     return json_answer(reported)
 
@@ -201,12 +195,10 @@ def post_retries() -> Response:
     `jobprov agent` under the production account submits them.
     """
     grant = writing_grant(Scope.RUN)
-    document, now = _document(), datetime.now(UTC)
-    refuse_secrets(document)
+    document = sent_document(_BODY_BYTES)
     check_experiment(grant, read_retry(document).experiment)
-    service = get_service()
-    answer = service.write(
-        lambda writing: order_retries(writing, document), received_at=now, submitter=grant.submitter
+    answer = get_service().write(
+        lambda writing: order_retries(writing, document), submitter=grant.submitter
     )
     return json_answer(answer, 201)
 
@@ -226,11 +218,9 @@ def put_policies(experiment: str) -> Response:
     """
     grant = writing_grant(Scope.RUN)
     check_experiment(grant, checked_name(experiment, "experiment"))
-    document, now = _document(), datetime.now(UTC)
-    refuse_secrets(document)
+    document = sent_document(_BODY_BYTES)
     get_service().write(
         lambda writing: declare_policies(writing, experiment, document),
-        received_at=now,
         submitter=grant.submitter,
     )
     return get_policies(experiment)
@@ -243,7 +233,3 @@ def get_policies(experiment: str) -> Response:
     """Return what an experiment has tried again without asking."""
     with get_service().reading() as connection:
         return json_answer(show_policies(connection, checked_name(experiment, "experiment")))
-
-
-def _document() -> dict[str, Any]:
-    return parse_object(read_body(_BODY_BYTES))

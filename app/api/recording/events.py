@@ -1,16 +1,14 @@
 """OpenLineage events over HTTP, as its stock clients send them."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response, request
 
 from jobprov.app.api.wire.answers import json_answer, public_url, record_answer
 from jobprov.app.api.wire.asking import parameters
-from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import OBJECT, Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
-from jobprov.app.api.wire.secrets import refuse_secrets, refuse_secrets_of
+from jobprov.app.api.wire.secrets import refuse_secrets_of, sent_document
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.catalogs import EventAnswer
 from jobprov.provenance.answers.recording import RecordAnswer
@@ -23,7 +21,6 @@ from jobprov.provenance.records.openlineage.static_events import (
     static_event_of,
 )
 from jobprov.provenance.records.reading.decoding import LIMIT_BYTES
-from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.parameters import read_query
 from jobprov.provenance.schemas.queries import EventQuery
 from jobprov.provenance.services.catalogs.events import (
@@ -50,18 +47,15 @@ def post_event() -> Response:
     """Take an OpenLineage event: a run becomes a job, a job alone a declared task, datasets files. 201 where it said anything new."""
     grant = writing_grant()
     experiment = _experiment(grant)
-    document = parse_object(read_body(LIMIT_BYTES), "The event")
-    refuse_secrets(document)
+    document = sent_document(LIMIT_BYTES, "The event")
     static = static_event_of(document)
     if static is not None:
         return _take_static(static, document, experiment, grant)
     event = run_event_of(document)
     # What is wrong is named by its place in this event
     refuse_secrets_of(make_record([event], experiment))
-    service, now = get_service(), datetime.now(UTC)
-    outcome = service.write(
+    outcome = get_service().write(
         lambda writing: record_event(writing, event, experiment=experiment),
-        received_at=now,
         submitter=grant.submitter,
     )
     return json_answer(record_answer(outcome, public_url()), STATUS[outcome.change])
@@ -73,15 +67,13 @@ def _take_static(
     """Take an event of a job or dataset alone."""
     # A bad name is refused before anything is written
     sightings_of_event(event, experiment)
-    service, now = get_service(), datetime.now(UTC)
-    answer = service.write(
+    answer = get_service().write(
         lambda writing: record_static_event(
             writing,
             event,
             document,
             experiment=experiment,
         ),
-        received_at=now,
         submitter=grant.submitter,
     )
     return json_answer(answer, 201 if answer.change == "created" else 200)

@@ -11,7 +11,7 @@ from jobprov.app.access.locality import is_local
 from jobprov.app.access.wrong_tokens import grant_of
 from jobprov.app.errors import UnauthorizedError
 from jobprov.app.wiring import get_service
-from jobprov.provenance.db.queries.intake.tickets import jobs_of_other_tasks
+from jobprov.provenance.db.queries.intake import jobs_of_other_tasks
 from jobprov.provenance.errors import ForbiddenError
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.services.intake.tokens import Grant, Scope

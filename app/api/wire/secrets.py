@@ -2,9 +2,25 @@
 
 from typing import Any
 
+from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.errors import SecretFoundError
+from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.records.reading.decoding import DecodedRecord
+from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.services.intake.secrets import secrets_in, secrets_in_record
+
+
+def sent_document(limit_bytes: int, what: str = "The body") -> JsonObject:
+    """Return the JSON object that was sent, in which no rule finds a secret.
+
+    Raises:
+        BadInputError: it is not a JSON object.
+        LimitError: it is longer than `limit_bytes`.
+        SecretFoundError: see `refuse_secrets`.
+    """
+    document = parse_object(read_body(limit_bytes), what)
+    refuse_secrets(document)
+    return document
 
 
 def refuse_secrets(document: Any) -> None:

@@ -12,9 +12,12 @@ import click
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, experiment_option, json_option, url_option
 from jobprov.provenance.bundle.description.exports import FORMS
+from jobprov.provenance.client.client import Client
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.reruns import execution
 from jobprov.provenance.services.reruns.isolation import Isolation, apart
+
+_MOST_INPUTS, _MOST_PLACES = 20, 3
 
 
 @click.command()
@@ -152,6 +155,9 @@ def rerun(
     decision, verdict = None, None
     if result.verified is None:
         click.echo("The job was not started; see the lines above.", err=True)
+        if not Path(what).is_file():
+            for line in _places_of_inputs(client_for(url), root.name, experiment):
+                click.echo(line, err=True)
     else:
         decision, verdict = result.verified.decision, result.verified.verdict
     posted = None
@@ -171,6 +177,23 @@ def rerun(
         }
         emit(answer, "", as_json=True)
     _exit_by(decision)
+
+
+def _places_of_inputs(client: Client, job_id: str, experiment: str | None) -> list[str]:
+    """Return where the inputs are that a bundle lacks, as records and the catalog say."""
+    job = client.job(job_id, experiment=experiment)
+    outside = client.outside_inputs(job.summary.experiment, [job_id])
+    lines = []
+    for file in outside.inputs[:_MOST_INPUTS]:
+        if file.places:
+            lines.append(f"{file.name} may be at {', '.join(file.places[:_MOST_PLACES])}")
+    if len(outside.inputs) > _MOST_INPUTS:
+        lines.append(f"{len(outside.inputs) - _MOST_INPUTS} more inputs are not in the bundle.")
+    if lines:
+        lines.append("Copy inputs into one folder, and name it with --input-dir.")
+    if outside.problem:
+        lines.append(outside.problem)
+    return lines
 
 
 def _empty_folder(into: Path | None) -> Path:

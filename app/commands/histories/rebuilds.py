@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 import click
+from msgspec.structs import asdict
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import (
@@ -15,8 +16,10 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
+from jobprov.provenance.answers.catalogs import LocatedFiles
 from jobprov.provenance.answers.histories import RebuildPlan, RebuildStep
 from jobprov.provenance.lineage.words import counted
+from jobprov.provenance.records.files.names import full_name
 
 _MOST_NAMED = 20
 _MOST_OUTPUTS = 3
@@ -43,16 +46,28 @@ def _lost_name(given: str) -> str:
 @click.option(
     "--from-scratch", is_flag=True, help="Treat every file as lost that a recorded job made."
 )
+@click.option(
+    "--locate",
+    is_flag=True,
+    help="Ask the experiment's Rucio or SAM, too, where the files are that are taken as they are.",
+)
 @click.option("--namespace", help="Needed where several namespaces know the name.")
 @experiment_option
 @url_option
 @json_option
 def rebuild_file(
-    *, file: str, lost: tuple[str, ...], url: str | None, as_json: bool, **query: Any
+    *, file: str, lost: tuple[str, ...], locate: bool, url: str | None, as_json: bool, **query: Any
 ) -> None:
     """List the jobs that make FILE again, in order. Exit code 1 where no recorded job can."""
-    plan = client_for(url).rebuild_plan(file, lost=",".join(lost) or None, **query)
-    emit(plan, _text(plan), as_json=as_json)
+    client, query = client_for(url), {**query, "lost": ",".join(lost) or None}
+    plan = client.rebuild_plan(file, **query)
+    if not locate:
+        emit(plan, _text(plan), as_json=as_json)
+    else:
+        located = client.rebuild_replicas(file, **query)
+        content = {**asdict(plan), "located": located}
+        text = "\n".join([_text(plan), *_places(located)])
+        emit(content, text, as_json=as_json)
     sys.exit(0 if plan.is_possible else 1)
 
 
@@ -68,6 +83,29 @@ def _text(plan: RebuildPlan) -> str:
     if plan.jobs and plan.is_possible:
         lines.append(f"Run the first: jobprov rerun {plan.jobs[0].job_id} --into FOLDER")
     return "\n".join(lines)
+
+
+def _places(located: LocatedFiles) -> list[str]:
+    """Return where the files are that are taken as they are, and which nowhere."""
+    lines, nowhere = [], []
+    for file in located.files:
+        name = full_name(file.name, file.namespace)
+        if file.replicas:
+            lines.append(f"  {name}: {file.replicas[0].address}")
+        else:
+            nowhere.append(name)
+    if len(lines) > _MOST_NAMED:
+        lines[_MOST_NAMED:] = [f"  and {len(lines) - _MOST_NAMED} more; --json has all"]
+    if nowhere:
+        names = ", ".join(nowhere[:_MOST_NAMED])
+        if len(nowhere) > _MOST_NAMED:
+            names += f" and {len(nowhere) - _MOST_NAMED} more"
+        lines.append(
+            f"No copy is known of {names}. If they are lost too, add --lost NAME for each."
+        )
+    if located.problem:
+        lines.append(located.problem)
+    return lines
 
 
 def _sentence(plan: RebuildPlan) -> str:

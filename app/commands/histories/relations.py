@@ -21,6 +21,7 @@ from jobprov.provenance.answers.histories import (
     FilePaths,
     LineageNode,
 )
+from jobprov.provenance.answers.names import short_job
 from jobprov.provenance.lineage.words import counted
 
 _MOST_LISTED = 20
@@ -67,7 +68,7 @@ def _paths_text(answer: FilePaths) -> str:
 def _step(node: LineageNode) -> str:
     if node.kind == "file":
         return str(node.name)
-    return f"  -> {node.stage or 'job'} {str(node.job_id)[:8]} {node.state}"
+    return f"  -> {node.stage or 'job'} {short_job(str(node.job_id))} {node.state}"
 
 
 @click.command("common-ancestors")

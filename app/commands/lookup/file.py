@@ -21,6 +21,7 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     url_option,
 )
+from jobprov.provenance.answers.catalogs import LocatedFiles
 from jobprov.provenance.answers.lookup import FileAnswer, JobAnswer, RecordedVersion
 from jobprov.provenance.lineage.words import counted, size
 from jobprov.provenance.records.files.names import full_name
@@ -32,20 +33,34 @@ _MOST_CONFIGURATIONS = 3
 @click.argument("file", type=file_name)
 @click.option("--namespace", help="Needed where several namespaces know the name.")
 @click.option("--version", type=click.IntRange(1), help="Which version; the newest by default.")
+@click.option(
+    "--locate", is_flag=True, help="Ask the experiment's Rucio or SAM, too, where it is now."
+)
 @experiment_option
 @url_option
 @json_option
-def lookup(*, file: str, url: str | None, as_json: bool, **query: Any) -> None:
+def lookup(*, file: str, locate: bool, url: str | None, as_json: bool, **query: Any) -> None:
     """Tell what made FILE, from what, with which configuration and code."""
     client = client_for(url)
     answer = client.file(file, **query)
+    located = None
+    if locate:
+        place = answer.file
+        located = client.replicas(
+            place.name, experiment=place.experiment, namespace=place.namespace
+        )
     job = None
     if answer.producer is not None:
         job = client.job(answer.producer.job_id, experiment=answer.producer.experiment)
-    emit({**asdict(answer), "job": job}, file_text(answer, job, client.url), as_json=as_json)
+    content = {**asdict(answer), "job": job}
+    if located is not None:
+        content["located"] = located
+    emit(content, file_text(answer, job, client.url, located), as_json=as_json)
 
 
-def file_text(answer: FileAnswer, job: JobAnswer | None, url: str) -> str:
+def file_text(
+    answer: FileAnswer, job: JobAnswer | None, url: str, located: LocatedFiles | None = None
+) -> str:
     """Return what made a file, as text: a sentence that answers, the facts, what to type next."""
     lines = [_sentence(answer, job), ""]
     lines += [_version(version) for version in answer.versions[:MOST_LISTED]]
@@ -54,7 +69,9 @@ def file_text(answer: FileAnswer, job: JobAnswer | None, url: str) -> str:
     children = [full_name(child.name, child.namespace) for child in answer.children]
     lines += names("became", children)
     lines += names("also called", answer.aliases)
-    lines += names("lies at", answer.locations)
+    lines += names("seen at", answer.locations)
+    if located is not None:
+        lines += replica_lines(located)
     if job is not None:
         job_id = job.summary.job_id
         lines += code_lines(job.software, job.configurations)
@@ -82,6 +99,20 @@ def _sentence(answer: FileAnswer, job: JobAnswer | None) -> str:
     if mains:
         sentence += f" and {', '.join(mains[:_MOST_CONFIGURATIONS])}"
     return sentence + "."
+
+
+def replica_lines(located: LocatedFiles) -> list[str]:
+    """Return where a file is now, a line a copy; one that tells why where none is known."""
+    lines = []
+    for file in located.files:
+        for replica in file.replicas:
+            facts = [replica.address, replica.storage, replica.medium]
+            lines.append(fact("now at", "  ".join(text for text in facts if text)))
+    if located.problem:
+        lines.append(fact("now at", f"unknown: {located.problem}"))
+    elif not lines:
+        lines.append(fact("now at", "no copy is known"))
+    return lines
 
 
 def _version(version: RecordedVersion) -> str:

@@ -42,7 +42,7 @@ from jobprov.provenance.services.agents.submission import summary
 @click.option(
     "--freeze",
     is_flag=True,
-    help="Take no more files from sources that stages follow.",
+    help="Take no more files from sources that stages follow, and return; with --resume, launch.",
 )
 @click.option(
     "--who",
@@ -85,7 +85,8 @@ def launch(
     launched = _Launched(client, workflow, _declare(client, workflow, text, file.parent))
     if state is not None:
         launched.set_state({"state": state, "who": who, "why": why, "is_frozen": freeze})
-    if not (by_agent or stop):
+    only_freezes = freeze and not resume
+    if not (by_agent or stop or only_freezes):
         _watch(launched, LaunchingOptions(**given))
     standing = launched.standing()
     emit(standing, launched.described(standing), as_json=as_json)

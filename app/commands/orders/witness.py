@@ -23,7 +23,7 @@ from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.condor.ads import Ad, read_ads
 from jobprov.provenance.launchers.condor.attempts import SOURCES, Collection, Source
 from jobprov.provenance.launchers.condor.events import attempts_of, read_events
-from jobprov.provenance.launchers.condor.tools import ask_condor
+from jobprov.provenance.launchers.condor.tools import NoEpochHistoryError, ask_condor
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.agents.witness import (
     Deliver,
@@ -38,6 +38,10 @@ _FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 _STDIN = Path("-")
 _ENTRY_SECONDS = 60.0
 _LOOK_SETTLE_SECONDS = 5
+_NO_EPOCHS = (
+    "The schedd keeps no epoch history: of a job that began more than once, only the last attempt "
+    "is seen. With JOB_EPOCH_HISTORY in its configuration it keeps all."
+)
 _MOST_REFUSED = 20
 
 
@@ -216,9 +220,13 @@ def _ask(collection: Collection, state: WitnessState, window: Window, now: int) 
     reached = state.reached()
     if reached is not None:
         since = max(since, reached - window.overlap_seconds)
-    sources: tuple[Source, ...] = ("epochs", "history", "queue")
-    for source in sources:
-        collection.add(ask_condor(source, since, window.schedd), source)
+    try:
+        collection.add(ask_condor("epochs", since, window.schedd), "epochs")
+    except NoEpochHistoryError:
+        # The history still has the last attempt of each job
+        collection.has_epochs = False
+    collection.add(ask_condor("history", since, window.schedd), "history")
+    collection.add(ask_condor("queue", since, window.schedd), "queue")
 
 
 def _read_files(
@@ -270,6 +278,7 @@ def _document(report: Report, collection: Collection) -> dict[str, object]:
         "never_started": collection.never_started,
         "unnamed": collection.unnamed,
         "running": collection.running,
+        "has_epochs": collection.has_epochs,
     }
     return {**vars(report), **others}
 
@@ -309,6 +318,8 @@ def _sentences(report: Report, collection: Collection) -> str:
         ),
     )
     lines += [f"{count} {words}" for count, words in counts if count]
+    if not collection.has_epochs:
+        lines.append(_NO_EPOCHS)
     refused = list(report.refused.items())[:_MOST_REFUSED]
     lines += [f"refused: {job_id}: {reason}" for job_id, reason in refused]
     return "\n".join(lines)

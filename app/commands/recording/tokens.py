@@ -17,7 +17,7 @@ from jobprov.app.commands.terminal.opening import (
     settings_with,
     table,
 )
-from jobprov.provenance.db.queries.intake.tokens import list_tokens
+from jobprov.provenance.db.queries.intake import list_tokens
 from jobprov.provenance.services.intake.tokens import OF_JOBS, Scope, create_token, revoke_token
 
 

@@ -19,7 +19,7 @@ from jobprov.app.commands.terminal.opening import (
 )
 from jobprov.app.config import Settings
 from jobprov.app.wiring import Service
-from jobprov.provenance.db.queries.upkeep.archive import AwaitedCount, known_archive
+from jobprov.provenance.db.queries.upkeep import AwaitedCount, known_archive
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.words import counted, number, size
 from jobprov.provenance.services.bundles.checks import check_bundles

@@ -5,7 +5,7 @@ import sys
 import click
 
 from jobprov.app.commands.terminal.opening import data_option, emit, json_option, settings_with
-from jobprov.provenance.db.recording.physics_variables import PhysicsVariables
+from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables
 from jobprov.provenance.lineage.words import counted, number
 from jobprov.provenance.services.upkeep.database_rebuild import NOT_DERIVED, rebuild_from
 

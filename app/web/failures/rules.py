@@ -3,7 +3,6 @@
 It shows the rules, who changed them, and why.
 """
 
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -79,14 +78,13 @@ def change() -> Response:
     """Declare the rules in the form and redirect to them; if they are refused, show it again."""
     experiment = _experiment(request.form.get("experiment"))
     grant = form_grant(experiment, Scope.DECLARE)
-    text, service, now = request.form.get("rules", ""), get_service(), datetime.now(UTC)
+    text, service = request.form.get("rules", ""), get_service()
     fields = FormFields(*(request.form.get(name, "").strip() for name in FormFields._fields))
     after = int(fields.after) if fields.after.isdecimal() else None
     try:
         document = {"rules": read_rules_text(text), "who": fields.who, "why": fields.why}
         service.write(
             lambda writing: declare_rules(writing, experiment, document, after=after),
-            received_at=now,
             submitter=grant.submitter,
         )
     except (BadInputError, ConflictError) as problem:
@@ -104,9 +102,8 @@ def read_again() -> Response:
     """Have the newest rules read again the failures recorded so far, and redirect to the rules."""
     experiment = _experiment(request.form.get("experiment"))
     grant = form_grant(experiment, Scope.DECLARE)
-    now = datetime.now(UTC)
     reapplied = get_service().write(
-        lambda writing: reclassify(writing, experiment), received_at=now, submitter=grant.submitter
+        lambda writing: reclassify(writing, experiment), submitter=grant.submitter
     )
     where = address("/rules", {"experiment": experiment, "queued": str(reapplied.jobs)})
     return redirect(where, 303)  # type: ignore[return-value]

@@ -18,6 +18,7 @@ from jobprov.app.web.frame import formats, markup
 from jobprov.app.web.frame.cuts import address, tighten
 from jobprov.app.web.frame.guard import check_reading
 from jobprov.provenance.answers import addresses
+from jobprov.provenance.answers.names import short_job
 from jobprov.provenance.errors import BadInputError
 
 _FOLDER = Path(__file__).parents[2]
@@ -79,6 +80,7 @@ def _add_filters(environment: Environment) -> None:
         cut=markup.cut,
         command=markup.command,
         ticked=markup.ticked,
+        short_job=short_job,
     )
     environment.globals.update(
         asset=asset,

@@ -6,13 +6,20 @@ from flask import Blueprint, Response
 
 from jobprov.app.web.frame.cuts import cut_rows
 from jobprov.app.web.frame.formats import counted, duration
-from jobprov.app.web.frame.page import answer, asked, asked_file, asked_flag
+from jobprov.app.web.frame.page import answer, asked, asked_file, asked_flag, here
 from jobprov.app.web.histories.question import place_of, twin_of
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import history_page, with_query
+from jobprov.provenance.answers.catalogs import LocatedFiles, Replica
 from jobprov.provenance.answers.histories import RebuildPlan
 from jobprov.provenance.answers.names import FileName
-from jobprov.provenance.services.histories.rebuilds import listed_files, plan_rebuild
+from jobprov.provenance.catalogs.opening import read_catalogs
+from jobprov.provenance.services.catalogs.replicas import PATIENCE
+from jobprov.provenance.services.histories.rebuilds import (
+    listed_files,
+    locate_needs,
+    plan_rebuild,
+)
 
 _MOST_JOBS = 60
 _MOST_FILES = 40
@@ -24,10 +31,15 @@ def add_routes(blueprint: Blueprint) -> None:
 
 
 class NeededFile(NamedTuple):
-    """A file that is taken as it is, and the address of the plan without it."""
+    """A file that is taken as it is, and the address of the plan without it.
+
+    Attributes:
+        replicas: its copies, as a catalog says; None where none was asked.
+    """
 
     file: FileName
     lost_too: str
+    replicas: list[Replica] | None
 
 
 def show_plan(name: str) -> Response:
@@ -41,7 +53,10 @@ def show_plan(name: str) -> Response:
         )
     file = plan.file
     place, path = place_of(file), history_page("rebuild", file.name)
-    needs = [_needed(path, place, lost, need) for need in plan.needs]
+    located = None
+    if asked_flag("locate"):
+        located = locate_needs(plan, read_catalogs(service.settings.catalogs), patience=PATIENCE)
+    needs = _needed_files(plan, located, path, lost)
     scratch_query = {**place, "from_scratch": "true" if from_scratch else ""}
     return answer(
         "histories/rebuild.html",
@@ -53,15 +68,29 @@ def show_plan(name: str) -> Response:
         jobs=cut_rows("jobs", plan.jobs, _MOST_JOBS),
         needs=cut_rows("needs", needs, _MOST_FILES),
         beyond=cut_rows("beyond", plan.beyond, _MOST_FILES),
+        problem=located.problem if located else None,
+        locate=None if located else here(locate="1"),
         scratch=with_query(path, {**place, "from_scratch": "1"}),
         least=with_query(path, place),
     )
 
 
-def _needed(path: str, place: dict[str, str], lost: list[str], file: FileName) -> NeededFile:
-    # its name alone would take files of other experiments as lost too
-    full_name = f"{file.experiment}/{file.namespace}:{file.name}"
-    return NeededFile(file, with_query(path, {**place, "lost": ",".join([*lost, full_name])}))
+def _needed_files(
+    plan: RebuildPlan, located: LocatedFiles | None, path: str, lost: list[str]
+) -> list[NeededFile]:
+    """Return the files that a plan takes as they are, with their copies where these were asked for."""
+    copies: dict[tuple[str, str, str], list[Replica]] = {}
+    for known in located.files if located else ():
+        copies[known.experiment, known.namespace, known.name] = known.replicas
+    place = place_of(plan.file)
+    needed = []
+    for file in plan.needs:
+        # its name alone would take files of other experiments as lost too
+        full_name = f"{file.experiment}/{file.namespace}:{file.name}"
+        lost_too = with_query(path, {**place, "lost": ",".join([*lost, full_name])})
+        replicas = copies.get((file.experiment, file.namespace, file.name), [])
+        needed.append(NeededFile(file, lost_too, replicas if located else None))
+    return needed
 
 
 def _briefly(name: str, experiment: str) -> str:

@@ -15,9 +15,9 @@ from jobprov.app.web.frame.markup import cut, digest
 from jobprov.app.web.frame.page import answer, asked_file, asked_number
 from jobprov.app.web.lookup.entries import complete
 from jobprov.app.wiring import Connection, get_service
-from jobprov.provenance.answers.addresses import file_page, history_page, task_page
+from jobprov.provenance.answers.addresses import file_page, history_page, replicas_page, task_page
 from jobprov.provenance.answers.lookup import FileAnswer, JobSummary, RecordedVersion
-from jobprov.provenance.answers.names import FileName
+from jobprov.provenance.answers.names import FileName, short_job
 from jobprov.provenance.lineage.graph import ended
 from jobprov.provenance.records.job_record import Output
 from jobprov.provenance.services.lookup.file import find_file, name_for_questions, show_found
@@ -138,6 +138,7 @@ def _page(shown: FileAnswer, maker: Maker | None, name_in_questions: str) -> Fil
             ("Final products", question_page("leaves")),
             ("What it cost", question_page("cost")),
             ("Common history with another file", address("/relation", of_pair)),
+            ("Where it is now", replicas_page(file.name, *place)),
         ],
         file=file,
         shown=shown,
@@ -223,7 +224,7 @@ def _users(shown: FileAnswer) -> str:
 
 
 def _job(job: JobSummary) -> Markup:
-    name = text(job.batch_id) if job.batch_id else job.job_id[:8]
+    name = text(job.batch_id) if job.batch_id else short_job(job.job_id)
     link = Markup('job <a href="{}">{}</a>').format(job.url, name)
     task_id = job.task.task_id
     if not task_id:

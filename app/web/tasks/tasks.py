@@ -1,6 +1,5 @@
 """The page of a task: units done, what failed and why, what it took; and how units are waived."""
 
-from datetime import UTC, datetime
 from typing import NamedTuple, cast
 from urllib.parse import quote
 
@@ -207,6 +206,5 @@ def _carry_out(decision: _Decision) -> int:
     }
     return get_service().write(
         lambda writing: waive_units(writing, decision.task, document),
-        received_at=datetime.now(UTC),
         submitter=grant.submitter,
     )

@@ -14,8 +14,17 @@ import msgspec
 from jobprov.provenance.bundle.description.provn import Facts, ProvDocument, provn
 from jobprov.provenance.bundle.fields import RecordPart, canonical_json, readable_json
 from jobprov.provenance.bundle.ingredients import Resolution
-from jobprov.provenance.bundle.names import percent
 from jobprov.provenance.bundle.payload.payload import Payload
+from jobprov.provenance.lineage.graph import utc_text
+from jobprov.provenance.lineage.prov_names import (
+    FILE,
+    JOB,
+    TERMS,
+    file_in_prov,
+    job_in_prov,
+    local_name,
+)
+from jobprov.provenance.records.files.names import full_name
 from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.records.openlineage.datasets import with_slash
 from jobprov.provenance.records.openlineage.runs import END_OF
@@ -30,10 +39,11 @@ FORMS = {
 """File below `prov/` of a bundle, and content type, by the name of the form."""
 
 _PREFIXES = {
-    "job": "urn:uuid:",
-    "file": "urn:jobprov:file:",
+    "job": JOB,
+    "file": FILE,
     "code": "urn:jobprov:code:",
-    "jobprov": "urn:jobprov:",
+    "experiment": "urn:jobprov:experiment:",
+    "jobprov": TERMS,
 }
 _PRODUCER = "urn:jobprov:bundle-specification:1"
 _RUN_EVENT = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
@@ -55,9 +65,9 @@ def prov_document(payload: Payload) -> ProvDocument:
     The job is one activity, its files and code are entities, the experiment is an agent.
     """
     record = payload.record
-    activity = f"job:{percent(record.text('job_id'))}"
+    activity = job_in_prov(record.text("job_id"))
     experiment = record.text("experiment") or "unknown"
-    agent = f"jobprov:experiment:{_local(experiment)}"
+    agent = f"experiment:{local_name(experiment)}"
     document = ProvDocument(
         prefix=dict(_PREFIXES),
         agent={agent: {"prov:label": experiment, "prov:type": _qualified("prov:Organization")}},
@@ -66,21 +76,27 @@ def prov_document(payload: Payload) -> ProvDocument:
             "_:associated1": {"prov:activity": activity, "prov:agent": agent},
         },
     )
-    _add_files(document, activity, document.used, "used", record.parts("inputs"))
+    for place, file in enumerate(record.parts("inputs"), 1):
+        ends: Facts = {
+            "prov:activity": activity,
+            "prov:entity": _entity(document, file, experiment),
+        }
+        document.used[f"_:used{place:06d}"] = ends
     _add_code(document, activity, payload)
-    outputs = record.parts("outputs")
-    _add_files(document, activity, document.was_generated_by, "wasGeneratedBy", outputs)
+    for place, file in enumerate(record.parts("outputs"), 1):
+        ends = {"prov:activity": activity, "prov:entity": _entity(document, file, experiment)}
+        document.was_generated_by[f"_:wasGeneratedBy{place:06d}"] = ends
     return document
 
 
 def _activity(record: RecordPart) -> Facts:
     task = record.part("task")
     facts: Facts = {
-        "prov:startTime": _instant(record.text("started_at")),
-        "prov:endTime": _instant(record.text("ended_at")),
+        "prov:startTime": _second(record.text("started_at")),
+        "prov:endTime": _second(record.text("ended_at")),
         "prov:type": _qualified("jobprov:job"),
         "jobprov:state": record.text("state"),
-        "jobprov:task": task.text("task_id"),
+        "jobprov:task_id": task.text("task_id"),
         "jobprov:stage": task.text("stage"),
     }
     facts = {name: value for name, value in facts.items() if value}
@@ -90,41 +106,26 @@ def _activity(record: RecordPart) -> Facts:
     return facts
 
 
-def _add_files(
-    document: ProvDocument,
-    activity: str,
-    relations: dict[str, Facts],
-    relation: str,
-    files: Iterable[RecordPart],
-) -> None:
-    """Add files as entities, with the relation of the activity to each."""
-    for place, file in enumerate(files, 1):
-        entity = _entity_of(file)
-        document.entity.setdefault(entity, _file_facts(file))
-        relations[f"_:{relation}{place:06d}"] = {"prov:activity": activity, "prov:entity": entity}
-
-
-def _entity_of(file: RecordPart) -> str:
-    sha256 = file.digest("sha256")
-    if sha256:
-        return f"file:{sha256}"
-    # Experiments and namespaces may have different files of one name
-    outer_names = filter(None, (file.text("experiment"), file.text("namespace")))
-    full_name = ":".join([*outer_names, file.text("name")])
-    return f"file:{_local(full_name)}"
-
-
-def _file_facts(file: RecordPart) -> Facts:
+def _entity(document: ProvDocument, file: RecordPart, experiment: str) -> str:
+    """Add a file as an entity, unless it is there; return its name, which lineages use as well."""
+    experiment = file.text("experiment") or experiment
+    namespace, name = file.text("namespace"), file.text("name")
+    sha256, size = file.digest("sha256"), file.number("size_bytes")
     facts: Facts = {
-        "prov:label": file.text("name"),
+        "prov:label": full_name(name, namespace),
         "prov:type": _qualified("jobprov:file"),
     }
-    sha256, size = file.digest("sha256"), file.number("size_bytes")
     if sha256:
         facts["jobprov:sha256"] = sha256
     if size is not None:
         facts["jobprov:size_bytes"] = size
-    return facts
+    entity = file_in_prov(experiment, namespace, name)
+    known = document.entity.get(entity, facts)
+    if sha256 and known.get("jobprov:sha256") != sha256:
+        # another file of this name in the same job, as `a/hist.root` beside `b/hist.root`
+        entity = f"{entity}/sha256/{sha256}"
+    document.entity.setdefault(entity, facts)
+    return entity
 
 
 def _add_code(document: ProvDocument, activity: str, payload: Payload) -> None:
@@ -248,6 +249,12 @@ def _file_resources(files: Iterable[RecordPart]) -> list[JsonObject]:
 
 def _qualified(name: str) -> dict[str, str]:
     return {"$": name, "type": "prov:QUALIFIED_NAME"}
+
+
+def _second(written: str) -> str:
+    """The time as lineages write it, in UTC to the second; empty if it cannot be read."""
+    moment = read_time(written) or read_time(f"{written}Z")
+    return utc_text(moment) if moment else ""
 
 
 def _instant(written: str) -> str:

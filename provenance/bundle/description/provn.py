@@ -8,7 +8,7 @@ import json
 
 from msgspec import Struct
 
-_ESCAPED = frozenset("=',:;[]()/")
+_ESCAPED = frozenset("=',:;[]()")
 
 Fact = str | int | dict[str, str]
 """A literal, or a qualified name as `{"$": name, "type": "prov:QUALIFIED_NAME"}`."""
@@ -76,7 +76,7 @@ def _attributes(facts: Facts) -> str:
 
 def _value(value: Fact) -> str:
     if isinstance(value, int):
-        return f'"{value}" %% xsd:long'
+        return f'"{value}" %% xsd:integer'
     if isinstance(value, dict):
         return f"'{value['$']}'"
     return json.dumps(value, ensure_ascii=False)

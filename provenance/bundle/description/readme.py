@@ -4,6 +4,7 @@ The text that is the same for every job is in the edition's templates; the sente
 are made here. Like everything in a bundle, they depend on the plan's ingredients alone.
 """
 
+import shlex
 import textwrap
 from collections.abc import Iterable, Sequence
 
@@ -20,6 +21,7 @@ _WIDTH = 118
 _MOST = 30
 """Lines of each list: the tables have everything."""
 _MOST_OF_KIND = 8
+_LONGEST_COMMAND = 1000
 _ENVIRONMENT_KINDS = ("interpreter", "pip", "product", "compiler", "os-packages")
 _HOLDS = (
     "the description of the job",
@@ -67,7 +69,7 @@ def add_readme(payload: Payload, known: KnownGaps, *, edition: int, level: int) 
     marks = {
         "@JOB@": percent(record.text("job_id")),
         "@IDENTITY@": _wrapped(_identity(record)),
-        "@STATE@": _wrapped(_state(record)),
+        "@STATE@": _wrapped(f"{_run(record)}{_state(record)}"),
         "@HOLDS@": "\n".join(_holds(payload, known, level)),
         "@COMPARES@": "\n".join(_compares(record, payload.expected)),
         "@MISSING@": "\n".join(_missing(payload)),
@@ -106,6 +108,24 @@ def _identity(record: RecordPart) -> str:
     return ", ".join(f"{word} {value}" for word, value in facts if value)
 
 
+def _run(record: RecordPart) -> str:
+    """What ran, where and how long, as sentences with a blank behind each."""
+    command, resources = record.part("command"), record.part("resources")
+    argv = shlex.join(command.texts("argv"))
+    if not argv:
+        return ""
+    if len(argv) > _LONGEST_COMMAND:
+        argv = f"{argv[:_LONGEST_COMMAND]}... (command/argv.txt has all of it)"
+    folder = command.text("working_directory")
+    sentences = [f"It ran {argv}{f' in {folder}' if folder else ''}."]
+    seconds, memory = resources.fields.get("wall_seconds"), resources.number("max_rss_bytes")
+    if isinstance(seconds, int | float):
+        sentences.append(f"That took {seconds:.0f} s.")
+    if memory is not None:
+        sentences.append(f"Its memory was {memory / 1e6:.0f} MB at most.")
+    return " ".join(sentences) + " "
+
+
 def _state(record: RecordPart) -> str:
     state, ending = record.text("state"), record.part("exit")
     if state == "succeeded":
@@ -134,7 +154,7 @@ def _state(record: RecordPart) -> str:
 
 def _holds(payload: Payload, known: KnownGaps, level: int) -> list[str]:
     """What is in the bundle, and how far it can be trusted."""
-    held = [f"Closure level L{level}. Complete in this bundle:"]
+    held = [f"Closure level L{level}, by the files that are here. Complete in this bundle:"]
     held += [_item(what) for what in _HOLDS[: level + 1]]
     if level < len(_HOLDS) - 1:
         held.append('Not complete, or not here (see "What is missing"):')
@@ -143,7 +163,7 @@ def _holds(payload: Payload, known: KnownGaps, level: int) -> list[str]:
     if known.grade < min(level, payload.level):
         held.append(
             _wrapped(
-                f"Its grade is only L{known.grade}, because of what the record itself lacks or "
+                f"Its grade is lower, L{known.grade}, because of what the record itself lacks or "
                 'says was unsafe (see "What may go wrong"): the files are here, and the rerun may '
                 "still fail or differ."
             )
@@ -245,8 +265,9 @@ def _weak(known: KnownGaps, record: RecordPart) -> list[str]:
     """Gaps and the recorder's notes as sentences."""
     lines = []
     for gap in known.gaps[:_MOST]:
-        level = stopped_level(gap) or "no level"
-        lines.append(_item(f"{gap.message} It stops {level} ({gap.code})."))
+        level = stopped_level(gap)
+        effect = f"It stops {level}" if level else "It does not lower the grade"
+        lines.append(_item(f"{gap.message} {effect} ({gap.code})."))
     if len(known.gaps) > _MOST:
         lines.append(f"  and {len(known.gaps) - _MOST} more: GAPS.tsv")
     notes = record.part("extra").texts("hook_notes")
@@ -292,7 +313,7 @@ def _listings(payload: Payload) -> Iterable[str]:
     if find("data/env/packages.txt"):
         yield _wrapped("env/packages.txt lists interpreters and packages with their versions.")
     if find("data/env/libs.tsv"):
-        yield _wrapped("env/libs.tsv lists the shared libraries that were loaded.")
+        yield _wrapped("env/libs.tsv lists the shared libraries that were seen to be loaded.")
     if not any(need.kind in _ENVIRONMENT_KINDS for need in payload.needs.sorted()):
         yield "No list of installed packages was recorded."
 

@@ -7,7 +7,7 @@ digests. A URL is recorded, never opened.
 
 import os
 import re
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from jobprov.provenance.capture.files import root_content
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
@@ -193,20 +193,41 @@ def full_name(entry: Dict[str, Any]) -> str:
     return "{}:{}".format(namespace, entry["name"]) if namespace else str(entry["name"])
 
 
-def pairs(draft: Draft, words: Iterable[str]) -> Dict[str, Any]:
-    """Return {key: value} of KEY=VALUE and KEY:json=VALUE words; others become notes."""
+def pairs(draft: Draft, words: Iterable[str], types: Iterable[str] = ()) -> Dict[str, Any]:
+    """Return {key: value} of KEY=VALUE and KEY:json=VALUE words; others become notes.
+
+    Args:
+        draft: where notes go.
+        words: of `--metadata`.
+        types: of `--metadata-type`: KEY=KIND, for keys whose word names no kind.
+    """
+    kinds = _kinds(draft, types)
     metadata: Dict[str, Any] = {}
     for word in words:
         key, equals, value = word.partition("=")
-        if not equals or key in ("", ":json"):
+        kind = kinds.get(key, "text")
+        if key.endswith(":json"):
+            key, kind = key[: -len(":json")], "json"
+        if not equals or not key:
             draft.note("--metadata {} is no KEY=VALUE".format(word))
-        elif not key.endswith(":json"):
-            metadata[key] = value
-        else:
-            read = draft.attempt("--metadata {}, left out".format(word), read_json, value)
-            if read is not None:
-                metadata[key[: -len(":json")]] = read
+            continue
+        read = draft.attempt("--metadata {}, left out".format(word), _READERS[kind], value)
+        if read is not None:
+            metadata[key] = read
     return metadata
+
+
+def _kinds(draft: Draft, words: Iterable[str]) -> Dict[str, str]:
+    """Return {key: kind} of KEY=KIND words; others become notes."""
+    kinds: Dict[str, str] = {}
+    for word in words:
+        key, _, kind = word.partition("=")
+        if key and kind in _READERS:
+            kinds[key] = kind
+        else:
+            known = ", ".join(sorted(_READERS))
+            draft.note("--metadata-type {} is no KEY=KIND, of {}".format(word, known))
+    return kinds
 
 
 def read_json(text: str) -> Any:
@@ -216,3 +237,20 @@ def read_json(text: str) -> Any:
     value = json.loads(text)
     json.dumps(value, allow_nan=False)
     return value
+
+
+def _read_float(text: str) -> float:
+    """Return a number with a point; infinite ones and NaN, which JSON has not, raise ValueError."""
+    value = float(text)
+    if not abs(value) < float("inf"):
+        raise ValueError("no finite number")
+    return value
+
+
+_READERS: Dict[str, Callable[[str], Any]] = {
+    "text": str,
+    "int": int,
+    "float": _read_float,
+    "json": read_json,
+}
+"""How the value of `--metadata` is read, by the kind of its key."""

@@ -315,7 +315,7 @@ class Job:
             found += seen.describe_made(known, clock)
             found = outputs.join_copies(found, seen.outputs, clock)
         draft.extend("outputs_not_there", [without_empty(entry) for entry in missing])
-        metadata = entries.pairs(draft, options.metadata)
+        metadata = entries.pairs(draft, options.metadata, options.metadata_type)
         self._take_settings(metadata, step)
         declared = options.declared_parents()
         made_from = sidecar.MadeFrom(draft.record, inputs, found, declared)

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 _TAIL_SECONDS = 60.0
 _LAST_LOOK_SECONDS = 1.0
-_CARRIED = ("output", "parent", "metadata", "seed", "log")  # given at `start`, meant for `end`
+# given at `start`, meant for `end`
+_CARRIED = ("output", "parent", "metadata", "metadata-type", "seed", "log")
 _KEPT = ("namespace", "sidecar")  # given at `start`, meant for every step
 _DISTURBANCE = re.compile(
     rb"ptrace|PTRACE_|LeakSanitizer has encountered a fatal|effective uid is not 0|setuid"
@@ -276,6 +277,10 @@ class OneCommand:
             "the system", lambda: job.take_look(self._look, is_hurried=outcome.was_told)
         )
         job.after(step, outcome, self._prefix, self._sight)
+        from jobprov.provenance.capture.recording import left_behind
+
+        words_of_job = (job.draft.record, job.job_ad, self.environment)
+        job.draft.attempt("outputs left behind", left_behind.mark, *words_of_job)
         if self.trace is not None:
             from jobprov.provenance.capture.trace import inventory
 

@@ -1,17 +1,21 @@
 """Files that come and go in the folders of a job while it runs, as the kernel reports them.
 
-A listing at the end cannot show what a job made and moved away. The reports are read between looks,
-up to 40 ms late, so size and inode are those of a file that is still there by then.
+A listing at the end cannot show what a job made and moved away. The reports are read as they come, a
+moment late, so size and inode are those of a file that is still there by then.
 
 Source: inotify(7), reached by ctypes since Python has no call for it.
 """
 
 import ctypes
 import os
+import select
 import struct
+import threading
+import time
 from typing import Dict, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.files.folders import NOT_LOOKED_AT
+from jobprov.provenance.capture.running.background import Background
 
 _CLOSED, _MOVED_AWAY, _MOVED_HERE, _CREATED, _DELETED = 0x8, 0x40, 0x80, 0x100, 0x200
 _OVERFLOW, _ENDED, _IS_FOLDER = 0x4000, 0x8000, 0x40000000
@@ -20,6 +24,7 @@ _ASKED = _CLOSED | _MOVED_AWAY | _MOVED_HERE | _CREATED | _DELETED | _ONLY_FOLDE
 _HEAD = struct.Struct("iIII")  # watch, mask, cookie, length of the name
 _MOST_READ, _MOST_FOLDERS, _MOST_FILES = 1 << 16, 500, 20000
 _MOST_READS = 64  # in one look, so that a job that makes files without end does not hold us
+_WAIT_SECONDS, _PAUSE_SECONDS = 0.2, 0.005  # so that many reports are read at once
 
 
 class Made:
@@ -29,14 +34,16 @@ class Made:
         identity: (device, inode); None where it was gone before anybody could look.
         size_bytes: as last seen, or None.
         is_moved, is_deleted: whether it left its place again, and how.
+        moved_between: two moments, in seconds since 1970, between which it was moved away, or None.
     """
 
-    __slots__ = ("identity", "is_deleted", "is_moved", "size_bytes")
+    __slots__ = ("identity", "is_deleted", "is_moved", "moved_between", "size_bytes")
 
     def __init__(self) -> None:
         self.identity: Optional[Tuple[int, int]] = None
         self.size_bytes: Optional[int] = None
         self.is_moved = self.is_deleted = False
+        self.moved_between: Optional[Tuple[float, float]] = None
 
     def look(self, path: str) -> None:
         """Take what can be seen of the file now."""
@@ -65,6 +72,9 @@ class FileEvents:
         self._skipped = frozenset(skipped)
         self._folders: Dict[int, str] = {}
         self._moving: Dict[int, Tuple[str, Made]] = {}  # cookie -> old path and file
+        self._read_at = time.time()
+        self._lock, self._is_closed = threading.Lock(), threading.Event()
+        self._reading: Optional[Background] = None
         self._library = ctypes.CDLL(None, use_errno=True)
         self._descriptor = self._library.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._descriptor < 0:
@@ -73,22 +83,52 @@ class FileEvents:
         for folder in folders:
             self._follow(folder, is_new=False)
 
-    def read(self) -> None:
+    def read_on(self) -> None:
+        """Read reports as they come, from now on: a script may move a file once it is written."""
+        if self._reading is None:
+            self._reading = Background(self._read_as_they_come)
+
+    def _read_as_they_come(self) -> None:
+        try:
+            while not self._is_closed.is_set():
+                if select.select([self._descriptor], [], [], _WAIT_SECONDS)[0]:
+                    self._read()
+                    self._is_closed.wait(_PAUSE_SECONDS)
+        finally:
+            os.close(self._descriptor)
+
+    def _read(self, *, is_last: bool = False) -> None:
         """Take in what happened since the last call."""
+        with self._lock:
+            if not self._is_closed.is_set():
+                self._take_reports(is_last=is_last)
+
+    def _take_reports(self, *, is_last: bool) -> None:
+        # The other half of a move may come with the next call
+        halves = dict(self._moving)
         for _ in range(_MOST_READS):
             try:
                 content = os.read(self._descriptor, _MOST_READ)
             except OSError:  # nothing more
                 break
             self._take(content)
-        for path, file in self._moving.values():
-            file.is_moved = True
-            self.made[path] = file
-        self._moving.clear()
+        now = time.time()
+        for cookie, (path, file) in list(self._moving.items()):
+            if file.moved_between is None:
+                file.moved_between = (self._read_at, now)
+            if is_last or cookie in halves:
+                file.is_moved = True
+                self.made[path] = file
+                del self._moving[cookie]
+        self._read_at = now
 
     def close(self) -> None:
-        """Follow no more."""
-        os.close(self._descriptor)
+        """Follow no more, after what happened last is read."""
+        self._read(is_last=True)
+        with self._lock:
+            self._is_closed.set()
+        if self._reading is None:
+            os.close(self._descriptor)
 
     def _follow(self, folder: str, *, is_new: bool) -> None:
         """Follow a folder and those below it; what lies in a new one was made by the job."""

@@ -16,6 +16,8 @@ from jobprov.provenance.capture.running.file_events import Made
 from jobprov.provenance.capture.sight.child_programs import Copy, SeenFile
 
 _MOST_PLACES, _MOST_ENTRIES, _SECONDS = 100, 2000, 2.0
+_MOST_LEVELS, _MOST_FOLDERS = 3, 1000
+_GRANULE_SECONDS = 0.02  # a file's time is that of the last tick of the kernel's clock
 _LONGEST_WORD = 1000
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?(\w+)=[\"']?([\w${}./:@%+,-]*)")
 _WORD = re.compile(r"[\w${}./:@%+,-]*/[\w${}./:@%+,-]*")
@@ -76,6 +78,8 @@ class Places:
         self._made, self._own, self._began = made, tuple(own_folders), began
         self._further = list(dict.fromkeys(further))[:_MOST_PLACES]
         self._end = time.monotonic() + _SECONDS
+        self._deeper: Optional[List[str]] = None
+        self._found: Set[str] = set()
         self._copied: Dict[str, Tuple[str, Optional[SeenFile]]] = {}
         self.staged_in: Dict[str, str] = {}
         for copy in copies:
@@ -125,22 +129,75 @@ class Places:
         return status is not None and status.st_size == size_bytes
 
     def _find_further(self, path: str) -> Optional[str]:
-        """Return where a file went by itself, in one of the folders that the job was told of."""
+        """Return where a file went by itself: a folder that the job was told of, or one below."""
         file = self._made.get(path)
         if file is None:
             return None
-        for folder in self._further:
+        place = self._find_in(self._further, path, file)
+        if place is None and file.is_moved:
+            place = self._find_in(self._find_deeper(), path, file)
+        if place is None and file.is_moved and file.identity is None:
+            place = self._find_beside(path, file)
+        if place is not None:
+            self._found.add(place)
+        return place
+
+    def _find_in(self, folders: Iterable[str], path: str, file: Made) -> Optional[str]:
+        """Return where a file is in one of these folders: by its name, or by its inode."""
+        for folder in folders:
             place = os.path.join(folder, os.path.basename(path))
             status = self._status(place)
             if status is not None and _may_be(file, status):
                 return place
         if file.identity is None or not file.is_moved:
             return None
-        for folder in self._further:
+        for folder in folders:
             place_of_inode = self._find_inode(folder, file.identity)
             if place_of_inode is not None:
                 return place_of_inode
         return None
+
+    def _find_deeper(self) -> List[str]:
+        """Return folders some levels below those that the job was told of, if something came there."""
+        if self._deeper is None:
+            self._deeper = []
+            level = list(self._further)
+            for _ in range(_MOST_LEVELS):
+                level = [below for folder in level for below in self._folders_in(folder)]
+                for folder in level[:_MOST_FOLDERS]:
+                    if folder not in self._further and self._is_changed(folder):
+                        self._deeper.append(folder)
+        return self._deeper
+
+    def _folders_in(self, folder: str) -> List[str]:
+        return [
+            entry.path for entry in self._entries(folder) if entry.is_dir(follow_symlinks=False)
+        ][:_MOST_FOLDERS]
+
+    def _is_changed(self, folder: str) -> bool:
+        try:
+            return os.stat(folder).st_mtime >= self._began
+        except OSError:
+            return False
+
+    def _find_beside(self, path: str, file: Made) -> Optional[str]:
+        """Return where a file went that lived too short to be looked at, and has another name now.
+
+        It is the only one of its kind that came at that moment to where other files of the job went.
+        """
+        if file.moved_between is None:
+            return None
+        after, before = file.moved_between
+        end = os.path.splitext(path)[1]
+        candidates = set()
+        for folder in sorted({os.path.dirname(place) for place in self._found}):
+            for entry in self._entries(folder):
+                if entry.path in self._found or not entry.name.endswith(end):
+                    continue
+                status = self._status(entry.path)
+                if status is not None and after - _GRANULE_SECONDS <= status.st_ctime <= before:
+                    candidates.add(entry.path)
+        return candidates.pop() if len(candidates) == 1 else None
 
     def _find_inode(self, folder: str, identity: Tuple[int, int]) -> Optional[str]:
         """Return the file of a folder that is the same under another name."""

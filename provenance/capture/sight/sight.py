@@ -71,7 +71,7 @@ class Sight:
     def look(self) -> None:
         """Take in what the kernel has to report about files."""
         if self._events is not None:
-            self._events.read()
+            self._events.read_on()
 
     def is_own(self, path: str) -> bool:
         """Tell whether an absolute path lies in one of the job's own folders."""
@@ -91,7 +91,6 @@ class Sight:
         if self._hashing is not None:
             self._hashing.wait(seconds_left)
         if self._events is not None:
-            self._events.read()
             self._events.close()
             self.came_and_went = dict(self._events.made)
             if self._events.why_incomplete is None:

@@ -19,6 +19,7 @@ class EvaluationDraft(NamedTuple):
     ran_as: str | None
     computed_as: str | None
     problem: str | None
+    is_too_large: bool
     difference: str | None
     as_written: str | None
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, update
 
-from jobprov.provenance.db.queries.erasures.traces import KeptAnswer
+from jobprov.provenance.db.queries.erasures import KeptAnswer
 from jobprov.provenance.db.queries.holdings.possessions import Possessions
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.tables import (

@@ -6,8 +6,8 @@ parameters, which jobs of a task share, leaves them out.
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from jobprov.provenance.db.recording.art_runs import art_run
-from jobprov.provenance.db.recording.parameter_rows import indexed_text
+from jobprov.provenance.db.recording.configurations.art_runs import art_run
+from jobprov.provenance.db.recording.configurations.parameters import indexed_text
 from jobprov.provenance.db.statements.inserting import insert_rows
 from jobprov.provenance.db.statements.selecting import change_among
 from jobprov.provenance.db.tables import JobSource

@@ -26,8 +26,25 @@ class Place(NamedTuple):
 
 _NOWHERE = Place("", "")
 
+
+class Placed(NamedTuple):
+    """What the row of a task says: its place, and whether its jobs name several stages."""
+
+    experiment: int
+    place: Place
+    has_several_stages: bool
+
+
+class Said(NamedTuple):
+    """What jobs say of a task: the first place by name, and all the names of stages."""
+
+    experiment: int
+    place: Place
+    stages: frozenset[str]
+
+
 _PLACES = """
-SELECT t.id, s.campaign, s.name, d.campaign, d.name
+SELECT t.id, s.campaign, s.name, d.campaign, d.name, t.has_several_stages
 FROM tasks t
 LEFT JOIN stages s ON s.id = t.stage_id
 LEFT JOIN stages d ON d.id = t.declared_stage_id
@@ -36,7 +53,7 @@ WHERE t.id {among}
 _LOCK = "UPDATE tasks SET stage_id = stage_id WHERE id {among}"
 _FIRST_SAID = """
 SELECT t.id, t.experiment_id, d.campaign, d.name,
-    MIN(NULLIF(s.campaign, '')), MIN(NULLIF(s.name, ''))
+    MIN(NULLIF(s.campaign, '')), MIN(NULLIF(s.name, '')), MAX(NULLIF(s.name, ''))
 FROM tasks t
 LEFT JOIN stages d ON d.id = t.declared_stage_id
 LEFT JOIN jobs j ON j.task_id = t.id
@@ -44,7 +61,7 @@ LEFT JOIN stages s ON s.id = j.stage_id
 WHERE t.id {among} GROUP BY t.id, t.experiment_id, d.campaign, d.name
 """
 _PATTERNS = "SELECT id, output_patterns FROM tasks WHERE output_patterns IS NOT NULL AND id {among}"
-_WRITE_PLACE = "UPDATE tasks SET stage_id = ? WHERE id = ?"
+_WRITE_PLACE = "UPDATE tasks SET stage_id = ?, has_several_stages = ? WHERE id = ?"
 
 
 def intern_stages(
@@ -72,17 +89,19 @@ def intern_tasks(
     job says.
     """
     rows: dict[TaskKey, dict[str, str | int]] = {}
-    first_places: dict[TaskKey, Place] = {}
+    said: dict[TaskKey, Said] = {}
     for record in records:
         if record.task is None or record.task.task_id is None:
             continue
         key = (experiments[record.experiment], record.task.task_id)
         rows[key] = {"experiment_id": key[0], "task_id": key[1]}
         if stage := stage_key(record):
-            first_places[key] = _first_of(first_places.get(key, _NOWHERE), Place(*stage))
+            place = Place(*stage)
+            before = said.get(key, Said(key[0], _NOWHERE, frozenset()))
+            named = before.stages | ({place.stage} - {""})
+            said[key] = Said(key[0], _first_of(before.place, place), named)
     tasks = transaction.intern(table_of(TaskRow), ["experiment_id", "task_id"], rows)
-    stages = {tasks[key]: (key[0], *place) for key, place in first_places.items()}
-    _place(transaction, stages)
+    _place(transaction, {tasks[key]: of_task for key, of_task in said.items()})
     return tasks
 
 
@@ -100,42 +119,45 @@ def place_again(transaction: Transaction, tasks: Iterable[int]) -> None:
     These are tasks whose declaration is another, or of which a job says something else than before,
     or nothing more.
     """
-    places: dict[int, StageKey] = {}
+    placed: dict[int, Placed] = {}
     for row in select_among(transaction.connection, _FIRST_SAID, sorted(tasks)):
-        task, experiment, *names = row
+        task, experiment, *names, last_stage = row
         place = _placed(declared=_place_of(names[0:2]), said=_place_of(names[2:4]))
-        places[task] = (experiment, *place)
-    _write_places(transaction, places)
+        stages = {place.stage, names[3] or "", last_stage or ""} - {""}
+        placed[task] = Placed(experiment, place, len(stages) > 1)
+    _write_places(transaction, placed)
 
 
-def _place(transaction: Transaction, places: Mapping[int, StageKey]) -> None:
+def _place(transaction: Transaction, said: Mapping[int, Said]) -> None:
     """Place the tasks of jobs that say another place than what stands there.
 
     Mostly that is none.
     """
     connection = transaction.connection
-    if moved := _moved(connection, places):
+    if moved := _moved(connection, said):
         # Another process may have placed them since: look again
         change_among(connection, _LOCK, sorted(moved))
-        _write_places(transaction, _moved(connection, {task: places[task] for task in moved}))
+        _write_places(transaction, _moved(connection, {task: said[task] for task in moved}))
 
 
-def _moved(connection: Connection, places: Mapping[int, StageKey]) -> dict[int, StageKey]:
-    """Return the tasks that have another place now that jobs say these, and that place."""
-    moved: dict[int, StageKey] = {}
-    for task, *names in select_among(connection, _PLACES, places):
-        experiment, campaign, stage = places[task]
+def _moved(connection: Connection, said: Mapping[int, Said]) -> dict[int, Placed]:
+    """Return the tasks of which jobs say something new, with what is to stand there."""
+    moved: dict[int, Placed] = {}
+    for task, *names, had_several in select_among(connection, _PLACES, said):
+        of_task = said[task]
         before = _place_of(names[0:2])
-        first = _first_of(before, Place(campaign, stage))
+        first = _first_of(before, of_task.place)
         after = _placed(declared=_place_of(names[2:4]), said=first)
-        if after != before:
-            moved[task] = (experiment, *after)
+        stages = of_task.stages | ({before.stage, after.stage} - {""})
+        has_several = bool(had_several) or len(stages) > 1
+        if after != before or has_several != bool(had_several):
+            moved[task] = Placed(of_task.experiment, after, has_several)
     return moved
 
 
-def _write_places(transaction: Transaction, places: Mapping[int, StageKey]) -> None:
+def _write_places(transaction: Transaction, placed: Mapping[int, Placed]) -> None:
     rows: dict[StageKey, dict[str, str | int]] = {}
-    for experiment, campaign, name in places.values():
+    for experiment, (campaign, name), _ in placed.values():
         if campaign or name:
             rows[experiment, campaign, name] = {
                 "experiment_id": experiment,
@@ -143,7 +165,9 @@ def _write_places(transaction: Transaction, places: Mapping[int, StageKey]) -> N
                 "name": name,
             }
     stages = transaction.intern(table_of(Stage), ["experiment_id", "campaign", "name"], rows)
-    rows_of_tasks = [(stages.get(key), task) for task, key in places.items()]
+    rows_of_tasks = []
+    for task, (experiment, place, has_several) in placed.items():
+        rows_of_tasks.append((stages.get((experiment, *place)), has_several, task))
     change_many(transaction.connection, _WRITE_PLACE, rows_of_tasks)
 
 

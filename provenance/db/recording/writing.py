@@ -14,12 +14,13 @@ from typing import NamedTuple, TypedDict
 
 from sqlalchemy import Connection, update
 
-from jobprov.provenance.db.recording.closure_rows import (
+from jobprov.provenance.db.recording.configurations.closures import (
     RanConfiguration,
     closure_set_digest,
     intern_closure_sets,
 )
-from jobprov.provenance.db.recording.file_rows import (
+from jobprov.provenance.db.recording.files.linking import link_files, link_new_files
+from jobprov.provenance.db.recording.files.rows import (
     Removed,
     remove_files,
     unlink_claims,
@@ -32,7 +33,6 @@ from jobprov.provenance.db.recording.job_rows import (
     shared_document,
     stage_key,
 )
-from jobprov.provenance.db.recording.linking import link_files, link_new_files
 from jobprov.provenance.db.recording.module_rows import write_modules
 from jobprov.provenance.db.recording.seed_rows import write_seeds
 from jobprov.provenance.db.recording.software_rows import intern_software_sets, software_set_digest

@@ -145,7 +145,7 @@ class ParameterValue(Base):
     It has its canonical text, which tells its type, and the number that it is, if it is one.
 
     Text that is too long for an index stands here by its beginning and digest
-    (`parameter_rows.indexed_text`).
+    (`recording/configurations/parameters.indexed_text`).
     """
 
     __tablename__ = "parameter_values"
@@ -196,7 +196,7 @@ class Evaluation(Base):
     it ran as computed here, else the one in the files; `as_written` says why it is that.
     `parsed_as`, `ran_as` and `computed_as` are the ParameterSetIDs of what the files say, of what art
     wrote, and of what it ran as computed, where no name in it differs by job. `problem` says why
-    the files cannot be evaluated, `difference` how what art wrote contradicts the rest.
+    the files cannot be evaluated, `is_too_large` whether a limit stopped that, `difference` how what art wrote contradicts the rest.
     """
 
     __tablename__ = "evaluations"
@@ -211,6 +211,7 @@ class Evaluation(Base):
     ran_as: Mapped[str | None] = mapped_column(String(40))
     computed_as: Mapped[str | None] = mapped_column(String(40))
     problem: Mapped[str | None] = mapped_column(Text)
+    is_too_large: Mapped[bool]
     difference: Mapped[str | None] = mapped_column(Text)
     as_written: Mapped[str | None] = mapped_column(Text)
 

@@ -7,6 +7,7 @@ the ledger: the next report brings it again.
 from datetime import datetime
 
 from sqlalchemy import (
+    Boolean,
     Float,
     ForeignKey,
     Index,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -42,7 +44,8 @@ class TaskRow(Base):
     """A task: one submission of a stage.
 
     `entry_id` is its declaration, where one was made; `declared_stage_id` and `output_patterns`
-    (a line each) are what that says.
+    (a line each) are what that says. With `has_several_stages`, a job may be of another stage than
+    its task, as its record says (Snakemake's rules run under one task).
     """
 
     __tablename__ = "tasks"
@@ -54,6 +57,7 @@ class TaskRow(Base):
     entry_id: Mapped[int | None] = mapped_column(ForeignKey("ledger_entries.id"))
     declared_stage_id: Mapped[int | None] = mapped_column(ForeignKey("stages.id"))
     output_patterns: Mapped[str | None] = mapped_column(Text)
+    has_several_stages: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
 
 
 class WaivedUnit(Base):

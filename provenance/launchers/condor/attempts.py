@@ -104,12 +104,14 @@ class Collection:
         never_started: jobs that no machine ever took, and that count for no unit.
         unnamed: ads without GlobalJobId, which could not be told apart from others.
         running: ads of attempts that are not over.
+        has_epochs: whether the schedd keeps an ad for each attempt, as far as it was asked.
     """
 
     attempts: dict[tuple[str, int], Attempt] = field(default_factory=dict)
     never_started: int = 0
     unnamed: int = 0
     running: int = 0
+    has_epochs: bool = True
 
     def add(self, ads: Iterable[Ad], source: Source) -> None:
         """Take the ads of one source.

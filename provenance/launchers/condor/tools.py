@@ -19,6 +19,13 @@ _QUEUED = "JobStatus == 5 || (JobStatus != 2 && NumShadowStarts > 0)"
 _SCHEDD = re.compile(r"^-- Schedd: (\S+) : ", re.MULTILINE)
 
 
+_NO_EPOCHS = "No Job Run Instance recordings"  # of condor_history, to its standard error
+
+
+class NoEpochHistoryError(UnreachableError):
+    """The schedd keeps no ad for each attempt: JOB_EPOCH_HISTORY is not defined by default."""
+
+
 def ask_condor(source: Source, since: int, schedd: str | None = None) -> Iterator[Ad]:
     """Yield the ads of attempts that ended since a moment, and a few older ones, of one source.
 
@@ -28,6 +35,7 @@ def ask_condor(source: Source, since: int, schedd: str | None = None) -> Iterato
         schedd: its name, where it is not this machine's own.
 
     Raises:
+        NoEpochHistoryError: there are no epochs.
         UnreachableError: the tool is not there, or it failed; with its last line.
     """
     place = _place(schedd)
@@ -96,7 +104,9 @@ def ads_of(command: Sequence[str]) -> Iterator[Ad]:
                 process.kill()
                 raise
             if process.wait() != 0:
-                raise UnreachableError(f"`{' '.join(command[:3])} …` fails: {_last_error(errors)}.")
+                reason = _last_error(errors)
+                kind = NoEpochHistoryError if _NO_EPOCHS in reason else UnreachableError
+                raise kind(f"`{' '.join(command[:3])} …` fails: {reason}.")
 
 
 def _place(schedd: str | None) -> list[str]:

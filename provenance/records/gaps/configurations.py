@@ -9,8 +9,6 @@ from jobprov.provenance.records.gaps.codes import Message
 from jobprov.provenance.records.gaps.findings import Findings
 from jobprov.provenance.records.job_record import JobRecord
 
-_PAST_A_LIMIT = " the limit of "
-"""The words in each message of the fcl reader that says which of its limits a text ran into."""
 _MOST_IDS = 3
 _PLACES_IN_EXTRA = ("checked", "reconstructed")
 """Where `extra` holds what was found in an art file that the job wrote."""
@@ -22,7 +20,7 @@ def configuration_gaps(record: JobRecord, findings: Findings) -> Iterator[Messag
         name = configuration.main or configuration.step or f"configurations[{position}]"
         if position in findings.unevaluated:
             problem = findings.unevaluated[position]
-            if _PAST_A_LIMIT in problem:
+            if position in findings.too_large:
                 yield "configuration-too-large", f"{name}: {problem}"
             else:
                 yield "configuration-unevaluated", f"{name} cannot be evaluated: {problem}"

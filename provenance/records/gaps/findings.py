@@ -40,6 +40,7 @@ class Findings(msgspec.Struct, frozen=True):
         repairs: field paths of values out of range.
         contradictions: fields for which witnesses have different values.
         unevaluated: why an entry of `configurations` cannot be evaluated, by position.
+        too_large: positions of those that a limit of the fcl reader stopped.
         differing: how an entry of `configurations` as run contradicts it as parsed, by position.
         pending: digests of the configurations that can be evaluated now and were not yet.
         has_capsule: an environment capsule that serves the job is held.
@@ -60,6 +61,7 @@ class Findings(msgspec.Struct, frozen=True):
     repairs: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
     unevaluated: Mapping[int, str] = msgspec.field(default_factory=dict)
+    too_large: AbstractSet[int] = frozenset()
     differing: Mapping[int, str] = msgspec.field(default_factory=dict)
     pending: tuple[str, ...] = ()
     has_capsule: bool = False

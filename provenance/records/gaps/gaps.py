@@ -15,7 +15,6 @@ from collections.abc import Iterator
 import msgspec
 
 from jobprov.provenance.records.files.inputs import needed_inputs
-from jobprov.provenance.records.gaps.blobs import environment_listings, erased_gaps, source_gaps
 from jobprov.provenance.records.gaps.capture import (
     traced_gaps,
     unknown_kinds,
@@ -25,7 +24,12 @@ from jobprov.provenance.records.gaps.capture import (
 from jobprov.provenance.records.gaps.code import left_out_gaps, software_gaps
 from jobprov.provenance.records.gaps.codes import GAPS, Message
 from jobprov.provenance.records.gaps.configurations import configuration_gaps
-from jobprov.provenance.records.gaps.files import file_gaps
+from jobprov.provenance.records.gaps.files import (
+    environment_listings,
+    erased_gaps,
+    file_gaps,
+    source_gaps,
+)
 from jobprov.provenance.records.gaps.findings import Findings
 from jobprov.provenance.records.identity import WITNESSES
 from jobprov.provenance.records.job_record import JobRecord

@@ -18,7 +18,7 @@ from jobprov.provenance.bundle.ingredients import Ingredients
 from jobprov.provenance.bundle.plan import Plan, ceiling_of
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.lookup.job import resolutions_of
-from jobprov.provenance.db.queries.reruns.bundled_jobs import BundledJob, jobs_in, jobs_with_ids
+from jobprov.provenance.db.queries.reruns.bundles import BundledJob, jobs_in, jobs_with_ids
 from jobprov.provenance.errors import AmbiguousError, BundleError, NotFoundError
 from jobprov.provenance.services.bundles.archive_blobs import PossessedBlobs
 from jobprov.provenance.services.bundles.ingredients import gather_all

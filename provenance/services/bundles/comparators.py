@@ -17,7 +17,7 @@ from jobprov.provenance.answers.bundles import (
 from jobprov.provenance.bundle.comparison.comparators import OutputRule, read_rules
 from jobprov.provenance.db.changes.bundles import add_comparators
 from jobprov.provenance.db.changes.reruns import note_due_proofs
-from jobprov.provenance.db.queries.reruns.comparators import (
+from jobprov.provenance.db.queries.reruns.bundles import (
     comparator_versions,
     newest_comparators,
 )

@@ -28,7 +28,7 @@ from jobprov.provenance.db.queries.catalogs.sightings import (
     producing_jobs,
     was_seen,
 )
-from jobprov.provenance.db.recording.aliases import alias_files
+from jobprov.provenance.db.recording.files.aliases import alias_files
 from jobprov.provenance.db.recording.identities import FileKey, see_identity
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.writer.turns import stop_derivations

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from jobprov.provenance.answers.comparisons import Difference, Facet
-from jobprov.provenance.db.recording.physics_variables import PhysicsVariables
+from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables
 from jobprov.provenance.fhicl.matching import changed_stretches, kept_pairs
 from jobprov.provenance.services.comparisons.code import code_facet, is_installed, unlike_fields
 from jobprov.provenance.services.comparisons.differences import (

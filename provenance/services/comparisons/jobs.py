@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.comparisons import Difference, Facet, JobComparison
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.db.recording.art_runs import ArtRun, without_names
-from jobprov.provenance.db.recording.physics_variables import PhysicsVariables
+from jobprov.provenance.db.recording.configurations.art_runs import ArtRun, without_names
+from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables
 from jobprov.provenance.services.comparisons.code import patches_of
 from jobprov.provenance.services.comparisons.configurations import (
     configuration_facet,

@@ -18,7 +18,7 @@ from jobprov.provenance.db.queries.comparisons.stages import (
     evaluated_sets,
     software_of,
 )
-from jobprov.provenance.db.recording.art_runs import RecordedClosure
+from jobprov.provenance.db.recording.configurations.art_runs import RecordedClosure
 from jobprov.provenance.lineage.words import counted
 
 _MOST_SETS = 200

@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from jobprov.provenance.answers.comparisons import Facet
-from jobprov.provenance.db.recording.physics_variables import PhysicsVariables, variables_in_step
+from jobprov.provenance.db.recording.configurations.physics_variables import (
+    PhysicsVariables,
+    variables_in_step,
+)
 from jobprov.provenance.records.job_record import JobRecord
 from jobprov.provenance.records.reading.repairing import repaired
 from jobprov.provenance.services.comparisons.differences import RECIPE, Record, compared, facet

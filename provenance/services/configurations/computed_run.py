@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from jobprov.provenance.db.recording.art_runs import ArtRun
+from jobprov.provenance.db.recording.configurations.art_runs import ArtRun
 from jobprov.provenance.fhicl import Configuration, FhiclError, loads
 from jobprov.provenance.fhicl.running.as_run import as_run
 from jobprov.provenance.fhicl.running.command_line import ArtOptions

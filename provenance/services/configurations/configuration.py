@@ -17,13 +17,13 @@ from jobprov.provenance.answers.configurations import (
     RunAnswer,
 )
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.db.queries.recording.evaluations import (
+from jobprov.provenance.db.queries.recording.findings import (
     KnownEvaluation,
     closures_of_jobs,
     read_evaluations,
 )
-from jobprov.provenance.db.recording.art_runs import ArtRun, art_run
-from jobprov.provenance.db.recording.closure_rows import closure_digests
+from jobprov.provenance.db.recording.configurations.art_runs import ArtRun, art_run
+from jobprov.provenance.db.recording.configurations.closures import closure_digests
 from jobprov.provenance.errors import NotFoundError, ProvenanceError
 from jobprov.provenance.fhicl import (
     Configuration,
@@ -306,7 +306,16 @@ def files_answer(configuration: RecordedConfiguration) -> ConfigurationFiles:
 
 
 def _evaluation_answer(known: KnownEvaluation | None) -> EvaluationAnswer | None:
-    return None if known is None else EvaluationAnswer(*known)
+    if known is None:
+        return None
+    return EvaluationAnswer(
+        problem=known.problem,
+        difference=known.difference,
+        ran_as=known.ran_as,
+        parsed_as=known.parsed_as,
+        computed_as=known.computed_as,
+        as_written=known.as_written,
+    )
 
 
 class EvaluatedParameters(NamedTuple):

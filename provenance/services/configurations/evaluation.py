@@ -26,15 +26,15 @@ from jobprov.provenance.db.changes.configurations import (
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.configurations.closures import closure_of, waiting_keys
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
-from jobprov.provenance.db.recording.art_runs import OF_EACH_JOB, RecordedClosure
-from jobprov.provenance.db.recording.parameter_rows import (
+from jobprov.provenance.db.recording.configurations.art_runs import OF_EACH_JOB, RecordedClosure
+from jobprov.provenance.db.recording.configurations.parameters import (
     IndexedTable,
     indexed_tables,
     unwritten_tables,
     write_set,
     write_tables,
 )
-from jobprov.provenance.db.recording.physics_variables import variables_table
+from jobprov.provenance.db.recording.configurations.physics_variables import variables_table
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import ProvenanceError
@@ -44,6 +44,7 @@ from jobprov.provenance.records.job_record import FclConfiguration
 from jobprov.provenance.services.configurations.computed_run import ComputedRun, compute_run
 from jobprov.provenance.services.configurations.configuration import (
     ConfigurationError,
+    ConfigurationTooLargeError,
     evaluate_recorded,
 )
 from jobprov.provenance.services.recording.gap_updates import jobs_configured, refresh_jobs
@@ -77,6 +78,7 @@ class Evaluated(NamedTuple):
     ran_as: str | None
     computed_as: str | None
     problem: str | None
+    is_too_large: bool
     difference: str | None
     as_written: str | None
     identity: str | None
@@ -174,12 +176,23 @@ def evaluate_sources(recorded: RecordedClosure, sources: Mapping[str, bytes]) ->
     """
     if not recorded.is_configuration:
         identity, tables = _searched(None, recorded.variables)
-        return Evaluated(None, None, None, None, None, None, identity, tables)
-    parsed, problem = None, None
+        return Evaluated(
+            parsed_as=None,
+            ran_as=None,
+            computed_as=None,
+            problem=None,
+            is_too_large=False,
+            difference=None,
+            as_written=None,
+            identity=identity,
+            tables=tables,
+        )
+    parsed, problem, is_too_large = None, None, False
     try:
         parsed = evaluate_recorded(recorded, sources)
     except ConfigurationError as error:
         problem = _first_line(error)
+        is_too_large = isinstance(error, ConfigurationTooLargeError)
     ran, trouble = None, list[str]()
     final = sources.get(recorded.final_sha256 or "")
     if final is not None:
@@ -192,6 +205,7 @@ def evaluate_sources(recorded: RecordedClosure, sources: Mapping[str, bytes]) ->
     if searched is not None and searched.value_count > _MOST_SEARCHED:
         values = f"the set is known, but its {searched.value_count:,} values cannot be searched"
         problem = f"{values}: the limit of {_MOST_SEARCHED:,} is passed"
+        is_too_large = True
         searched = None
     is_whole = computed is not None and computed.is_whole
     identity, tables = _searched(searched, recorded.variables)
@@ -200,6 +214,7 @@ def evaluate_sources(recorded: RecordedClosure, sources: Mapping[str, bytes]) ->
         ran_as=_identity_of(ran),
         computed_as=computed.identity if computed is not None and is_whole else None,
         problem=problem,
+        is_too_large=is_too_large,
         difference=_sentence(trouble),
         as_written=computed.not_known if computed is not None and ran is None else None,
         identity=identity,
@@ -310,6 +325,7 @@ def _enter(writing: Writing, wanted: _Wanted, evaluated: Evaluated) -> bool:
         ran_as=evaluated.ran_as,
         computed_as=evaluated.computed_as,
         problem=evaluated.problem,
+        is_too_large=evaluated.is_too_large,
         difference=evaluated.difference,
         as_written=evaluated.as_written,
     )

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from jobprov.archive.digest import is_digest
 from jobprov.archive.store import Store
-from jobprov.provenance.db.queries.erasures.blobs import (
+from jobprov.provenance.db.queries.erasures import (
     is_capsule,
     jobs_named,
     plans_of_experiment,

@@ -21,14 +21,14 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.db.changes.erasures import empty_bodies
 from jobprov.provenance.db.changes.recording import remove_provisional
-from jobprov.provenance.db.queries.erasures.plans import (
+from jobprov.provenance.db.queries.erasures import (
     conflicts_of_witness,
     finals_of_witness,
     plans_of_job,
     unread_of_job,
 )
 from jobprov.provenance.db.queries.holdings.erasures import was_erased
-from jobprov.provenance.db.queries.ledger.entries import newest_final
+from jobprov.provenance.db.queries.ledger import newest_final
 from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError, RecordError
 from jobprov.provenance.records.erasing import (
     digests_of,

@@ -16,7 +16,7 @@ from jobprov.provenance.db.changes.erasures import (
     remove_evaluations,
     remove_possessions,
 )
-from jobprov.provenance.db.queries.erasures.rows import (
+from jobprov.provenance.db.queries.erasures import (
     erased_digests_among,
     evaluated_configurations,
     is_conflict,

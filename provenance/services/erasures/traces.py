@@ -15,7 +15,7 @@ from jobprov.provenance.db.changes.erasures import (
     remove_log_tail,
 )
 from jobprov.provenance.db.changes.recording import remove_letter
-from jobprov.provenance.db.queries.erasures.traces import (
+from jobprov.provenance.db.queries.erasures import (
     count_with_texts,
     kept_answers,
     letters_of_job,

@@ -34,6 +34,8 @@ MEMORY = "memory"
 END_BYTES = 64 * 1024
 _MOST_LOGS = 8
 _AT_ONCE = 200
+_MISSING_INPUT = ("built-in.missing-input", "built-in.missing-input-checked")
+"""Rules of tries that were never begun, because an input was not there."""
 _ART = frozenset({"art", "lar", "mu2e", "nova", "gm2", "uboone"})
 
 
@@ -66,6 +68,11 @@ class JobClass(NamedTuple):
     is_read: bool = False
     cause: str | None = None
     cause_id: str | None = None
+
+    @property
+    def lacked_input(self) -> bool:
+        """Whether the job did nothing, because an input was not there."""
+        return self.rule in _MISSING_INPUT
 
     def shown(self) -> dict[str, object]:
         """Return it in the words of the HTTP interface."""

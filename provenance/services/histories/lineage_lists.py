@@ -3,10 +3,10 @@
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.histories import LineageList
-from jobprov.provenance.db.queries.histories.lineage_lists import listed_files
 from jobprov.provenance.db.queries.histories.walks import (
     MOST_FILES,
     WalkedFile,
+    listed_files,
     met_count,
     walk_ancestors,
     walk_descendants,

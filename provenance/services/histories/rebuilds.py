@@ -12,9 +12,11 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.addresses import file_page
+from jobprov.provenance.answers.catalogs import LocatedFile, LocatedFiles
 from jobprov.provenance.answers.histories import RebuildCost, RebuildPlan, RebuildStep
 from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.answers.names import FileName
+from jobprov.provenance.catalogs.opening import Catalogs
 from jobprov.provenance.db.connections.time_limits import limited
 from jobprov.provenance.db.queries.histories.rebuilds import (
     InputRow,
@@ -31,6 +33,7 @@ from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.errors import BadInputError, LimitError
 from jobprov.provenance.lineage.layers import strong_components
 from jobprov.provenance.records.files.parents import FilesOfJob
+from jobprov.provenance.services.catalogs.replicas import WantedFile, locate_files
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
 from jobprov.provenance.services.lookup.file import find_file
 
@@ -116,6 +119,25 @@ def plan_rebuild(
         circle=circle,
         resources=_cost([summaries[job] for job in order]),
     )
+
+
+def locate_needs(plan: RebuildPlan, catalogs: Catalogs, *, patience: float) -> LocatedFiles:
+    """Return where the files are now that a plan takes as they are.
+
+    No connection to the database is to be open: a catalog may take its time.
+    """
+    by_experiment: dict[str, list[WantedFile]] = {}
+    for file in plan.needs:
+        wanted = WantedFile(file.namespace, file.name)
+        by_experiment.setdefault(file.experiment, []).append(wanted)
+    files: list[LocatedFile] = []
+    problems = []
+    for experiment, wanted_files in by_experiment.items():
+        answer = locate_files(wanted_files, catalogs, experiment, patience=patience)
+        files += answer.files
+        if answer.problem:
+            problems.append(answer.problem)
+    return LocatedFiles(files, " ".join(problems) or None)
 
 
 def _inputs_from_outside(needed: Needed) -> tuple[set[_File], set[_File]]:

@@ -24,7 +24,7 @@ from jobprov.provenance.db.changes.intake import (
     remove_logs_of_jobs,
     remove_pieces_before,
 )
-from jobprov.provenance.db.queries.intake.log_tails import (
+from jobprov.provenance.db.queries.intake import (
     Piece,
     count_logs,
     last_received,

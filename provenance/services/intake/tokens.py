@@ -26,7 +26,7 @@ from jobprov.provenance.db.changes.intake import (
     mark_revoked,
     next_token_number,
 )
-from jobprov.provenance.db.queries.intake.tokens import StoredToken, find_token, is_any_token_made
+from jobprov.provenance.db.queries.intake import StoredToken, find_token, is_any_token_made
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.writing import Writing

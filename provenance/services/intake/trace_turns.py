@@ -17,7 +17,7 @@ from jobprov.provenance.db.changes.intake import (
     remove_turns_before,
     take_over_turn,
 )
-from jobprov.provenance.db.queries.intake.trace_turns import Turn, count_turns, turn_of
+from jobprov.provenance.db.queries.intake import Turn, count_turns, turn_of
 
 WAITING = timedelta(hours=6)
 REMEMBERED = timedelta(days=180)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from jobprov.archive.errors import DocumentMissingError
 from jobprov.archive.store import Store
 from jobprov.provenance.db.changes.ledger import write_last_segment
-from jobprov.provenance.db.queries.ledger.chains import LastSegment, last_segment
+from jobprov.provenance.db.queries.ledger import LastSegment, last_segment
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.services.ledger.frames import SegmentError, head_name
 from jobprov.provenance.services.ledger.segments import GENESIS, SegmentReader

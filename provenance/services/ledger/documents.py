@@ -7,14 +7,14 @@ exactly what the client sent.
 
 import json
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from jobprov.provenance.records.job_record import JsonObject
+
 D = TypeVar("D")
-JsonObject = dict[str, Any]
-"""A JSON object whose fields another room reads."""
 
 
 class RevisionDocument(Struct, frozen=True):

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.db.changes.ledger import NewEntry, append_entries
-from jobprov.provenance.db.queries.ledger.entries import salted_entries, stored_entries
+from jobprov.provenance.db.queries.ledger import salted_entries, stored_entries
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.services.ledger.segments import SegmentReader, read_bodies
 from jobprov.provenance.services.writing import Writing

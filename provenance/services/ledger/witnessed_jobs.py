@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.db.queries.ledger.witnessed_jobs import (
+from jobprov.provenance.db.queries.ledger import (
     FinalEntry,
     final_entries,
     provisional_bodies,

@@ -35,7 +35,7 @@ from jobprov.provenance.db.queries.lookup.job import (
 )
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.search import jobs_by_batch_id, jobs_by_id
-from jobprov.provenance.db.queries.recording.evaluations import closures_of_jobs
+from jobprov.provenance.db.queries.recording.findings import closures_of_jobs
 from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
 from jobprov.provenance.records.gaps.findings import blobs_to_send

@@ -6,8 +6,12 @@ from jobprov.provenance.db.queries.configurations.parameter_values import (
     OF_TEXT,
     ParameterCondition,
 )
-from jobprov.provenance.db.recording.parameter_rows import indexed_key, indexed_text, number_in
-from jobprov.provenance.db.recording.physics_variables import variable_key
+from jobprov.provenance.db.recording.configurations.parameters import (
+    indexed_key,
+    indexed_text,
+    number_in,
+)
+from jobprov.provenance.db.recording.configurations.physics_variables import variable_key
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.fhicl import FhiclError, loads
 from jobprov.provenance.fhicl.canonical_atoms import NotCanonicalError, canonical_single

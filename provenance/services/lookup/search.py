@@ -1,21 +1,28 @@
-"""The search box, which works by index look-ups alone.
+"""The search box, and lists of the names that questions use.
 
-It finds a file name, job id, batch id, task, campaign, commit or host.
+The search box finds a file name, job id, batch id, task, campaign, commit or host, by index look-ups
+alone.
 """
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.lookup import Hit, Hits
+from jobprov.provenance.answers.lookup import Hit, Hits, RecordedNames
+from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.search import (
+    KINDS,
+    NameFilters,
     campaigns_named,
     commits_named,
     files_named,
     hosts_named,
     jobs_by_batch_id,
     jobs_by_id,
+    recorded_names,
     tasks_named,
 )
+from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.sentences import name_in_path
+from jobprov.provenance.services.lookup.jobs import check_limit
 
 MOST = 10
 SHORTEST = 2
@@ -55,3 +62,28 @@ def _hits(connection: Connection, wanted: str) -> list[Hit]:
 def _is_exact(hit: Hit, wanted: str) -> bool:
     """Return whether a name is the text itself; a file's name may follow its namespace."""
     return hit.text == wanted or (hit.kind == "file" and hit.text.endswith(f":{wanted}"))
+
+
+def list_names(
+    connection: Connection,
+    kind: str,
+    filters: NameFilters,
+    *,
+    limit: int = 1000,
+    cursor: str | None = None,
+) -> RecordedNames:
+    """Return the first names of a kind, or those behind the one that the cursor is.
+
+    Raises:
+        BadInputError: the limit cannot be read, or there is no such kind.
+        LimitError: the search took more than five seconds.
+    """
+    check_limit(limit)
+    if kind not in KINDS:
+        choices = f"one of {', '.join(KINDS)}"
+        raise BadInputError(f"kind: {choices}.", {"kind": [choices]})
+    with time_limit(connection, "narrow it down to an experiment or a campaign"):
+        # one more than is shown tells whether there are more
+        names = recorded_names(connection, kind, filters, after=cursor or "", limit=limit + 1)
+    listed = names[:limit]
+    return RecordedNames(listed, next=listed[-1] if len(names) > limit else None)

@@ -1,25 +1,23 @@
 """Inputs that the bundle of a job lacks: what a retry has to fetch, and where they may be.
 
-The places are those that the job's record names, and those that SAM knows. Whether a file is still
+The places are those that the job's record names, and those that Rucio and SAM know. Whether a file is still
 there can only be seen from where jobs are submitted (`agents/input_search.py`) or run.
 """
 
 import posixpath
 from collections.abc import Collection, Iterable, Sequence
 
+import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.orders import OutsideInput, OutsideInputs
-from jobprov.provenance.catalogs.opening import Catalogs, open_catalog
+from jobprov.provenance.catalogs.opening import Catalogs
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.orders.retries import Attempt, attempts_of_units
-from jobprov.provenance.errors import ProvenanceError
 from jobprov.provenance.records.job_record import Input, JobRecord
+from jobprov.provenance.services.catalogs.replicas import WantedFile, locate_files
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
-
-MOST_LOCATED = 200
-"""Files that a catalog is asked for in one question: each is a call, or two."""
 
 _NODE_VARIABLES = ("TMPDIR", "_CONDOR_SCRATCH_DIR", "CONDOR_DIR_INPUT")
 _NODE_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - named to be left out
@@ -106,35 +104,19 @@ def _is_below(path: str, folders: Sequence[str]) -> bool:
 
 
 def locate(inputs: Sequence[OutsideInput], catalogs: Catalogs, experiment: str) -> OutsideInputs:
-    """Return inputs with the places that the experiment's catalog knows as well.
+    """Return inputs with the places that Rucio and SAM know as well.
 
-    `problem` says why the catalog could not be asked. No connection to the database is to be open:
-    a catalog may take its time.
+    `problem` says why they could not be asked. No connection to the database is to be open: a
+    catalog may take its time.
     """
-    if not inputs or experiment not in catalogs:
-        return OutsideInputs(list(inputs))
-    names = list(dict.fromkeys((file.namespace, file.name) for file in inputs))
-    problem = None
-    if len(names) > MOST_LOCATED:
-        problem = f"the catalog was asked for {MOST_LOCATED} of {len(names)} files"
-    places: dict[tuple[str, str], list[str]] = {}
-    try:
-        catalog = open_catalog(catalogs, experiment)
-        for namespace, name in names[:MOST_LOCATED]:
-            places[namespace, name] = catalog.locate(catalog.join(namespace, name))
-    except ProvenanceError as trouble:
-        problem = str(trouble)
+    wanted = [WantedFile(file.namespace, file.name) for file in inputs]
+    answer = locate_files(wanted, catalogs, experiment)
+    addresses: dict[tuple[str, str], list[str]] = {}
+    for file in answer.files:
+        addresses[file.namespace, file.name] = [replica.address for replica in file.replicas]
     located = []
-    for file in inputs:
-        known = places.get((file.namespace, file.name), [])
-        located.append(
-            OutsideInput(
-                job_id=file.job_id,
-                name=file.name,
-                namespace=file.namespace,
-                sha256=file.sha256,
-                size_bytes=file.size_bytes,
-                places=list(dict.fromkeys([*file.places, *known])),
-            )
-        )
-    return OutsideInputs(located, problem)
+    for lacking in inputs:
+        known = addresses.get((lacking.namespace, lacking.name), [])
+        places = list(dict.fromkeys([*lacking.places, *known]))
+        located.append(msgspec.structs.replace(lacking, places=places))
+    return OutsideInputs(located, answer.problem)

@@ -53,8 +53,6 @@ from jobprov.provenance.services.writing import Writing
 
 MOST_JOBS = 1000
 _JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_MISSING_INPUT = ("built-in.missing-input", "built-in.missing-input-checked")
-"""Rules of tries that were never begun, because an input was not there."""
 _BAD = ("failed", "killed", "lost")
 _MAYBE_MEMORY = (UNKNOWN, "killed", "lost")
 """Classes of failures that say nothing of the cause."""
@@ -328,7 +326,7 @@ class _TaskRetries:
                 return SUBMISSION_ALONE
             return "its job was removed before it began: retry it by hand, if it is to run"
         job_class = self._classes.get(attempt.key)
-        if job_class is not None and job_class.rule in _MISSING_INPUT:
+        if job_class is not None and job_class.lacked_input:
             return "an input of it was missing: retry it by hand, once the input is there"
         return None
 
@@ -340,7 +338,7 @@ class _TaskRetries:
         count = 0
         for attempt in self._attempts[unit]:
             job_class = self._classes.get(attempt.key)
-            lacked_input = job_class is not None and job_class.rule in _MISSING_INPUT
+            lacked_input = job_class is not None and job_class.lacked_input
             count += lacked_input or not attempt.began
         return count
 

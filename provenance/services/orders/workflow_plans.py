@@ -49,6 +49,8 @@ class StageFacts:
         listed: the units that a catalog listed, if the stage takes its files from there.
         grows: whether that list may become longer.
         short_of_memory: jobs that failed for want of memory.
+        without_work: jobs that did nothing: they were removed before they began, or an input was
+            not there. They count as no try.
     """
 
     task_id: str
@@ -62,6 +64,7 @@ class StageFacts:
     listed: Sequence[str] = ()
     grows: bool = False
     short_of_memory: frozenset[int] = frozenset()
+    without_work: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -219,7 +222,13 @@ def _may_retry(stage: Stage, facts: StageFacts, unit: str) -> bool:
     orders = facts.orders[unit]
     failures = facts.failures.get(unit, ())
     # The same order would be refused again
-    if _was_refused(orders[-1]) or len(orders) > stage.retry.times:
+    if _was_refused(orders[-1]):
+        return False
+    # Somebody removed it, or has to bring its input: only a person knows whether it is to run
+    if failures and failures[-1].job in facts.without_work:
+        return False
+    tries = len(orders) - sum(failure.job in facts.without_work for failure in failures)
+    if tries > stage.retry.times:
         return False
     if not stage.retry.transient_only:
         return True

@@ -26,6 +26,7 @@ from jobprov.provenance.answers.workflows import (
 )
 from jobprov.provenance.db.changes.orders import lock_workflow
 from jobprov.provenance.db.queries.orders.orders import (
+    FailedAttempt,
     OrderRow,
     failed_attempts,
     inputs_of_task,
@@ -260,11 +261,13 @@ def _facts(
     standing = states_of_units(connection, tasks[0], declaration)
     states = {unit: standing_unit.state for unit, standing_unit in standing.items()}
     # What failed before a unit was done counts no more
-    counting_failures: list[int] = []
+    counting_failures: list[FailedAttempt] = []
     for unit, attempts in failures.items():
         if states.get(unit) != UnitState.SUCCEEDED:
-            counting_failures += [attempt.job for attempt in attempts]
-    classes = classes_of(connection, counting_failures)
+            counting_failures += attempts
+    classes = classes_of(connection, [attempt.job for attempt in counting_failures])
+    without_work = {attempt.job for attempt in counting_failures if not attempt.began}
+    without_work.update(job for job, job_class in classes.items() if job_class.lacked_input)
     return StageFacts(
         task_id,
         states=states,
@@ -275,6 +278,7 @@ def _facts(
         short_of_memory=frozenset(
             job for job, job_class in classes.items() if job_class.class_name == MEMORY
         ),
+        without_work=frozenset(without_work),
         waived=frozenset(waived_units(connection, [task])[task]),
         files=made_files(connection, task, needed=outputs_needed(declaration)),
         listed=_listed(connection, store, declared, stage),

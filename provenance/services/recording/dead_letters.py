@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.changes.recording import NewLetter, add_letter_once, remove_letter
-from jobprov.provenance.db.queries.intake.tickets import jobs_of_other_tasks
+from jobprov.provenance.db.queries.intake import jobs_of_other_tasks
 from jobprov.provenance.db.queries.recording.dead_letters import (
     StoredLetter,
     find_letter,

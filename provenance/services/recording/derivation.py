@@ -11,13 +11,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 from jobprov.provenance.db.changes.recording import write_awaited, write_awaited_traces
-from jobprov.provenance.db.queries.recording.traced_kinds import Kind
-from jobprov.provenance.db.recording.aliases import join_sightings
-from jobprov.provenance.db.recording.closure_rows import (
+from jobprov.provenance.db.queries.recording.findings import Kind
+from jobprov.provenance.db.recording.configurations.closures import (
     RanConfiguration,
     digests_of,
     ran_configurations,
 )
+from jobprov.provenance.db.recording.files.aliases import join_sightings
 from jobprov.provenance.db.recording.writing import JobDraft, intern_experiments, write_jobs
 from jobprov.provenance.db.writer.turns import begin_deriving
 from jobprov.provenance.records.gaps.findings import Findings, blobs_to_send

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.queries.recording.evaluations import (
+from jobprov.provenance.db.queries.recording.findings import (
     KnownEvaluation,
     read_evaluations,
 )
@@ -20,15 +20,20 @@ _MOST_REMEMBERED = 100_000
 class EvaluationFindings(NamedTuple):
     """What is known of a record's configurations, by position.
 
-    `pending` holds the digests of those that can be evaluated now.
+    Attributes:
+        problems: why they cannot be evaluated.
+        too_large: those that a limit stopped.
+        differences: how what ran contradicts them.
+        pending: digests of those that can be evaluated now.
     """
 
     problems: Mapping[int, str]
+    too_large: AbstractSet[int]
     differences: Mapping[int, str]
     pending: tuple[str, ...]
 
 
-NOTHING_FOUND = EvaluationFindings({}, {}, ())
+NOTHING_FOUND = EvaluationFindings({}, frozenset(), {}, ())
 
 
 class FinishedConfigurations(set[Configuration]):
@@ -85,6 +90,7 @@ def _findings(
     possessed: AbstractSet[str],
 ) -> EvaluationFindings:
     problems: dict[int, str] = {}
+    too_large: set[int] = set()
     differences: dict[int, str] = {}
     pending: list[str] = []
     # Of a record without configurations, each digest stands for variables that decide physics
@@ -97,6 +103,8 @@ def _findings(
         if evaluation is not None:
             if evaluation.problem is not None:
                 problems[place] = evaluation.problem
+            if evaluation.is_too_large:
+                too_large.add(place)
             if evaluation.difference is not None:
                 differences[place] = evaluation.difference
         is_of_variables = not record.configurations and evaluation is None
@@ -104,7 +112,7 @@ def _findings(
             pending.append(digest)
         elif evaluation is not None and _is_finished(configuration, evaluation):
             finished.add(name)
-    return EvaluationFindings(problems, differences, tuple(pending))
+    return EvaluationFindings(problems, too_large, differences, tuple(pending))
 
 
 def _can_be_evaluated(

@@ -75,6 +75,7 @@ def find_for(
                 repairs=reading.repairs,
                 contradictions=reading.contradictions,
                 unevaluated=evaluations[place].problems,
+                too_large=evaluations[place].too_large,
                 differing=evaluations[place].differences,
                 pending=evaluations[place].pending,
                 has_capsule=has_capsule[place],

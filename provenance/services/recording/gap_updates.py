@@ -14,10 +14,8 @@ from jobprov.provenance.db.changes.recording import JobGrade, write_awaited, wri
 from jobprov.provenance.db.changes.reruns import note_due_proofs
 from jobprov.provenance.db.queries.code.software import entries_of_jobs
 from jobprov.provenance.db.queries.holdings.awaited import jobs_awaiting
-from jobprov.provenance.db.queries.recording import gap_updates as queries
-from jobprov.provenance.db.queries.recording.evaluations import closures_of_jobs
-from jobprov.provenance.db.queries.recording.jobs import arrivals_of
-from jobprov.provenance.db.queries.recording.traced_kinds import jobs_waiting
+from jobprov.provenance.db.queries.recording import jobs as queries
+from jobprov.provenance.db.queries.recording.findings import closures_of_jobs, jobs_waiting
 from jobprov.provenance.db.queries.reruns.capsules import jobs_served
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.writer.keys import chunks
@@ -57,7 +55,7 @@ def refresh_jobs(writing: Writing, jobs: Sequence[int]) -> None:
     connection = writing.connection
     begin_deriving(connection)
     held_jobs: dict[int, HeldJob] = {}
-    for key, received_at in arrivals_of(connection, jobs):
+    for key, received_at in queries.arrivals_of(connection, jobs):
         held_jobs[key] = HeldJob(key, received_at, {}, {})
     fill_taken(connection, writing.store, held_jobs)
     readings = [read_together(held_job.records_but(None)) for held_job in held_jobs.values()]

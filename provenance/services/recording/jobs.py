@@ -27,7 +27,7 @@ from jobprov.provenance.db.changes.recording import (
     set_received,
 )
 from jobprov.provenance.db.queries.holdings.erasures import erased_among
-from jobprov.provenance.db.queries.recording.evaluations import closures_of_jobs
+from jobprov.provenance.db.queries.recording.findings import closures_of_jobs
 from jobprov.provenance.db.queries.recording.jobs import is_conflict_known, is_unread_known
 from jobprov.provenance.db.recording.packing import pack
 from jobprov.provenance.db.recording.writing import intern_experiments

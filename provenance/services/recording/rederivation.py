@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from jobprov.provenance.db.changes.recording import note_derived, remove_unread
-from jobprov.provenance.db.queries.recording.rederivation import (
+from jobprov.provenance.db.queries.recording.jobs import (
     derived_version,
     stale_among,
     stale_jobs,

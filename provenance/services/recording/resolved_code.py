@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.queries.recording.resolved_code import (
+from jobprov.provenance.db.queries.recording.findings import (
     registered_match_keys,
     resolutions_of,
 )

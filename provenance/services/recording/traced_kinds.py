@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.recording import UsedByKind
 from jobprov.provenance.db.changes.recording import TracedKind, mark_traced
-from jobprov.provenance.db.queries.recording.traced_kinds import (
+from jobprov.provenance.db.queries.recording.findings import (
     Kind,
     made_by_jobs,
     what_kinds_used,
@@ -56,32 +56,56 @@ def note_traced(connection: Connection, records: Sequence[tuple[JobRecord, datet
 
 
 def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:
-    """Return what a traced job used, nobody named, and jobs of its kind use, too."""
+    """Return what a traced job used, nobody named, and jobs of its kind use, too.
+
+    At most `MOST_USED` of each sort.
+    """
     files = [file.path for file in _unnamed_inputs(record) if file.path]
-    code: list[str] = []
     hosts: list[str] = []
-    for script in record.scripts or ():
-        if script.evidence in _BY_CHANCE and script.path:
-            code.append(script.path)
+    absent: list[str] = []
     if record.trace is not None:
         files += [file.path for file in record.trace.not_kept or ()]
         hosts += record.trace.network or ()
+        absent += record.trace.absent or ()
     own = _own_files(connection, record, files)
     shared = [path for path in files if path not in own]
-    folders = []
+    return UsedByKind(
+        files=shared[:MOST_USED],
+        code=_unnamed_code(record)[:MOST_USED],
+        hosts=hosts[:MOST_USED],
+        folders=_outside_folders(record)[:MOST_USED],
+        own=own[:MOST_USED],
+        changed=_changed_files(record)[:MOST_USED],
+        absent=absent[:MOST_USED],
+    )
+
+
+def _unnamed_code(record: JobRecord) -> list[str]:
+    """Return the paths of code that nobody named, and that the job did not make itself."""
+    made = _paths_made(record)
+    code: list[str] = []
+    for script in record.scripts or ():
+        if script.evidence in _BY_CHANCE and script.path and script.path not in made:
+            code.append(script.path)
+    return code
+
+
+def _outside_folders(record: JobRecord) -> list[str]:
+    """Return the folders that were there outside of the working directory."""
+    folders: list[str] = []
     for entry in record.layout or ():
         if entry.kind in _LAID_OUT and entry.path.startswith("/"):
             folders.append(entry.path)
-    absent = record.trace.absent if record.trace is not None else None
-    lists = (shared, code, hosts, folders, own, _changed_files(record), absent or [])
-    return UsedByKind(*(paths[:MOST_USED] for paths in lists))
+    return folders
 
 
 def _unnamed_inputs(record: JobRecord) -> Iterator[Input]:
     """Yield the inputs that nobody named: they were traced or seen.
 
-    Not those that the job copied in and whose copy it named or read: `cp /data/gen_7.root in.root`.
+    Not those that the job made itself, nor those that it copied in and whose copy it named or read:
+    `cp /data/gen_7.root in.root`.
     """
+    made = _paths_made(record)
     copies: set[str | None] = set()
     for file in record.inputs or ():
         is_seen_here = file.evidence == "seen" and not _is_absolute(file)
@@ -89,8 +113,13 @@ def _unnamed_inputs(record: JobRecord) -> Iterator[Input]:
             copies.add(file.sha256)
     for file in record.inputs or ():
         is_copied = _is_absolute(file) and file.sha256 is not None and file.sha256 in copies
-        if file.evidence in _BY_CHANCE and not is_copied:
+        is_own = file.evidence == "seen" and file.path in made
+        if file.evidence in _BY_CHANCE and not is_copied and not is_own:
             yield file
+
+
+def _paths_made(record: JobRecord) -> AbstractSet[str | None]:
+    return {file.path for file in record.outputs or ()}
 
 
 def _is_absolute(file: Input) -> bool:
@@ -98,7 +127,7 @@ def _is_absolute(file: Input) -> bool:
 
 
 def _own_files(connection: Connection, record: JobRecord, paths: Sequence[str]) -> list[str]:
-    """Return the files of this job's unit: what another job made, or what the unit is named in."""
+    """Return the files of this job's unit: another job made them, or their names hold the unit."""
     names = {path: posixpath.basename(path) for path in paths}
     made = made_by_jobs(connection, record.experiment, set(names.values()))
     unit = record.task.unit if record.task else None

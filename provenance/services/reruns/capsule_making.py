@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from jobprov.provenance.bundle.fields import mapping, rows, text
+from jobprov.provenance.bundle.fields import RecordPart
 from jobprov.provenance.bundle.names import percent
 from jobprov.provenance.capture.files import leaving
 from jobprov.provenance.capture.trace.touched import interpreters, touched_path
@@ -180,10 +180,11 @@ def own_places(root: Path, scratch: Path) -> tuple[str, ...]:
     """
     places = {str(scratch), str(scratch.resolve()), *_KERNEL, *_TEMPORARY}
     file = root / "data" / "JOB.json"
-    record = mapping(json.loads(file.read_bytes())) if file.is_file() else {}
-    places.add(text(mapping(record.get("command")).get("working_directory")))
-    for entry in [*rows(record.get("inputs")), *rows(record.get("outputs"))]:
-        places.add(text(entry.get("path")))
+    if file.is_file():
+        record = RecordPart(json.loads(file.read_bytes()))
+        places.add(record.part("command").text("working_directory"))
+        for entry in [*record.parts("inputs"), *record.parts("outputs")]:
+            places.add(entry.text("path"))
     absolute = [place for place in sorted(places) if place.startswith("/") and place != "/"]
     return tuple(f"{place}/" for place in absolute)
 

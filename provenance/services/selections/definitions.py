@@ -15,11 +15,13 @@ from jobprov.provenance.db.queries.lookup.experiments import experiment_key
 from jobprov.provenance.db.queries.selections.definitions import (
     TASK,
     FoundDefinition,
+    ProjectFilters,
     Reader,
     count_read_files,
     count_readers,
     definition_names,
     find_definitions,
+    project_names,
     readers_of_task,
 )
 from jobprov.provenance.errors import LimitError, NotFoundError
@@ -131,6 +133,22 @@ def list_definitions(connection: Connection, experiment: int, pattern: str = "*"
     if len(names) > MOST_DEFINITIONS:
         raise LimitError(
             f"There are more than {MOST_DEFINITIONS:,} definitions; ask for a pattern of names.",
+            MOST_DEFINITIONS,
+        )
+    return names
+
+
+@limited("ask for a pattern of names, without times")
+def list_projects(connection: Connection, experiment: int, filters: ProjectFilters) -> list[str]:
+    """Return the names of the tasks that pass the filters, in order.
+
+    Raises:
+        LimitError: there are more than a client can use, or it took more than five seconds.
+    """
+    names = project_names(connection, experiment, filters, most=MOST_DEFINITIONS + 1)
+    if len(names) > MOST_DEFINITIONS:
+        raise LimitError(
+            f"There are more than {MOST_DEFINITIONS:,} projects; ask for a pattern of names.",
             MOST_DEFINITIONS,
         )
     return names

@@ -78,9 +78,18 @@ def select_files(connection: Connection, experiment: str, selection: Selection) 
         return fetch_keys(connection, _keys(connection, experiment, selection))
 
 
+def expand_selection(connection: Connection, experiment: str, selection: Selection) -> Selection:
+    """Return a selection with what its definitions select in their place.
+
+    Raises:
+        NotFoundError: the experiment or a definition is not known.
+    """
+    return resolve(connection, find_experiment(connection, experiment), selection)
+
+
 def _keys(connection: Connection, experiment: str, selection: Selection) -> FileKeys:
     key = find_experiment(connection, experiment)
-    resolved = resolve(connection, key, selection)
+    resolved = expand_selection(connection, experiment, selection)
     return select_keys(resolved, experiment=key, dialect=connection.dialect.name)
 
 

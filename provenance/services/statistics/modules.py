@@ -23,13 +23,13 @@ from jobprov.provenance.answers.statistics import (
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.lookup.node_facts import code_versions
-from jobprov.provenance.db.queries.statistics.modules import (
+from jobprov.provenance.db.queries.statistics.resources import (
+    COLUMNS,
     Module,
     ModuleRow,
     module_rows,
     module_sets,
 )
-from jobprov.provenance.db.queries.statistics.resources import COLUMNS
 from jobprov.provenance.db.recording.module_rows import Costs, unpack_costs
 from jobprov.provenance.errors import BadInputError, NotFoundError
 

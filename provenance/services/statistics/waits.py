@@ -18,7 +18,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.estimates import (
+from jobprov.provenance.answers.statistics import (
     ChainWait,
     Hours,
     JobWait,

@@ -12,6 +12,7 @@ from jobprov.archive.store import Store
 from jobprov.provenance.answers.tasks import ObsoletePass, Sample, SampleCell, Samples
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.tasks.samples import (
+    NOTHING,
     TierOutput,
     outputs_of_tasks,
     versions_of_tasks,
@@ -26,7 +27,6 @@ from jobprov.provenance.services.tasks.declarations import (
 from jobprov.provenance.services.tasks.unit_states import outputs_needed
 
 MOST_TASKS = 2000
-_NOTHING = TierOutput(files=0, events=0)
 
 
 class _TierOfTask(NamedTuple):
@@ -96,7 +96,7 @@ def _tiers(
     made: dict[str, TierOutput] = {}
     for name, output in outputs.items():
         tier = name or unnamed_tier
-        before = made.get(tier, _NOTHING)
+        before = made.get(tier, NOTHING)
         made[tier] = TierOutput(before.files + output.files, before.events + output.events)
 
     main_tier = declaration.data_tier
@@ -109,7 +109,7 @@ def _tiers(
             # Outputs of several tiers share outputs_per_unit: nobody said how many each has
             if len(made) <= 1:
                 expected_files = declaration.expected_files()
-        files, events = made.get(tier, _NOTHING)
+        files, events = made.get(tier, NOTHING)
         yield _TierOfTask(
             data_tier=tier,
             task_id=task.task_id,

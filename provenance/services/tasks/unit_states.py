@@ -8,7 +8,8 @@ catalog. All pages, calls, commands, mails and exports take states and their num
 Source: glossary.md, "state of a unit".
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -18,11 +19,13 @@ from jobprov.provenance.answers.tasks import UnitState
 from jobprov.provenance.db.queries.tasks.queue import Queued
 from jobprov.provenance.db.queries.tasks.unit_facts import (
     Attempts,
-    attempts_by_unit,
+    UnitsOfEnd,
     cataloged_outputs_by_unit,
     ended_orders,
+    ends_of_units,
     queued_units,
     sighted_outputs_by_unit,
+    together,
     waived_units,
 )
 from jobprov.provenance.launchers.job import NOT_SUBMITTED
@@ -141,58 +144,116 @@ def outputs_needed(declaration: Declaration | None) -> int:
     return 1 if files is None else files
 
 
-def standing_units(
-    connection: Connection, needed: Mapping[int, int]
-) -> Iterator[dict[str, StandingUnit]]:
-    """Yield for each task the units about which anything is known, each in its one state.
+class StandingUnits(NamedTuple):
+    """The units of a task about which anything is known, each in its one state.
 
-    Some statements for all these tasks together. The units are in no order.
+    Attributes:
+        done: those that a job did, as nearly all of a task are in the end.
+        done_by_end: these by how they stand: they differ in the number of their files alone.
+        others: how each other unit stands, in no order.
+    """
+
+    done: AbstractSet[str]
+    done_by_end: Mapping[StandingUnit, AbstractSet[str]]
+    others: Mapping[str, StandingUnit]
+
+    def by_name(self) -> dict[str, StandingUnit]:
+        """Return how each unit stands, in the order of their names."""
+        units = dict(self.others)
+        for standing, names in self.done_by_end.items():
+            units.update(dict.fromkeys(names, standing))
+        return dict(sorted(units.items()))
+
+
+def standing_units(connection: Connection, needed: Mapping[int, int]) -> Iterator[StandingUnits]:
+    """Yield for each task its units.
+
+    Some statements for all these tasks together.
 
     Args:
         connection: where from.
         needed: by the key of a task, how many outputs a unit is to have; see `outputs_needed`.
     """
     tasks = list(needed)
-    attempts = attempts_by_unit(connection, tasks)
+    ends = ends_of_units(connection, tasks)
     silent_before = datetime.now(UTC) - SILENT_AFTER
     queued = queued_units(connection, tasks, silent_before=silent_before)
     orders = ended_orders(connection, tasks)
-    by_attempts = {task: _by_attempts_alone(attempts[task], needed[task]) for task in tasks}
+    done_by_end = {}
+    done = {}
+    for task in tasks:
+        # Where the order of a unit is over with a problem, its file may not have come home
+        done_by_end[task] = _done_by_jobs(ends[task], needed[task], but=set(orders[task]))
+        done[task] = _all_of(list(done_by_end[task].values()))
 
     def is_open(task: int, unit: str) -> bool:
         """Whether no record shows a unit to be done: only then does the catalog matter."""
-        known = by_attempts[task].get(unit)
-        # Where its order is over with a problem, its file may not have come home
-        return known is None or known.state != UnitState.SUCCEEDED or unit in orders[task]
+        return unit not in done[task]
 
     cataloged = cataloged_outputs_by_unit(connection, tasks, is_wanted=is_open)
     sighted = sighted_outputs_by_unit(connection, needed)
     waived = waived_units(connection, tasks)
     for task in tasks:
-        units = by_attempts[task]
-        others: dict[str, None] = {}
+        attempts = _attempts_of_others(ends[task], done[task], needed[task], but=set(orders[task]))
+        names = dict.fromkeys(attempts)
         for source in (queued, orders, cataloged, sighted, waived):
-            others.update(dict.fromkeys(source[task]))
-        for name in others:
+            names.update(dict.fromkeys(source[task]))
+        others = {}
+        for name in names:
+            if name in done[task]:
+                continue
             facts = UnitFacts(
-                attempts=attempts[task].get(name, _NEVER_TRIED),
+                attempts=attempts.get(name, _NEVER_TRIED),
                 queued=queued[task].get(name),
                 is_ordered=name in orders[task],
                 problem=orders[task].get(name),
                 cataloged=max(cataloged[task].get(name, 0), sighted[task].get(name, 0)),
                 is_waived=name in waived[task],
             )
-            units[name] = stand(facts, needed[task])
-        yield units
+            others[name] = stand(facts, needed[task])
+        yield StandingUnits(done[task], done_by_end[task], others)
 
 
-def _by_attempts_alone(attempts: Mapping[str, Attempts], needed: int) -> dict[str, StandingUnit]:
-    """Return the state of units about which only their jobs are known, as is true of nearly all.
+def _done_by_jobs(
+    ends: Sequence[UnitsOfEnd], needed: int, *, but: set[str]
+) -> dict[StandingUnit, set[str]]:
+    """Return the units of which an attempt left enough outputs, by how they stand.
 
-    A million of them came to a handful of ends, most of which are the same object: each is judged
-    once. To compare them by what they hold would take as long as to read them.
+    They are judged by end, not one by one: a million of them came to a handful of ends. A unit that
+    was done twice has as many files as the attempt that left most.
     """
-    keys = list(map(id, attempts.values()))
-    ends = dict(zip(keys, attempts.values(), strict=True))
-    by_end = {key: stand(UnitFacts(end), needed) for key, end in ends.items()}
-    return dict(zip(attempts, map(by_end.__getitem__, keys), strict=True))
+    enough = [end for end in ends if _has_outputs(UnitFacts(end.attempts), needed)]
+    enough.sort(key=lambda end: end.attempts.outputs or 0, reverse=True)
+    done: dict[StandingUnit, set[str]] = {}
+    for end in enough:
+        units = set(end.units)
+        for known in (but, *done.values()):
+            units.difference_update(known)
+        standing = stand(UnitFacts(end.attempts), needed)
+        if standing in done:
+            units |= done[standing]
+        done[standing] = units
+    return done
+
+
+def _all_of(groups: Sequence[set[str]]) -> set[str]:
+    """Return the names of all groups; the one group itself where there is one, as a rule."""
+    return groups[0] if len(groups) == 1 else set[str]().union(*groups)
+
+
+def _attempts_of_others(
+    ends: Sequence[UnitsOfEnd], done: AbstractSet[str], needed: int, *, but: set[str]
+) -> dict[str, Attempts]:
+    """Return what the attempts at each unit came to that no job did; see `_done_by_jobs`."""
+    attempts: dict[str, Attempts] = {}
+    for end in ends:
+        units: Iterable[str] = end.units
+        if _has_outputs(UnitFacts(end.attempts), needed):
+            # All others of this end are done, and there may be a million
+            units = but.intersection(units) if but else ()
+        for unit in units:
+            if unit in done:
+                continue
+            known = attempts.get(unit)
+            attempts[unit] = end.attempts if known is None else together(known, end.attempts)
+    return attempts

@@ -6,7 +6,6 @@ unit is, `unit_states.py` decides.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import repeat
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -22,6 +21,7 @@ from jobprov.provenance.services.lookup.jobs import read_cursor
 from jobprov.provenance.services.tasks.declarations import Declaration, find_declaration
 from jobprov.provenance.services.tasks.unit_states import (
     StandingUnit,
+    StandingUnits,
     outputs_needed,
     standing_units,
 )
@@ -29,7 +29,6 @@ from jobprov.provenance.services.tasks.unit_states import (
 MOST_READY = 1000
 _TASKS_AT_ONCE = 100
 _NOT_SUBMITTED = StandingUnit(UnitState.NOT_SUBMITTED)
-_SETTLED = (UnitState.SUCCEEDED, UnitState.WAIVED)
 
 
 class Units(NamedTuple):
@@ -117,48 +116,104 @@ def states_of_units(
 ) -> dict[str, StandingUnit]:
     """Return each unit of a task in its one state, those of a frozen list that was never tried too."""
     [standing] = standing_units(connection, {task.key: outputs_needed(declaration)})
-    units = dict(sorted(standing.items()))
+    units = standing.by_name()
     for unit in _listed(declaration) or ():
         units.setdefault(unit, _NOT_SUBMITTED)
     return units
 
 
 def _count(
-    standing: Mapping[str, StandingUnit],
-    waived: Mapping[str, int],
-    declaration: Declaration | None,
+    standing: StandingUnits, waived: Mapping[str, int], declaration: Declaration | None
 ) -> Units:
     """Count units by state: those of the frozen list; without a list, those that jobs name."""
     listed = _listed(declaration)
     if listed is None:
-        units = dict(sorted(standing.items()))
+        tally = _tally_all(standing)
+        expected = None if declaration is None else declaration.unit_count()
     else:
-        # As keys of a dictionary: each unit once, in the order of the list
-        names = dict.fromkeys(listed)
-        units = dict(zip(names, map(standing.get, names, repeat(_NOT_SUBMITTED)), strict=False))
-    # A million units stand in a handful of ways, most of which are the same object
-    keys = list(map(id, units.values()))
-    ways = dict(zip(keys, units.values(), strict=True))
-    counts = Counter(keys)
-    states: Counter[UnitState] = Counter()
-    by_catalog = files = 0
-    for key, count in counts.items():
-        states[ways[key].state] += count
-        by_catalog += count if ways[key].is_by_catalog else 0
-        files += count * ways[key].files
-    expected = None if declaration is None else declaration.unit_count()
-    never_tried = (expected or 0) - sum(states.values())
+        tally, expected = _tally_listed(standing, listed), len(set(listed))
+    never_tried = (expected or 0) - sum(tally.states.values())
     if never_tried > 0:
-        states[UnitState.NOT_SUBMITTED] += never_tried
+        tally.states[UnitState.NOT_SUBMITTED] += never_tried
+    known = len(standing.done) + len(standing.others)
     return Units(
         expected=expected,
-        states=in_order(states),
-        unlisted=len(standing) - sum(map(units.__contains__, standing)),
-        open=_open_units(units, keys, ways),
-        entries=_waivers_in_force(units, waived),
-        by_catalog=by_catalog,
-        files=files,
+        states=in_order(tally.states),
+        unlisted=known - tally.known,
+        open=tally.open,
+        entries={unit: waived[unit] for unit in tally.waived},
+        by_catalog=tally.by_catalog,
+        files=tally.files,
     )
+
+
+class _Tally:
+    """Counts units by state.
+
+    Attributes:
+        known: how many units were counted about which anything is known.
+        waived: the units that count as waived.
+    """
+
+    def __init__(self) -> None:
+        self.states: Counter[UnitState] = Counter()
+        self.open: list[OpenUnit] = []
+        self.waived: list[str] = []
+        self.known = self.by_catalog = self.files = 0
+
+    def add_done(self, standing: StandingUnit, count: int) -> None:
+        """Count units that jobs did, all of which stand alike."""
+        self.states[standing.state] += count
+        self.files += count * standing.files
+        self.known += count
+
+    def add(self, name: str, standing: StandingUnit | None) -> None:
+        """Count a unit that no job did; None of one about which nothing is known."""
+        if standing is None:
+            standing = _NOT_SUBMITTED
+        else:
+            self.known += 1
+        self.states[standing.state] += 1
+        self.by_catalog += standing.is_by_catalog
+        self.files += standing.files
+        if standing.state == UnitState.WAIVED:
+            self.waived.append(name)
+        # A job that names no unit is one by itself, and nobody can ask for it again
+        elif standing.state != UnitState.SUCCEEDED and standing.is_named:
+            self.open.append(OpenUnit(name, standing.state, standing.why))
+
+
+def _tally_all(standing: StandingUnits) -> _Tally:
+    """Count all units about which anything is known."""
+    tally = _Tally()
+    for end, names in standing.done_by_end.items():
+        tally.add_done(end, len(names))
+    for name in sorted(standing.others):
+        tally.add(name, standing.others[name])
+    return tally
+
+
+def _tally_listed(standing: StandingUnits, listed: Sequence[str]) -> _Tally:
+    """Count the units of a list, each once.
+
+    Of a million units nearly all are done: each pass over them counts.
+    """
+    tally = _Tally()
+    units = set(listed)
+    # As keys of a dictionary: each unit once, in the order of the list
+    not_done = dict.fromkeys(name for name in listed if name not in standing.done)
+    left = len(units) - len(not_done)
+    ends = sorted(standing.done_by_end.items(), key=lambda end: len(end[1]))
+    for end, names in ends[:-1]:
+        count = len(names & units)
+        tally.add_done(end, count)
+        left -= count
+    # All others that are done came to the end that most came to
+    for end, _ in ends[-1:]:
+        tally.add_done(end, left)
+    for name in not_done:
+        tally.add(name, standing.others.get(name))
+    return tally
 
 
 def _listed(declaration: Declaration | None) -> list[str] | None:
@@ -168,30 +223,6 @@ def _listed(declaration: Declaration | None) -> list[str] | None:
 def in_order(states: Mapping[UnitState, int]) -> dict[UnitState, int]:
     """Return the states in which there are any units, in the order in which people read them."""
     return {state: states[state] for state in UnitState if states.get(state)}
-
-
-def _waivers_in_force(
-    units: Mapping[str, StandingUnit], waived: Mapping[str, int]
-) -> dict[str, int]:
-    """Return the ledger entry of each unit that counts as waived."""
-    entries = {}
-    for name, entry in waived.items():
-        unit = units.get(name)
-        if unit is not None and unit.state == UnitState.WAIVED:
-            entries[name] = entry
-    return entries
-
-
-def _open_units(
-    units: Mapping[str, StandingUnit], keys: Sequence[int], ways: Mapping[int, StandingUnit]
-) -> list[OpenUnit]:
-    # A job that names no unit is one by itself, and nobody can ask for it again
-    is_open = {key for key, unit in ways.items() if unit.state not in _SETTLED and unit.is_named}
-    open_units = []
-    for name, key in zip(units, keys, strict=True):
-        if key in is_open:
-            open_units.append(OpenUnit(name, ways[key].state, ways[key].why))
-    return open_units
 
 
 def missing_units(connection: Connection, store: Store, task: FoundTask) -> list[OpenUnit]:

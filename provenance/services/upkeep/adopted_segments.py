@@ -29,7 +29,7 @@ from jobprov.provenance.db.changes.upkeep import (
     stop_counting,
 )
 from jobprov.provenance.db.queries.failures.rules import failures_of
-from jobprov.provenance.db.queries.upkeep.adopted_segments import (
+from jobprov.provenance.db.queries.upkeep import (
     RecordOfJob,
     first_received,
     is_record_waiting,
@@ -43,6 +43,7 @@ from jobprov.provenance.db.queries.upkeep.adopted_segments import (
 )
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.writer.keys import chunks
+from jobprov.provenance.records.job_record import JsonObject
 from jobprov.provenance.services.code.ref_observations import tags_seen
 from jobprov.provenance.services.ledger.chain_erasures import KIND
 from jobprov.provenance.services.ledger.chains import note_tip
@@ -50,7 +51,6 @@ from jobprov.provenance.services.ledger.documents import (
     EntryDocument,
     ErasureDocument,
     ExpiryDocument,
-    JsonObject,
     ObservationDocument,
     ResolutionDocument,
     read_document,

@@ -25,9 +25,9 @@ from jobprov.provenance.db.queries.holdings.blob_users import (
 from jobprov.provenance.db.queries.holdings.erasures import erased_of, erased_places
 from jobprov.provenance.db.queries.holdings.expiry import needed_by_nobody
 from jobprov.provenance.db.queries.holdings.possessions import possessed_by_anybody
-from jobprov.provenance.db.queries.ledger.chains import LastSegment
+from jobprov.provenance.db.queries.ledger import LastSegment
 from jobprov.provenance.db.queries.lookup.experiments import experiment_names
-from jobprov.provenance.db.queries.upkeep.archive import (
+from jobprov.provenance.db.queries.upkeep import (
     AwaitedCount,
     all_possessed,
     count_awaited,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.db.queries.upkeep.archive import (
+from jobprov.provenance.db.queries.upkeep import (
     RecordedJobs,
     count_recorded_since,
 )

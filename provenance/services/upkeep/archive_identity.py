@@ -15,7 +15,7 @@ from jobprov.archive.errors import DocumentMissingError
 from jobprov.archive.store import Store
 from jobprov.provenance.db.changes.upkeep import adopt_archive, remember_archive
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.upkeep.archive import known_archive
+from jobprov.provenance.db.queries.upkeep import known_archive
 from jobprov.provenance.errors import ConflictError
 
 UNFINISHED = "unfinished-rebuild"

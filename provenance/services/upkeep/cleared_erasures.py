@@ -17,11 +17,11 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.erasures.blobs import plans_among
+from jobprov.provenance.db.queries.erasures import plans_among
 from jobprov.provenance.db.queries.holdings.erasures import erased_of, erased_places
 from jobprov.provenance.db.queries.holdings.expiry import needed_by_nobody
 from jobprov.provenance.db.queries.lookup.experiments import experiment_names
-from jobprov.provenance.db.upkeep.clearing import clear_deleted
+from jobprov.provenance.db.upkeep.housekeeping import clear_deleted
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.services.bundles.plan_blobs import generated_for_nobody_else
 from jobprov.provenance.services.intake.partial_blobs import HalfSent

@@ -12,8 +12,8 @@ from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
 from jobprov.provenance.db.changes.upkeep import adopt_archive, forget_archive
 from jobprov.provenance.db.connections.engines import Database, open_database
-from jobprov.provenance.db.queries.upkeep.database_rebuild import count_jobs, first_filled_table
-from jobprov.provenance.db.recording.physics_variables import (
+from jobprov.provenance.db.queries.upkeep import count_jobs, first_filled_table
+from jobprov.provenance.db.recording.configurations.physics_variables import (
     NO_PHYSICS_VARIABLES,
     PhysicsVariables,
 )

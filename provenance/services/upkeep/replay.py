@@ -11,7 +11,7 @@ from jobprov.provenance.db.changes.erasures import NewExpiredLog, remove_possess
 from jobprov.provenance.db.changes.ledger import NewEntry, append_entries
 from jobprov.provenance.db.changes.tasks import intern_task
 from jobprov.provenance.db.changes.upkeep import add_entered
-from jobprov.provenance.db.queries.upkeep.adopted_segments import keys_by_position
+from jobprov.provenance.db.queries.upkeep import keys_by_position
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.bundles.comparators import write_comparator_row

@@ -22,7 +22,7 @@ from jobprov.archive.store import SealReport, Store
 from jobprov.provenance.db.changes.upkeep import let_go_of_entries, mark_entered
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.lookup.experiments import experiment_names
-from jobprov.provenance.db.queries.upkeep.sealing import digests_to_enter, unsealed_entries
+from jobprov.provenance.db.queries.upkeep import digests_to_enter, unsealed_entries
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.db.writer.turns import hold_sealing, wait_for_derivations

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.lookup.experiments import experiment_key
-from jobprov.provenance.db.queries.upkeep.waiting_entries import keys_of_jobs, unwritten_entries
+from jobprov.provenance.db.queries.upkeep import keys_of_jobs, unwritten_entries
 from jobprov.provenance.services.bundles.plans import write_plan_row
 from jobprov.provenance.services.ledger.documents import (
     EntryDocument,

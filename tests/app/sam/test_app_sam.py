@@ -314,7 +314,52 @@ def test_task_is_a_project(sam: FlaskClient) -> None:
     assert names(sam, recovery.get_data(as_text=True).strip()) == []
 
 
+def test_tasks_are_listed_as_projects(sam: FlaskClient) -> None:
+    def projects(query: str) -> list[str]:
+        answer = sam.get(f"{API}/projects?format=plain{query}")
+        assert answer.status_code == 200, answer.text
+        return answer.text.split()
+
+    assert projects("") == ["t1", "t2"]
+    assert projects("&name=t%25&defname=t%25") == ["t1", "t2"]
+    assert projects("&defname=t2&group=nova") == ["t2"]
+    assert projects("&started_after=2026-01-02") == []
+    assert projects("&ended_before=2026-01-02T00:00:00&name=t1") == ["t1"]
+    assert projects("&user=nobody") == projects("&group=other") == projects("&snapshot_id=7") == []
+
+
+@pytest.mark.parametrize(("dimensions", "expected"), SELECTED)
+def test_expanded_dimensions_select_the_same(
+    sam: FlaskClient, dimensions: str, expected: list[str]
+) -> None:
+    answer = sam.get(f"{API}/files/expand_query", query_string={"dims": dimensions})
+
+    assert answer.json is not None
+    assert list(answer.json) == ["query"]
+    assert names(sam, answer.json["query"]) == sorted(expected)
+    assert "defname" not in answer.json["query"]
+
+
+def test_dump_tells_how_dimensions_are_read(sam: FlaskClient) -> None:
+    dimensions = "defname: t1 and data_tier re% minus isparentof: (file_name 'f 7', f5.root)"
+    for call, way in (("list", "parse_only"), ("count", "diagnostics"), ("summary", "diagnostics")):
+        answer = sam.post(f"{API}/files/{call}?{way}=1", data={"dims": dimensions})
+
+        assert answer.text.splitlines() == [
+            "minus",
+            "  all of",
+            "    prov.task_id t1",
+            "    data_tier re%",
+            "  isparentof:",
+            "    file_name 'f 7', f5.root",
+        ]
+
+
 ERRORS = [
+    ("GET", "/files/expand_query?dims=bogus%203", 400, "DimensionError"),
+    ("GET", "/files/expand_query?defname=nope", 404, "DefinitionNotFound"),
+    ("GET", "/files/list?parse_only=1&dims=bogus%203", 400, "DimensionError"),
+    ("GET", "/projects?started_after=soon", 400, "DimensionError"),
     ("GET", "/files/list?dims=bogus%203", 400, "DimensionError"),
     ("GET", "/files/list?dims=", 400, "DimensionError"),
     ("GET", "/files/count?dims=file_size%20abc", 400, "DimensionError"),

@@ -22,8 +22,8 @@ from jobprov.provenance.software.packs.reading import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "c054dfa72cb4786a6220d6b5e4f43340dc6f2065289c87c3e4333afebe0ba3e8"}
-SCRIPTS = {1: "a768654f5fabbed46d6736cee15d95dfd18e945a3a6a91d065cccec7288f592f"}
+FILES = {1: "12220059317870b25d16f7e2ed240a982719156bc9b59e11a721a567b497e759"}
+SCRIPTS = {1: "5c64ca0fc85a563fbded229f19efbeb8487abec4c232589e5e01971e4a33b902"}
 PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 

@@ -15,7 +15,7 @@ import pytest
 
 from jobprov.app.web.configurations.drawing import branch, page_of
 from jobprov.provenance import fhicl
-from jobprov.provenance.db.recording.parameter_rows import indexed_tables
+from jobprov.provenance.db.recording.configurations.parameters import indexed_tables
 from jobprov.provenance.fhicl.limits import Limits
 from jobprov.provenance.fhicl.loading import forget_sources
 from jobprov.provenance.fhicl.reading.lookup import FoundFile

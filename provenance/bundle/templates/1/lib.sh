@@ -182,3 +182,6 @@ find_program() { # PROGRAM
   done
   return 1
 }
+
+# shellcheck disable=SC2034 # of the including script
+lib_is_whole=yes

@@ -1,13 +1,16 @@
 #!/bin/sh
 # shellcheck disable=SC2317,SC2015,SC2034 # many functions are words that the sourced lists use
+{ # the shell reads up to the brace at the end before it begins: a script that was cut off does nothing
 # run.sh - run the recorded job again. Needs a POSIX shell, coreutils and what NEEDS.tsv names.
 # Recorded strings reach this script only as single-quoted words of the lists in command/ and env/: they are never evaluated.
 set -u
 PATH=${PATH:-/usr/local/bin:/usr/bin:/bin}
 export PATH
 case $0 in */*) lib=${0%/*}/lib.sh ;; *) lib=./lib.sh ;; esac
+lib_is_whole=no
 # shellcheck source=lib.sh
-. "$lib"
+[ ! -r "$lib" ] || . "$lib"
+[ "$lib_is_whole" = yes ] || { printf '%s\n' "run.sh: $lib is not here, or not whole; is run.sh still in its bundle?" >&2 && exit 125; }
 
 usage() {
   say "usage: sh run.sh [OPTION]... OUT       run the job in OUT, which must be new or empty"
@@ -23,6 +26,7 @@ usage() {
   say "  --from-git            take code from git/, the packs; needs git"
   say "  --capsule FILE|FOLDER run inside this environment: a container image (a tar wants podman or apptainer, a SIF apptainer"
   say "                        or singularity), or a folder that is the root of a file system (unshare, mount and chroot)"
+  say "  --changed             run although files of this bundle were changed; not to be verified"
   say "  --own-root            only in a root of its own, where everything lies at its recorded path (unshare and mount)"
   say "  --no-own-root         never so, but with paths rewritten to folders of OUT; without an option, where it must be"
   say "The exit code is the job's own; 125 if the job could not be started. The job's own output goes to OUT/run.log."
@@ -33,7 +37,7 @@ refuse() {
 }
 
 job_nice=0 stdin_is=open
-act=run input_dirs='' out='' code_from=src capsule='' may_fetch=yes job_wanted='' events='' one_input='' own_root=''
+act=run input_dirs='' out='' code_from=src capsule='' may_fetch=yes job_wanted='' events='' one_input='' own_root='' may_be_changed=no
 while [ $# -gt 0 ]; do
   case $1 in
     --check) act=check ;;
@@ -42,6 +46,7 @@ while [ $# -gt 0 ]; do
     --from-src) code_from=src ;;
     --from-git) code_from=git ;;
     --no-fetch) may_fetch=no ;;
+    --changed) may_be_changed=yes ;;
     --own-root) own_root=wanted ;;
     --no-own-root) own_root=no ;;
     --job)
@@ -92,6 +97,12 @@ find_here "$0"
 find_sha_tool || :
 [ "$act" != list-jobs ] || list_jobs
 choose_job "$job_wanted" || refuse "$job_problem"
+
+# The lists of this job, without which nothing can be done.
+for needed in command/layout command/paths command/programs command/steps command/times env/environment outputs/expected outputs/job; do
+  [ -r "$(list_of "$needed")" ] || refuse "the bundle is not whole: $(list_of "$needed") is not here."
+done
+[ -r "$here/own-root.sh" ] || refuse "the bundle is not whole: $here/own-root.sh is not here."
 
 # --- words of command/layout.sh; `act` says what they do ---------------------------------------
 
@@ -352,6 +363,30 @@ program_laid_out() { # PROGRAM: the interpreter of a script, in the bundle; a sc
 }
 python() { :; }
 
+# Files of the bundle that are not as they were when it was made, by its own list: $changed_files.
+find_changed_files() {
+  changed_files=''
+  [ "$sha_tool" = sha256sum ] && [ -f "$here/../manifest-sha256.txt" ] || return 0
+  changed_files=$(cd "$here/.." && plain_files <manifest-sha256.txt | LC_ALL=C sha256sum -c 2>/dev/null | name_failed)
+}
+# The lines of a manifest whose files are there: never a link or a pipe, which may have no end.
+plain_files() {
+  while IFS= read -r line; do
+    if [ -f "${line#*  }" ] && [ ! -h "${line#*  }" ]; then printf '%s\n' "$line"; fi
+  done
+}
+name_failed() { # what `sha256sum -c` prints, on standard input
+  while IFS= read -r line; do
+    case $line in *': FAILED'*) printf '%s\n' "${line%%: FAILED*}" ;; esac
+  done
+}
+refuse_changed_files() {
+  find_changed_files
+  [ -n "$changed_files" ] || return 0
+  say "changed since the bundle was made:"
+  say "$changed_files"
+  [ "$may_be_changed" = yes ] || refuse "files of this bundle were changed, see above; --changed runs it all the same."
+}
 check_needs() {
   missing=0 input_places=$nl programs_found=
   section=layout
@@ -366,6 +401,42 @@ check_needs() {
   fi
   find_container_tool || missing=$((missing + 1))
   [ "$missing" -eq 0 ]
+}
+
+# What NEEDS.tsv names, as it is here: programs by their recorded place, and how much nobody can look for.
+tell_needs() {
+  unchecked='' counted=0 kind_before=''
+  [ -f "$here/NEEDS.tsv" ] && [ -z "$capsule" ] || return 0
+  tab=$(printf '\t')
+  while IFS=$tab read -r kind name _ _ _ place; do
+    case $kind$place in
+      kind*) ;;
+      program/* | interpreter/* | compiler/*) tell_program "$kind" "$name" "$place" ;;
+      program* | input* | condition*) ;; # looked for already
+      *)
+        [ "$kind" = "$kind_before" ] || { count_unchecked && kind_before=$kind counted=0; }
+        counted=$((counted + 1))
+        ;;
+    esac
+  done <"$here/NEEDS.tsv"
+  count_unchecked
+  [ -z "$unchecked" ] || say "not looked for, see NEEDS.tsv: $unchecked"
+}
+count_unchecked() {
+  [ "$counted" -eq 0 ] || unchecked="$unchecked${unchecked:+, }$counted of $kind_before"
+}
+tell_program() { # KIND NAME PLACES: of those in PLACES one is enough
+  path_left=$3:
+  while [ -n "$path_left" ]; do
+    place_here=${path_left%%:*} path_left=${path_left#*:}
+    if [ -d "$place_here" ]; then place_here=$place_here/$2; fi
+    if [ -f "$place_here" ] && [ -x "$place_here" ]; then
+      say "found: $1 $2 at $place_here"
+      return 0
+    fi
+  done
+  say "not found: $1 $2 (it was at $3)"
+  checked=1
 }
 
 # --- running -------------------------------------------------------------------------------------
@@ -386,6 +457,7 @@ lay_out() {
   [ "$way" = rewritten ] || lay_out_root
   mkdir -p "$out/home/." "$out/tmp/." || refuse "cannot write in $out."
   [ -z "$job" ] || printf '%s\n' "$job" >"$out/job.txt"
+  note_job
   [ -z "$events$one_input" ] || printf '%s\n' "${events:+--events $events}${one_input:+ --input $one_input}" >"$out/in-part.txt"
   output_places=$nl section=expected
   # shellcheck source=/dev/null
@@ -407,6 +479,15 @@ lay_out() {
   walk "$work" >"$out/laid-out.txt"
   age_outputs
   act=laid-out
+}
+# For verify.sh: whose rerun this is.
+note_job() {
+  job() { printf '%s\n' "$1" >"$out/rerun-of.txt" || refuse "cannot write in $out."; }
+  reason() { :; }
+  not_there() { :; }
+  section=job
+  # shellcheck source=/dev/null
+  . "$(list_of outputs/job)"
 }
 # A file that lies where the job writes is as old as can be, so that verify.sh sees whether the job wrote it.
 age_outputs() {
@@ -893,7 +974,13 @@ if [ "$act" = check ] || [ "$act" = dry-run ]; then
   find_recorded_path
   check_needs
   checked=$?
-  [ "$act" = check ] && exit "$checked"
+  if [ "$act" = check ]; then
+    tell_needs
+    find_changed_files
+    [ -z "$changed_files" ] || { checked=1 && say "changed since the bundle was made: $changed_files"; }
+    [ "$checked" -ne 0 ] || say "run.sh: nothing is missing, as far as this can be told before the job runs."
+    exit "$checked"
+  fi
   tell_way
   work=$job_work elsewhere=$job_elsewhere
   section=steps
@@ -904,7 +991,9 @@ fi
 
 [ -n "$out" ] || { usage && refuse "give a folder OUT for the rerun."; }
 wanted=$act
+refuse_changed_files
 make_out "$out"
+[ -z "$changed_files" ] || printf '%s\n' "$changed_files" >"$out/changed.txt" || refuse "cannot write in $out."
 act=check
 choose_way
 find_recorded_path
@@ -928,3 +1017,4 @@ fi
 give_back
 [ ! -d "$out/root" ] || leave_root
 exit "$exit_code"
+}

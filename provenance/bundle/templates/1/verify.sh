@@ -1,13 +1,16 @@
 #!/bin/sh
 # shellcheck disable=SC2317,SC2034,SC3013 # -nt is in POSIX since 2024, and in every shell for long; many functions are words that the sourced lists use
+{ # the shell reads up to the brace at the end before it begins: a script that was cut off does nothing
 # verify.sh - compare a rerun with the record, or a bundle with its own manifests.
 # Bytes are compared by the shell alone; the content of ROOT files by verify.py, where a Python with uproot is at hand.
 set -u
 PATH=${PATH:-/usr/local/bin:/usr/bin:/bin}
 export PATH
 case $0 in */*) lib=${0%/*}/lib.sh ;; *) lib=./lib.sh ;; esac
+lib_is_whole=no
 # shellcheck source=lib.sh
-. "$lib"
+[ ! -r "$lib" ] || . "$lib"
+[ "$lib_is_whole" = yes ] || { printf '%s\n' "verify.sh: $lib is not here, or not whole; is verify.sh still in its bundle?" >&2 && exit 2; }
 
 usage() {
   say "usage: sh verify.sh [--report FILE] [--environment-grade WORDS] OUT   compare the rerun in OUT with the record"
@@ -76,6 +79,8 @@ check_manifest() { # MANIFEST BITS: every payload file that it lists
       say "not fetched: $file (fetch.txt says from where)"
     elif [ ! -f "$file" ]; then
       complain "MISSING $file (listed in $1)"
+    elif [ ! -r "$file" ]; then
+      complain "UNREADABLE $file"
     elif [ "$(digest_of "$2" "$file")" != "${line%%  *}" ]; then
       complain "CHANGED $file (by $1)"
     fi
@@ -84,17 +89,21 @@ check_manifest() { # MANIFEST BITS: every payload file that it lists
 # The lists of lists are in no list: they are made again, and compared letter by letter.
 check_tag_manifest() { # MANIFEST BITS
   [ -f "$1" ] || { complain "MISSING $1" && return; }
-  expected_lines='' tag_lines=$(cat "$1" && printf x)
+  expected_lines='' tag_lines=$(cat "$1" && printf x) told=no
   for file in $tag_files; do
     digest=
     [ ! -f "$file" ] || digest=$(digest_of "$2" "$file" 2>/dev/null) || digest=
     expected_lines="$expected_lines$digest  $file$nl"
     case "$nl$tag_lines" in
       *"$nl$digest  $file$nl"*) ;;
-      *) if [ -f "$file" ]; then complain "CHANGED $file (by $1)"; else complain "MISSING $file (listed in $1)"; fi ;;
+      *"  $file$nl"*)
+        told=yes
+        if [ -f "$file" ]; then complain "CHANGED $file (by $1)"; else complain "MISSING $file (listed in $1)"; fi
+        ;;
+      *) told=no && break ;; # it lost this line
     esac
   done
-  [ "$tag_lines" = "${expected_lines}x" ] || complain "CHANGED $1 (it is not the list of the files that it lists)"
+  [ "$told" = yes ] || [ "$tag_lines" = "${expected_lines}x" ] || complain "CHANGED $1 (it has other lines)"
 }
 # Each list names the same files in the same order, a whole line each.
 check_lists() {
@@ -269,6 +278,8 @@ END
 }
 check_bundle() {
   cd "$here/.." || give_up "cannot enter the bundle's folder."
+  [ -f bagit.txt ] || [ -f manifest-sha256.txt ] || [ -f tagmanifest-sha256.txt ] ||
+    give_up "this is a bundle's folder data alone: its lists, which lie beside it, are not here. Unpack the whole bundle."
   for tool in sort uniq cat; do
     command -v "$tool" >/dev/null 2>&1 || give_up "without $tool the bundle cannot be checked here."
   done
@@ -307,8 +318,10 @@ END
     complaints=$((complaints + $(printf '%s\n' "$extra" | wc -l)))
   fi
   check_modes "$names"
-  [ "$complaints" -eq 0 ] || { say "verify.sh: the bundle is not as it was made: $complaints findings." && exit 1; }
-  say "verify.sh: the bundle is as it was made."
+  found="$complaints findings"
+  [ "$complaints" -ne 1 ] || found="1 finding"
+  [ "$complaints" -eq 0 ] || { say "verify.sh: the bundle is not as it was made: $found." && exit 1; }
+  say "verify.sh: the bundle is as it was made, as far as its own lists tell."
   exit 0
 }
 [ "$act" = bundle ] && check_bundle
@@ -431,7 +444,7 @@ conclude() { # VERDICT LEVEL COMPARATOR NAME
   if [ "$required" = yes ]; then
     compared=$((compared + 1))
     [ "$size" = 0 ] || all_empty=no
-    case $1 in DIFFERENT | MISSING) differs=yes ;; esac
+    case $1 in DIFFERENT | MISSING) differs=yes differing=$((differing + 1)) ;; esac
     rank_of "$2"
     [ "$rank" -ge "$lowest_rank" ] || { lowest=$2 && lowest_rank=$rank; }
   fi
@@ -525,6 +538,7 @@ name_extra_files() {
   known=$nl$outputs$(cat "$out/laid-out.txt")$nl odd=0
   visit() {
     case $1 in *"$nl"*) case $known in *"$nl${1#"$work"/}$nl"*) return ;; esac ;; esac
+    case $1 in */__pycache__/*) return ;; esac # what Python keeps of its modules
     print_name "${1#"$work"/}"
   }
   { printf '%s' "$outputs" "$outputs" && cat "$out/laid-out.txt" "$out/laid-out.txt" && walk "$work"; } | only_once |
@@ -552,6 +566,10 @@ choose_job "$job_ran" || give_up "$job_problem"
 section=job
 # shellcheck source=/dev/null
 . "$(list_of outputs/job)"
+rerun_of=$job_id
+[ ! -f "$out/rerun-of.txt" ] || IFS= read -r rerun_of <"$out/rerun-of.txt"
+[ "$rerun_of" = "$job_id" ] || give_up "$out has a rerun of job $rerun_of, and this is the bundle of job $job_id."
+[ ! -f "$out/changed.txt" ] || give_up "$out was run from a bundle that was changed ($(cat "$out/changed.txt")): no level, no report."
 if [ ! -s "$out/exit-codes.txt" ]; then
   comparisons=''
   write_report R0
@@ -562,7 +580,7 @@ laid_before=$nl way_taken=''
 [ ! -f "$out/way.txt" ] || IFS= read -r way_taken <"$out/way.txt"
 [ ! -f "$out/outputs-before.txt" ] || laid_before=$nl$(cat "$out/outputs-before.txt")$nl
 # nothing is compared yet, which is no level
-comparisons='' outputs='' differs=no open=no compared=0 all_empty=yes lowest=R7 lowest_rank=70
+comparisons='' outputs='' differs=no open=no compared=0 differing=0 all_empty=yes lowest=R7 lowest_rank=70
 section=expected
 # shellcheck source=/dev/null
 . "$(list_of outputs/expected)"
@@ -571,10 +589,12 @@ compare_exit_codes
 
 if [ "$ended" = otherwise ]; then
   write_report R1
+  say "verify.sh: job ${job_id:-?} was not reproduced, level R1: it ended in another way than recorded."
   exit 1
 fi
 if [ "$differs" = yes ]; then
   write_report R2
+  say "verify.sh: job ${job_id:-?} was not reproduced, level R2: $differing of $compared outputs are missing or differ."
   exit 1
 fi
 [ "$open" = no ] || give_up "equal as far as it can be told; some outputs are undecided (see above), so there is no level, and no report is written."
@@ -592,3 +612,4 @@ esac
 write_report "$lowest"
 say "verify.sh: job ${job_id:-?} was reproduced, level $lowest"
 exit 0
+}

@@ -13,10 +13,10 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.stages import with_stage
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, by_software, job_conditions
-from jobprov.provenance.db.recording.art_runs import RecordedClosure
+from jobprov.provenance.db.recording.configurations.art_runs import RecordedClosure
+from jobprov.provenance.db.recording.configurations.parameters import CUT
+from jobprov.provenance.db.recording.configurations.physics_variables import variable_key
 from jobprov.provenance.db.recording.packing import unpack
-from jobprov.provenance.db.recording.parameter_rows import CUT
-from jobprov.provenance.db.recording.physics_variables import variable_key
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import Job, Stage
 from jobprov.provenance.db.tables.configurations import SETS_A_BLOCK, sets_in

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.recording.art_runs import RecordedClosure
+from jobprov.provenance.db.recording.configurations.art_runs import RecordedClosure
 from jobprov.provenance.db.recording.packing import unpack
 from jobprov.provenance.db.tables import Closure, Experiment, WorkItem
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, and_, case, null, or_
 
 from jobprov.provenance.db.queries.fragments.patterns import matches
-from jobprov.provenance.db.recording.parameter_rows import CUT, exact_number_in
+from jobprov.provenance.db.recording.configurations.parameters import CUT, exact_number_in
 from jobprov.provenance.db.tables import ParameterValue
 
 OF_TEXT = ("=", "!=", "~")

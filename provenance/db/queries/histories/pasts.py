@@ -6,7 +6,7 @@ out what came later, and lists the jobs and links that are shown as they are tod
 
 Among these are links that changed because a job read a file: its record may hold a checksum that
 links versions of a file, or tells them apart. The edges of a name depend only on its identities and
-claims (`recording/edges.py`), so the edges of an earlier moment are computed again, from what was
+claims (`recording/files/edges.py`), so the edges of an earlier moment are computed again, from what was
 known then. Crowded names are left out: they link only equal identities, which no reader changes.
 """
 
@@ -18,9 +18,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 from jobprov.provenance.db.queries.histories.whole_histories import History, jobs_of
-from jobprov.provenance.db.recording.edges import ClaimFacts, IdentityFacts, Link, resolve_name
+from jobprov.provenance.db.recording.files.edges import (
+    ClaimFacts,
+    IdentityFacts,
+    Link,
+    resolve_name,
+)
+from jobprov.provenance.db.recording.files.linking import mark_readers
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
-from jobprov.provenance.db.recording.linking import mark_readers
 from jobprov.provenance.db.statements.selecting import moment_for, select_among
 from jobprov.provenance.db.tables import (
     Claim,

@@ -14,11 +14,13 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, TextClause, bindparam, select, text
 
+from jobprov.provenance.answers.histories import HistoryFile
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.histories.own_inputs import MetRow, without_own_outputs
 from jobprov.provenance.db.statements.composed import run
+from jobprov.provenance.db.tables import Experiment, Job
 
 MOST_FILES = 100_000
 
@@ -53,6 +55,8 @@ The step back also follows inputs with the name of a job's own output, since an 
 tell which job reads it. Rows of such inputs have `is_own`, and `own_inputs.py` removes what was
 reached only through them.
 """
+_JOB_IDS = select(Job.id, Job.uuid).where(Job.id.in_(bindparam("jobs", expanding=True)))
+_EXPERIMENTS = select(Experiment.id, Experiment.name)
 
 
 def _walk_from(seeds: str, column: str, name: str) -> str:
@@ -308,3 +312,18 @@ def _walk(
     connection: Connection, statement: TextClause, parameters: dict[str, int]
 ) -> list[WalkedFile]:
     return list(map(WalkedFile._make, run(connection, statement, parameters)))
+
+
+def listed_files(connection: Connection, walked: Sequence[WalkedFile]) -> list[HistoryFile]:
+    """Return the files by name, each once for every job that may have made it."""
+    makers = {row.job_id for row in walked if row.job_id is not None}
+    job_ids: dict[int | None, str] = dict(run(connection, _JOB_IDS, {"jobs": sorted(makers)}))
+    experiments: dict[int, str] = dict(run(connection, _EXPERIMENTS, {}))
+    places = {
+        (row.name, row.namespace, experiments[row.experiment_id], job_ids.get(row.job_id, ""))
+        for row in walked
+    }
+    return [
+        HistoryFile(name, namespace, experiment, job_id or None)
+        for name, namespace, experiment, job_id in sorted(places)
+    ]

@@ -175,12 +175,14 @@ def _add_ancestors(connection: Connection, history: History, claim: int, most: i
     rows = met_identities(connection, claim, most=most)
     maker = _makers_above(rows)
     maker.update(jobs_of_claims(connection, [claim]))
+    # Each job to the files that it made
     for made, job in maker.items():
         history.join(f"j{job}", f"c{made}")
     mentions = select_among(connection, _MENTIONS, sorted(set(maker.values())))
     parents = select_among(connection, _PARENTS, sorted(maker))
     role_of = _roles(mentions)
     sources = _Sources(rows)
+    # Each parent to the job that read it, once for all files that the job made from it
     outside: dict[tuple[int, int], list[tuple[str, bool]]] = {}
     for job, identity in dict.fromkeys((maker[made], identity) for made, identity in parents):
         outside[job, identity] = sources.outside(job, identity)
@@ -261,15 +263,17 @@ def _add_descendants(connection: Connection, history: History, focus: Focus, mos
     mentions = select_among(connection, _CONSUMERS, sorted(sources))
     _add_readers(history, mentions, sources, maker)
     children = select_among(connection, _CHILDREN, sorted(sources))
-    met = [(identity, claim) for identity, claim in children if claim in made]
-    for identity, job in dict.fromkeys((identity, made[claim]) for identity, claim in met):
+    parent_and_child = [(identity, claim) for identity, claim in children if claim in made]
+    # Each parent to the job that made the child, once for all children of one job
+    for identity, job in dict.fromkeys((parent, made[child]) for parent, child in parent_and_child):
         for key, is_sure in _not_made_by(job, sources[identity], maker):
             history.join(key, f"j{job}", is_sure=is_sure)
+    # Each job to the files that it made
     for claim, job in made.items():
         history.join(f"j{job}", f"c{claim}")
     read = {(job, identity) for job, identity, _ in mentions}
     made_from = []
-    for identity, claim in met:
+    for identity, claim in parent_and_child:
         nodes = sources[identity]
         if (made[claim], identity) in read:
             nodes = _not_made_by(made[claim], nodes, maker)

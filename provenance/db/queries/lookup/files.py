@@ -25,6 +25,7 @@ from jobprov.provenance.answers.lookup import Consumer, Relative
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.patterns import begins
+from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
 from jobprov.provenance.db.queries.lookup.focus import Focus, identities_of
 from jobprov.provenance.db.queries.lookup.versions import Version
 from jobprov.provenance.db.recording.job_rows import STATES
@@ -65,7 +66,7 @@ _CHOSEN: BindParameter[Any] = bindparam("identities", expanding=True)
 _CONSUMER_COUNT = select(func.count(func.distinct(Mention.job_id)))
 _CONSUMERS = (
     select(
-        Job.uuid, Job.state, Job.batch_id, Mention.role, Stage.name, TaskRow.task_id,
+        Job.uuid, Job.state, Job.batch_id, Mention.role, STAGE_OF_JOB, TaskRow.task_id,
         exists().where(Producer.identity_id == Mention.identity_id),
     )
     .select_from(Mention)
@@ -298,6 +299,18 @@ def parents_of(connection: Connection, claim: int, *, limit: int = 1000) -> list
     return parents
 
 
+class _Child(NamedTuple):
+    """A claim that was made from an identity of a file; one row for each such identity."""
+
+    file: int
+    name: str
+    namespace: str
+    experiment: str
+    job_id: str
+    claim: int
+    identity: int
+
+
 def children_of(
     connection: Connection, file: int, *, identities: Mapping[int, bool] | None = None
 ) -> list[Relative]:
@@ -311,17 +324,18 @@ def children_of(
     """
     if identities is None:
         identities = identities_of(connection, Focus(file, None))
-    rows = run(connection, _CHILDREN, {"identities": sorted(identities), "limit": MOST_CHILDREN})
+    parameters = {"identities": sorted(identities), "limit": MOST_CHILDREN}
+    rows = [_Child(*row) for row in run(connection, _CHILDREN, parameters)]
     is_sure: dict[int, bool] = {}
-    for row in rows:
-        claim, identity = row[5], row[6]
-        is_sure[claim] = is_sure.get(claim, False) or identities[identity]
-    by_claim = {row[5]: row for row in rows if row[0] != file}
-    children = []
-    for row in sorted(by_claim.values(), key=lambda row: (row[1], row[5])):
-        _, name, namespace, experiment, job_id, claim, _ = row
-        children.append(_relative(name, namespace, experiment, is_sure[claim], job_id))
-    return children
+    by_claim: dict[int, _Child] = {}
+    for child in rows:
+        is_sure[child.claim] = is_sure.get(child.claim, False) or identities[child.identity]
+        if child.file != file:
+            by_claim[child.claim] = child
+    return [
+        _relative(child.name, child.namespace, child.experiment, is_sure[child.claim], child.job_id)
+        for child in sorted(by_claim.values(), key=lambda child: (child.name, child.claim))
+    ]
 
 
 def _relative(

@@ -16,6 +16,7 @@ from jobprov.provenance.answers.lookup import (
     TaskOfJob,
 )
 from jobprov.provenance.db.queries.fragments.proofs import PROOF_OF_JOB, STATE_OF_JOB
+from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
 from jobprov.provenance.db.queries.lookup.node_facts import code_versions
 from jobprov.provenance.db.recording.job_rows import RUNNING, STATES
 from jobprov.provenance.db.statements.composed import run
@@ -36,7 +37,7 @@ from jobprov.provenance.records.proofs import level_with_proof, state_word
 _GAP_CODES = select(GapSet.document).where(GapSet.id == Job.gap_set_id).scalar_subquery()
 _COLUMNS: tuple[Any, ...] = (
     Job.id, Job.uuid, Experiment.name, Job.state, Job.batch_id, Job.unit,
-    TaskRow.task_id, Stage.campaign, Stage.name, Host.hostname, Host.site, Job.software_set_id,
+    TaskRow.task_id, Stage.campaign, STAGE_OF_JOB, Host.hostname, Host.site, Job.software_set_id,
     Job.received_at, Job.started_at, Job.ended_at,
     Job.exit_code, Job.exit_signal, Job.failed_step, Job.error_class, Job.message,
     Job.wall_seconds, Job.cpu_seconds, Job.max_rss_bytes, Job.level, Job.rerun_of, Job.retry_of,

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, or_, select, union_all
 
 from jobprov.provenance.answers.lookup import JobSummary
 from jobprov.provenance.db.queries.configurations.jobs_that_meet import meets, newest_that_meet
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.patterns import begins
+from jobprov.provenance.db.queries.fragments.stages import MAY_HOLD_STAGE, is_at_stage
 from jobprov.provenance.db.queries.lookup.job_summaries import SUMMARIES, summaries
 from jobprov.provenance.db.recording.job_rows import FIRST_BAD, STATES
 from jobprov.provenance.db.tables import (
@@ -178,11 +179,14 @@ def narrowed(query: Select[Any], filters: JobFilters) -> Select[Any]:
         Experiment.name: filters.experiment,
         TaskRow.task_id: filters.task_id,
         Stage.campaign: filters.campaign,
-        Stage.name: filters.stage,
         Host.hostname: filters.host,
         Host.site: filters.site,
     }
-    return query.where(*_equalities(of_joined_tables), *_own_conditions(filters))
+    conditions = _equalities(of_joined_tables)
+    if filters.stage is not None:
+        conditions.append(or_(Stage.name == filters.stage, MAY_HOLD_STAGE))
+        conditions.append(is_at_stage(filters.stage))
+    return query.where(*conditions, *_own_conditions(filters))
 
 
 def job_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
@@ -197,15 +201,18 @@ def job_conditions(filters: JobFilters) -> list[ColumnElement[bool]]:
     tasks = {
         TaskRow.task_id: filters.task_id,
         Stage.campaign: filters.campaign,
-        Stage.name: filters.stage,
     }
-    if any(value is not None for value in tasks.values()):
+    if _is_of_tasks(filters):
         keys_of_tasks = _key_of(TaskRow, tasks)
+        if filters.stage is not None:
+            keys_of_tasks = keys_of_tasks.where(or_(Stage.name == filters.stage, MAY_HOLD_STAGE))
         if filters.campaign is not None or filters.stage is not None:
             keys_of_tasks = keys_of_tasks.join(Stage, Stage.id == TaskRow.stage_id)
         if experiment is not None:
             keys_of_tasks = keys_of_tasks.where(TaskRow.experiment_id == experiment)
         conditions.append(Job.task_id.in_(keys_of_tasks))
+        if filters.stage is not None:
+            conditions.append(is_at_stage(filters.stage))
     elif experiment is not None:
         conditions.append(Job.experiment_id == experiment)
     hosts = {Host.hostname: filters.host, Host.site: filters.site}

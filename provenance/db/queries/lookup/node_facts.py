@@ -7,8 +7,10 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Engine, bindparam, select
 
 from jobprov.provenance.answers.addresses import file_page, job_page
+from jobprov.provenance.answers.names import short_job
+from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
 from jobprov.provenance.db.queries.lookup.versions import Version, last_tries, versions_of
-from jobprov.provenance.db.recording.edges import CROWD
+from jobprov.provenance.db.recording.files.edges import CROWD
 from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.statements.selecting import select_among
@@ -51,7 +53,7 @@ _CLAIMED = (
 )  # fmt: skip
 _JOBS = (
     select(
-        Job.id, Job.uuid, Job.batch_id, Job.state, Stage.name, TaskRow.task_id, Stage.campaign,
+        Job.id, Job.uuid, Job.batch_id, Job.state, STAGE_OF_JOB, TaskRow.task_id, Stage.campaign,
         Job.software_set_id, Job.started_at, Job.ended_at, Job.received_at, Experiment.name,
     )
     .join(Experiment, Experiment.id == Job.experiment_id)
@@ -97,7 +99,7 @@ def file_nodes(connection: Connection, keys: Iterable[str]) -> list[FileNode]:
             is_made = claim in numbers or state == SUCCEEDED
             writer = None
             if not is_made:
-                writer = Writer(uuid, batch or uuid[:8], STATES[state], job_page(uuid))
+                writer = Writer(uuid, batch or short_job(uuid), STATES[state], job_page(uuid))
             number = None
             if len(versions.get(file, ())) > 1:
                 number = numbers.get(claim)
@@ -171,7 +173,9 @@ def _writers(
     writers = {}
     for file, job in jobs.items():
         uuid, batch, state = facts[job]
-        writers[file] = Writer(uuid, batch or uuid[:8], STATES[state], job_page(uuid), file in made)
+        writers[file] = Writer(
+            uuid, batch or short_job(uuid), STATES[state], job_page(uuid), file in made
+        )
     return writers
 
 
@@ -211,7 +215,7 @@ def job_nodes(connection: Connection, keys: Iterable[str]) -> list[JobNode]:
                 JobNode(
                     f"j{key}",
                     uuid,
-                    batch or uuid[:8],
+                    batch or short_job(uuid),
                     STATES[state],
                     stage,
                     task,

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, func, literal_column, or_, select
 
+from jobprov.provenance.db.queries.fragments.begun import NEVER_BEGAN
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.tasks.tasks import jobs_that_did_units
@@ -45,7 +46,11 @@ class OrderRow(NamedTuple):
 
 
 class FailedAttempt(NamedTuple):
-    """The last attempt of a unit that has none that succeeded or runs."""
+    """An attempt of a unit that did not succeed.
+
+    Attributes:
+        began: False for a job that was removed before.
+    """
 
     job: int
     job_id: str
@@ -53,6 +58,7 @@ class FailedAttempt(NamedTuple):
     exit_code: int | None
     exit_signal: int | None
     message: str | None
+    began: bool
 
 
 class MadeFile(NamedTuple):
@@ -116,8 +122,13 @@ def inputs_of_task(connection: Connection, task: int) -> dict[str, list[str]]:
 
 def failed_attempts(connection: Connection, task: int) -> dict[str, list[FailedAttempt]]:
     """Return the attempts of each unit of a task that did not succeed, the last one last."""
+    columns: tuple[Any, ...] = (
+        Job.unit, Job.id, Job.uuid, Host.site, Job.exit_code, Job.exit_signal, Job.message,
+        literal_column(NEVER_BEGAN),
+    )  # fmt: skip
     query = (
-        select(Job.unit, Job.id, Job.uuid, Host.site, Job.exit_code, Job.exit_signal, Job.message)
+        select(*columns)
+        .select_from(Job)
         .outerjoin(Host, Host.id == Job.host_id)
         # A rerun for comparison is no attempt at its unit
         .where(
@@ -126,8 +137,9 @@ def failed_attempts(connection: Connection, task: int) -> dict[str, list[FailedA
         .order_by(func.coalesce(Job.ended_at, Job.received_at), Job.id)
     )
     failures: dict[str, list[FailedAttempt]] = {}
-    for unit, *attempt in connection.execute(query):
-        failures.setdefault(str(unit), []).append(FailedAttempt._make(attempt))
+    for unit, *attempt, never_began in connection.execute(query):
+        failed = FailedAttempt._make((*attempt, not never_began))
+        failures.setdefault(str(unit), []).append(failed)
     return failures
 
 

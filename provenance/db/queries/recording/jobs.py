@@ -1,4 +1,4 @@
-"""What is kept of jobs, where a record of them comes again."""
+"""Recorded jobs: what is kept of them, and which have to be graded or derived again."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,7 +6,19 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.tables import Conflict, Job, UnreadRecord
+from jobprov.provenance.db.tables import (
+    Closure,
+    ClosureSetMember,
+    Conflict,
+    Derivation,
+    Experiment,
+    Job,
+    LedgerEntry,
+    SoftwareRow,
+    SoftwareSetMember,
+    UnreadRecord,
+)
+from jobprov.provenance.db.writer.keys import chunks
 
 
 class Arrival(NamedTuple):
@@ -34,3 +46,87 @@ def arrivals_of(connection: Connection, jobs: Sequence[int]) -> list[Arrival]:
     """Return when the first record of each of these jobs came."""
     query = select(Job.id, Job.received_at).where(Job.id.in_(jobs))
     return [Arrival(*row) for row in connection.execute(query)]
+
+
+def jobs_using(connection: Connection, software_sha256: str) -> list[int]:
+    """Return the keys of the jobs that used a software entry."""
+    sets = (
+        select(SoftwareSetMember.software_set_id)
+        .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
+        .where(SoftwareRow.sha256 == software_sha256)
+    )
+    query = select(Job.id).where(Job.software_set_id.in_(sets)).order_by(Job.id)
+    return list(connection.execute(query).scalars())
+
+
+def jobs_configured(connection: Connection, experiment: int, closure_sha256: str) -> list[int]:
+    """Return the keys of the jobs of an experiment that ran a configuration."""
+    sets = (
+        select(ClosureSetMember.closure_set_id)
+        .join(Closure, Closure.id == ClosureSetMember.closure_id)
+        .where(Closure.sha256 == closure_sha256)
+    )
+    query = (
+        select(Job.id)
+        .where(Job.closure_set_id.in_(sets), Job.experiment_id == experiment)
+        .order_by(Job.id)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def jobs_called(connection: Connection, experiment: str, job_ids: Sequence[str]) -> list[int]:
+    """Return the keys of the jobs of an experiment that have these job ids."""
+    query = (
+        select(Job.id)
+        .join(Experiment, Experiment.id == Job.experiment_id)
+        .where(Experiment.name == experiment)
+    )
+    jobs: list[int] = []
+    for part in chunks(job_ids):
+        jobs.extend(connection.execute(query.where(Job.uuid.in_(part))).scalars())
+    return sorted(jobs)
+
+
+class UnreadEntry(NamedTuple):
+    """The ledger entry of a record that is kept unread, when it came and from whom."""
+
+    entry: int
+    received_at: datetime
+    submitter: str | None
+
+
+def stale_jobs(connection: Connection, version: int, *, after: int, limit: int) -> list[int]:
+    """Return the next jobs whose rows are of an earlier version, by key."""
+    query = (
+        select(Job.id)
+        .where(Job.id > after, Job.index_version < version)
+        .order_by(Job.id)
+        .limit(limit)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def stale_among(connection: Connection, version: int, jobs: Sequence[int]) -> list[Arrival]:
+    """Return those of the jobs whose rows are still of an earlier version."""
+    query = select(Job.id, Job.received_at).where(Job.id.in_(jobs), Job.index_version < version)
+    return [Arrival(*row) for row in connection.execute(query)]
+
+
+def unread_keys(connection: Connection) -> list[int]:
+    """Return the keys of the ledger entries of all records that are kept unread."""
+    query = select(UnreadRecord.entry_id).order_by(UnreadRecord.entry_id)
+    return list(connection.execute(query).scalars())
+
+
+def unread_entries(connection: Connection, keys: Sequence[int]) -> list[UnreadEntry]:
+    """Return ledger entries by their keys, in the order in which they were written."""
+    query = select(LedgerEntry.id, LedgerEntry.received_at, LedgerEntry.submitter).where(
+        LedgerEntry.id.in_(keys)
+    )
+    return [UnreadEntry(*row) for row in connection.execute(query.order_by(LedgerEntry.id))]
+
+
+def derived_version(connection: Connection, what: str) -> int:
+    """Return the version that all rows of one kind have reached, 0 where nobody looked yet."""
+    query = select(Derivation.version).where(Derivation.what == what)
+    return connection.execute(query).scalar() or 0

@@ -106,6 +106,52 @@ def definition_names(
     return list(connection.execute(query).scalars())
 
 
+class ProjectFilters(NamedTuple):
+    """Which tasks are wanted as projects; None sets no condition.
+
+    Attributes:
+        name: a pattern (`*`, `?`).
+        user: who declared the task.
+        started_after, ended_before: of the first start and the last end of the task's jobs; so
+            are the other two.
+    """
+
+    name: str = "*"
+    user: str | None = None
+    started_before: datetime | None = None
+    started_after: datetime | None = None
+    ended_before: datetime | None = None
+    ended_after: datetime | None = None
+
+
+def project_names(
+    connection: Connection, experiment: int, filters: ProjectFilters, *, most: int
+) -> list[str]:
+    """Return the first names of tasks that pass the filters, in order."""
+    if "\0" in filters.name:
+        return []
+    dialect = connection.dialect.name
+    query = select(TaskRow.task_id).where(
+        TaskRow.experiment_id == experiment, *matches(dialect, TaskRow.task_id, filters.name)
+    )
+    if filters.user is not None:
+        declared = select(LedgerEntry.id).where(LedgerEntry.submitter == filters.user)
+        query = query.where(TaskRow.entry_id.in_(declared))
+    of_task = Job.task_id == TaskRow.id
+    start = select(func.min(Job.started_at)).where(of_task).scalar_subquery()
+    end = select(func.max(Job.ended_at)).where(of_task).scalar_subquery()
+    if filters.started_before is not None:
+        query = query.where(start < filters.started_before)
+    if filters.started_after is not None:
+        query = query.where(start >= filters.started_after)
+    if filters.ended_before is not None:
+        query = query.where(end < filters.ended_before)
+    if filters.ended_after is not None:
+        query = query.where(end >= filters.ended_after)
+    names = connection.execute(query.order_by(TaskRow.task_id).limit(most))
+    return list(names.scalars())
+
+
 def count_read_files(connection: Connection, task: int) -> list[ReadCount]:
     """Return how many files the jobs of a task read, by the best state of their readers."""
     rank = case({state: place for place, state in enumerate(_BEST_FIRST)}, value=Job.state)

@@ -264,9 +264,15 @@ def _job_classes(connection: Connection, groups: _Groups, outputs: _Groups) -> l
     classes = []
     for key, jobs in groups.items():
         stage, software, state = key
-        code_version, revision = names.get(software, ""), revisions.get(software, "")
-        name = (stages.get(stage, ""), code_version, STATES[state])
-        classes.append(JobClass(*name, jobs, revision, outputs.get(key, 0)))
+        job_class = JobClass(
+            stage=stages.get(stage, ""),
+            code_version=names.get(software, ""),
+            state=STATES[state],
+            jobs=jobs,
+            revision=revisions.get(software, ""),
+            outputs=outputs.get(key, 0),
+        )
+        classes.append(job_class)
     return classes
 
 

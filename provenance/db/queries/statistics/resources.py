@@ -1,18 +1,20 @@
-"""What successful jobs took and made: the newest of those that pass the filters, a row a job."""
+"""What successful jobs and art's modules in them took: the newest that pass the filters, a row a job."""
 
+import json
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, SQLColumnExpression, and_, select
 
+from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
 from jobprov.provenance.db.queries.fragments.sums import wide_sum
 from jobprov.provenance.db.queries.lookup.job_summaries import selected
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, narrowed
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
-from jobprov.provenance.db.tables import Claim, Host, Identity, Job, Stage
+from jobprov.provenance.db.tables import Claim, Host, Identity, Job, ModuleCost, ModuleSet
 
 MOST_JOBS = 50_000
 COLUMNS: dict[str, SQLColumnExpression[Any]] = {
-    "stage": Stage.name,
+    "stage": STAGE_OF_JOB,
     "site": Host.site,
     "host": Host.hostname,
     "version": Job.software_set_id,
@@ -74,3 +76,41 @@ def job_costs(connection: Connection, filters: JobFilters, by: str) -> list[JobC
 def _as_int(total: Any) -> int | None:
     """Return a sum as an int: PostgreSQL answers a Decimal, and None where nothing was summed."""
     return None if total is None else int(total)
+
+
+class Module(NamedTuple):
+    """A module as a job names it; None where its record does not say it."""
+
+    step: str | None
+    path: str | None
+    label: str | None
+    type: str | None
+
+
+class ModuleRow(NamedTuple):
+    """What one job's modules took, packed as in `recording/module_rows.py`, in the set's order."""
+
+    facet: Any
+    module_set: int
+    costs: bytes
+
+
+def module_rows(connection: Connection, filters: JobFilters, by: str) -> list[ModuleRow]:
+    """Return the rows of the newest 50,000 successful jobs that tell of modules, newest first."""
+    query = (
+        narrowed(selected(COLUMNS[by], ModuleCost.module_set_id, ModuleCost.costs), filters)
+        .join(ModuleCost, ModuleCost.job_id == Job.id)
+        .where(Job.state == SUCCEEDED, Job.rerun_of.is_(None))
+        .order_by(Job.id.desc())
+        .limit(MOST_JOBS)
+    )
+    return [ModuleRow(*row) for row in connection.execute(query)]
+
+
+def module_sets(connection: Connection, sets: set[int]) -> dict[int, list[Module]]:
+    """Return the modules of each set, in order."""
+    query = select(ModuleSet.id, ModuleSet.document).where(ModuleSet.id.in_(sorted(sets)))
+    modules: dict[int, list[Module]] = {}
+    for key, document in connection.execute(query):
+        modules[key] = [Module(*names) for names in json.loads(document)]
+    return modules

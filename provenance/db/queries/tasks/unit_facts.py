@@ -88,45 +88,47 @@ class Attempts(NamedTuple):
     mishap: str | None
 
 
-def attempts_by_unit(
-    connection: Connection, tasks: Sequence[int]
-) -> dict[int, dict[str, Attempts]]:
-    """Return by task its units with attempts.
+class UnitsOfEnd(NamedTuple):
+    """The units that have an attempt which came to one end."""
+
+    attempts: Attempts
+    units: list[str]
+
+
+def ends_of_units(connection: Connection, tasks: Sequence[int]) -> dict[int, list[UnitsOfEnd]]:
+    """Return by task the ends to which attempts at its units came, each with these units.
 
     A million units came to a handful of ends: the database gives the names of each end as one text.
     To have it group by unit, or to fetch a row a unit, takes several times as long. All jobs of a
-    task in one state came to the same end, as a rule; the others are grouped by end.
+    task in one state came to the same end, as a rule; the others are grouped by end. A unit with
+    several attempts may be at several ends, or twice at one.
     """
-    units: dict[int, dict[str, Attempts]] = {task: {} for task in tasks}
     parts = {"never_began": NEVER_BEGAN, "among": "{among}"}
     names_of_unit = _NAMES[connection.dialect.name]
     by_state = _STATES.format(names=names_of_unit, **parts)
     mixed: dict[int, list[int]] = {}
-    ends = []
+    rows = []
     for row in select_among(connection, by_state, tasks):
         task, state, least, most, all_unbegun, some_unbegun, names = row
         if least == most and all_unbegun == some_unbegun:
-            ends.append((task, state, most, all_unbegun, names))
+            rows.append((task, state, most, all_unbegun, names))
         else:
             mixed.setdefault(state, []).append(task)
     by_end = _ENDS.format(names=names_of_unit, **parts)
     for state, tasks_of_state in mixed.items():
-        ends += select_among(connection, by_end, tasks_of_state, state)
-    for task, state, outputs, never_began, names in ends:
+        rows += select_among(connection, by_end, tasks_of_state, state)
+    ends: dict[int, list[UnitsOfEnd]] = {task: [] for task in tasks}
+    for task, state, outputs, never_began, names in rows:
         attempt = _one_attempt(state, outputs, never_began=bool(never_began), is_named=True)
-        _add(units[task], dict.fromkeys(names.split("\n"), attempt))
+        ends[task].append(UnitsOfEnd(attempt, names.split("\n")))
     unnamed = _UNNAMED.format(**parts)
+    jobs_by_end: dict[tuple[int, Attempts], list[str]] = {}
     for task, job, state, outputs, never_began in select_among(connection, unnamed, tasks):
         attempt = _one_attempt(state, outputs, never_began=bool(never_began), is_named=False)
-        units[task][f"job {job}"] = attempt
-    return units
-
-
-def _add(units: dict[str, Attempts], others: dict[str, Attempts]) -> None:
-    """Take in further attempts, some of them at units that are there."""
-    for name in units.keys() & others.keys():
-        others[name] = _together(units[name], others[name])
-    units.update(others)
+        jobs_by_end.setdefault((task, attempt), []).append(f"job {job}")
+    for (task, attempt), jobs in jobs_by_end.items():
+        ends[task].append(UnitsOfEnd(attempt, jobs))
+    return ends
 
 
 def _one_attempt(state: int, outputs: int, *, never_began: bool, is_named: bool) -> Attempts:
@@ -141,7 +143,7 @@ def _one_attempt(state: int, outputs: int, *, never_began: bool, is_named: bool)
     return attempt
 
 
-def _together(one: Attempts, other: Attempts) -> Attempts:
+def together(one: Attempts, other: Attempts) -> Attempts:
     """Return what two attempts came to: the better one, and what tells most of what went wrong."""
     outputs = [attempt.outputs for attempt in (one, other) if attempt.outputs is not None]
     mishaps = [attempt.mishap for attempt in (one, other) if attempt.mishap is not None]

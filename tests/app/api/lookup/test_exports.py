@@ -55,7 +55,7 @@ def test_events_of_a_job_name_files_as_the_service_takes_them(client: FlaskClien
     ]
 
 
-def test_names_that_begin_or_end_with_marks_are_escaped_in_prov_n(client: FlaskClient) -> None:
+def test_names_that_begin_or_end_with_marks_are_encoded_in_prov_n(client: FlaskClient) -> None:
     """The grammar has no local name that begins with `-` or `.`, or ends with `.`."""
     names = ["-.x", ".x.", "x-.y"]
 
@@ -64,7 +64,7 @@ def test_names_that_begin_or_end_with_marks_are_escaped_in_prov_n(client: FlaskC
     entities = [
         line.partition("(")[2].partition(",")[0] for line in told if line.startswith("  entity(")
     ]
-    assert entities == ["file:\\-.x", "file:\\.x\\.", "file:x-.y"]
+    assert entities == ["file:nova/%2D.x", "file:nova/%2Ex%2E", "file:nova/x-.y"]
 
 
 def test_files_of_one_name_in_two_namespaces_or_experiments_are_two_entities(
@@ -75,9 +75,9 @@ def test_files_of_one_name_in_two_namespaces_or_experiments_are_two_entities(
     document = json.loads(exported(client, "prov-json", inputs=inputs, outputs=[{"name": "a"}]))
 
     [made] = document["wasGeneratedBy"].values()
-    assert made["prov:entity"] == "file:a"
+    assert made["prov:entity"] == "file:nova/a"
     assert sorted(used["prov:entity"] for used in document["used"].values()) == [
-        "file:beam%3Aa",
-        "file:raw%3Aa",
+        "file:beam/a",
+        "file:nova/raw/a",
     ]
     assert len(document["entity"]) == 3

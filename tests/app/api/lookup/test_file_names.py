@@ -14,8 +14,18 @@ from tests.library.answers import assert_problem, put_job
 from tests.library.records import a_record
 
 S3 = "s3:%2F%2Fb"
-OF_A_FILE = ("", "/lineage", "/ancestors", "/descendants", "/roots", "/leaves", "/cost", "/rebuild")
-PAGES = ("/files", "/lineage", "/roots", "/leaves", "/cost", "/rebuild")
+OF_A_FILE = (
+    "",
+    "/lineage",
+    "/ancestors",
+    "/descendants",
+    "/roots",
+    "/leaves",
+    "/cost",
+    "/rebuild",
+    "/replicas",
+)
+PAGES = ("/files", "/lineage", "/roots", "/leaves", "/cost", "/rebuild", "/replicas")
 
 
 def entry(name: str, namespace: str | None = None, **more: Any) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from jobprov.app.api import operations
 from jobprov.app.api.lookup.jobs import last_lines
+from jobprov.app.factory import create_app
 from tests.library.answers import assert_problem, put_job
 from tests.library.records import JOB, a_record, sha256
 
@@ -377,6 +379,20 @@ def test_hook_is_one_file_that_python_runs(client: FlaskClient) -> None:
 
     assert answer.data.startswith(b"#!/usr/bin/env python3\n")
     assert answer.headers["ETag"].strip('"') == sha256(answer.data)
+
+
+@pytest.mark.slow
+def test_hook_is_kept_for_the_next_process_of_a_service(tmp_path: Path) -> None:
+    app = create_app({"JOBPROV_DATA": str(tmp_path), "JOBPROV_ARCHIVE_URL": "memory:"})
+    content = app.test_client().get("/api/v1/hook/job-end-hook.pyz").data
+    [built] = (tmp_path / "hooks").iterdir()
+    moment = built.stat().st_mtime_ns
+
+    operations._built_hook.cache_clear()  # as in another process
+    again = app.test_client().get("/api/v1/hook/job-end-hook.pyz").data
+
+    assert again == content == built.read_bytes()
+    assert built.stat().st_mtime_ns == moment
 
 
 def test_metrics_count_requests_by_route(recorded: FlaskClient) -> None:

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from jobprov.app.wiring import Service
-from jobprov.provenance.db.queries.intake.tokens import list_tokens
+from jobprov.provenance.db.queries.intake import list_tokens
 from jobprov.provenance.services.intake.tokens import TokenBook, revoke_token
 from tests.library.answers import assert_problem
 from tests.library.records import JOB, a_record, sha256

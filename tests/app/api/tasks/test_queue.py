@@ -86,7 +86,7 @@ def units(service: Service) -> dict[str, str]:
     with service.reading() as connection:
         [task] = find_tasks(connection, "t1", "nova")
         [found] = standing_units(connection, {task.key: 0})
-        return {name: unit.state.value for name, unit in found.items()}
+        return {name: unit.state.value for name, unit in found.by_name().items()}
 
 
 def test_what_a_queue_has_is_counted_and_listed_with_held_jobs_first(client: FlaskClient) -> None:

@@ -111,9 +111,7 @@ def test_files_go_through_as_they_appear_until_it_is_frozen(followed: Followed) 
             "two merged",
             lambda stages: stages["reco"]["done"] == 3 and stages["merge"]["done"] == 1,
         )
-        frozen = followed.service.run(
-            "launch", str(followed.file), "--by-agent", "--freeze", "--why", "all came"
-        )
+        frozen = followed.service.run("launch", str(followed.file), "--freeze", "--why", "all came")
         said, _ = launcher.communicate(timeout=120)
     finally:
         launcher.kill()

@@ -54,6 +54,8 @@ EVERY_PAGE = (
     f"/diverge?a={samples.FIRST_GEN}&experiment=toyexp",
     f"/impact?file={samples.FIRST_GEN}&file_experiment=toyexp",
     f"/rebuild/{samples.MERGED}?from_scratch=1",
+    f"/rebuild/{samples.MERGED}?locate=1",
+    f"/replicas/{samples.MERGED}",
     f"/roots/{samples.MERGED}",
     f"/cost/{samples.MERGED}",
     f"/relation?a={samples.FIRST_GEN}&b={samples.MERGED}&experiment=toyexp",

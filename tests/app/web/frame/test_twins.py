@@ -28,6 +28,7 @@ PAGES = (
     f"/diverge?a={samples.FIRST_GEN}&b={samples.MERGED}&experiment=toyexp",
     f"/impact?file={samples.FIRST_GEN}&file_experiment=toyexp",
     f"/rebuild/{samples.MERGED}?from_scratch=1",
+    f"/replicas/{samples.MERGED}",
     f"/campaigns/toyexp/{samples.CAMPAIGN}",
     f"/campaigns/toyexp/{samples.CAMPAIGN}/lineage",
     f"/roots/{samples.MERGED}",

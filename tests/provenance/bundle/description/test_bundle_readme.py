@@ -26,7 +26,8 @@ def test_readme_of_a_complete_job_says_what_is_here_and_compared(toy: Toy) -> No
 
     assert "experiment toy, task toy-1, stage join, ended 2026-03-01T10:00:05.5Z" in told
     assert "The job succeeded." in told
-    assert "Closure level L2. Complete in this bundle:" in told
+    assert "It ran ./wrapper.sh in" in told
+    assert "Closure level L2, by the files that are here. Complete in this bundle:" in told
     assert "Nothing that is known of the record speaks against an equal rerun." in told
     assert "- result.txt: the same bytes (SHA-256)." in told
     assert "program: Install it, or put its folder in PATH" in told

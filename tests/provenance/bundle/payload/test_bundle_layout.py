@@ -192,7 +192,7 @@ def test_changed_list_of_times_sets_no_rights(toy: Toy, tmp_path: Path, dash: Ru
     times.chmod(0o644)
     times.write_text(times.read_text().replace("'0755'", "'4755'"))
 
-    outcome = dash(bag / "data/run.sh", "--no-own-root", out)
+    outcome = dash(bag / "data/run.sh", "--no-own-root", "--changed", out)
 
     assert outcome.returncode == 125
     assert "cannot lay out" in outcome.stderr

@@ -142,7 +142,7 @@ def test_rest_of_the_host_is_there_and_only_out_is_written(
     assert (out / "elsewhere/tmp/kept.txt").read_text() == "kept\n"
     assert (out / "elsewhere/usr/share/nowhere/made.txt").read_text() == "made\n"
     made = set(_names(out)) - {"elsewhere", "exit-codes.txt", "home", "laid-out.txt", "run.log"}
-    assert made == {"outputs-before.txt", "src", "tmp", "way.txt", "work"}
+    assert made == {"outputs-before.txt", "rerun-of.txt", "src", "tmp", "way.txt", "work"}
     strangers = [path for path in out.rglob("*") if path.lstat().st_uid != os.geteuid()]
     assert strangers == []
     # Nothing is left of what was made to mount on

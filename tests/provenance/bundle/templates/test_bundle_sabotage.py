@@ -34,7 +34,10 @@ def _named(run: Run, bag: Path) -> tuple[int, str]:
 
 
 def test_whole_bundle_has_no_findings(bag: Path, shell: Run) -> None:
-    assert _named(shell, bag) == (0, "verify.sh: the bundle is as it was made.\n")
+    assert _named(shell, bag) == (
+        0,
+        "verify.sh: the bundle is as it was made, as far as its own lists tell.\n",
+    )
 
 
 CHECKER = {"data/verify.sh", "data/lib.sh"}

@@ -62,6 +62,47 @@ def test_namespace_and_names_of_no_use_are_told() -> None:
     ]
 
 
+def test_types_of_an_experiment_make_numbers_of_its_keys(runner: Runner) -> None:
+    words = [
+        "D.id=4711",
+        "D.p=1",
+        "D.runs=[1,2]",
+        "D.note=7",
+        "D.bad=x",
+        "D.nan=nan",
+        "D.own:json=5",
+    ]
+    types = [
+        "D.id=int",
+        "D.p=float",
+        "D.runs=json",
+        "D.bad=int",
+        "D.nan=float",
+        "D.own=text",
+        "x=y",
+    ]
+
+    runner(
+        "run",
+        *[part for word in words for part in ("--metadata", word)],
+        *["--output", "made.root", "--", "sh", "-c", "echo made > made.root"],
+        environment={"JOBPROV_METADATA_TYPE": "\n".join(types)},
+    )
+
+    record, _ = only_entry(runner)
+    [output] = record["outputs"]
+    assert output["metadata"] == {
+        "D.id": 4711,
+        "D.p": 1.0,
+        "D.runs": [1, 2],
+        "D.note": "7",
+        "D.own": 5,
+    }
+    assert isinstance(output["metadata"]["D.p"], float)
+    for told in ("D.bad=x, left out", "D.nan=nan, left out", "--metadata-type x=y is no KEY=KIND"):
+        assert any(told in note for note in said(record)), told
+
+
 def test_job_with_namespaces_gets_a_sidecar_that_metacat_takes(runner: Runner) -> None:
     (runner.folder / "raw.root").write_text("raw")
     (runner.folder / "list.txt").write_text("raw.root\n")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -537,3 +538,97 @@ def test_job_that_is_told_to_end_ends_at_once(site: Site) -> None:
     record, _ = only_entry(site.runner)
     assert record["state"] == "killed"
     assert "outputs" not in record
+
+
+def test_file_that_a_program_moves_deep_under_another_name_is_found(site: Site) -> None:
+    """Nothing names the folder, and the second file is gone before anybody could look."""
+    deep = site.storage / "caf" / "07" / "good"
+    deep.mkdir(parents=True)
+    (deep / "other.json").write_text("{}")
+    time.sleep(0.05)
+    program = """
+import json, os, shutil, time
+with open("out.csv", "w") as rows:
+    rows.write("1,2\\n")
+time.sleep(0.2)
+with open("summary.json", "w") as summary:
+    json.dump({"rows": 1}, summary)
+for name, end in (("out", "csv"), ("summary", "json")):
+    shutil.move(name + "." + end, os.environ["STORAGE"] + "/caf/%02d/good/run_7." % 7 + end)
+"""
+    (site.inputs / "caf.py").write_text(program)
+
+    record = site.record("python3 $INPUTS/caf.py")
+
+    places = {output["path"]: output.get("location") for output in record["outputs"]}
+    assert places == {
+        "out.csv": str(deep / "run_7.csv"),
+        "summary.json": str(deep / "run_7.json"),
+    }
+    assert {output["name"] for output in record["outputs"]} == {"run_7.csv", "run_7.json"}
+
+
+TRANSFER = 'ShouldTransferFiles = "YES"\n'
+
+
+def test_file_that_is_moved_as_soon_as_it_is_written_is_found(site: Site) -> None:
+    """Other jobs put theirs beside it meanwhile, so that no moment and no name tells which it is."""
+    (site.storage / "deep" / "er").mkdir(parents=True)
+    program = """
+import os, time
+time.sleep(0.3)
+for number in range(5):
+    with open("part.csv", "w") as rows:
+        rows.write("%d\\n" % number)
+    time.sleep(0.01)
+    with open(os.environ["STORAGE"] + "/deep/er/other_%d.csv" % number, "w") as other:
+        other.write("other")
+    os.rename("part.csv", os.environ["STORAGE"] + "/deep/er/run.csv")
+    time.sleep(0.1)
+"""
+    (site.inputs / "caf.py").write_text(program)
+
+    record = site.record("python3 $INPUTS/caf.py")
+
+    places = {output["path"]: output.get("location") for output in record["outputs"]}
+    assert places["part.csv"] == str(site.storage / "deep" / "er" / "run.csv")
+
+
+@pytest.mark.parametrize(
+    ("starter", "lines", "kept"),
+    [
+        ("condor_starter", TRANSFER + 'TransferOutput = ""', set()),
+        ("condor_starter", TRANSFER + 'TransferOutput = "top.root, work"', {"top", "deep"}),
+        ("condor_starter", TRANSFER, {"top"}),
+        ("condor_starter", 'ShouldTransferFiles = "NO"', {"top", "deep"}),
+        # The job script around the hook may still move them
+        ("job.sh", TRANSFER + 'TransferOutput = ""', {"top", "deep"}),
+    ],
+)
+def test_output_that_vanishes_with_the_scratch_folder_is_not_kept(
+    site: Site, starter: str, lines: str, kept: set[str]
+) -> None:
+    (site.job.parent / "ad").write_text(f'GlobalJobId = "s#1.0#1"\nNumShadowStarts = 1\n{lines}\n')
+    shutil.copy("/bin/sh", site.job.parent / starter)
+    (site.job / "make.sh").write_text(
+        "mkdir work; echo 1 > top.root; echo 2 > work/deep.root; echo 3 > away.root\n"
+        "mv away.root $STORAGE/\n"
+    )
+    condor = {
+        "_CONDOR_SCRATCH_DIR": str(site.job),
+        "_CONDOR_JOB_AD": str(site.job.parent / "ad"),
+    }
+    hook = [site.runner.python, site.runner.hook, "run", "--", "sh", "make.sh"]
+
+    subprocess.run(
+        [site.job.parent / starter, "-c", '"$@"; exit $?', "-", *hook],
+        cwd=site.job,
+        env={**site.runner.environment, **site.variables, **condor},
+        check=True,
+    )
+
+    outputs = only_entry(site.runner)[0]["outputs"]
+    statuses = {Path(output["name"]).stem: output["status"] for output in outputs}
+    assert set(statuses) == {"top", "deep", "away"}
+    assert {name for name, status in statuses.items() if status == "written"} == {"away", *kept}
+    assert set(statuses.values()) <= {"written", "not_kept"}

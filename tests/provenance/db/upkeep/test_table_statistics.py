@@ -4,7 +4,7 @@ from sqlalchemy import insert, text
 
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.tables import Host
-from jobprov.provenance.db.upkeep.statistics import LEAST_CHANGES, refresh_statistics
+from jobprov.provenance.db.upkeep.housekeeping import LEAST_CHANGES, refresh_statistics
 from jobprov.provenance.db.writer.advisory_locks import STATISTICS
 
 

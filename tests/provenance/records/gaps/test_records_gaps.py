@@ -197,10 +197,16 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     (
         "configuration-too-large",
         (
-            Findings(unevaluated={0: "the set is larger than the limit of 10 values"}),
+            Findings(
+                unevaluated={0: "the set is larger than the limit of 10 values"},
+                too_large=frozenset({0}),
+            ),
             {"configurations": [{"main": "a.fcl", "files": [file()]}]},
         ),
-        (None, {"configurations": [{"main": "a.fcl", "files": [file()]}]}),
+        (
+            Findings(unevaluated={0: "past the limit of a.fcl:3:1: unexpected }"}),
+            {"configurations": [{"main": "past the limit of a.fcl", "files": [file()]}]},
+        ),
     ),
     (
         "configuration-differs",

@@ -17,7 +17,7 @@ from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.code import products
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.work.queue import waiting_items
-from jobprov.provenance.db.recording.physics_variables import NO_PHYSICS_VARIABLES
+from jobprov.provenance.db.recording.configurations.physics_variables import NO_PHYSICS_VARIABLES
 from jobprov.provenance.db.tables import WorkItem
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.records.reading.decoding import decode_record

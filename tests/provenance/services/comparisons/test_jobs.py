@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from jobprov.provenance.db.connections.engines import open_database
-from jobprov.provenance.db.recording.physics_variables import PhysicsVariables
+from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.comparisons.companions import find_companions
 from jobprov.provenance.services.comparisons.jobs import compare_jobs

@@ -61,6 +61,7 @@ class Facts:
                 "waived": set(),
                 "transient": set(),
                 "short_of_memory": set(),
+                "without_work": set(),
             }
             for stage in self.workflow.stages
         }
@@ -98,17 +99,20 @@ class Facts:
         *,
         transient: bool = False,
         memory: bool = False,
+        worked: bool = True,
         site: str = "BNL",
         inputs: Sequence[str] = (),
     ) -> None:
         self.order(stage, unit, inputs=inputs)
         self.stages[stage]["states"][unit] = UnitState.FAILED
-        failure = FailedAttempt(self.number, f"job-{self.number}", site, 1, None, None)
+        failure = FailedAttempt(self.number, f"job-{self.number}", site, 1, None, None, worked)
         self.stages[stage]["failures"].setdefault(unit, []).append(failure)
         if transient:
             self.stages[stage]["transient"].add(self.number)
         if memory:
             self.stages[stage]["short_of_memory"].add(self.number)
+        if not worked:
+            self.stages[stage]["without_work"].add(self.number)
 
     def plan(self, room: int = 100) -> dict[str, StagePlan]:
         facts = {
@@ -116,6 +120,7 @@ class Facts:
                 name, held["states"], held["orders"], held["inputs"], held["failures"],
                 frozenset(held["transient"]), frozenset(held["waived"]), held["files"], *self.listed.get(name, ()),
                 short_of_memory=frozenset(held["short_of_memory"]),
+                without_work=frozenset(held["without_work"]),
             )
             for name, held in self.stages.items()
         }  # fmt: skip
@@ -219,6 +224,20 @@ def test_transient_failures_are_tried_again_elsewhere_and_not_for_ever(facts: Fa
     plan = facts.plan()["gen"]
     assert plan.failed == ["0"]
     assert "0" not in units(plan)
+
+
+def test_job_that_did_nothing_waits_for_a_person_and_counts_as_no_try(facts: Facts) -> None:
+    """It was removed before it began, or an input was not there."""
+    facts.failed("gen", "0", transient=True, worked=False)
+    assert facts.plan()["gen"].failed == ["0"]
+
+    facts.failed("gen", "0", transient=True)  # a person had it tried again
+    facts.failed("gen", "0", transient=True)
+    [order, *_] = facts.plan()["gen"].orders
+    assert (order.unit, order.attempt) == ("0", 4)
+
+    facts.failed("gen", "0", transient=True)
+    assert facts.plan()["gen"].failed == ["0"], "tried three times, which is twice again"
 
 
 def test_a_unit_that_was_tried_by_hand_as_well_gets_an_attempt_that_was_not_ordered(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from jobprov.provenance.db.recording import edges, linking
+from jobprov.provenance.db.recording.files import edges, linking
 from jobprov.provenance.db.tables import (
     AwaitedBlob,
     Claim,

@@ -108,3 +108,25 @@ def test_passes_of_the_past_stand_apart(production: Production) -> None:
     )
     with pytest.raises(NotFoundError, match="PUT /api/v1/tasks/ID"):
         _samples(production, "nobody")
+
+
+def test_only_files_that_count_for_a_unit_are_summed(production: Production) -> None:
+    """So a sample has as many files as the page of its task."""
+    files = [_output(40, 1, "gen", 10), _output(40, 2, "gen", 10)]
+    files[0]["name"] = "gen_40.root"
+    beside = [
+        {"name": "logs_40.tgz", "size_bytes": 1},
+        {"name": "job.fcl", "size_bytes": 1},
+    ]
+    patterned = {"units": ["u40"], "output_patterns": ["gen_*.root"]}
+    production.declare("patterns", campaign="named", stage="gen", data_tier="gen", **patterned)
+    production.declare("logs", campaign="packed", stage="gen", data_tier="gen", units=["u41"])
+    production.record(
+        _job(40, "patterns", "gen", *files, *beside),
+        _job(41, "logs", "gen", _output(41, 1, "gen", 10), *beside),
+    )
+
+    for row in _samples(production)["samples"]:
+        if row["sample"] in ("named", "packed"):
+            [cell] = row["cells"]
+            assert (cell["data_tier"], cell["files"], cell["events"]) == ("gen", 1, 10)

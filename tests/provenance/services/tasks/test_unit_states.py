@@ -129,6 +129,26 @@ def test_unit_is_done_with_as_many_files_as_declared(production: Production) -> 
     assert task.blocking == [OpenUnit("a", UnitState.NO_OUTPUT, "1 of 2 files")]
 
 
+def test_units_with_more_and_fewer_files_count_once_each(production: Production) -> None:
+    """Of a unit that was done twice the attempt with more files counts; others are not listed."""
+    production.declare("t1", units=["a", "b", "c", "a"])
+    more = {"name": "more.root", "size_bytes": 7}
+    production.record(
+        a_job(1, "a", FILE, more),
+        a_job(2, "b", FILE),
+        a_job(3, "b", FILE, more),
+        a_job(4, "c", FILE),
+        a_job(5, "x", FILE, more),
+        a_job(6, "y", FILE),
+        a_job(7, "c", state="failed", exit={"code": 1}),
+    )
+
+    task = shown(production)
+
+    assert (task.expected, task.states) == (3, {UnitState.SUCCEEDED: 3})
+    assert (task.produced_files, task.unlisted, task.blocking) == (5, 2, [])
+
+
 @pytest.mark.parametrize("name", ["logs_gen_7.tgz", "reco_logs.tar.gz", "job.log.gz", "my.fcl"])
 def test_packed_logs_and_configurations_make_no_unit_done(
     production: Production, name: str

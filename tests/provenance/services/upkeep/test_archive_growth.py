@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobprov.provenance.db.queries.upkeep.archive import RecordedJobs
+from jobprov.provenance.db.queries.upkeep import RecordedJobs
 from jobprov.provenance.services.upkeep.archive_growth import forecast_growth
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)

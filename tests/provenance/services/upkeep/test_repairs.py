@@ -8,7 +8,7 @@ import pytest
 from jobprov.archive.opening import folder_url, open_store
 from jobprov.archive.store import Store
 from jobprov.provenance.db.connections.engines import Database
-from jobprov.provenance.db.queries.upkeep.archive import known_archive
+from jobprov.provenance.db.queries.upkeep import known_archive
 from jobprov.provenance.errors import ConflictError
 from jobprov.provenance.services.intake.blobs import LostBlobs, missing_of
 from jobprov.provenance.services.upkeep.archive_checks import check_archive

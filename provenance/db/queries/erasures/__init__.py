@@ -1,1 +1,0 @@
-"""What an erasure of a record or a blob touches."""

@@ -1,1 +1,0 @@
-"""What came before the records: tokens, tickets, and the ends of logs."""

@@ -1,1 +1,0 @@
-"""The ledger's entries, where they lie, and the ends of the chains."""

@@ -1,0 +1,122 @@
+"""Bundles: which jobs go into one, and the comparators that experiments declared for them."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, select
+
+from jobprov.provenance.db.queries.lookup.job import FoundJob
+from jobprov.provenance.db.tables import ComparatorSet, Experiment, Job, LedgerEntry, Stage, TaskRow
+from jobprov.provenance.db.writer.keys import chunks
+
+_COLUMNS: tuple[Any, ...] = (
+    Job.id, Job.uuid, Experiment.name, Experiment.id, Job.received_at, Job.software_set_id
+)  # fmt: skip
+
+
+class BundledJob(NamedTuple):
+    """A job, and the integer key of its list of software; None where it names none."""
+
+    job: FoundJob
+    software_set: int | None
+
+
+def jobs_with_ids(
+    connection: Connection, job_ids: Iterable[str], *, experiment: str | None, limit: int
+) -> list[BundledJob]:
+    """Return the recorded ones of these jobs, the first `limit` of each few hundred."""
+    jobs: list[BundledJob] = []
+    query = _jobs(experiment, limit)
+    for part in chunks(sorted(set(job_ids))):
+        jobs += _read(connection, query.where(Job.uuid.in_(part)))
+    return jobs
+
+
+def jobs_in(
+    connection: Connection,
+    *,
+    task_id: str | None,
+    campaign: str | None,
+    stage: str | None,
+    experiment: str | None,
+    limit: int,
+) -> list[BundledJob]:
+    """Return the first jobs of a task, a campaign or a stage, in the order of their ids."""
+    query = _jobs(experiment, limit)
+    if task_id:
+        query = query.join(TaskRow, TaskRow.id == Job.task_id).where(TaskRow.task_id == task_id)
+    if campaign is not None or stage:
+        query = query.join(Stage, Stage.id == Job.stage_id)
+    if campaign is not None:
+        query = query.where(Stage.campaign == campaign)
+    if stage:
+        query = query.where(Stage.name == stage)
+    return _read(connection, query)
+
+
+def _jobs(experiment: str | None, limit: int) -> Select[Any]:
+    query: Select[Any] = (
+        select(*_COLUMNS)
+        .join(Experiment, Experiment.id == Job.experiment_id)
+        .order_by(Job.uuid)
+        .limit(limit)
+    )
+    if experiment is not None:
+        query = query.where(Experiment.name == experiment)
+    return query
+
+
+def _read(connection: Connection, query: Select[Any]) -> list[BundledJob]:
+    return [BundledJob(FoundJob(*row[:5]), row[5]) for row in connection.execute(query)]
+
+
+class NewestComparators(NamedTuple):
+    """The newest rules of an experiment; `document` is their JSON."""
+
+    version: int
+    document: str
+
+
+class ComparatorVersion(NamedTuple):
+    """A version of an experiment's rules.
+
+    Attributes:
+        document: the rules as JSON.
+        submitter: whose token sent them; None where the service did.
+    """
+
+    version: int
+    document: str
+    received_at: datetime
+    submitter: str | None
+
+
+def newest_comparators(connection: Connection, experiment: str) -> NewestComparators | None:
+    """Return the rules that count; None where the experiment declared none."""
+    query = (
+        select(ComparatorSet.version, ComparatorSet.document)
+        .join(Experiment, Experiment.id == ComparatorSet.experiment_id)
+        .where(Experiment.name == experiment)
+        .order_by(ComparatorSet.version.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else NewestComparators(*row)
+
+
+def comparator_versions(connection: Connection, experiment: str) -> list[ComparatorVersion]:
+    """Return every version that an experiment declared, newest first."""
+    query = (
+        select(
+            ComparatorSet.version,
+            ComparatorSet.document,
+            LedgerEntry.received_at,
+            LedgerEntry.submitter,
+        )
+        .join(Experiment, Experiment.id == ComparatorSet.experiment_id)
+        .join(LedgerEntry, LedgerEntry.id == ComparatorSet.entry_id)
+        .where(Experiment.name == experiment)
+        .order_by(ComparatorSet.version.desc())
+    )
+    return [ComparatorVersion(*row) for row in connection.execute(query)]

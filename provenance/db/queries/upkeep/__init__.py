@@ -1,1 +1,0 @@
-"""What sealing, adopting, checking and rebuilding have to know of the database."""

@@ -1,0 +1,116 @@
+"""Where files are now: asked of Rucio, and of SAM, when somebody wants to know.
+
+Places change by the hour, so none of this is kept. What `POST /files` tells of places is another
+thing: that is kept with the file (`sightings.py`).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jobprov.provenance.answers.catalogs import LocatedFile, LocatedFiles, Replica
+from jobprov.provenance.answers.lookup import FileAnswer
+from jobprov.provenance.catalogs.opening import Catalogs, open_catalog, open_rucio
+from jobprov.provenance.catalogs.rucio import HeldFile
+from jobprov.provenance.errors import ProvenanceError
+
+MOST_IN_SAM = 200
+"""Files that SAM is asked for in one question: each is a call, or two."""
+MOST_IN_RUCIO = 10_000
+PATIENCE = 30.0
+"""Seconds for one call of Rucio, while a person or a program waits for a page or an answer."""
+_NOT_HELD = HeldFile(None, (), ())
+
+
+class WantedFile(NamedTuple):
+    """A file whose places are wanted; no namespace is ''."""
+
+    namespace: str
+    name: str
+
+
+def can_locate(catalogs: Catalogs, experiment: str) -> bool:
+    """Return whether an experiment has a catalog that keeps the places of files."""
+    settings = catalogs.get(experiment)
+    return settings is not None and (settings.rucio is not None or settings.kind == "sam")
+
+
+def locate_files(
+    files: Sequence[WantedFile], catalogs: Catalogs, experiment: str, *, patience: float = 300.0
+) -> LocatedFiles:
+    """Return where files of an experiment are, the copies in Rucio before those in SAM.
+
+    No connection to the database is to be open: a catalog may take its time. `problem` says why a
+    catalog could not be asked; what another one knows is in the answer all the same.
+
+    Args:
+        files: which.
+        catalogs: by experiment.
+        experiment: of all the files.
+        patience: seconds for one call of Rucio, with all its attempts.
+    """
+    search = _Search(list(dict.fromkeys(files)), catalogs, experiment)
+    if search.wanted and can_locate(catalogs, experiment):
+        search.ask_rucio(patience)
+        search.ask_sam()
+    located = [search.located(file) for file in search.wanted]
+    return LocatedFiles(located, " ".join(search.problems) or None)
+
+
+def locate_file(shown: FileAnswer, catalogs: Catalogs, *, patience: float) -> LocatedFiles:
+    """Return where a file is now, under its own name and the others that its bytes have."""
+    file = shown.file
+    names = [WantedFile(file.namespace, file.name)]
+    for alias in shown.aliases:
+        namespace, _, name = alias.rpartition(":")
+        names.append(WantedFile(namespace, name))
+    return locate_files(names, catalogs, file.experiment, patience=patience)
+
+
+class _Search:
+    """Files, and what catalogs told of their places so far."""
+
+    def __init__(self, wanted: Sequence[WantedFile], catalogs: Catalogs, experiment: str) -> None:
+        self.wanted, self._catalogs, self._experiment = wanted, catalogs, experiment
+        self._in_rucio: dict[tuple[str, str], HeldFile] = {}
+        self._in_sam: dict[WantedFile, list[str]] = {}
+        self.problems: list[str] = []
+
+    def ask_rucio(self, patience: float) -> None:
+        """Ask the experiment's Rucio, if it has one."""
+        try:
+            rucio = open_rucio(self._catalogs, self._experiment, patience=patience)
+            if rucio is not None:
+                self._in_rucio = rucio.find_replicas(self._first("Rucio", MOST_IN_RUCIO))
+        except ProvenanceError as trouble:
+            self.problems.append(str(trouble))
+
+    def ask_sam(self) -> None:
+        """Ask the experiment's SAM, if that is its catalog: MetaCat keeps no places."""
+        if self._catalogs[self._experiment].kind != "sam":
+            return
+        try:
+            sam = open_catalog(self._catalogs, self._experiment)
+            for file in self._first("SAM", MOST_IN_SAM):
+                self._in_sam[file] = sam.locate(sam.join(file.namespace, file.name))
+        except ProvenanceError as trouble:
+            self.problems.append(str(trouble))
+
+    def _first(self, catalog: str, most: int) -> Sequence[WantedFile]:
+        if len(self.wanted) > most:
+            self.problems.append(f"{catalog} was asked for {most} of {len(self.wanted)} files.")
+        return self.wanted[:most]
+
+    def located(self, file: WantedFile) -> LocatedFile:
+        """Return a file with the copies that are known, each address once."""
+        held = self._in_rucio.get(file, _NOT_HELD)
+        replicas = {replica.address: replica for replica in held.replicas}
+        for address in self._in_sam.get(file, []):
+            replicas.setdefault(address, Replica(address=address))
+        return LocatedFile(
+            name=file.name,
+            namespace=file.namespace,
+            experiment=self._experiment,
+            size_bytes=held.size_bytes,
+            checksums=list(held.checksums),
+            replicas=list(replicas.values()),
+        )

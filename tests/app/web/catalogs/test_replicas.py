@@ -1,0 +1,111 @@
+"""Where a file is now: call, page and rebuild plan, with the Rucio of its experiment."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.library.answers import lead, put_job
+from tests.library.records import job_id, record_of
+from tests.library.servers.rucio import Copy, Held, RucioServer
+from tests.library.servers.served_app import AppOn, opened_service
+
+DOOR = "root://fndca1.fnal.gov:1094/"
+
+
+@pytest.fixture
+def rucio() -> Iterator[RucioServer]:
+    server = RucioServer()
+    disk = Copy("FNAL_DCACHE", f"{DOOR}/pnfs/nova/f2.root")
+    tape = Copy("FNAL_TAPE", f"{DOOR}/pnfs/nova/tape/f2.root", medium="TAPE")
+    server.held["nova", "f2.root"] = Held(3, "00000003", [tape, disk])
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def pages(
+    rucio: RucioServer, sqlite_template: Path, tmp_path: Path, app_on: AppOn
+) -> Iterator[FlaskClient]:
+    """Yield the client of a service with f1.root, f2.root and f3.root, each made from the last."""
+    token, named = tmp_path / "token", tmp_path / "catalogs.toml"
+    token.write_text("given-token")
+    named.write_text(
+        '[nova]\nkind = "metacat"\nurl = "http://127.0.0.1:9"\n[nova.rucio]\n'
+        f'url = "{rucio.url}"\naccount = "jobprov"\ntoken_file = "{token}"\nscope = "nova"\n'
+        "attempts = 1\n"
+    )
+    folder = tmp_path / "var"
+    with opened_service(sqlite_template, folder, JOBPROV_CATALOGS=str(named)) as service:
+        client = app_on(service).test_client()
+        for number in range(1, 4):
+            put_job(client, record_of(number))
+        yield client
+
+
+def test_copies_of_a_file_are_told_by_call_and_page(pages: FlaskClient) -> None:
+    answer = pages.get("/api/v1/files/f2.root/replicas").json
+    page = pages.get("/replicas/f2.root").text
+
+    assert answer["problem"] is None
+    [file] = answer["files"]
+    assert (file["name"], file["size_bytes"], file["checksums"]) == (
+        "f2.root",
+        3,
+        ["adler32:00000003"],
+    )
+    assert [copy["storage"] for copy in file["replicas"]] == ["FNAL_DCACHE", "FNAL_TAPE"]
+    assert lead(pages, "/replicas/f2.root") == "2 copies found just now."
+    assert f"{DOOR}/pnfs/nova/tape/f2.root" in page
+    assert "/replicas/f2.root" in pages.get("/files/f2.root").text
+
+
+def test_a_file_on_tape_alone_is_to_be_staged(pages: FlaskClient, rucio: RucioServer) -> None:
+    del rucio.held["nova", "f2.root"].copies[1]
+
+    assert (
+        lead(pages, "/replicas/f2.root")
+        == "1 copy, on tape only: to be staged before it can be read."
+    )
+    assert lead(pages, "/replicas/f1.root") == "The catalog knows no copy of this file."
+
+
+def test_a_plan_names_the_copies_of_what_it_takes(pages: FlaskClient) -> None:
+    answer = pages.get("/api/v1/files/f3.root/rebuild/replicas").json
+    page = pages.get("/rebuild/f3.root?locate=1").text
+    plain = pages.get("/rebuild/f3.root").text
+
+    assert [file["name"] for file in answer["files"]] == ["f2.root"]
+    assert len(answer["files"][0]["replicas"]) == 2
+    assert f"{DOOR}/pnfs/nova/f2.root" in page
+    assert "2 addresses, first" in page
+    assert DOOR not in plain
+    assert "Ask the catalog where they are now" in plain
+    assert "no copy known" in pages.get("/rebuild/f2.root?locate=1").text
+
+
+def test_inputs_that_a_retry_fetches_have_the_same_places(pages: FlaskClient) -> None:
+    answer = pages.get(f"/api/v1/retries/inputs?experiment=nova&jobs={job_id(3)}").json
+
+    [file] = answer["inputs"]
+    assert file["places"] == [f"{DOOR}/pnfs/nova/f2.root", f"{DOOR}/pnfs/nova/tape/f2.root"]
+
+
+def test_a_rucio_that_does_not_answer_is_told_and_the_page_stays(
+    pages: FlaskClient, rucio: RucioServer
+) -> None:
+    rucio.faults = [503]
+
+    answer = pages.get("/replicas/f2.root")
+
+    assert answer.status_code == 200
+    assert "does not answer (status 503" in answer.text
+
+
+def test_an_experiment_without_such_a_catalog_is_told(client: FlaskClient) -> None:
+    put_job(client, record_of(1))
+
+    assert lead(client, "/replicas/f1.root").startswith("No catalog that keeps the places of")
+    answer = client.get("/api/v1/files/f1.root/replicas").json
+    assert answer["files"][0]["replicas"] == []

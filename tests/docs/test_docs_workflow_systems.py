@@ -1,0 +1,76 @@
+"""The workflow systems of the how-to, run with what it says, unmodified, beside a service."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from jobprov.provenance.capture.packing import build
+from tests.library.environments import programs_of
+from tests.library.servers.live_service import LiveService
+
+pytestmark = pytest.mark.slow
+
+DOCUMENT = (Path(__file__).parents[2] / "docs/how-to/use-workflow-systems.md").read_text()
+
+
+def recipe(language: str, name: str) -> str:
+    """Return a recipe of the document."""
+    [found] = re.findall(rf"```{language} {name}\n(.*?)```", DOCUMENT, re.DOTALL)
+    return str(found)
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[LiveService]:
+    service = LiveService(tmp_path / "var")
+    yield service
+    service.stop()
+
+
+def run(script: str, folder: Path, live: LiveService, programs: Path) -> None:
+    """Run the commands of a recipe, but for those of jobprov."""
+    lines = [line for line in script.splitlines() if not line.startswith("jobprov ")]
+    path = f"{programs}:{Path(sys.executable).parent}:/usr/bin:/bin"
+    environment = {**live.environment, "JOBPROV_URL": live.url, "PATH": path, "HOME": str(folder)}
+    done = subprocess.run(
+        ["sh", "-ec", "\n".join(lines)],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_snakemake_runs_rules_through_the_hook(live: LiveService, tmp_path: Path) -> None:
+    build(tmp_path / "job-end-hook.pyz")
+    (tmp_path / "Snakefile").write_text(recipe("python", "Snakefile"))
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/a.dat").write_text("3\n1\n")
+    (tmp_path / "raw/b.dat").write_text("9\n7\n")
+
+    programs = programs_of("snakemake", ("snakemake==9.27.1",))
+    run(recipe("sh", "run-snakemake"), tmp_path, live, programs)
+
+    assert (tmp_path / "merged.dat").read_text() == "1\n3\n7\n9\n"
+    jobs = requests.get(f"{live.url}/api/v1/jobs?stage=reco", timeout=30).json()["jobs"]
+    assert {job["task"]["unit"] for job in jobs} == {"reco/a.reco.dat", "reco/b.reco.dat"}
+    history = f"{live.url}/api/v1/files/merged.dat/ancestors"
+    ancestors = requests.get(history, timeout=30).json()["files"]
+    assert {file["name"] for file in ancestors} == {"a.dat", "b.dat", "a.reco.dat", "b.reco.dat"}
+
+
+def test_datalad_runs_a_command_through_the_hook(live: LiveService, tmp_path: Path) -> None:
+    build(tmp_path / "job-end-hook.pyz")
+    (tmp_path / ".gitconfig").write_text("[user]\nname = me\nemail = me@example.org\n")
+
+    packages = ("datalad==1.7.1", "git-annex==10.20261026")
+    run(recipe("sh", "run-datalad"), tmp_path, live, programs_of("datalad", packages))
+
+    assert (tmp_path / "analysis/sorted.dat").read_text() == "1\n2\n3\n"
+    made = requests.get(f"{live.url}/api/v1/files/sorted.dat", timeout=30).json()
+    assert [parent["name"] for parent in made["parents"]] == ["numbers.dat"]
+    assert made["producer"]["task"]["stage"] == "sort"
+    job = requests.get(f"{live.url}/api/v1/jobs/{made['producer']['job_id']}", timeout=30).json()
+    assert [entry["name"] for entry in job["software"]] == ["analysis"]

@@ -1,0 +1,44 @@
+"""HTCondor's own condor_history where JOB_EPOCH_HISTORY is not defined, as by default."""
+
+from pathlib import Path
+
+import pytest
+
+from jobprov.app.commands.orders.witness import Window, _ask, _sentences
+from jobprov.provenance.db.witness_state import WitnessState
+from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.launchers.condor.attempts import Collection
+from jobprov.provenance.launchers.condor.tools import NoEpochHistoryError, ask_condor
+from jobprov.provenance.services.agents.witness import Report
+from tests.library.grid.pool import PATH, need_condor
+
+
+@pytest.fixture(autouse=True)
+def _condor_without_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Configure a machine that has a history, and neither epochs nor a schedd that runs."""
+    need_condor()
+    config = tmp_path / "condor_config"
+    (tmp_path / "history").touch()
+    config.write_text(f"LOG = {tmp_path}\nSPOOL = {tmp_path}\nHISTORY = {tmp_path}/history\n")
+    monkeypatch.setenv("CONDOR_CONFIG", str(config))
+    monkeypatch.setenv("PATH", PATH)
+
+
+def test_missing_epochs_are_told_apart_from_a_tool_that_fails() -> None:
+    with pytest.raises(NoEpochHistoryError):
+        list(ask_condor("epochs", 0))
+    assert list(ask_condor("history", 0)) == []
+
+
+def test_the_witness_goes_on_with_history_and_queue_and_says_what_is_missing(
+    tmp_path: Path,
+) -> None:
+    collection = Collection()
+    with (
+        WitnessState(tmp_path / "witness.db") as state,
+        pytest.raises(UnreachableError, match="condor_q"),  # the last of three: no schedd runs here
+    ):
+        _ask(collection, state, Window(), 1_800_000_000)
+
+    assert not collection.has_epochs
+    assert "JOB_EPOCH_HISTORY" in _sentences(Report(), collection)
