@@ -32,7 +32,7 @@ class Limits:
     include_depth: int = 200
     nesting: int = 1000
     number_length: int = 100_000
-    work: int = 5_000_000
+    work: int = 2_000_000
     canonical_bytes: int = 64 << 20
     written_values: int = 600_000
     written_bytes: int = 64 << 20

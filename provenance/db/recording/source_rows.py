@@ -19,6 +19,8 @@ from jobprov.provenance.records.job_record import FclConfiguration, JobRecord
 SOURCES_KEY = "source.fileNames"
 MOST_SOURCES = 200
 """Of a job; one with more, which merges files, is found by the first of them."""
+ONLY = -1
+"""The place of the only element of a sequence, for which no row of the whole sequence is needed."""
 
 
 def write_sources(
@@ -73,6 +75,9 @@ def _listed_names(record: JobRecord, configuration: FclConfiguration) -> list[st
 def _values(names: Sequence[str]) -> Iterator[tuple[int | None, str]]:
     """Yield place and canonical text of the whole sequence, without a place, and of its elements."""
     elements = [_canonical(name) for name in names]
+    if len(elements) == 1:
+        yield ONLY, indexed_text(elements[0])
+        return
     yield None, indexed_text(f"[{','.join(elements)}]")
     for place, element in enumerate(elements):
         yield place, indexed_text(element)

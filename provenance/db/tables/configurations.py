@@ -175,7 +175,8 @@ class JobSource(Base):
     """A file that a job's command line gave art to read, as the command line writes it.
 
     It is an element of `source.fileNames`, at `place`; without a place, `canonical` is the whole
-    sequence. Each job has files of its own, so parameter sets, which jobs share, leave them out.
+    sequence. The only element stands alone, at place -1 (`source_rows.ONLY`). Each job has files of
+    its own, so parameter sets, which jobs share, leave them out.
     """
 
     __tablename__ = "job_sources"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
@@ -11,62 +12,115 @@ from jobprov.provenance.db.queries.configurations.parameter_values import (
     text_holds,
 )
 from jobprov.provenance.db.queries.fragments.membership import among
-from jobprov.provenance.db.recording.source_rows import MOST_SOURCES, SOURCES_KEY
+from jobprov.provenance.db.recording.source_rows import MOST_SOURCES, ONLY, SOURCES_KEY
+from jobprov.provenance.db.statements.driver import fetch
 from jobprov.provenance.db.tables import JobSource
 
 _GROWTH, _LONGEST_STRETCH = 4, 10_000
+_NEAR = 20
+"""Jobs that are looked at first for each that is wanted: what holds for many is met among them."""
+_WILDCARDS = ("*", "?")
+_BEHIND_ALL = "SELECT coalesce(max(job_id), 0) + 1 FROM job_sources"
 
 
-def sources_that_hold(dialect: str, condition: ParameterCondition) -> ColumnElement[bool] | None:
-    """Return the condition on source files; None where it cannot hold for any of them."""
+def sources_that_hold(
+    dialect: str, condition: ParameterCondition, *, by_index: bool = True
+) -> ColumnElement[bool] | None:
+    """Return the condition on source files; None where it cannot hold for any of them.
+
+    Without `by_index`, the index of their names is not used.
+    """
     if condition.operator is not None and condition.operator not in OF_TEXT:
         return None
+    canonical: Any = JobSource.canonical if by_index else JobSource.canonical + ""
+    holds = text_holds(dialect, condition, canonical)
     asked = re.compile(".*".join(map(re.escape, condition.pattern.split("*"))))
-    places = [place for place in range(MOST_SOURCES) if asked.fullmatch(source_key(place))]
-    kinds: list[ColumnElement[bool]] = []
-    if asked.fullmatch(source_key(None)):
-        kinds.append(JobSource.place.is_(None))
+    either: list[ColumnElement[bool]] = []
+    places = [place for place in range(MOST_SOURCES) if asked.fullmatch(_element_key(place))]
     if len(places) == MOST_SOURCES:
-        kinds.append(JobSource.place.is_not(None))
+        either.append(and_(JobSource.place.is_not(None), *holds))
     elif places:
-        kinds.append(JobSource.place.in_(places))
-    if not kinds:
-        return None
-    return and_(or_(*kinds), *text_holds(dialect, condition, JobSource.canonical))
+        stored = [ONLY, *places] if 0 in places else places
+        either.append(and_(JobSource.place.in_(stored), *holds))
+    if asked.fullmatch(SOURCES_KEY) and condition.operator != "~":
+        either.append(and_(JobSource.place.is_(None), *holds))
+        # the whole sequence of an only element is that in brackets
+        inside = condition._replace(canonical=condition.canonical[1:-1])
+        of_only = text_holds(dialect, inside, canonical)
+        either.append(and_(JobSource.place == ONLY, *of_only))
+    return or_(*either) if either else None
 
 
-def source_key(place: int | None) -> str:
-    """Return the key of an element of `source.fileNames`, or of the whole sequence."""
-    return SOURCES_KEY if place is None else f"{SOURCES_KEY}[{place}]"
+def _element_key(place: int) -> str:
+    return f"{SOURCES_KEY}[{0 if place == ONLY else place}]"
 
 
 def newest_with_sources(
-    connection: Connection, wanted: ColumnElement[bool], *, before: int | None, length: int
-) -> Iterator[list[int]]:
-    """Yield the integer keys of the jobs with such source files, newest first.
+    connection: Connection, condition: ParameterCondition, *, before: int | None, length: int
+) -> Iterator[list[int]] | None:
+    """Return the integer keys of the jobs with such source files, newest first.
 
-    They come in stretches that grow, the first of `length` jobs.
+    They come in stretches that grow, the first of `length` jobs. Return None where the condition
+    cannot hold for source files.
     """
+    dialect = connection.dialect.name
+    wanted = sources_that_hold(dialect, condition)
+    near = sources_that_hold(dialect, condition, by_index=False)
+    if wanted is None or near is None:
+        return None
+    if condition.operator == "~" and condition.canonical[1:2] in _WILDCARDS:
+        wanted = near  # the index has no beginning to go by, and reads all names in another order
+    return _stretches(connection, wanted, near, before, length)
+
+
+def _stretches(
+    connection: Connection,
+    wanted: ColumnElement[bool],
+    near: ColumnElement[bool],
+    before: int | None,
+    length: int,
+) -> Iterator[list[int]]:
+    if before is None:
+        before = int(fetch(connection, _BEHIND_ALL)[0][0])
+    is_common = True
     while True:
-        query = select(JobSource.job_id).where(wanted).distinct()
-        if before is not None:
-            query = query.where(JobSource.job_id < before)
-        newest = query.order_by(JobSource.job_id.desc()).limit(length)
-        jobs = list(connection.execute(newest).scalars())
+        jobs: list[int] = []
+        if is_common:
+            after = before - _NEAR * length
+            jobs = _newest(connection, and_(near, JobSource.job_id > after), before, length)
+            is_common = len(jobs) == length
+        if not is_common:
+            jobs = _newest(connection, wanted, before, length)
         yield jobs
         if len(jobs) < length:
             return
         before, length = jobs[-1], min(length * _GROWTH, _LONGEST_STRETCH)
 
 
+def _newest(
+    connection: Connection, wanted: ColumnElement[bool], before: int, length: int
+) -> list[int]:
+    query = select(JobSource.job_id).where(wanted, JobSource.job_id < before).distinct()
+    newest = query.order_by(JobSource.job_id.desc()).limit(length)
+    return list(connection.execute(newest).scalars())
+
+
 def sources_of(
-    connection: Connection, wanted: ColumnElement[bool], jobs: Sequence[int]
+    connection: Connection, condition: ParameterCondition, jobs: Sequence[int]
 ) -> Iterator[tuple[int, str, str]]:
     """Yield key of the job, key and canonical value of such source files of these jobs, in order."""
+    wanted = sources_that_hold(connection.dialect.name, condition, by_index=False)
+    if wanted is None:
+        return
     query = (
         select(JobSource.job_id, JobSource.place, JobSource.canonical)
         .where(among(connection, JobSource.job_id, jobs), wanted)
         .order_by(JobSource.job_id, JobSource.position)
     )
     for job, place, canonical in connection.execute(query):
-        yield job, source_key(place), canonical
+        if place is None:
+            yield job, SOURCES_KEY, canonical
+        elif condition.pattern == SOURCES_KEY:
+            yield job, SOURCES_KEY, f"[{canonical}]"
+        else:
+            yield job, _element_key(place), canonical

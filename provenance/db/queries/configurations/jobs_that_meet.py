@@ -50,11 +50,10 @@ def newest_that_meet(
     ran = set.intersection(*lists)
     streams = [newest_that_ran(connection, ran, before=before, length=length)]
     for place, condition in enumerate(conditions):
-        wanted = sources_that_hold(connection.dialect.name, condition)
-        if wanted is None:
+        stream = newest_with_sources(connection, condition, before=before, length=length)
+        if stream is None:
             continue
         others = lists[:place] + lists[place + 1 :]
-        stream = newest_with_sources(connection, wanted, before=before, length=length)
         if others:
             stream = _that_ran_too(connection, stream, set.intersection(*others))
         streams.append(stream)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.db.queries.configurations.job_sources import sources_of, sources_that_hold
+from jobprov.provenance.db.queries.configurations.job_sources import sources_of
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.configurations.parameters import fetch_among, values_with
 from jobprov.provenance.db.queries.fragments.membership import among
@@ -59,10 +59,7 @@ def _matched_sources(
 ) -> dict[int, list[MatchedValue]]:
     """Return the first source files of each job for which the condition holds."""
     matched: dict[int, list[MatchedValue]] = {}
-    sources = sources_that_hold(connection.dialect.name, condition)
-    if sources is None:
-        return matched
-    for job, key, value in sources_of(connection, sources, jobs):
+    for job, key, value in sources_of(connection, condition, jobs):
         of_job = matched.setdefault(job, [])
         if len(of_job) < _MOST_OF_A_JOB:
             of_job.append(MatchedValue(key, value))

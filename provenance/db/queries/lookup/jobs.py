@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, or_, select, union_all
 
 from jobprov.provenance.answers.lookup import JobSummary
-from jobprov.provenance.db.queries.configurations.jobs_that_meet import newest_that_meet
+from jobprov.provenance.db.queries.configurations.jobs_that_meet import meets, newest_that_meet
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.fragments.membership import among
 from jobprov.provenance.db.queries.fragments.patterns import begins
@@ -99,15 +99,34 @@ def list_job_rows(
     """
     others, software = by_software(connection, filters)
     query = narrowed(SUMMARIES, others).where(*software).order_by(Job.id.desc())
-    if conditions:
+    if conditions and not _is_of_few(others):
         return _that_meet(connection, query, conditions, limit=limit, before=before)
-    if _is_of_tasks(others):
+    for condition in conditions:
+        is_met = meets(connection, condition)
+        if is_met is None:
+            return []
+        query = query.where(is_met)
+    if _is_of_tasks(others) and not conditions:
         keys = select(Job.id).where(*job_conditions(others), *software)
         query = SUMMARIES.where(Job.id.in_(_newest(keys, before, limit))).order_by(Job.id.desc())
     elif before is not None:
         query = query.where(Job.id < before)
     rows = connection.execute(query.limit(limit)).all()
     return list(summaries(connection, rows).items())
+
+
+def _is_of_few(filters: JobFilters) -> bool:
+    """Return whether so few jobs pass the filters that they are looked up before their parameters."""
+    of_few = (
+        filters.seed,
+        filters.unit,
+        filters.batch_id,
+        filters.recipe,
+        filters.cause_id,
+        filters.file_key,
+        filters.reads_key,
+    )
+    return any(value is not None for value in of_few)
 
 
 def _is_of_tasks(filters: JobFilters) -> bool:
