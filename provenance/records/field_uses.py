@@ -63,9 +63,9 @@ FIELD_USES: dict[str, FieldUse] = {
     "started_at": FieldUse(comparison=("task",), page=True),
     "ended_at": FieldUse(comparison=("task",), bundle=("README.txt",), page=True),
     "sent_at": FieldUse(),
-    "command.argv": FieldUse(comparison=("command",), page=True),
+    "command.argv": FieldUse(comparison=("command",), bundle=("README.txt",), page=True),
     "command.working_directory": FieldUse(
-        recipe=True, comparison=("host",), bundle=("command", "env"), page=True
+        recipe=True, comparison=("host",), bundle=("README.txt", "command", "env"), page=True
     ),
     "command.stdin": FieldUse(),
     "command.stdin_sha256": FieldUse(recipe=True, comparison=("command",), page=True),
@@ -324,14 +324,18 @@ FIELD_USES: dict[str, FieldUse] = {
     "host.memory_bytes": FieldUse(comparison=("host",), bundle=("env",), page=True),
     "hosts": FieldUse(comparison=("others",), page=True),
     "ranks": FieldUse(comparison=("others",), page=True),
-    "resources.wall_seconds": FieldUse(comparison=("resources",), bundle=("outputs",), page=True),
+    "resources.wall_seconds": FieldUse(
+        comparison=("resources",), bundle=("README.txt", "outputs"), page=True
+    ),
     "resources.cpu_user_seconds": FieldUse(
         comparison=("resources",), bundle=("outputs",), page=True
     ),
     "resources.cpu_system_seconds": FieldUse(
         comparison=("resources",), bundle=("outputs",), page=True
     ),
-    "resources.max_rss_bytes": FieldUse(comparison=("resources",), bundle=("outputs",), page=True),
+    "resources.max_rss_bytes": FieldUse(
+        comparison=("resources",), bundle=("README.txt", "outputs"), page=True
+    ),
     "resources.max_vsize_bytes": FieldUse(
         comparison=("resources",), bundle=("outputs",), page=True
     ),

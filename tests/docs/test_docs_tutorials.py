@@ -46,7 +46,7 @@ EXPECTED = {
         "9 other files",
         "was reproduced",
     ],
-    "operator": ["prov_", "recorded", "sealed", "sound", "1 job from 2 entries"],
+    "operator": ["prov_", "recorded", "sealed", "sound", "1 job from 3 entries"],
 }
 PROBLEMS = re.compile(
     r"Traceback|^Error: |not recorded|: not found|Did you mean:|No such", re.MULTILINE
