@@ -11,7 +11,6 @@ import os
 import select
 import struct
 import threading
-import time
 from typing import Dict, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.files.folders import NOT_LOOKED_AT
@@ -34,16 +33,14 @@ class Made:
         identity: (device, inode); None where it was gone before anybody could look.
         size_bytes: as last seen, or None.
         is_moved, is_deleted: whether it left its place again, and how.
-        moved_between: two moments, in seconds since 1970, between which it was moved away, or None.
     """
 
-    __slots__ = ("identity", "is_deleted", "is_moved", "moved_between", "size_bytes")
+    __slots__ = ("identity", "is_deleted", "is_moved", "size_bytes")
 
     def __init__(self) -> None:
         self.identity: Optional[Tuple[int, int]] = None
         self.size_bytes: Optional[int] = None
         self.is_moved = self.is_deleted = False
-        self.moved_between: Optional[Tuple[float, float]] = None
 
     def look(self, path: str) -> None:
         """Take what can be seen of the file now."""
@@ -72,7 +69,6 @@ class FileEvents:
         self._skipped = frozenset(skipped)
         self._folders: Dict[int, str] = {}
         self._moving: Dict[int, Tuple[str, Made]] = {}  # cookie -> old path and file
-        self._read_at = time.time()
         self._lock, self._is_closed = threading.Lock(), threading.Event()
         self._reading: Optional[Background] = None
         self._library = ctypes.CDLL(None, use_errno=True)
@@ -112,15 +108,11 @@ class FileEvents:
             except OSError:  # nothing more
                 break
             self._take(content)
-        now = time.time()
         for cookie, (path, file) in list(self._moving.items()):
-            if file.moved_between is None:
-                file.moved_between = (self._read_at, now)
             if is_last or cookie in halves:
                 file.is_moved = True
                 self.made[path] = file
                 del self._moving[cookie]
-        self._read_at = now
 
     def close(self) -> None:
         """Follow no more, after what happened last is read."""

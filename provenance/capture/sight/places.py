@@ -17,7 +17,6 @@ from jobprov.provenance.capture.sight.child_programs import Copy, SeenFile
 
 _MOST_PLACES, _MOST_ENTRIES, _SECONDS = 100, 2000, 2.0
 _MOST_LEVELS, _MOST_FOLDERS = 3, 1000
-_GRANULE_SECONDS = 0.02  # a file's time is that of the last tick of the kernel's clock
 _LONGEST_WORD = 1000
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?(\w+)=[\"']?([\w${}./:@%+,-]*)")
 _WORD = re.compile(r"[\w${}./:@%+,-]*/[\w${}./:@%+,-]*")
@@ -79,7 +78,6 @@ class Places:
         self._further = list(dict.fromkeys(further))[:_MOST_PLACES]
         self._end = time.monotonic() + _SECONDS
         self._deeper: Optional[List[str]] = None
-        self._found: Set[str] = set()
         self._copied: Dict[str, Tuple[str, Optional[SeenFile]]] = {}
         self.staged_in: Dict[str, str] = {}
         for copy in copies:
@@ -136,10 +134,6 @@ class Places:
         place = self._find_in(self._further, path, file)
         if place is None and file.is_moved:
             place = self._find_in(self._find_deeper(), path, file)
-        if place is None and file.is_moved and file.identity is None:
-            place = self._find_beside(path, file)
-        if place is not None:
-            self._found.add(place)
         return place
 
     def _find_in(self, folders: Iterable[str], path: str, file: Made) -> Optional[str]:
@@ -179,25 +173,6 @@ class Places:
             return os.stat(folder).st_mtime >= self._began
         except OSError:
             return False
-
-    def _find_beside(self, path: str, file: Made) -> Optional[str]:
-        """Return where a file went that lived too short to be looked at, and has another name now.
-
-        It is the only one of its kind that came at that moment to where other files of the job went.
-        """
-        if file.moved_between is None:
-            return None
-        after, before = file.moved_between
-        end = os.path.splitext(path)[1]
-        candidates = set()
-        for folder in sorted({os.path.dirname(place) for place in self._found}):
-            for entry in self._entries(folder):
-                if entry.path in self._found or not entry.name.endswith(end):
-                    continue
-                status = self._status(entry.path)
-                if status is not None and after - _GRANULE_SECONDS <= status.st_ctime <= before:
-                    candidates.add(entry.path)
-        return candidates.pop() if len(candidates) == 1 else None
 
     def _find_inode(self, folder: str, identity: Tuple[int, int]) -> Optional[str]:
         """Return the file of a folder that is the same under another name."""
