@@ -192,7 +192,7 @@ def triage(production: Production) -> None:
 def configured(production: Production) -> list[dict[str, Any]]:
     """Return jobs whose fcl files are here.
 
-    One evaluates, one does not, and one ran with other values than were sent.
+    One evaluates, one does not, one ran with other values than were sent, and one was given a file.
     """
     good = production.upload(
         b'#include "base.fcl"\nphysics.producers.slicer.threshold: 3\nphysics.reco: [ slicer ]\n'
@@ -212,9 +212,15 @@ def configured(production: Production) -> list[dict[str, Any]]:
         {"step": "art", "main": "bad.fcl", "files": [{"name": "bad.fcl", "sha256": bad}]},
         {"step": "art", "main": "good.fcl", "files": files, "final_sha256": ran},
     ]
-    return [
+    records = [
         record_of(30 + place, configurations=[closure]) for place, closure in enumerate(closures)
     ]
+    argv = ["art", "-c", "good.fcl", "-s", "f3.root"]
+    step = {"name": "art", "role": "payload", "argv": argv, "exit_code": 0}
+    command = {"argv": argv, "steps": [step]}
+    art = {"name": "art", "product": {"manager": "ups", "name": "art", "version": "v3_09_04"}}
+    records.append(record_of(33, configurations=[closures[0]], command=command, software=[art]))
+    return records
 
 
 def _digest(data: bytes) -> str:

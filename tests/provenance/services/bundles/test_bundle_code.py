@@ -223,8 +223,8 @@ def test_source_of_a_product_lies_beside_the_job_and_takes_no_part_in_it(
     git(product, "tag", "v1_0")
     register(parts, code, product)
     said = {
-        "name": "middle",
-        "product": {"manager": "ups", "version": "v1_0", "prefix": "/cvmfs/middle/v1_0"},
+        "name": "core_lib",
+        "product": {"manager": "ups", "version": "v1_0", "prefix": "/cvmfs/core_lib/v1_0"},
     }
     (code / "bin").mkdir()
     (code / "bin/run").write_text("#!/bin/sh\ncat inner.txt > out.txt\n")
@@ -235,25 +235,25 @@ def test_source_of_a_product_lies_beside_the_job_and_takes_no_part_in_it(
     with parts.database.writing.begin() as connection:
         connection.execute(delete(Repository).where(Repository.name == "inner"))
 
-    parts.writer.run(lambda writing: map_product(writing, "middle", "middle"))
+    parts.writer.run(lambda writing: map_product(writing, "core_lib", "middle"))
     drain(parts, HANDLERS)
     after = build(parts, job_id)
 
     plain, mapped = unpacked(before, tmp_path / "plain"), unpacked(after, tmp_path / "mapped")
-    reference = json.loads((mapped / "git/middle/ref.json").read_text())
+    reference = json.loads((mapped / "git/core_lib/ref.json").read_text())
     rows = [line.split("\t") for line in (mapped / "NEEDS.tsv").read_text().splitlines()]
     whys = {row[1]: row[4] for row in rows if row[0] in ("product", "submodule")}
     assert (before.level, after.level) == ("L2", "L2")
     assert reference["commit"] == git(product, "rev-parse", "v1_0")
     assert (reference["evidence"], reference["template"]) == ("inferred", "{version}")
-    assert reference["product"] == {"name": "middle", "manager": "ups", "version": "v1_0"}
-    assert (mapped / "src/middle/middle.txt").read_text() == "middle\n"
+    assert reference["product"] == {"name": "core_lib", "manager": "ups", "version": "v1_0"}
+    assert (mapped / "src/core_lib/middle.txt").read_text() == "middle\n"
     assert (
-        whys["middle v1_0"]
-        == "an installed product; git/middle has its source, inferred from its version"
+        whys["core_lib v1_0"]
+        == "an installed product; git/core_lib has its source, inferred from its version"
     )
-    assert any(name.startswith("middle/ext/inner ") for name in whys)
-    assert not (plain / "src/middle").exists()
+    assert any(name.startswith("core_lib/ext/inner ") for name in whys)
+    assert not (plain / "src/core_lib").exists()
     assert (mapped / "command/layout.sh").read_bytes() == (plain / "command/layout.sh").read_bytes()
     assert 'jobprov:evidence="inferred"' in (mapped / "prov/prov.provn").read_text()
     assert "jobprov:evidence" not in (plain / "prov/prov.provn").read_text()
