@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from jobprov.provenance.capture.running.file_events import FileEvents
 from tests.library.hook import Runner, only_entry
 
 ART = """#!/bin/sh
@@ -571,27 +572,25 @@ for name, end in (("out", "csv"), ("summary", "json")):
 TRANSFER = 'ShouldTransferFiles = "YES"\n'
 
 
-def test_file_that_is_moved_as_soon_as_it_is_written_is_found(site: Site) -> None:
-    """Other jobs put theirs beside it meanwhile, so that no moment and no name tells which it is."""
-    (site.storage / "deep" / "er").mkdir(parents=True)
-    program = """
-import os, time
-time.sleep(0.3)
-for number in range(5):
-    with open("part.csv", "w") as rows:
-        rows.write("%d\\n" % number)
-    time.sleep(0.01)
-    with open(os.environ["STORAGE"] + "/deep/er/other_%d.csv" % number, "w") as other:
-        other.write("other")
-    os.rename("part.csv", os.environ["STORAGE"] + "/deep/er/run.csv")
-    time.sleep(0.1)
-"""
-    (site.inputs / "caf.py").write_text(program)
+def test_file_that_is_moved_soon_is_looked_at_while_it_is_there(tmp_path: Path) -> None:
+    """Nobody looks here but the thread that reads the kernel's reports as they come."""
+    folder, away = tmp_path / "job", tmp_path / "storage"
+    folder.mkdir()
+    away.mkdir()
+    events = FileEvents([str(folder)], [])
+    events.read_on()
+    (folder / "part.csv").write_text("1\n")
+    inode = (folder / "part.csv").stat().st_ino
 
-    record = site.record("python3 $INPUTS/caf.py")
+    time.sleep(0.3)
+    (folder / "part.csv").rename(away / "run.csv")
+    time.sleep(0.3)
+    events.close()
 
-    places = {output["path"]: output.get("location") for output in record["outputs"]}
-    assert places["part.csv"] == str(site.storage / "deep" / "er" / "run.csv")
+    made = events.made[str(folder / "part.csv")]
+    assert made.is_moved
+    assert made.identity is not None
+    assert made.identity[1] == inode
 
 
 @pytest.mark.parametrize(
