@@ -89,7 +89,7 @@ class SeenOutputs:
         """Return the files that the command made, but for known ones (absolute paths)."""
         left_out = set(known) | self._find_others(draft)
         outputs = []
-        for path in self._short_lived_last(self._find_candidates()):
+        for path in self._find_candidates():
             if path in left_out or not places.may_be_output(path) or self._is_sidecar(path):
                 continue
             left_out.add(path)
@@ -104,15 +104,6 @@ class SeenOutputs:
             sentence = "only {} of {} files that were made are recorded"
             self._sight.why_incomplete.append(sentence.format(MOST_OUTPUTS, len(outputs)))
         return outputs[:MOST_OUTPUTS]
-
-    def _short_lived_last(self, paths: List[str]) -> List[str]:
-        """Return the files that nobody could look at last: they are found beside the others."""
-
-        def was_looked_at(path: str) -> bool:
-            made = self._sight.came_and_went.get(path)
-            return made is None or made.identity is not None
-
-        return sorted(paths, key=lambda path: not was_looked_at(path))
 
     def find_gone(self, path: str) -> Optional[places.MadeFile]:
         """Return where a named output went that is no longer at its absolute path.
