@@ -80,12 +80,14 @@ class Attempts(NamedTuple):
         is_running: whether an attempt runs.
         mishap: the state of an attempt that did not succeed: `failed`, else `killed`, else `lost`,
             else `never began` for a job that was removed before; None where there is none.
+        left: the most files that an attempt which was killed had written; they count for nothing.
     """
 
     is_named: bool
     outputs: int | None
     is_running: bool
     mishap: str | None
+    left: int = 0
 
 
 class UnitsOfEnd(NamedTuple):
@@ -139,7 +141,8 @@ def _one_attempt(state: int, outputs: int, *, never_began: bool, is_named: bool)
     if never_began:
         return attempt._replace(mishap="never began")
     if STATES[state] in _WORST_KNOWN_FIRST:
-        return attempt._replace(mishap=STATES[state])
+        left = outputs if STATES[state] == "killed" else 0
+        return attempt._replace(mishap=STATES[state], left=left)
     return attempt
 
 
@@ -152,6 +155,7 @@ def together(one: Attempts, other: Attempts) -> Attempts:
         outputs=max(outputs, default=None),
         is_running=one.is_running or other.is_running,
         mishap=min(mishaps, key=_WORST_KNOWN_FIRST.index, default=None),
+        left=max(one.left, other.left),
     )
 
 
