@@ -10,8 +10,10 @@ from jobprov.app.api.wire.asking import asked, checked_word, parameters
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.kept_answers import read_filtered
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.campaigns import CampaignGraph
-from jobprov.provenance.answers.statistics import Estimate, ModuleSums, ResourceSums
+from jobprov.provenance.answers.statistics.campaigns import CampaignGraph
+from jobprov.provenance.answers.statistics.estimates import Estimate
+from jobprov.provenance.answers.statistics.modules import ModuleSums
+from jobprov.provenance.answers.statistics.resources import ResourceSums
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.lineage.drawing.dot import classes_to_dot
 from jobprov.provenance.lineage.drawing.svg import draw_classes

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, quote, unquote, urljoin, urlsplit
 from jobprov.app.reports.page import template
 from jobprov.app.reports.rows import headline, moment
 from jobprov.provenance.answers.addresses import campaign_page, report_page
-from jobprov.provenance.answers.campaigns import CampaignProgress
+from jobprov.provenance.answers.statistics.campaigns import CampaignProgress
 from jobprov.provenance.lineage.words import number
 
 FOLLOWED = (

@@ -15,7 +15,7 @@ from jobprov.app.api.wire.secrets import sent_document
 from jobprov.app.api.wire.sending import send_stream
 from jobprov.app.wiring import Service, get_service
 from jobprov.provenance.answers.configurations import ConfigurationFiles, EvaluatedConfiguration
-from jobprov.provenance.answers.lookup import GapCounts, JobAnswer, JobList
+from jobprov.provenance.answers.lookup.jobs import GapCounts, JobAnswer, JobList
 from jobprov.provenance.answers.reruns import VerdictPosted
 from jobprov.provenance.bundle.description.exports import FORMS
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters

@@ -15,7 +15,7 @@ from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import refuse_secrets
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.workflows import (
+from jobprov.provenance.answers.orders.workflows import (
     WorkflowDeclared,
     WorkflowList,
     WorkflowStanding,

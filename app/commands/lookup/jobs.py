@@ -12,7 +12,7 @@ from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import emit, file_name, json_option, table, url_option
 from jobprov.app.csv_rows import Cell
 from jobprov.app.reports.rows import moment
-from jobprov.provenance.answers.lookup import GapCounts, JobSummary, MatchedParameter
+from jobprov.provenance.answers.lookup.jobs import GapCounts, JobSummary, MatchedParameter
 from jobprov.provenance.lineage.words import counted, proof_line
 from jobprov.provenance.services.comparisons.sentences import readable
 

@@ -12,7 +12,7 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
-from jobprov.provenance.answers.statistics import (
+from jobprov.provenance.answers.statistics.estimates import (
     ChainWait,
     Hours,
     JobWait,

@@ -19,7 +19,7 @@ from jobprov.app.commands.terminal.opening import (
 )
 from jobprov.app.reports.rows import headline, moment, tables
 from jobprov.provenance.answers.addresses import campaign_page
-from jobprov.provenance.answers.campaigns import CampaignReport
+from jobprov.provenance.answers.statistics.campaigns import CampaignReport
 from jobprov.provenance.client import Client
 
 _PATIENCE_SECONDS = 180.0

@@ -11,7 +11,7 @@ from jobprov.app.web.histories.question import place_of, twin_of
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import history_page, with_query
 from jobprov.provenance.answers.catalogs import LocatedFiles, Replica
-from jobprov.provenance.answers.histories import RebuildPlan
+from jobprov.provenance.answers.histories.rebuilds import RebuildPlan
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.catalogs.opening import read_catalogs
 from jobprov.provenance.services.catalogs.replicas import PATIENCE

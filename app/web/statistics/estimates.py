@@ -15,7 +15,7 @@ from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import MISSING, counted, duration, number, size, text
 from jobprov.app.web.frame.page import answer, asked, asked_number
 from jobprov.app.web.lookup.jobs import asked_filters
-from jobprov.provenance.answers.statistics import (
+from jobprov.provenance.answers.statistics.estimates import (
     ChainWait,
     Estimate,
     Hours,

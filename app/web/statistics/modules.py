@@ -11,7 +11,7 @@ from jobprov.app.web.frame.formats import counted, duration, percent, text
 from jobprov.app.web.frame.page import answer, asked, here, table
 from jobprov.app.web.lookup.jobs import asked_filters
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.statistics import (
+from jobprov.provenance.answers.statistics.modules import (
     ModuleChange,
     ModuleComparison,
     ModuleGroup,

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.histories import CostSum, FileCost, StageCost
+from jobprov.provenance.answers.histories.costs import CostSum, FileCost, StageCost
 from jobprov.provenance.db.connections.time_limits import limited
 from jobprov.provenance.db.queries.histories.costs import (
     JobCost,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import asdict
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.histories import DivergedJob, Divergence
+from jobprov.provenance.answers.histories.divergence import DivergedJob, Divergence
 from jobprov.provenance.db.queries.comparisons.companions import companions_of
 from jobprov.provenance.db.queries.histories.divergence import (
     Maker,

@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.addresses import file_page
 from jobprov.provenance.answers.catalogs import LocatedFile, LocatedFiles
-from jobprov.provenance.answers.histories import RebuildCost, RebuildPlan, RebuildStep
-from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.answers.histories.rebuilds import RebuildCost, RebuildPlan, RebuildStep
+from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.catalogs.opening import Catalogs
 from jobprov.provenance.db.connections.time_limits import limited

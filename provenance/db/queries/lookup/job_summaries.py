@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from jobprov.provenance.answers.addresses import job_page
-from jobprov.provenance.answers.lookup import (
+from jobprov.provenance.answers.lookup.jobs import (
     HostOfJob,
     JobExit,
     JobResources,
