@@ -111,10 +111,16 @@ class History:
 
         The job that made the start is one link away, the inputs of that job are two.
         """
-        distances = {} if self.direction == "descendants" else self.distances_before()
-        after = {} if self.direction == "ancestors" else self.distances_after()
-        for key, distance in after.items():
-            distances[key] = min(distance, distances.get(key, distance))
+        before: dict[str, int] = {}
+        after: dict[str, int] = {}
+        if self.direction != "descendants":
+            before = self.distances_before()
+        if self.direction != "ancestors":
+            after = self.distances_after()
+        distances = dict(before)
+        for node, distance in after.items():
+            if node not in before or distance < before[node]:
+                distances[node] = distance
         for (source, target), link in self.links.items():
             if link.role in SHARED_ROLES and target in distances:
                 distances.setdefault(source, distances[target] + 1)
