@@ -106,15 +106,21 @@ def _caption(
     box: Box, nodes: Mapping[str, Node], label: str, detail: str, label_width: int
 ) -> Caption:
     members = [nodes[key] for key in box.members]
-    jobs = _jobs_among(members)
     badges = _files_among([nodes[key] for key in box.badges])
     first = members[0]
+    state = None
+    jobs = _jobs_among(members)
+    if jobs:
+        state = worst_state(jobs)
+    url = None
+    if len(members) == 1:
+        url = safe_url(first.url)
     return Caption(
         label,
         detail,
         title=_titles(members),
-        state=worst_state(jobs) if jobs else None,
-        url=safe_url(first.url) if len(members) == 1 else None,
+        state=state,
+        url=url,
         badge=_badge(badges, label_width),
         badge_title=_titles(badges),
         is_placeholder=not jobs and isinstance(first, FileNode) and not first.is_made,
