@@ -131,7 +131,7 @@ def create_token(
     """
     if not _EXPERIMENT.fullmatch(experiment):
         raise BadInputError(
-            f"{experiment!r} is no name of an experiment.",
+            f"{experiment!r} is not a valid name of an experiment.",
             {"experiment": ["letters, digits and . _ - only"]},
         )
     if not name or len(name) > 200 or not name.isprintable():  # noqa: PLR2004 - the column's width
