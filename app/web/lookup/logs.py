@@ -49,7 +49,7 @@ class LogQuestion(NamedTuple):
         """Return what the query of the address says.
 
         Raises:
-            BadInputError: a position is no number.
+            BadInputError: a position is not a number.
         """
         return cls(
             experiment=experiment_asked(),

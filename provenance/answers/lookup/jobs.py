@@ -180,7 +180,7 @@ class GapCounts(Struct, frozen=True):
 
 
 class Failure(Struct, frozen=True):
-    """What a failure was; see triage.md.
+    """What a failure was, by the rules of the experiment and the built-in ones.
 
     Attributes:
         class_name: class of the rule that fits; `unknown` where none does.

@@ -314,7 +314,7 @@ def test_unmapping_stops_inferring_and_keeps_what_was_inferred(
         ("{name}", "same tag for every version"),
         ("{major}-{version}", "placeholder {major}"),
         ("{}{version}", "placeholder {}"),
-        ("{version", "no template"),
+        ("{version", "not a template"),
         ("{version!r}", "stand alone"),
         ("{version:>9}", "stand alone"),
         ("{version.__class__}", "placeholder"),
