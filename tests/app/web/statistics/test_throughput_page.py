@@ -88,6 +88,13 @@ def test_what_makes_no_sense_is_refused_in_words(
     assert words in unescape(answer.text)
 
 
+def test_first_page_says_what_ended_lately(pages: FlaskClient) -> None:
+    text = pages.get("/").text
+
+    assert re.search(r"job(s)? ended in the last 24 hours", text)
+    assert 'href="/throughput' in text.partition("Lately")[2]
+
+
 @pytest.fixture(scope="module")
 def site(pages_app: Flask) -> Iterator[str]:
     """Yield the address of the served application."""
