@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.campaigns import CampaignReport
+from jobprov.provenance.answers.statistics.campaigns import CampaignReport
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.services.statistics.counting import (
     CAMPAIGN,

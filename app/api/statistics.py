@@ -10,8 +10,10 @@ from jobprov.app.api.wire.asking import asked, checked_word, parameters
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.kept_answers import read_filtered
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.campaigns import CampaignGraph
-from jobprov.provenance.answers.statistics import Estimate, ModuleSums, ResourceSums
+from jobprov.provenance.answers.statistics.campaigns import CampaignGraph
+from jobprov.provenance.answers.statistics.estimates import Estimate
+from jobprov.provenance.answers.statistics.modules import ModuleSums
+from jobprov.provenance.answers.statistics.resources import ResourceSums
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.lineage.drawing.dot import classes_to_dot
 from jobprov.provenance.lineage.drawing.svg import draw_classes
@@ -42,7 +44,10 @@ estimates_section = Section("estimates", "What it would take to do jobs again.")
     errors=(401, 404, 413, 422),
 )
 def get_graph(name: str) -> Response:
-    """Return a campaign folded to stage, code version and state, with counts of jobs and of the files between them."""
+    """Return a campaign as a graph of classes of jobs, with the number of files between them.
+
+    Jobs of one stage, code version and state are one class.
+    """
     query = asked(CampaignGraphQuery)
     return _graph_answer(checked_word(query.get("campaign", name), "campaign"), query)
 
@@ -55,7 +60,7 @@ def get_graph(name: str) -> Response:
     errors=(300, 401, 404, 413, 422),
 )
 def get_folded() -> Response:
-    """Return the same graph; the experiment may be left out where only one has a campaign of that name."""
+    """Return the same graph; the experiment is optional if only one has a campaign of this name."""
     query = asked(FoldedQuery)
     return _graph_answer(checked_word(query["campaign"], "campaign"), query)
 

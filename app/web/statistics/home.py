@@ -5,8 +5,8 @@ from flask import Blueprint, Response
 from jobprov.app.kept_answers import read_answer
 from jobprov.app.web.frame.page import answer
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.campaigns import CampaignList
-from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.answers.statistics.campaigns import CampaignList
+from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.errors import LimitError
 from jobprov.provenance.records.verdicts import LEVELS
 from jobprov.provenance.services.statistics.counting import CAMPAIGNS

@@ -320,6 +320,7 @@ class Job:
         found = [entry for entry in found if self._takes_over(entry, recorded)]
         sidecars = [entry for entry in found if os.path.isfile(entry["path"])]
         if seen is not None:
+            outputs.take_moves(recorded, seen.outputs)
             known = {os.path.abspath(entry["path"]) for entry in [*self._outputs(), *found]}
             found += seen.describe_made(known, clock)
             found = outputs.join_copies(found, seen.outputs, clock)

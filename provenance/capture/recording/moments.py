@@ -89,7 +89,8 @@ class OneCommand:
             from jobprov.provenance.capture.running import watching  # noqa: F401
             from jobprov.provenance.capture.sight.sight import Sight
 
-            self._sight = Sight(self.options, glance.began)
+            scripts = [content for _, _, content in glance.scripts if content is not None]
+            self._sight = Sight(self.options, glance.began, scripts)
         except Exception as error:
             glance.notes.append("nothing is seen: {}: {}".format(type(error).__name__, error))
 
@@ -173,7 +174,7 @@ class OneCommand:
         sight = self._sight
         self._watch = Watch(process)
         if sight is not None:
-            self._watch = Watch(process, sight.meet, sight.look)
+            self._watch = Watch(process, sight.meet)
         try:
             self._watch.run()
         except Exception as error:

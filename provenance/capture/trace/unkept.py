@@ -26,6 +26,7 @@ from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.running.background import hash_seconds
 from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.trace import calls as kinds
+from jobprov.provenance.capture.trace import home_settings
 from jobprov.provenance.capture.trace.installed import Installed
 from jobprov.provenance.capture.trace.turn import Turn
 
@@ -363,6 +364,8 @@ class _Used:
             path = os.path.abspath(os.path.expanduser(given))
             if os.path.isfile(path):
                 self.calls.uses[path] = kinds.READ
+            elif given.startswith("~") and os.path.isdir(path):
+                self.calls.listed.add(path)  # whoever looks for it may look at what is in it
         # Of its own files this job has others, or others under the same names
         self.own_elsewhere: List[str] = []
         for given in used.get("own", ())[:MOST_KEPT]:
@@ -386,6 +389,9 @@ def add_used(turn: Turn, draft: Draft, step: Any, sight: Optional[Sight], option
     told = draft.record.pop("trace", {})
     if turn.is_pending:
         of_earlier_steps["waits_for"] = turn.key
+        known = _files_of(draft.record, draft.record.get("outputs", ()))
+        settings = home_settings.list_settings(dict(os.environ), known, step.began)
+        extend(of_earlier_steps, "home_settings", settings, most=2 * home_settings.MOST_NAMES)
     if of_earlier_steps:
         draft.record["trace"] = of_earlier_steps
     for file in told.get("not_kept", ()):
@@ -420,12 +426,12 @@ def _count_inputs(draft: Draft) -> int:
     return len(roles) - roles.count("configuration")
 
 
-def extend(fields: Dict[str, Any], name: str, more: Sequence[Any]) -> None:
+def extend(fields: Dict[str, Any], name: str, more: Sequence[Any], most: int = MOST_NAMED) -> None:
     """Add entries to a list of the record's trace, each once, as long as there is room."""
     known = fields.get(name, [])
     known += [entry for entry in more if entry not in known]
     if known:
-        fields[name] = known[:MOST_NAMED]
+        fields[name] = known[:most]
 
 
 def _input(step: str, path: str, size_bytes: int) -> Dict[str, Any]:

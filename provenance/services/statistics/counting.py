@@ -6,10 +6,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.campaigns import CampaignList, CampaignProgress
 from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.answers.reruns import ProofList
-from jobprov.provenance.answers.statistics import Estimate, ResourceSums
+from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignProgress
+from jobprov.provenance.answers.statistics.estimates import Estimate
+from jobprov.provenance.answers.statistics.resources import ResourceSums
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.statistics.kept_answers import read_answer

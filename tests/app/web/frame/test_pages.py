@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from jobprov.app.csv_rows import _cell
 from jobprov.app.web.frame.formats import MISSING, duration
 from jobprov.app.web.tasks.campaigns import first_line as campaign_line
-from jobprov.provenance.answers.campaigns import CampaignProgress
+from jobprov.provenance.answers.statistics.campaigns import CampaignProgress
 from tests.library.answers import lead, put_job
 from tests.library.productions import toy_experiment as samples
 
