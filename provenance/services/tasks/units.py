@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.tasks import NEEDS_SOMEBODY, OpenUnit, ReadyFiles, UnitState
+from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, OpenUnit, ReadyFiles, UnitState
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.unit_facts import waived_units
 from jobprov.provenance.db.queries.tasks.units import ready_files

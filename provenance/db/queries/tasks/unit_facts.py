@@ -20,7 +20,7 @@ from sqlalchemy import (
     select,
 )
 
-from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.queries.fragments.begun import NEVER_BEGAN
 from jobprov.provenance.db.queries.tasks.queue import Queued, units_in_queue
 from jobprov.provenance.db.recording.job_rows import KILLED, RUNNING, STATES, SUCCEEDED

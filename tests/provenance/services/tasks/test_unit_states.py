@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import insert
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.answers.orders import NewOrder
-from jobprov.provenance.answers.tasks import OpenUnit, TaskProgress, UnitState
+from jobprov.provenance.answers.orders.orders import NewOrder
+from jobprov.provenance.answers.tasks.tasks import OpenUnit, TaskProgress, UnitState
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.tasks.queue import Queued
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
