@@ -228,6 +228,7 @@ class FileEvents:
                 self._happened_to_folder(path, mask, cookie)
         elif watch in self._storage.followed and name:
             folder, levels = self._storage.followed[watch]
+            self._storage.count_report()
             path = os.path.join(folder, os.fsdecode(name))
             if mask & inotify.IS_FOLDER:
                 self._happened_to_stored_folder(path, levels, mask, cookie)

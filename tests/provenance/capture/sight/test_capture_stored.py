@@ -342,6 +342,20 @@ def test_other_jobs_that_make_many_folders_do_not_hide_a_new_one(following: Foll
     assert following.events.why_unplaced is not None
 
 
+def test_storage_in_which_too_much_happens_is_followed_no_more(
+    following: Following, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage_folders, "_MOST_REPORTS", 10)
+    for number in range(20):
+        (following.storage / str(number)).touch()
+        (following.storage / str(number)).rename(following.storage / f"{number}.dat")
+    following.events.read()
+    following.store("out.root", "u7.root")
+
+    assert following.end()["out.root"].place is None
+    assert following.events.why_unplaced is not None
+
+
 def test_storage_of_many_folders_is_followed_where_something_came_last(tmp_path: Path) -> None:
     for number in range(3 * storage_folders._MOST_AT_FIRST):
         folder = tmp_path / "storage" / str(number)
