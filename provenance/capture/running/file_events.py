@@ -110,7 +110,7 @@ class FileEvents:
         self._lock, self._is_closed = threading.RLock(), threading.Event()
         self._reading: Optional[Background] = None
         self._kernel = inotify.Inotify()
-        self._storage = StorageFolders(self._kernel, self._lock, folders)
+        self._storage = StorageFolders(self._kernel, self._lock, self._folders)
         try:
             self._handles = WrittenFiles() if storage else None
         except (OSError, AttributeError):

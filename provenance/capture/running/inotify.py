@@ -10,6 +10,7 @@ import struct
 from typing import Iterator, Tuple
 
 CLOSED, MOVED_AWAY, MOVED_HERE, CREATED, DELETED = 0x8, 0x40, 0x80, 0x100, 0x200
+FURTHER = 0x20000000  # a folder that is followed already is asked for what it was asked, too
 OVERFLOW, ENDED, IS_FOLDER = 0x4000, 0x8000, 0x40000000
 _ONLY_FOLDERS = 0x01000000
 _HEAD = struct.Struct("iIII")  # watch, mask, cookie, length of the name

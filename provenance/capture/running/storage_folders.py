@@ -12,7 +12,7 @@ other jobs make many: what a job makes it fills soon.
 import collections
 import os
 import threading
-from typing import Collection, Deque, Dict, List, Optional, Tuple
+from typing import Deque, Dict, List, Optional, Tuple
 
 from jobprov.provenance.capture.files.folders import NOT_LOOKED_AT
 from jobprov.provenance.capture.running import inotify
@@ -34,9 +34,12 @@ class StorageFolders:
     """
 
     def __init__(
-        self, kernel: inotify.Inotify, lock: threading.RLock, own_folders: Collection[str]
+        self, kernel: inotify.Inotify, lock: threading.RLock, own_folders: Dict[int, str]
     ) -> None:
-        """Nothing is followed yet; whoever reads reports holds the lock, so that none comes early."""
+        """Nothing is followed yet; whoever reads reports holds the lock, so that none comes early.
+
+        `own_folders` are those of the job, by the numbers of their watches.
+        """
         self.followed: Dict[int, Tuple[str, int]] = {}
         self.why_incomplete: Optional[str] = None
         self._kernel, self._lock, self._own = kernel, lock, own_folders
@@ -45,7 +48,7 @@ class StorageFolders:
 
     def begin(self, named: List[str]) -> None:
         """Follow the folders that the job names; may hang where a disk does."""
-        level, count = list(named), 0
+        own_folders, level, count = list(self._own.values()), list(named), 0
         for levels in range(_LEVELS, -1, -1):
             below: List[str] = []
             for folder in level:
@@ -54,7 +57,7 @@ class StorageFolders:
                     self.why_incomplete = _NOT_ALL
                     return
                 # Beside the job's own folder lie those of other jobs
-                is_above = any(own.startswith(folder + os.sep) for own in self._own)
+                is_above = any(own.startswith(folder + os.sep) for own in own_folders)
                 self._add(folder, 0 if is_above else levels)
                 if levels and not is_above:
                     below += _folders_in(folder)
@@ -92,7 +95,9 @@ class StorageFolders:
         if not os.path.isdir(folder):
             return None  # gone again
         with self._lock:
-            watch = self._kernel.add(folder, _ASKED)
+            watch = self._kernel.add(folder, _ASKED | inotify.FURTHER)
+            if watch in self._own:
+                return None  # a link led to it
             if watch >= 0:
                 self.followed[watch] = (folder, levels)
                 return watch

@@ -47,7 +47,7 @@ def storage_folders(
     found: Dict[str, None] = {}
     for word in words:
         folder = os.path.normpath(word) if _may_be_path(word) else ""
-        if not folder or folder in found or any(_is_at(folder, each) for each in own_folders):
+        if not folder or folder in found or _is_in_own(folder, own_folders):
             continue
         if is_left_out(folder + "/", own_folders, skipped) or leaving.is_private(folder):
             continue
@@ -58,6 +58,12 @@ def storage_folders(
 
 def _may_be_path(word: str) -> bool:
     return word.startswith("/") and len(word) <= _LONGEST_WORD and not set("\n\0:") & set(word)
+
+
+def _is_in_own(folder: str, own_folders: Collection[str]) -> bool:
+    """Tell whether a folder is one of the job's own or lies below, whatever links lead to it."""
+    real = os.path.realpath(folder)
+    return any(_is_at(real, os.path.realpath(each)) for each in own_folders)
 
 
 def _is_at(path: str, folder: str) -> bool:
@@ -84,7 +90,7 @@ def further_folders(words: Iterable[str], own_folders: Collection[str], began: f
                 folders[folder] = None
                 if not any(own.startswith(folder + os.sep) for own in own_folders):
                     folders.update(dict.fromkeys(_changed_below(folder, began)))
-    return [folder for folder in folders if folder not in own_folders]
+    return [folder for folder in folders if not _is_in_own(folder, own_folders)]
 
 
 def _changed_below(folder: str, began: float) -> List[str]:

@@ -395,6 +395,28 @@ def test_place_that_may_be_unknown_is_a_gap(runner: Runner, storage: Path) -> No
     assert len(unseen) == (0 if found["a.root"] else 1)
 
 
+def test_link_to_the_job_s_own_folder_does_not_spoil_what_is_seen_there(
+    runner: Runner, storage: Path
+) -> None:
+    """As in a retry, whose variables name its folder by another path."""
+    link = runner.folder.parent / "link"
+    link.symlink_to(runner.folder)
+    runner.environment["_CONDOR_SCRATCH_DIR"] = str(link)
+    record = record_of(
+        runner,
+        "echo 1 > a.root; cp a.root $STORE/; rm a.root; echo 2 > b.root; mv b.root $STORE/c.root",
+    )
+
+    assert places_of(record, storage) == {"a.root": "a.root", "b.root": "c.root"}
+    found = named_folders.storage_folders([str(link)], [str(runner.folder)], [])
+    assert found == []
+    events = FileEvents([str(runner.folder)], [], [str(link)])
+    (runner.folder / "d.root").write_text("data")
+    (runner.folder / "d.root").rename(storage / "d.root")
+    events.close()
+    assert events.made[str(runner.folder / "d.root")].is_moved
+
+
 def test_folders_where_no_job_stores_anything_are_not_followed(tmp_path: Path) -> None:
     own, storage, spool = tmp_path / "job", tmp_path / "storage", tmp_path / "spool"
     for folder in (own / "below", storage, spool):
