@@ -51,6 +51,7 @@ T = TypeVar("T")
 _WRITE_SECONDS = 10.0
 _BELIEVED_SECONDS = 5.0
 _NOTE_SECONDS = 2.0
+_LEAST_KEY = 32
 _log = logging.getLogger("jobprov.tokens")
 
 
@@ -268,12 +269,18 @@ def _login(settings: Settings) -> Login | None:
     """Return how people log in; None where the operator named no file.
 
     Raises:
-        BadInputError: the file is wrong, the service does not know its own address, or the packages
-            for it are not installed.
+        BadInputError: the file is wrong, the key of sessions is short, the service does not know its
+            own address, or the packages for it are not installed.
     """
     if settings.login is None:
         return None
     rules = read_login_rules(settings.login)
+    if settings.secret_key and len(settings.secret_key) < _LEAST_KEY:
+        raise BadInputError(
+            f"JOBPROV_LOGIN needs a JOBPROV_SECRET_KEY of {_LEAST_KEY} characters or more: whoever "
+            "guesses it is anybody.",
+            {"JOBPROV_SECRET_KEY": [f"{_LEAST_KEY} characters or more"]},
+        )
     if rules.provider is None:
         return Login(rules, None)
     if not settings.public_url:

@@ -17,13 +17,15 @@ from flask import Flask, Request, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from jobprov.app.wiring import Service, get_service
-from jobprov.provenance.errors import UnreachableError
+from jobprov.provenance.errors import LimitError, UnreachableError
 from jobprov.provenance.services.intake.logins import Attempt, Identity, SessionEnds
 
 ATTEMPT_SECONDS = 600
 _MOST_ATTEMPTS = 3
 """Logins that a browser may have begun, in several windows: a cookie holds 4 kB."""
 _MOST_ADDRESS = 500
+_MOST_GROUPS = 2000
+"""Characters of all of them."""
 _SEEN_SECONDS = 60
 """So often the cookie notes that somebody is there."""
 _LOGIN, _ATTEMPTS = "login", "attempts"
@@ -91,7 +93,17 @@ def take_attempt(state: str) -> tuple[Attempt, str] | None:
 
 
 def begin_session(identity: Identity) -> None:
-    """Begin a session; of what was there before nothing stays."""
+    """Begin a session; of what was there before nothing stays.
+
+    Raises:
+        LimitError: so many groups count here that no cookie holds them.
+    """
+    if sum(map(len, identity.groups)) > _MOST_GROUPS:
+        raise LimitError(
+            "You have more groups with a role here than a session can hold; ask the operators to "
+            "name fewer in the file of JOBPROV_LOGIN.",
+            _MOST_GROUPS,
+        )
     now = int(time.time())
     session.clear()
     session[_LOGIN] = {

@@ -36,7 +36,7 @@ def check_reading() -> None:
     service = get_service()
     if service.settings.reading == "open" or request.endpoint in _ALWAYS_OPEN:
         return
-    if is_login_on() and request.authorization is None:
+    if _counts_login():
         _check_role(Role.READER, None)
         return
     grant, why = _grant_of_password()
@@ -59,7 +59,7 @@ def check_admin(experiment: str | None) -> list[str] | None:
         if not is_local():
             raise Forbidden("This service has no token yet and shows this to its own machine only.")
         return None
-    if is_login_on() and request.authorization is None:
+    if _counts_login():
         return _check_role(Role.ADMIN, experiment).administered()
     grant, why = _grant_of_password()
     if grant is None:
@@ -146,6 +146,11 @@ def without_copies(answer: Response) -> Response:
     return answer
 
 
+def _counts_login() -> bool:
+    """Return whether roles say what a reader may see, and not a token that was sent."""
+    return visitor() is not None or (is_login_on() and request.authorization is None)
+
+
 def _check_role(role: Role, experiment: str | None) -> Visitor:
     """Return who is logged in, if they have a role in an experiment, or in any.
 
@@ -159,8 +164,8 @@ def _check_role(role: Role, experiment: str | None) -> Visitor:
     if not reader.is_at_least(role, experiment):
         where = f"of {experiment}" if experiment else "of an experiment"
         raise Forbidden(
-            f"This is for those who are {role} {where}, and {reader.name} is not: an operator of "
-            "this service says which groups are, in the file of JOBPROV_LOGIN."
+            f"This needs the role {role} {where}, which {reader.name} does not have: an operator of "
+            "this service says who has it, in the file of JOBPROV_LOGIN."
         )
     return reader
 

@@ -277,7 +277,9 @@ def log_in_here(back: str | None = None) -> str | None:
     if login is None or login.provider is None:
         return None
     is_page = request.method == "GET" and request.endpoint != "pages.login_done"
-    return addresses.log_in_page(back or (request.full_path.rstrip("?") if is_page else "/"))
+    # as it was asked for: what is quoted in a name stays quoted
+    this_page = request.environ.get("RAW_URI") or here()
+    return addresses.log_in_page(back or (this_page if is_page else "/"))
 
 
 def here(**changes: str | None) -> str:

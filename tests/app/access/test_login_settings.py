@@ -181,6 +181,32 @@ def test_provider_needs_the_address_to_send_people_back_to(tmp_path: Path, publi
         open_service(settings)
 
 
+def test_key_that_can_be_guessed_is_refused(tmp_path: Path) -> None:
+    settings = load_settings(
+        {
+            "JOBPROV_DATA": str(tmp_path / "var"),
+            "JOBPROV_ARCHIVE_URL": "memory:",
+            "JOBPROV_LOGIN": str(login_file(tmp_path, "https://x.example")),
+            "JOBPROV_PUBLIC_URL": "https://jobprov.example.org",
+            "JOBPROV_SECRET_KEY": "short",
+        },
+        {},
+    )
+
+    with pytest.raises(BadInputError, match="JOBPROV_SECRET_KEY"):
+        open_service(settings)
+
+
+def test_password_for_the_proxy_is_not_taken_for_a_token(
+    behind: FlaskClient, service: Service
+) -> None:
+    object.__setattr__(service.settings, "reading", "token")
+    headers = {**CLEO, "Authorization": "Basic Y2xlbzp4"}
+
+    assert behind.get("/jobs", headers=headers, environ_base=BY_PROXY).status_code == 200
+    assert behind.get("/jobs", headers=headers).status_code == 401
+
+
 def test_form_token_is_of_the_session(behind: FlaskClient) -> None:
     """Drawn for two people, the same form differs."""
     tokens = set()

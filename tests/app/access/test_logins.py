@@ -4,9 +4,10 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import jwt
 import pytest
@@ -338,6 +339,29 @@ def test_login_leads_to_no_other_site(
     web: FlaskClient, issuer: TokenIssuer, elsewhere: str
 ) -> None:
     assert log_in(web, issuer, elsewhere, **ADA).headers["Location"] == "/"
+
+
+def test_page_is_come_back_to_as_it_was_asked_for(web: FlaskClient, issuer: TokenIssuer) -> None:
+    wanted = "/files/a%2Fb%20c?experiment=nova&x=1&x=2"
+    page = web.get(wanted).text
+    link = re.search(r'href="(/login\?next=[^"]+)"', page)
+    assert link is not None
+    query = dict(parse_qsl(urlsplit(unescape(link.group(1))).query))
+
+    assert log_in(web, issuer, query["next"], **ADA).headers["Location"] == wanted
+
+
+def test_too_many_groups_for_a_cookie_are_told(
+    web: FlaskClient, issuer: TokenIssuer, service: Service, tmp_path: Path
+) -> None:
+    groups = [f"/nova/{number:096}" for number in range(30)]
+    rows = "".join(f'[[allow.nova]]\ngroup = "{name}"\nrole = "reader"\n' for name in groups)
+    take_logins(service, login_file(tmp_path, issuer.url, rows=rows))
+
+    assert log_in(web, issuer, sub="x", groups=groups).status_code == 413
+    assert log_in(web, issuer, sub="x", groups=groups[:19]).status_code == 303
+    assert len(cookie_of(web)) < 4000
+    assert is_logged_in(web)
 
 
 def test_pages_of_the_site_are_led_to() -> None:
