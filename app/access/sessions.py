@@ -18,7 +18,12 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from jobprov.app.wiring import Service, get_service
 from jobprov.provenance.errors import LimitError, UnreachableError
-from jobprov.provenance.services.intake.logins import Attempt, Identity, SessionEnds
+from jobprov.provenance.services.intake.logins import (
+    MOST_MINUTES,
+    Attempt,
+    Identity,
+    SessionEnds,
+)
 
 ATTEMPT_SECONDS = 600
 _MOST_ATTEMPTS = 3
@@ -144,7 +149,7 @@ def current_session(issuer: str, ends: SessionEnds) -> tuple[str, Identity] | No
     return login["id"], Identity(login["iss"], login["sub"], login["name"], groups)
 
 
-def end_session(ends: SessionEnds) -> None:
+def end_session() -> None:
     """End this session, also for whoever has a copy of the cookie.
 
     Raises:
@@ -158,7 +163,7 @@ def end_session(ends: SessionEnds) -> None:
     try:
         marker.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         marker.touch()
-        _forget_old(marker.parent, ends.longest_minutes * 60)
+        _forget_old(marker.parent)
     except OSError as problem:
         _log.error("A logout cannot be noted: %s", problem)
         raise UnreachableError(
@@ -172,9 +177,9 @@ def _marker(session_id: str) -> Path:
     return get_service().settings.data / "ended-sessions" / name
 
 
-def _forget_old(folder: Path, seconds: int) -> None:
-    """Remove what tells of sessions that would be over by now anyway."""
-    before = time.time() - seconds - _SEEN_SECONDS
+def _forget_old(folder: Path) -> None:
+    """Remove what tells of sessions that would be over by now anyway, however long they may be."""
+    before = time.time() - (MOST_MINUTES + 1) * 60
     for marker in folder.iterdir():
         if marker.stat().st_mtime < before:
             marker.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from werkzeug.exceptions import Forbidden, NotFound
 from jobprov.app.access.locality import is_cross_site
 from jobprov.app.access.sessions import begin_session, end_session, note_attempt, take_attempt
 from jobprov.app.access.wrong_tokens import count_wrong
-from jobprov.app.wiring import Login, get_service
+from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import LOGIN_DONE
 from jobprov.provenance.services.intake.logins import Attempt
 from jobprov.provenance.services.intake.tokens import WrongTokenError
@@ -30,7 +30,7 @@ def add_routes(blueprint: Blueprint) -> None:
 
 def begin() -> Response:
     """Send the visitor to the provider, which sends them back to `finish`."""
-    _, provider = _provider()
+    provider = _provider()
     attempt = Attempt.new()
     address = provider.begin(attempt, _come_back())
     note_attempt(attempt, page_here(request.args.get("next", "")))
@@ -39,7 +39,7 @@ def begin() -> Response:
 
 def finish() -> Response:
     """Take who logged in from the provider's answer, and show the page that was wanted."""
-    _, provider = _provider()
+    provider = _provider()
     begun = take_attempt(request.args.get("state", ""))
     if begun is None:
         raise Forbidden(
@@ -58,10 +58,10 @@ def finish() -> Response:
 
 def log_out() -> Response:
     """End the session."""
-    login, _ = _provider()
+    _provider()
     if is_cross_site():
         raise Forbidden("This form was sent by a page of another site.")
-    end_session(login.rules.session)
+    end_session()
     return cast("Response", redirect("/", 303))
 
 
@@ -70,11 +70,11 @@ def page_here(wanted: str) -> str:
     return wanted if _PAGE_HERE.fullmatch(wanted) else "/"
 
 
-def _provider() -> "tuple[Login, IdentityProvider]":
+def _provider() -> "IdentityProvider":
     login = get_service().login
     if login is None or login.provider is None:
         raise NotFound("Nobody logs in here: JOBPROV_LOGIN names no provider.")
-    return login, login.provider
+    return login.provider
 
 
 def _come_back() -> str:

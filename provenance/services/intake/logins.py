@@ -33,7 +33,9 @@ from jobprov.provenance.services.intake.issuers import (
 from jobprov.provenance.services.intake.tokens import Scope, WrongTokenError
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
-_Minutes = Annotated[int, msgspec.Meta(ge=1, le=60 * 24 * 31)]
+MOST_MINUTES = 60 * 24 * 31
+"""The longest that a session can be set to."""
+_Minutes = Annotated[int, msgspec.Meta(ge=1, le=MOST_MINUTES)]
 _MOST_IDENTITY = 200
 """The width of the column with who submitted an entry of the ledger."""
 _MOST_NAME = 200

@@ -63,6 +63,15 @@ def test_proxy_says_who_is_logged_in(behind: FlaskClient, service: Service) -> N
     assert (act.submitter, act.who, act.user) == ("login cleo of the proxy", "Cleo", "Cleo")
 
 
+def test_calls_that_change_something_take_no_name_from_the_proxy(behind: FlaskClient) -> None:
+    body = {"rules": [], "who": "a", "why": "b"}
+
+    changed = behind.put("/api/v1/rules/nova", json=body, headers=CLEO, environ_base=BY_PROXY)
+
+    assert changed.status_code == 401
+    assert behind.get("/api/v1/jobs", headers=CLEO, environ_base=BY_PROXY).status_code == 200
+
+
 def test_header_from_elsewhere_is_ignored_and_logged(
     behind: FlaskClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """The web login: who comes from the provider is who acts, and nothing else logs anybody in."""
 
 import logging
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -301,6 +302,25 @@ def test_answer_counts_once_and_only_where_it_was_asked(
     assert come_back(elsewhere, issuer, slow["state"], token).status_code == 403
 
 
+def test_attempt_that_failed_is_over(web: FlaskClient, issuer: TokenIssuer) -> None:
+    asked = begin(web)
+    right, forged = id_token(issuer, asked, **ADA), id_token(issuer, asked, nonce="another")
+
+    assert come_back(web, issuer, asked["state"], forged).status_code == 403
+    assert come_back(web, issuer, asked["state"], right).status_code == 403
+    assert not is_logged_in(web)
+
+
+def test_login_ends_what_was_begun_before_it(web: FlaskClient, issuer: TokenIssuer) -> None:
+    before = begin(web)
+    log_in(web, issuer, **ADA)
+
+    late = come_back(web, issuer, before["state"], id_token(issuer, before, **PRODUCER))
+
+    assert late.status_code == 403
+    assert "Ada Lovelace" in web.get("/").text
+
+
 def test_answer_of_another_provider_is_refused(web: FlaskClient, issuer: TokenIssuer) -> None:
     asked = begin(web)
 
@@ -401,6 +421,11 @@ def test_logout_ends_copies_of_the_session_too(
     assert web.get("/logout").status_code == 405
     [marker] = (service.settings.data / "ended-sessions").iterdir()
     assert copied not in marker.name
+    os.utime(marker, (0, 0))
+    log_in(web, issuer, **ADA)
+    web.post("/logout", data={"form_token": form_token(web)})
+    [newer] = (service.settings.data / "ended-sessions").iterdir()
+    assert newer != marker
 
 
 def test_sessions_end_when_nobody_is_there_and_at_last(
