@@ -61,7 +61,7 @@ SETTINGS = (
     Setting(
         "JOBPROV_READING",
         "open",
-        "Who may read: `open` to all, or `token` for those who hold a write token.",
+        "Who may read: `open` to all, or `token` for those who hold a write token or have a role.",
     ),
     Setting(
         "JOBPROV_TOKEN_ISSUERS",

@@ -1,6 +1,7 @@
 """Where people log in by a proxy's header; and what an operator can write wrongly."""
 
 import logging
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from jobprov.app.access import visitors
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import Service, open_service
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.intake.issuers import Claimed
+from jobprov.provenance.services.intake.logins import Role, read_login_rules
 from jobprov.provenance.services.ledger.trail import show_trail
 from tests.app.access.test_logins import RULE
 from tests.library.records import JOB, a_record
@@ -188,6 +191,23 @@ def test_provider_needs_the_address_to_send_people_back_to(tmp_path: Path, publi
 
     with pytest.raises(BadInputError, match="JOBPROV_PUBLIC_URL"):
         open_service(settings)
+
+
+def test_files_in_the_guide_can_be_used(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[3] / "docs/how-to/log-in-by-the-web.md").read_text()
+    by_provider, by_proxy = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
+    secret = tmp_path / "secret"
+    secret.write_text("x", encoding="utf-8")
+    file = tmp_path / "login.toml"
+
+    file.write_text(by_provider.replace("/etc/jobprov/login-secret", str(secret)))
+    rules = read_login_rules(file)
+    assert rules.provider is not None
+    assert rules.roles(Claimed("x", set(), {"/nova/production"})) == {"nova": Role.PRODUCER}
+    file.write_text(by_proxy + ROWS)
+    behind = read_login_rules(file)
+    assert behind.proxy is not None
+    assert behind.proxy.is_at("127.0.0.1")
 
 
 def test_key_that_can_be_guessed_is_refused(tmp_path: Path) -> None:
