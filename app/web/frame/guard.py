@@ -14,7 +14,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from jobprov.app.access.locality import is_cross_site, is_local
-from jobprov.app.access.visitors import Visitor, check_form, is_login_on, visitor
+from jobprov.app.access.visitors import Visitor, is_login_on, visitor
 from jobprov.app.access.wrong_tokens import grant_of
 from jobprov.app.errors import UnauthorizedError
 from jobprov.app.wiring import get_service
@@ -88,13 +88,8 @@ def form_grant(experiment: str, scope: Scope, role: Role = Role.PRODUCER) -> Gra
         raise Forbidden("This form was sent by a page of another site.")
     if is_login_on():
         sender = _check_role(role, experiment)
-        check_form()
-        return Grant(
-            experiment,
-            sender.submitter,
-            scopes=sender.roles[experiment].scopes,
-            person=sender.name,
-        )
+        scopes = sender.roles[experiment].scopes
+        return Grant(experiment, sender.submitter, scopes=scopes, person=sender.name)
     if not get_service().needs_token():
         if not is_local():
             raise Forbidden(
