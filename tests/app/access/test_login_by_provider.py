@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import pytest
 import requests
+from axe_core_python.base import AXE_SCRIPT
 from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, expect
@@ -70,6 +71,16 @@ def log_in(page: Page, name: str) -> None:
     page.get_by_role("button", name="Continue").click()
 
 
+def faults(page: Page) -> list[str]:
+    """Return what axe-core finds on a page, and whether it is wider than its window."""
+    # By the debugger, which the policy of the page does not bind
+    page.evaluate(AXE_SCRIPT)
+    found = [violation["id"] for violation in page.evaluate("axe.run()")["violations"]]
+    if page.evaluate("document.documentElement.scrollWidth") > NARROW[0]:
+        found.append("too wide")
+    return found
+
+
 def test_person_logs_in_changes_rules_and_logs_out(
     page: Page, site: str, issuer: str, service: Service
 ) -> None:
@@ -77,8 +88,10 @@ def test_person_logs_in_changes_rules_and_logs_out(
     page.on("response", lambda answer: answers.append(answer.url))
 
     page.goto(f"{site}{RULES}&edit=1")
+    assert faults(page) == []
     log_in(page, "cleo")
     expect(page).to_have_url(f"{site}{RULES}&edit=1")
+    assert faults(page) == []
     page.locator("textarea[name=rules]").fill(RULE)
     page.locator("input[name=why]").fill("a test")
     page.get_by_role("button", name="Declare").click()

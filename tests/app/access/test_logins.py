@@ -19,6 +19,7 @@ from jobprov.app.access import sessions
 from jobprov.app.web.logins import page_here
 from jobprov.app.wiring import Service
 from jobprov.provenance.services.ledger.trail import show_trail
+from tests.app.access.test_reading import PUBLIC, answering
 from tests.library.records import JOB, a_record
 from tests.library.servers.logins import (
     CLIENT_ID,
@@ -498,6 +499,18 @@ def test_closed_pages_are_read_by_those_with_a_role(
     log_in(web, issuer, **READER)
     assert web.get("/jobs").status_code == 200
     assert web.get("/api/v1/jobs").status_code == 200
+
+
+@pytest.mark.slow
+def test_no_route_answers_to_who_has_no_role(
+    web: FlaskClient, issuer: TokenIssuer, service: Service, app: Flask
+) -> None:
+    object.__setattr__(service.settings, "reading", "token")
+    open_to_all = PUBLIC - {"/login/done"}
+
+    assert answering(app, web, {}) == open_to_all
+    log_in(web, issuer, **NOBODY)
+    assert answering(app, web, {}) == open_to_all
 
 
 def test_calls_that_change_something_take_no_session(web: FlaskClient, issuer: TokenIssuer) -> None:
