@@ -55,14 +55,14 @@ class Window(NamedTuple):
     step: timedelta
 
     @property
-    def count(self) -> int:
+    def step_count(self) -> int:
         """Return how many steps it has."""
         return int((self.end - self.start) / self.step)
 
     @property
     def starts(self) -> list[datetime]:
         """Return when each step begins."""
-        return [self.start + place * self.step for place in range(self.count)]
+        return [self.start + place * self.step for place in range(self.step_count)]
 
 
 def length_of(text: str, name: str) -> timedelta:
@@ -177,7 +177,7 @@ def count_throughput(
             step=window.step,
         )
         newest = newest_end(connection)
-    groups = _groups(steps, by, window.count)
+    groups = _groups(steps, by, window.step_count)
     return Throughput(
         jobs=sum(step.jobs for step in steps),
         by=by,
@@ -187,7 +187,7 @@ def count_throughput(
         step_seconds=int(window.step.total_seconds()),
         starts=[_text(start) for start in window.starts],
         groups=groups[:MOST_GROUPS],
-        others=_sum_of(groups[MOST_GROUPS:], window.count),
+        others=_sum_of(groups[MOST_GROUPS:], window.step_count),
         newest_end=None if newest is None else _text(newest),
     )
 

@@ -62,7 +62,7 @@ def ended_jobs(
 ) -> list[Step]:
     """Return what ended from `start` until before `end`, by step and facet; reruns are left out."""
     place = _place(connection, start, step).label("place")
-    facet = FACETS[by].label("facet")
+    facet: ColumnElement[Any] = FACETS[by].label("facet")
     # One row a file, where files are counted
     jobs = func.count(Job.id.distinct()) if measure == "events" else func.count()
     query = select(place, facet, jobs, _amount(measure))

@@ -183,7 +183,7 @@ def test_a_week_by_the_hour_is_the_window_of_who_names_none() -> None:
     assert window.step == HOUR
     assert window.end == datetime(2026, 11, 29, 12, tzinfo=UTC), "the last step still goes on"
     assert window.start == datetime(2026, 11, 22, 11, tzinfo=UTC)
-    assert window.count == len(window.starts) == 169
+    assert window.step_count == len(window.starts) == 169
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_steps_become_longer_with_the_window(since: str, step: str) -> None:
 def test_both_ends_can_be_given() -> None:
     window = read_window(NOW, start=NOON, end=NOON + 90 * timedelta(minutes=1), step="1h")
 
-    assert (window.start, window.end, window.count) == (NOON, NOON + 2 * HOUR, 2)
+    assert (window.start, window.end, window.step_count) == (NOON, NOON + 2 * HOUR, 2)
 
 
 def test_a_window_longer_than_time_begins_in_1970() -> None:
