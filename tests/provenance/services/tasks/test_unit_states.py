@@ -338,6 +338,30 @@ def test_order_that_was_refused_is_not_submitted_and_says_why(production: Produc
     assert unit == OpenUnit("a", UnitState.NOT_SUBMITTED, "not submitted: no proxy")
 
 
+def test_killed_unit_says_that_files_were_written_before_and_is_not_done(
+    production: Production,
+) -> None:
+    """Nobody knows whether such a file is whole; that of a job that failed is told by its page."""
+    production.declare("t1", units=["a", "b", "c", "d"])
+    killed = {"state": "killed", "exit": {"signal": 9}}
+    production.record(
+        a_job(1, "a", FILE, **killed),
+        a_job(2, "b", **killed),
+        a_job(3, "c", FILE, state="failed", exit={"code": 1}),
+        a_job(4, "d", FILE, **killed),
+        a_job(5, "d", FILE),
+    )
+
+    task = shown(production)
+
+    assert task.produced == 1
+    assert task.blocking == [
+        OpenUnit("a", UnitState.KILLED, "1 file written before; may be cut short"),
+        OpenUnit("b", UnitState.KILLED, None),
+        OpenUnit("c", UnitState.FAILED, None),
+    ]
+
+
 def test_unit_whose_job_was_removed_before_it_began_counts_as_killed_and_says_so(
     production: Production,
 ) -> None:
