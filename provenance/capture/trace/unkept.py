@@ -12,13 +12,14 @@ Source: docs/reference/hook.md, "Tracing".
 import os
 import re
 import stat
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Set, Union
 
 from jobprov.provenance.capture.checkouts.git import git
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.files import folders, leaving
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.files.names import from_here, guess_role
+from jobprov.provenance.capture.files.real_paths import real_path
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record import steps
 from jobprov.provenance.capture.record.draft import Draft
@@ -27,8 +28,10 @@ from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.trace import calls as kinds
 from jobprov.provenance.capture.trace import home_settings
 from jobprov.provenance.capture.trace.installed import Installed
-from jobprov.provenance.capture.trace.strace import Trace
 from jobprov.provenance.capture.trace.turn import Turn
+
+if TYPE_CHECKING:
+    from jobprov.provenance.capture.trace.strace import Trace
 
 MOST_KEPT, MOST_NAMED, _MOST_ABSENT = 1000, 100, 50
 _SECONDS = 10.0  # for one file of code
@@ -454,7 +457,7 @@ def _files_of(record: Dict[str, Any], others: Iterable[Dict[str, Any]]) -> Set[s
 def _paths_of(entries: Iterable[Dict[str, Any]]) -> Set[str]:
     """Return the absolute paths of entries, and where links of them lead."""
     absolute = {os.path.abspath(entry["path"]) for entry in entries if entry.get("path")}
-    return absolute.union(os.path.realpath(path) for path in absolute)
+    return absolute.union(real_path(path) for path in absolute)
 
 
 def _source_of(path: str) -> str:

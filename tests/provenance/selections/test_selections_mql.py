@@ -115,7 +115,7 @@ WRONG = [
     ("files where DUNE.requestid = 4711", "files cannot be selected by 'DUNE.requestid'"),
     ("files from 'x", "column 12: a quote (') begins there and does not end"),
     ("files where name ~ '^(a|b)'", "only ^, $, . and .*"),
-    ("files where name ~* 'a'", "'~*' is no operator"),
+    ("files where name ~* 'a'", "'~*' is not an operator"),
     ("files where core.runs[any] = 3", "files cannot be selected by 'core.runs'"),
     ("filter f()(files)", "was expected, and 'filter' stands there"),
     ("files selected by nova:q", "no named queries"),

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from jobprov.provenance.answers.campaigns import CampaignJobs, StageJobs
+from jobprov.provenance.answers.statistics.campaigns import CampaignJobs, StageJobs
 from jobprov.provenance.db.queries.tasks.tasks import begun_at, is_no_rerun
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow
