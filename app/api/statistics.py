@@ -8,17 +8,23 @@ from flask import Response
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_word, parameters
 from jobprov.app.api.wire.documenting import Section
-from jobprov.app.kept_answers import read_filtered
+from jobprov.app.kept_answers import read_filtered, read_throughput
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.statistics.campaigns import CampaignGraph
 from jobprov.provenance.answers.statistics.estimates import Estimate
 from jobprov.provenance.answers.statistics.modules import ModuleSums
 from jobprov.provenance.answers.statistics.resources import ResourceSums
+from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.lineage.drawing.dot import classes_to_dot
 from jobprov.provenance.lineage.drawing.svg import draw_classes
 from jobprov.provenance.schemas.production_queries import CampaignGraphQuery, FoldedQuery
-from jobprov.provenance.schemas.queries import EstimateQuery, ModulesQuery, ResourcesQuery
+from jobprov.provenance.schemas.queries import (
+    EstimateQuery,
+    ModulesQuery,
+    ResourcesQuery,
+    ThroughputQuery,
+)
 from jobprov.provenance.services.statistics.campaign_graph import (
     campaign_graph,
     class_links,
@@ -32,6 +38,7 @@ from jobprov.provenance.services.statistics.modules import sum_modules
 
 campaigns_section = Section("campaigns", "Campaigns in the large.")
 resources_section = Section("resources", "What jobs took, by stage, site, host or version.")
+throughput_section = Section("throughput", "What ended when: production over time.")
 modules_section = Section("modules", "What art's modules took in jobs.")
 estimates_section = Section("estimates", "What it would take to do jobs again.")
 
@@ -95,6 +102,18 @@ def get_resources() -> Response:
     query = asked(ResourcesQuery)
     by = query.pop("by")
     return json_answer(read_filtered(RESOURCES, JobFilters(**query), by=by))
+
+
+@throughput_section.call(
+    "GET",
+    "/statistics/throughput",
+    answers={200: Throughput},
+    parameters=parameters(ThroughputQuery),
+    errors=(401, 413, 422),
+)
+def get_throughput() -> Response:
+    """Return what ended in each step of a window of time."""
+    return json_answer(read_throughput(asked(ThroughputQuery)))
 
 
 @modules_section.call(

@@ -77,6 +77,7 @@ from jobprov.provenance.answers.reruns import (
 from jobprov.provenance.answers.statistics.campaigns import CampaignProgress, CampaignReport
 from jobprov.provenance.answers.statistics.estimates import Estimate
 from jobprov.provenance.answers.statistics.modules import ModuleSums
+from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.answers.tasks.queue import Queue, QueueTaken
 from jobprov.provenance.answers.tasks.samples import Samples
 from jobprov.provenance.answers.tasks.tasks import (
@@ -273,6 +274,10 @@ class Client(Histories):
     def modules(self, **query: Any) -> ModuleSums:
         """Return what art's modules took; the query is that of `GET /statistics/modules`."""
         return self._ask(ModuleSums, "/statistics/modules", **query)
+
+    def throughput(self, **query: Any) -> Throughput:
+        """Return what ended over time; the query is that of `GET /statistics/throughput`."""
+        return self._ask(Throughput, "/statistics/throughput", **query)
 
     def estimate(self, **query: Any) -> Estimate:
         """Return what it would take to do so many files or events again.
