@@ -22,11 +22,10 @@ def with_query(path: str, words: Mapping[str, str | None]) -> str:
 
     An empty namespace stays: it says that a file has none.
     """
-    query = {
-        name: value
-        for name, value in words.items()
-        if value or (name == "namespace" and value is not None)
-    }
+    query = {}
+    for name, value in words.items():
+        if value or (name == "namespace" and value is not None):
+            query[name] = value
     return f"{path}?{urlencode(query)}" if query else path
 
 
