@@ -72,7 +72,7 @@ def name_cause(
 
 
 def pattern_of(message: str) -> str:
-    """Return a message without the numbers and the names that differ between failures of one cause."""
+    """Return a message without the numbers and names that differ between failures of one cause."""
     text = message.split("\n", 1)[0][: 2 * LONGEST]
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
