@@ -178,10 +178,10 @@ def _other_campaigns(
         newest_numbers.setdefault(version.job.task.campaign, version.number)
     newest_numbers.pop(chosen.job.task.campaign, None)
     page = file_page(file.name, file.experiment, file.namespace)
-    return [
-        (campaign, _with_query(page, {"version": str(number)}))
-        for campaign, number in newest_numbers.items()
-    ]
+    campaigns = []
+    for campaign, number in newest_numbers.items():
+        campaigns.append((campaign, _with_query(page, {"version": str(number)})))
+    return campaigns
 
 
 def first_line(shown: FileAnswer, maker: Maker | None) -> Markup:
