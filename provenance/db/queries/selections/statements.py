@@ -170,10 +170,10 @@ class _Maker:
         """Return the files that a name and their maker select; None where nothing is said."""
         if of_maker and not of_file:
             return self._made(Claim.file_id, of_maker)
-        conditions = [
-            self._holds(comparison, _FILE_COLUMNS[comparison.field], FIELDS[comparison.field].kind)
-            for comparison in of_file
-        ]
+        conditions = []
+        for comparison in of_file:
+            field = comparison.field
+            conditions.append(self._holds(comparison, _FILE_COLUMNS[field], FIELDS[field].kind))
         if of_maker:
             query = self._made(File.id, of_maker).join(File, File.id == Claim.file_id)
             return query.where(File.experiment_id == self.experiment, *conditions)
