@@ -188,3 +188,13 @@ def test_sabotage_is_named(
     assert code == 1, said
     for words in told:
         assert words in said
+
+
+def test_link_in_place_of_the_whole_payload_is_named(bag: Path, shell: Run) -> None:
+    (bag / "data").rename(bag.parent / "elsewhere")
+    (bag / "data").symlink_to(bag.parent / "elsewhere")
+
+    code, told = _named(shell, bag)
+
+    assert code == 1
+    assert told.startswith("ODD data (a link")
