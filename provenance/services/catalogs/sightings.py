@@ -29,6 +29,7 @@ from jobprov.provenance.db.queries.catalogs.sightings import (
     was_seen,
 )
 from jobprov.provenance.db.recording.files.aliases import alias_files
+from jobprov.provenance.db.recording.files.full_names import name_sighted
 from jobprov.provenance.db.recording.identities import FileKey, see_identity
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.writer.turns import stop_derivations
@@ -57,6 +58,8 @@ class SightedFile(msgspec.Struct, kw_only=True):
         locations: where the file lies, as URLs or paths; never fetched.
         metadata: the catalog's, with `prov.task_id`, `prov.job_id` and `prov.output` where the
             hook's sidecar was used.
+        is_only_namespace: whether the catalog has the name in no other namespace; inputs that jobs
+            recorded by the name alone are then this file.
     """
 
     experiment: ExperimentName
@@ -67,6 +70,7 @@ class SightedFile(msgspec.Struct, kw_only=True):
     sha256: Digest | None = None
     locations: Annotated[list[Word], msgspec.Meta(max_length=MOST_LOCATIONS)] | None = None
     metadata: dict[str, Any] | None = None
+    is_only_namespace: bool | None = None
 
     @property
     def provenance(self) -> _Provenance:
@@ -168,6 +172,8 @@ def write_sighting_row(
     )
     add_sighting(connection, draft)
     alias_files(connection, [keys.file])
+    if sighted.namespace:
+        name_sighted(writing, [keys.file])
 
 
 def _text(document: Mapping[str, Any]) -> str:
