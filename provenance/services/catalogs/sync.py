@@ -20,6 +20,7 @@ from typing import NamedTuple, cast
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.catalogs.answers import plain_metadata
 from jobprov.provenance.catalogs.catalog import (
     Catalog,
     CatalogFile,
@@ -583,7 +584,7 @@ def _sighting(place: _Place, file: CatalogFile) -> dict[str, object]:
     if file.checksums:
         sighting["checksums"] = list(file.checksums)
     metadata = {key: value for key, value in keys_of_hook.items() if value is not None}
-    return {**sighting, "metadata": metadata}
+    return {**sighting, "metadata": plain_metadata(file.metadata) | metadata}
 
 
 def _full(place: _Place, unit: str) -> str:

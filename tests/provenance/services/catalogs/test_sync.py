@@ -16,12 +16,14 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.catalogs.opening import CatalogSettings, open_catalog
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.selections.mql import read_mql
 from jobprov.provenance.services.catalogs.differences import compare_catalog
 from jobprov.provenance.services.catalogs.draining import draining_query, list_draining
 from jobprov.provenance.services.catalogs.frozen_units import freeze_units
 from jobprov.provenance.services.catalogs.sync import TaskSync, sync_experiment
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.job import read_job, show_job
+from jobprov.provenance.services.selections.files import count_files
 from jobprov.provenance.services.tasks.declarations import read_declaration, read_task_document
 from jobprov.provenance.services.tasks.tasks import find_task, show_task
 from tests.library.production import Production
@@ -318,7 +320,7 @@ def test_sync_gives_files_of_a_hook_without_namespaces_their_did(site: Site) -> 
 def test_sync_gives_inputs_that_jobs_recorded_by_bare_name_their_did(site: Site) -> None:
     """A unit, and one of another namespace; a job that comes later has both at once."""
     site.declare()
-    site.shelf.add("calib:lamp.root", size_bytes=7)
+    site.shelf.add("calib:lamp.root", size_bytes=7, metadata={"DUNE.campaign": "fd"})
     inputs = [{"name": UNITS[0], "checksums": ["adler32:00000001"]}, {"name": "lamp.root"}]
     site.ran(0, "b0.root", inputs=inputs)
 
@@ -334,6 +336,8 @@ def test_sync_gives_inputs_that_jobs_recorded_by_bare_name_their_did(site: Site)
         assert show_file(connection, UNITS[0]).file.namespace == "dune", "there is no other"
         lamp = show_file(connection, "calib:lamp.root")
         assert [consumer.job_id for consumer in lamp.consumers] == [job_id(1), job_id(2)]
+        in_campaign = read_mql("files where DUNE.campaign = fd", home="nova")
+        assert count_files(connection, "nova", in_campaign) == 1
         parents = show_file(connection, "b0.root").parents
         assert [(file.namespace, file.name) for file in parents] == [
             ("dune", UNITS[0]),
