@@ -20,7 +20,7 @@ DOCUMENT = (Path(__file__).parents[2] / "docs/how-to/use-workflow-systems.md").r
 
 def recipe(language: str, name: str) -> str:
     """Return a recipe of the document."""
-    [found] = re.findall(rf"```{language} {name}\n(.*?)```", DOCUMENT, re.DOTALL)
+    [found] = re.findall(rf"```{language} {re.escape(name)}\n(.*?)```", DOCUMENT, re.DOTALL)
     return str(found)
 
 
@@ -74,3 +74,40 @@ def test_datalad_runs_a_command_through_the_hook(live: LiveService, tmp_path: Pa
     assert made["producer"]["task"]["stage"] == "sort"
     job = requests.get(f"{live.url}/api/v1/jobs/{made['producer']['job_id']}", timeout=30).json()
     assert [entry["name"] for entry in job["software"]] == ["analysis"]
+
+
+DBT_PROJECT = {
+    "dbt_project.yml": """
+name: quality
+version: "1.0"
+profile: quality
+models: {+materialized: table}
+""",
+    "profiles.yml": """
+quality:
+  target: here
+  outputs: {here: {type: duckdb, path: quality.duckdb}}
+""",
+    "runs.csv": "run,is_good\n1,true\n2,false\n",
+}
+
+
+def test_dbt_sends_its_models_and_runs_through_the_hook(live: LiveService, tmp_path: Path) -> None:
+    build(tmp_path / "job-end-hook.pyz")
+    (tmp_path / "models").mkdir()
+    for name, content in DBT_PROJECT.items():
+        (tmp_path / name).write_text(content)
+    for name in ("models/runs.sql", "models/good_runs.sql"):
+        (tmp_path / name).write_text(recipe("sql", name))
+    settings = recipe("yaml", "openlineage.yml").replace("http://127.0.0.1:8095", live.url)
+    (tmp_path / "openlineage.yml").write_text(settings)
+
+    packages = ("dbt-core==1.10.23", "dbt-duckdb==1.11.1", "openlineage-dbt==1.54.0")
+    run(recipe("sh", "run-dbt"), tmp_path, live, programs_of("dbt", packages))
+
+    table = requests.get(f"{live.url}/api/v1/files/quality.main.good_runs", timeout=30).json()
+    assert [parent["name"] for parent in table["parents"]] == ["quality.main.runs"]
+    assert table["producer"]["task"]["campaign"] == "spring"
+    database = requests.get(f"{live.url}/api/v1/files/quality.duckdb", timeout=30).json()
+    assert [parent["name"] for parent in database["parents"]] == ["runs.csv"]
+    assert database["producer"]["task"]["stage"] == "quality"
