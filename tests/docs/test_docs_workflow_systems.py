@@ -76,6 +76,27 @@ def test_datalad_runs_a_command_through_the_hook(live: LiveService, tmp_path: Pa
     assert [entry["name"] for entry in job["software"]] == ["analysis"]
 
 
+def test_airflow_runs_tasks_through_the_hook_and_sends_its_own_events(
+    live: LiveService, tmp_path: Path
+) -> None:
+    build(tmp_path / "job-end-hook.pyz")
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags/production.py").write_text(recipe("python", "dags/production.py"))
+    (tmp_path / "raw.dat").write_text("3\n1\n")
+
+    packages = ("apache-airflow==3.3.2", "apache-airflow-providers-openlineage==2.20.3")
+    run(recipe("sh", "run-airflow"), tmp_path, live, programs_of("airflow", packages))
+
+    assert (tmp_path / "count.dat").read_text().strip() == "2"
+    history = requests.get(f"{live.url}/api/v1/files/count.dat/ancestors", timeout=30).json()
+    assert {file["name"] for file in history["files"]} == {"sorted.dat", "raw.dat"}
+    jobs = requests.get(f"{live.url}/api/v1/jobs?campaign=spring", timeout=30).json()["jobs"]
+    stages = {(job["task"]["stage"], job["state"]) for job in jobs}
+    by_hook = {("sort", "succeeded"), ("count", "succeeded")}
+    by_airflow = {("production.sort", "succeeded"), ("production.count", "succeeded")}
+    assert stages >= by_hook | by_airflow | {("production", "succeeded")}
+
+
 DBT_PROJECT = {
     "dbt_project.yml": """
 name: quality
@@ -111,3 +132,32 @@ def test_dbt_sends_its_models_and_runs_through_the_hook(live: LiveService, tmp_p
     database = requests.get(f"{live.url}/api/v1/files/quality.duckdb", timeout=30).json()
     assert [parent["name"] for parent in database["parents"]] == ["runs.csv"]
     assert database["producer"]["task"]["stage"] == "quality"
+
+
+def test_command_of_the_nextflow_process_runs_in_a_shell(live: LiveService, tmp_path: Path) -> None:
+    """Nextflow itself is not tried: its variables have values here."""
+    build(tmp_path / "job-end-hook.pyz")
+    (tmp_path / "a.dat").write_text("3\n1\n")
+    [script] = re.findall(r'"""\n(.*?)"""', recipe("groovy", "main.nf"), re.DOTALL)
+    values = {
+        "$projectDir": str(tmp_path),
+        "${task.process}": "RECO",
+        "${raw.baseName}": "a",
+        "$raw": "a.dat",
+        "\\\\": "\\",
+    }
+    for variable, value in values.items():
+        script = script.replace(variable, value)
+    lines = recipe("groovy", "nextflow.config").splitlines()[1:-1]
+    exports = [f"export {line.strip().replace(' = ', '=')}" for line in lines if "_URL" not in line]
+
+    run("\n".join([*exports, script]), tmp_path, live, tmp_path)
+
+    made = requests.get(f"{live.url}/api/v1/files/a.reco.dat", timeout=30).json()
+    assert [parent["name"] for parent in made["parents"]] == ["a.dat"]
+    assert made["producer"]["task"] == {
+        "task_id": "nextflow-1",
+        "campaign": "spring",
+        "stage": "RECO",
+        "unit": "a.dat",
+    }
