@@ -52,6 +52,7 @@ SECTIONS = {
         "waive": "tasks.tasks",
         "errors": "failures.errors",
         "rules": "failures.rules",
+        "throughput": "statistics.throughput",
         "modules": "statistics.modules",
         "estimate": "statistics.estimates",
         "samples": "tasks.samples",

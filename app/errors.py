@@ -220,17 +220,29 @@ def _hints(error: Exception) -> Hints:
 def _of_http(error: HTTPException) -> Problem:
     """Return the problem of an error that Flask, Werkzeug or webargs raised."""
     status = error.code or 500
+    slug = error.name.lower().replace(" ", "-")
+    # webargs says here what is wrong with which field
     data = getattr(error, "data", None) or {}
     errors = _messages_by_field(data.get("errors") or data.get("messages") or {})
-    detail = str(data.get("message") or _WORDS.get(status) or error.description or error.name)
-    if errors and detail == error.description:
-        # webargs describes any bad input alike: the first field says more
-        field_path, messages = next(iter(errors.items()))
-        detail = f"{field_path}: {messages[0]}"
+    detail = _detail_of_http(error, data, errors)
     if status == http.HTTPStatus.NOT_FOUND and request.path.startswith(f"{API}v1/files/"):
         detail += _NO_SLASH
-    slug = error.name.lower().replace(" ", "-")
     return Problem(status, slug, error.name, detail, errors, headers=_headers(error))
+
+
+def _detail_of_http(
+    error: HTTPException, data: Mapping[str, Any], errors: Mapping[str, list[str]]
+) -> str:
+    if message := data.get("message"):
+        return str(message)
+    words = _WORDS.get(error.code or 500)
+    if words:
+        return words
+    if errors:
+        # webargs describes any bad input alike: the first field says more
+        field_path, messages = next(iter(errors.items()))
+        return f"{field_path}: {messages[0]}"
+    return error.description or error.name
 
 
 def _headers(error: HTTPException) -> dict[str, str]:

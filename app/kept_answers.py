@@ -8,13 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.campaigns import CampaignReport
+from jobprov.provenance.answers.statistics.campaigns import CampaignReport
+from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.services.statistics.counting import (
     CAMPAIGN,
     ERRORS,
     KEPT_FILTERS,
     RESOURCES,
+    THROUGHPUT,
+    WINDOW_FIELDS,
 )
 from jobprov.provenance.services.statistics.kept_answers import (
     Answer,
@@ -52,6 +55,23 @@ def read_filtered(counting: Counting[Answer], filters: JobFilters, **how: Any) -
     ):  # others, such as times, have no text to be kept under
         question = question_of(counting.kind, question_fields)
     return _read(counting, question_fields, question)
+
+
+def read_throughput(question_fields: Mapping[str, Any]) -> Throughput:
+    """Return what ended in the steps of a window of time, as a checked query asks for it.
+
+    Raises:
+        BadInputError: its window cannot be read.
+        LimitError: counting takes too long while somebody waits.
+    """
+    filters, how = {}, {}
+    for name, value in question_fields.items():
+        if name in WINDOW_FIELDS or name in {"by", "measure"}:
+            # A kept question is JSON, which has no times
+            how[name] = value.isoformat() if isinstance(value, datetime) else value
+        else:
+            filters[name] = value
+    return read_filtered(THROUGHPUT, JobFilters(**filters), **how)
 
 
 def read_report(experiment: str, campaign: str) -> CampaignReport:

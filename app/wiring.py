@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Semaphore
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from sqlalchemy import Connection as Connection  # noqa: PLC0414 - pages name it from here: they import no SQL
+from sqlalchemy import Connection as Connection  # noqa: PLC0414 - for pages, which import no SQL
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobprov.app.config import Settings

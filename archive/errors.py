@@ -28,7 +28,7 @@ class BadDigestError(ArchiveError):
     def __init__(self, text: object) -> None:
         self.text = text
         super().__init__(
-            f"{str(text)[:80]!r} is no digest; write SHA-256 as 64 lower-case hexadecimal "
+            f"{str(text)[:80]!r} is not a digest; write SHA-256 as 64 lower-case hexadecimal "
             "characters."
         )
 

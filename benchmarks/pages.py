@@ -50,6 +50,8 @@ _PAGES = (
     "/errors?experiment=nova",
     f"/errors?experiment=nova&campaign={CAMPAIGN}",
     "/resources?experiment=nova&stage=reco",
+    "/throughput?since=3000w",
+    "/throughput?since=3000w&by=site&state=failed&experiment=nova",
     f"/campaigns/nova/{CAMPAIGN}",
     "/estimate?experiment=nova&stage=reco&files=1000",
     "/samples/nova",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from xdist.scheduler import LoadScopeScheduling
@@ -260,3 +261,19 @@ def database(database_url: str) -> Iterator[Database]:
     opened = open_database(database_url)
     yield opened
     opened.dispose()
+
+
+@pytest.fixture(scope="session")
+def bare_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """Yield an application without data.
+
+    To make one takes a tenth of a second, and most tests of the application want one.
+    """
+    # Slow to import, and most tests below provenance do without
+    from jobprov.app.factory import create_app  # noqa: PLC0415
+
+    made = create_app(
+        {"JOBPROV_DATA": str(tmp_path_factory.mktemp("app")), "JOBPROV_ARCHIVE_URL": "memory:"}
+    )
+    yield made
+    made.extensions["jobprov"].close()

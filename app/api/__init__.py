@@ -60,6 +60,7 @@ SECTIONS = (
     orders.section,
     statistics.campaigns_section,
     statistics.resources_section,
+    statistics.throughput_section,
     statistics.modules_section,
     statistics.estimates_section,
     tickets.section,

@@ -90,7 +90,10 @@ def put_rules(experiment: str) -> Response:
     errors=(401, 404, 422),
 )
 def get_rules(experiment: str) -> Response:
-    """Return the rules of an experiment, the built-in rules that follow, and who made each version and why."""
+    """Return the rules of an experiment, and who made each version and why.
+
+    The built-in rules, which are tried after them, are in the answer as well.
+    """
     query = asked(ComparatorsQuery)
     with get_service().reading() as connection:
         return json_answer(show_rules(connection, checked_name(experiment, "experiment"), **query))

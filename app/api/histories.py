@@ -12,20 +12,13 @@ from jobprov.app.csv_rows import CONTENT_TYPE as CSV
 from jobprov.app.csv_rows import csv_lines
 from jobprov.app.wiring import Service, get_service
 from jobprov.provenance.answers.catalogs import LocatedFiles
-from jobprov.provenance.answers.histories import (
-    CommonAncestors,
-    Divergence,
-    FileCost,
-    FileLeaves,
-    FilePaths,
-    FileRoots,
-    Impact,
-    ImpactedFile,
-    LineageGraph,
-    LineageList,
-    Orphans,
-    RebuildPlan,
-)
+from jobprov.provenance.answers.histories.costs import FileCost
+from jobprov.provenance.answers.histories.divergence import Divergence
+from jobprov.provenance.answers.histories.ends import FileLeaves, FileRoots, Orphans
+from jobprov.provenance.answers.histories.impact import Impact, ImpactedFile
+from jobprov.provenance.answers.histories.lineage import LineageGraph, LineageList
+from jobprov.provenance.answers.histories.rebuilds import RebuildPlan
+from jobprov.provenance.answers.histories.relations import CommonAncestors, FilePaths
 from jobprov.provenance.catalogs.opening import read_catalogs
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError

@@ -73,7 +73,11 @@ def ready() -> Response:
     is_public=True,
 )
 def metrics() -> Response:
-    """Return counts of requests, how many recipes were reproduced when last run again, and how far keys are used up, for Prometheus."""
+    """Return figures of the service for Prometheus.
+
+    They count requests, tell how many recipes were reproduced by their last rerun, and how many of
+    the database's keys are used up.
+    """
     with get_service().reading() as connection:
         facts = reproduction_facts(connection, datetime.now(UTC))
         used = keys_used(connection)
@@ -114,7 +118,7 @@ def hook() -> Response:
     is_public=True,
 )
 def start_script() -> Response:
-    """Return the start script: it runs a command under the hook, or alone where the hook cannot run."""
+    """Return the start script, which runs a command under the hook, or alone if the hook cannot run."""
     answer = Response(job_start.JOB_START, content_type="text/x-shellscript; charset=utf-8")
     answer.headers["Content-Disposition"] = f'attachment; filename="{job_start.NAME}"'
     answer.headers["Cache-Control"] = "no-cache"

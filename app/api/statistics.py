@@ -8,15 +8,23 @@ from flask import Response
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_word, parameters
 from jobprov.app.api.wire.documenting import Section
-from jobprov.app.kept_answers import read_filtered
+from jobprov.app.kept_answers import read_filtered, read_throughput
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.campaigns import CampaignGraph
-from jobprov.provenance.answers.statistics import Estimate, ModuleSums, ResourceSums
+from jobprov.provenance.answers.statistics.campaigns import CampaignGraph
+from jobprov.provenance.answers.statistics.estimates import Estimate
+from jobprov.provenance.answers.statistics.modules import ModuleSums
+from jobprov.provenance.answers.statistics.resources import ResourceSums
+from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.lineage.drawing.dot import classes_to_dot
 from jobprov.provenance.lineage.drawing.svg import draw_classes
 from jobprov.provenance.schemas.production_queries import CampaignGraphQuery, FoldedQuery
-from jobprov.provenance.schemas.queries import EstimateQuery, ModulesQuery, ResourcesQuery
+from jobprov.provenance.schemas.queries import (
+    EstimateQuery,
+    ModulesQuery,
+    ResourcesQuery,
+    ThroughputQuery,
+)
 from jobprov.provenance.services.statistics.campaign_graph import (
     campaign_graph,
     class_links,
@@ -30,6 +38,7 @@ from jobprov.provenance.services.statistics.modules import sum_modules
 
 campaigns_section = Section("campaigns", "Campaigns in the large.")
 resources_section = Section("resources", "What jobs took, by stage, site, host or version.")
+throughput_section = Section("throughput", "What ended when: production over time.")
 modules_section = Section("modules", "What art's modules took in jobs.")
 estimates_section = Section("estimates", "What it would take to do jobs again.")
 
@@ -42,7 +51,10 @@ estimates_section = Section("estimates", "What it would take to do jobs again.")
     errors=(401, 404, 413, 422),
 )
 def get_graph(name: str) -> Response:
-    """Return a campaign folded to stage, code version and state, with counts of jobs and of the files between them."""
+    """Return a campaign as a graph of classes of jobs, with the number of files between them.
+
+    Jobs of one stage, code version and state are one class.
+    """
     query = asked(CampaignGraphQuery)
     return _graph_answer(checked_word(query.get("campaign", name), "campaign"), query)
 
@@ -55,7 +67,7 @@ def get_graph(name: str) -> Response:
     errors=(300, 401, 404, 413, 422),
 )
 def get_folded() -> Response:
-    """Return the same graph; the experiment may be left out where only one has a campaign of that name."""
+    """Return the same graph; the experiment is optional if only one has a campaign of this name."""
     query = asked(FoldedQuery)
     return _graph_answer(checked_word(query["campaign"], "campaign"), query)
 
@@ -90,6 +102,18 @@ def get_resources() -> Response:
     query = asked(ResourcesQuery)
     by = query.pop("by")
     return json_answer(read_filtered(RESOURCES, JobFilters(**query), by=by))
+
+
+@throughput_section.call(
+    "GET",
+    "/statistics/throughput",
+    answers={200: Throughput},
+    parameters=parameters(ThroughputQuery),
+    errors=(401, 413, 422),
+)
+def get_throughput() -> Response:
+    """Return what ended in each step of a window of time."""
+    return json_answer(read_throughput(asked(ThroughputQuery)))
 
 
 @modules_section.call(

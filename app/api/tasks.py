@@ -14,12 +14,12 @@ from jobprov.app.api.wire.secrets import refuse_secrets, sent_document
 from jobprov.app.kept_answers import read_answer
 from jobprov.app.kept_answers import read_report as read_campaign_report
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.campaigns import CampaignProgress, CampaignReport
-from jobprov.provenance.answers.queue import Queue, QueueTaken
-from jobprov.provenance.answers.tasks import (
+from jobprov.provenance.answers.statistics.campaigns import CampaignProgress, CampaignReport
+from jobprov.provenance.answers.tasks.queue import Queue, QueueTaken
+from jobprov.provenance.answers.tasks.samples import Samples
+from jobprov.provenance.answers.tasks.tasks import (
     MissingUnits,
     ReadyFiles,
-    Samples,
     TaskDeclared,
     TaskProgress,
     UnitsWaived,

@@ -24,7 +24,7 @@ section = Section("trail", "Who changed what, when and from where.")
     writes=True,
 )
 def get_trail() -> Response:
-    """Return what was done in an experiment, newest first; it needs a token with the scope admin."""
+    """Return what was done in an experiment, newest first; this needs a token with scope admin."""
     grant = writing_grant(Scope.ADMIN)
     query = asked(TrailQuery)
     check_experiment(grant, query["experiment"])

@@ -18,7 +18,7 @@ from email.utils import formatdate, make_msgid
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from jobprov.provenance.answers.campaigns import CampaignReport
+from jobprov.provenance.answers.statistics.campaigns import CampaignReport
 from jobprov.provenance.errors import BadInputError, UnreachableError
 from jobprov.provenance.lineage.words import counted, percent
 
@@ -83,9 +83,12 @@ def default_file(service: str, experiment: str, campaign: str) -> Path:
 
     It lies below XDG_STATE_HOME or ~/.local/state.
     """
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    name = hashlib.sha256(json.dumps([service, experiment, campaign]).encode()).hexdigest()[:16]
-    return Path(base) / "jobprov" / f"report-{name}.json"
+    state_folder = os.environ.get("XDG_STATE_HOME")
+    if not state_folder:
+        state_folder = str(Path.home() / ".local" / "state")
+    question = json.dumps([service, experiment, campaign])
+    digest = hashlib.sha256(question.encode()).hexdigest()
+    return Path(state_folder) / "jobprov" / f"report-{digest[:16]}.json"
 
 
 def remembered(file: Path) -> set[str]:

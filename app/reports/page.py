@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, Template
 from markupsafe import Markup
 
 from jobprov.app.reports.rows import FIGURES, headline, moment, tables
-from jobprov.provenance.answers.campaigns import CampaignReport
+from jobprov.provenance.answers.statistics.campaigns import CampaignReport
 from jobprov.provenance.lineage.words import shown
 
 _STYLE = Path(__file__).parents[1] / "static" / "report.css"

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from jobprov.provenance.answers.campaigns import (
+from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
+from jobprov.provenance.answers.reruns import ProofCounts
+from jobprov.provenance.answers.statistics.campaigns import (
     CampaignProgress,
     CampaignReport,
     StageResources,
@@ -12,9 +14,7 @@ from jobprov.provenance.answers.campaigns import (
     TaskWaiver,
     UnitCounts,
 )
-from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, Outlier
-from jobprov.provenance.answers.reruns import ProofCounts
-from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.lineage.words import (
     counted,
     duration,

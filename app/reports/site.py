@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, quote, unquote, urljoin, urlsplit
 from jobprov.app.reports.page import template
 from jobprov.app.reports.rows import headline, moment
 from jobprov.provenance.answers.addresses import campaign_page, report_page
-from jobprov.provenance.answers.campaigns import CampaignProgress
+from jobprov.provenance.answers.statistics.campaigns import CampaignProgress
 from jobprov.provenance.lineage.words import number
 
 FOLLOWED = (
@@ -161,14 +161,15 @@ def _is_page(address: str) -> bool:
 def _place(address: str, content_type: str) -> str:
     """Return the file of an address: its path, and a digest of what cannot stand in a file name."""
     path, _, query = address.partition("?")
-    ending = f"/{_FIRST}" if content_type.startswith(_HTML) else ""
     parts = [_file_name(unquote(part)) for part in path.split("/") if part]
     if query and not path.startswith("/static/"):
         parts.append(hashlib.sha256(query.encode()).hexdigest()[:12])
     name = "/".join(parts) or "home"
+    if content_type.startswith(_HTML):
+        return f"{name}/{_FIRST}"
     if content_type.startswith("image/svg") and not name.endswith(".svg"):
-        ending = ".svg"
-    return name + ending
+        return f"{name}.svg"
+    return name
 
 
 def _file_name(part: str) -> str:

@@ -151,7 +151,7 @@ def _moment(name: str) -> datetime | None:
         return None
     moment = read_time(written) or read_time(f"{written}Z") or read_time(f"{written}T00:00:00Z")
     if moment is None:
-        raise BadInputError(f"{name}: {written[:40]!r} is no time such as 2026-01-31T12:00:00.")
+        raise BadInputError(f"{name}: {written[:40]!r} is not a time such as 2026-01-31T12:00:00.")
     return moment
 
 

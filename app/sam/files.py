@@ -3,7 +3,7 @@
 Source: SAM's metadata JSON, as the official client and POMS read it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -347,10 +347,17 @@ def _texts(key: str, value: Any) -> list[str]:
     if key == "parents":
         return [parent["file_name"] for parent in value]
     if key == "runs":
-        return [f"{run[0]}.{run[1]:04d} ({run[2]})" if len(run) > 2 else str(run) for run in value]  # noqa: PLR2004
+        return [_run_text(run) for run in value]
     if isinstance(value, list):
         return [str(item) for item in value]
     return [str(value)]
+
+
+def _run_text(run: Sequence[Any]) -> str:
+    """Return a run as `13014.0002 (physics)`, or as it is if it has no subrun."""
+    if len(run) < len(("run", "subrun", "type")):
+        return str(run)
+    return f"{run[0]}.{run[1]:04d} ({run[2]})"
 
 
 def location_of(location: str) -> dict[str, str]:

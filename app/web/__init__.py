@@ -22,7 +22,14 @@ from jobprov.app.web.histories import (
 )
 from jobprov.app.web.lookup import file, job, jobs, logs, search
 from jobprov.app.web.orders import retries, workflows
-from jobprov.app.web.statistics import campaign_graph, estimates, home, modules, resources
+from jobprov.app.web.statistics import (
+    campaign_graph,
+    estimates,
+    home,
+    modules,
+    resources,
+    throughput,
+)
 from jobprov.app.web.tasks import campaigns, queue, samples, tasks
 
 _PAGES = (
@@ -51,6 +58,7 @@ _PAGES = (
     relations,
     costs,
     resources,
+    throughput,
     modules,
     estimates,
     reruns,

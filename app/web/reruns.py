@@ -1,4 +1,4 @@
-"""The page of proofs: how campaigns stand, recipes that did not pass, and what would accept them."""
+"""The page of proofs: how campaigns stand, which recipes failed, and what would accept them."""
 
 from flask import Blueprint, Response
 

@@ -622,6 +622,7 @@ def upgrade() -> None:
     with op.batch_alter_table('jobs', schema=None) as batch_op:
         batch_op.create_index('ix_jobs_bad', ['state'], unique=False, sqlite_where=sa.text('state >= 2'), postgresql_where=sa.text('state >= 2'))
         batch_op.create_index('ix_jobs_batch_id', ['batch_id'], unique=False)
+        batch_op.create_index('ix_jobs_ended_at', ['ended_at'], unique=False)
         batch_op.create_index('ix_jobs_closure_set_id', ['closure_set_id'], unique=False)
         batch_op.create_index('ix_jobs_host_id_experiment_id_state', ['host_id', 'experiment_id', 'state'], unique=False)
         batch_op.create_index('ix_jobs_recipe', ['recipe', 'result'], unique=False, sqlite_where=sa.text('recipe IS NOT NULL'), postgresql_where=sa.text('recipe IS NOT NULL'))
@@ -1052,6 +1053,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_jobs_recipe', sqlite_where=sa.text('recipe IS NOT NULL'), postgresql_where=sa.text('recipe IS NOT NULL'))
         batch_op.drop_index('ix_jobs_host_id_experiment_id_state')
         batch_op.drop_index('ix_jobs_closure_set_id')
+        batch_op.drop_index('ix_jobs_ended_at')
         batch_op.drop_index('ix_jobs_batch_id')
         batch_op.drop_index('ix_jobs_bad', sqlite_where=sa.text('state >= 2'), postgresql_where=sa.text('state >= 2'))
 

@@ -1,4 +1,4 @@
-"""What jobprov answers, as types: one module a room, one type an answer.
+"""What jobprov answers, as types, in the rooms of the use cases: one type an answer.
 
 The same type makes the JSON of a call, its schema in the OpenAPI document, what a template is
 given, and what `provenance.client` returns. Fields are encoded in the order in which they are

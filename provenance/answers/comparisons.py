@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from jobprov.provenance.answers.lookup import HostOfJob, JobSummary, TaskOfJob
+from jobprov.provenance.answers.lookup.jobs import HostOfJob, JobSummary, TaskOfJob
 
 
 class Place(Struct, frozen=True, omit_defaults=True):

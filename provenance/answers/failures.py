@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from jobprov.provenance.answers.statistics import CountedAt
+from jobprov.provenance.answers.counted import CountedAt
 
 
 class LogLine(Struct, frozen=True):

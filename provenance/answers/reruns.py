@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from jobprov.provenance.answers.statistics import CountedAt
+from jobprov.provenance.answers.counted import CountedAt
 
 
 class VerdictPosted(Struct, frozen=True):

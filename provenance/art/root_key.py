@@ -80,7 +80,7 @@ def _key_list(source: BinaryIO, size: int, path: str) -> tuple[int, int]:
     """Return where the list of the file's keys starts and ends."""
     head = _piece(source, (0, _HEADER), size)
     if head[:4] != b"root":
-        raise BadInputError(f"{path}: this is no ROOT file.")
+        raise BadInputError(f"{path}: this is not a ROOT file.")
     version, begin = struct.unpack_from(">ii", head, 4)
     form = ">q8xiii" if version >= _BIG_FILE else ">i4xiii"
     end, _free_bytes, _free_count, name_length = struct.unpack_from(form, head, 12)

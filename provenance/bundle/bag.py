@@ -22,6 +22,11 @@ DERIVED = frozenset({*_PAYLOAD_LISTS, *_TAG_LISTS})
 """Members that are not stored: the writer of the tar makes them from the others."""
 DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 """Bagit.txt."""
+README = b"""\
+A rerun bundle of jobprov, in the form of a BagIt bag (RFC 8493): what it holds is in the folder data.
+Read data/README.txt first; sh data/run.sh OUT runs the job again, sh data/verify.sh OUT compares.
+"""
+"""README.txt beside it, for whoever unpacks the tar: the longer one is part of the payload."""
 _URL_LETTERS = "!#$%&'()*+,/:;=?@[]~"  # RFC 3986: reserved, and % of what is encoded already
 _HEX = {"sha256": 64, "sha512": 128}
 _CKSUM_DIGITS, _SIZE_DIGITS = 10, 12
@@ -81,6 +86,7 @@ def _sha256_lines(digests: Mapping[str, str]) -> bytes:
 def _add_declarations(draft: Draft, oxum: str, facts: BagFacts) -> None:
     version, mtime = facts["spec_version"], facts["mtime"]
     draft.add("bagit.txt", DECLARATION)
+    draft.add("README.txt", README)
     lines = {
         "Bag-Software-Agent": f"jobprov bundle specification {version}",
         "Bagging-Date": datetime.fromtimestamp(mtime, UTC).date().isoformat(),

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from jobprov.provenance.bundle.bag import (
     DECLARATION,
     DERIVED,
+    README,
     manifest_lines,
     time_of_entries,
 )
 from jobprov.provenance.bundle.draft import Member, by_path
 from jobprov.provenance.errors import BundleError
 
-_ALWAYS = frozenset({"bag-info.txt", "bagit.txt"})
+_ALWAYS = frozenset({"README.txt", "bag-info.txt", "bagit.txt"})
 _OF_ALL = _ALWAYS | DERIVED
 _OF_HOLEY = _ALWAYS | {"fetch.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt"}
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
@@ -60,6 +61,8 @@ def check_bag(members: Iterable[Member], read: Callable[[str], bytes], *, mtime:
             _compare(name, read(name), listed)
     if read("bagit.txt") != DECLARATION:
         raise BundleError("bagit.txt: does not declare BagIt 1.0 as a bundle does; get it again.")
+    if read("README.txt") != README:
+        raise BundleError("README.txt: is not the one that a bundle has; get it again.")
     _check_statements(read("bag-info.txt"), listed, mtime)
     _check_modes(ordered, read)
 

@@ -10,7 +10,6 @@ from typing import Any
 from msgspec import Struct
 
 from jobprov.provenance.answers.bundles import ComparatorsDeclared, ExperimentComparators
-from jobprov.provenance.answers.campaigns import CampaignProgress, CampaignReport
 from jobprov.provenance.answers.catalogs import (
     Arrivals,
     CatalogComparison,
@@ -32,19 +31,16 @@ from jobprov.provenance.answers.failures import (
     RulesDeclared,
     RulesReapplied,
 )
-from jobprov.provenance.answers.lookup import (
-    FileAnswer,
-    FileList,
+from jobprov.provenance.answers.lookup.files import FileAnswer, FileList, ListedFile
+from jobprov.provenance.answers.lookup.jobs import (
     GapCounts,
-    Hit,
-    Hits,
     JobAnswer,
     JobList,
     JobSummary,
-    ListedFile,
     RecordedNames,
 )
-from jobprov.provenance.answers.orders import (
+from jobprov.provenance.answers.lookup.search import Hit, Hits
+from jobprov.provenance.answers.orders.orders import (
     OrderInFlight,
     OrdersInFlight,
     OrdersReported,
@@ -56,7 +52,12 @@ from jobprov.provenance.answers.orders import (
     TakenOrder,
     TakenOrders,
 )
-from jobprov.provenance.answers.queue import Queue, QueueTaken
+from jobprov.provenance.answers.orders.workflows import (
+    WorkflowDeclared,
+    WorkflowList,
+    WorkflowStanding,
+    WorkflowSummary,
+)
 from jobprov.provenance.answers.recording import (
     BatchAnswer,
     BatchResult,
@@ -73,23 +74,21 @@ from jobprov.provenance.answers.reruns import (
     Reproduction,
     VerdictPosted,
 )
-from jobprov.provenance.answers.statistics import Estimate, ModuleSums
-from jobprov.provenance.answers.tasks import (
+from jobprov.provenance.answers.statistics.campaigns import CampaignProgress, CampaignReport
+from jobprov.provenance.answers.statistics.estimates import Estimate
+from jobprov.provenance.answers.statistics.modules import ModuleSums
+from jobprov.provenance.answers.statistics.throughput import Throughput
+from jobprov.provenance.answers.tasks.queue import Queue, QueueTaken
+from jobprov.provenance.answers.tasks.samples import Samples
+from jobprov.provenance.answers.tasks.tasks import (
     MissingUnits,
     ReadyFile,
     ReadyFiles,
-    Samples,
     TaskDeclared,
     TaskProgress,
     UnitsWaived,
 )
 from jobprov.provenance.answers.trail import Act, Trail
-from jobprov.provenance.answers.workflows import (
-    WorkflowDeclared,
-    WorkflowList,
-    WorkflowStanding,
-    WorkflowSummary,
-)
 from jobprov.provenance.client.answers import GatewayError
 from jobprov.provenance.client.histories import Histories
 from jobprov.provenance.client.transport import (
@@ -275,6 +274,10 @@ class Client(Histories):
     def modules(self, **query: Any) -> ModuleSums:
         """Return what art's modules took; the query is that of `GET /statistics/modules`."""
         return self._ask(ModuleSums, "/statistics/modules", **query)
+
+    def throughput(self, **query: Any) -> Throughput:
+        """Return what ended over time; the query is that of `GET /statistics/throughput`."""
+        return self._ask(Throughput, "/statistics/throughput", **query)
 
     def estimate(self, **query: Any) -> Estimate:
         """Return what it would take to do so many files or events again.

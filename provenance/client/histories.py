@@ -4,20 +4,13 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from jobprov.provenance.answers.catalogs import LocatedFiles
-from jobprov.provenance.answers.histories import (
-    CommonAncestors,
-    Divergence,
-    FileCost,
-    FileLeaves,
-    FilePaths,
-    FileRoots,
-    Impact,
-    LineageGraph,
-    LineageList,
-    Orphan,
-    Orphans,
-    RebuildPlan,
-)
+from jobprov.provenance.answers.histories.costs import FileCost
+from jobprov.provenance.answers.histories.divergence import Divergence
+from jobprov.provenance.answers.histories.ends import FileLeaves, FileRoots, Orphan, Orphans
+from jobprov.provenance.answers.histories.impact import Impact
+from jobprov.provenance.answers.histories.lineage import LineageGraph, LineageList
+from jobprov.provenance.answers.histories.rebuilds import RebuildPlan
+from jobprov.provenance.answers.histories.relations import CommonAncestors, FilePaths
 from jobprov.provenance.client.transport import Transport, part
 
 

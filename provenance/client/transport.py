@@ -231,7 +231,9 @@ def part(text: str) -> str:
     if not text:
         raise BadInputError("The name is empty: name a job, a file or whatever is asked about.")
     if text in _STEPS:
-        raise BadInputError(f"{text!r} is no name; name a job, a file or whatever is asked about.")
+        raise BadInputError(
+            f"{text!r} is not a name; name a job, a file or whatever is asked about."
+        )
     return quote(_visible(text), safe="")
 
 

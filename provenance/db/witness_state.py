@@ -46,7 +46,7 @@ class WitnessState:
         except sqlite3.DatabaseError:
             self._connection.close()
             raise BadInputError(
-                f"{file} is no state of a witness; name another file by --state."
+                f"{file} is not the state of a witness; name another file by --state."
             ) from None
 
     def __enter__(self) -> Self:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 
+from jobprov.provenance.fhicl.collecting import without_collecting
 from jobprov.provenance.fhicl.configuration import Configuration
 from jobprov.provenance.fhicl.identity import canonical_form, resolve_identifiers
 from jobprov.provenance.fhicl.limits import DEFAULT_LIMITS, Limits
@@ -93,6 +94,11 @@ def load_from(source: FileSource, main: str, *, limits: Limits = DEFAULT_LIMITS)
     Raises:
         FhiclError: as `load`.
     """
+    with without_collecting():
+        return _load_from(source, main, limits)
+
+
+def _load_from(source: FileSource, main: str, limits: Limits) -> Configuration:
     expansion = expand_from(source, main, limits=limits)
     root = TableBody(evaluate(expansion, limits))
     canonical_form(root, limits)

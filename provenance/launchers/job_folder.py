@@ -48,7 +48,9 @@ def _check(job: BatchJob) -> None:
         )
     for name in job.environment:
         if not _VARIABLE.fullmatch(name):
-            raise BadInputError(f"Job {job.name}: {name[:100]!r} is no name of a variable.")
+            raise BadInputError(
+                f"Job {job.name}: {name[:100]!r} is not a valid name of a variable."
+            )
     for source in job.inputs:
         if not source.is_file():
             raise BadInputError(f"Job {job.name}: its input {source} is not there.")

@@ -59,7 +59,7 @@ def read_job_info(batch_id: str, arguments: str) -> Submission:
     """
     if not _BATCH_ID.fullmatch(batch_id):
         example = "jobsub's is like 81234.0@schedd.example.org"
-        raise BadInputError(f"{batch_id[:100]!r} is no batch id; {example}.")
+        raise BadInputError(f"{batch_id[:100]!r} is not a batch id; {example}.")
     argv = _argument_list(arguments)
     options = _options(argv)
     variables: dict[str, str] = {}
@@ -91,7 +91,7 @@ def _argument_list(text: str) -> list[str]:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         argv = None
     if not isinstance(argv, list) or not all(isinstance(word, str) for word in argv):
-        message = "The second argument is no list of words as Python writes it"
+        message = "The second argument is not a list of words as Python writes it"
         raise BadInputError(f"{message}; `--job-info` gives one.")
     return argv
 

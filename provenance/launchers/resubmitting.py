@@ -121,22 +121,23 @@ def returned_places(job_id: str, ad: Ad) -> list[KnownPlace]:
     folder = str(ad.get("Iwd") or "")
     if not folder.startswith("/") or str(ad.get("ShouldTransferFiles")).upper() == "NO":
         return []
-    places = []
+    place_of: dict[str, str] = {}
     for remap in str(ad.get("TransferOutputRemaps") or "").split(";"):
         name, equals, place = remap.strip().partition("=")
-        if equals:
-            target = place if "://" in place else posixpath.join(folder, place.strip())
-            places.append(KnownPlace(job_id, "output", name.strip(), target))
+        if not equals:
+            continue
+        if "://" not in place:
+            place = posixpath.join(folder, place.strip())
+        place_of[name.strip()] = place
     listed = ad.get("TransferOutput")
     if listed is None:
-        return [*places, KnownPlace(job_id, "output", "*", folder)]
-    remapped = {known.name for known in places}
-    for name in str(listed).split(","):
-        plain = name.strip()
-        if plain and plain not in remapped:
-            target = posixpath.join(folder, posixpath.basename(plain))
-            places.append(KnownPlace(job_id, "output", plain, target))
-    return places
+        place_of["*"] = folder
+    else:
+        for path in str(listed).split(","):
+            name = path.strip()
+            if name:
+                place_of.setdefault(name, posixpath.join(folder, posixpath.basename(name)))
+    return [KnownPlace(job_id, "output", name, place) for name, place in place_of.items()]
 
 
 def submit_file(

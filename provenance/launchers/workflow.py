@@ -16,7 +16,7 @@ from typing import Annotated
 
 import msgspec
 
-from jobprov.provenance.answers.orders import StagePolicy
+from jobprov.provenance.answers.orders.orders import StagePolicy
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.toml_lines import Path, line_numbers, line_of
 from jobprov.provenance.records.job_record import ExperimentName

@@ -94,20 +94,29 @@ def prov_document(graph: Graph) -> dict[str, object]:
 def to_prov_n(graph: Graph) -> str:
     """A PROV-N document; ends with a line break."""
     names = qualified_names(graph)
-    lines = [f"  prefix {prefix} <{iri}>" for prefix, iri in sorted(PREFIXES.items())]
     whole_files = _whole_files(graph, names)
-    entity_lines = {_entity_line(_entity(file), names[file.key]) for file in graph.files()}
+    lines = ["document"]
+    for prefix, iri in sorted(PREFIXES.items()):
+        lines.append(f"  prefix {prefix} <{iri}>")
+
+    entities = set()
+    for file in graph.files():
+        entities.add(_entity_line(_entity(file), names[file.key]))
     for file in whole_files.values():
-        entity_lines.add(_entity_line(_whole_entity(file), _without_version(file)))
-    lines += sorted(entity_lines)
-    lines += sorted(_activity_line(job, names[job.key]) for job in graph.jobs())
+        entities.add(_entity_line(_whole_entity(file), _without_version(file)))
+    activities = [_activity_line(job, names[job.key]) for job in graph.jobs()]
+    lines += sorted(entities)
+    lines += sorted(activities)
+
     for relation, edges in _relations(graph, names):
         for edge in edges:
+            ends = f"{names[edge.target]}, {names[edge.source]}"
             rest = f"{relation.rest}{_attributes(_edge_facts(edge))}"
-            lines.append(f"  {relation.name}({names[edge.target]}, {names[edge.source]}{rest})")
+            lines.append(f"  {relation.name}({ends}{rest})")
     for version, file in whole_files.items():
         lines.append(f"  specializationOf({version}, {_without_version(file)})")
-    return "\n".join(["document", *lines, "endDocument"]) + "\n"
+    lines.append("endDocument")
+    return "\n".join(lines) + "\n"
 
 
 def _entity_line(facts: Mapping[str, object], name: str) -> str:

@@ -182,12 +182,20 @@ def _mishaps(nodes: Iterable[Node], left: LeftOut | None, graph: Graph, where: s
 
     The states of jobs that are left out are not known here.
     """
-    states = Counter(node.state for node in nodes if isinstance(node, JobNode))
-    mishaps = [f"{number(states[state])} {state}" for state in UNHAPPY_STATES if states[state]]
+    jobs_by_state = Counter(node.state for node in nodes if isinstance(node, JobNode))
+    mishaps = []
+    for state in UNHAPPY_STATES:
+        if jobs_by_state[state]:
+            mishaps.append(f"{number(jobs_by_state[state])} {state}")
     if not mishaps:
         return ""
-    is_part = graph.is_truncated if left is None else bool(left.jobs) or left.is_least
-    of_jobs = "of the jobs shown " if is_part else ""
+    if left is None:
+        is_part = graph.is_truncated
+    else:
+        is_part = bool(left.jobs) or left.is_least
+    of_jobs = ""
+    if is_part:
+        of_jobs = "of the jobs shown "
     return f"; {of_jobs}{', '.join(mishaps)}{where}"
 
 

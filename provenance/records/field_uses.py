@@ -416,6 +416,7 @@ FIELD_USES: dict[str, FieldUse] = {
     "outputs_not_there[].evidence": FieldUse(comparison=("others",), page=True),
     "trace.key": FieldUse(),
     "trace.waits_for": FieldUse(),
+    "trace.home_settings": FieldUse(),
     "trace.why_incomplete": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "trace.not_kept[].path": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "trace.not_kept[].reason": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),

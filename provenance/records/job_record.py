@@ -403,11 +403,13 @@ class JobTrace(Struct, kw_only=True):
     """What strace saw of the job that no other field has; or what an untraced job waits for.
 
     `key` is that of the kind of a traced job. `waits_for` is the key of the
-    kind of an untraced job, where the traced one had not ended before this one did.
+    kind of an untraced job, where the traced one had not ended before this one did;
+    `home_settings` is then what that one may have looked for in vain.
     """
 
     key: Digest | None = None
     waits_for: Digest | None = None
+    home_settings: list[str] | None = None
     why_incomplete: str | None = None
     not_kept: list[NotKept] | None = None
     not_kept_count: Integer | None = None

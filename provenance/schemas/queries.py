@@ -125,6 +125,36 @@ class ResourcesQuery(SomeJobsQuery):
     )
 
 
+class ThroughputQuery(ExperimentQuery):
+    """Jobs that ended in a window of time, and what is counted of them."""
+
+    task_id = text("Jobs of this task.")
+    campaign = text("Jobs of this campaign.")
+    stage = text("Jobs of this stage.")
+    host = text("Jobs on this worker node.")
+    site = text("Jobs at this site.")
+    state = fields.String(
+        validate=validate.OneOf(["succeeded", "failed", "killed", "lost"]),
+        metadata={"description": "Jobs that ended so."},
+    )
+    revision = text("Jobs that ran this commit.")
+    since = text("How long before its end the window starts: 90m, 24h, 7d, 4w; 7d by default.")
+    ended_after = moment("When the window starts, instead of `since`.")
+    ended_before = moment("When the window ends; now by default.")
+    step = text("How long a step is: 10m, 1h, 1d.")
+    steps = number(2, 900, "About how many steps at most, instead of `step`; 170 by default.")
+    by = fields.String(
+        validate=validate.OneOf(["state", "stage", "site", "class"]),
+        load_default="state",
+        metadata={"description": "What groups are told apart by; class: of failures alone."},
+    )
+    measure = fields.String(
+        validate=validate.OneOf(["jobs", "files", "events", "cpu_hours"]),
+        load_default="jobs",
+        metadata={"description": "What is counted: files and events are those written."},
+    )
+
+
 class ModulesQuery(SomeJobsQuery):
     """Jobs that succeeded, what they are told apart by, and which two groups are compared."""
 

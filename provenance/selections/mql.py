@@ -350,7 +350,7 @@ def _compared_by_sign(tokens: Tokens, field: str) -> Selection:
     if token.text in _MATCHING_OPERATORS:
         pattern = _matching(tokens, field)
         return Comparison(field, _MATCHING_OPERATORS[token.text], (pattern,))
-    raise tokens.error(f"{token.text!r} is no operator that is answered", token.start)
+    raise tokens.error(f"{token.text!r} is not an operator that is answered", token.start)
 
 
 def _among(tokens: Tokens, field: str) -> list[Value | Between]:

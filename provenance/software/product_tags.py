@@ -41,7 +41,7 @@ def _placeholders(template: str) -> set[str]:
     try:
         parts = list(Formatter().parse(template))
     except ValueError as problem:
-        raise SoftwareError(f"{template!r} is no template: {problem}.") from None
+        raise SoftwareError(f"{template!r} is not a template: {problem}.") from None
     listed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
     names = {name for _, name, _, _ in parts if name is not None}
     for _, name, _, _ in parts:

@@ -129,16 +129,27 @@ def _known(details: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def _words(rule: Rule | None, parts: Mapping[str, str], apart: Sequence[str]) -> str:
-    """Return a cause in words: `softcut: Missing parameters: pMin: <double>`."""
+    """Return a cause in words: `softcut: Missing parameters: pMin: <double>`.
+
+    Args:
+        rule: the rule that told the class of the failure.
+        parts: of the failure, by name.
+        apart: the names of the parts by which causes of the class differ.
+    """
     if rule is not None and rule.cause is not None:
         told = [parts[name] for name in apart if parts[name]]
         return ": ".join([rule.cause, *told])[:LONGEST]
-    message = parts["line"] if "line" in apart else parts["message"]
-    subject = parts["subject"] if "subject" in apart else ""
-    if subject in message:
-        subject = ""
-    module = parts["module"] if "module" in apart else ""
-    names = ", ".join(name for name in (module, subject) if name)
-    if not message or not {"message", "line"} & set(apart):
+    message = parts["message"]
+    if "line" in apart:
+        message = parts["line"]
+    about = []
+    if "module" in apart and parts["module"]:
+        about.append(parts["module"])
+    if "subject" in apart and parts["subject"] not in message:
+        about.append(parts["subject"])
+    is_told_by_text = "message" in apart or "line" in apart
+    if not message or not is_told_by_text:
         message = parts["category"] or parts["code"]
-    return f"{names}: {message}"[:LONGEST] if names else message[:LONGEST]
+    if about:
+        message = f"{', '.join(about)}: {message}"
+    return message[:LONGEST]

@@ -46,7 +46,7 @@ def read_rules_text(text: str) -> list[Any]:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
         raise BadInputError(
-            f"The rules are no TOML: {problem}.", {"rules": [str(problem)]}
+            f"The rules are not TOML: {problem}.", {"rules": [str(problem)]}
         ) from None
     unknown = sorted(document.keys() - {"rules"})
     if unknown:

@@ -9,23 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from jobprov.app.config import load_settings
-from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service, open_service
 from jobprov.provenance.services.intake.tokens import create_token
 from tests.library.servers.served_app import AppOn
-
-
-@pytest.fixture(scope="session")
-def bare_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    """Yield an application without data.
-
-    To make one takes a tenth of a second, and most tests want one.
-    """
-    made = create_app(
-        {"JOBPROV_DATA": str(tmp_path_factory.mktemp("app")), "JOBPROV_ARCHIVE_URL": "memory:"}
-    )
-    yield made
-    made.extensions["jobprov"].close()
 
 
 @pytest.fixture

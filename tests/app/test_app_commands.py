@@ -278,7 +278,7 @@ def test_jobs_are_listed_by_filters(live: LiveService) -> None:
 
     wrong = live.run("jobs", "--parameter", "a", "--value", "=>5")
     assert wrong.returncode == 2
-    assert "'=>' is no operator; known are = != < <= > >=" in wrong.stderr
+    assert "'=>' is not an operator; known are = != < <= > >=" in wrong.stderr
 
 
 @pytest.mark.parametrize(

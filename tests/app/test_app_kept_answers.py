@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from jobprov.app.commands.statistics import reports as report
 from jobprov.app.commands.statistics.reports import report_text
-from jobprov.provenance.answers.campaigns import CampaignReport
+from jobprov.provenance.answers.statistics.campaigns import CampaignReport
 from jobprov.provenance.db.tables import WorkItem
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.statistics import kept_answers

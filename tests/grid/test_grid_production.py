@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import subprocess
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import requests
 
 from tests.library.commands import JOBPROV
 from tests.library.grid.scene import Scene, opened_scene
+from tests.library.servers.catalogs import SamServer, Shelf
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("grid-production")]
 
@@ -345,6 +347,52 @@ def test_every_page_call_command_and_export_counts_the_same(production: Producti
     words = ("export-site", str(site), "--experiment", "mu2e", "--campaign", "c1")
     assert production.service.run(*words).returncode == 0
     assert whole in (site / "index.html").read_text()
+
+
+def test_catalog_names_jobs_without_output_and_files_that_never_arrived(
+    production: Production, tmp_path: Path
+) -> None:
+    """SAM has what the jobs of `sim` stored, but for the first file."""
+    shelf = Shelf()
+    for unit in production.units():
+        shelf.add(unit)
+    late, *arrived = production.done("sim")
+    for unit in arrived:
+        file = production.file("sim", unit)
+        content = file.read_bytes()
+        shelf.add(
+            file.name,
+            size_bytes=len(content),
+            checksums={"adler32": f"{zlib.adler32(content):08x}"},
+            parents=[unit],
+            metadata={"prov.task_id": "sim"},
+        )
+    server = SamServer(shelf)
+    named = tmp_path / "catalogs.toml"
+    named.write_text(f'[mu2e]\nkind = "sam"\nurl = "{server.url}"\n')
+    try:
+        words = ("catalog", "sync", "--experiment", "mu2e", "--task", "sim")
+        synced = production.service.run(*words, JOBPROV_CATALOGS=str(named))
+        assert synced.returncode == 0, synced.stdout + synced.stderr
+    finally:
+        server.close()
+
+    words = ("catalog", "differences", "sim", "--experiment", "mu2e", "--late-after-hours", "0")
+    told = production.service.run(*words, "--json")
+
+    assert told.returncode == 1, told.stderr
+    found = {
+        difference["kind"]: [file["name"] for file in difference["files"]]
+        for difference in json.loads(told.stdout)["differences"]
+    }
+    ways = production.bad.items()
+    assert found == {
+        "no-output": [unit for (stage, unit), way in ways if (stage, way) == ("sim", "lost")],
+        "never-arrived": [production.file("sim", late).name],
+    }
+    text = production.service.run(*words).stdout
+    assert "succeeded, and fewer of its files than declared were seen" in text
+    assert "it never arrived in the catalog" in text
 
 
 def test_what_failed_is_retried_by_the_page_and_lies_at_its_place(production: Production) -> None:

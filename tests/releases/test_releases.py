@@ -3,7 +3,6 @@
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,15 +29,6 @@ from tests.releases.written import Release, all_releases
 def release(request: pytest.FixtureRequest) -> Release:
     found: Release = request.param
     return found
-
-
-@pytest.fixture
-def bare_app(tmp_path: Path) -> Iterator[Flask]:
-    from jobprov.app.factory import create_app  # noqa: PLC0415 - slow to import
-
-    made = create_app({"JOBPROV_DATA": str(tmp_path / "app"), "JOBPROV_ARCHIVE_URL": "memory:"})
-    yield made
-    made.extensions["jobprov"].close()
 
 
 def tars_that_differ(production: Production, release: Release) -> list[str]:

@@ -9,7 +9,9 @@ from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import sent_document
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.catalogs import SightingAnswer
-from jobprov.provenance.answers.lookup import FileAnswer, FileList, Hits, RecordedNames
+from jobprov.provenance.answers.lookup.files import FileAnswer, FileList
+from jobprov.provenance.answers.lookup.jobs import RecordedNames
+from jobprov.provenance.answers.lookup.search import Hits
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
 from jobprov.provenance.db.queries.lookup.search import NameFilters
 from jobprov.provenance.schemas.queries import (

@@ -15,7 +15,7 @@ from jobprov.app.api.wire.secrets import sent_document
 from jobprov.app.api.wire.sending import send_stream
 from jobprov.app.wiring import Service, get_service
 from jobprov.provenance.answers.configurations import ConfigurationFiles, EvaluatedConfiguration
-from jobprov.provenance.answers.lookup import GapCounts, JobAnswer, JobList
+from jobprov.provenance.answers.lookup.jobs import GapCounts, JobAnswer, JobList
 from jobprov.provenance.answers.reruns import VerdictPosted
 from jobprov.provenance.bundle.description.exports import FORMS
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
@@ -89,7 +89,11 @@ def get_jobs() -> Response:
     errors=(300, 401, 404, 409, 422),
 )
 def get_configuration(job_id: str, step: str) -> Response:
-    """Return the FHiCL of a step: its files, or evaluated with where each value comes from, or as text in the other forms."""
+    """Return the FHiCL of a step, in one of several forms.
+
+    These are its files; the evaluated configuration, with the place that each value comes from; and
+    texts.
+    """
     query = asked(ConfigurationQuery)
     form, file, service = query.pop("form"), query.pop("file", None), get_service()
     with service.reading() as connection:

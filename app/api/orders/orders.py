@@ -9,7 +9,7 @@ from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
 from jobprov.app.api.wire.secrets import sent_document
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.orders import (
+from jobprov.provenance.answers.orders.orders import (
     OrdersInFlight,
     OrdersReported,
     OutsideInputs,

@@ -10,12 +10,11 @@ from flask import Response
 
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.asking import asked, checked_name, parameters
-from jobprov.app.api.wire.bodies import read_body
 from jobprov.app.api.wire.documenting import Section
 from jobprov.app.api.wire.guard import check_experiment, writing_grant
-from jobprov.app.api.wire.secrets import refuse_secrets
+from jobprov.app.api.wire.secrets import sent_document
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.workflows import (
+from jobprov.provenance.answers.orders.workflows import (
     WorkflowDeclared,
     WorkflowList,
     WorkflowStanding,
@@ -25,9 +24,9 @@ from jobprov.provenance.catalogs.opening import open_catalog, read_catalogs
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.workflow import LONGEST_BYTES, read_workflow
 from jobprov.provenance.records.reading.documents import read_document
-from jobprov.provenance.records.reading.repairing import parse_object
 from jobprov.provenance.schemas.production_queries import AdvanceQuery, WorkflowQuery
 from jobprov.provenance.schemas.queries import ExperimentQuery
+from jobprov.provenance.services.catalogs.frozen_units import FrozenUnits
 from jobprov.provenance.services.intake.tokens import Scope
 from jobprov.provenance.services.orders.workflow_steps import (
     advance_workflow,
@@ -62,10 +61,13 @@ _BODY_BYTES = 2 * LONGEST_BYTES
     writes=True,
 )
 def put_workflow(name: str) -> Response:
-    """Declare a workflow: 201 with its new version, 200 where this very text and these files were declared before."""
+    """Declare a workflow: 201 with its new version, 200 if this version was declared before.
+
+    A version is the text of the workflow and its files.
+    """
     grant = writing_grant(Scope.RUN)
-    document, now = parse_object(read_body(_BODY_BYTES)), datetime.now(UTC)
-    refuse_secrets(document)
+    received_at = datetime.now(UTC)
+    document = sent_document(_BODY_BYTES)
     body = read_document(document, WorkflowBody, "The workflow")
     workflow = read_workflow(body.text)
     check_experiment(grant, workflow.experiment)
@@ -78,14 +80,16 @@ def put_workflow(name: str) -> Response:
     with service.reading() as connection:
         same_version = find_same_version(connection, service.store, workflow, document)
     # The catalog is asked here: the one writer must not wait for it
-    listings = {} if same_version is not None else fetch_listings(workflow, _catalog_of())
+    listings: dict[str, FrozenUnits] = {}
+    if same_version is None:
+        listings = fetch_listings(workflow, _catalog_of())
 
     def declare(writing: Writing) -> WorkflowDeclared:
         # Without tokens nobody knew whose blobs these are; the workflow names their experiment
         service.unclaimed.claim(writing, workflow.experiment, body.files.values())
         return declare_workflow(writing, document, listings=listings)
 
-    declared = service.write(declare, received_at=now, submitter=grant.submitter)
+    declared = service.write(declare, received_at=received_at, submitter=grant.submitter)
     status = 201 if declared.is_new else 200
     return json_answer(declared, status)
 
@@ -119,7 +123,10 @@ def get_workflows() -> Response:
     errors=(300, 401, 404, 422),
 )
 def get_workflow(name: str) -> Response:
-    """Return how a workflow stands: its stages, their units by standing, and why no more can be ordered now."""
+    """Return how a workflow stands: its stages, and their units by standing.
+
+    It also says why no more can be ordered now.
+    """
     query = asked(WorkflowQuery)
     service = get_service()
     with service.reading() as connection:
@@ -143,7 +150,8 @@ def post_advance(name: str) -> Response:
     grant = writing_grant(Scope.RUN)
     query = asked(AdvanceQuery)
     follow = query.pop("follow")
-    service, now = get_service(), datetime.now(UTC)
+    now = datetime.now(UTC)
+    service = get_service()
     with service.reading() as connection:
         version = find_workflow(connection, checked_name(name), **query)
         [declared] = read_workflows(connection, service.store, [version])
@@ -177,8 +185,8 @@ def post_state(name: str) -> Response:
     """
     grant = writing_grant(Scope.RUN)
     query = asked(WorkflowQuery)
-    document, now = parse_object(read_body(_BODY_BYTES)), datetime.now(UTC)
-    refuse_secrets(document)
+    now = datetime.now(UTC)
+    document = sent_document(_BODY_BYTES)
     requested = read_document(document, WorkflowState, "The state")
     if requested.state == "complete":
         raise BadInputError(

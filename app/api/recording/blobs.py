@@ -81,7 +81,11 @@ _digests = msgspec.json.Decoder(Digests)
     writes=True,
 )
 def ask_missing() -> Response:
-    """Return which of some blobs the experiment has not sent yet, and which excerpts a record may name instead of holding them."""
+    """Return which of some blobs the experiment has not sent yet.
+
+    It also names the excerpts that are stored: a record may refer to these instead of repeating
+    them.
+    """
     grant = recording_grant()
     question = _read_digests()
     service = get_service()
@@ -122,7 +126,8 @@ def put_blob(sha256: str) -> Response:
     A blob that the experiment's operators erased answers 200 with `change: erased` and is not
     stored. With `Content-Range: bytes 0-999/5000` the body is a part, kept also where it breaks
     off; 308 with `Range` says how much is here. `bytes */5000` and no body ask for it.
-    `Jobprov-Package` names the package that brought the file, unchanged: no secret is searched in it.
+    `Jobprov-Package` names the package that the unchanged file belongs to. Such a file is not searched
+    for secrets.
     """
     grant = recording_grant()
     _check_digest(sha256)

@@ -44,7 +44,10 @@ section = Section("events", "OpenLineage events.")
     writes=True,
 )
 def post_event() -> Response:
-    """Take an OpenLineage event: a run becomes a job, a job alone a declared task, datasets files. 201 where it said anything new."""
+    """Take an OpenLineage event; 201 if it said anything new.
+
+    A run becomes a job, a job without a run a declared task, and a dataset a file.
+    """
     grant = writing_grant()
     experiment = _experiment(grant)
     document = sent_document(LIMIT_BYTES, "The event")

@@ -149,7 +149,7 @@ class Section(Blueprint):  # type: ignore[misc]
             answers: by status: a msgspec type, several of them joined by `|`, a JSON schema, or
                 (content type or several, description) for anything else.
             body: a msgspec type, or a content type.
-            parameters: of the query, as `wire.asking` makes them; those of the path come from the rule.
+            parameters: of the query, as `wire.asking` makes them; those of the path are in the rule.
             errors: statuses answered by problem+json; 401 and 403 of writing calls are added.
             writes: whether a write token is needed.
             is_public: whether everybody may read it, also where reading needs a token.

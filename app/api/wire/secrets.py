@@ -45,7 +45,7 @@ def _refuse(secrets: dict[str, list[str]]) -> None:
     if secrets:
         places = ", ".join(list(secrets)[:5]) or "the body"
         message = (
-            f"What looks like a secret stands in {places}; nothing was stored, send it redacted."
+            f"There seems to be a secret in {places}; nothing was stored. Redact it and send again."
         )
         raise SecretFoundError(message, secret_messages(secrets))
 

@@ -1,4 +1,4 @@
-"""`jobprov bundle`, `rerun`, `verify`, `export`: the rerun bundle of a job, taken, run, compared."""
+"""`jobprov bundle`, `rerun`, `verify`, `export`: take a job's rerun bundle, run it, compare it."""
 
 import sys
 import tempfile
@@ -232,7 +232,7 @@ def unpacked(what: str, folder: Path, *, experiment: str | None, url: str | None
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @json_option
 def verify(*, tar: Path, folder: Path, as_json: bool) -> None:
-    """Compare the rerun in FOLDER with what the bundle TAR says the job made, by the bundle's own verify.sh."""
+    """Compare the rerun in FOLDER with the outputs that the bundle TAR lists, by its own verify.sh."""
     with tempfile.TemporaryDirectory(prefix="jobprov-verify-") as place:
         root = execution.unpack(tar, Path(place) / "bundle")
         result = execution.verify(root, folder)

@@ -22,7 +22,7 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     url_option,
 )
-from jobprov.provenance.answers.lookup import Relative
+from jobprov.provenance.answers.lookup.files import Relative
 from jobprov.provenance.capture.files.sidecar import replace
 from jobprov.provenance.catalogs.http import Access
 from jobprov.provenance.catalogs.metacat import MetaCat

@@ -36,7 +36,10 @@ _UNMAPPED = {"name": "PRODUCT", "manager": "OF", "lists": "LISTS", "versions": "
 
 @click.group(cls=Group)
 def product() -> None:
-    """Say which repository an installed product (UPS, Spack) is built from, so that its source is found by its version."""
+    """Map an installed product (UPS, Spack) to the repository that it is built from.
+
+    Its source is then found by its version.
+    """
 
 
 @product.command("map")
@@ -89,7 +92,7 @@ def map_it(
 @data_option
 @json_option
 def list_them(*, data: str | None, as_json: bool) -> None:
-    """List the products whose repository is known and which versions are not found, then the others."""
+    """List products with a known repository and their versions that are not found; then the others."""
     with opened_service(settings_with(data=data)) as service, service.reading() as connection:
         products = list_products(connection)
     emit(products, "\n".join(_lines(products)), as_json=as_json)

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from jobprov.provenance.answers.configurations import EvaluatedConfiguration
-from jobprov.provenance.answers.lookup import JobAnswer
+from jobprov.provenance.answers.lookup.jobs import JobAnswer
 from jobprov.provenance.capture.command.arguments import without_prefix
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import NotFoundError

@@ -87,7 +87,7 @@ def set_(
 @url_option
 @json_option
 def rerun(*, experiment: str, task_id: str | None, url: str | None, as_json: bool) -> None:
-    """Have failures of EXPERIMENT that are recorded already read again by the rules of now, stored logs included."""
+    """Classify recorded failures of EXPERIMENT again by the present rules, with their stored logs."""
     answer = client_for(url).reclassify(experiment, task_id=task_id)
     failures = counted(answer.jobs, "failure")
     text = f"{failures} will be read by version {answer.version}, in the background."

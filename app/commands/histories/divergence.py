@@ -12,7 +12,7 @@ from jobprov.app.commands.terminal.opening import (
     pair_options,
     url_option,
 )
-from jobprov.provenance.answers.histories import DivergedJob, Divergence
+from jobprov.provenance.answers.histories.divergence import DivergedJob, Divergence
 from jobprov.provenance.lineage.words import counted, shown
 
 

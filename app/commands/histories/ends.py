@@ -14,7 +14,7 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
-from jobprov.provenance.answers.histories import FileRoots, Orphan
+from jobprov.provenance.answers.histories.ends import FileRoots, Orphan
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.words import counted

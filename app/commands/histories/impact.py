@@ -15,7 +15,7 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
-from jobprov.provenance.answers.histories import Impact, ImpactedFile
+from jobprov.provenance.answers.histories.impact import Impact, ImpactedFile
 from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.histories.sentences import impact_sentence
 

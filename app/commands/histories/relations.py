@@ -15,11 +15,11 @@ from jobprov.app.commands.terminal.opening import (
     url_option,
 )
 from jobprov.app.csv_rows import Cell
-from jobprov.provenance.answers.histories import (
+from jobprov.provenance.answers.histories.lineage import LineageNode
+from jobprov.provenance.answers.histories.relations import (
     CommonAncestor,
     CommonAncestors,
     FilePaths,
-    LineageNode,
 )
 from jobprov.provenance.answers.names import short_job
 from jobprov.provenance.lineage.words import counted

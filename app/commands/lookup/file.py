@@ -22,7 +22,8 @@ from jobprov.app.commands.terminal.opening import (
     url_option,
 )
 from jobprov.provenance.answers.catalogs import LocatedFiles
-from jobprov.provenance.answers.lookup import FileAnswer, JobAnswer, RecordedVersion
+from jobprov.provenance.answers.lookup.files import FileAnswer, RecordedVersion
+from jobprov.provenance.answers.lookup.jobs import JobAnswer
 from jobprov.provenance.lineage.words import counted, size
 from jobprov.provenance.records.files.names import full_name
 

@@ -21,7 +21,7 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     url_option,
 )
-from jobprov.provenance.answers.lookup import Failure, JobAnswer, JobSummary
+from jobprov.provenance.answers.lookup.jobs import Failure, JobAnswer, JobSummary
 from jobprov.provenance.lineage.words import counted, duration, evidence_words, grade_words, size
 from jobprov.provenance.records.verdicts import rank
 

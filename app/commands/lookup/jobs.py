@@ -12,7 +12,7 @@ from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import emit, file_name, json_option, table, url_option
 from jobprov.app.csv_rows import Cell
 from jobprov.app.reports.rows import moment
-from jobprov.provenance.answers.lookup import GapCounts, JobSummary, MatchedParameter
+from jobprov.provenance.answers.lookup.jobs import GapCounts, JobSummary, MatchedParameter
 from jobprov.provenance.lineage.words import counted, proof_line
 from jobprov.provenance.services.comparisons.sentences import readable
 
@@ -98,19 +98,21 @@ def jobs(*, limit: int, url: str | None, as_json: bool, **filters: Any) -> None:
         matched |= page.matched
         if len(read) > limit:
             break
-    listed, has_more = read[:limit], len(read) > limit
+    listed = read[:limit]
     if not listed:
         refuse_unknown_names(client, given)
-    if not listed and not as_json:
-        click.echo("No job matches these filters.", err=True)
+        if as_json:
+            emit(listed, "", as_json=True)
+        else:
+            click.echo("No job matches these filters.", err=True)
         sys.exit(1)
-    columns = {**_COLUMNS, "matched": "MATCHED"} if matched else _COLUMNS
+    columns = dict(_COLUMNS)
+    if matched:
+        columns["matched"] = "MATCHED"
     text = table([_row(job, matched.get(job.job_id, ())) for job in listed], columns)
-    if has_more:
+    if len(read) > limit:
         text += "\nThere are more: --limit."
     emit(listed, text, as_json=as_json)
-    if not listed:
-        sys.exit(1)
 
 
 def _row(job: JobSummary, matched: Sequence[MatchedParameter]) -> dict[str, Cell]:

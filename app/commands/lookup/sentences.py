@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.lineage.words import counted
 
 MOST_LISTED = 10

@@ -20,7 +20,7 @@ from jobprov.app.commands.orders.launching import (
 )
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.opening import emit, json_option
-from jobprov.provenance.answers.workflows import WorkflowStanding
+from jobprov.provenance.answers.orders.workflows import WorkflowStanding
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, UnreachableError
 from jobprov.provenance.launchers.workflow import LONGEST_BYTES, Stage, Workflow, read_workflow

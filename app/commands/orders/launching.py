@@ -12,7 +12,7 @@ import click
 
 from jobprov.app.commands.orders.witness import look
 from jobprov.app.commands.terminal.opening import settings_with, url_option
-from jobprov.provenance.answers.workflows import WorkflowStanding
+from jobprov.provenance.answers.orders.workflows import WorkflowStanding
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import ConflictError, UnreachableError
 from jobprov.provenance.launchers.condor.launcher import CondorLauncher

@@ -29,7 +29,7 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
-from jobprov.provenance.answers.orders import Retry, RetryChoice, SkippedJob
+from jobprov.provenance.answers.orders.orders import Retry, RetryChoice, SkippedJob
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.words import counted

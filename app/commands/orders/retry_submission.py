@@ -18,7 +18,7 @@ import click
 import msgspec
 
 from jobprov.app.commands.terminal.opening import settings_with
-from jobprov.provenance.answers.orders import (
+from jobprov.provenance.answers.orders.orders import (
     FailedJob,
     OutsideInput,
     OutsideInputs,

@@ -65,9 +65,9 @@ def create(
 ) -> None:
     """Make a token and print it, this once: only its SHA-256 is kept.
 
-    `record` is for hooks and witnesses; `declare` for tasks, waivers, rules and comparators; `run` for
-    workflows, retries and the agent, which runs their programs; `read` for pages and calls where
-    reading needs a token; `admin` for all of these.
+    `record` is for hooks and witnesses; `declare` for tasks, waivers, rules and comparators; `run`
+    for workflows, retries and the agent, which runs their programs; `read` for pages and calls
+    where reading needs a token; `admin` for all of these.
     """
     days = None if end["forever"] else end["days"]
     with opened_service(settings_with(data=data)) as service:
@@ -125,8 +125,8 @@ def list_them(*, data: str | None, as_json: bool) -> None:
 def rotate(*, number: int, keep_hours: int, data: str | None, as_json: bool) -> None:
     """Make a token like another and print it, this once; the other one ends soon.
 
-    It has the same experiment, name and scopes, and lasts as long as the other did. Meanwhile give it to
-    all who use the other.
+    It has the same experiment, name and scopes, and lasts as long as the other did. Before the old
+    one ends, give the new one to all who use it.
     """
     keep = timedelta(hours=keep_hours)
     with opened_service(settings_with(data=data)) as service:

@@ -147,7 +147,9 @@ def add(
     data: str | None,
     as_json: bool,
 ) -> None:
-    """Keep a capsule's folder, or a container image in one file, in the archive, for all jobs with the software of these.
+    """Keep an environment in the archive: the folder of a capsule, or a container image in one file.
+
+    It serves all jobs with the same software as the named ones.
 
     Bundles of these jobs, in the same stages, then reach level L3 and name the capsule by digest.
     """

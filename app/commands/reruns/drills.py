@@ -97,8 +97,10 @@ def _ignore(_job: TriedJob) -> None:
 
 def _report(job: TriedJob) -> None:
     meaning = LEVELS.get(job.level or "", "no verdict")
-    reason = f": {job.reason}" if job.reason else ""
-    click.echo(f"{job.job_id}  {job.level or '-':<3} {meaning}, {job.seconds:.1f} s{reason}")
+    line = f"{job.job_id}  {job.level or '-':<3} {meaning}, {job.seconds:.1f} s"
+    if job.reason:
+        line += f": {job.reason}"
+    click.echo(line)
 
 
 def _summary(drilled: list[TriedJob]) -> str:

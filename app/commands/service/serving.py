@@ -88,8 +88,8 @@ def migrate(*, wide_keys: bool, data: str | None, as_json: bool) -> None:
     """Bring the database's schema up to date.
 
     On PostgreSQL keys are four bytes wide, which is enough for two billion rows per table.
-    `--wide-keys` is for databases that come near that (`jobprov_keys_used` in /metrics): stop the service
-    first, and have as much disk free as the database takes.
+    `--wide-keys` is for databases that come near that (`jobprov_keys_used` in /metrics): stop the
+    service first, and have as much disk free as the database takes.
     """
     settings = settings_with(data=data)
     settings.data.mkdir(parents=True, exist_ok=True)

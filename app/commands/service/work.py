@@ -19,7 +19,10 @@ from jobprov.provenance.services.work.queue import drain
 @data_option
 @json_option
 def work(*, data: str | None, as_json: bool) -> None:
-    """Do what is due (resolve code, look at waiting jobs again), then say what could not be done and why."""
+    """Do the background work that is due, then list what could not be done and why.
+
+    It resolves code, and looks at jobs again that waited for something.
+    """
     settings = settings_with(data=data)
     with opened_service(settings) as service:
         parts = service.parts()

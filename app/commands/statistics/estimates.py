@@ -12,7 +12,7 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
-from jobprov.provenance.answers.statistics import (
+from jobprov.provenance.answers.statistics.estimates import (
     ChainWait,
     Hours,
     JobWait,
@@ -27,7 +27,9 @@ _HOUR = 3600
 
 @click.command()
 @click.option("--campaign", help="Learn from jobs of this campaign.")
-@click.option("--stage", help="Learn from jobs of this stage; the whole chain where none is named.")
+@click.option(
+    "--stage", help="Learn from jobs of this stage; without it, from the whole chain of stages."
+)
 @click.option("--task", "task_id", help="Learn from jobs of this task.")
 @click.option("--site", help="Learn from jobs at this site.")
 @click.option("--revision", help="Learn from jobs that ran this commit.")

@@ -15,7 +15,7 @@ from jobprov.app.commands.terminal.opening import (
     table,
     url_option,
 )
-from jobprov.provenance.answers.statistics import (
+from jobprov.provenance.answers.statistics.modules import (
     ModuleChange,
     ModuleComparison,
     ModuleShare,

@@ -19,7 +19,7 @@ from jobprov.app.commands.terminal.opening import (
 )
 from jobprov.app.reports.rows import headline, moment, tables
 from jobprov.provenance.answers.addresses import campaign_page
-from jobprov.provenance.answers.campaigns import CampaignReport
+from jobprov.provenance.answers.statistics.campaigns import CampaignReport
 from jobprov.provenance.client import Client
 
 _PATIENCE_SECONDS = 180.0
@@ -91,9 +91,10 @@ def report(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Report how far CAMPAIGN is: stages, tasks that wait, waivers, why jobs failed, what they took.
+    """Report how far CAMPAIGN is: stages, waiting tasks, waivers, why jobs failed, what they took.
 
-    Exit code 1 while units are missing; with --mail, 0 once the mail is on its way. For cron: --mail ADDRESS --on-change.
+    Exit code 1 while units are missing; with --mail, 0 once the mail is on its way. For cron:
+    --mail ADDRESS --on-change.
     """  # fmt: skip
     client = client_for(url)
     campaign_report = client.report(campaign, experiment=experiment)

@@ -49,11 +49,13 @@ def export_site(
     url: str | None,
     as_json: bool,
 ) -> None:
-    """Write the pages of campaigns, their tasks, jobs, files and lineage into FOLDER: they need no service and no script.
+    """Write pages of campaigns, their tasks, jobs, files and lineage into FOLDER.
 
-    Begin with index.html: the page of the campaign, or a list of several. Links to what was not taken lead to the
-    service. A copy that is there is replaced once the new one is whole.
-    """  # fmt: skip
+    They can be read without a service and without scripts.
+
+    Begin with index.html: the page of the campaign, or a list of several. Links to what was not
+    taken lead to the service. A copy that is there is replaced once the new one is whole.
+    """
     client = client_for(url)
     _check(folder)
     names = list(dict.fromkeys(campaigns))

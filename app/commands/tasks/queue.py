@@ -8,7 +8,7 @@ from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.names import refuse_unknown_names
 from jobprov.app.commands.terminal.opening import emit, json_option, table, url_option
 from jobprov.app.csv_rows import Cell
-from jobprov.provenance.answers.queue import Progress, Queue, QueueEntry
+from jobprov.provenance.answers.tasks.queue import Progress, Queue, QueueEntry
 from jobprov.provenance.lineage.words import counted, duration, number, size
 
 _COLUMNS = {

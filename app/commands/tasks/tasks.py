@@ -18,7 +18,7 @@ from jobprov.app.commands.terminal.opening import (
 )
 from jobprov.app.reports.rows import cause_words, class_words, state_words
 from jobprov.provenance.answers.addresses import task_page
-from jobprov.provenance.answers.tasks import TaskProgress
+from jobprov.provenance.answers.tasks.tasks import TaskProgress
 from jobprov.provenance.lineage.words import counted, duration_with_band, number, size
 
 _LISTED = 10

@@ -61,9 +61,9 @@ def archive() -> None:
 def check(*, bundles: int | None, data: str | None, as_json: bool) -> None:
     """Read every byte of the archive; say what is damaged or gone, and which jobs that touches.
 
-    With --data, the archive in that folder is checked, and its database where there is one, whatever
-    JOBPROV_ARCHIVE_URL and JOBPROV_DATABASE_URL name: so a copy can be checked. A folder without an
-    archive is refused.
+    With --data, the archive in that folder is checked, and its database if there is one, instead of
+    those that JOBPROV_ARCHIVE_URL and JOBPROV_DATABASE_URL name. That is how to check a copy. A
+    folder without an archive is refused.
     """
     settings = _settings_of_copy(data)
     with opened_service(settings) as service:

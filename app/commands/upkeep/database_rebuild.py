@@ -17,7 +17,7 @@ from jobprov.provenance.services.upkeep.database_rebuild import NOT_DERIVED, reb
 @data_option
 @json_option
 def rebuild(*, into_url: str | None, data: str | None, as_json: bool) -> None:
-    """Fill an empty database from the archive: jobs, files, tasks, verdicts and all else that the ledger holds.
+    """Fill an empty database from the archive: jobs, files, tasks and all else in the ledger.
 
     Seal before (`jobprov archive seal`): what is not sealed is only in the old database.
     """

@@ -141,7 +141,10 @@ def record(*, job_id: str, yes: bool, data: str | None, as_json: bool, **how: An
 def blob(
     *, sha256: str, experiment: str, who: str, why: str, yes: bool, data: str | None, as_json: bool
 ) -> None:
-    """Erase a blob of an experiment: its jobs have a gap, and their bundles are planned again without it."""
+    """Erase a blob of an experiment.
+
+    Its jobs then have a gap, and their bundles are planned again without it.
+    """
     with opened_service(settings_with(data=data)) as service:
         catch_up(_parts(service), experiment)
         with service.reading() as connection:

@@ -60,7 +60,7 @@ def number(value: Any) -> str:
     if isinstance(value, int) or value == int(value):
         return words.number(int(value))
     return (
-        f"{value:,.3f}".rstrip("0").replace(",", THIN)
+        f"{value:,.3f}".rstrip("0").removesuffix(".").replace(",", THIN)
         if abs(value) < _KILO
         else words.number(round(value))
     )

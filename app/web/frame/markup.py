@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from jobprov.app.web.frame.cuts import tightness
 from jobprov.app.web.frame.formats import MISSING, clock, moment, text
-from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.lineage.words import elided
 
 STATES = (*UnitState, "lost", "reproduced")

@@ -99,7 +99,13 @@ def _choices(problem: Problem) -> list[Mapping[str, str]]:
 
 def _choice(asked: Mapping[str, str]) -> dict[str, str]:
     """Return one of several in words, with the address of this page that asks for it."""
-    experiment = next(value for name, value in asked.items() if "experiment" in name)
-    name = next((value for name, value in asked.items() if "experiment" not in name), "")
-    title = f"{name}: in {experiment}" if name else experiment
+    experiment, other = "", ""
+    for field, value in asked.items():
+        if "experiment" in field:
+            experiment = experiment or value
+        else:
+            other = other or value
+    title = experiment
+    if other:
+        title = f"{other}: in {experiment}"
     return {"title": title, "url": address(request.path, {**request.args.to_dict(), **asked})}

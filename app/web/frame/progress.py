@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.answers.tasks.tasks import UnitState
 
 ORDER = tuple(state for state in UnitState if state != UnitState.NOT_SUBMITTED)
 LENGTH = 1000

@@ -13,7 +13,7 @@ from jobprov.app.web.histories.question import (
 )
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import history_page
-from jobprov.provenance.answers.histories import CostSum, FileCost
+from jobprov.provenance.answers.histories.costs import CostSum, FileCost
 from jobprov.provenance.services.histories.costs import sum_costs
 
 _MOST_STAGES = 60

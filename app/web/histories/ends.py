@@ -18,7 +18,8 @@ from jobprov.app.web.histories.question import (
 )
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import Question, history_page
-from jobprov.provenance.answers.histories import FileRoots, LineageFile
+from jobprov.provenance.answers.histories.ends import FileRoots
+from jobprov.provenance.answers.histories.lineage import LineageFile
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.lineage.graph import ended
 from jobprov.provenance.services.histories.ends import list_leaves, list_orphans, list_roots

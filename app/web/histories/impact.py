@@ -10,7 +10,7 @@ from jobprov.app.web.frame.page import answer, asked, asked_file, asked_flag
 from jobprov.app.web.histories.question import first_page, next_page
 from jobprov.app.web.lookup.jobs import asked_filters
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.histories import Impact
+from jobprov.provenance.answers.histories.impact import Impact
 from jobprov.provenance.services.code.commit_ranges import resolve_range
 from jobprov.provenance.services.histories.impact import find_impact
 from jobprov.provenance.services.histories.sentences import impact_sentence

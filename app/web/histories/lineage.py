@@ -185,10 +185,14 @@ def _node_filters(fields: dict[str, str]) -> NodeFilters:
 
 def _kept_fields() -> dict[str, str]:
     """Return the fields of the address that the form of filters keeps, hidden."""
-    fields = {name: asked(name) or "" for name in _OF_THE_FILE}
-    # an empty namespace is one, too: the file has none
-    is_named = {name for name, value in asked_file().items() if value is not None}
-    return {name: value for name, value in fields.items() if value or name in is_named}
+    file = asked_file()
+    kept = {}
+    for name in _OF_THE_FILE:
+        value = asked(name) or ""
+        # an empty namespace is one, too: the file has none
+        if value or file.get(name) is not None:
+            kept[name] = value
+    return kept
 
 
 class LineageChoices(NamedTuple):
@@ -309,9 +313,15 @@ def _drawing_address(form: str) -> str:
 
     The script of the map itself adds which boxes are opened.
     """
-    dropped = _NOT_OF_THE_GRAPH | ({"expanded"} if form == "map" else set())
-    query = [(name, value) for name, value in request.args.items(multi=True) if name not in dropped]
-    return f"{quote(request.path)}?{_encoded([*query, ('picture', form)])}"
+    dropped = set(_NOT_OF_THE_GRAPH)
+    if form == "map":
+        dropped.add("expanded")
+    query = []
+    for name, value in request.args.items(multi=True):
+        if name not in dropped:
+            query.append((name, value))
+    query.append(("picture", form))
+    return f"{quote(request.path)}?{_encoded(query)}"
 
 
 def _encoded(query: list[tuple[str, str]]) -> str:

@@ -11,7 +11,7 @@ from jobprov.app.web.histories.question import place_of, twin_of
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import history_page, with_query
 from jobprov.provenance.answers.catalogs import LocatedFiles, Replica
-from jobprov.provenance.answers.histories import RebuildPlan
+from jobprov.provenance.answers.histories.rebuilds import RebuildPlan
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.catalogs.opening import read_catalogs
 from jobprov.provenance.services.catalogs.replicas import PATIENCE
@@ -51,16 +51,25 @@ def show_plan(name: str) -> Response:
         plan = plan_rebuild(
             connection, service.store, name, **asked_file(), lost=lost, from_scratch=from_scratch
         )
-    file = plan.file
-    place, path = place_of(file), history_page("rebuild", file.name)
-    located = None
+    located: LocatedFiles | None = None
+    problem: str | None = None
+    locate: str | None = here(locate="1")
     if asked_flag("locate"):
         located = locate_needs(plan, read_catalogs(service.settings.catalogs), patience=PATIENCE)
+        problem = located.problem
+        locate = None
+    file = plan.file
+    path = history_page("rebuild", file.name)
+    place = place_of(file)
+    twin_query = {
+        **place,
+        "from_scratch": "true" if from_scratch else "",
+        "lost": ",".join(lost),
+    }
     needs = _needed_files(plan, located, path, lost)
-    scratch_query = {**place, "from_scratch": "true" if from_scratch else ""}
     return answer(
         "histories/rebuild.html",
-        twin=twin_of(file, "/rebuild", {**scratch_query, "lost": ",".join(lost)}),
+        twin=twin_of(file, "/rebuild", twin_query),
         plan=plan,
         lost=[_briefly(lost_name, file.experiment) for lost_name in lost],
         from_scratch=from_scratch,
@@ -68,8 +77,8 @@ def show_plan(name: str) -> Response:
         jobs=cut_rows("jobs", plan.jobs, _MOST_JOBS),
         needs=cut_rows("needs", needs, _MOST_FILES),
         beyond=cut_rows("beyond", plan.beyond, _MOST_FILES),
-        problem=located.problem if located else None,
-        locate=None if located else here(locate="1"),
+        problem=problem,
+        locate=locate,
         scratch=with_query(path, {**place, "from_scratch": "1"}),
         least=with_query(path, place),
     )
@@ -78,18 +87,21 @@ def show_plan(name: str) -> Response:
 def _needed_files(
     plan: RebuildPlan, located: LocatedFiles | None, path: str, lost: list[str]
 ) -> list[NeededFile]:
-    """Return the files that a plan takes as they are, with their copies where these were asked for."""
+    """Return the files that a plan takes as they are, with their copies if these were located."""
     copies: dict[tuple[str, str, str], list[Replica]] = {}
-    for known in located.files if located else ():
-        copies[known.experiment, known.namespace, known.name] = known.replicas
+    if located is not None:
+        for file in located.files:
+            copies[file.experiment, file.namespace, file.name] = file.replicas
     place = place_of(plan.file)
     needed = []
-    for file in plan.needs:
+    for need in plan.needs:
         # its name alone would take files of other experiments as lost too
-        full_name = f"{file.experiment}/{file.namespace}:{file.name}"
+        full_name = f"{need.experiment}/{need.namespace}:{need.name}"
         lost_too = with_query(path, {**place, "lost": ",".join([*lost, full_name])})
-        replicas = copies.get((file.experiment, file.namespace, file.name), [])
-        needed.append(NeededFile(file, lost_too, replicas if located else None))
+        replicas = None
+        if located is not None:
+            replicas = copies.get((need.experiment, need.namespace, need.name), [])
+        needed.append(NeededFile(need, lost_too, replicas))
     return needed
 
 

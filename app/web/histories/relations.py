@@ -11,7 +11,7 @@ from jobprov.app.web.frame.page import answer, asked, asked_pair
 from jobprov.app.web.histories.question import first_page, next_page
 from jobprov.app.web.lookup.jobs import asked_time
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.histories import CommonAncestors, FilePaths
+from jobprov.provenance.answers.histories.relations import CommonAncestors, FilePaths
 from jobprov.provenance.services.histories.relations import find_common, find_paths
 
 _PATHS = 5

@@ -16,7 +16,8 @@ from jobprov.app.web.frame.page import answer, asked_file, asked_number
 from jobprov.app.web.lookup.entries import complete
 from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.addresses import file_page, history_page, replicas_page, task_page
-from jobprov.provenance.answers.lookup import FileAnswer, JobSummary, RecordedVersion
+from jobprov.provenance.answers.lookup.files import FileAnswer, RecordedVersion
+from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.names import FileName, short_job
 from jobprov.provenance.lineage.graph import ended
 from jobprov.provenance.records.job_record import Output

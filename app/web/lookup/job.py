@@ -22,7 +22,7 @@ from jobprov.app.web.lookup.job_sentences import (
 from jobprov.app.web.lookup.log_text import Excerpt, excerpt
 from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.addresses import job_page, lineage_of
-from jobprov.provenance.answers.lookup import JobAnswer, JobSummary
+from jobprov.provenance.answers.lookup.jobs import JobAnswer, JobSummary
 from jobprov.provenance.db.queries.recording.findings import KnownEvaluation
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.graph import SHARED_ROLES

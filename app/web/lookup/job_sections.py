@@ -25,7 +25,7 @@ from jobprov.app.web.frame.formats import (
 from jobprov.app.web.lookup.entries import complete, complete_all
 from jobprov.app.web.lookup.job_sentences import wall_seconds
 from jobprov.provenance.answers.addresses import configuration_page
-from jobprov.provenance.answers.lookup import JobAnswer, JobSummary, Witness
+from jobprov.provenance.answers.lookup.jobs import JobAnswer, JobSummary, Witness
 from jobprov.provenance.lineage.words import elided
 from jobprov.provenance.records.gaps.gaps import Gap
 from jobprov.provenance.records.job_record import (

@@ -15,7 +15,7 @@ from jobprov.app.web.frame.formats import (
     signal_name,
     text,
 )
-from jobprov.provenance.answers.lookup import JobAnswer, JobSummary
+from jobprov.provenance.answers.lookup.jobs import JobAnswer, JobSummary
 from jobprov.provenance.lineage.words import evidence_words, grade_words
 from jobprov.provenance.records.job_record import DecidedBy
 

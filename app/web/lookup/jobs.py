@@ -12,7 +12,7 @@ from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import moment
 from jobprov.app.web.frame.page import answer_rows, asked, asked_file, asked_number, here, table
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.lookup import JobList, JobSummary
+from jobprov.provenance.answers.lookup.jobs import JobList, JobSummary
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, job_conditions
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.comparisons.recipes import read_recipe

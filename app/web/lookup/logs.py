@@ -19,7 +19,7 @@ from jobprov.app.web.lookup.log_text import (
     window_around,
 )
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.lookup import Failure, JobSummary
+from jobprov.provenance.answers.lookup.jobs import Failure, JobSummary
 from jobprov.provenance.services.lookup.job import failure_of, read_job, summarize_job
 from jobprov.provenance.services.lookup.logs import OpenLog, read_log
 
@@ -49,7 +49,7 @@ class LogQuestion(NamedTuple):
         """Return what the query of the address says.
 
         Raises:
-            BadInputError: a position is no number.
+            BadInputError: a position is not a number.
         """
         return cls(
             experiment=experiment_asked(),

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, redirect, request
 
 from jobprov.app.web.frame.page import answer
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.lookup import Hit
+from jobprov.provenance.answers.lookup.search import Hit
 from jobprov.provenance.lineage.drawing.captions import safe_url
 from jobprov.provenance.lineage.sentences import name_in_path
 from jobprov.provenance.services.lookup.search import MOST, search

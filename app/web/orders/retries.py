@@ -18,15 +18,15 @@ from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.guard import TOKEN_FIELD, form_grant, needs_token
 from jobprov.app.web.frame.page import answer, asked, asked_number
 from jobprov.app.wiring import Connection, get_service
-from jobprov.provenance.answers.lookup import Failure
-from jobprov.provenance.answers.orders import (
+from jobprov.provenance.answers.lookup.jobs import Failure
+from jobprov.provenance.answers.orders.orders import (
     FailedJob,
     OutsideInput,
     Retry,
     RetryChoice,
     SkippedJob,
 )
-from jobprov.provenance.answers.tasks import OpenUnit
+from jobprov.provenance.answers.tasks.tasks import OpenUnit
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.resubmitting import SUBMIT_FILE, Destination, FileCommands
 from jobprov.provenance.services.intake.tokens import Scope

@@ -12,8 +12,8 @@ from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import answer, asked_number, experiment_asked
 from jobprov.app.web.frame.progress import Piece, progress
 from jobprov.app.wiring import Connection, get_service
-from jobprov.provenance.answers.tasks import UnitState
-from jobprov.provenance.answers.workflows import StageStanding, WorkflowStanding
+from jobprov.provenance.answers.orders.workflows import StageStanding, WorkflowStanding
+from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.queries.orders.workflows import WorkflowVersion
 from jobprov.provenance.services.orders.workflow_steps import list_workflows, show_workflow
 from jobprov.provenance.services.orders.workflows import find_workflow

@@ -15,7 +15,7 @@ from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import MISSING, counted, duration, number, size, text
 from jobprov.app.web.frame.page import answer, asked, asked_number
 from jobprov.app.web.lookup.jobs import asked_filters
-from jobprov.provenance.answers.statistics import (
+from jobprov.provenance.answers.statistics.estimates import (
     ChainWait,
     Estimate,
     Hours,
@@ -168,9 +168,14 @@ def _queue(total: TotalEstimate) -> str:
 
 
 def _stage_row(stage: StageEstimate) -> StageRow:
-    waits = [wait for wait in (stage.queue, stage.stage_in) if wait]
-    read = max((wait.learnt_from.read for wait in waits), default=None)
     times = stage.unit_times
+    p99 = MISSING
+    if times.p99_hours is not None:
+        p99 = duration(times.p99_hours * _HOUR)
+    waits_from = MISSING
+    jobs_read = [wait.learnt_from.read for wait in (stage.queue, stage.stage_in) if wait]
+    if jobs_read:
+        waits_from = counted(max(jobs_read), "job")
     return StageRow(
         **_sums_row(stage)._asdict(),
         stage=stage.stage,
@@ -178,9 +183,9 @@ def _stage_row(stage: StageEstimate) -> StageRow:
         attempts_a_unit=stage.attempts_a_unit,
         learnt_from=stage.learnt_from,
         median=duration(times.median_hours * _HOUR),
-        p99=MISSING if times.p99_hours is None else duration(times.p99_hours * _HOUR),
+        p99=p99,
         hung=_hung_units(stage),
-        waits_from=MISSING if read is None else counted(read, "job"),
+        waits_from=waits_from,
     )
 
 
@@ -197,14 +202,20 @@ def _hung_units(stage: StageEstimate) -> str | None:
 
 
 def _sums_row(sums: StageEstimate | TotalEstimate) -> SumsRow:
-    stage_in_hours = sums.stage_in_hours
+    stage_in_hours, queue, stage_in = None, None, None
+    if sums.stage_in_hours is not None:
+        stage_in_hours = _hours(sums.stage_in_hours)
+    if sums.queue is not None:
+        queue = _quantiles(sums.queue)
+    if sums.stage_in is not None:
+        stage_in = _quantiles(sums.stage_in)
     return SumsRow(
         cpu_hours=_hours(sums.cpu_hours),
         slot_hours=_hours(sums.slot_hours),
         wall_hours=_times(sums.wall_hours),
-        stage_in_hours=None if stage_in_hours is None else _hours(stage_in_hours),
-        queue=None if sums.queue is None else _quantiles(sums.queue),
-        stage_in=None if sums.stage_in is None else _quantiles(sums.stage_in),
+        stage_in_hours=stage_in_hours,
+        queue=queue,
+        stage_in=stage_in,
         output_bytes=sums.output_bytes,
     )
 

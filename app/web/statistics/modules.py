@@ -11,7 +11,7 @@ from jobprov.app.web.frame.formats import counted, duration, percent, text
 from jobprov.app.web.frame.page import answer, asked, here, table
 from jobprov.app.web.lookup.jobs import asked_filters
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.statistics import (
+from jobprov.provenance.answers.statistics.modules import (
     ModuleChange,
     ModuleComparison,
     ModuleGroup,
@@ -132,9 +132,14 @@ def _largest_share(groups: Sequence[ModuleGroup]) -> str:
 def _outcomes(compared: ModuleComparison) -> str:
     """Return `2 slower, 1 new from v1 to v2`."""
     counts = Counter(module.outcome for module in compared.modules)
-    changes = ", ".join(f"{counts[outcome]} {outcome}" for outcome in _CHANGES if counts[outcome])
-    earlier, later = text(compared.first or "unknown"), text(compared.second or "unknown")
-    return f"{changes or 'No module slower or faster'} from {earlier} to {later}"
+    changes = []
+    for outcome in _CHANGES:
+        if counts[outcome]:
+            changes.append(f"{counts[outcome]} {outcome}")
+    sentence = ", ".join(changes) or "No module slower or faster"
+    earlier = text(compared.first or "unknown")
+    later = text(compared.second or "unknown")
+    return f"{sentence} from {earlier} to {later}"
 
 
 def _most_slowed(compared: ModuleComparison) -> str:

@@ -15,7 +15,7 @@ from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, duration, number, percent, size
 from jobprov.app.web.frame.page import answer, asked, here, table
 from jobprov.app.web.lookup.jobs import asked_filters
-from jobprov.provenance.answers.statistics import MeasureBins, ResourceGroup, ResourceSums
+from jobprov.provenance.answers.statistics.resources import MeasureBins, ResourceGroup, ResourceSums
 from jobprov.provenance.services.statistics.counting import RESOURCES
 from jobprov.provenance.services.statistics.resources import MEASURES
 
@@ -234,7 +234,14 @@ def end_words(edges: Sequence[float], unit: str, words_of: Callable[[float], str
         return texts
     factor, name = _RAW[unit]
     step = factor * (edges[-1] - edges[0]) / (len(edges) - 1)
-    digits = max(0, 1 - math.floor(math.log10(step))) if step > 0 else 0
-    if digits == 0:
-        return [f"{number(factor * edge)} {name}" for edge in edges]
-    return [f"{factor * edge:.{digits}f} {name}" for edge in edges]
+    digits = 0
+    if step > 0:
+        digits = max(0, 1 - math.floor(math.log10(step)))
+    texts = []
+    for edge in edges:
+        value = factor * edge
+        amount = f"{value:.{digits}f}"
+        if digits == 0:
+            amount = number(value)
+        texts.append(f"{amount} {name}")
+    return texts

@@ -20,15 +20,15 @@ from jobprov.app.web.frame.progress import Piece, progress
 from jobprov.app.web.tasks import queue as queue_page
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.addresses import campaign_page, fits_path
-from jobprov.provenance.answers.campaigns import (
+from jobprov.provenance.answers.lookup.jobs import GapCounts
+from jobprov.provenance.answers.statistics.campaigns import (
     CampaignProgress,
     StageProgress,
     TaskUnits,
     UnitCounts,
 )
-from jobprov.provenance.answers.lookup import GapCounts
-from jobprov.provenance.answers.queue import Queue
-from jobprov.provenance.answers.tasks import NEEDS_SOMEBODY, UnitState
+from jobprov.provenance.answers.tasks.queue import Queue
+from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, UnitState
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.lineage.words import duration_with_band, proof_line
 from jobprov.provenance.services.lookup.gaps import list_gaps

@@ -9,7 +9,7 @@ from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import answer_rows, asked, experiment_asked
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.queue import Queue, QueueCounts
+from jobprov.provenance.answers.tasks.queue import Queue, QueueCounts
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.tasks.queue import task_queue, whole_queue
 from jobprov.provenance.services.tasks.tasks import find_task

@@ -9,7 +9,7 @@ from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
 from jobprov.app.web.frame.page import answer, asked, here
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.tasks import Sample, SampleCell, Samples
+from jobprov.provenance.answers.tasks.samples import Sample, SampleCell, Samples
 from jobprov.provenance.db.queries.tasks.samples import is_recorded
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.tasks.samples import list_samples

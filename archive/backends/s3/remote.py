@@ -53,15 +53,22 @@ class RemoteFile:
         return self._window[begin : begin + length]
 
     def _fetch(self, offset: int, length: int) -> None:
+        """Make the window hold so many bytes from there on, and more where the reader goes on."""
         end = self._start + len(self._window)
-        goes_on = self._start < offset <= end
-        self._ahead_bytes = min(2 * self._ahead_bytes, PART_BYTES) if goes_on else _WINDOW_BYTES
-        known = self._window[offset - self._start :] if self._start <= offset < end else b""
-        wanted = min(max(length, self._ahead_bytes), self._size_bytes - offset) - len(known)
-        data = self._bucket.read(self._key, offset + len(known), wanted)
-        if data is None:
+        known = b""
+        if self._start <= offset < end:
+            known = self._window[offset - self._start :]
+        if self._start < offset <= end:
+            self._ahead_bytes = min(2 * self._ahead_bytes, PART_BYTES)
+        else:
+            self._ahead_bytes = _WINDOW_BYTES
+        left_bytes = self._size_bytes - offset
+        window_bytes = min(max(length, self._ahead_bytes), left_bytes)
+        fetched = self._bucket.read(self._key, offset + len(known), window_bytes - len(known))
+        if fetched is None:
             raise FrameDamagedError("the object is gone")
-        self._start, self._window = offset, known + data
+        self._start = offset
+        self._window = known + fetched
 
 
 def download(bucket: Bucket, key: str, size_bytes: int, target: Path) -> OpenFile | None:

@@ -251,12 +251,18 @@ class S3Store:
 
     def _copies(self, sha256: str) -> Iterator[Copy]:
         """The copies of a blob; each is looked for only if the ones before were damaged."""
-        raw = bytes.fromhex(sha256)
-        known = self._packs.known()
-        yield from filter(None, (self._packs.find(pack, raw) for pack in known))
-        yield from filter(None, [self._loose.find(sha256)])
-        new = (pack for pack in self._packs.refresh() if pack not in known)
-        yield from filter(None, (self._packs.find(pack, raw) for pack in new))
+        digest = bytes.fromhex(sha256)
+        known_packs = self._packs.known()
+        yield from self._copies_in(known_packs, digest)
+        if loose := self._loose.find(sha256):
+            yield loose
+        new_packs = [pack for pack in self._packs.refresh() if pack not in known_packs]
+        yield from self._copies_in(new_packs, digest)
+
+    def _copies_in(self, packs: Iterable[Pack], digest: bytes) -> Iterator[Copy]:
+        for pack in packs:
+            if copy := self._packs.find(pack, digest):
+                yield copy
 
     def _use_copy(self, sha256: str, use: Callable[[Copy], _T]) -> _T:
         """The result of `use` with the first copy that is not damaged."""

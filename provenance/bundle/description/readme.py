@@ -42,12 +42,24 @@ _HOW_TO_GET = {
     "script": "Look for a file with this SHA-256 where the experiment keeps its scripts.",
     "configuration": "Look for a file with this SHA-256 where the experiment keeps its fcl.",
     "environment": "Nobody recorded it; take it from a similar job.",
-    "program": "Install it, or put its folder in PATH before you call run.sh.",
-    "interpreter": "Install this version, or one that is close to it.",
+    "program": (
+        "Install it, or put its folder in PATH before you call run.sh, or name what to use in its "
+        "place: --program NAME=FILE."
+    ),
+    "interpreter": (
+        "Install this version, or one that is close to it; where it lies elsewhere here, name it: "
+        "--program PLACE=FILE."
+    ),
     "compiler": "Install this version: other compilers make other numbers.",
-    "pip": "Install these versions with pip; a digest is that of the wheel's RECORD.",
+    "pip": (
+        "env/requirements.txt has them for pip, parted by folder, the operating system's own as "
+        "comments; a digest is that of the wheel's RECORD."
+    ),
     "product": "Set the product up as the experiment did, before you call run.sh.",
-    "os-packages": "env/os-packages.txt explains how to get these very versions.",
+    "os-packages": (
+        "`sh env/install-os-packages.sh` prints the commands that install these very versions, "
+        "and obeys them with --now; env/os-packages.txt explains them."
+    ),
     "container": "Pull the image, save it to a file, and call run.sh with --capsule FILE.",
     "capsule": (
         "It is a file of its own with this SHA-256; call run.sh with --capsule FILE or FOLDER."

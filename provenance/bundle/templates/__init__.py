@@ -33,6 +33,9 @@ def add_programs(payload: Payload, *, edition: int) -> None:
     """Write the programs of a bundle, the record's schema and the JSON-LD contexts."""
     for name, mode in _SCRIPTS.items():
         payload.write_shared(name, template(edition, name), mode=mode)
+    if payload.draft.find("data/env/os-packages.tsv"):
+        name = "install-os-packages.sh"
+        payload.write_shared(f"env/{name}", template(edition, name))
     payload.write_shared("verify.py", comparison_program(edition))
     for name in _CONTEXTS:
         payload.write_shared(f"context/{name}", template(edition, name))

@@ -9,6 +9,7 @@ import os
 from typing import Any, Dict, List, Optional, Tuple
 
 from jobprov.provenance.capture.checkouts.tops import find_checkout
+from jobprov.provenance.capture.files.real_paths import real_path
 from jobprov.provenance.capture.record.draft import Draft
 
 _MOST_LINKS = 32
@@ -32,7 +33,7 @@ class Repositories:
 
     def place(self, path: str) -> Dict[str, str]:
         """Return {software, path_in_repository} of a file; empty where it lies in no checkout."""
-        real = os.path.realpath(path)
+        real = real_path(path)
         top = find_checkout(os.path.dirname(real), self._tops)
         if top is None:
             return {}
@@ -57,6 +58,8 @@ class Repositories:
 
         Requested ref, description, address, submodules.
         """
+        if not self._unfinished:
+            return
         from jobprov.provenance.capture.checkouts import origin
 
         pending, self._unfinished = self._unfinished, []

@@ -130,8 +130,8 @@ class CommandLine:
         for path in self.lists:
             content = regular.read(os.path.join(folder, path)) or b""
             for line in os.fsdecode(content).splitlines():
-                name = line.strip()
-                if name and not name.startswith("#"):
+                name = line.split("#", 1)[0].strip()  # art leaves out comments, too
+                if name:
                     names.append(name)
         return names
 

@@ -8,7 +8,7 @@ Values are not evaluated here; the service does that.
 
 import os
 import re
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.files import regular
 from jobprov.provenance.capture.files.listings import Listings
@@ -16,7 +16,8 @@ from jobprov.provenance.capture.files.listings import Listings
 _INCLUDE = re.compile(rb"^#include \"(.+)\"$", re.DOTALL)
 _PROCESS_NAME = re.compile(rb"^process_name[ \t]*:[ \t]*[\"']?([\w-]+)")
 _MOST_FILES, _MOST_PROBLEMS = 5000, 20
-_FOLDERS_ASKED = 3000  # for a name, before the folders are listed
+# So many times a folder is asked for a name, at most, before all folders are listed instead
+_FOLDERS_ASKED = 3000
 
 
 class Closure:
@@ -33,7 +34,8 @@ class Closure:
         self.files: List[Dict[str, Any]] = []
         self.contents: Dict[str, bytes] = {}
         self.problems: List[str] = []
-        self._asked = 0
+        self._wanted = 0  # names that files read so far include
+        self._found: Dict[str, Tuple[Optional[str], Optional[int]]] = {}
         self._listings: Optional[Listings] = None
         # path as opened -> included names, each file read once
         self._includes: Dict[str, List[str]] = {}
@@ -118,6 +120,7 @@ class Closure:
         self.files.append(entry)
         self.contents[entry["path"]] = content
         self._includes[path] = included_names(content)
+        self._wanted += len(self._includes[path])
 
     def _locate_main(self, name: str) -> Tuple[Optional[str], Optional[int]]:
         if name.startswith("/"):
@@ -129,18 +132,24 @@ class Closure:
 
     def _search(self, name: str) -> Tuple[Optional[str], Optional[int]]:
         """Return (path, place of its folder in the search path), each None where the name is not found."""
-        if self._listings is None:
-            self._asked += len(self.search_path)
-            if self._asked > _FOLDERS_ASKED:
-                self._listings = Listings([self._placed(folder) for folder in self.search_path])
-        places: Sequence[int] = range(len(self.search_path))
-        if self._listings is not None:
-            places = self._listings.places_of(name)
-        for index in places:
+        if name not in self._found:
+            self._found[name] = self._look_for(name)
+        return self._found[name]
+
+    def _look_for(self, name: str) -> Tuple[Optional[str], Optional[int]]:
+        for index in self._places_of(name):
             path = self._placed(re.sub("/+", "/", self.search_path[index] + "/" + name))
             if os.path.exists(path):
                 return path, index
         return None, None
+
+    def _places_of(self, name: str) -> Iterable[int]:
+        """Return the places of the folders that may hold a name."""
+        if self._listings is None:
+            if self._wanted * len(self.search_path) <= _FOLDERS_ASKED:
+                return range(len(self.search_path))
+            self._listings = Listings([self._placed(folder) for folder in self.search_path])
+        return self._listings.places_of(name)
 
     def _placed(self, path: str) -> str:
         """Return a path as it counts in the program's folder."""

@@ -22,6 +22,7 @@ from jobprov.provenance.capture.files.hashing import (
     signature,
 )
 from jobprov.provenance.capture.files.names import guess_role, is_data, is_url
+from jobprov.provenance.capture.files.real_paths import real_path
 
 if TYPE_CHECKING:
     from jobprov.provenance.capture.options import Options
@@ -168,7 +169,7 @@ class Glance:
                 return
 
     def _note_checkout(self, path: str) -> None:
-        top = find_checkout(os.path.dirname(os.path.realpath(path)), self._folders)
+        top = find_checkout(os.path.dirname(real_path(path)), self._folders)
         if top is not None:
             self.tops.add(top)
 

@@ -6,7 +6,7 @@ moment ago may change once more within the same tick of that time: it is listed 
 
 import os
 import time
-from typing import Dict, FrozenSet, List, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterator, Optional, Sequence, Tuple
 
 _TICK_SECONDS = 2.0
 
@@ -17,23 +17,26 @@ class Listings:
     """The folders of one search path as they are now."""
 
     def __init__(self, folders: Sequence[str]) -> None:
-        self._count = len(folders)
-        self._places: Dict[str, List[int]] = {}
-        self._unlisted: List[int] = []  # may be searched, but not listed
-        for place, folder in enumerate(folders):
-            names = _names(folder)
+        self._names = [_names(folder) for folder in folders]
+        # name -> place of the first folder that holds it: most names are in one folder only
+        self._first: Dict[str, int] = {}
+        self._first_unlisted = len(folders)  # the first that may be searched, but not listed
+        for place in reversed(range(len(folders))):
+            names = self._names[place]
             if names is None:
-                self._unlisted.append(place)
+                self._first_unlisted = place
             else:
-                for name in names:
-                    self._places.setdefault(name, []).append(place)
+                self._first.update(dict.fromkeys(names, place))
 
-    def places_of(self, name: str) -> Sequence[int]:
-        """Return the places of the folders that may hold a name, the first first."""
+    def places_of(self, name: str) -> Iterator[int]:
+        """Yield the places of the folders that may hold a name, the first first."""
         first = name.lstrip("/").split("/", 1)[0]
-        if first in ("", ".", ".."):
-            return range(self._count)
-        return sorted(self._places.get(first, []) + self._unlisted)
+        is_anywhere = first in ("", ".", "..")
+        begin = 0 if is_anywhere else self._first.get(first, self._first_unlisted)
+        for place in range(min(begin, self._first_unlisted), len(self._names)):
+            names = self._names[place]
+            if is_anywhere or names is None or first in names:
+                yield place
 
 
 def _names(folder: str) -> Optional[FrozenSet[str]]:

@@ -9,6 +9,7 @@ import stat
 from typing import Optional
 
 MOST_BYTES = 64 * 1024 * 1024
+_PIECE_BYTES = 1 << 16
 
 
 def read(path: str, most: int = MOST_BYTES) -> Optional[bytes]:
@@ -16,16 +17,24 @@ def read(path: str, most: int = MOST_BYTES) -> Optional[bytes]:
 
     Raises OSError, also where it is neither, or larger than `most`.
     """
-    _check(os.stat(path), most)
-    if os.path.isdir(path):
+    status = os.stat(path)
+    _check(status, most)
+    if stat.S_ISDIR(status.st_mode):
         return None
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with open(descriptor, "rb") as stream:
-        _check(os.fstat(descriptor), most)  # another file may have taken the name since
-        content = stream.read(most + 1)
-    if len(content) > most:
+    try:
+        status = os.fstat(descriptor)
+        _check(status, most)  # another file may have taken the name since
+        pieces = [os.read(descriptor, status.st_size + 1)]
+        size = len(pieces[0])
+        while pieces[-1] and size <= most:
+            pieces.append(os.read(descriptor, _PIECE_BYTES))
+            size += len(pieces[-1])
+    finally:
+        os.close(descriptor)
+    if size > most:
         raise _refusal("more than {} bytes".format(most))
-    return content
+    return b"".join(pieces)
 
 
 def _check(status: os.stat_result, most: int) -> None:

@@ -10,18 +10,19 @@ shell's own words.
 """
 
 import re
-import signal
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.logs import (
     art_failure,
     art_log,
+    art_report,
     art_sentence,
     art_subject,
     crash_stack,
     log_text,
 )
 from jobprov.provenance.capture.logs.clues import Clues
+from jobprov.provenance.capture.logs.ending import FROM_OUTSIDE, SIGNALLED, signal_name
 from jobprov.provenance.capture.record import redaction
 from jobprov.provenance.capture.running.execution import Outcome
 
@@ -80,38 +81,7 @@ _PHASES = {  # art's exit codes
 _MOST_SUPPRESSED = 50
 _LAST_LINES = 200
 _LONGEST = 500  # characters of a category or message
-_SIGNALLED = 128  # what shells add to a signal's number
-_FROM_OUTSIDE = (
-    "SIGKILL",
-    "SIGTERM",
-    "SIGINT",
-    "SIGHUP",
-    "SIGXCPU",
-    "SIGQUIT",
-    "SIGUSR1",
-    "SIGUSR2",
-    "SIGXFSZ",
-)
 _CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
-
-
-def name_state(outcome: Outcome, *, was_told: bool) -> str:
-    """Return the record's state; a signal from outside means killed, `was_told` that one was passed on to it."""
-    if outcome.code == 0:
-        return "succeeded"
-    number = outcome.signal
-    if not number and was_told and outcome.code > _SIGNALLED:
-        number = outcome.code - _SIGNALLED
-    is_killed = number is not None and signal_name(number) in _FROM_OUTSIDE
-    return "killed" if is_killed else "failed"
-
-
-def signal_name(number: int) -> str:
-    """Return the name of a signal number."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return "signal {}".format(number)
 
 
 def explain(outcome: Outcome) -> Tuple[Optional[str], Optional[str]]:
@@ -166,15 +136,6 @@ def _first_of_art(runs: Sequence[str]) -> Optional[Dict[str, Any]]:
     return None
 
 
-def closing_status(outcome: Outcome) -> Optional[int]:
-    """Return the exit status that art's last closing line tells, or None without one."""
-    for text in log_text.read_texts(outcome.logs):
-        status = art_log.closing_status(text)
-        if status is not None:
-            return status
-    return None
-
-
 def find_suppressed(outcome: Outcome) -> List[Dict[str, Any]]:
     """Return what went wrong without art giving up.
 
@@ -220,7 +181,7 @@ def say_suppressed(findings: Sequence[Dict[str, Any]]) -> Optional[str]:
         return None
     first = min(findings, key=lambda finding: (finding["severity"] != "warning", -finding["count"]))
     kind = "went on after" if first["severity"] == "warning" else "logged as error"
-    if first["category"] in _FROM_OUTSIDE:
+    if first["category"] in FROM_OUTSIDE:
         kind = "ended early by a signal, exit code 0:"
     sentence = "{} {}: {}".format(kind, first["category"], art_sentence.with_place(first))
     if first["count"] > 1:
@@ -294,7 +255,7 @@ def _without_word(
         finding = art_failure.severe(run, is_own=False)
         if finding:
             return _completed(finding, reached, clues)
-    if outcome.code and 0 in map(art_log.closing_status, texts):
+    if outcome.code and 0 in map(art_report.closing_status, texts):
         if reached.get("event"):
             reached["phase"] = "event loop"  # what came after it is only the end that exit() makes
         sentence = "the process ended with code {}, though art's closing line says 0"
@@ -393,8 +354,8 @@ def _signal_of(outcome: Outcome) -> Optional[str]:
     """Return the name of the signal that ended the command, or its child where the exit code shows it, as in shells."""
     if outcome.signal is not None:
         return signal_name(outcome.signal)
-    name = signal_name(outcome.code - _SIGNALLED)
-    return name if outcome.code > _SIGNALLED and name in _FROM_OUTSIDE + _CRASHES else None
+    name = signal_name(outcome.code - SIGNALLED)
+    return name if outcome.code > SIGNALLED and name in FROM_OUTSIDE + _CRASHES else None
 
 
 def _last_line(text: str) -> Optional[str]:

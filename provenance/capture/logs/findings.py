@@ -6,19 +6,37 @@ Only files that were written since the step began count. The configuration is se
 evaluated: a name in it that the job did not use names no file, or an old one.
 """
 
+# ruff: noqa: PLC0415 - of a job that succeeded without a warning, little is loaded
+
 import os
 import re
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 from jobprov.provenance.capture.command.step import Step
-from jobprov.provenance.capture.logs import art_log, art_trackers, clues, failure, log_text
+from jobprov.provenance.capture.logs import art_report, log_text
 from jobprov.provenance.capture.record.draft import Draft, without_empty
 from jobprov.provenance.capture.running import streams
 from jobprov.provenance.capture.running.execution import Outcome
 
+if TYPE_CHECKING:
+    from jobprov.provenance.capture.logs.clues import Clues
+
 _NAME = rb'{0,2000}?filename[ \t]*:[ \t]*"?([^"\s{}@]+)'
 _DATABASE = re.compile(rb"\bdbOutput(?:[ \t]*:[ \t]*|\.)[^}]" + _NAME)
 _LOG = re.compile(rb'\btype[ \t]*:[ \t]*"?file"?\b[^}]' + _NAME)
+# What a log holds where art went on after trouble, or handled a signal
+_TROUBLE = re.compile(rb"%MSG-[we]|Art has handled signal")
 _MOST_FILES = 10
 _NUMBERS = ("run", "subrun", "event")
 
@@ -63,9 +81,10 @@ def add_modules(draft: Draft, step: Step, databases: Sequence[str], outcome: Out
     modules: Dict[Any, Dict[str, Any]] = {}
     peaks: Dict[str, int] = {}
     for path in paths:
-        draft.attempt(
-            "time and memory of modules in " + path, art_trackers.read, path, modules, peaks
-        )
+        from jobprov.provenance.capture.logs import art_trackers
+
+        what = "time and memory of modules in " + path
+        draft.attempt(what, art_trackers.read, path, modules, peaks)
     if not modules or not peaks:
         _add_printed_modules(draft, outcome, modules, peaks)
     keys = sorted(modules, key=lambda key: [str(part or "") for part in key])
@@ -88,20 +107,18 @@ def _add_printed_modules(
     printed = {} if modules else modules
     for _, content, _ in outcome.logs:
         if b"TimeTracker printout" in content or b"VmPeak" in content:
-            text = log_text.read_text(content)
-            draft.attempt(
-                "time and memory that the log prints",
-                art_trackers.read_printed,
-                text,
-                printed,
-                peaks,
-            )
+            from jobprov.provenance.capture.logs import art_trackers
+
+            what, text = "time and memory that the log prints", log_text.read_text(content)
+            draft.attempt(what, art_trackers.read_printed, text, printed, peaks)
 
 
 def find_clues(
     draft: Draft, steps: Sequence[Step], databases: Iterable[str], environment: Dict[str, str]
-) -> clues.Clues:
+) -> "Clues":
     """Return what a command and the programs that it started left besides logs."""
+    from jobprov.provenance.capture.logs.clues import Clues
+
     contents: List[bytes] = []
     for texts in _configurations(draft, [step.name for step in steps]):
         contents += texts
@@ -114,11 +131,11 @@ def find_clues(
     own = [path for path in dict.fromkeys(paths) if path not in before]
     is_direct = bool(steps) and steps[0].line.is_art
     is_path_set = bool(environment.get("CET_PLUGIN_PATH")) if is_direct else None
-    return clues.Clues(contents, own, argv, is_path_set=is_path_set)
+    return Clues(contents, own, argv, is_path_set=is_path_set)
 
 
 def add_failure(
-    draft: Draft, step: Step, outcome: Outcome, found: Optional[clues.Clues], *, is_failed: bool
+    draft: Draft, step: Step, outcome: Outcome, found: "Optional[Clues]", *, is_failed: bool
 ) -> None:
     """Keep what the logs tell of a failure in `extra.failure`, and of other trouble in `extra.warnings`, by step.
 
@@ -126,26 +143,41 @@ def add_failure(
     """
     extra = draft.record.setdefault("extra", {})
     if is_failed:
+        from jobprov.provenance.capture.logs import failure
+
         outcome.finding = failure.find(outcome, found)
         if outcome.finding:
             extra.setdefault("failure", {})[step.name] = _numbered(outcome.finding)
-    suppressed = failure.find_suppressed(outcome)
-    if suppressed:
-        extra.setdefault("warnings", {})[step.name] = [_numbered(finding) for finding in suppressed]
-    status = failure.closing_status(outcome)
+    if any(_TROUBLE.search(content) for _, content, _ in outcome.logs):
+        from jobprov.provenance.capture.logs import failure
+
+        suppressed = failure.find_suppressed(outcome)
+        if suppressed:
+            numbered = [_numbered(finding) for finding in suppressed]
+            extra.setdefault("warnings", {})[step.name] = numbered
+    status = closing_status(outcome)
     if status is not None:
         extra.setdefault("closing_status", {})[step.name] = status
     if not extra:
         del draft.record["extra"]
 
 
+def closing_status(outcome: Outcome) -> Optional[int]:
+    """Return the exit status that art's last closing line tells, or None without one."""
+    for text in log_text.read_texts(outcome.logs):
+        status = art_report.closing_status(text)
+        if status is not None:
+            return status
+    return None
+
+
 def add_seeds(draft: Draft, step: Step, outcome: Outcome) -> None:
     """Add the seeds that the logs tell; those on the command line where the record has none yet."""
     seeds = draft.record.setdefault("seeds", [])
     for _, content, _ in outcome.logs:
-        if not art_log.may_tell_seeds(content):
+        if not art_report.may_tell_seeds(content):
             continue
-        for seed in art_log.seeds(log_text.read_text(content)):
+        for seed in art_report.seeds(log_text.read_text(content)):
             entry = without_empty(dict(seed, step=step.name, source="log"))
             if entry not in seeds:
                 seeds.append(entry)
@@ -161,7 +193,7 @@ def add_events(draft: Draft, step: Step, outcome: Outcome) -> None:
     The only primary input was read that often.
     """
     for text in log_text.read_texts(outcome.logs):
-        counts = art_log.count_events(text)
+        counts = art_report.count_events(text)
         if counts:
             draft.record.setdefault("extra", {}).setdefault("events", {})[step.name] = counts
             primary = [entry for entry in step.inputs if entry.get("role") == "primary"]

@@ -2,11 +2,13 @@
 
 import hashlib
 import os
+import re
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Union
 
 from jobprov.provenance.capture.record import redaction
 
+_MOMENT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{6})Z$")
 _MOST_NOTES = 200
 _LONGEST_NOTE = 500
 _YEAR_2200 = 7258118400
@@ -24,8 +26,12 @@ def moment(seconds: float) -> str:
 
 def seconds_of(moment: str) -> float:
     """Return what `moment` made into text; raises ValueError."""
-    utc = moment.replace("Z", "+0000")
-    return datetime.strptime(utc, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
+    match = _MOMENT.match(moment)  # `strptime` would load the locale for it
+    if match is None:
+        raise ValueError("{} is no moment".format(moment))
+    year, month, day, hour, minute, second, microsecond = map(int, match.groups())
+    utc = datetime(year, month, day, hour, minute, second, microsecond, timezone.utc)
+    return utc.timestamp()
 
 
 def moment_if_kept(value: Any) -> Optional[str]:
@@ -99,7 +105,9 @@ class Draft:
 
     def add_text(self, content: bytes, what: str) -> str:
         """Keep text as a blob, redacted, and return its digest."""
-        redacted, rules = redaction.redact(content)
+        return self._add_redacted(*redaction.redact(content), what)
+
+    def _add_redacted(self, redacted: bytes, rules: Sequence[str], what: str) -> str:
         if rules:
             self.note("{}: secrets were taken out ({})".format(what, ", ".join(rules)))
         return self.add_bytes(redacted)
@@ -126,7 +134,8 @@ class Draft:
         environment = self.record.setdefault("environment", {})
         earlier = self.take(environment.get(field)).decode("utf-8", "surrogateescape").splitlines()
         content = "".join(line + "\n" for line in sorted(set(lines).union(earlier)))
-        environment[field] = self.add_text(content.encode("utf-8", "surrogateescape"), what)
+        redacted = redaction.redact_lines(content.encode("utf-8", "surrogateescape"))
+        environment[field] = self._add_redacted(*redacted, what)
 
     def extend(self, field: str, entries: Optional[Sequence[Any]]) -> None:
         """Append to a list field of the record; an empty addition leaves the field missing."""

@@ -8,6 +8,7 @@ commit and digest, which is what a record is made of.
 
 import array
 import fnmatch
+import functools
 import re
 from typing import Any, Callable, Dict, List, Sequence, Set, Tuple
 
@@ -176,6 +177,7 @@ _RULES: List[Tuple[str, bytes]] = [
         ),
     ),
 ]
+_COMMON_RULE, _COMMON_SIGN = "url-password", b"://"  # it stands in every address
 # In lower case, what a text must hold for a rule to hit: most texts then cost no pattern, not even
 # its compilation.
 _SIGNS: Dict[str, List[bytes]] = {
@@ -187,7 +189,7 @@ _SIGNS: Dict[str, List[bytes]] = {
         b" sk_live_ sg."
         b" dckr_pat_ hf_ hooks.slack"
     ).split(),
-    "url-password": [b"://"],
+    "url-password": [_COMMON_SIGN],
     "authorization": [b"bearer", b"authorization:", b"-token", b"x-api-key"],
     "user-password": b"curl mysql sshpass sqlplus :1521 oracle @(desc".split(),
     "netrc": [b"password"],
@@ -201,7 +203,6 @@ _SIGNS: Dict[str, List[bytes]] = {
         b" refresh_token account_key accountkey token\" token' pw\" pw'"
     ).split(),
 }
-_COMMON_RULE = "url-password"  # its sign stands in every address
 
 
 def _rare_signs() -> List[bytes]:
@@ -212,9 +213,18 @@ def _rare_signs() -> List[bytes]:
     return sorted(signs)
 
 
+def _shortest_signs() -> List[bytes]:
+    """Return the signs that hold no other sign: without one of them, a text has none at all."""
+    signs: List[bytes] = []
+    for sign in sorted([_COMMON_SIGN, *RARE_SIGNS], key=len):
+        if not any(shorter in sign for shorter in signs):
+            signs.append(sign)
+    return signs
+
+
 RARE_SIGNS = _rare_signs()
 # One search for all signs, as hundreds of texts have none: folders of a search path, names of files
-_ANY_SIGN = b"|".join(re.escape(sign) for signs in _SIGNS.values() for sign in signs)
+_ANY_SIGN = b"|".join(map(re.escape, _shortest_signs()))
 _SHORTEST_PASSWORD = 4
 _SHORTEST_SECRET = 12  # in characters; what is shorter no rule finds
 _compiled: Dict[bytes, Any] = {}  # pattern -> compiled, when it is first needed
@@ -257,6 +267,22 @@ def redact(content: bytes) -> Tuple[bytes, List[str]]:
     return content, sorted(hits)
 
 
+def redact_lines(content: bytes) -> Tuple[bytes, List[str]]:
+    """Return what `redact` does, for a listing: its lines have nothing to do with each other."""
+    hits: Set[str] = set()
+    pieces, done = [], 0
+    for sign in _pattern(_ANY_SIGN).finditer(content.lower()):
+        if sign.start() < done:
+            continue
+        begin, end = content.rfind(b"\n", 0, sign.start()) + 1, content.find(b"\n", sign.start())
+        end = len(content) if end < 0 else end
+        line, rules = redact(content[begin:end])
+        pieces += [content[done:begin], line]
+        hits.update(rules)
+        done = end
+    return b"".join([*pieces, content[done:]]), sorted(hits)
+
+
 def _replace(pattern: bytes, mark: Callable[[Any], bytes], content: bytes) -> Tuple[bytes, int]:
     """Return (content with the marks in place of what the pattern finds, how many they are)."""
     if pattern not in _BEGINNINGS:
@@ -290,8 +316,16 @@ def redact_strings(value: Any) -> Any:
     if isinstance(value, dict):
         return {redact_strings(key): _redact_item(key, item) for key, item in value.items()}
     if isinstance(value, list):
-        return [redact_strings(item) for item in value]
+        return value if _has_no_sign(value) else [redact_strings(item) for item in value]
     return value
+
+
+def _has_no_sign(values: List[Any]) -> bool:
+    """Tell by one search whether a list is of strings without secrets, as a search path is."""
+    if not all(isinstance(value, str) for value in values):
+        return False
+    text = "\n".join(values).encode("utf-8", "surrogateescape")
+    return _pattern(_ANY_SIGN).search(text.lower()) is None
 
 
 def _redact_item(key: Any, item: Any) -> Any:
@@ -308,13 +342,18 @@ def _redact_item(key: Any, item: Any) -> Any:
 
 def names_secret_value(key: Any, item: Any) -> bool:
     """Tell whether a key of JSON says that its value is a secret."""
-    if not (isinstance(key, str) and isinstance(item, str) and _KEY.match(key)):
+    if not (isinstance(key, str) and isinstance(item, str) and _is_secret_key(key)):
         return False
     return (
         len(item) >= _SHORTEST_PASSWORD
         and item[0] not in "$<{%./"
         and item.lower() not in _HARMLESS_VALUES
     )
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_secret_key(key: str) -> bool:
+    return _KEY.match(key) is not None
 
 
 def redact_arguments(arguments: Sequence[str]) -> List[str]:

@@ -240,17 +240,26 @@ class Job:
                 draft.weaken("fcl-missing", main, problem)
         draft.attempt("seeds", findings.add_seeds, draft, step, outcome)
         self.decision = draft.attempt("judging", judging.judge, step, seen, outcome, missing)
-        is_failed = bool(outcome.code or self.decision)
-        named = [path for paths in databases.values() for path in paths]
-        clues = draft.attempt(
-            "clues", findings.find_clues, draft, [step, *programs], named, self.environment
-        )
-        draft.attempt(
-            "what the logs tell of failures",
-            lambda: findings.add_failure(draft, step, outcome, clues, is_failed=is_failed),
-        )
+        own_databases = [path for paths in databases.values() for path in paths]
+        self._tell_failure([step, *programs], own_databases, outcome)
         for each in [step, *programs]:
             findings.add_modules(draft, each, databases[each.name], outcome)
+
+    def _tell_failure(
+        self, steps: Sequence[Step], databases: Sequence[str], outcome: execution.Outcome
+    ) -> None:
+        """Keep what the logs tell of a failure, or of trouble; the first of the steps is the command."""
+        from jobprov.provenance.capture.logs import findings
+
+        draft, clues = self.draft, None
+        is_failed = bool(outcome.code or self.decision)
+        if is_failed:
+            words = (draft, steps, databases, self.environment)
+            clues = draft.attempt("clues", findings.find_clues, *words)
+        draft.attempt(
+            "what the logs tell of failures",
+            lambda: findings.add_failure(draft, steps[0], outcome, clues, is_failed=is_failed),
+        )
 
     def _take_sight(
         self, step: Step, outcome: execution.Outcome, sight: "Sight", clock: Clock
@@ -311,6 +320,7 @@ class Job:
         found = [entry for entry in found if self._takes_over(entry, recorded)]
         sidecars = [entry for entry in found if os.path.isfile(entry["path"])]
         if seen is not None:
+            outputs.take_moves(recorded, seen.outputs)
             known = {os.path.abspath(entry["path"]) for entry in [*self._outputs(), *found]}
             found += seen.describe_made(known, clock)
             found = outputs.join_copies(found, seen.outputs, clock)
@@ -415,8 +425,6 @@ class Job:
 
     def finish(self, outcome: execution.Outcome, state: str) -> None:
         """Complete the record of a job that is one command."""
-        from jobprov.provenance.capture.logs import failure
-
         command = self.draft.record["command"]
         steps = command.get("steps", ())
         # Every service looks for it at the command
@@ -427,6 +435,8 @@ class Job:
             state = "failed"
             failed = self.blame(outcome)
         elif state != "succeeded":
+            from jobprov.provenance.capture.logs import failure
+
             names = [step["name"] for step in steps if step.get("exit_code")]
             name = names[0] if names else None
             failed = FailedStep(name, None, outcome.code, outcome.signal, *failure.explain(outcome))
@@ -434,10 +444,10 @@ class Job:
 
     def blame(self, outcome: execution.Outcome) -> Optional[FailedStep]:
         """Return the step that failed although the exit code of its command is 0, or None."""
-        from jobprov.provenance.capture.logs import failure
-
         if self.decision is None:
             return None
+        from jobprov.provenance.capture.logs import failure
+
         error_class, message = failure.explain(outcome)
         if self.decision.evidence == "output-not-there":
             error_class = error_class or "output not there"
@@ -453,7 +463,7 @@ class Job:
 
         `failed` is the first that failed, as `step` kept it.
         """
-        from jobprov.provenance.capture.logs import failure
+        from jobprov.provenance.capture.logs import ending
 
         state = "succeeded"
         if failed and failed.decided_by:
@@ -463,7 +473,7 @@ class Job:
             last.code, last.signal = outcome.code, None
             if failed:
                 last.code, last.signal = failed.code, failed.signal
-            state = failure.name_state(last, was_told=was_told)
+            state = ending.name_state(last, was_told=was_told)
             outcome.signal = last.signal
         self._close(outcome, state, failed)
 
@@ -496,8 +506,6 @@ class Job:
         self, outcome: execution.Outcome, state: str, failed: Optional[FailedStep]
     ) -> Dict[str, Any]:
         """Return the record's `exit`: with why it failed, or what went wrong though it did not."""
-        from jobprov.provenance.capture.logs import failure
-
         fields: Dict[str, Any] = {"code": outcome.code, "signal": outcome.signal}
         if failed:
             fields.update(
@@ -510,7 +518,10 @@ class Job:
             warnings: List[Dict[str, Any]] = []
             for of_step in self.draft.record.get("extra", {}).get("warnings", {}).values():
                 warnings += of_step
-            fields["message"] = failure.say_suppressed(warnings)
+            if warnings:
+                from jobprov.provenance.capture.logs import failure
+
+                fields["message"] = failure.say_suppressed(warnings)
         return without_empty(fields)
 
     def add_inputs(self, named: Iterable[Tuple[str, str]]) -> None:

@@ -8,7 +8,7 @@ may try again after a failure.
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from jobprov.provenance.capture.command.step import Step
-from jobprov.provenance.capture.logs import art_log, log_text
+from jobprov.provenance.capture.logs import art_report, log_text
 from jobprov.provenance.capture.recording.seen import Seen
 from jobprov.provenance.capture.running.execution import Outcome
 from jobprov.provenance.capture.sight.programs import ProgramStep
@@ -80,7 +80,7 @@ def _logs_of(last: Optional[ProgramStep], outcome: Outcome) -> List[Tuple[str, b
 def _failing_line(logs: Sequence[Tuple[str, bytes, bool]]) -> Optional[str]:
     """Return art's closing line where the last one names a status other than 0, or None."""
     for name, content, _ in logs:
-        status = art_log.closing_status(log_text.read_text(content))
+        status = art_report.closing_status(log_text.read_text(content))
         if status:
             sentence = "Art has completed and will exit with status {}. (log {})"
             return sentence.format(status, name)

@@ -89,7 +89,8 @@ class OneCommand:
             from jobprov.provenance.capture.running import watching  # noqa: F401
             from jobprov.provenance.capture.sight.sight import Sight
 
-            self._sight = Sight(self.options, glance.began)
+            scripts = [content for _, _, content in glance.scripts if content is not None]
+            self._sight = Sight(self.options, glance.began, scripts)
         except Exception as error:
             glance.notes.append("nothing is seen: {}: {}".format(type(error).__name__, error))
 
@@ -154,7 +155,7 @@ class OneCommand:
         self._look_at_system(job)
         # loaded while the job runs: they are needed when it has ended
         from jobprov.provenance.capture.files import sidecar  # noqa: F401
-        from jobprov.provenance.capture.logs import failure, times  # noqa: F401
+        from jobprov.provenance.capture.logs import findings, times  # noqa: F401
         from jobprov.provenance.capture.sending import delivery  # noqa: F401
 
     def _look_at_system(self, job: "Job") -> None:
@@ -173,7 +174,7 @@ class OneCommand:
         sight = self._sight
         self._watch = Watch(process)
         if sight is not None:
-            self._watch = Watch(process, sight.meet, sight.look)
+            self._watch = Watch(process, sight.meet)
         try:
             self._watch.run()
         except Exception as error:
@@ -220,9 +221,9 @@ class OneCommand:
         flushing.Sender(self.options, self.environment, speaker).send(entry, job.draft)
 
     def _finish(self, job: "Job", outcome: Outcome) -> None:
-        from jobprov.provenance.capture.logs import failure
+        from jobprov.provenance.capture.logs import ending
 
-        job.finish(outcome, failure.name_state(outcome, was_told=outcome.was_told))
+        job.finish(outcome, ending.name_state(outcome, was_told=outcome.was_told))
 
     def _keep(self, draft: "Draft") -> Any:
         """Return what `flushing.keep` returns; where there is no room for it, without files."""

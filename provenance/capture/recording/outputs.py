@@ -92,6 +92,14 @@ def _describe_gone(
     return [entry]
 
 
+def take_moves(recorded: Dict[str, Dict[str, Any]], seen: SeenOutputs) -> None:
+    """Give outputs of earlier steps, by absolute path, the places to which this one moved them."""
+    for path, entry in recorded.items():
+        place = seen.find_move(path)
+        if place is not None:
+            entry.update(location=place, name=os.path.basename(place))
+
+
 def join_copies(
     outputs: Iterable[Dict[str, Any]], seen: SeenOutputs, clock: Clock
 ) -> List[Dict[str, Any]]:

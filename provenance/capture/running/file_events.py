@@ -3,27 +3,36 @@
 A listing at the end cannot show what a job made and moved away. The reports are read as they come, a
 moment late, so size and inode are those of a file that is still there by then.
 
-Source: inotify(7), reached by ctypes since Python has no call for it.
+**Where a file went.** A file that lives for milliseconds is gone before anybody can look, so its inode
+is not known. But a rename makes two reports, one for each folder, with one cookie. So the folders to
+which the job may move its files are followed as well (`storage_folders`): a file that left the job's
+folder and came to another one under the same cookie is this job's, there, under whatever name. The
+trail goes on where it is renamed there, and ends where it is removed or another file takes its place.
+
+Nothing is inferred from a time or a name. A file without the other half of its move keeps its inode,
+if anybody saw it in time, for a search at the end. A folder that the job makes in the storage is
+followed when it is reported; a file that is moved there sooner, and that nobody saw before, has gone
+to an unknown place.
 """
 
-import ctypes
 import os
-import select
-import struct
 import threading
-from typing import Dict, List, Optional, Set, Tuple
+import time
+from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from jobprov.provenance.capture.files.folders import NOT_LOOKED_AT
+from jobprov.provenance.capture.running import inotify
 from jobprov.provenance.capture.running.background import Background
+from jobprov.provenance.capture.running.storage_folders import StorageFolders
 
-_CLOSED, _MOVED_AWAY, _MOVED_HERE, _CREATED, _DELETED = 0x8, 0x40, 0x80, 0x100, 0x200
-_OVERFLOW, _ENDED, _IS_FOLDER = 0x4000, 0x8000, 0x40000000
-_ONLY_FOLDERS = 0x01000000
-_ASKED = _CLOSED | _MOVED_AWAY | _MOVED_HERE | _CREATED | _DELETED | _ONLY_FOLDERS
-_HEAD = struct.Struct("iIII")  # watch, mask, cookie, length of the name
-_MOST_READ, _MOST_FOLDERS, _MOST_FILES = 1 << 16, 500, 20000
-_MOST_READS = 64  # in one look, so that a job that makes files without end does not hold us
+_ASKED = (
+    inotify.CLOSED | inotify.MOVED_AWAY | inotify.MOVED_HERE | inotify.CREATED | inotify.DELETED
+)
+_MOST_FOLDERS, _MOST_FILES = 500, 20000
+_STORAGE_SECONDS = 0.3  # for which the job waits until its storage is followed, at worst
 _WAIT_SECONDS, _PAUSE_SECONDS = 0.2, 0.005  # so that many reports are read at once
+# Without the pause, so that a file that soon moves is seen before; so many at once, and a second
+_MOST_QUICK, _QUICK_A_SECOND = 50, 20
 
 
 class Made:
@@ -33,14 +42,18 @@ class Made:
         identity: (device, inode); None where it was gone before anybody could look.
         size_bytes: as last seen, or None.
         is_moved, is_deleted: whether it left its place again, and how.
+        place: where it was moved to, as the kernel reported; else None.
+        was_there: whether it lay in the folder before the job.
     """
 
-    __slots__ = ("identity", "is_deleted", "is_moved", "size_bytes")
+    __slots__ = ("identity", "is_deleted", "is_moved", "place", "size_bytes", "was_there")
 
-    def __init__(self) -> None:
+    def __init__(self, *, was_there: bool = False) -> None:
         self.identity: Optional[Tuple[int, int]] = None
         self.size_bytes: Optional[int] = None
         self.is_moved = self.is_deleted = False
+        self.place: Optional[str] = None
+        self.was_there = was_there
 
     def look(self, path: str) -> None:
         """Take what can be seen of the file now."""
@@ -49,7 +62,19 @@ class Made:
         except OSError:
             return
         self.identity, self.size_bytes = (status.st_dev, status.st_ino), status.st_size
-        self.is_moved = self.is_deleted = False
+
+    def move(self, place: Optional[str]) -> None:
+        """Take that it is somewhere else now: at a place, or nobody knows where."""
+        self.is_moved, self.is_deleted, self.place = True, False, place
+        known = self.identity
+        if place is not None:
+            self.look(place)
+        if known not in (None, self.identity):
+            self.end()  # another file has taken that place since
+
+    def end(self) -> None:
+        """Take that it is gone."""
+        self.is_moved, self.is_deleted, self.place = False, True, None
 
 
 class FileEvents:
@@ -61,23 +86,35 @@ class FileEvents:
         why_incomplete: a sentence where something may have been missed, else None.
     """
 
-    def __init__(self, folders: List[str], skipped: List[str]) -> None:
-        """Begin; raises OSError where the system has no inotify, or no more of it."""
+    def __init__(self, folders: List[str], skipped: List[str], storage: Sequence[str] = ()) -> None:
+        """Begin; raises OSError where the system has no inotify, or no more of it.
+
+        `storage` are the folders to which files may be moved.
+        """
         self.made: Dict[str, Made] = {}
         self.new_folders: Set[str] = set()
         self.why_incomplete: Optional[str] = None
         self._skipped = frozenset(skipped)
         self._folders: Dict[int, str] = {}
+        self._new: Set[str] = set()  # of the folders
+        self._hidden: Dict[str, Made] = {}  # files that count only once they bear another name
+        self._stored: Dict[str, Tuple[str, Made]] = {}  # {place: (path in `made`, file)}
         self._moving: Dict[int, Tuple[str, Made]] = {}  # cookie -> old path and file
-        self._lock, self._is_closed = threading.Lock(), threading.Event()
+        self._moving_folders: Dict[int, str] = {}  # cookie -> old path
+        self._lock, self._is_closed = threading.RLock(), threading.Event()
         self._reading: Optional[Background] = None
-        self._library = ctypes.CDLL(None, use_errno=True)
-        self._descriptor = self._library.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._descriptor < 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
+        self._kernel = inotify.Inotify()
+        self._storage = StorageFolders(self._kernel, self._lock, folders)
         for folder in folders:
             self._follow(folder, is_new=False)
+        if storage and folders:
+            named = list(storage)
+            Background(lambda: self._storage.begin(named)).wait(_STORAGE_SECONDS)
+
+    @property
+    def why_unplaced(self) -> Optional[str]:
+        """A sentence why the place of a moved file may be unknown, else None."""
+        return self._storage.why_incomplete
 
     def read_on(self) -> None:
         """Read reports as they come, from now on: a script may move a file once it is written."""
@@ -85,15 +122,23 @@ class FileEvents:
             self._reading = Background(self._read_as_they_come)
 
     def _read_as_they_come(self) -> None:
+        quick, since = float(_MOST_QUICK), time.monotonic()
         try:
             while not self._is_closed.is_set():
-                if select.select([self._descriptor], [], [], _WAIT_SECONDS)[0]:
-                    self._read()
+                if not self._kernel.wait(_WAIT_SECONDS):
+                    continue
+                self.read()
+                now = time.monotonic()
+                quick = min(_MOST_QUICK, quick + (now - since) * _QUICK_A_SECOND)
+                since = now
+                if quick >= 1:
+                    quick -= 1
+                else:
                     self._is_closed.wait(_PAUSE_SECONDS)
         finally:
-            os.close(self._descriptor)
+            self._kernel.close()
 
-    def _read(self, *, is_last: bool = False) -> None:
+    def read(self, *, is_last: bool = False) -> None:
         """Take in what happened since the last call."""
         with self._lock:
             if not self._is_closed.is_set():
@@ -101,26 +146,20 @@ class FileEvents:
 
     def _take_reports(self, *, is_last: bool) -> None:
         # The other half of a move may come with the next call
-        halves = dict(self._moving)
-        for _ in range(_MOST_READS):
-            try:
-                content = os.read(self._descriptor, _MOST_READ)
-            except OSError:  # nothing more
-                break
-            self._take(content)
-        for cookie, (path, file) in list(self._moving.items()):
+        halves = {*self._moving, *self._moving_folders}
+        for report in self._kernel.read():
+            self._take(*report)
+        for cookie in [*self._moving, *self._moving_folders]:
             if is_last or cookie in halves:
-                file.is_moved = True
-                self.made[path] = file
-                del self._moving[cookie]
+                self._take_half(cookie)
 
     def close(self) -> None:
         """Follow no more, after what happened last is read."""
-        self._read(is_last=True)
+        self.read(is_last=True)
         with self._lock:
             self._is_closed.set()
         if self._reading is None:
-            os.close(self._descriptor)
+            self._kernel.close()
 
     def _follow(self, folder: str, *, is_new: bool) -> None:
         """Follow a folder and those below it; what lies in a new one was made by the job."""
@@ -130,6 +169,8 @@ class FileEvents:
             if len(self._folders) >= _MOST_FOLDERS or not self._add(folder):
                 self._miss("not all of its folders could be followed")
                 return
+            if is_new:
+                self._new.add(folder)
             waiting += self._look_into(folder, is_new=is_new)
 
     def _look_into(self, folder: str, *, is_new: bool) -> List[str]:
@@ -148,69 +189,178 @@ class FileEvents:
         return below
 
     def _add(self, folder: str) -> bool:
-        watch = self._library.inotify_add_watch(self._descriptor, os.fsencode(folder), _ASKED)
+        watch = self._kernel.add(folder, _ASKED)
         if watch < 0:
             return not os.path.isdir(folder)  # one that is gone again is no loss
+        self._storage.followed.pop(watch, None)
         self._folders[watch] = folder
         return True
 
-    def _take(self, content: bytes) -> None:
-        place = 0
-        while place < len(content):
-            watch, mask, cookie, length = _HEAD.unpack_from(content, place)
-            place += _HEAD.size
-            name = content[place : place + length].rstrip(b"\0")
-            place += length
-            if mask & _OVERFLOW:
-                self._miss("more files came and went than the system could report")
-            elif mask & _ENDED:
-                self._folders.pop(watch, None)
-            elif watch in self._folders and name and not name.startswith(b"."):
-                path = os.path.join(self._folders[watch], os.fsdecode(name))
+    def _take(self, watch: int, mask: int, cookie: int, name: bytes) -> None:
+        if mask & inotify.OVERFLOW:
+            self._miss("more files came and went than the system could report")
+        elif mask & inotify.ENDED:
+            self._folders.pop(watch, None)
+            self._storage.followed.pop(watch, None)
+        elif watch in self._folders and name:
+            path = os.path.join(self._folders[watch], os.fsdecode(name))
+            if not mask & inotify.IS_FOLDER:
                 self._happened(path, mask, cookie)
+            elif not name.startswith(b"."):
+                self._happened_to_folder(path, mask, cookie)
+        elif watch in self._storage.followed and name:
+            folder, levels = self._storage.followed[watch]
+            path = os.path.join(folder, os.fsdecode(name))
+            if mask & inotify.IS_FOLDER:
+                self._happened_to_stored_folder(path, levels, mask, cookie)
+            else:
+                self._happened_in_storage(path, mask, cookie)
 
     def _happened(self, path: str, mask: int, cookie: int) -> None:
-        if mask & _IS_FOLDER:
-            if mask & (_CREATED | _MOVED_HERE) and not self._is_skipped(path):
-                self.new_folders.add(path)
-                self._follow(path, is_new=True)
-            elif mask & _MOVED_AWAY:
-                self._move_below(path)
-        elif mask & (_CREATED | _CLOSED):
-            if mask & _CREATED and not os.path.isfile(path):
+        """Take in what happened to a file in the job's own folder."""
+        if mask & (inotify.CREATED | inotify.CLOSED):
+            if mask & inotify.CREATED and not _is_hidden(path) and not os.path.isfile(path):
                 self.new_folders.add(path)
             self._see(path)
-        elif mask & _MOVED_AWAY:
-            self._moving[cookie] = (path, self.made.pop(path, Made()))
-        elif mask & _MOVED_HERE:
-            _, file = self._moving.pop(cookie, ("", Made()))
+        elif mask & inotify.MOVED_AWAY:
+            file = self._files_of(path).pop(path, None)
+            was_there = os.path.dirname(path) not in self._new
+            self._moving[cookie] = (path, file or Made(was_there=was_there))
+        elif mask & inotify.MOVED_HERE:
+            origin, file = self._moving.pop(cookie, ("", Made()))
+            self._forget_stored(origin, file)
+            file.is_moved = file.is_deleted = file.was_there = False
+            file.place = None
             self._keep(path, file)
             file.look(path)
-        elif mask & _DELETED and path in self.made:
-            self.made[path].is_deleted = True
+        elif mask & inotify.DELETED:
+            gone = self._files_of(path).get(path)
+            if gone is not None and gone.place is None:
+                gone.is_deleted = True
 
-    def _move_below(self, folder: str) -> None:
-        """Mark what lay in a folder that went as a whole; where it came back, it is seen anew."""
-        for path, file in self.made.items():
-            if path.startswith(folder + os.sep):
-                file.is_moved = True
+    def _happened_to_folder(self, path: str, mask: int, cookie: int) -> None:
+        """Take in what happened to a folder in the job's own."""
+        if mask & inotify.MOVED_AWAY:
+            self._moving_folders[cookie] = path
+        elif mask & (inotify.CREATED | inotify.MOVED_HERE) and not self._is_skipped(path):
+            self.new_folders.add(path)
+            origin = self._moving_folders.pop(cookie, None) if cookie else None
+            if origin is not None:
+                for old in _below(origin, self.made):
+                    del self.made[old]  # it is seen anew
+            self._follow(path, is_new=True)
+
+    def _happened_in_storage(self, path: str, mask: int, cookie: int) -> None:
+        """Take in what happened to a file elsewhere; most are other jobs'."""
+        if mask & inotify.MOVED_HERE and cookie in self._moving:
+            self._replace(path)
+            origin, file = self._moving.pop(cookie)
+            file.move(path)
+            self._keep(origin, file, is_hidden=False)
+            self._stored[path] = (origin, file)
+        elif mask & inotify.MOVED_AWAY and path in self._stored:
+            self._moving[cookie] = self._stored.pop(path)
+        elif mask & (inotify.MOVED_HERE | inotify.DELETED):
+            self._replace(path)
+
+    def _happened_to_stored_folder(self, path: str, levels: int, mask: int, cookie: int) -> None:
+        """Take in what happened to a folder elsewhere."""
+        if mask & inotify.MOVED_AWAY and _below(path, self._stored):
+            self._moving_folders[cookie] = path
+        elif mask & (inotify.CREATED | inotify.MOVED_HERE):
+            origin = self._moving_folders.pop(cookie, None) if cookie else None
+            if origin is not None:
+                self._move_below(origin, path)
+            if levels:
+                self._storage.come(path, levels - 1)
+
+    def _take_half(self, cookie: int) -> None:
+        """Take in that the other end of a move lies where nothing is followed."""
+        if cookie in self._moving:
+            path, file = self._moving.pop(cookie)
+            file.move(None)
+            if not _is_hidden(path) and path not in self.made:
+                self._keep(path, file)
+            return
+        self._move_below(self._moving_folders.pop(cookie), None)
+
+    def _move_below(self, folder: str, target: Optional[str]) -> None:
+        """Take in that a folder went as a whole, to a target or nobody knows where."""
+        for path in _below(folder, self.made):
+            self._move_to(path, self.made[path], folder, path, target)
+        for place in _below(folder, self._stored):
+            path, file = self._stored.pop(place)
+            self._move_to(path, file, folder, place, target)
+        for watch in [watch for watch, path in self._folders.items() if _is_at(path, folder)]:
+            del self._folders[watch]
+            self._kernel.remove(watch)
+        for watch, (path, _) in list(self._storage.followed.items()):
+            if _is_at(path, folder):
+                self._storage.forget(watch)
+
+    def _move_to(
+        self, path: str, file: Made, folder: str, place: str, target: Optional[str]
+    ) -> None:
+        """Take in that a file of ours went with its folder."""
+        if file.is_deleted:
+            return
+        new_place = None if target is None else target + place[len(folder) :]
+        file.move(new_place)
+        if new_place is not None:
+            self._stored[new_place] = (path, file)
+
+    def _replace(self, place: str) -> None:
+        """Take in that what is stored at a place is ours no more, if it was."""
+        if place in self._stored:
+            self._stored.pop(place)[1].end()
+
+    def _forget_stored(self, origin: str, file: Made) -> None:
+        """Take in that a file came back from the storage under another name."""
+        if file.place is not None and self.made.get(origin) is file:
+            del self.made[origin]
 
     def _see(self, path: str) -> None:
         if os.path.islink(path):
             return  # what it leads to counts by itself
-        file = self.made.get(path) or Made()
+        file = self._files_of(path).get(path)
+        if file is None or file.place is not None:
+            file = Made()
         self._keep(path, file)
         file.size_bytes = None  # where it is gone already, nobody knows how large it became
+        file.is_moved = file.is_deleted = False
         file.look(path)
 
-    def _keep(self, path: str, file: Made) -> None:
-        if path in self.made or len(self.made) < _MOST_FILES:
-            self.made[path] = file
-        else:
+    def _keep(self, path: str, file: Made, *, is_hidden: Optional[bool] = None) -> None:
+        files = self._files_of(path) if is_hidden is None else self.made
+        before = files.get(path)
+        if before is None and len(files) >= _MOST_FILES:
             self._miss("more than {} files came and went".format(_MOST_FILES))
+            return
+        files[path] = file
+        if before is not None and before is not file and before.place is not None:
+            # a loop that stores one file after the other from one path: the earlier is at its place
+            files[before.place] = before
+            self._stored[before.place] = (before.place, before)
+
+    def _files_of(self, path: str) -> Dict[str, Made]:
+        return self._hidden if _is_hidden(path) else self.made
 
     def _is_skipped(self, folder: str) -> bool:
         return folder in self._skipped or os.path.basename(folder).startswith(NOT_LOOKED_AT)
 
     def _miss(self, why: str) -> None:
         self.why_incomplete = self.why_incomplete or why
+
+
+def _is_hidden(path: str) -> bool:
+    return os.path.basename(path).startswith(".")
+
+
+def _is_at(path: str, folder: str) -> bool:
+    """Tell whether a path is a folder's, or lies below it."""
+    return path == folder or path.startswith(folder + os.sep)
+
+
+def _below(folder: str, paths: Iterable[str]) -> List[str]:
+    """Return the paths that lie below a folder."""
+    return [path for path in paths if path.startswith(folder + os.sep)]

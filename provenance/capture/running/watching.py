@@ -42,17 +42,16 @@ class Watch:
         self,
         process: int,
         meet: Optional[Callable[[Child], None]] = None,
-        look_on: Optional[Callable[[], None]] = None,
     ) -> None:
         """Watch a process.
 
-        `meet` is told of each program that it starts, and `look_on` called at each look.
+        `meet` is told of each program that it starts.
         """
         self.peak_rss_bytes: Optional[int] = None
         self.libraries: Set[str] = set()
         self.files = OpenFiles(time.time())
         self.children = None if meet is None else Children(process)
-        self._meet, self._look_on = meet, look_on
+        self._meet = meet
         self._process, self._stopped, self._began = process, threading.Event(), time.monotonic()
         self._page = os.sysconf("SC_PAGE_SIZE")
         self._maps_due = list(_MAPS_SECONDS)
@@ -80,8 +79,6 @@ class Watch:
             self.files.glimpse(child.process, moment, LOOK_SECONDS)
             if self._meet is not None:
                 self._meet(child)
-        if self._look_on is not None:
-            self._look_on()
 
     def stop(self) -> None:
         """Look no more."""

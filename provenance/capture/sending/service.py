@@ -7,17 +7,19 @@ asked; a refusal whose `type` is one of jobprov's problems. Anything else is no 
 Source: docs/reference/http.md, "Conventions".
 """
 
-import http.client
 import json
 import os
 import socket
 import threading
-from typing import Any, Callable, Dict, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, Union
 from urllib.parse import urlsplit
 
 from jobprov.provenance.capture import VERSION
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.options import Options
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection, HTTPResponse
 
 _TAKEN, _REFUSED = 2, 4  # classes of HTTP status
 TOO_LARGE = 413
@@ -106,7 +108,7 @@ class Service:
         if not self._base.endswith("/api/v1"):
             self._base += "/api/v1"
         self._token, self._clock = token, clock
-        self._connection: Optional[http.client.HTTPConnection] = None
+        self._connection: "Optional[HTTPConnection]" = None
         self._socket: Optional[socket.socket] = None
         self.reserve = 0.0
         self.largest_body: Optional[int] = None
@@ -124,9 +126,11 @@ class Service:
         `is_whole` tells of a good answer whether all is there that jobprov says, about what was
         asked.
         """
+        from http.client import HTTPException  # noqa: PLC0415 - many jobs only spool, and it is slow
+
         try:
             status, answer, pause = self._exchange(method, path, body, headers)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, HTTPException, ValueError) as error:
             self.close()
             sentence = self._sentence(method, path, error or type(error).__name__)
             raise UnansweredError(sentence) from error
@@ -210,12 +214,12 @@ class Service:
 
     def _ask(
         self,
-        connection: http.client.HTTPConnection,
+        connection: "HTTPConnection",
         method: str,
         path: str,
         body: Union[bytes, memoryview],
         headers: Dict[str, str],
-    ) -> Tuple[http.client.HTTPResponse, bytes]:
+    ) -> "Tuple[HTTPResponse, bytes]":
         if connection.sock is None:
             connection.connect()
         self._socket = connection.sock
@@ -237,11 +241,13 @@ class Service:
         except (OSError, AttributeError):
             pass  # not connected any more
 
-    def _connect(self, seconds: float) -> http.client.HTTPConnection:
+    def _connect(self, seconds: float) -> "HTTPConnection":
+        from http.client import HTTPConnection, HTTPSConnection  # noqa: PLC0415
+
         host, port = self._parts.hostname or "", self._parts.port
         if self._parts.scheme == "https":
-            return http.client.HTTPSConnection(host, port, timeout=seconds, context=_tls())
-        return http.client.HTTPConnection(host, port, timeout=seconds)
+            return HTTPSConnection(host, port, timeout=seconds, context=_tls())
+        return HTTPConnection(host, port, timeout=seconds)
 
 
 def read_token(options: Options, environment: Dict[str, str]) -> Optional[str]:
@@ -284,7 +290,7 @@ def _transferred(path: str, environment: Dict[str, str]) -> str:
     return path
 
 
-def _read_whole(response: http.client.HTTPResponse) -> bytes:
+def _read_whole(response: "HTTPResponse") -> bytes:
     """Return the body of an answer.
 
     Raises ValueError where it is not as long as its head says: `read` would return what came.

@@ -1,10 +1,10 @@
 """The inputs of a command that were seen and that nobody told."""
 
-import functools
 import os
 from typing import Any, Dict, Iterable, List, Optional, Set
 
 from jobprov.provenance.capture.files.names import from_here, guess_role, is_url
+from jobprov.provenance.capture.files.real_paths import real_path
 from jobprov.provenance.capture.record.draft import Draft, without_empty
 from jobprov.provenance.capture.running.open_files import OpenFiles
 from jobprov.provenance.capture.sight.child_programs import SeenFile
@@ -111,10 +111,4 @@ def files_of_code(draft: Draft) -> Set[str]:
     paths = [entry.get("path") for entry in draft.record.get("scripts", ())]
     for configuration in draft.record.get("configurations", ()):
         paths += [file.get("path") for file in configuration.get("files", ())]
-    return {_real(path) for path in paths if path}
-
-
-@functools.lru_cache(maxsize=4096)
-def _real(path: str) -> str:
-    """Return the real path of a file of code, which is asked for more than once, and costs a look at each folder."""
-    return os.path.realpath(path)
+    return {real_path(path) for path in paths if path}

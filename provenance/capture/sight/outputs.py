@@ -4,13 +4,12 @@ import fnmatch
 import os
 from typing import Dict, Iterable, List, Optional, Sequence, Set
 
-from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.command.step import Step
 from jobprov.provenance.capture.files.names import as_glob, is_url
-from jobprov.provenance.capture.record.draft import Draft
+from jobprov.provenance.capture.record.draft import Draft, seconds_of
 from jobprov.provenance.capture.running.background import Background
 from jobprov.provenance.capture.running.watching import Watch
-from jobprov.provenance.capture.sight import places
+from jobprov.provenance.capture.sight import named_folders, places
 from jobprov.provenance.capture.sight.inputs import files_of_code
 from jobprov.provenance.capture.sight.programs import ProgramStep
 from jobprov.provenance.capture.sight.sight import Sight
@@ -19,8 +18,6 @@ MOST_OUTPUTS, _MOST_LOGS = 2000, 20
 _FOLDER_SECONDS = 2.0
 _GRANULE_SECONDS = 0.02  # a file's time is that of the last tick of the kernel's clock
 _FIRST_LINE = 100
-_SCRATCH = ("/tmp/", "/var/tmp/", "/dev/")  # noqa: S108 - named to be left out
-_SCRATCH_VARIABLES = ("TMPDIR", "TMP", "TEMP", "HOME", "PWD", "OLDPWD")
 
 
 class SeenOutputs:
@@ -77,33 +74,53 @@ class SeenOutputs:
             words += program.child.argv
         outputs = self._sight.options.paths("output")
         words += [os.path.abspath(path) for path in outputs if not is_url(path)]
-        for name, value in os.environ.items():
-            if name not in _SCRATCH_VARIABLES and not name.startswith("JOBPROV_"):
-                words.append(value)
+        words += named_folders.words_of_variables()
         for content in self._scripts:
-            words += places.words_of_script(content, dict(os.environ))
-        folders = places.further_folders(words, self._sight.own_folders, self._sight.began)
+            words += named_folders.words_of_script(content, os.environ)
+        folders = named_folders.further_folders(words, self._sight.own_folders, self._sight.began)
         return [folder for folder in folders if not self._is_left_out(folder + "/")]
 
     def find(self, draft: Draft, known: Iterable[str]) -> List[places.MadeFile]:
         """Return the files that the command made, but for known ones (absolute paths)."""
         left_out = set(known) | self._find_others(draft)
+        started_at = draft.record.get("started_at")
+        began = self._sight.began if started_at is None else seconds_of(started_at)
         outputs = []
         for path in self._find_candidates():
-            if path in left_out or not places.may_be_output(path) or self._is_sidecar(path):
+            if path in left_out or self._is_sidecar(path):
                 continue
             left_out.add(path)
-            if os.path.isfile(path):
-                if self._has_changed(path):
-                    outputs.append(places.MadeFile(path, path))
+            file = self._find_file(path, began)
+            # `mv out.tmp "$STORE/out.root"`: the last name counts
+            if file is None or not places.may_be_output(file.place or path):
                 continue
-            moved = self._places.find(path)
-            if moved.place is not None or moved.is_moved:
-                outputs.append(moved)
+            outputs.append(file)
+            if file.place is None and self._sight.why_unplaced is not None:
+                draft.weaken("children-unseen", "output " + path, self._sight.why_unplaced)
         if len(outputs) > MOST_OUTPUTS:
             sentence = "only {} of {} files that were made are recorded"
-            self._sight.why_incomplete.append(sentence.format(MOST_OUTPUTS, len(outputs)))
+            sentence = sentence.format(MOST_OUTPUTS, len(outputs))
+            draft.weaken("children-unseen", "outputs", sentence)
         return outputs[:MOST_OUTPUTS]
+
+    def _find_file(self, path: str, began: float) -> Optional[places.MadeFile]:
+        """Return the output that came at a path; None where it is none, or was scratch.
+
+        What lay there before the job began, and was moved away, is an input.
+        """
+        if os.path.isfile(path):
+            return places.MadeFile(path, path) if self._has_changed(path) else None
+        moved = self._places.find(path)
+        came = self._sight.came_and_went.get(path)
+        if came is not None and came.was_there and not _is_written_since(moved.place, began):
+            return None
+        return moved if moved.place is not None or moved.is_moved else None
+
+    def find_move(self, path: str) -> Optional[str]:
+        """Return where a file of an earlier step went from its absolute path; else None."""
+        came = self._sight.came_and_went.get(path)
+        is_gone = came is not None and came.is_moved and not os.path.exists(path)
+        return self._places.find(path).place if is_gone else None
 
     def find_gone(self, path: str) -> Optional[places.MadeFile]:
         """Return where a named output went that is no longer at its absolute path.
@@ -166,17 +183,7 @@ class SeenOutputs:
             return False
 
     def _is_left_out(self, path: str) -> bool:
-        """Tell whether a path lies where no job keeps its outputs: the system's, spool, or scratch."""
-        if arguments.is_system(path):
-            return True
-        if any(path.startswith(folder + "/") for folder in self._sight.skipped):
-            return True  # what strace writes there
-        scratch = [*_SCRATCH, os.environ.get("TMPDIR", "/tmp").rstrip("/") + "/"]  # noqa: S108
-        for folder in scratch:
-            is_home = any(own.startswith(folder) for own in self._sight.own_folders)
-            if path.startswith(folder) and not is_home:  # a job in /tmp keeps its outputs there
-                return True
-        return False
+        return named_folders.is_left_out(path, self._sight.own_folders, self._sight.skipped)
 
     def _find_others(self, draft: Draft) -> Set[str]:
         """Return absolute paths of what came and is no output: code, logs, inputs, databases."""
@@ -212,6 +219,14 @@ def _shell_scripts(draft: Draft, sight: Sight) -> List[bytes]:
         scripts += [content for _, _, content in program.scripts]
     texts = [content for content in scripts if isinstance(content, bytes)]
     return [text for text in texts if b"sh" in text[:_FIRST_LINE].split(b"\n")[0]]
+
+
+def _is_written_since(place: Optional[str], moment: float) -> bool:
+    """Tell whether a file was written since a moment; a move leaves that time as it is."""
+    try:
+        return place is not None and os.stat(place).st_mtime >= moment - _GRANULE_SECONDS
+    except OSError:
+        return False
 
 
 def _beside(step: Step) -> List[str]:

@@ -5,11 +5,9 @@ job moved away is the same file at a further location. A file that vanished agai
 """
 
 import os
-import re
 import time
-from typing import Collection, Dict, Iterable, Iterator, List, Optional, Set, Tuple
+from typing import Collection, Dict, Iterable, Iterator, List, Optional, Tuple
 
-from jobprov.provenance.capture.files import leaving
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
 from jobprov.provenance.capture.files.names import is_url
 from jobprov.provenance.capture.running.file_events import Made
@@ -17,10 +15,6 @@ from jobprov.provenance.capture.sight.child_programs import Copy, SeenFile
 
 _MOST_PLACES, _MOST_ENTRIES, _SECONDS = 100, 2000, 2.0
 _MOST_LEVELS, _MOST_FOLDERS = 3, 1000
-_LONGEST_WORD = 1000
-_ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?(\w+)=[\"']?([\w${}./:@%+,-]*)")
-_WORD = re.compile(r"[\w${}./:@%+,-]*/[\w${}./:@%+,-]*")
-_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 _LOG_ENDS = (".log", ".out", ".err", ".stdout", ".stderr")
 # Files that HTCondor, art and shells leave beside what a job makes
 _BESIDE = ("_condor_", "condor_exec", "core.", "jobprov-")
@@ -96,14 +90,21 @@ class Places:
 
     def find(self, path: str) -> MadeFile:
         """Return where a file is that the job made at a path and that is no longer there."""
+        came = self._made.get(path)
+        if came is not None and self._is_at_place(came):
+            return MadeFile(path, came.place, is_moved=True)
         if path in self._copied:
             place, file = self._copied[path]
             if not is_url(place) and not os.path.exists(place):
                 place = self._find_further(path) or place  # renamed after the copy
             return MadeFile(path, place, file)
-        came = self._made.get(path)
         is_moved = came is not None and came.is_moved
         return MadeFile(path, self._find_further(path), is_moved=is_moved)
+
+    def _is_at_place(self, file: Made) -> bool:
+        """Tell whether a file lies where the kernel reported that it was moved."""
+        status = None if file.place is None else self._status(file.place)
+        return status is not None and (status.st_dev, status.st_ino) == file.identity
 
     def find_copies(self, path: str, size_bytes: int) -> Iterator[str]:
         """Yield what may be copies, elsewhere, of a file that is still there; they are to be compared.
@@ -132,7 +133,8 @@ class Places:
         if file is None:
             return None
         place = self._find_in(self._further, path, file)
-        if place is None and file.is_moved:
+        # deeper, a file of this name may be another job's
+        if place is None and file.is_moved and file.identity is not None:
             place = self._find_in(self._find_deeper(), path, file)
         return place
 
@@ -225,62 +227,3 @@ def _may_be(file: Made, status: os.stat_result) -> bool:
     if file.identity is None:  # it was gone before anybody could look
         return True
     return (status.st_dev, status.st_ino) == file.identity
-
-
-def further_folders(words: Iterable[str], own_folders: Collection[str], began: float) -> List[str]:
-    """Return the folders that words name, by themselves or of a file, but for those of the job.
-
-    Those in them that have changed since the job began are more: a file came there. Not those beside
-    the job's own folder, which are other jobs'.
-    """
-    folders: Dict[str, None] = {}
-    known: Set[str] = set(own_folders)
-    for word in words:
-        if not word.startswith("/") or "\n" in word or len(word) > _LONGEST_WORD:
-            continue
-        for folder in (os.path.normpath(word), os.path.normpath(os.path.dirname(word))):
-            if folder in known:
-                continue
-            known.add(folder)
-            if not leaving.is_private(folder) and os.path.isdir(folder):
-                folders[folder] = None
-                if not any(own.startswith(folder + os.sep) for own in own_folders):
-                    folders.update(dict.fromkeys(_changed_below(folder, began)))
-    return [folder for folder in folders if folder not in own_folders]
-
-
-def _changed_below(folder: str, began: float) -> List[str]:
-    """Return the folders in one, the first thousand, to which something came since a moment."""
-    changed: List[str] = []
-    try:
-        with os.scandir(folder) as entries:
-            for number, entry in enumerate(entries):
-                if number >= _MOST_ENTRIES or len(changed) >= _MOST_PLACES:
-                    break
-                if entry.is_dir(follow_symlinks=False) and entry.stat().st_mtime >= began:
-                    changed.append(entry.path)
-    except OSError:
-        pass  # gone, or not ours to read
-    return changed
-
-
-def words_of_script(content: bytes, variables: Dict[str, str]) -> List[str]:
-    """Return the absolute paths that a shell script writes, as far as its variables are known.
-
-    A variable that is set to plain words counts from there on; others leave their words out.
-    """
-    known = dict(variables)
-    words: List[str] = []
-    for line in content.decode("utf-8", "replace").splitlines():
-        assigned = _ASSIGNMENT.match(line)
-        if assigned is not None:
-            known[assigned.group(1)] = _expanded(assigned.group(2), known)
-        for word in _WORD.findall(line):
-            path = _expanded(word, known)
-            if path.startswith("/") and "$" not in path:
-                words.append(path)
-    return words
-
-
-def _expanded(word: str, variables: Dict[str, str]) -> str:
-    return _VARIABLE.sub(lambda name: variables.get(name.group(1), name.group()), word)

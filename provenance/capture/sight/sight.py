@@ -7,13 +7,14 @@ read what programs use, so that a slow file system does not hold up the looks.
 import collections
 import os
 import threading
-from typing import Deque, Dict, List, Optional, Set
+from typing import Deque, Dict, Iterable, List, Optional, Set
 
 from jobprov.provenance.capture.files import folders
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.running.background import Background, hash_seconds
 from jobprov.provenance.capture.running.children import Child
 from jobprov.provenance.capture.running.file_events import FileEvents, Made
+from jobprov.provenance.capture.sight import named_folders
 from jobprov.provenance.capture.sight.child_programs import ChildProgram, FileReader
 
 _FINISH_SECONDS = 5.0
@@ -34,10 +35,12 @@ class Sight:
         came_and_went: {absolute path: Made} as the kernel reported, after `settle`.
         skipped: folders of the hook itself.
         why_incomplete: sentences about what may have been missed.
+        why_unplaced: a sentence why the place of a moved file may be unknown, after `settle`.
         is_hurried: whether somebody waits for the end, after `settle`.
     """
 
-    def __init__(self, options: Options, began: float) -> None:
+    def __init__(self, options: Options, began: float, scripts: Iterable[bytes] = ()) -> None:
+        """Begin to follow the job's folders, and those that its scripts and variables name."""
         self.options, self.began = options, began
         self.own_folders = _own_folders(options)
         self.programs: List[ChildProgram] = []
@@ -46,6 +49,7 @@ class Sight:
         self.new_folders: Optional[Set[str]] = None
         self.came_and_went: Dict[str, Made] = {}
         self.why_incomplete: List[str] = []
+        self.why_unplaced: Optional[str] = None
         self.is_hurried = False
         working_folder = os.getcwd()
         self.reader = FileReader(began, working_folder, hash_seconds(options))
@@ -56,7 +60,8 @@ class Sight:
         self._hashing: Optional[Background] = None
         self._events: Optional[FileEvents] = None
         try:
-            self._events = FileEvents(self.own_folders, self.skipped)
+            self._events = FileEvents(self.own_folders, self.skipped, self._storage(scripts))
+            self._events.read_on()
         except (OSError, AttributeError) as error:  # no inotify, or no more of it
             self.why_incomplete.append("files that came and went were not seen: {}".format(error))
 
@@ -67,11 +72,6 @@ class Sight:
         if len(self._waiting) < _MOST_WAITING:
             self._waiting.append(child)
             self._is_wanted.set()
-
-    def look(self) -> None:
-        """Take in what the kernel has to report about files."""
-        if self._events is not None:
-            self._events.read_on()
 
     def is_own(self, path: str) -> bool:
         """Tell whether an absolute path lies in one of the job's own folders."""
@@ -96,11 +96,19 @@ class Sight:
             if self._events.why_incomplete is None:
                 self.new_folders = self._events.new_folders
             self.note(self._events.why_incomplete)
+            self.why_unplaced = self._events.why_unplaced
             self._events = None
         if not is_hurried:
             listing = folders.Listing(self.own_folders, self.began, self.skipped)
             self.listed, self.others = listing.paths, listing.others
             self.note(listing.why_incomplete)
+
+    def _storage(self, scripts: Iterable[bytes]) -> List[str]:
+        """Return the folders in which the job may store its files, as far as they are named."""
+        words = [*self.options.command, *named_folders.words_of_variables()]
+        for script in scripts:
+            words += named_folders.words_of_script(script, os.environ)
+        return named_folders.storage_folders(words, self.own_folders, self.skipped)
 
     def note(self, sentence: Optional[str]) -> None:
         """Keep a sentence about what may have been missed, if there is one."""

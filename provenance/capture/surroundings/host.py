@@ -5,7 +5,6 @@ record.
 """
 
 import os
-import platform
 import re
 import resource
 import socket
@@ -75,7 +74,7 @@ def _operating_system() -> Dict[str, Any]:
     system = {
         "id": fields.get("ID", "").strip("\"'") or None,
         "version": fields.get("VERSION_ID", "").strip("\"'") or None,
-        "kernel": platform.release() or None,
+        "kernel": os.uname().release or None,
         "libc": _libc(),
     }
     return without_empty(system)

@@ -12,22 +12,26 @@ Source: docs/reference/hook.md, "Tracing".
 import os
 import re
 import stat
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Set, Union
 
 from jobprov.provenance.capture.checkouts.git import git
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.files import folders, leaving
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES, Clock, OutOfTimeError, hash_file
 from jobprov.provenance.capture.files.names import from_here, guess_role
+from jobprov.provenance.capture.files.real_paths import real_path
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.record import steps
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.running.background import hash_seconds
 from jobprov.provenance.capture.sight.sight import Sight
 from jobprov.provenance.capture.trace import calls as kinds
+from jobprov.provenance.capture.trace import home_settings
 from jobprov.provenance.capture.trace.installed import Installed
-from jobprov.provenance.capture.trace.strace import Trace
 from jobprov.provenance.capture.trace.turn import Turn
+
+if TYPE_CHECKING:
+    from jobprov.provenance.capture.trace.strace import Trace
 
 MOST_KEPT, MOST_NAMED, _MOST_ABSENT = 1000, 100, 50
 _SECONDS = 10.0  # for one file of code
@@ -360,6 +364,8 @@ class _Used:
             path = os.path.abspath(os.path.expanduser(given))
             if os.path.isfile(path):
                 self.calls.uses[path] = kinds.READ
+            elif given.startswith("~") and os.path.isdir(path):
+                self.calls.listed.add(path)  # whoever looks for it may look at what is in it
         # Of its own files this job has others, or others under the same names
         self.own_elsewhere: List[str] = []
         for given in used.get("own", ())[:MOST_KEPT]:
@@ -383,6 +389,9 @@ def add_used(turn: Turn, draft: Draft, step: Any, sight: Optional[Sight], option
     told = draft.record.pop("trace", {})
     if turn.is_pending:
         of_earlier_steps["waits_for"] = turn.key
+        known = _files_of(draft.record, draft.record.get("outputs", ()))
+        settings = home_settings.list_settings(dict(os.environ), known, step.began)
+        extend(of_earlier_steps, "home_settings", settings, most=2 * home_settings.MOST_NAMES)
     if of_earlier_steps:
         draft.record["trace"] = of_earlier_steps
     for file in told.get("not_kept", ()):
@@ -417,12 +426,12 @@ def _count_inputs(draft: Draft) -> int:
     return len(roles) - roles.count("configuration")
 
 
-def extend(fields: Dict[str, Any], name: str, more: Sequence[Any]) -> None:
+def extend(fields: Dict[str, Any], name: str, more: Sequence[Any], most: int = MOST_NAMED) -> None:
     """Add entries to a list of the record's trace, each once, as long as there is room."""
     known = fields.get(name, [])
     known += [entry for entry in more if entry not in known]
     if known:
-        fields[name] = known[:MOST_NAMED]
+        fields[name] = known[:most]
 
 
 def _input(step: str, path: str, size_bytes: int) -> Dict[str, Any]:
@@ -448,7 +457,7 @@ def _files_of(record: Dict[str, Any], others: Iterable[Dict[str, Any]]) -> Set[s
 def _paths_of(entries: Iterable[Dict[str, Any]]) -> Set[str]:
     """Return the absolute paths of entries, and where links of them lead."""
     absolute = {os.path.abspath(entry["path"]) for entry in entries if entry.get("path")}
-    return absolute.union(os.path.realpath(path) for path in absolute)
+    return absolute.union(real_path(path) for path in absolute)
 
 
 def _source_of(path: str) -> str:

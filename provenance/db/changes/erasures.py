@@ -16,7 +16,6 @@ from jobprov.provenance.db.tables import (
     Evaluation,
     ExpiredLog,
     LogExpiry,
-    LogTailPiece,
     Possession,
     UnreadRecord,
 )
@@ -115,13 +114,6 @@ def empty_bodies(connection: Connection, salt: bytes, leaves: dict[int, str]) ->
     for entry, leaf in leaves.items():
         body = update(EntryBody).where(EntryBody.entry_id == entry)
         connection.execute(body.values(salt=salt, body=b"", leaf=leaf))
-
-
-def remove_log_tail(connection: Connection, job: int, name: str) -> None:
-    """Remove the tail of a job's log."""
-    connection.execute(
-        delete(LogTailPiece).where(LogTailPiece.job_id == job, LogTailPiece.name == name)
-    )
 
 
 def remove_kept_answer(connection: Connection, answer: KeptAnswer) -> None:

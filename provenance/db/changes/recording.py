@@ -213,14 +213,18 @@ class TracedKind(NamedTuple):
 def mark_traced(connection: Connection, kinds: Sequence[TracedKind]) -> None:
     """Note what traced jobs used. The newest of a kind stands, in whichever order they come."""
     for kind in kinds:
-        is_kind = TraceTurn.experiment == kind.experiment, TraceTurn.key == kind.key
-        if connection.scalar(select(TraceTurn.given_at).where(*is_kind)) is None:
-            row = {"experiment": kind.experiment, "key": kind.key, "given_at": kind.received_at}
-            insert_rows(connection, table_of(TraceTurn), [row], skip_known=True)
+        is_kind = (TraceTurn.experiment == kind.experiment, TraceTurn.key == kind.key)
+        given_at = connection.scalar(select(TraceTurn.given_at).where(*is_kind))
+        if given_at is None:
+            turn = {"experiment": kind.experiment, "key": kind.key, "given_at": kind.received_at}
+            insert_rows(connection, table_of(TraceTurn), [turn], skip_known=True)
         is_newest = or_(TraceTurn.traced_job.is_(None), TraceTurn.traced_job <= kind.job_id)
-        statement = update(TraceTurn).where(*is_kind, is_newest)
-        values = {"traced_at": kind.received_at, "traced_job": kind.job_id, "used": kind.used}
-        connection.execute(statement.values(**values))
+        statement = (
+            update(TraceTurn)
+            .where(*is_kind, is_newest)
+            .values(traced_at=kind.received_at, traced_job=kind.job_id, used=kind.used)
+        )
+        connection.execute(statement)
 
 
 def note_derived(connection: Connection, what: str, version: int) -> None:

@@ -59,7 +59,7 @@ def open_database(url: str) -> Database:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # the latter for a port that is no number
         shown = "…@" + url.rpartition("@")[2] if "@" in url else url  # before it stands a password
-        raise _no_database(f"{shown!r} is no database URL") from None
+        raise _no_database(f"{shown!r} is not a database URL") from None
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(url, parsed.database)
     if parsed.get_backend_name() == "postgresql":

@@ -28,7 +28,7 @@ from jobprov.provenance.records.reading.repairing import utc
 from jobprov.provenance.records.recipes import recipe_of, result_of
 
 STATES = ("running", "succeeded", "failed", "killed", "lost")
-RUNNING, SUCCEEDED = STATES.index("running"), STATES.index("succeeded")
+RUNNING, SUCCEEDED, KILLED = map(STATES.index, ("running", "succeeded", "killed"))
 FIRST_BAD = STATES.index("failed")
 """This state and those after it: jobs that failed, were killed, or lost sight of."""
 MESSAGE_LENGTH = 300

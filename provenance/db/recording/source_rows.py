@@ -65,7 +65,7 @@ def _listed_names(record: JobRecord, configuration: FclConfiguration) -> list[st
     """Return what a list of source files (`-S`) named: the inputs that the hook read there."""
     names = []
     for read in record.inputs or ():
-        is_listed = read.role == "primary" and read.evidence is None
+        is_listed = read.role == "primary" and read.evidence in (None, "argument")
         name = read.path or read.location
         if is_listed and read.step == configuration.step and name:
             names.append(name)

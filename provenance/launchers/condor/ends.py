@@ -228,12 +228,15 @@ def _action(attempt: Attempt) -> _Action | None:
 def _action_in(ad: Ad, *, is_own: bool) -> _Action | None:
     """Return the hold or removal in an ad; `is_own` if the source has ads of one attempt alone."""
     change = (ad.get("LastJobStatus"), ad.get("JobStatus"))
-    if ad.get("HoldReason") and (is_own or change == (RUNNING, HELD)):
-        return _Action(f"held: {_reason(ad.get('HoldReasonCode'))}", str(ad["HoldReason"]))
-    if ad.get("LastHoldReason") and change == (HELD, REMOVED):
-        return _Action(f"held: {_reason(ad.get('LastHoldReasonCode'))}", str(ad["LastHoldReason"]))
-    if ad.get("RemoveReason") and (is_own or change == (RUNNING, REMOVED)):
-        return _Action("removed", str(ad["RemoveReason"]))
+    reason = ad.get("HoldReason")
+    if reason and (is_own or change == (RUNNING, HELD)):
+        return _Action(f"held: {_reason(ad.get('HoldReasonCode'))}", str(reason))
+    reason = ad.get("LastHoldReason")
+    if reason and change == (HELD, REMOVED):
+        return _Action(f"held: {_reason(ad.get('LastHoldReasonCode'))}", str(reason))
+    reason = ad.get("RemoveReason")
+    if reason and (is_own or change == (RUNNING, REMOVED)):
+        return _Action("removed", str(reason))
     return None
 
 

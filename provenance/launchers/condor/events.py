@@ -119,7 +119,8 @@ def read_events(lines: Iterable[str], name: str, year: int | None = None) -> Ite
 
 def _event(block: list[str], name: str, end: int, year: int | None) -> Event:
     """Return the event of a block of lines; `end` is the number of the line behind it."""
-    head, place = block[0], f"{name}, line {end - len(block)}"
+    head = block[0]
+    place = f"{name}, line {end - len(block)}"
     match = _HEAD.match(head)
     if match is None:
         raise BadInputError(f"{place}: {head[:60]!r} begins no event of a user event log.")
@@ -129,8 +130,10 @@ def _event(block: list[str], name: str, end: int, year: int | None) -> Event:
     at = _seconds(year, [int(part) for part in clock], is_utc=zone == "Z")
     if at is None:
         raise BadInputError(f"{place}: {head[:60]!r} has a date that no calendar has.")
-    text = "\n".join([*block, "...", ""])
-    return Event(int(number), (int(cluster), int(process)), at, [first_line, *block[1:]], text)
+    batch_id = (int(cluster), int(process))
+    lines = [first_line, *block[1:]]
+    text = "\n".join(block) + "\n...\n"
+    return Event(int(number), batch_id, at, lines, text)
 
 
 def _seconds(year: int | None, clock: list[int], *, is_utc: bool) -> int | None:

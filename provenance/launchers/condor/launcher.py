@@ -171,16 +171,25 @@ class CondorLauncher:
     def _end(self, name: str, ad: Ad) -> LaunchEnd:
         """Return the end of a job by its last ad."""
         folder = Path(str(ad.get("Iwd") or self._folder / name))
-        if ad.get("JobStatus") == COMPLETED:
-            code, signal = ad.get("ExitCode"), ad.get("ExitSignal")
-            if ad.get("ExitBySignal") is True and isinstance(signal, int):
-                return LaunchEnd(name, folder, signal=signal)
-            return LaunchEnd(name, folder, code if isinstance(code, int) else None)
-        if ad.get("JobStatus") == HELD:
+        status = ad.get("JobStatus")
+        if status == COMPLETED:
+            return _own_end(name, folder, ad)
+        if status == HELD:
             reason = ad.get("HoldReason") or "no reason given"
             return LaunchEnd(name, folder, problem=f"held: {reason}")
         reason = ad.get("LastHoldReason") or ad.get("RemoveReason") or "no reason given"
         return LaunchEnd(name, folder, problem=f"removed: {reason}")
+
+
+def _own_end(name: str, folder: Path, ad: Ad) -> LaunchEnd:
+    """Return the end of a job that ended by itself, with an exit code or by a signal."""
+    signal = ad.get("ExitSignal")
+    if ad.get("ExitBySignal") is True and isinstance(signal, int):
+        return LaunchEnd(name, folder, signal=signal)
+    code = ad.get("ExitCode")
+    if not isinstance(code, int):
+        code = None
+    return LaunchEnd(name, folder, code)
 
 
 def describe(jobs: Sequence[BatchJob], folders: Sequence[Path], lines: Sequence[str] = ()) -> str:

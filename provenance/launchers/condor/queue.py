@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from jobprov.provenance.answers.queue import MOST_REPORTED, QueuedJob, QueueState
+from jobprov.provenance.answers.tasks.queue import MOST_REPORTED, QueuedJob, QueueState
 from jobprov.provenance.capture.record import limits, redaction
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.surroundings import batch

@@ -104,14 +104,21 @@ def _arguments_without_secrets(text: str) -> str:
 
 def _variables_without_secrets(text: str) -> str:
     """Return an environment of an ad, with a mark in place of values that are secret."""
-    variables = job_variables({"Environment": text}) or dict(
-        word.split("=", 1) for word in text.split(";") if "=" in word
-    )
+    variables = job_variables({"Environment": text})
+    if not variables:
+        # The old syntax: NAME=VALUE;NAME=VALUE
+        for word in text.split(";"):
+            name, equals, value = word.partition("=")
+            if equals:
+                variables[name] = value
     secret = redaction.secret_names(variables)
     if not secret:
         return text
-    marked = {name: _MARK if name in secret else value for name, value in variables.items()}
-    return " ".join(f"{name}={shlex.quote(value)}" for name, value in marked.items())
+    words = []
+    for name, value in variables.items():
+        shown = _MARK if name in secret else value
+        words.append(f"{name}={shlex.quote(shown)}")
+    return " ".join(words)
 
 
 def describe_again(ad: Ad, again: Again) -> list[str]:
@@ -215,7 +222,15 @@ def _resources(ad: Ad, again: Again) -> list[str]:
 def missing_files(ad: Ad, exists: Callable[[str], bool]) -> list[str]:
     """Return the files of a submission for which `exists` is false."""
     folder = str(ad.get("Iwd") or "/")
-    files = [] if ad.get("TransferExecutable") is False else [str(ad.get("Cmd") or "")]
-    files += [name.strip() for name in str(ad.get("TransferInput") or "").split(",")]
-    paths = [posixpath.join(folder, name) for name in files if name and "://" not in name]
-    return [path for path in paths if not exists(path)]
+    names = str(ad.get("TransferInput") or "").split(",")
+    if ad.get("TransferExecutable") is not False:
+        names.insert(0, str(ad.get("Cmd") or ""))
+    missing = []
+    for name in map(str.strip, names):
+        # What has an address is not on this machine
+        if not name or "://" in name:
+            continue
+        path = posixpath.join(folder, name)
+        if not exists(path):
+            missing.append(path)
+    return missing

@@ -89,11 +89,16 @@ class LocalLauncher:
                 end.write(str(_SIGNALLED + signal.SIGKILL))
 
     def _fill_slots(self) -> None:
-        limit_files = self._folder.glob("*.limit")
-        unstarted = [file for file in limit_files if not file.with_suffix(".pid").exists()]
-        waiting = sorted(file.name.removesuffix(".limit") for file in unstarted)
-        free = self._slots - sum(self._is_running(file.stem) for file in self._folder.glob("*.pid"))
-        for name in waiting[: max(0, free)]:
+        running = 0
+        for pid_file in self._folder.glob("*.pid"):
+            if self._is_running(pid_file.stem):
+                running += 1
+        waiting = []
+        for limit_file in self._folder.glob("*.limit"):
+            if not limit_file.with_suffix(".pid").exists():
+                waiting.append(limit_file.name.removesuffix(".limit"))
+        free_slots = max(0, self._slots - running)
+        for name in sorted(waiting)[:free_slots]:
             self._start(name)
 
     def _start(self, name: str) -> None:

@@ -106,15 +106,21 @@ def _caption(
     box: Box, nodes: Mapping[str, Node], label: str, detail: str, label_width: int
 ) -> Caption:
     members = [nodes[key] for key in box.members]
-    jobs = _jobs_among(members)
     badges = _files_among([nodes[key] for key in box.badges])
     first = members[0]
+    state = None
+    jobs = _jobs_among(members)
+    if jobs:
+        state = worst_state(jobs)
+    url = None
+    if len(members) == 1:
+        url = safe_url(first.url)
     return Caption(
         label,
         detail,
         title=_titles(members),
-        state=worst_state(jobs) if jobs else None,
-        url=safe_url(first.url) if len(members) == 1 else None,
+        state=state,
+        url=url,
         badge=_badge(badges, label_width),
         badge_title=_titles(badges),
         is_placeholder=not jobs and isinstance(first, FileNode) and not first.is_made,
@@ -195,8 +201,11 @@ def _file_parts(file: FileNode) -> list[str | None]:
 
 def _files_parts(files: Sequence[FileNode]) -> list[str | None]:
     sizes = [file.size_bytes for file in files if file.size_bytes is not None]
-    total = size(sum(sizes)) if len(sizes) == len(files) else None
-    return [known_briefly(files[0]), files[0].data_tier, total]
+    total_size = None
+    if len(sizes) == len(files):
+        total_size = size(sum(sizes))
+    first = files[0]
+    return [known_briefly(first), first.data_tier, total_size]
 
 
 def _job_parts(job: JobNode) -> list[str | None]:
@@ -281,19 +290,22 @@ def _around(name: str, start: int, end: int, width: int) -> str:
         end: how many last ones.
         width: columns for the result.
     """
-    before, own, after = name[:start], name[start : len(name) - end], name[len(name) - end :]
+    before = name[:start]
+    own = name[start : len(name) - end]
+    after = name[len(name) - end :]
     room = width - columns(own) - 1
     if room < LEAST:
-        if before:
-            return f"…{elided(own + after, width - 1)}"
-        return elided(own + after, width)
-    if columns(after) <= room:
-        return f"…{_last_words(before, room - columns(after))}{own}{after}"
+        if not before:
+            return elided(own + after, width)
+        return f"…{elided(own + after, width - 1)}"
+    room_before = room - columns(after)
+    if room_before >= 0:
+        return f"…{_last_words(before, room_before)}{own}{after}"
     lead = _last_words(before, min(CONTEXT, room // 2))
-    left = room - columns(lead) - 1
-    if left < LEAST:
+    room_after = room - columns(lead) - 1
+    if room_after < LEAST:
         return f"…{_trailing(before, room - 1)}{own}…"
-    return f"…{lead}{own}…{_trailing(after, left)}"
+    return f"…{lead}{own}…{_trailing(after, room_after)}"
 
 
 def _last_words(text: str, width: int) -> str:

@@ -17,12 +17,14 @@ SHAPES = {"failed": "triangle", "killed": "square", "running": "doublecircle", "
 
 def to_dot(graph: Graph) -> str:
     """A digraph from left to right; ends with a line break."""
-    nodes = sorted(graph.nodes, key=lambda node: node.key)
-    edges = sorted(graph.inner_edges(), key=lambda edge: (edge.source, edge.target))
     lines = ["digraph lineage {", "  rankdir=LR;", '  node [fontname="sans-serif", fontsize=10];']
-    lines += [f"  {_node(node, is_focus=node.key == graph.focus)}" for node in nodes]
-    lines += [f"  {_edge(edge)}" for edge in edges]
-    return "\n".join([*lines, "}"]) + "\n"
+    for node in sorted(graph.nodes, key=lambda node: node.key):
+        is_focus = node.key == graph.focus
+        lines.append(f"  {_node(node, is_focus=is_focus)}")
+    for edge in sorted(graph.inner_edges(), key=lambda edge: (edge.source, edge.target)):
+        lines.append(f"  {_edge(edge)}")
+    lines.append("}")
+    return "\n".join(lines) + "\n"
 
 
 def classes_to_dot(folded: FoldedGraph) -> str:

@@ -117,27 +117,33 @@ def _with_lanes(order: list[str], links: Sequence[tuple[str, str]]) -> Rows:
 
 
 def _order(keys: Sequence[str], links: Sequence[tuple[str, str]], first: str) -> list[str]:
-    """The keys, each placed once all that was made from it is placed; `first` as early as possible."""
+    """The keys in order: each after all that was made from it, and `first` as early as possible."""
     after, before = neighbours(links)
     layer_of = layers(keys, links)
-    depth = {key: layer_of[key] if key in before else -1 for key in keys}
-    waiting = {key: len(after.get(key, ())) for key in keys}
-    stack = [key for key in reversed(keys) if not waiting[key] and key != first]
-    if waiting.get(first) == 0:
+
+    def depth(key: str) -> int:
+        return layer_of[key] if key in before else -1
+
+    waits_for = {key: len(after.get(key, ())) for key in keys}
+    stack = [key for key in reversed(keys) if not waits_for[key] and key != first]
+    if waits_for.get(first) == 0:
         stack.append(first)
     order: list[str] = []
     unplaced = dict.fromkeys(keys)
     while unplaced:
-        # The stack runs empty at a cycle, where everything waits for something else
-        key = stack.pop() if stack else next(iter(unplaced))
+        if stack:
+            key = stack.pop()
+        else:
+            # At a cycle everything waits for something else
+            key = next(iter(unplaced))
         if key not in unplaced:
             continue
         del unplaced[key]
         order.append(key)
-        short_first = sorted(before.get(key, ()), key=depth.__getitem__)
-        for source in short_first[::-1]:  # the stack gives back the last one first
-            waiting[source] -= 1
-            if not waiting[source]:
+        short_first = sorted(before.get(key, ()), key=depth)
+        for source in reversed(short_first):  # the stack gives back the last one first
+            waits_for[source] -= 1
+            if not waits_for[source]:
                 stack.append(source)
     return order
 

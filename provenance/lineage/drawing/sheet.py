@@ -227,11 +227,18 @@ def _add_stub(sheet: Sheet, box: Box, counts: Mapping[str, int], side: str, link
     left_out = sum(counts.get(member, 0) for member in box.members)
     if left_out <= 0:
         return
+    more = ""
+    if left_out >= MANY:
+        more = " or more"
     stub = f"{STUB}{side} {box.key}"
-    url = safe_url(links.more(box.key)) or sheet.items[box.key].text.url
-    more = "" if left_out < MANY else " or more"
-    title = f"{counted(left_out, 'neighbour')}{more} {side} this, not shown"
-    text = Caption(label=f"+{number(left_out)}{more}", detail="", title=title, url=url)
-    sheet.items[stub] = Item(text, "stub")
-    ends = (stub, box.key) if side == "before" else (box.key, stub)
-    sheet.arrows[ends] = True
+    caption = Caption(
+        label=f"+{number(left_out)}{more}",
+        detail="",
+        title=f"{counted(left_out, 'neighbour')}{more} {side} this, not shown",
+        url=safe_url(links.more(box.key)) or sheet.items[box.key].text.url,
+    )
+    sheet.items[stub] = Item(caption, "stub")
+    if side == "before":
+        sheet.arrows[stub, box.key] = True
+    else:
+        sheet.arrows[box.key, stub] = True

@@ -217,9 +217,15 @@ class _Tree:
 
     def _names(self, keys: Sequence[str]) -> str:
         """The first of these nodes in a line, files before jobs."""
-        nodes = [self.nodes[key] for key in keys[:NAMES_AT_MOST]]
-        names = [shown(node.name) for node in nodes if isinstance(node, FileNode)]
-        names += [self._line(node) for node in nodes if isinstance(node, JobNode)]
+        files = []
+        jobs = []
+        for key in keys[:NAMES_AT_MOST]:
+            node = self.nodes[key]
+            if isinstance(node, FileNode):
+                files.append(shown(node.name))
+            else:
+                jobs.append(self._line(node))
+        names = files + jobs
         if len(keys) > NAMES_AT_MOST:
             names.append(f"{number(len(keys) - NAMES_AT_MOST)} more")
         return ", ".join(names) or "nothing"
@@ -228,10 +234,12 @@ class _Tree:
         return _file_line(node) if isinstance(node, FileNode) else self._job_line(node)
 
     def _job_line(self, job: JobNode) -> str:
-        mark = self.style.marks.get(job.state, self.style.marks["unknown"])
+        marks = self.style.marks
+        mark = marks.get(job.state, marks["unknown"])
         name = f"{job.stage or 'job'} {job.label or job.job_id}"
         facts = [name, job.state, job.code_version, day(job.started_at)]
-        return f"{mark} {shown(', '.join(fact for fact in facts if fact))}"
+        known_facts = ", ".join(fact for fact in facts if fact)
+        return f"{mark} {shown(known_facts)}"
 
 
 def _file_line(file: FileNode) -> str:

@@ -150,6 +150,13 @@ def _gaps_of_untraced(unseen: UnseenReads | None) -> Iterator[Message]:
             "reads-unseen",
             f"The traced job of this kind used {names}, and whether this one did is not known.",
         )
+    if unseen.settings:
+        names = _listing(unseen.settings, count=len(unseen.settings))
+        sentence = (
+            f"The traced job of this kind looked for {names} in vain; the home folder of this job "
+            "had it, or may have had it, and it is not kept."
+        )
+        yield "touched-not-kept", sentence
     if unseen.hosts:
         hosts = _listing(unseen.hosts, count=len(unseen.hosts))
         yield "network-used", f"The traced job of this kind talked to {hosts}."

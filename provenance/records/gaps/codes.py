@@ -83,7 +83,7 @@ GAPS: dict[str, GapRule] = {
     ),
     "withheld-variable-read": GapRule(
         2,
-        "Set the variable again for the rerun; if it is no secret, give it a name that no rule "
+        "Set the variable again for the rerun; if it is not a secret, give it a name that no rule "
         "takes for one, or name it by `--keep-variable`.",
     ),
     "children-unseen": GapRule(

@@ -112,7 +112,8 @@ def _log_gaps(record: JobRecord, findings: Findings) -> Iterator[Message]:
                 f"Of log {log.name} only beginning and end are kept; the rest expired.",
             )
     if not record.logs and record.state not in ("running", "lost"):
-        yield "log-missing", "The job has no log."
+        printed = "the job printed nothing, or what it printed was not kept"
+        yield "log-missing", f"The record has no log: {printed}."
 
 
 def _other_blob_gaps(record: JobRecord, missing_blobs: AbstractSet[str]) -> Iterator[Message]:

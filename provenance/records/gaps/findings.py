@@ -15,10 +15,12 @@ class UnseenReads(msgspec.Struct, frozen=True):
     Attributes:
         paths: of files and code.
         hosts: `address:port` of what it connected to.
+        settings: what it looked for in vain, and the untraced one has, or may have, in its home.
     """
 
     paths: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
 
 class Findings(msgspec.Struct, frozen=True):

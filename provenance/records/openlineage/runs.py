@@ -124,7 +124,7 @@ def _job_id(run_id: str) -> str:
     try:
         return str(uuid.UUID(run_id))
     except ValueError:
-        message = f"run.runId: {run_id[:60]!r} is no UUID."
+        message = f"run.runId: {run_id[:60]!r} is not a UUID."
         raise BadInputError(message, {"run.runId": ["not a UUID"]}) from None
 
 

@@ -53,7 +53,7 @@ def parse_object(body: bytes, what: str = "The body") -> JsonObject:
     except (ValueError, UnicodeDecodeError) as problem:
         raise RecordError(f"{what} is not JSON: {problem}.", {"": [str(problem)]}) from None
     if not isinstance(raw, dict):
-        raise RecordError(f"{what} is no JSON object.", {"": ["not an object"]})
+        raise RecordError(f"{what} is not a JSON object.", {"": ["not an object"]})
     if body.count(b"[") + body.count(b"{") > MOST_NESTED and _is_deeper(raw, MOST_NESTED):
         raise _too_deep(what)
     if _may_hide_text(body):
@@ -222,7 +222,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> JsonObject:
 
 
 def _refuse_constant(word: str) -> Any:
-    raise RecordError(f"{word} is no JSON number.", {"": [f"{word} is no JSON number"]})
+    raise RecordError(f"{word} is not a JSON number.", {"": [f"{word} is not a JSON number"]})
 
 
 def unstorable_text(value: Any, path: str) -> str | None:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from jobprov.provenance.answers.orders import OutsideInput
+from jobprov.provenance.answers.orders.orders import OutsideInput
 
 _SECONDS = 20
 _XROOTD = ("root", "roots", "xroot", "xroots")

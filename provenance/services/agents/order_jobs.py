@@ -16,7 +16,7 @@ from typing import NamedTuple, Required, TypedDict
 
 import msgspec
 
-from jobprov.provenance.answers.orders import TakenOrder
+from jobprov.provenance.answers.orders.orders import TakenOrder
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import NotFoundError, ProvenanceError
 from jobprov.provenance.launchers.job import BatchJob, LaunchEnd

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from jobprov.provenance.answers.orders import OrderInFlight, TakenOrder
-from jobprov.provenance.answers.workflows import WorkflowStanding
+from jobprov.provenance.answers.orders.orders import OrderInFlight, TakenOrder
+from jobprov.provenance.answers.orders.workflows import WorkflowStanding
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import (
     BadInputError,

@@ -17,8 +17,8 @@ from typing import BinaryIO, NamedTuple, NotRequired, Self, TypedDict
 
 import msgspec
 
-from jobprov.provenance.answers.queue import QueueTaken
 from jobprov.provenance.answers.recording import BatchResult
+from jobprov.provenance.answers.tasks.queue import QueueTaken
 from jobprov.provenance.capture.sending.delivery import LaterError, RefusedError
 from jobprov.provenance.client import Client
 from jobprov.provenance.db.witness_state import WitnessState

@@ -21,7 +21,7 @@ from jobprov.provenance.answers.catalogs import (
     JobStatement,
     SilentUnit,
 )
-from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.catalogs.opening import Catalogs
 from jobprov.provenance.db.queries.catalogs.catalogs import (
     CatalogedOutput,

@@ -67,7 +67,7 @@ def _commits_between(connection: Connection, first: str, last: str, mirrors: Pat
         )
     if not commits:
         raise BadInputError(
-            f"revision: {first} is no ancestor of {last}.",
-            {"revision": ["the first is no ancestor"]},
+            f"revision: {first} is not an ancestor of {last}.",
+            {"revision": ["the first is not an ancestor"]},
         )
     return commits

@@ -35,7 +35,9 @@ def register_repository(writing: Writing, name: str, url: str) -> RegisteredRepo
     """
     connection = writing.connection
     if not name.strip() or word_problem(name):
-        raise BadInputError(f"name: {name!r} is no name of a repository.", {"name": ["no name"]})
+        raise BadInputError(
+            f"name: {name!r} is not a valid name of a repository.", {"name": ["no name"]}
+        )
     is_local = url.startswith("/")
     _check_url(url, is_local=is_local)
     match_key = repository_match_key(url) or url

@@ -22,7 +22,7 @@ from jobprov.provenance.answers.comparisons import (
     JobsOfResult,
     RecipeAnswer,
 )
-from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.db.queries.comparisons.recipes import (
     ResultRow,
     divergent_recipes,

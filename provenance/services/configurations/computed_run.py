@@ -60,7 +60,10 @@ class ComputedRun(NamedTuple):
 
 
 def compute_run(
-    parsed: Configuration, run: ArtRun | None, written: Configuration | None = None
+    parsed: Configuration,
+    run: ArtRun | None,
+    written: Configuration | None = None,
+    source_lists: Mapping[str, str] | None = None,
 ) -> ComputedRun:
     """Return the set that art ran.
 
@@ -68,12 +71,13 @@ def compute_run(
         parsed: the configuration as parsed.
         run: what else decides; None where no command line is recorded.
         written: what art wrote of the set, where the record has it.
+        source_lists: texts of lists of source files (-S), by name.
     """
     if run is None:
         return ComputedRun(None, is_whole=False, not_known=NO_COMMAND_LINE)
     try:
         options = run.art_options()
-        facts = run.facts()
+        facts = replace(run.facts(), source_lists=source_lists or {})
         if written is not None:
             facts = _completed(facts, options, parsed, written)
         configuration = as_run(parsed, options, facts)
@@ -91,7 +95,8 @@ def _completed(
     if facts.most_threads is None and isinstance(threads, int):
         facts = replace(facts, most_threads=threads)
     names = _at(tree, "source", "fileNames")
-    if "source-list" in options and isinstance(names, list):
+    is_list_missing = "source-list" in options and not facts.source_lists
+    if is_list_missing and isinstance(names, list):
         facts = replace(facts, listed_sources=[str(name) for name in names])
     configured, outputs = _at(parsed.as_tree(), "outputs"), _at(tree, "outputs")
     types: dict[str, str] = {}

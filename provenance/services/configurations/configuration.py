@@ -22,7 +22,7 @@ from jobprov.provenance.db.queries.recording.findings import (
     closures_of_jobs,
     read_evaluations,
 )
-from jobprov.provenance.db.recording.configurations.art_runs import ArtRun, art_run
+from jobprov.provenance.db.recording.configurations.art_runs import ArtRun, art_run, source_list
 from jobprov.provenance.db.recording.configurations.closures import closure_digests
 from jobprov.provenance.errors import NotFoundError, ProvenanceError
 from jobprov.provenance.fhicl import (
@@ -82,6 +82,7 @@ class RecordedConfiguration(NamedTuple):
         sources: bytes by digest, of the files that were uploaded, and of what the program wrote.
         evaluation: the result of the background work; None if it has not been done yet.
         art: the run of art that read it; None where the record has no command line of it.
+        source_list: name and SHA-256 of the list of source files that art read (-S).
     """
 
     position: int
@@ -89,6 +90,7 @@ class RecordedConfiguration(NamedTuple):
     sources: Mapping[str, bytes]
     evaluation: KnownEvaluation | None
     art: ArtRun | None
+    source_list: tuple[str, str] | None = None
 
     def evaluate(self) -> Configuration:
         """Return the evaluated configuration.
@@ -111,7 +113,14 @@ class RecordedConfiguration(NamedTuple):
                 written = loads(final)
             except FhiclError:
                 written = None  # the evaluation says so
-        return compute_run(self.evaluate(), self.art, written)
+        return compute_run(self.evaluate(), self.art, written, self._source_lists())
+
+    def _source_lists(self) -> dict[str, str]:
+        if self.source_list is None:
+            return {}
+        name, digest = self.source_list
+        content = self.sources.get(digest)
+        return {} if content is None else {name: content.decode("utf-8", "replace")}
 
 
 def evaluate_recorded(recorded: FclConfiguration, sources: Mapping[str, bytes]) -> Configuration:
@@ -150,7 +159,10 @@ def read_configurations(
     """
     job = read_job(connection, store, job_id, experiment=experiment)
     entries = job.reading.record.configurations or []
-    digests: set[str] = set()
+    record = job.reading.record
+    runs = [art_run(record, entry) for entry in entries]
+    lists = [None if run is None else source_list(record, run) for run in runs]
+    digests = {known[1] for known in lists if known is not None}
     for entry in entries:
         digests |= {file.sha256 for file in entry.files or () if file.sha256}
         if entry.final_sha256:
@@ -159,8 +171,8 @@ def read_configurations(
     evaluations = known_evaluations(connection, job)
     configurations = []
     for place, entry in enumerate(entries):
-        art = art_run(job.reading.record, entry)
-        configurations.append(RecordedConfiguration(place, entry, sources, evaluations[place], art))
+        beside = evaluations[place], runs[place], lists[place]
+        configurations.append(RecordedConfiguration(place, entry, sources, *beside))
     return configurations
 
 

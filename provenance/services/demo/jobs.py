@@ -156,11 +156,15 @@ class Production:
 
     def _reconstruction(self, unit: int) -> PlannedJob:
         seed = f"physics.producers.smear.seed: {4052000 + 100 * self.number + unit}\n"
-        if unit != (self.units - 1) // 2:
+        is_in_the_middle = unit == (self.units - 1) // 2
+        if not is_in_the_middle:
             return self._smear_and_select(unit, seed)
-        why = f"# run {1000 + unit}: one layer of the tracker was off\nphysics.producers.smear"
-        right = self._smear_and_select(unit, f"{seed}{why}.efficiency: 0.90\n", attempt=2)
-        return self._smear_and_select(unit, f"{seed}{why}.eficiency: 0.90\n", correction=right)
+        # One job fails by a misspelt parameter, and is tried again with the right one
+        why = f"# run {1000 + unit}: one layer of the tracker was off\n"
+        right = f"{seed}{why}physics.producers.smear.efficiency: 0.90\n"
+        misspelt = f"{seed}{why}physics.producers.smear.eficiency: 0.90\n"
+        correction = self._smear_and_select(unit, right, attempt=2)
+        return self._smear_and_select(unit, misspelt, correction=correction)
 
     def _smear_and_select(
         self, unit: int, overrides: str, attempt: int = 1, correction: PlannedJob | None = None

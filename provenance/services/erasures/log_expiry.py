@@ -199,8 +199,14 @@ def _read(place: _Place, after: int, before: datetime) -> Iterator[_Part]:
 
 def _logs_of(connection: Connection, place: _Place, jobs: Sequence[OldJob]) -> _LogsOfJobs:
     """Return the logs of jobs, and which of them may expire: those that no job needs whole."""
-    held_jobs = {job.key: HeldJob(job.key, job.received_at, {}, {}) for job in jobs}
+    held_jobs = {}
+    needing = set()
+    for job in jobs:
+        held_jobs[job.key] = HeldJob(job.key, job.received_at, {}, {})
+        if not job.may_expire:
+            needing.add(job.key)
     fill_records(connection, place.store, held_jobs)
+
     jobs_by_log: dict[str, list[int]] = {}
     for key, held_job in held_jobs.items():
         record = read_together(held_job.records_but(None)).record
@@ -208,10 +214,12 @@ def _logs_of(connection: Connection, place: _Place, jobs: Sequence[OldJob]) -> _
             if log.sha256 is not None:
                 jobs_by_log.setdefault(log.sha256, []).append(key)
     expired = set(expired_logs(connection, place.whose.name, jobs_by_log))
-    # Several jobs may share a log: it stays whole while one of them needs it
-    needing = {job.key for job in jobs if not job.may_expire}
-    unneeded = {sha256 for sha256, keys in jobs_by_log.items() if needing.isdisjoint(keys)}
-    may_expire = possessed_blobs(connection, place.whose.name, unneeded - expired)
+    unneeded = set()
+    for sha256, keys in jobs_by_log.items():
+        # Several jobs may share a log: it stays whole while one of them needs it
+        if sha256 not in expired and needing.isdisjoint(keys):
+            unneeded.add(sha256)
+    may_expire = possessed_blobs(connection, place.whose.name, unneeded)
     return _LogsOfJobs(jobs_by_log, expired, may_expire)
 
 

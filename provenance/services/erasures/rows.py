@@ -66,11 +66,13 @@ def _keep_evidence(connection: Connection, experiment: int, erased: ErasedRow) -
     the replay writes their rows from the record that corrected them.
     """
     item = erased.item
-    if item.kind == "conflict" and not is_conflict(connection, erased.entry):
+    entry = erased.entry
+    if item.kind == "conflict" and not is_conflict(connection, entry):
         job = job_key(connection, experiment, item.job_id)
-        add_erased_conflict(connection, erased.entry, job, item.witness, item.sha256)
-    if item.kind == "unread" and item.revision is None and not is_unread(connection, erased.entry):
-        add_erased_unread(connection, erased.entry, item.job_id, item.sha256)
+        add_erased_conflict(connection, entry, job, item.witness, item.sha256)
+    was_never_read = item.kind == "unread" and item.revision is None
+    if was_never_read and not is_unread(connection, entry):
+        add_erased_unread(connection, entry, item.job_id, item.sha256)
 
 
 def _write_digests(

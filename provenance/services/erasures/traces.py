@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.db.changes.erasures import (
     remove_kept_answer,
-    remove_log_tail,
 )
+from jobprov.provenance.db.changes.intake import remove_log
 from jobprov.provenance.db.changes.recording import remove_letter
 from jobprov.provenance.db.queries.erasures import (
     count_with_texts,
@@ -38,7 +38,7 @@ def remove_traces(connection: Connection, job: FoundJob, texts: Sequence[str]) -
     # The whole tail is searched: a text may begin in one of its pieces and end in the next
     for name, tail in log_tails(connection, job.key).items():
         if holds_any(tail, forms):
-            remove_log_tail(connection, job.key, name)
+            remove_log(connection, job.key, name)
     for answer in kept_answers(connection):
         if holds_any(answer.document.encode(), forms):
             remove_kept_answer(connection, answer)

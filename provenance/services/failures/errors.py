@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import job_page
 from jobprov.provenance.answers.failures import ErrorCounts, FailureCause, LogLine, Outlier
-from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.db.connections.time_limits import SECONDS, time_limit
 from jobprov.provenance.db.queries.failures.errors import (
     FACETS,

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.histories import CostSum, FileCost, StageCost
+from jobprov.provenance.answers.histories.costs import CostSum, FileCost, StageCost
 from jobprov.provenance.db.connections.time_limits import limited
 from jobprov.provenance.db.queries.histories.costs import (
     JobCost,
@@ -82,13 +82,13 @@ def _sum(costs: Sequence[JobCost], sizes: Mapping[int, int]) -> CostSum:
     return CostSum(
         jobs=len(costs),
         silent_jobs=len(silent),
-        wall_seconds=_total(cost.wall_seconds for cost in costs),
-        cpu_seconds=_total(cost.cpu_seconds for cost in costs),
-        output_bytes=_total(sizes.get(cost.key) for cost in costs),
+        wall_seconds=known_total(cost.wall_seconds for cost in costs),
+        cpu_seconds=known_total(cost.cpu_seconds for cost in costs),
+        output_bytes=known_total(sizes.get(cost.key) for cost in costs),
     )
 
 
-def _total(values: Iterable[Number | None]) -> Number | None:
+def known_total(values: Iterable[Number | None]) -> Number | None:
     """Return the sum of the known values; None if no value is known."""
     known = [value for value in values if value is not None]
     return sum(known) if known else None

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import asdict
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.histories import DivergedJob, Divergence
+from jobprov.provenance.answers.histories.divergence import DivergedJob, Divergence
 from jobprov.provenance.db.queries.comparisons.companions import companions_of
 from jobprov.provenance.db.queries.histories.divergence import (
     Maker,
@@ -48,18 +48,21 @@ def find_divergence(
         LimitError: a history has too many files to be walked.
     """
     first, second = find_pair(connection, before, after, **experiments)
-    makers_a, makers_b = _makers_of(connection, first), _makers_of(connection, second)
+    makers_a = _makers_of(connection, first)
+    makers_b = _makers_of(connection, second)
     common = makers_a.keys() & makers_b.keys()
     only_a = [maker for key, maker in makers_a.items() if key not in common]
     only_b = [maker for key, maker in makers_b.items() if key not in common]
 
     for stage in _stages([*only_a, *only_b]):
-        in_a = [maker for maker in only_a if maker.stage == stage]
-        in_b = [maker for maker in only_b if maker.stage == stage]
-        unmatched_a, unmatched_b = _unmatched(in_a, in_b), _unmatched(in_b, in_a)
+        stage_a = [maker for maker in only_a if maker.stage == stage]
+        stage_b = [maker for maker in only_b if maker.stage == stage]
+        unmatched_a = _unmatched(stage_a, stage_b)
+        unmatched_b = _unmatched(stage_b, stage_a)
         if unmatched_a or unmatched_b:
-            a, b = _first(connection, unmatched_a), _first(connection, unmatched_b)
-            return Divergence(len(common), stage, a, b)
+            job_a = _first(connection, unmatched_a)
+            job_b = _first(connection, unmatched_b)
+            return Divergence(len(common), stage, job_a, job_b)
     return Divergence(len(common), None, None, None)
 
 

@@ -8,14 +8,14 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import file_page
-from jobprov.provenance.answers.histories import (
+from jobprov.provenance.answers.histories.ends import (
     FileLeaves,
     FileReaders,
     FileRoots,
-    LineageFile,
     Orphan,
     Orphans,
 )
+from jobprov.provenance.answers.histories.lineage import LineageFile
 from jobprov.provenance.db.connections.time_limits import limited, time_limit
 from jobprov.provenance.db.queries.fragments.claim_places import node_places
 from jobprov.provenance.db.queries.histories.whole_histories import History, spread

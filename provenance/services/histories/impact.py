@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import file_page, job_page
-from jobprov.provenance.answers.histories import Impact, ImpactedFile
+from jobprov.provenance.answers.histories.impact import Impact, ImpactedFile
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.fragments.claim_places import place_of
 from jobprov.provenance.db.queries.histories.impact import (

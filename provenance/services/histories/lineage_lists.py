@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.histories import LineageList
+from jobprov.provenance.answers.histories.lineage import LineageList
 from jobprov.provenance.db.queries.histories.walks import (
     MOST_FILES,
     WalkedFile,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from msgspec import UNSET, UnsetType, to_builtins
 from msgspec.structs import asdict
 
-from jobprov.provenance.answers.histories import (
+from jobprov.provenance.answers.histories.lineage import (
     FileWriter,
     LineageEdge,
     LineageFile,

@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.addresses import file_page
 from jobprov.provenance.answers.catalogs import LocatedFile, LocatedFiles
-from jobprov.provenance.answers.histories import RebuildCost, RebuildPlan, RebuildStep
-from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.answers.histories.rebuilds import RebuildCost, RebuildPlan, RebuildStep
+from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.catalogs.opening import Catalogs
 from jobprov.provenance.db.connections.time_limits import limited
@@ -34,6 +34,7 @@ from jobprov.provenance.errors import BadInputError, LimitError
 from jobprov.provenance.lineage.layers import strong_components
 from jobprov.provenance.records.files.parents import FilesOfJob
 from jobprov.provenance.services.catalogs.replicas import WantedFile, locate_files
+from jobprov.provenance.services.histories.costs import known_total
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
 from jobprov.provenance.services.lookup.file import find_file
 
@@ -155,8 +156,8 @@ def _inputs_from_outside(needed: Needed) -> tuple[set[_File], set[_File]]:
 def _cost(jobs: Sequence[JobSummary]) -> RebuildCost:
     """Return what these jobs took the first time."""
     return RebuildCost(
-        wall_seconds=_total(job.resources.wall_seconds for job in jobs),
-        cpu_seconds=_total(job.resources.cpu_seconds for job in jobs),
+        wall_seconds=known_total(job.resources.wall_seconds for job in jobs),
+        cpu_seconds=known_total(job.resources.cpu_seconds for job in jobs),
     )
 
 
@@ -372,9 +373,3 @@ def _named(files: set[_File]) -> list[FileName]:
         url = file_page(file.name, file.experiment, file.namespace)
         names.append(FileName(file.name, file.namespace, file.experiment, url))
     return names
-
-
-def _total(values: Iterable[float | None]) -> float | None:
-    """Return the sum of the known values; None if no value is known."""
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None

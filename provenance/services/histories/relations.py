@@ -9,11 +9,11 @@ from typing import Literal, NamedTuple
 from msgspec import structs
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.histories import (
+from jobprov.provenance.answers.histories.lineage import LineageFile
+from jobprov.provenance.answers.histories.relations import (
     CommonAncestor,
     CommonAncestors,
     FilePaths,
-    LineageFile,
     LineagePath,
 )
 from jobprov.provenance.answers.names import FileVersion

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from jobprov.provenance.answers.histories import FileLeaves, FileReaders, Impact, Orphan
+from jobprov.provenance.answers.histories.ends import FileLeaves, FileReaders, Orphan
+from jobprov.provenance.answers.histories.impact import Impact
 from jobprov.provenance.lineage.sentences import MOST_READERS
 from jobprov.provenance.lineage.words import counted, number
 

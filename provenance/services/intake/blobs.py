@@ -289,8 +289,8 @@ def searched_chunks(
 ) -> Iterator[bytes]:
     """Yield the chunks of a long blob; each piece is searched for secrets first.
 
-    A secret is found across the end of a piece as well, if it is no longer than 64 kB. Whether it is
-    text, its beginning says.
+    A secret is found across the end of a piece as well, if it is no longer than 64 kB. Whether the
+    blob is text is judged by its beginning.
 
     Raises:
         Exception: what `refuse` makes of the rules by which it holds a secret.
@@ -299,17 +299,17 @@ def searched_chunks(
     is_text: bool | None = None
     for chunk in chunks:
         piece += chunk
-        if is_text is None and len(piece) >= _SEARCHED_PIECE:
-            is_text = b"\0" not in piece[:8192]
-            if rules := find_secret(bytes(piece)):
-                raise refuse(rules)
-            del piece[:-_OVERLAP]
-        elif is_text and len(piece) >= _SEARCHED_PIECE:
-            if rules := redact(bytes(piece))[1]:
+        if is_text is False:
+            piece.clear()
+        elif len(piece) >= _SEARCHED_PIECE:
+            if is_text is None:
+                is_text = b"\0" not in piece[:8192]
+                rules = find_secret(bytes(piece))
+            else:
+                rules = list(redact(bytes(piece))[1])
+            if rules:
                 raise refuse(list(rules))
             del piece[:-_OVERLAP]
-        elif is_text is False:
-            piece.clear()
         yield chunk
-    if (is_text or is_text is None) and (rules := find_secret(bytes(piece))):
+    if is_text is not False and (rules := find_secret(bytes(piece))):
         raise refuse(list(rules))

@@ -142,7 +142,9 @@ def _starred(content: bytes, clean: bytes) -> bytes:
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         words = ["letters, digits and . _ + -, 100 at most, no dot first"]
-        raise BadInputError(f"{name[:100]!r} is no name of a running job's log.", {"name": words})
+        raise BadInputError(
+            f"{name[:100]!r} is not a valid name of a running job's log.", {"name": words}
+        )
 
 
 def _add(connection: Connection, chunk: Chunk, start: int, content: bytes) -> None:

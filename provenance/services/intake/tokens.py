@@ -131,7 +131,7 @@ def create_token(
     """
     if not _EXPERIMENT.fullmatch(experiment):
         raise BadInputError(
-            f"{experiment!r} is no name of an experiment.",
+            f"{experiment!r} is not a valid name of an experiment.",
             {"experiment": ["letters, digits and . _ - only"]},
         )
     if not name or len(name) > 200 or not name.isprintable():  # noqa: PLR2004 - the column's width
@@ -139,11 +139,15 @@ def create_token(
             "A token needs a name of 1 to 200 printable characters.",
             {"name": ["1 to 200 printable characters"]},
         )
+    if task_id is not None:
+        scopes = _OF_TICKETS
+    words = " ".join(sorted(scopes))
+    expires_at = None
+    if days is not None:
+        expires_at = now + timedelta(days=days)
     key = intern_experiments(writing, {experiment})[experiment]
     number = next_token_number(writing.connection)
     token = f"prov_{number}_{secrets.token_urlsafe(32)}"
-    expires_at = None if days is None else now + timedelta(days=days)
-    words = " ".join(sorted(_OF_TICKETS if task_id is not None else scopes))
     stored = NewToken(number, key, name, _digest(token), now, task_id, expires_at, words)
     add_token(writing.connection, stored)
     _enter(writing, key, number, name, "made", task_id=task_id, scopes=words, expires_at=expires_at)

@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.lookup import FileAnswer, JobSummary, RecordedVersion, TaskOfJob
+from jobprov.provenance.answers.lookup.files import FileAnswer, RecordedVersion
+from jobprov.provenance.answers.lookup.jobs import JobSummary, TaskOfJob
 from jobprov.provenance.db.queries.lookup.files import (
     FoundFile,
     aliases_among,

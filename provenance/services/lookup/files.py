@@ -6,7 +6,8 @@ import json
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import file_page
-from jobprov.provenance.answers.lookup import FileList, JobSummary, ListedFile
+from jobprov.provenance.answers.lookup.files import FileList, ListedFile
+from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters, FileRow, list_file_rows
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.lookup import GapCount, GapCounts, JobSummary
+from jobprov.provenance.answers.lookup.jobs import GapCount, GapCounts, JobSummary
 from jobprov.provenance.db.queries.lookup.gaps import GapRow, count_gaps
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters

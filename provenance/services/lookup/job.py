@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.lookup import (
+from jobprov.provenance.answers.lookup.jobs import (
     Disagreement,
     Failure,
     JobAnswer,

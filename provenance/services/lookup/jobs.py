@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.lookup import JobList, JobSummary, MatchedParameter
+from jobprov.provenance.answers.lookup.jobs import JobList, JobSummary, MatchedParameter
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.configurations.matched_values import matched_values
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition

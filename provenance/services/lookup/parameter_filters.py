@@ -74,7 +74,7 @@ def read_variable(variable: str | None) -> ParameterCondition | None:
         return None
     match = _VARIABLE.fullmatch(variable)
     if match is None:
-        raise _bad("variable", f"{variable[:60]!r} is no NAME=VALUE")
+        raise _bad("variable", f"{variable[:60]!r} is not NAME=VALUE")
     key = variable_key(match[1])
     if not match[2]:
         return ParameterCondition(key)
@@ -89,7 +89,7 @@ def _read_key(parameter: str) -> str:
     if not _KEY.fullmatch(parameter):
         raise _bad(
             "parameter",
-            f"{parameter[:60]!r} is no key; write a.b.c or a.b[2], with * for any letters",
+            f"{parameter[:60]!r} is not a key; write a.b.c or a.b[2], with * for any letters",
         )
     return parameter if "*" in parameter else indexed_key(parameter)
 
@@ -99,7 +99,9 @@ def _read_value(value: str) -> tuple[str, str]:
     match = _VALUE.fullmatch(value)
     operator, text = (match[1] or "=", match[2]) if match else ("=", value)
     if operator not in OPERATORS:
-        raise _bad("value", f"{operator[:10]!r} is no operator; known are {' '.join(OPERATORS)}")
+        raise _bad(
+            "value", f"{operator[:10]!r} is not an operator; known are {' '.join(OPERATORS)}"
+        )
     if not text:
         raise _bad(
             "value",
@@ -130,7 +132,7 @@ def _canonical(text: str) -> str:
     if text.startswith(("[", "{", "(")):
         raise _bad(
             "value",
-            f"{text[:60]!r} is no single value and no whole sequence as FHiCL writes them; "
+            f"{text[:60]!r} is neither a single value nor a whole sequence as FHiCL writes them; "
             "of a table ask for what is in it: a.b.c",
         )
     return _string(text)

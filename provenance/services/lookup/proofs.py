@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.reruns import JobProof, ProofCounts, RecipeProofs
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.lookup.proofs import (

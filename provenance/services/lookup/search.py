@@ -6,7 +6,8 @@ alone.
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.lookup import Hit, Hits, RecordedNames
+from jobprov.provenance.answers.lookup.jobs import RecordedNames
+from jobprov.provenance.answers.lookup.search import Hit, Hits
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.search import (
     KINDS,

@@ -35,11 +35,17 @@ def name_software(connection: Connection, filters: JobFilters) -> JobFilters:
 
 def _is(entry: Software, version: str, qualifiers: Iterable[str]) -> bool:
     product = entry.product
-    versions = [product.version if product else None, entry.requested_ref, entry.describe]
-    wanted = _dotted(version)
-    is_version = not version or any(fnmatchcase(_dotted(each or ""), wanted) for each in versions)
-    known = _words(product.qualifiers or "") if product else []
-    return is_version and set(qualifiers) <= set(known)
+    versions = [entry.requested_ref, entry.describe]
+    known_qualifiers: Iterable[str] = ()
+    if product is not None:
+        versions.append(product.version)
+        known_qualifiers = _words(product.qualifiers or "")
+    if not set(qualifiers) <= set(known_qualifiers):
+        return False
+    if not version:
+        return True
+    pattern = _dotted(version)
+    return any(fnmatchcase(_dotted(known or ""), pattern) for known in versions)
 
 
 def _dotted(version: str) -> str:

@@ -19,7 +19,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.orders import (
+from jobprov.provenance.answers.orders.orders import (
     EnteredOrder,
     FullJobId,
     NewOrder,

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.orders import OutsideInput, OutsideInputs
+from jobprov.provenance.answers.orders.orders import OutsideInput, OutsideInputs
 from jobprov.provenance.catalogs.opening import Catalogs
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.orders.retries import Attempt, attempts_of_units

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.orders import Retry
+from jobprov.provenance.answers.orders.orders import Retry
 from jobprov.provenance.catalogs.sam_dimensions import files_dimension
 from jobprov.provenance.launchers.resubmitting import (
     Destination,

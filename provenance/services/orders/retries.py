@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.orders import (
+from jobprov.provenance.answers.orders.orders import (
     FullJobId,
     NewOrder,
     OrderWord,
@@ -24,7 +24,7 @@ from jobprov.provenance.answers.orders import (
     RetryChoice,
     StagePolicy,
 )
-from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.queries.orders.orders import OrderRow, last_attempt, orders_of_task
 from jobprov.provenance.db.queries.orders.retries import (
     Attempt,

@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, TypedDict
 
-from jobprov.provenance.answers.lookup import Failure
-from jobprov.provenance.answers.orders import (
+from jobprov.provenance.answers.lookup.jobs import Failure
+from jobprov.provenance.answers.orders.orders import (
     NewOrder,
     OutsideInput,
     Retry,
     RetryChoice,
     SkippedJob,
 )
-from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.queries.orders.retries import Attempt
 from jobprov.provenance.services.failures.classes import MEMORY, UNKNOWN, JobClass
 

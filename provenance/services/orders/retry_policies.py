@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.orders import RetryPolicies, StagePolicy
+from jobprov.provenance.answers.orders.orders import RetryPolicies, StagePolicy
 from jobprov.provenance.db.changes.orders import replace_policies
 from jobprov.provenance.db.queries.orders.retries import policy_documents
 from jobprov.provenance.db.queries.tasks.samples import is_recorded

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from jobprov.archive.errors import ArchiveError
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.orders import RecordedSubmission
+from jobprov.provenance.answers.orders.orders import RecordedSubmission
 from jobprov.provenance.capture.surroundings.condor_ads import parse_ad
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.orders.retries import Attempt, attempts_of_units

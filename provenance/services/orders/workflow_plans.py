@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Literal
 
-from jobprov.provenance.answers.orders import NewOrder, Part
-from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.answers.orders.orders import NewOrder, Part
+from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.queries.orders.orders import (
     FailedAttempt,
     MadeFile,

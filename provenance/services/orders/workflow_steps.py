@@ -17,13 +17,13 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.answers.addresses import workflow_page
-from jobprov.provenance.answers.tasks import UnitState
-from jobprov.provenance.answers.workflows import (
+from jobprov.provenance.answers.orders.workflows import (
     StageStanding,
     WorkflowList,
     WorkflowStanding,
     WorkflowSummary,
 )
+from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.changes.orders import lock_workflow
 from jobprov.provenance.db.queries.orders.orders import (
     FailedAttempt,

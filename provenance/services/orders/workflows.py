@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.workflows import WorkflowDeclared, WorkflowStateName
+from jobprov.provenance.answers.orders.workflows import WorkflowDeclared, WorkflowStateName
 from jobprov.provenance.db.changes.orders import add_workflow_version, set_state_entry
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.orders.workflows import (

@@ -189,7 +189,30 @@ class TracedKinds:
         if len(data) < len(used.own):
             paths += [path for path in used.own if path not in named]
         paths += used.changed
-        return UnseenReads(tuple(paths), tuple(used.hosts))
+        settings = _settings_there(record, used.absent)
+        return UnseenReads(tuple(paths), tuple(used.hosts), tuple(settings))
+
+
+def _settings_there(record: JobRecord, absent: Sequence[str]) -> list[str]:
+    """Return which of these names this job has, or may have, among the settings of its home.
+
+    A program that looked for a folder in vain would have looked into it.
+    """
+    names = record.trace.home_settings if record.trace is not None else None
+    there: set[str] = set()
+    unlisted: set[str] = set()
+    for name in names or ():
+        path = name.rstrip("/")
+        there.update((path, *_folders_above(path)))
+        if name.endswith("/"):
+            unlisted.add(path)
+    return [name for name in absent if name in there or unlisted.intersection(_folders_above(name))]
+
+
+def _folders_above(path: str) -> list[str]:
+    """Return `~/.config` and `~` for `~/.config/toolrc`."""
+    parts = path.split("/")
+    return ["/".join(parts[:end]) for end in range(1, len(parts))]
 
 
 def _paths(record: JobRecord) -> AbstractSet[str]:

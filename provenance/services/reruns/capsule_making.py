@@ -185,8 +185,11 @@ def own_places(root: Path, scratch: Path) -> tuple[str, ...]:
         places.add(record.part("command").text("working_directory"))
         for entry in [*record.parts("inputs"), *record.parts("outputs")]:
             places.add(entry.text("path"))
-    absolute = [place for place in sorted(places) if place.startswith("/") and place != "/"]
-    return tuple(f"{place}/" for place in absolute)
+    folders = []
+    for place in sorted(places):
+        if place.startswith("/") and place != "/":
+            folders.append(f"{place}/")
+    return tuple(folders)
 
 
 def _check(result: RerunResult, name: str) -> None:

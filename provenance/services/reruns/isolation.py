@@ -190,19 +190,27 @@ def _has_own_pid_max() -> bool:
 def _usage(pid: int) -> _Usage:
     """Return what a process and everything below it take."""
     parents: dict[int, int] = {}
-    threads: dict[int, int] = {}
+    threads_of: dict[int, int] = {}
     for entry in os.scandir("/proc"):
-        if entry.name.isdigit() and (stat := _read(f"/proc/{entry.name}/stat")):
-            # What comes before the last bracket is the name, which may hold anything
-            fields = stat.rpartition(")")[2].split()
-            parents[int(entry.name)], threads[int(entry.name)] = int(fields[1]), int(fields[17])
-    family = _family(pid, parents)
-    memory = 0
-    for member in family:
-        pages = _read(f"/proc/{member}/statm").split()
-        if pages:
-            memory += (int(pages[1]) - int(pages[2])) * _PAGE
-    return _Usage(sum(threads.get(member, 0) for member in family), memory)
+        if not entry.name.isdigit():
+            continue
+        stat = _read(f"/proc/{entry.name}/stat")
+        if not stat:
+            continue
+        # What comes before the last bracket is the name, which may hold anything
+        fields = stat.rpartition(")")[2].split()
+        process = int(entry.name)
+        parents[process] = int(fields[1])
+        threads_of[process] = int(fields[17])
+    threads = 0
+    pages = 0
+    for member in _family(pid, parents):
+        threads += threads_of.get(member, 0)
+        statm = _read(f"/proc/{member}/statm").split()
+        if statm:
+            resident, shared = int(statm[1]), int(statm[2])
+            pages += resident - shared
+    return _Usage(threads, pages * _PAGE)
 
 
 def _family(pid: int, parents: Mapping[int, int]) -> set[int]:

@@ -77,9 +77,15 @@ def _differing(root: Path, out: Path, names: set[str], kept: KeptFile) -> Iterat
         file = _file_of(made, out)
         if file is None or file.is_symlink() or not file.is_file():
             continue
-        recorded = root / "data" / reference if reference else out / f"recorded-{place}"
+        if reference:
+            recorded = root / "data" / reference
+        else:
+            recorded = out / f"recorded-{place}"
         is_here = recorded.is_file() or (sha256 != "-" and kept(sha256, recorded))
-        if is_here and max(file.stat().st_size, recorded.stat().st_size) <= _MOST_BYTES:
+        if not is_here:
+            continue
+        larger = max(file.stat().st_size, recorded.stat().st_size)
+        if larger <= _MOST_BYTES:
             yield _Differing(name, file, recorded)
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import jobs_list
-from jobprov.provenance.answers.campaigns import (
+from jobprov.provenance.answers.statistics.campaigns import (
     CampaignGraph,
     ClassEdge,
     ClassNode,

@@ -1,15 +1,18 @@
 """What is counted of many jobs for pages and calls, and whose answers are kept: one table."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.campaigns import CampaignList, CampaignProgress
 from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.answers.reruns import ProofList
-from jobprov.provenance.answers.statistics import Estimate, ResourceSums
+from jobprov.provenance.answers.statistics.campaigns import CampaignList, CampaignProgress
+from jobprov.provenance.answers.statistics.estimates import Estimate
+from jobprov.provenance.answers.statistics.resources import ResourceSums
+from jobprov.provenance.answers.statistics.throughput import Throughput
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.statistics.kept_answers import read_answer
@@ -26,6 +29,11 @@ from jobprov.provenance.services.statistics.kept_answers import (
     question_of,
 )
 from jobprov.provenance.services.statistics.resources import sum_resources
+from jobprov.provenance.services.statistics.throughput import (
+    USUAL_STEPS,
+    count_throughput,
+    read_window,
+)
 from jobprov.provenance.services.tasks.campaigns import list_campaigns, show_campaign
 from jobprov.provenance.services.work.queue import Parts, enqueue_all
 
@@ -34,6 +42,8 @@ _MOST_LEARNT_AT_ONCE = 4000
 
 It reads no more than the newest units of a stage.
 """
+WINDOW_FIELDS = ("since", "ended_after", "ended_before", "step", "steps")
+"""What says of which time throughput is counted; times as texts."""
 KEPT_FILTERS = frozenset({"experiment", "campaign", "stage"})
 """Questions about anything narrower (a task, a host, a release, a time) are counted when asked."""
 
@@ -83,6 +93,26 @@ def _estimate(
     return estimate(connection, store, filters, **options, seconds=seconds)
 
 
+def _throughput(
+    connection: Connection, _store: Any, question_fields: Words, seconds: float
+) -> Throughput:
+    filters, options = _apart(question_fields, "by", "measure", *WINDOW_FIELDS)
+    times = {name: _moment(options.pop(name, None)) for name in ("ended_after", "ended_before")}
+    window = read_window(
+        datetime.now(UTC),
+        since=options.pop("since", None),
+        start=times["ended_after"],
+        end=times["ended_before"],
+        step=options.pop("step", None),
+        steps=options.pop("steps", USUAL_STEPS),
+    )
+    return count_throughput(connection, filters, window, **options, seconds=seconds)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
 def _campaigns(connection: Connection, store: Store, _words: Words, seconds: float) -> CampaignList:
     with time_limit(connection, "ask for one campaign", seconds=seconds):
         return list_campaigns(connection, store)
@@ -129,6 +159,7 @@ ESTIMATE = Counting(
     _MOST_LEARNT_AT_ONCE,
 )
 RESOURCES = Counting("resources", ResourceSums, _resources, lambda sums: sums.jobs)
+THROUGHPUT = Counting("throughput", Throughput, _throughput, lambda throughput: throughput.jobs)
 CAMPAIGN = Counting("campaign", CampaignProgress, _campaign, jobs_of)
 CAMPAIGNS = Counting(
     "campaigns",
@@ -137,5 +168,13 @@ CAMPAIGNS = Counting(
     lambda listed: listed.job_count,
 )
 PROOFS = Counting("proofs", ProofList, _proofs, lambda listed: total_jobs(listed.campaigns))
-_ALL: tuple[Counting[Any], ...] = (ERRORS, ESTIMATE, RESOURCES, CAMPAIGN, CAMPAIGNS, PROOFS)
+_ALL: tuple[Counting[Any], ...] = (
+    ERRORS,
+    ESTIMATE,
+    RESOURCES,
+    THROUGHPUT,
+    CAMPAIGN,
+    CAMPAIGNS,
+    PROOFS,
+)
 COUNTINGS: Mapping[str, Counting[Any]] = {counting.kind: counting for counting in _ALL}

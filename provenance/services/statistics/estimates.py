@@ -15,7 +15,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.statistics import (
+from jobprov.provenance.answers.statistics.estimates import (
     Estimate,
     LearntFrom,
     StageEstimate,

@@ -66,12 +66,17 @@ def forecast_sum(
 
 def _spread_of_mean(clusters: Sequence[Sequence[float]], mean: float, count: int) -> float:
     if len(clusters) == 1:
-        [members] = clusters
-        return sqrt(sum((cost - mean) ** 2 for cost in members) / max(1, count - 1) / count)
-    residuals = 0.0
+        squares = 0.0
+        for cost in clusters[0]:
+            squares += (cost - mean) ** 2
+        variance = squares / max(1, count - 1)
+        return sqrt(variance / count)
+    squares = 0.0
     for members in clusters:
-        residuals += sum(cost - mean for cost in members) ** 2
-    return sqrt(residuals * len(clusters) / (len(clusters) - 1)) / count
+        residual = sum(cost - mean for cost in members)
+        squares += residual**2
+    correction = len(clusters) / (len(clusters) - 1)
+    return sqrt(squares * correction) / count
 
 
 def _quantile(degrees: int) -> float:

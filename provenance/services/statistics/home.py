@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.reruns import Reproduction
 from jobprov.provenance.db.queries.lookup.experiments import experiment_names
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, list_job_rows

@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.statistics import CountedAt
+from jobprov.provenance.answers.counted import CountedAt
 from jobprov.provenance.db.changes.statistics import keep_answer
 from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer, read_answer
 from jobprov.provenance.errors import LimitError

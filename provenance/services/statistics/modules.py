@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.statistics import (
+from jobprov.provenance.answers.statistics.modules import (
     ModuleChange,
     ModuleComparison,
     ModuleGroup,

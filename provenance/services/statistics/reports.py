@@ -13,15 +13,15 @@ from msgspec.structs import asdict
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.campaigns import (
+from jobprov.provenance.answers.failures import ErrorCounts
+from jobprov.provenance.answers.statistics.campaigns import (
     CampaignProgress,
     CampaignReport,
     MeasureQuantiles,
     StageResources,
     TaskWaiver,
 )
-from jobprov.provenance.answers.failures import ErrorCounts
-from jobprov.provenance.answers.statistics import ResourceGroup, ResourceSums
+from jobprov.provenance.answers.statistics.resources import ResourceGroup, ResourceSums
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.services.lookup.jobs import list_jobs
 from jobprov.provenance.services.tasks.tasks import task_waivers

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.statistics import (
+from jobprov.provenance.answers.statistics.resources import (
     MeasureBins,
     MeasureSums,
     ResourceGroup,

@@ -18,7 +18,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.statistics import (
+from jobprov.provenance.answers.statistics.estimates import (
     ChainWait,
     Hours,
     JobWait,

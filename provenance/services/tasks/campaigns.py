@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.campaigns import (
+from jobprov.provenance.answers.statistics.campaigns import (
     CampaignList,
     CampaignProgress,
     CampaignStages,
@@ -16,7 +16,7 @@ from jobprov.provenance.answers.campaigns import (
     TaskUnits,
     UnitCounts,
 )
-from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.tasks.campaigns import campaign_counts
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask, tasks_of_campaigns

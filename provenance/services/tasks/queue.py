@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.provenance.answers.addresses import job_page
-from jobprov.provenance.answers.queue import (
+from jobprov.provenance.answers.tasks.queue import (
     Progress,
     Queue,
     QueueCounts,

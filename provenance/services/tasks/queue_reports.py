@@ -19,7 +19,7 @@ from typing import Annotated, NamedTuple, Self
 import msgspec
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.queue import MOST_REPORTED, QueuedJob, QueueTaken
+from jobprov.provenance.answers.tasks.queue import MOST_REPORTED, QueuedJob, QueueTaken
 from jobprov.provenance.db.changes.tasks import (
     add_queue_jobs,
     forget_queue_reports,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.tasks import ObsoletePass, Sample, SampleCell, Samples
+from jobprov.provenance.answers.tasks.samples import ObsoletePass, Sample, SampleCell, Samples
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.tasks.samples import (
     NOTHING,

@@ -6,7 +6,7 @@ Without a declaration a task is what its jobs say.
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.tasks import StandingWaiver, TaskProgress, UnitState
+from jobprov.provenance.answers.tasks.tasks import StandingWaiver, TaskProgress, UnitState
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.tasks.tasks import (
     FoundTask,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.queries.tasks.queue import Queued
 from jobprov.provenance.db.queries.tasks.unit_facts import (
     Attempts,
@@ -29,6 +29,7 @@ from jobprov.provenance.db.queries.tasks.unit_facts import (
     waived_units,
 )
 from jobprov.provenance.launchers.job import NOT_SUBMITTED
+from jobprov.provenance.lineage.words import counted
 from jobprov.provenance.services.tasks.declarations import Declaration
 
 SILENT_AFTER = timedelta(days=1)
@@ -74,8 +75,8 @@ class StandingUnit(NamedTuple):
     """A unit in its one state.
 
     Attributes:
-        why: why it is held, has no output, was not submitted, or was killed before it began; None
-            where nobody says.
+        why: why it is held, has no output, was not submitted, or was killed before it began; what
+            its job wrote before it was killed; None where nobody says.
         is_named: False for a job that names no unit, and is one by itself.
         is_by_catalog: it is done, and no record says so, only the catalog.
         files: how many files it has that count, where a record shows it to be done.
@@ -132,6 +133,8 @@ def _stand_without_hope(facts: UnitFacts, needed: int) -> StandingUnit:
         why = None
         if attempts.mishap == "never began":
             why = facts.problem or _NEVER_BEGAN
+        elif attempts.mishap == "killed" and attempts.left:
+            why = f"{counted(attempts.left, 'file')} written before; may be cut short"
         return StandingUnit(_MISHAPS[attempts.mishap], why, attempts.is_named)
     if facts.is_ordered and not facts.was_refused:
         return StandingUnit(UnitState.SILENT, facts.problem)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.tasks import NEEDS_SOMEBODY, OpenUnit, ReadyFiles, UnitState
+from jobprov.provenance.answers.tasks.tasks import NEEDS_SOMEBODY, OpenUnit, ReadyFiles, UnitState
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.unit_facts import waived_units
 from jobprov.provenance.db.queries.tasks.units import ready_files
@@ -131,7 +131,8 @@ def _count(
         tally = _tally_all(standing)
         expected = None if declaration is None else declaration.unit_count()
     else:
-        tally, expected = _tally_listed(standing, listed), len(set(listed))
+        units = set(listed)
+        tally, expected = _tally_listed(standing, listed, units), len(units)
     never_tried = (expected or 0) - sum(tally.states.values())
     if never_tried > 0:
         tally.states[UnitState.NOT_SUBMITTED] += never_tried
@@ -193,15 +194,13 @@ def _tally_all(standing: StandingUnits) -> _Tally:
     return tally
 
 
-def _tally_listed(standing: StandingUnits, listed: Sequence[str]) -> _Tally:
-    """Count the units of a list, each once.
+def _tally_listed(standing: StandingUnits, listed: Sequence[str], units: set[str]) -> _Tally:
+    """Count the units of a list, each once; `units` are those of the list.
 
     Of a million units nearly all are done: each pass over them counts.
     """
     tally = _Tally()
-    units = set(listed)
-    # As keys of a dictionary: each unit once, in the order of the list
-    not_done = dict.fromkeys(name for name in listed if name not in standing.done)
+    not_done = units.difference(standing.done)
     left = len(units) - len(not_done)
     ends = sorted(standing.done_by_end.items(), key=lambda end: len(end[1]))
     for end, names in ends[:-1]:
@@ -211,7 +210,8 @@ def _tally_listed(standing: StandingUnits, listed: Sequence[str]) -> _Tally:
     # All others that are done came to the end that most came to
     for end, _ in ends[-1:]:
         tally.add_done(end, left)
-    for name in not_done:
+    # As keys of a dictionary: each unit once, in the order of the list
+    for name in dict.fromkeys([name for name in listed if name in not_done]):
         tally.add(name, standing.others.get(name))
     return tally
 

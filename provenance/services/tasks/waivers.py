@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
-from jobprov.provenance.answers.tasks import OpenUnit, StandingWaiver, UnitState
+from jobprov.provenance.answers.tasks.tasks import OpenUnit, StandingWaiver, UnitState
 from jobprov.provenance.db.changes.tasks import add_waivers, forget_waivers
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.units import entry_times

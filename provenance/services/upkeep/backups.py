@@ -61,7 +61,7 @@ def open_copy(source: str) -> Store:
         return open_store(source)
     address = copied_archive(Path(source))
     if address is None:
-        raise NotFoundError(f"{source} holds no archive: it is no folder of `jobprov backup`.")
+        raise NotFoundError(f"{source} holds no archive: it is not a folder of `jobprov backup`.")
     return open_store(address)
 
 

@@ -52,7 +52,7 @@ def repair_archive(
     """
     if strange_archive(known, copy) is not None:
         raise ConflictError(
-            f"That is no copy of this archive: its document {DOCUMENT} does not name {known}."
+            f"That is not a copy of this archive: its document {DOCUMENT} does not name {known}."
         )
     troubles = check_archive(connection, store).troubles
     blobs = _mend_blobs(store, copy, troubles)

@@ -127,18 +127,27 @@ def _pack_index(entries: Sequence[tuple[str, int, int]], pack_checksum: bytes) -
 
 def _index(files: dict[str, tuple[str, str]], hidden: Collection[str]) -> bytes:
     """Return an index without the files' times and sizes: git compares each file by its content."""
-    parts = [b"DIRC\x00\x00\x00\x02" + len(files).to_bytes(4, "big")]
-    named = {path.encode("utf-8", "surrogateescape"): path for path in files}
-    for name in sorted(named):
-        mode, oid = files[named[name]]
+    path_of_name = {path.encode("utf-8", "surrogateescape"): path for path in files}
+    parts = [b"DIRC\x00\x00\x00\x02", len(files).to_bytes(4, "big")]
+    for name, path in sorted(path_of_name.items()):
+        mode, oid = files[path]
         flags = min(len(name), _LONGEST_NAME)
-        if named[name] in hidden:
+        if path in hidden:
             flags |= _ASSUME_VALID
-        entry = _BLANK_STATUS + _canonical_mode(mode).to_bytes(4, "big") + bytes(12)
-        entry += bytes.fromhex(oid) + flags.to_bytes(2, "big") + name
+        entry = b"".join(
+            [
+                _BLANK_STATUS,
+                _canonical_mode(mode).to_bytes(4, "big"),
+                bytes(12),
+                bytes.fromhex(oid),
+                flags.to_bytes(2, "big"),
+                name,
+            ]
+        )
+        # One to eight zeros, so that the next entry begins at a multiple of eight
         parts.append(entry + bytes(8 - len(entry) % 8))
-    body = b"".join(parts)
-    return body + hashlib.sha1(body, usedforsecurity=False).digest()
+    index = b"".join(parts)
+    return index + hashlib.sha1(index, usedforsecurity=False).digest()
 
 
 def _canonical_mode(mode: str) -> int:

@@ -15,7 +15,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 from jobprov.app.reports.mails import compose, conditions, send
-from jobprov.provenance.answers.campaigns import CampaignReport
+from jobprov.provenance.answers.statistics.campaigns import CampaignReport
 from jobprov.provenance.client import Client
 from jobprov.provenance.errors import BadInputError, UnreachableError
 from tests.library.servers.live_service import LiveService

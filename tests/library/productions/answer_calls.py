@@ -512,6 +512,7 @@ def _queue() -> dict[str, Any]:
 
 
 CAMPAIGN = "experiment=toyexp&campaign=demo-2026"
+WINDOW = "ended_after=2026-11-20&ended_before=2026-11-27"
 READS = {
     "operations": ["/health", "/ready", "/reproduction", "/none"],
     "trail": [
@@ -812,6 +813,19 @@ READS = {
         "/statistics/errors?experiment=nova&sort=growing",
         "/statistics/errors?experiment=none",
         "/statistics/errors?by=odd",
+        *(
+            f"/statistics/throughput?{WINDOW}&by={by}&step=1d"
+            for by in ("state", "stage", "site", "class")
+        ),
+        *(
+            f"/statistics/throughput?{WINDOW}&{CAMPAIGN}&steps=3&measure={measure}"
+            for measure in ("files", "events", "cpu_hours")
+        ),
+        "/statistics/throughput?experiment=nova&ended_before=2026-01-02&since=2d&step=12h",
+        "/statistics/throughput?experiment=none&ended_before=2026-11-27&since=2d&step=12h",
+        "/statistics/throughput?since=soon",
+        f"/statistics/throughput?{WINDOW}&step=1m",
+        "/statistics/throughput?by=odd",
         "/statistics/resources",
         *(f"/statistics/resources?by={by}" for by in ("site", "host", "version")),
         f"/statistics/resources?{CAMPAIGN}&stage=reco",

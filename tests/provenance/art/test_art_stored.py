@@ -131,7 +131,7 @@ def test_what_is_no_art_file_is_told_so(tmp_path: Path) -> None:
     with uproot.recreate(tmp_path / "plain.root") as file:
         file["words"] = "only this"
 
-    with pytest.raises(BadInputError, match="no ROOT file"):
+    with pytest.raises(BadInputError, match="not a ROOT file"):
         read_stored(tmp_path / "text.root")
     with pytest.raises(
         BadInputError, match="no RootFileDB in it, so art did not write it; it holds words"

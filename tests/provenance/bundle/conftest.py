@@ -68,6 +68,7 @@ def _starter(program: list[str]) -> Run:
             cwd=cwd,
             capture_output=True,
             text=True,
+            errors="backslashreplace",  # a damaged list has names that are not UTF-8
             timeout=60,
             check=False,
         )

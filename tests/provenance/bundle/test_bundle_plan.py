@@ -366,6 +366,43 @@ def test_packages_of_the_operating_system_come_with_the_way_to_get_them_back(
     assert told in text
     assert "@" not in text
     assert plan.level == "L2"
+    sources = bag / "data/env/os-packages.list"
+    assert sources.is_file() == (system in {"debian", "ubuntu"})
+    if sources.is_file():
+        lines = sources.read_text().splitlines()
+        assert f"deb [check-valid-until=no] {place} " in lines[0]
+        assert all(line.startswith("deb [") and "@" not in line for line in lines)
+
+
+def test_packages_of_python_come_as_a_list_for_pip_by_folder(toy: Toy, tmp_path: Path) -> None:
+    venv, system = "/opt/venv/lib/python3.11/site-packages", "/usr/lib/python3/dist-packages"
+    places = {"numpy\t2.1.0": venv, "awkward\t2.6": venv, "six\t1.16": system}
+    lines = [f"pip\t{package}\t{place}" for package, place in places.items()]
+    lines += [f"pip\t-e .\t1\t{venv}", f"pip\tx\t1; y\t{venv}", "compiler\tgcc\t14\t/usr/bin/gcc"]
+    listing = "".join(f"{line}\n" for line in lines).encode()
+    toy.record["environment"]["packages_sha256"] = toy.blobs.write(listing)
+
+    bag = toy.unpack(tmp_path, toy.plan())
+
+    assert (bag / "data/env/requirements.txt").read_text().splitlines()[1:] == [
+        "",
+        f"# {venv}",
+        "awkward==2.6",
+        "numpy==2.1.0",
+        "",
+        f"# {system}: of the operating system, see os-packages.tsv",
+        "# six==1.16",
+    ]
+
+
+def test_bag_begins_with_words_for_a_reader(toy: Toy, tmp_path: Path) -> None:
+    bag = toy.unpack(tmp_path, toy.plan())
+
+    text = (bag / "README.txt").read_text()
+    assert len(text.splitlines()) == 2
+    for path in ("data/README.txt", "data/run.sh", "data/verify.sh"):
+        assert path in text
+        assert (bag / path).is_file()
 
 
 def test_listing_of_packages_that_did_not_arrive_is_a_need(toy: Toy, tmp_path: Path) -> None:

@@ -9,6 +9,10 @@ import pytest
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.configurations import RunAnswer
 from jobprov.provenance.db.connections.engines import open_database
+from jobprov.provenance.fhicl import load
+from jobprov.provenance.fhicl.running.as_run import as_run
+from jobprov.provenance.fhicl.running.command_line import read_command_line
+from jobprov.provenance.fhicl.running.facts import Facts
 from jobprov.provenance.services.configurations.configuration import (
     read_configurations,
     run_answer,
@@ -68,3 +72,29 @@ def test_a_recorded_job_has_the_id_that_art_gave_it(
 
     assert run.computed_as == ids[JOB, "config-out.fcl"]
     assert run.evidence == ("written" if keeps_set else "computed")
+
+
+@pytest.mark.slow
+def test_a_recorded_job_with_a_list_of_files_has_the_id_of_its_names(
+    runner: Runner, sqlite_template: Path, tmp_path: Path
+) -> None:
+    """What stands behind # in a list is a comment for art, and for the hook."""
+    file = tmp_path / "jobprov.db"
+    shutil.copy(sqlite_template, file)
+    main = runner.folder / "job.fcl"
+    main.write_text("process_name: Toy\nsource: { module_type: RootInput }\n")
+    (runner.folder / "files.txt").write_text("# inputs\nxroot://host//a.root# first\n\nb.root\n")
+    program = runner.folder / "lar"
+    program.write_text("#!/bin/sh\ncat files.txt\n")
+    program.chmod(0o755)
+    words = ["-c", "job.fcl", "-n", "5"]
+    runner("run", "--", "./lar", *words, "-S", "files.txt", environment={"ART_VERSION": "v3_14_04"})
+
+    run = computed_run(runner, f"sqlite:///{file}", tmp_path)
+
+    by_name = read_command_line(["lar", *words, "-s", "xroot://host//a.root", "b.root"])
+    expected = as_run(load(main, []), by_name, Facts(release="v3_14_04"))
+    assert (run.computed_as, run.evidence) == (expected.parameter_set_id, "computed")
+    record, _ = only_entry(runner)
+    primary = [read["name"] for read in record["inputs"] if read["role"] == "primary"]
+    assert primary == ["a.root", "b.root"]

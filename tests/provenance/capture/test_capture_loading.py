@@ -111,3 +111,14 @@ def test_hook_that_is_replaced_while_the_job_runs_records_it(
     record, _ = only_entry(runner)
     assert record["state"] == "succeeded"
     assert Path(runner.hook).read_bytes().startswith(b"#!/bin/sh")
+
+
+def test_job_that_succeeds_without_an_address_loads_nothing_for_others(runner: Runner) -> None:
+    ended = runner("run", "--", "true", environment={"PYTHONPROFILEIMPORTTIME": "1"}, text=True)
+
+    loaded = {line.rsplit("|", 1)[-1].strip() for line in ended.stderr.splitlines()}
+    capture = "jobprov.provenance.capture."
+    assert {f"{capture}recording.job", f"{capture}logs.findings"} <= loaded
+    for name in ("logs.failure", "logs.art_place", "checkouts.worktree", "trace.strace"):
+        assert capture + name not in loaded
+    assert "http.client" not in loaded

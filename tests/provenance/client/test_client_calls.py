@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from jobprov.app.config import load_settings
-from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.recording import RecordAnswer
 from jobprov.provenance.client import Client, transport
 from jobprov.provenance.errors import (

@@ -4,6 +4,7 @@ Documents are real ones of the toy experiment and some made ones, mutated: bytes
 repeated, cut and exchanged, references multiplied.
 """
 
+import gc
 import json
 import os
 import random
@@ -214,3 +215,10 @@ def read_only(document: bytes) -> None:
         fhicl.load_files("main.fcl", [FoundFile("main.fcl", "main.fcl", document)])
     except fhicl.FhiclError:
         return
+
+
+@pytest.mark.parametrize("document", [b"a: 1\n", b"a: @local::no\n"])
+def test_collector_of_cycles_goes_on_after_a_reading(document: bytes) -> None:
+    read_only(document)
+
+    assert gc.isenabled()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jobprov.provenance.answers.queue import QueuedJob
+from jobprov.provenance.answers.tasks.queue import QueuedJob
 from jobprov.provenance.launchers.condor import queue as queues
 from jobprov.provenance.launchers.condor.ads import read_ads
 from jobprov.provenance.launchers.condor.attempts import Collection

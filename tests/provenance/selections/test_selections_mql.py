@@ -119,7 +119,7 @@ WRONG = [
     ("files where requestid = 4711", "files cannot be selected by 'requestid'"),
     ("files from 'x", "column 12: a quote (') begins there and does not end"),
     ("files where name ~ '^(a|b)'", "only ^, $, . and .*"),
-    ("files where name ~* 'a'", "'~*' is no operator"),
+    ("files where name ~* 'a'", "'~*' is not an operator"),
     ("files where core.runs[any] = 3", "conditions on members of a list are not answered"),
     ("filter f()(files)", "was expected, and 'filter' stands there"),
     ("files selected by nova:q", "no named queries"),

@@ -8,6 +8,7 @@ from jobprov.provenance.bundle.needs import CODE, ENVIRONMENT
 from jobprov.provenance.bundle.payload.environment.packages import (
     Package,
     add_os_packages,
+    add_requirements,
     listed_packages,
     need_packages,
 )
@@ -57,6 +58,7 @@ def add_environment(payload: Payload) -> None:
     packages = listed_packages(payload)
     _write_products(payload, packages)
     need_packages(payload, packages)
+    add_requirements(payload, packages)
     add_os_packages(payload)
     _write_container(payload)
     _write_listing(payload, "packages_sha256", "env/packages.txt")

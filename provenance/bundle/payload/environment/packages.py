@@ -1,13 +1,16 @@
 """The installed packages in a bundle: distributions, compilers, the operating system's packages.
 
 `env/os-packages.tsv` is the listing that all jobs of a release share; `env/os-packages.txt` tells
-how to get these versions back when the mirrors have newer ones.
+how to get these versions back when the mirrors have newer ones, and `env/os-packages.list` names
+the archive for apt. `env/requirements.txt` has the distributions for pip.
 """
 
+import re
 from collections import Counter
 from typing import NamedTuple
 
 from jobprov.provenance.bundle.fields import digest
+from jobprov.provenance.bundle.names import percent
 from jobprov.provenance.bundle.needs import CODE, ENVIRONMENT
 from jobprov.provenance.bundle.payload.payload import Payload
 
@@ -18,6 +21,11 @@ _NEEDED_FOR = {
     "compiler": "what compiled while the job ran",
     "pip": "installed for the job's Python",
 }
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9][A-Za-z0-9.!+_-]*")
+_OF_SYSTEM = re.compile(r"/usr/lib(64)?/python3?[^/]*/(dist|site)-packages$")
+_REQUIREMENTS = """\
+# The Python packages that the job's Pythons found, each once a folder: pip install -r requirements.txt
+"""
 _EVERY_ARCHITECTURE = frozenset({"all", "noarch", "(none)", ""})
 _DEBIAN = {
     "8": "jessie",
@@ -50,6 +58,23 @@ The addresses of all of them, by a shell in this folder:
     cut -f 2,3 os-packages.tsv | while read -r name version; do
       echo "https://snapshot.debian.org/mr/binary/$name/$version/binfiles?fileinfo=1"
     done
+"""
+_DEBIAN_LIST = """\
+deb [check-valid-until=no] https://snapshot.debian.org/archive/debian/@DAY@T000000Z/ @CODENAME@ main
+"""
+_DEBIAN_SECURITY_LIST = """\
+deb [check-valid-until=no] https://snapshot.debian.org/archive/debian-security/@DAY@T000000Z/ \
+@CODENAME@-security main
+"""
+_DAY = re.compile(r"\d{8}")
+_OLDEST_WITH_SECURITY = 11  # before, the suite had another name
+_UBUNTU_LIST = """\
+deb [check-valid-until=no] https://snapshot.ubuntu.com/ubuntu/@DAY@T000000Z/ @CODENAME@ \
+main universe
+deb [check-valid-until=no] https://snapshot.ubuntu.com/ubuntu/@DAY@T000000Z/ @CODENAME@-updates \
+main universe
+deb [check-valid-until=no] https://snapshot.ubuntu.com/ubuntu/@DAY@T000000Z/ @CODENAME@-security \
+main universe
 """
 _FROM_UBUNTU = """\
 All packages as they were on that day, as a line of sources.list:
@@ -91,15 +116,17 @@ _FROM_ELSEWHERE = "No archive of old packages is known here for this system.\n"
 class _Archive(NamedTuple):
     """Where old packages of a system are kept.
 
-    Both may have marks, as `@DAY@`.
+    All may have marks, as `@DAY@`.
 
     Attributes:
         how: how to get them back, for a reader.
         place: the address; words may follow it.
+        sources: the same as apt takes it (sources.list(5)); empty for other systems.
     """
 
     how: str
     place: str
+    sources: str = ""
 
 
 class Package(NamedTuple):
@@ -136,6 +163,30 @@ def need_packages(payload: Payload, packages: list[Package]) -> None:
         )
 
 
+def add_requirements(payload: Payload, packages: list[Package]) -> None:
+    """Write `env/requirements.txt`: distributions by the folder that they are installed in.
+
+    Those of the operating system's Python come with its packages, and so are comments.
+    """
+    by_folder: dict[str, list[str]] = {}
+    for package in packages:
+        line = f"{package.name}=={package.version}"
+        if package.kind == "pip" and _DISTRIBUTION.fullmatch(line):
+            by_folder.setdefault(package.place, []).append(line)
+    if not by_folder or payload.level < CODE:
+        return
+    parts = [_REQUIREMENTS]
+    for folder, lines in sorted(by_folder.items()):
+        place = percent(folder)
+        if _OF_SYSTEM.search(folder):
+            names = "".join(f"# {line}\n" for line in sorted(lines))
+            parts.append(f"\n# {place}: of the operating system, see os-packages.tsv\n{names}")
+        else:
+            names = "".join(f"{line}\n" for line in sorted(lines))
+            parts.append(f"\n# {place}\n{names}")
+    payload.write_shared("env/requirements.txt", "".join(parts).encode("utf-8", "replace"))
+
+
 def add_os_packages(payload: Payload) -> None:
     """Write `env/os-packages.tsv` and `env/os-packages.txt`, and note the packages as a need."""
     sha256 = payload.environment.digest("system_packages_sha256")
@@ -159,8 +210,11 @@ def add_os_packages(payload: Payload) -> None:
         payload.keep("env/os-packages.tsv", sha256)
         head = (
             f"The job ran on {name} with {len(listing)} packages. os-packages.tsv lists them: "
-            "manager, name, version, architecture.\n\n"
+            "manager, name, version, architecture.\nsh install-os-packages.sh prints the commands "
+            "that install them, and obeys them with --now.\n\n"
         )
+        if archive.sources:
+            payload.write_shared("env/os-packages.list", archive.sources.encode())
         payload.write("env/os-packages.txt", (head + archive.how).encode("utf-8", "replace"))
 
 
@@ -170,7 +224,7 @@ def _filled_archive(payload: Payload, listing: list[list[str]]) -> _Archive:
     version = system.text("version")
     archive, codename = _archive_of(system.text("id"), version)
     how = archive.how.replace("@PLACE@", archive.place)
-    place = archive.place
+    place, sources = archive.place, archive.sources
     marks = {
         "@DAY@": _day(payload),
         "@CODENAME@": codename,
@@ -179,7 +233,8 @@ def _filled_archive(payload: Payload, listing: list[list[str]]) -> _Archive:
     }
     for mark, value in marks.items():
         how, place = how.replace(mark, value), place.replace(mark, value)
-    return _Archive(how, place)
+        sources = sources.replace(mark, value)
+    return _Archive(how, place, sources if _DAY.fullmatch(marks["@DAY@"]) else "")
 
 
 def _archive_of(system: str, version: str) -> tuple[_Archive, str]:
@@ -187,10 +242,12 @@ def _archive_of(system: str, version: str) -> tuple[_Archive, str]:
     release = version.partition(".")[0]
     if system == "debian" and release in _DEBIAN:
         place = "https://snapshot.debian.org/archive/debian/@DAY@T000000Z/"
-        return _Archive(_FROM_DEBIAN, place), _DEBIAN[release]
+        has_security = int(release) >= _OLDEST_WITH_SECURITY
+        sources = _DEBIAN_LIST + (_DEBIAN_SECURITY_LIST if has_security else "")
+        return _Archive(_FROM_DEBIAN, place, sources), _DEBIAN[release]
     if system == "ubuntu" and version in _UBUNTU:
         place = "https://snapshot.ubuntu.com/ubuntu/@DAY@T000000Z/"
-        return _Archive(_FROM_UBUNTU, place), _UBUNTU[version]
+        return _Archive(_FROM_UBUNTU, place, _UBUNTU_LIST), _UBUNTU[version]
     if system in _RPM_PLACES:
         return _Archive(_FROM_RPM, _RPM_PLACES[system]), ""
     return _Archive(_FROM_ELSEWHERE, ""), ""

@@ -26,6 +26,8 @@ usage() {
   say "  --from-git            take code from git/, the packs; needs git"
   say "  --capsule FILE|FOLDER run inside this environment: a container image (a tar wants podman or apptainer, a SIF apptainer"
   say "                        or singularity), or a folder that is the root of a file system (unshare, mount and chroot)"
+  say "  --program NAME=FILE   use FILE where the job names the program NAME, a bare name or the recorded path: an interpreter that"
+  say "                        lies elsewhere here; may be given often"
   say "  --changed             run although files of this bundle were changed; not to be verified"
   say "  --own-root            only in a root of its own, where everything lies at its recorded path (unshare and mount)"
   say "  --no-own-root         never so, but with paths rewritten to folders of OUT; without an option, where it must be"
@@ -36,8 +38,31 @@ refuse() {
   exit 125
 }
 
+choose_program() { # NAME=FILE
+  case $1 in
+    *"$nl"*) refuse "--program wants no line end in it." ;;
+    /*=?* | [!/]*=?*) ;;
+    *) refuse "--program wants NAME=FILE, not $1." ;;
+  esac
+  case ${1%%=*} in
+    /*) can_be_laid_out "${1%%=*}" || refuse "--program wants the recorded path of a program, not ${1%%=*}." ;;
+    */* | .*) refuse "--program wants a bare name or the recorded path of a program, not ${1%%=*}." ;;
+  esac
+  find_absolute_path "${1#*=}" && [ -f "$absolute" ] && [ -x "$absolute" ] || refuse "there is no program ${1#*=}."
+  chosen_programs=$chosen_programs$1$nl
+  chosen_programs=${chosen_programs%"${1#*=}$nl"}$absolute$nl
+}
+# The kernel fills these folders, and `..` could lead out of OUT.
+can_be_laid_out() { # RECORDED
+  case $1/ in
+    */../* | */./* | *//?* | [!/]* | *"$nl"*) return 1 ;;
+    /dev/shm/?*) return 0 ;;
+    /proc/* | /sys/* | /dev/*) return 1 ;;
+  esac
+}
+
 job_nice=0 stdin_is=open
-act=run input_dirs='' out='' code_from=src capsule='' may_fetch=yes job_wanted='' events='' one_input='' own_root='' may_be_changed=no
+act=run input_dirs='' out='' code_from=src capsule='' may_fetch=yes job_wanted='' events='' one_input='' own_root='' may_be_changed=no chosen_programs=''
 while [ $# -gt 0 ]; do
   case $1 in
     --check) act=check ;;
@@ -59,6 +84,11 @@ while [ $# -gt 0 ]; do
       [ $# -gt 1 ] || refuse "--capsule wants a file or folder after it."
       find_absolute_path "$2" || refuse "there is no capsule $2."
       capsule=$absolute
+      shift
+      ;;
+    --program)
+      [ $# -gt 1 ] || refuse "--program wants NAME=FILE after it."
+      choose_program "$2"
       shift
       ;;
     --events)
@@ -109,6 +139,7 @@ done
 cannot_lay_out() { refuse "cannot lay out $1; is the bundle whole, and can $out be written?"; }
 work_inside() { # PLACE: the job ran in a folder of a repository
   [ "$act" = lay-out ] && [ "$way" = rewritten ] || return 0
+  [ ! -h "$work" ] || rm -f "$work" # made by link_work, and still empty
   mkdir -p "$1" && ln -s "$1" "$work" || cannot_lay_out "$1"
 }
 source_tree() { # NAME STORED PLACE
@@ -351,7 +382,7 @@ fetch_input() { # LOCATION...
 
 program() {
   [ -z "$capsule" ] || return 0 # the capsule's own
-  if find_program "$1"; then
+  if find_chosen "$1" || find_program "$1"; then
     programs_found=$programs_found$program_file:
     return 0
   fi
@@ -362,6 +393,25 @@ program_laid_out() { # PROGRAM: the interpreter of a script, in the bundle; a sc
   [ "$way" = own ] || program "$1"
 }
 python() { :; }
+# What --program gives for a name or recorded path: $program_file.
+find_chosen() { # PROGRAM
+  case $nl$chosen_programs in *"$nl$1="*) ;; *) return 1 ;; esac
+  program_file=$nl$chosen_programs
+  program_file=${program_file#*"$nl$1="}
+  program_file=${program_file%%"$nl"*}
+}
+# A link would not do: a Python finds its virtual environment by the path that it is called by.
+lay_out_chosen() {
+  chosen_left=$chosen_programs
+  while [ -n "$chosen_left" ]; do
+    chosen_name=${chosen_left%%=*} chosen_left=${chosen_left#*=}
+    quote "${chosen_left%%"$nl"*}"
+    chosen_left=${chosen_left#*"$nl"}
+    case $chosen_name in /*) chosen_place=$elsewhere$chosen_name ;; *) chosen_place=$elsewhere/programs-of-rerun/$chosen_name ;; esac
+    is_clear "$out" "${chosen_place#"$out"}" && mkdir -p "${chosen_place%/*}" && rm -f "$chosen_place" &&
+      printf '#!/bin/sh\nexec %s "$@"\n' "$quoted" >"$chosen_place" && chmod 0755 "$chosen_place" || cannot_lay_out "$chosen_name"
+  done
+}
 
 # Files of the bundle that are not as they were when it was made, by its own list: $changed_files.
 find_changed_files() {
@@ -430,6 +480,7 @@ tell_program() { # KIND NAME PLACES: of those in PLACES one is enough
   while [ -n "$path_left" ]; do
     place_here=${path_left%%:*} path_left=${path_left#*:}
     if [ -d "$place_here" ]; then place_here=$place_here/$2; fi
+    if find_chosen "$place_here" || find_chosen "${place_here##*/}"; then place_here=$program_file; fi
     if [ -f "$place_here" ] && [ -x "$place_here" ]; then
       say "found: $1 $2 at $place_here"
       return 0
@@ -454,7 +505,7 @@ lay_out() {
   input_places=$nl
   act=lay-out
   mkdir -p "$src" "$elsewhere" || refuse "cannot write in $out."
-  [ "$way" = rewritten ] || lay_out_root
+  if [ "$way" = rewritten ]; then link_work; else lay_out_root; fi
   mkdir -p "$out/home/." "$out/tmp/." || refuse "cannot write in $out."
   [ -z "$job" ] || printf '%s\n' "$job" >"$out/job.txt"
   note_job
@@ -466,6 +517,7 @@ lay_out() {
   # shellcheck source=/dev/null
   . "$(list_of command/layout)"
   mkdir -p "$work/." || refuse "cannot make $work."
+  lay_out_chosen
   [ "$way" = rewritten ] || finish_root
   section='times'
   # shellcheck source=/dev/null
@@ -479,6 +531,11 @@ lay_out() {
   walk "$work" >"$out/laid-out.txt"
   age_outputs
   act=laid-out
+}
+# Without a root of its own, too, a path ../x of the job leads to where x is laid out.
+link_work() {
+  [ "$recorded_work" != / ] && can_be_laid_out "$recorded_work" || return 0
+  at_recorded_place "$recorded_work" "$work" "elsewhere$recorded_work"
 }
 # For verify.sh: whose rerun this is.
 note_job() {
@@ -585,6 +642,11 @@ step() { # NAME EXPECTED_CODE PROGRAM [ARGUMENT]...
 }
 obey() { # PROGRAM [ARGUMENT]...: one step, as it was recorded or in part
   printf 'run.sh: step %s\n' "$step_name" >>"$out/run.log"
+  [ -z "$chosen_programs" ] || printf 'run.sh: with --program %s' "$chosen_programs" >>"$out/run.log"
+  if [ "$way" = rewritten ] && find_chosen "${1#"$elsewhere"}"; then
+    shift
+    set -- "$program_file" "$@"
+  fi
   rm -f "$out/started"
   in_environment "$@" <"$stdin" >>"$out/run.log" 2>&1
   code=$?
@@ -649,14 +711,12 @@ names_input() { # WORD
     *) return 1 ;;
   esac
 }
-is_in_container() {
-  case $way$container_tool in *apptainer | *singularity | *podman) return 0 ;; *) return 1 ;; esac
-}
 in_environment() { # PROGRAM [ARGUMENT]...
   section=environment
   # shellcheck source=/dev/null
   . "$(list_of env/environment)"
   [ -z "$job_tmp" ] || set -- "TMPDIR=$job_tmp" "$@"
+  [ -z "$chosen_programs" ] || job_path=$job_elsewhere/programs-of-rerun:$job_path
   set -- env -i "PATH=$(without_last_colon "$job_path")" "HOME=$job_home" "PWD=$work" "$@"
   # a container tool that fails has exit codes that a job may have, too: what runs inside first leaves a sign
   # shellcheck disable=SC2016 # the inner shell's own variables
@@ -751,14 +811,6 @@ tell_way() {
     told='rewritten paths' && say "run.sh: with paths rewritten to folders of $out: $why_rewritten"
   fi
   [ "$act" = dry-run ] || printf '%s\n' "$told" >"$out/way.txt" || refuse "cannot write in $out."
-}
-# The kernel fills these folders, and `..` could lead out of OUT.
-can_be_laid_out() { # RECORDED
-  case $1/ in
-    */../* | */./* | *//?* | [!/]* | *"$nl"*) return 1 ;;
-    /dev/shm/?*) return 0 ;;
-    /proc/* | /sys/* | /dev/*) return 1 ;;
-  esac
 }
 # The folders as the job names them; `work` and `elsewhere` mean these from the first step on.
 name_job_folders() {

@@ -285,9 +285,9 @@ check_bundle() {
   done
   complaints=0 odd=0
   # a bundle with inputs to be fetched has digests of one kind, for all that is known of them
-  is_holey=no tag_files="bag-info.txt bagit.txt manifest-sha256.txt manifest-sha512.txt posix-cksum.txt"
+  is_holey=no tag_files="README.txt bag-info.txt bagit.txt manifest-sha256.txt manifest-sha512.txt posix-cksum.txt"
   if [ -f fetch.txt ] && [ ! -e tagmanifest-sha512.txt ] && [ ! -e manifest-sha512.txt ]; then
-    is_holey=yes tag_files="bag-info.txt bagit.txt fetch.txt manifest-sha256.txt"
+    is_holey=yes tag_files="README.txt bag-info.txt bagit.txt fetch.txt manifest-sha256.txt"
   fi
   read_fetch_list
   unplain=$(list_unplain)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
-from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.recording.job_rows import SUCCEEDED
 from jobprov.provenance.db.tables import Job, TaskRow

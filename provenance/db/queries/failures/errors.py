@@ -186,21 +186,29 @@ def _host_counts(connection: Connection, filters: JobFilters) -> dict[int | None
     Of all jobs, or all of an experiment, an index alone tells, and reruns, which are few, are taken
     off: a million jobs take a tenth of looking at each.
     """
-    conditions, sums = (*job_conditions(filters), _IS_OVER), (func.count(), _count(_IS_BAD))
-    if any(value is not None for value in filters._replace(experiment=None)):
+    conditions = (*job_conditions(filters), _IS_OVER)
+    sums = (func.count(), _count(_IS_BAD))
+    host: Any = Job.host_id
+    is_narrowed = any(value is not None for value in filters._replace(experiment=None))
+    if is_narrowed:
         # an expression: SQLite would walk the jobs in the order of the column to group them, and
         # look for a page with each
         host = Job.host_id + literal_column("0")
-        query = select(host, *sums).where(*conditions, Job.rerun_of.is_(None)).group_by(host)
-        return {row[0]: (row[1], row[2]) for row in connection.execute(query)}
-    everything = select(Job.host_id, *sums).where(*conditions).group_by(Job.host_id)
-    counts = {row[0]: (row[1], row[2]) for row in connection.execute(everything)}
+        conditions = (*conditions, Job.rerun_of.is_(None))
+    counts = {}
+    query = select(host, *sums).where(*conditions).group_by(host)
+    for key, jobs, failures in connection.execute(query):
+        counts[key] = (jobs, failures)
+    if is_narrowed:
+        return counts
+
     # not grouped there: SQLite would walk all jobs in the order of hosts for that
     reruns = select(Job.host_id, case((_IS_BAD, 1), else_=0)).where(
         *conditions, Job.rerun_of.is_not(None)
     )
-    for host, is_failure in connection.execute(reruns):
-        counts[host] = (counts[host][0] - 1, counts[host][1] - is_failure)
+    for key, is_failure in connection.execute(reruns):
+        jobs, failures = counts[key]
+        counts[key] = (jobs - 1, failures - is_failure)
     return counts
 
 

@@ -40,6 +40,11 @@ def node_places(connection: Connection, nodes: Collection[str]) -> dict[str, int
     Claims come first, by place, then files without a claim, by row number.
     """
     claims = row_numbers(nodes, "c")
-    rows = connection.execute(select(Claim.id, PLACE).where(among(connection, Claim.id, claims)))
-    places = {f"c{claim}": place for claim, place in rows}
-    return places | {node: _BEHIND_ALL + int(node[1:]) for node in nodes if node not in places}
+    query = select(Claim.id, PLACE).where(among(connection, Claim.id, claims))
+    places = {}
+    for claim, place in connection.execute(query):
+        places[f"c{claim}"] = place
+    for node in nodes:
+        if node not in places:
+            places[node] = _BEHIND_ALL + int(node[1:])
+    return places

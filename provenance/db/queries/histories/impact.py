@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, select, true
 from sqlalchemy.orm import aliased
 
-from jobprov.provenance.answers.histories import InferredCode
+from jobprov.provenance.answers.histories.impact import InferredCode
 from jobprov.provenance.db.queries.configurations.jobs_that_meet import meets
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.fragments.claim_places import IN_ORDER, PLACE, behind

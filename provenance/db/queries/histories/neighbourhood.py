@@ -177,22 +177,35 @@ def _add_input(
     The claims to go on from are added to `next_claims`, or to `inside` if the job itself made them.
     A job's output never counts as its own input: if no other job made it, its maker is unknown.
     """
-    outside = [row for row in rows if row.producer_job != job]
-    if not outside and not rows[0].is_input:
-        inside.update({row.claim_id: None for row in rows if row.claim_id is not None})
+    made_elsewhere = [row for row in rows if row.producer_job != job]
+    if not made_elsewhere and not rows[0].is_input:
+        for row in rows:
+            if row.claim_id is not None:
+                inside[row.claim_id] = None
         return
-    # Without another maker, one row is enough: it stands for the file alone
-    for row in outside or rows[:1]:
-        claim = row.claim_id if outside else None
-        if claim is None:
-            key, is_sure = f"f{row.file_id}", True
-        else:
-            key, is_sure = f"c{claim}", bool(row.is_sure)
-        if f"j{job}" in picture.order and picture.add(key):
-            role = plain_role((row.role or "", row.shared_role or ""))
-            picture.join(key, f"j{job}", is_sure=is_sure, role=role)
-            if claim is not None:
-                next_claims[claim] = None
+    if f"j{job}" not in picture.order:
+        return
+    if not made_elsewhere:
+        # One row is enough: it stands for the file alone
+        _add_source(picture, job, rows[0], None)
+    for row in made_elsewhere:
+        is_added = _add_source(picture, job, row, row.claim_id)
+        if is_added and row.claim_id is not None:
+            next_claims[row.claim_id] = None
+
+
+def _add_source(picture: _Picture, job: int, row: ParentRow, claim: int | None) -> bool:
+    """Add an input of a job, the file alone without a claim; return whether it has room."""
+    key = f"f{row.file_id}"
+    is_sure = True
+    if claim is not None:
+        key = f"c{claim}"
+        is_sure = bool(row.is_sure)
+    if not picture.add(key):
+        return False
+    role = plain_role((row.role or "", row.shared_role or ""))
+    picture.join(key, f"j{job}", is_sure=is_sure, role=role)
+    return True
 
 
 def _by_input(rows: Iterable[ParentRow]) -> dict[tuple[int, int], list[ParentRow]]:

@@ -65,28 +65,36 @@ def _reached(
     An identity is looked at once, and once more for each job that read it as an own input.
     """
     own = own_inputs(rows)
-    made = {row.claim_id: row.job_id for row in rows if row.claim_id is not None}
-    made.update(jobs_of_claims(connection, [start]))
+    job_of = {row.claim_id: row.job_id for row in rows if row.claim_id is not None}
+    job_of.update(jobs_of_claims(connection, [start]))
     makers = _makers(rows)
     parents: dict[int, list[int]] = {}
-    for claim, identity in select_among(connection, _PARENTS, sorted(made)):
+    for claim, identity in select_among(connection, _PARENTS, sorted(job_of)):
         parents.setdefault(claim, []).append(identity)
+
     reached: set[tuple[int, int | None]] = set()
-    done: set[tuple[int, int | None]] = set()
-    met, stack = {start}, [start]
+    looked_at: set[tuple[int, int | None]] = set()
+    met = {start}
+    stack = [start]
     while stack:
         child = stack.pop()
+        job = job_of[child]
         for identity in parents.get(child, ()):
-            reader = made[child] if (made[child], identity) in own else None
-            if (identity, reader) in done:
-                continue
-            done.add((identity, reader))
             claims = makers.get(identity, [])
-            if reader is not None:
-                claims = [claim for claim in claims if made[claim] != reader]
-            reached.update((identity, claim) for claim in claims or (None,))
-            stack += [claim for claim in claims if claim not in met]
-            met.update(claims)
+            reader = None
+            if (job, identity) in own:
+                reader = job
+                claims = [claim for claim in claims if job_of[claim] != job]
+            if (identity, reader) in looked_at:
+                continue
+            looked_at.add((identity, reader))
+            if not claims:
+                reached.add((identity, None))
+            for claim in claims:
+                reached.add((identity, claim))
+                if claim not in met:
+                    met.add(claim)
+                    stack.append(claim)
     return reached
 
 

@@ -102,24 +102,32 @@ def known_at(connection: Connection, history: History, moment: datetime) -> Hist
     """
     limit = moment_for(connection, moment)
     recorded_jobs = _recorded_jobs(connection, history, limit)
-    claims = select_among(connection, _CLAIMS, sorted(row_numbers(_keys(history), "c")))
-    file_of = {f"c{claim}": f"f{file}" for claim, file, _ in claims}
-    # Files that were claimed only after the moment
-    later = {f"c{claim}" for claim, _, received in claims if received > limit}
+    file_of: dict[str, str] = {}
+    claimed_later: set[str] = set()
+    keys = sorted(row_numbers(_keys(history), "c"))
+    for claim, file, received_at in select_among(connection, _CLAIMS, keys):
+        file_of[f"c{claim}"] = f"f{file}"
+        if received_at > limit:
+            claimed_later.add(f"c{claim}")
     unclaimed = _unclaimed(connection, history.start, limit)
+
     past = History(history.start, is_cut=history.is_cut, direction=history.direction)
     for ends, link in history.links.items():
         source, target = ends
-        if source in recorded_jobs or (target in recorded_jobs and source not in later):
-            past.links[ends] = link._replace(is_sure=True) if source in unclaimed else link
+        is_input = target in recorded_jobs and source not in claimed_later
+        if source in recorded_jobs or is_input:
+            past.links[ends] = link
+            if source in unclaimed:
+                past.links[ends] = link._replace(is_sure=True)
     resolved = {(file_of.get(source, source), target) for source, target in past.links}
     for (source, target), link in history.links.items():
-        if source not in later or target not in recorded_jobs:
+        if source not in claimed_later or target not in recorded_jobs:
             continue
         # The file had no claim yet, so that the link led from its bare name
-        if (file_of[source], target) not in resolved:
-            past.links[file_of[source], target] = link._replace(is_sure=True)
-    past.sources.update(_sources_then(history, later, file_of))
+        bare_ends = (file_of[source], target)
+        if bare_ends not in resolved:
+            past.links[bare_ends] = link._replace(is_sure=True)
+    past.sources.update(_sources_then(history, claimed_later, file_of))
     return past
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, TextClause, bindparam, select, text
 
-from jobprov.provenance.answers.histories import HistoryFile
+from jobprov.provenance.answers.histories.lineage import HistoryFile
 from jobprov.provenance.db.connections.time_limits import time_limit
 from jobprov.provenance.db.queries.histories.own_inputs import MetRow, without_own_outputs
 from jobprov.provenance.db.statements.composed import run

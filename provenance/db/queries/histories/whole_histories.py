@@ -111,10 +111,16 @@ class History:
 
         The job that made the start is one link away, the inputs of that job are two.
         """
-        distances = {} if self.direction == "descendants" else self.distances_before()
-        after = {} if self.direction == "ancestors" else self.distances_after()
-        for key, distance in after.items():
-            distances[key] = min(distance, distances.get(key, distance))
+        before: dict[str, int] = {}
+        after: dict[str, int] = {}
+        if self.direction != "descendants":
+            before = self.distances_before()
+        if self.direction != "ancestors":
+            after = self.distances_after()
+        distances = dict(before)
+        for node, distance in after.items():
+            if node not in before or distance < before[node]:
+                distances[node] = distance
         for (source, target), link in self.links.items():
             if link.role in SHARED_ROLES and target in distances:
                 distances.setdefault(source, distances[target] + 1)
@@ -262,15 +268,18 @@ def _add_descendants(connection: Connection, history: History, focus: Focus, mos
     maker = _makers_below(connection, focus, made)
     mentions = select_among(connection, _CONSUMERS, sorted(sources))
     _add_readers(history, mentions, sources, maker)
+
     children = select_among(connection, _CHILDREN, sorted(sources))
     parent_and_child = [(identity, claim) for identity, claim in children if claim in made]
+    parent_and_job = {(identity, made[claim]): None for identity, claim in parent_and_child}
     # Each parent to the job that made the child, once for all children of one job
-    for identity, job in dict.fromkeys((parent, made[child]) for parent, child in parent_and_child):
+    for identity, job in parent_and_job:
         for key, is_sure in _not_made_by(job, sources[identity], maker):
             history.join(key, f"j{job}", is_sure=is_sure)
     # Each job to the files that it made
     for claim, job in made.items():
         history.join(f"j{job}", f"c{claim}")
+
     read = {(job, identity) for job, identity, _ in mentions}
     made_from = []
     for identity, claim in parent_and_child:
@@ -279,12 +288,12 @@ def _add_descendants(connection: Connection, history: History, focus: Focus, mos
             nodes = _not_made_by(made[claim], nodes, maker)
         made_from.append((claim, nodes))
     history.note_sources(made, made_from)
-    readers = {job for job, _ in read}
-    consumers = sorted(readers.union(made.values()))[:_MOST_BADGED]
-    _add_shared(connection, history, select_among(connection, _MENTIONS, consumers))
-    history.is_cut |= (
-        len(made) >= most or len(mentions) >= _MOST_LINKS or len(children) >= _MOST_LINKS
-    )
+
+    jobs = {job for job, _ in read}.union(made.values())
+    badged_jobs = sorted(jobs)[:_MOST_BADGED]
+    _add_shared(connection, history, select_among(connection, _MENTIONS, badged_jobs))
+    if len(made) >= most or len(mentions) >= _MOST_LINKS or len(children) >= _MOST_LINKS:
+        history.is_cut = True
 
 
 def _add_readers(

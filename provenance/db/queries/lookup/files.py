@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.answers.addresses import file_page, job_page
-from jobprov.provenance.answers.lookup import Consumer, Relative
+from jobprov.provenance.answers.lookup.files import Consumer, Relative
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.patterns import begins

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection, and_, case, func, literal, select
 
 from jobprov.provenance.answers.addresses import file_page, job_page
-from jobprov.provenance.answers.lookup import JobSummary, RecordOfWitness
+from jobprov.provenance.answers.lookup.jobs import JobSummary, RecordOfWitness
 from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.recording.job_rows import STATES

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from jobprov.provenance.answers.addresses import job_page
-from jobprov.provenance.answers.lookup import (
+from jobprov.provenance.answers.lookup.jobs import (
     HostOfJob,
     JobExit,
     JobResources,
@@ -73,9 +73,15 @@ def summaries_of(connection: Connection, keys: Iterable[int]) -> dict[int, JobSu
 
 def summaries(connection: Connection, rows: Sequence[Any]) -> dict[int, JobSummary]:
     """Return the jobs of rows of `SUMMARIES` in short, by integer key, in their order."""
-    code = code_versions(connection, {row[11] for row in rows if row[11] is not None})
-    heard = _last_heard(connection, [row[0] for row in rows if row[3] == RUNNING])
-    return {row[0]: _summary(row, code.get(row[11]), heard.get(row[0], row[12])) for row in rows}
+    software_sets = {row.software_set_id for row in rows if row.software_set_id is not None}
+    running = [row.id for row in rows if row.state == RUNNING]
+    code = code_versions(connection, software_sets)
+    heard = _last_heard(connection, running)
+    jobs = {}
+    for row in rows:
+        heard_at = heard.get(row.id, row.received_at)
+        jobs[row.id] = _summary(row, code.get(row.software_set_id), heard_at)
+    return jobs
 
 
 def _last_heard(connection: Connection, running: Sequence[int]) -> dict[int, datetime]:

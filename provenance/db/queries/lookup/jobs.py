@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, or_, select, union_all
 
-from jobprov.provenance.answers.lookup import JobSummary
+from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.db.queries.configurations.jobs_that_meet import meets, newest_that_meet
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.fragments.membership import among

@@ -27,7 +27,7 @@ from jobprov.provenance.answers.addresses import (
     jobs_list,
     task_page,
 )
-from jobprov.provenance.answers.lookup import Hit
+from jobprov.provenance.answers.lookup.search import Hit
 from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.patterns import begins
 from jobprov.provenance.db.recording.job_rows import STATES

@@ -575,7 +575,7 @@ def _read_uuid(text: str, field: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise SelectionError(
-            f"{field}: {text!r} is no job id; it is a UUID, and has no wildcards."
+            f"{field}: {text!r} is not a job id; it is a UUID, and has no wildcards."
         ) from None
 
 
@@ -585,7 +585,7 @@ def _read_number(text: str, field: str) -> float | int:
     try:
         number = float(text)
     except ValueError:
-        raise SelectionError(f"{field}: {text!r} is no number.") from None
+        raise SelectionError(f"{field}: {text!r} is not a number.") from None
     if not abs(number) < _LARGEST:
         raise SelectionError(f"{field}: {text!r} is too large.")
     whole = int(number)
@@ -604,7 +604,7 @@ def _read_time(text: str, field: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError, OSError):
         raise SelectionError(
-            f"{field}: {text!r} is no time; write it as 2026-01-31 or 2026-01-31T12:00:00."
+            f"{field}: {text!r} is not a time; write it as 2026-01-31 or 2026-01-31T12:00:00."
         ) from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 

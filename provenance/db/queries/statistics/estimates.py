@@ -75,10 +75,15 @@ def attempts(connection: Connection, filters: JobFilters) -> list[Attempt]:
 
 
 def _attempt(row: Any) -> Attempt:
-    job, task, unit, state, wall, cpu, memory, started, ended = row
-    seconds = wall if wall is not None else (ended - started).total_seconds()
-    name = f"{task} {unit}" if unit is not None else f"job {job}"
-    return Attempt(job, name, state == SUCCEEDED, seconds, cpu, memory, ended)
+    job, task, unit, state, wall_seconds, cpu_seconds, max_rss_bytes, started_at, ended_at = row
+    if wall_seconds is None:
+        wall_seconds = (ended_at - started_at).total_seconds()
+    name = f"job {job}"
+    if unit is not None:
+        name = f"{task} {unit}"
+    return Attempt(
+        job, name, state == SUCCEEDED, wall_seconds, cpu_seconds, max_rss_bytes, ended_at
+    )
 
 
 def yields(connection: Connection, filters: JobFilters) -> Yield:

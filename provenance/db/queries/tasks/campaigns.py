@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, SQLColumnExpression, Subquery, func, select
 
-from jobprov.provenance.answers.campaigns import CampaignJobs, StageJobs
+from jobprov.provenance.answers.statistics.campaigns import CampaignJobs, StageJobs
 from jobprov.provenance.db.queries.fragments.stages import OWN_STAGE
 from jobprov.provenance.db.queries.tasks.tasks import begun_at, is_no_rerun
 from jobprov.provenance.db.recording.job_rows import STATES

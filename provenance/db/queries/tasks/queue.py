@@ -27,8 +27,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from jobprov.provenance.answers.queue import QueueState
-from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.answers.tasks.queue import QueueState
+from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.art.event_lines import EventSpan
 from jobprov.provenance.db.recording.job_rows import RUNNING, SUCCEEDED
 from jobprov.provenance.db.recording.packing import unpack

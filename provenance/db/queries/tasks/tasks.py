@@ -13,8 +13,8 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, Subquery, Text, case, cast, func, select, tuple_
 from sqlalchemy.orm import aliased
 
-from jobprov.provenance.answers.lookup import JobSummary
-from jobprov.provenance.answers.tasks import TaskResources
+from jobprov.provenance.answers.lookup.jobs import JobSummary
+from jobprov.provenance.answers.tasks.tasks import TaskResources
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
 from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow

@@ -20,10 +20,10 @@ from sqlalchemy import (
     select,
 )
 
-from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.queries.fragments.begun import NEVER_BEGAN
 from jobprov.provenance.db.queries.tasks.queue import Queued, units_in_queue
-from jobprov.provenance.db.recording.job_rows import RUNNING, STATES, SUCCEEDED
+from jobprov.provenance.db.recording.job_rows import KILLED, RUNNING, STATES, SUCCEEDED
 from jobprov.provenance.db.recording.task_rows import patterns_of_tasks
 from jobprov.provenance.db.statements.selecting import select_among
 from jobprov.provenance.db.tables import (
@@ -44,12 +44,12 @@ _WORST_KNOWN_FIRST = ("failed", "killed", "lost", "never began")
 _NAME = func.coalesce(Job.unit, literal("job ") + cast(Job.id, Text))
 
 # A name holds no control characters (record.md)
-_NAMES = {"sqlite": "group_concat(unit, char(10))", "postgresql": "string_agg(unit, chr(10))"}
-# The index has jobs in this order; to group them by more sorts them all, with their names
+_NAMES = {"sqlite": "group_concat(unit, '\n')", "postgresql": "string_agg(unit, chr(10))"}
+# The index has jobs in this order; to group them by more sorts them all, with their names. Jobs that
+# name no unit are counted beside them, since to look for them reads every job again
 _STATES = """
-SELECT task_id, state, MIN(output_count), MAX(output_count), MIN({never_began}), MAX({never_began}),
-    {names} FROM jobs
-WHERE unit IS NOT NULL AND rerun_of IS NULL AND task_id {among}
+SELECT task_id, state, MIN(output_count), MAX(output_count), COUNT(*) - COUNT(unit), {names}
+FROM jobs WHERE rerun_of IS NULL AND task_id {among}
 GROUP BY task_id, state
 """
 _ENDS = """
@@ -80,12 +80,14 @@ class Attempts(NamedTuple):
         is_running: whether an attempt runs.
         mishap: the state of an attempt that did not succeed: `failed`, else `killed`, else `lost`,
             else `never began` for a job that was removed before; None where there is none.
+        left: the most files that an attempt which was killed had written; they count for nothing.
     """
 
     is_named: bool
     outputs: int | None
     is_running: bool
     mishap: str | None
+    left: int = 0
 
 
 class UnitsOfEnd(NamedTuple):
@@ -105,13 +107,18 @@ def ends_of_units(connection: Connection, tasks: Sequence[int]) -> dict[int, lis
     """
     parts = {"never_began": NEVER_BEGAN, "among": "{among}"}
     names_of_unit = _NAMES[connection.dialect.name]
-    by_state = _STATES.format(names=names_of_unit, **parts)
+    by_state = _STATES.format(names=names_of_unit, among="{among}")
     mixed: dict[int, list[int]] = {}
+    with_unnamed = []
     rows = []
-    for row in select_among(connection, by_state, tasks):
-        task, state, least, most, all_unbegun, some_unbegun, names = row
-        if least == most and all_unbegun == some_unbegun:
-            rows.append((task, state, most, all_unbegun, names))
+    for task, state, least, most, unnamed_count, names in select_among(connection, by_state, tasks):
+        if unnamed_count:
+            with_unnamed.append(task)
+        if names is None:
+            continue
+        # Of those that were killed, some may never have begun
+        if least == most and state != KILLED:
+            rows.append((task, state, most, 0, names))
         else:
             mixed.setdefault(state, []).append(task)
     by_end = _ENDS.format(names=names_of_unit, **parts)
@@ -123,7 +130,7 @@ def ends_of_units(connection: Connection, tasks: Sequence[int]) -> dict[int, lis
         ends[task].append(UnitsOfEnd(attempt, names.split("\n")))
     unnamed = _UNNAMED.format(**parts)
     jobs_by_end: dict[tuple[int, Attempts], list[str]] = {}
-    for task, job, state, outputs, never_began in select_among(connection, unnamed, tasks):
+    for task, job, state, outputs, never_began in select_among(connection, unnamed, with_unnamed):
         attempt = _one_attempt(state, outputs, never_began=bool(never_began), is_named=False)
         jobs_by_end.setdefault((task, attempt), []).append(f"job {job}")
     for (task, attempt), jobs in jobs_by_end.items():
@@ -139,7 +146,8 @@ def _one_attempt(state: int, outputs: int, *, never_began: bool, is_named: bool)
     if never_began:
         return attempt._replace(mishap="never began")
     if STATES[state] in _WORST_KNOWN_FIRST:
-        return attempt._replace(mishap=STATES[state])
+        left = outputs if STATES[state] == "killed" else 0
+        return attempt._replace(mishap=STATES[state], left=left)
     return attempt
 
 
@@ -152,6 +160,7 @@ def together(one: Attempts, other: Attempts) -> Attempts:
         outputs=max(outputs, default=None),
         is_running=one.is_running or other.is_running,
         mishap=min(mishaps, key=_WORST_KNOWN_FIRST.index, default=None),
+        left=max(one.left, other.left),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, literal, select
 
 from jobprov.provenance.answers.addresses import file_page, job_page
-from jobprov.provenance.answers.tasks import ReadyFile
+from jobprov.provenance.answers.tasks.tasks import ReadyFile
 from jobprov.provenance.db.queries.fragments.claim_places import PLACE, behind
 from jobprov.provenance.db.queries.fragments.made_files import is_made
 from jobprov.provenance.db.queries.tasks.tasks import iso_or_none

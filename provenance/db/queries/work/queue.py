@@ -2,14 +2,30 @@
 
 from collections.abc import Sequence
 
+from msgspec import Struct
 from sqlalchemy import Connection, select
 
-from jobprov.provenance.answers.work import WaitingItem
 from jobprov.provenance.db.statements.selecting import select_by
 from jobprov.provenance.db.tables import WorkItem
 from jobprov.provenance.db.tables.base import table_of
 
 _MOST_LISTED = 1000
+
+
+class WaitingItem(Struct, frozen=True):
+    """A piece of background work that waits.
+
+    Attributes:
+        attempts: how often it was tried.
+        last_error: why it failed last, None where it was not tried yet or did not fail.
+        due_at: when it is tried next.
+    """
+
+    kind: str
+    key: str
+    attempts: int
+    last_error: str | None
+    due_at: str
 
 
 def waiting_items(connection: Connection) -> list[WaitingItem]:

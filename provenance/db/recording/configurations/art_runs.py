@@ -109,6 +109,25 @@ def art_run(record: JobRecord, configuration: FclConfiguration) -> ArtRun | None
     return ArtRun(options.program, options.values, release, has_root_output)
 
 
+def source_list(record: JobRecord, run: ArtRun) -> tuple[str, str] | None:
+    """Return name and SHA-256 of the list of source files (`-S`) that a run of art read.
+
+    None where it read none, or the record does not have it: lists of one name in several folders
+    cannot be told apart.
+    """
+    named = run.options.get("source-list")
+    if not named:
+        return None
+    path = posixpath.normpath(named[-1])
+    same: dict[str, set[str]] = {}
+    for file in record.inputs or ():
+        known = posixpath.normpath(file.path or file.name)
+        if file.sha256 and posixpath.basename(known) == posixpath.basename(path):
+            same.setdefault(known, set()).add(file.sha256)
+    digests = same.get(path) or {digest for each in same.values() for digest in each}
+    return (named[-1], digests.pop()) if len(digests) == 1 else None
+
+
 def shared_run(run: ArtRun, configuration: FclConfiguration) -> ArtRun:
     """Return the run without the names that belong to one job.
 

@@ -177,7 +177,7 @@ def test_bad_event_is_answered_by_its_field(client: FlaskClient, document: Any, 
 
 @pytest.mark.parametrize(
     ("body", "words"),
-    [(b"{", "The event is not JSON: "), (b"[{}]", "The event is no JSON object.")],
+    [(b"{", "The event is not JSON: "), (b"[{}]", "The event is not a JSON object.")],
 )
 def test_what_is_no_event_at_all_is_not_called_a_record(
     client: FlaskClient, body: bytes, words: str

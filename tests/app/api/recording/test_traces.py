@@ -163,6 +163,44 @@ def test_job_that_ended_before_the_traced_one_of_its_kind_learns_what_that_used(
     assert after[1] == ""
 
 
+SETTINGS = ["~/.config/tool/toolrc", "~/.data/", "~/.rootrc"]
+
+
+@pytest.mark.parametrize("is_traced_first", [True, False])
+@pytest.mark.parametrize(
+    ("absent", "message"),
+    [
+        (["~/.rootrc", "~/.other"], "looked for ~/.rootrc in vain"),
+        (["~/.config/tool"], "looked for ~/.config/tool in vain"),
+        (["~/.data/run/tool.db"], "looked for ~/.data/run/tool.db in vain"),
+        (["~/.config/other", "~/.root", "/data/.rootrc"], ""),
+    ],
+)
+def test_settings_that_the_traced_job_of_its_kind_lacked_are_a_gap_of_an_early_job(
+    client: FlaskClient,
+    service: Service,
+    tmp_path: Path,
+    absent: list[str],
+    message: str,
+    *,
+    is_traced_first: bool,
+) -> None:
+    """The early one has them in its home folder, and ran otherwise."""
+    early = a_record(1, trace={"waits_for": KEY, "home_settings": SETTINGS})
+    traced = a_record(2, trace={"key": KEY, "absent": absent})
+    records = [traced, early] if is_traced_first else [early, traced]
+
+    for record in records:
+        client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
+    parts = Parts(service.database, service.writer, service.store, tmp_path / "git")
+    drain(parts, HANDLERS)
+
+    told = gaps_of(client, early, "touched-not-kept")
+    assert message in told
+    assert bool(told) == bool(message)
+    assert unseen_of(client, early) == ""
+
+
 def test_newest_traced_job_of_a_kind_stands_whichever_stands_first_in_a_batch(
     client: FlaskClient,
 ) -> None:
@@ -179,9 +217,12 @@ def test_newest_traced_job_of_a_kind_stands_whichever_stands_first_in_a_batch(
 
 def unseen_of(client: FlaskClient, record: dict[str, Any]) -> str:
     """Return what the gap of a job says that it may have read."""
+    return gaps_of(client, record, "reads-unseen")
+
+
+def gaps_of(client: FlaskClient, record: dict[str, Any], code: str) -> str:
     answer = client.get(f"/api/v1/jobs/{record['job_id']}").get_json()
-    messages = [gap["message"] for gap in answer["gaps"] if gap["code"] == "reads-unseen"]
-    return " ".join(messages)
+    return " ".join(gap["message"] for gap in answer["gaps"] if gap["code"] == code)
 
 
 def test_job_that_cannot_be_traced_does_not_take_the_turn(client: FlaskClient) -> None:

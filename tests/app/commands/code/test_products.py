@@ -16,7 +16,7 @@ from jobprov.app.commands.lookup.job import job_text
 from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service, open_service
-from jobprov.provenance.answers.lookup import JobAnswer
+from jobprov.provenance.answers.lookup.jobs import JobAnswer
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Submission

@@ -10,7 +10,7 @@ import msgspec
 from jobprov.app.commands.comparisons.jobs import comparison_text
 from jobprov.app.commands.histories.divergence import divergence_text
 from jobprov.provenance.answers.comparisons import JobComparison
-from jobprov.provenance.answers.histories import DivergedJob, Divergence
+from jobprov.provenance.answers.histories.divergence import DivergedJob, Divergence
 
 
 def facet(name: str, matters: str, *rows: dict[str, Any], said: int = 1) -> dict[str, Any]:

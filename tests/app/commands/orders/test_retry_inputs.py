@@ -1,7 +1,7 @@
 """What `jobprov retry` can run: not what has nothing but a submission."""
 
 from jobprov.app.commands.orders.retry_submission import check_inputs
-from jobprov.provenance.answers.orders import NewOrder, Retry, RetryChoice
+from jobprov.provenance.answers.orders.orders import NewOrder, Retry, RetryChoice
 from jobprov.provenance.client import Client
 from tests.library.records import job_id
 

@@ -195,7 +195,7 @@ def test_frozen_list_is_not_replaced(live: LiveService, tmp_path: Path) -> None:
         ((), "Which experiment?"),
         (("--experiment", "toy"), "Which task?"),
         (("81234.0@s",), "Give both"),
-        (("x", "[]"), "no batch id"),
+        (("x", "[]"), "not a batch id"),
     ],
 )
 def test_usage_errors_say_what_is_missing(words: tuple[str, ...], told: str) -> None:

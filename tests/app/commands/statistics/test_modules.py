@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from jobprov.app.cli import jobprov
-from jobprov.provenance.answers.statistics import ModuleGroup, ModuleShare, ModuleSums
+from jobprov.provenance.answers.statistics.modules import ModuleGroup, ModuleShare, ModuleSums
 from jobprov.provenance.client import Client
 
 

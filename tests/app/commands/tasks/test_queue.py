@@ -6,7 +6,7 @@ import msgspec
 from click.testing import CliRunner
 
 from jobprov.app.commands.tasks.queue import queue, queue_text
-from jobprov.provenance.answers.queue import Queue
+from jobprov.provenance.answers.tasks.queue import Queue
 
 
 def a_job(unit: str, state: str, **fields: Any) -> dict[str, Any]:

@@ -46,6 +46,7 @@ PAGES = (
     "/diff?by=release",
     "/tasks/toyexp-demo-reco-0001",
     "/errors?by=site&sort=newest",
+    "/throughput?ended_after=2026-11-20&ended_before=2026-11-27",
     "/resources?measure=max_rss_bytes",
     "/modules",
     "/estimate?experiment=toyexp&files=100",

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.urls import iri_to_uri
 
 from jobprov.app.commands.tasks.tasks import _task_lines, missing_command
-from jobprov.provenance.answers.tasks import TaskProgress
+from jobprov.provenance.answers.tasks.tasks import TaskProgress
 from jobprov.provenance.client.transport import campaign_place
 from tests.library.answers import put_job
 from tests.library.records import a_record

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from jobprov.app.csv_rows import _cell
 from jobprov.app.web.frame.formats import MISSING, duration
 from jobprov.app.web.tasks.campaigns import first_line as campaign_line
-from jobprov.provenance.answers.campaigns import CampaignProgress
+from jobprov.provenance.answers.statistics.campaigns import CampaignProgress
 from tests.library.answers import lead, put_job
 from tests.library.productions import toy_experiment as samples
 
@@ -47,6 +47,7 @@ EVERY_PAGE = (
     f"{SUCCEEDED}/configurations/smear?form=evaluated&q=efficiency",
     "/tasks/toyexp-demo-reco-0001",
     "/errors?by=site&sort=newest",
+    "/throughput?ended_after=2026-11-20&ended_before=2026-11-27",
     "/resources?measure=max_rss_bytes",
     "/modules",
     "/estimate?experiment=toyexp&files=100",

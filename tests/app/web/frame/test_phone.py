@@ -17,6 +17,7 @@ PHONE, DESK = (390, 844), (1366, 768)
 ANSWERS = (
     "/jobs?experiment=toyexp",
     "/errors",
+    "/throughput?ended_after=2026-11-20&ended_before=2026-11-27",
     "/resources",
     "/modules",
     "/estimate?experiment=toyexp&files=100",

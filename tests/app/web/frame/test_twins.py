@@ -22,6 +22,7 @@ PAGES = (
     "/diff?a=demo-2026&b=demo-2026",
     "/tasks/toyexp-demo-reco-0001",
     "/errors?by=site&sort=newest",
+    "/throughput?ended_after=2026-11-20&ended_before=2026-11-27&by=site&measure=files",
     "/resources?measure=max_rss_bytes",
     "/modules",
     "/estimate?experiment=toyexp&files=100",

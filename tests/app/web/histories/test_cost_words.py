@@ -1,7 +1,7 @@
 """What a file cost, in words."""
 
 from jobprov.app.web.histories.costs import cost_sentence
-from jobprov.provenance.answers.histories import CostSum, FileCost
+from jobprov.provenance.answers.histories.costs import CostSum, FileCost
 from jobprov.provenance.answers.names import FileName
 
 

@@ -18,7 +18,7 @@ from flask.testing import FlaskClient
 
 from jobprov.app.factory import create_app
 from jobprov.app.web.histories.relations import relation_sentence
-from jobprov.provenance.answers.histories import CommonAncestors, FilePaths
+from jobprov.provenance.answers.histories.relations import CommonAncestors, FilePaths
 from jobprov.provenance.answers.names import FileVersion
 from jobprov.provenance.records.reading.decoding import decode_record
 from jobprov.provenance.services.recording.submissions import Submission

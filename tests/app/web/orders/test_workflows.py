@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from sqlalchemy import select
 
 from jobprov.app.web.orders.workflows import first_line, next_words
-from jobprov.provenance.answers.workflows import StageStanding, WorkflowStanding
+from jobprov.provenance.answers.orders.workflows import StageStanding, WorkflowStanding
 from jobprov.provenance.db.tables import LedgerEntry
 from jobprov.provenance.services.ledger.entries import read_entries
 from tests.library.answers import put_job

@@ -6,8 +6,9 @@ import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -602,3 +603,96 @@ def test_drill_s_own_namespaces_do_not_stand_in_the_way(
     assert (out / "work/out/result.txt").read_bytes() == toy.expected
     assert _way(out) == ("rewritten paths\n" if apart == "unshare --user" else "own root\n")
     assert {path.lstat().st_uid for path in out.rglob("*")} == {out.stat().st_uid}
+
+
+@pytest.fixture
+def chosen() -> Iterator[Path]:
+    """Yield a program with an awkward name: a link, as the Python of a virtual environment is one."""
+    with tempfile.TemporaryDirectory(prefix="it's here ") as folder:
+        program = Path(folder) / "sh"
+        program.symlink_to("/bin/sh")
+        yield program
+
+
+@pytest.mark.parametrize("way", ["--own-root", "--no-own-root"])
+@pytest.mark.parametrize("name", ["toy-python", "/opt/gone/bin/toy-python"])
+def test_program_that_lies_elsewhere_here_is_chosen_by_hand(
+    toy: Toy, tmp_path: Path, shell: Run, chosen: Path, way: str, name: str
+) -> None:
+    """The interpreter of a job is in a folder that this machine does not have."""
+    _record(toy, name, "-c", 'printf "%s\\n" "$1" >seen.txt', "x", "a b")
+    toy.record["environment"]["variables"]["PATH"] = "/opt/gone/bin:/usr/bin:/bin"
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+    words = ("--program", f"{name}={chosen}", way)
+
+    without = shell(bag / "data/run.sh", way, tmp_path / "none")
+    checked = shell(bag / "data/run.sh", *words, "--check")
+    outcome = shell(bag / "data/run.sh", *words, out)
+
+    assert without.returncode == 125
+    assert f"missing: program {name}" in without.stderr
+    assert checked.returncode == 0, checked.stderr
+    assert outcome.returncode == 0, outcome.stderr + (out / "run.log").read_text()
+    assert (out / "work/seen.txt").read_text() == "a b\n"
+    assert f"with --program {name}={chosen}" in (out / "run.log").read_text()
+
+
+@pytest.mark.parametrize("name", ["toy-python", "/opt/gone/bin/toy-python"])
+def test_program_chosen_by_hand_is_what_scripts_of_the_job_name(
+    toy: Toy, tmp_path: Path, shell: Run, name: str
+) -> None:
+    line = f"#!{name}" if name.startswith("/") else f"#!/usr/bin/env {name}"
+    _record(toy, "./job.sh", scripts={"job.sh": f"{line}\necho made >seen.txt\n".encode()})
+    toy.record["scripts"][0]["mode"] = "0755"
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = shell(bag / "data/run.sh", "--program", f"{name}=/bin/sh", "--own-root", out)
+
+    assert outcome.returncode == 0, outcome.stderr + (out / "run.log").read_text()
+    assert (out / "work/seen.txt").read_text() == "made\n"
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "python3",
+        "=/bin/sh",
+        "python3=",
+        "python3=/nowhere",
+        "python3=/etc/passwd",
+        "bin/python3=/bin/sh",
+        "/opt/../python3=/bin/sh",
+        "..=/bin/sh",
+        "python3=/bin/sh\n",
+    ],
+)
+def test_choice_of_a_program_that_is_none_is_refused(
+    toy: Toy, tmp_path: Path, shell: Run, word: str
+) -> None:
+    bag = toy.unpack(tmp_path / "bag")
+
+    outcome = shell(bag / "data/run.sh", "--program", word, tmp_path / "out")
+
+    assert outcome.returncode == 125
+    assert "--program" in outcome.stderr or "no program" in outcome.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("way", ["--own-root", "--no-own-root"])
+def test_path_that_leads_out_of_the_working_directory_leads_to_what_is_laid_out(
+    toy: Toy, tmp_path: Path, shell: Run, way: str
+) -> None:
+    """A script names a file beside the folder, and one two folders above: no word to rewrite."""
+    script = b"cat ../beside.txt ../../above/a.txt >seen.txt; echo back >../made.txt\n"
+    files = {"../beside.txt": b"beside\n", "../../above/a.txt": b"above\n"}
+    outputs = {"seen.txt": b"beside\nabove\n", "../made.txt": b"back\n"}
+    _record(toy, "sh", "job.sh", scripts={"job.sh": script}, inputs=files, outputs=outputs)
+    toy.record["command"]["working_directory"] = "/scratch/task/job 17"
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = shell(bag / "data/run.sh", way, out)
+    verdict = shell(bag / "data/verify.sh", out)
+
+    assert outcome.returncode == 0, outcome.stderr + (out / "run.log").read_text()
+    assert (out / "work/seen.txt").read_text() == "beside\nabove\n"
+    assert "level R7" in verdict.stderr, verdict.stdout + verdict.stderr

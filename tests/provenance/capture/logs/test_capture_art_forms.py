@@ -56,6 +56,14 @@ def find(
     return failure.find(outcome, clues or Clues([FCL]))
 
 
+GALLERY = block(
+    "ProductNotFound",
+    "Failed to find product for ",
+    "  type = 'std::vector<exp::Hit>'",
+    "  module = 'hits'",
+    "  productInstance = 'top'",
+    "  process='Reco'",
+)
 LONG = "larexamples/DebuggingExamples/CatchException/Exploder"
 
 
@@ -372,6 +380,23 @@ def test_failure_in_an_event_is_read_to_the_point(body: str, expected: dict[str,
                 "ArtException:  Gen:gen@Construction  24-Nov-2026 14:50:52 UTC ModuleConstruction",
             ),
             {"category": "Type mismatch", "parameter": "pMax", "module_label": "gen"},
+        ),
+        (
+            1,
+            GALLERY,
+            {
+                "category": "ProductNotFound",
+                "product": "std::vector<exp::Hit> of hits:top:Reco",
+                "message": "Failed to find product for std::vector<exp::Hit> of hits:top:Reco",
+            },
+        ),
+        (
+            134,
+            (
+                "terminate called after throwing an instance of 'cet::coded_exception<art::errors>'\n"
+                f"  what():  {GALLERY}\nAborted (core dumped)\n"
+            ),
+            {"category": "ProductNotFound", "product": "std::vector<exp::Hit> of hits:top:Reco"},
         ),
         (
             9,

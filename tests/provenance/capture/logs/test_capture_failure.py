@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from jobprov.provenance.capture.logs import art_sentence as artsentence
-from jobprov.provenance.capture.logs import failure
+from jobprov.provenance.capture.logs import ending, failure
 
 SAME = {
     "(dynamic linker)": "symbol lookup error",
@@ -83,7 +83,7 @@ def test_every_real_art_job_is_explained_by_category_module_event_and_head(
     misses, marks = [], 0
     for job in jobs:
         ended = outcome(shared_data / "art-jobs" / job["job"])
-        if failure.name_state(ended, was_told=False) == "succeeded":
+        if ending.name_state(ended, was_told=False) == "succeeded":
             continue
         category, message = failure.explain(ended)
         wanted = SAME.get(job["category"], job["category"].strip("()"))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from jobprov.provenance.capture.command import closure
-from jobprov.provenance.capture.logs import art_log as artlog
+from jobprov.provenance.capture.logs import art_report as artreport
 from jobprov.provenance.capture.logs import art_trackers as trackers
 from tests.library.hook import Runner, only_entry
 from tests.library.servers.hook_service import Service
@@ -239,7 +239,7 @@ def test_seed_summary_is_read(lines: list[str], seeds: list[tuple[str, str, int]
     )
 
     assert [
-        (seed["module"], seed["instance"], seed["seed"]) for seed in artlog.seeds(text)
+        (seed["module"], seed["instance"], seed["seed"]) for seed in artreport.seeds(text)
     ] == seeds
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from jobprov.provenance.capture.logs import failure
+from jobprov.provenance.capture.logs import failure, findings
 from jobprov.provenance.capture.logs.clues import Clues
 from jobprov.provenance.capture.logs.findings import _numbered
 from tests.library.hook import Runner, entry_of
@@ -126,7 +126,7 @@ def record_of(folder: Path, release: Path) -> dict[str, Any]:
         record["extra"]["failure"] = {"art": _numbered(found)}
     else:
         record["extra"]["warnings"] = {"art": found} if (found := suppressed(outcome)) else {}
-    status = failure.closing_status(outcome)
+    status = findings.closing_status(outcome)
     if status is not None:
         record["extra"]["closing_status"] = {"art": status}
     return record

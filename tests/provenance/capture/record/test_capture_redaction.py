@@ -355,3 +355,28 @@ def test_secret_that_holds_the_beginning_of_another_is_taken_out_whole() -> None
     content = b"password=my7secret=canary9 jwt=" + JWT.encode()
 
     assert redaction.redact(content)[0] == b"password=<redacted:assignment> jwt=<redacted:jwt>"
+
+
+def test_listing_loses_secrets_line_by_line() -> None:
+    lines = [
+        b"deb\tcurl\t8.5",
+        b"deb\tpasswd\t1:4.17",
+        b"made by https://me:hunter22@host/x",
+        b"end",
+    ]
+
+    clean, rules = redaction.redact_lines(b"\n".join(lines))
+
+    lines[2] = b"made by https://<redacted:url-password>@host/x"
+    assert (clean, rules) == (b"\n".join(lines), ["url-password"])
+
+
+def test_strings_of_a_list_are_judged_together_and_cleaned_one_by_one() -> None:
+    harmless = ["/cvmfs/larsoft/fcl", "/cvmfs/sbnd/fcl", "\udcff.fcl"]
+
+    assert redaction.redact_strings(harmless) == harmless
+    assert redaction.redact_strings([*harmless, "https://me:hunter22@host/x", 7]) == [
+        *harmless,
+        "https://<redacted:url-password>@host/x",
+        7,
+    ]

@@ -5,9 +5,9 @@ import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Timer
+from threading import Thread, Timer
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -222,18 +222,29 @@ def test_next_job_of_a_kind_keeps_what_the_traced_one_used(
     assert [f"{odd}/scratch.txt" in gap["message"] for gap in unseen] == [True]
 
 
+MAKING = "mkdir -p ${HOME}/$(dirname NAME); cat ${HOME}/NAME 2>&1; :\n"
+LOOKING = "test -d ${HOME}/$(dirname NAME) && cat ${HOME}/NAME; :\n"
+
+
 @pytest.mark.slow
 @with_strace
-@pytest.mark.parametrize("name", [".toolrc", ".config/tool/toolrc"])
+@pytest.mark.parametrize(
+    ("name", "script", "absent"),
+    [
+        (".toolrc", MAKING, "~/.toolrc"),
+        (".config/tool/toolrc", MAKING, "~/.config/tool/toolrc"),
+        (".config/tool/toolrc", LOOKING, "~/.config/tool"),
+    ],
+)
 def test_next_job_of_a_kind_keeps_what_the_traced_one_looked_for_in_vain(
-    runner: Runner, choosing: LiveService, name: str
+    runner: Runner, choosing: LiveService, name: str, script: str, absent: str
 ) -> None:
     """Settings in the home folder of one job, and of no other, were in no record.
 
-    Programs such as matplotlib make the folder of their settings before they look into it.
+    Programs such as matplotlib make the folder of their settings before they look into it; others
+    look for the folder first.
     """
-    made = f"mkdir -p ${{HOME}}/{Path(name).parent}; cat ${{HOME}}/{name} 2>&1; :\n"
-    (runner.folder / "job.sh").write_text(made)
+    (runner.folder / "job.sh").write_text(script.replace("NAME", name))
     homes = [runner.folder.parent / name for name in ("one", "two")]
     for home in homes:
         home.mkdir()
@@ -241,15 +252,54 @@ def test_next_job_of_a_kind_keeps_what_the_traced_one_looked_for_in_vain(
     (homes[1] / name).write_text("cuts = tight\n")
     records = []
     for number, home in enumerate(homes, 1):
-        job_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{name} {number}"))
+        job_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{absent} {number}"))
         words = ["--url", choosing.url, "--job-id", job_id, "--", "sh", "job.sh"]
         runner("run", *words, environment={"HOME": str(home)})
         with urlopen(f"{choosing.url}/api/v1/jobs/{job_id}") as answer:
             records.append(json.loads(answer.read())["record"])
 
-    assert f"~/{name}" in records[0]["trace"]["absent"]
+    assert absent in records[0]["trace"]["absent"]
     [kept] = [file for file in records[1]["inputs"] if file["path"] == str(homes[1] / name)]
     assert kept["evidence"] == "traced"
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+@with_strace
+def test_job_that_ends_before_the_traced_one_of_its_kind_says_which_settings_it_has(
+    runner: Runner, choosing: LiveService
+) -> None:
+    """Of two jobs that began together one had its settings in HOME, and its rerun lacked them."""
+    (runner.folder / "job.sh").write_text("echo > begun.$1; sleep $1; cat ~/.toolrc; :\n")
+    homes = {seconds: runner.folder.parent / f"home-{seconds}" for seconds in ("0", "3")}
+    for home in homes.values():
+        home.mkdir()
+    (homes["0"] / ".toolrc").write_text("cuts = tight\n")
+    ids = {seconds: str(uuid.uuid5(uuid.NAMESPACE_URL, seconds)) for seconds in homes}
+
+    def run(seconds: str) -> None:
+        words = ["--url", choosing.url, "--job-id", ids[seconds], "--", "sh", "job.sh", seconds]
+        runner("run", *words, environment={"HOME": str(homes[seconds])})
+
+    traced = Thread(target=run, args=("3",))
+    traced.start()
+    wait_until((runner.folder / "begun.3").exists)
+    run("0")
+    traced.join()
+
+    def gaps() -> list[str]:
+        with urlopen(f"{choosing.url}/api/v1/jobs/{ids['0']}") as answer:
+            found = json.loads(answer.read())["gaps"]
+        return [gap["message"] for gap in found if gap["code"] == "touched-not-kept"]
+
+    wait_until(lambda: bool(gaps()))
+    assert "~/.toolrc" in gaps()[0]
 
 
 @pytest.mark.slow

@@ -86,6 +86,7 @@ READING_STEP = {
     }
 }
 PRIVATE = {"trace": {"not_kept": [{"path": "/home/u/.netrc", "reason": "private"}]}}
+NO_ROOTRC = Findings(unseen=UnseenReads(settings=("~/.rootrc",)), has_capsule=True)
 FOLDER = {"trace": {"not_kept": [{"path": "/data/x/", "reason": "listed"}], "not_kept_count": 1}}
 CUT_TRACE = {"trace": {"why_incomplete": "the log of the command's calls was too large"}}
 SERVED = Findings(has_capsule=True)
@@ -221,6 +222,7 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("touched-not-kept", (None, FOLDER), (None, {"trace": {"not_kept": []}})),
     ("touched-not-kept", (SERVED, PRIVATE), (SERVED, FOLDER)),
     ("touched-not-kept", (None, CUT_TRACE), (SERVED, CUT_TRACE)),
+    ("touched-not-kept", (NO_ROOTRC, {"trace": {"waits_for": digest(1)}}), (None, {})),
     ("changed-while-running", (None, {"trace": {"changed": ["/data/a.txt"]}}), (None, {"trace": {}})),
     ("network-used", (None, {"trace": {"network": ["192.0.2.1:80"]}}), (None, {"trace": {}})),
     (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jobprov.provenance.answers.orders import OutsideInput
+from jobprov.provenance.answers.orders.orders import OutsideInput
 from jobprov.provenance.services.agents.input_search import InputSearch
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from jobprov.provenance.answers.orders import TakenOrder
+from jobprov.provenance.answers.orders.orders import TakenOrder
 from jobprov.provenance.launchers.workflow import CatalogSource, Stage
 from jobprov.provenance.services.agents.order_jobs import words_of
 

@@ -9,7 +9,7 @@ import pytest
 
 from jobprov.archive.opening import open_store
 from jobprov.provenance.answers.catalogs import Arrivals
-from jobprov.provenance.answers.lookup import TaskOfJob
+from jobprov.provenance.answers.lookup.jobs import TaskOfJob
 from jobprov.provenance.catalogs.opening import CatalogSettings
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.errors import NotFoundError

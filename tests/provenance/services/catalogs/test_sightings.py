@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 
 from jobprov.provenance.answers.catalogs import SightingAnswer
-from jobprov.provenance.answers.lookup import Consumer, FileAnswer
+from jobprov.provenance.answers.lookup.files import Consumer, FileAnswer
 from jobprov.provenance.db.tables import Claim, LedgerEntry, Sighting
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.catalogs.sightings import read_sighting, record_sighting

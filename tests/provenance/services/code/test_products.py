@@ -11,12 +11,11 @@ import msgspec
 import pytest
 from sqlalchemy import update
 
-from jobprov.provenance.answers.histories import InferredCode
-from jobprov.provenance.answers.work import WaitingItem
+from jobprov.provenance.answers.histories.impact import InferredCode
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.code import products
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
-from jobprov.provenance.db.queries.work.queue import waiting_items
+from jobprov.provenance.db.queries.work.queue import WaitingItem, waiting_items
 from jobprov.provenance.db.recording.configurations.physics_variables import NO_PHYSICS_VARIABLES
 from jobprov.provenance.db.tables import WorkItem
 from jobprov.provenance.errors import BadInputError, NotFoundError
@@ -315,7 +314,7 @@ def test_unmapping_stops_inferring_and_keeps_what_was_inferred(
         ("{name}", "same tag for every version"),
         ("{major}-{version}", "placeholder {major}"),
         ("{}{version}", "placeholder {}"),
-        ("{version", "no template"),
+        ("{version", "not a template"),
         ("{version!r}", "stand alone"),
         ("{version:>9}", "stand alone"),
         ("{version.__class__}", "placeholder"),

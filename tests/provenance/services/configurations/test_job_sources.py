@@ -7,8 +7,13 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
+from jobprov.provenance.answers.configurations import RunAnswer
 from jobprov.provenance.db.connections.engines import Database, open_database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.services.configurations.configuration import (
+    read_configurations,
+    run_answer,
+)
 from jobprov.provenance.services.histories.impact import find_impact
 from jobprov.provenance.services.lookup.jobs import list_jobs
 from jobprov.provenance.services.upkeep.database_rebuild import rebuild_database
@@ -166,3 +171,35 @@ def test_a_rebuilt_database_finds_the_same_jobs(production: Production, tmp_path
         jobs = list_jobs(connection, filters).jobs
     rebuilt.dispose()
     assert [job.job_id for job in jobs] == [job_id(4), job_id(1)]
+
+
+def ran_as(production: Production, number: int) -> RunAnswer:
+    with production.database.reading.connect() as connection:
+        [read] = read_configurations(connection, production.store, job_id(number))
+    return run_answer(read)
+
+
+def test_a_job_with_a_list_of_files_has_the_id_of_one_with_their_names(
+    production: Production,
+) -> None:
+    names = ["/data/a.root", "root://host//b.root"]
+    text = f"# files\n{names[0]}\n\n{names[1]}# the last\n".encode()
+    digest = production.upload(text)
+    listed = {
+        "name": "files.txt",
+        "path": "in/files.txt",
+        "role": "configuration",
+        "sha256": digest,
+    }
+    production.record(
+        job(production, 1, "-s", *names),
+        job(production, 2, "-S", "./in/files.txt", inputs=[{**listed, "evidence": "seen"}]),
+        job(production, 3, "-S", "files.txt"),
+        job(production, 4, "-S", "in/files.txt", inputs=[{**listed, "sha256": "0" * 64}]),
+    )
+    production.work()
+
+    assert ran_as(production, 2) == ran_as(production, 1)
+    assert ran_as(production, 1).evidence == "computed"
+    for number in (3, 4):
+        assert "does not hold the source list" in (ran_as(production, number).not_known or "")

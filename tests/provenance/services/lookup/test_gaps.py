@@ -1,6 +1,6 @@
 """Gaps of many jobs, counted by code."""
 
-from jobprov.provenance.answers.lookup import GapCounts
+from jobprov.provenance.answers.lookup.jobs import GapCounts
 from jobprov.provenance.answers.reruns import ProofCounts
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.records.gaps.codes import GAPS

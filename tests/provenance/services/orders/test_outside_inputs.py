@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobprov.provenance.answers.orders import OutsideInput
+from jobprov.provenance.answers.orders.orders import OutsideInput
 from jobprov.provenance.catalogs.opening import CatalogSettings
 from jobprov.provenance.services.orders.outside_inputs import locate
 from tests.library.servers.catalogs import SamServer, Shelf

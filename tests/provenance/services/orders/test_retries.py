@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from jobprov.provenance.answers.orders import (
+from jobprov.provenance.answers.orders.orders import (
     NewOrder,
     OrdersReported,
     RetryChoice,

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.queries.orders.orders import FailedAttempt, MadeFile, OrderRow
 from jobprov.provenance.launchers.workflow import Workflow, read_workflow
 from jobprov.provenance.services.orders.workflow_plans import (

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jobprov.provenance.answers.workflows import StageStanding
+from jobprov.provenance.answers.orders.workflows import StageStanding
 from jobprov.provenance.services.orders.orders import (
     EndedOrder,
     PlacedOrder,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.answers.statistics import ResourceSums
+from jobprov.provenance.answers.statistics.resources import ResourceSums
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError

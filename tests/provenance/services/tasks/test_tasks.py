@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Connection, func, select, text
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.answers.tasks import OpenUnit, ReadyFiles
+from jobprov.provenance.answers.tasks.tasks import OpenUnit, ReadyFiles
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.db.queries.tasks.tasks import is_no_rerun

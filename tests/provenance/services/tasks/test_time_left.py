@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.answers.tasks import TaskProgress
+from jobprov.provenance.answers.tasks.tasks import TaskProgress
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.services.tasks.campaigns import show_campaign
 from jobprov.provenance.services.tasks.tasks import find_task, show_task

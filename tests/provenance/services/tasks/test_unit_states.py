@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import insert
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.answers.orders import NewOrder
-from jobprov.provenance.answers.tasks import OpenUnit, TaskProgress, UnitState
+from jobprov.provenance.answers.orders.orders import NewOrder
+from jobprov.provenance.answers.tasks.tasks import OpenUnit, TaskProgress, UnitState
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.tasks.queue import Queued
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
@@ -336,6 +336,30 @@ def test_order_that_was_refused_is_not_submitted_and_says_why(production: Produc
     [unit] = shown(production).blocking
 
     assert unit == OpenUnit("a", UnitState.NOT_SUBMITTED, "not submitted: no proxy")
+
+
+def test_killed_unit_says_that_files_were_written_before_and_is_not_done(
+    production: Production,
+) -> None:
+    """Nobody knows whether such a file is whole; that of a job that failed is told by its page."""
+    production.declare("t1", units=["a", "b", "c", "d"])
+    killed = {"state": "killed", "exit": {"signal": 9}}
+    production.record(
+        a_job(1, "a", FILE, **killed),
+        a_job(2, "b", **killed),
+        a_job(3, "c", FILE, state="failed", exit={"code": 1}),
+        a_job(4, "d", FILE, **killed),
+        a_job(5, "d", FILE),
+    )
+
+    task = shown(production)
+
+    assert task.produced == 1
+    assert task.blocking == [
+        OpenUnit("a", UnitState.KILLED, "1 file written before; may be cut short"),
+        OpenUnit("b", UnitState.KILLED, None),
+        OpenUnit("c", UnitState.FAILED, None),
+    ]
 
 
 def test_unit_whose_job_was_removed_before_it_began_counts_as_killed_and_says_so(

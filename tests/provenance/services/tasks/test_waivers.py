@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobprov.archive.opening import open_store
-from jobprov.provenance.answers.tasks import OpenUnit, UnitState
+from jobprov.provenance.answers.tasks.tasks import OpenUnit, UnitState
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.services.tasks.tasks import find_task
 from jobprov.provenance.services.tasks.waivers import UnitsToDecide, units_to_decide

@@ -2,10 +2,10 @@
 
 from msgspec import UNSET, Struct, UnsetType
 
+from jobprov.provenance.answers.counted import CountedAt
 from jobprov.provenance.answers.failures import ErrorCounts
 from jobprov.provenance.answers.reruns import ProofCounts
-from jobprov.provenance.answers.statistics import CountedAt
-from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.answers.tasks.tasks import UnitState
 
 
 class StageJobs(Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from jobprov.provenance.answers.orders import FullJobId
+from jobprov.provenance.answers.orders.orders import FullJobId
 
 QueueState = Literal["held", "running", "idle", "removed"]
 """`removed` is a job that was removed and is still in the queue."""
@@ -17,9 +17,13 @@ MOST_REPORTED = 100_000
 """Jobs that a report of a queue names."""
 
 _Name = Annotated[str, Meta(min_length=1, max_length=1000, pattern="^[^\\x00-\\x1f]*$")]
+
 _Text = Annotated[str, Meta(max_length=1000, pattern="^[^\\x00-\\x1f]*$")]
+
 _Moment = Annotated[datetime, Meta(tz=True)]
+
 _Amount = Annotated[int, Meta(ge=0, le=2**62)]
+
 _Seconds = Annotated[float, Meta(ge=0, le=1e12)]
 
 

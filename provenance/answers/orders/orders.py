@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from jobprov.provenance.answers.lookup import Failure
+from jobprov.provenance.answers.lookup.jobs import Failure
 
 OrderWord = Annotated[str, Meta(min_length=1, max_length=3000)]
 """An id, unit or other word of an order."""

@@ -1,0 +1,144 @@
+"""`jobprov throughput`: what ended when, and since when it goes wrong."""
+
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import click
+
+from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.names import refuse_unknown_names
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    experiment_option,
+    json_option,
+    table,
+    url_option,
+)
+from jobprov.provenance.answers.statistics.throughput import Throughput
+from jobprov.provenance.lineage.words import counted, duration, number
+
+_MOST_GROUPS = 6
+"""So many columns fit a terminal."""
+_MOST_STEPS = 30
+_BAR = 24
+
+
+@click.command()
+@click.option("--task", "task_id", help="Jobs of this task.")
+@click.option("--campaign", help="Jobs of this campaign.")
+@click.option("--stage", help="Jobs of this stage.")
+@click.option("--site", help="Jobs at this site.")
+@click.option("--host", help="Jobs on this worker node.")
+@click.option(
+    "--state",
+    type=click.Choice(["succeeded", "failed", "killed", "lost"]),
+    help="Jobs that ended so.",
+)
+@click.option("--revision", help="Jobs that ran this commit.")
+@click.option("--since", metavar="TIME", help="How far back: 90m, 24h, 7d, 4w.  [default: 7d]")
+@click.option("--ended-after", metavar="TIME", help="From this time on, instead of --since.")
+@click.option("--ended-before", metavar="TIME", help="Until this time; else until now.")
+@click.option("--step", metavar="LENGTH", help="Length of a step: 10m, 1h, 1d.")
+@click.option(
+    "--by",
+    type=click.Choice(["state", "stage", "site", "class"]),
+    default="state",
+    show_default=True,
+    help="What to tell apart; class: of failures alone.",
+)
+@click.option(
+    "--measure",
+    type=click.Choice(["jobs", "files", "events", "cpu_hours"]),
+    default="jobs",
+    show_default=True,
+    help="What to count.",
+)
+@experiment_option
+@url_option
+@json_option
+def throughput(*, url: str | None, as_json: bool, **query: Any) -> None:
+    """Tell what ended in each step of a time: jobs, files, events or CPU hours.
+
+    Steps in which nothing ended are left out. Exit code 1 where no job ended in that time.
+    """
+    client = client_for(url)
+    answer = client.throughput(**query, steps=_MOST_STEPS)
+    if not answer.jobs:
+        refuse_unknown_names(client, query)
+    emit(answer, "\n".join(_lines(answer)), as_json=as_json)
+    sys.exit(0 if answer.jobs else 1)
+
+
+def _lines(answer: Throughput) -> Iterator[str]:
+    noun = "failed job" if answer.by == "class" else "job"
+    window = f"from {_time(answer.start)} to {_time(answer.end)} UTC"
+    if not answer.jobs:
+        yield f"No {noun} ended {window}."
+        if answer.newest_end is not None:
+            yield f"The newest job ended {_time(answer.newest_end)} UTC."
+        return
+    measured = answer.measure.replace("_", " ")
+    step = duration(answer.step_seconds)
+    yield f"{counted(answer.jobs, noun)} ended {window}; {measured} every {step}:"
+    yield table(_rows(answer), _columns(answer))
+
+
+def _columns(answer: Throughput) -> dict[str, str]:
+    columns = {"start": "FROM", "bar": "", "total": "ALL"}
+    for place, group in enumerate(answer.groups[:_MOST_GROUPS]):
+        columns[f"group{place}"] = (group.name or f"no {answer.by}").upper()
+    if _has_others(answer):
+        columns["others"] = "OTHERS"
+    return columns
+
+
+def _has_others(answer: Throughput) -> bool:
+    return answer.others is not None or len(answer.groups) > _MOST_GROUPS
+
+
+def _rows(answer: Throughput) -> list[dict[str, str | None]]:
+    """Return a row for each step in which anything ended, the oldest first."""
+    totals = _totals(answer)
+    most = max(totals)
+    rows = []
+    for place, total in enumerate(totals):
+        if not total:
+            continue
+        shown = [group.amounts[place] for group in answer.groups[:_MOST_GROUPS]]
+        row: dict[str, str | None] = {
+            "start": _time(answer.starts[place]),
+            "bar": "#" * max(1, round(_BAR * total / most)),
+            "total": _amount(total),
+        }
+        for column, amount in enumerate(shown):
+            row[f"group{column}"] = _amount(amount)
+        if _has_others(answer):
+            row["others"] = _amount(total - sum(shown))
+        rows.append(row)
+    return rows
+
+
+def _totals(answer: Throughput) -> list[float]:
+    groups = list(answer.groups)
+    if answer.others is not None:
+        groups.append(answer.others)
+    return [sum(group.amounts[place] for group in groups) for place in range(len(answer.starts))]
+
+
+def _amount(amount: float) -> str | None:
+    """Return an amount; whole numbers without decimals, nothing for nothing."""
+    if not amount:
+        return None
+    if amount == int(amount):
+        return number(int(amount))
+    return f"{amount:.2f}"
+
+
+def _time(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M}"
+
+
+COMMANDS = {"throughput": throughput}
+"""The commands of this file, by name."""

@@ -1,0 +1,186 @@
+"""The page of throughput: what ended in each step of a window of time, as a chart and as a table."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from jobprov.app.kept_answers import read_throughput
+from jobprov.app.web.frame.cuts import address, cut_rows
+from jobprov.app.web.frame.formats import counted, number
+from jobprov.app.web.frame.page import answer, here, table
+from jobprov.provenance.answers.statistics.throughput import Throughput, ThroughputGroup
+from jobprov.provenance.schemas.parameters import read_query
+from jobprov.provenance.schemas.queries import ThroughputQuery
+from jobprov.provenance.services.statistics.counting import WINDOW_FIELDS
+from jobprov.provenance.services.statistics.throughput import DEFAULT_SINCE
+
+_WINDOWS = {
+    "1h": "hour",
+    "24h": "24 hours",
+    "7d": "7 days",
+    "28d": "28 days",
+    "364d": "year",
+}
+_TITLES = {"jobs": "Jobs", "files": "Files", "events": "Events", "cpu_hours": "CPU hours"}
+_COLUMNS = ("start", "step_seconds", "by", "group", "measure", "amount")
+_MOST_STEPS = 60
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class Column(NamedTuple):
+    """A group as a column of the table.
+
+    Attributes:
+        state: the state that it is, None where groups are no states.
+    """
+
+    title: str
+    state: str | None
+    group: ThroughputGroup
+
+
+class StepRow(NamedTuple):
+    """A step in which something ended.
+
+    Attributes:
+        url: the page of this step alone; None where it cannot be shown finer.
+        amounts: one a column, None for nothing.
+    """
+
+    start: str
+    url: str | None
+    amounts: list[float | None]
+    total: float
+
+
+def add_routes(blueprint: Blueprint) -> None:
+    """Put the page on the blueprint."""
+    blueprint.add_url_rule("/throughput", view_func=show_page, endpoint="throughput")
+
+
+def show_page() -> Response:
+    """Show what ended in the window of the address."""
+    given = {name: value.strip() for name, value in request.args.items() if value.strip()}
+    form = given.pop("format", None)
+    given.pop("section", None)
+    given.pop("from", None)
+    query = read_query(ThroughputQuery, given)
+    throughput = read_throughput(query)
+    if form == "json":
+        return Response(msgspec.json.encode(throughput), content_type="application/json")
+    if form == "csv":
+        return table("throughput", _COLUMNS, _csv_rows(throughput))
+    window_free = {name: value for name, value in given.items() if name not in WINDOW_FIELDS}
+    columns = _columns(throughput)
+    filters = {name: given[name] for name in window_free if name not in {"by", "measure"}}
+    return answer(
+        "statistics/throughput.html",
+        twin=address("/statistics/throughput", given),
+        csv=here(format="csv"),
+        chart=here(format="json"),
+        throughput=throughput,
+        first_line=first_line(throughput, given),
+        newest_url=_newest_url(throughput, window_free),
+        windows=_windows(given, window_free),
+        filters=filters,
+        fields=given,
+        titles=_TITLES,
+        columns=columns,
+        steps=cut_rows("steps", _step_rows(throughput, columns, window_free), _MOST_STEPS),
+    )
+
+
+def _csv_rows(throughput: Throughput) -> Iterator[dict[str, object]]:
+    for column in _columns(throughput):
+        for start, amount in zip(throughput.starts, column.group.amounts, strict=True):
+            yield {
+                "start": start,
+                "step_seconds": throughput.step_seconds,
+                "by": throughput.by,
+                "group": column.title,
+                "measure": throughput.measure,
+                "amount": amount,
+            }
+
+
+def first_line(throughput: Throughput, given: dict[str, str]) -> str:
+    """Return how many jobs ended in the window, and how."""
+    noun = "failed job" if throughput.by == "class" else "job"
+    when = f"in the last {_window_words(given.get('since', DEFAULT_SINCE))}"
+    if "ended_after" in given or "ended_before" in given:
+        when = f"from {_plain(throughput.start)} to {_plain(throughput.end)} UTC"
+    if not throughput.jobs:
+        return f"No {noun} ended {when}."
+    line = f"{counted(throughput.jobs, noun)} ended {when}"
+    if throughput.by == "state":
+        states = [f"{number(group.jobs)} {group.name}" for group in throughput.groups]
+        line += f": {', '.join(states)}"
+    return f"{line}."
+
+
+def _window_words(since: str) -> str:
+    """Return a length of time in words, as it stands where the page has no words for it."""
+    return _WINDOWS.get(since, since)
+
+
+def _plain(moment: str) -> str:
+    return moment.removesuffix("Z").replace("T", " ").removesuffix(":00")
+
+
+def _newest_url(throughput: Throughput, window_free: dict[str, str]) -> str | None:
+    """Return the address of the week before the job that ended last, where the window has none."""
+    if throughput.jobs or throughput.newest_end is None:
+        return None
+    end = datetime.fromisoformat(throughput.newest_end) + timedelta(seconds=1)
+    return address("/throughput", {**window_free, "ended_before": end.strftime(_TIME)})
+
+
+def _windows(given: dict[str, str], window_free: dict[str, str]) -> list[tuple[str, str | None]]:
+    """Return the usual windows with their addresses; None for the one that is shown."""
+    shown = given.get("since", DEFAULT_SINCE)
+    if "ended_after" in given or "ended_before" in given:
+        shown = ""
+    windows: list[tuple[str, str | None]] = []
+    for since, words in _WINDOWS.items():
+        url = None
+        if since != shown:
+            url = address("/throughput", {**window_free, "since": since})
+        windows.append((words, url))
+    return windows
+
+
+def _columns(throughput: Throughput) -> list[Column]:
+    columns = []
+    for group in throughput.groups:
+        state = group.name if throughput.by == "state" else None
+        columns.append(Column(group.name or f"no {throughput.by}", state, group))
+    if throughput.others is not None:
+        columns.append(Column("others", None, throughput.others))
+    return columns
+
+
+def _step_rows(
+    throughput: Throughput, columns: list[Column], window_free: dict[str, str]
+) -> list[StepRow]:
+    """Return the steps in which anything ended, the newest first."""
+    rows = []
+    for place in reversed(range(len(throughput.starts))):
+        amounts = [column.group.amounts[place] or None for column in columns]
+        if not any(amounts):
+            continue
+        start = throughput.starts[place]
+        total = sum(amount for amount in amounts if amount)
+        rows.append(StepRow(start, _step_url(throughput, start, window_free), amounts, total))
+    return rows
+
+
+def _step_url(throughput: Throughput, start: str, window_free: dict[str, str]) -> str | None:
+    seconds = throughput.step_seconds
+    if seconds <= 60:  # noqa: PLR2004 - the shortest step
+        return None
+    end = datetime.fromisoformat(start) + timedelta(seconds=seconds)
+    ends = {"ended_after": start, "ended_before": end.strftime(_TIME)}
+    return address("/throughput", {**window_free, **ends})

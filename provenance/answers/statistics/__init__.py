@@ -1,0 +1,1 @@
+"""Sums over many jobs. Times are ISO 8601."""

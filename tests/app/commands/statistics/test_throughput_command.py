@@ -1,0 +1,86 @@
+"""`jobprov throughput` as a shifter types it."""
+
+import json
+import re
+
+import pytest
+from click.testing import CliRunner, Result
+
+from jobprov.app.cli import jobprov
+from jobprov.provenance.answers.statistics.throughput import Throughput, ThroughputGroup
+from jobprov.provenance.client import Client
+from jobprov.provenance.lineage.words import MISSING
+
+STARTS = [f"2026-11-24T{hour}:00:00Z" for hour in (12, 13, 14)]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, answer: Throughput, *words: str) -> Result:
+    monkeypatch.setattr(Client, "throughput", lambda _self, **_query: answer)
+    return CliRunner().invoke(jobprov, ["throughput", "--url", "http://127.0.0.1:1", *words])
+
+
+def three_hours(*groups: ThroughputGroup, **more: object) -> Throughput:
+    fields = {
+        "jobs": sum(group.jobs for group in groups),
+        "by": "site",
+        "measure": "jobs",
+        "start": STARTS[0],
+        "end": "2026-11-24T15:00:00Z",
+        "step_seconds": 3600,
+        "starts": STARTS,
+        "groups": list(groups),
+        "others": None,
+        "newest_end": "2026-11-24T14:10:00Z",
+        **more,
+    }
+    return Throughput(**fields)
+
+
+def test_steps_in_which_something_ended_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    fnal = ThroughputGroup("FNAL", 12, 12.0, [10.0, 0.0, 2.0])
+    cern = ThroughputGroup("CERN", 2, 2.0, [2.0, 0.0, 0.0])
+
+    done = run(monkeypatch, three_hours(fnal, cern))
+
+    first, heads, *rows = done.output.splitlines()
+    assert done.exit_code == 0
+    assert first == ("14 jobs ended from 2026-11-24 12:00 to 2026-11-24 15:00 UTC; jobs every 1 h:")
+    assert heads.split() == ["FROM", "ALL", "FNAL", "CERN"]
+    assert [row.split() for row in rows] == [
+        ["2026-11-24", "12:00", "#" * 24, "12", "10", "2"],
+        ["2026-11-24", "14:00", "#" * 4, "2", "2", MISSING],
+    ]
+
+
+def test_many_groups_leave_room_for_the_rest_in_one_column(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    groups = [ThroughputGroup(f"s{place}", 2, 2.5, [2.5, 0.0, 0.0]) for place in range(9)]
+
+    done = run(monkeypatch, three_hours(*groups, measure="cpu_hours"))
+
+    heads, row = done.output.splitlines()[1:]
+    assert heads.split()[-2:] == ["S5", "OTHERS"]
+    assert row.split()[-1] == "7.50", "of three groups"
+    assert row.split()[3] == "22.50", "of all"
+
+
+def test_nothing_is_told_with_when_the_newest_job_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = run(monkeypatch, three_hours())
+
+    assert done.exit_code == 1
+    assert done.output.splitlines() == [
+        "No job ended from 2026-11-24 12:00 to 2026-11-24 15:00 UTC.",
+        "The newest job ended 2026-11-24 14:10 UTC.",
+    ]
+
+
+def test_the_answer_is_there_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = three_hours(ThroughputGroup(None, 1, 1.0, [1.0, 0.0, 0.0]))
+
+    done = run(monkeypatch, answer, "--json")
+
+    assert json.loads(done.output)["groups"] == [
+        {"name": None, "jobs": 1, "total": 1.0, "amounts": [1.0, 0.0, 0.0]}
+    ]
+    assert not re.search("#", done.output)

@@ -1,0 +1,130 @@
+"""The page of throughput: its words, its table and links, the chart in Chromium."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from html import unescape
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from playwright.sync_api import Browser, expect
+
+from tests.library.browser import NARROW, WIDE, Watched
+from tests.library.servers.served_app import served
+
+WINDOW = "ended_after=2026-11-24T15:00:00Z&ended_before=2026-11-24T17:00:00Z"
+TWIN = "/api/v1/statistics/throughput"
+
+
+def test_first_line_says_how_many_ended_and_how(pages: FlaskClient) -> None:
+    twin = pages.get(f"{TWIN}?{WINDOW}").get_json()
+    [line] = re.findall(r'<p class="lead">(.*?)</p>', pages.get(f"/throughput?{WINDOW}").text)
+
+    states = ", ".join(f"{group['jobs']} {group['name']}" for group in twin["groups"])
+    assert line == (
+        f"{twin['jobs']} jobs ended from 2026-11-24 15:00 to 2026-11-24 17:00 UTC: {states}."
+    )
+
+
+def test_a_window_without_jobs_leads_to_the_newest(pages: FlaskClient) -> None:
+    text = pages.get("/throughput?ended_after=2026-12-24&ended_before=2026-12-25&by=site").text
+    [line] = re.findall(r'<p class="lead">(.*?)</p>', text)
+    [link] = re.findall(r'href="([^"]*)"', line)
+
+    assert "No job ended from 2026-12-24 00:00 to 2026-12-25 00:00 UTC." in line
+    assert "by=site" in link, "what was asked stays"
+    assert "jobs ended from" in pages.get(unescape(link)).text
+
+
+def test_every_step_of_the_table_leads_to_itself(pages: FlaskClient) -> None:
+    text = pages.get(f"/throughput?{WINDOW}&step=1h").text
+    rows = re.findall(r'<tr><td><a href="([^"]*)">.*?</a></td><td class="number">(\d+)', text)
+
+    assert rows
+    for link, total in rows:
+        assert f'<p class="lead">{total} jobs ended' in pages.get(unescape(link)).text
+
+
+def test_all_steps_are_there_as_csv(pages: FlaskClient) -> None:
+    answer = pages.get(f"/throughput?{WINDOW}&by=stage&format=csv")
+    twin = pages.get(f"{TWIN}?{WINDOW}&by=stage").get_json()
+
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+
+    assert "throughput.csv" in answer.headers["Content-Disposition"]
+    assert len(rows) == len(twin["starts"]) * len(twin["groups"])
+    first = twin["groups"][0]
+    assert [float(row["amount"]) for row in rows if row["group"] == first["name"]] == first[
+        "amounts"
+    ]
+
+
+def test_what_the_chart_reads_is_the_answer(pages: FlaskClient) -> None:
+    address = f"?{WINDOW}&by=site&measure=files"
+
+    assert (
+        pages.get(f"/throughput{address}&format=json").get_json()["groups"]
+        == pages.get(TWIN + address).get_json()["groups"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("since=soon", "not a length of time such as 90m, 24h, 7d or 4w"),
+        ("since=5200w&step=1m", "more than 1000 steps"),
+        ("by=colour", "by"),
+        ("sort=up", "sort"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_words(
+    pages: FlaskClient, query: str, words: str
+) -> None:
+    answer = pages.get(f"/throughput?{query}")
+
+    assert answer.status_code == 422
+    assert words in unescape(answer.text)
+
+
+def test_first_page_says_what_ended_lately(pages: FlaskClient) -> None:
+    text = pages.get("/").text
+
+    assert re.search(r"job(s)? ended in the last 24 hours", text)
+    assert 'href="/throughput' in text.partition("Lately")[2]
+
+
+@pytest.fixture(scope="module")
+def site(pages_app: Flask) -> Iterator[str]:
+    """Yield the address of the served application."""
+    yield from served(pages_app)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (NARROW, "dark")])
+def test_chart_says_what_a_step_had_and_dragging_leads_to_that_time(
+    browser: Browser, site: str, size: tuple[int, int], scheme: str
+) -> None:
+    watched = Watched(browser, site, size, scheme)
+    page = watched.page
+    page.goto(f"{site}/throughput?{WINDOW}&step=10m")
+    chart = page.locator(".chart .u-over")
+    expect(chart).to_be_visible()
+    box = chart.bounding_box()
+    assert box is not None
+
+    # Jobs ended at 15:15:43, in the second of twelve steps
+    page.mouse.move(box["x"] + box["width"] * 1.2 / 12, box["y"] + box["height"] / 2)
+    legend = page.locator(".u-legend").inner_text()
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 4.5 / 12, box["y"] + box["height"] / 2, steps=4)
+    page.mouse.up()
+    page.wait_for_url("**ended_after=2026-11-24T15%3A1**")
+
+    assert re.search(r"succeeded:?\s*[1-9]", legend)
+    expect(page.locator(".lead")).to_contain_text("jobs ended from 2026-11-24 15:1")
+    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(wide) <= 0
+    watched.check()
+    watched.context.close()

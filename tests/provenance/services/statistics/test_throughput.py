@@ -1,0 +1,229 @@
+"""What ended when, against numbers by hand, and which windows there are."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobprov.archive.opening import open_store
+from jobprov.provenance.answers.statistics.throughput import Throughput
+from jobprov.provenance.db.connections.engines import Database
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
+from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.services.statistics.throughput import (
+    MOST_GROUPS,
+    MOST_STEPS,
+    Window,
+    count_throughput,
+    read_window,
+    words_of_length,
+)
+from tests.library.production import Production
+from tests.library.records import record_of
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def job(number: int, ended: datetime, *, stage: str = "gen", **more: Any) -> dict[str, Any]:
+    fields = {
+        "task": {"task_id": stage, "stage": stage},
+        "started_at": (ended - HOUR).isoformat(),
+        "ended_at": ended.isoformat(),
+        "outputs": [{"name": f"o{number}.root", "size_bytes": 9, "event_count": 100 * number}],
+        "resources": {"wall_seconds": 60.0, "cpu_user_seconds": 1800.0},
+        "inputs": [],
+        "configurations": [],
+        **more,
+    }
+    return record_of(number, **fields)
+
+
+@pytest.fixture
+def production(database: Database, tmp_path: Path) -> Iterator[Production]:
+    made = Production(database, open_store("memory:"), tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def three_hours(production: Production) -> Production:
+    """Return three jobs in the first hour of the window, none in the second, two in the third.
+
+    One of them failed. Two more ended just outside.
+    """
+    failed = {"state": "failed", "exit": {"code": 1}, "outputs": []}
+    production.record(
+        job(1, NOON, host={"hostname": "n0"}),
+        job(2, NOON + timedelta(minutes=59, seconds=59), host={"hostname": "n0"}),
+        job(3, NOON + timedelta(minutes=30), host={"hostname": "n0"}, **failed),
+        job(4, NOON + 2 * HOUR, stage="reco", host={"hostname": "n1", "site": "FNAL"}),
+        job(5, NOON + 2.5 * HOUR, stage="reco", host={"hostname": "n2", "site": "CERN"}),
+        job(6, NOON - timedelta(seconds=1)),
+        job(7, NOON + 3 * HOUR),
+    )
+    return production
+
+
+THREE_HOURS = Window(NOON, NOON + 3 * HOUR, HOUR)
+
+
+def counted(production: Production, filters: JobFilters | None = None, **how: Any) -> Throughput:
+    with production.database.reading.connect() as connection:
+        return count_throughput(connection, filters or JobFilters(), THREE_HOURS, **how)
+
+
+def amounts(throughput: Throughput) -> dict[str | None, list[float]]:
+    return {group.name: group.amounts for group in throughput.groups}
+
+
+def test_jobs_count_in_the_step_in_which_they_ended(three_hours: Production) -> None:
+    answer = counted(three_hours)
+
+    assert amounts(answer) == {"succeeded": [2, 0, 2], "failed": [1, 0, 0]}
+    assert answer.jobs == 5
+    assert answer.starts == [
+        "2026-11-24T12:00:00Z",
+        "2026-11-24T13:00:00Z",
+        "2026-11-24T14:00:00Z",
+    ]
+    assert (answer.start, answer.end) == ("2026-11-24T12:00:00Z", "2026-11-24T15:00:00Z")
+    assert answer.step_seconds == 3600
+    assert answer.newest_end == "2026-11-24T15:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("by", "groups"),
+    [
+        ("stage", {"gen": [3, 0, 0], "reco": [0, 0, 2]}),
+        ("site", {None: [3, 0, 0], "CERN": [0, 0, 1], "FNAL": [0, 0, 1]}),
+    ],
+)
+def test_jobs_are_told_apart_by_stage_or_site(
+    three_hours: Production, by: str, groups: dict[str | None, list[float]]
+) -> None:
+    assert amounts(counted(three_hours, by=by)) == groups
+
+
+@pytest.mark.parametrize(
+    ("measure", "first_hour"),
+    [("files", 2), ("events", 300), ("cpu_hours", 1.5)],
+)
+def test_other_measures_are_summed(
+    three_hours: Production, measure: str, first_hour: float
+) -> None:
+    answer = counted(three_hours, measure=measure)
+
+    assert sum(group.amounts[0] for group in answer.groups) == pytest.approx(first_hour)
+    assert answer.jobs == 5, "a job with files counts once"
+
+
+def test_two_outputs_of_a_job_are_one_job(production: Production) -> None:
+    outputs = [{"name": f"{name}.root", "size_bytes": 9, "event_count": 10} for name in "ab"]
+    production.record(job(1, NOON, outputs=outputs))
+
+    answer = counted(production, measure="events")
+
+    assert (answer.jobs, answer.groups[0].jobs, answer.groups[0].total) == (1, 1, 20)
+
+
+def test_classes_of_failure_count_failed_jobs_alone(three_hours: Production) -> None:
+    answer = counted(three_hours, by="class")
+
+    assert answer.jobs == 1
+    assert sum(map(sum, amounts(answer).values())) == 1
+
+
+def test_filters_narrow_what_is_counted(three_hours: Production) -> None:
+    answer = counted(three_hours, JobFilters(stage="reco", site="CERN"))
+
+    assert amounts(answer) == {"succeeded": [0, 0, 1]}
+
+
+def test_a_rerun_of_a_recorded_job_is_no_production(production: Production) -> None:
+    first = job(1, NOON)
+    production.record(first, job(2, NOON, rerun_of=first["job_id"]))
+
+    assert counted(production).jobs == 1
+
+
+def test_smaller_groups_are_one(production: Production) -> None:
+    stages = MOST_GROUPS + 3
+    jobs = [job(1 + place, NOON, stage=f"stage{place:02}") for place in range(stages)]
+    production.record(*jobs, job(100, NOON, stage="stage14"))
+
+    answer = counted(production, by="stage")
+
+    assert answer.groups[0].name == "stage14"
+    assert len(answer.groups) == MOST_GROUPS
+    assert answer.others is not None
+    assert (answer.others.jobs, answer.others.amounts) == (3, [3, 0, 0])
+
+
+def test_a_late_record_counts_where_it_ended(three_hours: Production) -> None:
+    three_hours.record(job(8, NOON + HOUR))
+
+    assert amounts(counted(three_hours))["succeeded"] == [2, 1, 2]
+
+
+def test_nothing_is_counted_where_no_job_is(production: Production) -> None:
+    answer = counted(production)
+
+    assert (answer.jobs, answer.groups, answer.others, answer.newest_end) == (0, [], None, None)
+
+
+NOW = datetime(2026, 11, 29, 11, 35, 10, tzinfo=UTC)
+
+
+def test_a_week_by_the_hour_is_the_window_of_who_names_none() -> None:
+    window = read_window(NOW)
+
+    assert window.step == HOUR
+    assert window.end == datetime(2026, 11, 29, 12, tzinfo=UTC), "the last step still goes on"
+    assert window.start == datetime(2026, 11, 22, 11, tzinfo=UTC)
+    assert window.step_count == len(window.starts) == 169
+
+
+@pytest.mark.parametrize(
+    ("since", "step"),
+    [("1h", "1m"), ("24h", "10m"), ("28d", "6h"), ("364d", "7d"), ("520w", "28d")],
+)
+def test_steps_become_longer_with_the_window(since: str, step: str) -> None:
+    assert words_of_length(read_window(NOW, since=since).step) == step
+
+
+def test_both_ends_can_be_given() -> None:
+    window = read_window(NOW, start=NOON, end=NOON + 90 * timedelta(minutes=1), step="1h")
+
+    assert (window.start, window.end, window.step_count) == (NOON, NOON + 2 * HOUR, 2)
+
+
+def test_a_window_longer_than_time_begins_in_1970() -> None:
+    assert read_window(NOW, since="9999w", step="364d").start.year in {1969, 1970}
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "words"),
+    [
+        ({"since": "soon"}, "since", "'soon' is not a length of time such as 90m"),
+        ({"since": "0d"}, "since", "not a length of time"),
+        ({"step": "1s"}, "step", "not a length of time"),
+        ({"since": "5200w", "step": "1m"}, "step", "28d or more would do"),
+        ({"since": "1d", "start": NOON}, "since", "either this or ended_after"),
+        ({"start": NOW + HOUR}, "ended_after", "ends before it starts"),
+    ],
+)
+def test_windows_that_make_no_sense_name_the_field(
+    asked: dict[str, Any], field: str, words: str
+) -> None:
+    with pytest.raises(BadInputError, match=words) as caught:
+        read_window(NOW, **asked)
+
+    assert list(caught.value.fields) == [field]
+
+
+def test_a_hundred_years_in_seconds_are_refused() -> None:
+    with pytest.raises(BadInputError, match=f"more than {MOST_STEPS} steps"):
+        read_window(NOW, start=NOW - timedelta(days=36525), step="1m")
