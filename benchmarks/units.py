@@ -19,7 +19,7 @@ from benchmarks.running.command_line import chosen_kinds, database_parser
 from benchmarks.running.places import Place, open_place
 from jobprov.app.config import load_settings
 from jobprov.app.wiring import Service, open_service
-from jobprov.provenance.answers.tasks import UnitState
+from jobprov.provenance.answers.tasks.tasks import UnitState
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.db.tables import Job
 from jobprov.provenance.db.upkeep.housekeeping import refresh_statistics

@@ -224,9 +224,9 @@ def _lines(project: Project) -> list[str]:
         f"Definition name: {project.name}",
         f"Files in snapshot: {project.files}",
     ]
-    lines += [
-        f"  Files {status}: {count}" for status, count in project.file_counts.items() if count
-    ]
+    for status, count in project.file_counts.items():
+        if count:
+            lines.append(f"  Files {status}: {count}")
     lines += [f"Processes {status}: {count}" for status, count in project.process_counts.items()]
     for process in project.processes:
         read = ", ".join(f"{count} {status}" for status, count in process.counts.items())

@@ -9,10 +9,10 @@ which the job may move its files are followed as well (`storage_folders`): a fil
 folder and came to another one under the same cookie is this job's, there, under whatever name. The
 trail goes on where it is renamed there, and ends where it is removed or another file takes its place.
 
-Nothing is inferred from a time or a name. A file without the other half of its move keeps its inode,
-if anybody saw it in time, for a search at the end. A folder that the job makes in the storage is
-followed when it is reported; a file that is moved there sooner, and that nobody saw before, has gone
-to an unknown place.
+A folder that the job makes in the storage is followed when it is reported. A file that is moved there
+sooner lacks the other half of its move. It is searched for at the end: by its inode, if anybody saw
+it in time, and by the handle under which the kernel reported that it was written (`written_files`,
+with newer kernels). Nothing is inferred from a time or a name: else it has gone to an unknown place.
 """
 
 import os
@@ -24,6 +24,7 @@ from jobprov.provenance.capture.files.folders import NOT_LOOKED_AT
 from jobprov.provenance.capture.running import inotify
 from jobprov.provenance.capture.running.background import Background
 from jobprov.provenance.capture.running.storage_folders import StorageFolders
+from jobprov.provenance.capture.running.written_files import WrittenFiles
 
 _ASKED = (
     inotify.CLOSED | inotify.MOVED_AWAY | inotify.MOVED_HERE | inotify.CREATED | inotify.DELETED
@@ -83,6 +84,8 @@ class FileEvents:
     Attributes:
         made: {absolute path: Made}, also of files that are gone again.
         new_folders: absolute paths of folders, and pipes, that were made or moved here.
+        written: {key: absolute path} of files that were written (see `written_files`), where one of
+            them went to an unknown place.
         why_incomplete: a sentence where something may have been missed, else None.
     """
 
@@ -93,7 +96,10 @@ class FileEvents:
         """
         self.made: Dict[str, Made] = {}
         self.new_folders: Set[str] = set()
+        self.written: Dict[Tuple[int, bytes], str] = {}
         self.why_incomplete: Optional[str] = None
+        self._handles: Optional[WrittenFiles] = None
+        self._has_unplaced = False
         self._skipped = frozenset(skipped)
         self._folders: Dict[int, str] = {}
         self._new: Set[str] = set()  # of the folders
@@ -105,6 +111,10 @@ class FileEvents:
         self._reading: Optional[Background] = None
         self._kernel = inotify.Inotify()
         self._storage = StorageFolders(self._kernel, self._lock, folders)
+        try:
+            self._handles = WrittenFiles() if storage else None
+        except (OSError, AttributeError):
+            pass  # an older kernel, or a container
         for folder in folders:
             self._follow(folder, is_new=False)
         if storage and folders:
@@ -149,6 +159,8 @@ class FileEvents:
         halves = {*self._moving, *self._moving_folders}
         for report in self._kernel.read():
             self._take(*report)
+        if self._handles is not None:
+            self._handles.read()
         for cookie in [*self._moving, *self._moving_folders]:
             if is_last or cookie in halves:
                 self._take_half(cookie)
@@ -157,6 +169,10 @@ class FileEvents:
         """Follow no more, after what happened last is read."""
         self.read(is_last=True)
         with self._lock:
+            if self._handles is not None:
+                self.written = self._handles.paths if self._has_unplaced else {}
+                self._handles.close()
+                self._handles = None
             self._is_closed.set()
         if self._reading is None:
             self._kernel.close()
@@ -194,6 +210,8 @@ class FileEvents:
             return not os.path.isdir(folder)  # one that is gone again is no loss
         self._storage.followed.pop(watch, None)
         self._folders[watch] = folder
+        if self._handles is not None:
+            self._handles.follow(folder)
         return True
 
     def _take(self, watch: int, mask: int, cookie: int, name: bytes) -> None:
@@ -210,6 +228,7 @@ class FileEvents:
                 self._happened_to_folder(path, mask, cookie)
         elif watch in self._storage.followed and name:
             folder, levels = self._storage.followed[watch]
+            self._storage.count_report()
             path = os.path.join(folder, os.fsdecode(name))
             if mask & inotify.IS_FOLDER:
                 self._happened_to_stored_folder(path, levels, mask, cookie)
@@ -276,6 +295,7 @@ class FileEvents:
 
     def _take_half(self, cookie: int) -> None:
         """Take in that the other end of a move lies where nothing is followed."""
+        self._has_unplaced = True
         if cookie in self._moving:
             path, file = self._moving.pop(cookie)
             file.move(None)
@@ -291,6 +311,9 @@ class FileEvents:
         for place in _below(folder, self._stored):
             path, file = self._stored.pop(place)
             self._move_to(path, file, folder, place, target)
+        if self._handles is not None:
+            self._handles.read()
+            self._handles.forget(folder)
         for watch in [watch for watch, path in self._folders.items() if _is_at(path, folder)]:
             del self._folders[watch]
             self._kernel.remove(watch)

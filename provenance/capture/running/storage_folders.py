@@ -21,6 +21,7 @@ _ASKED = inotify.MOVED_AWAY | inotify.MOVED_HERE | inotify.CREATED | inotify.DEL
 _LEVELS = 3
 # Old kernels have 8,192 watches for all jobs of one user on a node
 _MOST_AT_FIRST, _MOST_NEW, _MOST_ENTRIES = 50, 50, 2000
+_MOST_REPORTS = 100000  # one to two seconds of CPU
 _NOT_ALL = "not all folders of its storage could be followed"
 
 
@@ -40,6 +41,7 @@ class StorageFolders:
         self.why_incomplete: Optional[str] = None
         self._kernel, self._lock, self._own = kernel, lock, own_folders
         self._new: Deque[int] = collections.deque()
+        self._reports = 0
 
     def begin(self, named: List[str]) -> None:
         """Follow the folders that the job names; may hang where a disk does."""
@@ -71,6 +73,14 @@ class StorageFolders:
                 self.why_incomplete = _NOT_ALL
             if levels:
                 waiting += [(below, levels - 1) for below in _folders_in(folder)]
+
+    def count_report(self) -> None:
+        """Count a report; where other jobs cause too many, follow nothing more."""
+        self._reports += 1
+        if self._reports > _MOST_REPORTS:
+            self.why_incomplete = "more happened in its storage than could be followed"
+            for watch in list(self.followed):
+                self.forget(watch)
 
     def forget(self, watch: int) -> None:
         """Follow a folder no more."""

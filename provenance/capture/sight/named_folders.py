@@ -75,7 +75,8 @@ def further_folders(words: Iterable[str], own_folders: Collection[str], began: f
     for word in words:
         if not word.startswith("/") or "\n" in word or len(word) > _LONGEST_WORD:
             continue
-        for folder in (os.path.normpath(word), os.path.normpath(os.path.dirname(word))):
+        path = "/" + word.lstrip("/")  # `normpath` leaves two of them
+        for folder in (os.path.normpath(path), os.path.normpath(os.path.dirname(path))):
             if folder in known:
                 continue
             known.add(folder)

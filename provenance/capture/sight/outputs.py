@@ -41,7 +41,8 @@ class SeenOutputs:
         self.logs = self._find_logs()
         copies = [copy for program in sight.programs for copy in program.copies]
         own, further = sight.own_folders, self._find_further_in_time()
-        self._places = places.Places(copies, sight.came_and_went, own, further, sight.began)
+        made, written = sight.came_and_went, sight.written
+        self._places = places.Places(copies, made, own, further, began=sight.began, written=written)
         self.staged_in: Dict[str, str] = self._places.staged_in
 
     def _find_logs(self) -> List[str]:
@@ -97,6 +98,12 @@ class SeenOutputs:
             outputs.append(file)
             if file.place is None and self._sight.why_unplaced is not None:
                 draft.weaken("children-unseen", "output " + path, self._sight.why_unplaced)
+        # A loop may have stored more than one file that was written at one path
+        found = {file.place for file in outputs}
+        for stored in self._places.find_stored().values():
+            for place in stored:
+                if place not in found and places.may_be_output(place):
+                    outputs.append(places.MadeFile(place, place))
         if len(outputs) > MOST_OUTPUTS:
             sentence = "only {} of {} files that were made are recorded"
             sentence = sentence.format(MOST_OUTPUTS, len(outputs))

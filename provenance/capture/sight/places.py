@@ -6,11 +6,12 @@ job moved away is the same file at a further location. A file that vanished agai
 
 import os
 import time
-from typing import Collection, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Collection, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
 from jobprov.provenance.capture.files.names import is_url
 from jobprov.provenance.capture.running.file_events import Made
+from jobprov.provenance.capture.running.written_files import key_of
 from jobprov.provenance.capture.sight.child_programs import Copy, SeenFile
 
 _MOST_PLACES, _MOST_ENTRIES, _SECONDS = 100, 2000, 2.0
@@ -66,11 +67,16 @@ class Places:
         made: Dict[str, Made],
         own_folders: Collection[str],
         further: Iterable[str],
+        *,
         began: float,
+        written: Mapping[Tuple[int, bytes], str],
     ) -> None:
+        """`written` has the keys of files and where they were written; see `written_files`."""
+        self._written = written
+        self._stored: Optional[Dict[str, List[str]]] = None
         self._made, self._own, self._began = made, tuple(own_folders), began
         self._further = list(dict.fromkeys(further))[:_MOST_PLACES]
-        self._end = time.monotonic() + _SECONDS
+        self._spent = 0.0  # seconds for looking into folders
         self._deeper: Optional[List[str]] = None
         self._copied: Dict[str, Tuple[str, Optional[SeenFile]]] = {}
         self.staged_in: Dict[str, str] = {}
@@ -133,10 +139,26 @@ class Places:
         if file is None:
             return None
         place = self._find_in(self._further, path, file)
-        # deeper, a file of this name may be another job's
-        if place is None and file.is_moved and file.identity is not None:
-            place = self._find_in(self._find_deeper(), path, file)
+        if place is None and file.is_moved:
+            if file.identity is not None:
+                place = self._find_in(self._find_deeper(), path, file)
+            else:  # deeper, a file of this name may be another job's
+                place = next(iter(self.find_stored().get(path, ())), None)
         return place
+
+    def find_stored(self) -> Dict[str, List[str]]:
+        """Return {path: places of files that were written there}, found by their handles."""
+        if self._stored is None:
+            self._stored = {}
+            folders = [*self._further, *self._find_deeper()] if self._written else []
+            left = dict(self._written)  # each file once, whatever leads to it
+            for entry in (entry for folder in folders for entry in self._entries(folder)):
+                if self._status(entry.path) is None or self._is_own(entry.path):
+                    continue
+                path = left.pop(key_of(entry.path) or (0, b""), None)
+                if path is not None and path != entry.path:
+                    self._stored.setdefault(path, []).append(entry.path)
+        return self._stored
 
     def _find_in(self, folders: Iterable[str], path: str, file: Made) -> Optional[str]:
         """Return where a file is in one of these folders: by its name, or by its inode."""
@@ -191,22 +213,28 @@ class Places:
     def _entries(self, folder: str) -> "Iterator[os.DirEntry[str]]":
         """Yield what is in a folder, as far as there is time."""
         try:
+            begun = time.monotonic()
             with os.scandir(folder) as entries:
                 for number, entry in enumerate(entries):
-                    if number >= _MOST_ENTRIES or time.monotonic() > self._end:
+                    self._spent += time.monotonic() - begun
+                    if number >= _MOST_ENTRIES or self._spent > _SECONDS:
                         return
                     yield entry
+                    begun = time.monotonic()
         except OSError:
             pass
 
     def _status(self, place: str) -> Optional[os.stat_result]:
         """Return the status of a file of ours that has changed since the job began, or None."""
-        if time.monotonic() > self._end:
+        if self._spent > _SECONDS:
             return None
+        begun = time.monotonic()
         try:
             status = os.stat(place)
         except (OSError, ValueError):
             return None
+        finally:
+            self._spent += time.monotonic() - begun
         is_ours = status.st_uid == os.getuid() and status.st_ctime >= self._began
         return status if is_ours and os.path.isfile(place) else None
 

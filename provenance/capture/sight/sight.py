@@ -7,7 +7,7 @@ read what programs use, so that a slow file system does not hold up the looks.
 import collections
 import os
 import threading
-from typing import Deque, Dict, Iterable, List, Optional, Set
+from typing import Deque, Dict, Iterable, List, Optional, Set, Tuple
 
 from jobprov.provenance.capture.files import folders
 from jobprov.provenance.capture.options import Options
@@ -33,6 +33,7 @@ class Sight:
         others: folders, links and pipes there, after `settle`.
         new_folders: absolute paths of folders that came meanwhile; None where nobody could see them.
         came_and_went: {absolute path: Made} as the kernel reported, after `settle`.
+        written: {key: absolute path} of files that were written; see `written_files`.
         skipped: folders of the hook itself.
         why_incomplete: sentences about what may have been missed.
         why_unplaced: a sentence why the place of a moved file may be unknown, after `settle`.
@@ -48,6 +49,7 @@ class Sight:
         self.others: List[str] = []
         self.new_folders: Optional[Set[str]] = None
         self.came_and_went: Dict[str, Made] = {}
+        self.written: Dict[Tuple[int, bytes], str] = {}
         self.why_incomplete: List[str] = []
         self.why_unplaced: Optional[str] = None
         self.is_hurried = False
@@ -93,6 +95,7 @@ class Sight:
         if self._events is not None:
             self._events.close()
             self.came_and_went = dict(self._events.made)
+            self.written = self._events.written
             if self._events.why_incomplete is None:
                 self.new_folders = self._events.new_folders
             self.note(self._events.why_incomplete)

@@ -131,10 +131,10 @@ def output_urls(connection: Connection, key: int) -> dict[int, str]:
         .join(Experiment, Experiment.id == File.experiment_id)
         .where(Claim.job_id == key, Claim.alias_of.is_(None))
     )
-    return {
-        position: file_page(name, experiment, namespace)
-        for position, name, namespace, experiment in connection.execute(query)
-    }
+    pages = {}
+    for position, name, namespace, experiment in connection.execute(query):
+        pages[position] = file_page(name, experiment, namespace)
+    return pages
 
 
 def output_consumers(connection: Connection, key: int) -> dict[int, int]:
@@ -206,10 +206,12 @@ def final_records_of(connection: Connection, key: int) -> list[RecordOfWitness]:
     )
     # entries of jobs have a witness and a revision; of the other kinds not all have
     rows: Sequence[Any] = connection.execute(query).all()
-    return [
-        RecordOfWitness(witness, revision, received_at.isoformat(), submitter, is_final=True)
-        for witness, revision, received_at, submitter in rows
-    ]
+    records = []
+    for witness, revision, received_at, submitter in rows:
+        records.append(
+            RecordOfWitness(witness, revision, received_at.isoformat(), submitter, is_final=True)
+        )
+    return records
 
 
 def provisional_records_of(connection: Connection, key: int) -> list[RecordOfWitness]:
@@ -217,10 +219,12 @@ def provisional_records_of(connection: Connection, key: int) -> list[RecordOfWit
     query = select(ProvisionalRecord.witness, ProvisionalRecord.received_at).where(
         ProvisionalRecord.job_id == key
     )
-    return [
-        RecordOfWitness(witness, 0, received_at.isoformat(), submitter=None, is_final=False)
-        for witness, received_at in connection.execute(query)
-    ]
+    records = []
+    for witness, received_at in connection.execute(query):
+        records.append(
+            RecordOfWitness(witness, 0, received_at.isoformat(), submitter=None, is_final=False)
+        )
+    return records
 
 
 def has_succeeded(connection: Connection, key: int) -> bool:

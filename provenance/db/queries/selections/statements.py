@@ -178,10 +178,10 @@ class _Maker:
         self, of_file: list[Comparison], of_maker: list[Selection], *, is_alone: bool
     ) -> FileKeys | None:
         """Return the files that a name and their maker select; None where nothing is said."""
-        conditions = [
-            self._holds(comparison, _FILE_COLUMNS[comparison.field], FIELDS[comparison.field].kind)
-            for comparison in of_file
-        ]
+        conditions = []
+        for comparison in of_file:
+            field = comparison.field
+            conditions.append(self._holds(comparison, _FILE_COLUMNS[field], FIELDS[field].kind))
         if of_maker:
             if of_file:
                 made = self._made(File.id, of_maker).join(File, File.id == Claim.file_id)
