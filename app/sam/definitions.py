@@ -97,10 +97,13 @@ def _described(definition: FoundDefinition, experiment: str) -> DescribedDefinit
     if definition.stage:
         description += f", stage {definition.stage}"
     declared_at = definition.declared_at
+    create_time = None
+    if declared_at:
+        create_time = declared_at.isoformat(timespec="seconds")
     return DescribedDefinition(
         defname=definition.name,
         defid=definition.key,
-        create_time=declared_at.isoformat(timespec="seconds") if declared_at else None,
+        create_time=create_time,
         username=definition.submitter,
         group=experiment,
         dimensions=f"{field} {_quoted(definition.name)}",

@@ -107,7 +107,10 @@ def _comparison(comparison: Comparison) -> str:
 def _value(value: Value | Between) -> str:
     if isinstance(value, Between):
         return f"'{value.first}' - '{value.last}'"
-    return _quoted(value.text.replace("*", "%") if value.is_pattern else value.text)
+    text = value.text
+    if value.is_pattern:
+        text = text.replace("*", "%")
+    return _quoted(text)
 
 
 def _quoted(text: str) -> str:

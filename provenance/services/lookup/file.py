@@ -259,7 +259,7 @@ def _identities_of_campaign(
     chosen: Version,
     jobs: Mapping[int, JobSummary],
 ) -> dict[int, bool] | None:
-    """Return the identities of the chosen version's campaign; None where no other wrote the name."""
+    """Return the identities of the chosen version's campaign; None if no other wrote the name."""
     campaign = jobs[chosen.job_id].task.campaign
     ours: list[int] = []
     theirs: list[int] = []

@@ -195,8 +195,13 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
     gaps = with_proof(recorded_gaps, proof)
     level = level_of(recorded_gaps, reading.record, findings)
     level = level_proven(level, recorded_gaps, proof)
-    recipe, result = recipe_of(reading.record), result_of(reading.record)
-    decided_by = None
+    recipe_id, result_id, decided_by = None, None, None
+    recipe = recipe_of(reading.record)
+    if recipe is not None:
+        recipe_id = recipe_text(recipe)
+    result = result_of(reading.record)
+    if result is not None:
+        result_id = result_text(result)
     if reading.record.exit is not None:
         decided_by = reading.record.exit.decided_by
     finals = final_records_of(connection, key)
@@ -224,8 +229,8 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
         next_level_needs=needs_of_next(level, gaps),
         gaps=gaps,
         missing_blobs=blobs_to_send(reading.record, findings),
-        recipe_id=None if recipe is None else recipe_text(recipe),
-        result_id=None if result is None else result_text(result),
+        recipe_id=recipe_id,
+        result_id=result_id,
         revisions=[record for record in finals if record.revision > 0],
         conflict_count=conflict_count(connection, key),
         verdicts=verdicts,
