@@ -23,7 +23,7 @@ from jobprov.provenance.selections.conditions import (
     Value,
     children_of,
 )
-from jobprov.provenance.selections.fields import FIELDS
+from jobprov.provenance.selections.fields import described
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.%?]+")
 _RESERVED = frozenset({"and", "or", "not", "in", "like", "with", *SetOperator})
@@ -95,7 +95,7 @@ def _operand(selection: Selection) -> str:
 
 
 def _comparison(comparison: Comparison) -> str:
-    name = FIELDS[comparison.field].sam[0]
+    name = described(comparison.field).sam[0]
     if comparison.operator is Operator.IS_THERE:
         return f"{name} %"
     values = ", ".join(_value(value) for value in comparison.values)

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, case, func, literal, select
+from sqlalchemy import Connection, and_, case, func, literal, select
 
 from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.lookup.jobs import JobSummary, RecordOfWitness
+from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
@@ -103,8 +104,11 @@ def input_links(connection: Connection, key: int) -> dict[int, list[InputMaker]]
     return makers
 
 
-def input_urls(connection: Connection, key: int) -> dict[int, str]:
-    """Return the paths of the pages of a job's inputs, by position."""
+def input_files(connection: Connection, key: int) -> dict[int, FileName]:
+    """Return the files that a job's inputs are, by position.
+
+    One recorded by bare name may have got its namespace from a catalog.
+    """
     query = (
         select(Mention.position, File.name, File.namespace, Experiment.name)
         .join(Identity, Identity.id == Mention.identity_id)
@@ -112,7 +116,11 @@ def input_urls(connection: Connection, key: int) -> dict[int, str]:
         .join(Experiment, Experiment.id == File.experiment_id)
         .where(Mention.job_id == key)
     )
-    return _urls(connection, query)
+    files = {}
+    for position, name, namespace, experiment in connection.execute(query):
+        url = file_page(name, experiment, namespace)
+        files[position] = FileName(name, namespace, experiment, url)
+    return files
 
 
 def output_urls(connection: Connection, key: int) -> dict[int, str]:
@@ -123,14 +131,6 @@ def output_urls(connection: Connection, key: int) -> dict[int, str]:
         .join(Experiment, Experiment.id == File.experiment_id)
         .where(Claim.job_id == key, Claim.alias_of.is_(None))
     )
-    return _urls(connection, query)
-
-
-def _urls(connection: Connection, query: Select[int, str, str, str]) -> dict[int, str]:
-    """Return the paths of files' pages by position.
-
-    The query's rows are (position, name, namespace, experiment).
-    """
     pages = {}
     for position, name, namespace, experiment in connection.execute(query):
         pages[position] = file_page(name, experiment, namespace)
