@@ -283,6 +283,7 @@ def test_errors_have_a_sentence(metacat: FlaskClient) -> None:
         assert answer.get_json()["message"].endswith("."), path
 
 
+@pytest.mark.slow
 def test_huge_questions_are_refused_at_once(metacat: FlaskClient) -> None:
     for query in ("(" * 10_000, "files where name = 'x" + "y" * 3_000_000, "parents(" * 10_000):
         start = time.process_time()

@@ -95,6 +95,7 @@ def test_every_choice_leads_to_its_file(named: FlaskClient, page: str) -> None:
     assert [named.get(choice).status_code for choice in choices] == [200] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("namespace", ["", "ns", S3])
 def test_no_link_of_a_file_is_dead(named: FlaskClient, namespace: str) -> None:
     start = named.get("/files/x", query_string={"experiment": "nova", "namespace": namespace})
@@ -124,6 +125,7 @@ def test_two_files_are_named_with_their_namespaces(
     found(named, f"/lineage/{call}", a=a, b=b, experiment="nova")
 
 
+@pytest.mark.slow
 def test_files_of_one_name_in_two_experiments_are_compared(named: FlaskClient) -> None:
     answer = found(
         named, "/lineage/common", a=":x", b=":x", experiment_a="nova", experiment_b="dune"

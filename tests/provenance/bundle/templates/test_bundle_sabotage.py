@@ -65,6 +65,7 @@ def test_flipped_bit_of_every_payload_file_is_named(bag: Path, dash: Run, where:
     assert [name for name in spoilt if f"CHANGED {name}" not in told] == []
 
 
+@pytest.mark.slow
 def test_flipped_bit_of_a_tag_file_is_named(bag: Path, dash: Run) -> None:
     """The lists of lists are named by what they no longer fit."""
     for number, name in enumerate(name for name in _files(bag) if not name.startswith("data/")):

@@ -386,6 +386,7 @@ def test_sync_stops_when_its_time_is_over_and_goes_on_there(site: Site) -> None:
     assert third.units == 449, "the unit with an output is not asked about again"
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_file_that_was_retired_is_missing_again_when_everything_is_asked(site: Site) -> None:
     site.declare()

@@ -257,6 +257,7 @@ def test_more_differences_than_wanted_are_counted(production: Production) -> Non
     assert (facet.count, len(facet.differences), facet.omitted) == (3, 2, 1)
 
 
+@pytest.mark.slow
 def test_many_configurations_are_compared_over_blocks_of_the_index(
     production: Production,
 ) -> None:

@@ -200,6 +200,7 @@ def ring(count: int) -> History:
     return history
 
 
+@pytest.mark.slow
 def test_long_way_is_found_without_looking_back_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
     history = History("c0")
     for place in range(3000):
