@@ -172,11 +172,10 @@ class LazyGroup(Group):
         widest = max(map(len, COMMANDS))
         for title, names in SECTIONS.items():
             commands = {name: self.get_command(ctx, name) for name in names}
-            rows = [
-                (name.ljust(widest), summary(command))
-                for name, command in commands.items()
-                if command
-            ]
+            rows = []
+            for name, command in commands.items():
+                if command:
+                    rows.append((name.ljust(widest), summary(command)))
             with formatter.section(title):
                 formatter.write_dl(rows)
 

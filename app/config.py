@@ -9,7 +9,9 @@ table. `$JOBPROV_DATA` in a default stands for the data folder.
 import os
 import secrets
 import shlex
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -59,13 +61,19 @@ SETTINGS = (
     Setting(
         "JOBPROV_READING",
         "open",
-        "Who may read: `open` to all, or `token` for those who hold a write token.",
+        "Who may read: `open` to all, or `token` for those who hold a write token or have a role.",
     ),
     Setting(
         "JOBPROV_TOKEN_ISSUERS",
         "",
         "TOML file that names the issuers of each experiment's SciTokens or WLCG tokens "
         "(docs/how-to/take-issued-tokens.md).",
+    ),
+    Setting(
+        "JOBPROV_LOGIN",
+        "",
+        "TOML file that says who may log in on the pages, and what they may do then "
+        "(docs/how-to/log-in-by-the-web.md).",
     ),
     Setting("JOBPROV_BLOB_LIMIT_BYTES", "67108864", "Largest blob that is taken, in bytes."),
     Setting(
@@ -152,6 +160,7 @@ class Settings:
     threads: int
     reading: str
     token_issuers: Path | None
+    login: Path | None
     blob_limit_bytes: int
     blob_quota_gb: int
     physics_variables: str
@@ -207,6 +216,7 @@ def load_settings(
         threads=_number(texts, "JOBPROV_THREADS", 1, 256),
         reading=texts["JOBPROV_READING"],
         token_issuers=_optional_path(texts["JOBPROV_TOKEN_ISSUERS"]),
+        login=_optional_path(texts["JOBPROV_LOGIN"]),
         blob_limit_bytes=_number(texts, "JOBPROV_BLOB_LIMIT_BYTES", 1, 2**40),
         blob_quota_gb=_number(texts, "JOBPROV_BLOB_QUOTA_GB", 0, 10**9),
         physics_variables=texts["JOBPROV_PHYSICS_VARIABLES"],
@@ -289,12 +299,18 @@ def _number(texts: Mapping[str, str], name: str, least: int, most: int) -> int:
 
 
 def _kept_key(file: Path) -> str:
-    """Return the key in `file`, made by whichever process is first."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return file.read_text(encoding="ascii").strip()
-    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-        stream.write(secrets.token_urlsafe(48))
+    """Return the key in `file`, made by whichever process is first.
+
+    It gets its name only when it is whole, so that no other process reads a part of it.
+    """
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=".secret-key-")  # mode 0600
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+                stream.write(secrets.token_urlsafe(48))
+            with suppress(FileExistsError):
+                os.link(draft, file)
+        finally:
+            Path(draft).unlink()
     return file.read_text(encoding="ascii").strip()

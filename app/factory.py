@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Request
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from jobprov.app.access.sessions import PageSessions
 from jobprov.app.api import register_api
 from jobprov.app.config import Settings, load_settings
 from jobprov.app.errors import register_errors
@@ -48,7 +48,7 @@ def create_app(
     read = settings if isinstance(settings, Settings) else load_settings(settings)
     app = Flask("jobprov.app", static_folder=None, template_folder="templates")
     app.secret_key = read.session_key()
-    app.session_interface = _PageSessions()
+    app.session_interface = PageSessions()
     app.config.update(
         SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_HTTPONLY=True, MAX_FORM_MEMORY_SIZE=1 << 20
     )
@@ -95,11 +95,3 @@ def _with_headers(app: "WSGIApplication") -> "WSGIApplication":
         return app(environ, start)
 
     return answer
-
-
-class _PageSessions(SecureCookieSessionInterface):
-    """Sessions of pages; calls of the API have none."""
-
-    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """Return the session of a page."""
-        return None if request.path.startswith("/api/") else super().open_session(app, request)

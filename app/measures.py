@@ -58,10 +58,8 @@ class Measures:
             "# HELP jobprov_request_seconds_total Time spent on answers.",
             "# TYPE jobprov_request_seconds_total counter",
         ]
-        lines += [
-            f"jobprov_request_seconds_total{_labels(key)} {value.seconds:.6f}"
-            for key, value in sums
-        ]
+        for key, value in sums:
+            lines.append(f"jobprov_request_seconds_total{_labels(key)} {value.seconds:.6f}")
         return lines
 
 

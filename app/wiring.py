@@ -34,7 +34,8 @@ from jobprov.provenance.errors import (
 )
 from jobprov.provenance.services.intake.blobs import BlobQuota, LostBlobs, Unclaimed
 from jobprov.provenance.services.intake.excerpts import Excerpts
-from jobprov.provenance.services.intake.issuers import read_issuers
+from jobprov.provenance.services.intake.issuers import check_address, read_issuers
+from jobprov.provenance.services.intake.logins import LoginRules, read_login_rules
 from jobprov.provenance.services.intake.tokens import TokenBook
 from jobprov.provenance.services.recording.jobs import record_jobs
 from jobprov.provenance.services.recording.submissions import Outcome, Submission
@@ -43,13 +44,28 @@ from jobprov.provenance.services.work.queue import Parts
 from jobprov.provenance.services.writing import Writer, Writing
 
 if TYPE_CHECKING:
+    from jobprov.provenance.services.intake.identity_provider import IdentityProvider
     from jobprov.provenance.services.intake.issued_tokens import IssuedTokens
 
 T = TypeVar("T")
 _WRITE_SECONDS = 10.0
 _BELIEVED_SECONDS = 5.0
 _NOTE_SECONDS = 2.0
+_LEAST_KEY = 32
 _log = logging.getLogger("jobprov.tokens")
+
+
+@dataclass(frozen=True)
+class Login:
+    """How people log in on the pages.
+
+    Attributes:
+        rules: the file of the operator.
+        provider: asks who somebody is; None where a reverse proxy says that.
+    """
+
+    rules: LoginRules
+    provider: "IdentityProvider | None"
 
 
 @dataclass(frozen=True)
@@ -59,6 +75,7 @@ class Service:
     Attributes:
         tokens: what write tokens allow.
         issued_tokens: checks what issuers of experiments signed; None where no issuer is named.
+        login: how people log in on the pages; None where nobody does.
         lost_blobs: finds what experiments sent and the archive has no more.
         blob_quota: how much each experiment may send.
         unclaimed: blobs that came before the record that says whose they are.
@@ -75,6 +92,7 @@ class Service:
     writer: Writer
     tokens: TokenBook
     issued_tokens: "IssuedTokens | None"
+    login: Login | None
     lost_blobs: LostBlobs
     blob_quota: BlobQuota
     unclaimed: Unclaimed
@@ -98,7 +116,7 @@ class Service:
 
     def needs_token(self) -> bool:
         """Return whether writing needs a token; without one it is for this machine alone."""
-        return self.issued_tokens is not None or self.tokens.exist()
+        return self.issued_tokens is not None or self.login is not None or self.tokens.exist()
 
     def write(
         self,
@@ -214,6 +232,7 @@ def open_service(settings: Settings) -> Service:
         writer,
         TokenBook(database.reading, note_use),
         _issued_tokens(settings.token_issuers),
+        _login(settings),
         lost,
         quota,
         unclaimed,
@@ -244,6 +263,45 @@ def _issued_tokens(file: Path | None) -> "IssuedTokens | None":
             {"JOBPROV_TOKEN_ISSUERS": ["not installed"]},
         ) from None
     return IssuedTokens(read_issuers(file))
+
+
+def _login(settings: Settings) -> Login | None:
+    """Return how people log in; None where the operator named no file.
+
+    Raises:
+        BadInputError: the file is wrong, the key of sessions is short, the service does not know its
+            own address, or the packages for it are not installed.
+    """
+    if settings.login is None:
+        return None
+    rules = read_login_rules(settings.login)
+    if settings.secret_key and len(settings.secret_key) < _LEAST_KEY:
+        raise BadInputError(
+            f"JOBPROV_LOGIN needs a JOBPROV_SECRET_KEY of {_LEAST_KEY} characters or more: whoever "
+            "guesses it is anybody.",
+            {"JOBPROV_SECRET_KEY": [f"{_LEAST_KEY} characters or more"]},
+        )
+    if rules.provider is None:
+        return Login(rules, None)
+    if not settings.public_url:
+        raise BadInputError(
+            "JOBPROV_LOGIN needs JOBPROV_PUBLIC_URL: the address that the provider sends people "
+            "back to, as it was registered there.",
+            {"JOBPROV_PUBLIC_URL": ["missing"]},
+        )
+    check_address(settings.public_url, "JOBPROV_PUBLIC_URL", "JOBPROV_LOGIN")
+    try:
+        # an extra, and 10 MB
+        from jobprov.provenance.services.intake.identity_provider import (  # noqa: PLC0415
+            IdentityProvider,
+        )
+    except ImportError as problem:
+        raise BadInputError(
+            f"JOBPROV_LOGIN needs packages that are not installed ({problem}): "
+            "`./scripts/setup production`, or pip install 'jobprov[login]'.",
+            {"JOBPROV_LOGIN": ["not installed"]},
+        ) from None
+    return Login(rules, IdentityProvider(rules.provider, rules.named_groups()))
 
 
 def archive_problem(settings: Settings) -> ConflictError | UnreachableError | None:

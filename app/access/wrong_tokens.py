@@ -1,4 +1,4 @@
-"""Wrong tokens: counted by address, told in the log, and slowed.
+"""Wrong tokens and failed logins: counted by address, told in the log, and slowed.
 
 A token has 256 random bits, so that nobody guesses one; but whoever tries costs a query each time,
 and a hook with an expired token is a fault that an operator should see. Valid tokens are taken from
@@ -58,16 +58,22 @@ def grant_of(token: str) -> Grant:
             return service.issued_tokens.grant(token)
         return service.tokens.grant(token)
     except WrongTokenError as reason:
-        _count_wrong(reason)
+        count_wrong(reason)
         raise UnauthorizedError(str(reason)) from None
 
 
-def _count_wrong(reason: WrongTokenError) -> None:
+def count_wrong(reason: WrongTokenError, what: str = "A wrong token") -> None:
+    """Count and log what was refused.
+
+    Raises:
+        TooManyRequests: its sender has sent many within a minute.
+    """
     address = request.remote_addr or "?"
     count = wrong_tokens().count(address)
     if count in (1, MOST_A_MINUTE):
         _log.warning(
-            "A wrong token from %s: %s %s (%d within a minute). %s",
+            "%s from %s: %s %s (%d within a minute). %s",
+            what,
             address,
             request.method,
             request.path,

@@ -143,10 +143,9 @@ def _reproduction_lines(facts: Reproduction) -> list[str]:
         "# HELP jobprov_recipes_rerun Recipes by the level of their last verdict.",
         "# TYPE jobprov_recipes_rerun gauge",
     ]
-    return lines + [
-        f'jobprov_recipes_rerun{{level="{level}"}} {count}'
-        for level, count in facts.by_level.items()
-    ]
+    for level, count in facts.by_level.items():
+        lines.append(f'jobprov_recipes_rerun{{level="{level}"}} {count}')
+    return lines
 
 
 def _key_lines(used: dict[str, float]) -> list[str]:
@@ -159,9 +158,9 @@ def _key_lines(used: dict[str, float]) -> list[str]:
         ),
         "# TYPE jobprov_keys_used gauge",
     ]
-    return lines + [
-        f'jobprov_keys_used{{table="{table}"}} {share:.6f}' for table, share in sorted(used.items())
-    ]
+    for table, share in sorted(used.items()):
+        lines.append(f'jobprov_keys_used{{table="{table}"}} {share:.6f}')
+    return lines
 
 
 def _hook() -> tuple[bytes, str]:

@@ -176,7 +176,8 @@ def _file_name(part: str) -> str:
     safe_name = re.sub(r"[^\w.@+-]", "_", part)
     if safe_name == part and len(part) <= _LONGEST and part.strip("."):
         return part
-    return f"{safe_name[:_LONGEST].lstrip('.')}-{hashlib.sha256(part.encode()).hexdigest()[:8]}"
+    digest = hashlib.sha256(part.encode()).hexdigest()
+    return f"{safe_name[:_LONGEST].lstrip('.')}-{digest[:8]}"
 
 
 def _rewrite(text: str, address: str, places: dict[str, str], service: str, place: str) -> str:

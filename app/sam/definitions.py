@@ -97,10 +97,13 @@ def _described(definition: FoundDefinition, experiment: str) -> DescribedDefinit
     if definition.stage:
         description += f", stage {definition.stage}"
     declared_at = definition.declared_at
+    create_time = None
+    if declared_at:
+        create_time = declared_at.isoformat(timespec="seconds")
     return DescribedDefinition(
         defname=definition.name,
         defid=definition.key,
-        create_time=declared_at.isoformat(timespec="seconds") if declared_at else None,
+        create_time=create_time,
         username=definition.submitter,
         group=experiment,
         dimensions=f"{field} {_quoted(definition.name)}",
@@ -224,9 +227,9 @@ def _lines(project: Project) -> list[str]:
         f"Definition name: {project.name}",
         f"Files in snapshot: {project.files}",
     ]
-    lines += [
-        f"  Files {status}: {count}" for status, count in project.file_counts.items() if count
-    ]
+    for status, count in project.file_counts.items():
+        if count:
+            lines.append(f"  Files {status}: {count}")
     lines += [f"Processes {status}: {count}" for status, count in project.process_counts.items()]
     for process in project.processes:
         read = ", ".join(f"{count} {status}" for status, count in process.counts.items())

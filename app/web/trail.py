@@ -10,7 +10,8 @@ from jobprov.app.web.frame.guard import check_admin
 from jobprov.app.web.frame.page import answer_rows, asked
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.trail import ACTS, Trail
-from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.db.queries.lookup.experiments import experiment_names
+from jobprov.provenance.errors import AmbiguousError, NotFoundError, ProvenanceError
 from jobprov.provenance.services.ledger.trail import show_trail
 
 _ROWS = 100
@@ -36,10 +37,20 @@ def add_routes(blueprint: Blueprint) -> None:
 def show_page() -> Response:
     """Show what was done in an experiment, newest first."""
     experiment = asked("experiment")
-    check_admin(experiment)
+    administered = check_admin(experiment)
     if not experiment:
-        raise BadInputError("experiment: say whose trail.", {"experiment": ["missing"]})
+        raise _whose(administered)
     return answer_rows("trail/trail.html", _ROWS, lambda rows: _page(experiment, rows))
+
+
+def _whose(administered: list[str] | None) -> ProvenanceError:
+    """Return the question whose trail is meant; None stands for those of all experiments."""
+    if administered is None:
+        with get_service().reading() as connection:
+            administered = experiment_names(connection)
+    if not administered:
+        return NotFoundError("There is no experiment yet, so nothing was changed.")
+    return AmbiguousError("Whose trail?", [(name, "") for name in administered])
 
 
 def _page(experiment: str, rows: int) -> TrailPage:

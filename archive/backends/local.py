@@ -140,13 +140,15 @@ class LocalStore:
         wanted = {check_digest(sha256) for sha256 in digests}
         with reaching(self.root):
             packs = self._packs.known()
-            wanted = {
-                sha256
-                for sha256 in wanted
-                if not _is_packed(packs, sha256) and not self._loose.holds(sha256)
-            }
-            packs = self._packs.refresh() if wanted else ()
-            return {sha256 for sha256 in wanted if not _is_packed(packs, sha256)}
+            unknown = set()
+            for sha256 in wanted:
+                if not _is_packed(packs, sha256) and not self._loose.holds(sha256):
+                    unknown.add(sha256)
+            if not unknown:
+                return set()
+            # Another process may have packed them since
+            packs = self._packs.refresh()
+            return {sha256 for sha256 in unknown if not _is_packed(packs, sha256)}
 
     def digests(self) -> Iterator[str]:
         """Every stored digest once, sorted, as of the first one taken."""

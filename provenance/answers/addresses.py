@@ -13,17 +13,19 @@ from urllib.parse import quote, urlencode
 Question = Literal["lineage", "roots", "leaves", "cost", "rebuild"]
 """What a page tells about a file's history: the first part of its path."""
 
+LOGIN_DONE = "/login/done"
+"""Where a provider of logins sends people back to."""
+
 
 def with_query(path: str, words: Mapping[str, str | None]) -> str:
     """Return a quoted path with a query of the words that are not empty.
 
     An empty namespace stays: it says that a file has none.
     """
-    query = {
-        name: value
-        for name, value in words.items()
-        if value or (name == "namespace" and value is not None)
-    }
+    query = {}
+    for name, value in words.items():
+        if value or (name == "namespace" and value is not None):
+            query[name] = value
     return f"{path}?{urlencode(query)}" if query else path
 
 
@@ -138,6 +140,11 @@ def recipe_page(recipe_id: str) -> str:
 def workflow_page(name: str, experiment: str) -> str:
     """Return the path of a workflow's page."""
     return f"/workflows/{experiment}/{name}"
+
+
+def log_in_page(wanted: str) -> str:
+    """Return the path at which somebody logs in and comes back to the wanted page."""
+    return with_query("/login", {"next": wanted})
 
 
 def proofs_page(experiment: str | None = None) -> str:

@@ -35,7 +35,7 @@ class Act(Struct, frozen=True):
         through: `page`, `call` or `command`; None where the service did it of its own accord.
         address: of the client, or the name of the machine where a command was given.
         request: the number of the request (`X-Request-Id`), as the log has it.
-        user: of a command the login name of whoever gave it.
+        user: of a command the login name of whoever gave it, of a page who is logged in.
     """
 
     at: datetime

@@ -6,6 +6,7 @@ keys a catalog has.
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from jobprov.provenance.errors import UnreachableError
@@ -63,6 +64,18 @@ def checksums(values: Any) -> tuple[str, ...]:
     """Return checksums `algorithm:value`, sorted, without those that a sighting may not have."""
     texts = [text for value in entries(values) if (text := word(value)) is not None]
     return tuple(sorted(text for text in texts if checksum_problem(text) is None))
+
+
+def plain_metadata(metadata: Mapping[str, object]) -> dict[str, object]:
+    """Return metadata with dotted keys whose values are short texts, numbers or truth values."""
+    plain: dict[str, object] = {}
+    for key, value in metadata.items():
+        if "." not in key or word(key) is None:
+            continue
+        is_number = isinstance(value, int | float) and abs(value) < _MOST  # nor NaN
+        if is_number or word(value) is not None:
+            plain[key] = value
+    return plain
 
 
 def members(value: Any) -> dict[str, object]:

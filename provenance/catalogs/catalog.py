@@ -4,6 +4,7 @@ The catalogs only read. Names are a catalog's own: bare in SAM, `namespace:name`
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 MOST_NAMES = 1_000_000
@@ -22,6 +23,7 @@ class CatalogFile(NamedTuple):
         job_id: of the job, by the hook's sidecar.
         born_as: the name that the job gave it, by the same.
         is_retired: whether the catalog gave it up.
+        metadata: as the catalog has them, of whatever keys and types.
     """
 
     name: str
@@ -33,6 +35,7 @@ class CatalogFile(NamedTuple):
     job_id: str | None = None
     born_as: str | None = None
     is_retired: bool = False
+    metadata: Mapping[str, object] = MappingProxyType({})
 
 
 class Process(NamedTuple):

@@ -274,6 +274,7 @@ def _file(file: Mapping[str, Any], parents: Sequence[str]) -> CatalogFile:
         answers.word(metadata.get("prov.job_id")),
         answers.word(metadata.get("prov.output")),
         bool(file.get("retired")),
+        metadata,
     )
 
 

@@ -310,6 +310,7 @@ def _file(metadata: Mapping[str, Any]) -> CatalogFile:
         answers.word(metadata.get("prov.job_id")),
         answers.word(metadata.get("prov.output")),
         bool(metadata.get("retired_date") or metadata.get("retired")),
+        metadata,
     )
 
 

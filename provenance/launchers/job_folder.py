@@ -64,9 +64,9 @@ def _lend(source: Path, target: Path) -> None:
 
 
 def _script(job: BatchJob) -> str:
-    exports = [
-        f"export {name}={shlex.quote(value)}" for name, value in sorted(job.environment.items())
-    ]
+    exports = []
+    for name, value in sorted(job.environment.items()):
+        exports.append(f"export {name}={shlex.quote(value)}")
     limits = ["ulimit -S -c 0"]
     if job.cpu_limit_seconds is not None:
         limits.append(

@@ -1,4 +1,4 @@
-"""A graph as OpenLineage run events, one per line: each job with its inputs and outputs in the graph.
+"""A graph as OpenLineage run events, one per line: each job with its inputs and outputs there.
 
 Files are named in the form that `POST /api/v1/lineage` accepts: the dataset's namespace is that of
 the file, or the experiment if it has none. The facet `jobprov_file` tells versions of a name apart,

@@ -128,7 +128,7 @@ def _activity_line(job: JobNode, name: str) -> str:
 
 
 def qualified_names(graph: Graph) -> dict[str, str]:
-    """A qualified name for each node, by its key; the same file or job always gets the same name."""
+    """A qualified name for each node, by its key; a file or job always gets the same name."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for node in sorted(graph.nodes, key=lambda node: node.key):
@@ -230,7 +230,7 @@ def _facts_beside_start(job: JobNode) -> dict[str, object]:
 
 
 def _without_missing(facts: Mapping[str, Any]) -> dict[str, object]:
-    """The known facts. Lone surrogates and control characters, which no format allows, are replaced."""
+    """The known facts, without lone surrogates and control characters, which no format allows."""
     known: dict[str, object] = {}
     for name, value in facts.items():
         if isinstance(value, str):

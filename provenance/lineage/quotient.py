@@ -89,9 +89,9 @@ def fold_by_class(graph: Graph) -> FoldedGraph:
 
     A file counts once for each pair of classes that it joins.
     """
-    name_of = {
-        job.key: (job.stage or "", job.code_version or "", job.state) for job in graph.jobs()
-    }
+    name_of = {}
+    for job in graph.jobs():
+        name_of[job.key] = (job.stage or "", job.code_version or "", job.state)
     counts = Counter(name_of.values())
     place = {name: index for index, name in enumerate(sorted(counts))}
     files = _files_between(graph, {key: place[name] for key, name in name_of.items()})

@@ -38,7 +38,7 @@ _NOTHING_KNOWN = {
 
 
 def full_name(file: FileNode) -> str:
-    """`namespace:name`, or the bare name without a namespace; with the version if there are several."""
+    """`namespace:name`, or the bare name if it has none; with the version if there are several."""
     name = f"{file.namespace}:{file.name}" if file.namespace else file.name
     return name if file.version is None else f"{name} (version {file.version})"
 
@@ -221,7 +221,7 @@ def _job_parts(job: JobNode) -> list[str]:
 
 
 def name_in_path(text: str) -> str:
-    """Return the part of a path or address after its last slash; a bare name is returned as it is."""
+    """Return the part of a path or address after its last slash; a bare name stays as it is."""
     path = text
     if "://" in text:
         path = text.partition("?")[0]

@@ -36,7 +36,7 @@ def shown(name: str) -> str:
 
 
 def elided(text: str, width: int) -> str:
-    """The text in at most `width` columns. Its middle is left out, since names differ at both ends."""
+    """The text in at most `width` columns, cut in the middle, since names differ at both ends."""
     text = shown(text)
     if columns(text) <= width:
         return text

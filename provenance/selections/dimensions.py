@@ -27,7 +27,7 @@ from jobprov.provenance.selections.conditions import (
     SetOperator,
     Value,
 )
-from jobprov.provenance.selections.fields import FIELDS, NUMBER, TEXT, field_of_dimension
+from jobprov.provenance.selections.fields import FIELDS, NUMBER, TEXT, described, field_of_dimension
 from jobprov.provenance.selections.tokens import Tokens
 
 _TOKEN = re.compile(
@@ -44,6 +44,7 @@ _RELATIONS = {
     "isdescendantof": Relation.DESCENDANTS,
 }
 _SPECIAL = {
+    "CATEGORY.KEY": "Other metadata, as a catalog or transfer service told them: DUNE.campaign.",
     "defname:": "Files that a task or campaign made; it is the definition of that name.",
     "isparentof: ( )": "Files from which a file of the selection was made.",
     "ischildof: ( )": "Files that were made from a file of the selection.",
@@ -71,8 +72,8 @@ def read_dimensions(text: str) -> Selection:
 
 def described_dimensions() -> list[tuple[str, str]]:
     """Return the names that dimensions may have, each with its meaning."""
-    described = [(field.sam[0], field.meaning) for field in FIELDS.values() if field.sam]
-    return sorted(described) + list(_SPECIAL.items())
+    dimensions = [(field.sam[0], field.meaning) for field in FIELDS.values() if field.sam]
+    return sorted(dimensions) + list(_SPECIAL.items())
 
 
 def _expression(tokens: Tokens) -> Selection:
@@ -208,7 +209,7 @@ def _value(tokens: Tokens, field: str) -> Value | Between:
     if token.kind not in ("word", "quoted"):
         raise tokens.unexpected(f"a value of {field}")
     tokens.take()
-    if token.kind == "word" and FIELDS[field].kind != TEXT:
+    if token.kind == "word" and described(field).kind != TEXT:
         ends = _RANGE.fullmatch(token.text)
         # A date has hyphens too
         if ends is not None and re.fullmatch(_DATE, token.text) is None:
@@ -234,7 +235,7 @@ def _spaced_range(tokens: Tokens, first: str) -> Between | None:
 
 def _pattern(text: str, field: str) -> Value:
     """Return a value in which `%` and `?` are wildcards, as `*` and `?` are here."""
-    if FIELDS[field].kind == NUMBER or not set("%?") & set(text):
+    if described(field).kind == NUMBER or not set("%?") & set(text):
         return Value(text)
     return Value(text.replace("%", "*"), is_pattern=True)
 

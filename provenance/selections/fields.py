@@ -1,11 +1,13 @@
 """The fields by which files are selected: their names here, in SAM and in MetaCat.
 
 A field is of the file, of the job that made it (`prov.*` and what SAM calls the application), or of
-the jobs that read it (what SAM says of projects and their consumers).
+the jobs that read it (what SAM says of projects and their consumers). Any other key with a dot, such
+as `DUNE.campaign`, is of the metadata that a catalog or transfer service told with a file.
 
 Source: SAM's dimensions; MetaCat's core category (sc. what declad makes of SAM's metadata).
 """
 
+import re
 from typing import NamedTuple
 
 NUMBER, TEXT, TIME = "number", "text", "time"
@@ -93,15 +95,37 @@ for _field, _described in FIELDS.items():
     _METACAT.update(dict.fromkeys(_described.metacat, _field))
 
 
-def field_of_dimension(name: str) -> str | None:
-    """Return the field that a dimension names, in any case; None where we hold no such field.
+_KEY = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
+_OF_CATALOG = "metadata "
+"""Before the keys of catalogs' metadata, as fields; no other field has a blank."""
 
-    Keys of MetaCat's core category are understood too.
+
+def field_of_dimension(name: str) -> str | None:
+    """Return the field that a dimension names, in any case; None where there can be none.
+
+    Keys of MetaCat's core category are understood too; keys of other metadata stand as they are.
     """
     lower = name.lower()
-    return _SAM.get(lower) or _METACAT.get(lower)
+    return _SAM.get(lower) or _METACAT.get(lower) or _field_of_catalog(name)
 
 
 def field_of_key(name: str) -> str | None:
-    """Return the field that a key of MQL names; None where we hold no such field."""
-    return _METACAT.get(name)
+    """Return the field that a key of MQL names; None where there can be none."""
+    return _METACAT.get(name) or _field_of_catalog(name)
+
+
+def _field_of_catalog(name: str) -> str | None:
+    return f"{_OF_CATALOG}{name}" if _KEY.fullmatch(name) else None
+
+
+def key_in_catalog(field: str) -> str | None:
+    """Return the key of catalogs' metadata that a field is; None for fields of our own."""
+    return field.removeprefix(_OF_CATALOG) if field.startswith(_OF_CATALOG) else None
+
+
+def described(field: str) -> Field:
+    """Return what is to be said of a field."""
+    key = key_in_catalog(field)
+    if key is None:
+        return FIELDS[field]
+    return Field(TEXT, "As a catalog or transfer service told it.", (key,), (key,))

@@ -315,6 +315,8 @@ def _comparison(tokens: Tokens, context: _Context) -> Selection:
             "“Answers for catalog clients” names the keys by which they can",
             token.start,
         )
+    if tokens.next.text == "[":
+        raise tokens.error("conditions on members of a list are not answered", token.start)
     comparison = _compared(tokens, field)
     if field == "namespace":
         return _with_home(comparison, context.home)

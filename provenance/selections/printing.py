@@ -23,7 +23,7 @@ from jobprov.provenance.selections.conditions import (
     Value,
     children_of,
 )
-from jobprov.provenance.selections.fields import FIELDS
+from jobprov.provenance.selections.fields import described
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.%?]+")
 _RESERVED = frozenset({"and", "or", "not", "in", "like", "with", *SetOperator})
@@ -95,7 +95,7 @@ def _operand(selection: Selection) -> str:
 
 
 def _comparison(comparison: Comparison) -> str:
-    name = FIELDS[comparison.field].sam[0]
+    name = described(comparison.field).sam[0]
     if comparison.operator is Operator.IS_THERE:
         return f"{name} %"
     values = ", ".join(_value(value) for value in comparison.values)
@@ -107,7 +107,10 @@ def _comparison(comparison: Comparison) -> str:
 def _value(value: Value | Between) -> str:
     if isinstance(value, Between):
         return f"'{value.first}' - '{value.last}'"
-    return _quoted(value.text.replace("*", "%") if value.is_pattern else value.text)
+    text = value.text
+    if value.is_pattern:
+        text = text.replace("*", "%")
+    return _quoted(text)
 
 
 def _quoted(text: str) -> str:

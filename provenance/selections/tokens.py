@@ -239,7 +239,9 @@ class Tokens:
         before = self._text[:start]
         line = before.count("\n") + 1
         column = start - (before.rfind("\n") + 1) + 1
-        where = f"column {column}" if line == 1 else f"line {line}, column {column}"
+        where = f"column {column}"
+        if line > 1:
+            where = f"line {line}, {where}"
         return SelectionError(f"The selection cannot be read at {where}: {problem}.")
 
 

@@ -28,7 +28,7 @@ class Origin(NamedTuple):
         through: `page`, `call` or `command`.
         address: of the client; of a command the name of its machine.
         request: the number of the request, as its answer and the log have it.
-        user: of a command the login name of whoever gave it.
+        user: of a command the login name of whoever gave it, of a page who is logged in.
     """
 
     through: str

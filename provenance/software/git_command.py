@@ -136,7 +136,7 @@ class GitError(SoftwareError):
 
 @dataclass(frozen=True)
 class Output:
-    """The standard output of a git command, and its exit code, which is one of the accepted ones."""
+    """The standard output of a git command, and its exit code, one of those that are accepted."""
 
     exit_code: int
     stdout: bytes

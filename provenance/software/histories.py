@@ -58,7 +58,7 @@ def tag_objects(
 
 
 def _split(commit: str, own: dict[str, bytes], mirror: Mirror) -> tuple[list[str], list[str]]:
-    """Return the commits that were never pushed, and those of the mirror on which they are based."""
+    """Return the commits that were never pushed, and those in the mirror that they are based on."""
     unpushed: list[str] = []
     pushed: list[str] = []
     waiting = [commit]

@@ -1,4 +1,4 @@
-"""Resolves what a record names (a tag, a branch, a commit) to commit and tree, in a mirror as of now.
+"""Resolves a tag, branch or commit of a record to commit and tree, in a mirror as it is now.
 
 A name that cannot be resolved is a result, not an error: the job stays recorded, with a gap.
 

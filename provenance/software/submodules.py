@@ -56,18 +56,19 @@ def submodules_of(objects: Trees, tree: str, *, base_url: str | None = None) -> 
     entries = list(objects.walk(tree))
     links = [entry for entry in entries if entry.is_gitlink]
     urls = _urls_by_path(objects, entries) if links else {}
-    found = [
-        Submodule(link.path, _absolute(urls.get(link.path), base_url), link.oid) for link in links
-    ]
+    found = []
+    for link in links:
+        found.append(Submodule(link.path, _absolute(urls.get(link.path), base_url), link.oid))
     return sorted(found, key=lambda submodule: submodule.path)
 
 
 def _urls_by_path(objects: Trees, entries: Iterable[TreeEntry]) -> dict[str, str]:
     """Return the urls in `.gitmodules` by path."""
     # As git does, read it only if it is a regular file: a link may lead anywhere
-    files = [
-        entry for entry in entries if entry.path == ".gitmodules" and entry.mode.startswith("100")
-    ]
+    files = []
+    for entry in entries:
+        if entry.path == ".gitmodules" and entry.mode.startswith("100"):
+            files.append(entry)
     if not files:
         return {}
     _, content = objects.read(files[0].oid, files[0].path)

@@ -72,7 +72,7 @@ def name_cause(
 
 
 def pattern_of(message: str) -> str:
-    """Return a message without the numbers and the names that differ between failures of one cause."""
+    """Return a message without the numbers and names that differ between failures of one cause."""
     text = message.split("\n", 1)[0][: 2 * LONGEST]
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
@@ -111,7 +111,10 @@ def _subject(failure: Failure, details: Mapping[str, Any], message: str) -> str:
     """Return what a failure is about, where its pattern may have lost it."""
     categories = (failure.error_class or "").split(NESTED)
     is_about_file = any(category in _NAMED_FILES for category in categories)
-    subject = _known(details, (*_ABOUT, "file") if is_about_file else _ABOUT)
+    names: Sequence[str] = _ABOUT
+    if is_about_file:
+        names = (*_ABOUT, "file")
+    subject = _known(details, names)
     if not subject and is_about_file:
         quoted = re.search(r'"([^"\n]{1,300})"', message)
         subject = quoted.group(1) if quoted else ""

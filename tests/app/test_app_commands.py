@@ -582,6 +582,7 @@ def test_exit_codes_follow_the_kind_of_error(problem: Exception, code: int | Non
     assert exit_code(problem) == code
 
 
+@pytest.mark.slow
 def test_help_lists_every_command_once_by_what_it_is_for() -> None:
     text = CliRunner().invoke(jobprov, ["--help"], terminal_width=80).output
     listed = [

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from jobprov.app import config
 from jobprov.app.config import SETTINGS, Settings, load_settings
 from jobprov.provenance.errors import BadInputError
 
@@ -61,3 +62,25 @@ def test_session_key_is_made_once_and_kept_to_its_owner(tmp_path: Path) -> None:
     assert len(key) >= 43
     assert settings.session_key() == key
     assert (tmp_path / "var" / "secret-key").stat().st_mode & 0o777 == 0o600
+
+
+def test_no_worker_reads_a_session_key_that_another_is_making(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings({"JOBPROV_DATA": str(tmp_path / "var")}, {})
+    seen: list[str] = []
+    make = config.secrets.token_urlsafe
+
+    def make_while_another_starts(length: int) -> str:
+        if not seen:
+            seen.append("")
+            seen[0] = settings.session_key()
+        return make(length)
+
+    monkeypatch.setattr(config.secrets, "token_urlsafe", make_while_another_starts)
+
+    key = settings.session_key()
+
+    assert len(key) > 40
+    assert seen == [key]
+    assert [file.name for file in (tmp_path / "var").iterdir()] == ["secret-key"]

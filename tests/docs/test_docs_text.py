@@ -100,6 +100,7 @@ def made_here() -> re.Pattern[str]:
     return re.compile("|".join(re.escape(word) for word in sorted({*places, *map(str, hosts)})))
 
 
+@pytest.mark.slow
 def test_no_text_names_the_machine_or_the_package_index_that_made_it() -> None:
     found = []
     patterns = (FOLDERS, INDEXES, made_here())
@@ -117,6 +118,7 @@ def test_no_text_names_the_machine_or_the_package_index_that_made_it() -> None:
     assert found == []
 
 
+@pytest.mark.slow
 def test_pinned_requirements_name_no_address() -> None:
     """Whoever installs takes packages from the index of their own choice."""
     lists = [file for file in tracked() if file.parent == ROOT / "requirements"]

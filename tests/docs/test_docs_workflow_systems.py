@@ -20,7 +20,7 @@ DOCUMENT = (Path(__file__).parents[2] / "docs/how-to/use-workflow-systems.md").r
 
 def recipe(language: str, name: str) -> str:
     """Return a recipe of the document."""
-    [found] = re.findall(rf"```{language} {name}\n(.*?)```", DOCUMENT, re.DOTALL)
+    [found] = re.findall(rf"```{language} {re.escape(name)}\n(.*?)```", DOCUMENT, re.DOTALL)
     return str(found)
 
 
@@ -74,3 +74,90 @@ def test_datalad_runs_a_command_through_the_hook(live: LiveService, tmp_path: Pa
     assert made["producer"]["task"]["stage"] == "sort"
     job = requests.get(f"{live.url}/api/v1/jobs/{made['producer']['job_id']}", timeout=30).json()
     assert [entry["name"] for entry in job["software"]] == ["analysis"]
+
+
+def test_airflow_runs_tasks_through_the_hook_and_sends_its_own_events(
+    live: LiveService, tmp_path: Path
+) -> None:
+    build(tmp_path / "job-end-hook.pyz")
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags/production.py").write_text(recipe("python", "dags/production.py"))
+    (tmp_path / "raw.dat").write_text("3\n1\n")
+
+    packages = ("apache-airflow==3.3.2", "apache-airflow-providers-openlineage==2.20.3")
+    run(recipe("sh", "run-airflow"), tmp_path, live, programs_of("airflow", packages))
+
+    assert (tmp_path / "count.dat").read_text().strip() == "2"
+    history = requests.get(f"{live.url}/api/v1/files/count.dat/ancestors", timeout=30).json()
+    assert {file["name"] for file in history["files"]} == {"sorted.dat", "raw.dat"}
+    jobs = requests.get(f"{live.url}/api/v1/jobs?campaign=spring", timeout=30).json()["jobs"]
+    stages = {(job["task"]["stage"], job["state"]) for job in jobs}
+    by_hook = {("sort", "succeeded"), ("count", "succeeded")}
+    by_airflow = {("production.sort", "succeeded"), ("production.count", "succeeded")}
+    assert stages >= by_hook | by_airflow | {("production", "succeeded")}
+
+
+DBT_PROJECT = {
+    "dbt_project.yml": """
+name: quality
+version: "1.0"
+profile: quality
+models: {+materialized: table}
+""",
+    "profiles.yml": """
+quality:
+  target: here
+  outputs: {here: {type: duckdb, path: quality.duckdb}}
+""",
+    "runs.csv": "run,is_good\n1,true\n2,false\n",
+}
+
+
+def test_dbt_sends_its_models_and_runs_through_the_hook(live: LiveService, tmp_path: Path) -> None:
+    build(tmp_path / "job-end-hook.pyz")
+    (tmp_path / "models").mkdir()
+    for name, content in DBT_PROJECT.items():
+        (tmp_path / name).write_text(content)
+    for name in ("models/runs.sql", "models/good_runs.sql"):
+        (tmp_path / name).write_text(recipe("sql", name))
+    settings = recipe("yaml", "openlineage.yml").replace("http://127.0.0.1:8095", live.url)
+    (tmp_path / "openlineage.yml").write_text(settings)
+
+    packages = ("dbt-core==1.10.23", "dbt-duckdb==1.11.1", "openlineage-dbt==1.54.0")
+    run(recipe("sh", "run-dbt"), tmp_path, live, programs_of("dbt", packages))
+
+    table = requests.get(f"{live.url}/api/v1/files/quality.main.good_runs", timeout=30).json()
+    assert [parent["name"] for parent in table["parents"]] == ["quality.main.runs"]
+    assert table["producer"]["task"]["campaign"] == "spring"
+    database = requests.get(f"{live.url}/api/v1/files/quality.duckdb", timeout=30).json()
+    assert [parent["name"] for parent in database["parents"]] == ["runs.csv"]
+    assert database["producer"]["task"]["stage"] == "quality"
+
+
+def test_command_of_the_nextflow_process_runs_in_a_shell(live: LiveService, tmp_path: Path) -> None:
+    """Nextflow itself is not tried: its variables have values here."""
+    build(tmp_path / "job-end-hook.pyz")
+    (tmp_path / "a.dat").write_text("3\n1\n")
+    [script] = re.findall(r'"""\n(.*?)"""', recipe("groovy", "main.nf"), re.DOTALL)
+    values = {
+        "$projectDir": str(tmp_path),
+        "${task.process}": "RECO",
+        "${raw.baseName}": "a",
+        "$raw": "a.dat",
+        "\\\\": "\\",
+    }
+    for variable, value in values.items():
+        script = script.replace(variable, value)
+    lines = recipe("groovy", "nextflow.config").splitlines()[1:-1]
+    exports = [f"export {line.strip().replace(' = ', '=')}" for line in lines if "_URL" not in line]
+
+    run("\n".join([*exports, script]), tmp_path, live, tmp_path)
+
+    made = requests.get(f"{live.url}/api/v1/files/a.reco.dat", timeout=30).json()
+    assert [parent["name"] for parent in made["parents"]] == ["a.dat"]
+    assert made["producer"]["task"] == {
+        "task_id": "nextflow-1",
+        "campaign": "spring",
+        "stage": "RECO",
+        "unit": "a.dat",
+    }

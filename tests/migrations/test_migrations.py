@@ -206,6 +206,7 @@ def test_database_of_another_version_is_refused_and_stays_as_it_is(empty_url: st
     assert _experiments(empty_url) == ["nova"]
 
 
+@pytest.mark.slow
 def test_local_database_of_another_version_is_not_copied(tmp_path: Path) -> None:
     """A service that is started again and again would fill the disk."""
     url = f"sqlite:///{tmp_path / 'old.db'}"
@@ -218,6 +219,7 @@ def test_local_database_of_another_version_is_not_copied(tmp_path: Path) -> None
     assert list(tmp_path.glob("*.before-migration")) == []
 
 
+@pytest.mark.slow
 def test_local_upgrade_of_a_server_names_the_command(postgresql_server: str) -> None:
     with pytest.raises(UnreachableError, match="jobprov migrate"):
         upgrade_local(postgresql_server)

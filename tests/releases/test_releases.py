@@ -138,6 +138,7 @@ def test_broken_promises_are_named(release: Release) -> None:
     assert [sentence for sentence in broken if "may be null" in sentence]
 
 
+@pytest.mark.slow
 def test_records_of_a_release_are_read_without_a_change(release: Release) -> None:
     for record in release.records():
         assert decode_record(json.dumps(record).encode()).job_id == record["job_id"]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from flask import request
 
 from jobprov.app.access.locality import is_local
+from jobprov.app.access.visitors import visitor
 from jobprov.app.access.wrong_tokens import grant_of
 from jobprov.app.errors import UnauthorizedError
 from jobprov.app.wiring import get_service
@@ -52,6 +53,9 @@ def recording_grant(scope: Scope = Scope.RECORD) -> Grant:
             raise ForbiddenError(grant.lack(scope))
         return grant
     if service.needs_token():
+        readers = _grant_of_reader(scope)
+        if readers is not None:
+            return readers
         raise UnauthorizedError(
             "This needs a token: set JOBPROV_TOKEN, or send `Authorization: Bearer prov_…`; "
             "an operator makes one with `jobprov token create`."
@@ -62,6 +66,24 @@ def recording_grant(scope: Scope = Scope.RECORD) -> Grant:
             "`jobprov token create --experiment E --name N` makes one."
         )
     return _LOCAL
+
+
+def _grant_of_reader(scope: Scope) -> Grant | None:
+    """Return what somebody may read who is logged in on the pages; None where nobody is.
+
+    Raises:
+        ForbiddenError: their roles do not allow it.
+    """
+    reader = visitor() if request.method in ("GET", "HEAD") else None
+    if reader is None:
+        return None
+    grant = reader.reading_grant(request.args.get("experiment"))
+    if not grant.may(scope):
+        raise ForbiddenError(
+            f"This needs a role that {reader.name} does not have: an operator of this service says "
+            "which groups do, in the file of JOBPROV_LOGIN."
+        )
+    return grant
 
 
 def check_reading() -> Grant | None:

@@ -153,6 +153,8 @@ def _sync_lines(syncs: "Sequence[tuple[str, TaskSync]]") -> Iterator[str]:
         progress = "compared whole" if sync.is_whole else "continues next time"
         units, outputs = counted(sync.units, "unit"), counted(sync.outputs, "output")
         yield (f"{experiment} {sync.task_id}: asked about {units}, found {outputs}, {progress}")
+        if sync.named:
+            yield f"    {counted(sync.named, 'input')} got the namespace that the catalog has"
         if sync.problem:
             yield f"    {sync.problem}"
 

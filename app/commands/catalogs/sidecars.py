@@ -1,21 +1,34 @@
-"""`jobprov sidecar check`: did the task id reach the catalog, or did a converter drop it?"""
+"""`jobprov sidecar`: what stands beside outputs for a catalog.
+
+`check` finds out whether the task id reached the catalog, or a converter dropped it; `complete` adds
+parents whose namespaces the hook could not know.
+"""
 
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
+from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.catalog_access import own_access
 from jobprov.app.commands.terminal.groups import Group
-from jobprov.app.commands.terminal.opening import emit, json_option
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    experiment_option,
+    json_option,
+    url_option,
+)
+from jobprov.provenance.answers.lookup.files import Relative
+from jobprov.provenance.capture.files.sidecar import replace
 from jobprov.provenance.catalogs.http import Access
 from jobprov.provenance.catalogs.metacat import MetaCat
 from jobprov.provenance.catalogs.sam import Sam
-from jobprov.provenance.errors import BadInputError, NotFoundError
+from jobprov.provenance.client import Client
+from jobprov.provenance.errors import AmbiguousError, BadInputError, NotFoundError
 
 _TAKEN = re.compile(r"[A-Za-z0-9_./-]+")
 Document = Mapping[str, object]
@@ -58,6 +71,14 @@ class _Result(NamedTuple):
     lost: list[str]
 
 
+class _Completion(NamedTuple):
+    """Which parents a sidecar got, by namespace and name, and which it could not get."""
+
+    file: str
+    added: list[str]
+    problems: list[str]
+
+
 @click.group(cls=Group)
 def sidecar() -> None:
     """Look after the `<output>.json` beside each output."""
@@ -94,8 +115,115 @@ def check(*, files: tuple[Path, ...], as_json: bool, **catalog: Any) -> None:
         sys.exit(1)
 
 
+@sidecar.command()
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@experiment_option
+@url_option
+@json_option
+def complete(
+    *, files: tuple[Path, ...], experiment: str | None, url: str | None, as_json: bool
+) -> None:
+    """Add to the sidecars of FILEs the parents that the service knows by namespace and name.
+
+    The hook leaves out parents of which it knows no namespace. After `jobprov catalog sync`, the
+    service knows those that are in the catalog.
+
+    Exit code 1 where a sidecar still lacks a parent, or cannot be completed.
+    """
+    client = client_for(url)
+    completions = [_complete(file, client, experiment) for file in files]
+    text = "\n".join(_completion_line(completion) for completion in completions)
+    emit([completion._asdict() for completion in completions], text, as_json=as_json)
+    if any(completion.problems for completion in completions):
+        sys.exit(1)
+
+
+def _complete(file: Path, client: Client, experiment: str | None) -> _Completion:
+    path = _path_of(file)
+    name = path.name.removesuffix(".json")
+    try:
+        sidecar = _read(path)
+    except (OSError, ValueError) as problem:
+        return _Completion(name, [], [f"the sidecar cannot be read: {problem}"])
+    if sidecar is None or sidecar.metadata is sidecar.content:
+        return _Completion(name, [], ["the sidecar is not one for MetaCat"])
+    try:
+        parents = _recorded_parents(sidecar, client, experiment, name)
+    except (AmbiguousError, BadInputError, NotFoundError) as problem:
+        return _Completion(name, [], [str(problem)])
+    added, problems = _add_parents(path, sidecar.content, parents)
+    return _Completion(name, added, problems)
+
+
+def _add_parents(
+    path: Path, content: Document, parents: Sequence[Relative]
+) -> tuple[list[str], list[str]]:
+    """Add parents to a sidecar; return which were added, and why others were not."""
+    own = (content.get("namespace"), content.get("name"))
+    listed = content.get("parents")
+    known = list(listed) if isinstance(listed, list) else []
+    dids = {_did(parent) for parent in known}
+    added: list[str] = []
+    problems: list[str] = []
+    for parent in parents:
+        entry = {"namespace": parent.namespace, "name": parent.name}
+        did = _did(entry)
+        if did in dids:
+            continue
+        why_not = _parent_problem(entry, own)
+        if why_not is not None:
+            problems.append(f"the parent {parent.name} is left out: {why_not}")
+            continue
+        dids.add(did)
+        known.append(entry)
+        added.append(did)
+    if added:
+        text = json.dumps({**content, "parents": known}, indent=1, sort_keys=True)
+        replace(str(path), f"{text}\n".encode())
+    return added, problems
+
+
+def _recorded_parents(
+    sidecar: _Sidecar, client: Client, experiment: str | None, name: str
+) -> list[Relative]:
+    """Return the parents of the version of a file that the job of its sidecar made.
+
+    Raises:
+        NotFoundError, AmbiguousError: the service does not know it, or several of the name.
+        BadInputError: the sidecar's job made no version.
+    """
+    born_as = str(sidecar.metadata.get("prov.output") or sidecar.content.get("name") or name)
+    file = client.file(born_as, experiment=experiment)
+    job_id = sidecar.metadata.get("prov.job_id")
+    for version in file.versions:
+        if version.job.job_id == job_id:
+            return client.file(born_as, experiment=experiment, version=version.number).parents
+    raise BadInputError(f"The service has no {born_as} of the job {job_id}; send its record first.")
+
+
+def _did(parent: Any) -> str:
+    """Return what names a parent; '' for one that a catalog knows by its own id."""
+    if not isinstance(parent, dict):
+        return ""
+    return str(parent.get("did") or f"{parent.get('namespace')}:{parent.get('name')}")
+
+
+def _completion_line(completion: _Completion) -> str:
+    told = [*completion.problems]
+    if completion.added:
+        told.insert(0, f"added {', '.join(completion.added)}")
+    return f"{completion.file}: {'; '.join(told) or 'nothing to add'}"
+
+
+def _path_of(file: Path) -> Path:
+    """Return the sidecar of an output, or the sidecar itself."""
+    return file if file.suffix == ".json" else file.with_name(file.name + ".json")
+
+
 def _check(file: Path, option: _CatalogOption) -> _Result:
-    path = file if file.suffix == ".json" else file.with_name(file.name + ".json")
+    path = _path_of(file)
     name = path.name.removesuffix(".json")
     try:
         sidecar = _read(path)

@@ -3,6 +3,7 @@
 Of two campaigns or releases: what is not the same in each stage.
 """
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -30,6 +31,8 @@ from jobprov.provenance.services.comparisons.sentences import narrowed, readable
 _MOST_ROWS = 40
 _MOST_LINES = 30
 _WIDTH = 100
+_JOB = re.compile(r"[0-9a-fA-F-]{8,36}|\d[\d._]*|.*@.*")
+_RELEASE = re.compile(r".+=.*|v\d+[._]\d[\w.]*")
 _MARKS = {"changed": "~", "added": "+", "removed": "-", "renamed": ">"}
 
 
@@ -52,13 +55,16 @@ _MARKS = {"changed": "~", "added": "+", "removed": "-", "renamed": ">"}
     "--campaigns",
     "by",
     flag_value="campaign",
-    help="A and B are campaigns, compared stage by stage.",
+    help="A and B are campaigns, compared stage by stage; so are names that are no job ids.",
 )
 @click.option(
     "--releases",
     "by",
     flag_value="release",
-    help="A and B are releases: a ref, a commit, or NAME=VERSION:QUALIFIERS of a product.",
+    help=(
+        "A and B are releases: a ref, a commit, a version such as v09_88_00, or "
+        "NAME=VERSION:QUALIFIERS of a product."
+    ),
 )
 @experiment_option
 @url_option
@@ -79,6 +85,7 @@ def diff(
     Exit code 1 where what decides the outcome, or the outcome, differs.
     """
     client = client_for(url)
+    by = by or kind_of(before, after)
     if by is not None:
         if facets or everything:
             raise click.UsageError("--facet and --all are for two jobs.")
@@ -93,6 +100,16 @@ def diff(
     emit(comparison, text, as_json=as_json)
     if not comparison.is_same:
         sys.exit(1)
+
+
+def kind_of(before: str, after: str) -> str | None:
+    """Return what is compared where no option says it; None for jobs, whose ids have a form."""
+    names = (before, after)
+    if all(_RELEASE.fullmatch(name) for name in names):
+        return "release"
+    if any(_JOB.fullmatch(name) for name in names):
+        return None
+    return "campaign"
 
 
 def comparison_text(

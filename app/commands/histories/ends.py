@@ -54,10 +54,11 @@ def _text(sentence: str, ends: FileRoots) -> str:
     """Return a sentence, the files below it, and what is left out."""
     lines = [sentence]
     if ends.files:
-        rows = [
-            {"name": file.name, "data_tier": file.data_tier, "experiment": file.experiment}
-            for file in ends.files
-        ]
+        rows = []
+        for file in ends.files:
+            rows.append(
+                {"name": file.name, "data_tier": file.data_tier, "experiment": file.experiment}
+            )
         lines.append(table(rows, _END_COLUMNS))
     if ends.next:
         left = ends.count - len(ends.files)

@@ -7,6 +7,7 @@ from typing import Any
 
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.lineage.words import counted
+from jobprov.provenance.records.release_products import software_rank
 
 MOST_LISTED = 10
 
@@ -29,10 +30,14 @@ def names(title: str, listed: Sequence[str]) -> list[str]:
 def code_lines(
     software: Iterable[Mapping[str, Any]], configurations: Iterable[Mapping[str, Any]]
 ) -> list[str]:
-    """Return the software and the configurations that a job ran, a line each."""
-    lines = []
-    for entry in islice(software, MOST_LISTED):
-        lines.append(fact("code", _code(entry)))
+    """Return the software and the configurations that a job ran, a line each.
+
+    Code of repositories comes first, then the product of the release.
+    """
+    entries = sorted(software, key=software_rank)
+    lines = [fact("code", _code(entry)) for entry in entries[:MOST_LISTED]]
+    if len(entries) > MOST_LISTED:
+        lines.append(fact("", f"… and {len(entries) - MOST_LISTED} more"))
     for place, configuration in enumerate(islice(configurations, MOST_LISTED)):
         files = counted(len(configuration.get("files") or []), "file")
         step = configuration.get("step") or place
@@ -41,12 +46,14 @@ def code_lines(
 
 
 def _code(entry: Mapping[str, Any]) -> str:
-    """Return a software entry: its version, its commit, and whether the service keeps that."""
+    """Return a software entry: version, qualifiers, commit, and whether the service keeps that."""
     resolution = entry.get("resolution") or {}
     product = entry.get("product") or {}
     parts = []
     if version := entry.get("requested_ref") or product.get("version"):
         parts.append(version)
+    if qualifiers := product.get("qualifiers"):
+        parts.append(f"qualifiers {qualifiers}")
     if commit := resolution.get("commit") or entry.get("revision"):
         parts.append(f"commit {commit}")
     if resolution.get("evidence") == "inferred":

@@ -97,9 +97,9 @@ def _make_from_traces(
 ) -> CapsuleReport:
     with opened_service(settings_with(data=data)) as service:
         with service.reading() as connection:
-            traces = [
-                read_trace(connection, service.store, job, experiment=experiment) for job in jobs
-            ]
+            traces = []
+            for job in jobs:
+                traces.append(read_trace(connection, service.store, job, experiment=experiment))
         return make_traced_capsule(folder, traces, service.store, tars, apart())
 
 

@@ -117,7 +117,8 @@ def _announce(settings: Settings, address: str, *, demo: bool) -> None:
     line = exports(settings, address)
     if line is not None:
         click.echo(f"So that commands in another terminal find it, type there:\n  {line}")
-    if settings.token_issuers is None and not _has_tokens(settings):
+    is_open = settings.token_issuers is None and settings.login is None
+    if is_open and not _has_tokens(settings):
         click.echo(
             "There is no write token yet, so records are taken from this machine only.\n"
             f"Make one: {own_command()} token create --experiment NAME --name WHAT-FOR"

@@ -124,7 +124,11 @@ def _totals(answer: Throughput) -> list[float]:
     groups = list(answer.groups)
     if answer.others is not None:
         groups.append(answer.others)
-    return [sum(group.amounts[place] for group in groups) for place in range(len(answer.starts))]
+    totals = [0.0] * len(answer.starts)
+    for group in groups:
+        for place, amount in enumerate(group.amounts):
+            totals[place] += amount
+    return totals
 
 
 def _amount(amount: float) -> str | None:

@@ -14,11 +14,10 @@ class Group(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands, each with what it does."""
         commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
-        rows = [
-            (name, summary(command))
-            for name, command in commands.items()
-            if command and not command.hidden
-        ]
+        rows = []
+        for name, command in commands.items():
+            if command and not command.hidden:
+                rows.append((name, summary(command)))
         if rows:
             with formatter.section("Commands"):
                 formatter.write_dl(rows)

@@ -96,9 +96,10 @@ def settings_with(**given: object) -> Settings:
 
     `host=None` leaves JOBPROV_HOST as it is.
     """
-    named = {
-        f"JOBPROV_{name.upper()}": str(value) for name, value in given.items() if value is not None
-    }
+    named = {}
+    for name, value in given.items():
+        if value is not None:
+            named[f"JOBPROV_{name.upper()}"] = str(value)
     return load_settings(named)
 
 

@@ -10,12 +10,13 @@ from flask import Blueprint, Response, redirect, request
 
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted
-from jobprov.app.web.frame.guard import TOKEN_FIELD, form_grant, needs_token
+from jobprov.app.web.frame.guard import form_grant, who_decides
 from jobprov.app.web.frame.page import answer, asked, asked_number
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.failures import ExperimentRules
 from jobprov.provenance.errors import BadInputError, ConflictError
 from jobprov.provenance.services.failures.rules import declare_rules, reclassify, show_rules
+from jobprov.provenance.services.intake.logins import Role
 from jobprov.provenance.services.intake.tokens import Scope
 from jobprov.provenance.triage.rules import Rule
 from jobprov.provenance.triage.rules_text import read_rules_text, rules_text
@@ -70,16 +71,16 @@ def show_page() -> Response:
         is_newest=version is None or version == shown.versions[0].version,
         edit=address("/rules", {"experiment": experiment, "edit": "1"}),
         queued=asked("queued"),
-        token_field=_token_field(),
     )
 
 
 def change() -> Response:
     """Declare the rules in the form and redirect to them; if they are refused, show it again."""
     experiment = _experiment(request.form.get("experiment"))
-    grant = form_grant(experiment, Scope.DECLARE)
+    grant = form_grant(experiment, Scope.DECLARE, Role.OPERATOR)
     text, service = request.form.get("rules", ""), get_service()
     fields = FormFields(*(request.form.get(name, "").strip() for name in FormFields._fields))
+    fields = fields._replace(who=who_decides(grant))
     after = int(fields.after) if fields.after.isdecimal() else None
     try:
         document = {"rules": read_rules_text(text), "who": fields.who, "why": fields.why}
@@ -101,7 +102,7 @@ def change() -> Response:
 def read_again() -> Response:
     """Have the newest rules read again the failures recorded so far, and redirect to the rules."""
     experiment = _experiment(request.form.get("experiment"))
-    grant = form_grant(experiment, Scope.DECLARE)
+    grant = form_grant(experiment, Scope.DECLARE, Role.OPERATOR)
     reapplied = get_service().write(
         lambda writing: reclassify(writing, experiment), submitter=grant.submitter
     )
@@ -126,13 +127,7 @@ def _form(
         text=text,
         problem=problem,
         fields=fields,
-        token_field=_token_field(),
     )
-
-
-def _token_field() -> str | None:
-    """Return the name of the form's field for a token, None where none is needed."""
-    return TOKEN_FIELD if needs_token() else None
 
 
 def _experiment(word: str | None) -> str:

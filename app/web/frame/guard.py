@@ -4,22 +4,27 @@ All may read, unless the operator says that reading needs a token; a browser the
 token is the password of HTTP's Basic scheme, which every browser knows. Source: RFC 7617.
 
 For a form the token stands in the form itself, each time; that a browser says where a form came
-from is looked at besides. Nothing is kept in cookies, so that no other site's page can write in a
-reader's name.
+from is looked at besides. Where people log in (`app.access.visitors`), forms ask for no token: what
+the sender may do are their roles, and each form holds what only their own session's pages have, so
+that no other site's page can write in a reader's name.
 """
 
-from flask import request
+from flask import Response, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from jobprov.app.access.locality import is_cross_site, is_local
+from jobprov.app.access.visitors import Visitor, is_login_on, visitor
 from jobprov.app.access.wrong_tokens import grant_of
 from jobprov.app.errors import UnauthorizedError
 from jobprov.app.wiring import get_service
+from jobprov.provenance.services.intake.logins import Role
 from jobprov.provenance.services.intake.tokens import Grant, Scope
+from jobprov.provenance.services.writing import ORIGIN
 
 TOKEN_FIELD = "token"  # noqa: S105 - the name of a field
 _LOCAL = Grant(None, "this machine")
+_ALWAYS_OPEN = ("pages.static", "pages.log_in", "pages.login_done", "pages.log_out")
 
 
 def check_reading() -> None:
@@ -29,15 +34,21 @@ def check_reading() -> None:
         Unauthorized: a token is needed, and none came that lets its holder read.
     """
     service = get_service()
-    if service.settings.reading == "open" or request.endpoint == "pages.static":
+    if service.settings.reading == "open" or request.endpoint in _ALWAYS_OPEN:
+        return
+    if _counts_login():
+        _check_role(Role.READER, None)
         return
     grant, why = _grant_of_password()
     if grant is None or not grant.may(Scope.READ):
         raise _ask_for_password(f"{why}Reading needs a token here, and an upload ticket is none")
 
 
-def check_admin(experiment: str | None) -> None:
-    """Do nothing where the reader administers an experiment, or all where none is named.
+def check_admin(experiment: str | None) -> list[str] | None:
+    """Return which experiments the reader administers, None for all.
+
+    Args:
+        experiment: has to be among them, where it is named.
 
     Raises:
         Unauthorized: a token is needed, and none came that is worth something.
@@ -47,7 +58,9 @@ def check_admin(experiment: str | None) -> None:
     if not get_service().needs_token():
         if not is_local():
             raise Forbidden("This service has no token yet and shows this to its own machine only.")
-        return
+        return None
+    if _counts_login():
+        return _check_role(Role.ADMIN, experiment).administered()
     grant, why = _grant_of_password()
     if grant is None:
         raise _ask_for_password(f"{why}This needs a token with the scope {Scope.ADMIN}")
@@ -55,18 +68,28 @@ def check_admin(experiment: str | None) -> None:
         raise Forbidden(grant.lack(Scope.ADMIN))
     if experiment is not None and not grant.allows(experiment):
         raise Forbidden(f"The token is of {grant.experiment}, and this is of {experiment}.")
+    return None if grant.experiment is None else [grant.experiment]
 
 
-def form_grant(experiment: str, scope: Scope) -> Grant:
+def form_grant(experiment: str, scope: Scope, role: Role = Role.PRODUCER) -> Grant:
     """Return what the sender of this form may write, which the experiment is part of.
 
+    Args:
+        experiment: what the form is about.
+        scope: what a token has to have.
+        role: what somebody has to be who is logged in, where people log in.
+
     Raises:
-        Unauthorized: no token, a worthless one, or an upload ticket.
-        Forbidden: another site's form, another experiment's token, one without the scope, or no
-            token exists yet and the sender is not on this machine.
+        Unauthorized: no login or token, a worthless one, or an upload ticket.
+        Forbidden: another site's form, no such role, another experiment's token, one without the
+            scope, or no token exists yet and the sender is not on this machine.
     """
     if is_cross_site():
         raise Forbidden("This form was sent by a page of another site.")
+    if is_login_on():
+        sender = _check_role(role, experiment)
+        scopes = sender.roles[experiment].scopes
+        return Grant(experiment, sender.submitter, scopes=scopes, person=sender.name)
     if not get_service().needs_token():
         if not is_local():
             raise Forbidden(
@@ -82,8 +105,64 @@ def form_grant(experiment: str, scope: Scope) -> Grant:
 
 
 def needs_token() -> bool:
-    """Return whether a form needs the field for the token."""
+    """Return whether a write that is not a form of somebody logged in needs a token."""
     return get_service().needs_token()
+
+
+def token_field() -> str | None:
+    """Return the name of a form's field for a token, None where none is needed."""
+    return TOKEN_FIELD if needs_token() and not is_login_on() else None
+
+
+def who_decides(grant: Grant) -> str:
+    """Return who decides what a form says: who is logged in, else whoever it names."""
+    return grant.person or request.form.get("who", "").strip()
+
+
+def sees_trail() -> bool:
+    """Return whether a page should lead to the audit trail."""
+    reader = visitor()
+    if reader is not None:
+        return bool(reader.administered())
+    return not is_login_on()
+
+
+def note_visitor() -> None:
+    """Have what is written for this request say who is logged in."""
+    sender, origin = visitor(), ORIGIN.get()
+    if sender is not None and origin is not None:
+        ORIGIN.set(origin._replace(user=sender.name))
+
+
+def without_copies(answer: Response) -> Response:
+    """Have browsers and proxies keep no copy of a page that was drawn for somebody."""
+    if is_login_on() and request.endpoint != "pages.static":
+        answer.headers.setdefault("Cache-Control", "no-store")
+    return answer
+
+
+def _counts_login() -> bool:
+    """Return whether roles say what a reader may see, and not a token that was sent."""
+    return visitor() is not None or (is_login_on() and request.authorization is None)
+
+
+def _check_role(role: Role, experiment: str | None) -> Visitor:
+    """Return who is logged in, if they have a role in an experiment, or in any.
+
+    Raises:
+        Unauthorized: nobody is logged in.
+        Forbidden: they do not have it.
+    """
+    reader = visitor()
+    if reader is None:
+        raise Unauthorized("This is for those who are logged in.")
+    if not reader.is_at_least(role, experiment):
+        where = f"of {experiment}" if experiment else "of an experiment"
+        raise Forbidden(
+            f"This needs the role {role} {where}, which {reader.name} does not have: an operator of "
+            "this service says who has it, in the file of JOBPROV_LOGIN."
+        )
+    return reader
 
 
 def _grant_of_password() -> tuple[Grant | None, str]:

@@ -13,10 +13,18 @@ from jinja2 import Environment, StrictUndefined
 from marshmallow import ValidationError
 from marshmallow.fields import Boolean
 
+from jobprov.app.access.visitors import FORM_FIELD, check_form, is_login_on, visitor
 from jobprov.app.csv_rows import CONTENT_TYPE, csv_lines
 from jobprov.app.web.frame import formats, markup
 from jobprov.app.web.frame.cuts import address, tighten
-from jobprov.app.web.frame.guard import check_reading
+from jobprov.app.web.frame.guard import (
+    check_reading,
+    note_visitor,
+    sees_trail,
+    token_field,
+    without_copies,
+)
+from jobprov.app.wiring import get_service
 from jobprov.provenance.answers import addresses
 from jobprov.provenance.answers.names import short_job
 from jobprov.provenance.errors import BadInputError
@@ -50,6 +58,9 @@ def make_blueprint() -> Blueprint:
         static_url_path="/static",
     )
     blueprint.before_request(check_reading)
+    blueprint.before_request(check_form)
+    blueprint.before_request(note_visitor)
+    blueprint.after_request(without_copies)
     blueprint.record_once(lambda state: _add_filters(state.app.jinja_env))
     return blueprint
 
@@ -88,6 +99,12 @@ def _add_filters(environment: Environment) -> None:
         here=here,
         experiment_asked=experiment_asked,
         dash=formats.MISSING,
+        form_field=FORM_FIELD,
+        is_login_on=is_login_on,
+        visitor=visitor,
+        sees_trail=sees_trail,
+        token_field=token_field,
+        log_in_here=log_in_here,
         campaign_lineage_page=addresses.campaign_lineage_page,
         campaign_page=addresses.campaign_page,
         difference_page=addresses.difference_page,
@@ -249,6 +266,20 @@ def asked_number(name: str, *, least: int, most: int) -> int | None:
         wanted = f"a number from {least} to {most}"
         raise BadInputError(f"{name}: {value[:40]!r} is not {wanted}.", {name: [wanted]})
     return int(value)
+
+
+def log_in_here(back: str | None = None) -> str | None:
+    """Return the address at which a visitor logs in and comes back to this page, or to another.
+
+    It is None where they do so elsewhere, as before a reverse proxy.
+    """
+    login = get_service().login
+    if login is None or login.provider is None:
+        return None
+    is_page = request.method == "GET" and request.endpoint != "pages.login_done"
+    # as it was asked for: what is quoted in a name stays quoted
+    this_page = request.environ.get("RAW_URI") or here()
+    return addresses.log_in_page(back or (this_page if is_page else "/"))
 
 
 def here(**changes: str | None) -> str:

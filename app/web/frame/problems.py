@@ -1,10 +1,12 @@
 """The page that a reader gets instead of the one asked for: what failed, where, and what to try."""
 
+import http
 from collections.abc import Mapping
 from urllib.parse import quote
 
 from flask import Response, make_response, render_template, request
 
+from jobprov.app.access.visitors import is_login_on
 from jobprov.app.errors import Problem
 from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.page import here
@@ -46,7 +48,7 @@ def problem_page(problem: Problem) -> Response:
             twin=None,
             live_seconds=None,
             problem=problem,
-            title=_WORDS.get(problem.status, problem.title),
+            title=_title(problem),
             nearest=[(name, _neighbour(name)) for name in problem.hints.nearest],
             choices=[_choice(choice) for choice in _choices(problem)],
             given=given,
@@ -57,6 +59,12 @@ def problem_page(problem: Problem) -> Response:
             again=again,
         )
     )
+
+
+def _title(problem: Problem) -> str:
+    if problem.status == http.HTTPStatus.UNAUTHORIZED and is_login_on():
+        return "Log in, please"
+    return _WORDS.get(problem.status, problem.title)
 
 
 def _given(problem: Problem) -> dict[str, str]:

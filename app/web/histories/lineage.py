@@ -173,9 +173,10 @@ def _node_filters(fields: dict[str, str]) -> NodeFilters:
         raise BadInputError(
             f"kind: {fields['kind'][:40]!r} is neither file nor job.", {"kind": ["file or job"]}
         )
-    filters: dict[str, Any] = {
-        name: value for name, value in fields.items() if value and name != "as_of"
-    }
+    filters: dict[str, Any] = {}
+    for name, value in fields.items():
+        if value and name != "as_of":
+            filters[name] = value
     for name in ("started_after", "started_before"):
         moment = asked_time(name)
         if moment is not None:

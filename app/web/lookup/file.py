@@ -21,6 +21,7 @@ from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.names import FileName, short_job
 from jobprov.provenance.lineage.graph import ended
 from jobprov.provenance.records.job_record import Output
+from jobprov.provenance.records.release_products import software_rank
 from jobprov.provenance.services.lookup.file import find_file, name_for_questions, show_found
 from jobprov.provenance.services.lookup.job import read_job, software_of
 
@@ -107,7 +108,7 @@ def _maker(connection: Connection, producer: JobSummary, name: str) -> Maker:
     for configuration in record.get("configurations") or ():
         if configuration.get("main"):
             main_files.append(configuration["main"])
-    software = software_of(connection, job)
+    software = sorted(software_of(connection, job), key=software_rank)
     return Maker(producer, complete(recorded, Output), software, main_files)
 
 
@@ -177,10 +178,10 @@ def _other_campaigns(
         newest_numbers.setdefault(version.job.task.campaign, version.number)
     newest_numbers.pop(chosen.job.task.campaign, None)
     page = file_page(file.name, file.experiment, file.namespace)
-    return [
-        (campaign, _with_query(page, {"version": str(number)}))
-        for campaign, number in newest_numbers.items()
-    ]
+    campaigns = []
+    for campaign, number in newest_numbers.items():
+        campaigns.append((campaign, _with_query(page, {"version": str(number)})))
+    return campaigns
 
 
 def first_line(shown: FileAnswer, maker: Maker | None) -> Markup:
@@ -248,11 +249,14 @@ def _with(maker: Maker) -> Markup:
 
 
 def _code(entry: Mapping[str, Any]) -> Markup:
-    """Return the first software entry as people call it, with its commit."""
-    names = [text(entry[key]) for key in ("name", "requested_ref") if entry.get(key)]
-    name = " ".join(names) or "code"
+    """Return a software entry as people call it, with its commit or qualifiers."""
+    product = entry.get("product") or {}
+    words = [entry.get("name"), entry.get("requested_ref") or product.get("version")]
+    name = " ".join(text(word) for word in words if word) or "code"
     resolution = entry["resolution"] or {}
     commit = resolution.get("commit") or entry.get("revision")
+    if not commit and product.get("qualifiers"):
+        return Markup("{} ({})").format(name, cut(product["qualifiers"], 30))
     if not commit:
         return Markup("{}").format(name)
     is_inferred = resolution.get("evidence") == "inferred"

@@ -55,6 +55,7 @@ from jobprov.provenance.records.job_record import (
     Tarball,
     Task,
 )
+from jobprov.provenance.records.release_products import software_rank
 from jobprov.provenance.services.reruns.verdicts import Comparison, PostedVerdict
 
 BAR = 1000
@@ -144,7 +145,7 @@ def sections(job: JobAnswer) -> JobSections:
     variables = sorted((environment.get("variables") or {}).items())
     not_there = complete_all(record.get("outputs_not_there"), OutputNotThere)
     conditions = complete_all(record.get("conditions"), Condition)
-    software = [software_row(entry) for entry in job.software]
+    software = [software_row(entry) for entry in sorted(job.software, key=software_rank)]
     verdicts = [verdict_row(verdict) for verdict in job.verdicts]
     return JobSections(
         record=known_parts(record),

@@ -147,11 +147,11 @@ def _matched(listed: JobList) -> list[tuple[str, str, int]]:
 
 def _filters_of_address() -> dict[str, str]:
     """Return the filters as the address has them; an empty namespace means a file without one."""
-    return {
-        name: value
-        for name, value in request.args.to_dict().items()
-        if name in _SHOWN and (value or name == "namespace")
-    }
+    filters = {}
+    for name, value in request.args.to_dict().items():
+        if name in _SHOWN and (value or name == "namespace"):
+            filters[name] = value
+    return filters
 
 
 def asked_filters(of: Container[str] | None = None) -> JobFilters:

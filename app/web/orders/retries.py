@@ -15,7 +15,7 @@ from flask import Blueprint, Response, redirect, request
 
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
-from jobprov.app.web.frame.guard import TOKEN_FIELD, form_grant, needs_token
+from jobprov.app.web.frame.guard import form_grant, needs_token, who_decides
 from jobprov.app.web.frame.page import answer, asked, asked_number
 from jobprov.app.wiring import Connection, get_service
 from jobprov.provenance.answers.lookup.jobs import Failure
@@ -153,7 +153,6 @@ def show_page() -> Response:
         form=question.form,
         forms=FORMS,
         submit_file=SUBMIT_FILE,
-        token_field=TOKEN_FIELD if needs_token() else None,
         command=question.command(),
         ordered=asked_number("ordered", least=0, most=_MOST),
         waived=asked_number("waived", least=0, most=_MOST),
@@ -297,6 +296,7 @@ def decide() -> Response:
     if action != "order":
         raise BadInputError("do: order or show.", {"do": ["order or show"]})
     grant = form_grant(given["experiment"], Scope.RUN)
+    given["who"] = who_decides(grant)
     if "every" in request.form:
         jobs = _all_failed(given)
     _check_decision(given, jobs)

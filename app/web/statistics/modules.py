@@ -92,7 +92,8 @@ def _shown_groups(sums: ModuleSums) -> list[tuple[ModuleGroup, Cut]]:
 
 def _cut(place: int, group: ModuleGroup, count: int) -> Cut:
     """Return the modules of a group: fewer of each where there are many groups."""
-    return cut_rows(f"modules{place + 1}", group.modules, 25 if count == 1 else 10)
+    most = 25 if count == 1 else 10
+    return cut_rows(f"modules{place + 1}", group.modules, most)
 
 
 def rows_name(row: ModuleShare | ModuleChange) -> str:

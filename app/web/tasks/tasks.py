@@ -9,7 +9,7 @@ from jobprov.app.reports.rows import state_words
 from jobprov.app.web.failures.errors import linked_causes
 from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted, number
-from jobprov.app.web.frame.guard import TOKEN_FIELD, form_grant, needs_token
+from jobprov.app.web.frame.guard import form_grant
 from jobprov.app.web.frame.page import answer, experiment_asked
 from jobprov.app.web.frame.progress import progress
 from jobprov.app.web.tasks import queue as queue_page
@@ -188,7 +188,6 @@ def _ask(decision: _Decision, units: UnitsToDecide, *, is_changed: bool) -> Resp
         units=counted(len(decision.units), "unit"),
         listed=listed,
         is_changed=is_changed,
-        token_field=TOKEN_FIELD if needs_token() else None,
         back=address(
             "/retry", {"experiment": decision.task.experiment, "task_id": decision.task.task_id}
         ),
@@ -200,7 +199,7 @@ def _carry_out(decision: _Decision) -> int:
     grant = form_grant(decision.task.experiment, Scope.DECLARE)
     document = {
         "units": decision.units,
-        "who": _given("who"),
+        "who": grant.person or _given("who"),
         "why": _given("why"),
         "withdrawn": decision.is_withdrawal,
     }

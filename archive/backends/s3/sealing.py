@@ -82,11 +82,10 @@ class RemoteSealer:
         sizes = self._loose.sizes()
         superseded, sound, removed = self._remove_superseded(sound, sizes)
         fresh = {sha256: size for sha256, size in sizes.items() if sha256 not in superseded.loose}
-        fitting = {
-            sha256: size
-            for sha256, size in fresh.items()
-            if size + _AROUND_BYTES <= self._limit_bytes
-        }
+        fitting = {}
+        for sha256, size in fresh.items():
+            if size + _AROUND_BYTES <= self._limit_bytes:
+                fitting[sha256] = size
         needed = [pack for pack in sound if pack.name not in superseded.packs]
         merged = choose_merged(
             needed, packed_bytes(fitting.values(), self._limit_bytes), self._limit_bytes

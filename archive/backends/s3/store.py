@@ -130,10 +130,14 @@ class S3Store:
     def missing(self, digests: Iterable[str]) -> set[str]:
         """The digests that are neither in a pack nor loose; one request for each not in a pack."""
         wanted = {check_digest(sha256) for sha256 in digests}
-        wanted = {sha256 for sha256 in wanted if not _is_packed(self._packs.known(), sha256)}
-        wanted -= self._loose.holding(sorted(wanted))
-        packs = self._packs.refresh() if wanted else ()
-        return {sha256 for sha256 in wanted if not _is_packed(packs, sha256)}
+        known_packs = self._packs.known()
+        unknown = {sha256 for sha256 in wanted if not _is_packed(known_packs, sha256)}
+        unknown -= self._loose.holding(sorted(unknown))
+        if not unknown:
+            return set()
+        # Another process may have packed them since
+        packs = self._packs.refresh()
+        return {sha256 for sha256 in unknown if not _is_packed(packs, sha256)}
 
     def digests(self) -> Iterator[str]:
         """Every stored digest once, sorted, as of the first one taken."""

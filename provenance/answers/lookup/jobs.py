@@ -279,7 +279,8 @@ class JobAnswer(Struct, frozen=True):
         received_at: when the first record of it came.
         software: the entries of `merged`, each with its `resolution` (the commit that the service
             found) and `moved_ref` (what a tag that moved was seen to name).
-        inputs: the entries of `merged`, each with the `url` of its page and its `producers`.
+        inputs: the entries of `merged`, each with the `url` of its page and its `producers`; with
+            `did`, `namespace:name`, where the record names no namespace and its catalog has one.
         outputs: the entries of `merged`, each with the `url` of its page and its `consumer_count`.
         proof: how its recipe stands; None as in `summary`.
         next_level_needs: codes of gaps, `capsule` or `large-inputs`.

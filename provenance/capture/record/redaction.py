@@ -224,7 +224,9 @@ def _shortest_signs() -> List[bytes]:
 
 RARE_SIGNS = _rare_signs()
 # One search for all signs, as hundreds of texts have none: folders of a search path, names of files
-_ANY_SIGN = b"|".join(map(re.escape, _shortest_signs()))
+_ANY_OF_SIGNS = _shortest_signs()
+_ANY_SIGN = b"|".join(map(re.escape, _ANY_OF_SIGNS))
+_LONG_TEXT = 2000
 _SHORTEST_PASSWORD = 4
 _SHORTEST_SECRET = 12  # in characters; what is shorter no rule finds
 _compiled: Dict[bytes, Any] = {}  # pattern -> compiled, when it is first needed
@@ -256,7 +258,7 @@ def has_url_password(content: bytes) -> bool:
 def redact(content: bytes) -> Tuple[bytes, List[str]]:
     """Return (content without secrets, names of the rules that hit), for bytes of any kind of text."""
     hits, lowered = set(), content.lower()
-    if not _pattern(_ANY_SIGN).search(lowered):
+    if not _has_sign(lowered):
         return content, []
     for name, pattern in _RULES:
         if not any(sign in lowered for sign in _SIGNS[name]):
@@ -265,6 +267,13 @@ def redact(content: bytes) -> Tuple[bytes, List[str]]:
         if count:
             hits.add(name)
     return content, sorted(hits)
+
+
+def _has_sign(lowered: bytes) -> bool:
+    """Tell whether a text may hold a secret; one search is faster only where it is short."""
+    if len(lowered) < _LONG_TEXT:
+        return _pattern(_ANY_SIGN).search(lowered) is not None
+    return any(sign in lowered for sign in _ANY_OF_SIGNS)
 
 
 def redact_lines(content: bytes) -> Tuple[bytes, List[str]]:
@@ -325,7 +334,7 @@ def _has_no_sign(values: List[Any]) -> bool:
     if not all(isinstance(value, str) for value in values):
         return False
     text = "\n".join(values).encode("utf-8", "surrogateescape")
-    return _pattern(_ANY_SIGN).search(text.lower()) is None
+    return not _has_sign(text.lower())
 
 
 def _redact_item(key: Any, item: Any) -> Any:

@@ -383,9 +383,10 @@ def add_used(turn: Turn, draft: Draft, step: Any, sight: Optional[Sight], option
     """
     of_earlier_steps = draft.record.pop("trace", {})
     stand_in = _Used(turn.used, step.began)
-    unkept = Unkept(draft, stand_in, step.name, (), step.began)
-    unkept.sort(options.number("trace-bytes", BUDGET_BYTES))
-    unkept.add(sight, Clock(hash_seconds(options)))
+    if turn.used:
+        unkept = Unkept(draft, stand_in, step.name, (), step.began)
+        unkept.sort(options.number("trace-bytes", BUDGET_BYTES))
+        unkept.add(sight, Clock(hash_seconds(options)))
     told = draft.record.pop("trace", {})
     if turn.is_pending:
         of_earlier_steps["waits_for"] = turn.key
@@ -394,22 +395,27 @@ def add_used(turn: Turn, draft: Draft, step: Any, sight: Optional[Sight], option
         extend(of_earlier_steps, "home_settings", settings, most=2 * home_settings.MOST_NAMES)
     if of_earlier_steps:
         draft.record["trace"] = of_earlier_steps
-    for file in told.get("not_kept", ()):
-        draft.weaken("touched-not-kept", file["path"], _BY_KIND.format(file["reason"]))
-    for path in told.get("changed", ()):
-        draft.weaken("changed-while-running", "input " + path, "what was there before is not kept")
-    for path in turn.used.get("changed", ()):
-        status = _status(path)
-        if status is None or status.st_ctime >= step.began:
-            draft.weaken("changed-while-running", "input " + path, _BY_KIND.format("changed"))
-    for host in turn.used.get("hosts", ()):
-        draft.weaken("network-used", host, "the traced job of this kind connected to it")
+    _weaken_by_kind(draft, turn, told, step.began)
     missing = stand_in.missing
     if _count_inputs(draft) < len(stand_in.own_elsewhere):
         missing = missing + stand_in.own_elsewhere
     if missing:
         shown = ", ".join(missing[:_SHOWN])
         draft.weaken("reads-unseen", "the traced job of this kind used " + shown, _NOT_HERE)
+
+
+def _weaken_by_kind(draft: Draft, turn: Turn, told: Dict[str, Any], began: float) -> None:
+    """Name what a rerun lacks of what the traced job of the kind used."""
+    for file in told.get("not_kept", ()):
+        draft.weaken("touched-not-kept", file["path"], _BY_KIND.format(file["reason"]))
+    for path in told.get("changed", ()):
+        draft.weaken("changed-while-running", "input " + path, "what was there before is not kept")
+    for path in turn.used.get("changed", ()):
+        status = _status(path)
+        if status is None or status.st_ctime >= began:
+            draft.weaken("changed-while-running", "input " + path, _BY_KIND.format("changed"))
+    for host in turn.used.get("hosts", ()):
+        draft.weaken("network-used", host, "the traced job of this kind connected to it")
 
 
 def _from_home(path: str) -> str:

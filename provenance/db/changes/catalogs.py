@@ -184,27 +184,34 @@ def _note_sync(connection: Connection, task: int, values: dict[str, ColumnValue]
         connection.execute(table.insert(), [{"task_id": task, "next_unit": 0, **values}])
 
 
-def intern_sighted_file(
-    transaction: Transaction, name: FileKey, identity: SeenIdentity
-) -> SightedKeys:
-    """Return the integer keys of a file and its identity, added where they are new."""
-    row = {**name._asdict(), "is_crowded": False}
-    file = transaction.intern(table_of(File), _FILE_KEY, {tuple(name): row})[tuple(name)]
-    key = (file, identity.key)
-    values = {
-        "file_id": file,
-        "key": identity.key,
-        "size_bytes": identity.size_bytes,
-        "checksums": identity.checksums,
-        "campaign": identity.campaign,
-    }
-    keys = transaction.intern(table_of(Identity), ["file_id", "key"], {key: values})
-    return SightedKeys(file, keys[key])
+def intern_sighted_files(
+    transaction: Transaction, identities: Sequence[SeenIdentity]
+) -> list[SightedKeys]:
+    """Return the integer keys of files and their identities, added where they are new."""
+    rows: dict[FileKey, dict[str, ColumnValue]] = {}
+    for identity in identities:
+        rows[identity.file] = {**identity.file._asdict(), "is_crowded": False}
+    files = transaction.intern(table_of(File), _FILE_KEY, rows)
+    values: dict[tuple[int, bytes], dict[str, ColumnValue]] = {}
+    for identity in identities:
+        values[files[identity.file], identity.key] = {
+            "file_id": files[identity.file],
+            "key": identity.key,
+            "size_bytes": identity.size_bytes,
+            "checksums": identity.checksums,
+            "campaign": identity.campaign,
+        }
+    keys = transaction.intern(table_of(Identity), ["file_id", "key"], values)
+    sighted = []
+    for identity in identities:
+        file = files[identity.file]
+        sighted.append(SightedKeys(file, keys[file, identity.key]))
+    return sighted
 
 
-def add_sighting(connection: Connection, draft: SightingDraft) -> None:
-    """Add the row of a sighting."""
-    connection.execute(table_of(Sighting).insert(), [draft._asdict()])
+def add_sightings(connection: Connection, drafts: Sequence[SightingDraft]) -> None:
+    """Add the rows of sightings."""
+    insert_rows(connection, table_of(Sighting), [draft._asdict() for draft in drafts])
 
 
 def take_turn_at_run(connection: Connection, job_id: str) -> None:

@@ -1,4 +1,4 @@
-"""The ledger's entries and where they lie, the records of jobs among them, and the ends of chains."""
+"""The ledger's entries, with the records of jobs among them, where they lie, and ends of chains."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime

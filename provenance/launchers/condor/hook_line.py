@@ -21,7 +21,7 @@ _PIECE = re.compile(r"'((?:[^']|'')*)'|([^\s']+)|(\s+)|(')")
 
 
 def hook_options(ad: Ad) -> Options:
-    """Return the options that the hook of a job gets; the command line goes before the environment."""
+    """Return the options of a job's hook; those of the command line go before the environment."""
     return Options(_words_of_hook(command_words(ad)), environment_of(ad))
 
 

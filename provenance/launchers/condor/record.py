@@ -170,9 +170,10 @@ def _history(attempt: Attempt) -> dict[str, object]:
         "hold_reason_code": attempt.fact("HoldReasonCode", "LastHoldReasonCode"),
         "vacate_reason_code": attempt.number_of("VacateReasonCode"),
     }
-    history: dict[str, object] = {
-        name: number for name, number in numbers.items() if is_whole(number)
-    }
+    history: dict[str, object] = {}
+    for name, number in numbers.items():
+        if is_whole(number):
+            history[name] = number
     ticket = attempt.fact("ToE")
     if isinstance(ticket, dict) and isinstance(ticket.get("How"), str):
         history["ended_by"] = ticket["How"]

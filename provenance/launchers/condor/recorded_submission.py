@@ -73,7 +73,7 @@ def _is_said(ad: Ad, name: str) -> bool:
 
 
 def without_secrets(submission: Ad) -> Ad:
-    """Return a submission as it may be kept: secrets are replaced, and whatever JSON cannot hold."""
+    """Return a submission as it may be kept: without secrets, and without what JSON cannot hold."""
     kept: Ad = {}
     for name, value in submission.items():
         if isinstance(value, float) and not math.isfinite(value):

@@ -139,8 +139,9 @@ class LocalLauncher:
             return LaunchEnd(name, folder, problem="lost: it is gone and left no exit code")
         except ValueError:
             raise BadInputError(f"{folder}.end holds no exit code; was it changed?") from None
-        number = code - _SIGNALLED if _SIGNALLED < code < _UNSIGNALLED else None
-        return LaunchEnd(name, folder, code if number is None else None, number)
+        if _SIGNALLED < code < _UNSIGNALLED:
+            return LaunchEnd(name, folder, signal=code - _SIGNALLED)
+        return LaunchEnd(name, folder, code)
 
     def _is_running(self, name: str) -> bool:
         return not (self._folder / f"{name}.end").exists() and self._process(name) is not None

@@ -21,13 +21,13 @@ from jobprov.provenance.lineage.graph import neighbours
 from jobprov.provenance.lineage.layers import layers
 
 BENDS_AT_MOST = 4_000
-"""Long edges are led around boxes if not more bends than this are needed; else they run straight."""
+"""Long edges are led around boxes if no more bends than this are needed; else they run straight."""
 
 BEND_SIZE = 10.0
 """Room that a long edge takes in each layer that it passes."""
 
 LARGE = 1_500
-"""Graphs with more nodes, including bends, get fewer sweeps, and their crossings are not counted."""
+"""Graphs with more nodes, including bends, get fewer sweeps; their crossings are not counted."""
 SWEEPS, SWEEPS_OF_LARGE = 8, 2
 PASSES, PASSES_OF_LARGE = 6, 2
 

@@ -113,7 +113,8 @@ def node_element(
     if text.is_placeholder:
         classes.append("is-placeholder")
     if is_unhappy(text.state):
-        classes.append(f"is-{text.state}" if text.state in COLOURS else "is-unknown")
+        known_state = text.state if text.state in COLOURS else "unknown"
+        classes.append(f"is-{known_state}")
     place = f"translate({number_text(corner[0])} {number_text(corner[1])})"
     attributes = {"class": " ".join(classes), "transform": place}
     if text.url:

@@ -156,9 +156,9 @@ class OrderRunner:
 
     def _report_ends(self, done: Turn) -> None:
         """Bring home and report what is over of the jobs that were made here."""
-        in_flight = {
-            order.order_id: order for order in self.client.placed_orders(self.workshop.experiment)
-        }
+        in_flight = {}
+        for order in self.client.placed_orders(self.workshop.experiment):
+            in_flight[order.order_id] = order
         mine = [order_id for order_id in in_flight if self.workshop.order(order_id) is not None]
         if time.monotonic() > self._tidy_at:
             self.workshop.tidy(mine, days=self.keep_days)

@@ -7,7 +7,7 @@ first, then by checksum and size, then by name; renames become aliases.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
@@ -19,16 +19,17 @@ from jobprov.provenance.answers.catalogs import SightingAnswer
 from jobprov.provenance.db.changes.catalogs import (
     SightedKeys,
     SightingDraft,
-    add_sighting,
-    intern_sighted_file,
+    add_sightings,
+    intern_sighted_files,
 )
 from jobprov.provenance.db.changes.tasks import intern_task
 from jobprov.provenance.db.queries.catalogs.sightings import (
     names_of_claims,
     producing_jobs,
-    was_seen,
+    seen_before,
 )
 from jobprov.provenance.db.recording.files.aliases import alias_files
+from jobprov.provenance.db.recording.files.full_names import name_sighted
 from jobprov.provenance.db.recording.identities import FileKey, see_identity
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.db.writer.turns import stop_derivations
@@ -36,7 +37,7 @@ from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.records.job_record import Digest, ExperimentName, JobId, Name, Word
 from jobprov.provenance.records.reading.checks import checksum_problem, name_problem
 from jobprov.provenance.records.reading.repairing import split_message, unstorable_text
-from jobprov.provenance.services.ledger.entries import enter_document
+from jobprov.provenance.services.ledger.entries import enter_documents
 from jobprov.provenance.services.writing import Writing
 
 MOST_LOCATIONS = 1000
@@ -57,6 +58,8 @@ class SightedFile(msgspec.Struct, kw_only=True):
         locations: where the file lies, as URLs or paths; never fetched.
         metadata: the catalog's, with `prov.task_id`, `prov.job_id` and `prov.output` where the
             hook's sidecar was used.
+        is_only_namespace: whether the catalog has the name in no other namespace; inputs that jobs
+            recorded by the name alone are then this file.
     """
 
     experiment: ExperimentName
@@ -67,6 +70,7 @@ class SightedFile(msgspec.Struct, kw_only=True):
     sha256: Digest | None = None
     locations: Annotated[list[Word], msgspec.Meta(max_length=MOST_LOCATIONS)] | None = None
     metadata: dict[str, Any] | None = None
+    is_only_namespace: bool | None = None
 
     @property
     def provenance(self) -> _Provenance:
@@ -121,14 +125,10 @@ def record_sighting(writing: Writing, document: Mapping[str, Any]) -> SightingAn
     sighted = read_sighting(document)
     stop_derivations(connection)
     experiment = intern_experiments(writing, {sighted.experiment})[sighted.experiment]
-    keys = _intern_file(writing, sighted, experiment)
-    change = "same"
-    if not was_seen(connection, keys.file, _text(document)):
-        change = "created"
-        entry = enter_document(writing, experiment, "sighting", {"file": document})
-        write_sighting_row(writing, document, entry=entry, received_at=writing.received_at)
+    [seen] = _intern(writing, experiment, [document])
+    change = "created" if _take(writing, experiment, [seen]) else "same"
     namespace = sighted.namespace or ""
-    joined = _joined(connection, sighted, keys)
+    joined = _joined(connection, sighted, seen.keys)
     return SightingAnswer(
         change=change,
         name=sighted.name,
@@ -143,41 +143,94 @@ def record_sighting(writing: Writing, document: Mapping[str, Any]) -> SightingAn
     )
 
 
+def record_sightings(
+    writing: Writing, experiment: str, documents: Sequence[Mapping[str, Any]]
+) -> None:
+    """Take sightings of files of one experiment, a few statements for all of them.
+
+    Raises:
+        BadInputError: one cannot be read.
+    """
+    stop_derivations(writing.connection)
+    key = intern_experiments(writing, {experiment})[experiment]
+    _take(writing, key, _intern(writing, key, documents))
+
+
 def write_sighting_row(
     writing: Writing, document: Mapping[str, Any], *, entry: int, received_at: datetime
 ) -> None:
     """Write the row of a sighting whose ledger entry is there, and join it."""
-    connection = writing.connection
     sighted = read_sighting(document)
-    stop_derivations(connection)
+    stop_derivations(writing.connection)
     experiment = intern_experiments(writing, {sighted.experiment})[sighted.experiment]
-    keys = _intern_file(writing, sighted, experiment)
-    provenance = sighted.provenance
-    task = None
-    if provenance.task_id:
-        task = intern_task(writing, experiment, provenance.task_id)
-    draft = SightingDraft(
-        entry_id=entry,
-        file_id=keys.file,
-        identity_id=keys.identity,
-        task_id=task,
-        job_uuid=provenance.job_id,
-        output=provenance.output,
-        document=_text(document),
-        seen_at=received_at,
-    )
-    add_sighting(connection, draft)
-    alias_files(connection, [keys.file])
+    [seen] = _intern(writing, experiment, [document])
+    _write_rows(writing, experiment, {entry: seen}, received_at)
 
 
-def _text(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, sort_keys=True, ensure_ascii=False)
+class _Seen(NamedTuple):
+    """A sighting, as it was sent and read, with the keys of its file."""
+
+    document: Mapping[str, Any]
+    sighted: SightedFile
+    keys: SightedKeys
+
+    @property
+    def text(self) -> str:
+        """The document in one form."""
+        return json.dumps(self.document, sort_keys=True, ensure_ascii=False)
 
 
-def _intern_file(writing: Writing, sighted: SightedFile, experiment: int) -> SightedKeys:
-    name = FileKey(sighted.name, sighted.namespace or "", experiment)
-    identity = see_identity(name, sighted.size_bytes, sighted.checksums, sighted.sha256)
-    return intern_sighted_file(writing, name, identity)
+def _intern(
+    writing: Writing, experiment: int, documents: Sequence[Mapping[str, Any]]
+) -> list[_Seen]:
+    """Return sightings with the keys of their files, which are added where they are new."""
+    sighted_files = [read_sighting(document) for document in documents]
+    identities = []
+    for sighted in sighted_files:
+        name = FileKey(sighted.name, sighted.namespace or "", experiment)
+        identities.append(see_identity(name, sighted.size_bytes, sighted.checksums, sighted.sha256))
+    keys = intern_sighted_files(writing, identities)
+    return [_Seen(*seen) for seen in zip(documents, sighted_files, keys, strict=True)]
+
+
+def _take(writing: Writing, experiment: int, seen: Sequence[_Seen]) -> bool:
+    """Enter the sightings that are new and write their rows; return whether there are any."""
+    by_text = {(one.keys.file, one.text): one for one in seen}
+    known = seen_before(writing.connection, by_text.keys())
+    fresh = [one for text, one in by_text.items() if text not in known]
+    documents = [{"file": one.document} for one in fresh]
+    entries = enter_documents(writing, experiment, "sighting", documents) if fresh else []
+    _write_rows(writing, experiment, dict(zip(entries, fresh, strict=True)), writing.received_at)
+    return bool(fresh)
+
+
+def _write_rows(
+    writing: Writing, experiment: int, seen: Mapping[int, _Seen], received_at: datetime
+) -> None:
+    """Write the rows of sightings, by their ledger entries, and join them."""
+    drafts = []
+    for entry, one in seen.items():
+        provenance = one.sighted.provenance
+        task = None
+        if provenance.task_id:
+            task = intern_task(writing, experiment, provenance.task_id)
+        draft = SightingDraft(
+            entry_id=entry,
+            file_id=one.keys.file,
+            identity_id=one.keys.identity,
+            task_id=task,
+            job_uuid=provenance.job_id,
+            output=provenance.output,
+            document=one.text,
+            seen_at=received_at,
+        )
+        drafts.append(draft)
+    if not drafts:
+        return
+    add_sightings(writing.connection, drafts)
+    alias_files(writing.connection, {draft.file_id for draft in drafts})
+    in_namespaces = {one.keys.file for one in seen.values() if one.sighted.namespace}
+    name_sighted(writing, sorted(in_namespaces))
 
 
 class _Joined(NamedTuple):

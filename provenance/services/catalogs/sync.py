@@ -10,6 +10,7 @@ units, no other units. Nothing here grows with the list of units but the list it
 
 import time
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from typing import NamedTuple, cast
 from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
+from jobprov.provenance.catalogs.answers import plain_metadata
 from jobprov.provenance.catalogs.catalog import (
     Catalog,
     CatalogFile,
@@ -31,8 +33,10 @@ from jobprov.provenance.db.changes.catalogs import note_next_unit, note_sync_end
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.db.queries.catalogs.catalogs import (
     UnknownOutput,
+    bare_inputs,
     count_units_in_catalog,
     declared_tasks,
+    jobs_of_task,
     sync_state,
     units_with_outputs,
     unknown_outputs,
@@ -55,7 +59,7 @@ from jobprov.provenance.services.catalogs.rows import (
     write_outputs,
     write_processes,
 )
-from jobprov.provenance.services.catalogs.sightings import read_sighting, record_sighting
+from jobprov.provenance.services.catalogs.sightings import read_sighting, record_sightings
 from jobprov.provenance.services.tasks.declarations import (
     Declaration,
     read_declaration,
@@ -68,7 +72,10 @@ from jobprov.provenance.services.writing import Writer, Writing
 UNITS_AT_ONCE = 200
 MOST_INPUT_CALLS = 200
 """Processes whose inputs are asked for in one go, a call each."""
-_SIGHTINGS_AT_ONCE = 20
+_MOST_REMEMBERED = 10_000
+"""Names of inputs that were asked for, since many jobs read the same."""
+_MOST_REASONS = 3
+_SIGHTINGS_AT_ONCE = 100
 """In one transaction: some 0.1 s, so that no record waits longer behind it."""
 
 _DONE = ("completed", "finished")
@@ -86,6 +93,7 @@ class TaskSync(NamedTuple):
         is_whole: whether nothing is left to ask; else it goes on from there next time.
         problem: what the catalog could not be asked, and why.
         refused: units that the catalog would not be asked about.
+        named: inputs recorded by bare name that are known by namespace and name since.
     """
 
     task_id: str
@@ -95,6 +103,7 @@ class TaskSync(NamedTuple):
     is_whole: bool = False
     problem: str | None = None
     refused: int = 0
+    named: int = 0
 
 
 class _Place(NamedTuple):
@@ -167,6 +176,8 @@ def _sync(place: _Place, *, everything: bool) -> tuple[TaskSync, bool]:
         progress = _sync_units(place, progress, everything=everything)
         if progress.is_whole:
             progress = _sync_claims(place, progress)
+        if progress.is_whole:
+            progress = _sync_inputs(place, progress)
         if place.declaration.project and not place.is_over():
             progress = _sync_project(place, progress, place.declaration.project)
     except ForbiddenError as problem:
@@ -401,6 +412,71 @@ def _agrees(place: _Place, claim: UnknownOutput, file: CatalogFile) -> bool:
     return is_as_large or claim.job_id == file.job_id or place.task.task_id == file.task_id
 
 
+def _sync_inputs(place: _Place, progress: TaskSync) -> TaskSync:
+    """Give inputs that jobs recorded by bare name the namespace that the catalog has them in.
+
+    Where it has a name in several, nothing is guessed: it stays bare, and is told.
+    """
+    if place.catalog.kind == "sam":  # it has no namespaces
+        return progress
+    with place.database.reading.connect() as connection:
+        jobs = jobs_of_task(connection, place.task.key)
+    asked_names: set[str] = set()
+    bare_count, reasons = 0, list[str]()
+    for part in chunks(jobs, UNITS_AT_ONCE):
+        if place.is_over():
+            return progress._replace(is_whole=False)
+        names = _bare_inputs(place, part) - asked_names
+        if len(asked_names) > _MOST_REMEMBERED:
+            asked_names.clear()
+        asked_names |= names
+        namespaces = _name_inputs(place, names)
+        still_bare = _bare_inputs(place, part) & namespaces.keys()
+        bare_count += len(still_bare)
+        for name in sorted(still_bare)[: _MOST_REASONS - len(reasons)]:
+            reasons.append(_why_bare(name, namespaces[name]))
+        named = len(namespaces) - len(still_bare)
+        progress = progress._replace(named=progress.named + named)
+    if reasons and not progress.problem:
+        message = f"{counted(bare_count, 'input')} recorded without a namespace got none: "
+        message += "; ".join(reasons)
+        if bare_count > len(reasons):
+            message += f"; and {number(bare_count - len(reasons))} more"
+        progress = progress._replace(problem=f"{message}.")
+    return progress
+
+
+def _bare_inputs(place: _Place, jobs: Sequence[int]) -> set[str]:
+    with place.database.reading.connect() as connection:
+        return bare_inputs(connection, jobs, experiment=place.task.experiment_key)
+
+
+def _name_inputs(place: _Place, names: AbstractSet[str]) -> dict[str, list[str]]:
+    """Note where the catalog has these names, if in one namespace; return its namespaces of each.
+
+    Names that it does not know are left out.
+    """
+    files = place.catalog.find_files(sorted(names)) if names else []
+    files_of_name: dict[str, list[CatalogFile]] = defaultdict(list)
+    for file in files:
+        _, name = place.catalog.split(file.name)
+        files_of_name[name].append(file)
+    sightings: list[Mapping[str, object]] = []
+    namespaces: dict[str, list[str]] = {}
+    for name, same_name in files_of_name.items():
+        namespaces[name] = sorted({place.catalog.split(file.name)[0] for file in same_name})
+        if len(namespaces[name]) == 1:
+            sightings.append({**_sighting(place, same_name[0]), "is_only_namespace": True})
+    _see(place, sightings)
+    return namespaces
+
+
+def _why_bare(name: str, namespaces: Sequence[str]) -> str:
+    if len(namespaces) == 1:
+        return f"{namespaces[0]}:{name} in the catalog differs in size or checksum"
+    return f"the catalog has {name} in {', '.join(namespaces)}"
+
+
 def _sync_project(place: _Place, progress: TaskSync, project: str) -> TaskSync:
     """Ask for the processes of the task's project, and for the inputs of some.
 
@@ -470,8 +546,16 @@ def _see_renamed(place: _Place, files: Sequence[CatalogFile]) -> None:
             was_born_bare = namespace and name in born_bare and names_origin
             if _has_other_name(file, name) or was_born_bare:
                 sightings.append(_sighting(place, file))
-    for some in chunks(sightings, _SIGHTINGS_AT_ONCE):
-        place.writer.run(partial(_record_sightings, documents=some), submitter="catalog sync")
+    _see(place, sightings)
+
+
+def _see(place: _Place, sightings: Sequence[Mapping[str, object]]) -> None:
+    """Record sightings, a few at a time."""
+    experiment = place.declaration.experiment
+    readable = [sighting for sighting in sightings if _is_readable(sighting)]
+    for some in chunks(readable, _SIGHTINGS_AT_ONCE):
+        record = partial(record_sightings, experiment=experiment, documents=some)
+        place.writer.run(record, submitter="catalog sync")
 
 
 def _has_other_name(file: CatalogFile, name: str) -> bool:
@@ -479,13 +563,13 @@ def _has_other_name(file: CatalogFile, name: str) -> bool:
     return bool(file.job_id and file.born_as and file.born_as != name)
 
 
-def _record_sightings(writing: Writing, *, documents: Sequence[Mapping[str, object]]) -> None:
-    for document in documents:
-        try:
-            read_sighting(document)
-        except BadInputError:
-            continue  # its metadata are nobody's sidecar
-        record_sighting(writing, document)
+def _is_readable(sighting: Mapping[str, object]) -> bool:
+    """Return whether a sighting can be taken; else its metadata are nobody's sidecar."""
+    try:
+        read_sighting(sighting)
+    except BadInputError:
+        return False
+    return True
 
 
 def _sighting(place: _Place, file: CatalogFile) -> dict[str, object]:
@@ -503,7 +587,7 @@ def _sighting(place: _Place, file: CatalogFile) -> dict[str, object]:
     if file.checksums:
         sighting["checksums"] = list(file.checksums)
     metadata = {key: value for key, value in keys_of_hook.items() if value is not None}
-    return {**sighting, "metadata": metadata}
+    return {**sighting, "metadata": plain_metadata(file.metadata) | metadata}
 
 
 def _full(place: _Place, unit: str) -> str:

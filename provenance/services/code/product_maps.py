@@ -60,14 +60,14 @@ class ProductMaps(NamedTuple):
 
 
 def read_product_maps(connection: Connection) -> ProductMaps:
-    """Return the maps of products as they are now. Without a repository, this costs one small query."""
+    """Return the maps of products as they are now; without a repository, by one small query."""
     if not has_repositories(connection):
         return ProductMaps({}, {})
     return ProductMaps(product_maps(connection), _by_name(registered_repositories(connection)))
 
 
 def _by_name(repositories: Sequence[RegisteredRepository]) -> dict[str, RegisteredRepository]:
-    """Return the repositories by the names that they are registered by, and that addresses end with.
+    """Return the repositories by their registered names, and by those that addresses end with.
 
     An address counts only where it is the only one with that end, as forks have the same.
     """
@@ -92,14 +92,14 @@ def is_unsourced(entry: Software) -> bool:
 
 
 def is_by(entry: Unsourced, product_map: ProductMap) -> bool:
-    """Whether an entry is already resolved by this map's repository, and by a template of an operator."""
+    """Whether this map's repository and a template of an operator have resolved an entry already."""
     if entry.resolution is None or entry.match_key != product_map.repository.match_key:
         return False
     return product_map.is_by_name or entry.resolution.get("template") in product_map.templates
 
 
 def product_tags(product_map: ProductMap, entry: Software) -> dict[str, str]:
-    """Return the tags that an entry's version may have, the likeliest first, each with its template.
+    """Return the tags that an entry's version may have, likeliest first, each with its template.
 
     Raises:
         SoftwareError: its version names none.

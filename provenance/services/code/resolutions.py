@@ -336,7 +336,7 @@ def _enter(
 
 
 def write_resolution_row(connection: Connection, entry: int, body: Mapping[str, Any]) -> None:
-    """Write the row of a resolution whose ledger entry exists, and point its software entry at it."""
+    """Write the row of a resolution whose ledger entry exists, and point its software to it."""
     document = body["document"]
     text = json.dumps(document, sort_keys=True, ensure_ascii=False)
     draft = ResolutionDraft(

@@ -41,7 +41,7 @@ from jobprov.provenance.services.comparisons.stage_counts import (
     software_counts,
     variable_counts,
 )
-from jobprov.provenance.services.lookup.software_filters import name_software
+from jobprov.provenance.services.lookup.software_filters import name_software, products_at
 
 CAMPAIGN, RELEASE = "campaign", "release"
 DIFFERENCES_A_FACET = 200
@@ -75,7 +75,8 @@ def compare_productions(
 
     Args:
         connection: where from.
-        by: `campaign`; or `release`: a ref, a commit, or `NAME=VERSION:QUALIFIERS` of a product.
+        by: `campaign`; or `release`: a ref, a commit, or `NAME=VERSION:QUALIFIERS` of a product;
+            a version alone is that of the experiment's product, such as sbndcode.
         before: the first.
         after: the second.
         experiment: whose they are, where several have them.
@@ -87,7 +88,10 @@ def compare_productions(
         LimitError: it took more than five seconds.
     """
     with time_limit(connection, _SLOW):
-        found = [_classes(connection, by, name, experiment) for name in (before, after)]
+        names = [before, after]
+        if by != CAMPAIGN:
+            names = [_named_release(connection, name, experiment) for name in names]
+        found = [_classes(connection, by, name, experiment) for name in names]
         classes = [each[:MOST_CLASSES] for each in found]
         shared = SharedLists.of(connection, [*classes[0], *classes[1]])
         stages = []
@@ -95,7 +99,7 @@ def compare_productions(
             of_stage = [[jobs for jobs in each if jobs.stage == name] for each in classes]
             stages.append(_compared_stage(connection, name, of_stage, shared, limit))
     productions = []
-    for name, each in zip((before, after), classes, strict=True):
+    for name, each in zip(names, classes, strict=True):
         job_count = sum(jobs.job_count for jobs in each)
         productions.append(ComparedProduction(name, job_count, _page(by, name, experiment)))
     return ProductionComparison(
@@ -130,6 +134,22 @@ def _of_campaign(connection: Connection, campaign: str, experiment: str | None) 
     key = experiment_key(connection, experiments[0])
     tasks = campaign_tasks(connection, CampaignKey(key or 0, campaign))
     return classes_of_tasks(connection, tasks)
+
+
+def _named_release(connection: Connection, release: str, experiment: str | None) -> str:
+    """Return a release with the product that it is a version of, where nobody calls a commit so.
+
+    Raises:
+        NotFoundError: several products have this version.
+    """
+    commits = JobFilters(revision=release, experiment=experiment)
+    if "=" in release or classes_with_software(connection, commits):
+        return release
+    products = [f"{name}={release}" for name in products_at(connection, release)]
+    if len(products) > 1:
+        message = f"Several products have a version {release}; say which is meant."
+        raise NotFoundError(message, products)
+    return products[0] if products else release
 
 
 def _of_release(connection: Connection, release: str, experiment: str | None) -> list[JobClass]:

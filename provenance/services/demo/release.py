@@ -134,7 +134,9 @@ def _commit(draft: Path, step: _Step, *, is_last: bool) -> None:
     for program in sorted((draft / "bin").iterdir()):
         _git(draft, "update-index", "--chmod=+x", f"bin/{program.name}")
     _git(draft, "commit", "--quiet", "--message", step.message, date=step.date)
-    annotation = ("--annotate", "--message", f"Production release {step.tag}") if is_last else ()
+    annotation: list[str] = []
+    if is_last:
+        annotation = ["--annotate", "--message", f"Production release {step.tag}"]
     _git(draft, "tag", *annotation, step.tag, date=step.date)
 
 

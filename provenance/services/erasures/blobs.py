@@ -93,10 +93,13 @@ def plan_blob_erasure(
     size_bytes = None
     if not store.missing([sha256]):
         size_bytes = store.size(sha256)
+    kept_sha256 = None
+    if expired is not None:
+        kept_sha256 = expired.kept_sha256
     return BlobErasure(
         whose=Owner(experiment, key),
         sha256=sha256,
-        kept_sha256=None if expired is None else expired.kept_sha256,
+        kept_sha256=kept_sha256,
         size_bytes=size_bytes,
         jobs=find_holders(connection, store, experiment, [sha256.encode()]).jobs,
         plans=_plans_holding(connection, store, key, sha256),

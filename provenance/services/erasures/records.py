@@ -316,7 +316,7 @@ def _evidence(connection: Connection, store: Store, job: ReadJob, witness: str) 
 def _plans_holding(
     connection: Connection, store: Store, job: ReadJob, digests: set[str], forms: Sequence[bytes]
 ) -> list[str]:
-    """Return the job's bundle plans that hold one of these records, or a generated file with a text.
+    """Return the job's bundle plans that hold one of these records or a generated file with a text.
 
     `forms` are the texts as bytes, in every form in which they may be written.
     """

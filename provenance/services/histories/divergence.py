@@ -96,7 +96,7 @@ def _stages(jobs: Iterable[Maker]) -> list[str]:
 
 
 def _unmatched(jobs: Iterable[Maker], others: Iterable[Maker]) -> list[Maker]:
-    """Return the jobs that have no partner of the same recipe among the others, first started first.
+    """Return the jobs without a partner of the same recipe among the others, first started first.
 
     Each of the others is the partner of one job only.
     """

@@ -210,7 +210,10 @@ def list_orphans(
             after=read_cursor(cursor) or 0,
             limit=limit,
         )
-    return Orphans([_orphan(row) for row in rows], None if last is None else str(last))
+    next_cursor = None
+    if last is not None:
+        next_cursor = str(last)
+    return Orphans([_orphan(row) for row in rows], next_cursor)
 
 
 def _orphan(row: UnmadeFile) -> Orphan:

@@ -201,8 +201,10 @@ def _page(
 ) -> _Page:
     shown = list(islice(touched_files(connection, claims), limit + 1))
     files = [_file(file, is_direct=file.claim in direct) for file in shown[:limit]]
-    is_last = len(shown) <= limit
-    return _Page(files, None if is_last else str(shown[limit - 1].place))
+    next_cursor = None
+    if len(shown) > limit:
+        next_cursor = str(shown[limit - 1].place)
+    return _Page(files, next_cursor)
 
 
 def stream_impact(

@@ -68,9 +68,9 @@ def filter_history(
 
     nodes: list[Node] = [*file_nodes(connection, shown), *job_nodes(connection, shown)]
     by_key = {node.key: node for node in nodes}
-    edges = [
-        Edge(source, target, link.is_sure, link.role) for (source, target), link in links.items()
-    ]
+    edges = []
+    for (source, target), link in links.items():
+        edges.append(Edge(source, target, link.is_sure, link.role))
     return Graph(
         history.start,
         tuple(by_key[key] for key in shown if key in by_key),

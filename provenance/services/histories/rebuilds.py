@@ -300,7 +300,7 @@ def _inputs(
 
 
 def _circle(needed: Needed) -> list[int]:
-    """Return the jobs of the first circle of jobs that need each other's outputs; none if none do."""
+    """Return the first circle of jobs that need each other's outputs; none if there is none."""
     makers = {}
     for job, inputs in needed.items():
         makers[str(job)] = [str(row.maker) for row in inputs if row.maker is not None]

@@ -18,7 +18,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from jobprov.provenance.errors import UnreachableError
-from jobprov.provenance.services.intake.issuers import Issuer
+from jobprov.provenance.services.intake.issuers import IssuerAddress
 
 ALGORITHMS = ("RS256", "ES256")
 RENEWED_SECONDS = 3600.0
@@ -63,7 +63,7 @@ class _Keys(NamedTuple):
 class IssuerKeys:
     """The keys of one issuer; thread-safe."""
 
-    def __init__(self, issuer: Issuer, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, issuer: IssuerAddress, clock: Callable[[], float] = time.monotonic) -> None:
         self._issuer, self._clock = issuer, clock
         self._lock = threading.Lock()
         self._keys = _Keys({}, (), float("-inf"))
@@ -142,16 +142,15 @@ class IssuerKeys:
         fetched.set()
 
 
-def _fetched_keys(issuer: Issuer, now: float) -> _Keys:
+def _fetched_keys(issuer: IssuerAddress, now: float) -> _Keys:
     """Return the keys that an issuer has now.
 
     Raises:
         UnusableAnswerError: it does not answer, or has no key that can be used.
     """
-    with requests.Session() as session:
-        session.trust_env = False  # a .netrc has nothing to do with it
-        session.verify = issuer.ca or True
-        document = _document(session, issuer.jwks or _discovered(session, issuer))
+    with _session(issuer) as session:
+        address = issuer.jwks or _address_in(_discovered(session, issuer), "jwks_uri", issuer)
+        document = _document(session, address)
     by_id: dict[str, jwt.PyJWK] = {}
     unnamed: list[jwt.PyJWK] = []
     listed = document.get("keys")
@@ -181,8 +180,26 @@ def _usable(entry: Any) -> jwt.PyJWK | None:
     return key if key.algorithm_name in ALGORITHMS else None
 
 
-def _discovered(session: requests.Session, issuer: Issuer) -> str:
-    """Return the address of the keys, from the document in which the issuer describes itself."""
+def discovered_addresses(issuer: IssuerAddress, *names: str) -> tuple[dict[str, Any], list[str]]:
+    """Return the document in which an issuer describes itself, and addresses that it names.
+
+    Raises:
+        UnusableAnswerError: it does not answer, or does not name one of them.
+    """
+    with _session(issuer) as session:
+        document = _discovered(session, issuer)
+    return document, [_address_in(document, name, issuer) for name in names]
+
+
+def _session(issuer: IssuerAddress) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # a .netrc has nothing to do with it
+    session.verify = issuer.ca or True
+    return session
+
+
+def _discovered(session: requests.Session, issuer: IssuerAddress) -> dict[str, Any]:
+    """Return the document in which the issuer describes itself."""
     problem = ""
     for path in _DISCOVERY:
         try:
@@ -190,14 +207,18 @@ def _discovered(session: requests.Session, issuer: Issuer) -> str:
         except UnusableAnswerError as reason:
             problem = problem or str(reason)
             continue
-        address = document.get("jwks_uri")
         if document.get("issuer") != issuer.issuer:
             raise UnusableAnswerError(f"its document at {path} is of another issuer")
-        is_safe = isinstance(address, str) and _is_as_safe(address, issuer.issuer)
-        if not is_safe:
-            raise UnusableAnswerError(f"its document at {path} names no https address as jwks_uri")
-        return str(address)
+        return document
     raise UnusableAnswerError(problem)
+
+
+def _address_in(document: dict[str, Any], name: str, issuer: IssuerAddress) -> str:
+    """Return an address that the issuer's document names."""
+    address = document.get(name)
+    if not isinstance(address, str) or not _is_as_safe(address, issuer.issuer):
+        raise UnusableAnswerError(f"its discovery document names no https address as {name}")
+    return address
 
 
 def _is_as_safe(address: str, issuer: str) -> bool:

@@ -28,48 +28,68 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ROOT = "/"
 
 
-class Allowance(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+class Condition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What is asked of somebody to be allowed something; of several given, all must hold.
+
+    Attributes:
+        group: a group of theirs, written as the issuer writes it.
+        subject: themselves, as the claim `sub` names them.
+    """
+
+    group: _Text | None = None
+    subject: _Text | None = None
+
+    def holds(self, claimed: "Claimed") -> bool:
+        """Return whether somebody is all that is asked for here."""
+        if self.group is not None and self.group not in claimed.groups:
+            return False
+        return self.subject is None or self.subject == claimed.subject
+
+
+class Allowance(Condition, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """What a token may do that has a scope, a group or a subject; of several given, all must hold.
 
     Attributes:
         scope: a word of the token's `scope`, such as `compute.create` or `storage.read:/dune`.
-        group: a group of its holder, written as the issuer writes it.
-        subject: its holder, as the claim `sub` names them.
         may: the scopes of jobprov that it gets.
     """
 
     scope: _Text | None = None
-    group: _Text | None = None
-    subject: _Text | None = None
     may: Annotated[list[Scope], msgspec.Meta(min_length=1)]
 
     def holds(self, claimed: "Claimed") -> bool:
         """Return whether a token has all that is asked for here."""
         if self.scope is not None and not _has_scope(claimed.scopes, self.scope):
             return False
-        if self.group is not None and self.group not in claimed.groups:
-            return False
-        return self.subject is None or self.subject == claimed.subject
+        return Condition.holds(self, claimed)
 
 
-class Issuer(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """An issuer of tokens of one experiment.
+class IssuerAddress(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Where an issuer and its keys are.
 
     Attributes:
         issuer: its address, which the claim `iss` of its tokens has, letter by letter.
-        audience: whom tokens may be for: one of these has to stand in the claim `aud`.
-        allow: what its tokens allow.
-        groups_claim: the claim with the groups of the token's holder.
         jwks: the address of its keys; without it, its discovery document names that.
         ca: certificates that its server's is checked by; the system's where none is said.
     """
 
     issuer: _Text
+    jwks: _Text | None = None
+    ca: _Text | None = None
+
+
+class Issuer(IssuerAddress, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """An issuer of tokens of one experiment.
+
+    Attributes:
+        audience: whom tokens may be for: one of these has to stand in the claim `aud`.
+        allow: what its tokens allow.
+        groups_claim: the claim with the groups of the token's holder.
+    """
+
     audience: _Texts
     allow: Annotated[list[Allowance], msgspec.Meta(min_length=1, max_length=1000)]
     groups_claim: _Text = "wlcg.groups"
-    jwks: _Text | None = None
-    ca: _Text | None = None
 
 
 class ExperimentIssuer(msgspec.Struct, frozen=True):
@@ -120,9 +140,9 @@ def _read_table(experiment: str, table: Any, path: Path) -> Issuer:
         issuer = read_document(table, Issuer, where)
     except BadInputError as problem:
         raise BadInputError(f"{where}: {problem}", problem.fields) from None
-    _check_address(issuer.issuer, "issuer", where)
+    check_address(issuer.issuer, "issuer", where)
     if issuer.jwks is not None:
-        _check_address(issuer.jwks, "jwks", where)
+        check_address(issuer.jwks, "jwks", where)
     for number, allowance in enumerate(issuer.allow):
         if allowance.scope is None and allowance.group is None and allowance.subject is None:
             field = f"allow[{number}]"
@@ -134,7 +154,7 @@ def _read_table(experiment: str, table: Any, path: Path) -> Issuer:
     return issuer
 
 
-def _check_address(address: str, field: str, where: str) -> None:
+def check_address(address: str, field: str, where: str) -> None:
     """Refuse addresses whose keys somebody on the way could replace."""
     url = urlsplit(address)
     if url.scheme == "https" and url.hostname:

@@ -75,6 +75,7 @@ class Grant(NamedTuple):
         task_id: of an upload ticket the only task whose jobs may be recorded.
         scopes: what may be done.
         is_issued: whether an issuer of the experiment made it (`issued_tokens`).
+        person: of a login the name of who is logged in, which stands for who decided something.
     """
 
     experiment: str | None
@@ -82,6 +83,7 @@ class Grant(NamedTuple):
     task_id: str | None = None
     scopes: frozenset[Scope] = ALL_SCOPES
     is_issued: bool = False
+    person: str | None = None
 
     def may(self, scope: Scope) -> bool:
         """Whether it allows what has this scope."""

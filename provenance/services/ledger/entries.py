@@ -25,8 +25,11 @@ ORIGIN_FIELD = "origin"
 
 def append_document(connection: Connection, entry: NewEntry, document: Mapping[str, Any]) -> int:
     """Write one entry whose body is a small JSON document; return its key."""
-    body = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
-    return append_entries(connection, [entry._replace(body=body)])[0]
+    return append_entries(connection, [entry._replace(body=_body(document))])[0]
+
+
+def _body(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def enter_document(
@@ -36,10 +39,20 @@ def enter_document(
 
     Where somebody is answerable for it (`ACTS`), it also keeps where it came from. Return its key.
     """
+    return enter_documents(writing, experiment, kind, [document])[0]
+
+
+def enter_documents(
+    writing: Writing, experiment: int, kind: str, documents: Iterable[Mapping[str, Any]]
+) -> list[int]:
+    """Do the same for several documents at once; return the keys in their order."""
     entry = NewEntry(experiment, kind, writing.received_at, writing.submitter, b"")
-    if kind in ACTS and writing.origin is not None:
-        document = {**document, ORIGIN_FIELD: writing.origin._asdict()}
-    return append_document(writing.connection, entry, document)
+    entries = []
+    for document in documents:
+        if kind in ACTS and writing.origin is not None:
+            document = {**document, ORIGIN_FIELD: writing.origin._asdict()}  # noqa: PLW2901
+        entries.append(entry._replace(body=_body(document)))
+    return append_entries(writing.connection, entries)
 
 
 class Leaf(NamedTuple):

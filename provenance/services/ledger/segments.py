@@ -128,9 +128,10 @@ def write_frames(entries: Sequence[SealedEntry]) -> tuple[list[int], bytes]:
 
 
 def _packed(entry: SealedEntry) -> PackedEntry:
-    return PackedEntry(
-        (entry.submitter or "").encode(), entry.salt, entry.body if entry.erased is None else None
-    )
+    body: bytes | None = entry.body
+    if entry.erased is not None:
+        body = None
+    return PackedEntry((entry.submitter or "").encode(), entry.salt, body)
 
 
 class SegmentReader:

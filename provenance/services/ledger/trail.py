@@ -58,7 +58,10 @@ def show_trail(
     acts: list[Act] = []
     for row in shown:
         acts.append(_act(row, json.loads(bodies.get(row.entry, b"{}"))))
-    return Trail(experiment, acts, str(shown[-1].entry) if len(rows) > limit else None)
+    next_cursor = None
+    if len(rows) > limit:
+        next_cursor = str(shown[-1].entry)
+    return Trail(experiment, acts, next_cursor)
 
 
 def _act(row: ActRow, document: Document) -> Act:

@@ -18,7 +18,11 @@ from jobprov.provenance.db.queries.lookup.files import (
     parents_of,
     sightings_of,
 )
-from jobprov.provenance.db.queries.lookup.focus import identities_of_versions
+from jobprov.provenance.db.queries.lookup.focus import (
+    Focus,
+    identities_of,
+    identities_of_versions,
+)
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.queries.lookup.versions import Version, last_tries, versions_of
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
@@ -198,6 +202,9 @@ def show_found(
         task = producer.task
     else:
         task = _task_by_catalog(connection, file, sightings)
+    aliases = other_names_of(connection, versions)
+    if identities is None and aliases:
+        identities = identities_of(connection, Focus(file.id, None))
     consumer_count, first_consumers = consumers(connection, file.id, identities=identities)
     locations: set[str] = set()
     for sighting in sightings:
@@ -216,7 +223,7 @@ def show_found(
         consumer_count=consumer_count,
         locations=sorted(locations),
         task=task,
-        aliases=other_names_of(connection, versions),
+        aliases=aliases,
         sightings=sightings,
     )
 
@@ -252,7 +259,7 @@ def _identities_of_campaign(
     chosen: Version,
     jobs: Mapping[int, JobSummary],
 ) -> dict[int, bool] | None:
-    """Return the identities of the chosen version's campaign; None where no other wrote the name."""
+    """Return the identities of the chosen version's campaign; None if no other wrote the name."""
     campaign = jobs[chosen.job_id].task.campaign
     ours: list[int] = []
     theirs: list[int] = []

@@ -42,7 +42,10 @@ def list_files(
             files.append(_made(row, version, len(versions[row.key]), jobs[version.job_id]))
         else:
             files.append(_placeholder(row))
-    return FileList(files, next=_cursor(listed[-1]) if len(rows) > limit else None)
+    next_cursor = None
+    if len(rows) > limit:
+        next_cursor = _cursor(listed[-1])
+    return FileList(files, next=next_cursor)
 
 
 def _made(row: FileRow, version: Version, version_count: int, job: JobSummary) -> ListedFile:

@@ -24,8 +24,8 @@ from jobprov.provenance.db.queries.lookup.job import (
     final_records_of,
     find_batch_job,
     find_jobs,
+    input_files,
     input_links,
-    input_urls,
     moved_refs,
     output_consumers,
     output_urls,
@@ -38,6 +38,7 @@ from jobprov.provenance.db.queries.lookup.search import jobs_by_batch_id, jobs_b
 from jobprov.provenance.db.queries.recording.findings import closures_of_jobs
 from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
+from jobprov.provenance.records.files.names import full_name
 from jobprov.provenance.records.gaps.findings import blobs_to_send
 from jobprov.provenance.records.gaps.gaps import find_gaps, level_of, needs_of_next
 from jobprov.provenance.records.identity import witness_rank
@@ -194,8 +195,13 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
     gaps = with_proof(recorded_gaps, proof)
     level = level_of(recorded_gaps, reading.record, findings)
     level = level_proven(level, recorded_gaps, proof)
-    recipe, result = recipe_of(reading.record), result_of(reading.record)
-    decided_by = None
+    recipe_id, result_id, decided_by = None, None, None
+    recipe = recipe_of(reading.record)
+    if recipe is not None:
+        recipe_id = recipe_text(recipe)
+    result = result_of(reading.record)
+    if result is not None:
+        result_id = result_text(result)
     if reading.record.exit is not None:
         decided_by = reading.record.exit.decided_by
     finals = final_records_of(connection, key)
@@ -223,8 +229,8 @@ def show_job(connection: Connection, job: ReadJob, *, witness: str | None = None
         next_level_needs=needs_of_next(level, gaps),
         gaps=gaps,
         missing_blobs=blobs_to_send(reading.record, findings),
-        recipe_id=None if recipe is None else recipe_text(recipe),
-        result_id=None if result is None else result_text(result),
+        recipe_id=recipe_id,
+        result_id=result_id,
         revisions=[record for record in finals if record.revision > 0],
         conflict_count=conflict_count(connection, key),
         verdicts=verdicts,
@@ -268,12 +274,19 @@ def software_of(connection: Connection, job: ReadJob) -> list[dict[str, object]]
 
 
 def _inputs(connection: Connection, job: ReadJob) -> list[dict[str, object]]:
-    """Return the inputs as recorded, each with its page and the jobs that made it."""
+    """Return the inputs as recorded, each with its page and the jobs that made it.
+
+    One recorded by bare name also comes with the namespace and name that its catalog has.
+    """
     key = job.found.key
-    makers, urls = input_links(connection, key), input_urls(connection, key)
+    makers, files = input_links(connection, key), input_files(connection, key)
     inputs = []
-    for place, file in enumerate(job.reading.raw.get("inputs") or ()):
-        inputs.append({**file, "url": urls.get(place), "producers": makers.get(place, [])})
+    for place, recorded in enumerate(job.reading.raw.get("inputs") or ()):
+        file = files.get(place)
+        findings: dict[str, object] = {"url": file and file.url, "producers": makers.get(place, [])}
+        if file is not None and file.namespace and not recorded.get("namespace"):
+            findings["did"] = full_name(file.name, file.namespace)
+        inputs.append({**recorded, **findings})
     return inputs
 
 

@@ -87,4 +87,7 @@ def list_names(
         # one more than is shown tells whether there are more
         names = recorded_names(connection, kind, filters, after=cursor or "", limit=limit + 1)
     listed = names[:limit]
-    return RecordedNames(listed, next=listed[-1] if len(names) > limit else None)
+    next_cursor = None
+    if len(names) > limit:
+        next_cursor = listed[-1]
+    return RecordedNames(listed, next=next_cursor)

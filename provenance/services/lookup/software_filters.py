@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from sqlalchemy import Connection
 
 from jobprov.provenance.db.queries.code.software import entries_named
+from jobprov.provenance.db.queries.lookup.code_versions import release_products
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.records.job_record import Software
 
@@ -31,6 +32,15 @@ def name_software(connection: Connection, filters: JobFilters) -> JobFilters:
     if filters.software_keys is not None:
         keys &= filters.software_keys
     return filters._replace(software=None, software_keys=frozenset(keys))
+
+
+def products_at(connection: Connection, version: str) -> list[str]:
+    """Return the names of the products of releases that jobs used in a version."""
+    names = []
+    for name in release_products(connection):
+        if any(_is(entry, version, ()) for _, entry in entries_named(connection, name)):
+            names.append(name)
+    return names
 
 
 def _is(entry: Software, version: str, qualifiers: Iterable[str]) -> bool:

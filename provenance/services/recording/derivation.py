@@ -18,6 +18,7 @@ from jobprov.provenance.db.recording.configurations.closures import (
     ran_configurations,
 )
 from jobprov.provenance.db.recording.files.aliases import join_sightings
+from jobprov.provenance.db.recording.files.full_names import name_inputs
 from jobprov.provenance.db.recording.writing import JobDraft, intern_experiments, write_jobs
 from jobprov.provenance.db.writer.turns import begin_deriving
 from jobprov.provenance.records.gaps.findings import Findings, blobs_to_send
@@ -81,6 +82,7 @@ def derive_jobs(writing: Writing, jobs: Sequence[ReadJob]) -> list[Grading]:
         awaited[job.key] = job_findings.awaited
     unclaimed = write_jobs(writing, drafts)
     join_sightings(connection, {job.key: job.reading.record.job_id for job in jobs}, unclaimed)
+    name_inputs(writing, [job.key for job in jobs], unclaimed)
     known = [job.key for job in jobs if not job.is_new]
     write_awaited(connection, awaited, replace=known)
     write_awaited_traces(connection, _awaited_traces(jobs), replace=known)

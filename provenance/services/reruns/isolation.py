@@ -46,7 +46,7 @@ _POLL_SECONDS = 0.25
 _END_WITH_CALLER = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 """Has the kernel end a rerun if whoever watches it is killed."""
 _BEYOND = 300
-"""So many more processes the kernel allows, so that the watch sees too many and gives the reason."""
+"""The kernel allows so many more processes, so that the watch sees too many and says so."""
 _OWN_PID_MAX = (6, 14)
 """From this Linux on, the highest process number is one of each namespace of process numbers."""
 _SET_PID_MAX = 'echo "$1" >/proc/sys/kernel/pid_max; shift; exec "$@"'

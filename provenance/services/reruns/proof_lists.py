@@ -75,7 +75,10 @@ def _visible(text: str) -> str:
     """Return TOML in which no letter changes how others look."""
     letters = []
     for letter in text:
-        letters.append(letter if letter.isprintable() else f"\\U{ord(letter):08x}")
+        if letter.isprintable():
+            letters.append(letter)
+        else:
+            letters.append(f"\\U{ord(letter):08x}")
     return "".join(letters)
 
 

@@ -1,4 +1,4 @@
-"""Figures of reproduction: the share of recipes reproduced by their last rerun, by level and age."""
+"""Figures of reproduction: the share of recipes whose last rerun passed, by level and age."""
 
 import time
 from collections import Counter

@@ -291,7 +291,7 @@ def _complete(
 
 
 def _first_different(touched: list[str], digests: Mapping[str, str]) -> str | None:
-    """Return the first file that a rerun touched here and that the trace has with another digest."""
+    """Return the first file that a rerun touched here and the trace has with another digest."""
     for path in touched:
         real = os.path.realpath(path)
         if real in digests and _digest(real) != digests[real]:

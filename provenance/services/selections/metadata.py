@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 from sqlalchemy import Connection
@@ -28,6 +28,8 @@ from jobprov.provenance.records.job_record import Output, Software
 from jobprov.provenance.selections.conditions import Selection
 from jobprov.provenance.services.ledger.witnessed_jobs import HeldJob, fill_records, read_together
 from jobprov.provenance.services.selections.files import PAGE, select_files
+
+T = TypeVar("T")
 
 FILES_AT_ONCE = 100
 """Files whose records are held at once."""
@@ -223,8 +225,8 @@ def _metadata(
         experiment=experiment,
         size_bytes=size,
         checksums=seen.checksums,
-        event_count=None,
-        data_tier=None,
+        event_count=_told(seen, "core.event_count", int),
+        data_tier=_told(seen, "core.data_tier", str),
         file_type=output.file_type,
         file_format=output.file_format,
         data_stream=output.data_stream,
@@ -255,6 +257,12 @@ def _metadata(
         seen_at=version.received_at,
         provenance=_provenance(version, output),
     )
+
+
+def _told(seen: _Sighting, key: str, kind: type[T]) -> T | None:
+    """Return what a catalog told of a file, if it is of a kind."""
+    value = seen.metadata.get(key)
+    return value if isinstance(value, kind) else None
 
 
 def _provenance(version: StandingVersion, output: Output) -> dict[str, str]:

@@ -108,9 +108,9 @@ def estimate(
         )
     with time_limit(connection, "narrow it down to a campaign or a stage", seconds=seconds):
         stages = [filters.stage] if filters.stage is not None else stages_of(connection, filters)
-        learnt = [
-            _learn(connection, store, filters._replace(stage=stage), stage) for stage in stages
-        ]
+        learnt = []
+        for name in stages:
+            learnt.append(_learn(connection, store, filters._replace(stage=name), name))
     known = [stage for stage in learnt if _done(stage.units)]
     if not known:
         raise NotFoundError(

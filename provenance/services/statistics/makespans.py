@@ -109,7 +109,9 @@ def makespan(total: Interval, run_times: RunTimes, units: int, slots: int) -> In
     later = (units - slots) / units / slots
     expected = middle + later * (total.expected - units * run_times.mean)
     # With a single wave nothing was computed in steps
-    step = run_times.mean / _STEPS if later else 0.0
+    step = 0.0
+    if later:
+        step = run_times.mean / _STEPS
     low = hypot(low, later * (total.expected - total.low), step)
     high = hypot(high, later * (total.high - total.expected), step)
     return Interval(expected, max(0.0, expected - low), expected + high)

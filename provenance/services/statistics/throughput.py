@@ -213,7 +213,10 @@ def _sum_of(groups: Sequence[ThroughputGroup], count: int) -> ThroughputGroup | 
     """Return several groups as one; None where there are none."""
     if not groups:
         return None
-    amounts = [sum(group.amounts[place] for group in groups) for place in range(count)]
+    amounts = [0.0] * count
+    for group in groups:
+        for place, amount in enumerate(group.amounts):
+            amounts[place] += amount
     jobs = sum(group.jobs for group in groups)
     return ThroughputGroup(None, jobs, sum(amounts), amounts)
 

@@ -224,10 +224,13 @@ def add_waits(stages: Sequence[StageEstimate]) -> ChainWaits:
     Stages that do not say it are left out: `learnt_from.stages` says how many do.
     """
     stage_in_hours = [stage.stage_in_hours for stage in stages if stage.stage_in_hours]
+    total_stage_in = None
+    if stage_in_hours:
+        total_stage_in = add_hours(stage_in_hours)
     return ChainWaits(
         queue=_add_quantiles([stage.queue for stage in stages if stage.queue]),
         stage_in=_add_quantiles([stage.stage_in for stage in stages if stage.stage_in]),
-        stage_in_hours=add_hours(stage_in_hours) if stage_in_hours else None,
+        stage_in_hours=total_stage_in,
     )
 
 

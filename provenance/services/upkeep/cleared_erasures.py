@@ -129,9 +129,10 @@ def catch_up(parts: Parts, experiment: str | None) -> None:
 def finish_erasures(parts: Parts) -> dict[str, Cleared]:
     """Remove all bytes that were ever erased and are still there; return these by experiment."""
     with parts.database.reading.connect() as connection:
-        experiments = [
-            name for name in experiment_names(connection) if _is_anything_erased(connection, name)
-        ]
+        experiments = []
+        for name in experiment_names(connection):
+            if _is_anything_erased(connection, name):
+                experiments.append(name)
     return {experiment: clear_erased(parts, experiment) for experiment in experiments}
 
 

@@ -1,4 +1,4 @@
-"""Rebuilds the database from the archive alone: replays every chain, in order, into an empty schema.
+"""Rebuilds the database from the archive alone: replays each chain, in order, into an empty schema.
 
 Everything derived comes back: jobs, files, edges, tasks, sightings, verdicts, resolutions, bundle
 plans, possessions, evaluated configurations. `NOT_DERIVED` lists what does not. Entries that were

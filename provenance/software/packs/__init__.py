@@ -1,1 +1,1 @@
-"""Packs of git objects: their canonical form, written and read, those of clients, files beside them."""
+"""Packs of git objects: their canonical form, those of clients, and the files beside them."""

@@ -1,4 +1,4 @@
-"""Writes what git keeps beside a pack, so that a copy of both is a repository, without starting git.
+"""Writes what git keeps beside a pack: a copy of both is a repository, made without git.
 
 The pack's index, the index of a work tree, and the commits at which the history in the pack ends.
 
@@ -103,7 +103,7 @@ def _tree_of(objects: dict[str, PackedObject], ran: str) -> dict[str, tuple[str,
 
 
 def _pack_index(entries: Sequence[tuple[str, int, int]], pack_checksum: bytes) -> bytes:
-    """Return the index of a pack: tables of ids, of CRC-32 and of places, in the order of the ids."""
+    """Return the index of a pack: tables of ids, CRC-32 and places, in the order of the ids."""
     oids, checksums, offsets, large_offsets = bytearray(), bytearray(), bytearray(), bytearray()
     counts = [0] * 256
     for oid, offset, crc in sorted(entries):

@@ -142,7 +142,10 @@ def test_trail_is_for_those_who_administer_the_experiment(
     shown = client.get(page, auth=("me", own))
     assert shown.status_code == 200
     assert "token 1 Ada: made" in shown.text
-    assert client.get("/trail", auth=("me", own)).status_code == 422
+    choice = client.get("/trail", auth=("me", own))
+    assert choice.status_code == 300
+    assert 'href="/trail?experiment=nova"' in choice.text
+    assert "mu2e" not in choice.text
 
 
 def test_trail_of_an_unknown_experiment_is_not_found(client: FlaskClient) -> None:

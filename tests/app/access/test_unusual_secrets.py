@@ -93,6 +93,7 @@ def test_record_without_secrets_is_taken(client: FlaskClient) -> None:
     assert answer.status_code == 201, answer.text
 
 
+@pytest.mark.slow
 def test_secret_far_inside_a_large_blob_is_refused(client: FlaskClient, service: Service) -> None:
     line = b"an event went by, nothing was wrong with it\n"
     content = line * 230_000 + f"password='{CANARY}'\n".encode() + line * 10_000

@@ -83,6 +83,77 @@ def test_query_may_stand_in_the_address(metacat: FlaskClient) -> None:
     assert [record["name"] for record in sequence(answer)] == ["f1.root"]
 
 
+TOLD = [
+    ("files where DUNE.campaign = 'fd'", ["hd:raw1.root", "hd:raw2.root", LAST]),
+    ("files where DUNE.campaign = 'fd' and core.run_type ~ '^hd'", ["hd:raw1.root"]),
+    ("files from nova:t1 where DUNE.campaign = 'fd'", [LAST]),
+    ("files where DUNE.requestid = 4711", ["hd:raw1.root"]),
+    ("files where DUNE.requestid > 4711", ["hd:raw2.root"]),
+    ("files where DUNE.requestid in (1, 4712)", ["hd:raw2.root"]),
+    ("files where DUNE.requestid != 4711", ["hd:raw2.root"]),
+    ("files where core.run_type present", ["hd:raw1.root"]),
+    ("files where DUNE.is_good = true", ["hd:raw1.root"]),
+    ("files where core.data_tier = 'raw'", [*f(2, 4), "hd:raw1.root", "hd:raw2.root"]),
+    ("files where core.data_tier = 'raw' or core.data_tier = 'x'",
+     [*f(2, 4), "hd:raw1.root", "hd:raw2.root"]),
+    ("files from nova:t1 where core.data_tier = 'raw'", f(2, 4)),
+    ("files where core.data_tier = 'raw' and size > 10", ["hd:raw1.root"]),
+    ("files where core.data_tier = 'raw' and core.event_count = 8", ["hd:raw2.root"]),
+]  # fmt: skip
+
+
+def see(metacat: FlaskClient, name: str, size: int, **metadata: object) -> None:
+    dotted = {key.replace("__", "."): value for key, value in metadata.items()}
+    namespace, name = name.split(":")
+    seen = {"experiment": "nova", "namespace": namespace, "name": name, "size_bytes": size}
+    answer = metacat.post("/api/v1/files", json={**seen, "metadata": dotted})
+    assert answer.status_code == 201, answer.text
+
+
+def test_files_are_selected_by_metadata_that_only_a_catalog_told(metacat: FlaskClient) -> None:
+    """The newest sighting counts; what a job made keeps the data tier that its job says."""
+    see(metacat, "hd:raw1.root", 5, core__data_tier="raw", DUNE__campaign="old")
+    see(
+        metacat, "hd:raw1.root", 11, core__data_tier="raw", core__run_type="hd-protodune",
+        DUNE__campaign="fd", DUNE__requestid=4711, DUNE__is_good=True,
+    )  # fmt: skip
+    see(
+        metacat, "hd:raw2.root", 2, core__data_tier="raw", core__event_count=8,
+        DUNE__campaign="fd", DUNE__requestid=4712,
+    )  # fmt: skip
+    see(metacat, LAST, 6, core__data_tier="raw", DUNE__campaign="fd")
+
+    for query, expected in TOLD:
+        assert sorted(names(metacat, query)) == sorted(expected), query
+    shown = metacat.get(f"{API}/file?did=hd:raw2.root").get_json()["metadata"]
+    assert (shown["core.data_tier"], shown["core.event_count"]) == ("raw", 8)
+    counted = metacat.get(
+        "/sam/nova/api/files/count", query_string={"dims": "DUNE.campaign f% and data_tier raw"}
+    )
+    assert counted.text.strip() == "2"
+    expanded = metacat.get(
+        "/sam/nova/api/files/expand_query", query_string={"dims": "DUNE.campaign 'f%'"}
+    )
+    assert "DUNE.campaign f%" in expanded.text
+
+
+def test_key_that_no_catalog_told_is_refused_by_name_with_those_that_were(
+    metacat: FlaskClient,
+) -> None:
+    see(metacat, "hd:raw1.root", 11, DUNE__campaign="fd")
+
+    refused = metacat.post(f"{API}/query", data="files where DUNE.campain = 'fd'")
+    refused_by_sam = metacat.get("/sam/nova/api/files/count?dims=DUNE.campain%20fd")
+
+    assert refused.status_code == refused_by_sam.status_code == 400
+    assert refused_by_sam.get_json()["error"] == "DimensionError"
+    for answer in (refused, refused_by_sam):
+        assert answer.get_json()["message"] == (
+            "Files cannot be selected by 'DUNE.campain' here: no catalog or transfer service told "
+            "it with a file (POST /api/v1/files). Keys that were told: DUNE.campaign."
+        )
+
+
 def test_names_take_the_namespace_that_is_given(metacat: FlaskClient) -> None:
     assert names(metacat, "file f5.root", "namespace=nova-reco") == [LAST]
     assert names(metacat, "file f5.root") == []
@@ -212,6 +283,7 @@ def test_errors_have_a_sentence(metacat: FlaskClient) -> None:
         assert answer.get_json()["message"].endswith("."), path
 
 
+@pytest.mark.slow
 def test_huge_questions_are_refused_at_once(metacat: FlaskClient) -> None:
     for query in ("(" * 10_000, "files where name = 'x" + "y" * 3_000_000, "parents(" * 10_000):
         start = time.process_time()

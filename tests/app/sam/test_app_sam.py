@@ -413,6 +413,7 @@ def test_unknown_experiment_is_told(sam: FlaskClient) -> None:
     assert "mars" in answer.get_json()["message"]
 
 
+@pytest.mark.slow
 def test_huge_questions_are_refused_at_once(sam: FlaskClient) -> None:
     huge = {
         "1 MB": "file_name " + "a" * 1_100_000,

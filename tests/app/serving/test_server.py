@@ -204,6 +204,7 @@ def test_request_under_way_is_finished_before_the_service_ends(tmp_path: Path) -
     assert again.stop() == 0
 
 
+@pytest.mark.slow
 def test_more_than_one_worker_on_sqlite_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="PostgreSQL"):
         serve(load_settings({"JOBPROV_DATA": str(tmp_path), "JOBPROV_WORKERS": "2"}, {}), print)

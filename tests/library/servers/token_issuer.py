@@ -29,6 +29,7 @@ class TokenIssuer:
     Attributes:
         url: its address, which is the claim `iss`.
         documents: what it serves, by path; a test may change them.
+        posted: the bodies that were sent to it, in order.
         asked: the paths that were asked for, in order.
         pause: seconds that it waits before each answer.
     """
@@ -37,6 +38,7 @@ class TokenIssuer:
         self.url = url
         self.private: dict[str, PrivateKey] = {}
         self.asked: list[str] = []
+        self.posted: list[str] = []
         self.pause = 0.0
         self.documents: dict[str, Any] = {
             DISCOVERY: {"issuer": url, "jwks_uri": url + KEYS},
@@ -88,6 +90,11 @@ def token_issuer() -> Iterator[TokenIssuer]:
     """Yield an issuer with one key, `first`, for ES256."""
 
     class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            issuer.posted.append(self.rfile.read(length).decode())
+            self.do_GET()
+
         def do_GET(self) -> None:
             path = self.path.removeprefix(_FOLDER)
             issuer.asked.append(path)

@@ -22,8 +22,8 @@ from jobprov.provenance.software.packs.reading import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "de28db7fcfd10a1352d0ac6425d6a588aabf7341a15448181c8aa001a1b9e6e6"}
-SCRIPTS = {1: "1122991e86944a474b4230017b1d95af885d49a8a134f6a44bbf73c5f64937dd"}
+FILES = {1: "978bdc5741b453b54462c4a1ab04dd2135e726eff69725dc2b92ee6fb3df82a9"}
+SCRIPTS = {1: "104b35a8ada33bb27f4bf8d2a02a2b1a6835d8fb6cbf1738afa1d528b0ed62e8"}
 PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 

@@ -67,6 +67,7 @@ def test_plain_shell_recipe_works_as_written(runner: Runner, service: Service) -
     assert [script["name"] for script in record["scripts"]] == ["make.sh"]
 
 
+@pytest.mark.slow
 def test_two_step_recipe_works_as_written(runner: Runner, service: Service) -> None:
     record = run_recipe(runner, service, "two-steps")
 
@@ -149,6 +150,7 @@ wait
     ]
 
 
+@pytest.mark.slow
 def test_job_script_may_end_by_exec(runner: Runner) -> None:
     done = run_script(runner, '"$@" start; "$@" step --name a -- sh -c "exit 3"; exec "$@" end')
 

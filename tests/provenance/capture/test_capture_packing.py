@@ -148,6 +148,7 @@ class Plain(ast.NodeTransformer):
         return node
 
 
+@pytest.mark.slow
 def test_packed_modules_have_no_annotations_and_do_without_typing(hook: str) -> None:
     """They would cost each job the time to compile them, and to load `typing`."""
     with zipfile.ZipFile(hook) as archive:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from jobprov.provenance import fhicl
 
 BASE = """\
@@ -125,6 +127,7 @@ def test_value_of_another_kind_is_a_change() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_long_sequences_are_compared_soon() -> None:
     before = "s: [" + ", ".join(map(str, range(20_000))) + "]"
     after = (

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -88,6 +89,7 @@ def test_parameters_lead_back_to_their_values(members: dict[str, Any]) -> None:
         assert configuration.origin(parameter.path) == parameter.origin
 
 
+@pytest.mark.slow
 @given(documents, documents)
 def test_difference_is_empty_exactly_between_equal_sets(
     first: dict[str, Any], second: dict[str, Any]

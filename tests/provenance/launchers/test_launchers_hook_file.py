@@ -41,6 +41,7 @@ def test_hook_is_built_once_and_is_executable(
     assert len(list(kept.iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_damaged_hook_is_built_anew(tmp_path: Path, builds: list[int], built: bytes) -> None:
     hook_file.put_hook(tmp_path / "hook.pyz", kept=tmp_path / "kept")
     [file] = (tmp_path / "kept").iterdir()
@@ -52,6 +53,7 @@ def test_damaged_hook_is_built_anew(tmp_path: Path, builds: list[int], built: by
     assert len(builds) == 2
 
 
+@pytest.mark.slow
 def test_cache_that_cannot_be_used_costs_time_alone(
     tmp_path: Path, builds: list[int], built: bytes
 ) -> None:
@@ -63,6 +65,7 @@ def test_cache_that_cannot_be_used_costs_time_alone(
     assert len(builds) == 1
 
 
+@pytest.mark.slow
 def test_cache_is_where_the_user_wants_it(
     tmp_path: Path, builds: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,6 +70,7 @@ def test_signal_is_apart_from_exit_code(tmp_path: Path) -> None:
     assert (end.exit_code, end.signal) == (None, signal.SIGSEGV)
 
 
+@pytest.mark.slow
 def test_cpu_limit_ends_a_loop_by_sigxcpu(tmp_path: Path) -> None:
     end = run_one(tmp_path, shell("one", "while :; do :; done", cpu_limit_seconds=1))
 

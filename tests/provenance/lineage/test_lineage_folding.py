@@ -34,6 +34,7 @@ def test_every_node_and_edge_is_counted_once(graph: Graph) -> None:
     )
 
 
+@pytest.mark.slow
 @given(graphs())
 @settings(max_examples=examples(100), deadline=None)
 def test_arrows_join_boxes_that_exist_and_differ(graph: Graph) -> None:

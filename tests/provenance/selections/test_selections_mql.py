@@ -103,6 +103,10 @@ READ: list[tuple[str, Selection]] = [
     ("[file a.root, files from t1]", Combined(SetOperator.UNION, A_FILE, TASK)),
     ("join(files from t1, file a.root)", Combined(SetOperator.INTERSECT, TASK, A_FILE)),
     ("{files from t1, fid 4}", Combined(SetOperator.INTERSECT, TASK, equal("file_id", "4"))),
+    (
+        "files where DUNE.campaign = 'fd 1'",
+        All((Everything(), equal("metadata DUNE.campaign", "fd 1"))),
+    ),
     ("(files from t1) ordered skip 5 limit 2", Portion(Portion(TASK, None, 5), 2)),
     (
         "files from t1 where core.data_tier = reco limit 3",
@@ -112,11 +116,11 @@ READ: list[tuple[str, Selection]] = [
 WRONG = [
     ("", "files, parents(, children("),
     ("files from", "a name, as namespace:name"),
-    ("files where DUNE.requestid = 4711", "files cannot be selected by 'DUNE.requestid'"),
+    ("files where requestid = 4711", "files cannot be selected by 'requestid'"),
     ("files from 'x", "column 12: a quote (') begins there and does not end"),
     ("files where name ~ '^(a|b)'", "only ^, $, . and .*"),
     ("files where name ~* 'a'", "'~*' is not an operator"),
-    ("files where core.runs[any] = 3", "files cannot be selected by 'core.runs'"),
+    ("files where core.runs[any] = 3", "conditions on members of a list are not answered"),
     ("filter f()(files)", "was expected, and 'filter' stands there"),
     ("files selected by nova:q", "no named queries"),
     ("parents(files from nova:t1", "')' to close the parenthesis"),

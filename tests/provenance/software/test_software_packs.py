@@ -114,6 +114,7 @@ def test_git_checks_out_the_commit_from_pack_and_shallow_file_alone(
     assert git(out, "rev-parse", "HEAD^{tree}") == production.git("rev-parse", "main^{tree}")
 
 
+@pytest.mark.slow
 def test_large_files_are_packed_in_bounded_memory(make_repository: MakeRepository) -> None:
     repository = make_repository("large")
     repository.write("noise", os.urandom(12 << 20))

@@ -276,8 +276,21 @@ check_modes() { # NAMES
 $other
 END
 }
+# Whether a link to this script's folder lies beside the lists, in the folder's place.
+find_linked_folder() {
+  is_linked=no
+  case $0 in */*) own_folder=${0%/*} ;; *) return 0 ;; esac
+  case $own_folder in */*) beside=${own_folder%/*} ;; *) beside=. ;; esac
+  if [ -h "$own_folder" ] && [ -f "$beside/bagit.txt" ]; then is_linked=yes; fi
+}
 check_bundle() {
+  find_linked_folder
   cd "$here/.." || give_up "cannot enter the bundle's folder."
+  [ "$is_linked" = no ] || [ -f bagit.txt ] || {
+    say "ODD data (a link; a bundle holds plain files and folders)"
+    say "verify.sh: the bundle is not as it was made: 1 finding."
+    exit 1
+  }
   [ -f bagit.txt ] || [ -f manifest-sha256.txt ] || [ -f tagmanifest-sha256.txt ] ||
     give_up "this is a bundle's folder data alone: its lists, which lie beside it, are not here. Unpack the whole bundle."
   for tool in sort uniq cat; do

@@ -1,5 +1,6 @@
 """What catalogs said of tasks, and what their jobs claim beside it. A few statements a task."""
 
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,6 +24,7 @@ from jobprov.provenance.db.tables import (
     Host,
     Identity,
     Job,
+    Mention,
     TaskRow,
 )
 from jobprov.provenance.db.writer.keys import chunks
@@ -178,6 +180,30 @@ def unknown_outputs(
         .limit(limit)
     )
     return [UnknownOutput._make(row) for row in connection.execute(query)]
+
+
+def jobs_of_task(connection: Connection, task: int) -> "array[int]":
+    """Return the keys of a task's jobs, those of reruns left out: eight bytes each."""
+    query = select(Job.id).where(Job.task_id == task, Job.rerun_of.is_(None))
+    return array("q", sorted(connection.execute(query).scalars()))
+
+
+def bare_inputs(connection: Connection, jobs: Sequence[int], *, experiment: int) -> set[str]:
+    """Return the names of an experiment's files that jobs read by name alone, and no job wrote."""
+    query = (
+        select(File.name)
+        .select_from(Mention)
+        .join(Identity, Identity.id == Mention.identity_id)
+        .join(File, File.id == Identity.file_id)
+        .where(
+            Mention.job_id.in_(jobs),
+            File.namespace == "",
+            File.experiment_id == experiment,
+            ~select(Claim.id).where(Claim.file_id == File.id).exists(),
+        )
+        .distinct()
+    )
+    return set(connection.execute(query).scalars())
 
 
 def cataloged_outputs(connection: Connection, task: int) -> list[CatalogedOutput]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from jobprov.provenance.db.tables import Claim, File, Job, Producer, Sighting
+from jobprov.provenance.db.writer.keys import chunks
 
 
 class ProducingJob(NamedTuple):
@@ -20,10 +21,15 @@ class ProducingJob(NamedTuple):
     birth: int | None
 
 
-def was_seen(connection: Connection, file: int, document: str) -> bool:
-    """Return whether exactly this was seen of a file before."""
-    query = select(Sighting.entry_id).where(Sighting.file_id == file, Sighting.document == document)
-    return connection.execute(query).first() is not None
+def seen_before(connection: Connection, seen: Collection[tuple[int, str]]) -> set[tuple[int, str]]:
+    """Return which of these documents about these files were seen before, exactly so."""
+    files = sorted({file for file, _ in seen})
+    before: set[tuple[int, str]] = set()
+    for part in chunks(files):
+        query = select(Sighting.file_id, Sighting.document).where(Sighting.file_id.in_(part))
+        for file, document in connection.execute(query):
+            before.add((file, document))
+    return before & set(seen)
 
 
 def producing_jobs(connection: Connection, identity: int) -> list[ProducingJob]:

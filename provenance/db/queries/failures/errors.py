@@ -22,9 +22,10 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from jobprov.provenance.db.queries.fragments.stages import with_stage
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, job_conditions
 from jobprov.provenance.db.recording.job_rows import FIRST_BAD, RUNNING, STATES
-from jobprov.provenance.db.tables import FailureClass, Host, Job, Stage, TaskRow
+from jobprov.provenance.db.tables import FailureClass, Host, Job, Stage
 from jobprov.provenance.db.writer.keys import chunks
 
 # A literal, so that the index on failures alone serves.
@@ -140,9 +141,7 @@ def cause_rows(
         .where(*job_conditions(filters))
     )
     if facet == "stage":
-        query = query.outerjoin(TaskRow, TaskRow.id == Job.task_id).outerjoin(
-            Stage, Stage.id == TaskRow.stage_id
-        )
+        query = with_stage(query)
     grouping: tuple[Any, ...] = (by, *_CAUSE)
     if facet is None:
         grouping = _CAUSE

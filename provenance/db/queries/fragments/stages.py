@@ -1,12 +1,8 @@
-"""The stage of a job: the one declared for its task, else the one in its record.
-
-In lists and filters it is the other way round: there a job of a task of several stages counts for
-its own.
-"""
+"""The stage of a job: that of its task, but of a task of several stages the one in its record."""
 
 from typing import TypeVarTuple
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, case, func, or_, select
 from sqlalchemy.orm import aliased
 
 from jobprov.provenance.db.tables import Job, Stage, TaskRow
@@ -16,9 +12,15 @@ C = TypeVarTuple("C")
 _Own, _Placed = aliased(Stage), aliased(Stage)
 _Several, _Task, _Job = aliased(TaskRow), aliased(TaskRow), aliased(Job)
 # No join: with one more table SQLite begins elsewhere
-_OWN_NAME = select(_Own.name).where(_Own.id == Job.stage_id, _Own.name != "").scalar_subquery()
-STAGE_OF_JOB = func.coalesce(_OWN_NAME, Stage.name)
+OWN_STAGE = select(_Own.name).where(_Own.id == Job.stage_id, _Own.name != "").scalar_subquery()
+"""The name of the stage in a job's record; NULL where it names none."""
+STAGE_OF_JOB = func.coalesce(OWN_STAGE, Stage.name)
 """The name of a job's own stage, else of its task's, in a query that joins the task's stage."""
+
+_OWN_KEY = select(_Own.id).where(_Own.id == Job.stage_id, _Own.name != "").scalar_subquery()
+_STAGE_KEY = func.coalesce(
+    case((TaskRow.has_several_stages, _OWN_KEY)), TaskRow.stage_id, Job.stage_id
+)
 
 MAY_HOLD_STAGE = TaskRow.has_several_stages
 """Of a task of another stage: jobs of it may name the stage that is looked for."""
@@ -47,4 +49,4 @@ def is_at_stage(name: str) -> ColumnElement[bool]:
 def with_stage(query: Select[*C]) -> Select[*C]:
     """Return a query over jobs, joined with the stage of each; NULL if it has none."""
     query = query.outerjoin(TaskRow, TaskRow.id == Job.task_id)
-    return query.outerjoin(Stage, Stage.id == func.coalesce(TaskRow.stage_id, Job.stage_id))
+    return query.outerjoin(Stage, Stage.id == _STAGE_KEY)

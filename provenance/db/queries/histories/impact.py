@@ -112,10 +112,12 @@ def count_jobs(connection: Connection, jobs: Conditions) -> int:
     """
     query = select(func.count()).select_from(Job).where(*jobs)
     count = connection.execute(query).scalar_one()
-    reruns = [row[0] for row in connection.execute(select(Job.id).where(Job.rerun_of.is_not(None)))]
+    all_reruns = select(Job.id).where(Job.rerun_of.is_not(None))
+    reruns = list(connection.execute(all_reruns).scalars())
     if not reruns:
         return count
-    return count - connection.execute(query.where(among(connection, Job.id, reruns))).scalar_one()
+    reruns_among_them = query.where(among(connection, Job.id, reruns))
+    return count - connection.execute(reruns_among_them).scalar_one()
 
 
 def made_claims(connection: Connection, jobs: Conditions, *, most: int) -> list[MadeClaim]:

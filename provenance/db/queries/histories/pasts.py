@@ -262,11 +262,10 @@ def _is_relinked(facts: _Name, claims: Sequence[ClaimFacts]) -> bool:
         return False
     claimed = {claim.identity_id for claim in claims}
     read_since = facts.read - facts.read_then
-    then = [
-        identity
-        for identity in facts.identities
-        if identity.id not in read_since or identity.id in claimed
-    ]
+    then = []
+    for identity in facts.identities:
+        if identity.id not in read_since or identity.id in claimed:
+            then.append(identity)
     before, now = resolve_name(then, claims), resolve_name(facts.identities, claims)
     # Edges of identities that are new since are no change: the history of then has none of these
     known_then = {identity.id for identity in then}

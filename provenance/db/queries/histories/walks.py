@@ -319,11 +319,12 @@ def listed_files(connection: Connection, walked: Sequence[WalkedFile]) -> list[H
     makers = {row.job_id for row in walked if row.job_id is not None}
     job_ids: dict[int | None, str] = dict(run(connection, _JOB_IDS, {"jobs": sorted(makers)}))
     experiments: dict[int, str] = dict(run(connection, _EXPERIMENTS, {}))
-    places = {
-        (row.name, row.namespace, experiments[row.experiment_id], job_ids.get(row.job_id, ""))
-        for row in walked
-    }
-    return [
-        HistoryFile(name, namespace, experiment, job_id or None)
-        for name, namespace, experiment, job_id in sorted(places)
-    ]
+    places = set()
+    for row in walked:
+        places.add(
+            (row.name, row.namespace, experiments[row.experiment_id], job_ids.get(row.job_id, ""))
+        )
+    files = []
+    for name, namespace, experiment, job_id in sorted(places):
+        files.append(HistoryFile(name, namespace, experiment, job_id or None))
+    return files

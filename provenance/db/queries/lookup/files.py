@@ -332,10 +332,14 @@ def children_of(
         is_sure[child.claim] = is_sure.get(child.claim, False) or identities[child.identity]
         if child.file != file:
             by_claim[child.claim] = child
-    return [
-        _relative(child.name, child.namespace, child.experiment, is_sure[child.claim], child.job_id)
-        for child in sorted(by_claim.values(), key=lambda child: (child.name, child.claim))
-    ]
+    children = []
+    for child in sorted(by_claim.values(), key=lambda child: (child.name, child.claim)):
+        children.append(
+            _relative(
+                child.name, child.namespace, child.experiment, is_sure[child.claim], child.job_id
+            )
+        )
+    return children
 
 
 def _relative(

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, case, func, literal, select
+from sqlalchemy import Connection, and_, case, func, literal, select
 
 from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.lookup.jobs import JobSummary, RecordOfWitness
+from jobprov.provenance.answers.names import FileName
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
@@ -103,8 +104,11 @@ def input_links(connection: Connection, key: int) -> dict[int, list[InputMaker]]
     return makers
 
 
-def input_urls(connection: Connection, key: int) -> dict[int, str]:
-    """Return the paths of the pages of a job's inputs, by position."""
+def input_files(connection: Connection, key: int) -> dict[int, FileName]:
+    """Return the files that a job's inputs are, by position.
+
+    One recorded by bare name may have got its namespace from a catalog.
+    """
     query = (
         select(Mention.position, File.name, File.namespace, Experiment.name)
         .join(Identity, Identity.id == Mention.identity_id)
@@ -112,7 +116,11 @@ def input_urls(connection: Connection, key: int) -> dict[int, str]:
         .join(Experiment, Experiment.id == File.experiment_id)
         .where(Mention.job_id == key)
     )
-    return _urls(connection, query)
+    files = {}
+    for position, name, namespace, experiment in connection.execute(query):
+        url = file_page(name, experiment, namespace)
+        files[position] = FileName(name, namespace, experiment, url)
+    return files
 
 
 def output_urls(connection: Connection, key: int) -> dict[int, str]:
@@ -123,18 +131,10 @@ def output_urls(connection: Connection, key: int) -> dict[int, str]:
         .join(Experiment, Experiment.id == File.experiment_id)
         .where(Claim.job_id == key, Claim.alias_of.is_(None))
     )
-    return _urls(connection, query)
-
-
-def _urls(connection: Connection, query: Select[int, str, str, str]) -> dict[int, str]:
-    """Return the paths of files' pages by position.
-
-    The query's rows are (position, name, namespace, experiment).
-    """
-    return {
-        position: file_page(name, experiment, namespace)
-        for position, name, namespace, experiment in connection.execute(query)
-    }
+    pages = {}
+    for position, name, namespace, experiment in connection.execute(query):
+        pages[position] = file_page(name, experiment, namespace)
+    return pages
 
 
 def output_consumers(connection: Connection, key: int) -> dict[int, int]:
@@ -206,10 +206,12 @@ def final_records_of(connection: Connection, key: int) -> list[RecordOfWitness]:
     )
     # entries of jobs have a witness and a revision; of the other kinds not all have
     rows: Sequence[Any] = connection.execute(query).all()
-    return [
-        RecordOfWitness(witness, revision, received_at.isoformat(), submitter, is_final=True)
-        for witness, revision, received_at, submitter in rows
-    ]
+    records = []
+    for witness, revision, received_at, submitter in rows:
+        records.append(
+            RecordOfWitness(witness, revision, received_at.isoformat(), submitter, is_final=True)
+        )
+    return records
 
 
 def provisional_records_of(connection: Connection, key: int) -> list[RecordOfWitness]:
@@ -217,10 +219,12 @@ def provisional_records_of(connection: Connection, key: int) -> list[RecordOfWit
     query = select(ProvisionalRecord.witness, ProvisionalRecord.received_at).where(
         ProvisionalRecord.job_id == key
     )
-    return [
-        RecordOfWitness(witness, 0, received_at.isoformat(), submitter=None, is_final=False)
-        for witness, received_at in connection.execute(query)
-    ]
+    records = []
+    for witness, received_at in connection.execute(query):
+        records.append(
+            RecordOfWitness(witness, 0, received_at.isoformat(), submitter=None, is_final=False)
+        )
+    return records
 
 
 def has_succeeded(connection: Connection, key: int) -> bool:

@@ -116,7 +116,7 @@ def list_job_rows(
 
 
 def _is_of_few(filters: JobFilters) -> bool:
-    """Return whether so few jobs pass the filters that they are looked up before their parameters."""
+    """Return whether so few jobs pass the filters that they are read before their parameters."""
     of_few = (
         filters.seed,
         filters.unit,

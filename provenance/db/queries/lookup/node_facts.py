@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from jobprov.provenance.answers.addresses import file_page, job_page
 from jobprov.provenance.answers.names import short_job
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
+from jobprov.provenance.db.queries.lookup.code_versions import code_versions
 from jobprov.provenance.db.queries.lookup.versions import Version, last_tries, versions_of
 from jobprov.provenance.db.recording.files.edges import CROWD
 from jobprov.provenance.db.recording.job_rows import STATES, SUCCEEDED
@@ -20,25 +20,12 @@ from jobprov.provenance.db.tables import (
     File,
     Identity,
     Job,
-    SoftwareRow,
-    SoftwareSetMember,
     Stage,
     TaskRow,
 )
 from jobprov.provenance.db.writer.keys import chunks
 from jobprov.provenance.lineage.graph import FileNode, JobNode, Writer
 
-_SOFTWARE = (
-    select(
-        SoftwareSetMember.software_set_id,
-        SoftwareRow.name,
-        SoftwareRow.requested_ref,
-        SoftwareRow.revision,
-    )
-    .join(SoftwareRow, SoftwareRow.id == SoftwareSetMember.software_id)
-    .where(SoftwareSetMember.software_set_id.in_(bindparam("sets", expanding=True)))
-    .order_by(SoftwareSetMember.software_set_id, SoftwareSetMember.position)
-)
 _CLAIMED = (
     select(
         Claim.id, File.id, File.name, File.namespace, Experiment.name, Identity.size_bytes,
@@ -69,10 +56,6 @@ _PLACEHOLDERS = (
     .join(Experiment, Experiment.id == File.experiment_id)
     .where(File.id.in_(bindparam("files", expanding=True)))
 )
-
-_code_versions: "WeakKeyDictionary[Engine, dict[int, str]]" = WeakKeyDictionary()
-"""By key of a software list, which never becomes another."""
-_MOST_REMEMBERED = 10_000
 
 
 def file_nodes(connection: Connection, keys: Iterable[str]) -> list[FileNode]:
@@ -237,29 +220,3 @@ def states_of(connection: Connection, jobs: Iterable[int]) -> dict[str, int]:
         connection, "SELECT state, count(*) FROM jobs WHERE id {among} GROUP BY state", jobs
     )
     return {STATES[state]: count for state, count in sorted(rows)}
-
-
-def code_versions(connection: Connection, software_sets: Iterable[int]) -> dict[int, str]:
-    """Return what people call the code of each software list.
-
-    That is the name and the asked ref of its first entry.
-    """
-    # on SQLite the key of a list that was rolled back is another's next; and asking is cheap
-    remembered: dict[int, str] = {}
-    if connection.dialect.name == "postgresql":
-        remembered = _code_versions.setdefault(connection.engine, {})
-    wanted = set(software_sets)
-    versions: dict[int, str] = {}
-    for key in wanted:
-        # another thread may clear it between two look-ups, so each key is looked up once
-        version = remembered.get(key)
-        if version is not None:
-            versions[key] = version
-    for part in chunks(sorted(wanted - versions.keys())):
-        for software_set, name, ref, revision in run(connection, _SOFTWARE, {"sets": part}):
-            name_and_ref = [word for word in (name, ref or (revision or "")[:12]) if word]
-            versions.setdefault(software_set, " ".join(name_and_ref))
-    if len(remembered) > _MOST_REMEMBERED:
-        remembered.clear()
-    remembered.update(versions)
-    return versions

@@ -96,10 +96,10 @@ def jobs_by_id(connection: Connection, text: str, most: int) -> list[Hit]:
         .where(stored_id >= first, stored_id <= last)
         .limit(most)
     )
-    return [
-        Hit("job", job_id, f"{experiment}, {STATES[state]}", job_page(job_id))
-        for job_id, state, experiment in connection.execute(query)
-    ]
+    hits = []
+    for job_id, state, experiment in connection.execute(query):
+        hits.append(Hit("job", job_id, f"{experiment}, {STATES[state]}", job_page(job_id)))
+    return hits
 
 
 def jobs_by_batch_id(connection: Connection, text: str, most: int) -> list[Hit]:
@@ -112,10 +112,10 @@ def jobs_by_batch_id(connection: Connection, text: str, most: int) -> list[Hit]:
         .order_by(Job.batch_id)
         .limit(most)
     )
-    return [
-        Hit("job", batch_id or "", STATES[state], job_page(job_id))
-        for job_id, batch_id, state in connection.execute(query)
-    ]
+    hits = []
+    for job_id, batch_id, state in connection.execute(query):
+        hits.append(Hit("job", batch_id or "", STATES[state], job_page(job_id)))
+    return hits
 
 
 def tasks_named(connection: Connection, text: str, most: int) -> list[Hit]:
@@ -146,10 +146,10 @@ def campaigns_named(connection: Connection, text: str, most: int) -> list[Hit]:
         .order_by(Stage.campaign)
         .limit(most)
     )
-    return [
-        Hit("campaign", campaign, experiment, campaign_page(campaign, experiment))
-        for campaign, experiment in connection.execute(query)
-    ]
+    hits = []
+    for campaign, experiment in connection.execute(query):
+        hits.append(Hit("campaign", campaign, experiment, campaign_page(campaign, experiment)))
+    return hits
 
 
 def commits_named(connection: Connection, text: str, most: int) -> list[Hit]:
@@ -207,10 +207,10 @@ def hosts_named(connection: Connection, text: str, most: int) -> list[Hit]:
         .order_by(Host.hostname)
         .limit(most)
     )
-    return [
-        Hit("host", hostname, site, jobs_list(host=hostname))
-        for hostname, site in connection.execute(query)
-    ]
+    hits = []
+    for hostname, site in connection.execute(query):
+        hits.append(Hit("host", hostname, site, jobs_list(host=hostname)))
+    return hits
 
 
 class NameFilters(NamedTuple):

@@ -1,4 +1,4 @@
-"""What is known beside records: evaluated configurations, resolved code, and traced kinds of jobs."""
+"""What is known beside records: evaluated configurations, resolved code, traced kinds of jobs."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -168,7 +168,7 @@ def _candidates(
     for part in chunks(keys):
         for job, job_id, experiment in connection.execute(query.where(Job.id.in_(part))):
             names[job] = job_id, experiment
-    return [
-        Candidate(recipe, key, *names[key], proved_at.get(recipe))
-        for (recipe, _), key in zip(rows, keys, strict=True)
-    ]
+    candidates = []
+    for (recipe, _), key in zip(rows, keys, strict=True):
+        candidates.append(Candidate(recipe, key, *names[key], proved_at.get(recipe)))
+    return candidates

@@ -140,6 +140,7 @@ def _candidates(connection: Connection, query: Select[Any]) -> list[Candidate]:
     )
     for job, job_id, experiment in connection.execute(named.where(Job.id.in_(jobs))):
         names[job] = job_id, experiment
-    return [
-        Candidate(bytes(recipe), job, *names[job], drilled_at) for recipe, job, drilled_at in rows
-    ]
+    candidates = []
+    for recipe, job, drilled_at in rows:
+        candidates.append(Candidate(bytes(recipe), job, *names[job], drilled_at))
+    return candidates

@@ -163,9 +163,10 @@ def count_read_files(connection: Connection, task: int) -> list[ReadCount]:
         .subquery()
     )
     query = select(best.c.rank, func.count()).group_by(best.c.rank)
-    return [
-        ReadCount(STATES[_BEST_FIRST[place]], files) for place, files in connection.execute(query)
-    ]
+    counts = []
+    for place, files in connection.execute(query):
+        counts.append(ReadCount(STATES[_BEST_FIRST[place]], files))
+    return counts
 
 
 _BEST_FIRST = [STATES.index(s) for s in ("succeeded", "running", "failed", "killed", "lost")]
@@ -181,10 +182,10 @@ def readers_of_task(connection: Connection, task: int, *, most: int) -> list[Rea
         .order_by(Job.id)
         .limit(most)
     )
-    return [
-        Reader(key, STATES[state], batch_id, host, files)
-        for key, state, batch_id, host, files in connection.execute(query)
-    ]
+    readers = []
+    for key, state, batch_id, host, files in connection.execute(query):
+        readers.append(Reader(key, STATES[state], batch_id, host, files))
+    return readers
 
 
 def count_readers(connection: Connection, task: int) -> dict[str, int]:

@@ -3,7 +3,8 @@
 A file is selected by its name, by the jobs that made it or by those that read it. Conditions on
 one maker that are joined by `and` hold for the same version of a file; a file with several versions
 is found by any of them. What reruns for comparison and failed jobs wrote is no version
-(`queries/lookup/versions.py`).
+(`queries/lookup/versions.py`). Of a file that no job made, data tier, events and size are those that
+a catalog told, and by other metadata that catalogs tell any file is selected (`sighted.py`).
 
 Sets are joined by UNION, INTERSECT and EXCEPT, never row by row, and relations are nested IN lists
 and one recursion, so that each table is entered by an index.
@@ -33,6 +34,11 @@ from sqlalchemy import (
 from jobprov.provenance.db.queries.fragments.named_files import is_named
 from jobprov.provenance.db.queries.fragments.patterns import matches
 from jobprov.provenance.db.queries.fragments.versions import is_version
+from jobprov.provenance.db.queries.selections.sighted import (
+    newest_sightings,
+    told_number,
+    told_text,
+)
 from jobprov.provenance.db.queries.tasks.tasks import is_no_rerun
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
@@ -44,6 +50,7 @@ from jobprov.provenance.db.tables import (
     Mention,
     Parent,
     Producer,
+    Sighting,
     SoftwareRow,
     SoftwareSetMember,
     Stage,
@@ -67,7 +74,7 @@ from jobprov.provenance.selections.conditions import (
     Value,
     nodes_of,
 )
-from jobprov.provenance.selections.fields import FIELDS, NUMBER, TIME
+from jobprov.provenance.selections.fields import FIELDS, NUMBER, TIME, key_in_catalog
 from jobprov.provenance.selections.tokens import SelectionError
 
 FileKeys = Select[Any]
@@ -75,6 +82,7 @@ FileKeys = Select[Any]
 MOST_ALTERNATIVES = 40
 _OF_FILE = frozenset({"file_name", "namespace", "file_id"})
 _OF_READERS = frozenset({"project_name", "consumed_status", "consumer_process_description"})
+_TOLD_TOO = frozenset({"data_tier", "event_count", "file_size"})
 _STATUS = {
     "succeeded": "consumed",
     "running": "transferred",
@@ -130,7 +138,7 @@ class _Maker:
 
     def _all(self, parts: Iterable[Selection]) -> FileKeys:
         """Return the files that are in every part."""
-        compared: dict[str, list[Comparison]] = {"file": [], "reader": []}
+        compared: dict[str, list[Comparison]] = {"file": [], "reader": [], "catalog": []}
         of_maker: list[Selection] = []
         others: list[FileKeys] = []
         excluded: list[FileKeys] = []
@@ -145,6 +153,8 @@ class _Maker:
                 others.append(self.keys(part))
         if compared["reader"]:
             others.append(self._read_by(compared["reader"]))
+        if compared["catalog"]:
+            others.append(self._told(compared["catalog"]))
         keys = self._compared(compared["file"], of_maker, is_alone=not others)
         if keys is not None:
             others.insert(0, keys)
@@ -156,7 +166,7 @@ class _Maker:
         of_maker = tuple(part for part in parts if _is_of_maker(part))
         queries = [self.keys(part) for part in parts if not _is_of_maker(part)]
         if of_maker:
-            queries.insert(0, self._made(Claim.file_id, [Some(of_maker)]))
+            queries.insert(0, self._all([Some(of_maker)]))
         if len(queries) > MOST_ALTERNATIVES:
             raise SelectionError(
                 f"More than {MOST_ALTERNATIVES} alternatives that are no conditions on one maker "
@@ -168,15 +178,19 @@ class _Maker:
         self, of_file: list[Comparison], of_maker: list[Selection], *, is_alone: bool
     ) -> FileKeys | None:
         """Return the files that a name and their maker select; None where nothing is said."""
-        if of_maker and not of_file:
-            return self._made(Claim.file_id, of_maker)
-        conditions = [
-            self._holds(comparison, _FILE_COLUMNS[comparison.field], FIELDS[comparison.field].kind)
-            for comparison in of_file
-        ]
+        conditions = []
+        for comparison in of_file:
+            field = comparison.field
+            conditions.append(self._holds(comparison, _FILE_COLUMNS[field], FIELDS[field].kind))
         if of_maker:
-            query = self._made(File.id, of_maker).join(File, File.id == Claim.file_id)
-            return query.where(File.experiment_id == self.experiment, *conditions)
+            if of_file:
+                made = self._made(File.id, of_maker).join(File, File.id == Claim.file_id)
+                made = made.where(File.experiment_id == self.experiment, *conditions)
+            else:
+                made = self._made(Claim.file_id, of_maker)
+            if not all(map(_is_told_too, of_maker)):
+                return made
+            return _joined(union, [made, self._unmade(of_maker).where(*conditions)])
         if not of_file and not is_alone:
             return None
         query = select(File.id.label("id")).where(File.experiment_id == self.experiment)
@@ -196,6 +210,45 @@ class _Maker:
         if any(map(_compares_size, parts)):
             query = query.join(Identity, Identity.id == Claim.identity_id)
         return query.where(*map(self._maker_meets, parts))
+
+    def _unmade(self, parts: list[Selection]) -> FileKeys:
+        """Return the files that no job made, and of which a catalog told what meets all parts."""
+        made = (
+            select(Claim.id)
+            .join(Job, Job.id == Claim.job_id)
+            .where(Claim.file_id == Sighting.file_id, *_counts())
+        )
+        query = newest_sightings(self.experiment).where(~made.exists())
+        return query.where(*map(self._told_meets, parts))
+
+    def _told_meets(self, part: Selection) -> ColumnElement[bool]:
+        """Return the condition on a sighting that a part about a maker stands for."""
+        match part:
+            case All(parts):
+                return and_(*map(self._told_meets, parts))
+            case Some(parts):
+                return or_(*map(self._told_meets, parts))
+            case Comparison("file_size"):
+                size = select(Identity.size_bytes).where(Identity.id == Sighting.identity_id)
+                return self._holds(part, size.scalar_subquery(), NUMBER)
+            case Comparison("event_count"):
+                return self._holds(part, told_number(self.dialect, "core.event_count"), NUMBER)
+            case Comparison("data_tier"):
+                return self._holds(part, told_text(self.dialect, "core.data_tier"))
+            case _:
+                raise TypeError(f"catalogs do not tell {part}")
+
+    def _told(self, comparisons: list[Comparison]) -> FileKeys:
+        """Return the files of which a catalog told metadata that meet all comparisons."""
+        conditions = []
+        for comparison in comparisons:
+            key = str(key_in_catalog(comparison.field))
+            if comparison.operator in _ORDERS:
+                column, kind = told_number(self.dialect, key), NUMBER
+            else:
+                column, kind = told_text(self.dialect, key), "text"
+            conditions.append(self._holds(comparison, column, kind))
+        return newest_sightings(self.experiment).where(*conditions)
 
     def _maker_meets(self, part: Selection) -> ColumnElement[bool]:
         """Return the condition on a version and its maker that a part stands for."""
@@ -369,6 +422,8 @@ _HOLDS_SOMETHING: dict[str, ColumnElement[bool]] = {
 def _side_of(field: str) -> str:
     if field in _OF_FILE:
         return "file"
+    if key_in_catalog(field) is not None:
+        return "catalog"
     return "reader" if field in _OF_READERS else "maker"
 
 
@@ -377,6 +432,12 @@ def _is_of_maker(selection: Selection) -> bool:
     if isinstance(selection, All | Some):
         return all(map(_is_of_maker, selection.parts))
     return isinstance(selection, Comparison) and _side_of(selection.field) == "maker"
+
+
+def _is_told_too(part: Selection) -> bool:
+    """Return whether a catalog tells all that a part asks of a maker."""
+    compared = {node.field for node in nodes_of(part) if isinstance(node, Comparison)}
+    return compared <= _TOLD_TOO
 
 
 def _names_experiment(part: Selection) -> bool:

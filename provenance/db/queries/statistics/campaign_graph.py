@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, text
 
-from jobprov.provenance.db.queries.lookup.node_facts import code_versions
+from jobprov.provenance.db.queries.lookup.code_versions import code_versions
 from jobprov.provenance.db.queries.statistics.kept_answers import KeptAnswer
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import (
@@ -36,25 +36,35 @@ Beyond, versions are not told apart.
 
 _SHARED = ", ".join(f"'{role}'" for role in sorted(SHARED_ROLES))
 
+_STAGE = """
+coalesce(CASE WHEN {task}.has_several_stages
+  THEN (SELECT s.id FROM stages s WHERE s.id = {job}.stage_id AND s.name <> '') END, {task}.stage_id)
+"""
+"""The stage of a job: its own, if its task has several."""
+_STAGES = {
+    "job_stage": _STAGE.format(task="t", job="j"),
+    "user_stage": _STAGE.format(task="ut", job="u"),
+}
+
 # CROSS JOIN: the order of the loops is kept, from the tasks on; on PostgreSQL by _POSTGRESQL_LOOPS
 _CLASSES = """
-SELECT t.stage_id, {job_set} AS software, j.state, count(*)
+SELECT {job_stage} AS own_stage, {job_set} AS software, j.state, count(*)
 FROM tasks t CROSS JOIN jobs j
 WHERE t.id {some} AND j.task_id = t.id
-GROUP BY t.stage_id, {job_set}, j.state LIMIT :most
+GROUP BY own_stage, {job_set}, j.state LIMIT :most
 """
 _OUTPUTS = """
-SELECT t.stage_id, {job_set} AS software, j.state, sum(j.output_count)
+SELECT {job_stage} AS own_stage, {job_set} AS software, j.state, sum(j.output_count)
 FROM tasks t CROSS JOIN jobs j
 WHERE t.id {some} AND j.task_id = t.id
-GROUP BY t.stage_id, {job_set}, j.state LIMIT :most
+GROUP BY own_stage, {job_set}, j.state LIMIT :most
 """
 """The files that the jobs of each class made: one that a job and its retry read counts once."""
 _FLOWS = f"""
 SELECT from_stage, from_set, from_state, to_stage, to_set, to_state, count(*) FROM (
   SELECT DISTINCT c.id AS claim,
-    t.stage_id AS from_stage, {{job_set}} AS from_set, j.state AS from_state,
-    ut.stage_id AS to_stage, {{user_set}} AS to_set, u.state AS to_state
+    {{job_stage}} AS from_stage, {{job_set}} AS from_set, j.state AS from_state,
+    {{user_stage}} AS to_stage, {{user_set}} AS to_set, u.state AS to_state
   FROM tasks t CROSS JOIN jobs j CROSS JOIN claims c CROSS JOIN producers p
     CROSS JOIN mentions m CROSS JOIN jobs u CROSS JOIN tasks ut
   WHERE t.id {{some}} AND j.task_id = t.id AND c.job_id = j.id
@@ -243,7 +253,7 @@ def _grouped(
     """
     full = text(
         statement.format(
-            some=_among(connection, "some"), every=_among(connection, "tasks"), **columns
+            some=_among(connection, "some"), every=_among(connection, "tasks"), **_STAGES, **columns
         )
     )
     every = {"tasks": _keys(connection, tasks)} if ":tasks" in full.text else {}

@@ -1,4 +1,4 @@
-"""What successful jobs and art's modules in them took: the newest that pass the filters, a row a job."""
+"""What successful jobs and their art modules took: the newest jobs that pass the filters."""
 
 import json
 from typing import Any, NamedTuple

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, SQLColumnExpression, Subquery, func, select
 
 from jobprov.provenance.answers.statistics.campaigns import CampaignJobs, StageJobs
+from jobprov.provenance.db.queries.fragments.stages import OWN_STAGE
 from jobprov.provenance.db.queries.tasks.tasks import begun_at, is_no_rerun
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.db.tables import Experiment, Job, Stage, TaskRow
@@ -21,7 +22,7 @@ def campaign_counts(
     The newest campaign comes first; reruns count nowhere.
 
     Stages stand in the order of production: as the first recorded job of each began, since records
-    arrive in any order.
+    arrive in any order. Jobs of a task of several stages count for their own.
     """
     counted = select(
         Job.task_id, Job.state, func.count().label("jobs"), func.min(Job.id).label("first")
@@ -32,22 +33,16 @@ def campaign_counts(
     # along the index, before anything is joined: the jobs of a million rows are counted in a tenth
     # of a second
     counts = counted.group_by(Job.task_id, Job.state).subquery("counts")
-    query = (
-        select(
-            Experiment.name,
-            Stage.campaign,
-            Stage.name,
-            counts.c.state,
-            func.sum(counts.c.jobs),
-            func.min(counts.c.first),
-        )
-        .select_from(counts)
-        .join(TaskRow, TaskRow.id == counts.c.task_id)
-        .join(Stage, Stage.id == TaskRow.stage_id)
-        .join(Experiment, Experiment.id == Stage.experiment_id)
-        .group_by(Experiment.name, Stage.campaign, Stage.name, counts.c.state)
+    counted_by_own_stage = (
+        counted.add_columns(OWN_STAGE.label("stage"))
+        .where(Job.task_id.in_(select(TaskRow.id).where(TaskRow.has_several_stages)))
+        .group_by(Job.task_id, Job.state, Job.stage_id)
     )
-    stages_by_campaign = _stages_of(connection.execute(query))
+    own_counts = counted_by_own_stage.subquery("own_counts")
+    of_one_stage = _by_stage(counts, Stage.name).where(~TaskRow.has_several_stages)
+    of_own_stage = _by_stage(own_counts, func.coalesce(own_counts.c.stage, Stage.name))
+    rows = [*connection.execute(of_one_stage), *connection.execute(of_own_stage)]
+    stages_by_campaign = _stages_of(rows)
     firsts: list[int] = []
     for stages in stages_by_campaign.values():
         firsts.extend(stage.first for stage in stages)
@@ -60,13 +55,33 @@ def campaign_counts(
     return campaigns[:MOST_CAMPAIGNS]
 
 
+def _by_stage(counts: Subquery, stage: SQLColumnExpression[Any]) -> Select[Any]:
+    """Return the query for counts of jobs of tasks, summed over the tasks of each stage."""
+    return (
+        select(
+            Experiment.name,
+            Stage.campaign,
+            stage,
+            counts.c.state,
+            func.sum(counts.c.jobs),
+            func.min(counts.c.first),
+        )
+        .select_from(counts)
+        .join(TaskRow, TaskRow.id == counts.c.task_id)
+        .join(Stage, Stage.id == TaskRow.stage_id)
+        .join(Experiment, Experiment.id == Stage.experiment_id)
+        .group_by(Experiment.name, Stage.campaign, stage, counts.c.state)
+    )
+
+
 def _stages_of(rows: Iterable[Any]) -> dict[tuple[str, str], list[StageJobs]]:
     """Return the stages by experiment and campaign; a row counts one state of one stage."""
     states: dict[tuple[str, str, str | None], dict[str, int]] = {}
     firsts: dict[tuple[str, str, str | None], int] = {}
     for experiment, campaign, stage, state, jobs, first in rows:
         key = (experiment, campaign, stage)
-        states.setdefault(key, {})[STATES[state]] = int(jobs)
+        jobs_by_state = states.setdefault(key, {})
+        jobs_by_state[STATES[state]] = jobs_by_state.get(STATES[state], 0) + int(jobs)
         firsts[key] = min(first, firsts.get(key, first))
     stages_by_campaign: dict[tuple[str, str], list[StageJobs]] = {}
     for (experiment, campaign, stage), jobs_by_state in states.items():

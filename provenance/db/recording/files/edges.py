@@ -75,6 +75,11 @@ def resolve_name(identities: Sequence[IdentityFacts], claims: Sequence[ClaimFact
     return links
 
 
+def contradict(one: IdentityFacts, other: IdentityFacts) -> bool:
+    """Return whether two identities cannot be of the same bytes: by size, or by a checksum."""
+    return _Known.of(one).contradicts(_Known.of(other))
+
+
 def crowded_links(identities: Iterable[IdentityFacts], claims: Iterable[ClaimFacts]) -> set[Link]:
     """Return the links of a crowded name: equal identities that have a checksum."""
     checked = {identity.id for identity in identities if identity.checksums}

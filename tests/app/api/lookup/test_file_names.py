@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.library.answers import assert_problem, put_job
-from tests.library.records import a_record
+from tests.library.records import a_record, job_id, record_of
 
 S3 = "s3:%2F%2Fb"
 OF_A_FILE = (
@@ -95,6 +95,7 @@ def test_every_choice_leads_to_its_file(named: FlaskClient, page: str) -> None:
     assert [named.get(choice).status_code for choice in choices] == [200] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("namespace", ["", "ns", S3])
 def test_no_link_of_a_file_is_dead(named: FlaskClient, namespace: str) -> None:
     start = named.get("/files/x", query_string={"experiment": "nova", "namespace": namespace})
@@ -124,6 +125,7 @@ def test_two_files_are_named_with_their_namespaces(
     found(named, f"/lineage/{call}", a=a, b=b, experiment="nova")
 
 
+@pytest.mark.slow
 def test_files_of_one_name_in_two_experiments_are_compared(named: FlaskClient) -> None:
     answer = found(
         named, "/lineage/common", a=":x", b=":x", experiment_a="nova", experiment_b="dune"
@@ -269,3 +271,17 @@ def test_stream_of_all_files_takes_no_page(named: FlaskClient, form: str, how: s
 
 def test_question_without_a_filter_names_the_filters(named: FlaskClient) -> None:
     assert_problem(asked(named, "/lineage/impact"), 422, "file", "revision", "host")
+
+
+def test_page_of_a_job_shows_the_did_of_an_input_that_it_recorded_by_name(
+    client: FlaskClient,
+) -> None:
+    put_job(client, record_of(1, inputs=[{"name": "raw.root"}, {"name": "other.root"}]))
+    seen = {"experiment": "nova", "namespace": "hd", "name": "raw.root", "is_only_namespace": True}
+    assert client.post("/api/v1/files", json=seen).status_code == 201
+
+    page = client.get(f"/jobs/{job_id(1)}")
+
+    assert page.status_code == 200
+    assert page.text.count("in the catalog ") == 1
+    assert "in the catalog hd:raw.root" in page.text

@@ -223,6 +223,7 @@ def test_bundle_that_lists_what_is_to_be_fetched_is_a_plan_of_its_own(client: Fl
     assert client.get(f"/api/v1/jobs/{JOB}/bundle").data == plain.data
 
 
+@pytest.mark.slow
 def test_verdict_stays_with_the_job(recorded: FlaskClient) -> None:
     verdict = {"level": "R7", "comparisons": [{"output": "o.root", "level": "R7"}], "host": "wn1"}
     answer = recorded.post(f"/api/v1/jobs/{JOB}/verdicts", json=verdict)

@@ -81,3 +81,42 @@ def test_sums_take_the_stage_that_the_record_names(several: FlaskClient) -> None
 
     assert answer is not None
     assert [(row["name"], row["jobs"]) for row in answer["groups"]] == [("call", 2)]
+
+
+def test_campaign_counts_jobs_by_the_stage_that_the_record_names(several: FlaskClient) -> None:
+    put_job(several, stage_of(6, "call", state="failed"))
+
+    answer = several.get("/api/v1/campaigns/c?experiment=nova").json
+
+    assert answer is not None
+    assert {stage["stage"]: stage["states"] for stage in answer["stages"]} == {
+        "call": {"succeeded": 2, "failed": 1},
+        "align": {"succeeded": 3},
+    }
+
+
+def test_graph_of_a_campaign_has_the_stages_that_the_records_name(several: FlaskClient) -> None:
+    answer = several.get("/api/v1/campaigns/c/graph?experiment=nova").json
+
+    assert answer is not None
+    jobs_by_stage: dict[str, int] = {}
+    for node in answer["nodes"]:
+        jobs_by_stage[node["stage"]] = jobs_by_stage.get(node["stage"], 0) + node["jobs"]
+    assert jobs_by_stage == {"call": 2, "align": 3}
+
+
+def test_errors_count_for_the_stage_that_the_record_names(several: FlaskClient) -> None:
+    put_job(several, stage_of(6, "call", state="failed", exit={"code": 1}))
+
+    answer = several.get("/api/v1/statistics/errors?experiment=nova&campaign=c&by=stage").json
+
+    assert answer is not None
+    assert [row["by"] for row in answer["causes"]] == ["call"]
+
+
+def test_costs_are_told_by_the_stage_that_the_record_names(several: FlaskClient) -> None:
+    answer = several.get("/api/v1/files/f4.root/cost").json
+
+    assert answer is not None
+    jobs_by_stage = {row["stage"]: row["made"]["jobs"] for row in answer["stages"]}
+    assert jobs_by_stage == {"call": 2, "align": 2}

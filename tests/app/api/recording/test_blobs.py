@@ -185,6 +185,7 @@ def test_gzip_blob_is_kept_unpacked(client: FlaskClient) -> None:
     assert client.get(PUT).data == BYTES
 
 
+@pytest.mark.slow
 def test_blob_past_the_limit_is_refused(client: FlaskClient, service: Service) -> None:
     object.__setattr__(service.settings, "blob_limit_bytes", 9_000_000)
     large = b"a" * 9_000_001  # more than the longest record

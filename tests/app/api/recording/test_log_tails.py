@@ -57,6 +57,7 @@ def test_end_of_a_running_jobs_log_grows_and_is_shown_as_such(running: FlaskClie
     assert "Logs so far" in running.get(f"/jobs/{JOB}").text
 
 
+@pytest.mark.slow
 def test_log_of_the_final_record_takes_its_place(running: FlaskClient) -> None:
     put(running, b"begins\n", 0)
     running.put(f"/api/v1/blobs/{sha256(WHOLE)}", data=WHOLE)
@@ -199,6 +200,7 @@ def test_only_who_may_record_the_job_may_add_to_its_logs(
     assert put(client, b"x", 0, headers=nova).status_code == 200
 
 
+@pytest.mark.slow
 def test_pieces_are_joined_when_they_are_many_and_cover_the_last_256_kilobytes(
     running: FlaskClient, service: Service
 ) -> None:

@@ -122,6 +122,7 @@ def test_gzip_in_members_of_any_length_is_one_body(client: FlaskClient) -> None:
     assert answer.status_code == 201
 
 
+@pytest.mark.slow
 def test_gzip_bomb_ends_in_413_without_being_unpacked(client: FlaskClient) -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = b"".join(packer.compress(bytes(MEBIBYTE)) for _ in range(300)) + packer.flush()

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from click.testing import CliRunner
 
 from jobprov.app.cli import jobprov
 from tests.library.hook import put_hook
 from tests.library.servers.catalogs import SamServer, Shelf
+from tests.library.servers.live_service import LiveService
 
 
 class Catalog:
@@ -192,3 +194,41 @@ def test_names_that_metacat_refuses_are_told(tmp_path: Path) -> None:
         '., / and - alone; MetaCat refuses the parent {"namespace": "toy", "name": "a"}: a file '
         "cannot be its own parent\n"
     )
+
+
+@pytest.mark.slow
+def test_sidecar_gets_the_parents_that_a_catalog_named_after_the_job(tmp_path: Path) -> None:
+    """A parent without a namespace stays out; the same parent is added once."""
+    put_hook(tmp_path / "hook.pyz")
+    for name in ("raw.root", "own.root"):
+        (tmp_path / name).write_text(name)
+    service = LiveService(tmp_path / "var")
+    words = ["run", "--url", service.url, "--experiment", "nova", "--task-id", "t7"]
+    words += ["--namespace", "", "--output", "out.root", "--input", "raw.root"]
+    words += ["--input", "own.root"]
+    try:
+        subprocess.run(
+            [sys.executable, "hook.pyz", *words, "--", "cp", "raw.root", "out.root"],
+            cwd=tmp_path,
+            check=True,
+        )
+        sidecar = tmp_path / "out.root.json"
+        assert json.loads(sidecar.read_bytes())["parents"] == []
+        seen = {"experiment": "nova", "namespace": "hd", "name": "raw.root"}
+        sent = requests.post(
+            f"{service.url}/api/v1/files", json={**seen, "is_only_namespace": True}, timeout=30
+        )
+        assert sent.status_code == 201
+
+        first = service.run("sidecar", "complete", str(sidecar))
+        second = service.run("sidecar", "complete", str(sidecar))
+    finally:
+        service.stop()
+
+    why = "the parent own.root is left out: it needs a namespace and a name, or a did"
+    assert first.stdout == f"out.root: added hd:raw.root; {why}\n"
+    assert second.stdout == f"out.root: {why}\n"
+    assert first.returncode == second.returncode == 1
+    completed = json.loads(sidecar.read_bytes())
+    assert completed["parents"] == [{"namespace": "hd", "name": "raw.root"}]
+    assert completed["metadata"]["prov.task_id"] == "t7"

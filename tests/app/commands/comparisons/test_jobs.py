@@ -6,8 +6,9 @@ What decides the outcome comes before the rest.
 from typing import Any
 
 import msgspec
+import pytest
 
-from jobprov.app.commands.comparisons.jobs import comparison_text
+from jobprov.app.commands.comparisons.jobs import comparison_text, kind_of
 from jobprov.app.commands.histories.divergence import divergence_text
 from jobprov.provenance.answers.comparisons import JobComparison
 from jobprov.provenance.answers.histories.divergence import DivergedJob, Divergence
@@ -104,6 +105,22 @@ def text(**options: Any) -> str:
         "facets": facets,
     }
     return comparison_text(msgspec.convert(found, JobComparison), **options)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kind"),
+    [
+        ("6ffa9d23-ce92-48e5-94cc-e3a80a6ac47d", "81234.17@sched01", None),
+        ("6ffa9d23", "sbnd-2026B", None),
+        ("sbnd-2026A", "sbnd-2026B", "campaign"),
+        ("v09_88_00", "v09_93_01", "release"),
+        ("sbndcode=v09_88_00", "sbndcode=v09_93_01:e26", "release"),
+    ],
+)
+def test_names_that_are_no_job_ids_are_campaigns_or_releases(
+    before: str, after: str, kind: str | None
+) -> None:
+    assert kind_of(before, after) == kind
 
 
 def test_parameters_stand_with_both_values_and_their_lines() -> None:

@@ -57,6 +57,7 @@ def test_drill_of_an_experiment_that_nobody_knows_is_not_done(data: Path) -> Non
         run("drill", "--data", str(data / "var"), "--experiment", "nosuch")
 
 
+@pytest.mark.slow
 def test_rerun_answers_programs_with_one_document(data: Path, tmp_path: Path) -> None:
     ended = run("rerun", str(data / "good.tar"), "--into", str(tmp_path / "again"), "--json")
     said = json.loads(ended.stdout)

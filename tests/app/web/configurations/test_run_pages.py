@@ -86,6 +86,7 @@ def test_the_id_and_the_set_as_run_are_shown(client: FlaskClient) -> None:
 
     assert f"Id as run {ran.parameter_set_id[:12]}" in words(page)
     assert "computed from files and command line" in words(page)
+    assert "changed some before the job ran: As run" in words(page)
     assert "As run, computed" in words(text)
     assert "spare" not in saved.text
     assert saved.text == ran.to_indented_string()

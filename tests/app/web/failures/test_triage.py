@@ -278,6 +278,7 @@ def test_long_list_of_failures_has_fewer_rows_before_it_cuts_their_words(
     assert pages.get(unescape(csv[1])).text.count("\n") - 1 == 50
 
 
+@pytest.mark.slow
 def test_log_is_searched_and_led_to_its_line(pages: FlaskClient, service: Service) -> None:
     rules = {"experiment": "minerva", "rules": RULE, "who": "Ada", "why": "seen", "after": "0"}
     assert pages.post("/rules", data=rules).status_code == 303

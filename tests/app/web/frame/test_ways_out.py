@@ -83,6 +83,7 @@ def test_file_that_must_be_there_is_taken_as_lost_by_its_full_name(pages: FlaskC
     assert re.sub("<[^>]+>", "", besides).startswith("toyexp_demo-2026_0001_reco_")
 
 
+@pytest.mark.slow
 def test_first_page_leads_to_every_experiment(wide: FlaskClient) -> None:
     text = wide.get("/").text
 

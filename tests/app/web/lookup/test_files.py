@@ -47,6 +47,20 @@ def test_page_is_about_one_campaign_and_leads_to_the_other(pages: FlaskClient) -
     assert pages.get("/files/same.root?experiment=nova&version=3").status_code == 422
 
 
+def test_page_of_a_file_names_the_release_among_the_products(pages: FlaskClient) -> None:
+    software = []
+    for name in ("art", "larsoft", "sbndcode"):
+        product = {"manager": "ups", "version": "v1_02_03", "qualifiers": "e26:prof"}
+        software.append({"name": name, "product": product})
+    record(pages, 1, "spring", inputs=[], outputs=[{"name": "a.root"}], software=software)
+
+    said = lead(pages.get("/files/a.root?experiment=nova").text)
+    job = pages.get(f"/jobs/{job_id(1)}").text
+
+    assert "with sbndcode v1_02_03 (e26:prof)" in said
+    assert job.index("<b>sbndcode</b>") < job.index("<b>larsoft</b>") < job.index("<b>art</b>")
+
+
 def test_page_of_a_job_says_which_evidence_decided(pages: FlaskClient) -> None:
     evidence = {"evidence": "output-not-there", "text": "out.root was not written"}
     end = {"code": 0, "decided_by": evidence}

@@ -158,6 +158,7 @@ def test_selection_shows_the_exact_resubmission(launched: FlaskClient) -> None:
         assert words in unescape(shown.text)
 
 
+@pytest.mark.slow
 def test_order_by_form_is_taken_by_the_agent(launched: FlaskClient) -> None:
     [one, _] = re.findall(
         r'name="job" value="([^"]+)"',
@@ -272,6 +273,7 @@ def test_all_units_are_waived_at_once_unless_they_changed_since(launched: FlaskC
     assert "2 units waived" in launched.get(led.location).text
 
 
+@pytest.mark.slow
 def test_all_jobs_are_ordered_but_those_of_waived_units(launched: FlaskClient) -> None:
     [one, _] = units_offered(launched)
     launched.post("/waive", data={**WAIVING, "unit": [one], **DECIDED, "confirmed": "1"})

@@ -122,6 +122,7 @@ def test_task_without_any_report_says_what_to_run(client: FlaskClient) -> None:
     assert "run jobprov witness" in words.replace("`", "")
 
 
+@pytest.mark.slow
 def test_long_names_leave_no_job_out(producing: FlaskClient) -> None:
     """The page has a limit, and its cursor goes on behind the last row that it shows."""
     jobs = [queued(number, "idle", unit=f"{number}-" + "<&>" * 300) for number in range(10, 260)]

@@ -75,6 +75,7 @@ def test_other_type_of_the_same_bits_differs_in_any_order(tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.slow
 def test_order_of_entries_is_free_also_where_a_chunk_has_lists_of_one_length(
     tmp_path: Path,
 ) -> None:

@@ -125,6 +125,7 @@ def containers(tmp_path: Path) -> tuple[list[str], dict[str, str]]:
     return apart if os.geteuid() == 0 else [], environment
 
 
+@pytest.mark.slow
 def test_job_runs_inside_a_container_image(
     toy: Toy, tmp_path: Path, capsule: Path, containers: tuple[list[str], dict[str, str]]
 ) -> None:

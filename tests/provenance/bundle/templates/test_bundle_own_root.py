@@ -117,6 +117,7 @@ def test_paths_in_scripts_and_in_data_resolve(toy: Toy, tmp_path: Path, shell: R
     assert shell(bag / "data/run.sh", "--no-own-root", tmp_path / "rewritten").returncode != 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["out", NO_OVERLAY])
 def test_rest_of_the_host_is_there_and_only_out_is_written(
     toy: Toy, tmp_path: Path, dash: Run, name: str
@@ -498,6 +499,7 @@ def test_link_of_a_checkout_leads_nobody_out_of_the_rerun(
     assert list(victim.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_job_that_turns_its_folders_into_links_changes_nothing_outside(
     toy: Toy, tmp_path: Path, dash: Run
 ) -> None:

@@ -496,6 +496,7 @@ def test_link_in_a_repository_cannot_lead_writes_out_of_the_rerun(
     assert list(outside.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_no_file_outside_bundle_rerun_and_needs_is_opened(toy: Toy, tmp_path: Path) -> None:
     strace = shutil.which("strace") or pytest.fail("strace is not installed")
     bag, out, trace = toy.unpack(tmp_path / "bag"), tmp_path / "out", tmp_path / "trace"
@@ -556,6 +557,7 @@ def test_wrong_call_is_told_with_the_usage(
     assert outcome.stderr.strip().endswith(".")
 
 
+@pytest.mark.slow
 def test_scripts_are_clean_for_shellcheck(toy: Toy, tmp_path: Path) -> None:
     shellcheck = shutil.which("shellcheck") or pytest.fail("shellcheck is not installed")
     folder = toy.unpack(tmp_path) / "data"

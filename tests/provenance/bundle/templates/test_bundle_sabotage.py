@@ -65,6 +65,7 @@ def test_flipped_bit_of_every_payload_file_is_named(bag: Path, dash: Run, where:
     assert [name for name in spoilt if f"CHANGED {name}" not in told] == []
 
 
+@pytest.mark.slow
 def test_flipped_bit_of_a_tag_file_is_named(bag: Path, dash: Run) -> None:
     """The lists of lists are named by what they no longer fit."""
     for number, name in enumerate(name for name in _files(bag) if not name.startswith("data/")):
@@ -188,3 +189,13 @@ def test_sabotage_is_named(
     assert code == 1, said
     for words in told:
         assert words in said
+
+
+def test_link_in_place_of_the_whole_payload_is_named(bag: Path, shell: Run) -> None:
+    (bag / "data").rename(bag.parent / "elsewhere")
+    (bag / "data").symlink_to(bag.parent / "elsewhere")
+
+    code, told = _named(shell, bag)
+
+    assert code == 1
+    assert told.startswith("ODD data (a link")

@@ -110,6 +110,7 @@ def test_pieces_of_any_size_give_the_same_digest(
     assert content.root_digest(str(root_file), Clock(60)) == masked(root_file)
 
 
+@pytest.mark.slow
 def test_large_file_is_read_in_pieces(root_file: Path, tmp_path: Path) -> None:
     large = tmp_path / "large.root"
     large.write_bytes(root_file.read_bytes())

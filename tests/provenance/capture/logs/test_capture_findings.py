@@ -279,6 +279,7 @@ def test_declared_outputs_come_first_and_found_ones_are_added_without_doubles(
     assert [output["path"] for output in record["outputs"]] == ["./b.root", "a.root"]
 
 
+@pytest.mark.slow
 def test_what_start_was_told_reaches_the_end(runner: Runner, service: Service) -> None:
     (runner.folder / "setup.sh").write_text("# set up\n")
     (runner.folder / "job.sh").write_text(f"""

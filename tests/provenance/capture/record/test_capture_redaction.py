@@ -233,6 +233,7 @@ def test_no_false_alarm_on_real_fcl() -> None:
     assert len(files) > 20
 
 
+@pytest.mark.slow
 def test_no_planted_secret_is_in_any_byte_spooled_or_sent(runner: Runner, service: Service) -> None:
     """Secrets of twenty kinds are in all places that a job can have them.
 
@@ -306,6 +307,7 @@ def inflate(pack: bytes) -> bytes:
     return found
 
 
+@pytest.mark.slow
 def test_fields_that_the_service_names_are_taken_out_and_the_record_arrives(
     runner: Runner, service: Service
 ) -> None:

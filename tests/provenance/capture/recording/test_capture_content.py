@@ -152,6 +152,7 @@ def test_commit_that_no_remote_has_travels_with_the_record(
     assert software["is_dirty"] is False
 
 
+@pytest.mark.slow
 def test_changed_submodule_is_recorded_as_a_checkout_of_its_own(
     runner: Runner, checkout: Path, tmp_path: Path
 ) -> None:
@@ -449,6 +450,7 @@ def test_metadata_fills_fields_and_threads_and_seeds(runner: Runner) -> None:
     )
 
 
+@pytest.mark.slow
 def test_steps_of_a_job_script_become_one_record_with_edges_a_step(
     runner: Runner, service: Service
 ) -> None:
@@ -517,6 +519,7 @@ hook start; hook step --name s$1 -- sleep 0.2; hook end --url {service.url}"""
     assert sorted(steps) == [["s0"], ["s1"], ["s2"], ["s3"]]
 
 
+@pytest.mark.slow
 def test_batch_job_is_named_alike_by_every_witness(runner: Runner, tmp_path: Path) -> None:
     (tmp_path / "job.ad").write_text(
         'GlobalJobId = "sched01#81234.17#1700000000"\nClusterId = 81234\nProcId = 17\n'
@@ -667,6 +670,7 @@ def test_configuration_with_a_missing_include_has_no_process_name_and_is_recorde
     assert 'include "missing.fcl" is not in FHICL_FILE_PATH' in record["extra"]["hook_notes"]
 
 
+@pytest.mark.slow
 def test_repository_that_a_step_names_is_recorded(runner: Runner, checkout: Path) -> None:
     """The step itself uses nothing of it: a program that it starts may."""
     (checkout / "fcl" / "base.fcl").write_text("a: 8\n")

@@ -59,6 +59,7 @@ def test_verbose_tells_each_gap_in_one_line(runner: Runner, service: Service) ->
     assert "jobprov: gap no-fcl: no fcl at all\njobprov: gap no-git: no git\n" in told
 
 
+@pytest.mark.slow
 def test_blobs_that_the_service_has_are_not_sent_again(runner: Runner, service: Service) -> None:
     record_job(runner, service)
     record_job(runner, service)
@@ -68,6 +69,7 @@ def test_blobs_that_the_service_has_are_not_sent_again(runner: Runner, service: 
     assert len(service.records) == 2
 
 
+@pytest.mark.slow
 def test_nothing_new_takes_two_requests_and_under_three_kilobytes(
     runner: Runner, service: Service
 ) -> None:

@@ -105,6 +105,7 @@ def test_blob_that_was_garbled_on_the_way_is_sent_again(runner: Runner, service:
     assert set(service.blobs) >= {log["sha256"] for log in service.only_record()["logs"]}
 
 
+@pytest.mark.slow
 def test_rest_goes_home_by_the_error_output_and_is_read_back(
     runner: Runner, service: Service, tmp_path: Path
 ) -> None:

@@ -120,6 +120,7 @@ def test_disk_that_is_full_hands_on_to_the_next_place(
     assert draft.notes == [f"the spool {tmp_path}/full cannot be written: No space left on device"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("comes_back", [False, True])
 def test_steps_of_a_job_script_find_the_record_wherever_start_could_open_it(
     runner: Runner, service: Service, blocked: Path, *, comes_back: bool

@@ -215,6 +215,7 @@ FHICL_FILE_PATH=$PWD/fcl nova -c reco.fcl -s in.root -o reco.root
     assert read["location"] == str(site.inputs / "gen_7.root")
 
 
+@pytest.mark.slow
 def test_file_that_is_told_at_the_end_keeps_the_place_where_it_was_seen(site: Site) -> None:
     """As a retry tells of all that it made."""
     environment = site.variables
@@ -541,6 +542,7 @@ def test_job_that_is_told_to_end_ends_at_once(site: Site) -> None:
     assert "outputs" not in record
 
 
+@pytest.mark.slow
 def test_file_that_a_program_moves_deep_under_another_name_is_found(site: Site) -> None:
     """Nothing names the folder."""
     deep = site.storage / "caf" / "07" / "good"

@@ -79,6 +79,7 @@ def test_script_is_run_by_the_python_of_its_first_line_as_path_finds_it(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [(), pytest.param(("--trace",), marks=with_strace)])
 def test_python_of_a_virtual_environment_that_a_script_activates_is_listed(
     runner: Runner, tmp_path: Path, words: tuple[str, ...]

@@ -65,6 +65,7 @@ def test_listing_has_programs_libraries_loader_and_links_and_nothing_of_the_job(
     assert "extra" not in record
 
 
+@pytest.mark.slow
 @with_strace
 def test_jobs_that_do_the_same_share_the_listing(runner: Runner) -> None:
     for name in ("a", "b"):

@@ -339,6 +339,7 @@ def test_strace_is_not_needed(runner: Runner, asking: Service) -> None:
     assert asking.turns == []
 
 
+@pytest.mark.slow
 @with_strace
 @pytest.mark.parametrize("limit", ["-t 600", "-f 100000"])
 def test_job_whose_limits_may_end_strace_is_traced_only_if_told(
@@ -379,6 +380,7 @@ def test_job_that_says_all_by_itself_waits_for_no_trace(runner: Runner, option: 
     assert "trace" not in record
 
 
+@pytest.mark.slow
 @with_strace
 def test_job_that_was_to_be_traced_has_the_key_that_others_of_its_kind_wait_for(
     runner: Runner,

@@ -146,6 +146,7 @@ def test_modules_of_odd_folders_are_scripts_also_where_python_reads_compiled_one
     assert job.trace == {}
 
 
+@pytest.mark.slow
 @with_strace
 @pytest.mark.skipif(shutil.which("perl") is None, reason="NO PERL HERE")
 def test_module_of_perl_in_an_odd_folder_is_a_script(runner: Runner, odd: Path) -> None:
@@ -173,6 +174,7 @@ def test_headers_are_inputs_and_a_program_that_the_job_builds_is_none(
     assert job.not_kept() == {}
 
 
+@pytest.mark.slow
 @with_strace
 def test_program_that_was_there_is_a_script_with_its_mode_and_no_unknown_one(
     runner: Runner, odd: Path
@@ -187,6 +189,7 @@ def test_program_that_was_there_is_a_script_with_its_mode_and_no_unknown_one(
     assert str(odd / "tool") not in processes.get("unknown_programs", [])
 
 
+@pytest.mark.slow
 @with_strace
 def test_folder_that_was_listed_is_kept_with_its_files(runner: Runner, odd: Path) -> None:
     for name in ("a.txt", "b.txt"):
@@ -197,6 +200,7 @@ def test_folder_that_was_listed_is_kept_with_its_files(runner: Runner, odd: Path
     assert set(job.kept("inputs")) == {str(odd / "a.txt"), str(odd / "b.txt")}
 
 
+@pytest.mark.slow
 @with_strace
 def test_folders_that_only_pythons_importer_lists_are_left_out(runner: Runner, odd: Path) -> None:
     site, further = odd / "site-packages", odd / "further"
@@ -213,6 +217,7 @@ def test_folders_that_only_pythons_importer_lists_are_left_out(runner: Runner, o
     assert job.not_kept() == {}
 
 
+@pytest.mark.slow
 @with_strace
 def test_folder_that_is_too_large_is_told_by_name(runner: Runner, odd: Path) -> None:
     for number in range(150):
@@ -255,6 +260,7 @@ def test_without_any_bytes_the_gap_names_what_was_used(runner: Runner, odd: Path
     assert job.not_kept() == {str(odd / "table.txt"): "limit"}
 
 
+@pytest.mark.slow
 @with_strace
 def test_file_that_was_read_and_changed_or_removed_is_told(runner: Runner, odd: Path) -> None:
     for name in ("changed", "removed", "moved", "replaced", "made"):
@@ -272,6 +278,7 @@ def test_file_that_was_read_and_changed_or_removed_is_told(runner: Runner, odd: 
     assert told == {str(odd / name) for name in ("changed", "moved", "removed")}
 
 
+@pytest.mark.slow
 @with_strace
 def test_files_of_a_checkout_are_left_to_git_but_for_those_that_it_ignores(
     runner: Runner, odd: Path
@@ -315,6 +322,7 @@ def test_what_an_earlier_step_made_is_no_input_of_a_later_one(runner: Runner, od
     assert record["trace"].keys() == {"key"}
 
 
+@pytest.mark.slow
 @with_strace
 def test_path_with_two_slashes_in_front_is_the_one_with_one(runner: Runner, odd: Path) -> None:
     (odd / "in.txt").write_text("1\n")
@@ -324,6 +332,7 @@ def test_path_with_two_slashes_in_front_is_the_one_with_one(runner: Runner, odd:
     assert list(job.kept("inputs")) == [str(odd / "in.txt")]
 
 
+@pytest.mark.slow
 @with_strace
 def test_job_with_little_address_space_is_traced(runner: Runner) -> None:
     (runner.folder / "in.txt").write_text("1\n")

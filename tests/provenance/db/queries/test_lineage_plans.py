@@ -115,6 +115,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS.keys())
 def test_statements_of_pages_go_from_keys_to_tables(
@@ -127,6 +128,7 @@ def test_statements_of_pages_go_from_keys_to_tables(
     assert not [steps for steps in plans if any(re.match(scans, step) for step in steps)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_walks_scan_no_table(analysed: Production) -> None:
     for statement in WALKS:
@@ -139,6 +141,7 @@ def test_walks_scan_no_table(analysed: Production) -> None:
     assert plan(analysed, "SELECT * FROM claims WHERE status = 'x'")[0].startswith("SCAN claims")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_histories_and_consumers_are_looked_up(analysed: Production) -> None:
     """Each statement for many keys goes from the keys to the table, never through the table."""
@@ -223,6 +226,7 @@ COUNTED_BY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_jobs_of_an_impact_are_counted_by_an_index_alone(analysed: Production) -> None:
     with analysed.database.reading.connect() as connection:

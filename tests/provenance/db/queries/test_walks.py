@@ -394,6 +394,7 @@ def test_both_directions_go_on_from_a_file_that_the_other_met(production: Produc
         assert not graph.is_truncated
 
 
+@pytest.mark.slow
 def test_drawing_has_the_edges_of_every_maker_of_one_content_with_their_roles(
     production: Production,
 ) -> None:

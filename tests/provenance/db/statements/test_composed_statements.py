@@ -10,7 +10,13 @@ from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
 from jobprov.provenance.db.queries.histories import neighbours
-from jobprov.provenance.db.queries.lookup import files, job_summaries, node_facts, versions
+from jobprov.provenance.db.queries.lookup import (
+    code_versions,
+    files,
+    job_summaries,
+    node_facts,
+    versions,
+)
 from jobprov.provenance.db.statements.composed import run
 from jobprov.provenance.db.tables import File, Job
 from tests.library.production import Production
@@ -26,7 +32,7 @@ QUESTIONS: dict[str, tuple[Any, dict[str, Any]]] = {
     "summaries of jobs": (job_summaries._SUMMARIES_OF, {"keys": KEYS}),
     "jobs of a picture": (node_facts._JOBS, {"jobs": KEYS}),
     "files of a picture": (node_facts._CLAIMED, {"claims": KEYS}),
-    "code": (node_facts._SOFTWARE, {"sets": KEYS}),
+    "code": (code_versions._SOFTWARE, {"sets": KEYS}),
     "parents in a picture": (neighbours._PARENTS, {"claims": KEYS, "most": 100}),
     "consumers in a picture": (neighbours._CONSUMERS, {"identities": KEYS, "most": 100}),
     "children in a picture": (neighbours._CHILDREN, {"identities": KEYS, "most": 100}),

@@ -277,6 +277,7 @@ def _materials(statement: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 def test_commit_that_was_never_pushed_is_in_the_bundle(
     parts: Parts, upstream: Upstream, tmp_path: Path
 ) -> None:
@@ -341,6 +342,7 @@ def pack_of(repository: Path, listed: str) -> bytes:
     ).stdout
 
 
+@pytest.mark.slow
 def test_dirty_tree_is_laid_out_as_it_ran_from_both_forms(
     parts: Parts, upstream: Upstream, tmp_path: Path
 ) -> None:
@@ -392,6 +394,7 @@ def test_dirty_tree_is_laid_out_as_it_ran_from_both_forms(
     }
 
 
+@pytest.mark.slow
 def test_dirty_tree_on_a_commit_that_was_never_pushed_is_laid_out_as_it_ran(
     parts: Parts, upstream: Upstream, tmp_path: Path
 ) -> None:

@@ -1,14 +1,15 @@
 """Files that catalogs saw: joined to the job that made them, whichever came first."""
 
+from itertools import permutations
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
 from jobprov.provenance.answers.catalogs import SightingAnswer
-from jobprov.provenance.answers.lookup.files import FileAnswer
+from jobprov.provenance.answers.lookup.files import Consumer, FileAnswer
 from jobprov.provenance.db.tables import Claim, LedgerEntry, Sighting
-from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.services.catalogs.sightings import read_sighting, record_sighting
 from jobprov.provenance.services.histories.lineage_lists import list_ancestors, list_descendants
 from jobprov.provenance.services.lookup.file import show_file
@@ -218,3 +219,85 @@ def test_bad_sighting_is_refused_by_the_name_of_its_field(
     with pytest.raises(BadInputError) as refused:
         read_sighting(document)
     assert list(refused.value.fields) == [field]
+
+
+_READ, _DIFFERS, _SEEN, _ELSEWHERE, _WRITTEN = "read", "differs", "seen", "elsewhere", "written"
+
+
+@pytest.mark.parametrize(
+    ("events", "of_namespace", "bare"),
+    [
+        pytest.param((_READ, _SEEN), [1], [], id="a namespace"),
+        pytest.param((_READ, _DIFFERS, _SEEN), [1], [2], id="one with other bytes stays"),
+        pytest.param((_READ, _SEEN, _ELSEWHERE), [], [1], id="two namespaces"),
+        pytest.param((_READ, _SEEN, _WRITTEN), [], [1], id="a job writes the bare name"),
+    ],
+)
+def test_input_of_a_bare_name_is_the_file_of_the_only_namespace_in_any_order(
+    production: Production, events: tuple[str, ...], of_namespace: list[int], bare: list[int]
+) -> None:
+    for place, order in enumerate(permutations(events)):
+        name, first = f"x{place}.root", 10 * place
+        for event in order:
+            match event:
+                case "read":
+                    production.record(a_record(first + 1, inputs=[file_entry(name, 7, 70)]))
+                case "differs":
+                    production.record(a_record(first + 2, inputs=[file_entry(name, 8, 80)]))
+                case "seen":
+                    see(production, name, 7, 70, namespace="one", is_only_namespace=True)
+                case "elsewhere":
+                    see(production, name, 7, 70, namespace="two", is_only_namespace=True)
+                case "written":
+                    production.record(a_record(first + 3, outputs=[file_entry(name, 9, 90)]))
+        readers = {
+            namespace: [consumer.job_id for consumer in _consumers(production, name, namespace)]
+            for namespace in ("one", "")
+        }
+        assert readers == {
+            "one": [job_id(first + number) for number in of_namespace],
+            "": [job_id(first + number) for number in bare],
+        }, order
+
+
+def _consumers(production: Production, name: str, namespace: str) -> list[Consumer]:
+    with production.database.reading.connect() as connection:
+        try:
+            return show_file(connection, name, namespace=namespace).consumers
+        except NotFoundError:
+            return []
+
+
+def test_input_of_a_bare_name_resolves_to_who_made_it_under_its_full_name(
+    production: Production,
+) -> None:
+    """Its reader knew no namespace, its maker did; a corrected record stays joined."""
+    made = {**file_entry("x.root", 7, 70), "namespace": "one"}
+    production.record(a_record(1, inputs=[file_entry("raw.root", 1)], outputs=[made]))
+    reader = a_record(
+        2, inputs=[file_entry("x.root", 7, 70)], outputs=[file_entry("y.root", 8, 80)]
+    )
+    production.record(reader)
+    assert _ancestors(production) == {"x.root"}
+
+    see(production, "x.root", 7, 70, namespace="one", is_only_namespace=True)
+    assert _ancestors(production) == {"one:x.root", "raw.root"}
+
+    production.record({**reader, "witness": "history", "host": {"hostname": "wn1"}})
+    assert _ancestors(production) == {"one:x.root", "raw.root"}
+
+
+def _ancestors(production: Production) -> set[str]:
+    with production.database.reading.connect() as connection:
+        files = list_ancestors(connection, "y.root").files
+    return {f"{file.namespace}:{file.name}".lstrip(":") for file in files}
+
+
+def test_lists_of_an_output_by_its_catalogs_name_hold_who_read_it_by_its_own(
+    production: Production,
+) -> None:
+    production.record(BORN)
+    production.record(a_record(2, inputs=[file_entry("out.root", 2, 500)]))
+    see(production, "out.root", 2, 500, namespace="dune", **RENAMED)
+
+    assert [each.job_id for each in shown(production, "dune:out.root").consumers] == [job_id(2)]

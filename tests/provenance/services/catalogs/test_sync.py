@@ -16,11 +16,14 @@ from jobprov.archive.opening import open_store
 from jobprov.provenance.catalogs.opening import CatalogSettings, open_catalog
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.errors import BadInputError
+from jobprov.provenance.selections.mql import read_mql
 from jobprov.provenance.services.catalogs.differences import compare_catalog
 from jobprov.provenance.services.catalogs.draining import draining_query, list_draining
 from jobprov.provenance.services.catalogs.frozen_units import freeze_units
 from jobprov.provenance.services.catalogs.sync import TaskSync, sync_experiment
 from jobprov.provenance.services.lookup.file import show_file
+from jobprov.provenance.services.lookup.job import read_job, show_job
+from jobprov.provenance.services.selections.files import count_files
 from jobprov.provenance.services.tasks.declarations import read_declaration, read_task_document
 from jobprov.provenance.services.tasks.tasks import find_task, show_task
 from tests.library.production import Production
@@ -313,6 +316,61 @@ def test_sync_gives_files_of_a_hook_without_namespaces_their_did(site: Site) -> 
     assert site.compared()["differences"] == {}
 
 
+@pytest.mark.parametrize("site", ["metacat"], indirect=True)
+def test_sync_gives_inputs_that_jobs_recorded_by_bare_name_their_did(site: Site) -> None:
+    """A unit, and one of another namespace; a job that comes later has both at once."""
+    site.declare()
+    site.shelf.add("calib:lamp.root", size_bytes=7, metadata={"DUNE.campaign": "fd"})
+    inputs = [{"name": UNITS[0], "checksums": ["adler32:00000001"]}, {"name": "lamp.root"}]
+    site.ran(0, "b0.root", inputs=inputs)
+
+    first = site.sync()
+    second = site.sync(everything=True)
+    site.ran(1, "b1.root", inputs=[{"name": UNITS[1]}, inputs[1]])
+
+    assert (first.named, first.problem, second.named) == (2, None, 0)
+    with site.production.database.reading.connect() as connection:
+        unit = show_file(connection, f"dune:{UNITS[0]}")
+        assert [consumer.job_id for consumer in unit.consumers] == [job_id(1)]
+        assert [child.name for child in unit.children] == ["b0.root"]
+        assert show_file(connection, UNITS[0]).file.namespace == "dune", "there is no other"
+        lamp = show_file(connection, "calib:lamp.root")
+        assert [consumer.job_id for consumer in lamp.consumers] == [job_id(1), job_id(2)]
+        in_campaign = read_mql("files where DUNE.campaign = fd", home="nova")
+        assert count_files(connection, "nova", in_campaign) == 1
+        parents = show_file(connection, "b0.root").parents
+        assert [(file.namespace, file.name) for file in parents] == [
+            ("dune", UNITS[0]),
+            ("calib", "lamp.root"),
+        ]
+        store = site.production.store
+        job = show_job(connection, read_job(connection, store, job_id(1)))
+        assert [file["did"] for file in job.inputs] == [f"dune:{UNITS[0]}", "calib:lamp.root"]
+
+
+@pytest.mark.parametrize("site", ["metacat"], indirect=True)
+def test_input_that_two_namespaces_have_or_that_differs_stays_bare_and_is_told(site: Site) -> None:
+    site.declare()
+    for name in ("one:x.root", "two:x.root", "one:large.root"):
+        site.shelf.add(name, size_bytes=5)
+    inputs = [{"name": "x.root"}, {"name": "large.root", "size_bytes": 6}, {"name": "no.root"}]
+    site.ran(0, "b0.root", inputs=inputs)
+
+    done = site.sync()
+
+    assert done.is_whole
+    assert done.named == 0
+    assert done.problem == (
+        "2 inputs recorded without a namespace got none: one:large.root in the catalog differs in "
+        "size or checksum; the catalog has x.root in one, two."
+    )
+    assert site.compared()["problem"] == done.problem
+    with site.production.database.reading.connect() as connection:
+        for name in ("x.root", ":large.root"):
+            found = show_file(connection, name)
+            assert (found.file.namespace, found.consumer_count) == ("", 1)
+
+
 def test_sync_stops_when_its_time_is_over_and_goes_on_there(site: Site) -> None:
     site.declare()
     site.made(449, "b.root")
@@ -328,6 +386,7 @@ def test_sync_stops_when_its_time_is_over_and_goes_on_there(site: Site) -> None:
     assert third.units == 449, "the unit with an output is not asked about again"
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_file_that_was_retired_is_missing_again_when_everything_is_asked(site: Site) -> None:
     site.declare()

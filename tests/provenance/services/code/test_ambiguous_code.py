@@ -165,6 +165,7 @@ def test_branch_that_is_given_as_the_revision_is_no_commit(
     assert len(words(production, 2)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ref", ["v1", "refs/tags/v1"])
 def test_tag_that_moved_is_no_known_code_before_and_after(
     production: Production, upstream: Path, tmp_path: Path, ref: str
@@ -227,6 +228,7 @@ def test_tag_that_moved_before_any_record_named_the_repository(
     check_rebuilding(production, tmp_path)
 
 
+@pytest.mark.slow
 def test_tag_that_goes_and_comes_back_elsewhere_has_moved(
     production: Production, upstream: Path
 ) -> None:
@@ -275,6 +277,7 @@ def test_other_tags_and_repositories_that_move_concern_nobody(
     assert [len(words(production, number)) for number in (1, 2, 3)] == [0, 0, 1]
 
 
+@pytest.mark.slow
 def test_tag_that_moves_every_night_has_its_jobs_looked_at_a_few_times(
     production: Production, upstream: Path, tmp_path: Path
 ) -> None:
@@ -297,6 +300,7 @@ def test_tag_that_moves_every_night_has_its_jobs_looked_at_a_few_times(
     check_rebuilding(production, tmp_path)
 
 
+@pytest.mark.slow
 def test_moves_that_stand_in_the_ledger_of_another_experiment_count(
     production: Production, upstream: Path, tmp_path: Path
 ) -> None:
@@ -316,6 +320,7 @@ def test_moves_that_stand_in_the_ledger_of_another_experiment_count(
     check_rebuilding(production, tmp_path)
 
 
+@pytest.mark.slow
 def test_inferred_products_keep_their_grade_when_the_tag_moved(
     production: Production, upstream: Path, tmp_path: Path
 ) -> None:
@@ -337,6 +342,7 @@ def test_inferred_products_keep_their_grade_when_the_tag_moved(
     check_rebuilding(production, tmp_path)
 
 
+@pytest.mark.slow
 def test_revision_with_the_commit_closes_the_gap(
     production: Production, upstream: Path, tmp_path: Path
 ) -> None:
@@ -357,6 +363,7 @@ def test_revision_with_the_commit_closes_the_gap(
     check_rebuilding(production, tmp_path)
 
 
+@pytest.mark.slow
 def test_segments_adopted_one_by_one_give_the_same(
     production: Production, upstream: Path, tmp_path: Path
 ) -> None:

@@ -442,6 +442,7 @@ def test_records_whose_entries_are_all_resolved_ask_nothing_of_products(
         record(parts, 4, ups("v2_0_0"))
 
 
+@pytest.mark.slow
 def test_rebuilt_database_has_the_inferred_commits_without_a_map(
     parts: Parts, upstream: Path, tmp_path: Path, database: Database
 ) -> None:
@@ -468,6 +469,7 @@ def test_rebuilt_database_has_the_inferred_commits_without_a_map(
     assert job["gaps"] == shown(parts)["gaps"]
 
 
+@pytest.mark.slow
 def test_rebuilt_database_knows_which_submodules_are_lacking(
     parts: Parts, upstream: Path, tmp_path: Path, database: Database
 ) -> None:
@@ -547,6 +549,7 @@ def test_hyphens_of_a_repository_are_underscores_of_ups(parts: Parts, upstream: 
     assert resolved(parts)["product"]["name"] == "art_root_io"
 
 
+@pytest.mark.slow
 def test_map_goes_before_a_repository_of_the_same_name(
     parts: Parts, upstream: Path, tmp_path: Path
 ) -> None:

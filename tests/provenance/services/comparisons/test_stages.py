@@ -14,8 +14,10 @@ from jobprov.provenance.answers.comparisons import (
     StageDifference,
 )
 from jobprov.provenance.db.connections.engines import Database
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import AmbiguousError, NotFoundError
 from jobprov.provenance.services.comparisons.stages import compare_productions
+from jobprov.provenance.services.lookup.jobs import list_jobs
 from tests.library.production import Production
 from tests.library.productions.configured_jobs import configured
 
@@ -216,6 +218,31 @@ def test_releases_are_compared_by_product_and_by_commit(production: Production) 
         assert set(rows_of(found.stages[0])) == {"code", "configuration", "products"}
 
 
+def test_a_version_alone_is_that_of_the_product_of_the_release(production: Production) -> None:
+    def products(version: str, **others: str) -> list[dict[str, Any]]:
+        entries = []
+        for name, of_it in {"art": "v3_14_04", "sbndcode": version, **others}.items():
+            product = {"manager": "ups", "version": of_it, "qualifiers": "e26:prof"}
+            entries.append({"name": name, "product": product})
+        return entries
+
+    jobs = [
+        a_job(production, 1, "one", software=products("v09_88_00")),
+        a_job(production, 2, "one", software=products("v09_93_01")),
+        a_job(production, 3, "one", software=products("v09_93_01", icaruscode="v09_93_01")),
+    ]
+    found = compared(production, *jobs[:2], by="release", names=("v09_88_00", "v09_93_01"))
+
+    assert (found.a.name, found.b.name) == ("sbndcode=v09_88_00", "sbndcode=v09_93_01")
+    assert set(rows_of(found.stages[0])) == {"products"}
+    with production.database.reading.connect() as connection:
+        listed = list_jobs(connection, JobFilters()).jobs
+    assert [job.code for job in listed] == ["sbndcode v09_93_01", "sbndcode v09_88_00"]
+    with pytest.raises(NotFoundError, match="Several products") as refused:
+        compared(production, jobs[2], by="release", names=("v09_88_00", "v09_93_01"))
+    assert refused.value.nearest == ["icaruscode=v09_93_01", "sbndcode=v09_93_01"]
+
+
 def test_more_differences_than_wanted_are_counted(production: Production) -> None:
     texts = [b"a: { b: %d c: %d d: %d }\n" % (number, number, number) for number in (1, 2)]
 
@@ -230,6 +257,7 @@ def test_more_differences_than_wanted_are_counted(production: Production) -> Non
     assert (facet.count, len(facet.differences), facet.omitted) == (3, 2, 1)
 
 
+@pytest.mark.slow
 def test_many_configurations_are_compared_over_blocks_of_the_index(
     production: Production,
 ) -> None:

@@ -131,6 +131,7 @@ def test_whole_sequences_their_elements_and_globs_of_text_are_found(production: 
     assert counts == [4, 5, 5, 5, 1000, 1001]
 
 
+@pytest.mark.slow
 def test_more_sets_than_a_block_holds_are_told_apart(production: Production) -> None:
     """Common values end the search once every set is met; rare ones lead to their sets.
 
@@ -446,6 +447,7 @@ def test_a_number_that_art_set_and_wrote_in_its_own_way_contradicts_nothing(
     assert evaluations(production)[0].computed_as == ran.parameter_set_id
 
 
+@pytest.mark.slow
 def test_answer_that_long_paths_blow_up_is_refused(production: Production) -> None:
     """17 kB of FHiCL below a long path made 862 MB of JSON."""
     name = "/" + "d" * 900 + ".fcl"

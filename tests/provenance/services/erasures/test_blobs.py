@@ -172,6 +172,7 @@ def test_codes_of_gaps_are_those_of_what_it_costs(production: Production) -> Non
     assert (gaps(production, 1), gaps(production, 2)) == (["blob-erased"], ["input-erased"])
 
 
+@pytest.mark.slow
 def test_bytes_stay_for_another_experiment_that_sent_them(
     production: Production, tmp_path: Path
 ) -> None:

@@ -172,6 +172,7 @@ def test_head_never_changes_and_all_other_leaves_are_proved_still(production: Pr
     assert all(entry.body for entry in entries[:298])
 
 
+@pytest.mark.slow
 def test_second_erasure_of_a_segment_stands_in_the_place_of_the_first(
     production: Production, tmp_path: Path
 ) -> None:
@@ -246,6 +247,7 @@ def test_bundle_that_held_the_record_goes_and_the_next_plan_has_the_corrected_on
     assert is_sound(production) == []
 
 
+@pytest.mark.slow
 def test_revision_that_is_right_already_stays_and_what_came_before_it_goes(
     production: Production, tmp_path: Path
 ) -> None:
@@ -286,6 +288,7 @@ def test_contradiction_that_holds_it_goes_too_and_stays_evidence(
     assert rebuilt(production, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_everything_that_came_between_record_and_erasure_is_replayed(
     production: Production, tmp_path: Path
 ) -> None:
@@ -310,6 +313,7 @@ def test_everything_that_came_between_record_and_erasure_is_replayed(
     assert is_sound(production) == []
 
 
+@pytest.mark.slow
 def test_corrected_record_is_erased_again(production: Production, tmp_path: Path) -> None:
     production.record(secret_record(command={"argv": ["run", "second-secret"]}))
     production.seal()
@@ -336,6 +340,7 @@ def test_story_of_every_kind_of_entry_is_rebuilt_after_erasures(
     assert is_sound(production) == []
 
 
+@pytest.mark.slow
 def test_running_job_is_corrected_and_what_it_said_is_not_taken_again(
     production: Production, tmp_path: Path
 ) -> None:
@@ -498,6 +503,7 @@ def test_ends_of_logs_and_kept_answers_that_hold_it_go(production: Production) -
         ]
 
 
+@pytest.mark.slow
 def test_crash_after_the_commit_is_finished_later(
     production: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -200,6 +200,7 @@ def ring(count: int) -> History:
     return history
 
 
+@pytest.mark.slow
 def test_long_way_is_found_without_looking_back_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
     history = History("c0")
     for place in range(3000):
@@ -398,7 +399,10 @@ def test_cost_takes_no_attempt_of_another_experiment_whose_job_has_the_same_id(
     assert (failed["jobs"], failed["wall_seconds"]) == (1, 1)
 
 
-def test_cost_is_told_by_the_stage_that_a_task_was_declared_to_be(production: Production) -> None:
+def test_cost_is_told_by_the_declared_stage_of_a_task_where_a_job_names_none(
+    production: Production,
+) -> None:
+    """Lists and filters of jobs do the same: a job's own stage goes first."""
     production.record(
         a_record(1, outputs=[file_entry("raw", 1)], task={"stage": "daq"}),
         a_record(
@@ -407,13 +411,19 @@ def test_cost_is_told_by_the_stage_that_a_task_was_declared_to_be(production: Pr
             outputs=[file_entry("made", 2)],
             task={"task_id": "t", "stage": "step2"},
         ),
+        a_record(
+            3,
+            inputs=[file_entry("made", 2)],
+            outputs=[file_entry("last", 3)],
+            task={"task_id": "t"},
+        ),
     )
     declaration = {"experiment": "nova", "stage": "reco"}
     production.write(lambda writing: declare_task(writing, "t", declaration), received_at=MOMENT)
 
-    stages = asked(production, sum_costs, "made")["stages"]
+    stages = asked(production, sum_costs, "last")["stages"]
 
-    assert sorted(row["stage"] for row in stages) == ["daq", "reco"]
+    assert sorted(row["stage"] for row in stages) == ["daq", "reco", "step2"]
 
 
 def test_orphans_are_files_that_nobody_made(diamond: Production) -> None:

@@ -191,6 +191,7 @@ def releases(database: Database, tmp_path: Path) -> Iterator[Production]:
     made.close()
 
 
+@pytest.mark.slow
 def test_files_made_between_two_commits_are_found_by_the_mirror(
     releases: Production, tmp_path: Path
 ) -> None:

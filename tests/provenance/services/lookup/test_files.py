@@ -125,6 +125,7 @@ def test_limit_out_of_bounds_is_refused(filled: Production, limit: int) -> None:
         list_files(connection, FileFilters(), limit=limit)
 
 
+@pytest.mark.slow
 def test_a_crowded_name_has_its_last_thousand_versions_and_takes_none_from_its_neighbours(
     production: Production,
 ) -> None:

@@ -209,6 +209,7 @@ def test_task_is_of_the_first_stage_by_name_that_a_job_says(
     assert stages(production) == {"t1": "calib"}
 
 
+@pytest.mark.slow
 def test_stage_that_only_a_corrected_record_said_counts_no_more(production: Production) -> None:
     production.record(of_stage(1, "calib"), of_stage(2, "reco"))
 

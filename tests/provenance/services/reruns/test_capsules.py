@@ -141,6 +141,7 @@ def test_folder_that_is_no_capsule_is_refused(sample: Parts, tmp_path: Path) -> 
         store_capsule(sample.store, tmp_path)
 
 
+@pytest.mark.slow
 def test_other_stage_or_software_is_not_served_and_a_rebuilt_database_says_the_same(
     database: Database, tmp_path: Path, folder: Path
 ) -> None:

@@ -47,6 +47,7 @@ def test_bundle_is_unpacked_as_it_was_made(toy: Toy, tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_rerun_reports_the_verdict_that_the_service_takes(root: Path, tmp_path: Path) -> None:
     heard: list[str] = []
 
@@ -69,6 +70,7 @@ def test_rerun_reports_the_verdict_that_the_service_takes(root: Path, tmp_path: 
     assert "made out/result.txt" in result.log.read_text()
 
 
+@pytest.mark.slow
 def test_other_output_differs(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     rerun(root, out)
@@ -96,6 +98,7 @@ def test_job_that_cannot_start_is_told_apart_from_one_that_failed(toy: Toy, tmp_
     assert any("missing: input a.txt" in line for line in result.lines)
 
 
+@pytest.mark.slow
 def test_input_outside_the_bundle_is_found_in_the_folders_given(toy: Toy, tmp_path: Path) -> None:
     sha256 = toy.record["inputs"][0]["sha256"]
     data = toy.blobs.stored.pop(sha256)
@@ -109,6 +112,7 @@ def test_input_outside_the_bundle_is_found_in_the_folders_given(toy: Toy, tmp_pa
     assert result.verified.level == "R7"
 
 
+@pytest.mark.slow
 def test_exit_code_is_the_job_s(toy: Toy, tmp_path: Path) -> None:
     toy.record["command"] = {"working_directory": "/scratch", "argv": ["sh", "-c", "kill -KILL $$"]}
     root = unpack(io.BytesIO(toy.tar_bytes()), tmp_path / "bundle")

@@ -267,6 +267,7 @@ def test_waits_of_a_chain_add_up_over_the_stages_that_say_them(production: Produ
     assert total["stage_in"]["learnt_from"] == {"stages": 1}
 
 
+@pytest.mark.slow
 def test_sealed_records_say_the_same(production: Production) -> None:
     production.record(
         *[waiting(40 + n, f"s{n}", queued=n * 10, staged=n * 20) for n in range(1, 6)]

@@ -127,6 +127,7 @@ def test_waived_units_are_waited_for_no_more_and_stay_visible(production: Produc
     )
 
 
+@pytest.mark.slow
 def test_waived_unit_that_succeeds_after_all_counts_as_done(production: Production) -> None:
     production.declare("t1", units=UNITS)
     production.waive("t1", "f1.root")

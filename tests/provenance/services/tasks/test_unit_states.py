@@ -255,6 +255,7 @@ def test_batch_history_alone_makes_no_unit_done_until_the_catalog_sees_a_file(
     assert (task.states, task.by_catalog) == ({UnitState.SUCCEEDED: 1}, 1)
 
 
+@pytest.mark.slow
 def test_catalog_has_to_know_as_many_files_as_declared(production: Production) -> None:
     production.declare("t1", units=["a", "b"], outputs_per_unit=2)
     cataloged(production, "a", "a1.root")

@@ -139,6 +139,7 @@ def test_comparators_that_were_sent_again_have_the_number_of_the_chain(
     assert (shown.version, shown.comparators["output"][0]["comparator"]) == (2, "numeric")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_conflict_first", [True, False])
 def test_a_job_came_when_the_first_of_its_records_came(
     local: Production,
@@ -198,6 +199,7 @@ def test_a_record_that_was_erased_since_is_named_as_such(
     assert differences(tables_of(older.database), local.tables()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reason", [None, "again"])
 def test_a_record_is_not_taken_in_the_place_of_one_that_was_erased_since(
     local: Production, restored: Callable[[], Production], tmp_path: Path, reason: str | None

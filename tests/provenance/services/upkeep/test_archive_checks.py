@@ -146,6 +146,7 @@ def test_a_lost_capsule_names_the_jobs_that_it_serves(production: Production) ->
     assert [job.job_id for job in trouble.jobs] == [job_id(1), job_id(2)]
 
 
+@pytest.mark.slow
 def test_a_lost_bundle_plan_names_its_job(production: Production) -> None:
     play(production)
     plan = production.tables()["bundle_plans"][0]["plan_sha256"]

@@ -149,6 +149,7 @@ def of_job(tables: LogicalTables, number: int) -> dict[str, list[object]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most_entries", [1, 100])
 def test_what_was_said_of_a_running_job_is_there_after_a_rebuilding(
     production: Production, tmp_path: Path, most_entries: int
@@ -189,6 +190,7 @@ def test_what_was_said_of_a_running_job_is_adopted_with_its_record(
     assert of_job(tables_at(url), 1) == of_job(production.tables(), 1)
 
 
+@pytest.mark.slow
 def test_what_was_said_of_a_running_job_is_there_once_its_record_came_to_a_restored_database(
     production: Production, tmp_path: Path
 ) -> None:

@@ -178,6 +178,7 @@ def test_archive_is_whole(rebuilt: Production) -> None:
     assert report.entries == ENTRIES
 
 
+@pytest.mark.slow
 def test_rebuilt_database_goes_on_with_the_chain(empty_url: str, tmp_path: Path) -> None:
     """A job that comes now is sealed behind what the earlier version sealed.
 
@@ -195,6 +196,7 @@ def test_rebuilt_database_goes_on_with_the_chain(empty_url: str, tmp_path: Path)
     production.close_all()
 
 
+@pytest.mark.slow
 def test_database_from_before_is_refused_and_filled_anew_from_its_archive(
     empty_url: str, tmp_path: Path
 ) -> None:

@@ -242,6 +242,7 @@ def test_records_sent_again_after_a_restoration_are_not_doubled(
     assert differences(found, tables_at(url)) == []
 
 
+@pytest.mark.slow
 def test_a_sealed_record_stands_against_another_that_came_after_a_restoration(
     local: Production, tmp_path: Path
 ) -> None:
@@ -269,6 +270,7 @@ def shown_of(production: Production, number: int) -> dict[str, Any]:
         return shown_job(connection, production.store, record_of(number)["job_id"])
 
 
+@pytest.mark.slow
 def test_revisions_made_after_a_restoration_go_after_the_sealed_ones(
     local: Production, tmp_path: Path
 ) -> None:

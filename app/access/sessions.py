@@ -1,0 +1,185 @@
+"""Sessions of those who are logged in: a signed cookie, and a list of those who logged out.
+
+The cookie holds who somebody is, when they came and when they were last seen; what they may do is
+read from the operator's file each time. Whoever has the key of sessions (`JOBPROV_SECRET_KEY`, or
+the file in the data folder) can check it, so that worker processes share sessions without a table.
+A logout leaves a file in the data folder: a copy of the cookie is worth nothing from then on.
+"""
+
+import hashlib
+import logging
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Request, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+
+from jobprov.app.wiring import Service, get_service
+from jobprov.provenance.errors import LimitError, UnreachableError
+from jobprov.provenance.services.intake.logins import (
+    MOST_MINUTES,
+    Attempt,
+    Identity,
+    SessionEnds,
+)
+
+ATTEMPT_SECONDS = 600
+_MOST_ATTEMPTS = 3
+"""Logins that a browser may have begun, in several windows: a cookie holds 4 kB."""
+_MOST_ADDRESS = 500
+_MOST_GROUPS = 2000
+"""Characters of all of them."""
+_SEEN_SECONDS = 60
+"""So often the cookie notes that somebody is there."""
+_LOGIN, _ATTEMPTS = "login", "attempts"
+_READING = ("GET", "HEAD")
+_log = logging.getLogger("jobprov.logins")
+
+
+class PageSessions(SecureCookieSessionInterface):
+    """Cookies of pages, where people log in; calls read them and are never changed by them."""
+
+    digest_method = staticmethod(hashlib.sha256)
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return what the cookie holds; None where none counts.
+
+        A call that changes something takes a token alone: other sites' pages cannot send one.
+        """
+        if _service_of(app).login is None:
+            return None
+        if not request.path.startswith("/api/") or request.method in _READING:
+            return super().open_session(app, request)
+        return None
+
+    def get_cookie_name(self, app: Flask) -> str:
+        """Return a name that no other site's page of the domain can set, where TLS is used."""
+        return "__Host-jobprov" if self.get_cookie_secure(app) else "jobprov"
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        """Return whether browsers send the cookie over TLS alone."""
+        return _service_of(app).settings.public_url.startswith("https://")
+
+    def get_cookie_path(self, app: Flask) -> str:
+        """Return the path of all pages, which the name of the cookie asks for."""
+        del app
+        return "/"
+
+
+def _service_of(app: Flask) -> Service:
+    service = app.extensions["jobprov"]
+    assert isinstance(service, Service)  # noqa: S101 - nobody else has the name
+    return service
+
+
+def note_attempt(attempt: Attempt, wanted: str) -> None:
+    """Keep that a login was begun, and the page that was wanted."""
+    attempts = dict(session.get(_ATTEMPTS, {}))
+    while len(attempts) >= _MOST_ATTEMPTS:
+        del attempts[next(iter(attempts))]
+    page = wanted if len(wanted) <= _MOST_ADDRESS else "/"
+    attempts[attempt.state] = [attempt.nonce, attempt.verifier, page, int(time.time())]
+    session[_ATTEMPTS] = attempts
+
+
+def take_attempt(state: str) -> tuple[Attempt, str] | None:
+    """Return the login that was begun with a state, and the page that was wanted; once."""
+    attempts = dict(session.get(_ATTEMPTS, {}))
+    kept = attempts.pop(state, None)
+    if kept is None:
+        return None
+    session[_ATTEMPTS] = attempts
+    nonce, verifier, wanted, began = kept
+    if time.time() - began > ATTEMPT_SECONDS:
+        return None
+    return Attempt(state, nonce, verifier), wanted
+
+
+def begin_session(identity: Identity) -> None:
+    """Begin a session; of what was there before nothing stays.
+
+    Raises:
+        LimitError: so many groups count here that no cookie holds them.
+    """
+    if sum(map(len, identity.groups)) > _MOST_GROUPS:
+        raise LimitError(
+            "You have more groups with a role here than a session can hold; ask the operators to "
+            "name fewer in the file of JOBPROV_LOGIN.",
+            _MOST_GROUPS,
+        )
+    now = int(time.time())
+    session.clear()
+    session[_LOGIN] = {
+        "id": secrets.token_urlsafe(24),
+        "iss": identity.issuer,
+        "sub": identity.subject,
+        "name": identity.name,
+        "groups": sorted(identity.groups),
+        "began": now,
+        "seen": now,
+    }
+
+
+def current_session(issuer: str, ends: SessionEnds) -> tuple[str, Identity] | None:
+    """Return the number of this session, and who it is of; None where nobody is logged in.
+
+    Args:
+        issuer: the provider of today; sessions by another are over.
+        ends: when sessions end.
+    """
+    login: dict[str, Any] | None = session.get(_LOGIN)
+    if login is None:
+        return None
+    now = int(time.time())
+    is_over = (
+        login["iss"] != issuer
+        or now - login["began"] > ends.longest_minutes * 60
+        or now - login["seen"] > ends.idle_minutes * 60
+        or _marker(login["id"]).exists()
+    )
+    if is_over:
+        session.clear()
+        return None
+    # A page that brings itself up to date is not somebody who is there
+    if now - login["seen"] > _SEEN_SECONDS and "HX-Request" not in request.headers:
+        session[_LOGIN] = {**login, "seen": now}
+    groups = frozenset(login["groups"])
+    return login["id"], Identity(login["iss"], login["sub"], login["name"], groups)
+
+
+def end_session() -> None:
+    """End this session, also for whoever has a copy of the cookie.
+
+    Raises:
+        UnreachableError: that cannot be noted.
+    """
+    login = session.get(_LOGIN)
+    session.clear()
+    if login is None:
+        return
+    marker = _marker(login["id"])
+    try:
+        marker.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        marker.touch()
+        _forget_old(marker.parent)
+    except OSError as problem:
+        _log.error("A logout cannot be noted: %s", problem)
+        raise UnreachableError(
+            "The logout cannot be noted; close the browser, and tell the operators."
+        ) from None
+
+
+def _marker(session_id: str) -> Path:
+    """Return the file that is there once a session has been ended."""
+    name = hashlib.sha256(session_id.encode()).hexdigest()[:40]
+    return get_service().settings.data / "ended-sessions" / name
+
+
+def _forget_old(folder: Path) -> None:
+    """Remove what tells of sessions that would be over by now anyway, however long they may be."""
+    before = time.time() - (MOST_MINUTES + 1) * 60
+    for marker in folder.iterdir():
+        if marker.stat().st_mtime < before:
+            marker.unlink(missing_ok=True)

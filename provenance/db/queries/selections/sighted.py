@@ -1,0 +1,101 @@
+"""Files by what catalogs and transfer services told of them: metadata of their newest sightings.
+
+The documents of sightings are text; each is read as JSON while the statement runs, some hundred
+thousand a second. Values compare as text, so that `4711` finds a number and a text; less and more
+compare numbers.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Numeric,
+    Select,
+    Text,
+    case,
+    cast,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import aliased
+
+from jobprov.provenance.db.tables import File, Sighting
+
+_LOOKED_AT = 1000
+"""Newest sightings of an experiment whose keys are listed."""
+_newer = aliased(Sighting)
+
+
+def newest_sightings(experiment: int) -> Select[Any]:
+    """Return the query for the keys of files of an experiment that a catalog saw, each once.
+
+    Conditions on `Sighting` are of the newest sighting of each.
+    """
+    replaced = select(_newer.entry_id).where(
+        _newer.file_id == Sighting.file_id, _newer.entry_id > Sighting.entry_id
+    )
+    return (
+        select(Sighting.file_id.label("id"))
+        .join(File, File.id == Sighting.file_id)
+        .where(File.experiment_id == experiment, ~replaced.exists())
+    )
+
+
+def told_text(dialect: str, key: str) -> ColumnElement[str | None]:
+    """Return the value of a metadata key as text; NULL where nothing was told."""
+    if dialect == "sqlite":
+        path = _path(key)
+        kind = func.json_type(Sighting.document, path)
+        value = func.json_extract(Sighting.document, path)
+        return case((kind.in_(("true", "false")), kind), else_=cast(value, Text))
+    return _metadata_on_postgresql().op("->>")(key)
+
+
+def told_number(dialect: str, key: str) -> ColumnElement[Any]:
+    """Return the value of a metadata key if it is a number, else NULL."""
+    if dialect == "sqlite":
+        path = _path(key)
+        kind = func.json_type(Sighting.document, path)
+        return case((kind.in_(("integer", "real")), func.json_extract(Sighting.document, path)))
+    member = _metadata_on_postgresql().op("->")(key)
+    number = cast(_metadata_on_postgresql().op("->>")(key), Numeric)
+    return case((func.jsonb_typeof(member) == "number", number))
+
+
+def _path(key: str) -> str:
+    """Return where a key stands; keys have letters, digits, `_`, `-` and `.` alone (fields.py)."""
+    return f'$.metadata."{key}"'
+
+
+def _metadata_on_postgresql() -> ColumnElement[Any]:
+    return cast(Sighting.document, JSONB).op("->", return_type=JSONB())("metadata")
+
+
+def unknown_keys(connection: Connection, experiment: int, keys: Iterable[str]) -> list[str]:
+    """Return which of these keys no sighting of an experiment's files has."""
+    unknown = []
+    for key in keys:
+        told = told_text(connection.dialect.name, key)
+        query = newest_sightings(experiment).where(told.is_not(None)).limit(1)
+        if connection.execute(query).first() is None:
+            unknown.append(key)
+    return unknown
+
+
+def told_keys(connection: Connection, experiment: int) -> list[str]:
+    """Return the metadata keys of the newest sightings of an experiment's files, in order."""
+    query = (
+        select(Sighting.document)
+        .join(File, File.id == Sighting.file_id)
+        .where(File.experiment_id == experiment)
+        .order_by(Sighting.entry_id.desc())
+        .limit(_LOOKED_AT)
+    )
+    keys: set[str] = set()
+    for document in connection.execute(query).scalars():
+        keys |= (json.loads(document).get("metadata") or {}).keys()
+    return sorted(keys)
