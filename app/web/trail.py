@@ -4,14 +4,13 @@ from typing import NamedTuple
 
 from flask import Blueprint, Response
 
-from jobprov.app.web.frame.cuts import address
+from jobprov.app.web.frame.cuts import address, cut_rows
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.guard import check_admin
-from jobprov.app.web.frame.page import answer_rows, asked
+from jobprov.app.web.frame.page import answer, answer_rows, asked
 from jobprov.app.wiring import get_service
 from jobprov.provenance.answers.trail import ACTS, Trail
 from jobprov.provenance.db.queries.lookup.experiments import experiment_names
-from jobprov.provenance.errors import AmbiguousError, NotFoundError, ProvenanceError
 from jobprov.provenance.services.ledger.trail import show_trail
 
 _ROWS = 100
@@ -39,18 +38,17 @@ def show_page() -> Response:
     experiment = asked("experiment")
     administered = check_admin(experiment)
     if not experiment:
-        raise _whose(administered)
+        return _ask_whose(administered)
     return answer_rows("trail/trail.html", _ROWS, lambda rows: _page(experiment, rows))
 
 
-def _whose(administered: list[str] | None) -> ProvenanceError:
-    """Return the question whose trail is meant; None stands for those of all experiments."""
+def _ask_whose(administered: list[str] | None) -> Response:
+    """Show the experiments whose trail can be read; None stands for all."""
     if administered is None:
         with get_service().reading() as connection:
             administered = experiment_names(connection)
-    if not administered:
-        return NotFoundError("There is no experiment yet, so nothing was changed.")
-    return AmbiguousError("Whose trail?", [(name, "") for name in administered])
+    trails = [(name, address("/trail", {"experiment": name})) for name in administered]
+    return answer("trail/experiments.html", trails=cut_rows("trails", trails, _ROWS))
 
 
 def _page(experiment: str, rows: int) -> TrailPage:

@@ -40,7 +40,7 @@ def test_whole_sentence_says_what_a_command_does() -> None:
         "lookup Tell what made FILE, from what, with which configuration and code lineage Draw"
         in words
     )
-    assert "product Say which repository an installed product" in words
+    assert "product Map an installed product (UPS, Spack) to the repository that" in words
 
 
 @pytest.mark.parametrize(
