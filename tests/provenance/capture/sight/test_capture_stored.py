@@ -133,6 +133,7 @@ def test_input_that_is_moved_away_when_it_is_done_is_no_output(
     assert places_of(record, storage) == {"out.root": ""}
 
 
+@pytest.mark.slow
 def test_step_that_stores_what_an_earlier_one_made_tells_the_place(
     runner: Runner, storage: Path
 ) -> None:
@@ -373,6 +374,7 @@ def test_storage_of_many_folders_is_followed_where_something_came_last(tmp_path:
     assert events.why_unplaced is not None
 
 
+@pytest.mark.slow
 def test_place_that_may_be_unknown_is_a_gap(runner: Runner, storage: Path) -> None:
     """Only for a file that went there, and that nobody saw before."""
     for number in range(3 * storage_folders._MOST_AT_FIRST):
