@@ -22,8 +22,8 @@ from jobprov.provenance.software.packs.reading import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "978bdc5741b453b54462c4a1ab04dd2135e726eff69725dc2b92ee6fb3df82a9"}
-SCRIPTS = {1: "104b35a8ada33bb27f4bf8d2a02a2b1a6835d8fb6cbf1738afa1d528b0ed62e8"}
+FILES = {1: "b4b4af3aba15b96672e78e29a651ac54f27a99d2cd0f7a357f71312d8d541d30"}
+SCRIPTS = {1: "0b3842dfc9e6139c323ee2dd5d8193be2fd0025896b3cebcf6671bc02d7e48d4"}
 PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
 """Their behaviour is held by tests of its own, under three shells.
 

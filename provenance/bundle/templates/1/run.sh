@@ -139,7 +139,6 @@ done
 cannot_lay_out() { refuse "cannot lay out $1; is the bundle whole, and can $out be written?"; }
 work_inside() { # PLACE: the job ran in a folder of a repository
   [ "$act" = lay-out ] && [ "$way" = rewritten ] || return 0
-  [ ! -h "$work" ] || rm -f "$work" # made by link_work, and still empty
   mkdir -p "$1" && ln -s "$1" "$work" || cannot_lay_out "$1"
 }
 source_tree() { # NAME STORED PLACE
@@ -505,7 +504,7 @@ lay_out() {
   input_places=$nl
   act=lay-out
   mkdir -p "$src" "$elsewhere" || refuse "cannot write in $out."
-  if [ "$way" = rewritten ]; then link_work; else lay_out_root; fi
+  [ "$way" = rewritten ] || lay_out_root
   mkdir -p "$out/home/." "$out/tmp/." || refuse "cannot write in $out."
   [ -z "$job" ] || printf '%s\n' "$job" >"$out/job.txt"
   note_job
@@ -531,11 +530,6 @@ lay_out() {
   walk "$work" >"$out/laid-out.txt"
   age_outputs
   act=laid-out
-}
-# Without a root of its own, too, a path ../x of the job leads to where x is laid out.
-link_work() {
-  [ "$recorded_work" != / ] && can_be_laid_out "$recorded_work" || return 0
-  at_recorded_place "$recorded_work" "$work" "elsewhere$recorded_work"
 }
 # For verify.sh: whose rerun this is.
 note_job() {
