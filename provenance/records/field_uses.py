@@ -414,7 +414,7 @@ FIELD_USES: dict[str, FieldUse] = {
     ),
     "outputs_not_there[].step": FieldUse(comparison=("others",), page=True),
     "outputs_not_there[].evidence": FieldUse(comparison=("others",), page=True),
-    "trace.key": FieldUse(),
+    "trace.keys": FieldUse(),
     "trace.waits_for": FieldUse(),
     "trace.home_settings": FieldUse(),
     "trace.why_incomplete": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),

@@ -402,13 +402,13 @@ class NotKept(Struct, kw_only=True):
 class JobTrace(Struct, kw_only=True):
     """What strace saw of the job that no other field has; or what an untraced job waits for.
 
-    `key` is that of the kind of a traced job. `waits_for` is the key of the
-    kind of an untraced job, where the traced one had not ended before this one did;
-    `home_settings` is then what that one may have looked for in vain.
+    `keys` are those of the kinds of steps that were traced. `waits_for` are the keys of steps that
+    were not, where the traced job of their kind had not ended before this one did; `home_settings`
+    is then what that one may have looked for in vain.
     """
 
-    key: Digest | None = None
-    waits_for: Digest | None = None
+    keys: list[Digest] | None = None
+    waits_for: list[Digest] | None = None
     home_settings: list[str] | None = None
     why_incomplete: str | None = None
     not_kept: list[NotKept] | None = None

@@ -324,7 +324,9 @@ class OneCommand:
         if not trace.words:
             return
         if self._turn is not None:
-            job.draft.record.setdefault("trace", {})["key"] = self._turn.key
+            keys = job.draft.record.setdefault("trace", {}).setdefault("keys", [])
+            if self._turn.key not in keys:
+                keys.append(self._turn.key)
         if outcome.code and any(_DISTURBANCE.search(content) for _, content, _ in outcome.logs):
             job.draft.note(_DISTURBED)
 

@@ -389,7 +389,8 @@ def add_used(turn: Turn, draft: Draft, step: Any, sight: Optional[Sight], option
         unkept.add(sight, Clock(hash_seconds(options)))
     told = draft.record.pop("trace", {})
     if turn.is_pending:
-        of_earlier_steps["waits_for"] = turn.key
+        if turn.key not in of_earlier_steps.get("waits_for", ()):
+            extend(of_earlier_steps, "waits_for", [turn.key])
         known = _files_of(draft.record, draft.record.get("outputs", ()))
         settings = home_settings.list_settings(dict(os.environ), known, step.began)
         extend(of_earlier_steps, "home_settings", settings, most=2 * home_settings.MOST_NAMES)

@@ -186,16 +186,19 @@ def write_awaited(
 
 
 def write_awaited_traces(
-    connection: Connection, kinds: Mapping[int, tuple[str, str]], *, replace: Sequence[int]
+    connection: Connection,
+    kinds: Sequence[tuple[int, tuple[str, str]]],
+    *,
+    replace: Sequence[int],
 ) -> None:
-    """Note whose trace jobs wait for, by experiment and key of the kind.
+    """Note whose traces jobs wait for: pairs of a job and of experiment and key of a kind.
 
     What was noted of the jobs in `replace` goes first.
     """
     for part in chunks(replace):
         connection.execute(delete(AwaitedTrace).where(AwaitedTrace.job_id.in_(part)))
     rows: list[dict[str, ColumnValue]] = []
-    for job, (experiment, key) in kinds.items():
+    for job, (experiment, key) in kinds:
         rows.append({"experiment": experiment, "key": key, "job_id": job})
     insert_rows(connection, table_of(AwaitedTrace), rows)
 

@@ -29,7 +29,7 @@ from jobprov.provenance.services.code.repositories import enqueue_carried, enque
 from jobprov.provenance.services.ledger.readings import Reading
 from jobprov.provenance.services.recording.findings import find_for, pending_of
 from jobprov.provenance.services.recording.resolved_code import distinct_entries
-from jobprov.provenance.services.recording.traced_kinds import awaited_kind, note_traced
+from jobprov.provenance.services.recording.traced_kinds import awaited_kinds, note_traced
 from jobprov.provenance.services.work.classifications import enqueue_failures
 from jobprov.provenance.services.work.evaluations import enqueue_evaluations
 from jobprov.provenance.services.writing import Writing
@@ -90,13 +90,12 @@ def derive_jobs(writing: Writing, jobs: Sequence[ReadJob]) -> list[Grading]:
     return gradings
 
 
-def _awaited_traces(jobs: Sequence[ReadJob]) -> dict[int, Kind]:
-    kinds: dict[int, Kind] = {}
+def _awaited_traces(jobs: Sequence[ReadJob]) -> list[tuple[int, Kind]]:
+    awaited: list[tuple[int, Kind]] = []
     for job in jobs:
-        kind = awaited_kind(job.reading.record)
-        if kind is not None:
-            kinds[job.key] = kind
-    return kinds
+        for kind in awaited_kinds(job.reading.record):
+            awaited.append((job.key, kind))
+    return awaited
 
 
 def _draft(job: ReadJob, ran: Sequence[RanConfiguration], grading: Grading) -> JobDraft:

@@ -41,11 +41,11 @@ def note_traced(connection: Connection, records: Sequence[tuple[JobRecord, datet
     """
     newest: dict[Kind, tuple[JobRecord, datetime]] = {}
     for record, received_at in records:
-        if record.trace is None or record.trace.key is None:
-            continue
-        kind = record.experiment, record.trace.key
-        if kind not in newest or newest[kind][0].job_id <= record.job_id:
-            newest[kind] = record, received_at
+        keys = record.trace.keys if record.trace is not None else None
+        for key in keys or ():
+            kind = record.experiment, key
+            if kind not in newest or newest[kind][0].job_id <= record.job_id:
+                newest[kind] = record, received_at
     traced: list[TracedKind] = []
     for (experiment, key), (record, received_at) in newest.items():
         used = msgspec.json.encode(used_unnamed(connection, record)).decode()
@@ -153,11 +153,11 @@ def _holds(name: str, unit: str) -> bool:
     return re.search(rf"(?<!\d)0*{unit}(?!\d)", name) is not None
 
 
-def awaited_kind(record: JobRecord) -> Kind | None:
-    """Return whose trace a job waits for, if it does."""
-    if record.trace is None or record.trace.waits_for is None:
-        return None
-    return record.experiment, record.trace.waits_for
+def awaited_kinds(record: JobRecord) -> list[Kind]:
+    """Return the kinds whose traces a job waits for: of its steps, several."""
+    if record.trace is None:
+        return []
+    return [(record.experiment, key) for key in dict.fromkeys(record.trace.waits_for or ())]
 
 
 class TracedKinds:
@@ -171,26 +171,38 @@ class TracedKinds:
     @classmethod
     def of(cls, connection: Connection, records: Sequence[JobRecord]) -> "TracedKinds":
         """Look up what these jobs wait for."""
-        kinds = {kind for kind in map(awaited_kind, records) if kind is not None}
+        kinds: set[Kind] = set()
+        for record in records:
+            kinds.update(awaited_kinds(record))
         return cls(what_kinds_used(connection, kinds) if kinds else {})
 
     def unseen(self, record: JobRecord) -> UnseenReads | None:
-        """Return what the traced job of its kind used and this one does not name.
+        """Return what the traced jobs of its kinds used and this one does not name.
 
-        None where the job waits for no trace, or none has come.
+        None where the job waits for no trace, or not all of them have come.
         """
-        kind = awaited_kind(record)
-        used = None if kind is None else self._used.get(kind)
-        if used is None:
+        kinds = awaited_kinds(record)
+        if not kinds or not all(kind in self._used for kind in kinds):
             return None
-        named = _paths(record)
-        paths = [path for path in [*used.files, *used.code] if path not in named]
-        data = [file for file in record.inputs or () if file.role != "configuration"]
-        if len(data) < len(used.own):
-            paths += [path for path in used.own if path not in named]
-        paths += used.changed
-        settings = _settings_there(record, used.absent)
-        return UnseenReads(tuple(paths), tuple(used.hosts), tuple(settings))
+        paths: dict[str, None] = {}
+        hosts: dict[str, None] = {}
+        settings: dict[str, None] = {}
+        for kind in kinds:
+            used = self._used[kind]
+            paths.update(dict.fromkeys(_unnamed_paths(record, used)))
+            hosts.update(dict.fromkeys(used.hosts))
+            settings.update(dict.fromkeys(_settings_there(record, used.absent)))
+        return UnseenReads(tuple(paths), tuple(hosts), tuple(settings))
+
+
+def _unnamed_paths(record: JobRecord, used: UsedByKind) -> list[str]:
+    """Return what the traced job of a kind used and the record of this one does not name."""
+    named = _paths(record)
+    paths = [path for path in [*used.files, *used.code] if path not in named]
+    data = [file for file in record.inputs or () if file.role != "configuration"]
+    if len(data) < len(used.own):
+        paths += [path for path in used.own if path not in named]
+    return paths + list(used.changed)
 
 
 def _settings_there(record: JobRecord, absent: Sequence[str]) -> list[str]:

@@ -67,7 +67,7 @@ def play(production: Production) -> None:
             9,
             experiment="dune",
             inputs=[{"name": "f3.root", "experiment": "nova"}],
-            trace={"waits_for": _digest(b"a kind of jobs")},
+            trace={"waits_for": [_digest(b"a kind of jobs")]},
         )
     )
     production.tell("START", 12, inputs=[{"namespace": "nova", "name": "f4.root"}])

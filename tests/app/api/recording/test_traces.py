@@ -61,7 +61,7 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
     record = a_record(
         1,
         trace={
-            "key": KEY,
+            "keys": [KEY],
             "not_kept": [{"path": "/data/large.h5", "reason": "large"}],
             "network": ["10.0.0.1:80"],
             "changed": ["/exp/job/table.db", "/data/list.txt"],
@@ -114,7 +114,7 @@ def test_other_jobs_are_not_told_the_files_of_the_traced_one_s_unit(client: Flas
     record = a_record(
         2,
         task={"task_id": "reco", "unit": "7"},
-        trace={"key": KEY, "not_kept": [{"path": "/data/big_7.h5", "reason": "large"}]},
+        trace={"keys": [KEY], "not_kept": [{"path": "/data/big_7.h5", "reason": "large"}]},
         inputs=[copy, *traced],
     )
     client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
@@ -130,8 +130,8 @@ def test_job_that_names_fewer_inputs_than_the_traced_one_read_of_its_own_is_not_
 ) -> None:
     made = a_record(1, outputs=[{"name": "gen.root", "sha256": digest(6)}])
     own = {"name": "gen.root", "path": "/data/gen.root", "sha256": digest(6)}
-    traced = a_record(2, trace={"key": KEY}, inputs=[{**own, "evidence": "traced"}])
-    early, named = (a_record(number, trace={"waits_for": KEY}) for number in (3, 4))
+    traced = a_record(2, trace={"keys": [KEY]}, inputs=[{**own, "evidence": "traced"}])
+    early, named = (a_record(number, trace={"waits_for": [KEY]}) for number in (3, 4))
     named["inputs"] = [{"name": "other.root", "path": "/data/other.root", "sha256": digest(7)}]
 
     for record in (made, traced, early, named):
@@ -145,10 +145,10 @@ def test_job_that_ended_before_the_traced_one_of_its_kind_learns_what_that_used(
     client: FlaskClient, service: Service, tmp_path: Path
 ) -> None:
     """Untraced jobs are the faster ones: the first wave of a task would never be whole."""
-    early, named = (a_record(number, trace={"waits_for": KEY}) for number in (1, 2))
+    early, named = (a_record(number, trace={"waits_for": [KEY]}) for number in (1, 2))
     calib = {"name": "calib.txt", "path": "/data/calib.txt", "sha256": digest(5)}
     named["inputs"] = [calib]
-    traced = a_record(3, trace={"key": KEY}, inputs=[{**calib, "evidence": "traced"}])
+    traced = a_record(3, trace={"keys": [KEY]}, inputs=[{**calib, "evidence": "traced"}])
     for record in (early, named):
         client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
     before = [unseen_of(client, record) for record in (early, named)]
@@ -161,6 +161,41 @@ def test_job_that_ended_before_the_traced_one_of_its_kind_learns_what_that_used(
     assert ["No record" in message for message in before] == [True, True]
     assert "/data/calib.txt" in after[0]
     assert after[1] == ""
+
+
+def test_job_of_several_steps_waits_until_the_kinds_of_all_were_traced(
+    client: FlaskClient, service: Service, tmp_path: Path
+) -> None:
+    other = "b" * 64
+    early = a_record(1, trace={"waits_for": [KEY, other]})
+    files = {KEY: "/data/first.txt", other: "/data/second.txt"}
+    client.put(f"/api/v1/jobs/{early['job_id']}", json=early)
+    parts = Parts(service.database, service.writer, service.store, tmp_path / "git")
+    told = []
+
+    for number, (key, path) in enumerate(files.items(), 2):
+        read = {"name": Path(path).name, "path": path, "evidence": "traced"}
+        traced = a_record(number, trace={"keys": [key]}, inputs=[read])
+        client.put(f"/api/v1/jobs/{traced['job_id']}", json=traced)
+        drain(parts, HANDLERS)
+        told.append(unseen_of(client, early))
+
+    assert "No record" in told[0]
+    assert "/data/first.txt, /data/second.txt" in told[1]
+
+
+def test_traced_job_of_several_steps_tells_the_jobs_of_all_their_kinds(
+    client: FlaskClient,
+) -> None:
+    other = "b" * 64
+    calib = {"name": "calib.txt", "path": "/data/calib.txt", "evidence": "traced"}
+    traced = a_record(1, trace={"keys": [KEY, other]}, inputs=[calib])
+
+    client.put(f"/api/v1/jobs/{traced['job_id']}", json=traced)
+
+    for key in (KEY, other):
+        answer = ask(client, experiment=traced["experiment"], key=key).get_json()
+        assert answer["used"]["files"] == ["/data/calib.txt"]
 
 
 SETTINGS = ["~/.config/tool/toolrc", "~/.data/", "~/.rootrc"]
@@ -186,8 +221,8 @@ def test_settings_that_the_traced_job_of_its_kind_lacked_are_a_gap_of_an_early_j
     is_traced_first: bool,
 ) -> None:
     """The early one has them in its home folder, and ran otherwise."""
-    early = a_record(1, trace={"waits_for": KEY, "home_settings": SETTINGS})
-    traced = a_record(2, trace={"key": KEY, "absent": absent})
+    early = a_record(1, trace={"waits_for": [KEY], "home_settings": SETTINGS})
+    traced = a_record(2, trace={"keys": [KEY], "absent": absent})
     records = [traced, early] if is_traced_first else [early, traced]
 
     for record in records:
@@ -207,7 +242,7 @@ def test_newest_traced_job_of_a_kind_stands_whichever_stands_first_in_a_batch(
     records = []
     for number in (2, 1):
         file = {"name": f"{number}.txt", "path": f"/data/{number}.txt", "evidence": "traced"}
-        records.append(a_record(number, trace={"key": KEY}, inputs=[file]))
+        records.append(a_record(number, trace={"keys": [KEY]}, inputs=[file]))
 
     client.post("/api/v1/jobs/batch", json={"jobs": records})
 
@@ -236,7 +271,7 @@ def test_job_that_cannot_be_traced_does_not_take_the_turn(client: FlaskClient) -
 def test_kind_of_which_a_trace_came_is_left_alone_for_months(
     client: FlaskClient, service: Service, way: str
 ) -> None:
-    record = a_record(1, trace={"key": KEY})
+    record = a_record(1, trace={"keys": [KEY]})
     assert is_wanted(client, experiment=record["experiment"])
 
     if way == "alone":

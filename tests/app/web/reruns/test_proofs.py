@@ -75,7 +75,7 @@ def test_newer_verdict_closes_the_gap(proven: FlaskClient) -> None:
 
 def test_passing_proof_closes_what_is_not_known_of_reads(client: FlaskClient) -> None:
     """Else the jobs of a site without strace would have that gap for good."""
-    record = a_record(5, task=TASK, trace={"waits_for": digest(1)})
+    record = a_record(5, task=TASK, trace={"waits_for": [digest(1)]})
     client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
     before = codes_of(client, record["job_id"])
 

@@ -112,7 +112,7 @@ def test_job_is_traced_where_the_service_wants_it(runner: Runner, asking: Servic
 
     record = asking.only_record()
     assert "touched_sha256" in record["environment"]
-    assert [record["trace"]["key"]] == asking.turns
+    assert record["trace"]["keys"] == asking.turns
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ def test_next_job_of_a_kind_doubts_an_input_that_another_process_changed_below_t
         with urlopen(f"{choosing.url}/api/v1/jobs/{job_id}") as answer:
             job = json.loads(answer.read())
         codes.append({gap["code"] for gap in job["gaps"]})
-        assert ("key" in job["record"].get("trace", {})) == (number == "1")
+        assert ("keys" in job["record"].get("trace", {})) == (number == "1")
 
     assert "changed-while-running" in codes[0] & codes[1]
 
@@ -370,6 +370,16 @@ def test_job_that_nobody_traced_says_whose_trace_would_tell_what_it_read(runner:
     assert record["trace"].keys() == {"waits_for"}
 
 
+def test_job_of_several_untraced_steps_waits_for_the_traces_of_all(runner: Runner) -> None:
+    runner("start")
+    for name, program in (("first", "true"), ("second", "false || true"), ("third", "true")):
+        runner("step", "--no-trace", "--name", name, "--", "sh", "-c", program)
+    runner("end")
+
+    record, _ = entry_of(runner)
+    assert len(set(record["trace"]["waits_for"])) == 3
+
+
 @pytest.mark.parametrize("option", ["--told-only", "--rerun-of"])
 def test_job_that_says_all_by_itself_waits_for_no_trace(runner: Runner, option: str) -> None:
     job = [] if option == "--told-only" else ["0f8b6a4e-3c51-5a0e-9c3f-000000000017"]
@@ -392,4 +402,4 @@ def test_job_that_was_to_be_traced_has_the_key_that_others_of_its_kind_wait_for(
     runner("run", "--trace", "--", "sh", "-c", "sort 2.txt; true")
 
     traced, _ = entry_of(runner)
-    assert traced["trace"]["key"] == waiting["trace"]["waits_for"]
+    assert traced["trace"]["keys"] == waiting["trace"]["waits_for"]

@@ -30,7 +30,7 @@ class Traced:
         self.done = runner("run", "--trace", *words, "--", *command, **more)
         self.record, self.blobs = entry_of(runner)
         self.trace = self.record.get("trace", {})
-        self.trace.pop("key", None)  # of its kind
+        self.trace.pop("keys", None)  # of its kind
 
     def kept(self, field: str) -> dict[str, bytes]:
         """Return the bytes of scripts or inputs that nobody named, by path.
@@ -319,7 +319,7 @@ def test_what_an_earlier_step_made_is_no_input_of_a_later_one(runner: Runner, od
     assert [(each["path"], each["step"]) for each in entry(record, "inputs")] == [
         (str(odd / "in.txt"), "a")
     ]
-    assert record["trace"].keys() == {"key"}
+    assert record["trace"].keys() == {"keys"}
 
 
 @pytest.mark.slow

@@ -87,6 +87,7 @@ READING_STEP = {
 }
 PRIVATE = {"trace": {"not_kept": [{"path": "/home/u/.netrc", "reason": "private"}]}}
 NO_ROOTRC = Findings(unseen=UnseenReads(settings=("~/.rootrc",)), has_capsule=True)
+WAITING = {"trace": {"waits_for": [digest(1)]}}
 FOLDER = {"trace": {"not_kept": [{"path": "/data/x/", "reason": "listed"}], "not_kept_count": 1}}
 CUT_TRACE = {"trace": {"why_incomplete": "the log of the command's calls was too large"}}
 SERVED = Findings(has_capsule=True)
@@ -222,7 +223,7 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("touched-not-kept", (None, FOLDER), (None, {"trace": {"not_kept": []}})),
     ("touched-not-kept", (SERVED, PRIVATE), (SERVED, FOLDER)),
     ("touched-not-kept", (None, CUT_TRACE), (SERVED, CUT_TRACE)),
-    ("touched-not-kept", (NO_ROOTRC, {"trace": {"waits_for": digest(1)}}), (None, {})),
+    ("touched-not-kept", (NO_ROOTRC, {"trace": {"waits_for": [digest(1)]}}), (None, {})),
     ("changed-while-running", (None, {"trace": {"changed": ["/data/a.txt"]}}), (None, {"trace": {}})),
     ("network-used", (None, {"trace": {"network": ["192.0.2.1:80"]}}), (None, {"trace": {}})),
     (
@@ -256,8 +257,8 @@ CASES: list[tuple[str, tuple[Findings | None, dict[str, Any]], tuple[Findings | 
     ("run-specific", (None, weak("run-specific")), (None, {"weaknesses": []})),
     ("random-unseeded", (None, weak("random-unseeded")), (None, {"weaknesses": []})),
     ("reads-unseen", (None, weak("reads-unseen")), (None, {"weaknesses": []})),
-    ("reads-unseen", (None, {"trace": {"waits_for": digest(1)}}), (Findings(unseen=UnseenReads()), {"trace": {"waits_for": digest(1)}})),
-    ("network-used", (Findings(unseen=UnseenReads(hosts=("10.0.0.1:80",))), {"trace": {"waits_for": digest(1)}}), (None, {})),
+    ("reads-unseen", (None, WAITING), (Findings(unseen=UnseenReads()), WAITING)),
+    ("network-used", (Findings(unseen=UnseenReads(hosts=("10.0.0.1:80",))), WAITING), (None, {})),
     ("secret-removed", (None, weak("secret-removed")), (None, {"weaknesses": []})),
     ("untracked-left-out", (None, left_out("too large")), (None, left_out("too large", is_output=True))),
     ("secret-removed", (None, left_out("secret")), (None, left_out("data"))),
