@@ -85,7 +85,7 @@ def test_archive_is_mended_from_its_backup(
 
 
 def test_copy_of_another_archive_is_refused(production: Production, tmp_path: Path) -> None:
-    with pytest.raises(ConflictError, match="no copy of this archive"):
+    with pytest.raises(ConflictError, match="not a copy of this archive"):
         repair(production, open_store(f"file:{tmp_path / 'strange'}"))
 
 
