@@ -28,8 +28,12 @@ def storage(runner: Runner) -> Path:
     return folder
 
 
+# A busy machine takes a moment until the storage is followed; the hook waits 0.3 s at most
+LATER = "sleep 0.7; "
+
+
 def record_of(runner: Runner, script: str) -> dict[str, Any]:
-    runner("run", "--", "sh", "-c", script)
+    runner("run", "--", "sh", "-c", LATER + script)
     return only_entry(runner)[0]
 
 
@@ -140,7 +144,7 @@ def test_step_that_stores_what_an_earlier_one_made_tells_the_place(
     for words in (
         ["start"],
         ["step", "--", "sh", "-c", "echo data > out.root"],
-        ["step", "--", "sh", "-c", f"mv out.root {PLACE}"],
+        ["step", "--", "sh", "-c", f"{LATER}mv out.root {PLACE}"],
         ["end"],
     ):
         runner(*words)
