@@ -77,11 +77,13 @@ def test_file_that_lives_for_milliseconds_has_a_producer(
 def test_loop_that_stores_one_file_after_the_other_has_made_all(
     runner: Runner, storage: Path
 ) -> None:
-    """From one path, under a name that would be no output's."""
-    record = record_of(
-        runner,
-        "for n in 1 2 3; do echo $n > part.tmp; mv part.tmp $STORE/$CAMPAIGN/00/p$n.root; done",
-    )
+    """From one path, under a name that would be no output's.
+
+    A file that nobody looked at before the next one bears its name has no place: its inode would be
+    taken for that of the next.
+    """
+    store = "echo $n > part.tmp; mv part.tmp $STORE/$CAMPAIGN/00/p$n.root; sleep 0.5"
+    record = record_of(runner, f"for n in 1 2 3; do {store}; done")
 
     found = sorted(places_of(record, storage).values())
     assert found == ["prod5/00/p1.root", "prod5/00/p2.root", "prod5/00/p3.root"]
