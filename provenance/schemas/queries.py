@@ -47,8 +47,8 @@ _SOFTWARE = (
 )
 
 
-class SomeJobsQuery(ExperimentQuery):
-    """Which jobs a question is about."""
+class JobsAnyTimeQuery(ExperimentQuery):
+    """Which jobs a question is about, whenever they ran."""
 
     task_id = text("Jobs of this task.")
     campaign = text("Jobs of this campaign.")
@@ -56,6 +56,11 @@ class SomeJobsQuery(ExperimentQuery):
     host = text("Jobs on this worker node.")
     site = text("Jobs at this site.")
     revision = text("Jobs that ran this commit.")
+
+
+class SomeJobsQuery(JobsAnyTimeQuery):
+    """Which jobs a question is about."""
+
     started_after = moment("Jobs that started at or after this time.")
     started_before = moment("Jobs that started before this time.")
 
@@ -125,19 +130,13 @@ class ResourcesQuery(SomeJobsQuery):
     )
 
 
-class ThroughputQuery(ExperimentQuery):
+class ThroughputQuery(JobsAnyTimeQuery):
     """Jobs that ended in a window of time, and what is counted of them."""
 
-    task_id = text("Jobs of this task.")
-    campaign = text("Jobs of this campaign.")
-    stage = text("Jobs of this stage.")
-    host = text("Jobs on this worker node.")
-    site = text("Jobs at this site.")
     state = fields.String(
         validate=validate.OneOf(["succeeded", "failed", "killed", "lost"]),
         metadata={"description": "Jobs that ended so."},
     )
-    revision = text("Jobs that ran this commit.")
     since = text("How long before its end the window starts: 90m, 24h, 7d, 4w; 7d by default.")
     ended_after = moment("When the window starts, instead of `since`.")
     ended_before = moment("When the window ends; now by default.")
