@@ -188,9 +188,9 @@ def test_broken_hook_runs_the_command_alone(hook: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_overhead_with_fifty_fcl_files_stays_small(runner: Runner, service: Service) -> None:
-    """Time before and after the command, network and interpreter start apart.
+    """CPU of the whole hook; the times before and after the command are printed.
 
-    Generous here, the figures are printed.
+    What else runs on the machine makes these several times as long, and the CPU hardly.
     """
     folder = runner.folder / "fcl"
     folder.mkdir()
@@ -200,8 +200,9 @@ def test_overhead_with_fifty_fcl_files_stays_small(runner: Runner, service: Serv
         "".join(f'#include "f{number}.fcl"\n' for number in range(49))
     )
     environment = {"FHICL_FILE_PATH": "fcl"}
-    before, after, bare = [], [], []
+    before, after, bare, cpu = [], [], [], []
     for _ in range(3):
+        cpu_before = _cpu_of_children()
         begun = time.time()
         done = runner(
             "run",
@@ -219,6 +220,7 @@ def test_overhead_with_fifty_fcl_files_stays_small(runner: Runner, service: Serv
         ended, middle = time.time(), float(done.stdout)
         before.append(middle - begun)
         after.append(ended - middle)
+        cpu.append(_cpu_of_children() - cpu_before)
         begun = time.time()
         subprocess.run([runner.python, "-c", "1"], check=True)
         bare.append(time.time() - begun)
@@ -226,7 +228,13 @@ def test_overhead_with_fifty_fcl_files_stays_small(runner: Runner, service: Serv
     start, end = min(before) - min(bare), min(after)
     print(
         f"\noverhead: {1000 * start:.0f} ms before, "
-        f"{1000 * end:.0f} ms after the command (Python itself {1000 * min(bare):.0f} ms)"
+        f"{1000 * end:.0f} ms after the command (Python itself {1000 * min(bare):.0f} ms); "
+        f"CPU {1000 * min(cpu):.0f} ms"
     )
-    assert start < 0.4
-    assert end < 0.8
+    assert min(cpu) < 0.6
+
+
+def _cpu_of_children() -> float:
+    """Return the CPU seconds of all processes that were started here and waited for."""
+    times = os.times()
+    return times.children_user + times.children_system
