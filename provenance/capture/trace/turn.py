@@ -55,12 +55,14 @@ class Turn:
         is_wanted: whether this job is to be traced.
         is_pending: whether a record of a traced job of the kind may come, and none is known.
         used: what the traced job of the kind used: lists of `files`, `code` and `hosts`.
+        left_out: how many more files that was, or looked for in vain, than these lists name.
     """
 
     def __init__(self, experiment: str, key: str) -> None:
         self._experiment, self.key = experiment, key
         self.is_wanted, self.is_pending = False, True
         self.used: Dict[str, List[str]] = {}
+        self.left_out = 0
 
     def ask(self, options: Options, environment: Dict[str, str], *, can_be_traced: bool) -> None:
         """Ask, for half a second at most; raises where nobody answers."""
@@ -79,6 +81,8 @@ class Turn:
         self.is_pending = bool(answer.get("is_pending"))
         used = answer.get("used")
         self.used = used if isinstance(used, dict) else {}
+        left_out: Any = self.used.pop("left_out", 0)
+        self.left_out = left_out if isinstance(left_out, int) else 0
 
     def ask_again(self, options: Options, environment: Dict[str, str]) -> None:
         """Ask once more after the command, where the traced job of the kind had not ended before."""
