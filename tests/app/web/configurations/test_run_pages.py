@@ -46,6 +46,7 @@ def record_job(service: Service, folder: Path, job_id: str, argv: list[str]) -> 
         "state": "succeeded",
         "started_at": "2026-01-01T00:00:00Z",
         "command": {"argv": argv},
+        "seeds": [{"module": "gen", "engine": "HepJamesRandom", "seed": 12}],
         "software": [{"name": "art", "product": {"manager": "ups", "version": "v3_14_04"}}],
         "configurations": [
             {"step": "reco", "main": "reco.fcl", "files": [{"name": "reco.fcl", "sha256": sha256}]}
@@ -116,4 +117,5 @@ def test_a_list_says_which_key_and_value_matched(client: FlaskClient) -> None:
     seeded, wrong = client.get("/jobs?seed=12"), client.get("/jobs?seed=x")
 
     assert "source.maxEvents = 7 1 job" in words(page.text)
+    assert "seed of gen (HepJamesRandom) = 12 2 jobs" in words(seeded.text)
     assert (page.status_code, seeded.status_code, wrong.status_code) == (200, 200, 422)
