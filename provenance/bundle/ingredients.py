@@ -100,6 +100,21 @@ class Capsule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KnownFile:
+    """What catalogs know of an input or output and the record does not say.
+
+    Attributes:
+        namespace, name: the full name of a file that the record names without a namespace; else
+            empty.
+        places: addresses of copies of an input that the experiment did not upload, best first.
+    """
+
+    namespace: str = ""
+    name: str = ""
+    places: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ingredients:
     """One job, as a bundle sees it.
 
@@ -116,6 +131,7 @@ class Ingredients:
         rules: how the experiment's outputs are compared.
         unseen: of a job that waited for the trace of its kind, what that showed; None if it has not
             come.
+        known_inputs, known_outputs: what catalogs know of files, by position in the record's list.
     """
 
     record_bytes: bytes
@@ -129,3 +145,5 @@ class Ingredients:
     evaluated: Mapping[int, bytes] = field(default_factory=dict)
     rules: Sequence[OutputRule] = ()
     unseen: UnseenReads | None = None
+    known_inputs: Mapping[int, KnownFile] = field(default_factory=dict)
+    known_outputs: Mapping[int, KnownFile] = field(default_factory=dict)

@@ -28,6 +28,7 @@ from jobprov.provenance.db.queries.holdings.plans import (
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.bundles.archive_blobs import GeneratedBlobs, PlannedBlobs
 from jobprov.provenance.services.bundles.ingredients import Gathered, gather
+from jobprov.provenance.services.bundles.known_inputs import Places
 from jobprov.provenance.services.bundles.packed_plans import pack_plan, unpack_plan
 from jobprov.provenance.services.bundles.plans import enter_plan
 from jobprov.provenance.services.lookup.job import ReadJob, read_job
@@ -75,6 +76,7 @@ def build_bundle(
     number: int | None = None,
     level: str | None = None,
     is_holey: bool = False,
+    located: Places | None = None,
 ) -> Bundle:
     """Return the bundle of a job, by the plan of this number, else by the plan for what it is now.
 
@@ -91,6 +93,7 @@ def build_bundle(
             is left out.
         is_holey: list the inputs that are not possessed and have a URL in fetch.txt. Such a bundle
             has a plan of its own.
+        located: where inputs are now (`locate_inputs`), if the bundle is to say so.
 
     Raises:
         NotFoundError: no such job, or no such plan of it.
@@ -101,7 +104,7 @@ def build_bundle(
         job = read_job(connection, store, job_id, experiment=experiment)
         if number is not None:
             return _bundle(store, job, plan_numbered(connection, job.found, number))
-        gathered = gather(connection, store, job, level=level, is_holey=is_holey)
+        gathered = gather(connection, store, job, level=level, is_holey=is_holey, located=located)
         stored = plan_made_of(connection, job.found, gathered.digest)
     if stored is not None:
         return _bundle(store, job, stored)
