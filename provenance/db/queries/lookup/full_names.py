@@ -35,7 +35,9 @@ def full_names_of_claims(connection: Connection, claims: Sequence[int]) -> dict[
 
 def full_names_of_outputs(connection: Connection, job: int) -> dict[int, FullName]:
     """Return those of a job's outputs, by position."""
-    made: Select[int, str, str] = select(Claim.position, File.namespace, File.name).select_from(Claim)
+    made: Select[int, str, str] = select(Claim.position, File.namespace, File.name).select_from(
+        Claim
+    )
     return _only(connection.execute(_with_full_names(made).where(Claim.job_id == job)))
 
 
