@@ -115,6 +115,14 @@ class KnownFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RanSet:
+    """The parameter set that art ran, computed: as text, and its ParameterSetID."""
+
+    text: bytes
+    identity: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ingredients:
     """One job, as a bundle sees it.
 
@@ -126,6 +134,7 @@ class Ingredients:
             neither start nor end.
         expanded: fcl with its includes, by position in `configurations`.
         evaluated: evaluated fcl, by position in `configurations`.
+        ran: the sets that ran, by position in `configurations`, where no program wrote them.
         capsule: the environment, if the archive holds it.
         schema: the JSON schema of records; becomes JOB.schema.json.
         rules: how the experiment's outputs are compared.
@@ -143,6 +152,7 @@ class Ingredients:
     schema: bytes = b""
     expanded: Mapping[int, bytes] = field(default_factory=dict)
     evaluated: Mapping[int, bytes] = field(default_factory=dict)
+    ran: Mapping[int, RanSet] = field(default_factory=dict)
     rules: Sequence[OutputRule] = ()
     unseen: UnseenReads | None = None
     known_inputs: Mapping[int, KnownFile] = field(default_factory=dict)

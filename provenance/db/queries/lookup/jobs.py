@@ -100,8 +100,8 @@ def list_job_rows(
     others, software = by_software(connection, filters)
     if conditions and not _is_of_few(others):
         wanted = [*job_conditions(others), *software]
-        keys = _newest_that_meet(connection, wanted, conditions, limit=limit, before=before)
-        query = SUMMARIES.where(among(connection, Job.id, keys)).order_by(Job.id.desc())
+        newest = _newest_that_meet(connection, wanted, conditions, limit=limit, before=before)
+        query = SUMMARIES.where(among(connection, Job.id, newest)).order_by(Job.id.desc())
         return list(summaries(connection, connection.execute(query).all()).items())
     query = narrowed(SUMMARIES, others).where(*software).order_by(Job.id.desc())
     for condition in conditions:
