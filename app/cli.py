@@ -25,6 +25,8 @@ from jobprov.provenance.errors import (
 
 SECTIONS = {
     "Ask about files and jobs": {
+        "find": "lookup.search",
+        "files": "lookup.search",
         "lookup": "lookup.file",
         "lineage": "histories.lineage",
         "roots": "histories.ends",

@@ -685,7 +685,7 @@ def test_search_takes_the_path_of_a_file(pages: FlaskClient, folder: str) -> Non
     ]
 
     assert (whole.status_code, f"/files/{samples.MERGED}" in whole.location) == (303, True)
-    assert f"1 thing begins with <code>{samples.MERGED[:-5]}</code>" in begun.text
+    assert f"1 name holds <code>{samples.MERGED[:-5]}</code>" in begun.text
     assert [hit["text"] for hit in suggested] == [samples.MERGED]
     told = pages.get(f"/api/v1/files/pnfs/{samples.MERGED}").get_json()["detail"]
     assert "The name of a file has no slash" in told
