@@ -22,12 +22,13 @@ from jobprov.provenance.records.files.names import full_name
 
 MOST_LOOKED_AT = 200_000
 _MOST_TRIGRAMS = 6
-"""Of a text that are looked up, the rarest ones; LIKE compares the rest.
+"""Of a text that an index is asked for, those that fewest names have.
 
-A trigram that all names have takes as long to read as all names have bytes.
+A trigram that all names have takes longer to read than comparing the names that are left.
 """
+_GOLDEN = 0.6180339887498949
 _SAMPLED = 200
-"""Names that tell which trigrams are rare."""
+"""Names that tell which letters are rare."""
 _Question = Select[*tuple[Any, ...]]
 _trigrams = table(TRIGRAMS, column("rowid", Integer))
 
@@ -89,22 +90,32 @@ def _queries(connection: Connection, sought: Sought) -> list[_Question]:
     if sought.is_short:
         return [beginning]
     holding = names.where(sought.condition(connection, File.name)).order_by(File.id.desc())
-    is_sqlite = connection.dialect.name == "sqlite"
     if not has_name_index(connection):
         oldest = select(func.max(File.id) - MOST_LOOKED_AT).scalar_subquery()
         return [beginning, holding.where(File.id > oldest)]
-    if not is_sqlite:
-        return [beginning, holding]
-    waiting = holding.where(File.id > newest_indexed(connection))
-    return [beginning, waiting, _indexed(names, connection, sought)]
-
-
-def _indexed(names: _Question, connection: Connection, sought: Sought) -> _Question:
-    """Return the question to SQLite's index: newest first, each checked against the name itself."""
     trigrams = _trigrams_of(sought.text.lower())
-    if len(trigrams) > _MOST_TRIGRAMS:
+    is_long = len(trigrams) > _MOST_TRIGRAMS
+    if is_long:
         trigrams = _rarest(trigrams, _sample(connection))
-    matches = literal_column(TRIGRAMS).op("MATCH")(_expression(trigrams))
+    if connection.dialect.name != "sqlite":
+        if not is_long:
+            return [beginning, holding]
+        # An expression that no index has: else all trigrams of the text would be read
+        compared = sought.condition(connection, File.name.concat(""))
+        parts = [sought._replace(text=trigram) for trigram in trigrams]
+        has_parts = [part.condition(connection, File.name) for part in parts]
+        newest_first = names.order_by(File.id.desc())
+        return [beginning, newest_first.where(compared, *has_parts)]
+    waiting = holding.where(File.id > newest_indexed(connection))
+    return [beginning, waiting, _indexed(names, connection, sought, trigrams)]
+
+
+def _indexed(
+    names: _Question, connection: Connection, sought: Sought, trigrams: Sequence[str]
+) -> _Question:
+    """Return the question to SQLite's index: newest first, each checked against the name itself."""
+    quoted = ['"' + trigram.replace('"', '""') + '"' for trigram in trigrams]
+    matches = literal_column(TRIGRAMS).op("MATCH")(" AND ".join(quoted))
     return (
         names.join(_trigrams, _trigrams.c.rowid == File.id)
         .where(matches, sought.condition(connection, File.name))
@@ -115,8 +126,9 @@ def _indexed(names: _Question, connection: Connection, sought: Sought) -> _Quest
 def _sample(connection: Connection) -> list[str]:
     """Return some names from all of them, in small letters."""
     newest = connection.execute(select(func.max(File.id))).scalar() or 0
-    step = max(1, newest // _SAMPLED)
-    query = select(func.lower(File.name)).where(File.id.in_(range(newest, 0, -step)))
+    # Spread without a rhythm, which names of one production may have as well
+    keys = {1 + int(newest * (place * _GOLDEN % 1)) for place in range(_SAMPLED)}
+    query = select(func.lower(File.name)).where(File.id.in_(sorted(keys)))
     return list(connection.execute(query).scalars())
 
 
@@ -127,14 +139,18 @@ def _trigrams_of(text: str) -> list[str]:
 
 
 def _rarest(trigrams: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Return those that fewest of these names have."""
+    """Return those that together fewest of these names have, as far as one can see."""
     if len(trigrams) > _SAMPLED:  # no name is so long: any of them will do
         return list(trigrams[:: len(trigrams) // _MOST_TRIGRAMS])
-    counts = {part: sum(part in name for name in names) for part in trigrams}
-    return sorted(trigrams, key=counts.__getitem__)[:_MOST_TRIGRAMS]
-
-
-def _expression(trigrams: Sequence[str]) -> str:
-    """Return trigrams as FTS5 is asked for them: all of them."""
-    quoted = ['"' + trigram.replace('"', '""') + '"' for trigram in trigrams]
-    return " AND ".join(quoted)
+    left = list(trigrams)
+    holders: dict[str, set[int]] = {}
+    for trigram in trigrams:
+        holders[trigram] = {place for place, name in enumerate(names) if trigram in name}
+    rest = set(range(len(names)))
+    chosen: list[str] = []
+    while left and len(chosen) < _MOST_TRIGRAMS:
+        best = min(left, key=lambda part: (len(holders[part] & rest), len(holders[part])))
+        left.remove(best)
+        chosen.append(best)
+        rest &= holders[best]
+    return chosen
