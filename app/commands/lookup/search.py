@@ -17,7 +17,7 @@ from jobprov.app.commands.terminal.opening import (
 from jobprov.app.csv_rows import Cell
 from jobprov.provenance.answers.lookup.files import ListedFile
 from jobprov.provenance.answers.lookup.search import Hits, KindCount
-from jobprov.provenance.lineage.words import counted, size
+from jobprov.provenance.lineage.words import counted, number, size
 
 _KINDS: Mapping[str, str] = {
     "file": "file",
@@ -96,7 +96,7 @@ def _heading(count: KindCount, shown: int) -> str:
     if count.has_more:
         heading = f"more than {heading}"
     if count.count > shown:
-        heading += f", of which {shown:,}"
+        heading += f", of which {number(shown)}"
     return f"{heading}:"
 
 

@@ -85,8 +85,13 @@ def show_hits() -> Response:
     exact = [hit for hit in found.hits if hit.text == found.text and hit.kind in _SHOWN_AT_ONCE]
     if len(exact) == 1 and safe_url(exact[0].url) and not question.wants_all:
         return Response(status=303, headers={"Location": redirect(exact[0].url).location})
+    twin = None
+    if question.text:
+        words = {"q": question.text, "kind": question.kind, "limit": str(limit)}
+        twin = address("/search", words)
     return answer(
         "lookup/search.html",
+        twin=twin,
         text=found.text,
         groups=_by_kind(found, question),
         count=sum(count.count for count in found.counts),

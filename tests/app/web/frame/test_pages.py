@@ -245,6 +245,9 @@ def test_a_name_of_several_experiments_offers_the_choice(pages: FlaskClient) -> 
     assert answer.status_code == 300
     assert f'href="/files/{samples.FIRST_GEN}?experiment=toyexp&amp;namespace="' in answer.text
     assert f'href="/files/{samples.FIRST_GEN}?experiment=other&amp;namespace="' in answer.text
+    assert "Which one? 2 files have this name." in answer.text
+    assert answer.text.count("<tr><td>") == 2, "each with what tells it apart"
+    assert f"/jobs/{samples.job_id('gen-0')}" in answer.text
 
 
 @pytest.mark.parametrize(
