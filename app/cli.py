@@ -41,6 +41,14 @@ class Listed(NamedTuple):
 
 SECTIONS = {
     "Ask about files and jobs": {
+        "find": Listed(
+            "lookup.search",
+            "Find names that hold TEXT, in any case; exit code 1 where there are none",
+        ),
+        "files": Listed(
+            "lookup.search",
+            "List files whose name fits PATTERN, in order; exit code 1 where there are none",
+        ),
         "lookup": Listed(
             "lookup.file", "Tell what made FILE, from what, with which configuration and code"
         ),

@@ -10,6 +10,7 @@ from alembic import context
 
 from jobprov.migrations.rendering import render_item
 from jobprov.provenance.db.tables import Base
+from jobprov.provenance.db.tables.name_index import is_of_name_index
 
 connection = context.config.attributes["connection"]
 context.configure(
@@ -17,6 +18,7 @@ context.configure(
     target_metadata=Base.metadata,
     render_as_batch=connection.dialect.name == "sqlite",  # SQLite alters a table by writing it anew
     render_item=render_item,
+    include_name=lambda name, _kind, _parents: not is_of_name_index(name),
     transaction_per_migration=False,  # all or nothing: the caller commits
 )
 context.run_migrations()

@@ -1,4 +1,4 @@
-// The search box answers as you type: hits of GET /api/v1/search in a list below it, reached by arrow keys, left by Escape.
+// The search box answers as you type: hits of GET /api/v1/search in a list below it, by kind with counts, reached by arrow keys, left by Escape.
 // Without this file the form goes to the page of results. Source: WAI-ARIA Authoring Practices, combobox with a list.
 "use strict";
 {
@@ -13,6 +13,8 @@
   for (const [name, value] of Object.entries({ role: "combobox", "aria-expanded": "false", "aria-controls": "hits", "aria-autocomplete": "list" }))
     box.setAttribute(name, value);
 
+  const MOST = 11;
+  const worded = ({ kind, count, has_more }) => `${kind} ${count.toLocaleString("en")}${has_more ? "+" : ""}`;
   let waiting = 0, asked = new AbortController(), chosen = -1;
 
   const show = (isOpen) => {
@@ -47,10 +49,14 @@
     asked = new AbortController();
     const words = box.value.trim();
     if (words.length < 2) return show(false);
-    const answer = await fetch(`/api/v1/search?q=${encodeURIComponent(words)}`, { signal: asked.signal }).catch(() => null);
+    const answer = await fetch(`/api/v1/search?limit=5&q=${encodeURIComponent(words)}`, { signal: asked.signal }).catch(() => null);
     if (!answer || !answer.ok || box.value.trim() !== words) return;
-    const { hits } = await answer.json();
-    list.replaceChildren(...hits.slice(0, 12).map(option));
+    const { hits, counts } = await answer.json();
+    const shown = hits.slice(0, MOST), found = counts.reduce((sum, { count }) => sum + count, 0);
+    const more = counts.some(({ has_more }) => has_more);
+    if (found > shown.length)
+      shown.push({ text: `All ${found.toLocaleString("en")}${more ? "+" : ""} results`, kind: counts.map(worded).join(", "), detail: "", url: `/search?all=1&q=${encodeURIComponent(words)}` });
+    list.replaceChildren(...shown.map(option));
     show(hits.length > 0 && document.activeElement === box);
     choose(-1);
   };

@@ -653,9 +653,13 @@ class Client(Histories):
         """Return the sites where jobs ran, of one experiment or campaign if that is given."""
         return list(self.names("sites", experiment=experiment, campaign=campaign))
 
-    def search(self, text: str) -> list[Hit]:
-        """Return what a name or id could mean."""
-        return self._ask(Hits, "/search", q=text).hits
+    def search(self, text: str, **query: Any) -> list[Hit]:
+        """Return names that hold a text; the query is that of `GET /search`."""
+        return self.find(text, **query).hits
+
+    def find(self, text: str, **query: Any) -> Hits:
+        """Return the same by kind and with counts."""
+        return self._ask(Hits, "/search", q=text, **query)
 
     def is_ready(self) -> bool:
         """Return whether the service is there and can work."""

@@ -346,8 +346,10 @@ class EventQuery(Schema):
 class SearchQuery(Schema):
     """What is looked for."""
 
+    kind = text("Only this kind: file, task, message, …")
+    limit = number(1, 1000, "How many of a kind at most; 10 by default.")
     q = fields.String(
         required=True,
         validate=validate.Length(min=1, max=LONGEST),
-        metadata={"description": "Any name or id."},
+        metadata={"description": "Any part of a name, or the beginning of an id."},
     )

@@ -15,6 +15,7 @@ from jobprov.provenance.db.recording.configurations.physics_variables import (
     NO_PHYSICS_VARIABLES,
     PhysicsVariables,
 )
+from jobprov.provenance.db.writer.indexed_names import index_new_names
 from jobprov.provenance.db.writer.transaction import Memory, Transaction
 from jobprov.provenance.db.writer.write_queue import WriteQueue
 
@@ -126,9 +127,11 @@ def writing_alone(
     try:
         with database.writing.begin() as connection:
             now = received_at or datetime.now(UTC)
-            yield Writing(
+            writing = Writing(
                 connection, memory, store, now, submitter, physics_variables=physics_variables
             )
+            yield writing
+            index_new_names(writing)
     except BaseException:
         memory.rollback()
         raise

@@ -13,7 +13,7 @@ from jobprov.provenance.answers.lookup.files import FileAnswer, FileList
 from jobprov.provenance.answers.lookup.jobs import RecordedNames
 from jobprov.provenance.answers.lookup.search import Hits
 from jobprov.provenance.db.queries.lookup.file_lists import FileFilters
-from jobprov.provenance.db.queries.lookup.search import NameFilters
+from jobprov.provenance.db.queries.lookup.recorded_names import NameFilters
 from jobprov.provenance.schemas.queries import (
     FilesQuery,
     FileVersionQuery,
@@ -27,7 +27,8 @@ from jobprov.provenance.services.catalogs.sightings import (
 )
 from jobprov.provenance.services.lookup.file import show_file
 from jobprov.provenance.services.lookup.files import list_files
-from jobprov.provenance.services.lookup.search import list_names, search
+from jobprov.provenance.services.lookup.names import list_names
+from jobprov.provenance.services.lookup.search import search
 
 file_section = Section("file", "What made a file.")
 files_section = Section("files", "Files.")
@@ -88,13 +89,17 @@ def post_file() -> Response:
 
 
 @search_section.call(
-    "GET", "/search", answers={200: Hits}, parameters=parameters(SearchQuery), errors=(401, 422)
+    "GET",
+    "/search",
+    answers={200: Hits},
+    parameters=parameters(SearchQuery),
+    errors=(401, 413, 422),
 )
 def get_hits() -> Response:
-    """Return what a file name, job id, batch id, task, campaign, commit or host could mean."""
+    """Return names that hold a text, by kind, with counts; jobs by the beginning of their id."""
     query = asked(SearchQuery)
     with get_service().reading() as connection:
-        return json_answer(search(connection, query["q"]))
+        return json_answer(search(connection, query.pop("q"), **query))
 
 
 @search_section.call(

@@ -23,10 +23,17 @@ from jobprov.app.wiring import archive_problem
 from jobprov.provenance.db.upkeep.key_widths import widen_keys
 from jobprov.provenance.db.upkeep.migrating import (
     current_revision,
+    finds_parts_of_names,
     is_current,
     newest_revision,
     upgrade,
     upgrade_local,
+)
+
+_NO_NAME_INDEX = (
+    "Search finds files by the beginning of their names, and by a part of the newest names alone: "
+    "the database lacks trigrams (on PostgreSQL: install its contrib modules, have an owner of the "
+    "database run `CREATE EXTENSION pg_trgm`, and run `jobprov migrate` again)."
 )
 
 
@@ -108,7 +115,16 @@ def migrate(*, wide_keys: bool, data: str | None, as_json: bool) -> None:
             if widened
             else " On SQLite each key is as wide as it has to be."
         )
-    emit({"before": before, "after": after, "wide_keys": widened}, text, as_json=as_json)
+    finds_parts = finds_parts_of_names(settings.database_url)
+    if not finds_parts:
+        text += f" {_NO_NAME_INDEX}"
+    answer = {
+        "before": before,
+        "after": after,
+        "wide_keys": widened,
+        "finds_parts_of_names": finds_parts,
+    }
+    emit(answer, text, as_json=as_json)
 
 
 def _announce(settings: Settings, address: str, *, demo: bool) -> None:

@@ -4,6 +4,7 @@ Its neighbours, versions, facts and uses follow.
 """
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Literal, NamedTuple
 
 from flask import Blueprint, Response
@@ -19,13 +20,16 @@ from jobprov.provenance.answers.addresses import file_page, history_page, replic
 from jobprov.provenance.answers.lookup.files import FileAnswer, RecordedVersion
 from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.names import FileName, short_job
+from jobprov.provenance.errors import AmbiguousError
 from jobprov.provenance.lineage.graph import ended
 from jobprov.provenance.records.job_record import Output
 from jobprov.provenance.records.release_products import software_rank
 from jobprov.provenance.services.lookup.file import find_file, name_for_questions, show_found
+from jobprov.provenance.services.lookup.files import list_namesakes
 from jobprov.provenance.services.lookup.job import read_job, software_of
 
 _MOST_CONFIGURATIONS = 3
+_MOST_NAMESAKES = 100
 
 
 class Maker(NamedTuple):
@@ -85,7 +89,10 @@ def show_page(name: str) -> Response:
     """Show a file."""
     service = get_service()
     with service.reading() as connection:
-        file = find_file(connection, name, **asked_file())
+        try:
+            file = find_file(connection, name, **asked_file())
+        except AmbiguousError:
+            return _show_namesakes(connection, name)
         number = asked_number("version", least=1, most=2**31 - 1)
         shown = show_found(connection, file, version=number)
         name_in_questions = name_for_questions(connection, file)
@@ -93,6 +100,16 @@ def show_page(name: str) -> Response:
         if shown.producer is not None:
             maker = _maker(connection, shown.producer, file.name)
     return answer("lookup/file.html", **_page(shown, maker, name_in_questions)._asdict())
+
+
+def _show_namesakes(connection: Connection, name: str) -> Response:
+    """Show the files of a name side by side, by what tells them apart."""
+    bare = name.rpartition(":")[2]
+    files = list_namesakes(connection, (name, bare), most=_MOST_NAMESAKES + 1, **asked_file())
+    shown, has_more = files[:_MOST_NAMESAKES], len(files) > _MOST_NAMESAKES
+    page = answer("lookup/namesakes.html", name=name, files=shown, has_more=has_more)
+    page.status_code = HTTPStatus.MULTIPLE_CHOICES
+    return page
 
 
 def _maker(connection: Connection, producer: JobSummary, name: str) -> Maker:

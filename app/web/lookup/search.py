@@ -1,27 +1,36 @@
-"""What the search box finds: one list of hits, by kind; a single exact hit is shown at once."""
+"""What the search box finds: hits by kind, with counts; a single exact hit is shown at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from flask import Blueprint, Response, redirect, request
 
+from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.page import answer
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.lookup.search import Hit
+from jobprov.provenance.answers.lookup.search import Hit, Hits
 from jobprov.provenance.lineage.drawing.captions import safe_url
-from jobprov.provenance.lineage.sentences import name_in_path
-from jobprov.provenance.services.lookup.search import MOST, search
+from jobprov.provenance.services.lookup.search import KINDS, MOST, search
 
-_TITLES = {
+_TITLES: Mapping[str, str] = {
     "file": "Files",
     "job": "Jobs",
     "task": "Tasks",
     "campaign": "Campaigns",
-    "commit": "Commits",
+    "stage": "Stages",
+    "site": "Sites",
     "host": "Hosts",
+    "software": "Software",
+    "commit": "Commits",
+    "module": "Modules",
+    "parameter": "Parameters",
+    "message": "Messages of failures",
 }
 """The kinds of hits in the order of the page."""
+_SHOWN_AT_ONCE = frozenset({"file", "job", "task", "campaign", "commit", "host"})
+"""Kinds of which the only thing of exactly this name is meant, whatever else holds it."""
 _LONGEST = 1000
+_MOST_OF_ONE_KIND = 100
 
 
 class SearchQuestion(NamedTuple):
@@ -29,23 +38,37 @@ class SearchQuestion(NamedTuple):
 
     Attributes:
         wants_all: to see the list even where one thing alone has exactly this name.
+        kind: the only kind that is wanted; None for all.
     """
 
     text: str
     wants_all: bool
+    kind: str | None
 
     @classmethod
     def from_request(cls) -> "SearchQuestion":
         """Return what the query of the address says."""
-        text = request.args.get("q", "").strip()[:_LONGEST]
-        return cls(text, wants_all=bool(request.args.get("all")))
+        text = request.args.get("q", "").replace("\0", "").strip()[:_LONGEST]
+        kind = request.args.get("kind")
+        if kind not in KINDS:
+            kind = None
+        return cls(text, wants_all=bool(request.args.get("all")) or kind is not None, kind=kind)
 
 
 class Group(NamedTuple):
-    """The hits of one kind."""
+    """The hits of one kind.
 
+    Attributes:
+        has_more: whether there are more than were counted.
+        further: the address that lists more of this kind; None where all are shown.
+    """
+
+    kind: str
     title: str
     hits: list[Hit]
+    total: int
+    has_more: bool
+    further: str | None
 
 
 def add_routes(blueprint: Blueprint) -> None:
@@ -56,35 +79,38 @@ def add_routes(blueprint: Blueprint) -> None:
 def show_hits() -> Response:
     """Show what was found; lead straight to the only thing of exactly this name."""
     question = SearchQuestion.from_request()
+    limit = MOST if question.kind is None else _MOST_OF_ONE_KIND
     with get_service().reading() as connection:
-        hits = search(connection, question.text).hits
-    text = _searched_text(question.text, hits)
-    exact = [hit for hit in hits if hit.text == text]
+        found = search(connection, question.text, kind=question.kind, limit=limit)
+    exact = [hit for hit in found.hits if hit.text == found.text and hit.kind in _SHOWN_AT_ONCE]
     if len(exact) == 1 and safe_url(exact[0].url) and not question.wants_all:
         return Response(status=303, headers={"Location": redirect(exact[0].url).location})
-    groups = _by_kind(hits)
+    twin = None
+    if question.text:
+        words = {"q": question.text, "kind": question.kind, "limit": str(limit)}
+        twin = address("/search", words)
     return answer(
         "lookup/search.html",
-        text=text,
-        groups=groups,
-        count=len(hits),
-        most=MOST,
-        is_more=any(len(group.hits) >= MOST for group in groups),
+        twin=twin,
+        text=found.text,
+        groups=_by_kind(found, question),
+        count=sum(count.count for count in found.counts),
+        has_more=any(count.has_more for count in found.counts),
+        note=found.note,
+        all_kinds=address("/search", {"q": question.text, "all": "1"}) if question.kind else None,
     )
 
 
-def _searched_text(text: str, hits: Sequence[Hit]) -> str:
-    """Return what the hits begin with: of a path that nothing begins with, its last part."""
-    is_path = bool(hits) and "/" in text
-    if is_path and not any(hit.text.startswith(text) for hit in hits):
-        return name_in_path(text)
-    return text
-
-
-def _by_kind(hits: Sequence[Hit]) -> list[Group]:
+def _by_kind(found: Hits, question: SearchQuestion) -> list[Group]:
+    counts = {count.kind: count for count in found.counts}
     groups = []
     for kind, title in _TITLES.items():
-        of_kind = [hit for hit in hits if hit.kind == kind]
-        if of_kind:
-            groups.append(Group(title, of_kind))
+        if kind not in counts:
+            continue
+        count = counts[kind]
+        hits = [hit for hit in found.hits if hit.kind == kind]
+        further = None
+        if question.kind is None and count.count > len(hits):
+            further = address("/search", {"q": found.text, "kind": kind})
+        groups.append(Group(kind, title, hits, count.count, count.has_more, further))
     return groups

@@ -3,6 +3,7 @@
 `services/upkeep/database_rebuild.py` relies on it.
 """
 
+from jobprov.provenance.db.tables import name_index as _name_index  # noqa: F401 - is made with the tables
 from jobprov.provenance.db.tables.base import Base
 from jobprov.provenance.db.tables.catalogs import (
     CatalogFileRow,

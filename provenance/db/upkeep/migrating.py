@@ -21,6 +21,7 @@ from sqlalchemy.exc import InternalError, NotSupportedError, OperationalError
 
 from jobprov import migrations
 from jobprov.provenance.db.connections.engines import open_database
+from jobprov.provenance.db.tables.name_index import drop_name_index, has_name_index, make_name_index
 from jobprov.provenance.db.writer.advisory_locks import MIGRATING
 from jobprov.provenance.errors import UnreachableError
 
@@ -34,11 +35,14 @@ _STATEMENT_TIMEOUT = "1h"
 def upgrade(url: str, revision: str = "head") -> None:
     """Bring the database at `url` to `revision`; one that is there already stays as it is.
 
+    The index of file names is made where it is missing and can be.
+
     Raises:
         UnreachableError: the database does not answer, or others hold its tables.
     """
     with changing_schema(url) as connection:
         command.upgrade(settings_for(connection), revision)
+        make_name_index(connection)
 
 
 def downgrade(url: str, revision: str) -> None:
@@ -50,6 +54,8 @@ def downgrade(url: str, revision: str) -> None:
         UnreachableError: the database does not answer, or others hold its tables.
     """
     with changing_schema(url) as connection:
+        # An earlier version would not keep it up to date; the next upgrade makes it again
+        drop_name_index(connection)
         command.downgrade(settings_for(connection), revision)
 
 
@@ -71,6 +77,16 @@ def current_revision(url: str) -> str | None:
             return MigrationContext.configure(connection).get_current_revision()
     except OperationalError as problem:
         raise UnreachableError(f"The database does not answer: {problem.orig}.") from None
+    finally:
+        database.dispose()
+
+
+def finds_parts_of_names(url: str) -> bool:
+    """Return whether the database has the index by which parts of file names are found."""
+    database = open_database(url)
+    try:
+        with database.reading.connect() as connection:
+            return has_name_index(connection)
     finally:
         database.dispose()
 

@@ -18,6 +18,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from jobprov.provenance.db.writer.indexed_names import index_new_names
 from jobprov.provenance.db.writer.keys import forget_reserved
 from jobprov.provenance.db.writer.transaction import Memory, Transaction
 from jobprov.provenance.db.writer.turns import LostTurnError
@@ -226,6 +227,7 @@ class WriteQueue(Generic[W]):
                     self._remember_only_of(connection)
                     transaction = self._begin(connection, self._memory)
                     answers = [_run_group(transaction, group) for group in groups]
+                    index_new_names(transaction)
             except (OperationalError, IntegrityError, LostTurnError) as problem:
                 # a deadlock, or another process was first: the transaction is gone, the requests
                 # are not

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
@@ -31,21 +32,42 @@ def list_files(
     with time_limit(connection, "narrow it down by the beginning of the name, or by task"):
         # one more than is shown tells whether there are more
         rows = list_file_rows(connection, filters, limit=limit + 1, after=after)
-    listed = rows[:limit]
+    next_cursor = None
+    if len(rows) > limit:
+        next_cursor = _cursor(rows[limit - 1])
+    return FileList(_described(connection, rows[:limit]), next=next_cursor)
+
+
+def list_namesakes(
+    connection: Connection,
+    names: Sequence[str],
+    *,
+    experiment: str | None,
+    namespace: str | None,
+    most: int,
+) -> list[ListedFile]:
+    """Return the files of the first of these names that any has, by experiment and namespace."""
+    for name in names:
+        filters = FileFilters(experiment=experiment, namespace=namespace, whole_name=name)
+        rows = list_file_rows(connection, filters, limit=most, after=None)
+        if rows:
+            return _described(connection, rows)
+    return []
+
+
+def _described(connection: Connection, listed: Sequence[FileRow]) -> list[ListedFile]:
+    """Return files with what is known of their newest versions."""
     versions = versions_of(connection, [row.key for row in listed])
     newest = {file: of_file[-1] for file, of_file in versions.items()}
     jobs = summaries_of(connection, [version.job_id for version in newest.values()])
-    files = []
+    files: list[ListedFile] = []
     for row in listed:
         if row.key in newest:
             version = newest[row.key]
             files.append(_made(row, version, len(versions[row.key]), jobs[version.job_id]))
         else:
             files.append(_placeholder(row))
-    next_cursor = None
-    if len(rows) > limit:
-        next_cursor = _cursor(listed[-1])
-    return FileList(files, next=next_cursor)
+    return files
 
 
 def _made(row: FileRow, version: Version, version_count: int, job: JobSummary) -> ListedFile:

@@ -33,8 +33,8 @@ from jobprov.provenance.db.queries.lookup.job import (
     resolutions_of,
     verdicts_of,
 )
+from jobprov.provenance.db.queries.lookup.job_ids import jobs_by_batch_id, jobs_by_id
 from jobprov.provenance.db.queries.lookup.job_summaries import summaries_of
-from jobprov.provenance.db.queries.lookup.search import jobs_by_batch_id, jobs_by_id
 from jobprov.provenance.db.queries.recording.findings import closures_of_jobs
 from jobprov.provenance.db.writer.transaction import Memory
 from jobprov.provenance.errors import AmbiguousError, NotFoundError

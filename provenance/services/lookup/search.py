@@ -1,93 +1,95 @@
-"""The search box, and lists of the names that questions use.
+"""The search box: names that hold a text, in any case, by kind and with counts."""
 
-The search box finds a file name, job id, batch id, task, campaign, commit or host, by index look-ups
-alone.
-"""
+from collections.abc import Collection
 
 from sqlalchemy import Connection
 
-from jobprov.provenance.answers.lookup.jobs import RecordedNames
-from jobprov.provenance.answers.lookup.search import Hit, Hits
+from jobprov.provenance.answers.lookup.search import Hit, Hits, KindCount
 from jobprov.provenance.db.connections.time_limits import time_limit
-from jobprov.provenance.db.queries.lookup.search import (
-    KINDS,
-    NameFilters,
-    campaigns_named,
-    commits_named,
-    files_named,
-    hosts_named,
-    jobs_by_batch_id,
-    jobs_by_id,
-    recorded_names,
-    tasks_named,
-)
+from jobprov.provenance.db.queries.search.files import MOST_LOOKED_AT, find_files, finds_all
+from jobprov.provenance.db.queries.search.found import Found, Sought
+from jobprov.provenance.db.queries.search.names import FINDERS
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.sentences import name_in_path
-from jobprov.provenance.services.lookup.jobs import check_limit
 
 MOST = 10
-SHORTEST = 2
-_FINDERS = (
-    files_named,
-    jobs_by_id,
-    jobs_by_batch_id,
-    tasks_named,
-    campaigns_named,
-    commits_named,
-    hosts_named,
+KINDS = ("file", *FINDERS)
+"""What is searched, in the order in which it is shown."""
+_SHORT = "Of one or two letters only the beginnings of names are found."
+_NEWEST = (
+    f"Files are found by the beginning of their names, and by a part of the newest "
+    f"{MOST_LOOKED_AT:,} names: the database has no index of parts."
 )
 
 
-def search(connection: Connection, text: str) -> Hits:
-    """Return what begins with a text of two letters or more.
+def search(
+    connection: Connection, text: str, *, kind: str | None = None, limit: int = MOST
+) -> Hits:
+    """Return the names that hold a text, whatever the case of the letters A to Z.
 
-    Of a path or an address that nothing begins with, what its last part finds: people have files by
+    Of a path or an address that nothing holds, what its last part finds: people have files by
     their paths.
-    """
-    wanted = text.strip()
-    hits = _hits(connection, wanted)
-    if not hits and "/" in wanted:
-        hits = _hits(connection, name_in_path(wanted))
-    return Hits(hits)
 
-
-def _hits(connection: Connection, wanted: str) -> list[Hit]:
-    if len(wanted) < SHORTEST or "\0" in wanted:
-        return []
-    hits: list[Hit] = []
-    for find in _FINDERS:
-        hits += find(connection, wanted, MOST)
-    return sorted(hits, key=lambda hit: not _is_exact(hit, wanted))
-
-
-def _is_exact(hit: Hit, wanted: str) -> bool:
-    """Return whether a name is the text itself; a file's name may follow its namespace."""
-    return hit.text == wanted or (hit.kind == "file" and hit.text.endswith(f":{wanted}"))
-
-
-def list_names(
-    connection: Connection,
-    kind: str,
-    filters: NameFilters,
-    *,
-    limit: int = 1000,
-    cursor: str | None = None,
-) -> RecordedNames:
-    """Return the first names of a kind, or those behind the one that the cursor is.
+    Args:
+        connection: where from.
+        text: blanks around it do not count.
+        kind: look at this kind alone.
+        limit: how many of a kind are shown.
 
     Raises:
-        BadInputError: the limit cannot be read, or there is no such kind.
+        BadInputError: there is no such kind.
         LimitError: the search took more than five seconds.
     """
-    check_limit(limit)
-    if kind not in KINDS:
+    if kind is not None and kind not in KINDS:
         choices = f"one of {', '.join(KINDS)}"
         raise BadInputError(f"kind: {choices}.", {"kind": [choices]})
-    with time_limit(connection, "narrow it down to an experiment or a campaign"):
-        # one more than is shown tells whether there are more
-        names = recorded_names(connection, kind, filters, after=cursor or "", limit=limit + 1)
-    listed = names[:limit]
-    next_cursor = None
-    if len(names) > limit:
-        next_cursor = listed[-1]
-    return RecordedNames(listed, next=next_cursor)
+    kinds = KINDS if kind is None else (kind,)
+    wanted = text.strip()
+    if not wanted or "\0" in wanted:
+        return Hits([], wanted)
+    with time_limit(connection, "type more of the name"):
+        found = _search(connection, Sought(wanted, limit), kinds)
+        if not found and name_in_path(wanted) not in ("", wanted):
+            in_path = name_in_path(wanted)
+            found = _search(connection, Sought(in_path, limit), kinds)
+            wanted = in_path if found else wanted
+        return _hits(connection, Sought(wanted, limit), found, kinds)
+
+
+def _search(connection: Connection, sought: Sought, kinds: Collection[str]) -> dict[str, Found]:
+    """Return what was found by kind, only of kinds of which there is something."""
+    found: dict[str, Found] = {}
+    for kind in kinds:
+        find = FINDERS.get(kind, find_files)
+        of_kind = find(connection, sought)
+        if of_kind.total:
+            found[kind] = of_kind
+    return found
+
+
+def _hits(
+    connection: Connection, sought: Sought, found: dict[str, Found], kinds: Collection[str]
+) -> Hits:
+    hits: list[Hit] = []
+    counts: list[KindCount] = []
+    for kind, of_kind in found.items():
+        hits += of_kind.hits
+        counts.append(KindCount(kind, of_kind.total, of_kind.has_more))
+    hits.sort(key=lambda hit: _rank(hit, sought))
+    return Hits(hits, sought.text, counts, _note(connection, sought, kinds))
+
+
+def _rank(hit: Hit, sought: Sought) -> int:
+    """Return the place of a hit; a file's name may follow its namespace."""
+    rank = sought.rank(hit.text)
+    if hit.kind == "file":
+        rank = min(rank, sought.rank(hit.text.partition(":")[2]))
+    return rank
+
+
+def _note(connection: Connection, sought: Sought, kinds: Collection[str]) -> str | None:
+    if sought.is_short:
+        return _SHORT
+    if "file" in kinds and not finds_all(connection):
+        return _NEWEST
+    return None

@@ -6,7 +6,7 @@
 import re
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement, Text, and_, bindparam
 
 from jobprov.provenance.db.tables.base import NameText
 
@@ -50,5 +50,33 @@ def matches(dialect: str, column: Any, pattern: str) -> list[ColumnElement[bool]
         return conditions
     if dialect == "sqlite":  # its LIKE ignores case, GLOB does not
         return [*conditions, column.op("GLOB")(pattern.replace("[", "[[]"))]
-    escaped = "".join(f"\\{letter}" if letter in "\\%_" else letter for letter in pattern)
-    return [*conditions, column.like(escaped.replace("*", "%").replace("?", "_"), escape="\\")]
+    like = _escaped(pattern).replace("*", "%").replace("?", "_")
+    return [*conditions, column.like(like, escape="\\")]
+
+
+def holds(dialect: str, column: Any, text: str) -> ColumnElement[bool]:
+    """Return the condition that a column holds `text`, whatever the case of the letters A to Z.
+
+    The same on both databases; other letters are compared as they are.
+    """
+    return _is_like(dialect, column, f"%{_escaped(text)}%")
+
+
+def begins_in_any_case(dialect: str, column: Any, text: str) -> ColumnElement[bool]:
+    """Return the condition that a column begins with `text`, as `holds` compares; no index helps."""
+    return _is_like(dialect, column, f"{_escaped(text)}%")
+
+
+def _is_like(dialect: str, column: Any, pattern: str) -> ColumnElement[bool]:
+    # The value itself stands in the statement, so that PostgreSQL plans for it: for a rare text by
+    # an index, for a frequent one without
+    value = bindparam(None, pattern, type_=Text(), literal_execute=True, unique=True)
+    if dialect == "sqlite":  # its LIKE ignores case
+        return column.like(value, escape="\\")  # type: ignore[no-any-return]
+    if column.type is not NameText:
+        column = column.collate("C")
+    return column.ilike(value, escape="\\")  # type: ignore[no-any-return]
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{letter}" if letter in "\\%_" else letter for letter in text)

@@ -78,6 +78,7 @@ class FileFilters(NamedTuple):
         name: a pattern: `*` stands for any letters, `?` for one.
         task_id: of a job that made the file.
         data_tier: as a job that made it says.
+        whole_name: the name itself, no pattern.
     """
 
     experiment: str | None = None
@@ -85,6 +86,7 @@ class FileFilters(NamedTuple):
     name: str | None = None
     task_id: str | None = None
     data_tier: str | None = None
+    whole_name: str | None = None
 
 
 class FileRow(NamedTuple):
@@ -118,6 +120,8 @@ def list_file_rows(
         query = query.where(File.namespace == filters.namespace)
     if filters.name is not None:
         query = query.where(*matches(connection.dialect.name, File.name, filters.name))
+    if filters.whole_name is not None:
+        query = query.where(File.name == filters.whole_name)
     if filters.task_id is not None:
         of_task = (
             select(Claim.file_id)

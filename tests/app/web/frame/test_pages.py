@@ -245,6 +245,9 @@ def test_a_name_of_several_experiments_offers_the_choice(pages: FlaskClient) -> 
     assert answer.status_code == 300
     assert f'href="/files/{samples.FIRST_GEN}?experiment=toyexp&amp;namespace="' in answer.text
     assert f'href="/files/{samples.FIRST_GEN}?experiment=other&amp;namespace="' in answer.text
+    assert "Which one? 2 files have this name." in answer.text
+    assert answer.text.count("<tr><td>") == 2, "each with what tells it apart"
+    assert f"/jobs/{samples.job_id('gen-0')}" in answer.text
 
 
 @pytest.mark.parametrize(
@@ -685,7 +688,7 @@ def test_search_takes_the_path_of_a_file(pages: FlaskClient, folder: str) -> Non
     ]
 
     assert (whole.status_code, f"/files/{samples.MERGED}" in whole.location) == (303, True)
-    assert f"1 thing begins with <code>{samples.MERGED[:-5]}</code>" in begun.text
+    assert f"1 name holds <code>{samples.MERGED[:-5]}</code>" in begun.text
     assert [hit["text"] for hit in suggested] == [samples.MERGED]
     told = pages.get(f"/api/v1/files/pnfs/{samples.MERGED}").get_json()["detail"]
     assert "The name of a file has no slash" in told

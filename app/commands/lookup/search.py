@@ -1,0 +1,162 @@
+"""`jobprov find` and `files`: names that hold a text, and files by a pattern of their names."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from jobprov.app.commands.terminal.asking import client_for
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    experiment_option,
+    json_option,
+    table,
+    url_option,
+)
+from jobprov.app.csv_rows import Cell
+from jobprov.provenance.answers.lookup.files import ListedFile
+from jobprov.provenance.answers.lookup.search import Hits, KindCount
+from jobprov.provenance.lineage.words import counted, number, size
+
+_KINDS: Mapping[str, str] = {
+    "file": "file",
+    "job": "job",
+    "task": "task",
+    "campaign": "campaign",
+    "stage": "stage",
+    "site": "site",
+    "host": "host",
+    "software": "package",
+    "commit": "commit",
+    "module": "module",
+    "parameter": "parameter",
+    "message": "message",
+}
+"""Kinds of names, each with the word that is counted."""
+_COLUMNS = {
+    "name": "NAME",
+    "size": "SIZE",
+    "events": "EVENTS",
+    "data_tier": "TIER",
+    "versions": "VERSIONS",
+    "state": "STATE",
+    "task_id": "TASK",
+    "experiment": "EXPERIMENT",
+}
+_MOST_A_PAGE = 1000
+
+
+@click.command()
+@click.argument("text")
+@click.option("--kind", type=click.Choice(list(_KINDS)), help="Only names of this kind.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, _MOST_A_PAGE),
+    default=10,
+    show_default=True,
+    help="How many of a kind at most.",
+)
+@url_option
+@json_option
+def find(*, text: str, kind: str | None, limit: int, url: str | None, as_json: bool) -> None:
+    """Find names that hold TEXT, in any case; exit code 1 where there are none.
+
+    Files, tasks, campaigns, stages, sites, hosts, software, modules, parameters and messages of
+    failures are found by any part of their names, jobs and commits by the beginning of their ids.
+    """
+    if not text.strip():
+        raise click.BadParameter("is empty; type a part of a name.", param_hint="TEXT")
+    client = client_for(url)
+    found = client.find(text, kind=kind, limit=limit)
+    if found.hits or as_json:
+        emit(found, _hits_text(found, client.url), as_json=as_json)
+    else:
+        click.echo(f"No name holds {found.text}.", err=True)
+    if found.note:
+        click.echo(found.note, err=True)
+    if not found.hits:
+        sys.exit(1)
+
+
+def _hits_text(found: Hits, url: str) -> str:
+    """Return the hits kind by kind, each with its address."""
+    lines: list[str] = []
+    for count in found.counts:
+        hits = [hit for hit in found.hits if hit.kind == count.kind]
+        lines += ["", _heading(count, len(hits))]
+        for hit in hits:
+            detail = f"  ({hit.detail})" if hit.detail else ""
+            lines += [f"  {hit.text}{detail}", f"    {url}{hit.url}"]
+    return "\n".join(lines[1:])
+
+
+def _heading(count: KindCount, shown: int) -> str:
+    heading = counted(count.count, _KINDS.get(count.kind, count.kind))
+    if count.has_more:
+        heading = f"more than {heading}"
+    if count.count > shown:
+        heading += f", of which {number(shown)}"
+    return f"{heading}:"
+
+
+@click.command()
+@click.argument("pattern")
+@click.option("--namespace", help="Files of this namespace.")
+@click.option("--task-id", help="Files made by jobs of this task.")
+@click.option("--data-tier", help="Files of this data tier.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=100,
+    show_default=True,
+    help="How many at most.",
+)
+@experiment_option
+@url_option
+@json_option
+def files(*, pattern: str, limit: int, url: str | None, as_json: bool, **filters: Any) -> None:
+    """List files whose name fits PATTERN, in order; exit code 1 where there are none.
+
+    In PATTERN, * stands for any letters and ? for one: '*dimuon*'.
+    """
+    listed: list[ListedFile] = []
+    # one more than is listed tells whether there are more
+    page = min(limit + 1, _MOST_A_PAGE)
+    for file in client_for(url).files(name=pattern, limit=page, **filters):
+        listed.append(file)
+        if len(listed) > limit:
+            break
+    has_more, listed = len(listed) > limit, listed[:limit]
+    if listed or as_json:
+        text = table([_row(file) for file in listed], _COLUMNS)
+        if has_more:
+            text += "\nThere are more: --limit."
+        emit(listed, text, as_json=as_json)
+    else:
+        click.echo(f"No file is named {pattern}{_hint(pattern)}.", err=True)
+    if not listed:
+        sys.exit(1)
+
+
+def _hint(pattern: str) -> str:
+    if "*" in pattern or "?" in pattern:
+        return ""
+    return f"; '*{pattern}*' finds those that hold it"
+
+
+def _row(file: ListedFile) -> dict[str, Cell]:
+    name = f"{file.namespace}:{file.name}" if file.namespace else file.name
+    return {
+        "name": name,
+        "size": size(file.size_bytes) if file.size_bytes is not None else None,
+        "events": file.event_count,
+        "data_tier": file.data_tier,
+        "versions": file.version_count,
+        "state": file.state,
+        "task_id": file.task_id,
+        "experiment": file.experiment,
+    }
+
+
+COMMANDS = {"find": find, "files": files}

@@ -1,0 +1,51 @@
+"""Jobs by the beginning of their job id or batch id."""
+
+import uuid
+
+from sqlalchemy import Connection, LargeBinary, select, type_coerce
+
+from jobprov.provenance.answers.addresses import job_page
+from jobprov.provenance.answers.lookup.search import Hit
+from jobprov.provenance.db.queries.fragments.patterns import begins
+from jobprov.provenance.db.recording.job_rows import STATES
+from jobprov.provenance.db.tables import Experiment, Job
+
+_HEX_DIGITS = frozenset("0123456789abcdef")
+_SHORTEST_JOB_ID, _LONGEST_JOB_ID = 8, 32
+
+
+def jobs_by_id(connection: Connection, text: str, most: int) -> list[Hit]:
+    """Return jobs whose id begins so; eight digits at least."""
+    digits = text.lower().replace("-", "")
+    if not _SHORTEST_JOB_ID <= len(digits) <= _LONGEST_JOB_ID or set(digits) - _HEX_DIGITS:
+        return []
+    # ids are compared as the 16 bytes that are stored, so that an index finds a range of them
+    first = type_coerce(uuid.UUID(digits.ljust(_LONGEST_JOB_ID, "0")).bytes, LargeBinary)
+    last = type_coerce(uuid.UUID(digits.ljust(_LONGEST_JOB_ID, "f")).bytes, LargeBinary)
+    stored_id = type_coerce(Job.uuid, LargeBinary)
+    query = (
+        select(Job.uuid, Job.state, Experiment.name)
+        .join(Experiment, Experiment.id == Job.experiment_id)
+        .where(stored_id >= first, stored_id <= last)
+        .limit(most)
+    )
+    hits = []
+    for job_id, state, experiment in connection.execute(query):
+        hits.append(Hit("job", job_id, f"{experiment}, {STATES[state]}", job_page(job_id)))
+    return hits
+
+
+def jobs_by_batch_id(connection: Connection, text: str, most: int) -> list[Hit]:
+    """Return jobs whose batch id begins so; none where the text does not look like one."""
+    if not text[0].isdigit():
+        return []
+    query = (
+        select(Job.uuid, Job.batch_id, Job.state)
+        .where(begins(Job.batch_id, text))
+        .order_by(Job.batch_id)
+        .limit(most)
+    )
+    hits = []
+    for job_id, batch_id, state in connection.execute(query):
+        hits.append(Hit("job", batch_id or "", STATES[state], job_page(job_id)))
+    return hits

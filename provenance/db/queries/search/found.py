@@ -1,0 +1,71 @@
+"""What a search of one kind of names is asked, and what it answers."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, case, func, literal
+
+from jobprov.provenance.answers.lookup.search import Hit
+from jobprov.provenance.db.queries.fragments.patterns import begins_in_any_case, holds
+from jobprov.provenance.db.tables.name_index import LETTERS
+
+MOST_COUNTED = 1000
+"""How many of a kind are counted."""
+MOST_ROWS = MOST_COUNTED + 1
+"""One more tells that there are more."""
+
+
+class Sought(NamedTuple):
+    """What is looked for.
+
+    Attributes:
+        most: how many hits of a kind are shown.
+    """
+
+    text: str
+    most: int
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the text is too short for parts of names: only their beginnings count."""
+        return len(self.text) < LETTERS
+
+    def condition(self, connection: Connection, column: Any) -> ColumnElement[bool]:
+        """Return the condition that a column holds the text, in any case."""
+        dialect = connection.dialect.name
+        if self.is_short:
+            return begins_in_any_case(dialect, column, self.text)
+        return holds(dialect, column, self.text)
+
+    def order(self, connection: Connection, column: Any) -> ColumnElement[int]:
+        """Return by what names are sorted first: the text itself, its beginnings, the others."""
+        begins = begins_in_any_case(connection.dialect.name, column, self.text)
+        is_it = func.lower(column) == self.text.lower()
+        return case((is_it, literal(0)), (begins, literal(1)), else_=literal(2))
+
+    def rank(self, name: str) -> int:
+        """Return the same for a name."""
+        wanted, folded = self.text.lower(), name.lower()
+        if folded == wanted:
+            return 0
+        return 1 if folded.startswith(wanted) else 2
+
+
+class Found(NamedTuple):
+    """Names of one kind.
+
+    Attributes:
+        hits: the first of them.
+        total: how many there are, counted up to `MOST_COUNTED`.
+        has_more: whether there are more than were counted.
+    """
+
+    hits: list[Hit]
+    total: int
+    has_more: bool = False
+
+
+def shown(rows: Sequence[Any], sought: Sought, make_hit: Callable[..., Hit]) -> Found:
+    """Return the first rows as hits, and how many there are; each row is what `make_hit` takes."""
+    hits = [make_hit(*row) for row in rows[: sought.most]]
+    return Found(hits, min(len(rows), MOST_COUNTED), len(rows) > MOST_COUNTED)
