@@ -36,10 +36,10 @@ from jobprov.provenance.answers.lookup.jobs import (
     GapCounts,
     JobAnswer,
     JobList,
-    JobSummary,
     RecordedNames,
 )
 from jobprov.provenance.answers.lookup.search import Hit, Hits
+from jobprov.provenance.answers.notebooks import JobsFound
 from jobprov.provenance.answers.orders.orders import (
     OrderInFlight,
     OrdersInFlight,
@@ -151,10 +151,9 @@ class Client(Histories):
         path = f"/jobs/{part(job_id)}"
         return self._ask(JobAnswer, path, experiment=experiment, witness=witness)
 
-    def jobs(self, **filters: Any) -> Iterator[JobSummary]:
+    def jobs(self, **filters: Any) -> JobsFound:
         """Yield jobs in short, newest first, page by page; filters are those of `GET /jobs`."""
-        for page in self.job_pages(**filters):
-            yield from page.jobs
+        return JobsFound(job for page in self.job_pages(**filters) for job in page.jobs)
 
     def job_pages(self, **filters: Any) -> Iterator[JobList]:
         """Yield the same page by page, with the parameters that a question matched."""

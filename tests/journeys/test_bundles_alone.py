@@ -89,8 +89,9 @@ def _keep_bundle(service: Service, job_id: str, folder: Path) -> Path:
     file = folder / f"{job_id}.tar"
     with file.open("wb") as stream:
         stream.writelines(bundle.stream())
-    assert bundle.level == "L2"
-    return unpack(file, folder / job_id)
+    root = unpack(file, folder / job_id)
+    assert bundle.level == "L2", (root / "data/NEEDS.tsv").read_text()
+    return root
 
 
 @pytest.fixture(scope="module")

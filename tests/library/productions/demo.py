@@ -84,5 +84,6 @@ def _record(service: Service, url: str, data: Path, hook: Path) -> DemoReport:
         register_repository=register,
     )
     assert report.unrecorded == []
+    assert report.unsent == 0
     assert drain(Parts(service.database, service.writer, service.store, data / "git"), HANDLERS) > 0
     return report
