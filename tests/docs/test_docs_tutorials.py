@@ -14,9 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.library.productions.demo import recorded_demo
+
 TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorial"
 JOBPROV = Path(sys.executable).with_name("jobprov")
-DEMO_SECONDS = 400
+TYPING_SECONDS = 400
+SERVING_SECONDS = 120
+ADDRESS = re.compile(r"jobprov serves (\S+) from")
 RESOLVING_SECONDS = 60
 OUT = "/tmp/out"  # noqa: S108 - as the tutorial says
 EXPECTED = {
@@ -72,7 +76,7 @@ def run(script: str, folder: Path, **environment: str) -> str:
             env={**kept, "PATH": path, "HOME": str(folder), **environment},
             stdout=terminal,
             stderr=terminal,
-            timeout=DEMO_SECONDS,
+            timeout=TYPING_SECONDS,
             check=False,
         )
     return shown.read_text(encoding="utf-8", errors="replace")
@@ -87,21 +91,20 @@ def check(name: str, shown: str) -> None:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Yield the variables by which a second terminal finds the service.
 
-    Its production is recorded by then.
+    Its production was recorded by `jobprov demo`; `./scripts/run --demo` is the newcomer's journey.
     """
-    data = tmp_path_factory.mktemp("tutorials")
-    log = data / "log"
-    command = [str(JOBPROV), "serve", "--demo", "--port", "0", "--data", str(data / "var")]
+    folder = tmp_path_factory.mktemp("tutorials")
+    data, log = folder / "var", folder / "log"
+    recorded_demo().copy_to(data)
+    command = [str(JOBPROV), "serve", "--port", "0", "--data", str(data)]
     with log.open("wb") as told, subprocess.Popen(command, stdout=told, stderr=told) as service:
-        until = time.monotonic() + DEMO_SECONDS
-        while (
-            "What to try next" not in log.read_text()
-            and service.poll() is None
-            and time.monotonic() < until
-        ):
-            time.sleep(0.5)
-        [address] = re.findall(r"jobprov serves (\S+) from", log.read_text())
-        yield {"JOBPROV_URL": address, "JOBPROV_DATA": str(data / "var")}
+        until = time.monotonic() + SERVING_SECONDS
+        while not ADDRESS.search(log.read_text()):
+            assert service.poll() is None, log.read_text()
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.1)
+        [address] = ADDRESS.findall(log.read_text())
+        yield {"JOBPROV_URL": address, "JOBPROV_DATA": str(data)}
         service.terminate()
 
 

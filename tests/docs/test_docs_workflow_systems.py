@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from jobprov.provenance.capture.packing import build
 from tests.library.environments import programs_of
+from tests.library.hook import put_hook
 from tests.library.servers.live_service import LiveService
 
 pytestmark = pytest.mark.slow
@@ -44,7 +44,7 @@ def run(script: str, folder: Path, live: LiveService, programs: Path) -> None:
 
 
 def test_snakemake_runs_rules_through_the_hook(live: LiveService, tmp_path: Path) -> None:
-    build(tmp_path / "job-end-hook.pyz")
+    put_hook(tmp_path / "job-end-hook.pyz")
     (tmp_path / "Snakefile").write_text(recipe("python", "Snakefile"))
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw/a.dat").write_text("3\n1\n")
@@ -62,7 +62,7 @@ def test_snakemake_runs_rules_through_the_hook(live: LiveService, tmp_path: Path
 
 
 def test_datalad_runs_a_command_through_the_hook(live: LiveService, tmp_path: Path) -> None:
-    build(tmp_path / "job-end-hook.pyz")
+    put_hook(tmp_path / "job-end-hook.pyz")
     (tmp_path / ".gitconfig").write_text("[user]\nname = me\nemail = me@example.org\n")
 
     packages = ("datalad==1.7.1", "git-annex==10.20261026")
@@ -79,7 +79,7 @@ def test_datalad_runs_a_command_through_the_hook(live: LiveService, tmp_path: Pa
 def test_airflow_runs_tasks_through_the_hook_and_sends_its_own_events(
     live: LiveService, tmp_path: Path
 ) -> None:
-    build(tmp_path / "job-end-hook.pyz")
+    put_hook(tmp_path / "job-end-hook.pyz")
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags/production.py").write_text(recipe("python", "dags/production.py"))
     (tmp_path / "raw.dat").write_text("3\n1\n")
@@ -114,7 +114,7 @@ quality:
 
 
 def test_dbt_sends_its_models_and_runs_through_the_hook(live: LiveService, tmp_path: Path) -> None:
-    build(tmp_path / "job-end-hook.pyz")
+    put_hook(tmp_path / "job-end-hook.pyz")
     (tmp_path / "models").mkdir()
     for name, content in DBT_PROJECT.items():
         (tmp_path / name).write_text(content)
@@ -136,7 +136,7 @@ def test_dbt_sends_its_models_and_runs_through_the_hook(live: LiveService, tmp_p
 
 def test_command_of_the_nextflow_process_runs_in_a_shell(live: LiveService, tmp_path: Path) -> None:
     """Nextflow itself is not tried: its variables have values here."""
-    build(tmp_path / "job-end-hook.pyz")
+    put_hook(tmp_path / "job-end-hook.pyz")
     (tmp_path / "a.dat").write_text("3\n1\n")
     [script] = re.findall(r'"""\n(.*?)"""', recipe("groovy", "main.nf"), re.DOTALL)
     values = {

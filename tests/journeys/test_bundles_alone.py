@@ -2,8 +2,8 @@
 
 Every job of the demo production runs again from its bundle, and is verified.
 
-The demo is recorded over real HTTP, all bundles are built; then database, archive, code mirror,
-repository, checkout and files are deleted. What is left is a shell, coreutils, the Python that the
+The demo was recorded over real HTTP; its repository, checkout and files are gone. All bundles are
+built; then database, archive and code mirror are deleted. What is left is a shell, coreutils, the Python that the
 jobs ran with (its packages belong to it), in a network namespace in which nothing can be reached,
 with an empty environment but PATH.
 """
@@ -14,25 +14,20 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from werkzeug.serving import make_server
 
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service
-from jobprov.provenance.db.upkeep.migrating import upgrade
-from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.bundles.job_bundle import build_bundle
-from jobprov.provenance.services.code.repositories import register_repository
-from jobprov.provenance.services.demo.production import DemoReport, run_demo
 from jobprov.provenance.services.reruns.execution import unpack
-from jobprov.provenance.services.work.queue import Parts, drain
+from tests.library.productions.demo import recorded_demo, service_settings
 
-pytestmark = pytest.mark.slow
+# In the process of the tutorials, which need the same production
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tutorials")]
 
 COREUTILS = (
     "cat",
@@ -63,53 +58,30 @@ class Kept(NamedTuple):
         bundles: root of every unpacked bundle by job id.
         succeeded: ids of the jobs that did.
         merge: id of a merge job.
-        gone: the folder in which the production and the service were.
+        gone: the folders in which the production and the service were.
     """
 
     bundles: dict[str, Path]
     succeeded: set[str]
     merge: str
-    gone: Path
+    gone: list[Path]
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory, hook: Path) -> Kept:
-    """Record the demo production, keep the bundles, delete all the rest."""
-    gone = tmp_path_factory.mktemp("service")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """Build the bundles of the demo production, keep them, delete all the rest."""
+    demo = recorded_demo()
+    data = tmp_path_factory.mktemp("service") / "var"
     folder = tmp_path_factory.mktemp("kept")
-    settings = {"JOBPROV_DATA": str(gone), "JOBPROV_DATABASE_URL": f"sqlite:///{gone}/jobprov.db"}
-    upgrade(settings["JOBPROV_DATABASE_URL"])
-    app = create_app(settings)
-    service: Service = app.extensions["jobprov"]
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    report = _record(service, f"http://127.0.0.1:{server.server_port}", gone, hook)
-    bundles = {job.job_id: _keep_bundle(service, job.job_id, folder) for job in report.jobs}
-    server.shutdown()
-    server.server_close()
+    demo.copy_to(data)
+    service: Service = create_app(service_settings(data)).extensions["jobprov"]
+    jobs = demo.report.jobs
+    bundles = {job.job_id: _keep_bundle(service, job.job_id, folder) for job in jobs}
     service.close()
-    shutil.rmtree(gone)
-    succeeded = {job.job_id for job in report.jobs if job.is_success}
-    merge = next(job.job_id for job in report.jobs if job.stage == "merge")
-    return Kept(bundles, succeeded, merge, gone)
-
-
-def _record(service: Service, url: str, data: Path, hook: Path) -> DemoReport:
-    def register(name: str, path: str) -> None:
-        service.write(lambda writing: register_repository(writing, name, path))
-
-    report = run_demo(
-        url=url,
-        token=None,
-        data=data,
-        hook=hook,
-        report=lambda _line: None,
-        register_repository=register,
-    )
-    assert report.unrecorded == []
-    assert report.unsent == 0
-    assert drain(Parts(service.database, service.writer, service.store, data / "git"), HANDLERS) > 0
-    return report
+    shutil.rmtree(data)
+    succeeded = {job.job_id for job in jobs if job.is_success}
+    merge = next(job.job_id for job in jobs if job.stage == "merge")
+    return Kept(bundles, succeeded, merge, [data, demo.ran_in])
 
 
 def _keep_bundle(service: Service, job_id: str, folder: Path) -> Path:
@@ -175,7 +147,7 @@ def test_every_job_runs_again_from_its_bundle_alone(
     kept: Kept, without_routes: list[str], programs: Path, tmp_path: Path
 ) -> None:
     """Level R5 or better where the job succeeded; where it failed, it fails in the same way."""
-    assert not kept.gone.exists()
+    assert not any(folder.exists() for folder in kept.gone)
     levels = {}
 
     for job_id, root in kept.bundles.items():
