@@ -401,6 +401,7 @@ class Client(Histories):
         plan: int | None = None,
         level: str | None = None,
         is_holey: bool = False,
+        is_located: bool = False,
     ) -> str:
         """Write the rerun bundle of a job to a file, or nothing.
 
@@ -411,6 +412,7 @@ class Client(Histories):
             "plan": plan,
             "level": level,
             "holey": "true" if is_holey else None,
+            "locate": "true" if is_located else None,
         }
         return self._save(f"/jobs/{part(job_id)}/bundle", query, target)
 

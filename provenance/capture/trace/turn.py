@@ -27,6 +27,12 @@ from jobprov.provenance.capture.trace.limits import is_limited
 _SECONDS = 0.5
 _WORD = re.compile(r"[A-Za-z_-]{1,30}")
 _NUMBER = re.compile(r"\d+")
+# Lines of a main fcl file that are written for one job: comments, its seeds and its run
+_OF_ONE_JOB = re.compile(
+    rb"^[ \t]*(?:(?:#(?!include)|//).*|[\w.]*(?:seed|(?:first|max)(?:run|subrun|event)s?)[ \t]*:"
+    rb"[ \t]*\d+[ \t]*)$\n?",
+    re.IGNORECASE | re.MULTILINE,
+)
 # What these read although no word names it
 _UNNAMED = {
     "make": ("GNUmakefile", "makefile", "Makefile"),
@@ -143,8 +149,9 @@ def kind_of(options: Options, task: Dict[str, Any], glance: Glance) -> List[str]
             words.append(_NUMBER.sub("0", word))
     digests = [hashlib.sha256(content or b"").hexdigest() for _, _, content in glance.scripts]
     for _, closure in glance.closures:
-        for path in closure.contents:
-            digests.append(hashlib.sha256(closure.contents[path]).hexdigest())
+        main, *included = closure.contents.values() or [b""]
+        for content in (_OF_ONE_JOB.sub(b"", main), *included):
+            digests.append(hashlib.sha256(content).hexdigest())
     digests += _heads_of_files(_UNNAMED.get(words[2], ()))
     digests += _heads_of_programs([argv[0], *" ".join(argv[1:]).split()])
     return [*words, *sorted(digests), *sorted(_commit(top) for top in glance.tops)]

@@ -89,6 +89,24 @@ def test_kind_counts_fcl_files_and_commits(tmp_path: Path, monkeypatch: pytest.M
     assert len({tuple(first), tuple(second), tuple(kind("lar", "-c", "a.fcl"))}) == 3
 
 
+def test_jobs_whose_fcl_differs_in_seeds_runs_and_comments_are_of_one_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    keys = []
+    for number, more in ((1, ""), (2, ""), (3, "tune: 3\n")):
+        text = (
+            f'#include "gen.fcl"\n# run {number}\nsource.firstRun: {number}\n'
+            f"physics.producers.generator.seed: 20{number}\n  baseSeed: {number}\n{more}"
+        )
+        (tmp_path / f"gen_{number}.fcl").write_text(text)
+        keys.append(kind("lar", "-c", f"gen_{number}.fcl"))
+    (tmp_path / "gen_1.fcl").write_text('#include "other.fcl"\n')
+
+    assert keys[0] == keys[1] != keys[2]
+    assert kind("lar", "-c", "gen_1.fcl") != keys[0]
+
+
 @pytest.mark.parametrize(
     ("script", "is_so"),
     [
