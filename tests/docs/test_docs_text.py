@@ -206,7 +206,8 @@ def test_the_changelog_has_an_entry_for_this_version() -> None:
         r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE
     )
 
-    assert version in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d$", text, re.MULTILINE)
 
 
 def test_each_module_that_a_page_names_exists() -> None:

@@ -31,6 +31,25 @@ def release(request: pytest.FixtureRequest) -> Release:
     return found
 
 
+def test_each_release_has_kept_all_that_it_wrote(release: Release) -> None:
+    """What is not kept is not held."""
+    assert {file.name for file in release.folder.iterdir()} == {
+        "archive.tar.gz",
+        "jobprov.db.gz",
+        "postgresql.sql.gz",
+        "bundles.tsv",
+        "records.jsonl",
+        "job-end-hook.pyz",
+        "openapi.json.gz",
+    }
+    assert release.bundles()
+    assert release.records()
+
+
+def test_the_first_version_is_among_the_releases() -> None:
+    assert all_releases()[0].version == "0.1.0"
+
+
 def tars_that_differ(production: Production, release: Release) -> list[str]:
     """Return the bundles of a release that are no longer what they were, in words."""
     found = []

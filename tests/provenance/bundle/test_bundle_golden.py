@@ -2,8 +2,9 @@
 
 Those of specification 1's files only change with another specification. A plan that was made is
 written for ever after by the tar writer and the manifest writer alone: these digests hold every
-byte of both. Where one of the files changes on purpose before version 1 is released, `python -m
-tests.provenance.bundle.test_bundle_golden` prints the new digests.
+byte of both. Edition 1 is frozen as of 0.1.0: a program of bundles that changes is one of edition 2
+(`provenance/bundle/templates`). Its digests are added here; `python -m
+tests.provenance.bundle.test_bundle_golden` prints them.
 """
 
 import hashlib
@@ -22,13 +23,11 @@ from jobprov.provenance.software.packs.reading import tree_files
 from tests.library.productions.toy_job import Toy, packed
 
 TAR_1 = "6867621579565eba63a82a858b1408db751e5e64cd081e087e0a7cfdaa891256"
-FILES = {1: "b4b4af3aba15b96672e78e29a651ac54f27a99d2cd0f7a357f71312d8d541d30"}
-SCRIPTS = {1: "0b3842dfc9e6139c323ee2dd5d8193be2fd0025896b3cebcf6671bc02d7e48d4"}
+FILES = {1: "9b87cc78cb372e79133795ad8f4fcaf3a274a9c60126192d90c856cb727548dd"}
+SCRIPTS = {1: "85ac38af8ca4d1ca7f8c2473d4215b3bcaf138028de86eeaa2b6f3bd7af319ac"}
+COMPARISONS = {1: "0e166738ace55bcad37a33b2d616188691d8007b18a183d582da0ce044108ea3"}
 PROGRAMS = {"run.sh", "own-root.sh", "verify.sh", "verify.py", "lib.sh"}
-"""Their behaviour is held by tests of its own, under three shells.
-
-Run.sh, verify.sh and lib.sh are frozen by edition.
-"""
+"""Their behaviour is held by tests of its own, under three shells; their bytes by edition."""
 
 
 def _member(path: str, data: bytes, **more: object) -> dict[str, object]:
@@ -111,7 +110,7 @@ def plan_of_edition(toy: Toy, edition: int) -> Plan:
 
 def digest_of_scripts(edition: int) -> str:
     """SHA-256 of the shell scripts and READMEs of an edition, one after the other."""
-    scripts = ("lib.sh", "run.sh", "verify.sh", "install-os-packages.sh")
+    scripts = ("lib.sh", "run.sh", "own-root.sh", "verify.sh", "install-os-packages.sh")
     names = (*scripts, "README.txt", "README-campaign.txt")
     return hashlib.sha256(b"".join(template(edition, name) for name in names)).hexdigest()
 
@@ -143,6 +142,12 @@ def test_files_of_specification_1_are_what_they_were(toy: Toy, edition: int) -> 
 @pytest.mark.parametrize("edition", SCRIPTS)
 def test_scripts_of_an_edition_are_what_they_were(edition: int) -> None:
     assert digest_of_scripts(edition) == SCRIPTS[edition]
+
+
+@pytest.mark.parametrize("edition", COMPARISONS)
+def test_comparison_of_an_edition_is_what_it_was(edition: int) -> None:
+    """Edition 1 is frozen: a changed comparison is one of edition 2."""
+    assert hashlib.sha256(comparison_program(edition)).hexdigest() == COMPARISONS[edition]
 
 
 @pytest.fixture
@@ -214,4 +219,6 @@ if __name__ == "__main__":
             digest_of_files(Toy(), number),
             "scripts",
             digest_of_scripts(number),
+            "comparison",
+            hashlib.sha256(comparison_program(number)).hexdigest(),
         )
