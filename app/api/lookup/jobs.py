@@ -127,7 +127,7 @@ def get_bundle(job_id: str) -> Response:
     query = asked(BundleQuery)
     service = get_service()
     bundle = build_bundle(
-        service.database,
+        service.readable(),
         service.writer,
         service.store,
         checked_name(job_id, "job_id"),
@@ -168,7 +168,8 @@ def add_verdict(job_id: str) -> Response:
         job = find_job(connection, checked_name(job_id, "job_id"), **query)
     check_experiment(grant, job.experiment)
     verdict = service.write(
-        lambda writing: post_verdict(writing, job_id, document, **query),
+        # of this experiment: others that the sender may not see may have a job of this id
+        lambda writing: post_verdict(writing, job.job_id, document, experiment=job.experiment),
         submitter=grant.submitter,
     )
     return json_answer(verdict, 201)
@@ -218,7 +219,7 @@ def get_export(job_id: str, form: str) -> Response:
         raise NotFoundError(f"There is no form {form[:40]!r}; there are {known}.", list(FORMS))
     query, service = asked(ExperimentQuery), get_service()
     bundle = build_bundle(
-        service.database, service.writer, service.store, checked_name(job_id, "job_id"), **query
+        service.readable(), service.writer, service.store, checked_name(job_id, "job_id"), **query
     )
     return Response(export_job(bundle, form), content_type=FORMS[form][1])
 
