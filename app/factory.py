@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from jobprov.app.access.private_experiments import with_privacy
+from jobprov.app.access.private_experiments import with_privacy, without_shared_copies
 from jobprov.app.access.sessions import PageSessions
 from jobprov.app.api import register_api
 from jobprov.app.config import Settings, load_settings
@@ -66,6 +66,8 @@ def create_app(
     register_sam(app)
     register_metacat(app)
     _register_pages(app)
+    if app.extensions["jobprov"].privacy is not None:
+        app.after_request(without_shared_copies)
     app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
 

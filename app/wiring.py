@@ -136,6 +136,13 @@ class Service:
             # nothing: but after a rollback psycopg forgets every statement that it prepared
             connection.commit()
 
+    @contextmanager
+    def reading_everything(self) -> Iterator[Connection]:
+        """Yield a connection that sees all experiments, for what is decided and told nobody."""
+        with self.database.reading.connect() as connection:
+            yield connection
+            connection.commit()
+
     def readable(self) -> Database:
         """Return the database as the sender of the request may read it."""
         hidden = self.hidden_experiments()
@@ -197,7 +204,7 @@ class Service:
         problems = []
         archive = None
         try:
-            with self.reading() as connection:
+            with self.reading_everything() as connection:
                 archive = known_archive(connection)
         except SQLAlchemyError:
             problems.append(

@@ -12,7 +12,7 @@ docs/decisions/0031-private-experiments.md.
 from dataclasses import replace
 from http import HTTPMethod
 
-from flask import g, request
+from flask import Response, g, request
 
 from jobprov.app.access.visitors import visitor
 from jobprov.app.access.wrong_tokens import grant_of
@@ -41,6 +41,12 @@ def hidden_experiments() -> frozenset[str]:
     return hidden
 
 
+def without_shared_copies(answer: Response) -> Response:
+    """Have proxies keep no copy of an answer that may be for its reader alone."""
+    answer.headers.setdefault("Cache-Control", "private")
+    return answer
+
+
 def _find_hidden(private: frozenset[str]) -> frozenset[str]:
     seen: set[str] = set()
     reader = visitor()
@@ -66,7 +72,7 @@ def _sent_tokens() -> list[str]:
     given = request.authorization
     if given is not None:
         sent += [given.password, given.token]
-    if request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data"):
+    if request.blueprint == "pages":  # elsewhere the body may be a blob, whatever its type says
         sent.append(request.form.get("token", "").strip())
     return [token for token in sent if token and looks_like_token(token)]
 

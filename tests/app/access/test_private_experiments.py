@@ -15,12 +15,16 @@ from urllib.parse import unquote
 
 import pytest
 from flask import Flask
+from sqlalchemy import delete, insert, select
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
+import jobprov.app as app_package
+from jobprov.app.api.recording.blobs import _erase_again
 from jobprov.app.config import load_settings
 from jobprov.app.factory import create_app
 from jobprov.app.wiring import Service, open_service
+from jobprov.provenance.db.tables import ErasedBytes, Experiment
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.intake.tokens import (
     Scope,
@@ -29,9 +33,10 @@ from jobprov.provenance.services.intake.tokens import (
     create_token,
 )
 from jobprov.provenance.services.work.queue import Parts, drain
-from tests.library.productions.answer_calls import Call
+from tests.library.productions.answer_calls import Call, sha256
 from tests.library.productions.private_calls import (
     CANARY,
+    CANARY_LOG,
     CANARY_WRITES,
     FORMS,
     HIDDEN,
@@ -46,18 +51,30 @@ from tests.library.productions.private_calls import (
 from tests.library.standing_clock import START, standing_clock
 
 API = "/api/v1"
+APP = Path(app_package.__file__).parent
 pytestmark = pytest.mark.slow
 
 Headers = Mapping[str, str]
 _REQUEST_NUMBER = re.compile(r"[0-9a-f]{8}-\d+(?=[\"<. ])")
 _TICKET = re.compile(r'"ticket":"[^"]*"')
-"""What is the same for everybody."""
+LOGIN = """
+[proxy]
+addresses = ["127.0.0.1"]
+user_header = "X-Remote-User"
+[[allow."{hidden}"]]
+subject = "reader"
+role = "reader"
+[[allow.nova]]
+subject = "other"
+role = "admin"
+"""
 NOT_ASKED = {
     "api-docs.openapi_json",
     "operations.hook",
     "operations.start_script",
     "operations.metrics",  # below
 }
+"""What is the same for everybody."""
 _UNSTEADY_HEADERS = (
     "X-Request-Id",
     "Date",
@@ -260,6 +277,45 @@ def test_reader_of_it_sees_it(world: World) -> None:
     assert len(world.seen) > 100
 
 
+def test_role_shows_it_and_no_proxy_keeps_a_copy(world: World, tmp_path: Path) -> None:
+    hidden = HIDDEN["nova"]
+    rules = tmp_path / "login.toml"
+    rules.write_text(LOGIN.format(hidden=hidden), encoding="utf-8")
+    service = opened(
+        world.whole.extensions["jobprov"].settings.data,
+        JOBPROV_PRIVATE_EXPERIMENTS=",".join(HIDDEN.values()),
+        JOBPROV_LOGIN=str(rules),
+    )
+    app = create_app(service.settings, service=service)
+
+    for user, sees in (("reader", True), ("other", False), ("nobody", False)):
+        told = Asking(app, {"X-Remote-User": user}).ask("/search?q=CANARYhost&all=1")
+        assert (b"/jobs?host=CANARYhost" in told.body) is sees, user
+        assert "no-store" in told.headers
+        told = Asking(app, {"X-Remote-User": user}).ask(f"{API}/names/experiments")
+        assert (hidden.encode() in told.body) is sees, user
+        assert "Cache-Control: private" in told.headers
+    app.extensions["jobprov"].close()
+
+
+def test_bytes_of_a_private_experiment_stay_when_another_erases_them(world: World) -> None:
+    """What is decided for the archive looks at all experiments, whoever sends the request."""
+    service: Service = world.whole.extensions["jobprov"]
+    digest = sha256(CANARY_LOG)
+    nova = select(Experiment.id).where(Experiment.name == "nova").scalar_subquery()
+    of_nova = (ErasedBytes.experiment_id == nova) & (ErasedBytes.sha256 == digest)
+    with service.database.writing.begin() as connection:
+        row = {"experiment_id": nova, "sha256": digest, "erasure_id": 1}
+        connection.execute(insert(ErasedBytes).values(**row))
+    with world.whole.test_request_context(headers=world.tokens["open"]):
+        assert service.hidden_experiments() == set(HIDDEN.values())
+        assert _erase_again("nova", digest)
+    with service.database.writing.begin() as connection:
+        connection.execute(delete(ErasedBytes).where(of_nova))
+
+    assert not service.store.missing([digest])
+
+
 def test_writer_of_another_experiment_is_told_no_more(world: World) -> None:
     """What is written here is written to both services, so that this is asked last."""
     headers = world.tokens["open"]
@@ -285,6 +341,21 @@ def test_writer_of_another_experiment_is_told_no_more(world: World) -> None:
 def _told_to_tokens_alone(world: World) -> list[str]:
     stranger = Asking(world.without)
     return [address for address in open_reads() if stranger.ask(address).status in (401, 403)]
+
+
+def test_requests_read_by_the_doors_of_the_service_alone() -> None:
+    """Whatever opens the database by itself sees all experiments."""
+    other_doors = []
+    for room in ("api", "web", "sam", "metacat"):
+        for file in sorted((APP / room).rglob("*.py")):
+            for line in file.read_text(encoding="utf-8").splitlines():
+                if re.search(r"\.database\b|\.parts\(\)|reading_everything", line):
+                    other_doors.append(f"{file.relative_to(APP)}: {line.strip()}")
+
+    # whether bytes may be removed from the archive
+    assert other_doors == [
+        "api/recording/blobs.py: with service.reading_everything() as connection:"
+    ]
 
 
 def test_every_route_is_asked(world: World) -> None:
