@@ -11,10 +11,11 @@ import importlib.util
 import shlex
 import sys
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import click
 
-from jobprov.app.commands.terminal.groups import Group, summary
+from jobprov.app.commands.terminal.groups import Group
 from jobprov.provenance.errors import (
     AmbiguousError,
     BadInputError,
@@ -23,87 +24,261 @@ from jobprov.provenance.errors import (
     UnreachableError,
 )
 
+
+class Listed(NamedTuple):
+    """A command as `jobprov --help` lists it, which imports none of them.
+
+    Attributes:
+        module: below `app/commands`; its `COMMANDS` maps the command's name to it.
+        sentence: what it does: the first sentence of its own help.
+        needs_server: whether it works only where the packages of the extra `server` are.
+    """
+
+    module: str
+    sentence: str
+    needs_server: bool = False
+
+
 SECTIONS = {
     "Ask about files and jobs": {
-        "lookup": "lookup.file",
-        "lineage": "histories.lineage",
-        "roots": "histories.ends",
-        "leaves": "histories.ends",
-        "cost": "histories.costs",
-        "paths": "histories.relations",
-        "common-ancestors": "histories.relations",
-        "orphans": "histories.ends",
-        "impact": "histories.impact",
-        "rebuild-file": "histories.rebuilds",
-        "job": "lookup.job",
-        "jobs": "lookup.jobs",
-        "diff": "comparisons.jobs",
-        "diverge": "histories.divergence",
-        "recipes": "comparisons.recipes",
-        "fhicl": "configurations.fhicl",
-        "art": "configurations.art_files",
+        "lookup": Listed(
+            "lookup.file", "Tell what made FILE, from what, with which configuration and code"
+        ),
+        "lineage": Listed("histories.lineage", "Draw or export the history around FILE"),
+        "roots": Listed(
+            "histories.ends",
+            "List the files that FILE goes back to and that were made from no others",
+        ),
+        "leaves": Listed(
+            "histories.ends",
+            "List the final products of FILE: made from it, and no other file was made from them",
+        ),
+        "cost": Listed(
+            "histories.costs",
+            "Tell what it took to make FILE, including everything it was made from",
+        ),
+        "paths": Listed(
+            "histories.relations",
+            "Show how the younger of the files A and B was made from the older",
+        ),
+        "common-ancestors": Listed(
+            "histories.relations", "List what the files A and B were both made from"
+        ),
+        "orphans": Listed(
+            "histories.ends",
+            "List the files that records or catalogs name and that no recorded job made",
+        ),
+        "impact": Listed(
+            "histories.impact",
+            "List the files that some jobs made, and all that was made from these",
+        ),
+        "rebuild-file": Listed(
+            "histories.rebuilds", "List the jobs that make FILE again, in order"
+        ),
+        "job": Listed("lookup.job", "Show the job with this job id or batch id"),
+        "jobs": Listed("lookup.jobs", "List jobs, newest first; exit code 1 where there are none"),
+        "diff": Listed(
+            "comparisons.jobs",
+            "Compare the jobs A and B (job ids or batch ids), or two campaigns or releases",
+        ),
+        "diverge": Listed(
+            "histories.divergence", "Show where the histories of FILE and OTHER part"
+        ),
+        "recipes": Listed(
+            "comparisons.recipes",
+            "List the recipes whose jobs have more than one result, or tell what differs between the jobs of one",
+        ),
+        "fhicl": Listed(
+            "configurations.fhicl", "Read FHiCL files, with FHICL_FILE_PATH or --search-path"
+        ),
+        "art": Listed(
+            "configurations.art_files", "Show what FILE.root, written by art, stores of itself"
+        ),
     },
     "Watch and steer a production": {
-        "declare": "tasks.declarations",
-        "task": "tasks.tasks",
-        "queue": "tasks.queue",
-        "missing": "tasks.tasks",
-        "ready": "tasks.tasks",
-        "waive": "tasks.tasks",
-        "errors": "failures.errors",
-        "rules": "failures.rules",
-        "throughput": "statistics.throughput",
-        "modules": "statistics.modules",
-        "estimate": "statistics.estimates",
-        "samples": "tasks.samples",
-        "report": "statistics.reports",
-        "export-site": "statistics.site",
-        "retry": "orders.retries",
-        "retry-policy": "orders.retries",
-        "launch": "orders.launch",
-        "agent": "orders.agent",
-        "catalog": "catalogs.differences",
-        "arrivals": "catalogs.arrivals",
-        "gaps": "lookup.jobs",
+        "declare": Listed("tasks.declarations", "Declare task ID: what is to be made"),
+        "task": Listed("tasks.tasks", "Tell how far task ID is, and what stands in its way"),
+        "queue": Listed("tasks.queue", "Tell what runs and waits: of TASK, of a campaign, or all"),
+        "missing": Listed("tasks.tasks", "List the units of task ID that are still to be made"),
+        "ready": Listed(
+            "tasks.tasks", "List the files that jobs of task ID made and that no job has read yet"
+        ),
+        "waive": Listed("tasks.tasks", "Let task ID go on without these units"),
+        "errors": Listed(
+            "failures.errors",
+            "Show why jobs failed, most frequent cause first, and which hosts and sites stand out",
+        ),
+        "rules": Listed(
+            "failures.rules", "Show and declare the rules that tell what failures mean"
+        ),
+        "throughput": Listed(
+            "statistics.throughput",
+            "Tell what ended in each step of a time: jobs, files, events or CPU hours",
+        ),
+        "modules": Listed(
+            "statistics.modules",
+            "Tell what art's modules took in jobs that succeeded, and what changed between two versions",
+        ),
+        "estimate": Listed(
+            "statistics.estimates",
+            "Tell how long so many files or events would take, from the jobs that did it before",
+        ),
+        "samples": Listed(
+            "tasks.samples",
+            "List the samples of EXPERIMENT by data tier: files and events, done of expected",
+        ),
+        "report": Listed(
+            "statistics.reports",
+            "Report how far CAMPAIGN is: stages, waiting tasks, waivers, why jobs failed, what they took",
+        ),
+        "export-site": Listed(
+            "statistics.site",
+            "Write pages of campaigns, their tasks, jobs, files and lineage into FOLDER",
+            needs_server=True,
+        ),
+        "retry": Listed(
+            "orders.retries", "Retry JOBs, or what a task's policy offers", needs_server=True
+        ),
+        "retry-policy": Listed(
+            "orders.retries",
+            "Show what EXPERIMENT has retried without asking, or declare it with FILE",
+            needs_server=True,
+        ),
+        "launch": Listed(
+            "orders.launch",
+            "Launch the workflow in FILE (TOML), and watch it until it is complete or stopped",
+            needs_server=True,
+        ),
+        "agent": Listed(
+            "orders.agent",
+            "Submit what is ordered of an experiment, and report to the service what became of it",
+            needs_server=True,
+        ),
+        "catalog": Listed("catalogs.differences", "Compare tasks with SAM or MetaCat"),
+        "arrivals": Listed(
+            "catalogs.arrivals",
+            "Count what jobs of tasks wrote and what of it arrived, and list what is late",
+            needs_server=True,
+        ),
+        "gaps": Listed("lookup.jobs", "Count the gaps of jobs by code, with how to close them"),
     },
     "Run jobs again": {
-        "bundle": "bundles.bundles",
-        "rerun": "bundles.bundles",
-        "verify": "bundles.bundles",
-        "comparators": "bundles.comparators",
-        "prove": "reruns.proofs",
-        "proofs": "reruns.proof_list",
-        "drill": "reruns.drills",
-        "capsule": "reruns.capsules",
-        "attest": "bundles.attestations",
-        "export": "bundles.bundles",
+        "bundle": Listed(
+            "bundles.bundles", "Write the rerun bundle of the job with this id, or of many jobs"
+        ),
+        "rerun": Listed(
+            "bundles.bundles", "Run a job again from its bundle, in an empty folder, and compare"
+        ),
+        "verify": Listed(
+            "bundles.bundles",
+            "Compare the rerun in FOLDER with the outputs that the bundle TAR lists, by its own verify.sh",
+        ),
+        "comparators": Listed(
+            "bundles.comparators", "Declare and show how outputs of reruns are compared"
+        ),
+        "prove": Listed(
+            "reruns.proofs",
+            "Rerun recipes that are not proven, within hours of their first job",
+            needs_server=True,
+        ),
+        "proofs": Listed(
+            "reruns.proof_list",
+            "List how campaigns stand, and the recipes that did not pass, with what would accept them",
+        ),
+        "drill": Listed(
+            "reruns.drills",
+            "Run jobs again from their bundles, compare, and record the verdicts",
+            needs_server=True,
+        ),
+        "capsule": Listed(
+            "reruns.capsules",
+            "Keep the environments of releases, and register them, so that bundles name them",
+            needs_server=True,
+        ),
+        "attest": Listed("bundles.attestations", "Attest that the bundle TAR is what was recorded"),
+        "export": Listed(
+            "bundles.bundles",
+            "Print the job in the words of PROV, OpenLineage or in-toto, as its bundle holds them",
+        ),
     },
     "Record": {
-        "register": "recording.tickets",
-        "record": "recording.jobs",
-        "witness": "orders.witness",
-        "sidecar": "catalogs.sidecars",
+        "register": Listed(
+            "recording.tickets",
+            "Register a task, and print the settings with which its jobs report",
+        ),
+        "record": Listed(
+            "recording.jobs",
+            "Send records, each a JSON file; or a spool folder of the hook, with its blobs",
+        ),
+        "witness": Listed(
+            "orders.witness",
+            "Report what the batch system saw of jobs, also of jobs that were killed or lost and never reported",
+        ),
+        "sidecar": Listed("catalogs.sidecars", "Look after the `<output>.json` beside each output"),
     },
     "Operate the service": {
-        "serve": "service.serving",
-        "demo": "service.demo",
-        "work": "service.work",
-        "token": "recording.tokens",
-        "repository": "code.repositories",
-        "product": "code.products",
-        "archive": "upkeep.archive",
-        "backup": "upkeep.archive",
-        "dead-letter": "recording.dead_letters",
-        "erase": "upkeep.erasures",
-        "trail": "upkeep.trail",
-        "migrate": "service.serving",
-        "rebuild-database": "upkeep.database_rebuild",
+        "serve": Listed(
+            "service.serving",
+            "Serve the pages and the interface until told to stop",
+            needs_server=True,
+        ),
+        "demo": Listed(
+            "service.demo",
+            "Run a real small production under the hook, recorded by a service that runs on this machine",
+            needs_server=True,
+        ),
+        "work": Listed(
+            "service.work",
+            "Do the background work that is due, then list what could not be done and why",
+            needs_server=True,
+        ),
+        "token": Listed(
+            "recording.tokens", "Make, list, replace and revoke write tokens", needs_server=True
+        ),
+        "repository": Listed(
+            "code.repositories",
+            "Register, list and fetch the repositories that records may name",
+            needs_server=True,
+        ),
+        "product": Listed(
+            "code.products",
+            "Map an installed product (UPS, Spack) to the repository that it is built from",
+            needs_server=True,
+        ),
+        "archive": Listed(
+            "upkeep.archive", "Check, count and seal what the archive holds", needs_server=True
+        ),
+        "backup": Listed(
+            "upkeep.archive",
+            "Copy database and archive into FOLDER while the service runs",
+            needs_server=True,
+        ),
+        "dead-letter": Listed(
+            "recording.dead_letters",
+            "List, show and replay records that could not be decoded",
+            needs_server=True,
+        ),
+        "erase": Listed(
+            "upkeep.erasures",
+            "Erase a record or a blob that should not have been sent",
+            needs_server=True,
+        ),
+        "trail": Listed(
+            "upkeep.trail",
+            "Show what was done in an experiment, newest first: by whom, through what and from where",
+            needs_server=True,
+        ),
+        "migrate": Listed(
+            "service.serving", "Bring the database's schema up to date", needs_server=True
+        ),
+        "rebuild-database": Listed(
+            "upkeep.database_rebuild",
+            "Fill an empty database from the archive: jobs, files, tasks and all else in the ledger",
+            needs_server=True,
+        ),
     },
 }
-"""Commands by what they are for, each with its module below `app/commands`.
-
-The module's `COMMANDS` maps its name to it.
-"""
+"""Commands by what they are for."""
 
 SERVER_PACKAGES = frozenset(
     {
@@ -125,7 +300,8 @@ SERVER_PACKAGES = frozenset(
 Commands that only ask a service do without it.
 """
 
-COMMANDS = {name: module for commands in SECTIONS.values() for name, module in commands.items()}
+COMMANDS = {name: listed for commands in SECTIONS.values() for name, listed in commands.items()}
+_NEEDS_SERVER = "Needs the server's packages: pip install 'jobprov[server]'"
 
 
 class LazyGroup(Group):
@@ -144,7 +320,7 @@ class LazyGroup(Group):
         if not _is_there(cmd_name):
             return None
         try:
-            module = importlib.import_module(f"jobprov.app.commands.{COMMANDS[cmd_name]}")
+            module = importlib.import_module(f"jobprov.app.commands.{COMMANDS[cmd_name].module}")
         except ModuleNotFoundError as problem:
             if problem.name in SERVER_PACKAGES:
                 return _needs_server(cmd_name, problem.name)
@@ -167,15 +343,22 @@ class LazyGroup(Group):
                 problem.command_name, possibilities=COMMANDS, ctx=ctx
             ) from None
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands by section, each with what it does."""
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """Write the commands by section, each with what it does; none of them is imported."""
         widest = max(map(len, COMMANDS))
-        for title, names in SECTIONS.items():
-            commands = {name: self.get_command(ctx, name) for name in names}
+        has_server = all(importlib.util.find_spec(package) for package in SERVER_PACKAGES)
+        for title, commands in SECTIONS.items():
             rows = []
-            for name, command in commands.items():
-                if command:
-                    rows.append((name.ljust(widest), summary(command)))
+            for name, listed in commands.items():
+                sentence = listed.sentence
+                if listed.needs_server and not has_server:
+                    sentence = _NEEDS_SERVER
+                if _is_there(name):
+                    rows.append((name.ljust(widest), sentence))
             with formatter.section(title):
                 formatter.write_dl(rows)
 
@@ -191,14 +374,13 @@ def _needs_server(name: str, package: str) -> click.Command:
 
     # The words that the real command takes are not known here
     context = {"ignore_unknown_options": True, "allow_extra_args": True}
-    help_text = "Needs the server's packages: pip install 'jobprov[server]'."
-    return click.Command(name, callback=refuse, help=help_text, context_settings=context)
+    return click.Command(name, callback=refuse, help=f"{_NEEDS_SERVER}.", context_settings=context)
 
 
 def _is_there(name: str) -> bool:
     return (
         name in COMMANDS
-        and importlib.util.find_spec(f"jobprov.app.commands.{COMMANDS[name]}") is not None
+        and importlib.util.find_spec(f"jobprov.app.commands.{COMMANDS[name].module}") is not None
     )
 
 

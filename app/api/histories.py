@@ -45,7 +45,7 @@ from jobprov.provenance.services.histories.costs import sum_costs
 from jobprov.provenance.services.histories.divergence import find_divergence
 from jobprov.provenance.services.histories.ends import list_leaves, list_orphans, list_roots
 from jobprov.provenance.services.histories.impact import find_impact, stream_impact
-from jobprov.provenance.services.histories.lineage import trace_lineage
+from jobprov.provenance.services.histories.lineage import trace_lineage, with_full_names
 from jobprov.provenance.services.histories.lineage_filters import take_filters
 from jobprov.provenance.services.histories.lineage_lists import list_ancestors, list_descendants
 from jobprov.provenance.services.histories.nodes import COLUMNS, graph_answer, node_rows
@@ -86,6 +86,8 @@ def get_lineage(name: str) -> Response:
     form, filters = query.pop("format"), take_filters(query)
     with get_service().reading() as connection:
         graph = trace_lineage(connection, checked_name(name), filters=filters, **query)
+        if form in _PROV:
+            graph = with_full_names(connection, graph)
     if form == "json":
         return json_answer(graph_answer(graph))
     content_type, write = _FORMS[form]
@@ -106,6 +108,8 @@ _FORMS: dict[str, tuple[str, Callable[[Graph], str | bytes]]] = {
     "csv": (CSV, _to_csv),
     "text": ("text/plain; charset=utf-8", render_text),
 }
+_PROV = frozenset({"prov-json", "prov-n"})
+"""Forms that are merged with those of other lineages and of jobs, by the names of files."""
 
 
 @lineage_lists_section.call(

@@ -135,6 +135,7 @@ def record(case: Case, site: Site) -> Recorded:
             digests[output] = hashlib.sha256(ended.stdout).hexdigest()
         else:
             digests[output] = digest_of(root / case.folder / decoded(output))
+    _flush(site, environment)
     printed = (ended.stdout + ended.stderr).decode("utf-8", "replace")
     broken = ""
     if code != case.exit_code:
@@ -145,6 +146,13 @@ def record(case: Case, site: Site) -> Recorded:
         broken = "names no output"
     names = frozenset(path.name for path in root.rglob("*"))
     return Recorded(filled, root, var_tmp, job_id, digests, code, printed, broken, names)
+
+
+def _flush(site: Site, environment: dict[str, str]) -> None:
+    """Send what the hook had no time for, as the next job on the node would: this one may be busy."""
+    if any(path.is_file() for path in Path(environment["JOBPROV_SPOOL"]).rglob("*")):
+        words = [sys.executable, str(site.hook), "flush"]
+        subprocess.run(words, env=environment, capture_output=True, check=False, timeout=_SECONDS)
 
 
 def decoded(name: str) -> str:

@@ -94,6 +94,12 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_parameter_tables')),
     sa.UniqueConstraint('key', name=op.f('uq_parameter_tables_key'))
     )
+    op.create_table('random_engines',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('name', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_random_engines')),
+    sa.UniqueConstraint('name', name=op.f('uq_random_engines_name'))
+    )
     op.create_table('repositories',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('name', sa.String(length=200), nullable=False),
@@ -834,8 +840,10 @@ def upgrade() -> None:
     op.create_table('job_seeds',
     sa.Column('job_id', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('seed', sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+    sa.Column('engine_id', sa.Integer(), autoincrement=False, nullable=False),
+    sa.ForeignKeyConstraint(['engine_id'], ['random_engines.id'], name=op.f('fk_job_seeds_engine_id_random_engines')),
     sa.ForeignKeyConstraint(['job_id'], ['jobs.id'], name=op.f('fk_job_seeds_job_id_jobs')),
-    sa.PrimaryKeyConstraint('job_id', 'seed', name=op.f('pk_job_seeds')),
+    sa.PrimaryKeyConstraint('job_id', 'seed', 'engine_id', name=op.f('pk_job_seeds')),
     sqlite_with_rowid=False
     )
     with op.batch_alter_table('job_seeds', schema=None) as batch_op:
@@ -1141,6 +1149,7 @@ def downgrade() -> None:
     op.drop_table('trace_turns')
     op.drop_table('software_sets')
     op.drop_table('repositories')
+    op.drop_table('random_engines')
     op.drop_table('parameter_tables')
     op.drop_table('parameter_sets')
     op.drop_table('parameter_keys')

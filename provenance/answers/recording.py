@@ -39,10 +39,17 @@ class BatchAnswer(Struct, frozen=True):
 
 
 class MissingAnswer(Struct, frozen=True, omit_defaults=True):
-    """Digests of blobs that are not here yet, and of known ones among the excerpts asked for."""
+    """Digests of blobs that are not here yet, and of known ones among the excerpts asked for.
+
+    Attributes:
+        missing: the blobs that are to be sent.
+        excerpts: the known ones; None where none were asked about.
+        batch_bytes: the longest body of `POST /blobs/batch`; left out where nothing is missing.
+    """
 
     missing: list[str]
     excerpts: list[str] | None = None
+    batch_bytes: int | None = None
 
 
 class BlobAnswer(Struct, frozen=True, omit_defaults=True):
@@ -55,6 +62,25 @@ class BlobAnswer(Struct, frozen=True, omit_defaults=True):
     size_bytes: int
     is_new: bool
     change: str | None = None
+
+
+class BlobResult(Struct, frozen=True, omit_defaults=True):
+    """What became of one blob of a batch; `errors` and `detail` where it was refused.
+
+    `change` is `erased` where it was erased on purpose, and is not stored again.
+    """
+
+    sha256: str
+    status: int
+    change: str | None = None
+    detail: str | None = None
+    errors: dict[str, list[str]] | None = None
+
+
+class BlobBatchAnswer(Struct, frozen=True):
+    """What became of each blob of a batch, in order."""
+
+    results: list[BlobResult]
 
 
 class PartAnswer(Struct, frozen=True):
@@ -84,6 +110,7 @@ class UsedByKind(Struct, frozen=True):
             their names; other jobs of the kind use others, or others under the same name.
         absent: paths of files that it looked for in vain; `~` stands for the home folder.
         changed: paths of files that changed, or went, after it read them; what was in them is lost.
+        left_out: how many more files there were, of one sort or another.
     """
 
     files: list[str] = []
@@ -93,6 +120,7 @@ class UsedByKind(Struct, frozen=True):
     own: list[str] = []
     changed: list[str] = []
     absent: list[str] = []
+    left_out: int = 0
 
 
 class TraceAnswer(Struct, frozen=True):

@@ -100,6 +100,29 @@ class Capsule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KnownFile:
+    """What catalogs know of an input or output and the record does not say.
+
+    Attributes:
+        namespace, name: the full name of a file that the record names without a namespace; else
+            empty.
+        places: addresses of copies of an input that the experiment did not upload, best first.
+    """
+
+    namespace: str = ""
+    name: str = ""
+    places: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RanSet:
+    """The parameter set that art ran, computed: as text, and its ParameterSetID."""
+
+    text: bytes
+    identity: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ingredients:
     """One job, as a bundle sees it.
 
@@ -111,11 +134,13 @@ class Ingredients:
             neither start nor end.
         expanded: fcl with its includes, by position in `configurations`.
         evaluated: evaluated fcl, by position in `configurations`.
+        ran: the sets that ran, by position in `configurations`, where no program wrote them.
         capsule: the environment, if the archive holds it.
         schema: the JSON schema of records; becomes JOB.schema.json.
         rules: how the experiment's outputs are compared.
         unseen: of a job that waited for the trace of its kind, what that showed; None if it has not
             come.
+        known_inputs, known_outputs: what catalogs know of files, by position in the record's list.
     """
 
     record_bytes: bytes
@@ -127,5 +152,8 @@ class Ingredients:
     schema: bytes = b""
     expanded: Mapping[int, bytes] = field(default_factory=dict)
     evaluated: Mapping[int, bytes] = field(default_factory=dict)
+    ran: Mapping[int, RanSet] = field(default_factory=dict)
     rules: Sequence[OutputRule] = ()
     unseen: UnseenReads | None = None
+    known_inputs: Mapping[int, KnownFile] = field(default_factory=dict)
+    known_outputs: Mapping[int, KnownFile] = field(default_factory=dict)

@@ -36,10 +36,10 @@ from jobprov.provenance.answers.lookup.jobs import (
     GapCounts,
     JobAnswer,
     JobList,
-    JobSummary,
     RecordedNames,
 )
 from jobprov.provenance.answers.lookup.search import Hit, Hits
+from jobprov.provenance.answers.notebooks import JobsFound
 from jobprov.provenance.answers.orders.orders import (
     OrderInFlight,
     OrdersInFlight,
@@ -151,10 +151,9 @@ class Client(Histories):
         path = f"/jobs/{part(job_id)}"
         return self._ask(JobAnswer, path, experiment=experiment, witness=witness)
 
-    def jobs(self, **filters: Any) -> Iterator[JobSummary]:
+    def jobs(self, **filters: Any) -> JobsFound:
         """Yield jobs in short, newest first, page by page; filters are those of `GET /jobs`."""
-        for page in self.job_pages(**filters):
-            yield from page.jobs
+        return JobsFound(job for page in self.job_pages(**filters) for job in page.jobs)
 
     def job_pages(self, **filters: Any) -> Iterator[JobList]:
         """Yield the same page by page, with the parameters that a question matched."""
@@ -402,6 +401,7 @@ class Client(Histories):
         plan: int | None = None,
         level: str | None = None,
         is_holey: bool = False,
+        is_located: bool = False,
     ) -> str:
         """Write the rerun bundle of a job to a file, or nothing.
 
@@ -412,6 +412,7 @@ class Client(Histories):
             "plan": plan,
             "level": level,
             "holey": "true" if is_holey else None,
+            "locate": "true" if is_located else None,
         }
         return self._save(f"/jobs/{part(job_id)}/bundle", query, target)
 

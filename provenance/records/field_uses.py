@@ -423,6 +423,7 @@ FIELD_USES: dict[str, FieldUse] = {
     "trace.not_kept_count": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "trace.changed": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "trace.absent": FieldUse(),
+    "trace.absent_left_out": FieldUse(),
     "trace.network": FieldUse(bundle=("GAPS.tsv", "README.txt"), page=True),
     "logs[].name": FieldUse(
         comparison=("logs",), bundle=("GAPS.tsv", "README.txt", "logs"), page=True

@@ -415,6 +415,7 @@ class JobTrace(Struct, kw_only=True):
     not_kept_count: Integer | None = None
     changed: list[str] | None = None
     absent: list[str] | None = None
+    absent_left_out: Integer | None = None
     network: list[str] | None = None
 
 

@@ -273,6 +273,14 @@ class BundleQuery(ExperimentQuery):
             "description": "List inputs that are not here and have a URL in BagIt's fetch.txt."
         },
     )
+    locate = fields.Boolean(
+        load_default=False,
+        metadata={
+            "description": (
+                "Ask the experiment's Rucio or SAM where inputs are now that are not here."
+            )
+        },
+    )
 
 
 class ManyBundleQuery(ExperimentQuery):

@@ -57,6 +57,12 @@ def test_blocks_of_the_how_to_run_in_their_order(
     assert names["names"] == ["a_dimuon.root"]
     assert "<td>no such product</td>" in names["job"]._repr_html_()
     assert "<th>Read</th><td>a_dimuon.root</td>" in names["job"]._repr_html_()
+    assert sorted(names["table"]["state"]) == ["failed", "succeeded"]
+    assert set(names["table"]["task.stage"]) == {"reco"}
+    assert str(names["table"]["received_at"].dtype.tz) == "UTC"
+    assert sorted(names["nodes"]["kind"]) == ["file", "job", "job"]
+    [reader] = names["made_from_it"]
+    assert names["graph"].nodes[reader]["state"] == "failed"
     assert client.lineage_picture("a_dimuon.root")._repr_svg_().startswith("<svg")
     assert Path("reco.log").read_bytes() == LOG
     assert Path("job.tar").stat().st_size > 0

@@ -107,6 +107,7 @@ def _record(service: Service, url: str, data: Path, hook: Path) -> DemoReport:
         register_repository=register,
     )
     assert report.unrecorded == []
+    assert report.unsent == 0
     assert drain(Parts(service.database, service.writer, service.store, data / "git"), HANDLERS) > 0
     return report
 
@@ -116,8 +117,9 @@ def _keep_bundle(service: Service, job_id: str, folder: Path) -> Path:
     file = folder / f"{job_id}.tar"
     with file.open("wb") as stream:
         stream.writelines(bundle.stream())
-    assert bundle.level == "L2"
-    return unpack(file, folder / job_id)
+    root = unpack(file, folder / job_id)
+    assert bundle.level == "L2", (root / "data/NEEDS.tsv").read_text()
+    return root
 
 
 @pytest.fixture(scope="module")

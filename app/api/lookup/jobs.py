@@ -18,6 +18,7 @@ from jobprov.provenance.answers.configurations import ConfigurationFiles, Evalua
 from jobprov.provenance.answers.lookup.jobs import GapCounts, JobAnswer, JobList
 from jobprov.provenance.answers.reruns import VerdictPosted
 from jobprov.provenance.bundle.description.exports import FORMS
+from jobprov.provenance.catalogs.opening import read_catalogs
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.schemas.queries import (
@@ -31,7 +32,9 @@ from jobprov.provenance.schemas.queries import (
     LogQuery,
 )
 from jobprov.provenance.services.bundles.job_bundle import Bundle, build_bundle, export_job
+from jobprov.provenance.services.bundles.known_inputs import Places
 from jobprov.provenance.services.bundles.plans import note_digest
+from jobprov.provenance.services.catalogs.input_places import locate_inputs
 from jobprov.provenance.services.comparisons.recipes import read_recipe
 from jobprov.provenance.services.configurations.configuration import (
     evaluated_answer,
@@ -126,15 +129,23 @@ def get_bundle(job_id: str) -> Response:
     """Return the rerun bundle of a job: the same bytes for the same ETag, always."""
     query = asked(BundleQuery)
     service = get_service()
+    name, experiment = checked_name(job_id, "job_id"), query.get("experiment")
+    located: Places = {}
+    if query["locate"] and "plan" not in query:
+        catalogs = read_catalogs(service.settings.catalogs)
+        located = locate_inputs(
+            service.readable(), service.store, catalogs, name, experiment=experiment
+        )
     bundle = build_bundle(
         service.readable(),
         service.writer,
         service.store,
-        checked_name(job_id, "job_id"),
-        experiment=query.get("experiment"),
+        name,
+        experiment=experiment,
         number=query.get("plan"),
         level=query.get("level"),
         is_holey=query["holey"],
+        located=located,
     )
     answer = Response(_streamed(service, bundle), content_type="application/x-tar")
     answer.content_length = bundle.size_bytes

@@ -1,17 +1,24 @@
-"""Blobs over HTTP: which are missing, send one or a part of it, read one.
+"""Blobs over HTTP: which are missing, send one, a part of it or many, read one.
 
 Possession is an experiment's (storage.md). Parts: `Content-Range` says which bytes a body is.
 Source: RFC 9110, 14.4; 308 with `Range` is what resumable uploads answer.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
 import msgspec
 from flask import Response, request
 
+from jobprov.app.api.recording.blob_batches import (
+    BATCH_BYTES,
+    CONTENT_TYPE,
+    DIGEST,
+    SentBlob,
+    read_blobs,
+)
 from jobprov.app.api.wire.answers import json_answer
 from jobprov.app.api.wire.bodies import body_chunks, read_body
 from jobprov.app.api.wire.documenting import Section
@@ -19,17 +26,31 @@ from jobprov.app.api.wire.guard import check_reading, recording_grant
 from jobprov.app.api.wire.sending import send_blob
 from jobprov.app.errors import SecretFoundError, problem_of
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.recording import BlobAnswer, MissingAnswer, PartAnswer
+from jobprov.provenance.answers.recording import (
+    BlobAnswer,
+    BlobBatchAnswer,
+    BlobResult,
+    MissingAnswer,
+    PartAnswer,
+)
 from jobprov.provenance.db.queries.holdings.possessions import holders_of
-from jobprov.provenance.errors import BadInputError, ConflictError, LimitError, NotFoundError
+from jobprov.provenance.errors import (
+    BadInputError,
+    ConflictError,
+    LimitError,
+    NotFoundError,
+)
 from jobprov.provenance.services.intake.blobs import (
+    Upload,
     find_secret,
-    is_nobodys,
-    is_unwanted,
+    has_digest,
     missing_of,
+    nobodys_among,
     searched_chunks,
     settle_blob,
+    settle_blobs,
     settle_unclaimed,
+    unwanted_among,
     without_erased,
 )
 from jobprov.provenance.services.intake.excerpts import MOST_EXCERPTS
@@ -41,7 +62,6 @@ ASKED_AT_ONCE = 10_000
 _LIST_BYTES = 1024 * 1024
 _WHOLE_BYTES = 8 * 1024 * 1024
 _CHUNK_BYTES = 1 << 16
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _RANGE = re.compile(r"bytes (?:(\d{1,15})-(\d{1,15})|\*)/(\d{1,15})")
 
 
@@ -92,7 +112,8 @@ def ask_missing() -> Response:
     excerpts = None
     if question.excerpts is not None:
         excerpts = service.excerpts.known(grant.experiment, question.excerpts)
-    return json_answer(MissingAnswer(_missing(grant.experiment, question.sha256), excerpts))
+    missing = _missing(grant.experiment, question.sha256)
+    return json_answer(MissingAnswer(missing, excerpts, BATCH_BYTES if missing else None))
 
 
 def _missing(experiment: str | None, digests: list[str]) -> list[str]:
@@ -134,8 +155,8 @@ def put_blob(sha256: str) -> Response:
     service = get_service()
     part, experiment = _asked_part(service.settings.blob_limit_bytes), grant.experiment
     with service.reading() as connection:
-        is_erased = is_unwanted(connection, experiment, sha256)
-    if is_erased:
+        erased = unwanted_among(connection, experiment, [sha256])
+    if erased:
         return _erased_answer(sha256, part)
     service.blob_quota.check(experiment)
     if part is None:
@@ -150,14 +171,37 @@ def put_blob(sha256: str) -> Response:
         size_bytes, is_stored = _finish(half, sha256, part.total)
     if experiment is None:
         is_new = is_stored
-        service.write(lambda writing: settle_unclaimed(writing, service.unclaimed, sha256))
+        service.write(lambda writing: settle_unclaimed(writing, service.unclaimed, [sha256]))
     else:
         is_new = service.write(lambda writing: settle_blob(writing, experiment, sha256))
     if is_new:
         service.blob_quota.add(experiment, size_bytes)
         return json_answer(BlobAnswer(sha256, size_bytes, is_new=True), 201)
-    change = "erased" if _erase_again(experiment, sha256) else None
+    change = "erased" if _erase_again(experiment, [sha256]) else None
     return json_answer(BlobAnswer(sha256, size_bytes, is_new=False, change=change))
+
+
+@section.call(
+    "POST",
+    "/blobs/batch",
+    body=CONTENT_TYPE,
+    answers={200: BlobBatchAnswer},
+    errors=(413, 415, 422),
+    writes=True,
+)
+def post_blobs() -> Response:
+    """Store up to 1000 small blobs, 8 MiB in all.
+
+    The first line of the body is `[[sha256, length, package], …]`; after it come their bytes, one
+    blob after the other. `package` is null, or says what `Jobprov-Package` says of a single blob.
+    The results come in order, each with the status that the blob would have had alone. A body that
+    is cut is refused as a whole, and nothing of it is stored.
+    """
+    grant = recording_grant()
+    service = get_service()
+    blobs = read_blobs(read_body(BATCH_BYTES))
+    service.blob_quota.check(grant.experiment)
+    return json_answer(BlobBatchAnswer(_store_together(grant.experiment, blobs)))
 
 
 @section.call(
@@ -180,6 +224,69 @@ def get_blob(sha256: str) -> Response:
     return send_blob(sha256, "application/octet-stream", name=sha256)
 
 
+def _store_together(experiment: str | None, blobs: list[SentBlob]) -> list[BlobResult]:
+    """Store those blobs of a batch that may be stored; return what became of each, in order."""
+    service = get_service()
+    with service.reading() as connection:
+        erased = unwanted_among(connection, experiment, [blob.sha256 for blob in blobs])
+    refusals: dict[int, BlobResult] = {}
+    taken: dict[str, bytes] = {}
+    for place, blob in enumerate(blobs):
+        if blob.sha256 in erased:
+            refusals[place] = BlobResult(blob.sha256, HTTPStatus.OK, change="erased")
+        elif refusal := _refusal(blob):
+            refusals[place] = refusal
+        else:
+            taken[blob.sha256] = blob.content
+    new = _keep_together(experiment, taken)
+    results: list[BlobResult] = []
+    for place, blob in enumerate(blobs):
+        result = refusals.get(place)
+        if result is None:
+            is_first = blob.sha256 in new
+            new.discard(blob.sha256)  # the same again in this batch is not new
+            result = BlobResult(blob.sha256, HTTPStatus.CREATED if is_first else HTTPStatus.OK)
+        results.append(result)
+    return results
+
+
+def _refusal(blob: SentBlob) -> BlobResult | None:
+    """Return why a blob of a batch is not stored; None where it may be."""
+    limit_bytes = get_service().settings.blob_limit_bytes
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    if len(blob.content) > limit_bytes:
+        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        word, detail = "limit", f"The blob is longer than {limit_bytes} bytes, which is the limit."
+    elif not has_digest(blob.content, blob.sha256):
+        word, detail = "digest-mismatch", "The bytes have another SHA-256; send the blob again."
+    elif not blob.is_packaged and (rules := find_secret(blob.content)):
+        problem = _secret_found(rules)
+        return BlobResult(blob.sha256, status, detail=str(problem), errors=problem.fields)
+    else:
+        return None
+    return BlobResult(blob.sha256, status, detail=detail, errors={"sha256": [word]})
+
+
+def _keep_together(experiment: str | None, taken: dict[str, bytes]) -> set[str]:
+    """Store blobs, and note whose they are; return the digests of those that are new."""
+    service = get_service()
+    if not taken:
+        return set()
+    digests = sorted(taken)
+    absent = service.store.missing(digests)
+    service.store.put_many([taken[sha256] for sha256 in digests])
+    if experiment is None:
+        service.write(lambda writing: settle_unclaimed(writing, service.unclaimed, digests))
+        new = absent
+    else:
+        uploads = [Upload(experiment, sha256) for sha256 in digests]
+        are_new = service.write(lambda writing: settle_blobs(writing, uploads))
+        new = {sha256 for sha256, is_new in zip(digests, are_new, strict=True) if is_new}
+    service.blob_quota.add(experiment, sum(len(taken[sha256]) for sha256 in new))
+    _erase_again(experiment, sorted(set(digests) - new))
+    return new
+
+
 def _erased_answer(sha256: str, part: Part | None) -> Response:
     """Read what was sent, and answer that it is not wanted."""
     limit_bytes = get_service().settings.blob_limit_bytes
@@ -188,16 +295,16 @@ def _erased_answer(sha256: str, part: Part | None) -> Response:
     return json_answer(BlobAnswer(sha256, size_bytes, is_new=False, change="erased"))
 
 
-def _erase_again(experiment: str | None, sha256: str) -> bool:
-    """Remove a blob that was erased while it was on its way; return whether it was."""
+def _erase_again(experiment: str | None, digests: Sequence[str]) -> set[str]:
+    """Remove blobs that were erased while they were on their way; return which were."""
     service = get_service()
-    # an experiment that the sender may not see may have sent it as well
+    # an experiment that the sender may not see may have sent them as well
     with service.reading_everything() as connection:
-        is_erased = is_unwanted(connection, experiment, sha256)
-        is_free = is_erased and is_nobodys(connection, sha256)
-    if is_free:
-        service.store.erase([sha256])
-    return is_erased
+        erased = unwanted_among(connection, experiment, digests)
+        free = nobodys_among(connection, sorted(erased))
+    if free:
+        service.store.erase(free)
+    return erased
 
 
 def _part_answer(sha256: str, received: int) -> Response:
@@ -285,7 +392,7 @@ def _read_digests() -> Digests:
     if len(question.excerpts or ()) > MOST_EXCERPTS:
         raise LimitError(f"A record has {MOST_EXCERPTS} excerpts at most.", MOST_EXCERPTS)
     for place, sha256 in enumerate(question.sha256):
-        if not _DIGEST.fullmatch(sha256):
+        if not DIGEST.fullmatch(sha256):
             raise BadInputError(
                 "A digest is 64 lower-case hex digits.",
                 {f"sha256[{place}]": ["not a SHA-256 in lower-case hex"]},
@@ -294,7 +401,7 @@ def _read_digests() -> Digests:
 
 
 def _check_digest(sha256: str) -> None:
-    if not _DIGEST.fullmatch(sha256):
+    if not DIGEST.fullmatch(sha256):
         raise BadInputError(
             "A blob is named by its SHA-256, 64 lower-case hex digits.",
             {"sha256": ["not a SHA-256"]},

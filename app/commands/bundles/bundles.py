@@ -40,6 +40,12 @@ _MOST_INPUTS, _MOST_PLACES = 20, 3
     is_flag=True,
     help="List inputs that are not here and have a URL in BagIt's fetch.txt.",
 )
+@click.option(
+    "--locate",
+    "is_located",
+    is_flag=True,
+    help="Ask the experiment's Rucio or SAM where inputs are now that are not here.",
+)
 @experiment_option
 @url_option
 @json_option
@@ -52,17 +58,20 @@ def bundle(
     output: Path | None,
     plan: int | None,
     is_holey: bool,
+    is_located: bool,
     url: str | None,
     as_json: bool,
     **which: Any,
 ) -> None:
     """Write the rerun bundle of the job with this id, or of many jobs."""
     option, name = _asked_for({"ID": job_id, "--task": task, "--campaign": campaign})
-    _check_options(job_id, stage=stage, plan=plan, is_holey=is_holey)
+    _check_options(job_id, stage=stage, is_for_one=bool(plan) or is_holey or is_located)
     target = output or Path(f"{Path(name).name}.tar")
     client = client_for(url)
     if option == "ID":
-        etag = client.save_bundle(name, target, plan=plan, is_holey=is_holey, **which)
+        etag = client.save_bundle(
+            name, target, plan=plan, is_holey=is_holey, is_located=is_located, **which
+        )
         next_step = f"or: jobprov rerun {target}"
     else:
         save = client.save_task_bundle if option == "--task" else client.save_campaign_bundle
@@ -90,15 +99,13 @@ def _asked_for(options: Mapping[str, str | None]) -> tuple[str, str]:
     return given[0]
 
 
-def _check_options(
-    job_id: str | None, *, stage: str | None, plan: int | None, is_holey: bool
-) -> None:
+def _check_options(job_id: str | None, *, stage: str | None, is_for_one: bool) -> None:
     is_for_many = bool(stage)
-    is_for_one = bool(plan) or is_holey
     if (is_for_many and job_id) or (is_for_one and not job_id):
         option = "stage" if is_for_many else "plan"
         raise BadInputError(
-            "--stage is for many jobs, --plan and --holey for one.", {option: ["not with this"]}
+            "--stage is for many jobs; --plan, --holey and --locate are for one.",
+            {option: ["not with this"]},
         )
 
 

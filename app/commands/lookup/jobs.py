@@ -112,7 +112,10 @@ def jobs(*, limit: int, url: str | None, as_json: bool, **filters: Any) -> None:
     text = table([_row(job, matched.get(job.job_id, ())) for job in listed], columns)
     if len(read) > limit:
         text += "\nThere are more: --limit."
-    emit(listed, text, as_json=as_json)
+    content: list[dict[str, Any]] | list[JobSummary] = listed
+    if matched:
+        content = [{**asdict(job), "matched": matched.get(job.job_id, [])} for job in listed]
+    emit(content, text, as_json=as_json)
 
 
 def _row(job: JobSummary, matched: Sequence[MatchedParameter]) -> dict[str, Cell]:

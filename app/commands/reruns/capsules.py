@@ -106,7 +106,7 @@ def _make_from_traces(
 def _report_text(folder: Path, report: CapsuleReport) -> str:
     lines = []
     for name, level in report.levels.items():
-        meaning = LEVELS.get(level or "", "not started")
+        meaning = LEVELS.get(level or "", "not started, or nothing to compare")
         lines.append(f"{name}: {level or '-'} inside the capsule, {meaning}")
     lines.append(
         f"{folder}: {report.files} files, {report.size_bytes} bytes; {report.added} are new."

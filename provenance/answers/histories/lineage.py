@@ -1,11 +1,16 @@
 """The lineage of a file: files and jobs, what joins them, and what is left out."""
 
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
 from jobprov.provenance.answers.names import FileName
+from jobprov.provenance.answers.notebooks import dataframe, directed_graph
+
+if TYPE_CHECKING:
+    import networkx as nx
+    import pandas as pd
 
 
 class FileWriter(Struct, frozen=True):
@@ -185,6 +190,24 @@ class LineageGraph(Struct, frozen=True):
     versions: int
     past: LineagePast | UnsetType = UNSET
 
+    def to_networkx(self) -> "nx.MultiDiGraph[str]":
+        """Return the graph with the keys of its nodes, and all else as their attributes.
+
+        Arrows go from a file to the jobs that read it, and from a job to the files that it made.
+
+        Raises:
+            NotFoundError: networkx is not installed.
+        """
+        return directed_graph(self.nodes, self.edges)
+
+    def to_dataframe(self) -> "pd.DataFrame":
+        """Return the files and jobs as a table, one row each, as `kind` says.
+
+        Raises:
+            NotFoundError: pandas is not installed.
+        """
+        return dataframe(self.nodes)
+
 
 class HistoryFile(Struct, frozen=True):
     """An ancestor or a descendant of a file.
@@ -219,3 +242,11 @@ class LineageList(Struct, frozen=True):
     count: int
     files: list[HistoryFile]
     is_truncated: bool
+
+    def to_dataframe(self) -> "pd.DataFrame":
+        """Return the files as a table, one row each.
+
+        Raises:
+            NotFoundError: pandas is not installed.
+        """
+        return dataframe(self.files)

@@ -125,10 +125,11 @@ class JobSummary(Struct, frozen=True):
 
 
 class MatchedParameter(Struct, frozen=True):
-    """A parameter that a question holds for.
+    """A parameter, a variable or a seed that a question holds for.
 
     Attributes:
-        key: the whole path, `a.b[2].c`; `$NAME` of a variable of the environment.
+        key: the whole path, `a.b[2].c`; `$NAME` of a variable of the environment; `seed of` step,
+            module, instance and kind of a random engine, as far as the record names them.
         value: its canonical text; a long one by its beginning and digest.
     """
 
@@ -141,8 +142,8 @@ class JobList(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         next: what goes into `cursor` of the next call; None at the end.
-        matched: the first parameters of each job that the question holds for, by job id; absent
-            where it asks for no parameter and no variable.
+        matched: the first parameters and random engines of each job that the question holds for,
+            by job id; absent where it asks for no parameter, variable or seed.
     """
 
     jobs: list[JobSummary]

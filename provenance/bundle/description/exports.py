@@ -76,17 +76,31 @@ def prov_document(payload: Payload) -> ProvDocument:
             "_:associated1": {"prov:activity": activity, "prov:agent": agent},
         },
     )
-    for place, file in enumerate(record.parts("inputs"), 1):
+    for place, file in enumerate(_named_files(payload, "inputs"), 1):
         ends: Facts = {
             "prov:activity": activity,
             "prov:entity": _entity(document, file, experiment),
         }
         document.used[f"_:used{place:06d}"] = ends
     _add_code(document, activity, payload)
-    for place, file in enumerate(record.parts("outputs"), 1):
+    for place, file in enumerate(_named_files(payload, "outputs"), 1):
         ends = {"prov:activity": activity, "prov:entity": _entity(document, file, experiment)}
         document.was_generated_by[f"_:wasGeneratedBy{place:06d}"] = ends
     return document
+
+
+def _named_files(payload: Payload, kind: str) -> list[RecordPart]:
+    """The inputs or outputs of the record, each under the full name by which lineages call it."""
+    ingredients = payload.ingredients
+    known = ingredients.known_inputs if kind == "inputs" else ingredients.known_outputs
+    named = []
+    for place, file in enumerate(payload.record.parts(kind)):
+        if place in known and known[place].namespace:
+            full_name = {"namespace": known[place].namespace, "name": known[place].name}
+            named.append(RecordPart({**file.fields, **full_name}))
+        else:
+            named.append(file)
+    return named
 
 
 def _activity(record: RecordPart) -> Facts:

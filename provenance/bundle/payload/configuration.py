@@ -100,6 +100,9 @@ def _add_forms(payload: Payload, configuration: RecordPart, index: int, folder: 
     """Write the configuration as a whole: its main file, and its expanded and evaluated forms."""
     fields = ("process_name", "parameter_set_id", "main")
     identity = [(field, configuration.text(field)) for field in fields]
+    ran = payload.ingredients.ran.get(index)
+    if ran is not None:
+        identity.append(("ran_parameter_set_id", ran.identity))
     payload.table(f"{folder}/psetid.txt", ("key", "value"), identity)
     if payload.level < CODE:
         return
@@ -117,3 +120,5 @@ def _add_forms(payload: Payload, configuration: RecordPart, index: int, folder: 
         payload.write_shared(f"{folder}/expanded.fcl", ingredients.expanded[index])
     if index in ingredients.evaluated:
         payload.write_shared(f"{folder}/evaluated.fcl", ingredients.evaluated[index])
+    if ran is not None:
+        payload.write(f"{folder}/ran.fcl", ran.text)

@@ -1,18 +1,19 @@
 """The inputs in a bundle: `inputs/`, and lines for those that run.sh must find elsewhere."""
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from jobprov.provenance.bundle.draft import Fetched
 from jobprov.provenance.bundle.fields import RecordPart, decimal
-from jobprov.provenance.bundle.ingredients import SMALL_BYTES
+from jobprov.provenance.bundle.ingredients import SMALL_BYTES, KnownFile
 from jobprov.provenance.bundle.needs import ALL_INPUTS, SMALL_INPUTS
 from jobprov.provenance.bundle.payload.layout import note_how_it_was
 from jobprov.provenance.bundle.payload.payload import Payload
 from jobprov.provenance.bundle.payload.places import Place
 
 _FETCHED = ("root://", "roots://", "xroot://", "https://", "http://")
+_NOTHING_KNOWN = KnownFile()
 
 
 class _Row(NamedTuple):
@@ -42,7 +43,8 @@ def add_inputs(payload: Payload) -> None:
         stored = ""
         # An input that an earlier step of the job wrote will be written again by the rerun
         if not _is_output(file, outputs):
-            stored = _add_input(payload, file)
+            known = payload.ingredients.known_inputs.get(order, _NOTHING_KNOWN)
+            stored = _add_input(payload, file, known.places)
         table.append(
             _Row(
                 order=str(order),
@@ -79,8 +81,11 @@ def _path(file: RecordPart) -> str:
     return path or file.text("name")
 
 
-def _add_input(payload: Payload, file: RecordPart) -> str:
-    """Write an input, or note it as a need; return its path in the payload, or ''."""
+def _add_input(payload: Payload, file: RecordPart, places: Sequence[str]) -> str:
+    """Write an input, or note it as a need; return its path in the payload, or ''.
+
+    `places` are those that catalogs know.
+    """
     name, sha256 = file.text("name"), file.digest("sha256")
     place = payload.places.settle(_path(file))
     if place is not None:
@@ -92,30 +97,30 @@ def _add_input(payload: Payload, file: RecordPart) -> str:
     elif _is_unseen(file):
         return ""
     else:
-        _note_input(payload, file)
-        stored = _fetch(payload, file)
+        _note_input(payload, file, places)
+        stored = _fetch(payload, file, places)
     if place is not None:
         payload.laid_out.add(place)
-        _lay_out_input(payload, file, stored, place)
+        _lay_out_input(payload, file, stored, place, places)
         # An input from elsewhere may be somebody's own file, which is left as it is
         if stored and payload.has(sha256):
             note_how_it_was(payload, file, place)
     return stored
 
 
-def _fetch(payload: Payload, file: RecordPart) -> str:
+def _fetch(payload: Payload, file: RecordPart, places: Sequence[str]) -> str:
     """List an input in fetch.txt; return the path at which it will be once it has been fetched.
 
     It is '' if no fetch.txt is wanted, or too little is known of the input.
     """
     sha256, size = file.digest("sha256"), file.number("size_bytes")
-    url = file.text("location")
     if payload.fetched is None or payload.has(sha256):
         return ""
-    if not sha256 or size is None or not url.startswith(_FETCHED):
+    urls = [place for place in (file.text("location"), *places) if place.startswith(_FETCHED)]
+    if not sha256 or size is None or not urls:
         return ""
     stored = payload.shelf.take("inputs/files", posixpath.basename(file.text("name")), sha256)
-    payload.fetched.setdefault(stored, Fetched(f"data/{stored}", url, size, sha256))
+    payload.fetched.setdefault(stored, Fetched(f"data/{stored}", urls[0], size, sha256))
     return stored
 
 
@@ -139,7 +144,7 @@ def _is_unseen(file: RecordPart) -> bool:
     return not is_described and file.text("status") not in {"", "consumed"}
 
 
-def _note_input(payload: Payload, file: RecordPart) -> None:
+def _note_input(payload: Payload, file: RecordPart, places: Sequence[str]) -> None:
     """Note an input that is not in the bundle as a need."""
     sha256, checksums = file.digest("sha256"), file.texts("checksums")
     if payload.has(sha256):
@@ -153,6 +158,9 @@ def _note_input(payload: Payload, file: RecordPart) -> None:
     if not sha256 and not checksums:
         # Whatever its size, an input without any checksum can never be found again
         blocks = SMALL_INPUTS
+    place = file.text("location")
+    if not place:
+        place = places[0] if places else file.text("path")
     payload.needs.add(
         blocks,
         "input",
@@ -160,16 +168,18 @@ def _note_input(payload: Payload, file: RecordPart) -> None:
         why,
         digest=sha256 or ",".join(checksums),
         size=size,
-        place=file.text("location") or file.text("path"),
+        place=place,
     )
 
 
-def _lay_out_input(payload: Payload, file: RecordPart, stored: str, place: Place) -> None:
+def _lay_out_input(
+    payload: Payload, file: RecordPart, stored: str, place: Place, places: Sequence[str]
+) -> None:
     sha256 = file.digest("sha256")
     sources: list[str] = []
     if not stored or not payload.has(sha256):
-        # run.sh takes the input from where the job had it, if it is still there
-        locations = (file.text("location"), payload.places.absolute(_path(file)))
+        # run.sh takes the input from where the job had it, if it is still there, or from a copy
+        locations = (file.text("location"), payload.places.absolute(_path(file)), *places)
         paths = [location.removeprefix("file://") for location in locations]
         sources = [path for path in paths if path.startswith(("/", *_FETCHED))]
     payload.lay_out(

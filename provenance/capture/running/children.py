@@ -80,6 +80,7 @@ class Children:
     Attributes:
         seen: every Child, in the order seen; the command itself is the first.
         alive: numbers of the processes of the last look, the command's included.
+        was_late: whether the command had ended before anybody could look.
         why_incomplete: a sentence where something may have been missed, else None.
     """
 
@@ -96,7 +97,8 @@ class Children:
         self._boot = time.time() - _seconds_since_boot()
         fields = _stat(process)
         self._last_look = time.time() if fields is None else self._began(fields)
-        if not os.path.exists("/proc/{0}/task/{0}/children".format(process)):
+        self.was_late = fields is None
+        if fields is not None and not os.path.exists("/proc/{0}/task/{0}/children".format(process)):
             self._miss("this system does not tell which processes a process started")
 
     def pause(self, cost_seconds: float, share: float) -> float:

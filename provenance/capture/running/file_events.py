@@ -1,7 +1,7 @@
 """Files that come and go in the folders of a job while it runs, as the kernel reports them.
 
 A listing at the end cannot show what a job made and moved away. The reports are read as they come, a
-moment late, so size and inode are those of a file that is still there by then.
+moment late, so size and inode are those of a file that is still there by then (`made_files`).
 
 **Where a file went.** A file that lives for milliseconds is gone before anybody can look, so its inode
 is not known. But a rename makes two reports, one for each folder, with one cookie. So the folders to
@@ -23,6 +23,7 @@ from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 from jobprov.provenance.capture.files.folders import NOT_LOOKED_AT
 from jobprov.provenance.capture.running import inotify
 from jobprov.provenance.capture.running.background import Background
+from jobprov.provenance.capture.running.made_files import Looks, Made
 from jobprov.provenance.capture.running.storage_folders import StorageFolders
 from jobprov.provenance.capture.running.written_files import WrittenFiles
 
@@ -30,52 +31,12 @@ _ASKED = (
     inotify.CLOSED | inotify.MOVED_AWAY | inotify.MOVED_HERE | inotify.CREATED | inotify.DELETED
 )
 _MOST_FOLDERS, _MOST_FILES = 500, 20000
-_STORAGE_SECONDS = 0.3  # for which the job waits until its storage is followed, at worst
+_STORAGE_SECONDS = 2.0  # for which the job waits until its storage is followed, where a disk hangs
+# In one look, so that what goes on without end does not hold us
+_MOST_ROUNDS, _MOST_LAST_ROUNDS = 64, 1000
 _WAIT_SECONDS, _PAUSE_SECONDS = 0.2, 0.005  # so that many reports are read at once
 # Without the pause, so that a file that soon moves is seen before; so many at once, and a second
 _MOST_QUICK, _QUICK_A_SECOND = 50, 20
-
-
-class Made:
-    """A file that was made or moved into a folder.
-
-    Attributes:
-        identity: (device, inode); None where it was gone before anybody could look.
-        size_bytes: as last seen, or None.
-        is_moved, is_deleted: whether it left its place again, and how.
-        place: where it was moved to, as the kernel reported; else None.
-        was_there: whether it lay in the folder before the job.
-    """
-
-    __slots__ = ("identity", "is_deleted", "is_moved", "place", "size_bytes", "was_there")
-
-    def __init__(self, *, was_there: bool = False) -> None:
-        self.identity: Optional[Tuple[int, int]] = None
-        self.size_bytes: Optional[int] = None
-        self.is_moved = self.is_deleted = False
-        self.place: Optional[str] = None
-        self.was_there = was_there
-
-    def look(self, path: str) -> None:
-        """Take what can be seen of the file now."""
-        try:
-            status = os.lstat(path)
-        except OSError:
-            return
-        self.identity, self.size_bytes = (status.st_dev, status.st_ino), status.st_size
-
-    def move(self, place: Optional[str]) -> None:
-        """Take that it is somewhere else now: at a place, or nobody knows where."""
-        self.is_moved, self.is_deleted, self.place = True, False, place
-        known = self.identity
-        if place is not None:
-            self.look(place)
-        if known not in (None, self.identity):
-            self.end()  # another file has taken that place since
-
-    def end(self) -> None:
-        """Take that it is gone."""
-        self.is_moved, self.is_deleted, self.place = False, True, None
 
 
 class FileEvents:
@@ -86,6 +47,9 @@ class FileEvents:
         new_folders: absolute paths of folders, and pipes, that were made or moved here.
         written: {key: absolute path} of files that were written (see `written_files`), where one of
             them went to an unknown place.
+        overtaken: {absolute path: how many went from there to a place where nobody sees them}: a file
+            before the next one came there, whereas `made` has the last one alone; or a folder into
+            which nobody had looked.
         why_incomplete: a sentence where something may have been missed, else None.
     """
 
@@ -97,6 +61,7 @@ class FileEvents:
         self.made: Dict[str, Made] = {}
         self.new_folders: Set[str] = set()
         self.written: Dict[Tuple[int, bytes], str] = {}
+        self.overtaken: Dict[str, int] = {}
         self.why_incomplete: Optional[str] = None
         self._handles: Optional[WrittenFiles] = None
         self._has_unplaced = False
@@ -107,6 +72,7 @@ class FileEvents:
         self._stored: Dict[str, Tuple[str, Made]] = {}  # {place: (path in `made`, file)}
         self._moving: Dict[int, Tuple[str, Made]] = {}  # cookie -> old path and file
         self._moving_folders: Dict[int, str] = {}  # cookie -> old path
+        self._looks = Looks()
         self._lock, self._is_closed = threading.RLock(), threading.Event()
         self._reading: Optional[Background] = None
         self._kernel = inotify.Inotify()
@@ -119,7 +85,8 @@ class FileEvents:
             self._follow(folder, is_new=False)
         if storage and folders:
             named = list(storage)
-            Background(lambda: self._storage.begin(named)).wait(_STORAGE_SECONDS)
+            if not Background(lambda: self._storage.begin(named)).wait(_STORAGE_SECONDS):
+                self._storage.why_incomplete = "folders of its storage were followed too late"
 
     @property
     def why_unplaced(self) -> Optional[str]:
@@ -157,8 +124,14 @@ class FileEvents:
     def _take_reports(self, *, is_last: bool) -> None:
         # The other half of a move may come with the next call
         halves = {*self._moving, *self._moving_folders}
-        for report in self._kernel.read():
-            self._take(*report)
+        for _ in range(_MOST_LAST_ROUNDS if is_last else _MOST_ROUNDS):
+            waiting = self._kernel.count_waiting()
+            for report in self._kernel.read(waiting):
+                self._take(*report)
+            self._looks.settle()
+            if not waiting:
+                break
+            self._looks.look()
         if self._handles is not None:
             self._handles.read()
         for cookie in [*self._moving, *self._moving_folders]:
@@ -237,6 +210,7 @@ class FileEvents:
 
     def _happened(self, path: str, mask: int, cookie: int) -> None:
         """Take in what happened to a file in the job's own folder."""
+        self._looks.drop(path)
         if mask & (inotify.CREATED | inotify.CLOSED):
             if mask & inotify.CREATED and not _is_hidden(path) and not os.path.isfile(path):
                 self.new_folders.add(path)
@@ -251,7 +225,7 @@ class FileEvents:
             file.is_moved = file.is_deleted = file.was_there = False
             file.place = None
             self._keep(path, file)
-            file.look(path)
+            self._looks.ask(path, file)
         elif mask & inotify.DELETED:
             gone = self._files_of(path).get(path)
             if gone is not None and gone.place is None:
@@ -259,9 +233,11 @@ class FileEvents:
 
     def _happened_to_folder(self, path: str, mask: int, cookie: int) -> None:
         """Take in what happened to a folder in the job's own."""
+        if self._is_skipped(path):
+            return
         if mask & inotify.MOVED_AWAY:
             self._moving_folders[cookie] = path
-        elif mask & (inotify.CREATED | inotify.MOVED_HERE) and not self._is_skipped(path):
+        elif mask & (inotify.CREATED | inotify.MOVED_HERE):
             self.new_folders.add(path)
             origin = self._moving_folders.pop(cookie, None) if cookie else None
             if origin is not None:
@@ -271,10 +247,12 @@ class FileEvents:
 
     def _happened_in_storage(self, path: str, mask: int, cookie: int) -> None:
         """Take in what happened to a file elsewhere; most are other jobs'."""
+        self._looks.drop(path)
         if mask & inotify.MOVED_HERE and cookie in self._moving:
             self._replace(path)
             origin, file = self._moving.pop(cookie)
             file.move(path)
+            self._looks.ask(path, file)
             self._keep(origin, file, is_hidden=False)
             self._stored[path] = (origin, file)
         elif mask & inotify.MOVED_AWAY and path in self._stored:
@@ -288,8 +266,12 @@ class FileEvents:
             self._moving_folders[cookie] = path
         elif mask & (inotify.CREATED | inotify.MOVED_HERE):
             origin = self._moving_folders.pop(cookie, None) if cookie else None
-            if origin is not None:
+            if origin is not None and (
+                _below(origin, self._stored) or self._was_followed(origin, path)
+            ):
                 self._move_below(origin, path)
+            elif origin is not None:
+                self._overtake(origin)
             if levels:
                 self._storage.come(path, levels - 1)
 
@@ -299,13 +281,29 @@ class FileEvents:
         if cookie in self._moving:
             path, file = self._moving.pop(cookie)
             file.move(None)
-            if not _is_hidden(path) and path not in self.made:
+            if path not in self.made and not _is_hidden(path):
                 self._keep(path, file)
+            elif path in self.made and not file.was_there:
+                self._overtake(path)
             return
-        self._move_below(self._moving_folders.pop(cookie), None)
+        folder = self._moving_folders.pop(cookie)
+        if folder not in self._folders.values() and not _below(folder, self._stored):
+            self._overtake(folder)
+        self._move_below(folder, None)
+
+    def _was_followed(self, folder: str, place: str) -> bool:
+        """Tell whether a folder that came to a place was followed, and not the next one of its name."""
+        watch = self._kernel.add(place, inotify.MOVED_HERE | inotify.FURTHER)
+        if watch < 0:  # it went on
+            return folder in self._folders.values()
+        if watch not in self._folders and watch not in self._storage.followed:
+            self._kernel.remove(watch)
+        return self._folders.get(watch) == folder
 
     def _move_below(self, folder: str, target: Optional[str]) -> None:
         """Take in that a folder went as a whole, to a target or nobody knows where."""
+        for path in _below(folder, self._looks.paths()):
+            self._looks.drop(path)
         for path in _below(folder, self.made):
             self._move_to(path, self.made[path], folder, path, target)
         for place in _below(folder, self._stored):
@@ -330,6 +328,7 @@ class FileEvents:
         new_place = None if target is None else target + place[len(folder) :]
         file.move(new_place)
         if new_place is not None:
+            self._looks.ask(new_place, file)
             self._stored[new_place] = (path, file)
 
     def _replace(self, place: str) -> None:
@@ -346,12 +345,11 @@ class FileEvents:
         if os.path.islink(path):
             return  # what it leads to counts by itself
         file = self._files_of(path).get(path)
-        if file is None or file.place is not None:
+        if file is None or file.is_moved or file.is_deleted:
             file = Made()
         self._keep(path, file)
         file.size_bytes = None  # where it is gone already, nobody knows how large it became
-        file.is_moved = file.is_deleted = False
-        file.look(path)
+        self._looks.ask(path, file)
 
     def _keep(self, path: str, file: Made, *, is_hidden: Optional[bool] = None) -> None:
         files = self._files_of(path) if is_hidden is None else self.made
@@ -360,10 +358,19 @@ class FileEvents:
             self._miss("more than {} files came and went".format(_MOST_FILES))
             return
         files[path] = file
-        if before is not None and before is not file and before.place is not None:
-            # a loop that stores one file after the other from one path: the earlier is at its place
+        if before is None or before is file or not before.is_moved:
+            return
+        # A loop that stores one file after the other from one path
+        if before.place is None:
+            self._overtake(path)
+        else:
             files[before.place] = before
             self._stored[before.place] = (before.place, before)
+
+    def _overtake(self, path: str) -> None:
+        """Take in that what was at a path is not in `made`, and that nobody knows where it is."""
+        if path in self.overtaken or len(self.overtaken) < _MOST_FILES:
+            self.overtaken[path] = self.overtaken.get(path, 0) + 1
 
     def _files_of(self, path: str) -> Dict[str, Made]:
         return self._hidden if _is_hidden(path) else self.made

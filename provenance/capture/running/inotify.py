@@ -4,9 +4,12 @@ Source: inotify(7), reached by ctypes since Python has no call for it.
 """
 
 import ctypes
+import fcntl
 import os
 import select
 import struct
+import sys
+import termios
 from typing import Iterator, Tuple
 
 CLOSED, MOVED_AWAY, MOVED_HERE, CREATED, DELETED = 0x8, 0x40, 0x80, 0x100, 0x200
@@ -15,7 +18,6 @@ OVERFLOW, ENDED, IS_FOLDER = 0x4000, 0x8000, 0x40000000
 _ONLY_FOLDERS = 0x01000000
 _HEAD = struct.Struct("iIII")  # watch, mask, cookie, length of the name
 _MOST_READ = 1 << 16
-_MOST_READS = 64  # in one look, so that a job that makes files without end does not hold us
 
 
 class Inotify:
@@ -45,16 +47,22 @@ class Inotify:
         """Wait for a report; tell whether there is one."""
         return bool(select.select([self._descriptor], [], [], seconds)[0])
 
-    def read(self) -> Iterator[Tuple[int, int, int, bytes]]:
-        """Yield what was reported, without waiting.
+    def count_waiting(self) -> int:
+        """Return how many bytes of reports wait to be read: all that happened so far."""
+        count = fcntl.ioctl(self._descriptor, termios.FIONREAD, b"\0" * 4)
+        return int.from_bytes(count, sys.byteorder)
+
+    def read(self, waiting: int) -> Iterator[Tuple[int, int, int, bytes]]:
+        """Yield what was reported, as far as it waited when it was counted.
 
         That is: number of the watch, what happened, the cookie that both ends of a move share, name.
         """
-        for _ in range(_MOST_READS):
+        while waiting > 0:
             try:
-                content = os.read(self._descriptor, _MOST_READ)
+                content = os.read(self._descriptor, min(waiting, _MOST_READ))
             except OSError:  # nothing more
                 return
+            waiting -= len(content)
             place = 0
             while place < len(content):
                 watch, mask, cookie, length = _HEAD.unpack_from(content, place)

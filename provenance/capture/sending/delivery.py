@@ -191,6 +191,8 @@ def _ask_some(
         middle = len(digests) // 2
         missing, known = _ask_some(service, digests[:middle], excerpt_digests)
         return missing | _ask_some(service, digests[middle:])[0], known
+    batch_bytes: Any = answer.get("batch_bytes")
+    service.batch_bytes = batch_bytes if isinstance(batch_bytes, int) else 0
     known_excerpts = answer.get("excerpts")
     return (
         frozenset(answer["missing"]),
@@ -211,21 +213,35 @@ def _send_blobs(entry: Entry, service: Service, digests: Sequence[str]) -> None:
 
     One that does not pass does not hold up the others.
     """
-    broken = 0
-    last: Optional[LaterError] = None
     code = json.dumps([entry.record.get(name) for name in ("scripts", "configurations")])
-    for digest in sorted(digests, key=lambda digest: (digest not in code, entry.size(digest))):
-        if last is not None and broken == _MOST_BROKEN:
-            entry.wait(digest, last)
-            continue
-        try:
-            _send_blob(entry, service, digest)
-        except LaterError as error:
-            if error.pause is not None and not is_barred(error):
-                raise
-            entry.wait(digest, error)
-            if not is_barred(error):
-                broken, last = broken + 1, error
+    ordered = sorted(digests, key=entry.size)
+    broken: List[LaterError] = []
+    for group in (
+        [digest for digest in ordered if digest in code],
+        [digest for digest in ordered if digest not in code],
+    ):
+        if service.batch_bytes and len(group) > 1:
+            from jobprov.provenance.capture.sending.together import send_together  # noqa: PLC0415
+
+            send_together(entry, service, group)
+        for digest in group:
+            if digest not in entry.confirmed:
+                _send_alone(entry, service, digest, broken)
+
+
+def _send_alone(entry: Entry, service: Service, digest: str, broken: List[LaterError]) -> None:
+    """Send a blob; note why it could not be sent, also among those that the line broke off."""
+    if len(broken) == _MOST_BROKEN:
+        entry.wait(digest, broken[-1])
+        return
+    try:
+        _send_blob(entry, service, digest)
+    except LaterError as error:
+        if error.pause is not None and not is_barred(error):
+            raise
+        entry.wait(digest, error)
+        if not is_barred(error):
+            broken.append(error)
 
 
 def _send_blob(entry: Entry, service: Service, digest: str) -> None:

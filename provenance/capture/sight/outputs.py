@@ -14,7 +14,7 @@ from jobprov.provenance.capture.sight.inputs import files_of_code
 from jobprov.provenance.capture.sight.programs import ProgramStep
 from jobprov.provenance.capture.sight.sight import Sight
 
-MOST_OUTPUTS, _MOST_LOGS = 2000, 20
+MOST_OUTPUTS, _MOST_LOGS, _MOST_NAMED = 2000, 20, 3
 _FOLDER_SECONDS = 2.0
 _GRANULE_SECONDS = 0.02  # a file's time is that of the last tick of the kernel's clock
 _FIRST_LINE = 100
@@ -98,17 +98,28 @@ class SeenOutputs:
             outputs.append(file)
             if file.place is None and self._sight.why_unplaced is not None:
                 draft.weaken("children-unseen", "output " + path, self._sight.why_unplaced)
-        # A loop may have stored more than one file that was written at one path
-        found = {file.place for file in outputs}
-        for stored in self._places.find_stored().values():
-            for place in stored:
-                if place not in found and places.may_be_output(place):
-                    outputs.append(places.MadeFile(place, place))
+        self._add_stored(draft, outputs)
         if len(outputs) > MOST_OUTPUTS:
             sentence = "only {} of {} files that were made are recorded"
             sentence = sentence.format(MOST_OUTPUTS, len(outputs))
             draft.weaken("children-unseen", "outputs", sentence)
         return outputs[:MOST_OUTPUTS]
+
+    def _add_stored(self, draft: Draft, outputs: List[places.MadeFile]) -> None:
+        """Add what was stored from a path at which a loop wrote one file after the other."""
+        found = {file.place for file in outputs}
+        lost = sum(self._sight.overtaken.values())
+        for stored in self._places.find_stored().values():
+            for place in stored:
+                if place in found:
+                    continue
+                lost -= 1
+                if places.may_be_output(place):
+                    outputs.append(places.MadeFile(place, place))
+        if lost > 0:
+            paths = ", ".join(sorted(self._sight.overtaken)[:_MOST_NAMED])
+            sentence = "{} moved away from {} so fast that nobody saw where to".format(lost, paths)
+            draft.weaken("children-unseen", "outputs", sentence)
 
     def _find_file(self, path: str, began: float) -> Optional[places.MadeFile]:
         """Return the output that came at a path; None where it is none, or was scratch.

@@ -10,7 +10,7 @@ from typing import Collection, Dict, Iterable, Iterator, List, Mapping, Optional
 
 from jobprov.provenance.capture.files.hashing import SMALL_BYTES
 from jobprov.provenance.capture.files.names import is_url
-from jobprov.provenance.capture.running.file_events import Made
+from jobprov.provenance.capture.running.made_files import Made
 from jobprov.provenance.capture.running.written_files import key_of
 from jobprov.provenance.capture.sight.child_programs import Copy, SeenFile
 
@@ -143,8 +143,16 @@ class Places:
             if file.identity is not None:
                 place = self._find_in(self._find_deeper(), path, file)
             else:  # deeper, a file of this name may be another job's
-                place = next(iter(self.find_stored().get(path, ())), None)
+                place = self._find_written(path)
         return place
+
+    def _find_written(self, path: str) -> Optional[str]:
+        """Return where a file is that was written at a path, but for those whose place is known."""
+        known = {made.place for made in self._made.values()}
+        for place in self.find_stored().get(path, ()):
+            if place not in known:
+                return place
+        return None
 
     def find_stored(self) -> Dict[str, List[str]]:
         """Return {path: places of files that were written there}, found by their handles."""

@@ -96,9 +96,10 @@ def describe_processes(
     """
     earlier = earlier or {}
     why, seen = list(sight.why_incomplete), []
-    if watch is not None and watch.children is not None:
-        seen = watch.children.seen
-        why += [watch.children.why_incomplete] if watch.children.why_incomplete else []
+    children = None if watch is None else watch.children
+    if children is not None and not children.was_late:
+        seen = children.seen
+        why += [children.why_incomplete] if children.why_incomplete else []
     elif wall_seconds >= _SEEN_SECONDS:
         why.append("the command ran before anybody could look")
     if earlier.get("why_incomplete"):

@@ -13,7 +13,8 @@ from jobprov.provenance.capture.files import folders
 from jobprov.provenance.capture.options import Options
 from jobprov.provenance.capture.running.background import Background, hash_seconds
 from jobprov.provenance.capture.running.children import Child
-from jobprov.provenance.capture.running.file_events import FileEvents, Made
+from jobprov.provenance.capture.running.file_events import FileEvents
+from jobprov.provenance.capture.running.made_files import Made
 from jobprov.provenance.capture.sight import named_folders
 from jobprov.provenance.capture.sight.child_programs import ChildProgram, FileReader
 
@@ -34,6 +35,7 @@ class Sight:
         new_folders: absolute paths of folders that came meanwhile; None where nobody could see them.
         came_and_went: {absolute path: Made} as the kernel reported, after `settle`.
         written: {key: absolute path} of files that were written; see `written_files`.
+        overtaken: {absolute path: how many went from there unseen}; see `file_events`.
         skipped: folders of the hook itself.
         why_incomplete: sentences about what may have been missed.
         why_unplaced: a sentence why the place of a moved file may be unknown, after `settle`.
@@ -50,6 +52,7 @@ class Sight:
         self.new_folders: Optional[Set[str]] = None
         self.came_and_went: Dict[str, Made] = {}
         self.written: Dict[Tuple[int, bytes], str] = {}
+        self.overtaken: Dict[str, int] = {}
         self.why_incomplete: List[str] = []
         self.why_unplaced: Optional[str] = None
         self.is_hurried = False
@@ -95,7 +98,7 @@ class Sight:
         if self._events is not None:
             self._events.close()
             self.came_and_went = dict(self._events.made)
-            self.written = self._events.written
+            self.written, self.overtaken = self._events.written, self._events.overtaken
             if self._events.why_incomplete is None:
                 self.new_folders = self._events.new_folders
             self.note(self._events.why_incomplete)

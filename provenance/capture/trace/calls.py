@@ -9,10 +9,12 @@ import os
 import re
 from typing import Dict, List, Set, Tuple
 
+from jobprov.provenance.capture.command.arguments import MACHINE_FOLDERS, SYSTEM_FOLDERS
 from jobprov.provenance.capture.trace.touched import interpreters, plain
 
 MOST_PATHS = 20000
-_MOST_HOSTS, _MOST_ABSENT = 100, 2000
+_MOST_HOSTS = 100
+_SYSTEM = (*SYSTEM_FOLDERS, *MACHINE_FOLDERS)
 # How a path was used first: made new, opened to be changed, looked at, read, executed
 MADE, CHANGED, LOOKED_AT, READ, EXECUTED = range(5)
 
@@ -50,7 +52,8 @@ class Calls:
         listed: folders whose entries were read.
         searched: those that Python's importer listed, as far as that can be told.
         hosts: `address:port` of what the command connected to.
-        absent: paths that were looked for and were not there, some of them at most.
+        absent: paths outside of the system that were looked for and were not there.
+        absent_left_out: how often one was that is not among them, since there were too many.
         is_full: whether there were more paths than are kept.
     """
 
@@ -62,6 +65,7 @@ class Calls:
         self.searched: Set[str] = set()
         self.hosts: Set[str] = set()
         self.absent: Set[str] = set()
+        self.absent_left_out = 0
         self.is_full = False
         self._folder = folder
         self._folders: Dict[bytes, str] = {}  # process -> the folder that it is in
@@ -113,11 +117,18 @@ class Calls:
 
     def _note_absent(self, process: bytes, words: bytes) -> None:
         found = _PATH.match(words)
-        if found is None or len(self.absent) >= _MOST_ABSENT:
+        if found is None:
             return
         folder, name = found.groups(b"")
-        if name.startswith(b"/") or folder or process in self._folders:
-            self.absent.add(_normal(self._absolute(process, folder, name)))
+        if not (name.startswith(b"/") or folder or process in self._folders):
+            return
+        path = _normal(self._absolute(process, folder, name))
+        if path.startswith(_SYSTEM) or path in self.absent:
+            return
+        if len(self.absent) < MOST_PATHS:
+            self.absent.add(path)
+        else:
+            self.absent_left_out += 1
 
     def _take_paths(
         self, process: bytes, name: bytes, words: bytes, found: List[Tuple[bytes, bytes]]

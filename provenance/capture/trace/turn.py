@@ -27,6 +27,12 @@ from jobprov.provenance.capture.trace.limits import is_limited
 _SECONDS = 0.5
 _WORD = re.compile(r"[A-Za-z_-]{1,30}")
 _NUMBER = re.compile(r"\d+")
+# Lines of a main fcl file that are written for one job: comments, its seeds and its run
+_OF_ONE_JOB = re.compile(
+    rb"^[ \t]*(?:(?:#(?!include)|//).*|[\w.]*(?:seed|(?:first|max)(?:run|subrun|event)s?)[ \t]*:"
+    rb"[ \t]*\d+[ \t]*)$\n?",
+    re.IGNORECASE | re.MULTILINE,
+)
 # What these read although no word names it
 _UNNAMED = {
     "make": ("GNUmakefile", "makefile", "Makefile"),
@@ -49,12 +55,14 @@ class Turn:
         is_wanted: whether this job is to be traced.
         is_pending: whether a record of a traced job of the kind may come, and none is known.
         used: what the traced job of the kind used: lists of `files`, `code` and `hosts`.
+        left_out: how many more files that was, or looked for in vain, than these lists name.
     """
 
     def __init__(self, experiment: str, key: str) -> None:
         self._experiment, self.key = experiment, key
         self.is_wanted, self.is_pending = False, True
         self.used: Dict[str, List[str]] = {}
+        self.left_out = 0
 
     def ask(self, options: Options, environment: Dict[str, str], *, can_be_traced: bool) -> None:
         """Ask, for half a second at most; raises where nobody answers."""
@@ -73,6 +81,8 @@ class Turn:
         self.is_pending = bool(answer.get("is_pending"))
         used = answer.get("used")
         self.used = used if isinstance(used, dict) else {}
+        left_out: Any = self.used.pop("left_out", 0)
+        self.left_out = left_out if isinstance(left_out, int) else 0
 
     def ask_again(self, options: Options, environment: Dict[str, str]) -> None:
         """Ask once more after the command, where the traced job of the kind had not ended before."""
@@ -139,8 +149,9 @@ def kind_of(options: Options, task: Dict[str, Any], glance: Glance) -> List[str]
             words.append(_NUMBER.sub("0", word))
     digests = [hashlib.sha256(content or b"").hexdigest() for _, _, content in glance.scripts]
     for _, closure in glance.closures:
-        for path in closure.contents:
-            digests.append(hashlib.sha256(closure.contents[path]).hexdigest())
+        main, *included = closure.contents.values() or [b""]
+        for content in (_OF_ONE_JOB.sub(b"", main), *included):
+            digests.append(hashlib.sha256(content).hexdigest())
     digests += _heads_of_files(_UNNAMED.get(words[2], ()))
     digests += _heads_of_programs([argv[0], *" ".join(argv[1:]).split()])
     return [*words, *sorted(digests), *sorted(_commit(top) for top in glance.tops)]

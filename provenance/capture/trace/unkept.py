@@ -33,7 +33,8 @@ from jobprov.provenance.capture.trace.turn import Turn
 if TYPE_CHECKING:
     from jobprov.provenance.capture.trace.strace import Trace
 
-MOST_KEPT, MOST_NAMED, _MOST_ABSENT = 1000, 100, 50
+MOST_KEPT, MOST_NAMED = 1000, 100
+_MOST_ABSENT, _ABSENT_BYTES = 200, 8192
 _SECONDS = 10.0  # for one file of code
 _MOST_ENTRIES, _LISTED_BYTES, _LOOKED_AT_BYTES = 100, 1 << 20, 1 << 20
 _SYSTEM = (*arguments.SYSTEM_FOLDERS, *arguments.MACHINE_FOLDERS)
@@ -50,6 +51,8 @@ _ELF = b"\x7fELF"
 BUDGET_BYTES = 64 * 1024 * 1024  # what does not fit, the next traced job of the release brings
 _BY_KIND = "{}; the traced job of this kind used it"
 _NOT_HERE = "what this one used in place of it is not known"
+_NOT_KNOWN = "whether this one did is not known"
+_UNTOLD = "the traced job of this kind used or looked for {} more files than its record names"
 _SHOWN = 5
 
 
@@ -251,7 +254,7 @@ class Unkept:
     def _absent(self) -> List[str]:
         """Return what the command looked for in vain, outside of system and software, as named there.
 
-        Another job of its kind may have it: settings in HOME, say.
+        Another job of its kind may have it: settings in HOME, say. The likeliest come first.
         """
         names = []
         programs = set(os.environ.get("PATH", "").split(os.pathsep))
@@ -268,7 +271,25 @@ class Unkept:
                 names.append(name)
         # Settings of users first, then what lies beside the job
         names.sort(key=lambda name: (name[:1] != "~", name[:1] == "/"))
-        return names[:_MOST_ABSENT]
+        return names
+
+    def _add_absent(self, fields: Dict[str, Any]) -> None:
+        """Name what the command looked for in vain, and count what there is no room for."""
+        known: List[str] = fields.get("absent", [])
+        left_out: int = fields.get("absent_left_out", 0) + self._calls.absent_left_out
+        room = _ABSENT_BYTES - sum(len(os.fsencode(name)) for name in known)
+        for name in self._absent():
+            if name in known:
+                continue
+            room -= len(os.fsencode(name))
+            if room < 0 or len(known) >= _MOST_ABSENT:
+                left_out += 1
+            else:
+                known.append(name)
+        if known:
+            fields["absent"] = known
+        if left_out:
+            fields["absent_left_out"] = left_out
 
     def _drop_tracked(self) -> None:
         """Leave out what git keeps: files that a checkout of the record tracks, and its own."""
@@ -300,7 +321,7 @@ class Unkept:
             self.changed = gone
         fields = self._draft.record.setdefault("trace", {})
         extend(fields, "changed", sorted(set(self.changed)))
-        extend(fields, "absent", self._absent())
+        self._add_absent(fields)
         named = [{"path": path, "reason": why} for path, why in sorted(self.named.items())]
         if named:
             fields["not_kept_count"] = fields.get("not_kept_count", 0) + len(named)
@@ -397,6 +418,8 @@ def add_used(turn: Turn, draft: Draft, step: Any, sight: Optional[Sight], option
     if of_earlier_steps:
         draft.record["trace"] = of_earlier_steps
     _weaken_by_kind(draft, turn, told, step.began)
+    if turn.left_out:
+        draft.weaken("reads-unseen", _UNTOLD.format(turn.left_out), _NOT_KNOWN)
     missing = stand_in.missing
     if _count_inputs(draft) < len(stand_in.own_elsewhere):
         missing = missing + stand_in.own_elsewhere

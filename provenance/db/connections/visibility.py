@@ -42,7 +42,7 @@ _OPEN = frozenset(
         "repositories",
         "product_maps",
         # Reached only by way of a job or a configuration, which has a rule; they hold no names but
-        # those of parameters, of which no page or call makes a list
+        # those of parameters and random engines, of which no page or call makes a list
         "closure_sets",
         "gap_sets",
         "module_sets",
@@ -52,6 +52,7 @@ _OPEN = frozenset(
         "parameter_sets",
         "parameter_tables",
         "parameter_values",
+        "random_engines",
         "software_sets",
     }
 )

@@ -78,6 +78,7 @@ from jobprov.provenance.db.tables.statistics import (
     KeptAnswerRow,
     ModuleCost,
     ModuleSet,
+    RandomEngine,
 )
 from jobprov.provenance.db.tables.tasks import QueueJob, QueueReport, Stage, TaskRow, WaivedUnit
 
@@ -144,6 +145,7 @@ __all__ = [
     "ProvisionalRecord",
     "QueueJob",
     "QueueReport",
+    "RandomEngine",
     "Reclassification",
     "RefObservation",
     "Repository",

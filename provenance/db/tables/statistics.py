@@ -70,8 +70,16 @@ class ModuleSet(Base):
     document: Mapped[str] = mapped_column(Text)
 
 
+class RandomEngine(Base):
+    """What a random engine of jobs is called: step, module, instance and kind. Derived."""
+
+    __tablename__ = "random_engines"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    name: Mapped[str] = mapped_column(NameText, unique=True)
+
+
 class JobSeed(Base):
-    """A seed that a random engine of a job began with; each once a job. Derived."""
+    """A seed that a random engine of a job began with. Derived."""
 
     __tablename__ = "job_seeds"
     __table_args__ = (Index("ix_job_seeds_seed", "seed"), {"sqlite_with_rowid": False})
@@ -79,6 +87,9 @@ class JobSeed(Base):
         ForeignKey("jobs.id"), primary_key=True, autoincrement=False
     )
     seed: Mapped[int] = mapped_column(Count, primary_key=True, autoincrement=False)
+    engine_id: Mapped[int] = mapped_column(
+        ForeignKey("random_engines.id"), primary_key=True, autoincrement=False
+    )
 
 
 class ModuleCost(Base):

@@ -150,6 +150,12 @@ def _gaps_of_untraced(unseen: UnseenReads | None) -> Iterator[Message]:
             "reads-unseen",
             f"The traced job of this kind used {names}, and whether this one did is not known.",
         )
+    if unseen.left_out:
+        sentence = (
+            f"The traced job of this kind used or looked for {unseen.left_out} more files than its "
+            "record names, and whether this one did is not known."
+        )
+        yield "reads-unseen", sentence
     if unseen.settings:
         names = _listing(unseen.settings, count=len(unseen.settings))
         sentence = (

@@ -16,11 +16,13 @@ class UnseenReads(msgspec.Struct, frozen=True):
         paths: of files and code.
         hosts: `address:port` of what it connected to.
         settings: what it looked for in vain, and the untraced one has, or may have, in its home.
+        left_out: how many more files that was, or looked for in vain, than its record names.
     """
 
     paths: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    left_out: int = 0
 
 
 class Findings(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from threading import Lock
 from typing import Any, NamedTuple, Self
@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from jobprov.archive.store import Store
 from jobprov.provenance.bundle.comparison.comparators import OutputRule
-from jobprov.provenance.bundle.ingredients import Capsule, Ingredients, Resolution
+from jobprov.provenance.bundle.ingredients import Capsule, Ingredients, KnownFile, Resolution
 from jobprov.provenance.bundle.plan import SPEC_VERSION
 from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
 from jobprov.provenance.db.queries.lookup.job import resolutions_of
@@ -28,6 +28,7 @@ from jobprov.provenance.records.gaps.gaps import image_digest
 from jobprov.provenance.records.job_record import FclConfiguration, JobRecord
 from jobprov.provenance.services.bundles.archive_blobs import PossessedBlobs
 from jobprov.provenance.services.bundles.comparators import comparators_of
+from jobprov.provenance.services.bundles.known_inputs import Places, known_inputs, known_outputs
 from jobprov.provenance.services.code.products import is_inferred
 from jobprov.provenance.services.configurations.configuration import (
     ConfigurationError,
@@ -58,6 +59,8 @@ class Gathered:
     rules: list[OutputRule]
     unseen: UnseenReads | None
     digest: str
+    known_inputs: Mapping[int, KnownFile] = field(default_factory=dict)
+    known_outputs: Mapping[int, KnownFile] = field(default_factory=dict)
 
     def ingredients(self, *, has_forms: bool = True) -> Ingredients:
         """Return everything that decides a plan.
@@ -77,6 +80,8 @@ class Gathered:
             schema=record_schema(),
             rules=self.rules,
             unseen=self.unseen,
+            known_inputs=self.known_inputs,
+            known_outputs=self.known_outputs,
         )
 
 
@@ -87,16 +92,30 @@ def gather(
     *,
     level: str | None = None,
     is_holey: bool = False,
+    located: Places | None = None,
 ) -> Gathered:
     """Return what the bundle of a job may hold.
 
-    `level` is the ceiling that was asked for. A holey bundle lists inputs to fetch instead.
+    Args:
+        connection: to read from.
+        store: the archive.
+        job: the job.
+        level: the ceiling that was asked for.
+        is_holey: whether the bundle lists inputs to fetch.
+        located: where inputs are now, if the bundle is to say so.
     """
     documents = {job.found.key: resolutions_of(connection, job.found.key)}
     if is_holey:
         # The level is part of the digest: in this way a holey bundle gets a plan of its own
         level = f"{level or ''}, holey"
-    return gather_all(connection, store, [job], documents, level=level)[0]
+    gathered = gather_all(connection, store, [job], documents, level=level)[0]
+    inputs, outputs = known_inputs(connection, job, located or {}), known_outputs(connection, job)
+    if not inputs and not outputs:
+        return gathered
+    # Plans of jobs of which catalogs know nothing keep their digests
+    document = msgspec.to_builtins([gathered.digest, inputs, outputs], str_keys=True)
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    return replace(gathered, known_inputs=inputs, known_outputs=outputs, digest=digest)
 
 
 def gather_all(

@@ -28,8 +28,10 @@ from jobprov.provenance.db.queries.holdings.plans import (
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.services.bundles.archive_blobs import GeneratedBlobs, PlannedBlobs
 from jobprov.provenance.services.bundles.ingredients import Gathered, gather
+from jobprov.provenance.services.bundles.known_inputs import Places
 from jobprov.provenance.services.bundles.packed_plans import pack_plan, unpack_plan
 from jobprov.provenance.services.bundles.plans import enter_plan
+from jobprov.provenance.services.bundles.ran_sets import ran_sets
 from jobprov.provenance.services.lookup.job import ReadJob, read_job
 from jobprov.provenance.services.writing import Writer
 
@@ -75,6 +77,7 @@ def build_bundle(
     number: int | None = None,
     level: str | None = None,
     is_holey: bool = False,
+    located: Places | None = None,
 ) -> Bundle:
     """Return the bundle of a job, by the plan of this number, else by the plan for what it is now.
 
@@ -91,6 +94,7 @@ def build_bundle(
             is left out.
         is_holey: list the inputs that are not possessed and have a URL in fetch.txt. Such a bundle
             has a plan of its own.
+        located: where inputs are now (`locate_inputs`), if the bundle is to say so.
 
     Raises:
         NotFoundError: no such job, or no such plan of it.
@@ -101,7 +105,7 @@ def build_bundle(
         job = read_job(connection, store, job_id, experiment=experiment)
         if number is not None:
             return _bundle(store, job, plan_numbered(connection, job.found, number))
-        gathered = gather(connection, store, job, level=level, is_holey=is_holey)
+        gathered = gather(connection, store, job, level=level, is_holey=is_holey, located=located)
         stored = plan_made_of(connection, job.found, gathered.digest)
     if stored is not None:
         return _bundle(store, job, stored)
@@ -127,9 +131,9 @@ def _make_plan(
 ) -> tuple[Plan, str]:
     """Return a new plan and the digest of its blob, after storing it and all that it generates."""
     generated = GeneratedBlobs()
-    plan = make_plan(
-        gathered.ingredients(), gathered.reader, generated.keep, level=level, is_holey=is_holey
-    )
+    ran = ran_sets(gathered.job.reading.record, gathered.reader)
+    ingredients = replace(gathered.ingredients(), ran=ran)
+    plan = make_plan(ingredients, gathered.reader, generated.keep, level=level, is_holey=is_holey)
     part_of = next((member.part_of for member in plan.own if member.part_of), "")
     made = generated.take(part_of) if part_of else b""
     job = gathered.job.found

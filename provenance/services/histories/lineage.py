@@ -12,10 +12,12 @@ from jobprov.provenance.db.queries.histories.whole_histories import History, rea
 from jobprov.provenance.db.queries.histories.whole_walks import is_used
 from jobprov.provenance.db.queries.lookup.files import FoundFile
 from jobprov.provenance.db.queries.lookup.focus import Focus, focus_of
+from jobprov.provenance.db.queries.lookup.full_names import full_names_of_claims
 from jobprov.provenance.db.queries.lookup.node_facts import with_writers
 from jobprov.provenance.db.recording.job_rows import STATES
 from jobprov.provenance.errors import BadInputError, NotFoundError
-from jobprov.provenance.lineage.graph import Graph, Node
+from jobprov.provenance.lineage.graph import FileNode, Graph, Node
+from jobprov.provenance.lineage.keys import row_numbers
 from jobprov.provenance.services.histories.lineage_filters import NodeFilters, filter_history
 from jobprov.provenance.services.lookup.file import find_file
 
@@ -114,6 +116,24 @@ def _with_writers(connection: Connection, graph: Graph) -> Graph:
     """Return the graph with writers beside its placeholders: failed jobs, or other versions'."""
     files: dict[str, Node] = {node.key: node for node in with_writers(connection, graph.files())}
     return replace(graph, nodes=tuple(files.get(node.key, node) for node in graph.nodes))
+
+
+def with_full_names(connection: Connection, graph: Graph) -> Graph:
+    """Return the graph with files under the full names that catalogs gave them, for exports.
+
+    A file is called alike then in the export of every lineage that it is part of, and in those of
+    jobs, whichever name somebody asked by.
+    """
+    claims = row_numbers([node.key for node in graph.files()], "c")
+    names = full_names_of_claims(connection, claims)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        full = names.get(int(node.key[1:])) if node.key[0] == "c" else None
+        if full is not None and isinstance(node, FileNode):
+            nodes.append(replace(node, namespace=full.namespace, name=full.name))
+        else:
+            nodes.append(node)
+    return replace(graph, nodes=tuple(nodes))
 
 
 def has_other_side(

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from jobprov.archive.digest import digest_of
 from jobprov.archive.store import Store
 from jobprov.provenance.capture.record.redaction import redact
 from jobprov.provenance.db.changes.intake import add_possessions
@@ -22,7 +23,6 @@ from jobprov.provenance.db.queries.holdings.erasures import (
     erased_among,
     erased_anywhere,
     erased_digests,
-    was_erased,
 )
 from jobprov.provenance.db.queries.holdings.expiry import expired_logs, needed_by_nobody
 from jobprov.provenance.db.queries.holdings.possessions import (
@@ -35,7 +35,7 @@ from jobprov.provenance.errors import UnreachableError
 from jobprov.provenance.records.files.inputs import all_inputs
 from jobprov.provenance.records.reading.decoding import DecodedRecord
 from jobprov.provenance.services.intake.secrets import hidden_texts
-from jobprov.provenance.services.work.notices import blob_arrived
+from jobprov.provenance.services.work.notices import blob_arrived, blobs_there
 from jobprov.provenance.services.writing import Writing
 
 _SEARCHED_PIECE = 1 << 20
@@ -240,33 +240,51 @@ def settle_blob(writing: Writing, experiment: str, sha256: str) -> bool:
     return is_new
 
 
-def settle_unclaimed(writing: Writing, unclaimed: Unclaimed, sha256: str) -> None:
-    """Note that a blob came without a token.
+def settle_blobs(writing: Writing, uploads: Sequence[Upload]) -> list[bool]:
+    """Note that blobs were sent, as `settle_blob` does; return for each whether it is new."""
+    are_new = grant_possession(writing, uploads)
+    arrived = {upload.sha256 for upload, is_new in zip(uploads, are_new, strict=True) if is_new}
+    blobs_there(writing.connection, sorted(arrived))
+    return are_new
 
-    It is for those whose jobs wait for it, and for the records to come.
+
+def settle_unclaimed(writing: Writing, unclaimed: Unclaimed, digests: Sequence[str]) -> None:
+    """Note that blobs came without a token.
+
+    They are for those whose jobs wait for them, and for the records to come.
     """
-    for experiment in experiments_awaiting(writing.connection, sha256):
-        settle_blob(writing, experiment, sha256)
-    unclaimed.add(sha256)
+    awaited = experiments_awaiting(writing.connection, digests)
+    settle_blobs(writing, [Upload(experiment, sha256) for experiment, sha256 in awaited])
+    for sha256 in digests:
+        unclaimed.add(sha256)
 
 
-def is_unwanted(connection: Connection, experiment: str | None, sha256: str) -> bool:
-    """Whether an experiment erased a blob on purpose, so that it is not stored again.
+def unwanted_among(
+    connection: Connection, experiment: str | None, digests: Sequence[str]
+) -> set[str]:
+    """Return the digests that an experiment erased on purpose, so that they are not stored again.
 
-    Without a token, whether any did.
+    Without a token, those that any did.
     """
-    return was_erased(connection, experiment, sha256)
+    if experiment is None:
+        return erased_anywhere(connection, digests)
+    return erased_digests(connection, {experiment: digests}).get(experiment, set())
 
 
-def is_nobodys(connection: Connection, sha256: str) -> bool:
-    """Whether no experiment possesses a blob."""
-    return bool(needed_by_nobody(connection, [sha256]))
+def nobodys_among(connection: Connection, digests: Sequence[str]) -> set[str]:
+    """Return the digests of blobs that no experiment possesses."""
+    return set(needed_by_nobody(connection, digests))
 
 
 def without_erased(connection: Connection, digests: Sequence[str]) -> list[str]:
     """Return those of the digests that no experiment erased on purpose."""
     erased = erased_anywhere(connection, digests)
     return [sha256 for sha256 in digests if sha256 not in erased]
+
+
+def has_digest(data: bytes, sha256: str) -> bool:
+    """Tell whether these are the bytes that a digest names."""
+    return digest_of(data) == sha256
 
 
 def find_secret(data: bytes) -> list[str]:

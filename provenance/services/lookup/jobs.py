@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from jobprov.provenance.answers.lookup.jobs import JobList, JobSummary, MatchedParameter
 from jobprov.provenance.db.connections.time_limits import time_limit
+from jobprov.provenance.db.queries.configurations.job_seeds import matched_seeds
 from jobprov.provenance.db.queries.configurations.matched_values import matched_values
 from jobprov.provenance.db.queries.configurations.parameter_values import ParameterCondition
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, list_job_rows
@@ -37,7 +38,7 @@ def list_jobs(
         rows = list_job_rows(
             connection, filters, limit=limit + 1, before=before, conditions=conditions
         )
-        matched = _matched(connection, conditions, rows[:limit]) if conditions else {}
+        matched = _matched(connection, conditions, filters.seed, rows[:limit])
     jobs = [summary for _, summary in rows[:limit]]
     if len(rows) <= limit:
         return JobList(jobs, next=None, matched=matched)
@@ -48,15 +49,24 @@ def list_jobs(
 def _matched(
     connection: Connection,
     conditions: Sequence[ParameterCondition],
+    seed: int | None,
     rows: Sequence[tuple[int, JobSummary]],
 ) -> dict[str, list[MatchedParameter]]:
-    """Return the parameters of each job for which the conditions hold, by job id."""
+    """Return the parameters and seeds of each job for which the question holds, by job id.
+
+    Return nothing where it asks for none.
+    """
     keys = [key for key, _ in rows]
-    matched: dict[str, list[MatchedParameter]] = {job.job_id: [] for _, job in rows}
-    for condition in conditions:
-        values = matched_values(connection, condition, keys)
-        for key, job in rows:
-            matched[job.job_id] += [MatchedParameter(*found) for found in values.get(key, ())]
+    answers = [matched_values(connection, condition, keys) for condition in conditions]
+    if seed is not None:
+        answers.append(matched_seeds(connection, seed, keys))
+    if not answers:
+        return {}
+    matched: dict[str, list[MatchedParameter]] = {}
+    for key, job in rows:
+        of_job = matched.setdefault(job.job_id, [])
+        for values in answers:
+            of_job += [MatchedParameter(*found) for found in values.get(key, ())]
     return matched
 
 

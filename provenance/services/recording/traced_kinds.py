@@ -22,7 +22,7 @@ from jobprov.provenance.db.queries.recording.findings import (
     what_kinds_used,
 )
 from jobprov.provenance.records.gaps.findings import UnseenReads
-from jobprov.provenance.records.job_record import Input, JobRecord
+from jobprov.provenance.records.job_record import Input, JobRecord, JobTrace
 from jobprov.provenance.services.work.notices import kinds_traced
 
 MOST_USED = 1000
@@ -58,8 +58,9 @@ def note_traced(connection: Connection, records: Sequence[tuple[JobRecord, datet
 def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:
     """Return what a traced job used, nobody named, and jobs of its kind use, too.
 
-    At most `MOST_USED` of each sort.
+    At most `MOST_USED` of each sort; how many more there were is counted.
     """
+    left_out = 0
     files = [file.path for file in _unnamed_inputs(record) if file.path]
     hosts: list[str] = []
     absent: list[str] = []
@@ -67,17 +68,29 @@ def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:
         files += [file.path for file in record.trace.not_kept or ()]
         hosts += record.trace.network or ()
         absent += record.trace.absent or ()
+        left_out += _left_out(record.trace)
     own = _own_files(connection, record, files)
     shared = [path for path in files if path not in own]
+    code, changed = _unnamed_code(record), _changed_files(record)
+    for paths in (shared, code, own, changed, absent):
+        left_out += max(len(paths) - MOST_USED, 0)
     return UsedByKind(
         files=shared[:MOST_USED],
-        code=_unnamed_code(record)[:MOST_USED],
+        code=code[:MOST_USED],
         hosts=hosts[:MOST_USED],
         folders=_outside_folders(record)[:MOST_USED],
         own=own[:MOST_USED],
-        changed=_changed_files(record)[:MOST_USED],
+        changed=changed[:MOST_USED],
         absent=absent[:MOST_USED],
+        left_out=left_out,
     )
+
+
+def _left_out(trace: JobTrace) -> int:
+    """Return how many files a traced job used, or looked for in vain, that its record only counts."""
+    not_kept = trace.not_kept or ()
+    count = max((trace.not_kept_count or 0) - len(not_kept), 0)
+    return count + (trace.absent_left_out or 0)
 
 
 def _unnamed_code(record: JobRecord) -> list[str]:
@@ -187,12 +200,14 @@ class TracedKinds:
         paths: dict[str, None] = {}
         hosts: dict[str, None] = {}
         settings: dict[str, None] = {}
+        left_out = 0
         for kind in kinds:
             used = self._used[kind]
             paths.update(dict.fromkeys(_unnamed_paths(record, used)))
             hosts.update(dict.fromkeys(used.hosts))
             settings.update(dict.fromkeys(_settings_there(record, used.absent)))
-        return UnseenReads(tuple(paths), tuple(hosts), tuple(settings))
+            left_out += used.left_out
+        return UnseenReads(tuple(paths), tuple(hosts), tuple(settings), left_out)
 
 
 def _unnamed_paths(record: JobRecord, used: UsedByKind) -> list[str]:

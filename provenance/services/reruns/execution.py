@@ -22,7 +22,7 @@ from jobprov.provenance.bundle.cksum import PosixCksum
 from jobprov.provenance.bundle.draft import Member
 from jobprov.provenance.bundle.untar import BundleTar, Entry
 from jobprov.provenance.errors import BundleError, NotFoundError
-from jobprov.provenance.services.reruns.isolation import Isolation
+from jobprov.provenance.services.reruns.isolation import Isolation, end_group
 
 NOT_STARTED = 125
 """The exit code of run.sh if the job could not be started; its lines give the reason."""
@@ -277,7 +277,7 @@ def _run_script(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            start_new_session=isolation.seconds is not None,  # so that all of it can be ended
+            start_new_session=True,  # a job may end its process group, which is not the caller's
         )
     except OSError as error:
         raise BundleError(
@@ -285,9 +285,13 @@ def _run_script(
         ) from error
     lines: list[str] = []
     with process, process.stdout as stream, isolation.watching(process) as watch:  # type: ignore[union-attr]
-        for raw in stream:
-            lines.append(raw.decode("utf-8", "replace").rstrip("\n"))
-            report(lines[-1])
+        try:
+            for raw in stream:
+                lines.append(raw.decode("utf-8", "replace").rstrip("\n"))
+                report(lines[-1])
+        except BaseException:  # such as Ctrl-C, which reaches the caller's group alone
+            end_group(process)
+            raise
     code = process.returncode
     if code < 0:
         # Python gives a signal as a negative number, a shell as 128 plus the signal

@@ -26,6 +26,7 @@ from jobprov.provenance.db.queries.tasks.queue import (
     announced_jobs,
     announcements,
     count_announced,
+    count_announced_before,
     count_queued,
     log_progress,
     queued_jobs,
@@ -35,7 +36,7 @@ from jobprov.provenance.db.queries.tasks.queue import (
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.errors import BadInputError, NotFoundError
 from jobprov.provenance.lineage.words import counted
-from jobprov.provenance.services.tasks.queue_reports import QUIET, is_slow
+from jobprov.provenance.services.tasks.queue_reports import QUIET, SLOW_FACTOR, is_slow
 from jobprov.provenance.services.tasks.unit_states import SILENT_AFTER
 
 FRESH = timedelta(minutes=15)
@@ -121,7 +122,7 @@ def _queue(connection: Connection, scope: QueueScope, limit: int, cursor: str | 
         problem = f"between 0 and {MOST_LISTED}"
         raise BadInputError(f"limit: {problem}.", {"limit": [problem]})
     now = datetime.now(UTC)
-    counts = _counts(connection, scope)
+    counts = _counts(connection, scope, now)
     sources = reports(connection, scope.experiment)
     # One more than asked for shows whether there is a next page
     rows = _rows(connection, scope, limit + 1, cursor) if limit else []
@@ -141,7 +142,7 @@ def _queue(connection: Connection, scope: QueueScope, limit: int, cursor: str | 
     )
 
 
-def _counts(connection: Connection, scope: QueueScope) -> QueueCounts:
+def _counts(connection: Connection, scope: QueueScope, now: datetime) -> QueueCounts:
     numbers = {"idle": 0, "held": 0, "running": 0, "slow": 0, "stuck": 0}
     for place, count in count_queued(connection, scope).items():
         standing = STANDINGS[place]
@@ -150,9 +151,24 @@ def _counts(connection: Connection, scope: QueueScope) -> QueueCounts:
         numbers[standing.state] += count
         numbers["slow"] += count if standing.is_slow else 0
         numbers["stuck"] += count if standing.is_stuck else 0
-    announced = count_announced(connection, scope)
+    announced = 0
+    # By the same rules as in the list: nobody reports of them, so they are judged now
+    for of_stage in count_announced(connection, scope, quiet_since=now - QUIET):
+        announced += of_stage.running
+        numbers["stuck"] += of_stage.stuck
+        if of_stage.stage is not None:
+            numbers["slow"] += _slow_of_stage(connection, scope, of_stage.stage, now)
     numbers["running"] += announced
     return QueueCounts(**numbers, announced=announced)
+
+
+def _slow_of_stage(connection: Connection, scope: QueueScope, stage: int, now: datetime) -> int:
+    """Return how many jobs of a stage that only their hooks announced are slow."""
+    usual = usual_seconds(connection, stage)
+    if usual is None:
+        return 0
+    slow_before = now - timedelta(seconds=SLOW_FACTOR * usual)
+    return count_announced_before(connection, scope, stage, slow_before)
 
 
 def _source(report: ReportRow, now: datetime) -> QueueSource:

@@ -309,7 +309,7 @@ def test_bytes_of_a_private_experiment_stay_when_another_erases_them(world: Worl
         connection.execute(insert(ErasedBytes).values(**row))
     with world.whole.test_request_context(headers=world.tokens["open"]):
         assert service.hidden_experiments() == set(HIDDEN.values())
-        assert _erase_again("nova", digest)
+        assert _erase_again("nova", [digest]) == {digest}
     with service.database.writing.begin() as connection:
         connection.execute(delete(ErasedBytes).where(of_nova))
 

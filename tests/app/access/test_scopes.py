@@ -19,6 +19,7 @@ WRITES = {
         ("PUT", f"/api/v1/jobs/{JOB}"),
         ("POST", "/api/v1/jobs/batch"),
         ("POST", "/api/v1/blobs/missing"),
+        ("POST", "/api/v1/blobs/batch"),
         ("POST", "/api/v1/tasks/t/tickets"),
     ],
     Scope.DECLARE: [

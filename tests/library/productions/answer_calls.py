@@ -469,7 +469,12 @@ def _report() -> dict[str, Any]:
 
 
 def closing_calls() -> list[Call]:
-    """Return the calls after an erasure, those that make a ticket, those about queues, and about traces."""
+    """Return the calls after an erasure, those that make a ticket, and those about other things.
+
+    These are queues, traces, and blobs together.
+    """
+    listed = [[sha256(LOG), len(LOG), None], ["f" * 64, len(SCRIPT), None]]
+    together = json.dumps(listed).encode() + b"\n" + LOG + SCRIPT
     ticket = {"experiment": "nova", "days": 2}
     erased = next(record for record in nova_jobs() if record["job_id"] == ERASED_JOB)
     return [
@@ -488,6 +493,8 @@ def closing_calls() -> list[Call]:
         Call("GET", "/tasks/none/queue"),
         Call("POST", "/traces/turns", {"experiment": "nova", "key": "a" * 64}, "the first"),
         Call("POST", "/traces/turns", {"experiment": "nova", "key": "a" * 64}, "the second"),
+        Call("POST", "/blobs/batch", together),
+        Call("POST", "/blobs/batch", together[:-1], "cut"),
     ]
 
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from jobprov.provenance.bundle import tar
 from jobprov.provenance.bundle.comparison.comparators import OutputRule
-from jobprov.provenance.bundle.ingredients import Capsule, Ingredients, Resolution
+from jobprov.provenance.bundle.ingredients import Capsule, Ingredients, KnownFile, Resolution
 from jobprov.provenance.bundle.plan import Plan, make_plan
 from jobprov.provenance.software.object_form import object_id
 from jobprov.provenance.software.packs.form import (
@@ -124,6 +124,7 @@ class Toy:
         )
         self.record = self._record()
         self.rules: list[OutputRule] = []
+        self.known_inputs: dict[int, KnownFile] = {}
         self.resolutions = [
             Resolution(
                 index=0,
@@ -247,6 +248,7 @@ class Toy:
             resolutions=self.resolved(),
             capsule=self.capsule,
             rules=self.rules,
+            known_inputs=self.known_inputs,
         )
 
     def plan(self, level: str | None = None, *, is_holey: bool = False) -> Plan:

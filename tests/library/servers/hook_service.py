@@ -1,4 +1,4 @@
-"""A service that speaks the three calls of the hook, remembers every byte, misbehaves on demand."""
+"""A service that speaks the calls of the hook, remembers every byte, misbehaves on demand."""
 
 import contextlib
 import gzip
@@ -81,12 +81,14 @@ class Service:
         wants_traces: whether it has jobs traced; a service that does not even knows no such call.
         turn_seconds: how long it thinks about that; `turns`: keys of jobs
             that can be traced and that were asked about.
+        batch_bytes: of blobs that it takes in one call; 0 for a service that has no such call.
     """
 
     def __init__(self) -> None:
         self.blobs, self.records, self.requests, self.received, self.headers = {}, {}, [], [], []
         self.faults, self.secret, self.gaps, self.lock = [], None, [], threading.Lock()
         self.wants_traces, self.turn_seconds, self.turns = False, 0.0, []
+        self.batch_bytes = 0
         self.server = ThreadingHTTPServer(
             ("127.0.0.1", 0), type("Handler", (_Handler,), {"service": self})
         )
@@ -117,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         if "/traces/" in self.path:  # before the job, and apart from how its record is sent
             self._answer_turn()
         else:
-            self._answer(self._missing)
+            self._answer(self._batch if self.path.endswith("/blobs/batch") else self._missing)
 
     def do_PUT(self) -> None:
         self._answer(self._blob if "/blobs/" in self.path else self._job)
@@ -168,14 +170,26 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _missing(self, body: bytes) -> Answer:
         wanted = json.loads(gzip.decompress(body))["sha256"]
-        return (
-            200,
-            {},
-            {"missing": [digest for digest in wanted if digest not in self.service.blobs]},
-        )
+        answer: dict[str, Any] = {
+            "missing": [digest for digest in wanted if digest not in self.service.blobs]
+        }
+        if self.service.batch_bytes:
+            answer["batch_bytes"] = self.service.batch_bytes
+        return 200, {}, answer
+
+    def _batch(self, body: bytes) -> Answer:
+        head, _, content = body.partition(b"\n")
+        results = []
+        for digest, length, _ in json.loads(head):
+            status = self._keep(digest, content[:length])[0]
+            results.append({"sha256": digest, "status": status})
+            content = content[length:]
+        return 200, {}, {"results": results}
 
     def _blob(self, body: bytes) -> Answer:
-        digest = self.path.rsplit("/", 1)[1]
+        return self._keep(self.path.rsplit("/", 1)[1], body)
+
+    def _keep(self, digest: str, body: bytes) -> Answer:
         if hashlib.sha256(body).hexdigest() != digest:
             return problem(422, "digest differs", "digest-mismatch")
         if self.service.secret and self.service.secret in body:

@@ -7,6 +7,7 @@ from pathlib import Path
 import bagit
 import pytest
 
+from jobprov.provenance.bundle.ingredients import KnownFile
 from jobprov.provenance.bundle.plan import Plan
 from tests.library.productions.toy_job import Run, Toy
 
@@ -119,3 +120,32 @@ def test_input_of_unknown_size_or_digest_or_place_is_not_listed(
         bag = lacking.unpack(tmp_path / str(number), lacking.plan(is_holey=True))
 
         assert not (bag / "fetch.txt").exists()
+
+
+def test_input_is_listed_where_catalogs_know_a_copy(lacking: Toy, tmp_path: Path) -> None:
+    """The record says a place only within the job; the first copy that can be fetched counts."""
+    lacking.record["inputs"][1].pop("location")
+    copy = "root://door.example.org//pnfs/large.txt"
+    places = ["enstore:/pnfs/large.txt(1@VR1)", copy, "https://door.example.org/large.txt"]
+    lacking.known_inputs = {1: KnownFile(places=places)}
+
+    holey = lacking.unpack(tmp_path / "holey", lacking.plan(is_holey=True))
+    plain = lacking.unpack(tmp_path / "plain")
+
+    assert (holey / "fetch.txt").read_text() == f"{copy} 6 data/inputs/files/large.txt\n"
+    assert not (plain / "fetch.txt").exists()
+    for bag in (holey, plain):
+        needs = (bag / "data/NEEDS.tsv").read_text().splitlines()
+        [need] = [line.split("\t") for line in needs if "large.txt" in line]
+        assert need[-1] == "enstore:/pnfs/large.txt(1@VR1)"
+        assert copy in (bag / "data/command/layout.sh").read_text()
+        bagit.Bag(str(plain)).validate()
+
+
+def test_place_that_the_record_says_comes_first(lacking: Toy, tmp_path: Path) -> None:
+    lacking.known_inputs = {1: KnownFile(places=["https://elsewhere.example.org/large.txt"])}
+
+    bag = lacking.unpack(tmp_path, lacking.plan(is_holey=True))
+
+    assert (bag / "fetch.txt").read_text().startswith("https://data.example.org/")
+    assert "elsewhere" not in (bag / "data/NEEDS.tsv").read_text()

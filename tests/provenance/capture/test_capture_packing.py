@@ -8,7 +8,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import time
 import typing
 import zipfile
 from pathlib import Path
@@ -16,8 +15,6 @@ from pathlib import Path
 import pytest
 
 from jobprov.provenance.capture import packing
-from tests.library.hook import Runner
-from tests.library.servers.hook_service import Service
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -184,49 +181,3 @@ def test_broken_hook_runs_the_command_alone(hook: str, tmp_path: Path) -> None:
 
     assert (done.returncode, done.stdout) == (9, b"alone\n")
     assert b"not recorded: SyntaxError" in done.stderr
-
-
-@pytest.mark.slow
-def test_overhead_with_fifty_fcl_files_stays_small(runner: Runner, service: Service) -> None:
-    """Time before and after the command, network and interpreter start apart.
-
-    Generous here, the figures are printed.
-    """
-    folder = runner.folder / "fcl"
-    folder.mkdir()
-    for number in range(49):
-        (folder / f"f{number}.fcl").write_text(f"a{number}: {number}\n" * 50)
-    (runner.folder / "main.fcl").write_text(
-        "".join(f'#include "f{number}.fcl"\n' for number in range(49))
-    )
-    environment = {"FHICL_FILE_PATH": "fcl"}
-    before, after, bare = [], [], []
-    for _ in range(3):
-        begun = time.time()
-        done = runner(
-            "run",
-            "--url",
-            service.url,
-            "--",
-            "sh",
-            "-c",
-            "date +%s.%N",
-            "x",
-            "-c",
-            "main.fcl",
-            environment=environment,
-        )
-        ended, middle = time.time(), float(done.stdout)
-        before.append(middle - begun)
-        after.append(ended - middle)
-        begun = time.time()
-        subprocess.run([runner.python, "-c", "1"], check=True)
-        bare.append(time.time() - begun)
-
-    start, end = min(before) - min(bare), min(after)
-    print(
-        f"\noverhead: {1000 * start:.0f} ms before, "
-        f"{1000 * end:.0f} ms after the command (Python itself {1000 * min(bare):.0f} ms)"
-    )
-    assert start < 0.4
-    assert end < 0.8

@@ -214,18 +214,19 @@ make_root
 if [ "$proc" = new ] && [ $$ -eq 1 ] && [ -p "$out/alive" ]; then
   { read -r _ <"$out/alive" || kill -9 -1; } </dev/null >/dev/null 2>&1 &
 fi
+# as the leader of a process group, as the job was: it may end that by one signal. Not at a terminal, which a new session has
+# not. The host's setsid: a capsule may have none
+lead=''
+[ "$proc" != new ] || [ -t 0 ] || ! command -v setsid >/dev/null || lead=setsid
 # shellcheck disable=SC2016 # the inner shell's own words
 enter() { # PROGRAM [ARGUMENT]...
   case $enter in
-    as-user) unshare --user --map-user="$user" --map-group="$group" --root="$root" --wd="$work" -- "$@" ;;
-    plain) unshare --root="$root" --wd="$work" -- "$@" ;;
-    *) chroot "$root" /bin/sh -c 'cd "$1" && shift && exec "$@"' sh "$work" "$@" ;;
+    as-user) $lead unshare --user --map-user="$user" --map-group="$group" --root="$root" --wd="$work" -- "$@" ;;
+    plain) $lead unshare --root="$root" --wd="$work" -- "$@" ;;
+    *) $lead chroot "$root" /bin/sh -c 'cd "$1" && shift && exec "$@"' sh "$work" "$@" ;;
   esac
 }
 # the code of a job that does not start could be a job's own
 enter env >/dev/null 2>&1 || give_up "no program starts in it; $(enter env 2>&1 >/dev/null)"
-# as the leader of a process group, as the job was: it may end that by one signal. Not at a terminal, which a new session has not
-lead=''
-[ "$proc" != new ] || [ -t 0 ] || ! enter setsid env >/dev/null 2>&1 </dev/null || lead=setsid
-enter $lead "$@"
+enter "$@"
 exit $?

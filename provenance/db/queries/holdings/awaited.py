@@ -32,14 +32,16 @@ def jobs_awaiting(connection: Connection, sha256: str) -> list[int]:
     return list(connection.execute(query).scalars())
 
 
-def experiments_awaiting(connection: Connection, sha256: str) -> list[str]:
-    """Return the experiments whose jobs wait for the blob, by name."""
-    query = (
-        select(Experiment.name)
-        .join(Job, Job.experiment_id == Experiment.id)
-        .join(AwaitedBlob, AwaitedBlob.job_id == Job.id)
-        .where(AwaitedBlob.sha256 == sha256)
-        .distinct()
-        .order_by(Experiment.name)
-    )
-    return list(connection.execute(query).scalars())
+def experiments_awaiting(connection: Connection, digests: Sequence[str]) -> list[tuple[str, str]]:
+    """Return pairs of an experiment, by name, and a blob that its jobs wait for, in order."""
+    awaited: list[tuple[str, str]] = []
+    for part in chunks(digests):
+        query = (
+            select(Experiment.name, AwaitedBlob.sha256)
+            .join(Job, Job.experiment_id == Experiment.id)
+            .join(AwaitedBlob, AwaitedBlob.job_id == Job.id)
+            .where(AwaitedBlob.sha256.in_(part))
+            .distinct()
+        )
+        awaited += [(name, sha256) for name, sha256 in connection.execute(query)]
+    return sorted(awaited)

@@ -98,9 +98,12 @@ def list_job_rows(
         conditions: what the filters `parameter`, `value` and `variable` say.
     """
     others, software = by_software(connection, filters)
-    query = narrowed(SUMMARIES, others).where(*software).order_by(Job.id.desc())
     if conditions and not _is_of_few(others):
-        return _that_meet(connection, query, conditions, limit=limit, before=before)
+        wanted = [*job_conditions(others), *software]
+        newest = _newest_that_meet(connection, wanted, conditions, limit=limit, before=before)
+        query = SUMMARIES.where(among(connection, Job.id, newest)).order_by(Job.id.desc())
+        return list(summaries(connection, connection.execute(query).all()).items())
+    query = narrowed(SUMMARIES, others).where(*software).order_by(Job.id.desc())
     for condition in conditions:
         is_met = meets(connection, condition)
         if is_met is None:
@@ -143,22 +146,28 @@ def _newest(keys: Select[int], before: int | None, limit: int) -> Select[int]:
     return keys.order_by(Job.id.desc()).limit(limit)
 
 
-def _that_meet(
+def _newest_that_meet(
     connection: Connection,
-    query: Select[Any],
+    wanted: Sequence[ColumnElement[bool]],
     conditions: Sequence[ParameterCondition],
     *,
     limit: int,
     before: int | None,
-) -> list[tuple[int, JobSummary]]:
-    """Return the first of the query's jobs for which all conditions hold."""
-    rows: dict[int, Any] = {}
+) -> list[int]:
+    """Return the keys of the newest jobs that are wanted and for which all conditions hold.
+
+    What lists show of jobs is read once for these, not for all that a stretch looks at.
+    """
+    newest: list[int] = []
     for jobs in newest_that_meet(connection, conditions, before=before, length=limit):
-        of_these = query.where(among(connection, Job.id, jobs)).limit(limit)
-        rows.update((row[0], row) for row in connection.execute(of_these))
-        if len(rows) >= limit:
+        if wanted:
+            query = select(Job.id).where(among(connection, Job.id, jobs), *wanted)
+            newest += connection.execute(query.order_by(Job.id.desc()).limit(limit)).scalars()
+        else:
+            newest += jobs
+        if len(newest) >= limit:
             break
-    return list(summaries(connection, list(rows.values())[:limit]).items())
+    return newest[:limit]
 
 
 def jobs_among(connection: Connection, filters: JobFilters, keys: Sequence[int]) -> set[int]:

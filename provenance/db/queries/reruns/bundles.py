@@ -7,9 +7,20 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, select
 
 from jobprov.provenance.db.queries.lookup.job import FoundJob
-from jobprov.provenance.db.tables import ComparatorSet, Experiment, Job, LedgerEntry, Stage, TaskRow
+from jobprov.provenance.db.tables import (
+    ComparatorSet,
+    Experiment,
+    Identity,
+    Job,
+    LedgerEntry,
+    Mention,
+    Sighting,
+    Stage,
+    TaskRow,
+)
 from jobprov.provenance.db.writer.keys import chunks
 
+_MOST_SIGHTINGS = 10_000
 _COLUMNS: tuple[Any, ...] = (
     Job.id, Job.uuid, Experiment.name, Experiment.id, Job.received_at, Job.software_set_id
 )  # fmt: skip
@@ -53,6 +64,22 @@ def jobs_in(
     if stage:
         query = query.where(Stage.name == stage)
     return _read(connection, query)
+
+
+def input_sightings(connection: Connection, job: int) -> list[tuple[int, str]]:
+    """Return by position of a job's inputs what transfer services saw of them, newest first.
+
+    Each is the document as it was sent. Of very many, the newest ten thousand count.
+    """
+    query = (
+        select(Mention.position, Sighting.document)
+        .join(Identity, Identity.id == Mention.identity_id)
+        .join(Sighting, Sighting.file_id == Identity.file_id)
+        .where(Mention.job_id == job)
+        .order_by(Sighting.entry_id.desc(), Mention.position)
+        .limit(_MOST_SIGHTINGS)
+    )
+    return [(position, document) for position, document in connection.execute(query)]
 
 
 def _jobs(experiment: str | None, limit: int) -> Select[Any]:

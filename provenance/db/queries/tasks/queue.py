@@ -70,6 +70,8 @@ _RUNNING_STANDINGS = [
 ]
 _IDLE, _HELD = STANDINGS.index(Standing("idle")), STANDINGS.index(Standing("held"))
 _REMOVED = STANDINGS.index(Standing("removed"))
+_ANNOUNCED_AT = func.coalesce(Job.started_at, Job.received_at)
+"""When a job began that its hook announced."""
 _NEWEST_JOBS = 501
 _NEWEST_TASKS = 5
 _LEAST_JOBS = 5
@@ -198,9 +200,41 @@ def count_queued(connection: Connection, scope: QueueScope) -> dict[int, int]:
     return {standing: count for standing, count in connection.execute(query)}  # noqa: C416 - typed
 
 
-def count_announced(connection: Connection, scope: QueueScope) -> int:
-    """Return how many jobs run as far as their hooks said, and are in no queue that is reported."""
-    return int(connection.execute(_announced(scope, func.count())).scalar_one())
+class AnnouncedOfStage(NamedTuple):
+    """How many jobs of a stage run as far as their hooks said, and are in no reported queue.
+
+    Attributes:
+        stage: its key; None for tasks that name none.
+        stuck: of these, in whose logs nothing came since some moment.
+    """
+
+    stage: int | None
+    running: int
+    stuck: int
+
+
+def count_announced(
+    connection: Connection, scope: QueueScope, *, quiet_since: datetime
+) -> list[AnnouncedOfStage]:
+    """Return how many jobs only their hooks announced, by stage."""
+    newest_line = (
+        select(func.max(LogTailPiece.received_at))
+        .where(LogTailPiece.job_id == Job.id)
+        .correlate(Job)
+        .scalar_subquery()
+    )
+    is_stuck = case((newest_line <= quiet_since, 1), else_=0)
+    query = _announced(scope, TaskRow.stage_id, func.count(), func.sum(is_stuck))
+    rows = connection.execute(query.group_by(TaskRow.stage_id))
+    return [AnnouncedOfStage(*row) for row in rows]
+
+
+def count_announced_before(
+    connection: Connection, scope: QueueScope, stage: int, moment: datetime
+) -> int:
+    """Return how many jobs of a stage that only their hooks announced began before a moment."""
+    query = _announced(scope, func.count()).where(TaskRow.stage_id == stage, moment > _ANNOUNCED_AT)
+    return int(connection.execute(query).scalar_one())
 
 
 def queued_jobs(
@@ -233,7 +267,7 @@ def announced_jobs(
     query = (
         _announced(
             scope, Job.id, Job.batch_id, TaskRow.task_id, Experiment.name, Job.unit, Job.uuid,
-            func.coalesce(Job.started_at, Job.received_at), Host.hostname, Host.site,
+            _ANNOUNCED_AT, Host.hostname, Host.site,
             TaskRow.stage_id,
         )
         .join(Experiment, Experiment.id == Job.experiment_id)

@@ -46,8 +46,9 @@ def of_job(client: FlaskClient, number: int) -> str:
     return client.get(f"/api/v1/jobs/{job_id(number)}/exports/prov-json").text
 
 
-def of_file(client: FlaskClient, name: str) -> str:
-    return client.get(f"/api/v1/files/{name}/lineage?format=prov-json").text
+def of_file(client: FlaskClient, name: str, **asked: str) -> str:
+    query = {"format": "prov-json", **asked}
+    return client.get(f"/api/v1/files/{name}/lineage", query_string=query).text
 
 
 @pytest.mark.slow
@@ -83,3 +84,26 @@ def test_versions_of_a_lineage_meet_the_file_that_a_job_names(
     assert len(whole["activities"]) == 2
     assert "urn:jobprov:file:nova/f1.root" in whole["entities"]
     assert "urn:jobprov:file:nova/f1.root/version/2" in whole["entities"]
+
+
+@pytest.mark.slow
+def test_files_that_a_catalog_named_have_one_uri(client: FlaskClient, tmp_path: Path) -> None:
+    """A job wrote f1.root by its bare name, one read it so, and one by the name of the catalog."""
+    records = [record_of(1), record_of(2), record_of(3, inputs=record_of(2)["inputs"])]
+    records[1]["inputs"] = [{**records[1]["inputs"][0], "namespace": "dune"}]
+    for record in records:
+        put_job(client, record)
+    metadata = {"prov.job_id": job_id(1), "prov.output": "f1.root"}
+    seen = {"experiment": "nova", "namespace": "dune", "name": "f1.root", "metadata": metadata}
+    assert client.post("/api/v1/files", json=seen).status_code == 201
+    jobs = [of_job(client, number) for number in (1, 2, 3)]
+    asked = [("f1.root", ""), ("f1.root", "dune"), ("f2.root", ""), ("f3.root", "")]
+    lineages = [of_file(client, name, namespace=namespace) for name, namespace in asked]
+
+    for documents in ([*jobs, *lineages], jobs, lineages):
+        whole = merged(tmp_path, *documents)
+
+        assert len(whole["activities"]) == 3
+        files = [uri for uri in whole["entities"] if uri.startswith("urn:jobprov:file:")]
+        names = ("dune/f1.root", "f0.root", "f2.root", "f3.root")
+        assert files == [f"urn:jobprov:file:nova/{name}" for name in names]

@@ -236,7 +236,8 @@ def test_possession_is_an_experiments_own(client: FlaskClient, new_token: NewTok
     body = {"sha256": [DIGEST, "0" * 64, DIGEST]}
 
     assert client.post("/api/v1/blobs/missing", json=body, headers=nova).get_json() == {
-        "missing": ["0" * 64]
+        "missing": ["0" * 64],
+        "batch_bytes": 8 << 20,
     }
     assert client.post("/api/v1/blobs/missing", json=body, headers=minerva).get_json()[
         "missing"

@@ -65,9 +65,9 @@ def test_unknown_excerpt_asks_for_the_whole_record_and_is_no_dead_letter(
 def test_question_without_excerpts_is_answered_without(
     client: FlaskClient, new_token: NewToken
 ) -> None:
-    assert client.post(ASK, json={"sha256": [DIGEST]}, headers=new_token()).get_json() == {
-        "missing": [DIGEST]
-    }
+    answer = client.post(ASK, json={"sha256": [DIGEST]}, headers=new_token()).get_json()
+
+    assert answer == {"missing": [DIGEST], "batch_bytes": 8 << 20}
 
 
 def test_limits_are_named(client: FlaskClient, new_token: NewToken) -> None:

@@ -15,6 +15,7 @@ from jobprov.app.wiring import Service
 from jobprov.provenance.services.background import HANDLERS
 from jobprov.provenance.services.intake import trace_turns
 from jobprov.provenance.services.intake.trace_turns import may_get_turn, take_turn
+from jobprov.provenance.services.recording.traced_kinds import MOST_USED
 from jobprov.provenance.services.work.queue import Parts, drain
 from tests.library.answers import assert_problem
 from tests.library.records import a_record, digest
@@ -97,6 +98,7 @@ def test_other_jobs_of_the_kind_are_told_what_the_traced_one_used(client: FlaskC
         "own": [],
         "changed": ["table.db", "/data/list.txt"],
         "absent": ["~/.rootrc"],
+        "left_out": 0,
     }
     assert not after["is_pending"]
 
@@ -234,6 +236,35 @@ def test_settings_that_the_traced_job_of_its_kind_lacked_are_a_gap_of_an_early_j
     assert message in told
     assert bool(told) == bool(message)
     assert unseen_of(client, early) == ""
+
+
+def test_jobs_of_a_kind_are_told_how_many_files_the_record_of_the_traced_one_does_not_name(
+    client: FlaskClient,
+) -> None:
+    """One of them may have what stands in no list."""
+    early = a_record(1, trace={"waits_for": [KEY]})
+    traced = a_record(
+        2,
+        trace={
+            "keys": [KEY],
+            "absent": ["~/.rootrc"],
+            "absent_left_out": 30,
+            "not_kept": [{"path": "/data/large.h5", "reason": "large"}],
+            "not_kept_count": 5,
+        },
+        inputs=[
+            {"name": f"{number}", "path": f"/data/{number}", "evidence": "traced"}
+            for number in range(MOST_USED + 6)
+        ],
+    )
+    early["inputs"] = [*traced["inputs"], {"name": "large.h5", "path": "/data/large.h5"}]
+
+    for record in (traced, early):
+        client.put(f"/api/v1/jobs/{record['job_id']}", json=record)
+
+    told = ask(client, experiment=traced["experiment"]).get_json()["used"]
+    assert (len(told["files"]), told["left_out"]) == (MOST_USED, 30 + 4 + 7)
+    assert "41 more files than its record names" in unseen_of(client, early)
 
 
 def test_newest_traced_job_of_a_kind_stands_whichever_stands_first_in_a_batch(

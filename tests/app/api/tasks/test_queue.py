@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from jobprov.app.wiring import Service
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
-from jobprov.provenance.db.tables import ProvisionalRecord
+from jobprov.provenance.db.tables import Job, LogTailPiece, ProvisionalRecord
 from jobprov.provenance.services.tasks.unit_states import standing_units
 from tests.library.answers import assert_problem
 from tests.library.records import a_record, job_id
@@ -281,6 +281,7 @@ def test_announced_job_may_be_slow_too(client: FlaskClient) -> None:
 
     [job] = queue(client)["jobs"]
     assert (job["is_slow"], job["usual_seconds"]) == (True, 60.0)
+    assert counts(client) == {"running": 1, "slow": 1, "announced": 1}
 
 
 def test_four_jobs_say_nothing_about_what_is_usual(client: FlaskClient) -> None:
@@ -324,6 +325,22 @@ def test_job_that_still_writes_its_log_is_not_stuck(client: FlaskClient) -> None
     report(client, running(1, cpu_seconds=50.0, measured_seconds=1600.0))
 
     assert queue(client)["jobs"][0]["is_stuck"] is False
+
+
+def test_announced_job_whose_log_is_quiet_is_stuck(client: FlaskClient, service: Service) -> None:
+    """The number of stuck jobs is that of the list; one whose log nobody sends may do anything."""
+    for number in (1, 2, 3):
+        record(client, number, state="running")
+    for number in (1, 2):
+        log = f"/api/v1/jobs/{job_id(number)}/logs/stdout?offset=0"
+        assert client.put(log, data=b"a line\n").status_code == 200
+    of_first = select(Job.id).where(Job.uuid == job_id(1)).scalar_subquery()
+    lines = update(LogTailPiece).where(LogTailPiece.job_id == of_first)
+    old = lines.values(received_at=datetime.now(UTC) - timedelta(minutes=15))
+    service.write(lambda writing: writing.connection.execute(old) and None)
+
+    assert [job["is_stuck"] for job in queue(client)["jobs"]] == [True, False, False]
+    assert counts(client) == {"running": 3, "stuck": 1, "announced": 3}
 
 
 def test_second_attempt_begins_with_no_cpu(client: FlaskClient) -> None:

@@ -44,9 +44,23 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
     client.record(a_record(**FAILED, software=RELEASE, configurations=[ran]))
     client.record(a_record(2, **FAILED, configurations=[ran]))
     other = {**FAILED["exit"], "message": "the beam is off"}
-    client.record(a_record(3, **{**FAILED, "exit": other}))
+    drawn = [{"module": "gen", "engine": "HepJamesRandom", "seed": 4711}]
+    client.record(a_record(3, **{**FAILED, "exit": other}, seeds=drawn))
     yield service
     service.stop()
+
+
+def test_a_list_of_jobs_says_which_engine_began_with_the_seed(live: LiveService) -> None:
+    listed = live.run("jobs", "--seed", "4711").stdout.splitlines()
+    [job] = json.loads(live.run("jobs", "--seed", "4711", "--json").stdout)
+    other = json.loads(live.run("jobs", "--json").stdout)
+
+    assert listed[0].endswith("MATCHED")
+    assert listed[1].startswith(job_id(3))
+    assert listed[1].endswith("seed of gen (HepJamesRandom)=4711")
+    assert job["matched"] == [{"key": "seed of gen (HepJamesRandom)", "value": "4711"}]
+    assert job["job_id"] == job_id(3)
+    assert all("matched" not in each for each in other)
 
 
 @pytest.mark.parametrize(

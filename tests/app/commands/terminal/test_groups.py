@@ -1,9 +1,14 @@
 """The lists of commands, and what is said of a command that is none."""
 
+import importlib
+import subprocess
+import sys
+
 import pytest
 from click.testing import CliRunner
 
-from jobprov.app.cli import COMMANDS, jobprov
+from jobprov.app.cli import COMMANDS, SERVER_PACKAGES, jobprov
+from jobprov.app.commands.terminal.groups import summary
 
 
 def told(*words: str) -> str:
@@ -41,6 +46,38 @@ def test_whole_sentence_says_what_a_command_does() -> None:
         in words
     )
     assert "product Map an installed product (UPS, Spack) to the repository that" in words
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_list_says_of_a_command_what_its_own_help_says_first(name: str) -> None:
+    """The list has the sentence written down, so that it need not import the command."""
+    module = importlib.import_module(f"jobprov.app.commands.{COMMANDS[name].module}")
+
+    assert COMMANDS[name].sentence == summary(module.COMMANDS[name])
+
+
+_IMPORT_WITHOUT_SERVER = f"""
+import importlib, sys
+for package in {sorted(SERVER_PACKAGES)}:
+    sys.modules[package] = None
+from jobprov.app.cli import COMMANDS
+for name, listed in COMMANDS.items():
+    try:
+        importlib.import_module("jobprov.app.commands." + listed.module)
+    except ModuleNotFoundError:
+        print(name)
+"""
+
+
+@pytest.mark.slow
+def test_list_knows_which_commands_need_the_servers_packages() -> None:
+    words = [sys.executable, "-c", _IMPORT_WITHOUT_SERVER]
+
+    ended = subprocess.run(words, capture_output=True, text=True, check=True)
+
+    assert ended.stdout.split() == [
+        name for name, listed in COMMANDS.items() if listed.needs_server
+    ]
 
 
 @pytest.mark.parametrize(

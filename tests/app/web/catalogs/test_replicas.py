@@ -1,12 +1,14 @@
 """Where a file is now: call, page and rebuild plan, with the Rucio of its experiment."""
 
+import io
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
-from tests.library.answers import lead, put_job
+from tests.library.answers import assert_problem, lead, put_job
 from tests.library.records import job_id, record_of
 from tests.library.servers.rucio import Copy, Held, RucioServer
 from tests.library.servers.served_app import AppOn, opened_service
@@ -109,3 +111,70 @@ def test_an_experiment_without_such_a_catalog_is_told(client: FlaskClient) -> No
     assert lead(client, "/replicas/f1.root").startswith("No catalog that keeps the places of")
     answer = client.get("/api/v1/files/f1.root/replicas").json
     assert answer["files"][0]["replicas"] == []
+
+
+def bundle_of(client: FlaskClient, number: int, **query: str) -> dict[str, str]:
+    """Return the text members of a job's bundle by path, `etag` among them."""
+    answer = client.get(f"/api/v1/jobs/{job_id(number)}/bundle", query_string=query)
+    assert answer.status_code == 200, answer.text
+    members = {"etag": answer.headers["ETag"]}
+    with tarfile.open(fileobj=io.BytesIO(answer.data)) as tar:
+        for member in tar:
+            if file := tar.extractfile(member):
+                members[member.name.split("/", 1)[1]] = file.read().decode(errors="replace")
+    return members
+
+
+@pytest.fixture
+def reader(pages: FlaskClient) -> FlaskClient:
+    """Yield the client where job 4 read f2.root, of which it knew the digest and no place."""
+    record = record_of(4, inputs=record_of(3)["inputs"])
+    record["inputs"][0]["sha256"] = "a" * 64
+    put_job(pages, record)
+    return pages
+
+
+def test_bundle_lists_where_its_inputs_were_when_somebody_asked(
+    reader: FlaskClient, rucio: RucioServer
+) -> None:
+    plain = bundle_of(reader, 4)
+    located = bundle_of(reader, 4, holey="true", locate="true")
+    again = bundle_of(reader, 4, holey="true", locate="true")
+    first = located["etag"].strip('"').partition("-")[0]
+    rucio.held["nova", "f2.root"] = Held(3, "00000003", [Copy("RAL", "root://ral//f2.root")])
+    moved = bundle_of(reader, 4, holey="true", locate="true")
+    old = bundle_of(reader, 4, plan=first)
+
+    place = f"{DOOR}/pnfs/nova/f2.root"
+    assert "fetch.txt" not in plain
+    assert located["fetch.txt"] == f"{place} 3 data/inputs/files/f2.root\n"
+    assert place in located["data/NEEDS.tsv"]
+    assert moved["fetch.txt"] == "root://ral//f2.root 3 data/inputs/files/f2.root\n"
+    assert again == located == old, "a plan stays as it was made"
+    assert moved["etag"] != located["etag"]
+
+
+def test_bundle_lists_where_transfer_services_saw_its_inputs(reader: FlaskClient) -> None:
+    seen = {"experiment": "nova", "name": "f2.root", "locations": ["root://fts//f2.root"]}
+    before = bundle_of(reader, 4, holey="true")
+    assert reader.post("/api/v1/files", json=seen).status_code == 201
+    other = {**seen, "size_bytes": 99, "locations": ["root://other//f2.root"]}
+    assert reader.post("/api/v1/files", json=other).status_code in {200, 201}
+
+    after = bundle_of(reader, 4, holey="true")
+
+    assert "fetch.txt" not in before
+    assert after["fetch.txt"] == "root://fts//f2.root 3 data/inputs/files/f2.root\n"
+
+
+def test_bundle_whose_inputs_cannot_be_located_is_refused_with_the_reason(
+    reader: FlaskClient, rucio: RucioServer
+) -> None:
+    put_job(reader, record_of(5, experiment="minerva"))
+    no_catalog = reader.get(f"/api/v1/jobs/{job_id(5)}/bundle?locate=true")
+    rucio.close()
+    no_answer = reader.get(f"/api/v1/jobs/{job_id(4)}/bundle?locate=true")
+
+    assert_problem(no_catalog, 422, "locate")
+    problem = assert_problem(no_answer, 422, "locate")
+    assert "without `locate`" in problem["detail"]

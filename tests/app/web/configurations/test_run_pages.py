@@ -1,7 +1,9 @@
 """Pages of a job whose set is computed: the id as run, the set itself, and why it is not known."""
 
+import io
 import json
 import re
+import tarfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from html import unescape
@@ -46,6 +48,7 @@ def record_job(service: Service, folder: Path, job_id: str, argv: list[str]) -> 
         "state": "succeeded",
         "started_at": "2026-01-01T00:00:00Z",
         "command": {"argv": argv},
+        "seeds": [{"module": "gen", "engine": "HepJamesRandom", "seed": 12}],
         "software": [{"name": "art", "product": {"manager": "ups", "version": "v3_14_04"}}],
         "configurations": [
             {"step": "reco", "main": "reco.fcl", "files": [{"name": "reco.fcl", "sha256": sha256}]}
@@ -116,4 +119,24 @@ def test_a_list_says_which_key_and_value_matched(client: FlaskClient) -> None:
     seeded, wrong = client.get("/jobs?seed=12"), client.get("/jobs?seed=x")
 
     assert "source.maxEvents = 7 1 job" in words(page.text)
+    assert "seed of gen (HepJamesRandom) = 12 2 jobs" in words(seeded.text)
     assert (page.status_code, seeded.status_code, wrong.status_code) == (200, 200, 422)
+
+
+def test_the_bundle_of_a_job_has_the_set_that_ran(client: FlaskClient) -> None:
+    ran = as_run(loads(TEXT), read_command_line(ARGV), Facts(release="3.14.04"))
+    held = {}
+    for job in (KNOWN, UNKNOWN):
+        answer = client.get(f"/api/v1/jobs/{job}/bundle")
+        with tarfile.open(fileobj=io.BytesIO(answer.data)) as tar:
+            for member in tar:
+                file = tar.extractfile(member)
+                held[job, member.name.partition("/")[2]] = file.read() if file else b""
+
+    assert held[KNOWN, "data/fcl/ran.fcl"].decode() == ran.to_indented_string()
+    assert (
+        f"ran_parameter_set_id\t{ran.parameter_set_id}\n"
+        in held[KNOWN, "data/fcl/psetid.txt"].decode()
+    )
+    assert (UNKNOWN, "data/fcl/ran.fcl") not in held
+    assert b"ran" not in held[UNKNOWN, "data/fcl/psetid.txt"]

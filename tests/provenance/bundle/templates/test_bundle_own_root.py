@@ -198,8 +198,8 @@ def test_input_that_is_not_in_the_bundle_is_shown_and_stays_as_it_is(
     assert (out / "elsewhere/data/it's here.txt").readlink() == store / "one"
 
 
-def test_capsule_is_the_base_of_the_root(toy: Toy, tmp_path: Path, dash: Run) -> None:
-    capsule = tmp_path / "a capsule"
+def _put_busybox(capsule: Path) -> None:
+    """Make a capsule that has busybox alone."""
     (capsule / "bin").mkdir(parents=True)
     busybox = shutil.which("busybox") or pytest.fail("busybox is not here")
     shutil.copy(busybox, capsule / "bin/busybox")
@@ -210,6 +210,32 @@ def test_capsule_is_the_base_of_the_root(toy: Toy, tmp_path: Path, dash: Run) ->
             shutil.copy(word, capsule / word[1:])
     for name in ("sh", "cat", "env", "ls", "touch"):
         (capsule / "bin" / name).symlink_to("busybox")
+
+
+def test_job_that_ends_its_process_group_ends_nothing_else_from_inside_a_capsule(
+    toy: Toy, tmp_path: Path
+) -> None:
+    """The capsule has no setsid, so the signal ended run.sh, and whoever had started that."""
+    _put_busybox(tmp_path / "capsule")
+    _shell(toy, "trap 'echo told' TERM; kill -TERM 0; echo done")
+    bag, out = toy.unpack(tmp_path / "bag"), tmp_path / "out"
+
+    outcome = subprocess.run(
+        ["dash", bag / "data/run.sh", "--own-root", "--capsule", tmp_path / "capsule", out],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,  # else a failure would end the tests
+    )
+
+    assert outcome.returncode == 0, outcome.stderr
+    assert "told\ndone\n" in (out / "run.log").read_text()
+
+
+def test_capsule_is_the_base_of_the_root(toy: Toy, tmp_path: Path, dash: Run) -> None:
+    capsule = tmp_path / "a capsule"
+    _put_busybox(capsule)
     (capsule / "data").mkdir()
     (capsule / "data/base.txt").write_text("base\n")
     _shell(

@@ -92,9 +92,9 @@ def test_folder_that_takes_no_sidecar_loses_the_sidecar_only(
 
 @pytest.mark.slow
 def test_refusing_port_costs_little(runner: Runner) -> None:
-    done, seconds = job(runner, "--url", "http://127.0.0.1:9", "--budget-seconds", "3")
+    done, seconds = job(runner, "--url", "http://127.0.0.1:9", "--budget-seconds", "120")
 
-    assert seconds < 4
+    assert seconds < 60
     assert b"not sent" in done.stderr
 
 

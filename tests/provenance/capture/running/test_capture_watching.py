@@ -15,6 +15,7 @@ import pytest
 from jobprov.provenance.capture.command import arguments
 from jobprov.provenance.capture.record.draft import Draft
 from jobprov.provenance.capture.running import watching
+from jobprov.provenance.capture.running.children import Children
 from jobprov.provenance.capture.surroundings import container, products
 from tests.library.hook import Runner, only_entry
 
@@ -62,6 +63,17 @@ def test_watch_ends_with_the_process() -> None:
     process.wait()
 
     watch.run()
+
+
+def test_system_is_not_blamed_for_a_command_that_ended_before_the_first_look() -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+
+    children = Children(ended.pid)
+
+    assert children.was_late
+    assert children.why_incomplete is None
+    assert not Children(os.getpid()).was_late
 
 
 def test_a_look_costs_little() -> None:

@@ -7,13 +7,15 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jobprov.provenance.capture.running import storage_folders
-from jobprov.provenance.capture.running.file_events import FileEvents, Made
+from jobprov.provenance.capture.running.file_events import FileEvents
+from jobprov.provenance.capture.running.made_files import Made
 from jobprov.provenance.capture.running.written_files import WrittenFiles, key_of
 from jobprov.provenance.capture.sight import named_folders, places
 from tests.library.hook import Runner, only_entry, said
@@ -28,12 +30,8 @@ def storage(runner: Runner) -> Path:
     return folder
 
 
-# A busy machine takes a moment until the storage is followed; the hook waits 0.3 s at most
-LATER = "sleep 0.7; "
-
-
 def record_of(runner: Runner, script: str) -> dict[str, Any]:
-    runner("run", "--", "sh", "-c", LATER + script)
+    runner("run", "--", "sh", "-c", script)
     return only_entry(runner)[0]
 
 
@@ -77,18 +75,36 @@ def test_file_that_lives_for_milliseconds_has_a_producer(
 def test_loop_that_stores_one_file_after_the_other_has_made_all(
     runner: Runner, storage: Path
 ) -> None:
-    """From one path, under a name that would be no output's.
-
-    A file that nobody looked at before the next one bears its name has no place: its inode would be
-    taken for that of the next.
-    """
-    store = "echo $n > part.tmp; mv part.tmp $STORE/$CAMPAIGN/00/p$n.root; sleep 0.5"
+    """From one path, under a name that would be no output's."""
+    store = "echo $n > part.tmp; mv part.tmp $STORE/$CAMPAIGN/00/p$n.root"
     record = record_of(runner, f"for n in 1 2 3; do {store}; done")
 
     found = sorted(places_of(record, storage).values())
     assert found == ["prod5/00/p1.root", "prod5/00/p2.root", "prod5/00/p3.root"]
     assert {output["name"] for output in record["outputs"]} == {"p1.root", "p2.root", "p3.root"}
     assert len({output["sha256"] for output in record["outputs"]}) == 3
+
+
+FAST = """
+import os
+for number in range(3):
+    with open("out.root", "w") as file:
+        file.write(str(number))
+    os.rename("out.root", os.path.join(os.path.dirname(os.getcwd()), "el" + "se", str(number)))
+"""
+
+
+@pytest.mark.slow
+def test_files_that_went_from_one_path_to_nobody_knows_where_are_a_gap(runner: Runner) -> None:
+    """The last one is an output without a place; of the others, no name is left."""
+    (runner.folder.parent / "else").mkdir()
+    (runner.folder / "store.py").write_text(FAST)
+    record = record_of(runner, f"{sys.executable} -S store.py")
+
+    (output,) = record["outputs"]
+    assert (output["path"], output.get("location")) == ("out.root", None)
+    (sentence,) = [each for each in said(record) if each.startswith("children-unseen")]
+    assert f"2 moved away from {runner.folder}/out.root" in sentence
 
 
 def test_folder_that_is_moved_as_a_whole_takes_its_files_along(
@@ -146,7 +162,7 @@ def test_step_that_stores_what_an_earlier_one_made_tells_the_place(
     for words in (
         ["start"],
         ["step", "--", "sh", "-c", "echo data > out.root"],
-        ["step", "--", "sh", "-c", f"{LATER}mv out.root {PLACE}"],
+        ["step", "--", "sh", "-c", f"mv out.root {PLACE}"],
         ["end"],
     ):
         runner(*words)
@@ -202,7 +218,7 @@ def test_long_reading_of_programs_takes_no_time_from_the_search(
     stored = tmp_path / "deep" / "u7.root"
     stored.write_text("data")
     made = Made()
-    made.look(str(stored))
+    made.take(str(stored), stored.stat())
     made.move(None)
     search = places.Places(
         [], {"/job/out.root": made}, ["/job"], [str(tmp_path)], began=began, written={}
@@ -280,6 +296,70 @@ def test_file_that_was_seen_before_is_told_from_one_that_takes_its_place_at_once
     out = following.end()["out.root"]
 
     assert (out.place, out.is_deleted, out.is_moved) == (None, True, False)
+
+
+def test_files_stored_one_after_the_other_from_one_path_keep_their_places(
+    following: Following,
+) -> None:
+    """Whether the reports are read at the end, or while the next file lies there."""
+    for number in range(20):
+        following.store("out.root", f"{number}.root")
+        (following.job / "out.root").write_text("of the next one")
+        if number % 5 == 0:
+            following.events.read()
+    (following.job / "out.root").unlink()
+
+    following.events.close()
+
+    made = following.events.made.values()
+    placed = {file.place: file.identity for file in made if file.place is not None}
+    assert placed == {
+        str(place): (place.stat().st_dev, place.stat().st_ino)
+        for place in following.storage.iterdir()
+    }
+    assert len(placed) == 20
+
+
+def test_look_that_shows_the_next_file_does_not_count(following: Following) -> None:
+    """The job stores a file and makes the next one just before the look at the first."""
+    look = following.events._looks.look
+    steps: list[Callable[[], object]] = [
+        lambda: (following.job / "out.root").rename(following.storage / "1.root"),
+        lambda: (following.job / "out.root").write_text("second"),
+    ]
+
+    def look_late() -> None:
+        while steps:
+            steps.pop(0)()
+        look()
+
+    (following.job / "out.root").write_text("first")
+    following.events._looks.look = look_late  # type: ignore[method-assign]
+    following.events.read()
+
+    first = following.events.made[str(following.storage / "1.root")]
+    status = (following.storage / "1.root").stat()
+    assert (first.place, first.identity) == (
+        str(following.storage / "1.root"),
+        (status.st_dev, status.st_ino),
+    )
+    assert following.end()["out.root"].size_bytes == len("second")
+
+
+def test_folder_that_went_before_anybody_looked_into_it_is_told(following: Following) -> None:
+    """What lies at its place may be another job's by now; the next folder of its name is another."""
+    for number in range(2):
+        (following.job / "out").mkdir()
+        (following.job / "out" / f"{number}.root").write_text("data")
+        (following.job / "out").rename(following.storage / f"out{number}")
+    (following.job / "out").mkdir()
+    (following.job / "out" / "last.root").write_text("data")
+
+    made = following.end()
+
+    assert following.events.overtaken == {str(following.job / "out"): 2}
+    assert set(made) == {"out/last.root"}
+    assert not made["out/last.root"].is_moved
 
 
 def test_new_folder_of_the_storage_is_followed_at_once(following: Following) -> None:

@@ -89,6 +89,24 @@ def test_kind_counts_fcl_files_and_commits(tmp_path: Path, monkeypatch: pytest.M
     assert len({tuple(first), tuple(second), tuple(kind("lar", "-c", "a.fcl"))}) == 3
 
 
+def test_jobs_whose_fcl_differs_in_seeds_runs_and_comments_are_of_one_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    keys = []
+    for number, more in ((1, ""), (2, ""), (3, "tune: 3\n")):
+        text = (
+            f'#include "gen.fcl"\n# run {number}\nsource.firstRun: {number}\n'
+            f"physics.producers.generator.seed: 20{number}\n  baseSeed: {number}\n{more}"
+        )
+        (tmp_path / f"gen_{number}.fcl").write_text(text)
+        keys.append(kind("lar", "-c", f"gen_{number}.fcl"))
+    (tmp_path / "gen_1.fcl").write_text('#include "other.fcl"\n')
+
+    assert keys[0] == keys[1] != keys[2]
+    assert kind("lar", "-c", "gen_1.fcl") != keys[0]
+
+
 @pytest.mark.parametrize(
     ("script", "is_so"),
     [
@@ -261,6 +279,32 @@ def test_next_job_of_a_kind_keeps_what_the_traced_one_looked_for_in_vain(
     assert absent in records[0]["trace"]["absent"]
     [kept] = [file for file in records[1]["inputs"] if file["path"] == str(homes[1] / name)]
     assert kept["evidence"] == "traced"
+
+
+@pytest.mark.slow
+@with_strace
+def test_next_job_of_a_kind_hears_that_the_traced_one_looked_for_more_than_its_record_names(
+    runner: Runner, choosing: LiveService
+) -> None:
+    """Of 260 names that it looked for in vain, 210 were in no list, and nothing said so."""
+    looking = "for name in $(seq 260); do test -e missing-$name; done; test -e ~/.toolrc; :\n"
+    (runner.folder / "job.sh").write_text(looking)
+    home = runner.folder.parent / "home"
+    home.mkdir()
+    jobs = []
+    for number in ("1", "2"):
+        job_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"left out {number}"))
+        words = ["--url", choosing.url, "--job-id", job_id, "--", "sh", "job.sh"]
+        runner("run", *words, environment={"HOME": str(home)})
+        with urlopen(f"{choosing.url}/api/v1/jobs/{job_id}") as answer:
+            jobs.append(json.loads(answer.read()))
+
+    trace = jobs[0]["record"]["trace"]
+    assert (trace["absent"][0], len(trace["absent"])) == ("~/.toolrc", 200)
+    assert trace["absent_left_out"] == 61
+    assert "reads-unseen" not in [gap["code"] for gap in jobs[0]["gaps"]]
+    [message] = [gap["message"] for gap in jobs[1]["gaps"] if gap["code"] == "reads-unseen"]
+    assert "61 more files than its record names" in message
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:

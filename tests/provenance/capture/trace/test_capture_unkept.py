@@ -409,6 +409,20 @@ def test_order_tells_what_was_there_from_what_the_job_made() -> None:
     assert {"/x/out", "/x/in", "/x/b"} == calls.written
 
 
+def test_what_was_looked_for_in_vain_is_counted_where_there_is_no_room_for_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kinds, "MOST_PATHS", 2)
+    failed = "O_RDONLY) = -1 ENOENT (No such file or directory)"
+    names = ["/usr/lib/a", "/x/a", "/x/a", "/etc/b", "/x/b", "/x/c", "/x/a"]
+
+    calls = calls_of(*(f'7 openat(AT_FDCWD</x>, "{name}", {failed}' for name in names))
+
+    assert calls.absent == {"/x/a", "/x/b"}
+    assert calls.absent_left_out == 1
+    assert not calls.is_full
+
+
 def test_names_are_those_of_the_folder_that_the_process_was_in() -> None:
     calls = calls_of(
         '7 execve("./tool", ["t"...], 0x1 /* 3 vars */) = 0',

@@ -263,6 +263,31 @@ def test_lists_say_which_key_and_value_matched(production: Production) -> None:
     assert matches(production, parameter="none.such") == {}
 
 
+def test_lists_say_which_random_engines_began_with_the_seed(production: Production) -> None:
+    gen = {"step": "make", "module": "gen", "instance": "evt", "engine": "HepJamesRandom"}
+    sim = {"module": "sim"}
+    long = {"module": "é" * 5000}
+    drawn = ([gen, sim, gen, {}], [{"module": f"m{number}"} for number in range(9)], [long])
+    for number, engines in enumerate(drawn, 1):
+        seeds = [{**engine, "seed": 11} for engine in engines] + [{"module": "other", "seed": 12}]
+        production.record({**tuned(production, number, "one"), "seeds": seeds})
+    production.work()
+
+    matched = matches(production, seed=11)
+
+    assert matched[1] == [
+        "seed of job = 11",
+        "seed of make gen evt (HepJamesRandom) = 11",
+        "seed of sim = 11",
+    ]
+    assert matched[2] == [f"seed of m{number} = 11" for number in range(3)]
+    assert matched[3] == [f"seed of {'é' * 300} = 11"]
+    assert matches(production, seed=12, variable=f"{TUNE}=one")[3] == [
+        f'${TUNE} = "one"',
+        "seed of other = 12",
+    ]
+
+
 def test_matches_of_many_configurations_are_those_of_each_job(production: Production) -> None:
     """More sets than one row of the index holds."""
     texts = [b"a: { b: %d c: %d }\n" % (number, number % 2) for number in range(70)]

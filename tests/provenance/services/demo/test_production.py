@@ -5,8 +5,12 @@ Only the service is a small stand-in that keeps what it is sent.
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -113,14 +117,21 @@ def hook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return put_hook(tmp_path_factory.mktemp("hook") / "job-end-hook.pyz")
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[StandIn]:
+@contextmanager
+def answering() -> Iterator[StandIn]:
+    """Yield a stand-in that answers as long as the block runs."""
     with StandIn() as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[StandIn]:
+    with answering() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -347,14 +358,34 @@ def test_production_stops_where_a_stage_lacks_its_units(
         start(tmp_path, hook, service.url)
 
 
-def test_records_that_did_not_arrive_are_told_with_the_command(demo: Demo) -> None:
+@pytest.mark.parametrize("missing", [{"unrecorded": ["some-job"]}, {"unsent": 1}])
+def test_records_that_did_not_arrive_are_told_with_the_command(
+    demo: Demo, missing: dict[str, Any]
+) -> None:
     lines: list[str] = []
-    report = replace(demo.report, unrecorded=["some-job"])
+    report = replace(demo.report, **missing)
 
     run_demo_module._report_end(report, demo.service.url, "jobprov", Path("spool"), lines.append)
 
-    [told] = [line for line in lines if "1 records did not arrive; send them: " in line]
+    [told] = [line for line in lines if "1 record did not arrive in whole; send again: " in line]
     assert told.endswith(f"jobprov record --url {demo.service.url} spool")
+
+
+def test_what_a_hook_left_in_its_spool_is_sent_at_the_end(tmp_path: Path, hook: Path) -> None:
+    """On a slow machine the first jobs have more to send than their hooks have time."""
+    spool = tmp_path / "spool"
+    settings = {"JOBPROV_SPOOL": str(spool), "JOBPROV_EXPERIMENT": "toyexp"}
+    spool.mkdir(mode=0o700)
+    words = [sys.executable, str(hook), "run", "--", "true"]
+    subprocess.run(words, env={**os.environ, **settings}, check=True, cwd=tmp_path)
+    assert len(list((spool / "ready").iterdir())) == 1
+
+    with answering() as service:
+        left = run_demo_module._send_rest(hook, {**settings, "JOBPROV_URL": service.url})
+
+    assert left == 0
+    assert list((spool / "ready").iterdir()) == []
+    assert len(service.records) == 1
 
 
 def test_refused_task_is_told_and_stops_nothing(demo: Demo, tmp_path: Path) -> None:

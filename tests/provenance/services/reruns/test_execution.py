@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import tarfile
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,6 +81,41 @@ def test_other_output_differs(root: Path, tmp_path: Path) -> None:
 
     assert (verified.decision, verified.level) == ("differs", "R2")
     assert "DIFFERENT result.txt" in verified.lines
+
+
+def test_job_that_ends_its_process_group_does_not_end_its_caller(
+    root: Path, tmp_path: Path
+) -> None:
+    """As `kill 0` does in a script; here these tests would end."""
+    (root / "data/run.sh").write_text("kill -TERM 0; sleep 600\n")
+
+    result = rerun(root, tmp_path / "out")
+
+    assert (result.exit_code, result.is_started) == (NOT_STARTED, False)
+
+
+def test_interrupt_ends_all_that_a_rerun_started(root: Path, tmp_path: Path) -> None:
+    (root / "data/run.sh").write_text("sleep 600 & echo $!; wait\n")
+    started: list[int] = []
+
+    def interrupt(line: str) -> None:
+        started.append(int(line))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rerun(root, tmp_path / "out", interrupt)
+
+    end = time.monotonic() + 60
+    while _is_running(started[0]):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        return b"sleep" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def test_folder_without_a_rerun_is_undecided(root: Path, tmp_path: Path) -> None:

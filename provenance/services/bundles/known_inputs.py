@@ -1,0 +1,88 @@
+"""What catalogs know of a job's files and its record does not say: full names, and places.
+
+Full names and the places that transfer services posted (`POST /files`) are in the database. Where
+copies are now is asked of Rucio and SAM only for a bundle that is to say so
+(`catalogs/input_places.py`).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection
+
+from jobprov.provenance.bundle.ingredients import KnownFile
+from jobprov.provenance.db.queries.holdings.possessions import possessed_blobs
+from jobprov.provenance.db.queries.lookup.full_names import (
+    full_names_of_inputs,
+    full_names_of_outputs,
+)
+from jobprov.provenance.db.queries.reruns.bundles import input_sightings
+from jobprov.provenance.records.job_record import Input
+from jobprov.provenance.services.lookup.job import ReadJob
+
+MOST_PLACES = 5
+"""Of an input; what a bundle says must end somewhere."""
+Places = Mapping[int, Sequence[str]]
+"""Addresses of copies, by position of the input."""
+
+
+def known_inputs(connection: Connection, job: ReadJob, located: Places) -> dict[int, KnownFile]:
+    """Return what catalogs know of the inputs of a job, by position; others are left out.
+
+    `located` is where copies are now, as far as somebody asked; these places come first.
+    """
+    inputs = job.reading.record.inputs or []
+    names = full_names_of_inputs(connection, job.found.key)
+    absent = absent_inputs(connection, job)
+    sighted = _sighted_places(connection, job.found.key, absent)
+    known = {}
+    for position, file in enumerate(inputs):
+        namespace, name = "", ""
+        if position in names and not file.namespace:
+            namespace, name = names[position]
+        places: dict[str, None] = {}
+        if position in absent:
+            places = dict.fromkeys([*located.get(position, ()), *sighted.get(position, ())])
+        if namespace or places:
+            known[position] = KnownFile(
+                namespace=namespace, name=name, places=list(places)[:MOST_PLACES]
+            )
+    return known
+
+
+def known_outputs(connection: Connection, job: ReadJob) -> dict[int, KnownFile]:
+    """Return what catalogs know of the outputs of a job, by position; others are left out."""
+    known = {}
+    for position, full in full_names_of_outputs(connection, job.found.key).items():
+        known[position] = KnownFile(namespace=full.namespace, name=full.name)
+    return known
+
+
+def absent_inputs(connection: Connection, job: ReadJob) -> dict[int, Input]:
+    """Return the inputs that the job's experiment did not upload, by position."""
+    inputs = job.reading.record.inputs or []
+    digests = {file.sha256 for file in inputs if file.sha256}
+    possessed = possessed_blobs(connection, job.found.experiment, digests)
+    absent = {}
+    for position, file in enumerate(inputs):
+        if file.sha256 not in possessed:
+            absent[position] = file
+    return absent
+
+
+def _sighted_places(
+    connection: Connection, job: int, absent: Mapping[int, Input]
+) -> dict[int, list[str]]:
+    """Return where transfer services saw these inputs, by position, the newest first.
+
+    A sighting of another size is of other bytes of that name.
+    """
+    places: dict[int, list[str]] = {}
+    for position, text in input_sightings(connection, job):
+        if position not in absent:
+            continue
+        sighting = json.loads(text)
+        sizes = {sighting.get("size_bytes"), absent[position].size_bytes} - {None}
+        if len(sizes) <= 1:
+            places.setdefault(position, []).extend(sighting.get("locations") or ())
+    return places
