@@ -18,7 +18,6 @@ from jobprov.provenance.answers.configurations import ConfigurationFiles, Evalua
 from jobprov.provenance.answers.lookup.jobs import GapCounts, JobAnswer, JobList
 from jobprov.provenance.answers.reruns import VerdictPosted
 from jobprov.provenance.bundle.description.exports import FORMS
-from jobprov.provenance.catalogs.opening import read_catalogs
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.schemas.queries import (
@@ -132,7 +131,7 @@ def get_bundle(job_id: str) -> Response:
     name, experiment = checked_name(job_id, "job_id"), query.get("experiment")
     located: Places = {}
     if query["locate"] and "plan" not in query:
-        catalogs = read_catalogs(service.settings.catalogs)
+        catalogs = service.catalogs()
         located = locate_inputs(
             service.readable(), service.store, catalogs, name, experiment=experiment
         )
