@@ -298,6 +298,18 @@ def test_role_shows_it_and_no_proxy_keeps_a_copy(world: World, tmp_path: Path) -
     app.extensions["jobprov"].close()
 
 
+def test_writing_needs_a_token_from_this_machine_too(sqlite_template: Path, tmp_path: Path) -> None:
+    shutil.copy(sqlite_template, tmp_path / "jobprov.db")
+    service = opened(tmp_path, JOBPROV_PRIVATE_EXPERIMENTS="dune")
+    app = create_app(service.settings, service=service)
+    first = open_calls()[0]
+
+    told = Asking(app).ask(API + first.address, first.method, **body_of(first))
+    app.extensions["jobprov"].close()
+
+    assert told.status == 401
+
+
 def test_bytes_of_a_private_experiment_stay_when_another_erases_them(world: World) -> None:
     """What is decided for the archive looks at all experiments, whoever sends the request."""
     service: Service = world.whole.extensions["jobprov"]
