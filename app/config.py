@@ -7,6 +7,7 @@ table. `$JOBPROV_DATA` in a default stands for the data folder.
 """
 
 import os
+import re
 import secrets
 import shlex
 import tempfile
@@ -62,6 +63,12 @@ SETTINGS = (
         "JOBPROV_READING",
         "open",
         "Who may read: `open` to all, or `token` for those who hold a write token or have a role.",
+    ),
+    Setting(
+        "JOBPROV_PRIVATE_EXPERIMENTS",
+        "",
+        "Experiments, separated by commas, that those alone see who have a role in them or a token "
+        "of them (docs/how-to/keep-an-experiment-private.md).",
     ),
     Setting(
         "JOBPROV_TOKEN_ISSUERS",
@@ -142,6 +149,7 @@ SETTINGS = (
     ),
 )
 READING, SWITCH = ("open", "token"), ("on", "off")
+_EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -159,6 +167,7 @@ class Settings:
     workers: int
     threads: int
     reading: str
+    private_experiments: frozenset[str]
     token_issuers: Path | None
     login: Path | None
     blob_limit_bytes: int
@@ -215,6 +224,7 @@ def load_settings(
         workers=_number(texts, "JOBPROV_WORKERS", 1, 64),
         threads=_number(texts, "JOBPROV_THREADS", 1, 256),
         reading=texts["JOBPROV_READING"],
+        private_experiments=_experiments(texts["JOBPROV_PRIVATE_EXPERIMENTS"]),
         token_issuers=_optional_path(texts["JOBPROV_TOKEN_ISSUERS"]),
         login=_optional_path(texts["JOBPROV_LOGIN"]),
         blob_limit_bytes=_number(texts, "JOBPROV_BLOB_LIMIT_BYTES", 1, 2**40),
@@ -261,6 +271,23 @@ def _path(text: str) -> Path:
 
 def _hosts(text: str) -> frozenset[str]:
     return frozenset(host.strip().lower() for host in text.split(",") if host.strip())
+
+
+def _experiments(text: str) -> frozenset[str]:
+    """Return the names in a list.
+
+    Raises:
+        BadInputError: one cannot be the name of an experiment, so that it would hide nothing.
+    """
+    names = frozenset(name.strip() for name in text.split(",") if name.strip())
+    for name in sorted(names):
+        if not _EXPERIMENT.fullmatch(name):
+            raise BadInputError(
+                f"JOBPROV_PRIVATE_EXPERIMENTS: {name!r} is not a valid name of an experiment; "
+                "separate names by commas.",
+                {"JOBPROV_PRIVATE_EXPERIMENTS": ["names separated by commas"]},
+            )
+    return names
 
 
 def _optional_path(text: str) -> Path | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from jobprov.app.access.private_experiments import with_privacy, without_shared_copies
 from jobprov.app.access.sessions import PageSessions
 from jobprov.app.api import register_api
 from jobprov.app.config import Settings, load_settings
@@ -53,7 +54,7 @@ def create_app(
         SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_HTTPONLY=True, MAX_FORM_MEMORY_SIZE=1 << 20
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions["jobprov"] = service or open_service(read)
+    app.extensions["jobprov"] = with_privacy(service or open_service(read))
     if read.trusted_proxies:
         count = read.trusted_proxies
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -65,6 +66,8 @@ def create_app(
     register_sam(app)
     register_metacat(app)
     _register_pages(app)
+    if app.extensions["jobprov"].privacy is not None:
+        app.after_request(without_shared_copies)
     app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
 

@@ -96,6 +96,9 @@ def _read(
     counting: Counting[Answer], question_fields: Mapping[str, object], question: str | None
 ) -> Answer:
     service = get_service()
+    if service.hidden_experiments() and "experiment" not in question_fields:
+        # What is counted of some experiments is not kept for those who see all, nor the other way
+        question = None
     with service.reading() as connection:
         counted = ask(connection, service.store, counting, question_fields, question)
     if counted.needs_follow_up:

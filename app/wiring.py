@@ -21,9 +21,11 @@ from jobprov.app.config import Settings
 from jobprov.archive.errors import ArchiveError
 from jobprov.archive.opening import open_store
 from jobprov.archive.store import Store
+from jobprov.provenance.catalogs.opening import CatalogSettings, read_catalogs
 from jobprov.provenance.db.changes.intake import note_token_use
 from jobprov.provenance.db.changes.upkeep import write_again
 from jobprov.provenance.db.connections.engines import Database, open_database
+from jobprov.provenance.db.connections.narrowed import NarrowedDatabase
 from jobprov.provenance.db.queries.upkeep import known_archive
 from jobprov.provenance.db.recording.configurations.physics_variables import PhysicsVariables
 from jobprov.provenance.errors import (
@@ -69,6 +71,20 @@ class Login:
 
 
 @dataclass(frozen=True)
+class Privacy:
+    """How experiments are kept from those who may not see them.
+
+    Attributes:
+        database: reads as such a reader does.
+        hidden: returns which experiments are hidden from the sender of the request; outside a
+            request it fails.
+    """
+
+    database: NarrowedDatabase
+    hidden: Callable[[], frozenset[str]]
+
+
+@dataclass(frozen=True)
 class Service:
     """What a request works with; one a process.
 
@@ -82,6 +98,8 @@ class Service:
         excerpts: what records have in common, sent once.
         written: until when (`until`, of the monotonic clock) it is believed that all can be
             written.
+        privacy: keeps experiments from those who may not see them; None where all are open, and
+            for commands, whose user has the database at hand.
         batch_turns: taken by those who decode a batch and have it written: more at once would only
             take memory.
     """
@@ -100,6 +118,7 @@ class Service:
     batch_turns: Semaphore
     written: dict[str, float]
     _record: Callable[[Writing, Sequence[Submission]], list[Outcome]] = field(repr=False)
+    privacy: Privacy | None = None
 
     @property
     def physics_variables(self) -> PhysicsVariables:
@@ -108,15 +127,51 @@ class Service:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Yield a connection that sees one state of the database and writes nothing."""
-        with self.database.reading.connect() as connection:
+        """Yield a connection that sees one state of the database and writes nothing.
+
+        In a request it sees what the sender may see.
+        """
+        with self.readable().reading.connect() as connection:
             yield connection
             # nothing: but after a rollback psycopg forgets every statement that it prepared
             connection.commit()
 
+    @contextmanager
+    def reading_everything(self) -> Iterator[Connection]:
+        """Yield a connection that sees all experiments, for what is decided and told nobody."""
+        with self.database.reading.connect() as connection:
+            yield connection
+            connection.commit()
+
+    def readable(self) -> Database:
+        """Return the database as the sender of the request may read it."""
+        hidden = self.hidden_experiments()
+        if self.privacy is None or not hidden:
+            return self.database
+        return self.database._replace(reading=self.privacy.database.reading(hidden))
+
+    def hidden_experiments(self) -> frozenset[str]:
+        """Return the experiments that the sender of the request may not see."""
+        return frozenset() if self.privacy is None else self.privacy.hidden()
+
+    def catalogs(self) -> dict[str, CatalogSettings]:
+        """Return the catalogs of the experiments that the sender of the request may see.
+
+        Raises:
+            BadInputError: the operator's file is wrong.
+        """
+        hidden = self.hidden_experiments()
+        catalogs = read_catalogs(self.settings.catalogs)
+        return {name: catalog for name, catalog in catalogs.items() if name not in hidden}
+
     def needs_token(self) -> bool:
         """Return whether writing needs a token; without one it is for this machine alone."""
-        return self.issued_tokens is not None or self.login is not None or self.tokens.exist()
+        return (
+            self.issued_tokens is not None
+            or self.login is not None
+            or self.privacy is not None
+            or self.tokens.exist()
+        )
 
     def write(
         self,
@@ -149,7 +204,7 @@ class Service:
         problems = []
         archive = None
         try:
-            with self.reading() as connection:
+            with self.reading_everything() as connection:
                 archive = known_archive(connection)
         except SQLAlchemyError:
             problems.append(
@@ -191,6 +246,8 @@ class Service:
         """Finish what is queued and close every connection."""
         self.writer.close()
         self.database.dispose()
+        if self.privacy is not None:
+            self.privacy.database.dispose()
 
 
 def open_service(settings: Settings) -> Service:

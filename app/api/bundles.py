@@ -66,7 +66,7 @@ def get_campaign_bundle(name: str) -> Response:
 
 def _bundle_answer(wanted: Wanted, level: str | None) -> Response:
     service = get_service()
-    built = build_campaign(service.database, service.store, wanted, level=level)
+    built = build_campaign(service.readable(), service.store, wanted, level=level)
     answer = Response(built.stream(), content_type="application/x-tar")
     answer.content_length = built.size_bytes
     answer.set_etag(built.etag)

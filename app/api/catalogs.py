@@ -14,7 +14,6 @@ from jobprov.provenance.answers.catalogs import (
     DrainingUnits,
     LocatedFiles,
 )
-from jobprov.provenance.catalogs.opening import read_catalogs
 from jobprov.provenance.schemas.production_queries import ArrivalsQuery, CatalogQuery, DrainingQuery
 from jobprov.provenance.schemas.queries import FileQuery
 from jobprov.provenance.services.catalogs.arrivals import list_arrivals
@@ -41,7 +40,7 @@ def get_catalog(task_id: str) -> Response:
     query = asked(CatalogQuery)
     hours = query.pop("late_after_hours", None)
     service = get_service()
-    catalogs = read_catalogs(service.settings.catalogs)
+    catalogs = service.catalogs()
     with service.reading() as connection:
         task = find_task(connection, checked_name(task_id, "task_id"), **query)
         if hours is None:
@@ -75,7 +74,7 @@ def get_draining(task_id: str) -> Response:
         task = find_task(connection, checked_name(task_id, "task_id"), **query)
         if form == "json":
             return json_answer(DrainingUnits(list_draining(connection, service.store, task)))
-        catalogs = read_catalogs(service.settings.catalogs)
+        catalogs = service.catalogs()
         return text_answer(draining_text(connection, service.store, task, catalogs, form))
 
 
@@ -90,7 +89,7 @@ def get_arrivals() -> Response:
     """Return how many files were written and arrived, a day each, and those that are late."""
     query = asked(ArrivalsQuery)
     service = get_service()
-    catalogs = read_catalogs(service.settings.catalogs)
+    catalogs = service.catalogs()
     with service.reading() as connection:
         return json_answer(list_arrivals(connection, catalogs=catalogs, **query))
 
@@ -109,7 +108,7 @@ def get_replicas(name: str) -> Response:
     """
     query = asked(FileQuery)
     service = get_service()
-    catalogs = read_catalogs(service.settings.catalogs)
+    catalogs = service.catalogs()
     with service.reading() as connection:
         shown = show_file(connection, checked_name(name), **query)
     return json_answer(locate_file(shown, catalogs, patience=PATIENCE))

@@ -19,7 +19,6 @@ from jobprov.provenance.answers.histories.impact import Impact, ImpactedFile
 from jobprov.provenance.answers.histories.lineage import LineageGraph, LineageList
 from jobprov.provenance.answers.histories.rebuilds import RebuildPlan
 from jobprov.provenance.answers.histories.relations import CommonAncestors, FilePaths
-from jobprov.provenance.catalogs.opening import read_catalogs
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.lineage.drawing.dot import to_dot
@@ -165,7 +164,7 @@ def get_rebuild_replicas(name: str) -> Response:
 
     The experiment's Rucio or SAM is asked.
     """
-    catalogs = read_catalogs(get_service().settings.catalogs)
+    catalogs = get_service().catalogs()
     return json_answer(locate_needs(_asked_plan(name), catalogs, patience=PATIENCE))
 
 

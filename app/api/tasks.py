@@ -24,7 +24,7 @@ from jobprov.provenance.answers.tasks.tasks import (
     TaskProgress,
     UnitsWaived,
 )
-from jobprov.provenance.catalogs.opening import open_catalog, read_catalogs
+from jobprov.provenance.catalogs.opening import open_catalog
 from jobprov.provenance.catalogs.sam_dimensions import files_dimension
 from jobprov.provenance.db.queries.tasks.tasks import find_tasks
 from jobprov.provenance.errors import NotFoundError
@@ -110,7 +110,7 @@ def _frozen(task_id: str, document: dict[str, Any]) -> dict[str, Any]:
         before = None
         if tasks:
             before = read_task_document(connection, service.store, tasks[0])
-    catalogs = read_catalogs(service.settings.catalogs)
+    catalogs = service.catalogs()
     return freeze_units(document, before, lambda experiment: open_catalog(catalogs, experiment))
 
 

@@ -25,7 +25,7 @@ from jobprov.provenance.answers.catalogs import (
     LocatedFiles,
     Replica,
 )
-from jobprov.provenance.catalogs.opening import Catalogs, read_catalogs
+from jobprov.provenance.catalogs.opening import Catalogs
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.services.catalogs.arrivals import (
     MOST_DAYS,
@@ -92,7 +92,7 @@ def add_routes(blueprint: Blueprint) -> None:
 def show_differences() -> Response:
     """Show where the jobs of a task and its catalog differ."""
     question, service = Question.from_request(), get_service()
-    catalogs = read_catalogs(service.settings.catalogs)
+    catalogs = service.catalogs()
     draining = []
     with service.reading() as connection:
         task = find_task(connection, question.task_id, experiment=question.experiment)
@@ -180,7 +180,7 @@ def show_arrivals() -> Response:
         arrivals = list_arrivals(
             connection,
             experiment,
-            catalogs=read_catalogs(service.settings.catalogs),
+            catalogs=service.catalogs(),
             days=days,
             hours=hours,
             limit=_LATE_ROWS,
@@ -211,7 +211,7 @@ class CopyRow(NamedTuple):
 def show_replicas(name: str) -> Response:
     """Show where a file is now."""
     service = get_service()
-    catalogs = read_catalogs(service.settings.catalogs)
+    catalogs = service.catalogs()
     with service.reading() as connection:
         shown = show_found(connection, find_file(connection, name, **asked_file()))
     located = locate_file(shown, catalogs, patience=PATIENCE)

@@ -37,6 +37,7 @@ def test_empty_variable_is_as_good_as_none() -> None:
         ("JOBPROV_PORT", "٣"),
         ("JOBPROV_WORKERS", "0"),
         ("JOBPROV_READING", "some"),
+        ("JOBPROV_PRIVATE_EXPERIMENTS", "dune; sbnd"),
         ("JOBPROV_NONSENSE", "1"),
     ],
 )
@@ -84,3 +85,9 @@ def test_no_worker_reads_a_session_key_that_another_is_making(
     assert len(key) > 40
     assert seen == [key]
     assert [file.name for file in (tmp_path / "var").iterdir()] == ["secret-key"]
+
+
+def test_private_experiments_are_names_separated_by_commas() -> None:
+    settings = load_settings({"JOBPROV_PRIVATE_EXPERIMENTS": "dune, sbn-d,"}, {})
+
+    assert settings.private_experiments == {"dune", "sbn-d"}

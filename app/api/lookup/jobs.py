@@ -18,7 +18,6 @@ from jobprov.provenance.answers.configurations import ConfigurationFiles, Evalua
 from jobprov.provenance.answers.lookup.jobs import GapCounts, JobAnswer, JobList
 from jobprov.provenance.answers.reruns import VerdictPosted
 from jobprov.provenance.bundle.description.exports import FORMS
-from jobprov.provenance.catalogs.opening import read_catalogs
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.schemas.queries import (
@@ -132,12 +131,12 @@ def get_bundle(job_id: str) -> Response:
     name, experiment = checked_name(job_id, "job_id"), query.get("experiment")
     located: Places = {}
     if query["locate"] and "plan" not in query:
-        catalogs = read_catalogs(service.settings.catalogs)
+        catalogs = service.catalogs()
         located = locate_inputs(
-            service.database, service.store, catalogs, name, experiment=experiment
+            service.readable(), service.store, catalogs, name, experiment=experiment
         )
     bundle = build_bundle(
-        service.database,
+        service.readable(),
         service.writer,
         service.store,
         name,
@@ -179,7 +178,8 @@ def add_verdict(job_id: str) -> Response:
         job = find_job(connection, checked_name(job_id, "job_id"), **query)
     check_experiment(grant, job.experiment)
     verdict = service.write(
-        lambda writing: post_verdict(writing, job_id, document, **query),
+        # of this experiment: others that the sender may not see may have a job of this id
+        lambda writing: post_verdict(writing, job.job_id, document, experiment=job.experiment),
         submitter=grant.submitter,
     )
     return json_answer(verdict, 201)
@@ -229,7 +229,7 @@ def get_export(job_id: str, form: str) -> Response:
         raise NotFoundError(f"There is no form {form[:40]!r}; there are {known}.", list(FORMS))
     query, service = asked(ExperimentQuery), get_service()
     bundle = build_bundle(
-        service.database, service.writer, service.store, checked_name(job_id, "job_id"), **query
+        service.readable(), service.writer, service.store, checked_name(job_id, "job_id"), **query
     )
     return Response(export_job(bundle, form), content_type=FORMS[form][1])
 

@@ -18,7 +18,6 @@ from jobprov.provenance.answers.orders.orders import (
     RetryPolicies,
     TakenOrders,
 )
-from jobprov.provenance.catalogs.opening import read_catalogs
 from jobprov.provenance.launchers.resubmitting import Destination, FileCommands
 from jobprov.provenance.records.reading.documents import read_document
 from jobprov.provenance.records.reading.repairing import parse_object
@@ -158,7 +157,7 @@ def get_outside_inputs() -> Response:
     with service.reading() as connection:
         by_job = read_outside_inputs(connection, service.store, experiment, body.jobs)
     inputs = [file for files in by_job.values() for file in files]
-    return json_answer(locate(inputs, read_catalogs(service.settings.catalogs), experiment))
+    return json_answer(locate(inputs, service.catalogs(), experiment))
 
 
 @section.call(

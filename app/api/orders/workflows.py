@@ -20,7 +20,7 @@ from jobprov.provenance.answers.orders.workflows import (
     WorkflowStanding,
 )
 from jobprov.provenance.catalogs.catalog import Catalog
-from jobprov.provenance.catalogs.opening import open_catalog, read_catalogs
+from jobprov.provenance.catalogs.opening import open_catalog
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.launchers.workflow import LONGEST_BYTES, read_workflow
 from jobprov.provenance.records.reading.documents import read_document
@@ -96,7 +96,7 @@ def put_workflow(name: str) -> Response:
 
 def _catalog_of() -> Callable[[str], Catalog]:
     """Return what opens the catalog of an experiment, as the operator names them."""
-    catalogs = read_catalogs(get_service().settings.catalogs)
+    catalogs = get_service().catalogs()
     return lambda experiment: open_catalog(catalogs, experiment)
 
 

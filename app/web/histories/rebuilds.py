@@ -13,7 +13,6 @@ from jobprov.provenance.answers.addresses import history_page, with_query
 from jobprov.provenance.answers.catalogs import LocatedFiles, Replica
 from jobprov.provenance.answers.histories.rebuilds import RebuildPlan
 from jobprov.provenance.answers.names import FileName
-from jobprov.provenance.catalogs.opening import read_catalogs
 from jobprov.provenance.services.catalogs.replicas import PATIENCE
 from jobprov.provenance.services.histories.rebuilds import (
     listed_files,
@@ -55,7 +54,7 @@ def show_plan(name: str) -> Response:
     problem: str | None = None
     locate: str | None = here(locate="1")
     if asked_flag("locate"):
-        located = locate_needs(plan, read_catalogs(service.settings.catalogs), patience=PATIENCE)
+        located = locate_needs(plan, service.catalogs(), patience=PATIENCE)
         problem = located.problem
         locate = None
     file = plan.file

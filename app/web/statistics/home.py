@@ -29,7 +29,7 @@ def show_home() -> Response:
     with get_service().reading() as connection:
         facts = home_facts(connection)
     counted = _campaigns()
-    lately = _last_day() if facts.job_count else None
+    lately = _last_day() if facts.amounts.jobs else None
     states: set[UnitState] = set()
     for campaign in counted.campaigns if counted else ():
         for stage in campaign.stages[:_MOST_STAGES]:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError
 from jobprov.provenance.errors import BadInputError, UnreachableError
 
 BUSY_MILLISECONDS = 15_000
-_WRITING_CACHE, _READING_CACHE = 16_384, 8192
+_WRITING_CACHE, READING_CACHE = 16_384, 8192
 """Kilobytes of pages that a connection keeps.
 
 A worker has one that writes, and one a thread that reads what the system keeps as well.
@@ -101,15 +101,16 @@ def _open_sqlite(url: str, file: str | None) -> Database:
         url, pool_size=1, max_overflow=4, connect_args={"cached_statements": _WRITING_STATEMENTS}
     )
     for engine, begin, cache in (
-        (reading, "BEGIN", _READING_CACHE),
+        (reading, "BEGIN", READING_CACHE),
         (writing, "BEGIN IMMEDIATE", _WRITING_CACHE),
     ):
-        event.listen(engine, "connect", partial(_set_up_sqlite, cache))
+        event.listen(engine, "connect", partial(set_up_sqlite, cache))
         event.listen(engine, "begin", _beginner(begin))
     return Database(reading, writing)
 
 
-def _set_up_sqlite(cache_kilobytes: int, connection: sqlite3.Connection, _record: Any) -> None:
+def set_up_sqlite(cache_kilobytes: int, connection: sqlite3.Connection, _record: Any) -> None:
+    """Set up a new connection of the driver."""
     connection.isolation_level = None  # transactions begin where we say so, by the event below
     for pragma in (
         "journal_mode=WAL",

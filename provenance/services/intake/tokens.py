@@ -208,6 +208,11 @@ def looks_issued(token: str) -> bool:
     return token.count(".") == 2  # noqa: PLR2004 - header, claims, signature
 
 
+def looks_like_token(text: str) -> bool:
+    """Return whether a text has the form of a token, ours or issued."""
+    return _SHAPE.fullmatch(text) is not None or looks_issued(text)
+
+
 class Rotation(NamedTuple):
     """A token that takes the place of another.
 

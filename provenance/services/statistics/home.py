@@ -9,10 +9,7 @@ from jobprov.provenance.answers.lookup.jobs import JobSummary
 from jobprov.provenance.answers.reruns import Reproduction
 from jobprov.provenance.db.queries.lookup.experiments import experiment_names
 from jobprov.provenance.db.queries.lookup.jobs import JobFilters, list_job_rows
-from jobprov.provenance.db.queries.statistics.home import (
-    highest_file_key,
-    highest_job_key,
-)
+from jobprov.provenance.db.queries.statistics.home import Amounts, recorded_amounts
 from jobprov.provenance.services.reruns.reproduction import reproduction_facts
 
 NEWEST = 20
@@ -23,15 +20,13 @@ class HomeFacts(NamedTuple):
 
     Attributes:
         newest: the newest jobs.
-        job_count, file_count: the highest keys: rows are never removed, so it is their number, or a
-            little more.
+        amounts: how many jobs and files are recorded.
         reproduction: as `GET /reproduction` answers it.
     """
 
     experiments: list[str]
     newest: list[JobSummary]
-    job_count: int
-    file_count: int
+    amounts: Amounts
     reproduction: Reproduction
 
 
@@ -41,7 +36,6 @@ def home_facts(connection: Connection) -> HomeFacts:
     return HomeFacts(
         experiments=experiment_names(connection),
         newest=[summary for _, summary in rows],
-        job_count=highest_job_key(connection),
-        file_count=highest_file_key(connection),
+        amounts=recorded_amounts(connection),
         reproduction=reproduction_facts(connection, datetime.now(UTC)),
     )

@@ -8,11 +8,10 @@ committed:
 
 import os
 import re
-import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -39,8 +38,8 @@ from tests.library.productions.answer_calls import (
 )
 from tests.library.servers.catalogs import SamServer, Shelf, ShelfProcess
 from tests.library.servers.served_app import opened_service
+from tests.library.standing_clock import START, Clock, standing_clock
 
-START = datetime(2026, 11, 25, 12, tzinfo=UTC)
 API = "/api/v1"
 WRITE = "JOBPROV_WRITE_ANSWERS"
 MARK = ">>> "
@@ -63,37 +62,11 @@ Answers = dict[str, str]
 """Status, content type and body as text, by the title of the call."""
 
 
-class _AnyDatetime(type):
-    """Has every datetime be an instance of the clock, as where the clock stands for the class."""
-
-    def __instancecheck__(cls, value: object) -> bool:
-        return isinstance(value, datetime)
-
-
-class Clock(datetime, metaclass=_AnyDatetime):
-    """A datetime class whose time stands still until it is moved."""
-
-    moment: ClassVar[datetime] = START
-
-    def __new__(cls, *parts: Any, **named: Any) -> Self:
-        """Return a plain datetime."""
-        return datetime(*parts, **named)  # type: ignore[return-value]  # noqa: DTZ001 - the zone is in the parts
-
-    @classmethod
-    def now(cls, tz: tzinfo | None = None) -> Self:
-        """Return the moment at which it stands."""
-        return cls.moment.astimezone(tz)  # type: ignore[return-value]
-
-
 @pytest.fixture(scope="module")
 def clock() -> Iterator[type[Clock]]:
     """Put the clock in the place of `datetime` in every module of the package."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Clock, "moment", START)
-        for name, module in list(sys.modules.items()):
-            if name.startswith("jobprov.") and getattr(module, "datetime", None) is datetime:
-                patch.setattr(module, "datetime", Clock)
-        yield Clock
+    with standing_clock() as clock:
+        yield clock
 
 
 @pytest.fixture(scope="module")

@@ -76,8 +76,9 @@ _THROUGH_JOBS = {
     " AND id < ? AND id > ?",
 }
 _GATHERED = {
-    "sqlite": "SELECT id, closure_set_id FROM jobs INDEXED BY ix_jobs_closure_set_id"
-    " WHERE closure_set_id {among} AND id < ? AND id > ?",
+    # CROSS JOIN: the lists come first, so that their index is used
+    "sqlite": "SELECT id, closure_set_id FROM (SELECT value FROM json_each(?)) AS list"
+    " CROSS JOIN jobs ON closure_set_id = value WHERE id < ? AND id > ?",
     "postgresql": "SELECT id, closure_set_id FROM (SELECT id, closure_set_id FROM jobs"
     # the offset keeps order and range out
     " WHERE closure_set_id {among} OFFSET 0) AS gathered WHERE id < ? AND id > ?",

@@ -1,0 +1,85 @@
+"""Which experiments the sender of a request may not see.
+
+An experiment is open unless an operator names it in `JOBPROV_PRIVATE_EXPERIMENTS`. A private one is
+seen by those who are logged in and have a role in it, and by whoever sends a token of it that lets
+its holder read. A token that records alone, such as an upload ticket, sees the experiment only
+where something is written with it: such tokens lie on worker nodes.
+
+What is hidden is hidden by the connections that `Service.reading` gives: see
+docs/decisions/0031-private-experiments.md.
+"""
+
+from dataclasses import replace
+from http import HTTPMethod
+
+from flask import Response, g, request
+
+from jobprov.app.access.visitors import visitor
+from jobprov.app.access.wrong_tokens import grant_of
+from jobprov.app.errors import UnauthorizedError
+from jobprov.app.wiring import Privacy, Service, get_service
+from jobprov.provenance.db.connections.narrowed import NarrowedDatabase
+from jobprov.provenance.errors import ForbiddenError, UnreachableError
+from jobprov.provenance.services.intake.tokens import Grant, Scope, looks_like_token
+
+_READING = (HTTPMethod.GET, HTTPMethod.HEAD)
+
+
+def with_privacy(service: Service) -> Service:
+    """Return the service as it answers requests: where experiments are private, it hides them."""
+    if not service.settings.private_experiments:
+        return service
+    database = NarrowedDatabase(service.settings.database_url)
+    return replace(service, privacy=Privacy(database, hidden_experiments))
+
+
+def hidden_experiments() -> frozenset[str]:
+    """Return the private experiments that the sender of this request may not see."""
+    if "hidden_experiments" not in g:
+        g.hidden_experiments = _find_hidden(get_service().settings.private_experiments)
+    hidden: frozenset[str] = g.hidden_experiments
+    return hidden
+
+
+def without_shared_copies(answer: Response) -> Response:
+    """Have proxies keep no copy of an answer that may be for its reader alone."""
+    answer.headers.setdefault("Cache-Control", "private")
+    return answer
+
+
+def _find_hidden(private: frozenset[str]) -> frozenset[str]:
+    seen: set[str] = set()
+    reader = visitor()
+    if reader is not None:
+        seen.update(reader.roles)
+    for token in _sent_tokens():
+        grant = _grant(token)
+        if grant is not None and grant.experiment is not None and _shows(grant):
+            seen.add(grant.experiment)
+    return private - seen
+
+
+def _shows(grant: Grant) -> bool:
+    """Return whether a token shows its experiment in this request."""
+    if grant.task_id is None and grant.may(Scope.READ):
+        return True
+    return request.method not in _READING and request.path.startswith("/api/")
+
+
+def _sent_tokens() -> list[str]:
+    """Return the tokens that may be in a request: headers of any client of ours, a form's field."""
+    sent = [request.headers.get("X-Authentication-Token")]
+    given = request.authorization
+    if given is not None:
+        sent += [given.password, given.token]
+    if request.blueprint == "pages":  # elsewhere the body may be a blob, whatever its type says
+        sent.append(request.form.get("token", "").strip())
+    return [token for token in sent if token and looks_like_token(token)]
+
+
+def _grant(token: str) -> Grant | None:
+    """Return what a token allows; None where it is worth nothing: its sender is a stranger."""
+    try:
+        return grant_of(token)
+    except (UnauthorizedError, ForbiddenError, UnreachableError):
+        return None
