@@ -372,6 +372,10 @@ def test_search_and_file_find_a_did(recorded: FlaskClient) -> None:
 def test_search_finds_what_a_name_could_mean(recorded: FlaskClient) -> None:
     assert any(hit["text"] == "a.root" for hit in read(recorded, "/search?q=a.root")["hits"])
     assert_problem(recorded.get("/api/v1/search"), 422, "q")
+    assert_problem(recorded.get(f"/api/v1/search?q={'x' * 10_000}"), 422, "q")
+    assert_problem(recorded.get("/api/v1/search?q=a&kind=people"), 422, "kind")
+    assert read(recorded, "/search?q=%20%20")["hits"] == []
+    assert recorded.get(f"/search?q={'%25' * 10_000}").status_code == 200
 
 
 @pytest.mark.slow
