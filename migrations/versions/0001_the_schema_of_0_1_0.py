@@ -870,6 +870,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('job_id', name=op.f('pk_module_costs')),
     sqlite_with_rowid=False
     )
+    with op.batch_alter_table('module_costs', schema=None) as batch_op:
+        batch_op.create_index('ix_module_costs_module_set_id', ['module_set_id'], unique=False)
+
     op.create_table('order_inputs',
     sa.Column('order_id', sa.Integer(), autoincrement=False, nullable=False),
     sa.Column('position', sa.Integer(), autoincrement=False, nullable=False),
@@ -993,6 +996,9 @@ def downgrade() -> None:
     op.drop_table('provisional_records')
     op.drop_table('order_leases')
     op.drop_table('order_inputs')
+    with op.batch_alter_table('module_costs', schema=None) as batch_op:
+        batch_op.drop_index('ix_module_costs_module_set_id')
+
     op.drop_table('module_costs')
     with op.batch_alter_table('job_sources', schema=None) as batch_op:
         batch_op.drop_index('ix_job_sources_canonical')

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from sqlalchemy import Column, Table
 
 from jobprov.provenance.db.tables import Base
+from jobprov.provenance.db.tables.configurations import SETS_A_BLOCK
 
 
 class ViewWords(NamedTuple):
@@ -42,12 +43,10 @@ _OPEN = frozenset(
         "repositories",
         "product_maps",
         # Reached only by way of a job or a configuration, which has a rule; they hold no names but
-        # those of parameters and random engines, of which no page or call makes a list
+        # those of random engines, of which no page or call makes a list
         "closure_sets",
         "gap_sets",
-        "module_sets",
         "parameters",
-        "parameter_keys",
         "parameter_set_tables",
         "parameter_sets",
         "parameter_tables",
@@ -80,6 +79,21 @@ _SHARED = {
         " JOIN {schema}.software_set_members AS m ON m.software_id = s.id"
         " JOIN {schema}.jobs AS j ON j.software_set_id = m.software_set_id"
         " WHERE s.match_key = t.match_key AND s.requested_ref = t.ref AND NOT {hidden_job})"
+    ),
+    "module_sets": (
+        "EXISTS (SELECT 1 FROM {schema}.module_costs AS m"
+        " JOIN {schema}.jobs AS j ON j.id = m.job_id"
+        " WHERE m.module_set_id = t.id AND NOT {hidden_job})"
+    ),
+    # Of the parameter sets that an experiment's configurations evaluate to; see `ParameterSetTable`
+    "parameter_keys": (
+        "EXISTS (SELECT 1 FROM {schema}.parameter_values AS v"
+        " JOIN {schema}.parameters AS p ON p.value_id = v.id"
+        " JOIN {schema}.parameter_set_tables AS s ON s.table_id = p.table_id"
+        " JOIN {schema}.evaluations AS j"
+        f" ON j.set_id BETWEEN s.block * {SETS_A_BLOCK} AND (s.block + 1) * {SETS_A_BLOCK} - 1"
+        f" AND (s.members >> CAST(j.set_id - s.block * {SETS_A_BLOCK} AS integer)) & 1 = 1"
+        " WHERE v.key_id = t.id AND NOT {hidden_job})"
     ),
     "closure_set_members": (
         "EXISTS (SELECT 1 FROM {schema}.jobs AS j"

@@ -99,7 +99,10 @@ class ModuleCost(Base):
     """
 
     __tablename__ = "module_costs"
-    __table_args__ = ({"sqlite_with_rowid": False},)
+    __table_args__ = (
+        Index("ix_module_costs_module_set_id", "module_set_id"),
+        {"sqlite_with_rowid": False},
+    )
     job_id: Mapped[int] = mapped_column(
         ForeignKey("jobs.id"), primary_key=True, autoincrement=False
     )
