@@ -91,8 +91,8 @@ _SHARED = {
         " JOIN {schema}.parameters AS p ON p.value_id = v.id"
         " JOIN {schema}.parameter_set_tables AS s ON s.table_id = p.table_id"
         " JOIN {schema}.evaluations AS j"
-        f" ON j.set_id BETWEEN s.block * {SETS_A_BLOCK} AND (s.block + 1) * {SETS_A_BLOCK} - 1"
-        f" AND (s.members >> CAST(j.set_id - s.block * {SETS_A_BLOCK} AS integer)) & 1 = 1"
+        " ON j.set_id BETWEEN s.block * {block} AND (s.block + 1) * {block} - 1"
+        " AND (s.members >> CAST(j.set_id - s.block * {block} AS integer)) & 1 = 1"
         " WHERE v.key_id = t.id AND NOT {hidden_job})"
     ),
     "closure_set_members": (
@@ -135,7 +135,8 @@ def _rule(table: Table, words: ViewWords) -> str:
         return "false"
     if table.name in _SHARED:
         hidden_job = words.hidden.format(key="j.experiment_id")
-        return _SHARED[table.name].format(schema=words.schema, hidden_job=hidden_job)
+        rule = _SHARED[table.name]
+        return rule.format(schema=words.schema, hidden_job=hidden_job, block=SETS_A_BLOCK)
     if name := _experiment_name(table, words):
         # a kept answer that names no experiment counted all of them
         return f"{name} IS NOT NULL AND NOT {words.hidden_name.format(name=name)}"
