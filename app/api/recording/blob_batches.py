@@ -11,7 +11,7 @@ import msgspec
 
 from jobprov.provenance.errors import BadInputError, LimitError
 
-CONTENT_TYPE = "application/vnd.jobprov.blobs"
+CONTENT_TYPE = "application/octet-stream"
 BATCH_BYTES = 8 * 1024 * 1024
 """Of the whole body, its first line included."""
 BATCH_BLOBS = 1000

@@ -18,7 +18,7 @@ from jobprov.provenance.capture.sending.service import (
     UnansweredError,
 )
 
-_HEADERS = {"Content-Type": "application/vnd.jobprov.blobs"}
+_HEADERS = {"Content-Type": "application/octet-stream"}
 _LARGEST, _MOST_BYTES, _MOST_BLOBS = (
     1 << 17,
     1 << 20,
