@@ -383,11 +383,13 @@ def _sync_claims(place: _Place, progress: TaskSync) -> TaskSync:
         place.writer.run(
             partial(write_claimed, catalog=place.catalog, task=place.task, names=names, files=files)
         )
-        progress = progress._replace(outputs=progress.outputs + len(files))
+        outputs = [file for file in files if not file.is_retired]
+        _see_renamed(place, outputs)
+        progress = progress._replace(outputs=progress.outputs + len(outputs))
 
 
 def _claimed_files(place: _Place, claims: Sequence[UnknownOutput]) -> list[CatalogFile]:
-    """Return the files of the catalog that these claims may be about.
+    """Return the files of the catalog that these claims may be about, retired ones too.
 
     A job does not always know the namespace that its output will be declared in, which need not be
     that of its inputs: then any file of its name is asked for. One in another namespace has to
@@ -395,7 +397,7 @@ def _claimed_files(place: _Place, claims: Sequence[UnknownOutput]) -> list[Catal
     """
     catalog = place.catalog
     full_names = [catalog.join(claim.namespace, claim.name) for claim in claims if claim.namespace]
-    files = [file for file in catalog.read_files(full_names) if not file.is_retired]
+    files = catalog.read_files(full_names)
 
     open_claims = {claim.name: claim for claim in claims if not claim.namespace}
     for file in catalog.find_files(open_claims):
@@ -459,8 +461,9 @@ def _name_inputs(place: _Place, names: AbstractSet[str]) -> dict[str, list[str]]
     files = place.catalog.find_files(sorted(names)) if names else []
     files_of_name: dict[str, list[CatalogFile]] = defaultdict(list)
     for file in files:
-        _, name = place.catalog.split(file.name)
-        files_of_name[name].append(file)
+        if not file.is_retired:
+            _, name = place.catalog.split(file.name)
+            files_of_name[name].append(file)
     sightings: list[Mapping[str, object]] = []
     namespaces: dict[str, list[str]] = {}
     for name, same_name in files_of_name.items():

@@ -221,6 +221,53 @@ def test_both_sides_are_held_together(site: Site) -> None:
     }
 
 
+def test_file_that_no_record_mentions_has_no_page(site: Site) -> None:
+    """Its link led to a page that says so, with status 404."""
+    site.declare()
+    site.ran(0, "b0.root")
+    site.made(0, "b0.root", parents=[])
+    site.made(1, "b1.root")
+    site.sync()
+
+    with site.production.database.reading.connect() as connection:
+        task = find_task(connection, "t1")
+        comparison = compare_catalog(connection, site.production.store, task)
+
+    pages = {each.kind: [file.url for file in each.files] for each in comparison.differences}
+    assert pages["no-job"] == [None]
+    no_parent = pages["no-parent"][0]
+    assert no_parent is not None
+    assert no_parent.startswith("/files/b0.root")
+
+
+def test_output_that_was_retired_is_told_from_one_that_never_arrived(site: Site) -> None:
+    """Somebody looked for it in the transfers, where it had not been lost."""
+    site.declare()
+    for number in range(4):
+        site.ran(number, f"b{number}.root")
+    site.made(0, "b0.root")
+    site.made(1, "b1.root", is_retired=True)  # before anybody compared
+    site.made(2, "b2.root")
+    site.sync()
+    site.shelf.files[f"{site.prefix}b2.root"].is_retired = True
+
+    site.sync(everything=True)
+
+    assert site.compared()["differences"] == {
+        "never-arrived": ["b3.root"],
+        "retired": ["b1.root", "b2.root"],
+    }
+    assert site.draining() == UNITS[1:]
+
+    site.shelf.files[f"{site.prefix}b1.root"].is_retired = False
+    site.sync()
+
+    assert site.compared()["differences"] == {
+        "never-arrived": ["b3.root"],
+        "retired": ["b2.root"],
+    }
+
+
 @pytest.mark.parametrize(
     ("late_after", "differences"),
     [
