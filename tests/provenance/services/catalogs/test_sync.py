@@ -542,7 +542,7 @@ def test_task_without_inputs_is_counted_by_the_id_in_the_metadata(sam: Site) -> 
         ({"definition": "none"}, "refuses|does not know"),
         ({"definition": "raw", "snapshot_id": 1}, "exactly one"),
         ({"dataset": "a:b"}, "no datasets"),
-        ({"query": "data_tier nothing"}, "selects no file"),
+        ({"query": "data_tier nothing"}, "query 'data_tier nothing' selects no file"),
     ],
 )
 def test_source_that_gives_no_list_is_refused(sam: Site, units: dict[str, Any], words: str) -> None:
