@@ -250,9 +250,10 @@ def _find_differences(
     late_before: datetime,
 ) -> Iterator[_Difference]:
     """Yield what differs, by kind: first of files that jobs made, then of others in the catalog."""
-    names_made: set[tuple[str, str]] = set()
+    claims_of_catalog: dict[tuple[str, str], ClaimedOutput] = {}
     for file in made_files:
-        names_made.update((output.namespace, output.name) for output in file.outputs)
+        for output in file.outputs:
+            claims_of_catalog[output.namespace, output.name] = file.claim
         if file.outputs:
             yield from _contradictions(task, file.claim, file.outputs[0])
         elif file.claim.origin in withdrawn:
@@ -267,10 +268,11 @@ def _find_differences(
     for output in outputs:
         outputs_by_file[output.namespace, output.name].append(output)
     for name, rows in outputs_by_file.items():
-        if name not in names_made:
+        claim = claims_of_catalog.get(name)
+        if claim is None:
             yield _Difference("no-job", None, rows[0])
         if is_listed and not any(output.unit for output in rows):
-            yield _Difference("no-parent", None, rows[0])
+            yield _Difference("no-parent", claim, rows[0])
 
 
 def _contradictions(

@@ -221,8 +221,8 @@ def test_both_sides_are_held_together(site: Site) -> None:
     }
 
 
-def test_file_that_no_record_mentions_has_no_page(site: Site) -> None:
-    """Its link led to a page that says so, with status 404."""
+def test_file_leads_to_its_page_and_job_where_a_record_mentions_it(site: Site) -> None:
+    """The link of one that only the catalog knows led to a page with status 404."""
     site.declare()
     site.ran(0, "b0.root")
     site.made(0, "b0.root", parents=[])
@@ -233,11 +233,11 @@ def test_file_that_no_record_mentions_has_no_page(site: Site) -> None:
         task = find_task(connection, "t1")
         comparison = compare_catalog(connection, site.production.store, task)
 
-    pages = {each.kind: [file.url for file in each.files] for each in comparison.differences}
-    assert pages["no-job"] == [None]
-    no_parent = pages["no-parent"][0]
-    assert no_parent is not None
-    assert no_parent.startswith("/files/b0.root")
+    files = {each.kind: each.files for each in comparison.differences}
+    assert [(file.url, file.job_id) for file in files["no-job"]] == [(None, None)]
+    [orphan] = files["no-parent"]
+    assert orphan.url == "/files/b0.root?experiment=nova&namespace="
+    assert (orphan.job_id, orphan.unit) == (job_id(1), UNITS[0]), "as its job says"
 
 
 def test_output_that_was_retired_is_told_from_one_that_never_arrived(site: Site) -> None:
