@@ -218,8 +218,10 @@ def _sync_units(place: _Place, progress: TaskSync, *, everything: bool) -> TaskS
         count = count_units_in_catalog(connection, place.task.key)
     start = state.next_unit if state else 0
     asked_units = _AskedUnits(units)
-    # Where the catalog knows most outputs already, few units are left to ask for
-    if start == 0 and (everything or 2 * count < len(units)):
+    # Where the catalog knows most outputs already, few units are left to ask for. What was broken
+    # off goes on by names: the source always begins with the same files.
+    was_broken_off = state is not None and state.asked_at != state.finished_at
+    if start == 0 and not was_broken_off and (everything or 2 * count < len(units)):
         progress = _sync_source(place, progress, asked_units, everything=everything)
     for first in range(start, len(units), UNITS_AT_ONCE):
         if place.is_over():

@@ -13,10 +13,12 @@ import pytest
 from sqlalchemy import text
 
 from jobprov.archive.opening import open_store
+from jobprov.provenance.catalogs import metacat as metacat_reader
 from jobprov.provenance.catalogs.opening import CatalogSettings, open_catalog
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.selections.mql import read_mql
+from jobprov.provenance.services.catalogs import sync
 from jobprov.provenance.services.catalogs.differences import compare_catalog
 from jobprov.provenance.services.catalogs.draining import draining_query, list_draining
 from jobprov.provenance.services.catalogs.frozen_units import freeze_units
@@ -431,6 +433,37 @@ def test_sync_stops_when_its_time_is_over_and_goes_on_there(site: Site) -> None:
 
     assert (first.units, first.is_whole, second.is_whole, second.outputs) == (0, False, True, 1)
     assert third.units == 449, "the unit with an output is not asked about again"
+
+
+class _Clock:
+    """Ticks a second each time somebody looks at it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0
+
+    def monotonic(self) -> int:
+        """Return the seconds, one more than before."""
+        self.seconds += 1
+        return self.seconds
+
+
+@on_sqlite
+@pytest.mark.parametrize("site", ["metacat"], indirect=True)
+@pytest.mark.parametrize("everything", [False, True])
+def test_sync_of_a_dataset_that_takes_longer_than_its_time_comes_to_an_end(
+    site: Site, monkeypatch: pytest.MonkeyPatch, *, everything: bool
+) -> None:
+    """Each run asked for the same first files of the dataset, and got no further."""
+    monkeypatch.setattr(metacat_reader, "_OF_SOURCE", 100)
+    monkeypatch.setattr(sync, "time", _Clock())
+    site.declare()
+    for number in (0, 449):
+        site.made(number, f"b{number}.root")
+
+    runs = [site.sync(seconds=4, everything=everything) for _ in range(2)]
+
+    assert [run.is_whole for run in runs] == [False, True]
+    assert site.shown()["produced"] == 2
 
 
 @pytest.mark.slow
