@@ -65,7 +65,8 @@ class DifferingFile(Struct, frozen=True):
     Attributes:
         name: with its namespace where the catalog has one; of a unit without a file the unit, or
             the job that names none.
-        url: the path of its page; of a unit without a file that of the list of its jobs.
+        url: the path of its page, None for a file that no record mentions; of a unit without a file
+            that of the list of its jobs.
         unit: None where neither side names one.
         job_id: the job that wrote it; None where nobody knows.
         job_url: the path of the job's page; None for a job that only the catalog names.
@@ -76,7 +77,7 @@ class DifferingFile(Struct, frozen=True):
     """
 
     name: str
-    url: str
+    url: str | None
     unit: str | None
     job_id: str | None
     job_url: str | None
@@ -91,7 +92,7 @@ class CatalogDifference(Struct, frozen=True):
     """The files that differ in one way.
 
     Attributes:
-        kind: `no-output`, `never-arrived`, `not-in-catalog`, `no-job`, `size-differs`,
+        kind: `no-output`, `never-arrived`, `not-in-catalog`, `retired`, `no-job`, `size-differs`,
             `checksum-differs`, `task-id-lost` or `no-parent`.
         meaning: the kind in a sentence.
         count: how many files there are.

@@ -117,7 +117,7 @@ class Catalog(Protocol):
         """Return these files; those that the catalog does not know are left out."""
 
     def find_files(self, names: Iterable[str]) -> list[CatalogFile]:
-        """Return the files with these bare names, in whichever namespace, without retired ones."""
+        """Return the files with these bare names, in whichever namespace."""
 
     def read_children(self, names: Sequence[str], outputs: Mapping[str, str]) -> list[CatalogFile]:
         """Return the children of these files with these metadata, without retired ones.

@@ -92,12 +92,12 @@ class MetaCat:
         return [_file(file, _names_of_parents(file, by_id)) for file in raw]
 
     def find_files(self, names: Iterable[str]) -> list[CatalogFile]:
-        """Return the files with these names in whichever namespace, without retired ones."""
+        """Return the files with these names in whichever namespace."""
         sayable = [name for name in names if queries.is_name(name)]
         files: list[Mapping[str, Any]] = []
         for start in range(0, len(sayable), _AT_ONCE):
             query = queries.names_query(sayable[start : start + _AT_ONCE])
-            files += self._query(query, "/data/query?with_meta=yes")
+            files += self._query(query, "/data/query?with_meta=yes&include_retired_files=yes")
         return [_file(file, []) for file in files if _has_name(file)]
 
     def read_children(self, names: Sequence[str], outputs: Mapping[str, str]) -> list[CatalogFile]:

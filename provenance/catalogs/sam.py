@@ -112,8 +112,8 @@ class Sam:
         return [_file(metadata) for metadata in self._all_metadata(names)]
 
     def find_files(self, names: Iterable[str]) -> list[CatalogFile]:
-        """Return these files, without retired ones; SAM has no namespaces."""
-        return [file for file in self.read_files(names) if not file.is_retired]
+        """Return these files; SAM has no namespaces."""
+        return self.read_files(names)
 
     def read_children(self, names: Sequence[str], outputs: Mapping[str, str]) -> list[CatalogFile]:
         """Return the children of these files that have these metadata."""

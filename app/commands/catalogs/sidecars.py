@@ -240,6 +240,7 @@ def _check(file: Path, option: _CatalogOption) -> _Result:
             cataloged = _metadata_in_catalog(name, sidecar, option)
         except (BadInputError, NotFoundError) as problem:
             problems.append(str(problem))
+            problems += _unknown_parents(sidecar.content, option)
         else:
             lost = sorted(key for key in sidecar.metadata if "." in key and key not in cataloged)
             problems += _catalog_problems(sidecar.metadata, cataloged)
@@ -307,6 +308,28 @@ def _parent_problem(parent: Any, own: tuple[Any, Any]) -> str | None:
     return "a file cannot be its own parent" if (namespace, name) == own else None
 
 
+def _unknown_parents(content: Document, option: _CatalogOption) -> list[str]:
+    """Return which parents of an undeclared file MetaCat does not know: it refuses the file."""
+    if not option.metacat:
+        return []
+    parents = content.get("parents")
+    dids = []
+    for parent in parents if isinstance(parents, list) else ():
+        is_by_id = not isinstance(parent, dict) or "fid" in parent
+        if not is_by_id and _parent_problem(parent, (None, None)) is None:
+            dids.append(_did(parent))
+    known = {file.name for file in _metacat(option).read_files(dids)}
+    return [
+        f"MetaCat does not know the parent {did}, and refuses the file without it"
+        for did in dids
+        if did not in known
+    ]
+
+
+def _metacat(option: _CatalogOption) -> MetaCat:
+    return MetaCat(Access(option.metacat or "", option.token, attempts=2))
+
+
 def _metadata_in_catalog(name: str, sidecar: _Sidecar, option: _CatalogOption) -> Document:
     """Return the metadata that the catalog has of the file.
 
@@ -317,8 +340,7 @@ def _metadata_in_catalog(name: str, sidecar: _Sidecar, option: _CatalogOption) -
     name = str(content.get("name") or content.get("file_name") or name)
     if option.metacat:
         namespace = content.get("namespace") or option.namespace or ""
-        metacat = MetaCat(Access(option.metacat, option.token, attempts=2))
-        return metacat.read_metadata(f"{namespace}:{name}")
+        return _metacat(option).read_metadata(f"{namespace}:{name}")
     return Sam(own_access(option.sam or "", attempts=2)).read_metadata(name)
 
 

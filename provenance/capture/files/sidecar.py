@@ -209,6 +209,8 @@ def _metacat(
     for key in own:
         if "." in key:
             metadata[key] = _typed(key, own[key], problems)
+        else:
+            problems.append("left out of a sidecar, MetaCat takes no key without a dot: " + key)
     metadata.update(_without_prov(sidecar.get("metadata") or {}))
     metadata.update(marks)
     content["metadata"] = metadata

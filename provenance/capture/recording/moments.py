@@ -87,10 +87,12 @@ class OneCommand:
         try:
             # both at once: the first program may be over before they are loaded
             from jobprov.provenance.capture.running import watching  # noqa: F401
+            from jobprov.provenance.capture.sending import spool
             from jobprov.provenance.capture.sight.sight import Sight
 
             scripts = [content for _, _, content in glance.scripts if content is not None]
-            self._sight = Sight(self.options, glance.began, scripts)
+            spools = spool.possible(self.options, self.environment)
+            self._sight = Sight(self.options, glance.began, scripts, spools)
         except Exception as error:
             glance.notes.append("nothing is seen: {}: {}".format(type(error).__name__, error))
 

@@ -48,7 +48,12 @@ def usable(options: Options, environment: Dict[str, str]) -> Iterator[str]:
 
 def there(options: Options, environment: Dict[str, str]) -> List[str]:
     """Return those of the folders that are spools of ours already."""
-    return [os.path.abspath(place) for place in _places(options, environment) if _is_spool(place)]
+    return [place for place in possible(options, environment) if _is_spool(place)]
+
+
+def possible(options: Options, environment: Dict[str, str]) -> List[str]:
+    """Return all folders that may be the spool, as absolute paths, whether they are there or not."""
+    return [os.path.abspath(place) for place in _places(options, environment)]
 
 
 def open_at(place: str) -> Optional[str]:

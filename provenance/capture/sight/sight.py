@@ -42,8 +42,17 @@ class Sight:
         is_hurried: whether somebody waits for the end, after `settle`.
     """
 
-    def __init__(self, options: Options, began: float, scripts: Iterable[bytes] = ()) -> None:
-        """Begin to follow the job's folders, and those that its scripts and variables name."""
+    def __init__(
+        self,
+        options: Options,
+        began: float,
+        scripts: Iterable[bytes] = (),
+        spools: Iterable[str] = (),
+    ) -> None:
+        """Begin to follow the job's folders, and those that its scripts and variables name.
+
+        What is written in the spools is the hook's own: strace keeps its log there.
+        """
         self.options, self.began = options, began
         self.own_folders = _own_folders(options)
         self.programs: List[ChildProgram] = []
@@ -58,7 +67,7 @@ class Sight:
         self.is_hurried = False
         working_folder = os.getcwd()
         self.reader = FileReader(began, working_folder, hash_seconds(options))
-        self.skipped = [os.path.abspath(options.spool)] if options.spool else []
+        self.skipped = list(spools)
         self._waiting: Deque[Child] = collections.deque()
         self._is_over, self._is_wanted = threading.Event(), threading.Event()
         self._work: Optional[Background] = None

@@ -4,7 +4,8 @@ The catalog is taken as `jobprov catalog sync` last saw it; nothing here asks it
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -31,8 +32,10 @@ from jobprov.provenance.db.queries.catalogs.catalogs import (
     claimed_outputs,
     plain_name,
     process_counts,
+    recorded_names,
     sync_state,
     used_units,
+    withdrawn_outputs,
 )
 from jobprov.provenance.db.queries.tasks.tasks import FoundTask
 from jobprov.provenance.db.queries.tasks.unit_facts import (
@@ -73,6 +76,7 @@ DIFFERENCES = {
     "not-in-catalog": (
         "A job succeeded and says that it wrote the file; the catalog does not know it yet."
     ),
+    "retired": "A job succeeded and wrote the file; the catalog knew it, and retired or removed it.",
     "no-job": "The catalog knows the file; no job that succeeded says that it wrote it.",
     "size-differs": "Job and catalog say different sizes.",
     "checksum-differs": "Job and catalog say different checksums of the same kind.",
@@ -120,10 +124,12 @@ def compare_catalog(
             task,
             made_files,
             outputs,
+            withdrawn=_withdrawn_files(connection, task, made_files),
             is_listed=is_listed,
             late_before=state.finished_at - late_after,
         )
-        differences = _units_without_output(connection, task, standing) + _by_kind(task, found)
+        differences = _units_without_output(connection, task, standing)
+        differences += _by_kind(connection, task, found)
     return CatalogComparison(
         task_id=task.task_id,
         experiment=task.experiment,
@@ -148,10 +154,18 @@ def usual_hours(catalogs: Catalogs, experiment: str) -> int:
 
 
 class _MadeFile(NamedTuple):
-    """A file that a successful job reports, and the files of the catalog that may be it."""
+    """A file that a successful job reports, and the files of the catalog that may be it.
 
-    claim: ClaimedOutput
+    The first of its names is the one that it had at birth.
+    """
+
+    names: list[ClaimedOutput]
     outputs: list[CatalogedOutput]
+
+    @property
+    def claim(self) -> ClaimedOutput:
+        """The file under the name that it had at birth."""
+        return self.names[0]
 
 
 def _made_files(
@@ -172,8 +186,35 @@ def _made_files(
                 _best_match(task, name, outputs_by_name.get(name.name, ())) for name in names
             ]
             known = [output for output in matches if output is not None]
-            made_files.append(_MadeFile(names[0], known))
+            made_files.append(_MadeFile(names, known))
     return made_files
+
+
+def _withdrawn_files(
+    connection: Connection, task: FoundTask, made_files: Iterable[_MadeFile]
+) -> set[int]:
+    """Return which of the files the catalog knew, and retired or removed: their claims at birth."""
+    claims_by_name: dict[str, list[ClaimedOutput]] = defaultdict(list)
+    for file in made_files:
+        if not file.outputs:
+            for claim in file.names:
+                claims_by_name[claim.name].append(claim)
+    names = sorted(claims_by_name)
+    withdrawn: set[int] = set()
+    for output in withdrawn_outputs(connection, task.key, task.experiment_key, names):
+        for claim in claims_by_name[output.name]:
+            if _is_surely(task, claim, output):
+                withdrawn.add(claim.origin)
+    return withdrawn
+
+
+def _is_surely(task: FoundTask, claim: ClaimedOutput, output: CatalogedOutput) -> bool:
+    """Return whether a file has the full name of a claim, or fits it and agrees in something else."""
+    if claim.namespace == output.namespace:
+        return True
+    is_as_large = claim.size_bytes is not None and claim.size_bytes == output.size_bytes
+    names_origin = output.job_id == claim.job_id or output.task_id == task.task_id
+    return claim.may_be(output) and (is_as_large or names_origin)
 
 
 def _best_match(
@@ -204,15 +245,19 @@ def _find_differences(
     made_files: Iterable[_MadeFile],
     outputs: Iterable[CatalogedOutput],
     *,
+    withdrawn: AbstractSet[int],
     is_listed: bool,
     late_before: datetime,
 ) -> Iterator[_Difference]:
     """Yield what differs, by kind: first of files that jobs made, then of others in the catalog."""
-    names_made: set[tuple[str, str]] = set()
+    claims_of_catalog: dict[tuple[str, str], ClaimedOutput] = {}
     for file in made_files:
-        names_made.update((output.namespace, output.name) for output in file.outputs)
+        for output in file.outputs:
+            claims_of_catalog[output.namespace, output.name] = file.claim
         if file.outputs:
             yield from _contradictions(task, file.claim, file.outputs[0])
+        elif file.claim.origin in withdrawn:
+            yield _Difference("retired", file.claim, None)
         elif file.claim.ended_at < late_before:
             yield _Difference("never-arrived", file.claim, None)
         else:
@@ -223,10 +268,11 @@ def _find_differences(
     for output in outputs:
         outputs_by_file[output.namespace, output.name].append(output)
     for name, rows in outputs_by_file.items():
-        if name not in names_made:
+        claim = claims_of_catalog.get(name)
+        if claim is None:
             yield _Difference("no-job", None, rows[0])
         if is_listed and not any(output.unit for output in rows):
-            yield _Difference("no-parent", None, rows[0])
+            yield _Difference("no-parent", claim, rows[0])
 
 
 def _contradictions(
@@ -260,7 +306,9 @@ def _checksums_by_kind(file: ClaimedOutput | CatalogedOutput) -> dict[str, str]:
     return checksums
 
 
-def _by_kind(task: FoundTask, differences: Iterable[_Difference]) -> list[CatalogDifference]:
+def _by_kind(
+    connection: Connection, task: FoundTask, differences: Iterable[_Difference]
+) -> list[CatalogDifference]:
     """Return the differences of each kind, all of them counted and the first ones listed."""
     differences_by_kind: dict[str, list[_Difference]] = defaultdict(list)
     for difference in differences:
@@ -270,7 +318,7 @@ def _by_kind(task: FoundTask, differences: Iterable[_Difference]) -> list[Catalo
     for kind, meaning in DIFFERENCES.items():
         if kind in differences_by_kind:
             of_kind = differences_by_kind[kind]
-            files = [_differing_file(task, difference) for difference in of_kind[:MOST_FILES]]
+            files = _differing_files(connection, task, of_kind[:MOST_FILES])
             answers.append(CatalogDifference(kind, meaning, len(of_kind), files))
     return answers
 
@@ -306,14 +354,29 @@ def _unit_of_no_file(task: FoundTask, job: EndedJob) -> DifferingFile:
     )
 
 
-def _differing_file(task: FoundTask, difference: _Difference) -> DifferingFile:
+def _differing_files(
+    connection: Connection, task: FoundTask, differences: Sequence[_Difference]
+) -> list[DifferingFile]:
+    """Return the files as rows of the list; one that no record mentions has no page."""
+    of_catalog_alone = []
+    for difference in differences:
+        if difference.claim is None and difference.output is not None:
+            of_catalog_alone.append(difference.output.name)
+    recorded = recorded_names(connection, task.experiment_key, of_catalog_alone)
+    return [_differing_file(task, difference, recorded) for difference in differences]
+
+
+def _differing_file(
+    task: FoundTask, difference: _Difference, recorded: AbstractSet[tuple[str, str]]
+) -> DifferingFile:
     claim, output = difference.claim, difference.output
     if claim is not None and output is not None:
         return _file_on_both_sides(task, claim, output)
     if claim is not None:
         return _file_of_job_alone(task, claim)
     if output is not None:
-        return _file_of_catalog_alone(task, output)
+        has_page = (output.namespace, output.name) in recorded
+        return _file_of_catalog_alone(task, output, has_page=has_page)
     raise AssertionError("a difference without a job has a file of the catalog")
 
 
@@ -349,10 +412,13 @@ def _file_of_job_alone(task: FoundTask, claim: ClaimedOutput) -> DifferingFile:
     )
 
 
-def _file_of_catalog_alone(task: FoundTask, output: CatalogedOutput) -> DifferingFile:
+def _file_of_catalog_alone(
+    task: FoundTask, output: CatalogedOutput, *, has_page: bool
+) -> DifferingFile:
+    page = file_page(output.name, task.experiment, output.namespace)
     return DifferingFile(
         name=plain_name(output.namespace, output.name),
-        url=file_page(output.name, task.experiment, output.namespace),
+        url=page if has_page else None,
         unit=output.unit or None,
         job_id=output.job_id,
         job_url=None,  # the catalog names the job, but it may never have been recorded

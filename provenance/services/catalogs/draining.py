@@ -146,10 +146,11 @@ def why_not_compared(
     if declaration is None:
         return "Nobody declared the task: `jobprov declare` gives it its inputs."
     if state is not None:
-        total = len(declaration.listed_units() or ())
+        total = number(len(declaration.listed_units() or ()))
+        asked = f"after {number(state.next_unit)}" if state.next_unit else "before all"
         return (
-            f"Its time was over after {number(state.next_unit)} of {number(total)} units: "
-            "the next `jobprov catalog sync` continues there."
+            f"Its time was over {asked} of {total} units were asked about: "
+            "the next `jobprov catalog sync` goes on from there."
         )
     if catalogs is not None and task.experiment not in catalogs:
         return (

@@ -57,10 +57,12 @@ def write_claimed(
 ) -> None:
     """Write the files of the catalog that jobs claim and that are no child of a unit.
 
-    They replace those of these bare names that were found before.
+    They replace those of these bare names that were found before. A retired one is no output any
+    more; that the catalog knew it is kept.
     """
     keys = _intern_files(writing, catalog, task.experiment_key, files)
-    replace_claimed_outputs(writing.connection, task.key, names, list(keys.values()))
+    outputs = [keys[file.name] for file in files if not file.is_retired]
+    replace_claimed_outputs(writing.connection, task.key, names, outputs)
 
 
 def _intern_files(

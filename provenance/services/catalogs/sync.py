@@ -218,8 +218,10 @@ def _sync_units(place: _Place, progress: TaskSync, *, everything: bool) -> TaskS
         count = count_units_in_catalog(connection, place.task.key)
     start = state.next_unit if state else 0
     asked_units = _AskedUnits(units)
-    # Where the catalog knows most outputs already, few units are left to ask for
-    if start == 0 and (everything or 2 * count < len(units)):
+    # Where the catalog knows most outputs already, few units are left to ask for. What was broken
+    # off goes on by names: the source always begins with the same files.
+    was_broken_off = state is not None and state.asked_at != state.finished_at
+    if start == 0 and not was_broken_off and (everything or 2 * count < len(units)):
         progress = _sync_source(place, progress, asked_units, everything=everything)
     for first in range(start, len(units), UNITS_AT_ONCE):
         if place.is_over():
@@ -383,11 +385,13 @@ def _sync_claims(place: _Place, progress: TaskSync) -> TaskSync:
         place.writer.run(
             partial(write_claimed, catalog=place.catalog, task=place.task, names=names, files=files)
         )
-        progress = progress._replace(outputs=progress.outputs + len(files))
+        outputs = [file for file in files if not file.is_retired]
+        _see_renamed(place, outputs)
+        progress = progress._replace(outputs=progress.outputs + len(outputs))
 
 
 def _claimed_files(place: _Place, claims: Sequence[UnknownOutput]) -> list[CatalogFile]:
-    """Return the files of the catalog that these claims may be about.
+    """Return the files of the catalog that these claims may be about, retired ones too.
 
     A job does not always know the namespace that its output will be declared in, which need not be
     that of its inputs: then any file of its name is asked for. One in another namespace has to
@@ -395,7 +399,7 @@ def _claimed_files(place: _Place, claims: Sequence[UnknownOutput]) -> list[Catal
     """
     catalog = place.catalog
     full_names = [catalog.join(claim.namespace, claim.name) for claim in claims if claim.namespace]
-    files = [file for file in catalog.read_files(full_names) if not file.is_retired]
+    files = catalog.read_files(full_names)
 
     open_claims = {claim.name: claim for claim in claims if not claim.namespace}
     for file in catalog.find_files(open_claims):
@@ -459,8 +463,9 @@ def _name_inputs(place: _Place, names: AbstractSet[str]) -> dict[str, list[str]]
     files = place.catalog.find_files(sorted(names)) if names else []
     files_of_name: dict[str, list[CatalogFile]] = defaultdict(list)
     for file in files:
-        _, name = place.catalog.split(file.name)
-        files_of_name[name].append(file)
+        if not file.is_retired:
+            _, name = place.catalog.split(file.name)
+            files_of_name[name].append(file)
     sightings: list[Mapping[str, object]] = []
     namespaces: dict[str, list[str]] = {}
     for name, same_name in files_of_name.items():

@@ -446,7 +446,8 @@ class MetaCatServer(CatalogServer):
             rows = [_split(datasets[1])] if datasets[1] in self.shelf.lists else []
         else:
             try:
-                names = Mql(self.shelf, text).names()
+                with_retired = request.args.get("include_retired_files") == "yes"
+                names = Mql(self.shelf, text, with_retired=with_retired).names()
             except ValueError as problem:
                 return Response(f"MQLSyntaxError: {problem}", 400)
             rows = [self._file(self.shelf.files[name], request) for name in sorted(names)]
@@ -473,8 +474,8 @@ class Mql:
     Datasets, names, conditions with `and` and `or`, `parents`, `children`, `-`.
     """
 
-    def __init__(self, shelf: Shelf, text: str) -> None:
-        self._shelf = shelf
+    def __init__(self, shelf: Shelf, text: str, *, with_retired: bool = False) -> None:
+        self._shelf, self._with_retired = shelf, with_retired
         self._words: list[str] = re.findall(r"'[^']*'|[(),=]|[^\s(),=']+", text)
 
     def names(self) -> set[str]:
@@ -521,13 +522,19 @@ class Mql:
             inner = self._files()
             self._take(")")
             step = self._shelf.parents if word == "parents" else self._shelf.children
-            return {name for name in step(inner) if not self._shelf.files[name].is_retired}
+            return self._selectable(step(inner))
         if self._next_is("from"):
             self._take()
-            return set(self._shelf.lists.get(self._take(), ()))
+            return self._selectable(set(self._shelf.lists.get(self._take(), ())))
         if self._words and ":" in self._words[0]:
-            return set(self._list()) & {*self._shelf.files}
-        return {file.name for file in self._shelf.there()}
+            return set(self._list()) & {*self._shelf.files}  # retired ones too, as they are named
+        return self._selectable({*self._shelf.files})
+
+    def _selectable(self, names: set[str]) -> set[str]:
+        """Return these files without retired ones, unless the call includes them."""
+        return {
+            name for name in names if self._with_retired or not self._shelf.files[name].is_retired
+        }
 
     def _list(self) -> list[str]:
         words = [self._take()]

@@ -228,6 +228,57 @@ def cataloged_outputs(connection: Connection, task: int) -> list[CatalogedOutput
     return [CatalogedOutput._make(row) for row in connection.execute(query).all()]
 
 
+def withdrawn_outputs(
+    connection: Connection, task: int, experiment: int, names: Sequence[str]
+) -> list[CatalogedOutput]:
+    """Return the files of these bare names that the catalog knew and has as no output of a task.
+
+    They were retired or removed, or are files of another task.
+    """
+    is_output = (
+        select(CatalogOutput.file_id)
+        .where(CatalogOutput.task_id == task, CatalogOutput.file_id == CatalogFileRow.id)
+        .exists()
+    )
+    files = []
+    for part in chunks(names):
+        query = select(
+            CatalogFileRow.namespace, CatalogFileRow.name, CatalogFileRow.size_bytes,
+            CatalogFileRow.checksums, CatalogFileRow.task_id, CatalogFileRow.job_uuid,
+        ).where(
+            CatalogFileRow.name.in_(part), CatalogFileRow.experiment_id == experiment, ~is_output
+        )  # fmt: skip
+        for namespace, name, size_bytes, checksums, task_id, job_id in connection.execute(query):
+            files.append(
+                CatalogedOutput(
+                    namespace=namespace,
+                    name=name,
+                    unit="",
+                    size_bytes=size_bytes,
+                    checksums=checksums,
+                    task_id=task_id,
+                    job_id=job_id,
+                    process_id=None,
+                    batch_id=None,
+                    node=None,
+                )
+            )
+    return files
+
+
+def recorded_names(
+    connection: Connection, experiment: int, names: Sequence[str]
+) -> set[tuple[str, str]]:
+    """Return namespace and name of an experiment's files of these bare names that have a page."""
+    found: set[tuple[str, str]] = set()
+    for part in chunks(names):
+        query = select(File.namespace, File.name).where(
+            File.name.in_(part), File.experiment_id == experiment
+        )
+        found.update((namespace, name) for namespace, name in connection.execute(query))
+    return found
+
+
 def count_units_in_catalog(connection: Connection, task: int) -> int:
     """Return of how many units of a task the catalog knows an output."""
     query = select(func.count(distinct(CatalogOutput.unit))).where(

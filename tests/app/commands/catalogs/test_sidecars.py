@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from jobprov.app.cli import jobprov
 from tests.library.hook import put_hook
-from tests.library.servers.catalogs import SamServer, Shelf
+from tests.library.servers.catalogs import MetaCatServer, SamServer, Shelf
 from tests.library.servers.live_service import LiveService
 
 
@@ -132,6 +132,30 @@ def test_other_value_and_unknown_file_are_told(output: Path, catalog: Catalog) -
     catalog.answer = (404, {})
     code, told = run(output, "--metacat", catalog.url, "--namespace", "nova")
     assert (code, "does not know file nova:out.dat" in told) == (1, True)
+
+
+def test_parents_that_metacat_does_not_know_are_why_it_refuses_a_file(tmp_path: Path) -> None:
+    """An input by bare name gets the namespace of the outputs, and the parent exists in none."""
+    shelf = Shelf()
+    shelf.add("raw:known.root")
+    server = MetaCatServer(shelf)
+    prov = {"prov.job_id": "j", "prov.task_id": "t", "prov.output": "out.root"}
+    parents = [
+        {"namespace": "raw", "name": "known.root"},
+        {"namespace": "reco", "name": "known.root"},
+        {"did": "raw:new.root"},
+        {"fid": "9"},
+    ]
+    content = {"namespace": "reco", "name": "out.root", "metadata": prov, "parents": parents}
+    (tmp_path / "out.root.json").write_text(json.dumps(content))
+
+    code, told = run(tmp_path / "out.root", "--metacat", server.url)
+    server.close()
+
+    assert code == 1
+    for did in ("reco:known.root", "raw:new.root"):
+        assert f"MetaCat does not know the parent {did}, and refuses the file" in told
+    assert told.count("does not know the parent") == 2
 
 
 def test_sidecars_that_cannot_work_are_told(tmp_path: Path) -> None:

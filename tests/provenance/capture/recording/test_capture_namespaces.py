@@ -103,6 +103,21 @@ def test_types_of_an_experiment_make_numbers_of_its_keys(runner: Runner) -> None
         assert any(told in note for note in said(record)), told
 
 
+def test_key_without_a_dot_is_told_where_the_sidecar_leaves_it_out(runner: Runner) -> None:
+    """`runs=26305` was neither in the sidecar nor in any message."""
+    runner(
+        "run",
+        *["--metadata", "runs=26305", "--metadata", "data_tier=reco"],
+        *["--output", "made.root", "--", "sh", "-c", "echo made > made.root"],
+    )
+
+    record, _ = only_entry(runner)
+    metadata = json.loads((runner.folder / "made.root.json").read_text())["metadata"]
+    assert [key for key in metadata if not key.startswith("prov.")] == ["core.data_tier"]
+    told = [note for note in said(record) if "without a dot" in note]
+    assert told == ["left out of a sidecar, MetaCat takes no key without a dot: runs"]
+
+
 def test_job_with_namespaces_gets_a_sidecar_that_metacat_takes(runner: Runner) -> None:
     (runner.folder / "raw.root").write_text("raw")
     (runner.folder / "list.txt").write_text("raw.root\n")
@@ -188,6 +203,7 @@ def test_parents_that_a_catalog_refuses_are_left_out_and_told(tmp_path: Path) ->
         begin + "MetaCat takes no such names: b+d.root",
         begin + "a file is no parent of its own: o.root",
         begin + "they are no files of data: reco.fcl, run.log",
+        "left out of a sidecar, MetaCat takes no key without a dot: group",
     ]
 
 

@@ -63,7 +63,9 @@ class Site:
         }
         time.sleep(0.05)  # so that what lies here is older than the job
 
-    def run(self, script: str, *options: str, **variables: str) -> subprocess.CompletedProcess:
+    def run(
+        self, script: str, *options: str, **variables: str | None
+    ) -> subprocess.CompletedProcess:
         """Run a job script under the hook."""
         path = self.job / "job.sh"
         path.write_text("#!/bin/sh\n" + script)
@@ -71,7 +73,7 @@ class Site:
         environment = dict(self.variables, **variables)
         return self.runner("run", *options, "--", "./job.sh", environment=environment)
 
-    def record(self, script: str, *options: str, **variables: str) -> dict[str, Any]:
+    def record(self, script: str, *options: str, **variables: str | None) -> dict[str, Any]:
         """Return the record of a job script."""
         self.run(script, *options, **variables)
         return only_entry(self.runner)[0]
@@ -244,6 +246,23 @@ select $STORAGE/other.csv $STORAGE/sel_7.csv
     assert [(output["name"], output["path"]) for output in outputs] == [
         ("sel_7.csv", str(site.storage / "sel_7.csv"))
     ]
+
+
+@pytest.mark.slow
+def test_log_of_the_tracer_is_no_output_where_nobody_names_the_spool(site: Site) -> None:
+    """A program that strace has just begun to follow holds its log open, under strace's words."""
+    home = site.job.parent / "home"
+    site.runner.spool = home / ".jobprov" / "spool"
+    (site.runner.spool / "trace-1").mkdir(parents=True)
+
+    outputs = site.record(
+        "sh -c 'exec 3> $1; sleep 0.5; echo x >&3' sh $HOME/.jobprov/spool/trace-1/command\n"
+        "echo 1 > a.root",
+        HOME=str(home),
+        JOBPROV_SPOOL=None,
+    )["outputs"]
+
+    assert [output["name"] for output in outputs] == ["a.root"]
 
 
 def test_files_of_the_kernel_are_no_inputs(site: Site) -> None:

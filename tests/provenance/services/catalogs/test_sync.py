@@ -13,10 +13,12 @@ import pytest
 from sqlalchemy import text
 
 from jobprov.archive.opening import open_store
+from jobprov.provenance.catalogs import metacat as metacat_reader
 from jobprov.provenance.catalogs.opening import CatalogSettings, open_catalog
 from jobprov.provenance.db.connections.engines import Database
 from jobprov.provenance.errors import BadInputError
 from jobprov.provenance.selections.mql import read_mql
+from jobprov.provenance.services.catalogs import sync
 from jobprov.provenance.services.catalogs.differences import compare_catalog
 from jobprov.provenance.services.catalogs.draining import draining_query, list_draining
 from jobprov.provenance.services.catalogs.frozen_units import freeze_units
@@ -221,6 +223,53 @@ def test_both_sides_are_held_together(site: Site) -> None:
     }
 
 
+def test_file_leads_to_its_page_and_job_where_a_record_mentions_it(site: Site) -> None:
+    """The link of one that only the catalog knows led to a page with status 404."""
+    site.declare()
+    site.ran(0, "b0.root")
+    site.made(0, "b0.root", parents=[])
+    site.made(1, "b1.root")
+    site.sync()
+
+    with site.production.database.reading.connect() as connection:
+        task = find_task(connection, "t1")
+        comparison = compare_catalog(connection, site.production.store, task)
+
+    files = {each.kind: each.files for each in comparison.differences}
+    assert [(file.url, file.job_id) for file in files["no-job"]] == [(None, None)]
+    [orphan] = files["no-parent"]
+    assert orphan.url == "/files/b0.root?experiment=nova&namespace="
+    assert (orphan.job_id, orphan.unit) == (job_id(1), UNITS[0]), "as its job says"
+
+
+def test_output_that_was_retired_is_told_from_one_that_never_arrived(site: Site) -> None:
+    """Somebody looked for it in the transfers, where it had not been lost."""
+    site.declare()
+    for number in range(4):
+        site.ran(number, f"b{number}.root")
+    site.made(0, "b0.root")
+    site.made(1, "b1.root", is_retired=True)  # before anybody compared
+    site.made(2, "b2.root")
+    site.sync()
+    site.shelf.files[f"{site.prefix}b2.root"].is_retired = True
+
+    site.sync(everything=True)
+
+    assert site.compared()["differences"] == {
+        "never-arrived": ["b3.root"],
+        "retired": ["b1.root", "b2.root"],
+    }
+    assert site.draining() == UNITS[1:]
+
+    site.shelf.files[f"{site.prefix}b1.root"].is_retired = False
+    site.sync()
+
+    assert site.compared()["differences"] == {
+        "never-arrived": ["b3.root"],
+        "retired": ["b2.root"],
+    }
+
+
 @pytest.mark.parametrize(
     ("late_after", "differences"),
     [
@@ -386,6 +435,37 @@ def test_sync_stops_when_its_time_is_over_and_goes_on_there(site: Site) -> None:
     assert third.units == 449, "the unit with an output is not asked about again"
 
 
+class _Clock:
+    """Ticks a second each time somebody looks at it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0
+
+    def monotonic(self) -> int:
+        """Return the seconds, one more than before."""
+        self.seconds += 1
+        return self.seconds
+
+
+@on_sqlite
+@pytest.mark.parametrize("site", ["metacat"], indirect=True)
+@pytest.mark.parametrize("everything", [False, True])
+def test_sync_of_a_dataset_that_takes_longer_than_its_time_comes_to_an_end(
+    site: Site, monkeypatch: pytest.MonkeyPatch, *, everything: bool
+) -> None:
+    """Each run asked for the same first files of the dataset, and got no further."""
+    monkeypatch.setattr(metacat_reader, "_OF_SOURCE", 100)
+    monkeypatch.setattr(sync, "time", _Clock())
+    site.declare()
+    for number in (0, 449):
+        site.made(number, f"b{number}.root")
+
+    runs = [site.sync(seconds=4, everything=everything) for _ in range(2)]
+
+    assert [run.is_whole for run in runs] == [False, True]
+    assert site.shown()["produced"] == 2
+
+
 @pytest.mark.slow
 @on_sqlite
 def test_file_that_was_retired_is_missing_again_when_everything_is_asked(site: Site) -> None:
@@ -495,7 +575,7 @@ def test_task_without_inputs_is_counted_by_the_id_in_the_metadata(sam: Site) -> 
         ({"definition": "none"}, "refuses|does not know"),
         ({"definition": "raw", "snapshot_id": 1}, "exactly one"),
         ({"dataset": "a:b"}, "no datasets"),
-        ({"query": "data_tier nothing"}, "selects no file"),
+        ({"query": "data_tier nothing"}, "query 'data_tier nothing' selects no file"),
     ],
 )
 def test_source_that_gives_no_list_is_refused(sam: Site, units: dict[str, Any], words: str) -> None:

@@ -207,6 +207,33 @@ def test_outputs_are_found_in_whichever_namespace_they_were_declared(metacat: Si
     }
 
 
+def test_orphan_whose_job_knew_no_namespace_is_found_by_its_did(metacat: Site) -> None:
+    """Only children of units were joined to the jobs that recorded them by bare name."""
+    metacat.declare()
+    metacat.ran(1, "orphan.root")
+    hooks = {"prov.job_id": job_id(1), "prov.output": "orphan.root"}
+    metacat.made("reco:orphan.root", metadata=hooks)
+
+    metacat.sync()
+
+    with metacat.production.database.reading.connect() as connection:
+        file = show_file(connection, "reco:orphan.root")
+    assert [version.job and version.job.job_id for version in file.versions] == [job_id(1)]
+
+
+def test_retired_file_in_another_namespace_is_ours_if_it_agrees(metacat: Site) -> None:
+    metacat.declare()
+    metacat.ran(1, "ours.root")
+    metacat.ran(2, "common.root")
+    metacat.made("reco:ours.root", is_retired=True)
+    theirs = {"is_retired": True, "size_bytes": 9, "metadata": {"prov.task_id": "other"}}
+    metacat.made("theirs:common.root", **theirs)
+
+    metacat.sync()
+
+    assert metacat.differences() == {"never-arrived": ["common.root"], "retired": ["ours.root"]}
+
+
 def test_failure_at_one_task_is_told_and_the_next_is_compared(metacat: Site) -> None:
     """A failure of what one task asks counted as the catalog being away."""
     metacat.declare()
@@ -248,7 +275,7 @@ def test_task_that_was_never_compared_says_why(metacat: Site) -> None:
 
     assert never == "The catalog was never asked: an operator runs `jobprov catalog sync`."
     assert begun is not None
-    assert begun.startswith("Its time was over after 0 of 7 units")
+    assert begun.startswith("Its time was over before all of 7 units")
     assert metacat.compared().not_compared is None
 
 
