@@ -9,7 +9,14 @@ from msgspec.structs import asdict
 
 from jobprov.app.commands.terminal.asking import client_for
 from jobprov.app.commands.terminal.names import refuse_unknown_names
-from jobprov.app.commands.terminal.opening import emit, file_name, json_option, table, url_option
+from jobprov.app.commands.terminal.opening import (
+    emit,
+    file_name,
+    json_option,
+    list_limit_option,
+    table,
+    url_option,
+)
 from jobprov.app.csv_rows import Cell
 from jobprov.app.reports.rows import moment
 from jobprov.provenance.answers.lookup.jobs import GapCounts, JobSummary, MatchedParameter
@@ -77,13 +84,7 @@ _GAP_COLUMNS = {
     "--file-experiment", help="Whose file it is, where several experiments know its name."
 )
 @click.option("--revision", help="Jobs that ran this commit.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 100_000),
-    default=100,
-    show_default=True,
-    help="How many at most.",
-)
+@list_limit_option
 @url_option
 @json_option
 def jobs(*, limit: int, url: str | None, as_json: bool, **filters: Any) -> None:

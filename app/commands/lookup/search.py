@@ -11,6 +11,7 @@ from jobprov.app.commands.terminal.opening import (
     emit,
     experiment_option,
     json_option,
+    list_limit_option,
     table,
     url_option,
 )
@@ -18,6 +19,7 @@ from jobprov.app.csv_rows import Cell
 from jobprov.provenance.answers.lookup.files import ListedFile
 from jobprov.provenance.answers.lookup.search import Hits, KindCount
 from jobprov.provenance.lineage.words import counted, number, size
+from jobprov.provenance.records.files.names import full_name
 
 _KINDS: Mapping[str, str] = {
     "file": "file",
@@ -105,13 +107,7 @@ def _heading(count: KindCount, shown: int) -> str:
 @click.option("--namespace", help="Files of this namespace.")
 @click.option("--task-id", help="Files made by jobs of this task.")
 @click.option("--data-tier", help="Files of this data tier.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 100_000),
-    default=100,
-    show_default=True,
-    help="How many at most.",
-)
+@list_limit_option
 @experiment_option
 @url_option
 @json_option
@@ -146,9 +142,8 @@ def _hint(pattern: str) -> str:
 
 
 def _row(file: ListedFile) -> dict[str, Cell]:
-    name = f"{file.namespace}:{file.name}" if file.namespace else file.name
     return {
-        "name": name,
+        "name": full_name(file.name, file.namespace),
         "size": size(file.size_bytes) if file.size_bytes is not None else None,
         "events": file.event_count,
         "data_tier": file.data_tier,

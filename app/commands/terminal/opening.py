@@ -74,6 +74,18 @@ def experiment_option(function: F) -> F:
     )
 
 
+def list_limit_option(function: F) -> F:
+    """Add how many entries a list has at most."""
+    option = click.option(
+        "--limit",
+        type=click.IntRange(1, 100_000),
+        default=100,
+        show_default=True,
+        help="How many at most.",
+    )
+    return option(function)
+
+
 def pair_options(function: F) -> F:
     """Add `--experiment` for two files, and an option for each file where these differ in it."""
     for letter in "ba":
