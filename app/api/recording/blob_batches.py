@@ -1,7 +1,7 @@
 """The body of a batch of blobs: a line that lists them, then their bytes, one after the other.
 
-The line is JSON: `[[sha256, length, package], …]`, where `package` is null, or names what brought an
-unchanged file, as the header `Jobprov-Package` of a single blob does.
+The line is JSON: `[[sha256, length, package], …]`, where `package` is null, or names what brought
+an unchanged file, as the header `Jobprov-Package` of a single blob does.
 """
 
 import re

@@ -76,7 +76,8 @@ class JobsPage(NamedTuple):
     """What the page shows.
 
     Attributes:
-        matched: key and value of parameters and seeds that the question holds for, and of how many jobs.
+        matched: key and value of parameters and seeds that the question holds for, and of how many
+            jobs.
         filters: as the address has them.
         csv: the address of the same list as CSV.
     """

@@ -209,7 +209,7 @@ def _withdrawn_files(
 
 
 def _is_surely(task: FoundTask, claim: ClaimedOutput, output: CatalogedOutput) -> bool:
-    """Return whether a file has the full name of a claim, or fits it and agrees in something else."""
+    """Return whether a file has a claim's full name, or fits it and agrees in something else."""
     if claim.namespace == output.namespace:
         return True
     is_as_large = claim.size_bytes is not None and claim.size_bytes == output.size_bytes

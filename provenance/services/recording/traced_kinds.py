@@ -87,7 +87,7 @@ def used_unnamed(connection: Connection, record: JobRecord) -> UsedByKind:
 
 
 def _left_out(trace: JobTrace) -> int:
-    """Return how many files a traced job used, or looked for in vain, that its record only counts."""
+    """Return how many files that a traced job used or looked for its record only counts."""
     not_kept = trace.not_kept or ()
     count = max((trace.not_kept_count or 0) - len(not_kept), 0)
     return count + (trace.absent_left_out or 0)

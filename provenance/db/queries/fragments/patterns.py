@@ -63,7 +63,7 @@ def holds(dialect: str, column: Any, text: str) -> ColumnElement[bool]:
 
 
 def begins_in_any_case(dialect: str, column: Any, text: str) -> ColumnElement[bool]:
-    """Return the condition that a column begins with `text`, as `holds` compares; no index helps."""
+    """Return the condition that a column begins with `text`, compared as in `holds`, unindexed."""
     return _is_like(dialect, column, f"{_escaped(text)}%")
 
 
