@@ -3,19 +3,22 @@
 Programs look for settings in files and folders of HOME whose names begin with a dot, and in
 XDG_CONFIG_HOME and XDG_DATA_HOME. Which of them this job read nobody saw; what the traced job of its
 kind looked for in vain, and this one has, it may have read. Names alone are taken. Where there are
-many, or the time is over, the name of a folder stands for what is in it.
+many, or the time is over, the name of a folder stands for what is in it. The time is that of the
+processor: on a busy host a look waits, and would else see less there than on an idle one.
 
 Sources: docs/reference/record.md, `trace`; XDG Base Directory Specification, version 0.8.
 """
 
 import os
+import time
 from typing import Dict, List, Optional, Set
 
 from jobprov.provenance.capture.files.hashing import Clock
 from jobprov.provenance.capture.running.background import Background
 
 MOST_NAMES, _MOST_BYTES, _DEEPEST = 200, 8192, 4
-_SECONDS, _LONGEST_SECONDS = 0.05, 0.5  # the latter where a file system does not answer
+_CPU_SECONDS = 0.05
+_SECONDS, _LONGEST_SECONDS = 0.4, 0.5  # the latter where a file system does not answer at all
 _MOST_ENTRIES = 5000  # of a folder, those that are no settings included
 _XDG = ("XDG_CONFIG_HOME", "XDG_DATA_HOME")
 # No result depends on the former two; the others are nobody's business
@@ -61,13 +64,13 @@ class _Settings:
 
     def look(self, roots: List[str]) -> None:
         """Take in what is in some folders and below them."""
-        clock = Clock(_SECONDS)
+        clock, cpu_end = Clock(_SECONDS), _cpu_seconds() + _CPU_SECONDS
         folders = [folder for folder in roots if os.path.isdir(folder)]
         self.found = dict.fromkeys(folders, True)
         for _ in range(_DEEPEST):
             below: List[str] = []
             for folder in folders:
-                if clock.left():
+                if clock.left() and _cpu_seconds() < cpu_end:
                     below += self._open(folder)
             folders = below
 
@@ -108,3 +111,8 @@ class _Settings:
             return entry.is_file() and entry.stat().st_ctime < self._began
         except OSError:
             return False  # it went, or is a link to nothing
+
+
+def _cpu_seconds() -> float:
+    """Return the processor's time that this thread has used."""
+    return time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)

@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from werkzeug.serving import make_server
 
 from jobprov.app.factory import create_app
@@ -58,7 +59,12 @@ def recorded_demo() -> RecordedDemo:
     server = make_server("127.0.0.1", 0, app, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     hook = put_hook(root / "job-end-hook.pyz")
-    report = _record(service, f"http://127.0.0.1:{server.server_port}", data, hook)
+    # jobs that nobody traced record the settings in their home: not those of whoever runs tests
+    home = root / "home"
+    home.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        report = _record(service, f"http://127.0.0.1:{server.server_port}", data, hook)
     server.shutdown()
     server.server_close()
     service.close()

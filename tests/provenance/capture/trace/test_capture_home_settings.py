@@ -17,7 +17,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     folder.mkdir()
     monkeypatch.setenv("HOME", str(folder))
-    for limit in ("_SECONDS", "_LONGEST_SECONDS"):
+    for limit in ("_CPU_SECONDS", "_SECONDS", "_LONGEST_SECONDS"):
         monkeypatch.setattr(home_settings, limit, 60.0)
     return folder
 
@@ -83,11 +83,30 @@ def test_home_that_cannot_be_read_in_time_may_have_anything(
     assert listed() == ["~/"]
 
 
-def test_time_of_the_whole_look_is_bounded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limit", ["_CPU_SECONDS", "_SECONDS"])
+def test_time_of_the_whole_look_is_bounded(
+    home: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
     put(home, ".config/tool/toolrc")
-    monkeypatch.setattr(home_settings, "_SECONDS", 0.0)
+    monkeypatch.setattr(home_settings, limit, 0.0)
 
     assert listed() == ["~/"]
+
+
+def test_look_that_waits_for_the_processor_sees_as_much(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(home, ".config/tool/toolrc")
+    scandir = os.scandir
+
+    def scan_later(folder: str) -> object:
+        time.sleep(0.06)
+        return scandir(folder)
+
+    monkeypatch.setattr(home_settings, "_CPU_SECONDS", 0.05)
+    monkeypatch.setattr(os, "scandir", scan_later)
+
+    assert listed() == ["~/.config/tool/toolrc"]
 
 
 @pytest.mark.parametrize("home_folder", ["/", "/nowhere"])
