@@ -23,6 +23,7 @@ from jobprov.provenance.db.tables import Base
 from jobprov.provenance.db.upkeep.migrating import upgrade
 from tests.library.compiled_statements import share_compiled_statements
 from tests.library.examples import try_few_examples
+from tests.library.home import leave_home
 from tests.library.servers.s3 import BUCKET, S3Server
 
 DATABASES = ("sqlite", "postgresql")
@@ -47,6 +48,8 @@ def has_memory_for_files() -> bool:
 IS_IN_MEMORY = has_memory_for_files()
 if IS_IN_MEMORY:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
+leave_home()
 
 # Started in the background, or under nohup, a process ignores these, and so would every program
 # that the tests start.
