@@ -261,6 +261,11 @@ SECTIONS = {
             "Copy database and archive into FOLDER while the service runs",
             needs_server=True,
         ),
+        "tables": Listed(
+            "analysis.tables",
+            "Write tables for analysis as Parquet files, and ask them in SQL",
+            needs_server=True,
+        ),
         "dead-letter": Listed(
             "recording.dead_letters",
             "List, show and replay records that could not be decoded",
