@@ -229,8 +229,10 @@ class BucketFolder:
                     self._bucket.delete([LOCK])
 
     def _take_over(self) -> None:
-        [lock] = [listed for listed in self._bucket.listed("") if listed.key == LOCK] or [None]
-        if lock is not None and self._bucket.now() - lock.modified_at < _ABANDONED:
+        locks = [listed for listed in self._bucket.listed("") if listed.key == LOCK]
+        now = self._bucket.now()
+        self._bucket.delete(["clock"])  # by which it is asked
+        if locks and now - locks[0].modified_at < _ABANDONED:
             holder = (self.read(LOCK) or b"").decode(errors="replace").split(" ")[:2]
             raise ConflictError(
                 f"Another export writes into {self.where}: process {' '.join(reversed(holder))}. "

@@ -153,9 +153,7 @@ def _dataset(where: str, files: Sequence[str], table: TableSchema) -> pyarrow.da
         server = pyarrow.fs.S3FileSystem(
             endpoint_override=endpoint, region=os.environ.get("AWS_REGION")
         )
-        partitioning = pyarrow.dataset.partitioning(
-            pa.schema(_partitions_of(table)), flavor="hive"
-        )
+        partitioning = pyarrow.dataset.partitioning(pa.schema(_partitions_of(table)), flavor="hive")
         return pyarrow.dataset.dataset(
             [f"{place}/{name}" for name in files],
             filesystem=server,

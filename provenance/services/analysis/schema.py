@@ -118,9 +118,7 @@ EDGES = TableSchema(
         Column("parent_experiment", TEXT, "the experiment of the parent"),
         Column("parent_job_id", TEXT, "the job that made the parent; NULL: none is recorded"),
         Column("parent_file", TEXT, "the parent, as in `files`", repeats=False),
-        Column(
-            "is_sure", TRUTH, "false: only the absence of a contradiction links parent and job"
-        ),
+        Column("is_sure", TRUTH, "false: only the absence of a contradiction links parent and job"),
     ),
 )
 CONFIGURATIONS = TableSchema(

@@ -312,12 +312,13 @@ def _evaluated_closures(connection: Connection, experiment: int) -> dict[int, li
     query = (
         select(Evaluation.set_id, Closure.sha256)
         .join(Closure, Closure.id == Evaluation.closure_id)
-        .where(Evaluation.experiment_id == experiment, Evaluation.set_id.is_not(None), ran)
+        .where(Evaluation.experiment_id == experiment, ran)
         .order_by(Closure.sha256)
     )
     closures: dict[int, list[str]] = {}
     for parameter_set, sha256 in connection.execute(query):
-        closures.setdefault(parameter_set, []).append(sha256)
+        if parameter_set is not None:
+            closures.setdefault(parameter_set, []).append(sha256)
     return closures
 
 
