@@ -165,10 +165,10 @@ class Receiver(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
 
 
 class _Table(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """The table of an experiment, its rules not read further."""
+    """The table of an experiment, its rules and receivers not read further."""
 
     rules: Annotated[list[dict[str, Any]], Meta(max_length=MOST_RULES)]
-    receivers: Annotated[dict[_Name, Receiver], Meta(min_length=1, max_length=MOST_RECEIVERS)]
+    receivers: Annotated[dict[_Name, dict[str, Any]], Meta(min_length=1, max_length=MOST_RECEIVERS)]
     quiet: _Text | None = None
     time_zone: _Text = "UTC"
     over_after: _Text = CALM
@@ -243,15 +243,22 @@ class _Reading:
         if not isinstance(table, dict):
             self._refuse((name,), f"write it as a table [{name}]")
         read = self._convert((name,), table, _Table)
-        for receiver, place in read.receivers.items():
-            if (place.url_file is None) == (place.url_variable is None):
-                self._refuse((name, "receivers", receiver), "give either url_file or url_variable")
+        receivers = {}
+        for receiver, raw_receiver in read.receivers.items():
+            place = (name, "receivers", receiver)
+            receivers[receiver] = self._receiver(place, raw_receiver)
         rules: list[AnyRule] = []
         for number, raw in enumerate(read.rules):
             rules.append(self._rule((name, "rules", number), raw, read, rules))
         quiet = self._quiet(name, read)
         over_after = self._length((name, "over_after"), read.over_after)
-        return ExperimentAlerts(tuple(rules), read.receivers, quiet, over_after)
+        return ExperimentAlerts(tuple(rules), receivers, quiet, over_after)
+
+    def _receiver(self, place: tuple[str | int, ...], raw: Mapping[str, Any]) -> Receiver:
+        receiver: Receiver = self._convert(place, raw, Receiver)
+        if (receiver.url_file is None) == (receiver.url_variable is None):
+            self._refuse(place, "give either url_file or url_variable")
+        return receiver
 
     def _rule(
         self,
