@@ -20,7 +20,7 @@ from jobprov.provenance.answers.addresses import (
     proofs_page,
     queue_page,
 )
-from jobprov.provenance.answers.statistics.campaigns import CampaignProgress, StageProgress
+from jobprov.provenance.answers.statistics.campaigns import StageProgress
 from jobprov.provenance.db.queries.alerts.watched import (
     MOST_LOOKED_AT,
     EndedJobs,
@@ -32,7 +32,6 @@ from jobprov.provenance.db.queries.alerts.watched import (
     held_jobs,
     newest_record_at,
     stuck_jobs,
-    was_seen_before,
 )
 from jobprov.provenance.errors import NotFoundError
 from jobprov.provenance.lineage.words import counted, elided, number, percent, size
@@ -100,6 +99,7 @@ class Watch:
         self._now = now
         self._folders = folders
         self._open_subjects = open_subjects
+        self._campaigns: dict[str, list[StageProgress] | None] = {}
         self._ended: dict[tuple[EndedScope, str | None], list[EndedJobs]] = {}
 
     def look(self, rule: AnyRule) -> list[Found] | None:
@@ -158,10 +158,7 @@ class Watch:
         for cause in causes_since(
             self._connection, scope, least=rule.least, most=10 * MOST_SUBJECTS
         ):
-            is_new = cause.key in known or not was_seen_before(
-                self._connection, scope.experiment, cause.key, scope.since
-            )
-            if is_new:
+            if cause.is_new or cause.key in known:
                 words = (
                     f"{_jobs(cause.jobs)} failed of a new cause: {elided(cause.words, _LONGEST)}"
                 )
@@ -218,28 +215,38 @@ class Watch:
         return [Found("", words, proofs_page(self._experiment.name))]
 
     def _stages_done(self, rule: StageDone) -> list[Found] | None:
-        question_fields = {"experiment": self._experiment.name, "campaign": rule.campaign}
-        question = question_of(CAMPAIGN.kind, question_fields)
-        try:
-            progress = ask(self._connection, self._store, CAMPAIGN, question_fields, question)
-        except NotFoundError:
-            return []
-        if progress.needs_follow_up:
-            self.to_follow.append(progress)
-        if progress.content is None:
+        stages = self._stages(rule.campaign)
+        if stages is None:
             return None
         found = []
-        for stage in progress.content.stages:
+        for stage in stages:
             if stage.units.expected and stage.units.missing == 0 and _is_asked(rule, stage):
-                found.append(self._stage_found(progress.content, stage))
+                found.append(self._stage_found(rule.campaign, stage))
         return found[:MOST_SUBJECTS]
 
-    def _stage_found(self, campaign: CampaignProgress, stage: StageProgress) -> Found:
+    def _stages(self, campaign: str) -> list[StageProgress] | None:
+        """Return the stages of a campaign; None where they are still being counted."""
+        if campaign not in self._campaigns:
+            question_fields = {"experiment": self._experiment.name, "campaign": campaign}
+            question = question_of(CAMPAIGN.kind, question_fields)
+            try:
+                counted_stages = ask(
+                    self._connection, self._store, CAMPAIGN, question_fields, question
+                )
+            except NotFoundError:
+                return []
+            if counted_stages.needs_follow_up:
+                self.to_follow.append(counted_stages)
+            progress = counted_stages.content
+            self._campaigns[campaign] = None if progress is None else progress.stages
+        return self._campaigns[campaign]
+
+    def _stage_found(self, campaign: str, stage: StageProgress) -> Found:
         units = counted(stage.units.expected or 0, "unit")
-        words = f"stage {stage.stage or 'without a name'} of {campaign.campaign} is done: {units}"
+        words = f"stage {stage.stage or 'without a name'} of {campaign} is done: {units}"
         if stage.units.waived:
             words += f", {number(stage.units.waived)} of them waived"
-        page = campaign_page(campaign.campaign, campaign.experiment)
+        page = campaign_page(campaign, self._experiment.name)
         return Found(stage.stage or "", words, page)
 
 

@@ -41,7 +41,7 @@ _MOST_SEGMENTS = 100
 _TASKS_NAMED = 5
 _STUCK = [place for place, standing in enumerate(STANDINGS) if standing.is_stuck]
 _HELD = [place for place, standing in enumerate(STANDINGS) if standing.state == "held"]
-_Own = aliased(Stage)
+_Own, _Class, _Job = aliased(Stage), aliased(FailureClass), aliased(Job)
 _OWN_STAGE: ColumnElement[Any] = case((TaskRow.has_several_stages, func.nullif(_Own.name, "")))
 """The stage that a job's record names, where its task has several."""
 
@@ -65,11 +65,16 @@ class EndedJobs(NamedTuple):
 
 
 class SeenCause(NamedTuple):
-    """A cause of failures in a window: its key, its words and how many jobs failed of it."""
+    """A cause of failures in a window: its key, its words and how many jobs failed of it.
+
+    Attributes:
+        is_new: whether no job had failed of it before the window.
+    """
 
     key: str
     words: str
     jobs: int
+    is_new: bool
 
 
 class QueuedTask(NamedTuple):
@@ -114,29 +119,35 @@ def causes_since(
         most: how many causes.
     """
     newest = _newest(scope)
-    query = (
-        _joined(newest, scope, FailureClass.cause_key, func.min(FailureClass.cause), func.count())
+    first = func.min(newest.c.id).label("first")
+    causes = (
+        _joined(
+            newest,
+            scope,
+            FailureClass.cause_key,
+            func.min(FailureClass.cause).label("words"),
+            func.count().label("jobs"),
+            first,
+        )
         .join(FailureClass, FailureClass.job_id == newest.c.id)
         .where(newest.c.state >= FIRST_BAD)
         .group_by(FailureClass.cause_key)
         .having(func.count() >= least)
-        .order_by(func.min(newest.c.id))
+        .order_by(first)
         .limit(most)
+        .subquery("causes")
+    )
+    # The first job that an index finds decides, however many there are
+    seen_before = (
+        exists()
+        .where(_Class.cause_key == causes.c.cause_key)
+        .where(_Job.id == _Class.job_id, _Job.experiment_id == scope.experiment)
+        .where(_Job.ended_at < scope.since, _Job.rerun_of.is_(None))
+    )
+    query = select(causes.c.cause_key, causes.c.words, causes.c.jobs, ~seen_before).order_by(
+        causes.c.first
     )
     return [SeenCause(*row) for row in connection.execute(query)]
-
-
-def was_seen_before(
-    connection: Connection, experiment: int, cause_key: str, moment: datetime
-) -> bool:
-    """Return whether a job of an experiment that ended before a moment failed of a cause."""
-    before = (
-        exists()
-        .where(FailureClass.cause_key == cause_key)
-        .where(Job.id == FailureClass.job_id, Job.experiment_id == experiment)
-        .where(Job.ended_at < moment, Job.rerun_of.is_(None))
-    )
-    return bool(connection.execute(select(before)).scalar_one())
 
 
 def stuck_jobs(connection: Connection, experiment: int) -> QueuedJobs:
