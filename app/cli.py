@@ -276,6 +276,11 @@ SECTIONS = {
             "Erase a record or a blob that should not have been sent",
             needs_server=True,
         ),
+        "alerts": Listed(
+            "alerts.alerts",
+            "Look at rules of alerts, send what there is to tell, list it, and try a receiver",
+            needs_server=True,
+        ),
         "trail": Listed(
             "upkeep.trail",
             "Show what was done in an experiment, newest first: by whom, through what and from where",

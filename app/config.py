@@ -82,6 +82,12 @@ SETTINGS = (
         "TOML file that says who may log in on the pages, and what they may do then "
         "(docs/how-to/log-in-by-the-web.md).",
     ),
+    Setting(
+        "JOBPROV_ALERTS",
+        "",
+        "TOML file that says what is watched in each experiment, and whom it is told "
+        "(docs/how-to/be-told.md).",
+    ),
     Setting("JOBPROV_BLOB_LIMIT_BYTES", "67108864", "Largest blob that is taken, in bytes."),
     Setting(
         "JOBPROV_BLOB_QUOTA_GB",
@@ -170,6 +176,7 @@ class Settings:
     private_experiments: frozenset[str]
     token_issuers: Path | None
     login: Path | None
+    alerts: Path | None
     blob_limit_bytes: int
     blob_quota_gb: int
     physics_variables: str
@@ -227,6 +234,7 @@ def load_settings(
         private_experiments=_experiments(texts["JOBPROV_PRIVATE_EXPERIMENTS"]),
         token_issuers=_optional_path(texts["JOBPROV_TOKEN_ISSUERS"]),
         login=_optional_path(texts["JOBPROV_LOGIN"]),
+        alerts=_optional_path(texts["JOBPROV_ALERTS"]),
         blob_limit_bytes=_number(texts, "JOBPROV_BLOB_LIMIT_BYTES", 1, 2**40),
         blob_quota_gb=_number(texts, "JOBPROV_BLOB_QUOTA_GB", 0, 10**9),
         physics_variables=texts["JOBPROV_PHYSICS_VARIABLES"],

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from threading import Semaphore
 from typing import TYPE_CHECKING, TypeVar, cast
+from urllib.parse import unquote
 
 from sqlalchemy import Connection as Connection  # noqa: PLC0414 - for pages, which import no SQL
 from sqlalchemy.exc import SQLAlchemyError
@@ -34,6 +35,7 @@ from jobprov.provenance.errors import (
     ProvenanceError,
     UnreachableError,
 )
+from jobprov.provenance.services.alerts.rounds import AlertSettings
 from jobprov.provenance.services.intake.blobs import BlobQuota, LostBlobs, Unclaimed
 from jobprov.provenance.services.intake.excerpts import Excerpts
 from jobprov.provenance.services.intake.issuers import check_address, read_issuers
@@ -241,6 +243,19 @@ class Service:
             settings.git_mirrors,
             settings.trusted_git_hosts,
         )
+
+    def alerts(self) -> AlertSettings | None:
+        """Return what alerts need to know; None where the operator named no file of rules."""
+        settings = self.settings
+        if settings.alerts is None:
+            return None
+        address = settings.public_url or f"http://{settings.host}:{settings.port}"
+        folders = [settings.data]
+        if settings.archive_url.startswith("file:"):
+            folders.append(Path(unquote(settings.archive_url.removeprefix("file:"))))
+        # of folders on one disk the first speaks for all
+        by_disk = {folder.stat().st_dev: folder for folder in reversed(folders) if folder.exists()}
+        return AlertSettings(settings.alerts, address, tuple(by_disk.values()))
 
     def close(self) -> None:
         """Finish what is queued and close every connection."""

@@ -3,6 +3,7 @@
 from flask import Flask
 
 from jobprov.app.api import (
+    alerts,
     bundles,
     catalogs,
     comparisons,
@@ -63,6 +64,7 @@ SECTIONS = (
     statistics.throughput_section,
     statistics.modules_section,
     statistics.estimates_section,
+    alerts.section,
     tickets.section,
     trail.section,
     blobs.section,

@@ -140,6 +140,55 @@ def upgrade() -> None:
     with op.batch_alter_table('work', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_work_due_at'), ['due_at'], unique=False)
 
+    op.create_table('alert_checks',
+    sa.Column('experiment_id', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('checked_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.Column('leased_until', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.Column('turn', sa.Integer(), nullable=False),
+    sa.Column('problem', sa.Text(), nullable=True),
+    sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_alert_checks_experiment_id_experiments')),
+    sa.PrimaryKeyConstraint('experiment_id', name=op.f('pk_alert_checks'))
+    )
+    op.create_table('alerts',
+    sa.Column('began_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=False),
+    sa.Column('ended_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.Column('calm_since', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('experiment_id', sa.Integer(), nullable=False),
+    sa.Column('uuid', sa.LargeBinary(16), nullable=False),
+    sa.Column('condition', sa.Text(), nullable=False),
+    sa.Column('rule', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+    sa.Column('subject', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+    sa.Column('words', sa.Text(), nullable=False),
+    sa.Column('ended_words', sa.Text(), nullable=True),
+    sa.Column('page', sa.Text(), nullable=False),
+    sa.ForeignKeyConstraint(['experiment_id'], ['experiments.id'], name=op.f('fk_alerts_experiment_id_experiments')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_alerts')),
+    sa.UniqueConstraint('uuid', 'experiment_id', name=op.f('uq_alerts_uuid_experiment_id'))
+    )
+    with op.batch_alter_table('alerts', schema=None) as batch_op:
+        batch_op.create_index('ix_alerts_experiment_id_id', ['experiment_id', 'id'], unique=False)
+        batch_op.create_index('uq_alerts_open', ['experiment_id', 'rule', 'subject'], unique=True, sqlite_where=sa.text('ended_at IS NULL'), postgresql_where=sa.text('ended_at IS NULL'))
+
+    op.create_table('alert_deliveries',
+    sa.Column('due_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=False),
+    sa.Column('leased_until', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.Column('settled_at', sa.DateTime(timezone=True).with_variant(sa.BigInteger(), "sqlite"), nullable=True),
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('alert_id', sa.Integer(), nullable=False),
+    sa.Column('attempts', sa.Integer(), server_default=sa.text('0'), nullable=False),
+    sa.Column('state', sa.SmallInteger(), nullable=False),
+    sa.Column('is_end', sa.Boolean(), nullable=False),
+    sa.Column('is_uncertain', sa.Boolean(), server_default=sa.text('false'), nullable=False),
+    sa.Column('receiver', sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+    sa.Column('problem', sa.Text(), nullable=True),
+    sa.ForeignKeyConstraint(['alert_id'], ['alerts.id'], name=op.f('fk_alert_deliveries_alert_id_alerts')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_alert_deliveries')),
+    sa.UniqueConstraint('alert_id', 'is_end', 'receiver', name=op.f('uq_alert_deliveries_alert_id_is_end_receiver'))
+    )
+    with op.batch_alter_table('alert_deliveries', schema=None) as batch_op:
+        batch_op.create_index('ix_alert_deliveries_waiting', ['due_at'], unique=False, sqlite_where=sa.text('state = 0'), postgresql_where=sa.text('state = 0'))
+
     op.create_table('catalog_files',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('experiment_id', sa.Integer(), nullable=False),
@@ -1148,6 +1197,16 @@ def downgrade() -> None:
     op.drop_table('closure_files')
     op.drop_table('chain_heads')
     op.drop_table('catalog_files')
+    with op.batch_alter_table('alert_deliveries', schema=None) as batch_op:
+        batch_op.drop_index('ix_alert_deliveries_waiting', sqlite_where=sa.text('state = 0'), postgresql_where=sa.text('state = 0'))
+
+    op.drop_table('alert_deliveries')
+    with op.batch_alter_table('alerts', schema=None) as batch_op:
+        batch_op.drop_index('uq_alerts_open', sqlite_where=sa.text('ended_at IS NULL'), postgresql_where=sa.text('ended_at IS NULL'))
+        batch_op.drop_index('ix_alerts_experiment_id_id')
+
+    op.drop_table('alerts')
+    op.drop_table('alert_checks')
     with op.batch_alter_table('work', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_work_due_at'))
 

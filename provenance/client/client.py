@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from jobprov.provenance.answers.alerts import Alert, AlertList
 from jobprov.provenance.answers.bundles import ComparatorsDeclared, ExperimentComparators
 from jobprov.provenance.answers.catalogs import (
     Arrivals,
@@ -622,6 +623,11 @@ class Client(Histories):
         """Yield what was done in an experiment, page by page; the query is that of `GET /trail`."""
         for page in self._pages(Trail, "/trail", experiment=experiment, **query):
             yield from page.acts
+
+    def alerts(self, **query: Any) -> Iterator[Alert]:
+        """Yield alerts, page by page; the query is that of `GET /alerts`."""
+        for page in self._pages(AlertList, "/alerts", **query):
+            yield from page.alerts
 
     def files(self, **filters: Any) -> Iterator[ListedFile]:
         """Yield files by name, page by page; filters are those of `GET /files`."""

@@ -192,6 +192,15 @@ class TrailQuery(Schema):
     cursor = text("`next` of the answer before.")
 
 
+class AlertsQuery(Schema):
+    """Which alerts."""
+
+    experiment = text("Alerts of this experiment.")
+    state = text("`open`: those that are not over; `over`: those that are.")
+    limit = number(1, 500, "How many at most; 100 by default.")
+    cursor = text("`next` of the answer before.")
+
+
 class GapsQuery(ExperimentQuery):
     """Whose gaps."""
 

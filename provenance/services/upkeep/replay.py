@@ -14,6 +14,7 @@ from jobprov.provenance.db.changes.upkeep import add_entered
 from jobprov.provenance.db.queries.upkeep import keys_by_position
 from jobprov.provenance.db.recording.writing import intern_experiments
 from jobprov.provenance.records.reading.decoding import decode_record
+from jobprov.provenance.services.alerts.events import write_event
 from jobprov.provenance.services.bundles.comparators import write_comparator_row
 from jobprov.provenance.services.catalogs.sightings import write_sighting_row
 from jobprov.provenance.services.code.ambiguous_code import TagObservations
@@ -376,6 +377,9 @@ class Replay:
         # A log that was sent again later is not expired by the end of the chain
         self._possess([log.sha256 for log in logs if log.sha256 not in self._expired()])
 
+    def _alert(self, document: EntryDocument) -> None:
+        write_event(self._writing, self.experiment, document.json(), document.received_at)
+
     def _token(self, _: EntryDocument) -> None:
         """Write nothing: a token is in no ledger. The entry has its place among the others."""
 
@@ -390,6 +394,7 @@ _WRITERS: dict[str, Callable[[Replay, EntryDocument], None]] = {
     "plan": Replay._plan,  # noqa: SLF001
     "resolution": Replay._resolution,  # noqa: SLF001
     "ref_observation": Replay._observation,  # noqa: SLF001
+    "alert": Replay._alert,  # noqa: SLF001
     "token": Replay._token,  # noqa: SLF001
     "task": Replay._task,  # noqa: SLF001
     "waiver": Replay._waiver,  # noqa: SLF001

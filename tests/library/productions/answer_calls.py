@@ -529,6 +529,13 @@ READS = {
         "/trail?experiment=nova&kind=none",
         "/trail",
     ],
+    "alerts": [
+        "/alerts",
+        "/alerts?experiment=nova&state=open&limit=1",
+        "/alerts?experiment=none",
+        "/alerts?state=none",
+        "/alerts?cursor=none",
+    ],
     "names": [
         "/names/experiments",
         "/names/campaigns?experiment=toyexp",

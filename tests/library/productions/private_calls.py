@@ -251,6 +251,8 @@ PAGES = [
     "/proofs?experiment=nova",
     "/samples/nova",
     "/samples/toyexp",
+    "/alerts",
+    "/alerts?experiment=nova",
     "/trail",
     "/trail?experiment=nova",
     "/login",
@@ -259,6 +261,7 @@ PAGES = [
 ]
 """Addresses of pages; `{recipe_id}` is taken from the answer before."""
 MORE_CALLS = [
+    "/alerts?state=open",
     *(f"/blobs/{sha256(blob)}" for blob in (LOG, FCL, CANARY_LOG, CANARY_FCL)),
     f"/jobs/{MERGE}/bundle",
     f"/jobs/{job_id(30)}/bundle",
