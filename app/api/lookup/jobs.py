@@ -3,7 +3,7 @@
 import hashlib
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from flask import Response, request
 
@@ -74,13 +74,20 @@ _EXPORT_TYPES = (
     errors=(300, 401, 404, 413, 422),
 )
 def get_jobs() -> Response:
-    """Return jobs in short, newest first."""
+    """Return jobs in short, newest first or in the order asked for."""
     query = asked(JobsQuery)
     limit, cursor = query.pop("limit", 100), query.pop("cursor", None)
+    sort = query.pop("sort", None)
+    filters = _filters(query)
+    with get_service().reading() as connection:
+        return json_answer(list_jobs(connection, filters, limit=limit, cursor=cursor, sort=sort))
+
+
+def _filters(query: dict[str, Any]) -> JobFilters:
+    """Return the filters of a question about jobs."""
     if "recipe_id" in query:
         query["recipe"] = read_recipe(query.pop("recipe_id"))
-    with get_service().reading() as connection:
-        return json_answer(list_jobs(connection, JobFilters(**query), limit=limit, cursor=cursor))
+    return JobFilters(**query)
 
 
 @jobs_section.call(
