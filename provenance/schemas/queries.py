@@ -77,8 +77,8 @@ class JobsByFileQuery(Schema):
     namespace = namespace("Namespace of the file; empty for none.")
 
 
-class JobsQuery(JobsByFileQuery, SomeJobsQuery):
-    """Jobs, newest first."""
+class FilteredJobsQuery(JobsByFileQuery, SomeJobsQuery):
+    """Jobs by all that they are filtered by."""
 
     state = text(
         "Jobs in this state: running, succeeded, failed, killed or lost; several with commas "
@@ -104,6 +104,11 @@ class JobsQuery(JobsByFileQuery, SomeJobsQuery):
     seed = number(-(2**63), 2**63 - 1, "Jobs with a random engine that began with this seed.")
     software = text(_SOFTWARE)
     received_after = moment("Jobs whose first record came after this time.")
+
+
+class JobsQuery(FilteredJobsQuery):
+    """Jobs, newest first or in another order."""
+
     sort = text(
         "The order: received_at, started_at or ended_at; for at most 10,000 jobs of a task, host, "
         "cause or time also wall_seconds, cpu_seconds, max_rss_bytes, exit_code, output_count, "
@@ -112,6 +117,21 @@ class JobsQuery(JobsByFileQuery, SomeJobsQuery):
     )
     limit = number(1, 1000, "How many at most; 100 by default.")
     cursor = text("`next` of the answer before.")
+
+
+class JobFacetsQuery(FilteredJobsQuery):
+    """Jobs, and what they are counted by."""
+
+    by = text(
+        "What they are counted by: state, experiment, campaign, stage, task_id, site, host, "
+        "exit_code, failed_step, error_class or failure_class; several with commas between them, "
+        "all by default."
+    )
+    limit = fields.Integer(
+        validate=validate.Range(1, 100),
+        load_default=20,
+        metadata={"description": "Values of each at most, the most frequent ones."},
+    )
 
 
 class ErrorsQuery(SomeJobsQuery):

@@ -20,13 +20,15 @@ from jobprov.app.commands.terminal.opening import (
 )
 from jobprov.app.csv_rows import Cell
 from jobprov.app.reports.rows import moment
+from jobprov.provenance.answers.lookup.job_facets import JOB_FACETS
 from jobprov.provenance.answers.lookup.jobs import (
     JOB_ORDERS,
     GapCounts,
     JobSummary,
     MatchedParameter,
 )
-from jobprov.provenance.lineage.words import counted, duration, proof_line, size
+from jobprov.provenance.client import Client
+from jobprov.provenance.lineage.words import counted, duration, facets_line, proof_line, size
 from jobprov.provenance.services.comparisons.sentences import readable
 
 _STATES = ("running", "succeeded", "failed", "killed", "lost")
@@ -50,7 +52,7 @@ _OF_SORTED = {
     "host": "HOST",
 }
 """Columns that a list has where it is sorted by them, or filtered by a place."""
-_MOST_A_PAGE = 1000
+_MOST_A_PAGE, _MOST_VALUES = 1000, 100
 _GAP_COLUMNS = {
     "code": "GAP",
     "stops": "STOPS",
@@ -65,6 +67,14 @@ def _checked_states(states: str | None) -> str | None:
         if states is not None and state.strip() not in _STATES:
             raise click.BadParameter(f"{state[:40]!r} is not one of {', '.join(_STATES)}.")
     return states
+
+
+def _checked_facets(facets: str | None) -> str | None:
+    """Return what `--count-by` names, once all of it is something that jobs are counted by."""
+    for facet in (facets or "").split(","):
+        if facets is not None and facet.strip() not in JOB_FACETS:
+            raise click.BadParameter(f"{facet[:40]!r} is not one of {', '.join(JOB_FACETS)}.")
+    return facets
 
 
 def _checked_order(sort: str | None) -> str | None:
@@ -145,16 +155,31 @@ def _checked_order(sort: str | None) -> str | None:
         "or host. -received_at by default."
     ),
 )
+@click.option(
+    "--count-by",
+    metavar="NAME,…",
+    callback=lambda _context, _option, facets: _checked_facets(facets),
+    help=(
+        "Count the jobs instead of listing them, by state, experiment, campaign, stage, task_id, "
+        "site, host, exit_code, failed_step, error_class or failure_class; several with commas "
+        "between them."
+    ),
+)
 @list_limit_option
 @url_option
 @json_option
-def jobs(*, limit: int, url: str | None, as_json: bool, **filters: Any) -> None:
+def jobs(
+    *, limit: int, url: str | None, as_json: bool, count_by: str | None, **filters: Any
+) -> None:
     """List jobs, newest first or in another order; exit code 1 where there are none.
 
     `--task NAME --sort -max_rss_bytes` lists what took the most memory of a task.
     """
     given = {name: value for name, value in filters.items() if value is not None}
     client = client_for(url)
+    if count_by is not None:
+        _count(client, given, count_by, as_json=as_json)
+        return
     read: list[JobSummary] = []
     matched: dict[str, list[MatchedParameter]] = {}
     # one more than is listed tells whether there are more
@@ -184,6 +209,29 @@ def jobs(*, limit: int, url: str | None, as_json: bool, **filters: Any) -> None:
     if matched:
         content = [{**asdict(job), "matched": matched.get(job.job_id, [])} for job in listed]
     emit(content, text, as_json=as_json)
+
+
+def _count(client: Client, given: dict[str, Any], count_by: str, *, as_json: bool) -> None:
+    """Print how many jobs there are of each value."""
+    if "sort" in given:
+        raise click.UsageError("--sort is for lists, and --count-by lists no jobs.")
+    counted_jobs = client.job_facets(**given, by=count_by, limit=_MOST_VALUES)
+    if not counted_jobs.total:
+        refuse_unknown_names(client, given)
+    lines = [facets_line(counted_jobs)]
+    for facet in counted_jobs.facets:
+        rows = [{"value": _word(value.value), "count": value.count} for value in facet.values]
+        jobs_column = "JOBS" if facet.is_exact else "JOBS, OR MORE"
+        lines += ["", table(rows, {"value": facet.by.upper(), "count": jobs_column})]
+        if facet.more:
+            lines.append(f"and {counted(facet.more, 'further value')}")
+    emit(counted_jobs, "\n".join(lines), as_json=as_json)
+    if not counted_jobs.total:
+        sys.exit(1)
+
+
+def _word(value: str | int | None) -> str:
+    return "not known" if value is None else str(value)
 
 
 def _row(job: JobSummary, matched: Sequence[MatchedParameter]) -> dict[str, Cell]:

@@ -10,17 +10,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, null, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, null, or_, select
 
 from jobprov.provenance.answers.lookup.jobs import JOB_ORDERS
 from jobprov.provenance.db.queries.fragments.stages import STAGE_OF_JOB
-from jobprov.provenance.db.queries.lookup.jobs import (
-    JobFilters,
-    by_software,
-    job_conditions,
-    read_states,
-)
-from jobprov.provenance.db.recording.job_rows import FIRST_BAD
+from jobprov.provenance.db.queries.lookup.few_jobs import filters_of_few, keys_of
+from jobprov.provenance.db.queries.lookup.jobs import JobFilters, by_software, job_conditions
 from jobprov.provenance.db.tables import Host, Job, Stage, TaskRow
 from jobprov.provenance.errors import BadInputError
 
@@ -46,23 +41,6 @@ _COLUMNS: dict[str, Any] = {
 }
 _HAVE_INDEX = ("received_at", "started_at", "ended_at")
 _ALWAYS_KNOWN = ("received_at", "output_count", "state")
-_NARROW: tuple[tuple[str, ...], ...] = (
-    ("job_id",),
-    ("batch_id",),
-    ("recipe",),
-    ("seed",),
-    ("cause_id",),
-    ("failure_class",),
-    ("file_key",),
-    ("reads_key",),
-    ("experiment", "campaign", "stage", "task_id"),
-    ("host", "site"),
-    ("software", "software_keys", "revision"),
-    ("started_after", "started_before"),
-    ("state",),
-)
-"""Filters that an index answers, those together that one index does."""
-
 Value = datetime | float | str | None
 
 
@@ -145,14 +123,14 @@ def sorted_jobs(
     Raises:
         BadInputError: the list is too long to be sorted so.
     """
-    narrow = _narrow_filters(connection, filters)
-    if narrow is None and not order.has_index:
+    few = filters_of_few(connection, filters, MOST_SORTED)
+    if few is None and not order.has_index:
         raise _too_long(order)
     others, software = by_software(connection, filters)
     wanted = [*job_conditions(others), *software, *conditions]
-    if narrow is None:
+    if few is None:
         return _walk(connection, wanted, order, limit=limit, after=after)
-    wanted.append(_is_one_of(connection, narrow))
+    wanted.append(_is_one_of(connection, few))
     return _sort(connection, wanted, order, limit=limit, after=after)
 
 
@@ -165,39 +143,12 @@ def _too_long(order: JobOrder) -> BadInputError:
     return BadInputError(f"sort: {problem}.", {"sort": [problem]})
 
 
-def _narrow_filters(connection: Connection, filters: JobFilters) -> JobFilters | None:
-    """Return those of the filters by which an index finds few jobs; None where none does."""
-    given = {name: value for name, value in filters._asdict().items() if value is not None}
-    for names in _NARROW:
-        of_index = {name: given[name] for name in names if name in given}
-        if _has_index(of_index) and _are_few(connection, JobFilters(**of_index)):
-            return JobFilters(**of_index)
-    return None
-
-
-def _has_index(filters: dict[str, Any]) -> bool:
-    if "state" in filters:  # only jobs that did not succeed
-        return min(read_states(filters["state"])) >= FIRST_BAD
-    return bool(filters.keys() - {"experiment"})
-
-
-def _are_few(connection: Connection, filters: JobFilters) -> bool:
-    keys = _keys_of(connection, filters).limit(MOST_SORTED + 1).subquery()
-    count = connection.execute(select(func.count()).select_from(keys)).scalar_one()
-    return count <= MOST_SORTED
-
-
-def _keys_of(connection: Connection, filters: JobFilters) -> Select[int]:
-    others, software = by_software(connection, filters)
-    return select(Job.id).where(*job_conditions(others), *software)
-
-
-def _is_one_of(connection: Connection, narrow: JobFilters) -> ColumnElement[bool]:
+def _is_one_of(connection: Connection, few: JobFilters) -> ColumnElement[bool]:
     """Return the condition that says once more by which filters the jobs are to be found.
 
     SQLite knows nothing of how many rows a value has, and would begin with any index.
     """
-    return Job.id.in_(_keys_of(connection, narrow).limit(MOST_SORTED))
+    return Job.id.in_(keys_of(connection, few).limit(MOST_SORTED))
 
 
 def _sort(
