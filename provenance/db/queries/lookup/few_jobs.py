@@ -35,7 +35,8 @@ _OF_AN_INDEX: tuple[tuple[str, ...], ...] = (
 def filters_of_few(connection: Connection, filters: JobFilters, most: int) -> JobFilters | None:
     """Return those of the filters by which an index finds at most so many jobs.
 
-    It is None where none does. No more than `most` entries of an index are read for each.
+    They are none of them where no more jobs are recorded, and the answer is None where no index
+    finds so few. No more than `most` entries of an index are read for each.
     """
     given = {name: value for name, value in filters._asdict().items() if value is not None}
     for names in _OF_AN_INDEX:
@@ -45,6 +46,9 @@ def filters_of_few(connection: Connection, filters: JobFilters, most: int) -> Jo
         some = JobFilters(**of_index)
         if count_at_most(connection, keys_of(connection, some), most + 1) <= most:
             return some
+    everything = JobFilters()
+    if count_at_most(connection, keys_of(connection, everything), most + 1) <= most:
+        return everything
     return None
 
 

@@ -101,7 +101,7 @@ def count_by(
         else:
             found[facet] = Counter()
     if "state" in found:
-        found["state"] = Counter({STATES[key]: count for key, count in found["state"].items()})
+        found["state"] = Counter(STATES[job.state] for job in jobs)
     if "experiment" in found:
         found["experiment"] = _named_experiments(connection, found["experiment"])
     tasks = zip(columns.get("task", ()), columns.get("own_stage", ()), strict=True)
@@ -161,7 +161,9 @@ def _add_hosts(
     """Count the sites and hosts of jobs that ran on these hosts."""
     keys = [host for host in hosts if host is not None]
     query = select(Host.id, Host.site, Host.hostname).where(among(connection, Host.id, keys))
-    names = {key: (site, hostname) for key, site, hostname in connection.execute(query)}
+    names: dict[int | None, tuple[str, str]] = {}
+    for key, site, hostname in connection.execute(query):
+        names[key] = (site, hostname)
     for host, count in hosts.items():
         site, hostname = names.get(host, ("", ""))
         if "site" in found:
