@@ -20,7 +20,7 @@ from jobprov.app.web.histories import (
     rebuilds,
     relations,
 )
-from jobprov.app.web.lookup import file, job, jobs, logs, search
+from jobprov.app.web.lookup import file, job, job_selection, jobs, logs, search
 from jobprov.app.web.orders import retries, workflows
 from jobprov.app.web.statistics import (
     campaign_graph,
@@ -38,6 +38,7 @@ _PAGES = (
     file,
     lineage,
     jobs,
+    job_selection,
     job,
     comparisons,
     divergence,

@@ -683,6 +683,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_jobs_recipe', ['recipe', 'result'], unique=False, sqlite_where=sa.text('recipe IS NOT NULL'), postgresql_where=sa.text('recipe IS NOT NULL'))
         batch_op.create_index('ix_jobs_rerun', ['id'], unique=False, sqlite_where=sa.text('rerun_of IS NOT NULL'), postgresql_where=sa.text('rerun_of IS NOT NULL'))
         batch_op.create_index('ix_jobs_software_set_id_experiment_id_state', ['software_set_id', 'experiment_id', 'state'], unique=False)
+        batch_op.create_index('ix_jobs_started_at', ['started_at'], unique=False)
         batch_op.create_index('ix_jobs_task_id_state', ['task_id', 'state'], unique=False)
 
     op.create_table('orders',
@@ -1111,6 +1112,7 @@ def downgrade() -> None:
     op.drop_table('orders')
     with op.batch_alter_table('jobs', schema=None) as batch_op:
         batch_op.drop_index('ix_jobs_task_id_state')
+        batch_op.drop_index('ix_jobs_started_at')
         batch_op.drop_index('ix_jobs_software_set_id_experiment_id_state')
         batch_op.drop_index('ix_jobs_rerun', sqlite_where=sa.text('rerun_of IS NOT NULL'), postgresql_where=sa.text('rerun_of IS NOT NULL'))
         batch_op.drop_index('ix_jobs_recipe', sqlite_where=sa.text('recipe IS NOT NULL'), postgresql_where=sa.text('recipe IS NOT NULL'))
