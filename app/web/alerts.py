@@ -8,11 +8,25 @@ from jobprov.app.web.frame.cuts import address
 from jobprov.app.web.frame.formats import counted
 from jobprov.app.web.frame.page import answer_rows, asked
 from jobprov.app.wiring import get_service
-from jobprov.provenance.answers.alerts import Alert, AlertCheck
+from jobprov.provenance.answers.alerts import Alert, AlertCheck, AlertDelivery
 from jobprov.provenance.services.alerts.lists import list_alerts
 
 _ROWS = 60
 _CHECKS = 20
+_DELIVERIES = 4
+
+
+class ShownAlert(NamedTuple):
+    """An alert as the page shows it.
+
+    Attributes:
+        told: messages about it, those that were not sent first, `_DELIVERIES` at most.
+        more: how many more there are.
+    """
+
+    alert: Alert
+    told: list[AlertDelivery]
+    more: int
 
 
 class AlertsPage(NamedTuple):
@@ -26,9 +40,9 @@ class AlertsPage(NamedTuple):
     experiment: str | None
     first_line: str
     is_watched: bool
-    open_alerts: list[Alert]
+    open_alerts: list[ShownAlert]
     has_more_open: bool
-    past_alerts: list[Alert]
+    past_alerts: list[ShownAlert]
     checks: list[AlertCheck]
     twin: str
     first_page: str | None
@@ -59,14 +73,19 @@ def _page(rows: int) -> AlertsPage:
         experiment=experiment,
         first_line=_first_line(standing.alerts, has_more=standing.next is not None),
         is_watched=service.settings.alerts is not None,
-        open_alerts=standing.alerts,
+        open_alerts=[_shown(alert) for alert in standing.alerts],
         has_more_open=standing.next is not None,
-        past_alerts=past.alerts,
+        past_alerts=[_shown(alert) for alert in past.alerts],
         checks=standing.checks[:_CHECKS],
         twin=address("/alerts", question),
         first_page=address("/alerts", question) if cursor else None,
         next_page=following,
     )
+
+
+def _shown(alert: Alert) -> ShownAlert:
+    told = sorted(alert.deliveries, key=lambda delivery: delivery.state == "sent")
+    return ShownAlert(alert, told[:_DELIVERIES], max(0, len(told) - _DELIVERIES))
 
 
 def _first_line(alerts: list[Alert], *, has_more: bool) -> str:

@@ -197,13 +197,12 @@ class Watch:
         return [Found("", words, jobs_list(experiment=self._experiment.name))]
 
     def _disk(self, rule: Disk) -> list[Found]:
+        least = round(rule.below_gb * _GB)
         found = []
         for folder in self._folders:
             free = shutil.disk_usage(folder).free
-            if free < rule.below_gb * _GB:
-                words = (
-                    f"{size(free)} are left on the disk of {folder}, less than {rule.below_gb:g} GB"
-                )
+            if free < least:
+                words = f"{size(free)} are left on the disk of {folder}, less than {size(least)}"
                 found.append(Found(str(folder), words, home_page()))
         return found
 

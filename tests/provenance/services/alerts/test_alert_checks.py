@@ -353,7 +353,7 @@ def test_queues_records_disks_drills_and_stages_are_watched(watched: Watched) ->
     assert found["stuck"] == "1 job is stuck, most of them of t1 (1)"
     assert found["drill_differs"] == "1 recipe failed or made something else when last rerun"
     assert found["stage_done"] == "stage reco of c is done: 1 unit"
-    assert "GB are left on the disk of" in found["disk"]
+    assert "are left on the disk of" in found["disk"]
     assert "no_record" not in found
     watched.changes(now + timedelta(hours=3))
     found = {alert.condition: alert.words for alert in watched.listed()}
