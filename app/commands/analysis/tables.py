@@ -171,6 +171,6 @@ EXAMPLES = {
         "jobprov tables export --to s3://analysis/tables --parameter 'physics.producers.*'",
     ),
     "tables query": (
-        "jobprov tables query --from /data/tables 'SELECT state, count(*) FROM jobs GROUP BY state'",
+        "jobprov tables query --from /data/tables 'SELECT state, count(*) FROM jobs GROUP BY ALL'",
     ),
 }
