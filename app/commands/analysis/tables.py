@@ -165,3 +165,12 @@ def _need(*packages: str) -> None:
 
 
 COMMANDS = {"tables": tables}
+EXAMPLES = {
+    "tables export": (
+        "jobprov tables export --to /data/tables",
+        "jobprov tables export --to s3://analysis/tables --parameter 'physics.producers.*'",
+    ),
+    "tables query": (
+        "jobprov tables query --from /data/tables 'SELECT state, count(*) FROM jobs GROUP BY ALL'",
+    ),
+}

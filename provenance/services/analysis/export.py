@@ -1,7 +1,7 @@
 """Writes the tables for analysis into a folder, and later again what changed.
 
-The rows come from the database, not from sealed segments: docs/decisions/0036-tables-for-analysis.md
-says why. Each experiment and month has one file a table. An export computes the stamp of each
+The rows come from the database, not from sealed segments;
+docs/decisions/0036-tables-for-analysis.md says why. Each experiment and month has one file a table. An export computes the stamp of each
 month, writes the files of those whose stamp is new beside the folder's own, and gives all of them
 their names at the end.
 """
@@ -288,6 +288,8 @@ class _Export:
             files[CONFIGURATIONS.name].add(queries.configuration_rows(connection, jobs, shared))
             files[MODULES.name].add(queries.module_rows(connection, jobs, shared))
             files[FAILURES.name].add(queries.failure_rows(connection, jobs))
+            # A read that lasts for minutes would keep the database from clearing its log
+            connection.commit()
             self._go_on()
 
     def _take_parameters(self, experiment: str, key: int) -> None:
