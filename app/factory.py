@@ -66,8 +66,7 @@ def create_app(
     register_sam(app)
     register_metacat(app)
     _register_pages(app)
-    if app.extensions["jobprov"].privacy is not None:
-        app.after_request(without_shared_copies)
+    app.after_request(without_shared_copies)
     app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
 
