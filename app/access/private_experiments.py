@@ -16,7 +16,7 @@ from http import HTTPMethod
 from flask import Response, g, request
 
 from jobprov.app.access.visitors import visitor
-from jobprov.app.access.wrong_tokens import grant_of
+from jobprov.app.access.wrong_tokens import grant_of, header_tokens
 from jobprov.app.errors import UnauthorizedError
 from jobprov.app.wiring import Privacy, Service, get_service
 from jobprov.provenance.db.connections.narrowed import NarrowedDatabase
@@ -75,13 +75,12 @@ def _shows(grant: Grant) -> bool:
 
 def _sent_tokens() -> list[str]:
     """Return the tokens that may be in a request: headers of any client of ours, a form's field."""
-    sent = [request.headers.get("X-Authentication-Token")]
-    given = request.authorization
-    if given is not None:
-        sent += [given.password, given.token]
+    sent = header_tokens()
     if request.blueprint == "pages":  # elsewhere the body may be a blob, whatever its type says
-        sent.append(request.form.get("token", "").strip())
-    return [token for token in sent if token and looks_like_token(token)]
+        token = request.form.get("token", "").strip()
+        if looks_like_token(token):
+            sent.append(token)
+    return sent
 
 
 def _grant(token: str) -> Grant | None:
