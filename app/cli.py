@@ -243,6 +243,11 @@ SECTIONS = {
         "token": Listed(
             "recording.tokens", "Make, list, replace and revoke write tokens", needs_server=True
         ),
+        "experiment": Listed(
+            "recording.experiments",
+            "Make experiments private or open, and tell who may read them",
+            needs_server=True,
+        ),
         "repository": Listed(
             "code.repositories",
             "Register, list and fetch the repositories that records may name",
