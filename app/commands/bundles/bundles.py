@@ -264,3 +264,12 @@ def export(*, job_id: str, form: str, experiment: str | None, url: str | None) -
 
 
 COMMANDS = {"bundle": bundle, "rerun": rerun, "verify": verify, "export": export}
+EXAMPLES = {
+    "bundle": (
+        "jobprov bundle 81238.4@sched01.fnal.gov --output reco-4.tar",
+        "jobprov bundle --campaign demo-2026 --experiment toyexp --output demo-2026.tar",
+    ),
+    "rerun": ("jobprov rerun 81238.4@sched01.fnal.gov --into again --post",),
+    "verify": ("jobprov verify reco-4.tar again",),
+    "export": ("jobprov export 81238.4@sched01.fnal.gov --format prov-json",),
+}

@@ -195,3 +195,8 @@ def _process_words(unit: SilentUnit) -> str:
 
 
 COMMANDS = {"catalog": catalog}
+EXAMPLES = {
+    "catalog sync": ("jobprov catalog sync --experiment toyexp",),
+    "catalog differences": ("jobprov catalog differences toyexp-demo-reco-0001",),
+    "catalog draining": ("jobprov catalog draining toyexp-demo-reco-0001 --format plain",),
+}

@@ -111,3 +111,6 @@ def _summary(drilled: list[TriedJob]) -> str:
 
 
 COMMANDS = {"drill": run_drill}
+EXAMPLES = {
+    "drill": ("jobprov drill --jobs 20 --seconds 3600",),
+}

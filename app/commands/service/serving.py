@@ -178,3 +178,7 @@ def _begin_demo(settings: Settings, address: str) -> None:
 
 
 COMMANDS = {"serve": serve, "migrate": migrate}
+EXAMPLES = {
+    "serve": ("jobprov serve --data /srv/jobprov --host 0.0.0.0 --workers 4",),
+    "migrate": ("jobprov migrate",),
+}

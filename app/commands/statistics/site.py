@@ -113,3 +113,6 @@ def _fetch(client: Client, address: str) -> Fetched | None:
 
 
 COMMANDS = {"export-site": export_site}
+EXAMPLES = {
+    "export-site": ("jobprov export-site site --experiment toyexp --campaign demo-2026",),
+}

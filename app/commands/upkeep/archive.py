@@ -391,3 +391,12 @@ def _trouble_text(trouble: Trouble) -> str:
 
 
 COMMANDS = {"archive": archive, "backup": backup}
+EXAMPLES = {
+    "archive check": ("jobprov archive check --bundles 10",),
+    "archive repair": ("jobprov archive repair --from /backup/jobprov",),
+    "archive adopt": ("jobprov archive adopt --yes",),
+    "archive stats": ("jobprov archive stats",),
+    "archive expire": ("jobprov archive expire --experiment toyexp --days 365 --dry-run",),
+    "archive seal": ("jobprov archive seal",),
+    "backup": ("jobprov backup /backup/jobprov",),
+}

@@ -46,3 +46,6 @@ def _show_segment(experiment: str, segment: int, entries: int) -> None:
 
 
 COMMANDS = {"rebuild-database": rebuild}
+EXAMPLES = {
+    "rebuild-database": ("jobprov rebuild-database --into sqlite:////srv/jobprov/new.db",),
+}
