@@ -79,10 +79,10 @@ document.addEventListener("click", (event) => {
     hovered = null;
   });
 }
-// What is typed into a shell is copied whole.
+// What is typed into a shell, and ids, are copied whole.
 if (navigator.clipboard) {
-  for (const command of document.querySelectorAll("pre.command, .manual-text pre")) {
-    const text = command.textContent, button = document.createElement("button");
+  const copyButton = (text) => {
+    const button = document.createElement("button");
     button.type = "button";
     button.className = "copy";
     button.textContent = "Copy";
@@ -90,7 +90,18 @@ if (navigator.clipboard) {
       await navigator.clipboard.writeText(text).then(() => (button.textContent = "Copied"), () => (button.textContent = "Not allowed"));
       setTimeout(() => (button.textContent = "Copy"), 2000);
     });
-    command.classList.add("has-copy");
-    command.append(button);
-  }
+    return button;
+  };
+  const addButtons = () => {
+    for (const block of document.querySelectorAll("pre.command, .manual-text pre")) {
+      if (block.querySelector(".copy")) continue;
+      const button = copyButton(block.textContent);
+      block.classList.add("has-copy");
+      block.append(button);
+    }
+    for (const code of document.querySelectorAll("code.command, code.whole"))
+      if (!code.nextElementSibling?.matches(".copy")) code.after(copyButton(code.textContent));
+  };
+  addButtons();
+  document.addEventListener("jobprov:times", addButtons);
 }

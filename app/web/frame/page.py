@@ -109,6 +109,8 @@ def _add_filters(environment: Environment) -> None:
         token_field=token_field,
         term=term,
         notes=notes,
+        narrowed=markup.narrowed,
+        state_icon=markup.state_icon,
         gap_help=addresses.gap_help,
         manual_page=addresses.manual_page,
         log_in_here=log_in_here,

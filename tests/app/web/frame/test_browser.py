@@ -211,7 +211,7 @@ def test_from_search_to_file_to_lineage_to_job_to_log(watched: Watched) -> None:
     page = watched.page
     page.goto(watched.site)
 
-    page.locator("#ask").fill("toyexp_demo-2026_0001_reco_0004")
+    page.locator("#q").fill("toyexp_demo-2026_0001_reco_0004")
     page.keyboard.press("Enter")
     page.get_by_role("link", name="toyexp_demo-2026_0001_reco_0004_dimuon.root").click()
     assert "was made by job 81238.4@sched01.fnal.gov" in page.locator(".lead").inner_text()
