@@ -6,7 +6,7 @@ Nothing here knows SQL: the use cases of `provenance.services` answer, `app.web`
 
 from flask import Flask
 
-from jobprov.app.web import alerts, catalogs, comparisons, logins, reruns, trail
+from jobprov.app.web import alerts, catalogs, comparisons, interface, logins, manual, reruns, trail
 from jobprov.app.web.configurations import configuration as configurations
 from jobprov.app.web.failures import errors, rules
 from jobprov.app.web.frame.page import make_blueprint
@@ -67,6 +67,8 @@ _PAGES = (
     alerts,
     trail,
     logins,
+    interface,
+    manual,
 )
 
 

@@ -22,6 +22,7 @@ from jobprov.provenance.answers.addresses import fits_path
 from jobprov.provenance.answers.recording import BlobAnswer, PartAnswer
 from jobprov.provenance.client.answers import GatewayError, check
 from jobprov.provenance.errors import BadInputError, UnreachableError
+from jobprov.provenance.progress import tell
 
 USUAL_URL = "http://127.0.0.1:8095"
 """Where a service listens that was told nothing else."""
@@ -140,8 +141,11 @@ class Transport:
         temporary = target.with_name(f".{target.name}.part")
         try:
             with temporary.open("wb") as stream:
+                length = answer.headers.get("Content-Length", "")
+                total = int(length) if length.isdigit() else None
                 for chunk in answer.iter_content(1 << 16):
                     stream.write(chunk)
+                    tell(f"bytes of {target.name}", stream.tell(), total)
             temporary.replace(target)
         except requests.RequestException as problem:
             raise UnreachableError(

@@ -11,7 +11,8 @@ from jobprov.provenance.answers.lookup.job_facets import JobFacets
 from jobprov.provenance.answers.reruns import JobProof, ProofCounts
 
 MISSING = "–"  # noqa: RUF001 - the en dash is what pages show for a missing value
-THIN_SPACE = "\u2009"
+THIN_SPACE = "\u202f"
+"""Between thousands: narrow, and no line is broken there."""
 KILO = 1000
 TEN = 10
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400

@@ -292,3 +292,10 @@ def _text(counts: GapCounts) -> str:
 
 
 COMMANDS = {"jobs": jobs, "gaps": gaps}
+EXAMPLES = {
+    "jobs": (
+        "jobprov jobs --experiment toyexp --state failed",
+        "jobprov jobs --file merge_dimuon.root --json",
+    ),
+    "gaps": ("jobprov gaps --experiment toyexp --campaign demo-2026",),
+}

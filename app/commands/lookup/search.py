@@ -156,3 +156,10 @@ def _row(file: ListedFile) -> dict[str, Cell]:
 
 
 COMMANDS = {"find": find, "files": files}
+EXAMPLES = {
+    "find": (
+        "jobprov find dimuon",
+        "jobprov find 'no space left' --kind message",
+    ),
+    "files": ("jobprov files 'toyexp_demo*_dimuon.root'",),
+}

@@ -296,3 +296,8 @@ def _keep(ticket: str, file: Path | None) -> dict[str, str]:
 
 
 COMMANDS = {"register": register}
+EXAMPLES = {
+    "register": (
+        "jobprov register --experiment toyexp --campaign demo-2026 --stage reco --count 500",
+    ),
+}

@@ -259,6 +259,12 @@ PAGES = [
     "/login",
     "/login/done",
     "/static/jobprov.css",
+    "/docs/",
+    "/docs/reference/gaps",
+    "/docs/search?q=CANARY",
+    "/docs/api",
+    "/docs/api/jobs",
+    "/docs/api/types/Gap",
 ]
 """Addresses of pages; `{recipe_id}` is taken from the answer before."""
 MORE_CALLS = [
