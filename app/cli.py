@@ -247,6 +247,11 @@ SECTIONS = {
         "token": Listed(
             "recording.tokens", "Make, list, replace and revoke write tokens", needs_server=True
         ),
+        "experiment": Listed(
+            "recording.experiments",
+            "Make experiments private or open, and tell who may read them",
+            needs_server=True,
+        ),
         "repository": Listed(
             "code.repositories",
             "Register, list and fetch the repositories that records may name",
@@ -265,6 +270,11 @@ SECTIONS = {
             "Copy database and archive into FOLDER while the service runs",
             needs_server=True,
         ),
+        "tables": Listed(
+            "analysis.tables",
+            "Write tables for analysis as Parquet files, and ask them in SQL",
+            needs_server=True,
+        ),
         "dead-letter": Listed(
             "recording.dead_letters",
             "List, show and replay records that could not be decoded",
@@ -273,6 +283,11 @@ SECTIONS = {
         "erase": Listed(
             "upkeep.erasures",
             "Erase a record or a blob that should not have been sent",
+            needs_server=True,
+        ),
+        "alerts": Listed(
+            "alerts.alerts",
+            "Look at rules of alerts, send what there is to tell, list it, and try a receiver",
             needs_server=True,
         ),
         "trail": Listed(

@@ -5,6 +5,7 @@ from functools import cache
 from flask import Flask
 
 from jobprov.app.api import (
+    alerts,
     bundles,
     catalogs,
     comparisons,
@@ -65,6 +66,7 @@ SECTIONS = (
     statistics.throughput_section,
     statistics.modules_section,
     statistics.estimates_section,
+    alerts.section,
     tickets.section,
     trail.section,
     blobs.section,

@@ -90,6 +90,26 @@ def jobs_list(**filters: str | None) -> str:
     return with_query("/jobs", filters)
 
 
+def errors_page(**filters: str | None) -> str:
+    """Return the path of the page of why the jobs failed that pass these filters."""
+    return with_query("/errors", filters)
+
+
+def queue_page(experiment: str) -> str:
+    """Return the path of the page of what runs and waits of an experiment."""
+    return with_query("/queue", {"experiment": experiment})
+
+
+def alerts_page(experiment: str | None = None) -> str:
+    """Return the path of the page of alerts."""
+    return with_query("/alerts", {"experiment": experiment})
+
+
+def home_page() -> str:
+    """Return the path of the first page."""
+    return "/"
+
+
 def task_page(task_id: str, experiment: str | None = None) -> str:
     """Return the path of a task's page."""
     return with_query(f"/tasks/{quote(task_id, safe='')}", {"experiment": experiment})

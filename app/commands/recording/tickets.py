@@ -55,7 +55,9 @@ class _Options(NamedTuple):
     "--experiment", help="EXPERIMENT by default; with BATCH_ID, the group of the submission."
 )
 @click.option(
+    "--task",
     "--task-id",
+    "task_id",
     help=(
         "POMS_TASK_ID by default; with BATCH_ID, what the submission gives its jobs, else BATCH_ID."
     ),

@@ -30,6 +30,7 @@ from jobprov.provenance.db.upkeep.migrating import (
     upgrade,
     upgrade_local,
 )
+from jobprov.provenance.services.alerts.rules import read_alert_rules
 
 _NO_NAME_INDEX = (
     "Search finds files by the beginning of their names, and by a part of the newest names alone: "
@@ -60,6 +61,8 @@ def serve(*, demo: bool, **options: Any) -> None:
     """
     settings = settings_with(**options)
     settings.data.mkdir(parents=True, exist_ok=True)
+    if settings.alerts is not None:
+        read_alert_rules(settings.alerts)  # said now, and not in the log an hour later
     if not is_current(settings.database_url):
         copy = upgrade_local(settings.database_url)
         if copy is not None:

@@ -188,6 +188,7 @@ PAGES = [
     "/lineage/a.root?direction=both&picture=svg",
     "/jobs",
     "/jobs?format=csv",
+    "/jobs?sort=-started_at",
     "/jobs?experiment=nova&state=failed",
     "/jobs?host=CANARYhost",
     "/jobs?parameter=*CANARY*",
@@ -251,6 +252,8 @@ PAGES = [
     "/proofs?experiment=nova",
     "/samples/nova",
     "/samples/toyexp",
+    "/alerts",
+    "/alerts?experiment=nova",
     "/trail",
     "/trail?experiment=nova",
     "/login",
@@ -265,6 +268,7 @@ PAGES = [
 ]
 """Addresses of pages; `{recipe_id}` is taken from the answer before."""
 MORE_CALLS = [
+    "/alerts?state=open",
     *(f"/blobs/{sha256(blob)}" for blob in (LOG, FCL, CANARY_LOG, CANARY_FCL)),
     f"/jobs/{MERGE}/bundle",
     f"/jobs/{job_id(30)}/bundle",
@@ -284,6 +288,9 @@ MORE_CALLS = [
     *(f"/names/{kind}" for kind in ("campaigns", "stages", "tasks", "sites")),
     f"/jobs?revision={CANARY_COMMIT}",
     "/jobs?host=CANARYhost",
+    "/jobs/facets",
+    "/jobs/facets?host=CANARYhost",
+    "/jobs?sort=-started_at&limit=3",
     "/jobs?site=CANARYsite",
     "/jobs?parameter=*CANARY*",
     "/jobs?failure_class=CANARYclass",
