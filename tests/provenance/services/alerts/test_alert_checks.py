@@ -294,6 +294,7 @@ def test_rule_that_finds_something_in_every_job_is_bounded_and_summed(
     assert "site S001: 100 % of 1 job" in message.body
 
 
+@pytest.mark.slow
 def test_new_cause_is_one_that_no_job_had_before(watched: Watched) -> None:
     rule = '[[nova.rules]]\nname = "new"\nwhen = "new_cause"\nwindow = "2h"\nto = ["mail"]\n'
     watched.rule(rule)
