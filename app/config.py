@@ -95,6 +95,12 @@ SETTINGS = (
         "New blobs that an experiment may send to a worker process within a day, in GB; 0: any.",
     ),
     Setting(
+        "JOBPROV_REQUESTS_A_MINUTE",
+        "1200",
+        "Requests that a caller who may not write can send to a worker process within a minute; 0: "
+        "any (docs/how-to/run-a-service.md).",
+    ),
+    Setting(
         "JOBPROV_PHYSICS_VARIABLES",
         "GENIE_XSEC_TUNE",
         "Environment variables that decide physics, which jobs are found by: names for all "
@@ -179,6 +185,7 @@ class Settings:
     alerts: Path | None
     blob_limit_bytes: int
     blob_quota_gb: int
+    requests_a_minute: int
     physics_variables: str
     trace_first: bool
     public_url: str
@@ -237,6 +244,7 @@ def load_settings(
         alerts=_optional_path(texts["JOBPROV_ALERTS"]),
         blob_limit_bytes=_number(texts, "JOBPROV_BLOB_LIMIT_BYTES", 1, 2**40),
         blob_quota_gb=_number(texts, "JOBPROV_BLOB_QUOTA_GB", 0, 10**9),
+        requests_a_minute=_number(texts, "JOBPROV_REQUESTS_A_MINUTE", 0, 10**9),
         physics_variables=texts["JOBPROV_PHYSICS_VARIABLES"],
         trace_first=texts["JOBPROV_TRACE_FIRST"] == "on",
         public_url=texts["JOBPROV_PUBLIC_URL"].rstrip("/"),

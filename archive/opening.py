@@ -2,12 +2,16 @@
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from jobprov.archive.backends.local import LocalStore
 from jobprov.archive.backends.memory import MemoryStore
 from jobprov.archive.errors import BadUrlError
 from jobprov.archive.store import Store, is_document_name
+
+if TYPE_CHECKING:
+    from jobprov.archive.backends.s3.bucket import Bucket
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 """Source: Amazon S3 User Guide, "Bucket naming rules"."""
@@ -43,7 +47,12 @@ def folder_url(folder: Path) -> str:
     return "file:" + path.replace("%", "%25").replace("?", "%3F").replace("#", "%23")
 
 
-def _open_s3(url: str) -> Store:
+def open_bucket(url: str) -> "Bucket":
+    """The objects below `s3://bucket/prefix`, for what is kept beside archives.
+
+    Raises:
+        BadUrlError: the address has another form, or the package for S3 is not installed.
+    """
     parts = urlsplit(url)
     prefix = parts.path.strip("/")
     if "@" in parts.netloc:
@@ -61,14 +70,20 @@ def _open_s3(url: str) -> Store:
             "an S3 address is s3://bucket or s3://bucket/prefix, its parts of A-Z a-z 0-9 . _ -",
         )
     try:
-        # Imported only here, because they need an extra package
+        # Imported only here, because it needs an extra package
         from jobprov.archive.backends.s3.bucket import Bucket  # noqa: PLC0415
-        from jobprov.archive.backends.s3.store import S3Store  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise BadUrlError(
             url, f"it needs the package {error.name}: pip install 'jobprov[s3]'"
         ) from error
-    return S3Store(Bucket(parts.netloc, prefix))
+    return Bucket(parts.netloc, prefix)
+
+
+def _open_s3(url: str) -> Store:
+    bucket = open_bucket(url)
+    from jobprov.archive.backends.s3.store import S3Store  # noqa: PLC0415 - as above
+
+    return S3Store(bucket)
 
 
 def _folder(url: str) -> Path:

@@ -1,5 +1,7 @@
 """The HTTP interface, version 1, under /api/v1. Source: docs/reference/http.md."""
 
+from functools import cache
+
 from flask import Flask
 
 from jobprov.app.api import (
@@ -87,3 +89,5 @@ def register_api(app: Flask) -> None:
     add_schemas(api, {kind for section in SECTIONS for kind in section.types})
     for section in SECTIONS:
         api.register_blueprint(section)
+    # the pages show it, and do not know what makes it
+    app.extensions["jobprov-openapi"] = cache(api.spec.to_dict)

@@ -39,6 +39,7 @@ def upgrade() -> None:
     op.create_table('experiments',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('name', sa.String(length=64), nullable=False),
+    sa.Column('is_private', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_experiments')),
     sa.UniqueConstraint('name', name=op.f('uq_experiments_name'))
     )
@@ -303,7 +304,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_ledger_entries'))
     )
     with op.batch_alter_table('ledger_entries', schema=None) as batch_op:
-        batch_op.create_index('ix_ledger_entries_acts', ['experiment_id', 'id'], unique=False, sqlite_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"), postgresql_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"))
+        batch_op.create_index('ix_ledger_entries_acts', ['experiment_id', 'id'], unique=False, sqlite_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'privacy', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"), postgresql_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'privacy', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"))
         batch_op.create_index('ix_ledger_entries_experiment_id_segment', ['experiment_id', 'segment'], unique=False)
         batch_op.create_index('ix_ledger_entries_job_id', ['job_id'], unique=False, sqlite_where=sa.text('job_id IS NOT NULL'), postgresql_where=sa.text('job_id IS NOT NULL'))
         batch_op.create_index('ix_ledger_entries_unsealed', ['experiment_id', 'id'], unique=False, sqlite_where=sa.text('segment IS NULL'), postgresql_where=sa.text('segment IS NULL'))
@@ -683,6 +684,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_jobs_recipe', ['recipe', 'result'], unique=False, sqlite_where=sa.text('recipe IS NOT NULL'), postgresql_where=sa.text('recipe IS NOT NULL'))
         batch_op.create_index('ix_jobs_rerun', ['id'], unique=False, sqlite_where=sa.text('rerun_of IS NOT NULL'), postgresql_where=sa.text('rerun_of IS NOT NULL'))
         batch_op.create_index('ix_jobs_software_set_id_experiment_id_state', ['software_set_id', 'experiment_id', 'state'], unique=False)
+        batch_op.create_index('ix_jobs_started_at', ['started_at'], unique=False)
         batch_op.create_index('ix_jobs_task_id_state', ['task_id', 'state'], unique=False)
 
     op.create_table('orders',
@@ -1111,6 +1113,7 @@ def downgrade() -> None:
     op.drop_table('orders')
     with op.batch_alter_table('jobs', schema=None) as batch_op:
         batch_op.drop_index('ix_jobs_task_id_state')
+        batch_op.drop_index('ix_jobs_started_at')
         batch_op.drop_index('ix_jobs_software_set_id_experiment_id_state')
         batch_op.drop_index('ix_jobs_rerun', sqlite_where=sa.text('rerun_of IS NOT NULL'), postgresql_where=sa.text('rerun_of IS NOT NULL'))
         batch_op.drop_index('ix_jobs_recipe', sqlite_where=sa.text('recipe IS NOT NULL'), postgresql_where=sa.text('recipe IS NOT NULL'))
@@ -1176,7 +1179,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_ledger_entries_unsealed', sqlite_where=sa.text('segment IS NULL'), postgresql_where=sa.text('segment IS NULL'))
         batch_op.drop_index('ix_ledger_entries_job_id', sqlite_where=sa.text('job_id IS NOT NULL'), postgresql_where=sa.text('job_id IS NOT NULL'))
         batch_op.drop_index('ix_ledger_entries_experiment_id_segment')
-        batch_op.drop_index('ix_ledger_entries_acts', sqlite_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"), postgresql_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"))
+        batch_op.drop_index('ix_ledger_entries_acts', sqlite_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'privacy', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"), postgresql_where=sa.text("kind IN ('capsule', 'comparators', 'erasure', 'orders', 'privacy', 'reclassification', 'retry_policies', 'rules', 'task', 'token', 'verdict', 'waiver', 'workflow', 'workflow_state')"))
 
     op.drop_table('ledger_entries')
     op.drop_table('folded_graphs')

@@ -170,3 +170,27 @@ def log_in_page(wanted: str) -> str:
 def proofs_page(experiment: str | None = None) -> str:
     """Return the path of the page of recipes that are not proven."""
     return with_query("/proofs", {"experiment": experiment})
+
+
+def manual_page(name: str, anchor: str = "", *, part: int = 1) -> str:
+    """Return the path of a page of the documentation, at an anchor of it if one is named.
+
+    Long pages are shown in parts, of which the first has number 1.
+    """
+    path = with_query(f"/docs/{quote(name)}", {"part": str(part) if part > 1 else None})
+    return f"{path}#{quote(anchor)}" if anchor else path
+
+
+def gap_help(code: str) -> str:
+    """Return the path at which the documentation says what a gap is and how to close it."""
+    return manual_page("reference/gaps", code)
+
+
+def interface_page(section: str | None = None) -> str:
+    """Return the path of the page of the HTTP interface, or of a section of it."""
+    return f"/docs/api/{quote(section, safe='')}" if section else "/docs/api"
+
+
+def interface_type(name: str) -> str:
+    """Return the path of the page of a type that calls take or answer."""
+    return f"/docs/api/types/{quote(name, safe='')}"

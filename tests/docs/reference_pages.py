@@ -1,4 +1,4 @@
-"""Parts of the reference that repeat a table in the code: settings, commands, gaps.
+"""Parts of the reference that repeat a table in the code: settings, commands, gaps, tables.
 
 Of a gap they say what it stops and how to close it. `python tests/docs/reference_pages.py` writes
 them anew; a test says which page is out of date.
@@ -12,8 +12,10 @@ from pathlib import Path
 import click
 
 from jobprov.app.cli import SECTIONS, jobprov
+from jobprov.app.commands.terminal.groups import examples_of
 from jobprov.app.config import SETTINGS
 from jobprov.provenance.records.gaps.codes import GAPS
+from jobprov.provenance.services.analysis.schema import TABLES
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 WIDTH = 118
@@ -26,12 +28,13 @@ BEGIN, END = "<!-- generated from the code -->", "<!-- end -->"
 
 def pages() -> dict[Path, str]:
     """Return the pages that repeat code, with the text that they should have."""
-    settings, commands, gaps = (
-        REFERENCE / name for name in ("settings.md", "commands.md", "gaps.md")
+    settings, commands, gaps, tables = (
+        REFERENCE / name for name in ("settings.md", "commands.md", "gaps.md", "tables.md")
     )
     return {
         settings: with_generated_part(settings, "\n".join(settings_list())),
         commands: with_generated_part(commands, "\n".join(command_sections())),
+        tables: with_generated_part(tables, "\n".join(table_sections())),
         gaps: with_stops_and_cures(gaps.read_text(encoding="utf-8")),
     }
 
@@ -54,6 +57,16 @@ def settings_list() -> Iterator[str]:
     for setting in SETTINGS:
         default = f"`{setting.default}`" if setting.default else "empty"
         yield item(f"**`{setting.name}`** (default: {default}): {setting.help}")
+
+
+def table_sections() -> Iterator[str]:
+    """Yield the tables for analysis, each with its columns."""
+    for table in TABLES:
+        yield f"## `{table.name}`\n"
+        yield textwrap.fill(f"A row: {table.meaning}.", WIDTH) + "\n"
+        for column in table.columns:
+            yield item(f"`{column.name}` ({column.kind}): {column.meaning}.")
+        yield ""
 
 
 def command_sections() -> Iterator[str]:
@@ -93,6 +106,9 @@ def command_section(command: click.Command, typed: str) -> Iterator[str]:
             yield item(f"`{help_record[0]}`: {help_record[1]}".removesuffix(": "))
     if options:
         yield ""
+    examples = examples_of(command)
+    if examples:
+        yield "\n".join(["```sh", *examples, "```\n"])
 
 
 def prose(text: str) -> str:

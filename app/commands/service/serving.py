@@ -17,6 +17,7 @@ from jobprov.app.commands.terminal.opening import (
     json_option,
     settings_with,
 )
+from jobprov.app.commands.terminal.progress import shown_progress
 from jobprov.app.config import Settings
 from jobprov.app.serving.server import serve as serve_forever
 from jobprov.app.wiring import archive_problem
@@ -104,8 +105,9 @@ def migrate(*, wide_keys: bool, data: str | None, as_json: bool) -> None:
     settings = settings_with(data=data)
     settings.data.mkdir(parents=True, exist_ok=True)
     before = current_revision(settings.database_url)
-    upgrade(settings.database_url)
-    widened = wide_keys and widen_keys(settings.database_url)
+    with shown_progress(as_json=as_json):
+        upgrade(settings.database_url)
+        widened = wide_keys and widen_keys(settings.database_url)
     after = newest_revision()
     text = (
         f"The schema is up to date ({after})."
@@ -181,3 +183,7 @@ def _begin_demo(settings: Settings, address: str) -> None:
 
 
 COMMANDS = {"serve": serve, "migrate": migrate}
+EXAMPLES = {
+    "serve": ("jobprov serve --data /srv/jobprov --host 0.0.0.0 --workers 4",),
+    "migrate": ("jobprov migrate",),
+}

@@ -132,6 +132,13 @@ class Bucket:
                 self._store, key, path, chunk_size=part_bytes, max_concurrency=_PARTS_AT_ONCE
             )
 
+    def copy(self, key: str, to: str) -> bool:
+        """Copy an object within the server, replacing an existing one; returns whether it was there."""
+        with self._reaching(), self._finding():
+            obstore.copy(self._store, key, to)
+            return True
+        return False
+
     def first_bytes(self, key: str, length: int) -> tuple[bytes, int] | None:
         """The first bytes of an object and its whole size, in one request; None without it."""
         with self._reaching(), self._finding():

@@ -8,6 +8,7 @@ final grade and gaps at once.
 from collections.abc import Callable, Iterable, Sequence
 
 from jobprov.provenance.db.changes.erasures import NewExpiredLog, remove_possessions
+from jobprov.provenance.db.changes.intake import set_private
 from jobprov.provenance.db.changes.ledger import NewEntry, append_entries
 from jobprov.provenance.db.changes.tasks import intern_task
 from jobprov.provenance.db.changes.upkeep import add_entered
@@ -39,6 +40,7 @@ from jobprov.provenance.services.ledger.documents import (
     ObservationDocument,
     PoliciesDocument,
     PossessionDocument,
+    PrivacyDocument,
     ReclassificationDocument,
     ResolutionDocument,
     RevisionDocument,
@@ -324,6 +326,10 @@ class Replay:
         task = intern_task(self._writing, self.experiment, waived.task_id)
         write_waiver_rows(self._connection, task, document.entry, waived.waiver)
 
+    def _privacy(self, document: EntryDocument) -> None:
+        is_private = document.read(PrivacyDocument).is_private
+        set_private(self._connection, self.experiment, is_private=is_private)
+
     def _sighting(self, document: EntryDocument) -> None:
         file = document.read(SightingDocument).file
         write_sighting_row(
@@ -398,6 +404,7 @@ _WRITERS: dict[str, Callable[[Replay, EntryDocument], None]] = {
     "token": Replay._token,  # noqa: SLF001
     "task": Replay._task,  # noqa: SLF001
     "waiver": Replay._waiver,  # noqa: SLF001
+    "privacy": Replay._privacy,  # noqa: SLF001
     "sighting": Replay._sighting,  # noqa: SLF001
     "rules": Replay._rules,  # noqa: SLF001
     "reclassification": Replay._reclassification,  # noqa: SLF001

@@ -188,6 +188,7 @@ PAGES = [
     "/lineage/a.root?direction=both&picture=svg",
     "/jobs",
     "/jobs?format=csv",
+    "/jobs?sort=-started_at",
     "/jobs?experiment=nova&state=failed",
     "/jobs?host=CANARYhost",
     "/jobs?parameter=*CANARY*",
@@ -258,6 +259,12 @@ PAGES = [
     "/login",
     "/login/done",
     "/static/jobprov.css",
+    "/docs/",
+    "/docs/reference/gaps",
+    "/docs/search?q=CANARY",
+    "/docs/api",
+    "/docs/api/jobs",
+    "/docs/api/types/Gap",
 ]
 """Addresses of pages; `{recipe_id}` is taken from the answer before."""
 MORE_CALLS = [
@@ -281,6 +288,9 @@ MORE_CALLS = [
     *(f"/names/{kind}" for kind in ("campaigns", "stages", "tasks", "sites")),
     f"/jobs?revision={CANARY_COMMIT}",
     "/jobs?host=CANARYhost",
+    "/jobs/facets",
+    "/jobs/facets?host=CANARYhost",
+    "/jobs?sort=-started_at&limit=3",
     "/jobs?site=CANARYsite",
     "/jobs?parameter=*CANARY*",
     "/jobs?failure_class=CANARYclass",

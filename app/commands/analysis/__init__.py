@@ -1,0 +1,1 @@
+"""Commands that write tables for analysis and ask them."""

@@ -1,0 +1,100 @@
+"""Questions in SQL: about the folder's tables, and about nothing else."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobprov.provenance.db.connections.engines import open_database
+from jobprov.provenance.errors import BadInputError, ConflictError, NotFoundError
+from jobprov.provenance.services.analysis.questions import ask_tables
+from tests.library.analysis import export
+from tests.library.production import Production
+from tests.library.records import record_of
+
+MEMORY = 100_000_000
+
+
+@pytest.fixture(scope="module")
+def folder(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Yield tables of two jobs, in a folder whose name needs quotes."""
+    place = tmp_path_factory.mktemp("tables")
+    shutil.copy(sqlite_template, place / "jobprov.db")
+    production = Production(open_database(f"sqlite:///{place / 'jobprov.db'}"))
+    production.record(record_of(1), record_of(2, experiment="007"))
+    export(production, place / "it's one")
+    yield place / "it's one"
+    production.close_all()
+
+
+def test_columns_and_rows_come_as_duckdb_names_them(folder: Path) -> None:
+    answer = ask_tables(
+        str(folder),
+        "SELECT experiment, count(*) AS jobs FROM jobs JOIN edges USING (job_id, experiment)"
+        " GROUP BY 1 ORDER BY 1;",
+        memory_bytes=MEMORY,
+    )
+
+    assert answer.columns == ["experiment", "jobs"]
+    # A name of digits is a name
+    assert list(answer.rows) == [("007", 1), ("nova", 1)]
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("SELEC 1", "syntax error"),
+        ("SELECT wall_second FROM jobs", "wall_seconds"),
+        ("SELECT 1; SELECT 2", "one SELECT"),
+        ("", "one SELECT"),
+        ("CREATE TABLE x AS FROM jobs", "one SELECT"),
+        ("COPY jobs TO 'x.csv'", "one SELECT"),
+        ("INSTALL httpfs", "one SELECT"),
+        ("SET enable_external_access = true", "one SELECT"),
+        ("FROM read_csv('/etc/passwd')", "disabled by configuration"),
+        ("FROM '/etc/passwd'", "passwd"),
+        ("FROM read_text('/proc/self/environ')", "disabled by configuration"),
+        ("SELECT CAST(job_id AS integer) FROM jobs", "Could not convert"),
+    ],
+)
+def test_what_is_no_question_about_the_tables_is_refused(
+    folder: Path, question: str, words: str
+) -> None:
+    with pytest.raises(BadInputError, match=words):
+        list(ask_tables(str(folder), question, memory_bytes=MEMORY).rows)
+
+
+def test_what_needs_more_memory_than_it_may_take_is_refused(folder: Path) -> None:
+    with pytest.raises(BadInputError, match="memory"):
+        list(
+            ask_tables(
+                str(folder),
+                "SELECT list(range) FROM range(100000000)",
+                memory_bytes=MEMORY,
+            ).rows
+        )
+
+
+def test_folder_without_tables_and_one_that_is_being_published_are_told_apart(
+    folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path / "half")
+    (tmp_path / "half" / "_publishing.json").write_text("{}")
+
+    with pytest.raises(NotFoundError, match="has no tables: write them by"):
+        ask_tables(str(tmp_path), "FROM jobs", memory_bytes=MEMORY)
+    with pytest.raises(ConflictError, match="interrupted"):
+        ask_tables(str(tmp_path / "half"), "FROM jobs", memory_bytes=MEMORY)
+
+
+def test_tables_of_nothing_are_empty(sqlite_template: Path, tmp_path: Path) -> None:
+    shutil.copy(sqlite_template, tmp_path / "jobprov.db")
+    production = Production(open_database(f"sqlite:///{tmp_path / 'jobprov.db'}"))
+    export(production, tmp_path / "tables")
+    production.close_all()
+
+    for question in ("FROM jobs", "SELECT experiment, value FROM parameters"):
+        answer = ask_tables(str(tmp_path / "tables"), question, memory_bytes=MEMORY)
+        assert "experiment" in answer.columns
+        assert list(answer.rows) == []
